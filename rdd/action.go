@@ -1,0 +1,83 @@
+package rdd
+
+import (
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/hibana-engine/hibana/rdd/encoding"
+)
+
+// Action is what a result stage does: a function of each partition of the final
+// RDD, whose encoded result reaches the driver.
+type Action struct {
+	Final *Node
+	// Run computes a partition in a task and returns its result for the driver,
+	// nil for none.
+	Run func(tc *TaskContext, partition int) ([]byte, error)
+}
+
+// ForEachPartition returns the action that hands each partition's sequence to
+// f, on executors.
+// The sequence yields an error as its last element if the partition can't be
+// read; f returns it. What f returns goes to the driver.
+func ForEachPartition[T any](r *RDD[T], f func(tc *TaskContext, rows iter.Seq2[T, error]) ([]byte, error)) Action {
+	return Action{r.node, func(tc *TaskContext, p int) ([]byte, error) { return f(tc, r.Compute(tc, p)) }}
+}
+
+// Rows sends elements to the driver and decodes them there.
+type Rows[T any] struct {
+	codec encoding.Codec[T]
+}
+
+// NewRows returns the codec pair of T, or an error if T can't be encoded.
+func NewRows[T any]() (Rows[T], error) {
+	c, err := encoding.For[T]()
+	return Rows[T]{c}, err
+}
+
+// Collect returns the action that sends up to limit elements of each partition
+// to the driver (all of them for limit < 0). A partition whose encoding exceeds
+// maxBytes is an error that says [ErrResultTooLarge].
+func (e Rows[T]) Collect(r *RDD[T], limit, maxBytes int) Action {
+	if limit < 0 {
+		limit = math.MaxInt
+	}
+	return Action{r.node, func(tc *TaskContext, p int) ([]byte, error) {
+		var out []byte
+		if limit == 0 {
+			return nil, nil
+		}
+		n := 0
+		for v, err := range r.Compute(tc, p) {
+			if err != nil {
+				return nil, err
+			}
+			if out, err = e.codec.Append(out, v); err != nil {
+				return nil, err
+			}
+			if len(out) > maxBytes {
+				return nil, fmt.Errorf("%w: partition %d of %s at %s has more than %d bytes for the driver", ErrResultTooLarge, p, r.node.Op, r.node.Site, maxBytes)
+			}
+			if n++; n == limit {
+				break
+			}
+		}
+		return out, nil
+	}}
+}
+
+// Decode returns the elements of the partitions' results, in partition order.
+func (e Rows[T]) Decode(results [][]byte) ([]T, error) {
+	var rows []T
+	for p, b := range results {
+		for len(b) > 0 {
+			v, rest, err := e.codec.Decode(b)
+			if err != nil {
+				return nil, fmt.Errorf("%w: result of partition %d: %w", ErrEncoding, p, err)
+			}
+			rows, b = append(rows, v), rest
+		}
+	}
+	return rows, nil
+}

@@ -1,0 +1,140 @@
+package rdd
+
+import (
+	"iter"
+
+	"github.com/hibana-engine/hibana/rdd/encoding"
+)
+
+// combiners holds one combined value for each key, in the order in which the
+// keys came: iterating a Go map would make every attempt another order.
+type combiners[K comparable, C any] struct {
+	index map[K]int32
+	pairs []Pair[K, C]
+}
+
+func newCombiners[K comparable, C any]() *combiners[K, C] {
+	return &combiners[K, C]{index: make(map[K]int32)}
+}
+
+// slot returns the place of a key and whether it is new, in which case its
+// value is the zero value.
+func (c *combiners[K, C]) slot(key K) (value *C, isNew bool) {
+	if i, ok := c.index[key]; ok {
+		return &c.pairs[i].Value, false
+	}
+	c.index[key] = int32(len(c.pairs))
+	c.pairs = append(c.pairs, Pair[K, C]{Key: key})
+	return &c.pairs[len(c.pairs)-1].Value, true
+}
+
+// CombineByKey combines the values of each key into one C: create makes it of a
+// key's first value, merge adds a value, mergeCombiners joins what two map
+// tasks made. All three run on executors; merge and mergeCombiners may change
+// and return their first argument. partitions 0 means the default parallelism.
+func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
+	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
+) *RDD[Pair[K, C]] {
+	site := Caller()
+	if create == nil || merge == nil || mergeCombiners == nil {
+		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
+	}
+	return combineByKey(r, "combineByKey", site, partitions, merge, create, merge, mergeCombiners)
+}
+
+// ReduceByKey combines the values of each key with f, which must be
+// associative: first within each map task, in the order of its records, then
+// across them, in the order of the map partitions. It runs on executors.
+// partitions 0 means the default parallelism.
+func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions int) *RDD[Pair[K, V]] {
+	site := Caller()
+	if f == nil {
+		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
+	}
+	return combineByKey(r, "reduceByKey", site, partitions, f, func(v V) V { return v }, f, f)
+}
+
+// CountByValue counts how often each value occurs, on executors, and yields a
+// pair for each. partitions 0 means the default parallelism.
+func CountByValue[T comparable](r *RDD[T], partitions int) *RDD[Pair[T, int64]] {
+	ones := Map(r, func(v T) Pair[T, int64] { return Pair[T, int64]{v, 1} })
+	return combineByKey(ones, "countByValue", Caller(), partitions, nil,
+		func(n int64) int64 { return n }, add, add)
+}
+
+func add(a, b int64) int64 { return a + b }
+
+func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Site, partitions int, fn any,
+	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
+) *RDD[Pair[K, C]] {
+	l := r.node.lineage
+	if partitions == 0 {
+		partitions = l.parallelism
+	}
+	keys, err := encoding.For[K]()
+	if err != nil {
+		l.Fail(&OpError{op, site, err})
+	}
+	values, err := encoding.For[C]()
+	if err != nil {
+		l.Fail(&OpError{op, site, err})
+	}
+	codec := pairCodec[K, C]{keys, values}
+	write := func(tc *TaskContext, p int, w BlockWriter) error {
+		acc := newCombiners[K, C]()
+		for kv, err := range r.Compute(tc, p) {
+			if err != nil {
+				return err
+			}
+			if c, isNew := acc.slot(kv.Key); isNew {
+				*c = create(kv.Value)
+			} else {
+				*c = merge(*c, kv.Value)
+			}
+		}
+		return writeByKey(acc.pairs, keys, codec, partitions, w)
+	}
+	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[Pair[K, C], error] {
+		return func(yield func(Pair[K, C], error) bool) {
+			acc := newCombiners[K, C]()
+			for kv, err := range readBlocks(tc, codec, shuffle, p) {
+				if err != nil {
+					yield(kv, err)
+					return
+				}
+				if c, isNew := acc.slot(kv.Key); isNew {
+					*c = kv.Value
+				} else {
+					*c = mergeCombiners(*c, kv.Value)
+				}
+			}
+			for _, kv := range acc.pairs {
+				if !yield(kv, nil) {
+					return
+				}
+			}
+		}
+	}
+	return shuffled(r.node, op, site, partitions, fn, HashPartitioner{partitions}, write, read)
+}
+
+// writeByKey writes pairs to the blocks of the partitions that their keys
+// belong to, in order.
+func writeByKey[K comparable, C any](pairs []Pair[K, C], keys encoding.Codec[K], codec encoding.Codec[Pair[K, C]], partitions int, w BlockWriter) error {
+	out := newBlocks(codec, partitions)
+	var key []byte
+	for _, kv := range pairs {
+		reduce := 0
+		if partitions > 1 {
+			var err error
+			if key, err = keys.Append(key[:0], kv.Key); err != nil {
+				return err
+			}
+			reduce = partitionOf(key, partitions)
+		}
+		if err := out.add(reduce, kv); err != nil {
+			return err
+		}
+	}
+	return out.flush(w)
+}

@@ -1,0 +1,172 @@
+package encoding
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrUnencodable: no codec can be made for the type.
+	ErrUnencodable = errors.New("type can't be encoded")
+	// ErrCorrupt: the bytes are not what the codec wrote.
+	ErrCorrupt = errors.New("encoded bytes are broken")
+)
+
+// Codec writes and reads values of one type. It is safe for concurrent use.
+type Codec[T any] interface {
+	// Append appends the encoding of v to dst.
+	Append(dst []byte, v T) ([]byte, error)
+	// Decode reads one value from the front of src and returns what follows it.
+	// The value may alias src.
+	Decode(src []byte) (v T, rest []byte, err error)
+}
+
+// SelfCodec is implemented by generic types that know their own codec.
+type SelfCodec interface {
+	// NewCodec returns a Codec of the implementing type.
+	NewCodec() (any, error)
+}
+
+// For returns the codec of T, or an error that says [ErrUnencodable] and why.
+func For[T any]() (Codec[T], error) {
+	var zero T
+	if s, ok := any(zero).(SelfCodec); ok {
+		c, err := s.NewCodec()
+		if err != nil {
+			return nil, err
+		}
+		return c.(Codec[T]), nil
+	}
+	if c, ok := builtin[T](); ok {
+		return c, nil
+	}
+	if err := encodable[T](); err != nil {
+		return nil, fmt.Errorf("%w: %T: %w", ErrUnencodable, zero, err)
+	}
+	return reflected[T]{}, nil
+}
+
+// funcs is a codec of two functions.
+type funcs[T any] struct {
+	append func([]byte, T) []byte
+	decode func([]byte) (T, []byte, error)
+}
+
+func (c funcs[T]) Append(dst []byte, v T) ([]byte, error) { return c.append(dst, v), nil }
+
+func (c funcs[T]) Decode(src []byte) (T, []byte, error) { return c.decode(src) }
+
+// builtin returns the codec of a type that needs no reflection.
+func builtin[T any]() (Codec[T], bool) {
+	var c any
+	switch any((*T)(nil)).(type) {
+	case *string:
+		c = funcs[string]{AppendString, DecodeString}
+	case *[]byte:
+		c = funcs[[]byte]{AppendBytes, DecodeBytes}
+	case *bool:
+		c = funcs[bool]{AppendBool, DecodeBool}
+	case *int:
+		c = integer[int]()
+	case *int8:
+		c = integer[int8]()
+	case *int16:
+		c = integer[int16]()
+	case *int32:
+		c = integer[int32]()
+	case *int64:
+		c = integer[int64]()
+	case *uint:
+		c = unsigned[uint]()
+	case *uint8:
+		c = unsigned[uint8]()
+	case *uint16:
+		c = unsigned[uint16]()
+	case *uint32:
+		c = unsigned[uint32]()
+	case *uint64:
+		c = unsigned[uint64]()
+	case *float32:
+		c = funcs[float32]{AppendFloat32, DecodeFloat32}
+	case *float64:
+		c = funcs[float64]{AppendFloat64, DecodeFloat64}
+	case *struct{}:
+		c = funcs[struct{}]{appendNothing, decodeNothing}
+	case *[]string:
+		c = sliceOf(funcs[string]{AppendString, DecodeString})
+	case *[]int:
+		c = sliceOf(integer[int]())
+	case *[]int32:
+		c = sliceOf(integer[int32]())
+	case *[]int64:
+		c = sliceOf(integer[int64]())
+	case *[]float32:
+		c = sliceOf(funcs[float32]{AppendFloat32, DecodeFloat32})
+	case *[]float64:
+		c = sliceOf(funcs[float64]{AppendFloat64, DecodeFloat64})
+	default:
+		return nil, false
+	}
+	return c.(Codec[T]), true
+}
+
+func integer[T int | int8 | int16 | int32 | int64]() funcs[T] {
+	return funcs[T]{
+		func(dst []byte, v T) []byte { return AppendInt(dst, int64(v)) },
+		func(src []byte) (T, []byte, error) {
+			v, rest, err := DecodeInt(src)
+			if err == nil && int64(T(v)) != v {
+				err = fmt.Errorf("%w: %d doesn't fit in %T", ErrCorrupt, v, T(0))
+			}
+			return T(v), rest, err
+		},
+	}
+}
+
+func unsigned[T uint | uint8 | uint16 | uint32 | uint64]() funcs[T] {
+	return funcs[T]{
+		func(dst []byte, v T) []byte { return AppendUint(dst, uint64(v)) },
+		func(src []byte) (T, []byte, error) {
+			v, rest, err := DecodeUint(src)
+			if err == nil && uint64(T(v)) != v {
+				err = fmt.Errorf("%w: %d doesn't fit in %T", ErrCorrupt, v, T(0))
+			}
+			return T(v), rest, err
+		},
+	}
+}
+
+// sliceOf returns the codec of slices of an element without reflection.
+func sliceOf[T any](elem funcs[T]) funcs[[]T] {
+	return funcs[[]T]{
+		func(dst []byte, v []T) []byte {
+			if v == nil {
+				return append(dst, codeNil)
+			}
+			dst = AppendArrayLen(dst, len(v))
+			for _, e := range v {
+				dst = elem.append(dst, e)
+			}
+			return dst
+		},
+		func(src []byte) ([]T, []byte, error) {
+			if len(src) > 0 && src[0] == codeNil {
+				return nil, src[1:], nil
+			}
+			n, src, err := DecodeArrayLen(src)
+			if err != nil {
+				return nil, src, err
+			}
+			v := make([]T, 0, min(n, len(src))) // an element takes a byte at least
+			for range n {
+				var e T
+				if e, src, err = elem.decode(src); err != nil {
+					return nil, src, err
+				}
+				v = append(v, e)
+			}
+			return v, src, nil
+		},
+	}
+}

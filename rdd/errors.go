@@ -1,0 +1,79 @@
+package rdd
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrNilFunction: an operator was given no function.
+	ErrNilFunction = errors.New("the function is nil")
+	// ErrPartitions: a partition count is below 1.
+	ErrPartitions = errors.New("the number of partitions must be at least 1")
+	// ErrForeign: an operator was given RDDs of different batches or contexts.
+	ErrForeign = errors.New("the RDDs belong to different contexts")
+	// ErrEncoding: an element type can't be encoded, or bytes can't be decoded.
+	ErrEncoding = errors.New("encoding failed")
+	// ErrResultTooLarge: the driver would be sent more than its limit.
+	ErrResultTooLarge = errors.New("result is larger than the limit")
+)
+
+// OpError is an error of one operator of the user's program.
+type OpError struct {
+	Op   string
+	Site Site
+	Err  error
+}
+
+// Error names the operator and where the program called it.
+func (e *OpError) Error() string { return fmt.Sprintf("%s at %s: %v", e.Op, e.Site, e.Err) }
+
+// Unwrap returns the cause.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// FrozenError says that a transformation came when the batch's lineage was
+// already planned.
+type FrozenError struct {
+	Op     string
+	Site   Site
+	Reason string
+}
+
+// Error gives the operator, its place and why it came too late.
+func (e *FrozenError) Error() string {
+	return fmt.Sprintf("%s at %s: %s", e.Op, e.Site, e.Reason)
+}
+
+// PanicError is a panic of the user's code in a task.
+type PanicError struct {
+	Op    string // operator whose function panicked, "" if it can't be told
+	Site  Site   // where the program called that operator
+	Value string // what was panicked with
+	Stack string // the stack from the panic on
+}
+
+// Error names the operator; the stack is in the Stack field.
+func (e *PanicError) Error() string {
+	if e.Op == "" {
+		return "panic: " + e.Value
+	}
+	return fmt.Sprintf("panic in %s at %s: %s", e.Op, e.Site, e.Value)
+}
+
+// FetchFailedError says that a map task's output couldn't be read. It is the
+// scheduler's cue to run that map task again, never the reading task's fault.
+type FetchFailedError struct {
+	Shuffle      int    // id of the shuffle within the batch
+	MapPartition int    // whose output is missing, -1 for all of the executor's
+	Executor     string // where it should have been
+	Err          error
+}
+
+// Error says what couldn't be fetched and from where.
+func (e *FetchFailedError) Error() string {
+	return fmt.Sprintf("fetching output of map task %d of shuffle %d from executor %s: %v", e.MapPartition, e.Shuffle, e.Executor, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *FetchFailedError) Unwrap() error { return e.Err }

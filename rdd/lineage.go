@@ -1,0 +1,139 @@
+package rdd
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// ID names an RDD for all processes of a job: the batch it belongs to, the
+// DStream that made it, and its number among those that this DStream made.
+type ID struct {
+	Batch   uint64 // sequence number of the batch; 0 outside streams
+	DStream int32  // id of the DStream in its graph; 0 outside streams
+	Ordinal int32  // counts from 0 within (Batch, DStream)
+}
+
+// String returns the id as batch/dstream.ordinal.
+func (id ID) String() string { return fmt.Sprintf("%d/%d.%d", id.Batch, id.DStream, id.Ordinal) }
+
+// Lineage is the list of the RDDs of one batch, in the order they were made.
+// It isn't safe for concurrent use while it grows; once frozen it is read-only.
+type Lineage struct {
+	batch       uint64
+	parallelism int
+	nodes       []*Node
+	shuffles    []*ShuffleDependency
+	scope       scope
+	frozen      string
+	errs        []error
+}
+
+// scope says for which DStream nodes are being made.
+type scope struct {
+	dstream int32
+	next    int32
+}
+
+// NewLineage returns an empty lineage for a batch. Shuffles that aren't given a
+// partition count use parallelism, which must be the same in every process of
+// the job and be at least 1.
+func NewLineage(batch uint64, parallelism int) *Lineage {
+	return &Lineage{batch: batch, parallelism: max(1, parallelism)}
+}
+
+// Parallelism returns the partition count of shuffles that name none.
+func (l *Lineage) Parallelism() int { return l.parallelism }
+
+// In runs make with the given DStream as the owner of the nodes it creates.
+// Calls may nest; each DStream's nodes are numbered from 0 on its own, and a
+// DStream is entered once per lineage.
+func (l *Lineage) In(dstream int32, make func()) {
+	outer := l.scope
+	l.scope = scope{dstream: dstream}
+	make()
+	l.scope = outer
+}
+
+// Freeze forbids further nodes. A transformation after it is recorded as an
+// error that gives the reason, and Err returns it.
+func (l *Lineage) Freeze(reason string) { l.frozen = reason }
+
+// Nodes returns the nodes in the order they were made. Callers don't change it.
+func (l *Lineage) Nodes() []*Node { return l.nodes }
+
+// Shuffle returns the shuffle dependency with the given id, or nil.
+func (l *Lineage) Shuffle(id int) *ShuffleDependency {
+	if id < 0 || id >= len(l.shuffles) {
+		return nil
+	}
+	return l.shuffles[id]
+}
+
+// Err returns what went wrong while the lineage was built, all of it joined.
+func (l *Lineage) Err() error { return errors.Join(l.errs...) }
+
+// Fail records an error of an operator that can't be built.
+func (l *Lineage) Fail(err error) { l.errs = append(l.errs, err) }
+
+// Describe returns one line for each node: id, operator, call site, partitions
+// and parents. Two processes agree on a batch if and only if these lines agree.
+func (l *Lineage) Describe() []string {
+	lines := make([]string, len(l.nodes))
+	for i, n := range l.nodes {
+		lines[i] = n.describe()
+	}
+	return lines
+}
+
+// Hash returns a digest of Describe without making the lines.
+func (l *Lineage) Hash() uint64 {
+	h := fnv.New64a()
+	var b []byte
+	for _, n := range l.nodes {
+		b = n.appendIdentity(b[:0])
+		_, _ = h.Write(b) // hash.Hash never fails
+	}
+	return h.Sum64()
+}
+
+// Diff returns the first lines in which two descriptions differ, for people.
+// It is empty when they agree.
+func Diff(oursName string, ours []string, theirsName string, theirs []string) string {
+	const shown = 5
+	line := func(s []string, i int) string {
+		if i < len(s) {
+			return s[i]
+		}
+		return "(nothing)"
+	}
+	var b strings.Builder
+	found := 0
+	for i := range max(len(ours), len(theirs)) {
+		o, t := line(ours, i), line(theirs, i)
+		if o == t {
+			continue
+		}
+		if found++; found > shown {
+			b.WriteString("  …\n")
+			break
+		}
+		fmt.Fprintf(&b, "  %d: %s: %s\n     %s: %s\n", i, oursName, o, theirsName, t)
+	}
+	return b.String()
+}
+
+// add makes a node unless the lineage is frozen. It returns a node in any case,
+// so that a program that is already in error can be read to its end.
+func (l *Lineage) add(n *Node) *Node {
+	n.lineage = l
+	n.ID = ID{Batch: l.batch, DStream: l.scope.dstream, Ordinal: l.scope.next}
+	if l.frozen != "" {
+		l.Fail(&FrozenError{Op: n.Op, Site: n.Site, Reason: l.frozen})
+		return n
+	}
+	l.scope.next++
+	l.nodes = append(l.nodes, n)
+	return n
+}

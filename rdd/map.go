@@ -1,0 +1,130 @@
+package rdd
+
+import "iter"
+
+// Map applies f to every element, on executors.
+func Map[T, U any](r *RDD[T], f func(T) U) *RDD[U] {
+	return narrow(r, "map", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
+		in := r.Compute(tc, p)
+		return func(yield func(U, error) bool) {
+			for v, err := range in {
+				if err != nil {
+					var none U
+					yield(none, err)
+					return
+				}
+				if !yield(f(v), nil) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// Filter keeps the elements for which keep is true, on executors. The
+// partitioner is kept.
+func (r *RDD[T]) Filter(keep func(T) bool) *RDD[T] {
+	out := narrow(r, "filter", keep, func(tc *TaskContext, p int) iter.Seq2[T, error] {
+		in := r.Compute(tc, p)
+		return func(yield func(T, error) bool) {
+			for v, err := range in {
+				if err != nil {
+					yield(v, err)
+					return
+				}
+				if keep(v) && !yield(v, nil) {
+					return
+				}
+			}
+		}
+	})
+	out.node.Partitioner = r.node.Partitioner
+	return out
+}
+
+// FlatMap applies f to every element and yields what it returns one by one, on
+// executors.
+func FlatMap[T, U any](r *RDD[T], f func(T) []U) *RDD[U] {
+	return narrow(r, "flatMap", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
+		in := r.Compute(tc, p)
+		return func(yield func(U, error) bool) {
+			for v, err := range in {
+				if err != nil {
+					var none U
+					yield(none, err)
+					return
+				}
+				for _, u := range f(v) {
+					if !yield(u, nil) {
+						return
+					}
+				}
+			}
+		}
+	})
+}
+
+// MapPartitions applies f to the whole sequence of each partition, on
+// executors; f is called for an empty partition too. An error that comes out of
+// the given sequence must be passed on or ends the task all the same.
+func MapPartitions[T, U any](r *RDD[T], f func(tc *TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error]) *RDD[U] {
+	return narrow(r, "mapPartitions", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
+		return watched(r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(tc, in) })
+	})
+}
+
+// watched runs f over in and yields in's error last if f swallowed it: a
+// partition that couldn't be read must never look like a shorter one.
+func watched[T, U any](in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
+	return func(yield func(U, error) bool) {
+		var failed error
+		out := f(func(yield func(T, error) bool) {
+			for v, err := range in {
+				if err != nil {
+					failed = err
+				}
+				if !yield(v, err) || err != nil {
+					return
+				}
+			}
+		})
+		for v, err := range out {
+			if err != nil {
+				yield(v, err)
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if failed != nil {
+			var none U
+			yield(none, failed)
+		}
+	}
+}
+
+// Union yields the elements of r, then those of the others: their partitions
+// follow each other.
+func (r *RDD[T]) Union(others ...*RDD[T]) *RDD[T] {
+	site, l := Caller(), r.node.lineage
+	all := append([]*RDD[T]{r}, others...)
+	n := &Node{Op: "union", Site: site}
+	for _, o := range all {
+		if o.node.lineage != l {
+			l.Fail(&OpError{"union", site, ErrForeign})
+		}
+		n.Partitions += o.node.Partitions
+		n.Deps = append(n.Deps, NarrowDependency{o.node})
+		n.Indeterminate = n.Indeterminate || o.node.Indeterminate
+	}
+	return &RDD[T]{l.add(n), func(tc *TaskContext, p int) iter.Seq2[T, error] {
+		for _, o := range all {
+			if p < o.node.Partitions {
+				return o.Compute(tc, p)
+			}
+			p -= o.node.Partitions
+		}
+		return func(func(T, error) bool) {}
+	}}
+}

@@ -1,0 +1,86 @@
+package rdd
+
+import (
+	"fmt"
+	"path"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// Site is a place in the user's program.
+type Site struct {
+	File string // base name with its folder, the same on every machine
+	Line int
+}
+
+// String returns the site as file:line.
+func (s Site) String() string {
+	if s.File == "" {
+		return "an unknown place"
+	}
+	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
+
+// Caller returns the innermost frame that isn't the engine's own: where the
+// user's program called the operator.
+func Caller() Site {
+	var pcs [16]uintptr
+	for skip := 2; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs[:])
+		frames := runtime.CallersFrames(pcs[:n])
+		for {
+			f, more := frames.Next()
+			if f.Function != "" && !engineFrame(f) {
+				return Site{File: shortPath(f.File), Line: f.Line}
+			}
+			if !more {
+				break
+			}
+		}
+		if n < len(pcs) {
+			return Site{}
+		}
+	}
+}
+
+// module is the import path under which the engine's own packages live.
+const module = "github.com/hibana-engine/hibana/"
+
+// engineFrame reports whether a frame belongs to the engine itself. Tests of
+// the engine, its examples and its commands count as users.
+func engineFrame(f runtime.Frame) bool {
+	if strings.HasSuffix(f.File, "_test.go") {
+		return false
+	}
+	rest, ok := strings.CutPrefix(f.Function, module)
+	if !ok {
+		return strings.HasPrefix(f.Function, "runtime.") || strings.HasPrefix(f.Function, "iter.")
+	}
+	top, _, _ := strings.Cut(rest, ".")
+	top, _, _ = strings.Cut(top, "/")
+	switch top {
+	case "rdd", "scheduler", "engine", "connectors", "ml":
+		return true
+	}
+	return false
+}
+
+// shortPath keeps the file and its folder, so that a binary built elsewhere
+// has the same sites.
+func shortPath(file string) string {
+	dir, base := path.Split(strings.ReplaceAll(file, `\`, "/"))
+	return path.Join(path.Base(dir), base)
+}
+
+// funcName returns the name of a function value as it appears in stacks.
+func funcName(f any) string {
+	v := reflect.ValueOf(f)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return ""
+	}
+	if fn := runtime.FuncForPC(v.Pointer()); fn != nil {
+		return fn.Name()
+	}
+	return ""
+}

@@ -1,0 +1,156 @@
+package rdd
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// TaskContext is what a task sees of the process that runs it. It is a
+// context: it ends when the task is killed. One goroutine uses it, the task's.
+type TaskContext struct {
+	context.Context
+
+	Batch     uint64 // sequence number of the batch
+	Partition int    // partition of the stage that this task computes
+	Attempt   int    // counts from 0
+
+	Shuffle ShuffleReader // reads map output, local or remote
+	Cache   *Cache        // partitions kept for the batch, nil outside executors
+	Slot    *Slot         // what this worker keeps from task to task
+	Process *Process      // what the executor's process keeps
+
+	Metrics TaskMetrics // filled by sources and sinks
+}
+
+// TaskMetrics counts what one attempt of a task did.
+type TaskMetrics struct {
+	RecordsRead    int64 `msgpack:"rr,omitempty"`  // records taken from sources
+	BytesRead      int64 `msgpack:"br,omitempty"`  // bytes taken from sources
+	RecordsWritten int64 `msgpack:"rw,omitempty"`  // records handed to a sink
+	ShuffleRead    int64 `msgpack:"sr,omitempty"`  // bytes of blocks read
+	ShuffleWritten int64 `msgpack:"sw,omitempty"`  // bytes of blocks written
+	BadRecords     int64 `msgpack:"bad,omitempty"` // records left out by the job's policy
+}
+
+// Add adds the counts of another attempt.
+func (m *TaskMetrics) Add(o TaskMetrics) {
+	m.RecordsRead += o.RecordsRead
+	m.BytesRead += o.BytesRead
+	m.RecordsWritten += o.RecordsWritten
+	m.ShuffleRead += o.ShuffleRead
+	m.ShuffleWritten += o.ShuffleWritten
+	m.BadRecords += o.BadRecords
+}
+
+// ShuffleReader gives a reading task the blocks meant for it.
+type ShuffleReader interface {
+	// Blocks yields the blocks of one reduce partition in the order of the map
+	// partitions that wrote them. A block isn't changed or reused afterwards, so
+	// records may alias it. An error that says [FetchFailedError] makes the
+	// scheduler run the map task again.
+	Blocks(ctx context.Context, batch uint64, shuffle, reduce int) iter.Seq2[[]byte, error]
+}
+
+// BlockWriter takes what a map task writes. Blocks written for one reduce
+// partition are read back in the order they were written.
+type BlockWriter interface {
+	// WriteBlock keeps block, which the caller must not change afterwards.
+	WriteBlock(reduce int, block []byte) error
+}
+
+// Slot is the memory of one worker: values that may be used by one task at a
+// time, such as a compiled model with its scratch space.
+type Slot struct{ values map[any]any }
+
+// Local returns the slot's value for key, made by open when there is none. Keys
+// follow the rule of context keys: a type of the caller's own.
+func (s *Slot) Local(key any, open func() (any, error)) (any, error) {
+	if v, ok := s.values[key]; ok {
+		return v, nil
+	}
+	v, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if s.values == nil {
+		s.values = make(map[any]any)
+	}
+	s.values[key] = v
+	return v, nil
+}
+
+// Drop forgets the values whose key satisfies gone.
+func (s *Slot) Drop(gone func(key any) bool) {
+	for k := range s.values {
+		if gone(k) {
+			delete(s.values, k)
+		}
+	}
+}
+
+// Process is the memory of an executor's process, shared by its slots:
+// connections, weights. The zero value is ready to use.
+type Process struct {
+	mu     sync.Mutex
+	values map[any]*resource
+	order  []*resource
+	closed bool
+}
+
+// resource is opened once, by the first that asks.
+type resource struct {
+	once  sync.Once
+	value any
+	close func() error
+	err   error
+}
+
+// Resource returns the process's value for key, opened by the first caller;
+// others wait for it. An error is not kept: the next caller tries again.
+// close, if not nil, runs when the process ends.
+func (p *Process) Resource(key any, open func() (value any, close func() error, err error)) (any, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, context.Canceled
+	}
+	r := p.values[key]
+	if r == nil {
+		if p.values == nil {
+			p.values = make(map[any]*resource)
+		}
+		r = &resource{}
+		p.values[key] = r
+		p.order = append(p.order, r)
+	}
+	p.mu.Unlock()
+	r.once.Do(func() { r.value, r.close, r.err = open() })
+	if r.err != nil {
+		p.mu.Lock()
+		if p.values[key] == r {
+			delete(p.values, key)
+		}
+		p.mu.Unlock()
+	}
+	return r.value, r.err
+}
+
+// Close closes the resources, the last opened first, and refuses new ones. It
+// returns the first error. Tasks must have ended.
+func (p *Process) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	order := p.order
+	p.order, p.values = nil, nil
+	p.mu.Unlock()
+	var first error
+	for i := len(order) - 1; i >= 0; i-- {
+		if r := order[i]; r.close != nil && r.err == nil {
+			if err := r.close(); err != nil && first == nil {
+				first = err
+			}
+		}
+	}
+	return first
+}
