@@ -1,0 +1,39 @@
+// Package ranges reads exact offset ranges [From, Until) of Kafka partitions
+// and plans them.
+//
+// A [Reader] belongs to an executor process. It sends Fetch requests of its own
+// through franz-go's client (no consumer, no group, no fetch session) and walks
+// the record batches where they lie in the response: the checksum of each batch
+// is verified, the batch is decompressed if need be, and every record of the
+// range is handed out once, in offset order. With read_committed, the default,
+// records of aborted transactions are left out. Control records never show.
+//
+// A [Planner] belongs to the driver. It says which partitions topics have and
+// up to which offset each can be read now; one ListOffsets round trip a batch.
+//
+// # How a range ends
+//
+// A range ends when its next offset has reached Until. Compaction, transaction
+// markers and aborted transactions leave gaps, also at the very end, so no
+// record need have the offset Until-1. Batch headers keep their last offset
+// when compaction thins or empties a batch, and that is what the reader advances
+// by. Where no batch at all is left, the gap is proven by an answer that is
+// empty although no size limit cut it off and the log is readable up to Until.
+//
+// # What keeps memory bounded
+//
+// Of each open range at most one chunk is being walked, one waits and one is in
+// flight; a chunk is about Options.PartitionBytes. Prefetched ranges nobody has
+// asked for and what a response held beyond a range's end share
+// Options.BufferBytes; the oldest goes first. Response buffers are never
+// recycled, because keys and values alias them: a value that is kept keeps its
+// whole response alive, so clone what outlives the batch ([Record.Clone]).
+//
+// # What happens when Kafka misbehaves
+//
+// A moved leader, a stale or a newer epoch, a lost connection or a broker that
+// is gone are waited out: the reader asks for the leaders again, says once in
+// the log that it waits and once that it goes on. Everything that cannot heal
+// is an error that names topic, partition and offset: [LostError], [EndError],
+// [TopicError], [CorruptError].
+package ranges

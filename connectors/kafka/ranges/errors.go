@@ -1,0 +1,108 @@
+package ranges
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Sentinels for errors.Is; the typed errors below carry the coordinates.
+var (
+	// ErrClosed: the Reader or Planner was closed.
+	ErrClosed = errors.New("kafka client is closed")
+	// ErrUnknownTopic: no broker knows a topic of that name.
+	ErrUnknownTopic = errors.New("topic does not exist")
+	// ErrTopicRecreated: the name now belongs to another topic.
+	ErrTopicRecreated = errors.New("topic was deleted and created again; its offsets mean other records")
+	// ErrUnknownPartition: the topic has no such partition.
+	ErrUnknownPartition = errors.New("topic has no such partition")
+)
+
+// LostError says that records of a range are gone: retention or DeleteRecords
+// has moved the log start past the next offset to read.
+type LostError struct {
+	Topic     string
+	Partition int32
+	Next      int64 // the next offset wanted
+	Start     int64 // the first offset that is left
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("reading topic %s partition %d: offsets from %d are gone, the log now starts at %d; give the topic a longer retention, or skip what is lost",
+		e.Topic, e.Partition, e.Next, e.Start)
+}
+
+// EndError says that a range reaches past what the partition holds: its log was
+// truncated, or the range was made up.
+type EndError struct {
+	Topic     string
+	Partition int32
+	Next      int64 // the next offset wanted
+	Until     int64 // the range's end
+	End       int64 // up to where the partition can be read
+}
+
+func (e *EndError) Error() string {
+	return fmt.Sprintf("reading topic %s partition %d: offset %d of a range until %d is past the end, the log can be read up to %d; it was truncated since the range was planned",
+		e.Topic, e.Partition, e.Next, e.Until, e.End)
+}
+
+// TopicError says that a topic or a partition is not there, or is another one.
+// It wraps ErrUnknownTopic, ErrTopicRecreated, ErrUnknownPartition or what the
+// broker answered.
+type TopicError struct {
+	Topic     string
+	Partition int32 // -1 when it is about the whole topic
+	Offset    int64 // the next offset wanted, -1 when planning
+	Brokers   string
+	Err       error
+}
+
+func (e *TopicError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "topic %s", e.Topic)
+	if e.Partition >= 0 {
+		fmt.Fprintf(&b, " partition %d", e.Partition)
+	}
+	if e.Offset >= 0 {
+		fmt.Fprintf(&b, " offset %d", e.Offset)
+	}
+	fmt.Fprintf(&b, " at %s: %v", e.Brokers, e.Err)
+	if e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic) {
+		b.WriteString("; create it, or check its name")
+	}
+	return b.String()
+}
+
+func (e *TopicError) Unwrap() error { return e.Err }
+
+// CorruptError says that a batch or a record is not what Kafka's format allows.
+type CorruptError struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // the batch's first offset or the record's own, as far as known
+	Reason    string
+	Err       error // the decompressor's error, or nil
+}
+
+func (e *CorruptError) Error() string {
+	s := fmt.Sprintf("reading topic %s partition %d: corrupt data at offset %d: %s", e.Topic, e.Partition, e.Offset, e.Reason)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// NoBrokerError says that no broker could be reached to begin with.
+type NoBrokerError struct {
+	Brokers []string
+	Err     error
+}
+
+func (e *NoBrokerError) Error() string {
+	return fmt.Sprintf("no Kafka broker answers at %s: %v; start one or name another with --brokers HOST:PORT", strings.Join(e.Brokers, ","), e.Err)
+}
+
+func (e *NoBrokerError) Unwrap() error { return e.Err }

@@ -1,0 +1,94 @@
+package ranges
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// LostPolicy says what a Reader does where the log start has moved past a range.
+type LostPolicy int
+
+const (
+	// FailLost ends the range with a LostError.
+	FailLost LostPolicy = iota
+	// SkipLost goes on at the log start and counts what was skipped in
+	// Stats.Lost.
+	SkipLost
+)
+
+// Options configure a Reader or a Planner. The zero value of every field but
+// Brokers is a good default.
+type Options struct {
+	// Brokers are host:port addresses to begin with.
+	Brokers []string
+	// Client adds franz-go options: TLS, SASL, a dialer.
+	Client []kgo.Opt
+	// ReadUncommitted also reads open and aborted transactions. A Planner plans
+	// up to the high watermark then.
+	ReadUncommitted bool
+	// Logger is told about waits; nil is slog.Default().
+	Logger *slog.Logger
+
+	// Lost is what a Reader does about records that are gone.
+	Lost LostPolicy
+	// Connections is the number of fetch connections to each broker (2). Kafka
+	// answers the requests of one connection one after the other.
+	Connections int
+	// PartitionBytes is how much of one partition a request asks for (1 MiB).
+	// A batch that is larger comes nevertheless.
+	PartitionBytes int32
+	// RequestBytes is how much of all partitions a request asks for (4 MiB).
+	RequestBytes int32
+	// BufferBytes bounds the prefetched ranges that no task has asked for yet and
+	// the leftovers of ended ranges, together (64 MiB).
+	BufferBytes int64
+	// MaxBatchBytes is the most that one batch may take, also decompressed
+	// (96 MiB).
+	MaxBatchBytes int
+	// EndTimeout is how long a Reader waits for a partition whose log ends before
+	// a range's Until: after a failover a new leader's high watermark may lag
+	// for a moment (30 s).
+	EndTimeout time.Duration
+	// ConnectTimeout is how long a Planner tries to reach any broker the first
+	// time (5 s). Later it waits for the brokers to come back.
+	ConnectTimeout time.Duration
+}
+
+// confirmAfter is for how long a verdict that cannot be taken back must stand: a
+// broker may lag behind the controller for a moment.
+const confirmAfter = time.Second
+
+func (o Options) withDefaults() (Options, error) {
+	if len(o.Brokers) == 0 {
+		return o, errors.New("kafka: no broker addresses given; pass --brokers HOST:PORT")
+	}
+	if o.Connections < 0 || o.PartitionBytes < 0 || o.RequestBytes < 0 || o.BufferBytes < 0 || o.MaxBatchBytes < 0 {
+		return o, errors.New("kafka: negative sizes in ranges.Options")
+	}
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	o.Connections = cmp.Or(o.Connections, 2)
+	o.PartitionBytes = cmp.Or(o.PartitionBytes, 1<<20)
+	o.RequestBytes = max(o.PartitionBytes, cmp.Or(o.RequestBytes, 4<<20))
+	o.BufferBytes = cmp.Or(o.BufferBytes, 64<<20)
+	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, 96<<20)
+	o.EndTimeout = cmp.Or(o.EndTimeout, 30*time.Second)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
+	return o, nil
+}
+
+// client makes a franz-go client that fails fast: waiting and retrying are ours,
+// so that they show in the log and end with the caller's context.
+func (o Options) client() (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(o.Brokers...),
+		kgo.ClientID("hibana"),
+		kgo.RequestRetries(2),
+		kgo.RetryTimeout(5 * time.Second),
+		kgo.DialTimeout(5 * time.Second),
+		kgo.DisableClientMetrics(),
+	}, o.Client...)...)
+}

@@ -1,0 +1,225 @@
+package ranges
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Partition is what a Planner knows of one partition.
+type Partition struct {
+	Topic       string
+	TopicID     [16]byte
+	Partition   int32
+	LeaderEpoch int32
+	// Start is the first offset of the log, as of when the Planner first saw the
+	// partition.
+	Start int64
+	// Until is the end of what can be read now: the last stable offset, or the
+	// high watermark with Options.ReadUncommitted.
+	Until int64
+}
+
+// Range is the partition's offsets [from, p.Until).
+func (p Partition) Range(from int64) Range {
+	return Range{Topic: p.Topic, TopicID: p.TopicID, Partition: p.Partition, LeaderEpoch: p.LeaderEpoch, From: from, Until: p.Until}
+}
+
+// Planner learns which partitions topics have and up to where they can be read.
+// It belongs to the driver. It has no goroutines of its own beside the client's;
+// its methods may be called from several goroutines and take turns.
+type Planner struct {
+	opts   Options
+	topics []string
+	cl     *kgo.Client
+
+	mu       sync.Mutex
+	known    map[partitionKey]Partition // with the last Until
+	leaders  map[partitionKey]leader
+	ids      map[string][16]byte
+	fresh    time.Time // of leaders; zero: ask anew
+	reached  bool      // a broker has answered once
+	doubt    time.Time // since when a topic seems to be gone or another
+	waiting  outage
+	waitsFor stream // stands for all partitions in waiting
+}
+
+// metadataAge is for how long a Planner trusts the leaders that it knows while
+// they answer: how long a new partition or a recreated topic may go unnoticed.
+const metadataAge = 5 * time.Second
+
+// NewPlanner makes a Planner of topics. It connects when first used.
+func NewPlanner(o Options, topics ...string) (*Planner, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if len(topics) == 0 || slices.Contains(topics, "") {
+		return nil, errors.New("kafka: no topic to plan given")
+	}
+	cl, err := o.client()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: making a client: %w", err)
+	}
+	return &Planner{
+		opts: o, topics: slices.Compact(slices.Sorted(slices.Values(topics))), cl: cl,
+		known:    make(map[partitionKey]Partition),
+		leaders:  make(map[partitionKey]leader),
+		ids:      make(map[string][16]byte),
+		waitsFor: *newStream(Range{Topic: strings.Join(topics, ",")}),
+	}, nil
+}
+
+// Close closes the connections.
+func (p *Planner) Close() { p.cl.Close() }
+
+// Plan returns all partitions by topic and number, as of now. It costs one
+// ListOffsets round trip to each leader, and every few seconds a Metadata round
+// trip.
+//
+// The first Plan fails with a NoBrokerError when no broker answers within
+// Options.ConnectTimeout. Later ones wait for the brokers to come back, say so
+// in the log, and end only with ctx. A topic that does not exist, or is another
+// one than in the first Plan, is a TopicError; one whose log ends before where it
+// ended in the last Plan is an EndError.
+func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	began := time.Now()
+	for {
+		ps, err := p.attempt(ctx, began)
+		var waits *retryError
+		switch {
+		case err == nil:
+			p.waiting.over(p.opts.Logger, &p.waitsFor)
+			p.waitsFor.progress()
+			p.doubt = time.Time{}
+			return ps, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("planning %s: %w", strings.Join(p.topics, ","), context.Cause(ctx))
+		case !errors.As(err, &waits):
+			return nil, err
+		}
+		p.fresh = time.Time{}
+		delay := p.waitsFor.backoff()
+		p.waiting.enter(p.opts.Logger, &p.waitsFor, waits.err)
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// retryError says that the attempt may succeed when it is made again.
+type retryError struct{ err error }
+
+func (e *retryError) Error() string { return e.err.Error() }
+
+// attempt asks once.
+func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, error) {
+	if time.Since(p.fresh) > metadataAge {
+		if err := p.refresh(ctx, began); err != nil {
+			return nil, err
+		}
+	}
+	ends, starts := make(map[int32][]offsetQuery), make(map[int32][]offsetQuery)
+	for key, at := range p.leaders {
+		ends[at.node] = append(ends[at.node], offsetQuery{key.topic, key.partition, at.epoch, atEnd})
+		if _, ok := p.known[key]; !ok {
+			starts[at.node] = append(starts[at.node], offsetQuery{key.topic, key.partition, at.epoch, atStart})
+		}
+	}
+	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, starts)
+	last := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends)
+	ps := make([]Partition, 0, len(p.leaders))
+	for key, at := range p.leaders {
+		part, ok := p.known[key]
+		end, start := last[key], first[key]
+		if ok {
+			start = offsetAnswer{offset: part.Start}
+		}
+		if err := cmp.Or(start.err, end.err); err != nil {
+			return nil, p.failure(key, err)
+		}
+		if end.offset < part.Until {
+			return nil, p.confirm(&EndError{Topic: key.topic, Partition: key.partition, Next: part.Until, Until: part.Until, End: end.offset})
+		}
+		part = Partition{Topic: key.topic, TopicID: p.ids[key.topic], Partition: key.partition, LeaderEpoch: at.epoch, Start: start.offset, Until: end.offset}
+		ps = append(ps, part)
+	}
+	for _, part := range ps {
+		p.known[partitionKey{part.Topic, part.Partition}] = part
+	}
+	slices.SortFunc(ps, func(a, b Partition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return ps, nil
+}
+
+// failure sorts a ListOffsets error.
+func (p *Planner) failure(key partitionKey, err error) error {
+	if isFatal(err) {
+		return &TopicError{Topic: key.topic, Partition: key.partition, Offset: -1, Brokers: p.brokers(), Err: err}
+	}
+	return &retryError{fmt.Errorf("listing offsets of topic %s partition %d: %w", key.topic, key.partition, err)}
+}
+
+// confirm returns a verdict as final once it has stood for a while.
+func (p *Planner) confirm(verdict error) error {
+	if p.doubt.IsZero() {
+		p.doubt = time.Now()
+	}
+	if time.Since(p.doubt) >= confirmAfter {
+		p.doubt = time.Time{}
+		return verdict
+	}
+	return &retryError{verdict}
+}
+
+// refresh asks for ids and leaders.
+func (p *Planner) refresh(ctx context.Context, began time.Time) error {
+	infos, err := describe(ctx, p.cl, p.topics)
+	if err != nil {
+		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || time.Since(began) >= p.opts.ConnectTimeout) {
+			return &NoBrokerError{Brokers: p.opts.Brokers, Err: err}
+		}
+		return &retryError{err}
+	}
+	p.reached = true
+	leaders := make(map[partitionKey]leader)
+	for _, topic := range p.topics {
+		info, ok := infos[topic]
+		if !ok {
+			info.err = ErrUnknownTopic
+		}
+		id, seen := p.ids[topic]
+		if info.err == nil && seen && id != info.id {
+			info.err = ErrTopicRecreated
+		}
+		if info.err != nil {
+			err := &TopicError{Topic: topic, Partition: -1, Offset: -1, Brokers: p.brokers(), Err: info.err}
+			if isFatal(info.err) {
+				return err
+			}
+			return p.confirm(err)
+		}
+		p.ids[topic] = info.id
+		for n, at := range info.partitions {
+			if at.node < 0 {
+				return &retryError{fmt.Errorf("topic %s partition %d: %w", topic, n, errNoLeader)}
+			}
+			leaders[partitionKey{topic, n}] = at
+		}
+	}
+	p.leaders, p.fresh = leaders, time.Now()
+	return nil
+}
+
+func (p *Planner) brokers() string { return strings.Join(p.opts.Brokers, ",") }
