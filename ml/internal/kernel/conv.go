@@ -1,0 +1,171 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrShape is wrapped by every error of a Validate method.
+var ErrShape = errors.New("impossible shape")
+
+// ConvShape describes a two-dimensional convolution: x is N x C x H x W, the
+// filter w is OC x C/Groups x KH x KW, y is N x OC x OutH x OutW. A dilation or
+// Groups of 0 means 1.
+type ConvShape struct {
+	N, C, H, W       int
+	OC, KH, KW       int
+	StrideH, StrideW int
+	PadH, PadW       int
+	DilH, DilW       int
+	Groups           int
+}
+
+// Validate reports the first number that makes the convolution impossible.
+func (s ConvShape) Validate() error {
+	s = s.defaults()
+	switch {
+	case s.N < 0 || s.C < 1 || s.H < 1 || s.W < 1:
+		return fmt.Errorf("convolution of an input of %dx%dx%dx%d: %w", s.N, s.C, s.H, s.W, ErrShape)
+	case s.OC < 1 || s.KH < 1 || s.KW < 1:
+		return fmt.Errorf("convolution with %d filters of %dx%d: %w", s.OC, s.KH, s.KW, ErrShape)
+	case s.StrideH < 1 || s.StrideW < 1 || s.DilH < 1 || s.DilW < 1 || s.PadH < 0 || s.PadW < 0:
+		return fmt.Errorf("convolution with stride %dx%d, dilation %dx%d, padding %dx%d: %w", s.StrideH, s.StrideW, s.DilH, s.DilW, s.PadH, s.PadW, ErrShape)
+	case s.Groups < 1 || s.C%s.Groups != 0 || s.OC%s.Groups != 0:
+		return fmt.Errorf("convolution with %d groups of %d input and %d output channels: %w", s.Groups, s.C, s.OC, ErrShape)
+	case s.OutH() < 1 || s.OutW() < 1:
+		return fmt.Errorf("convolution of a %dx%d image (padding %dx%d) with a %dx%d filter (dilation %dx%d) leaves nothing: %w", s.H, s.W, s.PadH, s.PadW, s.KH, s.KW, s.DilH, s.DilW, ErrShape)
+	}
+	return nil
+}
+
+// defaults replaces the zeros that stand for one.
+func (s ConvShape) defaults() ConvShape {
+	for _, p := range []*int{&s.DilH, &s.DilW, &s.Groups} {
+		if *p == 0 {
+			*p = 1
+		}
+	}
+	return s
+}
+
+// OutH returns the height of the result.
+func (s ConvShape) OutH() int { return convOut(s.H, s.KH, s.StrideH, s.PadH, s.DilH) }
+
+// OutW returns the width of the result.
+func (s ConvShape) OutW() int { return convOut(s.W, s.KW, s.StrideW, s.PadW, s.DilW) }
+
+func convOut(size, kernel, stride, pad, dil int) int {
+	span := size + 2*pad - (max(dil, 1)*(kernel-1) + 1)
+	if span < 0 || stride < 1 {
+		return 0
+	}
+	return span/stride + 1
+}
+
+// convPlan is a shape with the sizes that the loops need.
+type convPlan struct {
+	ConvShape
+	oh, ow  int
+	cg, ocg int // channels of a group
+	k       int // cg*KH*KW, the length of a dot product
+	out     int // oh*ow
+	group   int // cg*H*W, elements of a group's input
+	noCol   bool
+}
+
+func planConv(s ConvShape) convPlan {
+	s = s.defaults()
+	p := convPlan{ConvShape: s, oh: s.OutH(), ow: s.OutW(), cg: s.C / s.Groups, ocg: s.OC / s.Groups}
+	p.k, p.out, p.group = p.cg*s.KH*s.KW, p.oh*p.ow, p.cg*s.H*s.W
+	p.noCol = s.KH == 1 && s.KW == 1 && s.StrideH == 1 && s.StrideW == 1 && s.PadH == 0 && s.PadW == 0
+	return p
+}
+
+// check panics when a slice is shorter than the shape says.
+func (p *convPlan) check(x, w, y []float32) {
+	_, _, _ = x[:p.N*p.C*p.H*p.W], w[:p.OC*p.k], y[:p.N*p.OC*p.out]
+}
+
+// columns returns the k x out matrix of input patches of group g of image i.
+func (p *convPlan) columns(col, x []float32, i, g int) []float32 {
+	im := x[(i*p.Groups+g)*p.group:][:p.group]
+	if p.noCol {
+		return im
+	}
+	p.im2col(col, im)
+	return col
+}
+
+// Conv2D computes y = conv(x, w) + bias. bias is nil or OC long. The shape is
+// valid.
+func Conv2D(s ConvShape, x, w, bias, y []float32) { conv2D(active, s, x, w, bias, y) }
+
+func conv2D(l Level, s ConvShape, x, w, bias, y []float32) {
+	p := planConv(s)
+	p.check(x, w, y)
+	sc := getScratch()
+	defer putScratch(sc)
+	col := grow(&sc.a, p.k*p.out)
+	for i := range p.N {
+		for g := range p.Groups {
+			c := p.columns(col, x, i, g)
+			gemm(l, false, false, p.ocg, p.out, p.k, 1, w[g*p.ocg*p.k:], p.k, c, p.out, 0, y[(i*p.Groups+g)*p.ocg*p.out:], p.out)
+		}
+	}
+	if bias != nil {
+		AddChannels(y, p.N, p.OC, p.out, bias)
+	}
+}
+
+// Conv2DGradInput computes gx, the gradient by the input, from gy. It is also the
+// forward pass of a transposed convolution (deconvolution), with the roles of the
+// two sides of the shape exchanged. The shape is valid.
+func Conv2DGradInput(s ConvShape, gy, w, gx []float32) { conv2DGradInput(active, s, gy, w, gx) }
+
+func conv2DGradInput(l Level, s ConvShape, gy, w, gx []float32) {
+	p := planConv(s)
+	p.check(gx, w, gy)
+	sc := getScratch()
+	defer putScratch(sc)
+	col := grow(&sc.a, p.k*p.out)
+	clear(gx[:p.N*p.C*p.H*p.W])
+	for i := range p.N {
+		for g := range p.Groups {
+			im := gx[(i*p.Groups+g)*p.group:][:p.group]
+			dst := col
+			if p.noCol {
+				dst = im
+			}
+			gemm(l, true, false, p.k, p.out, p.ocg, 1, w[g*p.ocg*p.k:], p.k, gy[(i*p.Groups+g)*p.ocg*p.out:], p.out, 0, dst, p.out)
+			if !p.noCol {
+				p.col2im(im, col)
+			}
+		}
+	}
+}
+
+// Conv2DGradFilter computes gw, the gradient by the filter, from x and gy. The
+// shape is valid.
+func Conv2DGradFilter(s ConvShape, x, gy, gw []float32) { conv2DGradFilter(active, s, x, gy, gw) }
+
+func conv2DGradFilter(l Level, s ConvShape, x, gy, gw []float32) {
+	p := planConv(s)
+	p.check(x, gw, gy)
+	sc := getScratch()
+	defer putScratch(sc)
+	col := grow(&sc.a, p.k*p.out)
+	clear(gw[:p.OC*p.k])
+	for i := range p.N {
+		for g := range p.Groups {
+			c := p.columns(col, x, i, g)
+			gemm(l, false, true, p.ocg, p.k, p.out, 1, gy[(i*p.Groups+g)*p.ocg*p.out:], p.out, c, p.out, 1, gw[g*p.ocg*p.k:], p.k)
+		}
+	}
+}
+
+// Conv2DGradBias computes gb[c], the sum of gy over images and positions. The
+// shape is valid.
+func Conv2DGradBias(s ConvShape, gy, gb []float32) {
+	p := planConv(s)
+	SumChannels(gb, gy, p.N, p.OC, p.out)
+}

@@ -1,0 +1,132 @@
+package kernel
+
+import (
+	"testing"
+)
+
+func TestConv2DAgainstDefinition(t *testing.T) {
+	r := random(t)
+	for _, l := range levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			for range 60 {
+				s := randomConv(r)
+				p := planConv(s)
+				x, w, bias := normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*p.k), normal(r, s.OC)
+				y := make([]float32, s.N*s.OC*p.out)
+				conv2D(l, s, x, w, bias, y)
+				closeTo(t, "conv2d", y, naiveConv(s, x, w, bias), 1e-5, 10)
+			}
+		})
+	}
+}
+
+// The gradients are adjoints of the forward pass, which is linear in x and in w:
+// <gy, conv(x, w)> = <gx, x> = <gw, w>.
+func TestConv2DGradientsAreAdjoints(t *testing.T) {
+	r := random(t)
+	for _, l := range levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			for range 60 {
+				s := randomConv(r)
+				p := planConv(s)
+				x, w := normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*p.k)
+				gy := normal(r, s.N*s.OC*p.out)
+				x2, w2 := normal(r, len(x)), normal(r, len(w))
+				gx, gw := make([]float32, len(x)), make([]float32, len(w))
+				conv2DGradInput(l, s, gy, w, gx)
+				conv2DGradFilter(l, s, x, gy, gw)
+				// Fresh x2 and w2 so that each gradient is probed away from its point.
+				dots := []float32{
+					Dot(gx, x2), float32(dot64(gy, naiveConv(s, x2, w, nil))),
+					Dot(gw, w2), float32(dot64(gy, naiveConv(s, x, w2, nil))),
+				}
+				closeTo(t, "grad input", dots[:1], []float64{float64(dots[1])}, 2e-4, 30)
+				closeTo(t, "grad filter", dots[2:3], []float64{float64(dots[3])}, 2e-4, 30)
+			}
+		})
+	}
+}
+
+func dot64(a []float32, b []float64) float64 {
+	var s float64
+	for i, v := range a {
+		s += float64(v) * b[i]
+	}
+	return s
+}
+
+func TestPackedConvAgainstDefinition(t *testing.T) {
+	r := random(t)
+	for _, l := range levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			for it := range 120 {
+				s := randomConv(r)
+				var pool *PoolShape
+				switch it % 3 {
+				case 1:
+					pool = &PoolShape{KH: 2, KW: 2, StrideH: 2, StrideW: 2, CoverAll: r.IntN(2) == 1}
+				case 2:
+					pool = &PoolShape{KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, CoverAll: r.IntN(2) == 1}
+				}
+				checkPackedConv(t, l, r.IntN(2) == 1, s, pool, normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
+			}
+		})
+	}
+}
+
+func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolShape, x, w, bias []float32) {
+	t.Helper()
+	act := Identity
+	if relu {
+		act = ReLUActivation
+	}
+	pc, err := PackConv(s, w, bias, act, pool)
+	if err != nil {
+		if pool == nil {
+			t.Fatal(err)
+		}
+		return // the result is smaller than the window
+	}
+	h, wd, c := pc.Out()
+	want := make([]float32, 0, s.N*h*wd*c)
+	for _, v := range naiveConv(s, x, w, bias) {
+		want = append(want, float32(v))
+	}
+	act.Apply(want, want)
+	if pool != nil {
+		q := *pc.pool
+		q.N = s.N
+		pooled := make([]float32, s.N*h*wd*c)
+		MaxPool(q, want, pooled, nil)
+		want = pooled
+	}
+	nhwc, y, back := make([]float32, len(x)), make([]float32, len(want)), make([]float32, len(want))
+	ToNHWC(nhwc, x, s.N, s.C, s.H, s.W)
+	pc.run(l, s.N, nhwc, y, 0)
+	ToNCHW(back, y, s.N, c, h, wd)
+	wide := make([]float64, len(want))
+	for i, v := range want {
+		wide[i] = float64(v)
+	}
+	closeTo(t, "packed conv", back, wide, 1e-5, 10)
+}
+
+func TestPackedConvResidual(t *testing.T) {
+	r := random(t)
+	for _, l := range levels() {
+		s := ConvShape{N: 2, C: 5, H: 9, W: 11, OC: 37, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}
+		x, w := normal(r, 2*5*99), normal(r, 37*45)
+		pc, err := PackConv(s, w, nil, Identity, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, res := make([]float32, 2*99*37), normal(r, 2*99*37)
+		pc.run(l, 2, x, y, 0)
+		want := make([]float64, len(y))
+		for i := range y {
+			want[i] = float64(y[i]) + float64(res[i])
+		}
+		pc.run(l, 2, x, res, tileLoadC)
+		closeTo(t, "residual", res, want, 1e-5, 10)
+	}
+}

@@ -1,0 +1,42 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrIndex is wrapped by the errors of Gather and ScatterAdd.
+var ErrIndex = errors.New("index outside the table")
+
+// Gather copies row ids[i] of the rows x dim table to row i of y. An id equal to
+// ignore gives a row of zeros (Chainer's ignore_label).
+func Gather(y, table []float32, rows, dim int, ids []int32, ignore int32) error {
+	for i, id := range ids {
+		dst := y[i*dim : (i+1)*dim]
+		if id == ignore {
+			clear(dst)
+			continue
+		}
+		if id < 0 || int(id) >= rows {
+			return fmt.Errorf("id %d at position %d of a table of %d rows: %w", id, i, rows, ErrIndex)
+		}
+		copy(dst, table[int(id)*dim:])
+	}
+	return nil
+}
+
+// ScatterAdd adds row i of gy to row ids[i] of the rows x dim table gtable, the
+// gradient of Gather. gtable is not cleared first.
+func ScatterAdd(gtable, gy []float32, rows, dim int, ids []int32, ignore int32) error {
+	for i, id := range ids {
+		if id == ignore {
+			continue
+		}
+		if id < 0 || int(id) >= rows {
+			return fmt.Errorf("id %d at position %d of a table of %d rows: %w", id, i, rows, ErrIndex)
+		}
+		dst := gtable[int(id)*dim : (int(id)+1)*dim]
+		Add(dst, dst, gy[i*dim:(i+1)*dim])
+	}
+	return nil
+}

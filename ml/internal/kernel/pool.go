@@ -1,0 +1,181 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// PoolShape describes a two-dimensional pooling of N x C planes of H x W.
+type PoolShape struct {
+	N, C, H, W       int
+	KH, KW           int
+	StrideH, StrideW int
+	PadH, PadW       int
+	// CoverAll rounds the size of the result up (Chainer's cover_all, ONNX's
+	// ceil_mode), so that every input is in a window.
+	CoverAll bool
+	// ExcludePad makes an average count the positions inside the image only
+	// (ONNX's count_include_pad = 0). Chainer counts the padding as zeros.
+	ExcludePad bool
+}
+
+// Validate reports the first number that makes the pooling impossible.
+func (s PoolShape) Validate() error {
+	switch {
+	case s.N < 0 || s.C < 1 || s.H < 1 || s.W < 1:
+		return fmt.Errorf("pooling of an input of %dx%dx%dx%d: %w", s.N, s.C, s.H, s.W, ErrShape)
+	case s.KH < 1 || s.KW < 1 || s.StrideH < 1 || s.StrideW < 1 || s.PadH < 0 || s.PadW < 0:
+		return fmt.Errorf("pooling with window %dx%d, stride %dx%d, padding %dx%d: %w", s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW, ErrShape)
+	case s.PadH >= s.KH || s.PadW >= s.KW:
+		return fmt.Errorf("pooling with padding %dx%d not smaller than the window %dx%d: %w", s.PadH, s.PadW, s.KH, s.KW, ErrShape)
+	case s.OutH() < 1 || s.OutW() < 1:
+		return fmt.Errorf("pooling of a %dx%d image with window %dx%d leaves nothing: %w", s.H, s.W, s.KH, s.KW, ErrShape)
+	}
+	return nil
+}
+
+// OutH returns the height of the result.
+func (s PoolShape) OutH() int { return poolOut(s.H, s.KH, s.StrideH, s.PadH, s.CoverAll) }
+
+// OutW returns the width of the result.
+func (s PoolShape) OutW() int { return poolOut(s.W, s.KW, s.StrideW, s.PadW, s.CoverAll) }
+
+func poolOut(size, kernel, stride, pad int, coverAll bool) int {
+	span := size + 2*pad - kernel
+	if coverAll {
+		span += stride - 1
+	}
+	if span < 0 || stride < 1 {
+		return 0
+	}
+	return span/stride + 1
+}
+
+// window returns the part of output position o's window that lies in [0, size).
+func window(o, size, kernel, stride, pad int) (lo, until int) {
+	lo = o*stride - pad
+	return max(lo, 0), min(lo+kernel, size)
+}
+
+// MaxPool computes y, the largest element of each window. index, unless nil,
+// receives its position in the H x W plane, the first one of several, for
+// MaxPoolGrad; -1 and a result of -Inf stand for a window that lies in the padding
+// as a whole. The shape is valid.
+func MaxPool(s PoolShape, x, y []float32, index []int32) {
+	oh, ow := s.OutH(), s.OutW()
+	for i := range s.N * s.C {
+		plane, out := x[i*s.H*s.W:(i+1)*s.H*s.W], y[i*oh*ow:(i+1)*oh*ow]
+		for r := range oh {
+			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
+			for c := range ow {
+				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
+				v, at := maxIn(plane, s.W, y0, y1, x0, x1)
+				out[r*ow+c] = v
+				if index != nil {
+					index[(i*oh+r)*ow+c] = at
+				}
+			}
+		}
+	}
+}
+
+func maxIn(plane []float32, w, y0, y1, x0, x1 int) (float32, int32) {
+	best, at := float32(math.Inf(-1)), int32(-1)
+	for y := y0; y < y1; y++ {
+		for x := x0; x < x1; x++ {
+			if v := plane[y*w+x]; v > best || at < 0 {
+				best, at = v, int32(y*w+x)
+			}
+		}
+	}
+	return best, at
+}
+
+// MaxPoolGrad computes gx from gy and the index that MaxPool left.
+func MaxPoolGrad(s PoolShape, gy []float32, index []int32, gx []float32) {
+	out, in := s.OutH()*s.OutW(), s.H*s.W
+	clear(gx[:s.N*s.C*in])
+	for i := range s.N * s.C {
+		plane, idx := gx[i*in:(i+1)*in], index[i*out:(i+1)*out]
+		for j, g := range gy[i*out : (i+1)*out] {
+			if at := idx[j]; at >= 0 {
+				plane[at] += g
+			}
+		}
+	}
+}
+
+// AvgPool computes y, the mean of each window. The shape is valid.
+func AvgPool(s PoolShape, x, y []float32) { sumPool(s, x, y, true) }
+
+// AvgPoolGrad computes gx from gy, the adjoint of AvgPool.
+func AvgPoolGrad(s PoolShape, gy, gx []float32) { spreadPool(s, gy, gx, true) }
+
+// Unpool computes y (N x C x H x W), where every element of x
+// (N x C x OutH x OutW) was added to all positions of its window: s describes the
+// pooling of y that Unpool turns round. Chainer's unpooling_2d with the same
+// cover_all.
+func Unpool(s PoolShape, x, y []float32) { spreadPool(s, x, y, false) }
+
+// UnpoolGrad computes gx, the sum of gy over each window.
+func UnpoolGrad(s PoolShape, gy, gx []float32) { sumPool(s, gy, gx, false) }
+
+// UnpoolOut returns the size that Unpool makes of size.
+func UnpoolOut(size, kernel, stride, pad int, coverAll bool) int {
+	n := stride*(size-1) + kernel - 2*pad
+	if coverAll {
+		n -= stride - 1
+	}
+	return n
+}
+
+// weight returns what a window's sum is multiplied by.
+func (s *PoolShape) weight(mean bool, y0, y1, x0, x1 int) float32 {
+	switch {
+	case !mean:
+		return 1
+	case s.ExcludePad:
+		return 1 / float32(max((y1-y0)*(x1-x0), 1))
+	}
+	return 1 / float32(s.KH*s.KW)
+}
+
+func sumPool(s PoolShape, x, y []float32, mean bool) {
+	oh, ow := s.OutH(), s.OutW()
+	for i := range s.N * s.C {
+		plane, out := x[i*s.H*s.W:(i+1)*s.H*s.W], y[i*oh*ow:(i+1)*oh*ow]
+		for r := range oh {
+			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
+			for c := range ow {
+				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
+				var sum float32
+				for yy := y0; yy < y1; yy++ {
+					for xx := x0; xx < x1; xx++ {
+						sum += plane[yy*s.W+xx]
+					}
+				}
+				out[r*ow+c] = sum * s.weight(mean, y0, y1, x0, x1)
+			}
+		}
+	}
+}
+
+func spreadPool(s PoolShape, gy, gx []float32, mean bool) {
+	oh, ow := s.OutH(), s.OutW()
+	clear(gx[:s.N*s.C*s.H*s.W])
+	for i := range s.N * s.C {
+		plane, out := gx[i*s.H*s.W:(i+1)*s.H*s.W], gy[i*oh*ow:(i+1)*oh*ow]
+		for r := range oh {
+			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
+			for c := range ow {
+				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
+				g := out[r*ow+c] * s.weight(mean, y0, y1, x0, x1)
+				for yy := y0; yy < y1; yy++ {
+					for xx := x0; xx < x1; xx++ {
+						plane[yy*s.W+xx] += g
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,23 @@
+package kernel
+
+import "sync"
+
+// scratch is working memory that a call borrows and gives back.
+type scratch struct{ a, b []float32 }
+
+// scratchPool is a free list. It carries no values from one call to another:
+// whoever takes a buffer writes it before reading it.
+var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
+func getScratch() *scratch  { return scratchPool.Get().(*scratch) }
+func putScratch(s *scratch) { scratchPool.Put(s) }
+
+// grow returns a buffer of n elements with arbitrary content, using *buf when it
+// is large enough. Buffers start at a 64-byte boundary as far as the allocator
+// gives one, which it does for everything above 32 KiB.
+func grow(buf *[]float32, n int) []float32 {
+	if cap(*buf) < n {
+		*buf = make([]float32, n)
+	}
+	return (*buf)[:n]
+}
