@@ -13,8 +13,8 @@ type Op interface {
 	// Name is the function's name as users write it, such as "MaxPooling2D".
 	Name() string
 	// Outputs derives the outputs' shapes and types from the inputs' or says
-	// why they don't fit. It must not keep or change the inputs' shapes, and
-	// no output shape may share memory with an input's.
+	// why they don't fit. It must not keep or change the inputs' shapes; an
+	// output may be given an input's shape.
 	Outputs(in []Spec) ([]Spec, error)
 	// Forward computes c.Out from c.In. The outputs' memory is allocated but
 	// its contents are arbitrary, so every element must be written.
