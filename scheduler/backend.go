@@ -1,0 +1,50 @@
+package scheduler
+
+import (
+	"context"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Backend reaches the executors. The DAGScheduler launches no more tasks on an
+// executor than it has slots.
+//
+// THREADING: Start is called once, before the others; Launch and Kill by one
+// goroutine, the DAGScheduler's. Neither may block: a backend hands over and
+// reports later.
+type Backend interface {
+	// Start makes the backend report to events from now on, first the executors
+	// that are there already.
+	Start(events BackendEvents)
+	// Launch runs a task on an executor. Every launched task is reported as ended
+	// exactly once, unless its executor is reported lost before.
+	Launch(executor string, task Task)
+	// Kill asks an executor to end a task. It is no error if it has ended.
+	Kill(executor string, id TaskID, reason string)
+}
+
+// BackendEvents takes what a backend has to report.
+//
+// THREADING: safe for concurrent use; the methods don't block.
+type BackendEvents interface {
+	// ExecutorAdded says that an executor is ready and how many tasks it runs at
+	// once. An id that is there already is a new process in the place of the
+	// old one, which is lost.
+	ExecutorAdded(executor string, slots int)
+	// ExecutorLost says that an executor is gone with its blocks and its tasks.
+	ExecutorLost(lost ExecutorLost)
+	// TaskEnded says how a launched task ended.
+	TaskEnded(executor string, id TaskID, outcome Outcome)
+}
+
+// Runner runs tasks on an executor.
+//
+// THREADING: Run is called by as many goroutines as the executor has slots, with
+// a Slot for each.
+type Runner interface {
+	// Run runs one task to its end and returns how it ended. ctx ends when the
+	// task is killed; its cause says why. Panics of the user's code are the
+	// runner's to catch (rdd.Guard), since it knows the operators; one that
+	// escapes is caught by the backend and fails the task without their names.
+	Run(ctx context.Context, task Task, slot *rdd.Slot) Outcome
+}

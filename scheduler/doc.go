@@ -1,0 +1,24 @@
+// Package scheduler runs the jobs of a driver: it cuts the lineage of an output
+// into stages, gives their tasks to executors and brings the results back.
+//
+// A [Job] is one output of one batch. [Cut] splits its RDDs at shuffles into
+// stages: shuffle-map stages, whose tasks leave blocks behind for other stages,
+// and one result stage, whose tasks answer to the driver. A task is named by
+// numbers alone, its [TaskID]; the process that runs it has built the same
+// lineage and finds there what the numbers mean.
+//
+// Who decides and who acts are apart. Package kernel is a step machine without
+// I/O: events in, decisions out. The [DAGScheduler] is the shell around it: one
+// goroutine that feeds it what happens and does what it says. A [Backend]
+// reaches executors; package local has one that runs tasks in this process. A
+// [Runner] runs one task on an executor. Package shuffle keeps what map tasks
+// leave behind.
+//
+// # Failures
+//
+// How a task ended is data, an [Outcome], and says whether it counts against
+// the task. Four counted failures of one task fail the job. A failed fetch is
+// never the reading task's fault: the map tasks whose output is lost run again,
+// then the reading tasks that aren't done. Four stage attempts in a row that
+// failed this way fail the job.
+package scheduler

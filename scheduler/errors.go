@@ -1,0 +1,52 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrClosed: the scheduler was closed.
+	ErrClosed = errors.New("the scheduler is closed")
+	// ErrForgotten: the job's batch was forgotten before the job was done.
+	ErrForgotten = errors.New("the batch was forgotten")
+	// ErrDuplicateJob: the batch has a job for this output already.
+	ErrDuplicateJob = errors.New("the output's job was submitted before")
+)
+
+// JobError says why a job failed, in the words of the user's program.
+type JobError struct {
+	Batch     uint64
+	Output    int
+	Stage     int32 // see TaskID
+	Partition int   // -1 if no single task is to blame
+	Attempts  int   // how often the task was tried
+	Executor  string
+	Op        string   // operator, "" if it can't be told
+	Site      rdd.Site // where the program called the operator
+	Message   string   // the last cause
+	Stack     string   // of a panic, "" without one
+}
+
+// Error gives operator and place, task, attempts and cause; the stack is in the
+// Stack field.
+func (e *JobError) Error() string {
+	var b strings.Builder
+	if e.Op != "" {
+		fmt.Fprintf(&b, "%s at %s: ", e.Op, e.Site)
+	}
+	b.WriteString(e.Message)
+	fmt.Fprintf(&b, " (batch %d, output %d, %s", e.Batch, e.Output, stageName(e.Stage))
+	if e.Partition >= 0 {
+		fmt.Fprintf(&b, ", partition %d, attempt %d", e.Partition, e.Attempts)
+	}
+	if e.Executor != "" {
+		fmt.Fprintf(&b, ", executor %s", e.Executor)
+	}
+	b.WriteByte(')')
+	return b.String()
+}

@@ -1,0 +1,130 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Outcome is how an attempt of a task ended: [Success], [ExceptionFailure],
+// [FetchFailed], [ExecutorLost], [TaskKilled] or [Denied]. Outcomes are data
+// that travels from executors to the driver.
+type Outcome interface {
+	// CountsAgainst reports whether the outcome counts against the task's limit
+	// of failures: only what the task itself may have caused does.
+	CountsAgainst() bool
+	// Reason says in a sentence how the attempt ended.
+	Reason() string
+}
+
+// Success is an attempt that did its work.
+type Success struct {
+	// Result is what the action returned, for a task of a result stage.
+	Result []byte `msgpack:"r,omitempty"`
+	// Map describes the blocks left behind, for a task of a map stage.
+	Map     *MapStatus      `msgpack:"m,omitempty"`
+	Metrics rdd.TaskMetrics `msgpack:"x"`
+}
+
+// MapStatus describes what a map task left behind on its executor.
+type MapStatus struct {
+	// Bytes holds the encoded size of the blocks for each reduce partition.
+	Bytes []int64 `msgpack:"b"`
+}
+
+// ExceptionFailure is an attempt that failed by its own work: an error that an
+// operator, a source or a sink returned, or a panic of the user's code.
+type ExceptionFailure struct {
+	Message string   `msgpack:"m"`           // the cause, in one or a few lines
+	Op      string   `msgpack:"o,omitempty"` // operator, "" if it can't be told
+	Site    rdd.Site `msgpack:"s"`           // where the program called the operator
+	Stack   string   `msgpack:"k,omitempty"` // of a panic
+	// NoFault says that the machinery failed, not the task, so that the failure
+	// doesn't count against it.
+	NoFault bool `msgpack:"n,omitempty"`
+}
+
+// FetchFailed is an attempt that couldn't read a map task's output.
+type FetchFailed struct {
+	Shuffle      int32  `msgpack:"s"`
+	MapPartition int32  `msgpack:"p"` // whose output is lost, -1 for all of the executor's
+	Executor     string `msgpack:"e"` // where the output should have been
+	Message      string `msgpack:"m"`
+}
+
+// ExecutorLost is an attempt whose executor is gone.
+type ExecutorLost struct {
+	Executor string `msgpack:"e"`
+	Message  string `msgpack:"m"`
+	// ByTask says that a task made the executor die, so that it counts.
+	ByTask bool `msgpack:"t,omitempty"`
+}
+
+// TaskKilled is an attempt that ended because it was told to.
+type TaskKilled struct {
+	Message string `msgpack:"m"`
+}
+
+// Denied is an attempt that was refused the commit of its output, because
+// another attempt has it.
+type Denied struct {
+	Message string `msgpack:"m"`
+}
+
+// CountsAgainst returns false.
+func (Success) CountsAgainst() bool { return false }
+
+// CountsAgainst returns true unless the machinery was at fault.
+func (e ExceptionFailure) CountsAgainst() bool { return !e.NoFault }
+
+// CountsAgainst returns false: the reader can't help it.
+func (FetchFailed) CountsAgainst() bool { return false }
+
+// CountsAgainst returns whether a task made the executor die.
+func (e ExecutorLost) CountsAgainst() bool { return e.ByTask }
+
+// CountsAgainst returns false.
+func (TaskKilled) CountsAgainst() bool { return false }
+
+// CountsAgainst returns false.
+func (Denied) CountsAgainst() bool { return false }
+
+// Reason returns "succeeded".
+func (Success) Reason() string { return "succeeded" }
+
+// Reason returns the cause.
+func (e ExceptionFailure) Reason() string { return e.Message }
+
+// Reason says what couldn't be fetched.
+func (e FetchFailed) Reason() string { return e.Message }
+
+// Reason names the executor.
+func (e ExecutorLost) Reason() string {
+	return fmt.Sprintf("executor %s is lost: %s", e.Executor, e.Message)
+}
+
+// Reason says why it was killed.
+func (e TaskKilled) Reason() string { return "killed: " + e.Message }
+
+// Reason says why the commit was denied.
+func (e Denied) Reason() string { return "commit denied: " + e.Message }
+
+// Failed turns the error of a task into its outcome. ctx is the task's: an error
+// after it has ended is a [TaskKilled], whatever it says.
+func Failed(ctx context.Context, err error) Outcome {
+	if ctx.Err() != nil {
+		return TaskKilled{Message: context.Cause(ctx).Error()}
+	}
+	if fetch, ok := errors.AsType[*rdd.FetchFailedError](err); ok {
+		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
+	}
+	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
+		return ExceptionFailure{Message: "panic: " + p.Value, Op: p.Op, Site: p.Site, Stack: p.Stack}
+	}
+	if op, ok := errors.AsType[*rdd.OpError](err); ok {
+		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site}
+	}
+	return ExceptionFailure{Message: err.Error()}
+}

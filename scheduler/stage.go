@@ -1,0 +1,128 @@
+package scheduler
+
+import (
+	"slices"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// StageKind tells what becomes of what a stage's tasks compute.
+type StageKind uint8
+
+const (
+	// ShuffleMap stages leave blocks behind for the stages that read them.
+	ShuffleMap StageKind = iota
+	// Result stages answer to the driver.
+	Result
+)
+
+// String returns the kind for people.
+func (k StageKind) String() string {
+	if k == Result {
+		return "result"
+	}
+	return "shuffle-map"
+}
+
+// Stage is a set of tasks that run the same fused operators, one for each
+// partition, and need no other task of the set.
+type Stage struct {
+	ID   int32 // see TaskID
+	Kind StageKind
+	// Node is the RDD that the stage's tasks compute: for a map stage the
+	// shuffle's parent, for a result stage the action's final RDD.
+	Node *rdd.Node
+	// Shuffle is what a map stage writes, nil for a result stage.
+	Shuffle    *rdd.ShuffleDependency
+	Partitions int
+	// Parents are the IDs of the map stages whose blocks this stage reads, each
+	// once, in the order in which the lineage names them.
+	Parents []int32
+	// Indeterminate says that another attempt of a task may yield other records,
+	// so that a loss reruns the whole stage and all that read it.
+	Indeterminate bool
+	// Input is what the stage's partitions are read from, the same for every
+	// batch: a partition prefers the executor that last had it.
+	Input Input
+}
+
+// Input names a source, or the reading side of a shuffle, across batches.
+type Input struct {
+	DStream int32
+	Ordinal int32
+}
+
+// Cut splits what an output's final RDD is derived from into stages, parents
+// before the stages that read them and the result stage last. It depends on
+// the lineage alone. Outputs of one batch that share a shuffle get equal map
+// stages for it.
+func Cut(output int, final *rdd.Node) []Stage {
+	c := cutter{seen: make(map[int32]bool)}
+	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
+	return c.stages
+}
+
+// cutter collects stages.
+type cutter struct {
+	stages []Stage
+	seen   map[int32]bool
+}
+
+// add completes a stage and appends it, after the stages it reads.
+func (c *cutter) add(s Stage) {
+	c.seen[s.ID] = true
+	s.Partitions, s.Indeterminate, s.Input = s.Node.Partitions, s.Node.Indeterminate, inputOf(s.Node)
+	for _, d := range shufflesOf(s.Node) {
+		id := MapStage(d.ID)
+		s.Parents = append(s.Parents, id)
+		if !c.seen[id] {
+			c.add(Stage{ID: id, Kind: ShuffleMap, Node: d.Parent, Shuffle: d})
+		}
+	}
+	c.stages = append(c.stages, s)
+}
+
+// shufflesOf returns the shuffles that a task computing n reads, each once.
+func shufflesOf(n *rdd.Node) []*rdd.ShuffleDependency {
+	if len(n.Deps) == 0 {
+		return nil
+	}
+	var found []*rdd.ShuffleDependency
+	visited := map[*rdd.Node]bool{n: true}
+	walk := []*rdd.Node{n}
+	for len(walk) > 0 {
+		n := walk[len(walk)-1]
+		walk = walk[:len(walk)-1]
+		// Pushed from the last, so that dependencies are met in their order.
+		for _, dep := range slices.Backward(n.Deps) {
+			if p := rdd.ParentOf(dep); !isShuffle(dep) && !visited[p] {
+				visited[p] = true
+				walk = append(walk, p)
+			}
+		}
+		for _, dep := range n.Deps {
+			if d, ok := dep.(*rdd.ShuffleDependency); ok && !slices.Contains(found, d) {
+				found = append(found, d)
+			}
+		}
+	}
+	return found
+}
+
+func isShuffle(d rdd.Dependency) bool {
+	_, ok := d.(*rdd.ShuffleDependency)
+	return ok
+}
+
+// inputOf follows the single narrow parents of n, whose partitions are n's, to
+// where the partitions come from.
+func inputOf(n *rdd.Node) Input {
+	for len(n.Deps) == 1 && !isShuffle(n.Deps[0]) {
+		p := rdd.ParentOf(n.Deps[0])
+		if p.Partitions != n.Partitions {
+			break
+		}
+		n = p
+	}
+	return Input{DStream: n.ID.DStream, Ordinal: n.ID.Ordinal}
+}
