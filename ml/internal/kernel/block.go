@@ -1,10 +1,22 @@
 package kernel
 
-// operand is op(A) as the micro-kernels read it: element (i, p) lies rs*i + cs*p
+// operand is op(A) as the micro-kernels read it: element (i, p) lies rs*i + off[p]
 // bytes after ptr.
 type operand struct {
-	ptr    *float32
-	rs, cs int
+	ptr *float32
+	rs  int
+	off *int
+}
+
+// unitOffsets are the offsets of adjacent elements, for the longest block over k.
+var unitOffsets = offsets(make([]int, blockK+blockK/4), f32)
+
+// offsets fills off with the multiples of step.
+func offsets(off []int, step int) []int {
+	for i := range off {
+		off[i] = i * step
+	}
+	return off
 }
 
 // panels is op(B) cut into panels of panelCols columns: row p of panel j lies
@@ -20,7 +32,7 @@ type panels struct {
 // all rows pass over it. bias may be nil.
 func block(l Level, m, n, k int, a operand, b panels, c *float32, ldc, flags int, bias *float32) {
 	s := l.shape()
-	t := tile{k: k, rsA: a.rs, csA: a.cs, rsB: b.rs, ldc: ldc * f32, flags: flags, nextB: b.step}
+	t := tile{k: k, rsA: a.rs, off: a.off, rsB: b.rs, ldc: ldc * f32, flags: flags, nextB: b.step}
 	for j := 0; j < n; {
 		if m <= s.wide && n-j > panelCols {
 			t.cols = min(2*panelCols, n-j)
@@ -56,9 +68,5 @@ func (t *tile) stack(l Level, n, h int, a, c *float32) {
 		h0 := (h + 1) / 2
 		t.a1, t.c1 = at(a, h0*t.rsA), at(c, h0*t.ldc)
 	}
-	if t.cols > panelCols {
-		runTileWide(l, h, t)
-	} else {
-		runTile(l, h, t)
-	}
+	runTile(l, h, t)
 }

@@ -52,13 +52,18 @@ type gemmCall struct {
 	ldb            int
 	c              []float32
 	ldc            int
-	flags          int // of the first block over k
+	flags          int  // of the first block over k
+	off            *int // offsets of a row of op(A)
 	s              *scratch
 }
 
 // run walks the blocks: columns, then k, then rows.
 func (g *gemmCall) run() {
 	step := evenBlock(g.k, blockK)
+	g.off = &unitOffsets[0]
+	if g.transA {
+		g.off = &offsets(grow(&g.s.off, step), g.lda*f32)[0]
+	}
 	for jc := 0; jc < g.n; jc += blockN {
 		nn := min(blockN, g.n-jc)
 		flags := g.flags
@@ -77,14 +82,14 @@ func (g *gemmCall) run() {
 // operand returns A from row i and column p on, read in place.
 func (g *gemmCall) operand(i, p int) operand {
 	if g.transA {
-		return operand{&g.a[p*g.lda+i], f32, g.lda * f32}
+		return operand{&g.a[p*g.lda+i], f32, g.off}
 	}
-	return operand{&g.a[i*g.lda+p], g.lda * f32, f32}
+	return operand{&g.a[i*g.lda+p], g.lda * f32, g.off}
 }
 
 // panels returns B's block, packed unless reading it in place is cheaper.
 func (g *gemmCall) panels(pc, kk, jc, nn int) panels {
-	if !g.transB && g.alpha == 1 && g.m <= unpackedRows {
+	if !g.transB && g.alpha == 1 && g.m <= unpackedRows && nn%panelCols == 0 {
 		return panels{&g.b[pc*g.ldb+jc], g.ldb * f32, panelCols * f32}
 	}
 	buf := grow(&g.s.b, kk*roundUp(nn, panelCols))

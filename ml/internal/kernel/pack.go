@@ -86,7 +86,7 @@ func (p *PackedB) blocks(l Level, m int, x []float32, ldx int, bias *float32, la
 				flags, b = flags|last, bias
 			}
 			bp := panels{&p.w[pc*width], panelCols * f32, kk * panelCols * f32}
-			block(l, mm, p.n, kk, operand{&x[ic*ldx+pc], ldx * f32, f32}, bp, &y[ic*ldy], ldy, flags, b)
+			block(l, mm, p.n, kk, operand{&x[ic*ldx+pc], ldx * f32, &unitOffsets[0]}, bp, &y[ic*ldy], ldy, flags, b)
 			flags |= tileLoadC
 		}
 	}

@@ -196,30 +196,19 @@ func (p *PackedConv) rows(l Level, s levelShape, t *tile, x, y []float32) {
 		for ; r+1 < p.oh; r += 2 {
 			t.a0, t.a1 = &x[r*inRow], &x[(r+1)*inRow]
 			t.c0, t.c1 = &y[r*outRow], &y[(r+1)*outRow]
-			runTileIndexed(l, 2*p.ow, t)
+			runTile(l, 2*p.ow, t)
 		}
 	}
 	larger, smaller, size := spread(p.ow, s.rows)
 	for ; r < p.oh; r++ {
 		if larger > 0 {
-			t.run(l, larger, size+1, &x[r*inRow], &y[r*outRow])
+			t.stack(l, larger, size+1, &x[r*inRow], &y[r*outRow])
 		}
 		if smaller > 0 {
 			done := larger * (size + 1)
-			t.run(l, smaller, size, &x[r*inRow+done*p.StrideW*p.C], &y[r*outRow+done*p.OC])
+			t.stack(l, smaller, size, &x[r*inRow+done*p.StrideW*p.C], &y[r*outRow+done*p.OC])
 		}
 	}
-}
-
-// run runs n adjacent tiles of height h in the indexed form.
-func (t *tile) run(l Level, n, h int, a, c *float32) {
-	t.tiles, t.stepA, t.stepC = n, h*t.rsA, h*t.ldc
-	t.a0, t.a1, t.c0, t.c1 = a, a, c, c
-	if h > 1 {
-		h0 := (h + 1) / 2
-		t.a1, t.c1 = at(a, h0*t.rsA), at(c, h0*t.ldc)
-	}
-	runTileIndexed(l, h, t)
 }
 
 // fusesPool reports whether the level's pooling tile does this layer: a 2x2
@@ -265,5 +254,5 @@ const maxPooled = 3
 func (t *tile) runPooled(n, pixels int, a0, a1, c *float32) {
 	t.tiles, t.stepA, t.stepC = n, 2*pixels*t.rsA, pixels*t.ldc
 	t.a0, t.a1, t.c0, t.c1 = a0, a1, c, c
-	runTilePooled(4*pixels, t)
+	runPoolTile(4*pixels, t)
 }

@@ -23,8 +23,9 @@ const (
 // Row i of a tile of height h starts at a0 + i*rsA for i < h0 and at
 // a1 + (i-h0)*rsA from there on, h0 = (h+1)/2; C rows alike with c0, c1 and ldc.
 // A dense product sets a1 = a0 + h0*rsA; a convolution may put the second half
-// on another image row. Step p reads A at +p*csA, or at +off[p] in the indexed
-// form, and B at b + p*rsB. All strides are in bytes.
+// on another image row. Step p reads A at +off[p] and B at b + p*rsB, a full
+// vector wide even where fewer columns are valid. A pooling tile stores h/4 rows,
+// each the maximum of two pixels of both halves. All distances are in bytes.
 //
 // Assembly reads the fields by offset: do not reorder. See gen.
 type tile struct {
@@ -32,34 +33,34 @@ type tile struct {
 	a0    *float32 // 8
 	a1    *float32 // 16
 	rsA   int      // 24
-	csA   int      // 32: strided form only
-	off   *int     // 40: indexed form only, k byte offsets
-	b     *float32 // 48
-	rsB   int      // 56
-	c0    *float32 // 64
-	c1    *float32 // 72
-	ldc   int      // 80
-	cols  int      // 88: valid columns, at most the level's width
-	flags int      // 96
-	bias  *float32 // 104
-	tiles int      // 112: tiles in this call, at least 1
-	stepA int      // 120: from a tile to the next
-	stepC int      // 128
-	nextB int      // 136: wide form only, from a panel to the next one
+	off   *int     // 32: k offsets
+	b     *float32 // 40
+	rsB   int      // 48
+	c0    *float32 // 56
+	c1    *float32 // 64
+	ldc   int      // 72
+	cols  int      // 80: valid columns, at most the form's width
+	flags int      // 88
+	bias  *float32 // 96
+	tiles int      // 104: tiles in this call, at least 1
+	stepA int      // 112: from a tile to the next
+	stepC int      // 120
+	nextB int      // 128: two-panel form only, from a panel to the next one
 }
 
-// shape is what a level's micro-kernels can do.
+// levelShape is what a level's micro-kernels can do.
 type levelShape struct {
-	rows int // tallest tile
-	cols int // columns of a tile
-	wide int // rows up to which the two-panel form exists, 0 for none
-	pool bool
+	rows   int  // tallest tile
+	cols   int  // columns of a tile
+	narrow int  // columns of the narrow form, 0 for none
+	wide   int  // rows up to which the two-panel form exists, 0 for none
+	pool   bool // has pooling tiles
 }
 
 func (l Level) shape() levelShape {
 	switch l {
 	case AVX512:
-		return levelShape{rows: 14, cols: 32}
+		return levelShape{rows: 14, cols: 32, narrow: 16, wide: 6, pool: true}
 	case AVX2:
 		return levelShape{rows: 6, cols: 16}
 	}
@@ -81,8 +82,8 @@ func spread(n, limit int) (larger, smaller, size int) {
 	return larger, pieces - larger, size
 }
 
-// tilePortable is the reference for every micro-kernel, strided and indexed.
-func tilePortable(h int, t *tile, indexed bool) {
+// tilePortable is the reference for every micro-kernel.
+func tilePortable(h int, t *tile) {
 	var acc [maxTileRows][panelCols]float32
 	h0 := (h + 1) / 2
 	for n := range t.tiles {
@@ -94,7 +95,7 @@ func tilePortable(h int, t *tile, indexed bool) {
 			} else {
 				clear(row)
 			}
-			t.accumulate(row, a, indexed)
+			t.accumulate(row, a)
 			t.finish(row)
 			copy(unsafe.Slice(c, t.cols), row)
 		}
@@ -111,13 +112,10 @@ func (t *tile) row(n, i, h0 int) (a, c *float32) {
 
 // accumulate runs the chain of one row. The conversion of the product keeps the
 // compiler from fusing it on some architectures only.
-func (t *tile) accumulate(row []float32, a *float32, indexed bool) {
+func (t *tile) accumulate(row []float32, a *float32) {
+	off := unsafe.Slice(t.off, t.k)
 	for p := range t.k {
-		o := p * t.csA
-		if indexed {
-			o = *(*int)(unsafe.Add(unsafe.Pointer(t.off), p*int(unsafe.Sizeof(0))))
-		}
-		v := *at(a, o)
+		v := *at(a, off[p])
 		b := unsafe.Slice(at(t.b, p*t.rsB), len(row))
 		for j := range row {
 			row[j] += float32(v * b[j])

@@ -1,0 +1,108 @@
+package main
+
+import "fmt"
+
+// load reads vector v of C or of the bias, valid columns only.
+func (w *writer) load(addr, reg string, v int) {
+	if w.masked {
+		w.ins("VMOVUPS.Z %s, K%d, %s", addr, v+1, reg)
+		return
+	}
+	w.ins("VMASKMOVPS %s, %s, %s", addr, w.b(v), reg)
+}
+
+// save writes vector v of C, valid columns only.
+func (w *writer) save(reg, addr string, v int) {
+	if w.masked {
+		w.ins("VMOVUPS %s, K%d, %s", reg, v+1, addr)
+		return
+	}
+	w.ins("VMASKMOVPS %s, %s, %s", reg, w.b(v), addr)
+}
+
+// lanes loads AVX2's vector masks into the registers of B.
+func (w *writer) lanes() {
+	if w.masked {
+		return
+	}
+	w.ins("MOVQ %d(DI), R13", fCols)
+	w.ins("NEGQ R13")
+	w.ins("LEAQ laneMasks<>+64(SB), R14")
+	w.ins("LEAQ (R14)(R13*4), R14")
+	for v := range w.vecs {
+		w.ins("VMOVUPS %d(R14), %s", v*w.bytes, w.b(v))
+	}
+}
+
+// eachRowOfC calls f with R13 at the start of each row of the tile in C.
+func (w *writer) eachRowOfC(f func(r int)) {
+	w.lanes()
+	w.ins("MOVQ %d(DI), R14", fLdc)
+	for r := range w.results() {
+		switch {
+		case r == 0:
+			w.ins("MOVQ %d(DI), R13", fC0)
+			w.ins("ADDQ movedC-16(SP), R13")
+		case r == w.half() && !w.pooled:
+			w.ins("MOVQ %d(DI), R13", fC1)
+			w.ins("ADDQ movedC-16(SP), R13")
+		default:
+			w.ins("ADDQ R14, R13")
+		}
+		f(r)
+	}
+}
+
+// poolRows takes the maximum of 2 x 2 rows of the product: pixels 2j and 2j+1 of
+// both halves go to row j.
+func (w *writer) poolRows() {
+	for j := range w.rows / 4 {
+		for v := range w.vecs {
+			d, h := w.acc(j, v), w.half()
+			w.ins("VMAXPS %s, %s, %s", w.acc(2*j+1, v), w.acc(2*j, v), w.bcast(0))
+			w.ins("VMAXPS %s, %s, %s", w.acc(h+2*j+1, v), w.acc(h+2*j, v), w.bcast(1))
+			w.ins("VMAXPS %s, %s, %s", w.bcast(1), w.bcast(0), d)
+		}
+	}
+}
+
+// results is the number of rows that are stored.
+func (w *writer) results() int {
+	if w.pooled {
+		return w.rows / 4
+	}
+	return w.rows
+}
+
+// epilogue adds the bias and clamps at zero. CX holds the flags. The maximum has the
+// value as its second source, so that a NaN stays.
+func (w *writer) epilogue() {
+	w.ins("TESTQ $%d, CX", flagBias)
+	w.ins("JZ unbiased")
+	w.lanes()
+	w.ins("MOVQ %d(DI), R13", fBias)
+	for v := range w.vecs {
+		w.load(fmt.Sprintf("%d(R13)", v*w.bytes), w.bcast(0), v)
+		for r := range w.results() {
+			w.ins("VADDPS %s, %s, %s", w.bcast(0), w.acc(r, v), w.acc(r, v))
+		}
+	}
+	w.label("unbiased")
+	w.ins("TESTQ $%d, CX", flagReLU)
+	w.ins("JZ linear")
+	w.zero(w.bcast(0))
+	for r := range w.results() {
+		for v := range w.vecs {
+			w.ins("VMAXPS %s, %s, %s", w.acc(r, v), w.bcast(0), w.acc(r, v))
+		}
+	}
+	w.label("linear")
+}
+
+func (w *writer) store() {
+	w.eachRowOfC(func(r int) {
+		for v := range w.vecs {
+			w.save(w.acc(r, v), fmt.Sprintf("%d(R13)", v*w.bytes), v)
+		}
+	})
+}
