@@ -41,7 +41,8 @@ type Options struct {
 	// PartitionBytes is how much of one partition a request asks for (1 MiB).
 	// A batch that is larger comes nevertheless.
 	PartitionBytes int32
-	// RequestBytes is how much of all partitions a request asks for (4 MiB).
+	// RequestBytes is how much of all partitions a request asks for (4 MiB), at
+	// most 64 MiB.
 	RequestBytes int32
 	// BufferBytes bounds the prefetched ranges that no task has asked for yet and
 	// the leftovers of ended ranges, together (64 MiB).
@@ -72,7 +73,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.Connections = cmp.Or(o.Connections, 2)
 	o.PartitionBytes = cmp.Or(o.PartitionBytes, 1<<20)
-	o.RequestBytes = max(o.PartitionBytes, cmp.Or(o.RequestBytes, 4<<20))
+	o.PartitionBytes = min(o.PartitionBytes, 64<<20)
+	o.RequestBytes = min(max(o.PartitionBytes, cmp.Or(o.RequestBytes, 4<<20)), 64<<20)
 	o.BufferBytes = cmp.Or(o.BufferBytes, 64<<20)
 	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, 96<<20)
 	o.EndTimeout = cmp.Or(o.EndTimeout, 30*time.Second)

@@ -96,12 +96,20 @@ func (z sizes) learned(sc scanned, offsets int64) sizes {
 	return z
 }
 
+// maxResponse bounds a response, one large batch included; franz-go refuses to
+// read more than 100 MiB.
+const maxResponse = 96 << 20
+
 // fetchRequest asks one broker for streams, all of whose partitions differ. The
 // broker answers at once, data or not: all that was planned is there already.
+//
+// What bounds the response are the partitions' limits. The request's own must
+// never be what cuts a partition short: kfake leaves the aborted transactions out
+// of the answer then, and their records would show.
 func fetchRequest(streams []*stream, estimates []int32, o *Options) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.SessionEpoch = -1, -1
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 0, 0, o.RequestBytes
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 0, 0, maxResponse
 	if !o.ReadUncommitted {
 		req.IsolationLevel = 1
 	}
@@ -109,7 +117,6 @@ func fetchRequest(streams []*stream, estimates []int32, o *Options) *kmsg.FetchR
 		p := kmsg.NewFetchRequestTopicPartition()
 		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = s.rg.Partition, s.next, s.at.epoch
 		p.PartitionMaxBytes = max(1, estimates[i])
-		req.MaxBytes = max(req.MaxBytes, p.PartitionMaxBytes)
 		if n := len(req.Topics); n == 0 || req.Topics[n-1].TopicID != s.id || req.Topics[n-1].Topic != s.rg.Topic {
 			t := kmsg.NewFetchRequestTopic()
 			t.Topic, t.TopicID = s.rg.Topic, s.id
