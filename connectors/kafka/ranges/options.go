@@ -38,7 +38,7 @@ type Options struct {
 	// Connections is the number of fetch connections to each broker (2). Kafka
 	// answers the requests of one connection one after the other.
 	Connections int
-	// PartitionBytes is how much of one partition a request asks for (1 MiB).
+	// PartitionBytes is how much of one partition a request asks for (2 MiB).
 	// A batch that is larger comes nevertheless.
 	PartitionBytes int32
 	// RequestBytes is how much of all partitions a request asks for (4 MiB), at
@@ -72,7 +72,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.Connections = cmp.Or(o.Connections, 2)
-	o.PartitionBytes = cmp.Or(o.PartitionBytes, 1<<20)
+	o.PartitionBytes = cmp.Or(o.PartitionBytes, 2<<20)
 	o.PartitionBytes = min(o.PartitionBytes, 64<<20)
 	o.RequestBytes = min(max(o.PartitionBytes, cmp.Or(o.RequestBytes, 4<<20)), 64<<20)
 	o.BufferBytes = cmp.Or(o.BufferBytes, 64<<20)
