@@ -138,12 +138,7 @@ func reshaped(a *tensor.Dense, shape tensor.Shape) *tensor.Dense {
 // makeOutputs wraps c.Out in variables that remember the call if they may be
 // asked for a gradient.
 func (c *Call) makeOutputs() {
-	needs := false
-	if _, ok := c.Op.(Differentiable); ok && c.tape.Recording() {
-		for _, v := range c.inputs {
-			needs = needs || v.needsGrad
-		}
-	}
+	needs := c.wantsGrad()
 	recorded := needs || c.tape != nil && c.tape.recordAll
 	vars := make([]Variable, len(c.Out))
 	c.outputs = make([]*Variable, len(c.Out))

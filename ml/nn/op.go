@@ -112,6 +112,23 @@ func (c *Call) Rand() *rand.Rand {
 	return c.tape.Rand()
 }
 
+// wantsGrad tells whether the call is recorded for an input that needs a
+// gradient. A call outside any tape may always be asked.
+func (c *Call) wantsGrad() bool {
+	if c.inputs == nil {
+		return true
+	}
+	if _, ok := c.Op.(Differentiable); !ok || !c.tape.Recording() {
+		return false
+	}
+	for _, v := range c.inputs {
+		if v.needsGrad {
+			return true
+		}
+	}
+	return false
+}
+
 // X returns the elements of float32 input i, nil if the call has fewer inputs.
 func (c *Call) X(i int) []float32 {
 	if i >= len(c.In) {
@@ -138,6 +155,13 @@ func (c *Call) GX(i int) []float32 {
 // Keep returns n elements of arbitrary contents that stay valid until the
 // graph is gone, for what Forward saves.
 func (c *Call) Keep(n int) []float32 { return c.tape.floats(n) }
+
+// KeepInts is Keep for integers.
+func (c *Call) KeepInts(n int) []int32 { return make([]int32, n) }
+
+// NeedsBackward tells whether Backward may follow, so that Forward has to save
+// something for it.
+func (c *Call) NeedsBackward() bool { return c.wantsGrad() }
 
 // Scratch returns n elements of arbitrary contents for use until Free.
 func (c *Call) Scratch(n int) []float32 { return c.tape.scratch(n) }

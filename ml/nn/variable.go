@@ -7,7 +7,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Variable is an array together with how it was computed and its gradient.
+// Variable is an array together with how it was computed and its gradient. A
+// nil Variable has no data; functions report it as a missing input.
 type Variable struct {
 	data    *tensor.Dense
 	grad    *tensor.Dense // memory of the gradient; it counts only if hasGrad
@@ -48,6 +49,9 @@ func Failed(t *Tape, function string, err error) *Variable { return t.failed(fun
 // parameter without a shape. It must not be changed while a recorded graph may
 // still be followed back.
 func (v *Variable) Data() *tensor.Dense {
+	if v == nil {
+		return nil
+	}
 	if v.data == nil && v.param != nil {
 		v.param.materialize()
 	}
@@ -90,11 +94,21 @@ func (v *Variable) Dim(axis int) int {
 }
 
 // Tape returns the tape that the variable was made on, which may be nil.
-func (v *Variable) Tape() *Tape { return v.tape }
+func (v *Variable) Tape() *Tape {
+	if v == nil {
+		return nil
+	}
+	return v.tape
+}
 
 // Err returns why the variable has no data: the first failure among the calls
 // that led to it, an [*Error].
-func (v *Variable) Err() error { return v.err }
+func (v *Variable) Err() error {
+	if v == nil {
+		return errNil
+	}
+	return v.err
+}
 
 // Creator returns the call that computed the variable, nil for inputs,
 // parameters and what wasn't recorded.
@@ -173,6 +187,8 @@ func (v *Variable) Detach() *Variable {
 	v.tape.track(d)
 	return d
 }
+
+var errNil = ValueErrorf("variable is nil")
 
 // unusable says why the variable has no data.
 func (v *Variable) unusable() error {
