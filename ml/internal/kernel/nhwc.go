@@ -8,26 +8,15 @@ func ToNHWC(dst, src []float32, n, c, h, w int) { transposeInner(dst, src, n, c,
 // ToNCHW changes n images from NHWC to NCHW.
 func ToNCHW(dst, src []float32, n, c, h, w int) { transposeInner(dst, src, n, h*w, c) }
 
-// transposeInner transposes n matrices of rows x cols. Blocks of 16 keep both
-// sides' cache lines in use.
+// transposeInner transposes n matrices of rows x cols.
 func transposeInner(dst, src []float32, n, rows, cols int) {
-	const blk = 16
 	size := rows * cols
 	if rows == 1 || cols == 1 {
 		copy(dst[:n*size], src)
 		return
 	}
 	for i := range n {
-		s, d := src[i*size:(i+1)*size], dst[i*size:(i+1)*size]
-		for r0 := 0; r0 < rows; r0 += blk {
-			for c0 := 0; c0 < cols; c0 += blk {
-				for r := r0; r < min(r0+blk, rows); r++ {
-					for c := c0; c < min(c0+blk, cols); c++ {
-						d[c*rows+r] = s[r*cols+c]
-					}
-				}
-			}
-		}
+		transposeInto(active, dst[i*size:(i+1)*size], rows, src[i*size:(i+1)*size], cols, rows, cols)
 	}
 }
 

@@ -27,7 +27,7 @@ func PackB(w []float32, k, n int, trans bool) *PackedB {
 	width := roundUp(n, panelCols)
 	p.w = make([]float32, k*width)
 	for pc := 0; pc < k; pc += p.step {
-		packPanels(Portable, p.w[pc*width:], w, ld, trans, pc, min(p.step, k-pc), 0, n)
+		packPanels(active, p.w[pc*width:], w, ld, trans, pc, min(p.step, k-pc), 0, n)
 	}
 	return p
 }
@@ -104,30 +104,33 @@ func finishRows(y []float32, m, n, ldy int, bias []float32, act Activation) {
 }
 
 // packPanels copies rows pc..pc+kk and columns jc..jc+nn of op(B) into panels.
-func packPanels(_ Level, dst, b []float32, ldb int, trans bool, pc, kk, jc, nn int) {
+func packPanels(l Level, dst, b []float32, ldb int, trans bool, pc, kk, jc, nn int) {
+	if !trans {
+		packRows(dst, b[pc*ldb+jc:], ldb, kk, nn)
+		return
+	}
 	for j := 0; j < nn; j += panelCols {
 		w := min(panelCols, nn-j)
 		d := dst[j*kk : (j+panelCols)*kk]
-		if trans {
-			packTransposed(d, b, ldb, pc, kk, jc+j, w)
-			continue
+		if w < panelCols {
+			clear(d)
 		}
-		for p := range kk {
-			row := d[p*panelCols : (p+1)*panelCols]
-			copy(row, b[(pc+p)*ldb+jc+j:][:w])
-			clear(row[w:])
-		}
+		transposeInto(l, d, panelCols, b[(jc+j)*ldb+pc:], ldb, w, kk)
 	}
 }
 
-// packTransposed fills one panel from columns that are stored as rows.
-func packTransposed(d, b []float32, ldb, pc, kk, jc, w int) {
-	if w < panelCols {
-		clear(d)
-	}
-	for x := range w {
-		for p, v := range b[(jc+x)*ldb+pc:][:kk] {
-			d[p*panelCols+x] = v
+// packRows walks B row by row, as it lies in memory.
+func packRows(dst, b []float32, ldb, kk, nn int) {
+	full := nn / panelCols
+	for p := range kk {
+		row := b[p*ldb:][:nn]
+		d := dst[p*panelCols:]
+		for j := range full {
+			*(*[panelCols]float32)(d[j*kk*panelCols:]) = *(*[panelCols]float32)(row[j*panelCols:])
+		}
+		if rest := row[full*panelCols:]; len(rest) > 0 {
+			tail := d[full*kk*panelCols:][:panelCols]
+			clear(tail[copy(tail, rest):])
 		}
 	}
 }

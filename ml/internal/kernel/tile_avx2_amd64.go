@@ -39,3 +39,6 @@ func tile5x2v32(t *tile)
 
 //go:noescape
 func tile6x2v32(t *tile)
+
+//go:noescape
+func transpose8(dst, src *float32, dstStride, srcStride, blocks int)

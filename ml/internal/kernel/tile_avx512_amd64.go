@@ -194,3 +194,6 @@ func pool8x2v64(t *tile)
 
 //go:noescape
 func pool12x2v64(t *tile)
+
+//go:noescape
+func transpose16(dst, src *float32, dstStride, srcStride, blocks int)

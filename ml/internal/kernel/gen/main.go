@@ -107,6 +107,7 @@ func files() map[string][]byte {
 		for _, f := range t.forms {
 			(&writer{target: t, form: f, out: &b}).kernel()
 		}
+		(&writer{target: t, out: &b}).transpose()
 		out["tile_"+t.name+"_amd64.s"] = b.Bytes()
 		out["tile_"+t.name+"_amd64.go"] = stubs(t)
 	}

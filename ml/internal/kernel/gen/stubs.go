@@ -43,6 +43,7 @@ func stubs(t target) []byte {
 	for _, f := range t.forms {
 		fmt.Fprintf(&b, "\n//go:noescape\nfunc %s(t *tile)\n", f.funcName(t))
 	}
+	fmt.Fprintf(&b, "\n//go:noescape\nfunc transpose%d(dst, src *float32, dstStride, srcStride, blocks int)\n", t.bytes/4)
 	src, err := format.Source(b.Bytes())
 	if err != nil {
 		log.Fatal(err)

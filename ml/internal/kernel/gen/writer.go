@@ -162,7 +162,19 @@ func (w *writer) steps() {
 		w.ins("MOVQ %d(DI), R15", fNextB)
 		w.ins("ADDQ BX, R15")
 	}
+	w.ins("PCALIGN $64")
 	w.label("step")
+	w.step()
+	w.ins("DECQ CX")
+	w.ins("JNZ step")
+}
+
+// ahead is how far B is prefetched, in bytes: weights come from the third-level
+// cache the first time, and the hardware's prefetcher stops at every page.
+const ahead = 2048
+
+// step is one step of the chain for the whole tile.
+func (w *writer) step() {
 	w.ins("MOVQ (R11), R13")
 	for v := range w.vecs {
 		if v >= 2 {
@@ -170,6 +182,9 @@ func (w *writer) steps() {
 			continue
 		}
 		w.ins("VMOVUPS %d(BX), %s", v*w.bytes, w.b(v))
+		if w.masked {
+			w.ins("PREFETCHT0 %d(BX)", ahead+v*w.bytes)
+		}
 	}
 	for r := range w.rows {
 		w.ins("VBROADCASTSS %s, %s", w.rowOfA(r), w.bcast(r))
@@ -182,8 +197,6 @@ func (w *writer) steps() {
 		w.ins("ADDQ R12, R15")
 	}
 	w.ins("ADDQ $8, R11")
-	w.ins("DECQ CX")
-	w.ins("JNZ step")
 }
 
 // rowOfA returns the address of row r at this step. Asked for row 0, it first moves
