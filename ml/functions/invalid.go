@@ -23,9 +23,6 @@ func invalid(function string, err error, in ...*nn.Variable) *nn.Variable {
 	return nn.Failed(in[0].Tape(), function, fmt.Errorf("%w; given %s", err, given))
 }
 
-// prepend returns shape with d in front of it.
-func prepend(d int, shape []int) []int { return append([]int{d}, shape...) }
-
 // insert returns shape with d inserted at i.
 func insert(shape []int, i, d int) []int { return slices.Insert(slices.Clone(shape), i, d) }
 

@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
@@ -23,7 +24,7 @@ func Apply1(op Op, in ...*Variable) *Variable {
 func Apply(op Op, outputs int, in ...*Variable) []*Variable {
 	c, err := run(op, outputs, in)
 	if err == nil {
-		return c.outputs
+		return slices.Clone(c.outputs)
 	}
 	f := fail(op, in, err)
 	out := make([]*Variable, outputs)
