@@ -35,7 +35,7 @@ func (c *combiners[K, C]) slot(key K) (value *C, isNew bool) {
 func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
 ) *RDD[Pair[K, C]] {
-	site := Caller()
+	site := r.node.lineage.site()
 	if create == nil || merge == nil || mergeCombiners == nil {
 		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
 	}
@@ -47,7 +47,7 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 // across them, in the order of the map partitions. It runs on executors.
 // partitions 0 means the default parallelism.
 func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions int) *RDD[Pair[K, V]] {
-	site := Caller()
+	site := r.node.lineage.site()
 	if f == nil {
 		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
 	}
@@ -58,7 +58,7 @@ func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partit
 // pair for each. partitions 0 means the default parallelism.
 func CountByValue[T comparable](r *RDD[T], partitions int) *RDD[Pair[T, int64]] {
 	ones := Map(r, func(v T) Pair[T, int64] { return Pair[T, int64]{v, 1} })
-	return combineByKey(ones, "countByValue", Caller(), partitions, nil,
+	return combineByKey(ones, "countByValue", r.node.lineage.site(), partitions, nil,
 		func(n int64) int64 { return n }, add, add)
 }
 

@@ -27,7 +27,7 @@ func Count[T any](r *RDD[T]) *RDD[int64] {
 // without elements.
 func Reduce[T any](r *RDD[T], f func(T, T) T) *RDD[T] {
 	if f == nil {
-		r.node.lineage.Fail(&OpError{"reduce", Caller(), ErrNilFunction})
+		r.node.lineage.Fail(&OpError{"reduce", r.node.lineage.site(), ErrNilFunction})
 	}
 	return aggregate(r, "reduce", f, func(seq iter.Seq2[T, error]) (acc T, any bool, err error) {
 		for v, err := range seq {
@@ -48,7 +48,7 @@ func Reduce[T any](r *RDD[T], f func(T, T) T) *RDD[T] {
 // and joins the results in partition order in a single task. Without any it
 // yields what empty returns.
 func aggregate[T, U any](r *RDD[T], op string, fn any, fold func(iter.Seq2[T, error]) (U, bool, error), join func(U, U) U, empty func() (U, bool)) *RDD[U] {
-	site := Caller()
+	site := r.node.lineage.site()
 	codec, err := encoding.For[U]()
 	if err != nil {
 		r.node.lineage.Fail(&OpError{op, site, err})

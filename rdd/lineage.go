@@ -34,6 +34,7 @@ type Lineage struct {
 type scope struct {
 	dstream int32
 	next    int32
+	site    Site
 }
 
 // NewLineage returns an empty lineage for a batch. Shuffles that aren't given a
@@ -48,12 +49,21 @@ func (l *Lineage) Parallelism() int { return l.parallelism }
 
 // In runs make with the given DStream as the owner of the nodes it creates.
 // Calls may nest; each DStream's nodes are numbered from 0 on its own, and a
-// DStream is entered once per lineage.
-func (l *Lineage) In(dstream int32, make func()) {
+// DStream is entered once per lineage. The nodes get the given site, or, if it
+// is the zero value, the place that called their operator.
+func (l *Lineage) In(dstream int32, site Site, make func()) {
 	outer := l.scope
-	l.scope = scope{dstream: dstream}
+	l.scope = scope{dstream: dstream, site: site}
 	make()
 	l.scope = outer
+}
+
+// site returns the place in the user's program for a node being made.
+func (l *Lineage) site() Site {
+	if l.scope.site != (Site{}) {
+		return l.scope.site
+	}
+	return Caller()
 }
 
 // Freeze forbids further nodes. A transformation after it is recorded as an

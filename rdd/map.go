@@ -107,7 +107,8 @@ func watched[T, U any](in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.
 // Union yields the elements of r, then those of the others: their partitions
 // follow each other.
 func (r *RDD[T]) Union(others ...*RDD[T]) *RDD[T] {
-	site, l := Caller(), r.node.lineage
+	l := r.node.lineage
+	site := l.site()
 	all := append([]*RDD[T]{r}, others...)
 	n := &Node{Op: "union", Site: site}
 	for _, o := range all {

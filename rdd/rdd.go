@@ -48,7 +48,7 @@ func Source[T any](l *Lineage, op string, site Site, partitions int, read func(t
 // Parallelize makes an RDD of the given elements, cut at i·len/n. Every process
 // of the job must pass the same elements: they aren't sent.
 func Parallelize[T any](l *Lineage, elements []T, partitions int) *RDD[T] {
-	site := Caller()
+	site := l.site()
 	if partitions < 1 {
 		l.Fail(&OpError{"parallelize", site, ErrPartitions})
 		partitions = 1
@@ -68,7 +68,7 @@ func Parallelize[T any](l *Lineage, elements []T, partitions int) *RDD[T] {
 // narrow makes the node of an operator that needs one partition of its parent
 // for each of its own.
 func narrow[T, U any](r *RDD[T], op string, fn any, compute func(*TaskContext, int) iter.Seq2[U, error]) *RDD[U] {
-	site := Caller()
+	site := r.node.lineage.site()
 	if fn != nil && funcName(fn) == "" {
 		r.node.lineage.Fail(&OpError{op, site, ErrNilFunction})
 	}

@@ -18,7 +18,6 @@ func (reflected[T]) Append(dst []byte, v T) ([]byte, error) {
 	enc := msgpack.GetEncoder()
 	defer msgpack.PutEncoder(enc)
 	enc.Reset(buf)
-	enc.SetSortMapKeys(true) // the same value has one encoding
 	if err := enc.Encode(v); err != nil {
 		return dst, fmt.Errorf("encoding %T: %w", v, err)
 	}

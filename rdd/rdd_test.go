@@ -1,0 +1,294 @@
+package rdd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+func ints(l *rdd.Lineage, n, partitions int) *rdd.RDD[int] {
+	v := make([]int, n)
+	for i := range v {
+		v[i] = i + 1
+	}
+	return rdd.Parallelize(l, v, partitions)
+}
+
+type pair = rdd.Pair[string, int]
+
+func sum(a, b int) int { return a + b }
+
+func TestNarrowOperators(t *testing.T) {
+	l := rdd.NewLineage(1, 2)
+	in := ints(l, 7, 3)
+	check(t, in, [][]int{{1, 2}, {3, 4}, {5, 6, 7}})
+	check(t, rdd.Map(in, func(i int) string { return fmt.Sprint(i * i) }), [][]string{{"1", "4"}, {"9", "16"}, {"25", "36", "49"}})
+	check(t, in.Filter(func(i int) bool { return i%3 == 0 }), [][]int{{}, {3}, {6}})
+	check(t, rdd.FlatMap(in, func(i int) []int { return make([]int, i%3) }), [][]int{{0, 0, 0}, {0}, {0, 0, 0}})
+	check(t, in.Union(ints(l, 2, 1), ints(l, 1, 2)), [][]int{{1, 2}, {3, 4}, {5, 6, 7}, {1, 2}, {}, {1}})
+	sums := rdd.MapPartitions(in, func(_ *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			n := 0
+			for v, err := range in {
+				if err != nil {
+					yield(0, err)
+					return
+				}
+				n += v
+			}
+			yield(n, nil)
+		}
+	})
+	check(t, sums, [][]int{{3}, {7}, {18}})
+}
+
+func TestShuffles(t *testing.T) {
+	l := rdd.NewLineage(1, 3)
+	words := rdd.Parallelize(l, strings.Fields("b a b c a b d"), 3)
+	ones := rdd.Map(words, func(w string) pair { return pair{w, 1} })
+	got := flat(t, rdd.ReduceByKey(ones, sum, 2))
+	slices.SortFunc(got, func(a, b pair) int { return strings.Compare(a.Key, b.Key) })
+	if s := fmt.Sprint(got); s != "[{a 2} {b 3} {c 1} {d 1}]" {
+		t.Error(s)
+	}
+	counts := flat(t, rdd.CountByValue(words, 1))
+	if s := fmt.Sprint(counts); s != "[{b 3} {a 2} {c 1} {d 1}]" { // the order in which they came
+		t.Error(s)
+	}
+	if n := rdd.CountByValue(words, 0).Node().Partitions; n != 3 {
+		t.Errorf("default parallelism gave %d partitions", n)
+	}
+	lists := flat(t, rdd.CombineByKey(ones, 1,
+		func(v int) []int { return []int{v} },
+		func(c []int, v int) []int { return append(c, v) },
+		func(a, b []int) []int { return append(a, b...) }))
+	if s := fmt.Sprint(lists); s != "[{b [1 1 1]} {a [1 1]} {c [1]} {d [1]}]" {
+		t.Error(s)
+	}
+	check(t, rdd.Count(words), [][]int64{{7}})
+	check(t, rdd.Count(words.Filter(func(string) bool { return false })), [][]int64{{0}})
+	check(t, rdd.Reduce(ints(l, 4, 4), sum), [][]int{{10}})
+	check(t, rdd.Reduce(ints(l, 0, 2), sum), [][]int{{}})
+}
+
+// Every attempt of a shuffle yields the same records in the same order.
+func TestShuffleOrderIsDetermined(t *testing.T) {
+	run := func() string {
+		l := rdd.NewLineage(1, 4)
+		keyed := rdd.Map(ints(l, 5000, 7), func(i int) rdd.Pair[int, int] { return rdd.Pair[int, int]{Key: i * 7919 % 997, Value: i} })
+		got, err := glom(rdd.ReduceByKey(keyed, func(a, b int) int { return a*31 + b }, 4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(got)
+	}
+	if first := run(); run() != first {
+		t.Error("two runs differ")
+	}
+}
+
+// The spread of keys must never change: other processes and versions rely on it.
+func TestHashPartitionerIsStable(t *testing.T) {
+	l := rdd.NewLineage(1, 4)
+	words := rdd.Parallelize(l, strings.Fields("spark fire flower hanabi hibana engine 0 1 2 3"), 2)
+	got, err := glom(rdd.CountByValue(words, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var where []string
+	for p, rows := range got {
+		for _, kv := range rows {
+			where = append(where, fmt.Sprintf("%s=%d", kv.Key, p))
+		}
+	}
+	slices.Sort(where)
+	if s := strings.Join(where, " "); s != stableSpread {
+		t.Errorf("keys moved: %s", s)
+	}
+}
+
+const stableSpread = "0=3 1=0 2=0 3=2 engine=1 fire=0 flower=1 hanabi=3 hibana=3 spark=1"
+
+func TestErrorsOfOperators(t *testing.T) {
+	broken := errors.New("the disk is gone")
+	l := rdd.NewLineage(1, 2)
+	src := rdd.Source(l, "broken", rdd.Site{File: "f.go", Line: 1}, 1, func(*rdd.TaskContext, int) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			if yield(1, nil) {
+				yield(0, broken)
+			}
+		}
+	})
+	swallow := rdd.MapPartitions(src, func(_ *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			for v, err := range in {
+				if err == nil && !yield(v, nil) {
+					return
+				}
+			}
+		}
+	})
+	for name, r := range map[string]*rdd.RDD[int]{
+		"map": rdd.Map(src, func(i int) int { return i }), "filter": src.Filter(func(int) bool { return true }),
+		"flatMap": rdd.FlatMap(src, func(i int) []int { return []int{i} }), "reduce": rdd.Reduce(src, sum),
+		"cache": rdd.Map(src, func(i int) int { return i }).Cache(), "mapPartitions that drops errors": swallow,
+	} {
+		if _, err := glom(r); !errors.Is(err, broken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestErrorsOfBuilding(t *testing.T) {
+	for name, c := range map[string]struct {
+		build func(l *rdd.Lineage)
+		want  error
+	}{
+		"nil function":    {func(l *rdd.Lineage) { rdd.Map[int, int](ints(l, 1, 1), nil) }, rdd.ErrNilFunction},
+		"no partitions":   {func(l *rdd.Lineage) { rdd.CountByValue(ints(l, 1, 1), -1) }, rdd.ErrPartitions},
+		"slices":          {func(l *rdd.Lineage) { rdd.Parallelize(l, []int{1}, 0) }, rdd.ErrPartitions},
+		"another context": {func(l *rdd.Lineage) { ints(l, 1, 1).Union(ints(rdd.NewLineage(2, 1), 1, 1)) }, rdd.ErrForeign},
+	} {
+		l := rdd.NewLineage(1, 1)
+		c.build(l)
+		err := l.Err()
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "rdd_test.go:") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l := rdd.NewLineage(1, 1)
+	in := ints(l, 1, 1)
+	l.Freeze("it is too late")
+	rdd.Map(in, func(i int) int { return i })
+	var frozen *rdd.FrozenError
+	if err := l.Err(); !errors.As(err, &frozen) || frozen.Op != "map" || !strings.Contains(err.Error(), "it is too late") {
+		t.Error(err)
+	}
+}
+
+func TestPanicNamesTheOperator(t *testing.T) {
+	l := rdd.NewLineage(1, 1)
+	r := rdd.Map(ints(l, 3, 1).Filter(func(int) bool { return true }), func(i int) int { return 6 / (i - 2) })
+	r = r.Filter(func(int) bool { return true })
+	err := rdd.Guard(r.Node(), func() error {
+		_, err := glom(r)
+		return err
+	})
+	var p *rdd.PanicError
+	if !errors.As(err, &p) || p.Op != "map" || !strings.HasPrefix(p.Site.String(), "rdd/rdd_test.go:") || !strings.Contains(p.Stack, "TestPanicNames") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCacheComputesOnce(t *testing.T) {
+	l := rdd.NewLineage(1, 1)
+	calls := 0
+	r := rdd.Map(ints(l, 3, 1), func(i int) int { calls++; return i }).Cache()
+	tc := newReference(l).context(0)
+	for range 2 {
+		n := 0
+		for _, err := range r.Compute(tc, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		if n != 3 {
+			t.Errorf("%d elements", n)
+		}
+	}
+	if calls != 3 || tc.Cache.Len() != 1 {
+		t.Errorf("%d calls, %d partitions kept", calls, tc.Cache.Len())
+	}
+	if tc.Cache.Forget(2); tc.Cache.Len() != 0 {
+		t.Error("a forgotten batch is still there")
+	}
+}
+
+func TestLineageIdentity(t *testing.T) {
+	build := func(extra bool) *rdd.Lineage {
+		l := rdd.NewLineage(7, 2)
+		l.In(3, rdd.Site{File: "main.go", Line: 4}, func() {
+			in := ints(l, 4, 2)
+			if extra {
+				in = in.Filter(func(int) bool { return true })
+			}
+			rdd.Count(in)
+		})
+		return l
+	}
+	a, b, c := build(false), build(false), build(true)
+	if a.Hash() != b.Hash() || rdd.Diff("a", a.Describe(), "b", b.Describe()) != "" {
+		t.Error("equal programs have different lineages")
+	}
+	diff := rdd.Diff("driver", a.Describe(), "executor", c.Describe())
+	if a.Hash() == c.Hash() || !strings.Contains(diff, "driver: 3.1 count at main.go:4") {
+		t.Errorf("diff:\n%s", diff)
+	}
+}
+
+func TestResultLimit(t *testing.T) {
+	l := rdd.NewLineage(1, 1)
+	rows, err := rdd.NewRows[int]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rows.Collect(ints(l, 1000, 1), -1, 100).Run(newReference(l).context(0), 0); !errors.Is(err, rdd.ErrResultTooLarge) {
+		t.Error(err)
+	}
+	b, err := rows.Collect(ints(l, 1000, 1), 3, 100).Run(newReference(l).context(0), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := rows.Decode([][]byte{b}); err != nil || len(got) != 3 {
+		t.Error(got, err)
+	}
+}
+
+func TestProcessResources(t *testing.T) {
+	var p rdd.Process
+	var closed []string
+	opened := 0
+	open := func(name string, fail error) func() (any, func() error, error) {
+		return func() (any, func() error, error) {
+			opened++
+			return name, func() error { closed = append(closed, name); return nil }, fail
+		}
+	}
+	failed := errors.New("no")
+	if _, err := p.Resource("a", open("a", failed)); !errors.Is(err, failed) {
+		t.Error(err)
+	}
+	for range 2 { // an error isn't kept, a value is
+		if v, err := p.Resource("a", open("a", nil)); v != "a" || err != nil {
+			t.Error(v, err)
+		}
+	}
+	if _, err := p.Resource("b", open("b", nil)); err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil || fmt.Sprint(closed) != "[b a]" || opened != 3 {
+		t.Error(err, closed, opened)
+	}
+	if _, err := p.Resource("a", open("a", nil)); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestUnencodableTypes(t *testing.T) {
+	type secret struct{ hidden int } //nolint:unused // that is the point
+	l := rdd.NewLineage(1, 1)
+	rdd.Reduce(rdd.Map(ints(l, 1, 1), func(int) secret { return secret{} }), func(a, _ secret) secret { return a })
+	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "no exported field") {
+		t.Error(err)
+	}
+	if _, err := rdd.NewRows[func()](); err == nil {
+		t.Error("a function was thought encodable")
+	}
+}
