@@ -1,0 +1,88 @@
+package links
+
+import (
+	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
+)
+
+// Convolution2DLink is made by Convolution2D.
+type Convolution2DLink struct {
+	Chain
+	W, B *nn.Parameter // B is nil without a bias
+	op   op.Conv2D
+	size [3]int // out, kernel height, kernel width
+}
+
+// Convolution2D is a convolution of images with square kernels, W of shape
+// (out, in/groups, ksize, ksize) and b of shape (out). The number of channels
+// comes from the first input.
+//
+// Options: InSize, Kernel, Stride, Pad, Dilate, Groups, InitW, InitBias,
+// NoBias.
+func Convolution2D(out, ksize int, opts ...Option) *Convolution2DLink {
+	o := newOptions(opts)
+	if o.kernel == [2]int{} {
+		o.kernel = [2]int{ksize, ksize}
+	}
+	l := &Convolution2DLink{size: [3]int{out, o.kernel[0], o.kernel[1]}, op: op.Conv2D{
+		StrideH: o.stride[0], StrideW: o.stride[1], PadH: o.pad[0], PadW: o.pad[1],
+		DilH: o.dilate[0], DilW: o.dilate[1], Groups: o.groups}}
+	in := -1
+	if o.in > 0 && o.groups > 0 {
+		in = o.in / o.groups
+	}
+	l.W = l.addLazy("W", o.weight, out, in, o.kernel[0], o.kernel[1])
+	if !o.noBias {
+		l.B = AddParameter(l, "b", o.bias, out)
+	}
+	return l
+}
+
+// Forward takes x (batch, in, height, width) and gives (batch, out, ...).
+func (l *Convolution2DLink) Forward(x *nn.Variable) *nn.Variable {
+	if !l.W.Initialized() && len(x.Shape()) == 4 && l.op.Groups > 0 {
+		if err := l.W.Initialize(l.size[0], x.Dim(1)/l.op.Groups, l.size[1], l.size[2]); err != nil {
+			return failed(x, "Convolution2D", l.W, err)
+		}
+	}
+	return nn.Apply1(l.op, vars(x, l.W, l.B)...)
+}
+
+// Deconvolution2DLink is made by Deconvolution2D.
+type Deconvolution2DLink struct {
+	Chain
+	W, B *nn.Parameter // B is nil without a bias
+	op   op.Deconv2D
+	size [3]int // out/groups, kernel height, kernel width
+}
+
+// Deconvolution2D is the transposed convolution, which makes images larger: W
+// has shape (in, out/groups, ksize, ksize), b (out). The number of input
+// channels comes from the first input.
+//
+// Options: InSize, Kernel, Stride, Pad, OutSize, Groups, InitW, InitBias,
+// NoBias.
+func Deconvolution2D(out, ksize int, opts ...Option) *Deconvolution2DLink {
+	o := newOptions(opts)
+	if o.kernel == [2]int{} {
+		o.kernel = [2]int{ksize, ksize}
+	}
+	l := &Deconvolution2DLink{size: [3]int{out / max(o.groups, 1), o.kernel[0], o.kernel[1]}, op: op.Deconv2D{
+		StrideH: o.stride[0], StrideW: o.stride[1], PadH: o.pad[0], PadW: o.pad[1],
+		OutH: o.out[0], OutW: o.out[1], Groups: o.groups}}
+	l.W = l.addLazy("W", o.weight, o.in, l.size[0], o.kernel[0], o.kernel[1])
+	if !o.noBias {
+		l.B = AddParameter(l, "b", o.bias, out)
+	}
+	return l
+}
+
+// Forward takes x (batch, in, height, width) and gives (batch, out, ...).
+func (l *Deconvolution2DLink) Forward(x *nn.Variable) *nn.Variable {
+	if !l.W.Initialized() && len(x.Shape()) == 4 {
+		if err := l.W.Initialize(x.Dim(1), l.size[0], l.size[1], l.size[2]); err != nil {
+			return failed(x, "Deconvolution2D", l.W, err)
+		}
+	}
+	return nn.Apply1(l.op, vars(x, l.W, l.B)...)
+}
