@@ -34,6 +34,9 @@ func (b *buffer) has(rg Range) bool { return b.early[rg] != nil }
 
 // admit takes a prefetched stream unless there is no room.
 func (b *buffer) admit(s *stream) bool {
+	if s.cost > b.limit {
+		return false
+	}
 	for b.used+s.cost > b.limit && len(b.order) > 0 {
 		b.drop(b.order[0])
 	}
@@ -77,6 +80,9 @@ func (b *buffer) arrived(s *stream, cost int64) {
 func (b *buffer) keep(s *stream, c chunk) {
 	key := s.key()
 	b.drop(key)
+	if c.cost > b.limit {
+		return
+	}
 	for b.used+c.cost > b.limit && len(b.order) > 0 {
 		b.drop(b.order[0])
 	}

@@ -58,6 +58,7 @@ func TestLogStartMoved(t *testing.T) {
 }
 
 func TestPastTheEnd(t *testing.T) {
+	t.Parallel()
 	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
 		topic := b.Topic(t, 1)
 		numbered(t, b, topic, 3)
@@ -76,34 +77,44 @@ func TestPastTheEnd(t *testing.T) {
 }
 
 func TestTopicGone(t *testing.T) {
-	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
-		topic := b.Topic(t, 1)
-		numbered(t, b, topic, 3)
-		quiet := ranges.Options{Logger: slog.New(slog.DiscardHandler)}
-		warm, p := newReader(t, b, quiet), plan(t, b, topic)[0]
-		if lines, err := read(t, warm, p.Range(0)); err != nil || len(lines) != 3 {
-			t.Fatal(lines, err)
-		}
-		want := func(when string, sentinel error) {
-			t.Helper()
-			for name, r := range map[string]*ranges.Reader{"warm": warm, "cold": newReader(t, b, quiet)} {
+	t.Parallel()
+	t.Run("kfake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { testTopicGone(t, kafkatest.Virtual(t)) })
+	})
+	t.Run("kafka", func(t *testing.T) { testTopicGone(t, kafkatest.Real(t)) })
+}
+
+func testTopicGone(t *testing.T, b *kafkatest.Broker) {
+	topic := b.Topic(t, 1)
+	numbered(t, b, topic, 3)
+	quiet := ranges.Options{Logger: slog.New(slog.DiscardHandler)}
+	warm, p := newReader(t, b, quiet), plan(t, b, topic)[0]
+	if lines, err := read(t, warm, p.Range(0)); err != nil || len(lines) != 3 {
+		t.Fatal(lines, err)
+	}
+	want := func(when string, sentinel error) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for name, r := range map[string]*ranges.Reader{"warm": warm, "cold": newReader(t, b, quiet)} {
+			wg.Go(func() {
 				_, err := read(t, r, p.Range(1))
 				var te *ranges.TopicError
 				if !errors.Is(err, sentinel) || !errors.As(err, &te) || te.Topic != topic || te.Offset != 1 {
 					t.Errorf("%s, %s reader: got %v, want %v", when, name, err, sentinel)
 				}
-			}
+			})
 		}
-		b.Delete(t, topic)
-		want("deleted", ranges.ErrUnknownTopic)
-		b.Create(t, topic, 1)
-		numbered(t, b, topic, 5)
-		want("recreated", ranges.ErrTopicRecreated)
+		wg.Wait()
+	}
+	b.Delete(t, topic)
+	want("deleted", ranges.ErrUnknownTopic)
+	b.Create(t, topic, 1)
+	numbered(t, b, topic, 5)
+	want("recreated", ranges.ErrTopicRecreated)
 
-		p = plan(t, b, topic)[0]
-		p.Partition = 7
-		want("partition", ranges.ErrUnknownPartition)
-	})
+	p = plan(t, b, topic)[0]
+	p.Partition = 7
+	want("partition", ranges.ErrUnknownPartition)
 }
 
 func TestPlannerFindsTopicRecreated(t *testing.T) {
@@ -160,6 +171,7 @@ func TestPlannerFindsNewPartitionsAndTruncation(t *testing.T) {
 }
 
 func TestPlannerBadInput(t *testing.T) {
+	t.Parallel()
 	b := kafkatest.Fake(t)
 	_, err := newPlanner(t, b, ranges.Options{}, "nothing").Plan(t.Context())
 	if !errors.Is(err, ranges.ErrUnknownTopic) || !strings.Contains(err.Error(), "topic nothing") {

@@ -166,6 +166,7 @@ func subRanges(p ranges.Partition, rng *rand.Rand) (rs []ranges.Range) {
 }
 
 func TestEqualsConsumer(t *testing.T) {
+	t.Parallel()
 	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
 		s := seed(t)
 		rng := rand.New(rand.NewPCG(s, 1))

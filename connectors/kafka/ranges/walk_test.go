@@ -1,0 +1,330 @@
+package ranges
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// encode makes a whole batch of records that are encoded already.
+func encode(h kmsg.RecordBatch, records []byte) []byte {
+	h.Magic, h.Records = 2, records
+	h.Length = int32(batchHeader - 12 + len(records))
+	b := h.AppendTo(nil)
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return b
+}
+
+// record encodes one record; its length is right.
+func record(delta int32, key, value string, headers ...kmsg.Header) []byte {
+	r := kmsg.Record{OffsetDelta: delta, Key: []byte(key), Value: []byte(value), Headers: headers}
+	r.Length = int32(len(r.AppendTo(nil)) - 1) // a length of zero takes one byte
+	return r.AppendTo(nil)
+}
+
+func plain(base int64, values ...string) []byte {
+	var records []byte
+	for i, v := range values {
+		records = append(records, record(int32(i), "k", v)...)
+	}
+	return encode(kmsg.RecordBatch{FirstOffset: base, LastOffsetDelta: int32(len(values) - 1), NumRecords: int32(len(values)), ProducerID: -1}, records)
+}
+
+func walkAll(b []byte, from, until int64, limit int) (got []Record, err error) {
+	sc, at, reason := scan(b, limit)
+	if reason != "" {
+		return nil, &CorruptError{Offset: at, Reason: reason}
+	}
+	w := newWalker(b[:sc.bytes], nil, limit, newDecompressor(limit))
+	_, err = w.walk(&Record{Topic: "t"}, from, until, func(r *Record, _ error) bool {
+		got = append(got, *r)
+		return true
+	})
+	return got, err
+}
+
+func TestWalkEndsAndResumes(t *testing.T) {
+	log := slices.Concat(plain(10, "a", "b", "c"), plain(13, "d", "e"), plain(20, "f"))
+	for from := int64(9); from < 22; from++ {
+		for until := from; until < 23; until++ {
+			w := newWalker(log, nil, 1<<20, newDecompressor(1<<20))
+			var got []int64
+			note := func(r *Record, _ error) bool { got = append(got, r.Offset); return true }
+			for _, rg := range [][2]int64{{from, until}, {until, 23}} { // what is left over begins the next range
+				if more, err := w.walk(&Record{}, rg[0], rg[1], note); !more || err != nil {
+					t.Fatal(more, err)
+				}
+			}
+			var want []int64
+			for _, o := range []int64{10, 11, 12, 13, 14, 20} {
+				if o >= from {
+					want = append(want, o)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("[%d,%d) and on: got %d, want %d", from, until, got, want)
+			}
+		}
+	}
+}
+
+// TestAbortedStateSurvivesALeftover: producer 7 aborts offsets 0-1 (its marker is
+// 2) and commits 3-4. A range that begins at 3 from a leftover must not take the
+// finished abort for one of what follows.
+func TestAbortedStateSurvivesALeftover(t *testing.T) {
+	txn := func(base int64, values ...string) []byte {
+		b := plain(base, values...)
+		var h kmsg.RecordBatch
+		if err := h.ReadFrom(b); err != nil {
+			t.Fatal(err)
+		}
+		h.Attributes, h.ProducerID = attrTransactional, 7
+		return encode(h, h.Records)
+	}
+	marker := func(base int64, kind byte) []byte {
+		return encode(kmsg.RecordBatch{FirstOffset: base, NumRecords: 1, ProducerID: 7, Attributes: attrTransactional | attrControl},
+			record(0, "\x00\x00\x00"+string([]byte{kind}), "\x00\x00\x00\x00\x00\x00"))
+	}
+	log := slices.Concat(txn(0, "x", "y"), marker(2, 0), txn(3, "c", "d"), marker(5, 1))
+	aborted := []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 7, FirstOffset: 0}}
+	for split := int64(0); split <= 6; split++ {
+		w := newWalker(log, slices.Clone(aborted), 1<<20, newDecompressor(1<<20))
+		var got []string
+		note := func(r *Record, _ error) bool { got = append(got, string(r.Value)); return true }
+		for _, rg := range [][2]int64{{0, split}, {split, 6}} {
+			if _, err := w.walk(&Record{}, rg[0], rg[1], note); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got, []string{"c", "d"}) {
+			t.Errorf("split at %d: got %q, want c and d", split, got)
+		}
+	}
+}
+
+func TestLyingBatches(t *testing.T) {
+	one := kmsg.RecordBatch{FirstOffset: 5, NumRecords: 1, ProducerID: -1}
+	two := kmsg.RecordBatch{FirstOffset: 5, NumRecords: 2, LastOffsetDelta: 1, ProducerID: -1}
+	good := record(0, "k", "v")
+	poke := func(b []byte, at int, v byte) []byte { b = bytes.Clone(b); b[at] = v; return b }
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want string
+	}{
+		{"size past the batch", encode(one, poke(good, 0, 40)), "longer than its batch"},
+		{"size negative", encode(one, poke(good, 0, 1)), "longer than its batch"},
+		{"key past the record", encode(one, poke(good, 4, 40)), "key or value"},
+		{"key length -2", encode(one, poke(good, 4, 3)), "key or value"},
+		{"value past the record", encode(one, poke(good, 6, 40)), "key or value"},
+		{"headers past the record", encode(one, poke(good, 8, 2)), "headers"},
+		{"negative header count", encode(one, poke(good, 8, 1)), "headers"},
+		{"bytes after the headers", encode(one, append(poke(good, 0, good[0]+2), 9)), "headers"},
+		{"offset outside", encode(one, record(3, "k", "v")), "outside its batch"},
+		{"offset twice", encode(two, slices.Concat(good, good)), "out of order"},
+		{"fewer records", encode(two, good), "longer than its batch"},
+		{"more records", encode(one, slices.Concat(good, good)), "more bytes than its records"},
+		{"too many records", encode(kmsg.RecordBatch{FirstOffset: 5, NumRecords: 1 << 30}, good), "says it holds"},
+		{"negative count", encode(kmsg.RecordBatch{FirstOffset: 5, NumRecords: -1}, good), "says it holds"},
+		{"negative last offset", encode(kmsg.RecordBatch{FirstOffset: 5, NumRecords: 1, LastOffsetDelta: -4}, good), "offsets"},
+		{"unknown codec", encode(kmsg.RecordBatch{FirstOffset: 5, NumRecords: 1, Attributes: 7}, good), "codec 7"},
+		{"not gzip", encode(kmsg.RecordBatch{FirstOffset: 5, NumRecords: 1, Attributes: 1}, good), "decompress"},
+		{"checksum", poke(encode(one, good), 69, 1), "checksum"},
+		{"old format", poke(encode(one, good), 16, 1), "message format 1"},
+		{"version", poke(encode(one, good), 16, 9), "version 9"},
+		{"batch length", poke(encode(one, good), 8, 0x7f), "limit"},
+		{"small length", poke(encode(one, good), 11, 3), "too small"},
+		{"going back", slices.Concat(encode(two, slices.Concat(good, record(1, "k", "v"))), encode(one, good)), "before the end"},
+	} {
+		got, err := walkAll(c.b, 0, 100, 1<<20)
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, %v; want an error that says %q", c.name, got, err, c.want)
+		}
+	}
+	if got, err := walkAll(encode(one, good), 0, 100, 1<<20); err != nil || len(got) != 1 {
+		t.Error("the good one:", got, err)
+	}
+}
+
+func compressed(t testing.TB, codec kgo.CompressionCodec, b []byte) ([]byte, int) {
+	c, err := kgo.DefaultCompressor(codec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, kind := c.Compress(new(bytes.Buffer), b)
+	return out, int(kind)
+}
+
+func TestDecompressionIsBounded(t *testing.T) {
+	bomb := make([]byte, 8<<20)
+	xerial := func(blocks ...[]byte) []byte {
+		b := append([]byte(xerialMagic), 0, 0, 0, 1, 0, 0, 0, 1)
+		for _, block := range blocks {
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(block))), block...)
+		}
+		return b
+	}
+	for name, codec := range map[string]kgo.CompressionCodec{"gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()} {
+		b, kind := compressed(t, codec, bomb)
+		if _, err := newDecompressor(1<<20).decompress(b, kind); err == nil {
+			t.Errorf("%s: no error above the limit", name)
+		}
+		if got, err := newDecompressor(16<<20).decompress(b, kind); err != nil || !bytes.Equal(got, bomb) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		if _, err := newDecompressor(16<<20).decompress(b[:len(b)/2], kind); err == nil {
+			t.Errorf("%s: no error when cut off", name)
+		}
+	}
+	part, _ := compressed(t, kgo.SnappyCompression(), bomb[:1<<20])
+	if got, err := newDecompressor(4<<20).decompress(xerial(part, part), codecSnappy); err != nil || len(got) != 2<<20 {
+		t.Error("xerial:", len(got), err)
+	}
+	if _, err := newDecompressor(1<<20).decompress(xerial(part, part), codecSnappy); !errors.Is(err, errTooLarge) {
+		t.Error("xerial above the limit:", err)
+	}
+	for _, b := range [][]byte{xerial(part)[:20], append(xerial(), 0), append(xerial(), 0xff, 0xff, 0xff, 0xff, 1)} {
+		if _, err := newDecompressor(4<<20).decompress(b, codecSnappy); err == nil {
+			t.Error("xerial cut off: no error")
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	b := encode(kmsg.RecordBatch{NumRecords: 1}, record(0, "k", "v", kmsg.Header{Key: "a", Value: []byte("1")}, kmsg.Header{Key: "n"}, kmsg.Header{Key: "a", Value: []byte("2")}))
+	got, err := walkAll(b, 0, 1, 1<<20)
+	if err != nil || len(got) != 1 {
+		t.Fatal(got, err)
+	}
+	rec := got[0].Clone()
+	clear(b)
+	var all []string
+	for k, v := range rec.Headers() {
+		all = append(all, fmt.Sprintf("%s=%q %v", k, v, v == nil))
+	}
+	if want := []string{`a="1" false`, `n="" true`, `a="2" false`}; rec.NumHeaders() != 3 || !slices.Equal(all, want) {
+		t.Errorf("got %q, want %q", all, want)
+	}
+	if v, ok := rec.Header("a"); !ok || string(v) != "2" {
+		t.Errorf("the last one counts: %q %v", v, ok)
+	}
+	if v, ok := rec.Header("b"); ok || v != nil {
+		t.Errorf("not there: %q %v", v, ok)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		for range rec.Headers() {
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzWalk feeds anything as a response, and as the records of a batch whose
+// checksum holds. Nothing may panic; what is accepted must be what kmsg's decoder
+// reads.
+func FuzzWalk(f *testing.F) {
+	f.Add(plain(3, "a", "bb"), int64(3), uint16(0), int32(2), int32(1))
+	f.Add(slices.Concat(record(0, "k", "v"), record(1, "", "", kmsg.Header{Key: "h"})), int64(0), uint16(0), int32(2), int32(1))
+	for _, codec := range []kgo.CompressionCodec{kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
+		b, kind := compressed(f, codec, bytes.Repeat(record(0, "k", "v"), 9))
+		f.Add(b, int64(0), uint16(kind), int32(9), int32(8))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, base int64, attrs uint16, count, delta int32) {
+		const limit = 1 << 16
+		_, _ = walkAll(data, base, base+5, limit)
+		if len(data) > limit {
+			return
+		}
+		batch := encode(kmsg.RecordBatch{FirstOffset: base, Attributes: int16(attrs), NumRecords: count, LastOffsetDelta: delta, FirstTimestamp: 99}, data)
+		got, err := walkAll(batch, 0, 1<<62, limit)
+		if err != nil || count == 0 || attrs&(attrControl|attrCodec) != 0 {
+			return
+		}
+		var rb kmsg.RecordBatch
+		if err := rb.ReadFrom(batch); err != nil {
+			t.Fatal(err)
+		}
+		want, err := kfake.BatchRecords(rb)
+		if err != nil || len(want) != len(got) {
+			t.Fatalf("accepted %d records, kmsg reads %d: %v", len(got), len(want), err)
+		}
+		for i, w := range want {
+			g := got[i]
+			if !bytes.Equal(g.Key, w.Key) || !bytes.Equal(g.Value, w.Value) || g.Offset != base+int64(w.OffsetDelta) || g.NumHeaders() != len(w.Headers) {
+				t.Fatalf("record %d: %+v, kmsg reads %+v", i, g, w)
+			}
+			h := 0
+			for k, v := range g.Headers() {
+				if string(k) != w.Headers[h].Key || !bytes.Equal(v, w.Headers[h].Value) {
+					t.Fatalf("record %d header %d: %q=%q", i, h, k, v)
+				}
+				h++
+			}
+		}
+	})
+}
+
+func FuzzDecompress(f *testing.F) {
+	for _, codec := range []kgo.CompressionCodec{kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
+		b, kind := compressed(f, codec, bytes.Repeat([]byte("hibana "), 99))
+		f.Add(b, uint8(kind))
+	}
+	const limit = 1 << 16
+	d := newDecompressor(limit)
+	f.Fuzz(func(t *testing.T, data []byte, codec uint8) {
+		if out, err := d.decompress(data, int(codec&attrCodec)); err == nil && codec&attrCodec != 0 && len(out) > limit {
+			t.Fatalf("%d bytes above the limit", len(out))
+		}
+	})
+}
+
+func TestBufferIsBounded(t *testing.T) {
+	b := newBuffer(100)
+	now := time.Now()
+	stream := func(p int32, cost int64, at time.Time) *stream {
+		s := newStream(Range{Topic: "t", Partition: p, From: 5, Until: 9})
+		s.cost, s.opened = cost, at
+		return s
+	}
+	keep := func(p int32, cost int64) { b.keep(stream(p, 0, now), chunk{cost: cost}) }
+	next := func(p int32) Range { return Range{Topic: "t", Partition: p, From: 9, Until: 20} }
+	keep(0, 60)
+	keep(1, 30)
+	keep(2, 30) // 0 makes room
+	if _, ok := b.leftover(next(0)); ok || b.used != 60 {
+		t.Fatal("the oldest leftover is still there", b.used)
+	}
+	keep(1, 200) // too large; replaces what there was of the partition
+	if _, ok := b.leftover(next(1)); ok || b.used != 30 {
+		t.Fatal("a leftover larger than the limit is kept", b.used)
+	}
+	other := next(2)
+	other.TopicID[0] = 1
+	if _, ok := b.leftover(other); ok {
+		t.Fatal("another topic's leftover")
+	}
+	old := stream(7, 90, now.Add(-time.Hour))
+	if !b.admit(old) || b.used != 90 {
+		t.Fatal("a leftover must make room for a prefetch", b.used)
+	}
+	if !b.admit(stream(8, 60, now)) || !old.closed || b.used != 60 {
+		t.Fatal("an old prefetch must make room", b.used)
+	}
+	if b.admit(stream(9, 60, now)) || b.used != 60 {
+		t.Fatal("over the limit", b.used)
+	}
+	if s := b.claim(Range{Topic: "t", Partition: 8, From: 5, Until: 9}); s == nil || b.used != 0 {
+		t.Fatal("claim", b.used)
+	}
+}
