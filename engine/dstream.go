@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// DStream is a discretised stream: one RDD of T for each batch (Zaharia et al.,
+// "Discretized Streams", SOSP 2013). It is declared in the build function.
+// What changes the element type is a function ([Map]), what keeps it is a
+// method ([DStream.Filter]).
+type DStream[T any] struct {
+	ssc  *StreamingContext
+	node *streamNode
+	make func(g *generation) *rdd.RDD[T]
+}
+
+// Batch is one micro-batch, as outputs and Transform see it.
+type Batch struct {
+	Seq  uint64    // counts from 1 without gaps; the same at every attempt, so outputs can use it as an idempotence key
+	Time time.Time // the end of its interval
+
+	alloc *BatchAllocation
+}
+
+// Context returns the context in which the stream was declared.
+func (d *DStream[T]) Context() *StreamingContext { return d.ssc }
+
+// at returns the stream's RDD of the batch being generated.
+func (d *DStream[T]) at(g *generation) *rdd.RDD[T] {
+	if r, ok := g.memo[d.node.id]; ok {
+		return r.(*rdd.RDD[T])
+	}
+	var r *rdd.RDD[T]
+	g.lineage.In(d.node.id, d.node.innerSite, func() { r = d.make(g) })
+	g.memo[d.node.id] = r
+	return r
+}
+
+// derive declares a stream whose RDD is made from its parent's.
+func derive[T, U any](d *DStream[T], op string, f func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
+	return &DStream[U]{
+		ssc:  d.ssc,
+		node: d.ssc.graph.addStream(op, rdd.Caller(), d.node.id),
+		make: func(g *generation) *rdd.RDD[U] { return f(g, d.at(g)) },
+	}
+}
+
+// Transform declares a stream whose RDD f makes from d's. f runs in every
+// process when a batch is generated and must depend on its arguments alone: no
+// time, no randomness, no effects. What must come from the driver comes through
+// [PerBatch].
+func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
+	if f == nil {
+		d.ssc.fail("transform", rdd.ErrNilFunction)
+	}
+	out := derive(d, "transform", func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(g.batch, r) })
+	out.node.innerSite = rdd.Site{} // the operators that f calls have places of their own
+	return out
+}

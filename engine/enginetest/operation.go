@@ -1,0 +1,71 @@
+package enginetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// Interval is the time between two batches of an Operation, in virtual time.
+const Interval = time.Second
+
+// Operation feeds input, one slice a batch in two partitions, through op and
+// compares what comes out of each batch with expected. The order within a batch
+// doesn't count: partitions have none. op runs as a build function does.
+func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) *engine.DStream[U], expected [][]U) {
+	t.Helper()
+	got, err := Run(t, input, max(len(input), len(expected)), op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(expected) {
+		t.Fatalf("%d batches came out, %d were expected", len(got), len(expected))
+	}
+	for i := range expected {
+		if g, w := lines(got[i]), lines(expected[i]); !slices.Equal(g, w) {
+			t.Errorf("batch %d:\n got %s\nwant %s", i+1, strings.Join(g, " "), strings.Join(w, " "))
+		}
+	}
+}
+
+// Run feeds input through op for the given number of batches, in virtual time,
+// and returns what came out of each. args are flags of the engine.
+func Run[T, U any](t *testing.T, input [][]T, batches int, op func(*engine.DStream[T]) *engine.DStream[U], args ...string) (out [][]U, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(batches+60)*Interval)
+		defer cancel()
+		out = nil
+		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
+		err = engine.NewApp(t.Name()).Run(ctx, args, Interval, func(ssc *engine.StreamingContext) error {
+			engine.ForEachBatch(op(Queue(ssc, input, 2)), func(b engine.Batch, rows []U) error {
+				if b.Seq <= uint64(batches) {
+					out = append(out, rows)
+				}
+				if b.Seq == uint64(batches) {
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		})
+	})
+	return out, err
+}
+
+// lines formats rows for comparison, sorted.
+func lines[T any](rows []T) []string {
+	s := make([]string, len(rows))
+	for i, r := range rows {
+		s[i] = fmt.Sprintf("%+v", r)
+	}
+	slices.SortFunc(s, cmp.Compare)
+	return s
+}

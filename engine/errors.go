@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrUsage: the command line is wrong. The process exits with 2.
+	ErrUsage = errors.New("wrong use")
+	// ErrBuild: the program's build function reported errors or panicked.
+	ErrBuild = errors.New("the program can't be built")
+	// ErrDiverged: two processes built different graphs from one program.
+	ErrDiverged = errors.New("the program isn't the same in every process")
+	// ErrCorruptLog: bytes of the batch log or of an allocation are broken.
+	ErrCorruptLog = errors.New("the batch log is damaged")
+	// ErrFormat: bytes were written by a version that this one doesn't know.
+	ErrFormat = errors.New("unknown format version")
+	// ErrOtherProgram: the checkpoint belongs to another program or graph.
+	ErrOtherProgram = errors.New("the checkpoint is of another program")
+	// ErrLocked: another process uses the checkpoint directory.
+	ErrLocked = errors.New("the checkpoint directory is in use")
+	// ErrStopped: the stream has been stopped.
+	ErrStopped = errors.New("the stream is stopped")
+	// ErrBatchFailed: a batch failed and with it the job.
+	ErrBatchFailed = errors.New("batch failed")
+)
+
+// BuildError lists what is wrong with the user's program.
+type BuildError struct {
+	App  string
+	Errs []error
+}
+
+// Error lists the errors, each with its place in the user's program.
+func (e *BuildError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %v:", e.App, ErrBuild)
+	for _, err := range e.Errs {
+		b.WriteString("\n  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	return b.String()
+}
+
+// Unwrap returns ErrBuild and the errors.
+func (e *BuildError) Unwrap() []error { return append([]error{ErrBuild}, e.Errs...) }
+
+// BatchError says which batch and output failed.
+type BatchError struct {
+	Seq    uint64
+	Output string // operator of the output
+	Site   rdd.Site
+	Err    error
+}
+
+// Error names the batch, the output and the cause.
+func (e *BatchError) Error() string {
+	return fmt.Sprintf("batch %d, output %s at %s: %v", e.Seq, e.Output, e.Site, e.Err)
+}
+
+// Unwrap returns ErrBatchFailed and the cause.
+func (e *BatchError) Unwrap() []error { return []error{ErrBatchFailed, e.Err} }
+
+// panicError is a panic of the user's code on the driver.
+type panicError struct {
+	what  string
+	value string
+	stack string
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("%s panicked: %s\n%s", e.what, e.value, e.stack)
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// graph is the DStreamGraph: what the build function declared, in the order it
+// did. It is complete when the build function has returned and then read-only.
+type graph struct {
+	streams []*streamNode
+	inputs  []*inputNode
+	outputs []*outputNode
+	values  []*perBatchNode
+	models  []*modelNode
+}
+
+// streamNode is the element-free view of a DStream.
+type streamNode struct {
+	id        int32 // counts from 1
+	op        string
+	site      rdd.Site
+	innerSite rdd.Site // given to the RDDs made for it; zero: each has its own
+	parents   []int32
+}
+
+// inputNode is a stream that reads from outside.
+type inputNode struct {
+	*streamNode
+	open func(ctx context.Context) (Planner, error) // on the driver
+	// prefetch is told on executors what a batch will read; nil if the input
+	// has no use for it.
+	prefetch func(p *rdd.Process, ranges []byte)
+}
+
+// outputNode is an output operation: a job in each batch.
+type outputNode struct {
+	index  int32
+	op     string
+	site   rdd.Site
+	parent int32
+	// action generates the job of a batch.
+	action func(g *generation) rdd.Action
+	// onDriver takes the partitions' results, nil if nobody wants them.
+	onDriver func(ctx context.Context, b Batch, results [][]byte) error
+}
+
+// perBatchNode is a value computed on the driver for each batch.
+type perBatchNode struct {
+	name    string
+	site    rdd.Site
+	compute func(ctx context.Context, b Batch) ([]byte, error)
+}
+
+// addStream makes a node with the next id.
+func (g *graph) addStream(op string, site rdd.Site, parents ...int32) *streamNode {
+	n := &streamNode{id: int32(len(g.streams) + 1), op: op, site: site, innerSite: site, parents: parents}
+	g.streams = append(g.streams, n)
+	return n
+}
+
+// describe returns one line for each stream and output, for guards and people.
+func (g *graph) describe() []string {
+	var lines []string
+	for _, s := range g.streams {
+		line := fmt.Sprintf("stream %d: %s at %s", s.id, s.op, s.site)
+		for i, p := range s.parents {
+			sep := ", "
+			if i == 0 {
+				sep = " of "
+			}
+			line += fmt.Sprintf("%s%d", sep, p)
+		}
+		lines = append(lines, line)
+	}
+	for _, o := range g.outputs {
+		lines = append(lines, fmt.Sprintf("output %d: %s at %s of %d", o.index, o.op, o.site, o.parent))
+	}
+	for _, v := range g.values {
+		lines = append(lines, fmt.Sprintf("per batch: %s at %s", v.name, v.site))
+	}
+	for _, m := range g.models {
+		lines = append(lines, fmt.Sprintf("model: %s at %s", m.name, m.site))
+	}
+	return lines
+}
+
+// fingerprint is a digest of describe.
+func (g *graph) fingerprint() uint64 {
+	h := fnv.New64a()
+	var n [8]byte
+	for _, line := range g.describe() {
+		binary.BigEndian.PutUint64(n[:], uint64(len(line)))
+		_, _ = h.Write(n[:]) // hash.Hash never fails
+		_, _ = h.Write([]byte(line))
+	}
+	return h.Sum64()
+}
+
+// generation is the making of one batch's RDDs from its allocation.
+type generation struct {
+	batch   Batch
+	lineage *rdd.Lineage
+	memo    map[int32]any // *rdd.RDD[T] by stream id
+	actions []rdd.Action
+}
+
+// frozenReason is what a transformation after generation is told.
+const frozenReason = "this batch is planned already: declare transformations in the build function or in Transform, not inside an output or a task"
+
+// generate makes the RDDs and the actions of a batch. It depends on the
+// program and the allocation alone.
+func (g *graph) generate(a *BatchAllocation, parallelism int) (*generation, error) {
+	gen := &generation{
+		batch:   Batch{Seq: a.Seq, Time: a.Time(), alloc: a},
+		lineage: rdd.NewLineage(a.Seq, parallelism),
+		memo:    make(map[int32]any, len(g.streams)),
+		actions: make([]rdd.Action, 0, len(g.outputs)),
+	}
+	for _, o := range g.outputs {
+		gen.actions = append(gen.actions, o.action(gen))
+	}
+	gen.lineage.Freeze(frozenReason)
+	if err := gen.lineage.Err(); err != nil {
+		return nil, fmt.Errorf("generating batch %d: %w", a.Seq, err)
+	}
+	return gen, nil
+}

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Input is a source of a stream, as a connector implements it. Open runs on the
+// active driver only; Generate runs in every process and is a function of the
+// ranges alone.
+type Input[T any] interface {
+	// Open prepares planning on the driver.
+	Open(ctx context.Context) (Planner, error)
+	// Generate returns the number of partitions that a batch's ranges make and
+	// how a task reads one. It does no I/O.
+	Generate(ranges []byte) (partitions int, read func(tc *rdd.TaskContext, partition int) iter.Seq2[T, error], err error)
+}
+
+// Prefetcher is an Input that can begin to read before a batch's tasks run.
+type Prefetcher interface {
+	// Prefetch is told on an executor what a batch that was just planned will
+	// read. It must not block.
+	Prefetch(p *rdd.Process, ranges []byte)
+}
+
+// Planner plans an input's batches on the driver. One goroutine uses it.
+type Planner interface {
+	// Plan returns what the next batch reads.
+	Plan(ctx context.Context, req PlanRequest) (Plan, error)
+	// Completed is told when a batch is complete, in order; its error is logged
+	// and nothing else.
+	Completed(ctx context.Context, ranges []byte) error
+	// Close releases what the planner holds.
+	Close() error
+}
+
+// PlanRequest says what a plan follows and how much it may hold.
+type PlanRequest struct {
+	Seq      uint64
+	Time     time.Time
+	Interval time.Duration
+	Previous []byte  // ranges of the batch before, nil for a job's first
+	Rate     float64 // records per second that the batch may hold, 0 without limit
+}
+
+// Plan is one input's share of a batch.
+type Plan struct {
+	Ranges  []byte // in the input's own encoding
+	Records int64  // how many records they hold at most
+	Backlog int64  // how many more were waiting
+}
+
+// NewInput declares a stream that reads from in, under an operator name.
+func NewInput[T any](ssc *StreamingContext, op string, in Input[T]) *DStream[T] {
+	site := rdd.Caller()
+	node := &inputNode{streamNode: ssc.graph.addStream(op, site), open: in.Open}
+	if p, ok := in.(Prefetcher); ok {
+		node.prefetch = p.Prefetch
+	}
+	ssc.graph.inputs = append(ssc.graph.inputs, node)
+	return &DStream[T]{ssc, node.streamNode, func(g *generation) *rdd.RDD[T] {
+		var ranges []byte
+		if a := g.batch.alloc.input(node.id); a != nil {
+			ranges = a.Ranges
+		}
+		partitions, read, err := in.Generate(ranges)
+		if err != nil {
+			g.lineage.Fail(&rdd.OpError{Op: op, Site: site, Err: err})
+			partitions, read = 0, nil
+		}
+		return rdd.Source(g.lineage, op, site, partitions, read)
+	}}
+}

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// BatchInfo says what a batch did, for listeners.
+type BatchInfo struct {
+	Seq     uint64
+	Time    time.Time
+	Records int64 // that its inputs were given
+	Backlog int64 // that were waiting behind them
+	Pending int   // batches that are planned and not begun
+	Metrics rdd.TaskMetrics
+
+	SchedulingDelay time.Duration // from the batch's time until its first job began
+	ProcessingTime  time.Duration // of all its jobs
+	TotalDelay      time.Duration // from the batch's time until it was complete
+
+	Replayed bool // the batch was planned by a driver before this one
+}
+
+// OutputInfo says what one output operation of a batch did.
+type OutputInfo struct {
+	Seq      uint64
+	Output   int    // index in the order of declaration
+	Op       string // operator and place
+	Duration time.Duration
+	Err      error
+}
+
+// A listener is told what the driver does, in order, from one goroutine: it
+// must not block. It implements one or more of these interfaces.
+type (
+	// OnStreamingStarted is told before the first batch is planned.
+	OnStreamingStarted interface{ OnStreamingStarted(at time.Time) }
+	// OnBatchSubmitted is told when a batch is planned and logged.
+	OnBatchSubmitted interface{ OnBatchSubmitted(BatchInfo) }
+	// OnBatchStarted is told when a batch's first job begins.
+	OnBatchStarted interface{ OnBatchStarted(BatchInfo) }
+	// OnBatchCompleted is told when all outputs of a batch are done.
+	OnBatchCompleted interface{ OnBatchCompleted(BatchInfo) }
+	// OnOutputOperationCompleted is told when one output of a batch is done or
+	// has failed.
+	OnOutputOperationCompleted interface{ OnOutputOperationCompleted(OutputInfo) }
+	// OnStreamingStopped is told after the last batch; err is why the stream
+	// failed, nil if it didn't.
+	OnStreamingStopped interface{ OnStreamingStopped(err error) }
+)
+
+// listenerBus calls the listeners of a driver.
+type listenerBus []any
+
+// tell calls f for every listener that implements L.
+func tell[L any](bus listenerBus, f func(L)) {
+	for _, l := range bus {
+		if l, ok := l.(L); ok {
+			f(l)
+		}
+	}
+}
