@@ -65,19 +65,18 @@ func convOut(size, kernel, stride, pad, dil int) int {
 // convPlan is a shape with the sizes that the loops need.
 type convPlan struct {
 	ConvShape
-	oh, ow  int
-	cg, ocg int // channels of a group
-	k       int // cg*KH*KW, the length of a dot product
-	out     int // oh*ow
-	group   int // cg*H*W, elements of a group's input
-	noCol   bool
+	oh, ow    int
+	cg, ocg   int  // channels of a group
+	k         int  // cg*KH*KW, the length of a dot product
+	out       int  // oh*ow
+	pointwise bool // 1x1, stride 1, no padding
 }
 
 func planConv(s ConvShape) convPlan {
 	s = s.defaults()
 	p := convPlan{ConvShape: s, oh: s.OutH(), ow: s.OutW(), cg: s.C / s.Groups, ocg: s.OC / s.Groups}
-	p.k, p.out, p.group = p.cg*s.KH*s.KW, p.oh*p.ow, p.cg*s.H*s.W
-	p.noCol = s.KH == 1 && s.KW == 1 && s.StrideH == 1 && s.StrideW == 1 && s.PadH == 0 && s.PadW == 0
+	p.k, p.out = p.cg*s.KH*s.KW, p.oh*p.ow
+	p.pointwise = s.KH == 1 && s.KW == 1 && s.StrideH == 1 && s.StrideW == 1 && s.PadH == 0 && s.PadW == 0
 	return p
 }
 
@@ -86,15 +85,8 @@ func (p *convPlan) check(x, w, y []float32) {
 	_, _, _ = x[:p.N*p.C*p.H*p.W], w[:p.OC*p.k], y[:p.N*p.OC*p.out]
 }
 
-// columns returns the k x out matrix of input patches of group g of image i.
-func (p *convPlan) columns(col, x []float32, i, g int) []float32 {
-	im := x[(i*p.Groups+g)*p.group:][:p.group]
-	if p.noCol {
-		return im
-	}
-	p.im2col(col, im)
-	return col
-}
+// in is the number of elements of an input image.
+func (p *convPlan) in() int { return p.C * p.H * p.W }
 
 // Conv2D computes y = conv(x, w) + bias. bias is nil or OC long. The shape is
 // valid.
@@ -105,67 +97,14 @@ func conv2D(l Level, s ConvShape, x, w, bias, y []float32) {
 	p.check(x, w, y)
 	sc := getScratch()
 	defer putScratch(sc)
-	col := grow(&sc.a, p.k*p.out)
+	d := &sc.conv
+	d.prepare(p)
+	d.packFilters(w)
+	image, result := grow(&sc.a, d.padded()), grow(&sc.b, p.out*p.OC)
+	clear(image)
 	for i := range p.N {
-		for g := range p.Groups {
-			c := p.columns(col, x, i, g)
-			gemm(l, false, false, p.ocg, p.out, p.k, 1, w[g*p.ocg*p.k:], p.k, c, p.out, 0, y[(i*p.Groups+g)*p.ocg*p.out:], p.out)
-		}
+		d.padNCHW(l, image, x[i*p.in():])
+		d.image(l, image, result, bias, 0, 0)
+		transposeInto(l, y[i*p.OC*p.out:], p.out, result, p.OC, p.out, p.OC)
 	}
-	if bias != nil {
-		AddChannels(y, p.N, p.OC, p.out, bias)
-	}
-}
-
-// Conv2DGradInput computes gx, the gradient by the input, from gy. It is also the
-// forward pass of a transposed convolution (deconvolution), with the roles of the
-// two sides of the shape exchanged. The shape is valid.
-func Conv2DGradInput(s ConvShape, gy, w, gx []float32) { conv2DGradInput(active, s, gy, w, gx) }
-
-func conv2DGradInput(l Level, s ConvShape, gy, w, gx []float32) {
-	p := planConv(s)
-	p.check(gx, w, gy)
-	sc := getScratch()
-	defer putScratch(sc)
-	col := grow(&sc.a, p.k*p.out)
-	clear(gx[:p.N*p.C*p.H*p.W])
-	for i := range p.N {
-		for g := range p.Groups {
-			im := gx[(i*p.Groups+g)*p.group:][:p.group]
-			dst := col
-			if p.noCol {
-				dst = im
-			}
-			gemm(l, true, false, p.k, p.out, p.ocg, 1, w[g*p.ocg*p.k:], p.k, gy[(i*p.Groups+g)*p.ocg*p.out:], p.out, 0, dst, p.out)
-			if !p.noCol {
-				p.col2im(im, col)
-			}
-		}
-	}
-}
-
-// Conv2DGradFilter computes gw, the gradient by the filter, from x and gy. The
-// shape is valid.
-func Conv2DGradFilter(s ConvShape, x, gy, gw []float32) { conv2DGradFilter(active, s, x, gy, gw) }
-
-func conv2DGradFilter(l Level, s ConvShape, x, gy, gw []float32) {
-	p := planConv(s)
-	p.check(x, gw, gy)
-	sc := getScratch()
-	defer putScratch(sc)
-	col := grow(&sc.a, p.k*p.out)
-	clear(gw[:p.OC*p.k])
-	for i := range p.N {
-		for g := range p.Groups {
-			c := p.columns(col, x, i, g)
-			gemm(l, false, true, p.ocg, p.k, p.out, 1, gy[(i*p.Groups+g)*p.ocg*p.out:], p.out, c, p.out, 1, gw[g*p.ocg*p.k:], p.k)
-		}
-	}
-}
-
-// Conv2DGradBias computes gb[c], the sum of gy over images and positions. The
-// shape is valid.
-func Conv2DGradBias(s ConvShape, gy, gb []float32) {
-	p := planConv(s)
-	SumChannels(gb, gy, p.N, p.OC, p.out)
 }

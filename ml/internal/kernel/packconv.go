@@ -10,20 +10,11 @@ import "fmt"
 // NCHW image is NHWC as it is; for others see ToNHWC. A chain of convolutions
 // needs no further change of layout, and a dense layer behind it takes its weights
 // through PermuteDense.
-//
-// The convolution is direct: a row of output pixels is a tile of the product
-// patches x filters whose A is read from the image in place, through a table of
-// the k offsets of a patch. Strides, dilation and groups only change the table and
-// the distance of the tile's rows.
 type PackedConv struct {
-	convPlan
-	wp, hp int   // padded input
-	off    []int // byte offset of each step of the chain
-	w      []float32
-	panel  int // floats in a panel, k*panelCols
-	bias   []float32
-	act    Activation
-	pool   *PoolShape // over the convolution's result, nil for none
+	direct
+	bias []float32
+	act  Activation
+	pool *PoolShape // over the convolution's result, nil for none
 }
 
 // PackConv packs the filter w (OC x C/Groups x KH x KW) and the bias (OC, or nil)
@@ -35,59 +26,26 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	p := &PackedConv{convPlan: planConv(s), act: act, bias: make([]float32, s.OC)}
-	if len(w) != p.OC*p.k {
-		return nil, fmt.Errorf("packing a convolution: filter has %d weights, want %d: %w", len(w), p.OC*p.k, ErrShape)
+	p := &PackedConv{act: act, bias: make([]float32, s.OC)}
+	plan := planConv(s)
+	if len(w) != plan.OC*plan.k {
+		return nil, fmt.Errorf("packing a convolution: filter has %d weights, want %d: %w", len(w), plan.OC*plan.k, ErrShape)
 	}
-	if bias != nil && len(bias) != p.OC {
-		return nil, fmt.Errorf("packing a convolution: bias has %d elements, want %d: %w", len(bias), p.OC, ErrShape)
+	if bias != nil && len(bias) != plan.OC {
+		return nil, fmt.Errorf("packing a convolution: bias has %d elements, want %d: %w", len(bias), plan.OC, ErrShape)
 	}
 	copy(p.bias, bias)
 	if pool != nil {
 		q := *pool
-		q.N, q.C, q.H, q.W = 1, p.OC, p.oh, p.ow
+		q.N, q.C, q.H, q.W = 1, plan.OC, plan.oh, plan.ow
 		if err := q.Validate(); err != nil {
 			return nil, fmt.Errorf("packing a convolution: %w", err)
 		}
 		p.pool = &q
 	}
-	p.hp, p.wp = p.H+2*p.PadH, p.W+2*p.PadW
-	p.flatten()
-	p.packFilter(w)
+	p.prepare(plan)
+	p.packFilters(w)
 	return p, nil
-}
-
-// flatten turns a pointwise convolution into one on a single long row, so that
-// tiles don't end at the image's edge.
-func (p *PackedConv) flatten() {
-	if p.noCol {
-		p.ow, p.oh = p.out, 1
-	}
-}
-
-// packFilter fills the offsets and, for each group, the panels; the chain runs
-// over (ky, kx, channel) so that its reads are as long as they can be.
-func (p *PackedConv) packFilter(w []float32) {
-	p.off = make([]int, 0, p.k)
-	order := make([]int, 0, p.k) // position of each step in a filter of w
-	for ky := range p.KH {
-		for kx := range p.KW {
-			for c := range p.cg {
-				p.off = append(p.off, ((ky*p.DilH*p.wp+kx*p.DilW)*p.C+c)*f32)
-				order = append(order, (c*p.KH+ky)*p.KW+kx)
-			}
-		}
-	}
-	p.panel = p.k * panelCols
-	perGroup := roundUp(p.ocg, panelCols) / panelCols
-	p.w = make([]float32, p.Groups*perGroup*p.panel)
-	for oc := range p.OC {
-		g, o := oc/p.ocg, oc%p.ocg
-		dst := p.w[(g*perGroup+o/panelCols)*p.panel:]
-		for i, from := range order {
-			dst[i*panelCols+o%panelCols] = w[oc*p.k+from]
-		}
-	}
 }
 
 // Out returns height, width and channels of the result of one image.
@@ -95,7 +53,7 @@ func (p *PackedConv) Out() (h, w, c int) {
 	if p.pool != nil {
 		return p.pool.OutH(), p.pool.OutW(), p.OC
 	}
-	return p.OutH(), p.OutW(), p.OC
+	return p.oh, p.ow, p.OC
 }
 
 // Bytes returns the memory that the packed filters take.
@@ -108,7 +66,7 @@ func (p *PackedConv) Run(n int, x, y []float32) { p.run(active, n, x, y, 0) }
 // residual block on entry. The convolution has no pooling.
 func (p *PackedConv) RunResidual(n int, x, y []float32) { p.run(active, n, x, y, tileLoadC) }
 
-func (p *PackedConv) run(l Level, n int, x, y []float32, flags int) {
+func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	h, w, c := p.Out()
 	in, out := p.H*p.W*p.C, h*w*c
 	x, y = x[:n*in], y[:n*out]
@@ -116,7 +74,7 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, flags int) {
 	defer putScratch(s)
 	var padded, full []float32
 	if p.PadH > 0 || p.PadW > 0 {
-		padded = grow(&s.a, p.hp*p.wp*p.C)
+		padded = grow(&s.a, p.padded())
 		clear(padded)
 	}
 	fused := p.pool != nil && p.fusesPool(l)
@@ -131,84 +89,29 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, flags int) {
 		}
 		switch {
 		case fused:
-			p.imagePooled(l, src, dst)
+			p.imagePooled(src, dst)
 		case p.pool != nil:
-			p.image(l, src, full, 0)
+			p.activated(l, src, full, 0)
 			MaxPoolNHWC(*p.pool, full, dst)
 		default:
-			p.image(l, src, dst, flags)
+			p.activated(l, src, dst, first)
 		}
 	}
 }
 
-// pad copies an image into the middle of the padded one, whose border is zero.
-func (p *PackedConv) pad(dst, src []float32) {
-	row := p.W * p.C
-	for y := range p.H {
-		copy(dst[((y+p.PadH)*p.wp+p.PadW)*p.C:], src[y*row:(y+1)*row])
-	}
-}
-
-// image convolves one padded image into y (oh x ow x OC).
-func (p *PackedConv) image(l Level, x, y []float32, flags int) {
-	s := l.shape()
-	step := evenBlock(p.k, convBlockK)
-	perGroup := roundUp(p.ocg, panelCols) / panelCols
-	for pc := 0; pc < p.k; pc += step {
-		t := tile{k: min(step, p.k-pc), off: &p.off[pc], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32}
-		t.flags = flags
-		if pc > 0 {
-			t.flags |= tileLoadC
-		}
-		if pc+t.k == p.k {
-			t.flags |= p.epilogue()
-		}
-		for g := range p.Groups {
-			for j := 0; j < p.ocg; j += s.cols {
-				t.cols = min(s.cols, p.ocg-j)
-				t.b = &p.w[(g*perGroup+j/panelCols)*p.panel+pc*panelCols+j%panelCols]
-				t.bias = &p.bias[g*p.ocg+j]
-				p.rows(l, s, &t, x[g*p.cg:], y[g*p.ocg+j:])
-			}
-		}
-	}
+// activated convolves one image without pooling it.
+func (p *PackedConv) activated(l Level, x, y []float32, first int) {
+	p.image(l, x, y, p.bias, first, p.epilogue())
 	if p.act > ReLUActivation {
 		p.act.Apply(y, y)
 	}
 }
 
-// convBlockK bounds a block over k: 512 rows of a panel are 64 KiB.
-const convBlockK = 512
-
 func (p *PackedConv) epilogue() int {
 	if p.act == ReLUActivation {
-		return tileBias | tileReLU
+		return tileReLU
 	}
-	return tileBias
-}
-
-// rows runs one panel over all output rows, two short rows in a tile.
-func (p *PackedConv) rows(l Level, s levelShape, t *tile, x, y []float32) {
-	inRow, outRow := p.StrideH*p.wp*p.C, p.ow*p.OC
-	r := 0
-	if 2*p.ow <= s.rows {
-		t.tiles = 1
-		for ; r+1 < p.oh; r += 2 {
-			t.a0, t.a1 = &x[r*inRow], &x[(r+1)*inRow]
-			t.c0, t.c1 = &y[r*outRow], &y[(r+1)*outRow]
-			runTile(l, 2*p.ow, t)
-		}
-	}
-	larger, smaller, size := spread(p.ow, s.rows)
-	for ; r < p.oh; r++ {
-		if larger > 0 {
-			t.stack(l, larger, size+1, &x[r*inRow], &y[r*outRow])
-		}
-		if smaller > 0 {
-			done := larger * (size + 1)
-			t.stack(l, smaller, size, &x[r*inRow+done*p.StrideW*p.C], &y[r*outRow+done*p.OC])
-		}
-	}
+	return 0
 }
 
 // fusesPool reports whether the level's pooling tile does this layer: a 2x2
@@ -216,31 +119,22 @@ func (p *PackedConv) rows(l Level, s levelShape, t *tile, x, y []float32) {
 func (p *PackedConv) fusesPool(l Level) bool {
 	q := p.pool
 	return l.shape().pool && q.KH == 2 && q.KW == 2 && q.StrideH == 2 && q.StrideW == 2 && q.PadH == 0 && q.PadW == 0 &&
-		(!q.CoverAll || p.oh%2 == 0 && p.ow%2 == 0) && p.act <= ReLUActivation && !p.noCol && p.k <= 2*convBlockK
+		(!q.CoverAll || p.oh%2 == 0 && p.ow%2 == 0) && p.act <= ReLUActivation && !p.pointwise && p.k <= 2*convBlockK
 }
 
 // imagePooled convolves and pools one padded image into y.
-func (p *PackedConv) imagePooled(l Level, x, y []float32) {
-	perGroup := roundUp(p.ocg, panelCols) / panelCols
-	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32, flags: p.epilogue()}
+func (p *PackedConv) imagePooled(x, y []float32) {
+	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32, flags: tileBias | p.epilogue()}
 	inRow := p.StrideH * p.wp * p.C
 	ph, pw := p.pool.OutH(), p.pool.OutW()
-	larger, smaller, size := spread(pw, maxPooled)
 	for g := range p.Groups {
 		for j := 0; j < p.ocg; j += panelCols {
 			t.cols = min(panelCols, p.ocg-j)
-			t.b = &p.w[(g*perGroup+j/panelCols)*p.panel]
+			t.b = &p.w[(g*p.perGroup+j/panelCols)*p.k*panelCols]
 			t.bias = &p.bias[g*p.ocg+j]
 			for r := range ph {
-				a, b, c := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:], y[r*pw*p.OC+g*p.ocg+j:]
-				if larger > 0 {
-					t.runPooled(larger, size+1, &a[0], &b[0], &c[0])
-				}
-				if smaller > 0 {
-					done := larger * (size + 1)
-					o := 2 * done * p.StrideW * p.C
-					t.runPooled(smaller, size, &a[o], &b[o], &c[done*p.OC])
-				}
+				top, bottom := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:]
+				t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.OC+g*p.ocg+j])
 			}
 		}
 	}
@@ -250,9 +144,22 @@ func (p *PackedConv) imagePooled(l Level, x, y []float32) {
 // 12 rows of the product.
 const maxPooled = 3
 
+// pooledRow makes a row of pooled pixels from two rows of the product.
+func (t *tile) pooledRow(pixels int, top, bottom, c *float32) {
+	larger, smaller, size := spread(pixels, maxPooled)
+	if larger > 0 {
+		t.runPooled(larger, size+1, top, bottom, c)
+	}
+	if smaller > 0 {
+		done := larger * (size + 1)
+		move := 2 * done * t.rsA
+		t.runPooled(smaller, size, at(top, move), at(bottom, move), at(c, done*t.ldc))
+	}
+}
+
 // runPooled runs n adjacent tiles that give pixels pooled pixels each.
-func (t *tile) runPooled(n, pixels int, a0, a1, c *float32) {
+func (t *tile) runPooled(n, pixels int, top, bottom, c *float32) {
 	t.tiles, t.stepA, t.stepC = n, 2*pixels*t.rsA, pixels*t.ldc
-	t.a0, t.a1, t.c0, t.c1 = a0, a1, c, c
+	t.a0, t.a1, t.c0, t.c1 = top, bottom, c, c
 	runPoolTile(4*pixels, t)
 }

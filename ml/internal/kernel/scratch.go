@@ -4,8 +4,9 @@ import "sync"
 
 // scratch is working memory that a call borrows and gives back.
 type scratch struct {
-	a, b []float32
-	off  []int
+	a, b, c, d []float32
+	off        []int
+	conv       direct
 }
 
 // scratchPool is a free list. It carries no values from one call to another:
