@@ -22,3 +22,8 @@ type Output struct {
 	Attempt  int32   `msgpack:"a"`
 	Bytes    []int64 `msgpack:"z"` // size for each reduce partition
 }
+
+// ID returns the name of what the attempt that counts for a map partition wrote.
+func (o *Outputs) ID(m int) MapID {
+	return MapID{Batch: o.Batch, Shuffle: o.Shuffle, Map: int32(m), Attempt: o.Maps[m].Attempt}
+}

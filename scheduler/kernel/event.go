@@ -1,0 +1,193 @@
+package kernel
+
+import (
+	"fmt"
+	"time"
+)
+
+// Task names an attempt of a task.
+type Task struct {
+	Batch     uint64
+	Stage     int32
+	Partition int32
+	Attempt   int32 // counts the launches of the partition from 0
+}
+
+// String returns the coordinates, such as 7:m0/3#1 for batch 7, map stage 0,
+// partition 3, attempt 1; the result stage of output 0 is r0.
+func (t Task) String() string {
+	return fmt.Sprintf("%d:%s/%d#%d", t.Batch, stageName(t.Stage), t.Partition, t.Attempt)
+}
+
+func stageName(id int32) string {
+	if id < 0 {
+		return fmt.Sprintf("r%d", -1-id)
+	}
+	return fmt.Sprintf("m%d", id)
+}
+
+// Job names a job: an output of a batch.
+type Job struct {
+	Batch  uint64
+	Output int32
+}
+
+// Stage describes a stage of a job to be submitted.
+type Stage struct {
+	// ID is unique within the batch. It is the shuffle's id for a map stage and
+	// below 0 for a result stage. Jobs of a batch that name the same map stage
+	// share it and describe it alike.
+	ID            int32
+	Partitions    int
+	Parents       []int32 // map stages whose output it reads
+	Indeterminate bool    // another attempt may yield other output
+	Input         Input   // where its partitions come from
+}
+
+// Input names a source across batches: partition p of it is best read where it
+// was read last.
+type Input struct {
+	DStream int32
+	Ordinal int32
+}
+
+// Event is something that happened: [JobSubmitted], [JobCancelled],
+// [ExecutorAdded], [ExecutorLost], [TaskEnded], [BatchesForgotten] or [Tick].
+type Event interface{ event() }
+
+// JobSubmitted asks for a job. Stages come parents first, the result stage last.
+type JobSubmitted struct {
+	Job    Job
+	Stages []Stage
+}
+
+// JobCancelled asks for a job's end. It is answered with [JobFailed] unless the
+// job has ended.
+type JobCancelled struct{ Job Job }
+
+// ExecutorAdded says that an executor takes tasks. One of the same name is lost.
+type ExecutorAdded struct {
+	Executor string
+	Slots    int // tasks it runs at once
+}
+
+// ExecutorLost says that an executor is gone with its tasks and outputs.
+type ExecutorLost struct {
+	Executor string
+	ByTask   bool // a task made it die: counts against those it ran
+}
+
+// TaskEnded says how a launched task ended.
+type TaskEnded struct {
+	Executor string
+	Task     Task
+	How      Ending
+	Fetch    Fetch // for FetchFailed
+}
+
+// Ending is how an attempt ended, as far as decisions depend on it.
+type Ending uint8
+
+const (
+	Succeeded   Ending = iota
+	Failed             // by its own fault: counts against the task
+	Interrupted        // through no fault of its own
+	FetchFailed        // output that it reads is lost
+)
+
+// Fetch says which output an attempt couldn't read.
+type Fetch struct {
+	Stage     int32 // map stage
+	Partition int32 // of the map stage, -1 for all on the executor
+	Executor  string
+}
+
+// BatchesForgotten says that nobody needs the batches before Until any more.
+// Their jobs fail.
+type BatchesForgotten struct{ Until uint64 }
+
+// Tick says only what time it is.
+type Tick struct{}
+
+func (JobSubmitted) event()     {}
+func (JobCancelled) event()     {}
+func (ExecutorAdded) event()    {}
+func (ExecutorLost) event()     {}
+func (TaskEnded) event()        {}
+func (BatchesForgotten) event() {}
+func (Tick) event()             {}
+
+// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [JobDone],
+// [JobFailed] or [Wake].
+type Action interface{ action() }
+
+// Launch says to run a task. The output of its stage's parents is complete.
+type Launch struct {
+	Executor string
+	Task     Task
+	// StageAttempt counts from 0 how often the stage became active. Between two
+	// launches with the same one the parents' outputs are the same.
+	StageAttempt int32
+}
+
+// Kill says to end a task, whose result no longer counts.
+type Kill struct {
+	Executor string
+	Task     Task
+}
+
+// Accept says that the success just reported counts: as the partition's result,
+// or as the place of the map task's output. It comes once for each partition,
+// again only after an [OutputLost].
+type Accept struct {
+	Executor string
+	Task     Task
+}
+
+// OutputLost says that a map partition has no output any more.
+type OutputLost struct {
+	Batch     uint64
+	Stage     int32
+	Partition int32
+}
+
+// JobDone says that all partitions of a job's result were accepted.
+type JobDone struct{ Job Job }
+
+// JobFailed says that a job was given up.
+type JobFailed struct {
+	Job      Job
+	Why      Why
+	Task     Task   // the attempt that decided it, Partition -1 if none did
+	Executor string // where that attempt ran
+	Tries    int    // launches of that task
+}
+
+// Why is the reason for giving up a job.
+type Why uint8
+
+const (
+	TaskFailures   Why = iota // a task failed too often
+	TaskSetbacks              // a task was interrupted too often
+	StageFailures             // stage attempts in a row failed to fetch
+	ResultReturned            // a result was computed from output that is lost and can't be computed alike
+	Cancelled                 // by JobCancelled
+	Forgotten                 // by BatchesForgotten, or submitted after it
+	Malformed                 // stages that name no parent, or differ from what another job named
+)
+
+// String returns the reason in a few words.
+func (w Why) String() string {
+	return [...]string{"task failures", "task setbacks", "stage failures", "result returned", "cancelled", "forgotten", "malformed"}[w]
+}
+
+// Wake asks for a [Tick] at a time, in place of any that was asked for earlier.
+type Wake struct{ At time.Duration }
+
+func (Launch) action()     {}
+func (Kill) action()       {}
+func (Accept) action()     {}
+func (OutputLost) action() {}
+func (JobDone) action()    {}
+func (JobFailed) action()  {}
+func (Wake) action()       {}

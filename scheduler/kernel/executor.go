@@ -1,0 +1,204 @@
+package kernel
+
+import "slices"
+
+// executor is a process with slots.
+type executor struct {
+	id      string
+	slots   int
+	running []attempt // invariant: at most slots
+	index   int       // in the kernel's free list, -1 if not there
+	gone    bool
+}
+
+// attempt is a launched task of which no end has been heard.
+type attempt struct {
+	stage        *stage
+	partition    int32
+	number       int32
+	stageAttempt int32
+	disowned     bool   // its end frees the slot and means nothing else
+	seen         uint64 // the kernel's clock when its stage attempt began
+}
+
+func (k *Kernel) addExecutor(id string, slots int) {
+	if slots < 1 {
+		return
+	}
+	x := &executor{id: id, slots: slots, running: make([]attempt, 0, min(slots, 64)), index: -1}
+	k.executors[id] = x
+	k.offerSlot(x)
+}
+
+// offerSlot puts an executor with a free slot on the free list.
+func (k *Kernel) offerSlot(x *executor) {
+	if x.index < 0 {
+		x.index = len(k.free)
+		k.free = append(k.free, x)
+	}
+	k.freed = append(k.freed, x)
+}
+
+// takeOff takes an executor off the free list.
+func (k *Kernel) takeOff(x *executor) {
+	if x.index < 0 {
+		return
+	}
+	last := len(k.free) - 1
+	k.free[x.index] = k.free[last]
+	k.free[x.index].index = x.index
+	k.free[last] = nil
+	k.free = k.free[:last]
+	x.index = -1
+}
+
+// disown makes an attempt that runs on x count no more.
+func (x *executor) disown(s *stage, partition int32) {
+	for i := range x.running {
+		if a := &x.running[i]; a.stage == s && a.partition == partition && !a.disowned {
+			a.disowned = true
+		}
+	}
+}
+
+// loseExecutor takes back what ran and what was kept on an executor.
+func (k *Kernel) loseExecutor(id string, byTask bool) {
+	x := k.executors[id]
+	if x == nil {
+		return
+	}
+	x.gone = true
+	delete(k.executors, id)
+	k.takeOff(x)
+	for _, b := range k.live() {
+		for _, s := range b.ordered() {
+			k.loseOutputs(s, x)
+		}
+	}
+	for i := range x.running {
+		if a := x.running[i]; !a.disowned {
+			k.retry(a, nil, id, byTask)
+		}
+	}
+	x.running = nil
+	k.resubmit(slices.Clone(k.jobs))
+}
+
+// loseOutputs takes back the outputs of a map stage on an executor.
+func (k *Kernel) loseOutputs(s *stage, x *executor) {
+	if s.isResult() || s.done == 0 {
+		return
+	}
+	for p := range s.tasks {
+		if t := &s.tasks[p]; t.state == done && t.executor == x {
+			k.lose(s, int32(p))
+		}
+	}
+}
+
+// ordered returns the stages in the order in which they were made.
+func (b *batch) ordered() []*stage {
+	all := make([]*stage, 0, len(b.stages))
+	for _, s := range b.stages {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *stage) int { return int(a.order) - int(b.order) })
+	return all
+}
+
+// endTask takes in the end of an attempt. What isn't known to run is ignored: it
+// is of an executor that was lost, or a repetition.
+func (k *Kernel) endTask(e TaskEnded) {
+	x := k.executors[e.Executor]
+	if x == nil {
+		return
+	}
+	i := slices.IndexFunc(x.running, func(a attempt) bool {
+		return a.partition == e.Task.Partition && a.number == e.Task.Attempt && a.stage.id == e.Task.Stage && a.stage.batch.seq == e.Task.Batch
+	})
+	if i < 0 {
+		return
+	}
+	a := x.running[i]
+	last := len(x.running) - 1
+	x.running[i] = x.running[last]
+	x.running[last] = attempt{}
+	x.running = x.running[:last]
+	k.offerSlot(x)
+	switch {
+	case a.disowned:
+	case e.How == Succeeded:
+		k.succeed(a.stage, a.partition)
+	case e.How == FetchFailed:
+		k.fetchFailed(a, e)
+	default:
+		k.retry(a, x, x.id, e.How == Failed)
+		if a.stage.state != active {
+			k.resubmit(slices.Clone(a.stage.jobs))
+		}
+	}
+}
+
+// retry makes a task pending again after an attempt that wasn't a success. failed
+// is the executor to avoid; where is the one it ran on. A stage that isn't active
+// is the caller's to resubmit.
+func (k *Kernel) retry(a attempt, failed *executor, where string, counts bool) {
+	s, t := a.stage, &a.stage.tasks[a.partition]
+	t.state, t.executor = pending, failed
+	s.running--
+	why := JobFailed{Task: s.task(a.partition, a.number), Executor: where, Tries: int(t.tries)}
+	if counts {
+		if t.failures++; int(t.failures) >= k.config.MaxFailures {
+			why.Why = TaskFailures
+			k.failAll(s, why)
+			return
+		}
+	} else if t.setbacks++; int(t.setbacks) >= k.config.MaxSetbacks {
+		why.Why = TaskSetbacks
+		k.failAll(s, why)
+		return
+	}
+	if s.state == active {
+		k.enqueue(s, a.partition)
+	}
+}
+
+// fetchFailed takes in that an attempt couldn't read a parent's output: that
+// output is lost, unless it was replaced since the attempt's stage began. The
+// first such failure of a stage attempt ends that stage attempt.
+func (k *Kernel) fetchFailed(a attempt, e TaskEnded) {
+	s, t := a.stage, &a.stage.tasks[a.partition]
+	t.state, t.executor = pending, nil
+	s.running--
+	for _, m := range s.parents {
+		if m.id == e.Fetch.Stage {
+			k.loseFetched(m, e.Fetch, a.seen)
+		}
+	}
+	switch {
+	case a.stageAttempt == s.attempt && s.failed != s.attempt:
+		s.failed = s.attempt
+		if s.failures++; s.failures >= k.config.MaxStageFailures {
+			k.failAll(s, JobFailed{Why: StageFailures, Task: e.Task, Executor: e.Executor, Tries: int(t.tries)})
+			return
+		}
+		k.park(s)
+	case s.state == active:
+		k.enqueue(s, a.partition)
+	}
+	k.resubmit(slices.Clone(s.jobs))
+}
+
+// loseFetched takes back the outputs that a failed fetch names.
+func (k *Kernel) loseFetched(m *stage, f Fetch, seen uint64) {
+	from, until := f.Partition, f.Partition+1
+	if f.Partition < 0 {
+		from, until = 0, int32(len(m.tasks))
+	}
+	for p := from; p < min(until, int32(len(m.tasks))); p++ {
+		t := &m.tasks[p]
+		if t.state == done && t.executor.id == f.Executor && t.written <= seen {
+			k.lose(m, p)
+		}
+	}
+}

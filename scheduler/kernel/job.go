@@ -1,0 +1,118 @@
+package kernel
+
+import "slices"
+
+// submitJob makes the stages that the batch doesn't have yet and starts those
+// that can run.
+func (k *Kernel) submitJob(e JobSubmitted) {
+	switch {
+	case e.Job.Batch < k.since:
+		k.do(JobFailed{Job: e.Job, Why: Forgotten, Task: noTask(e.Job)})
+		return
+	case !k.wellFormed(e):
+		k.do(JobFailed{Job: e.Job, Why: Malformed, Task: noTask(e.Job)})
+		return
+	}
+	b := k.batches[e.Job.Batch]
+	if b == nil {
+		b = &batch{seq: e.Job.Batch, stages: make(map[int32]*stage, len(e.Stages))}
+		k.batches[b.seq] = b
+	}
+	j := &job{id: e.Job, stages: make([]*stage, len(e.Stages))}
+	for i, spec := range e.Stages {
+		s := b.stages[spec.ID]
+		switch {
+		case s == nil:
+			s = k.newStage(b, spec)
+		case len(s.jobs) == 0:
+			s.renew()
+		}
+		s.jobs = append(s.jobs, j)
+		s.place.last = max(s.place.last, b.seq)
+		j.stages[i] = s
+	}
+	k.jobs = append(k.jobs, j)
+	k.resubmit([]*job{j})
+}
+
+// wellFormed reports whether a job's stages name parents that come before them,
+// agree with what the batch has, and end with a result stage that isn't running.
+func (k *Kernel) wellFormed(e JobSubmitted) bool {
+	b := k.batches[e.Job.Batch]
+	for i, spec := range e.Stages {
+		for _, p := range spec.Parents {
+			if p < 0 || !slices.ContainsFunc(e.Stages[:i], func(s Stage) bool { return s.ID == p }) {
+				return false
+			}
+		}
+		if last := i == len(e.Stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 {
+			return false
+		}
+		if b == nil || b.stages[spec.ID] == nil {
+			continue
+		}
+		s := b.stages[spec.ID]
+		if len(s.tasks) != spec.Partitions || len(s.parents) != len(spec.Parents) || spec.ID < 0 && len(s.jobs) > 0 {
+			return false
+		}
+	}
+	return len(e.Stages) > 0
+}
+
+// cancelJob ends a job on request.
+func (k *Kernel) cancelJob(id Job) {
+	if i := slices.IndexFunc(k.jobs, func(j *job) bool { return j.id == id }); i >= 0 {
+		k.fail(k.jobs[i], JobFailed{Why: Cancelled})
+	}
+}
+
+// fail gives a job up. why needs no Job, and no Task if none is to blame.
+func (k *Kernel) fail(j *job, why JobFailed) {
+	why.Job = j.id
+	if why.Tries == 0 {
+		why.Task = noTask(j.id)
+	}
+	k.end(j)
+	k.do(why)
+}
+
+// failAll gives up the jobs that need a stage.
+func (k *Kernel) failAll(s *stage, why JobFailed) {
+	for _, j := range slices.Clone(s.jobs) {
+		k.fail(j, why)
+	}
+}
+
+func noTask(j Job) Task { return Task{Batch: j.Batch, Stage: -1 - j.Output, Partition: -1} }
+
+// end takes a job off its stages; those that no other job needs stop.
+func (k *Kernel) end(j *job) {
+	j.ended = true
+	k.jobs = slices.DeleteFunc(k.jobs, func(o *job) bool { return o == j })
+	for _, s := range j.stages {
+		s.jobs = slices.DeleteFunc(s.jobs, func(o *job) bool { return o == j })
+		if len(s.jobs) == 0 {
+			k.stop(s)
+		}
+	}
+}
+
+// resubmit starts what jobs need and can be started, after something was lost or
+// submitted. It keeps jobs: callers clone lists that change.
+func (k *Kernel) resubmit(jobs []*job) {
+	for again := true; again; {
+		again = false
+		k.round++
+		for _, j := range jobs {
+			if !j.ended && k.submit(j.final(), &again) {
+				k.finish(j)
+			}
+		}
+	}
+}
+
+// finish ends a job whose result is complete.
+func (k *Kernel) finish(j *job) {
+	k.end(j)
+	k.do(JobDone{j.id})
+}

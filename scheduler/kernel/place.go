@@ -1,0 +1,52 @@
+package kernel
+
+// place remembers where the partitions of an input ran last.
+type place struct {
+	last      uint64 // batch that used it last
+	executors []*executor
+}
+
+// idleBatches is for how many batches a place outlives its last use.
+const idleBatches = 1024
+
+// placeOf returns the memory of a stage's input.
+func (k *Kernel) placeOf(spec Stage) *place {
+	pl := k.places[spec.Input]
+	if pl == nil {
+		pl = &place{}
+		k.places[spec.Input] = pl
+	}
+	return pl
+}
+
+// of returns the executor that had a partition last, nil if none or gone.
+func (pl *place) of(p int32) *executor {
+	if int(p) >= len(pl.executors) {
+		return nil
+	}
+	if x := pl.executors[p]; x != nil && !x.gone {
+		return x
+	}
+	return nil
+}
+
+func (pl *place) set(p int32, x *executor) {
+	if int(p) >= len(pl.executors) {
+		pl.executors = append(pl.executors, make([]*executor, int(p)+1-len(pl.executors))...)
+	}
+	pl.executors[p] = x
+}
+
+// forgetPlaces drops the places that no batch has used for long, looking through
+// them now and then.
+func (k *Kernel) forgetPlaces() {
+	if k.since < k.swept+idleBatches/8 {
+		return
+	}
+	k.swept = k.since
+	for input, pl := range k.places {
+		if pl.last+idleBatches < k.since {
+			delete(k.places, input)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/scheduler/kernel"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+// jobRun is a job that was submitted. Its result and err are set before ended is
+// closed.
+type jobRun struct {
+	job       Job
+	submitted time.Time
+	bytes     int64 // of the result so far
+	cause     error // why it was cancelled
+	result    *JobResult
+	err       error
+	ended     chan struct{}
+}
+
+func newJobRun(job Job) *jobRun {
+	return &jobRun{job: job, submitted: time.Now(), result: &JobResult{}, ended: make(chan struct{})}
+}
+
+func (j *jobRun) id() kernel.Job { return kernel.Job{Batch: j.job.Batch, Output: int32(j.job.Output)} }
+
+// stageRun is a stage of a batch that isn't forgotten.
+type stageRun struct {
+	stage   Stage
+	jobs    []*jobRun // that need it and haven't ended, the oldest first
+	attempt int32     // that inputs are of, -1 before the first
+	inputs  []*shuffle.Outputs
+}
+
+// submit hands a job to the kernel.
+func (d *DAGScheduler) submit(j *jobRun) {
+	switch id := j.id(); {
+	case d.closing:
+		j.end(ErrClosed)
+		return
+	case len(j.job.Stages) == 0:
+		j.end(fmt.Errorf("batch %d, output %d: the job has no stages", id.Batch, id.Output))
+		return
+	case d.jobs[id] != nil:
+		j.end(fmt.Errorf("batch %d, output %d: %w", id.Batch, id.Output, ErrDuplicateJob))
+		return
+	default:
+		d.jobs[id] = j
+	}
+	stages := d.batches[j.job.Batch]
+	if stages == nil {
+		stages = make(map[int32]*stageRun, len(j.job.Stages))
+		d.batches[j.job.Batch] = stages
+	}
+	specs := make([]kernel.Stage, len(j.job.Stages))
+	for i, s := range j.job.Stages {
+		specs[i] = kernel.Stage{
+			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
+			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input),
+		}
+		r := stages[s.ID]
+		if r == nil {
+			r = &stageRun{stage: s, attempt: -1}
+			stages[s.ID] = r
+		}
+		r.jobs = append(r.jobs, j)
+		if s.Kind == ShuffleMap {
+			d.tracker.Register(j.job.Batch, s.ID, s.Partitions)
+		}
+	}
+	j.result.Partitions = make([][]byte, j.job.Stages[len(specs)-1].Partitions)
+	d.step(kernel.JobSubmitted{Job: j.id(), Stages: specs}, nil)
+}
+
+// cancel asks the kernel for a job's end.
+func (d *DAGScheduler) cancel(j *jobRun, cause error) {
+	if d.jobs[j.id()] == j {
+		j.cause = cause
+		d.step(kernel.JobCancelled{Job: j.id()}, nil)
+	}
+}
+
+// taskEnded hands a task's end to the kernel.
+func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
+	if id.Incarnation != d.opts.Incarnation || id.Epoch != d.opts.Epoch {
+		d.opts.Logger.Warn("ignored a task of another driver", "executor", executor, "task", id, "incarnation", id.Incarnation, "epoch", id.Epoch)
+		return
+	}
+	outcome = d.checked(id, outcome)
+	e := kernel.TaskEnded{Executor: executor, Task: kernel.Task{Batch: id.Batch, Stage: id.Stage, Partition: id.Partition, Attempt: id.Attempt}}
+	switch o := outcome.(type) {
+	case Success:
+		e.How = kernel.Succeeded
+	case FetchFailed:
+		e.How, e.Fetch = kernel.FetchFailed, kernel.Fetch{Stage: o.Shuffle, Partition: o.MapPartition, Executor: o.Executor}
+	default:
+		e.How = kernel.Interrupted
+		if outcome.CountsAgainst() {
+			e.How = kernel.Failed
+		}
+	}
+	if e.How != kernel.Succeeded {
+		d.noteFailure(executor, id, outcome)
+	}
+	d.step(e, outcome)
+}
+
+// checked returns the outcome, or a failure in its place if it can't be that of
+// the task.
+func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
+	wrong := ""
+	switch o := outcome.(type) {
+	case nil:
+		wrong = "the executor reported no outcome"
+	case Success:
+		r := d.batches[id.Batch][id.Stage]
+		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions) {
+			wrong = "the executor reported a map task's success without the sizes of its blocks"
+		}
+	}
+	if wrong != "" {
+		return ExceptionFailure{Message: wrong}
+	}
+	return outcome
+}
+
+// noteFailure counts and logs an attempt that didn't succeed, unless nobody waits
+// for it any more.
+func (d *DAGScheduler) noteFailure(executor string, id TaskID, outcome Outcome) {
+	r := d.batches[id.Batch][id.Stage]
+	if r == nil || len(r.jobs) == 0 {
+		return
+	}
+	r.jobs[0].result.Failed++
+	d.opts.Logger.Warn("task failed", "task", id, "executor", executor, "cause", outcome.Reason(), "counts", outcome.CountsAgainst())
+}
+
+// step feeds the kernel and carries out its decisions. outcome is that of the
+// event, if it has one.
+func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
+	for _, a := range d.kernel.Step(time.Since(d.started), e) {
+		switch a := a.(type) {
+		case kernel.Launch:
+			d.launch(a)
+		case kernel.Kill:
+			d.backend.Kill(a.Executor, d.taskID(a.Task), "its result is no longer needed")
+		case kernel.Accept:
+			d.accept(a, outcome.(Success)) // the kernel accepts only what Succeeded
+		case kernel.OutputLost:
+			d.tracker.Remove(a.Batch, a.Stage, a.Partition)
+		case kernel.JobDone:
+			j := d.retire(a.Job)
+			j.result.Time = time.Since(j.submitted)
+			j.end(nil)
+		case kernel.JobFailed:
+			err := d.jobError(a, outcome)
+			d.retire(a.Job).end(err)
+		case kernel.Wake:
+			d.timer.Reset(max(0, a.At-time.Since(d.started)))
+		}
+	}
+}
+
+func (d *DAGScheduler) taskID(t kernel.Task) TaskID {
+	return TaskID{d.opts.Incarnation, d.opts.Epoch, t.Batch, t.Stage, t.Partition, t.Attempt}
+}
+
+// launch gives a task to the backend.
+func (d *DAGScheduler) launch(a kernel.Launch) {
+	id, r := d.taskID(a.Task), d.batches[a.Task.Batch][a.Task.Stage]
+	if r.attempt != a.StageAttempt {
+		r.attempt, r.inputs = a.StageAttempt, nil
+		for _, shuffle := range r.stage.Parents {
+			outs, err := d.tracker.Outputs(id.Batch, shuffle)
+			if err != nil { // the kernel's invariant is that there are all
+				err = fmt.Errorf("launching %s: %w", id, err)
+				d.post(func() { d.taskEnded(a.Executor, id, Failed(context.Background(), err)) })
+				r.attempt = -1
+				return
+			}
+			r.inputs = append(r.inputs, outs)
+		}
+	}
+	d.backend.Launch(a.Executor, Task{ID: id, Inputs: r.inputs})
+}
+
+// accept keeps what a task brought.
+func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
+	t := a.Task
+	r := d.batches[t.Batch][t.Stage]
+	j := r.jobs[0]
+	j.result.Tasks++
+	j.result.Metrics.Add(s.Metrics)
+	if r.stage.Kind == ShuffleMap {
+		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes)
+		return
+	}
+	j.result.Partitions[t.Partition] = s.Result
+	if j.bytes += int64(len(s.Result)); j.bytes > d.opts.MaxResultBytes {
+		n := r.stage.Node
+		err := &rdd.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", rdd.ErrResultTooLarge, d.opts.MaxResultBytes, r.stage.Partitions)}
+		d.post(func() { d.cancel(j, err) })
+	}
+}
+
+// retire takes a job that has ended off its stages.
+func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
+	j := d.jobs[id]
+	delete(d.jobs, id)
+	stages := d.batches[id.Batch]
+	for _, s := range j.job.Stages {
+		r := stages[s.ID]
+		r.jobs = slices.DeleteFunc(r.jobs, func(o *jobRun) bool { return o == j })
+		if s.Kind == Result {
+			delete(stages, s.ID)
+		}
+	}
+	return j
+}
+
+// end tells the submitter.
+func (j *jobRun) end(err error) {
+	if err != nil {
+		j.result, j.err = nil, err
+	}
+	close(j.ended)
+}
+
+// jobError puts the reason for giving up a job into words.
+func (d *DAGScheduler) jobError(a kernel.JobFailed, outcome Outcome) error {
+	name := fmt.Sprintf("batch %d, output %d", a.Job.Batch, a.Job.Output)
+	switch a.Why {
+	case kernel.Cancelled:
+		return fmt.Errorf("%s: %w", name, d.jobs[a.Job].cause)
+	case kernel.Forgotten:
+		return fmt.Errorf("%s: %w", name, ErrForgotten)
+	case kernel.Malformed:
+		return fmt.Errorf("%s: the job's stages don't fit together or differ from those of the batch's other jobs", name)
+	}
+	e := &JobError{
+		Batch: a.Job.Batch, Output: int(a.Job.Output), Stage: a.Task.Stage, Partition: int(a.Task.Partition),
+		Attempts: a.Tries, Executor: a.Executor, Message: "failed",
+	}
+	if r := d.batches[a.Job.Batch][a.Task.Stage]; r != nil {
+		e.Op, e.Site = r.stage.Node.Op, r.stage.Node.Site
+	}
+	if outcome != nil {
+		e.Message = outcome.Reason()
+	}
+	if x, ok := outcome.(ExceptionFailure); ok {
+		if e.Stack = x.Stack; x.Op != "" {
+			e.Op, e.Site = x.Op, x.Site
+		}
+	}
+	switch a.Why {
+	case kernel.TaskSetbacks:
+		e.Message = fmt.Sprintf("interrupted %d times, the last time: %s", maxSetbacks, e.Message)
+	case kernel.StageFailures:
+		e.Message = fmt.Sprintf("the stage couldn't read its input %d times in a row, the last time: %s", d.opts.MaxStageAttempts, e.Message)
+	case kernel.ResultReturned:
+		e.Message = "part of the result was returned when output of an indeterminate stage was lost, so the rest can't be computed to match: " + e.Message
+	}
+	return e
+}

@@ -1,0 +1,20 @@
+package shuffle
+
+import "errors"
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrFull: the store's limit is reached.
+	ErrFull = errors.New("the shuffle store is full")
+	// ErrNoOutput: the store has no such output; it was never written here, or is
+	// lost, or its batch was forgotten.
+	ErrNoOutput = errors.New("no such map output")
+	// ErrForgotten: the output belongs to a batch that was forgotten.
+	ErrForgotten = errors.New("the batch was forgotten")
+	// ErrUnreachable: the executor that holds the output can't be reached.
+	ErrUnreachable = errors.New("the executor can't be reached")
+	// ErrIncomplete: some map tasks of the shuffle have no output.
+	ErrIncomplete = errors.New("map outputs are missing")
+	// ErrCommitted: a block was written after its writer's Commit or Abort.
+	ErrCommitted = errors.New("the writer is closed")
+)
