@@ -5,7 +5,7 @@ import "context"
 // Extension does something beside the training steps. The ready ones are in
 // package extensions.
 //
-// An extension may also be a [Starter], a [Finisher] and serializers.Stateful;
+// An extension may also be a [Restorer], a [Starter], a [Finisher] and serializers.Stateful;
 // its state is then part of the trainer's snapshots.
 type Extension interface {
 	// Name identifies the extension in snapshots and messages.
@@ -25,6 +25,12 @@ const (
 	PriorityEditor = 200
 	PriorityReader = 100
 )
+
+// Restorer is an extension that loads an earlier state. It does so before any
+// extension starts.
+type Restorer interface {
+	Restore(t *Trainer) error
+}
 
 // Starter is an extension with something to do before the first iteration.
 type Starter interface {

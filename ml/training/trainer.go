@@ -187,6 +187,13 @@ func (t *Trainer) Run(ctx context.Context) (err error) {
 		}
 	}()
 	for _, e := range ordered {
+		if r, ok := unwrap(e.extension).(Restorer); ok {
+			if err := r.Restore(t); err != nil {
+				return fmt.Errorf("extension %s: %w", e.name, err)
+			}
+		}
+	}
+	for _, e := range ordered {
 		if s, ok := unwrap(e.extension).(Starter); ok {
 			if err := s.Start(t); err != nil {
 				return fmt.Errorf("extension %s: %w", e.name, err)

@@ -52,8 +52,8 @@ func (s *Snapshotter) Trigger() training.Trigger { return training.Epochs(1) }
 // Priority runs it after all others, so that their state is saved as well.
 func (s *Snapshotter) Priority() int { return -100 }
 
-// Start resumes, if asked to.
-func (s *Snapshotter) Start(t *training.Trainer) error {
+// Restore resumes, if asked to.
+func (s *Snapshotter) Restore(t *training.Trainer) error {
 	if !s.Resume || s.model != nil {
 		return nil
 	}
