@@ -50,6 +50,14 @@ func newStream(rg Range) *stream {
 
 func (s *stream) key() partitionKey { return partitionKey{s.rg.Topic, s.rg.Partition} }
 
+// label names the stream in the log; a Planner's stands for all of its topics.
+func (s *stream) label() string {
+	if s.rg.Until == 0 {
+		return "the plan of " + s.rg.Topic
+	}
+	return s.rg.String()
+}
+
 // signal tells the reader that something changed. It may have told it already.
 func (s *stream) signal() {
 	select {

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// runCount measures how fast short records are read, mapped and counted.
+func runCount(ctx context.Context, f *flag.FlagSet, args []string) (*result, error) {
+	records := f.Int64("records", 5_000_000, "records to read, some 40 bytes each")
+	partitions := f.Int("partitions", 8, "partitions of the topic")
+	topic := f.String("topic", "bench-lines", "topic; made and filled if it isn't there")
+	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
+	master := f.String("master", "local[2]", "where the engine runs")
+	interval := f.Duration("interval", 20*time.Millisecond, "batch interval")
+	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
+	if err := parse(f, args); err != nil {
+		return nil, err
+	}
+	addr, kind, stop, err := broker(*brokers)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	if err := load(ctx, addr, *topic, *partitions, *records, lines()); err != nil {
+		return nil, err
+	}
+	r := &result{Records: *records, Master: *master, Brokers: kind, IntervalMS: ms(*interval), Baseline: "franz-go poll loop, 2 workers, record pool, 512 KiB a partition"}
+	var rates, base, seconds []float64
+	for round := range *rounds + 1 {
+		b, err := pollLoop(ctx, addr, *topic, 2, *records)
+		if err != nil {
+			return nil, err
+		}
+		d := &drain{records: *records}
+		if err := d.run(ctx, *master, addr, *topic, *interval); err != nil {
+			return nil, err
+		}
+		if round == 0 {
+			continue // warm-up
+		}
+		rate := float64(*records) / d.took.Seconds()
+		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", round, b/1e6, rate/1e6, len(d.batches))
+		rates, base, seconds = append(rates, rate), append(base, b), append(seconds, d.took.Seconds())
+		r.Ratios = append(r.Ratios, rate/b)
+		d.fill(r)
+	}
+	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(base), median(r.Ratios), median(seconds)
+	r.PeakRSSMiB = peakRSS()
+	return r, nil
+}
+
+// drain is one run of the engine over a full topic.
+type drain struct {
+	records int64
+	took    time.Duration
+	allocs  uint64
+	batches []engine.BatchInfo
+	started time.Time
+}
+
+// OnBatchCompleted notes a batch.
+func (d *drain) OnBatchCompleted(b engine.BatchInfo) {
+	if d.took == 0 || b.Records > 0 {
+		d.batches = append(d.batches, b)
+	}
+}
+
+// run counts the topic's records and stops when all are counted. The clock runs
+// from the call until the last record is counted: start and first connections
+// are in it.
+func (d *drain) run(ctx context.Context, master, addr, topic string, interval time.Duration) error {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d.started = time.Now()
+	var total int64
+	args := []string{"--master", master, "--brokers", addr, "--log-level", "error"}
+	err := engine.NewApp("bench").Run(ctx, args, interval, func(ssc *engine.StreamingContext) error {
+		ssc.AddListener(d)
+		lengths := engine.Map(kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue), func(s string) int { return len(s) })
+		engine.ForEachBatch(engine.Count(lengths), func(_ engine.Batch, n []int64) error {
+			total += n[0]
+			if total >= d.records && d.took == 0 {
+				d.took = time.Since(d.started)
+				ssc.Stop()
+			}
+			return nil
+		})
+		return nil
+	})
+	runtime.ReadMemStats(&after)
+	d.allocs = after.Mallocs - before.Mallocs
+	if err == nil && total != d.records {
+		err = fmt.Errorf("counted %d of %s records", total, strconv.FormatInt(d.records, 10))
+	}
+	return err
+}
+
+// fill sets what is known of the batches.
+func (d *drain) fill(r *result) {
+	r.Batches = len(d.batches)
+	var sizes []float64
+	var times []time.Duration
+	for _, b := range d.batches {
+		sizes = append(sizes, float64(b.Records))
+		times = append(times, b.ProcessingTime)
+	}
+	r.BatchRecords = int64(median(sizes))
+	r.latencies(times)
+	r.AllocsPerRecord = float64(d.allocs) / float64(d.records)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// result is what a workload measured. Rates are medians over the rounds.
+type result struct {
+	Workload         string    `json:"workload"`
+	Records          int64     `json:"records"`
+	Seconds          float64   `json:"seconds"`
+	RecordsPerSecond float64   `json:"records_per_second"`
+	Batches          int       `json:"batches"`
+	IntervalMS       float64   `json:"interval_ms"`
+	BatchRecords     int64     `json:"batch_records"` // median
+	Master           string    `json:"master"`
+	Brokers          string    `json:"brokers"`
+	Baseline         string    `json:"baseline,omitempty"`
+	BaselineRate     float64   `json:"baseline_records_per_second,omitempty"`
+	Ratio            float64   `json:"ratio,omitempty"`
+	Ratios           []float64 `json:"ratios,omitempty"` // of each round
+	P50MS            float64   `json:"p50_ms,omitempty"`
+	P99MS            float64   `json:"p99_ms,omitempty"`
+	MaxMS            float64   `json:"max_ms,omitempty"`
+	LastDelayMS      float64   `json:"last_delay_ms,omitempty"` // total delay of the last batches, median
+	AllocsPerRecord  float64   `json:"allocs_per_record"`
+	PeakRSSMiB       int       `json:"peak_rss_mib"`
+}
+
+// print writes the result for people.
+func (r *result) print(w io.Writer) {
+	fmt.Fprintf(w, "%s on %s, %s\n", r.Workload, r.Master, r.Brokers)
+	fmt.Fprintf(w, "  %d records in %.3f s: %.0f records/s in %d batches of %d (interval %.4g ms)\n",
+		r.Records, r.Seconds, r.RecordsPerSecond, r.Batches, r.BatchRecords, r.IntervalMS)
+	if r.Baseline != "" {
+		fmt.Fprintf(w, "  baseline %s: %.0f records/s, ratio %.2f (rounds %.2f)\n", r.Baseline, r.BaselineRate, r.Ratio, r.Ratios)
+	}
+	if r.P50MS > 0 {
+		fmt.Fprintf(w, "  processing p50 %.3f ms, p99 %.3f ms, max %.3f ms; total delay of the last batches %.3f ms\n", r.P50MS, r.P99MS, r.MaxMS, r.LastDelayMS)
+	}
+	fmt.Fprintf(w, "  %.4f allocations a record, peak RSS of the process %d MiB\n", r.AllocsPerRecord, r.PeakRSSMiB)
+}
+
+// latencies fills in quantiles of the batches' processing times.
+func (r *result) latencies(d []time.Duration) {
+	if len(d) == 0 {
+		return
+	}
+	s := slices.Sorted(slices.Values(d))
+	r.P50MS, r.P99MS, r.MaxMS = ms(quantile(s, 0.5)), ms(quantile(s, 0.99)), ms(s[len(s)-1])
+}
+
+// quantile returns a quantile of sorted values.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// median returns the middle value, the mean of the middle two for an even count.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(v))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// peakRSS returns the largest resident set of this process, in MiB, 0 where the
+// system doesn't tell.
+func peakRSS() int {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(v)[0])
+			return kb / 1024
+		}
+	}
+	return 0
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
+)
+
+// broker returns the addresses to use: those given, or an embedded broker's.
+func broker(given string) (addr, kind string, stop func(), err error) {
+	if given != "" {
+		return given, "broker at " + given, func() {}, nil
+	}
+	b, err := embedded.Start(embedded.Options{RetentionBytes: 4 << 30, SegmentBytes: 64 << 20})
+	if err != nil {
+		return "", "", nil, err
+	}
+	return b.Addrs()[0], "embedded broker in the same process", b.Close, nil
+}
+
+// load makes sure that a topic holds exactly n records over its partitions: one
+// that is there and holds them is used again, one that holds others is an error.
+func load(ctx context.Context, addr, topic string, partitions int, n int64, next func() []byte) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic),
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.MaxBufferedRecords(200_000))
+	if err != nil {
+		return fmt.Errorf("connecting to %s: %w", addr, err)
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	if _, err := adm.CreateTopic(ctx, int32(partitions), 1, nil, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("creating topic %s: %w", topic, err)
+	}
+	have, err := size(ctx, adm, topic)
+	if err != nil || have == n {
+		return err
+	}
+	if have != 0 {
+		return fmt.Errorf("topic %s holds %d records, not 0 or %d: delete it or name another with --topic", topic, have, n)
+	}
+	fmt.Fprintf(os.Stderr, "loading %d records into %s\n", n, topic)
+	var (
+		once   sync.Once
+		failed error
+	)
+	for range n {
+		cl.Produce(ctx, &kgo.Record{Value: next()}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				once.Do(func() { failed = err })
+			}
+		})
+	}
+	if err := errors.Join(cl.Flush(ctx), failed); err != nil {
+		return fmt.Errorf("loading topic %s: %w", topic, err)
+	}
+	return nil
+}
+
+// size returns the number of offsets that a topic holds.
+func size(ctx context.Context, adm *kadm.Client, topic string) (n int64, err error) {
+	from, err := adm.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("looking at topic %s: %w", topic, err)
+	}
+	until, err := adm.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("looking at topic %s: %w", topic, err)
+	}
+	until.Each(func(o kadm.ListedOffset) {
+		f, _ := from.Lookup(topic, o.Partition)
+		n += o.Offset - f.Offset
+	})
+	return n, nil
+}
+
+// lines returns a source of lines of ten words, Zipf(1.1) over 10,000 words,
+// some 40 bytes each, the same every time.
+func lines() func() []byte {
+	z := rand.NewZipf(rand.New(rand.NewSource(1)), 1.1, 1, 9999)
+	var slab []byte
+	return func() []byte {
+		if cap(slab)-len(slab) < 128 {
+			slab = make([]byte, 0, 1<<20)
+		}
+		start := len(slab)
+		for i := range 10 {
+			if i > 0 {
+				slab = append(slab, ' ')
+			}
+			slab = strconv.AppendUint(append(slab, 'w'), z.Uint64(), 10)
+		}
+		return slab[start:len(slab):len(slab)]
+	}
+}

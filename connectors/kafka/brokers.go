@@ -1,0 +1,63 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// brokersKey finds the addresses in a context.
+type brokersKey struct{}
+
+// Brokers returns the Kafka addresses of the job: those of --brokers, or, if
+// there are none, that of a broker embedded in the driver's process, which is
+// started by the first call and stopped with the stream. The embedded broker
+// keeps its topics in memory, so it doesn't go together with --checkpoint or a
+// cluster.
+func Brokers(ssc *engine.StreamingContext) []string {
+	return ssc.Shared(brokersKey{}, func() any { return findBrokers(ssc) }).([]string)
+}
+
+func findBrokers(ssc *engine.StreamingContext) []string {
+	if list := ssc.Brokers(); list != "" {
+		addrs, err := parseBrokers(list)
+		if err != nil {
+			ssc.Fail("kafka", err)
+		}
+		return addrs
+	}
+	if ssc.Durable() {
+		ssc.Fail("kafka", fmt.Errorf("%w: the embedded broker forgets its topics with the process, so a job that outlives it needs --brokers HOST:PORT", engine.ErrUsage))
+		return nil
+	}
+	addr := engine.Value(ssc, "kafka.embedded", func(context.Context) (string, error) {
+		b, err := embedded.Start(embedded.Options{})
+		if err != nil {
+			return "", fmt.Errorf("starting the embedded Kafka broker: %w", err)
+		}
+		ssc.OnStop(func(context.Context) error { b.Close(); return nil })
+		return b.Addrs()[0], nil
+	})
+	return []string{addr}
+}
+
+// parseBrokers splits a list of HOST:PORT addresses.
+func parseBrokers(list string) ([]string, error) {
+	var addrs []string
+	for a := range strings.SplitSeq(list, ",") {
+		a = strings.TrimSpace(a)
+		if _, port, err := net.SplitHostPort(a); err != nil || port == "" {
+			return nil, fmt.Errorf("%w: --brokers: %q is not HOST:PORT", engine.ErrUsage, a)
+		}
+		addrs = append(addrs, a)
+	}
+	if len(addrs) == 0 {
+		return nil, errors.New("--brokers is empty")
+	}
+	return addrs, nil
+}

@@ -1,0 +1,29 @@
+package kafka
+
+import (
+	"encoding/json"
+	"fmt"
+	"unsafe"
+)
+
+// Decoder turns a record into an element, on executors. It must not keep the
+// record, which is reused; its key and value may be kept for the batch.
+type Decoder[T any] func(r *Record) (T, error)
+
+// Raw passes records as they are. A record's bytes are valid for the batch.
+func Raw(r *Record) (Record, error) { return *r, nil }
+
+// StringValue passes the value as a string, which aliases the record's bytes;
+// null is "".
+func StringValue(r *Record) (string, error) {
+	return unsafe.String(unsafe.SliceData(r.Value), len(r.Value)), nil
+}
+
+// JSONValue decodes the value as JSON into a T.
+func JSONValue[T any](r *Record) (T, error) {
+	var v T
+	if err := json.Unmarshal(r.Value, &v); err != nil {
+		return v, fmt.Errorf("decoding JSON: %w", err)
+	}
+	return v, nil
+}

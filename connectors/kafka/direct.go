@@ -1,0 +1,170 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Record is one record as it lies in Kafka. Its bytes alias the response it came
+// in: what outlives a batch must be cloned.
+type Record = ranges.Record
+
+// Topics says what a direct stream reads; make it with [Subscribe].
+type Topics struct{ names []string }
+
+// Subscribe reads all partitions of the named topics. A partition that is added
+// while the stream runs joins at the next batch.
+func Subscribe(topics ...string) Topics { return Topics{topics} }
+
+// Start says where a stream's first batch begins in a partition.
+type Start int
+
+const (
+	// Earliest begins with the oldest record that is there.
+	Earliest Start = iota
+	// Latest begins with what is written after the first batch was planned.
+	Latest
+)
+
+// DirectOption configures a direct stream.
+type DirectOption func(*directOptions)
+
+type directOptions struct {
+	start Start
+	bad   BadRecords
+}
+
+// StartFrom sets where a job's first batch begins; the default is [Earliest]. A
+// job that goes on from a checkpoint begins where that ended.
+func StartFrom(s Start) DirectOption { return func(o *directOptions) { o.start = s } }
+
+// OnBadRecord sets what becomes of records that the decoder refuses; the
+// default is [Fail].
+func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.bad = p } }
+
+// Direct declares a stream that reads Kafka topics, one partition of each batch
+// for each topic partition. decode runs on executors. What a batch holds is
+// bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
+func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
+	var o directOptions
+	for _, set := range opts {
+		set(&o)
+	}
+	d := &direct[T]{
+		topics: topics.names, brokers: Brokers(ssc), decode: decode, options: o,
+		limits: partitionLimits(ssc), log: ssc.Logger(),
+	}
+	if len(topics.names) == 0 || slices.Contains(topics.names, "") {
+		ssc.Fail("kafka.Direct", errors.New("it names no topic: use kafka.Subscribe(\"topic\")"))
+	}
+	if decode == nil {
+		ssc.Fail("kafka.Direct", rdd.ErrNilFunction)
+	}
+	return engine.NewInput(ssc, "kafka "+strings.Join(topics.names, ","), d)
+}
+
+// direct is the input of a direct stream.
+type direct[T any] struct {
+	topics  []string
+	brokers []string
+	decode  Decoder[T]
+	options directOptions
+	limits  limits
+	log     *slog.Logger
+}
+
+// Open connects the planner. It fails if no broker answers or a topic is unknown.
+func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
+	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Logger: d.log}, d.topics...)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.Plan(ctx); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &planner{source: p, start: d.options.start, limits: d.limits}, nil
+}
+
+// Generate makes one partition of each range.
+func (d *direct[T]) Generate(encoded []byte) (int, func(*rdd.TaskContext, int) iter.Seq2[T, error], error) {
+	rs, err := decodeRanges(encoded)
+	if err != nil {
+		return 0, nil, err
+	}
+	return len(rs), func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] { return d.read(tc, rs[p]) }, nil
+}
+
+// Prefetch begins to fetch what a batch will read.
+func (d *direct[T]) Prefetch(p *rdd.Process, encoded []byte) {
+	rs, err := decodeRanges(encoded)
+	if err != nil {
+		return // Generate reports it
+	}
+	if r, err := d.reader(p); err == nil { // else the task reports it
+		r.Prefetch(rs...)
+	}
+}
+
+// readerKey finds a process's reader of a cluster.
+type readerKey struct{ brokers string }
+
+// reader returns the process's reader.
+func (d *direct[T]) reader(p *rdd.Process) (*ranges.Reader, error) {
+	r, err := p.Resource(readerKey{strings.Join(d.brokers, ",")}, func() (any, func() error, error) {
+		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Logger: d.log})
+		if err != nil {
+			return nil, nil, err
+		}
+		return r, func() error { r.Close(); return nil }, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the reader of %s: %w", strings.Join(d.brokers, ","), err)
+	}
+	return r.(*ranges.Reader), nil
+}
+
+// read yields the decoded records of one range.
+func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if r.Len() == 0 {
+			return
+		}
+		var none T
+		reader, err := d.reader(tc.Process)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		var records, bytes int64
+		defer func() { tc.Metrics.RecordsRead += records; tc.Metrics.BytesRead += bytes }()
+		for rec, err := range reader.Read(tc, r) {
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			records++
+			bytes += int64(len(rec.Key) + len(rec.Value))
+			v, err := d.decode(rec)
+			if err != nil {
+				if err = d.options.bad.handle(tc, d.brokers, rec, err); err != nil {
+					yield(none, err)
+					return
+				}
+				continue
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,15 @@
+// Package kafka connects streams to Apache Kafka.
+//
+// [Direct] reads topics: the driver plans offset ranges, which are part of each
+// batch's allocation, and executors read exactly those (Spark's
+// DirectKafkaInputDStream). Offsets are the engine's own: no consumer group
+// decides what is read. [Sink] writes a stream's elements to a topic.
+//
+// Where a program is given no --brokers, an embedded broker is started in the
+// driver's process, so that it runs alone; see [Brokers].
+//
+// Delivery: reading is exact, a batch that is replayed reads the same records.
+// The sink is idempotent within one attempt of a task; a batch that was in
+// flight when a process died may be written twice, with the same batch number in
+// the header "hibana-batch".
+package kafka

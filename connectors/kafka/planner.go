@@ -1,0 +1,208 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// planner plans a direct stream's batches: each begins where the one before it
+// ended.
+type planner struct {
+	source *ranges.Planner
+	start  Start
+	limits limits
+}
+
+// topicPartition names a partition.
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// Plan returns the ranges of the next batch. While no broker answers it waits,
+// and says so in the log.
+func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
+	parts, err := p.source.Plan(ctx)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	previous, err := decodeRanges(req.Previous)
+	if err != nil {
+		return engine.Plan{}, fmt.Errorf("the ranges of the batch before: %w", err)
+	}
+	rs, err := p.next(parts, previous)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	var plan engine.Plan
+	p.limits.apply(rs, req.Rate, req.Interval.Seconds())
+	for i, r := range rs {
+		plan.Records += r.Len()
+		plan.Backlog += parts[i].Until - r.Until
+	}
+	plan.Ranges, err = encodeRanges(rs)
+	return plan, err
+}
+
+// next returns everything there is beyond the previous ranges, by partition in
+// the order of parts.
+func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ranges.Range, error) {
+	before := make(map[topicPartition]ranges.Range, len(previous))
+	for _, r := range previous {
+		before[topicPartition{r.Topic, r.Partition}] = r
+	}
+	rs := make([]ranges.Range, len(parts))
+	for i, part := range parts {
+		key := topicPartition{part.Topic, part.Partition}
+		last, ok := before[key]
+		delete(before, key)
+		switch {
+		case !ok && (p.start == Earliest || len(previous) > 0): // a partition that is new to the job is read whole
+			rs[i] = part.Range(part.Start)
+		case !ok:
+			rs[i] = part.Range(part.Until)
+		case last.TopicID != part.TopicID:
+			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Err: ranges.ErrTopicRecreated}
+		case last.Until > part.Until:
+			return nil, &ranges.EndError{Topic: part.Topic, Partition: part.Partition, Next: last.Until, Until: last.Until, End: part.Until}
+		default:
+			rs[i] = part.Range(last.Until)
+		}
+	}
+	if len(before) > 0 {
+		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
+			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
+		})[0]
+		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Err: ranges.ErrUnknownPartition}
+	}
+	return rs, nil
+}
+
+// Completed has nothing to note: the batch log knows.
+func (p *planner) Completed(context.Context, []byte) error { return nil }
+
+// Close closes the planner's connections.
+func (p *planner) Close() error {
+	p.source.Close()
+	return nil
+}
+
+// limits bound what a batch takes of one partition.
+type limits struct {
+	maxRate float64 // records per second and partition, 0 without limit
+	minimum int64   // records per batch and partition
+}
+
+// Settings of the limits, as Spark names them.
+const (
+	maxRateSetting = "streaming.kafka.maxRatePerPartition"
+	minRateSetting = "streaming.kafka.minRatePerPartition"
+)
+
+// partitionLimits reads the settings.
+func partitionLimits(ssc *engine.StreamingContext) limits {
+	l := limits{minimum: 1}
+	if s, ok := ssc.Setting(maxRateSetting); ok {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(v >= 0) {
+			ssc.Fail("kafka", fmt.Errorf("%w: --conf %s=%s is not a rate in records per second", engine.ErrUsage, maxRateSetting, s))
+		}
+		l.maxRate = v
+	}
+	if s, ok := ssc.Setting(minRateSetting); ok {
+		v, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || v < 0 {
+			ssc.Fail("kafka", fmt.Errorf("%w: --conf %s=%s is not a number of records", engine.ErrUsage, minRateSetting, s))
+		}
+		l.minimum = v
+	}
+	return l
+}
+
+// apply shortens ranges to a rate in records per second, shared by lag (Spark's
+// DirectKafkaInputDStream.maxMessagesPerPartition). Without a rate only the
+// limit of a partition counts; without lag there is nothing to limit.
+func (l limits) apply(rs []ranges.Range, rate, seconds float64) {
+	var lag int64
+	for _, r := range rs {
+		lag += r.Len()
+	}
+	if lag == 0 || (rate <= 0 && l.maxRate <= 0) {
+		return
+	}
+	for i := range rs {
+		share := math.Inf(1)
+		if rate > 0 {
+			share = rate * float64(rs[i].Len()) / float64(lag)
+		}
+		if l.maxRate > 0 {
+			share = min(share, l.maxRate)
+		}
+		if n := max(share*seconds, float64(l.minimum)); n < float64(rs[i].Len()) {
+			rs[i].Until = rs[i].From + int64(n)
+		}
+	}
+}
+
+// rangesFormat is the version of the ranges' encoding in an allocation.
+const rangesFormat = 1
+
+// encodedRanges is how ranges lie in an allocation.
+type encodedRanges struct {
+	Format int            `msgpack:"v"`
+	Topics []encodedTopic `msgpack:"t"`
+}
+
+type encodedTopic struct {
+	Name   string     `msgpack:"n"`
+	ID     [16]byte   `msgpack:"id"`
+	Ranges [][4]int64 `msgpack:"r"` // partition, leader epoch, from, until
+}
+
+// encodeRanges writes ranges, which are ordered by topic.
+func encodeRanges(rs []ranges.Range) ([]byte, error) {
+	e := encodedRanges{Format: rangesFormat}
+	for _, r := range rs {
+		if n := len(e.Topics); n == 0 || e.Topics[n-1].Name != r.Topic {
+			e.Topics = append(e.Topics, encodedTopic{Name: r.Topic, ID: r.TopicID})
+		}
+		t := &e.Topics[len(e.Topics)-1]
+		t.Ranges = append(t.Ranges, [4]int64{int64(r.Partition), int64(r.LeaderEpoch), r.From, r.Until})
+	}
+	b, err := msgpack.Marshal(&e)
+	if err != nil {
+		return nil, fmt.Errorf("encoding offset ranges: %w", err)
+	}
+	return b, nil
+}
+
+// decodeRanges reads what encodeRanges wrote; nothing is no ranges.
+func decodeRanges(b []byte) ([]ranges.Range, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	var e encodedRanges
+	if err := msgpack.Unmarshal(b, &e); err != nil {
+		return nil, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
+	}
+	if e.Format != rangesFormat {
+		return nil, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
+	}
+	var rs []ranges.Range
+	for _, t := range e.Topics {
+		for _, r := range t.Ranges {
+			rs = append(rs, ranges.Range{Topic: t.Name, TopicID: t.ID, Partition: int32(r[0]), LeaderEpoch: int32(r[1]), From: r[2], Until: r[3]})
+		}
+	}
+	return rs, nil
+}

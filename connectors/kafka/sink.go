@@ -1,0 +1,185 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Encoder turns an element into a record's value, on executors.
+type Encoder[T any] func(v T) ([]byte, error)
+
+// JSON encodes elements as JSON.
+func JSON[T any](v T) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %T as JSON: %w", v, err)
+	}
+	return b, nil
+}
+
+// Bytes writes byte slices as they are.
+func Bytes(v []byte) ([]byte, error) { return v, nil }
+
+// String writes strings as they are.
+func String(v string) ([]byte, error) { return []byte(v), nil }
+
+// SinkOption configures a sink of T.
+type SinkOption[T any] func(*sink[T])
+
+// Key sets the records' keys; without it records have none and are spread over
+// the topic's partitions.
+func Key[T any](key func(T) []byte) SinkOption[T] { return func(s *sink[T]) { s.key = key } }
+
+// BatchHeader is the header that holds the batch's number, in decimal.
+const BatchHeader = "hibana-batch"
+
+// Sink writes each element to a topic, on executors, with acknowledgement of
+// all in-sync replicas and an idempotent producer. A batch is complete when all
+// its records are acknowledged. Delivery is at least once: what a batch in
+// flight wrote before its process died is written again, with the same number
+// in the header [BatchHeader]. The topic must exist; see [EnsureTopic].
+func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...SinkOption[T]) {
+	ssc := d.Context()
+	s := &sink[T]{topic: topic, brokers: Brokers(ssc), encode: encode}
+	for _, set := range opts {
+		set(s)
+	}
+	if topic == "" {
+		ssc.Fail("kafka.Sink", errors.New("it names no topic"))
+	}
+	if encode == nil {
+		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
+	}
+	ssc.OnDriver(func(ctx context.Context) error { return requireTopic(ctx, s.brokers, topic) })
+	engine.AddOutput(d, "kafka sink "+topic, s.write)
+}
+
+// sink writes elements to a topic.
+type sink[T any] struct {
+	topic   string
+	brokers []string
+	encode  Encoder[T]
+	key     func(T) []byte
+}
+
+// write produces one partition's elements and waits for their acknowledgements.
+func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error {
+	out, err := openProducer(tc.Process, s.brokers)
+	if err != nil {
+		return err
+	}
+	var (
+		wait    sync.WaitGroup
+		once    sync.Once
+		failed  error
+		written int64
+		headers = []kgo.RecordHeader{{Key: BatchHeader, Value: strconv.AppendUint(nil, b.Seq, 10)}}
+	)
+	promise := func(_ *kgo.Record, err error) {
+		if err != nil {
+			once.Do(func() { failed = err })
+		}
+		wait.Done()
+	}
+	for v, rowErr := range rows {
+		if err = rowErr; err != nil {
+			break
+		}
+		r := &kgo.Record{Topic: s.topic, Headers: headers}
+		if r.Value, err = s.encode(v); err != nil {
+			break
+		}
+		if s.key != nil {
+			r.Key = s.key(v)
+		}
+		wait.Add(1)
+		out.Produce(tc, r, promise)
+		written++
+	}
+	wait.Wait() // each record is acknowledged, failed, or given up with the task's context
+	if err == nil && failed != nil {
+		err = fmt.Errorf("writing to topic %s: %w", s.topic, failed)
+	}
+	if err == nil {
+		tc.Metrics.RecordsWritten += written
+	}
+	return err
+}
+
+// producerKey finds a process's producer of a cluster.
+type producerKey struct{ brokers string }
+
+// openProducer returns the process's producer.
+func openProducer(p *rdd.Process, brokers []string) (*kgo.Client, error) {
+	c, err := p.Resource(producerKey{strings.Join(brokers, ",")}, func() (any, func() error, error) {
+		c, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-sink"),
+			kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.UnknownTopicRetries(3))
+		if err != nil {
+			return nil, nil, err
+		}
+		return c, func() error { c.Close(); return nil }, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the producer for %s: %w", strings.Join(brokers, ","), err)
+	}
+	return c.(*kgo.Client), nil
+}
+
+// adminTimeout bounds what is asked of the brokers before a stream starts.
+const adminTimeout = 15 * time.Second
+
+// EnsureTopic creates a topic with the given number of partitions, unless it is
+// there. A topic that is there with another number of partitions is left alone
+// and is no error. Call it in OnDriver.
+func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int) error {
+	if partitions < 1 {
+		return fmt.Errorf("%w: topic %s: the number of partitions is %d, it must be at least 1", engine.ErrUsage, topic, partitions)
+	}
+	return withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
+		_, err := adm.CreateTopic(ctx, int32(partitions), -1, nil, topic)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("creating topic %s: %w", topic, err)
+		}
+		return nil
+	})
+}
+
+// requireTopic returns an error if a topic to be written doesn't exist.
+func requireTopic(ctx context.Context, brokers []string, topic string) error {
+	return withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
+		topics, err := adm.ListTopics(ctx, topic)
+		if err != nil {
+			return fmt.Errorf("looking for topic %s: %w", topic, err)
+		}
+		if !topics.Has(topic) {
+			return fmt.Errorf("topic %s, which the sink writes, does not exist at %s; create it", topic, strings.Join(brokers, ","))
+		}
+		return nil
+	})
+}
+
+// withAdmin runs f with an admin client.
+func withAdmin(ctx context.Context, brokers []string, f func(context.Context, *kadm.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"))
+	if err != nil {
+		return fmt.Errorf("connecting to %s: %w", strings.Join(brokers, ","), err)
+	}
+	defer cl.Close()
+	return f(ctx, kadm.NewClient(cl))
+}
