@@ -40,10 +40,11 @@ func Convolution2D(out, ksize int, opts ...Option) *Convolution2DLink {
 
 // Forward takes x (batch, in, height, width) and gives (batch, out, ...).
 func (l *Convolution2DLink) Forward(x *nn.Variable) *nn.Variable {
-	if !l.W.Initialized() && len(x.Shape()) == 4 && l.op.Groups > 0 {
-		if err := l.W.Initialize(l.size[0], x.Dim(1)/l.op.Groups, l.size[1], l.size[2]); err != nil {
-			return failed(x, "Convolution2D", l.W, err)
-		}
+	err := initialize(l.W, x, 4, func(x []int) []int {
+		return []int{l.size[0], x[1] / max(l.op.Groups, 1), l.size[1], l.size[2]}
+	})
+	if err != nil {
+		return failed(x, "Convolution2D", l.W, err)
 	}
 	return nn.Apply1(l.op, vars(x, l.W, l.B)...)
 }
@@ -79,10 +80,9 @@ func Deconvolution2D(out, ksize int, opts ...Option) *Deconvolution2DLink {
 
 // Forward takes x (batch, in, height, width) and gives (batch, out, ...).
 func (l *Deconvolution2DLink) Forward(x *nn.Variable) *nn.Variable {
-	if !l.W.Initialized() && len(x.Shape()) == 4 {
-		if err := l.W.Initialize(x.Dim(1), l.size[0], l.size[1], l.size[2]); err != nil {
-			return failed(x, "Deconvolution2D", l.W, err)
-		}
+	err := initialize(l.W, x, 4, func(x []int) []int { return []int{x[1], l.size[0], l.size[1], l.size[2]} })
+	if err != nil {
+		return failed(x, "Deconvolution2D", l.W, err)
 	}
 	return nn.Apply1(l.op, vars(x, l.W, l.B)...)
 }

@@ -9,6 +9,7 @@ import (
 type LinearLink struct {
 	Chain
 	W, B *nn.Parameter // B is nil without a bias
+	out  int
 }
 
 // Linear is a fully connected layer, y = x W^T + b, with W of shape (out, in)
@@ -18,7 +19,7 @@ type LinearLink struct {
 // Options: InSize, InitW, InitBias, NoBias.
 func Linear(out int, opts ...Option) *LinearLink {
 	o := newOptions(opts)
-	l := &LinearLink{}
+	l := &LinearLink{out: out}
 	l.W = l.addLazy("W", o.weight, out, o.in)
 	if !o.noBias {
 		l.B = AddParameter(l, "b", o.bias, out)
@@ -31,15 +32,11 @@ func (l *LinearLink) Forward(x *nn.Variable) *nn.Variable {
 	if len(x.Shape()) > 2 {
 		x = nn.Apply1(op.Reshape{Shape: []int{x.Dim(0), -1}}, x)
 	}
-	if !l.W.Initialized() && len(x.Shape()) == 2 {
-		if err := l.W.Initialize(l.outSize(), x.Dim(1)); err != nil {
-			return failed(x, "Linear", l.W, err)
-		}
+	if err := initialize(l.W, x, 2, func(x []int) []int { return []int{l.out, x[1]} }); err != nil {
+		return failed(x, "Linear", l.W, err)
 	}
 	return nn.Apply1(op.Linear{}, vars(x, l.W, l.B)...)
 }
-
-func (l *LinearLink) outSize() int { return l.params[0].pattern[0] }
 
 // EmbedIDLink is made by EmbedID.
 type EmbedIDLink struct {

@@ -1,8 +1,6 @@
 package links
 
 import (
-	"slices"
-
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
@@ -49,11 +47,10 @@ func BatchNormalization(size int, opts ...Option) *BatchNormalizationLink {
 
 // Forward takes x (batch, channel, ...) and gives the same shape.
 func (l *BatchNormalizationLink) Forward(x *nn.Variable) *nn.Variable {
-	if len(x.Shape()) >= 2 {
-		for _, p := range []*nn.Parameter{l.Gamma, l.Beta, l.AvgMean, l.AvgVar} {
-			if err := l.initialize(p, x.Dim(1)); err != nil {
-				return failed(x, "BatchNormalization", p, err)
-			}
+	for _, p := range []*nn.Parameter{l.Gamma, l.Beta, l.AvgMean, l.AvgVar} {
+		err := initialize(p, x, max(len(x.Shape()), 2), func(x []int) []int { return x[1:2] })
+		if err != nil {
+			return failed(x, "BatchNormalization", p, err)
 		}
 	}
 	if !x.Tape().Training() {
@@ -61,17 +58,9 @@ func (l *BatchNormalizationLink) Forward(x *nn.Variable) *nn.Variable {
 	}
 	out := nn.Apply(op.BatchNorm{Eps: float32(l.Eps)}, 3, vars(x, l.Gamma, l.Beta)...)
 	if out[0].Err() == nil {
-		l.average(out[1].Floats(), out[2].Floats(), slices.Max([]int{1, len(x.Floats()) / max(x.Dim(1), 1)}))
+		l.average(out[1].Floats(), out[2].Floats(), len(x.Floats())/x.Dim(1))
 	}
 	return out[0]
-}
-
-// initialize gives a parameter its shape, that of one already initialized stays.
-func (l *BatchNormalizationLink) initialize(p *nn.Parameter, size int) error {
-	if p.Initialized() {
-		return nil // a misfit is reported by the operation, with all shapes
-	}
-	return p.Initialize(size)
 }
 
 // average moves the running averages towards a batch's statistics over n

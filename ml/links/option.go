@@ -121,6 +121,18 @@ func failed(x *nn.Variable, function string, p *nn.Parameter, err error) *nn.Var
 	return nn.Failed(x.Tape(), function, fmt.Errorf("%s: %w", p.Name(), err))
 }
 
+// initialize gives a parameter its shape when the first input x is seen, which
+// must have the given number of axes; size tells the parameter's shape from x's.
+func initialize(p *nn.Parameter, x *nn.Variable, axes int, size func(x []int) []int) error {
+	if p.Initialized() || x.Err() != nil {
+		return nil // the operation reports what doesn't fit, with all shapes
+	}
+	if len(x.Shape()) != axes {
+		return nn.ShapeErrorf("given x %s, want %d axes", nn.FormatShape(x.Shape()), axes)
+	}
+	return p.Initialize(size(x.Shape())...)
+}
+
 // zeros makes an input of zeros on the tape of another variable.
 func zeros(like *nn.Variable, shape ...int) *nn.Variable {
 	n := 1
