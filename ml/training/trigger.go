@@ -54,8 +54,12 @@ func (i *IntervalTrigger) Fire(t *Trainer) bool {
 	if !(i.period > 0) {
 		return true // an interval of nothing is over at once
 	}
-	return math.Floor(before/i.period) != math.Floor(now/i.period) && now > 0
+	return intervals(before, i.period) != intervals(now, i.period) && now > 0
 }
+
+// intervals is how many periods fit. A point that is short of a multiple only
+// by rounding counts as having reached it.
+func intervals(at, period float64) float64 { return math.Floor(at/period + 1e-9) }
 
 // Serialize visits when the trigger was last asked.
 func (i *IntervalTrigger) Serialize(s *serializers.Serializer) {
