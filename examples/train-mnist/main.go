@@ -1,0 +1,138 @@
+// Train-mnist trains a network to read handwritten digits, as Chainer's MNIST
+// example does, and saves its weights.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+
+	"github.com/hibana-engine/hibana/examples/internal/mnistnet"
+	"github.com/hibana-engine/hibana/ml/datasets"
+	"github.com/hibana-engine/hibana/ml/iterators"
+	"github.com/hibana-engine/hibana/ml/links"
+	"github.com/hibana-engine/hibana/ml/optimizers"
+	"github.com/hibana-engine/hibana/ml/serializers"
+	"github.com/hibana-engine/hibana/ml/training"
+	"github.com/hibana-engine/hibana/ml/training/extensions"
+)
+
+// options are the program's flags.
+type options struct {
+	model   string
+	epochs  int
+	batch   int
+	seed    uint64
+	alpha   float64
+	decay   float64
+	dropout float64
+	augment bool
+	limit   int
+	out     string
+	dir     string
+	plot    string
+	resume  bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	opt, err := parse(os.Args[1:], os.Stderr)
+	if err == nil {
+		_, err = run(ctx, opt, os.Stdout)
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "train-mnist:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, messages io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("train-mnist", flag.ContinueOnError)
+	f.SetOutput(messages)
+	f.StringVar(&o.model, "model", "mlp", "network: mlp or cnn")
+	f.IntVar(&o.epochs, "epochs", 20, "passes over the training images")
+	f.IntVar(&o.batch, "batch", 100, "images a step")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of weights, order, dropout and augmentation")
+	f.Float64Var(&o.alpha, "alpha", 0.001, "Adam's step size at the start")
+	f.Float64Var(&o.decay, "decay", 1, "factor on the step size after each epoch")
+	f.Float64Var(&o.dropout, "dropout", 0, "ratio dropped before the last layer")
+	f.BoolVar(&o.augment, "augment", false, "shift, turn and scale the training images at random")
+	f.IntVar(&o.limit, "limit", 0, "use only the first images of each set (0 = all)")
+	f.StringVar(&o.out, "out", "", "file for the trained weights (.npz)")
+	f.StringVar(&o.dir, "dir", "result", "directory for the log, the plot and snapshots")
+	f.StringVar(&o.plot, "plot", "loss.png", "plot of the loss, in the directory")
+	f.BoolVar(&o.resume, "resume", false, "go on from the newest snapshot in the directory")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if o.epochs < 1 || o.batch < 1 || o.limit < 0 {
+		return o, errors.New("--epochs and --batch must be at least 1, --limit not negative")
+	}
+	return o, nil
+}
+
+// run trains and gives the accuracy on the test images.
+func run(ctx context.Context, opt options, w io.Writer) (float64, error) {
+	net, err := mnistnet.New(opt.model, opt.dropout)
+	if err != nil {
+		return 0, err
+	}
+	links.Seed(net, opt.seed)
+	model := links.Classifier(net)
+	optimizer := optimizers.Adam(model)
+	optimizer.Alpha = opt.alpha
+
+	train, test := data(opt)
+	batches := iterators.Serial(train, opt.batch, iterators.Seed(opt.seed))
+	trainer := training.New(optimizer, batches, training.Epochs(float64(opt.epochs)), training.Seed(opt.seed), training.Out(opt.dir))
+
+	report := extensions.PrintReport("epoch", "main/loss", "validation/main/loss", "main/accuracy", "validation/main/accuracy", "elapsed_time")
+	report.Out = w
+	save := extensions.Snapshot()
+	save.Keep, save.OnStop, save.Resume = 1, true, opt.resume
+	trainer.Extend(
+		extensions.Evaluate(test),
+		extensions.LogReport(),
+		report,
+		extensions.ProgressBar(),
+		extensions.PlotReport(opt.plot),
+		extensions.ExponentialShift("alpha", opt.decay),
+		save)
+	if err := trainer.Run(ctx); err != nil {
+		return 0, err
+	}
+	means, err := extensions.Evaluate(test).Of(ctx, model)
+	if err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(w, "%d parameters, %.2f %% of the test images right\n", links.CountParams(model), 100*means["accuracy"])
+	if opt.out == "" {
+		return means["accuracy"], nil
+	}
+	if err := serializers.SaveNPZ(opt.out, net); err != nil {
+		return 0, err
+	}
+	fmt.Fprintln(w, "weights written to", opt.out)
+	return means["accuracy"], nil
+}
+
+// data gives the training and the test images.
+func data(opt options) (train, test datasets.Dataset[datasets.Example]) {
+	train, test = datasets.MNIST()
+	if opt.limit > 0 {
+		train, _ = datasets.Split(train, opt.limit)
+		test, _ = datasets.Split(test, opt.limit)
+	}
+	if opt.augment {
+		move := datasets.Jitter{Shift: 2, Rotate: 10, Scale: 0.1}
+		train = datasets.Augment(train, opt.seed, func(r *rand.Rand, e datasets.Example) datasets.Example { return move.Apply(r, e) })
+	}
+	return train, test
+}
