@@ -24,6 +24,15 @@ type Batch struct {
 	alloc *BatchAllocation
 }
 
+// Job returns the incarnation of the batch's job: it is the same when the job
+// goes on after a failure, and another one for every new submission.
+func (b Batch) Job() uint64 {
+	if b.alloc == nil {
+		return 0
+	}
+	return b.alloc.Incarnation
+}
+
 // Context returns the context in which the stream was declared.
 func (d *DStream[T]) Context() *StreamingContext { return d.ssc }
 
@@ -58,4 +67,10 @@ func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[
 	out := derive(d, "transform", func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(g.batch, r) })
 	out.node.innerSite = rdd.Site{} // the operators that f calls have places of their own
 	return out
+}
+
+// Derive is Transform under an operator name of its own: what packages such as
+// ml make operators of. f must depend on its arguments alone.
+func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
+	return derive(d, op, func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(g.batch, r) })
 }

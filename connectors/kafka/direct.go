@@ -25,15 +25,23 @@ type Topics struct{ names []string }
 // while the stream runs joins at the next batch.
 func Subscribe(topics ...string) Topics { return Topics{topics} }
 
-// Start says where a stream's first batch begins in a partition.
-type Start int
+// Start says where a job's first batch begins in each partition: [Earliest],
+// [Latest] or [AtOffsets].
+type Start struct {
+	latest  bool
+	offsets map[string]map[int32]int64
+}
 
-const (
-	// Earliest begins with the oldest record that is there.
-	Earliest Start = iota
-	// Latest begins with what is written after the first batch was planned.
-	Latest
-)
+// Earliest begins with the oldest record that is there.
+func Earliest() Start { return Start{} }
+
+// Latest begins with what is written after the stream was started.
+func Latest() Start { return Start{latest: true} }
+
+// AtOffsets begins at given offsets, by topic and partition; a partition that
+// isn't among them is read from its oldest record. The offsets must be the same
+// in every process: take them from engine.Value.
+func AtOffsets(offsets map[string]map[int32]int64) Start { return Start{offsets: offsets} }
 
 // DirectOption configures a direct stream.
 type DirectOption func(*directOptions)
@@ -44,7 +52,8 @@ type directOptions struct {
 }
 
 // StartFrom sets where a job's first batch begins; the default is [Earliest]. A
-// job that goes on from a checkpoint begins where that ended.
+// job that goes on from a checkpoint begins where that ended, and a partition
+// that is added later is read whole.
 func StartFrom(s Start) DirectOption { return func(o *directOptions) { o.start = s } }
 
 // OnBadRecord sets what becomes of records that the decoder refuses; the
@@ -88,11 +97,12 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.Plan(ctx); err != nil {
+	parts, err := p.Plan(ctx)
+	if err != nil {
 		p.Close()
 		return nil, err
 	}
-	return &planner{source: p, start: d.options.start, limits: d.limits}, nil
+	return &planner{source: p, first: d.options.start.resolve(parts), limits: d.limits}, nil
 }
 
 // Generate makes one partition of each range.

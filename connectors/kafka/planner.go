@@ -19,7 +19,7 @@ import (
 // ended.
 type planner struct {
 	source *ranges.Planner
-	start  Start
+	first  map[topicPartition]int64 // where a job without a batch begins
 	limits limits
 }
 
@@ -27,6 +27,22 @@ type planner struct {
 type topicPartition struct {
 	topic     string
 	partition int32
+}
+
+// resolve returns where a job's first batch begins in the partitions that are
+// there when the stream starts.
+func (s Start) resolve(parts []ranges.Partition) map[topicPartition]int64 {
+	first := make(map[topicPartition]int64, len(parts))
+	for _, p := range parts {
+		from := p.Start
+		if s.latest {
+			from = p.Until
+		} else if at, ok := s.offsets[p.Topic][p.Partition]; ok {
+			from = at
+		}
+		first[topicPartition{p.Topic, p.Partition}] = from
+	}
+	return first
 }
 
 // Plan returns the ranges of the next batch. While no broker answers it waits,
@@ -67,10 +83,15 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 		last, ok := before[key]
 		delete(before, key)
 		switch {
-		case !ok && (p.start == Earliest || len(previous) > 0): // a partition that is new to the job is read whole
-			rs[i] = part.Range(part.Start)
 		case !ok:
-			rs[i] = part.Range(part.Until)
+			from, atStart := p.first[key]
+			if !atStart || len(previous) > 0 { // the partition is new to the job: it is read whole
+				from = part.Start
+			}
+			if from > part.Until {
+				return nil, &ranges.EndError{Topic: part.Topic, Partition: part.Partition, Next: from, Until: from, End: part.Until}
+			}
+			rs[i] = part.Range(from)
 		case last.TopicID != part.TopicID:
 			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Err: ranges.ErrTopicRecreated}
 		case last.Until > part.Until:

@@ -9,10 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -44,8 +41,13 @@ type SinkOption[T any] func(*sink[T])
 // the topic's partitions.
 func Key[T any](key func(T) []byte) SinkOption[T] { return func(s *sink[T]) { s.key = key } }
 
-// BatchHeader is the header that holds the batch's number, in decimal.
-const BatchHeader = "hibana-batch"
+// Headers of the records that a sink writes, both in decimal: the batch's number
+// and the job's incarnation. With the record's source they tell what an earlier
+// attempt wrote.
+const (
+	BatchHeader = "hibana-batch"
+	JobHeader   = "hibana-job"
+)
 
 // Sink writes each element to a topic, on executors, with acknowledgement of
 // all in-sync replicas and an idempotent producer. A batch is complete when all
@@ -87,7 +89,10 @@ func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, e
 		once    sync.Once
 		failed  error
 		written int64
-		headers = []kgo.RecordHeader{{Key: BatchHeader, Value: strconv.AppendUint(nil, b.Seq, 10)}}
+		headers = []kgo.RecordHeader{
+			{Key: BatchHeader, Value: strconv.AppendUint(nil, b.Seq, 10)},
+			{Key: JobHeader, Value: strconv.AppendUint(nil, b.Job(), 10)},
+		}
 	)
 	promise := func(_ *kgo.Record, err error) {
 		if err != nil {
@@ -137,49 +142,4 @@ func openProducer(p *rdd.Process, brokers []string) (*kgo.Client, error) {
 		return nil, fmt.Errorf("opening the producer for %s: %w", strings.Join(brokers, ","), err)
 	}
 	return c.(*kgo.Client), nil
-}
-
-// adminTimeout bounds what is asked of the brokers before a stream starts.
-const adminTimeout = 15 * time.Second
-
-// EnsureTopic creates a topic with the given number of partitions, unless it is
-// there. A topic that is there with another number of partitions is left alone
-// and is no error. Call it in OnDriver.
-func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int) error {
-	if partitions < 1 {
-		return fmt.Errorf("%w: topic %s: the number of partitions is %d, it must be at least 1", engine.ErrUsage, topic, partitions)
-	}
-	return withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
-		_, err := adm.CreateTopic(ctx, int32(partitions), -1, nil, topic)
-		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-			return fmt.Errorf("creating topic %s: %w", topic, err)
-		}
-		return nil
-	})
-}
-
-// requireTopic returns an error if a topic to be written doesn't exist.
-func requireTopic(ctx context.Context, brokers []string, topic string) error {
-	return withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
-		topics, err := adm.ListTopics(ctx, topic)
-		if err != nil {
-			return fmt.Errorf("looking for topic %s: %w", topic, err)
-		}
-		if !topics.Has(topic) {
-			return fmt.Errorf("topic %s, which the sink writes, does not exist at %s; create it", topic, strings.Join(brokers, ","))
-		}
-		return nil
-	})
-}
-
-// withAdmin runs f with an admin client.
-func withAdmin(ctx context.Context, brokers []string, f func(context.Context, *kadm.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"))
-	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", strings.Join(brokers, ","), err)
-	}
-	defer cl.Close()
-	return f(ctx, kadm.NewClient(cl))
 }

@@ -1,0 +1,27 @@
+# make test   everything: unit tests with the race detector, cluster and chaos
+#             tests, and what needs a real Kafka (started from Maven Central's
+#             jars where there is Java)
+# make lint   gofmt, go vet, staticcheck
+# make bench  the benchmarks that docs/performance.md quotes
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: test lint bench fuzz build
+
+build:
+	$(GO) build -o bin/ ./cmd/... ./examples/...
+
+test:
+	@./.ci/test
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files' >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: build
+	@./.ci/bench
+
+fuzz:
+	@./.ci/fuzz

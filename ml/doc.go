@@ -1,0 +1,14 @@
+// Package ml maps neural networks over streams.
+//
+// [Model] names a network and its weights; [Predict] runs it over the elements
+// of a stream, in batches, on executors. The version of a model, the SHA-256 of
+// its weights' file, is pinned in each batch's allocation, so a batch that is
+// replayed uses the same. A process holds the weights once, packed; each of its
+// task slots has a worker with scratch memory of its own. The batch that a row
+// came in never changes its result.
+//
+// Networks are written and trained with the packages below this one: nn
+// (variables and gradients), functions, links, optimizers, training. Package
+// compile fuses a network for inference, package graph runs it in Gorgonia's
+// machines.
+package ml

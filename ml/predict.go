@@ -1,0 +1,131 @@
+package ml
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Row is a network's result for one element.
+type Row struct {
+	// Output holds the row's outputs. It is valid during the call only.
+	Output []float32
+	Model  string // name
+	Digest string // version
+	Batch  uint64 // sequence number of the batch
+}
+
+// batchRows is how many rows run at once: enough to read dense weights once for
+// many rows, few enough for the second-level cache.
+const batchRows = 256
+
+// Predict runs a model over the elements of a stream, on executors, and keeps
+// their order. encode fills an element's input row; decode makes the result of
+// an element and the network's output. An error of either fails the task.
+func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row []float32) error, decode func(v T, out Row) (U, error)) *engine.DStream[U] {
+	if encode == nil || decode == nil {
+		in.Context().Fail("ml.Predict "+m.name, rdd.ErrNilFunction)
+	}
+	return engine.Derive(in, "predict "+m.name, func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
+		row := Row{Model: m.name, Digest: b.Model(m.name), Batch: b.Seq}
+		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error] {
+			return func(yield func(U, error) bool) {
+				p := &predictor[T, U]{row: row, encode: encode, decode: decode, yield: yield}
+				if err := p.run(tc, m, in); err != nil {
+					var none U
+					yield(none, err)
+				}
+			}
+		})
+	})
+}
+
+// scratch is what a slot keeps of a model: a worker and its input.
+type scratch struct {
+	worker *compile.Worker
+	input  []float32
+	size   int // of an input row
+	out    int // of an output row
+}
+
+// scratchKey finds the scratch of a version in a slot.
+type scratchKey struct{ name, digest string }
+
+// openScratch returns the slot's scratch for a version of the model.
+func openScratch(tc *rdd.TaskContext, m *ModelRef, digest string) (*scratch, error) {
+	s, err := tc.Slot.Local(scratchKey{m.name, digest}, func() (any, error) {
+		c, err := m.compiled(tc.Process, digest)
+		if err != nil {
+			return nil, err
+		}
+		return &scratch{c.NewWorker(batchRows), make([]float32, batchRows*c.InputLen()), c.InputLen(), c.OutputLen()}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.(*scratch), nil
+}
+
+// predictor runs one partition through a model.
+type predictor[T, U any] struct {
+	row    Row
+	encode func(T, []float32) error
+	decode func(T, Row) (U, error)
+	yield  func(U, error) bool
+
+	s       *scratch
+	waiting []T
+	stopped bool // the consumer wants no more
+}
+
+// run takes the elements in batches of rows.
+func (p *predictor[T, U]) run(tc *rdd.TaskContext, m *ModelRef, in iter.Seq2[T, error]) error {
+	var err error
+	if p.s, err = openScratch(tc, m, p.row.Digest); err != nil {
+		return err
+	}
+	for v, err := range in {
+		if err != nil {
+			return err
+		}
+		n := len(p.waiting)
+		if err := p.encode(v, p.s.input[n*p.s.size:(n+1)*p.s.size]); err != nil {
+			return fmt.Errorf("making an input row of model %s: %w", p.row.Model, err)
+		}
+		if p.waiting = append(p.waiting, v); len(p.waiting) == batchRows {
+			if err := p.flush(); err != nil || p.stopped {
+				return err
+			}
+		}
+	}
+	return p.flush()
+}
+
+// flush runs the waiting rows and yields their results.
+func (p *predictor[T, U]) flush() error {
+	n := len(p.waiting)
+	if n == 0 {
+		return nil
+	}
+	out, err := p.s.worker.Run(p.s.input[:n*p.s.size], n)
+	if err != nil {
+		return fmt.Errorf("running model %s: %w", p.row.Model, err)
+	}
+	for i, v := range p.waiting {
+		p.row.Output = out[i*p.s.out : (i+1)*p.s.out : (i+1)*p.s.out]
+		u, err := p.decode(v, p.row)
+		if err != nil {
+			return fmt.Errorf("reading an output row of model %s: %w", p.row.Model, err)
+		}
+		if !p.yield(u, nil) {
+			p.stopped = true
+			return nil
+		}
+	}
+	clear(p.waiting)
+	p.waiting = p.waiting[:0]
+	return nil
+}
