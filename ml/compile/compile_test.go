@@ -1,0 +1,281 @@
+package compile_test
+
+import (
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/hibana-engine/hibana/ml/compile"
+	f "github.com/hibana-engine/hibana/ml/functions"
+	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
+	"github.com/hibana-engine/hibana/ml/links"
+	"github.com/hibana-engine/hibana/ml/nn"
+)
+
+func run(t testing.TB, w *compile.Worker, x []float32, n int) []float32 {
+	t.Helper()
+	y, err := w.Run(x, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+// near holds results against each other within the fixtures' tolerance.
+func near(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d values, want %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if d := math.Abs(float64(got[i] - want[i])); !(d <= 1e-5+1e-4*math.Abs(float64(want[i]))) {
+			t.Fatalf("%s: value %d is %v, want %v", what, i, got[i], want[i])
+		}
+	}
+}
+
+// TestComputesWhatTheNetworkDoes compares compiled models with the network
+// itself, define-by-run.
+func TestComputesWhatTheNetworkDoes(t *testing.T) {
+	for _, n := range nets() {
+		t.Run(n.name, func(t *testing.T) {
+			m := compiled(t, n)
+			const batch = 5
+			x := rows(m, batch)
+			want := []float32{}
+			for i := range batch { // a row of its own: the nets may hold shapes of one row
+				v := n.forward(nn.From(nn.NewTape(nn.Evaluate), x[i*m.InputLen():(i+1)*m.InputLen()], append([]int{1}, n.shape...)...))
+				if v.Err() != nil {
+					t.Fatal(v.Err())
+				}
+				want = append(want, v.Floats()...)
+			}
+			near(t, n.name, run(t, m.NewWorker(8), x, batch), want)
+		})
+	}
+}
+
+// TestRowsAreAlone compares every row of batches of 1 to 64 with the same row
+// alone, bit for bit, in workers of several sizes.
+func TestRowsAreAlone(t *testing.T) {
+	for _, n := range nets() {
+		t.Run(n.name, func(t *testing.T) {
+			m := compiled(t, n)
+			const most = 64
+			x, k, l := rows(m, most), m.InputLen(), m.OutputLen()
+			one := m.NewWorker(1)
+			want := make([]float32, 0, most*l)
+			for i := range most {
+				want = append(want, run(t, one, x[i*k:(i+1)*k], 1)...)
+			}
+			for _, max := range []int{1, 7, most} {
+				w := m.NewWorker(max)
+				for batch := 1; batch <= max; batch++ {
+					from := (most - batch) / 2
+					got := run(t, w, x[from*k:(from+batch)*k], batch)
+					for i := range got {
+						if math.Float32bits(got[i]) != math.Float32bits(want[from*l+i]) {
+							t.Fatalf("batch of %d: row %d value %d is %v, alone %v", batch, i/l, i%l, got[i], want[from*l+i])
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestEveryLevel runs the tests above at each CPU level that this processor has.
+func TestEveryLevel(t *testing.T) {
+	for l := kernel.Portable; l <= kernel.BestLevel(); l++ {
+		if l == kernel.ActiveLevel() {
+			continue
+		}
+		t.Run(l.String(), func(t *testing.T) {
+			t.Parallel()
+			pattern := "^(TestComputesWhatTheNetworkDoes|TestRowsAreAlone)$"
+			if testing.Short() {
+				pattern += "/^(odd|residual)$"
+			}
+			cmd := exec.Command(os.Args[0], "-test.run="+pattern, "-test.v")
+			cmd.Env = append(os.Environ(), kernel.EnvCPU+"="+l.String())
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "--- PASS: TestRowsAreAlone") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestTapeMachine runs the same traces in Gorgonia's machine.
+func TestTapeMachine(t *testing.T) {
+	for _, n := range nets() {
+		t.Run(n.name, func(t *testing.T) {
+			m := compiled(t, n)
+			x := rows(m, 1)
+			in, err := nn.NewArray(x, append([]int{1}, n.shape...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			trace, err := graph.Record(nn.Evaluate, func(x []*nn.Variable) []*nn.Variable {
+				return []*nn.Variable{n.forward(x[0])}
+			}, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := graph.Build(trace, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := gorgonia.Let(g.Inputs[0], in); err != nil {
+				t.Fatal(err)
+			}
+			vm := gorgonia.NewTapeMachine(g.Expr)
+			defer vm.Close()
+			if err := vm.RunAll(); err != nil {
+				t.Fatal(err)
+			}
+			near(t, n.name, run(t, m.NewWorker(1), x, 1), g.Outputs[0].Value().(*tensor.Dense).Float32s())
+		})
+	}
+}
+
+// TestMemory sums what one model and its workers take.
+func TestMemory(t *testing.T) {
+	m := compiled(t, mlp())
+	weights := 4 * (784*1000 + 1000 + 1000*1000 + 1000 + 1000*10 + 10)
+	if got := m.WeightBytes(); got < weights || got > weights+weights/20 {
+		t.Errorf("weights take %d bytes, want %d and at most 5 %% of padding", got, weights)
+	}
+	const workers, batch = 8, 32
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	x := rows(m, batch)
+	before := heap()
+	ws := make([]*compile.Worker, workers)
+	for i := range ws {
+		ws[i] = m.NewWorker(batch)
+		run(t, ws[i], x, batch)
+	}
+	grown, want := int(heap()-before), workers*m.ScratchBytes(batch)
+	if grown > want+want/10+64<<10 {
+		t.Errorf("%d workers take %d bytes, want %d", workers, grown, want)
+	}
+	if want > weights/2 {
+		t.Errorf("%d workers' scratch is %d bytes, weights %d: it should be small beside one more copy", workers, want, weights)
+	}
+	runtime.KeepAlive(ws)
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	for _, n := range []network{mlp(), cnn(), residual()} {
+		m := compiled(t, n)
+		w, x := m.NewWorker(16), rows(m, 16)
+		run(t, w, x, 16)
+		if a := testing.AllocsPerRun(20, func() { run(t, w, x, 16) }); a >= 1 {
+			t.Errorf("%s: %v allocations in a batch of 16", n.name, a)
+		}
+	}
+}
+
+// TestFusion reads what became of the layers.
+func TestFusion(t *testing.T) {
+	for _, c := range []struct {
+		n    network
+		want string
+	}{
+		{mlp(), `-- all rows
+dense 784x1000 + ReLU (1000)
+dense 1000x1000 + ReLU (1000)
+dense 1000x10 (10)
+`},
+		{cnn(), `conv 5x5 1 to 32 + ReLU + max 2x2 (32, 12, 12) NHWC
+conv 5x5 32 to 64 + ReLU + max 2x2 (64, 4, 4) NHWC
+-- all rows
+dense 1024x512 + ReLU (512)
+dense 512x10 (10)
+`},
+		{residual(), `to NHWC (3, 37, 41) NHWC
+conv 7x7 3 to 16 stride 2x2 + ReLU + max 3x3 (16, 10, 11) NHWC
+conv 3x3 16 to 16 + ReLU (16, 10, 11) NHWC
+conv 3x3 16 to 16 + ReLU (16, 10, 11) NHWC
+conv 3x3 16 to 24 stride 2x2 + ReLU (24, 5, 6) NHWC
+conv 3x3 24 to 24 (24, 5, 6) NHWC
+conv 1x1 16 to 24 stride 2x2 + ReLU (24, 5, 6) NHWC
+average pool 5x6 (24)
+-- all rows
+dense 24x7 (7)
+softmax (7)
+`},
+	} {
+		if got := compiled(t, c.n).String(); got != c.want {
+			t.Errorf("%s is\n%swant\n%s", c.n.name, got, c.want)
+		}
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	bad := links.Linear(3)
+	links.Add(&links.Chain{}, "fc1", bad)
+	forward := func(x *nn.Variable) *nn.Variable { return bad.Forward(x) }
+	if _, err := compile.Network(forward, 4); err != nil { // gives the weights their shape
+		t.Fatal(err)
+	}
+	bad.W.Floats()[7] = float32(math.Inf(-1))
+	for _, c := range []struct {
+		name    string
+		forward func(x *nn.Variable) *nn.Variable
+		shape   []int
+		is      error
+		says    string
+	}{
+		{"infinite weight", forward, []int{4}, compile.ErrWeights, "fc1/W (3, 4) has -Inf at element 7"},
+		{"input that does not fit", linearOf(5, 3), []int{4}, nn.ErrShape, "x has 4 columns, W wants 5"},
+		{"integers", func(x *nn.Variable) *nn.Variable { return f.Argmax(x, 1) }, []int{4}, compile.ErrForward, "int32"},
+		{"constant", func(x *nn.Variable) *nn.Variable { return nn.From(x.Tape(), []float32{1}, 1, 1) }, []int{4}, compile.ErrForward, "does not depend on its input"},
+		{"nothing", func(x *nn.Variable) *nn.Variable { return nil }, []int{4}, graph.ErrNoOutput, ""},
+		{"empty row", forward, []int{0}, nn.ErrShape, "empty dimension"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := compile.Network(c.forward, c.shape...)
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
+			}
+		})
+	}
+	w := compiled(t, network{"", linearOf(4, 3), []int{4}}).NewWorker(2)
+	for _, c := range []struct{ floats, rows int }{{0, 0}, {12, 3}, {7, 2}, {8, 1}} {
+		if _, err := w.Run(make([]float32, c.floats), c.rows); !errors.Is(err, compile.ErrRows) {
+			t.Errorf("%d floats as %d rows: %v, want ErrRows", c.floats, c.rows, err)
+		}
+	}
+}
+
+func linearOf(in, out int) func(x *nn.Variable) *nn.Variable {
+	return links.Linear(out, links.InSize(in)).Forward
+}
+
+// TestTrainingNetworkIsRefused: a training-mode trace would mix the rows.
+func TestTrainingNetworkIsRefused(t *testing.T) {
+	net := links.Sequential(links.BatchNormalization(3))
+	trace, err := graph.Record(nn.Train, func(x []*nn.Variable) []*nn.Variable { return []*nn.Variable{net.Forward(x[0])} },
+		tensor.New(tensor.WithShape(1, 3), tensor.WithBacking([]float32{1, 2, 3})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compile.Trace(trace); !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "nn.Evaluate") {
+		t.Errorf("error %v, want one that says to record in mode Evaluate", err)
+	}
+}

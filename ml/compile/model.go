@@ -1,0 +1,111 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorgonia.org/tensor"
+
+	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/nn"
+)
+
+// Model is a compiled network: packed weights and a plan. It is immutable and
+// may be used by any number of goroutines, each through a [Worker] of its own.
+type Model struct {
+	in, out []int // shapes of a row
+	values  []value
+	instrs  []instr
+	tail    int // instrs[tail:] run for all rows at once, those before in chunks
+	input   int // values
+	output  int
+	plan    plan
+	weights int // bytes
+}
+
+// Network records one forward pass in mode Evaluate for a row of the given
+// shape, without the batch dimension, and compiles it.
+func Network(forward func(x *nn.Variable) *nn.Variable, shape ...int) (*Model, error) {
+	full := append([]int{1}, shape...)
+	x, err := nn.NewArray(make([]float32, size(shape)), full...)
+	if err != nil {
+		return nil, fmt.Errorf("compiling: input: %w", err)
+	}
+	t, err := graph.Record(nn.Evaluate, func(x []*nn.Variable) []*nn.Variable {
+		return []*nn.Variable{forward(x[0])}
+	}, x)
+	if err != nil {
+		return nil, fmt.Errorf("compiling: %w", err)
+	}
+	return Trace(t)
+}
+
+// Trace compiles a forward pass that was recorded in mode Evaluate with one
+// input, a float32 array of one row (1, ...), and one output. The trace and the
+// network aren't needed any more afterwards.
+func Trace(t *graph.Trace) (*Model, error) {
+	b, err := newBuilder(t)
+	if err == nil {
+		err = b.lower()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compiling: %w", err)
+	}
+	return b.finish()
+}
+
+// InputShape returns the shape of a row, without the batch dimension.
+func (m *Model) InputShape() []int { return slices.Clone(m.in) }
+
+// OutputShape returns the shape of a row's result, without the batch dimension.
+func (m *Model) OutputShape() []int { return slices.Clone(m.out) }
+
+// InputLen returns the number of elements of a row.
+func (m *Model) InputLen() int { return size(m.in) }
+
+// OutputLen returns the number of elements of a row's result.
+func (m *Model) OutputLen() int { return size(m.out) }
+
+// WeightBytes returns the memory of the packed weights, which all workers
+// share.
+func (m *Model) WeightBytes() int { return m.weights }
+
+// ScratchBytes returns the memory of one worker for up to maxBatch rows.
+func (m *Model) ScratchBytes(maxBatch int) int { return m.plan.floats(maxBatch) * 4 }
+
+// String lists the layers in the order in which they run, one a line, with the
+// shape of each result; the line "-- all rows" divides those that run for a few
+// rows at a time from those that run for all.
+func (m *Model) String() string {
+	var b strings.Builder
+	for i, in := range m.instrs {
+		if i == m.tail {
+			b.WriteString("-- all rows\n")
+		}
+		v := m.values[in.out[0]]
+		layout := ""
+		if v.nhwc {
+			layout = " NHWC"
+		}
+		fmt.Fprintf(&b, "%s %s%s\n", in.layer, nn.FormatShape(v.shape), layout)
+	}
+	return b.String()
+}
+
+// size is the number of elements of a shape.
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// rowShape takes the batch dimension off a shape that was recorded with one row.
+func rowShape(s tensor.Shape) []int {
+	if len(s) > 0 && s[0] == 1 {
+		return slices.Clone(s[1:])
+	}
+	return slices.Clone(s)
+}

@@ -1,0 +1,140 @@
+package compile_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hibana-engine/hibana/ml/compile"
+	f "github.com/hibana-engine/hibana/ml/functions"
+	"github.com/hibana-engine/hibana/ml/links"
+	"github.com/hibana-engine/hibana/ml/nn"
+)
+
+// network is a forward pass with the shape of a row.
+type network struct {
+	name    string
+	forward func(x *nn.Variable) *nn.Variable
+	shape   []int
+}
+
+// layer makes a link's Forward whose parameters start at random from its name,
+// the ones that would start at 0 or 1 included.
+func conv(name string, out, k int, o ...links.Option) func(*nn.Variable) *nn.Variable {
+	return under(name, links.Convolution2D(out, k, append(o, links.InitBias(nn.Normal(0.3)))...))
+}
+
+func linear(name string, out int, o ...links.Option) func(*nn.Variable) *nn.Variable {
+	return under(name, links.Linear(out, append(o, links.InitBias(nn.Normal(0.3)))...))
+}
+
+func under[L interface {
+	links.Link
+	links.Layer
+}](name string, l L) func(*nn.Variable) *nn.Variable {
+	return links.Add(&links.Chain{}, name, l).Forward
+}
+
+// norm is a batch normalisation whose statistics are no identity.
+func norm(name string, size int) func(*nn.Variable) *nn.Variable {
+	r := rand.New(rand.NewPCG(7, uint64(len(name)+size)))
+	value := func(low, high float32) *nn.Variable {
+		v := make([]float32, size)
+		for i := range v {
+			v[i] = low + (high-low)*r.Float32()
+		}
+		p := nn.NewPersistent(name, nn.Constant(0), size)
+		copy(p.Floats(), v)
+		return &p.Variable
+	}
+	gamma, beta, mean, variance := value(0.5, 1.5), value(-1, 1), value(-1, 1), value(0.2, 2)
+	return func(x *nn.Variable) *nn.Variable {
+		return f.FixedBatchNormalization(x, gamma, beta, mean, variance, 1e-4)
+	}
+}
+
+// chain applies functions one after the other.
+func chain(fs ...func(*nn.Variable) *nn.Variable) func(*nn.Variable) *nn.Variable {
+	return func(x *nn.Variable) *nn.Variable {
+		for _, g := range fs {
+			x = g(x)
+		}
+		return x
+	}
+}
+
+func maxPool(k int, o ...f.WindowOption) func(*nn.Variable) *nn.Variable {
+	return func(x *nn.Variable) *nn.Variable { return f.MaxPooling2D(x, k, o...) }
+}
+
+func avgPool(k int, o ...f.WindowOption) func(*nn.Variable) *nn.Variable {
+	return func(x *nn.Variable) *nn.Variable { return f.AveragePooling2D(x, k, o...) }
+}
+
+func flat(x *nn.Variable) *nn.Variable { return f.Reshape(x, x.Shape()[0], -1) }
+
+func mlp() network {
+	return network{"mlp", chain(linear("l1", 1000), f.ReLU, linear("l2", 1000), f.ReLU, linear("l3", 10)), []int{784}}
+}
+
+func cnn() network {
+	return network{"cnn", chain(
+		conv("c1", 32, 5), f.ReLU, maxPool(2),
+		conv("c2", 64, 5), f.ReLU, maxPool(2), flat,
+		linear("l1", 512), f.ReLU, linear("l2", 10)), []int{1, 28, 28}}
+}
+
+// residual is a small ResNet: stem, a block, a block that halves the image.
+func residual() network {
+	stem := chain(conv("stem", 16, 7, links.Stride(2), links.Pad(3), links.NoBias()), norm("n0", 16), f.ReLU,
+		maxPool(3, f.Stride(2), f.Padding(1), f.CoverAll(false)))
+	main1 := chain(conv("a1", 16, 3, links.Pad(1)), norm("n1", 16), f.ReLU, conv("a2", 16, 3, links.Pad(1)), norm("n2", 16))
+	main2 := chain(conv("b1", 24, 3, links.Pad(1), links.Stride(2)), norm("n3", 24), f.ReLU, conv("b2", 24, 3, links.Pad(1)), norm("n4", 24))
+	down := chain(conv("b3", 24, 1, links.Stride(2)), norm("n5", 24))
+	head := linear("fc", 7)
+	return network{"residual", func(x *nn.Variable) *nn.Variable {
+		x = stem(x)
+		x = f.ReLU(f.Add(main1(x), x))
+		x = f.ReLU(f.Add(down(x), main2(x)))
+		return f.Softmax(head(f.GlobalAveragePooling2D(x)))
+	}, []int{3, 37, 41}}
+}
+
+// odd uses what the kernels have no fused form for.
+func odd() network {
+	c1, c2, c3 := conv("c1", 6, 3, links.Pad(1)), conv("c2", 5, 3, links.Pad(1), links.Dilate(2)), conv("c3", 12, 3, links.Groups(2))
+	gamma, beta := nn.NewParameter("g", nn.Normal(1), 30), nn.NewParameter("b", nn.Normal(1), 30)
+	head := linear("fc", 30)
+	lift := nn.NewParameter("lift", nn.Normal(1), 1, 6, 1, 1)
+	return network{"odd", func(x *nn.Variable) *nn.Variable {
+		a := f.LeakyReLU(c1(x), 0.1)                                                  // a slope that isn't fused
+		a = f.Add(a, f.BroadcastTo(&lift.Variable, 1, 6, 9, 8))                       // a constant, kept NHWC
+		a = f.Mul(a, f.BroadcastTo(f.Sigmoid(f.MeanKeepDims(a, 2, 3)), a.Shape()...)) // squeeze and excite
+		y := f.Concat([]*nn.Variable{a, f.Tanh(c2(a)), norm("n", 1)(x)}, 1)
+		y = f.Dropout(y, 0.5)
+		y = f.ELU(c3(avgPool(3, f.Stride(2), f.Padding(1))(y)), 1)
+		z := f.Transpose(y, 0, 2, 3, 1) // no row of the batch moves
+		h := f.LayerNormalization(head(flat(z)), &gamma.Variable, &beta.Variable, 1e-5)
+		return f.LogSoftmax(f.Sub(f.AddScalar(f.MulScalar(h, 2), 1), f.Exp(f.Neg(f.Clip(h, 0, 3)))))
+	}, []int{1, 9, 8}}
+}
+
+func nets() []network { return []network{mlp(), cnn(), residual(), odd()} }
+
+func compiled(t testing.TB, n network) *compile.Model {
+	t.Helper()
+	m, err := compile.Network(n.forward, n.shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// rows draws n rows of a network's input.
+func rows(m *compile.Model, n int) []float32 {
+	r := rand.New(rand.NewPCG(1, 2))
+	x := make([]float32, n*m.InputLen())
+	for i := range x {
+		x[i] = r.Float32()*2 - 0.5
+	}
+	return x
+}
