@@ -16,7 +16,7 @@ import (
 
 func options1(t *testing.T, args ...string) options {
 	t.Helper()
-	opt, err := parse(append([]string{"--limit", "600", "--epochs", "2", "--dir", t.TempDir()}, args...), &bytes.Buffer{})
+	opt, err := parse(append([]string{"--limit", "200", "--epochs", "2", "--batch", "20", "--dir", t.TempDir()}, args...), &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +33,8 @@ func TestTrainsBothNetworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if accuracy < 0.5 {
-				t.Errorf("%.1f %% right after two passes over 600 images", 100*accuracy)
+			if accuracy < 0.3 { // chance is 0.1
+				t.Errorf("%.1f %% right after two passes over 200 images", 100*accuracy)
 			}
 			if text := printed.String(); strings.Count(text, "\n") != 5 || !strings.Contains(text, "weights written") {
 				t.Errorf("it printed\n%s", text)
@@ -46,7 +46,7 @@ func TestTrainsBothNetworks(t *testing.T) {
 			if err := serializers.LoadNPZ(out, net); err != nil {
 				t.Error(err)
 			}
-			for _, name := range []string{"log", "loss.png", "snapshot_iter_12"} {
+			for _, name := range []string{"log", "loss.png", "snapshot_iter_20"} {
 				if _, err := os.Stat(filepath.Join(opt.dir, name)); err != nil {
 					t.Error(err)
 				}
@@ -59,7 +59,7 @@ func TestRepeatable(t *testing.T) {
 	var files [2][]byte
 	for i := range files {
 		out := filepath.Join(t.TempDir(), "w.npz")
-		opt := options1(t, "--limit", "300", "--epochs", "1", "--dropout", "0.5", "--seed", "7", "--out", out)
+		opt := options1(t, "--limit", "100", "--epochs", "1", "--dropout", "0.5", "--seed", "7", "--out", out)
 		if _, err := run(t.Context(), opt, &bytes.Buffer{}); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestRepeatable(t *testing.T) {
 }
 
 func TestStopsAndResumes(t *testing.T) {
-	opt := options1(t, "--limit", "300")
+	opt := options1(t, "--limit", "100")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := run(ctx, opt, &bytes.Buffer{}); !errors.Is(err, training.ErrStopped) {

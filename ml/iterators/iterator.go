@@ -186,28 +186,45 @@ func (it *SerialIterator[T]) Serialize(s *serializers.Serializer) {
 		s.Skip("order")
 		return
 	}
-	order := it.order
-	s.Ints("order", &order)
+	if s.Saving() {
+		s.Ints("order", &it.order)
+		return
+	}
+	order, err := loadedOrder(s, it.dataset.Len())
+	if errors.Is(err, serializers.ErrMissing) {
+		return // Array has reported it
+	}
+	if err != nil {
+		s.Fail(fmt.Errorf("%s: %w", s.Path("order"), err))
+		return
+	}
 	s.Then(func() error {
-		if err := checkOrder(order, it.dataset.Len(), it.position); err != nil {
-			return fmt.Errorf("%s: %w", s.Path("order"), err)
-		}
+		it.position = min(max(it.position, 0), len(order)-1)
 		it.order = order
 		return nil
 	})
 }
 
-// checkOrder tells whether a loaded order fits the data set.
-func checkOrder(order []int, n, position int) error {
-	if len(order) != n || position < 0 || position >= n {
-		return fmt.Errorf("%w: it is for %d examples at %d, the data set has %d", serializers.ErrShape, len(order), position, n)
+// loadedOrder reads the order of the pass under way and tells whether it fits a
+// data set of n examples.
+func loadedOrder(s *serializers.Serializer, n int) ([]int, error) {
+	a, ok := s.Array("order")
+	if !ok {
+		return nil, serializers.ErrMissing
 	}
-	seen := make([]bool, n)
-	for _, i := range order {
-		if i < 0 || i >= n || seen[i] {
-			return fmt.Errorf("%w: it is no permutation", serializers.ErrType)
+	wide, err := a.Int64s()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", serializers.ErrType, err)
+	}
+	if len(wide) != n {
+		return nil, fmt.Errorf("%w: it orders %d examples, the data set has %d", serializers.ErrShape, len(wide), n)
+	}
+	order, seen := make([]int, n), make([]bool, n)
+	for k, i := range wide {
+		if i < 0 || i >= int64(n) || seen[i] {
+			return nil, fmt.Errorf("%w: it is no permutation", serializers.ErrType)
 		}
-		seen[i] = true
+		order[k], seen[i] = int(i), true
 	}
-	return nil
+	return order, nil
 }
