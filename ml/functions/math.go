@@ -126,3 +126,8 @@ func MatMul(a, b *nn.Variable) *nn.Variable { return nn.Apply1(op.MatMul{}, a, b
 func MatMulTrans(a, b *nn.Variable, transA, transB bool) *nn.Variable {
 	return nn.Apply1(op.MatMul{TransA: transA, TransB: transB}, a, b)
 }
+
+// Affine is scale*x + shift for given numbers.
+func Affine(x *nn.Variable, scale, shift float32) *nn.Variable {
+	return nn.Apply1(op.Affine{Scale: scale, Shift: shift}, x)
+}
