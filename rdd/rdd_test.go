@@ -282,7 +282,7 @@ func TestProcessResources(t *testing.T) {
 }
 
 func TestUnencodableTypes(t *testing.T) {
-	type secret struct{ hidden int } //nolint:unused // that is the point
+	type secret struct{ _ int }
 	l := rdd.NewLineage(1, 1)
 	rdd.Reduce(rdd.Map(ints(l, 1, 1), func(int) secret { return secret{} }), func(a, _ secret) secret { return a })
 	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "no exported field") {

@@ -28,7 +28,7 @@ func (c *cameras) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.brokers...), kgo.DefaultProduceTopic(imagesTopic),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.brokers...), kgo.DefaultProduceTopic(c.opt.imagesTopic),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		return fmt.Errorf("connecting the cameras: %w", err)
@@ -88,14 +88,14 @@ func (c *cameras) record(n int64, partitions int, pixels []byte, label byte) *kg
 // taken returns how many images this job's cameras have written, and to how
 // many partitions they write.
 func (c *cameras) taken(ctx context.Context) (n int64, partitions int, err error) {
-	ends, err := kafka.EndOffsets(ctx, c.brokers, imagesTopic)
+	ends, err := kafka.EndOffsets(ctx, c.brokers, c.opt.imagesTopic)
 	if err != nil {
 		return 0, 0, err
 	}
-	for p, end := range ends[imagesTopic] {
+	for p, end := range ends[c.opt.imagesTopic] {
 		n += end - c.base[p]
 	}
-	return n, len(ends[imagesTopic]), nil
+	return n, len(ends[c.opt.imagesTopic]), nil
 }
 
 // testImages returns the 10,000 MNIST test images, 784 bytes each, and their labels.

@@ -36,21 +36,24 @@ type judge struct {
 type source struct {
 	low   int64
 	above map[int64]struct{}
+	until int64 // after the last offset that has a digit
+	found int64 // offsets that have one
 }
 
 // maxAbove bounds a source's memory.
 const maxAbove = 1 << 18
 
-// startJudge begins to read the digits topic from the given offsets on.
-func startJudge(brokers []string, base map[string]map[int32]int64) (*judge, error) {
+// startJudge begins to read a digits topic from the given offsets on; images are
+// where the job's images begin.
+func startJudge(brokers []string, topic string, images, digits map[int32]int64) (*judge, error) {
 	from := make(map[int32]kgo.Offset)
-	j := &judge{base: base[imagesTopic], next: make(map[int32]int64), sources: make(map[int32]*source), advanced: make(chan struct{})}
-	for p, at := range base[digitsTopic] {
+	j := &judge{base: images, next: make(map[int32]int64), sources: make(map[int32]*source), advanced: make(chan struct{})}
+	for p, at := range digits {
 		from[p], j.next[p] = kgo.NewOffset().At(at), at
 	}
 	var err error
 	j.client, err = kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.FetchMaxWait(100*time.Millisecond),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{digitsTopic: from}))
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
 	if err != nil {
 		return nil, fmt.Errorf("connecting the judge: %w", err)
 	}
@@ -112,6 +115,8 @@ func (s *source) add(offset int64) bool {
 		return false
 	}
 	s.above[offset] = struct{}{}
+	s.until = max(s.until, offset+1)
+	s.found++
 	for {
 		if _, ok := s.above[s.low]; ok {
 			delete(s.above, s.low)
@@ -150,8 +155,10 @@ func (j *judge) close() error {
 	return nil
 }
 
-// summary adds up what was read; ends are where the images end.
-func (j *judge) summary(ends map[int32]int64) summary {
+// summary adds up what was read; ends are where the images end. What lies behind
+// the last image that has a digit is lost if the stream has read everything, and
+// else just not read yet.
+func (j *judge) summary(ends map[int32]int64, readAll bool) summary {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := summary{
@@ -159,9 +166,16 @@ func (j *judge) summary(ends map[int32]int64) summary {
 		LatencyP50: j.latency.quantile(0.5), LatencyP99: j.latency.quantile(0.99),
 	}
 	for p, end := range ends {
-		s.Lost += end - j.base[p]
+		src := j.sources[p]
+		if src == nil {
+			src = &source{until: j.base[p]}
+		}
+		s.Lost += src.until - j.base[p] - src.found
+		s.unread += end - src.until
 	}
-	s.Lost -= j.unique
+	if readAll {
+		s.Lost, s.unread = s.Lost+s.unread, 0
+	}
 	if s.Images > 0 {
 		s.Accuracy = float64(s.Correct) / float64(s.Images)
 	}

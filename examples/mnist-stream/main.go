@@ -19,13 +19,6 @@ import (
 	"github.com/hibana-engine/hibana/rdd"
 )
 
-// Topics of the example.
-const (
-	imagesTopic = "images"
-	digitsTopic = "digits"
-	badTopic    = "images-bad"
-)
-
 // options are the program's flags.
 type options struct {
 	images     int
@@ -35,6 +28,8 @@ type options struct {
 	model      string
 	onBad      string
 	json       bool
+
+	imagesTopic, digitsTopic, badTopic string
 }
 
 func main() {
@@ -47,7 +42,10 @@ func main() {
 	f.IntVar(&opt.cameras, "cameras", 4, "number of cameras")
 	f.IntVar(&opt.partitions, "partitions", 4, "partitions of the topics, where they don't exist yet")
 	f.StringVar(&opt.model, "model", "cnn", "network: cnn or mlp")
-	f.StringVar(&opt.onBad, "on-bad-image", "fail", "what becomes of a record that is no image: fail, skip or dead-letter (to topic "+badTopic+")")
+	f.StringVar(&opt.onBad, "on-bad-image", "fail", "what becomes of a record that is no image: fail, skip or dead-letter (to --bad-topic)")
+	f.StringVar(&opt.imagesTopic, "images-topic", "images", "topic that the cameras write")
+	f.StringVar(&opt.digitsTopic, "digits-topic", "digits", "topic that the results are written to")
+	f.StringVar(&opt.badTopic, "bad-topic", "images-bad", "topic of records that are no images")
 	f.BoolVar(&opt.json, "json", false, "end with one JSON object on standard output")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error { return build(ssc, opt) })
 }
@@ -63,10 +61,10 @@ func build(ssc *engine.StreamingContext, opt options) error {
 	base := engine.Value(ssc, "base", func(ctx context.Context) (map[string]map[int32]int64, error) {
 		return prepareTopics(ctx, brokers, opt)
 	})
-	images := kafka.Direct(ssc, kafka.Subscribe(imagesTopic), decodeImage,
+	images := kafka.Direct(ssc, kafka.Subscribe(opt.imagesTopic), decodeImage,
 		kafka.StartFrom(kafka.AtOffsets(base)), kafka.OnBadRecord(opt.badPolicy()))
 	digits := ml.Predict(images, network(ssc, opt.model), pixels, toDigit).Cache()
-	kafka.Sink(digits, digitsTopic, kafka.JSON[Digit])
+	kafka.Sink(digits, opt.digitsTopic, kafka.JSON[Digit])
 
 	s := newShow(ssc, opt, brokers, base)
 	engine.ForEachBatch(engine.CountByValue(engine.Map(digits, outcomeOf), 1), func(_ engine.Batch, counts []rdd.Pair[outcome, int64]) error {
@@ -105,7 +103,7 @@ func (o options) badPolicy() kafka.BadRecords {
 	case "skip":
 		return kafka.Skip()
 	case "dead-letter":
-		return kafka.DeadLetter(badTopic)
+		return kafka.DeadLetter(o.badTopic)
 	}
 	return kafka.Fail()
 }
@@ -113,14 +111,14 @@ func (o options) badPolicy() kafka.BadRecords {
 // prepareTopics makes the topics and returns where they end: at what follows,
 // this job's images and digits begin.
 func prepareTopics(ctx context.Context, brokers []string, opt options) (map[string]map[int32]int64, error) {
-	topics := []string{imagesTopic, digitsTopic}
+	topics := []string{opt.imagesTopic, opt.digitsTopic}
 	if opt.onBad == "dead-letter" {
-		topics = append(topics, badTopic)
+		topics = append(topics, opt.badTopic)
 	}
 	for _, t := range topics {
 		if err := kafka.EnsureTopic(ctx, brokers, t, opt.partitions); err != nil {
 			return nil, err
 		}
 	}
-	return kafka.EndOffsets(ctx, brokers, imagesTopic, digitsTopic)
+	return kafka.EndOffsets(ctx, brokers, opt.imagesTopic, opt.digitsTopic)
 }

@@ -27,6 +27,7 @@ type show struct {
 	lastUseful  time.Time // when the last batch with records was complete
 	batches     int
 	camerasDone time.Time
+	readAll     bool // everything that the cameras took was given to a batch
 	cameras     map[string]*tally
 }
 
@@ -44,12 +45,12 @@ func newShow(ssc *engine.StreamingContext, opt options, brokers []string, base m
 func (s *show) declare(ssc *engine.StreamingContext) {
 	ssc.AddListener(s)
 	ssc.OnDriver(func(context.Context) (err error) {
-		s.judge, err = startJudge(s.brokers, s.base)
+		s.judge, err = startJudge(s.brokers, s.opt.digitsTopic, s.base[s.opt.imagesTopic], s.base[s.opt.digitsTopic])
 		return err
 	})
 	ssc.OnStop(s.summarise)
 	ssc.DriverTask("cameras", func(ctx context.Context) error {
-		c := cameras{s.opt, s.brokers, s.base[imagesTopic]}
+		c := cameras{s.opt, s.brokers, s.base[s.opt.imagesTopic]}
 		if err := c.run(ctx); err != nil {
 			return err
 		}
@@ -96,6 +97,7 @@ func (s *show) OnBatchCompleted(b engine.BatchInfo) {
 	}
 	s.view.batch(b, s.cameras)
 	if !s.camerasDone.IsZero() && b.Time.After(s.camerasDone) && b.Records == 0 && b.Backlog == 0 {
+		s.readAll = true
 		s.stop()
 	}
 }
@@ -105,9 +107,9 @@ func (s *show) summarise(ctx context.Context) error {
 	if s.judge == nil {
 		return nil // the stream never started
 	}
-	ends, err := kafka.EndOffsets(ctx, s.brokers, imagesTopic, digitsTopic)
+	ends, err := kafka.EndOffsets(ctx, s.brokers, s.opt.imagesTopic, s.opt.digitsTopic)
 	if err == nil {
-		err = s.judge.await(ctx, ends[digitsTopic])
+		err = s.judge.await(ctx, ends[s.opt.digitsTopic])
 	}
 	if err = errors.Join(err, s.judge.close()); err != nil {
 		return err
@@ -115,7 +117,7 @@ func (s *show) summarise(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.view.end()
-	sum := s.judge.summary(ends[imagesTopic])
+	sum := s.judge.summary(ends[s.opt.imagesTopic], s.readAll)
 	sum.Batches = s.batches
 	if d := s.lastUseful.Sub(s.started).Seconds(); d > 0 {
 		sum.ImagesPerSecond = float64(sum.Images) / d

@@ -20,6 +20,7 @@ type summary struct {
 	Lost            int64   `json:"lost"`
 	Duplicates      int64   `json:"duplicates"`
 
+	unread    int64 // images that were in the topic when the stream was stopped
 	confusion [10][10]int64
 }
 
@@ -31,7 +32,11 @@ func (s *summary) write(w io.Writer) error {
 	out := fmt.Appendf(nil, "\n%d images in %d batches, %.0f images/s\n", s.Images, s.Batches, s.ImagesPerSecond)
 	out = fmt.Appendf(out, "%d right: accuracy %.2f %%\n", s.Correct, 100*s.Accuracy)
 	out = fmt.Appendf(out, "latency from camera to digit: p50 %.0f ms, p99 %.0f ms\n", s.LatencyP50, s.LatencyP99)
-	out = fmt.Appendf(out, "lost %d, doubled %d\n\n", s.Lost, s.Duplicates)
+	out = fmt.Appendf(out, "lost %d, doubled %d", s.Lost, s.Duplicates)
+	if s.unread > 0 {
+		out = fmt.Appendf(out, ", %d not read when the stream was stopped", s.unread)
+	}
+	out = append(out, "\n\n"...)
 	out = append(out, "shown \\ recognised as\n    "...)
 	for d := range 10 {
 		out = fmt.Appendf(out, "%7d", d)

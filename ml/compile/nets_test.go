@@ -101,7 +101,7 @@ func residual() network {
 
 // odd uses what the kernels have no fused form for.
 func odd() network {
-	c1, c2, c3 := conv("c1", 6, 3, links.Pad(1)), conv("c2", 5, 3, links.Pad(1), links.Dilate(2)), conv("c3", 12, 3, links.Groups(2))
+	c1, c2, c3 := conv("c1", 6, 3, links.Pad(1)), conv("c2", 5, 3, links.Pad(2), links.Dilate(2)), conv("c3", 12, 3, links.Groups(2))
 	gamma, beta := nn.NewParameter("g", nn.Normal(1), 30), nn.NewParameter("b", nn.Normal(1), 30)
 	head := linear("fc", 30)
 	lift := nn.NewParameter("lift", nn.Normal(1), 1, 6, 1, 1)
