@@ -157,7 +157,7 @@ func (c *Call) GX(i int) []float32 {
 func (c *Call) Keep(n int) []float32 { return c.tape.floats(n) }
 
 // KeepInts is Keep for integers.
-func (c *Call) KeepInts(n int) []int32 { return make([]int32, n) }
+func (c *Call) KeepInts(n int) []int32 { return c.tape.keepInts(n) }
 
 // NeedsBackward tells whether Backward may follow, so that Forward has to save
 // something for it.

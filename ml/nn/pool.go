@@ -2,12 +2,12 @@ package nn
 
 import "math/bits"
 
-// pool keeps float32 memory by size class. Classes are a quarter of a power of
+// pool keeps memory by size class. Classes are a quarter of a power of
 // two apart, so at most a fifth is unused and steps of varying shapes
 // (sequences of different lengths) still find memory of the right class. It
 // never holds more than what was in use at once in each class.
-type pool struct {
-	free [classes][][]float32
+type pool[T any] struct {
+	free [classes][][]T
 }
 
 const classes = 4 * 32
@@ -24,7 +24,7 @@ func class(n int) (index, capacity int) {
 }
 
 // get returns n elements of arbitrary contents.
-func (p *pool) get(n int) []float32 {
+func (p *pool[T]) get(n int) []T {
 	i, capacity := class(n)
 	if l := len(p.free[i]); l > 0 {
 		b := p.free[i][l-1]
@@ -32,11 +32,11 @@ func (p *pool) get(n int) []float32 {
 		p.free[i] = p.free[i][:l-1]
 		return b[:n]
 	}
-	return make([]float32, capacity)[:n]
+	return make([]T, capacity)[:n]
 }
 
 // put takes back what get returned; other memory is left to the collector.
-func (p *pool) put(b []float32) {
+func (p *pool[T]) put(b []T) {
 	b = b[:cap(b)]
 	if i, capacity := class(len(b)); capacity == len(b) {
 		p.free[i] = append(p.free[i], b)

@@ -32,9 +32,11 @@ type Tape struct {
 	rng         *rand.Rand
 	err         error
 
-	pool pool
-	live []*Variable // what this step computed; only with recycle
-	used [][]float32 // their memory; only with recycle
+	pool     pool[float32]
+	ints     pool[int32]
+	live     []*Variable // what this step computed; only with recycle
+	used     [][]float32 // their memory; only with recycle
+	usedInts [][]int32
 }
 
 // Option changes a setting of a new [Tape].
@@ -133,9 +135,13 @@ func (t *Tape) Release() {
 	for _, b := range t.used {
 		t.pool.put(b)
 	}
+	for _, b := range t.usedInts {
+		t.ints.put(b)
+	}
 	clear(t.live)
 	clear(t.used)
-	t.live, t.used, t.err = t.live[:0], t.used[:0], nil
+	clear(t.usedInts)
+	t.live, t.used, t.usedInts, t.err = t.live[:0], t.used[:0], t.usedInts[:0], nil
 }
 
 func (t *Tape) failed(function, layer string, err error) *Variable {
@@ -161,6 +167,17 @@ func (t *Tape) floats(n int) []float32 {
 	return b
 }
 
+// keepInts is floats for integers.
+func (t *Tape) keepInts(n int) []int32 {
+	if t == nil || !t.recycle {
+		return make([]int32, n)
+	}
+	b := t.ints.get(n)
+	t.usedInts = append(t.usedInts, b)
+	return b
+}
+
+// scratch returns n elements of arbitrary contents that live until free.
 func (t *Tape) scratch(n int) []float32 {
 	if t == nil || !t.recycle {
 		b := make([]float32, n)
