@@ -1,0 +1,117 @@
+// Ptb trains a language model on generated text and writes some of its own. It
+// follows Chainer's example for the Penn Treebank: LSTM layers and truncated
+// backpropagation through time.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/hibana-engine/hibana/ml/functions"
+	"github.com/hibana-engine/hibana/ml/iterators"
+	"github.com/hibana-engine/hibana/ml/links"
+	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/optimizers"
+	"github.com/hibana-engine/hibana/ml/training"
+	"github.com/hibana-engine/hibana/ml/training/extensions"
+)
+
+// options are the program's flags.
+type options struct {
+	epochs, batch, steps, units, words int
+	seed                               uint64
+	dir                                string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var o options
+	flag.IntVar(&o.epochs, "epochs", 8, "passes over the text")
+	flag.IntVar(&o.batch, "batch", 20, "places in the text read at once")
+	flag.IntVar(&o.steps, "steps", 20, "words that gradients go back")
+	flag.IntVar(&o.units, "units", 64, "units of a layer")
+	flag.IntVar(&o.words, "words", 40_000, "words of text to train on")
+	flag.Uint64Var(&o.seed, "seed", 0, "seed of text, weights and dropout")
+	flag.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
+	flag.Parse()
+	if _, err := run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "ptb:", err)
+		os.Exit(1)
+	}
+}
+
+// run trains and gives the perplexity on text that was not trained on.
+func run(ctx context.Context, o options, w io.Writer) (float64, error) {
+	if o.batch < 1 || o.steps < 1 || o.units < 1 || o.words < 2*o.batch*(o.steps+1) {
+		return 0, fmt.Errorf("--batch, --steps and --units must be at least 1, and --words at least %d", 2*o.batch*(o.steps+1))
+	}
+	model := newLanguageModel(len(vocabulary()), o.units, 0.2)
+	links.Seed(model, o.seed)
+	optimizer := optimizers.Adam(model)
+	optimizer.Alpha = 0.003
+	optimizer.AddHook(optimizers.GradientClipping(5))
+
+	train := windows(text(o.words, o.seed+1), o.batch, o.steps)
+	test := windows(text(o.words/4, o.seed+2), o.batch, o.steps)
+	trainer := training.New(optimizer, iterators.Serial(train, 1, iterators.Ordered()), training.Epochs(float64(o.epochs)),
+		training.Seed(o.seed), training.Out(o.dir))
+	evaluate := extensions.Evaluate(test)
+	evaluate.BatchSize = 1
+	report := extensions.PrintReport("epoch", "main/perplexity", "validation/main/perplexity", "elapsed_time")
+	report.Out = w
+	trainer.Extend(evaluate, extensions.LogReport(), report, extensions.ProgressBar(),
+		extensions.PlotReport("perplexity.png", "main/perplexity", "validation/main/perplexity"))
+	if err := trainer.Run(ctx); err != nil {
+		return 0, err
+	}
+	means, err := evaluate.Of(ctx, model)
+	if err != nil {
+		return 0, err
+	}
+	story, err := write(model, 40, o.seed)
+	if err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(w, "perplexity %.2f of %d words\n%s\n", means["perplexity"], len(vocabulary()), story)
+	return means["perplexity"], nil
+}
+
+// write lets the model go on by itself, drawing each word by its probability.
+func write(m *languageModel, n int, seed uint64) (string, error) {
+	m.resetState()
+	r := rand.New(rand.NewPCG(seed, 2))
+	words := vocabulary()
+	tape := nn.NewTape(nn.Evaluate)
+	said := []string{"the"}
+	for len(said) < n || said[len(said)-1] != "." && len(said) < 2*n {
+		last := int32(0)
+		for i, w := range words {
+			if w == said[len(said)-1] {
+				last = int32(i)
+			}
+		}
+		p := functions.Softmax(m.Forward(nn.From(tape, []int32{last}, 1)))
+		if err := p.Err(); err != nil {
+			return "", err
+		}
+		said = append(said, words[draw(p.Floats(), r.Float32())])
+	}
+	return strings.Join(said, " "), nil
+}
+
+// draw gives the index at which the sum of probabilities passes u.
+func draw(p []float32, u float32) int {
+	for i, v := range p {
+		if u -= v; u < 0 {
+			return i
+		}
+	}
+	return len(p) - 1
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestLearnsTheLanguage(t *testing.T) {
+	var printed bytes.Buffer
+	o := options{epochs: 5, batch: 10, steps: 10, units: 32, words: 6000, dir: t.TempDir()}
+	perplexity, err := run(t.Context(), o, &printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 31 words at random have perplexity 31, by their frequency about 17.
+	if perplexity > 6 {
+		t.Errorf("perplexity %.1f\n%s", perplexity, printed.String())
+	}
+	if text := printed.String(); !strings.Contains(text, "the ") || strings.Count(text, "\n") != 8 {
+		t.Errorf("it printed\n%s", text)
+	}
+}
+
+func TestTextIsWithinVocabulary(t *testing.T) {
+	words := vocabulary()
+	for i, id := range text(1000, 3) {
+		if int(id) >= len(words) {
+			t.Fatalf("word %d has id %d of %d", i, id, len(words))
+		}
+	}
+	for i := 1; i < len(words); i++ {
+		if words[i] == words[i-1] {
+			t.Errorf("%q is in the vocabulary twice", words[i])
+		}
+	}
+}
+
+func TestWindowsFollowEachOther(t *testing.T) {
+	ids := make([]int32, 50)
+	for i := range ids {
+		ids[i] = int32(i)
+	}
+	d := windows(ids, 2, 4)
+	if d.Len() != 6 {
+		t.Fatalf("%d windows of 2 x 25 words", d.Len())
+	}
+	first, _ := d.At(0)
+	second, err := d.At(1)
+	if err != nil || !first.first || second.first || second.words[0][1] != first.words[4][1] || second.words[4][1] != 25+8 {
+		t.Errorf("windows %v and %v, %v", first, second, err)
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	if _, err := run(t.Context(), options{epochs: 1, batch: 20, steps: 20, units: 8, words: 100}, &bytes.Buffer{}); err == nil {
+		t.Error("too little text was accepted")
+	}
+}

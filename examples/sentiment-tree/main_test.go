@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func TestLearnsOpinions(t *testing.T) {
+	var printed bytes.Buffer
+	accuracy, err := run(t.Context(), options{epochs: 6, batch: 20, units: 16, trees: 500, dir: t.TempDir()}, &printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if accuracy < 0.7 { // three labels
+		t.Errorf("%.0f %% of the trees right\n%s", 100*accuracy, printed.String())
+	}
+	if strings.Count(printed.String(), "\n") != 7 {
+		t.Errorf("it printed\n%s", printed.String())
+	}
+}
+
+// TestLabels recomputes each node's label from its children's.
+func TestLabels(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var check func(n *node)
+	check = func(n *node) {
+		if n.left == nil {
+			return
+		}
+		check(n.left)
+		check(n.right)
+		want := min(max(n.left.label+n.right.label-2, -1), 1) + 1
+		if n.left.left == nil && n.left.word == not {
+			want = 2 - n.right.label
+		}
+		if n.label != want {
+			t.Errorf("labels %d and %d make %d, want %d", n.left.label, n.right.label, n.label, want)
+		}
+	}
+	for size := range 30 {
+		check(grow(r, size))
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	for _, o := range []options{{epochs: 1, batch: 5, trees: 20}, {epochs: 1, units: 4, trees: 20}, {epochs: 1, units: 4, batch: 5}} {
+		o.dir = t.TempDir()
+		if _, err := run(t.Context(), o, &bytes.Buffer{}); err == nil {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
