@@ -39,10 +39,10 @@ type mnistBench struct {
 func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (*result, error) {
 	var b mnistBench
 	f.StringVar(&b.model, "model", "cnn", "network: cnn or mlp")
-	f.IntVar(&b.images, "images", 100_000, "images to recognise")
+	f.IntVar(&b.images, "images", 300_000, "images to recognise")
 	f.StringVar(&b.topic, "topic", "bench-images", "topic; made and filled if it isn't there")
 	f.StringVar(&b.master, "master", "local[2]", "where the engine runs")
-	f.DurationVar(&b.interval, "interval", 100*time.Millisecond, "batch interval")
+	f.DurationVar(&b.interval, "interval", 200*time.Millisecond, "batch interval")
 	partitions := f.Int("partitions", 8, "partitions of the topic")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	rounds := f.Int("rounds", 3, "rounds of baseline and engine in turn")
