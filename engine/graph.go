@@ -17,6 +17,9 @@ type graph struct {
 	outputs []*outputNode
 	values  []*perBatchNode
 	models  []*modelNode
+
+	frozen bool    // the build function has returned
+	late   []error // what was declared afterwards, on the driver
 }
 
 // streamNode is the element-free view of a DStream.
@@ -58,9 +61,17 @@ type perBatchNode struct {
 
 // addStream makes a node with the next id.
 func (g *graph) addStream(op string, site rdd.Site, parents ...int32) *streamNode {
+	g.declare(op, site)
 	n := &streamNode{id: int32(len(g.streams) + 1), op: op, site: site, innerSite: site, parents: parents}
 	g.streams = append(g.streams, n)
 	return n
+}
+
+// declare notes a declaration that comes when the graph is complete.
+func (g *graph) declare(op string, site rdd.Site) {
+	if g.frozen {
+		g.late = append(g.late, &rdd.FrozenError{Op: op, Site: site, Reason: frozenReason})
+	}
 }
 
 // describe returns one line for each stream and output, for guards and people.

@@ -99,9 +99,13 @@ func checkResultSize(results [][]byte, limit int) error {
 
 // addOutput appends an output to the graph.
 func addOutput[T any](d *DStream[T], op string, action func(g *generation) rdd.Action, onDriver func(context.Context, Batch, [][]byte) error) {
-	g := d.ssc.graph
+	g, site := d.ssc.graph, rdd.Caller()
+	g.declare(op, site)
+	if g.frozen {
+		return
+	}
 	g.outputs = append(g.outputs, &outputNode{
-		index: int32(len(g.outputs)), op: op, site: rdd.Caller(), parent: d.node.id,
+		index: int32(len(g.outputs)), op: op, site: site, parent: d.node.id,
 		action: action, onDriver: onDriver,
 	})
 }

@@ -106,6 +106,7 @@ func (ssc *StreamingContext) build(app string, f BuildFunc) error {
 		}()
 		return f(ssc)
 	}()
+	ssc.graph.frozen = true
 	errs := ssc.errs
 	if err != nil {
 		errs = append(errs, err)

@@ -1,0 +1,325 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// run runs a program in virtual time until it stops, fails, or a minute is over.
+func run(t *testing.T, build engine.BuildFunc, args ...string) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
+		err = engine.NewApp("test").Run(ctx, args, time.Second, build)
+	})
+	return err
+}
+
+// numbers is a queue of three batches.
+func numbers(ssc *engine.StreamingContext) *engine.DStream[int] {
+	return enginetest.Queue(ssc, [][]int{{1, 2}, {3}, {4, 5, 6}, {7}, {8}}, 2)
+}
+
+// stopAfter returns an output that notes its batches and stops the stream.
+func stopAfter(ssc *engine.StreamingContext, last uint64, seen *[]string) func(engine.Batch, []int) error {
+	return func(b engine.Batch, rows []int) error {
+		*seen = append(*seen, fmt.Sprint(b.Seq, rows))
+		if b.Seq == last {
+			ssc.Stop()
+		}
+		return nil
+	}
+}
+
+// A program that is started again with its checkpoint goes on with the next
+// batch and sees the values that were recorded.
+func TestGoesOnFromCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	calls := 0
+	var values []int
+	var seen []string
+	build := func(last uint64) engine.BuildFunc {
+		return func(ssc *engine.StreamingContext) error {
+			values = append(values, engine.Value(ssc, "start", func(context.Context) (int, error) { calls++; return 40 + calls, nil }))
+			engine.ForEachBatch(numbers(ssc), stopAfter(ssc, last, &seen))
+			return nil
+		}
+	}
+	for _, last := range []uint64{2, 4} {
+		if err := run(t, build(last), "--checkpoint", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(seen, " "); !strings.HasPrefix(got, "1 [1 2] 2 [3]") || !strings.Contains(got, "4 [7]") || strings.Count(got, "3 [4 5 6]") != 1 {
+		t.Error(got)
+	}
+	if calls != 1 || !slices.Equal(values, []int{41, 41, 41, 41}) {
+		t.Errorf("Value ran %d times and gave %v", calls, values)
+	}
+}
+
+// A batch whose output failed runs again after a restart, with the same number
+// and the same records; outputs that were done don't.
+func TestFailedBatchRunsAgain(t *testing.T) {
+	dir := t.TempDir()
+	broken := errors.New("the screen is gone")
+	var first, second []string
+	build := func(fail bool) engine.BuildFunc {
+		return func(ssc *engine.StreamingContext) error {
+			in := numbers(ssc)
+			engine.ForEachBatch(in, func(b engine.Batch, rows []int) error {
+				first = append(first, fmt.Sprint(b.Seq, rows))
+				return nil
+			})
+			engine.ForEachBatch(in, func(b engine.Batch, rows []int) error {
+				if fail && b.Seq == 2 {
+					return broken
+				}
+				return stopAfter(ssc, 3, &second)(b, rows)
+			})
+			return nil
+		}
+	}
+	err := run(t, build(true), "--checkpoint", dir)
+	var batch *engine.BatchError
+	if !errors.Is(err, broken) || !errors.As(err, &batch) || batch.Seq != 2 || !strings.Contains(err.Error(), "stream_test.go:") {
+		t.Fatalf("%v", err)
+	}
+	if err := run(t, build(false), "--checkpoint", dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(first[:3], " "); got != "1 [1 2] 2 [3] 3 [4 5 6]" {
+		t.Errorf("the first output saw %v", first)
+	}
+	if got := strings.Join(second[:3], " "); got != "1 [1 2] 2 [3] 3 [4 5 6]" {
+		t.Errorf("the second output saw %v", second)
+	}
+}
+
+func TestPerBatchIsTheSameEverywhere(t *testing.T) {
+	want := map[uint64]int{}
+	ok := 0
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		offset := engine.PerBatch(ssc, "offset", func(_ context.Context, b engine.Batch) (int, error) {
+			want[b.Seq] = int(b.Seq) * 100
+			return want[b.Seq], nil
+		})
+		moved := engine.Transform(numbers(ssc), func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[int] {
+			n, err := offset.At(b)
+			if err != nil {
+				r.Lineage().Fail(err)
+			}
+			return rdd.Map(r, func(i int) int { return n + i })
+		})
+		engine.ForEachBatch(moved, func(b engine.Batch, rows []int) error {
+			if rows[0]/100*100 == want[b.Seq] {
+				ok++
+			}
+			if b.Seq == 3 {
+				ssc.Stop()
+			}
+			return nil
+		})
+		return nil
+	})
+	if err != nil || ok < 3 {
+		t.Error(ok, err)
+	}
+}
+
+// What is wrong with a program is said before anything runs, all of it at once,
+// each with its place.
+func TestBuildErrors(t *testing.T) {
+	builds := 0
+	for name, c := range map[string]struct {
+		build engine.BuildFunc
+		want  error
+		says  []string
+	}{
+		"two nil functions": {func(ssc *engine.StreamingContext) error {
+			engine.Map[int, int](numbers(ssc), nil)
+			numbers(ssc).Filter(nil).Print(1)
+			return nil
+		}, rdd.ErrNilFunction, []string{"map at engine/stream_test.go:", "filter at engine/stream_test.go:"}},
+		"no output": {func(ssc *engine.StreamingContext) error { numbers(ssc); return nil }, engine.ErrBuild, []string{"declares no output"}},
+		"a panic":   {func(*engine.StreamingContext) error { panic("oh no") }, engine.ErrBuild, []string{"oh no", "stream_test.go:"}},
+		"a type that can't be sent": {func(ssc *engine.StreamingContext) error {
+			engine.ForEachBatch(engine.Map(numbers(ssc), func(int) func() { return nil }), func(engine.Batch, []func()) error { return nil })
+			return nil
+		}, engine.ErrBuild, []string{"func() has no encoding"}},
+		"another graph in each process": {func(ssc *engine.StreamingContext) error {
+			in := numbers(ssc)
+			if builds++; builds%2 == 0 {
+				in = in.Filter(func(int) bool { return true })
+			}
+			in.Print(1)
+			return nil
+		}, engine.ErrDiverged, []string{"the executor's copy: stream 2: filter at engine/stream_test.go:"}},
+		"a value that fails": {func(ssc *engine.StreamingContext) error {
+			engine.Value(ssc, "now", func(context.Context) (int, error) { return 0, errors.New("no clock") })
+			numbers(ssc).Print(1)
+			return nil
+		}, engine.ErrBuild, []string{"value now at engine/stream_test.go:", "no clock"}},
+	} {
+		err := run(t, c.build)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, s := range c.says {
+			if !strings.Contains(err.Error(), s) {
+				t.Errorf("%s: %q is missing in\n%v", name, s, err)
+			}
+		}
+	}
+}
+
+func TestOtherProgramsCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	var seen []string
+	if err := run(t, func(ssc *engine.StreamingContext) error {
+		engine.ForEachBatch(numbers(ssc), stopAfter(ssc, 1, &seen))
+		return nil
+	}, "--checkpoint", dir); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		engine.ForEachBatch(numbers(ssc).Filter(func(int) bool { return true }), stopAfter(ssc, 1, &seen))
+		return nil
+	}, "--checkpoint", dir)
+	if !errors.Is(err, engine.ErrOtherProgram) || !strings.Contains(err.Error(), "filter") {
+		t.Error(err)
+	}
+}
+
+// A task's failure tells operator, place and cause; a closure that uses what was
+// set on the driver fails here as it would on a cluster, and says why.
+func TestTaskErrors(t *testing.T) {
+	tries := 0
+	for name, c := range map[string]struct {
+		build engine.BuildFunc
+		says  []string
+	}{
+		"a panic": {func(ssc *engine.StreamingContext) error {
+			engine.Map(numbers(ssc), func(i int) int { return 6 / (i - 4) }).Print(1)
+			return nil
+		}, []string{"batch 3", "map at engine/stream_test.go:", "divide by zero", "partition"}},
+		"a capture": {func(ssc *engine.StreamingContext) error {
+			var names map[int]int
+			ssc.OnDriver(func(context.Context) error { names = map[int]int{}; return nil })
+			engine.Map(numbers(ssc), func(i int) int { names[i] = i; return i }).Print(1)
+			return nil
+		}, []string{"nil map", "engine.Value"}},
+		"a late transformation": {func(ssc *engine.StreamingContext) error {
+			in := numbers(ssc)
+			engine.ForEachBatch(in, func(engine.Batch, []int) error {
+				engine.Map(in, func(i int) int { return i })
+				return nil
+			})
+			return nil
+		}, []string{"map at engine/stream_test.go:", "declare transformations in the build function"}},
+		"too much for the driver": {func(ssc *engine.StreamingContext) error {
+			engine.Map(numbers(ssc), func(int) string { return strings.Repeat("x", 500) }).Print(3)
+			return nil
+		}, []string{"larger than the limit"}},
+	} {
+		tries++
+		err := run(t, c.build, "--conf", "driver.maxResultSize=400")
+		if !errors.Is(err, engine.ErrBatchFailed) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, s := range c.says {
+			if !strings.Contains(err.Error(), s) {
+				t.Errorf("%s: %q is missing in\n%v", name, s, err)
+			}
+		}
+	}
+}
+
+// Effects run on the driver alone, in their order, and end with the stream.
+func TestDriverEffects(t *testing.T) {
+	var order []string
+	note := func(s string) func(context.Context) error {
+		return func(context.Context) error { order = append(order, s); return nil }
+	}
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		ssc.OnDriver(note("a"))
+		ssc.OnDriver(note("b"))
+		ssc.OnStop(note("last"))
+		ssc.OnStop(note("first"))
+		done := make(chan struct{})
+		ssc.DriverTask("beside", func(ctx context.Context) error {
+			<-ctx.Done()
+			close(done)
+			return ctx.Err()
+		})
+		ssc.OnStop(func(context.Context) error { <-done; return nil })
+		engine.ForEachBatch(numbers(ssc), func(b engine.Batch, _ []int) error {
+			if b.Seq == 2 {
+				ssc.Stop()
+			}
+			return nil
+		})
+		return nil
+	})
+	if got := strings.Join(order, " "); err != nil || got != "a b first last" {
+		t.Error(got, err)
+	}
+	broken := errors.New("the camera is gone")
+	err = run(t, func(ssc *engine.StreamingContext) error {
+		ssc.DriverTask("camera", func(context.Context) error { return broken })
+		engine.ForEachBatch(numbers(ssc), func(engine.Batch, []int) error { return nil })
+		return nil
+	})
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "driver task camera") {
+		t.Error(err)
+	}
+}
+
+// events notes what a listener is told.
+type events struct{ seen []string }
+
+func (e *events) OnStreamingStarted(time.Time) { e.seen = append(e.seen, "started") }
+func (e *events) OnBatchSubmitted(b engine.BatchInfo) {
+	e.seen = append(e.seen, fmt.Sprint("submitted ", b.Seq))
+}
+func (e *events) OnBatchStarted(b engine.BatchInfo) {
+	e.seen = append(e.seen, fmt.Sprint("began ", b.Seq))
+}
+func (e *events) OnBatchCompleted(b engine.BatchInfo) {
+	e.seen = append(e.seen, fmt.Sprint("completed ", b.Seq, " ", b.Records))
+}
+func (e *events) OnOutputOperationCompleted(o engine.OutputInfo) {
+	e.seen = append(e.seen, fmt.Sprint("output ", o.Seq, " ", o.Output))
+}
+func (e *events) OnStreamingStopped(err error) { e.seen = append(e.seen, fmt.Sprint("stopped ", err)) }
+
+func TestListeners(t *testing.T) {
+	e := &events{}
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		ssc.AddListener(e)
+		engine.ForEachBatch(numbers(ssc), func(engine.Batch, []int) error { ssc.Stop(); return nil })
+		return nil
+	})
+	want := "started, submitted 1, began 1, output 1 0, completed 1 2, stopped <nil>"
+	if got := strings.Join(e.seen, ", "); err != nil || got != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
