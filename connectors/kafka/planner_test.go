@@ -1,0 +1,108 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+)
+
+// The numbers are those of Spark's maxMessagesPerPartition: a rate is shared by
+// lag, capped per partition, times seconds; the minimum is per batch.
+func TestLimits(t *testing.T) {
+	for name, c := range map[string]struct {
+		limits        limits
+		lags          []int64
+		rate, seconds float64
+		want          []int64
+	}{
+		"no rate, no limit":        {limits{minimum: 1}, []int64{5, 0}, 0, 1, []int64{5, 0}},
+		"no lag, nothing to limit": {limits{maxRate: 1, minimum: 1}, []int64{0, 0}, 10, 1, []int64{0, 0}},
+		"shared by lag":            {limits{minimum: 1}, []int64{100, 300}, 40, 1, []int64{10, 30}},
+		"times seconds":            {limits{minimum: 1}, []int64{100, 300}, 40, 0.5, []int64{5, 15}},
+		"capped per partition":     {limits{maxRate: 20, minimum: 1}, []int64{100, 300}, 40, 1, []int64{10, 20}},
+		"the cap alone":            {limits{maxRate: 20, minimum: 1}, []int64{100, 10}, 0, 2, []int64{40, 10}},
+		"the minimum is a batch's": {limits{minimum: 3}, []int64{100, 300}, 1, 0.01, []int64{3, 3}},
+		"less than the limit":      {limits{minimum: 1}, []int64{2, 2}, 1000, 1, []int64{2, 2}},
+	} {
+		rs := make([]ranges.Range, len(c.lags))
+		for i, lag := range c.lags {
+			rs[i] = ranges.Range{Topic: "t", Partition: int32(i), From: 50, Until: 50 + lag}
+		}
+		c.limits.apply(rs, c.rate, c.seconds)
+		for i, r := range rs {
+			if r.From != 50 || r.Len() != c.want[i] {
+				t.Errorf("%s: partition %d gets %d, want %d", name, i, r.Len(), c.want[i])
+			}
+		}
+	}
+}
+
+func TestNextRanges(t *testing.T) {
+	part := func(p int32, start, until int64) ranges.Partition {
+		return ranges.Partition{Topic: "t", TopicID: [16]byte{1}, Partition: p, Start: start, Until: until}
+	}
+	parts := []ranges.Partition{part(0, 10, 100), part(1, 0, 50)}
+	previous := []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, From: 20, Until: 60}}
+	for name, c := range map[string]struct {
+		start    Start
+		parts    []ranges.Partition
+		previous []ranges.Range
+		want     string
+		err      error
+	}{
+		"earliest":                   {Earliest(), parts, nil, "[t/0 [10,100) t/1 [0,50)]", nil},
+		"latest":                     {Latest(), parts, nil, "[t/0 [100,100) t/1 [50,50)]", nil},
+		"offsets":                    {AtOffsets(map[string]map[int32]int64{"t": {0: 30}}), parts, nil, "[t/0 [30,100) t/1 [0,50)]", nil},
+		"goes on, a partition joins": {Latest(), parts, previous, "[t/0 [60,100) t/1 [0,50)]", nil},
+		"a topic made again": {Earliest(), parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{2}, Partition: 0, Until: 5}}, "",
+			ranges.ErrTopicRecreated},
+		"a partition that is gone": {Earliest(), parts[1:], previous, "", ranges.ErrUnknownPartition},
+	} {
+		p := &planner{first: c.start.resolve(c.parts)}
+		got, err := p.next(c.parts, c.previous)
+		if !errors.Is(err, c.err) || (err == nil && fmt.Sprint(got) != c.want) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	p := &planner{first: Earliest().resolve(parts)}
+	var end *ranges.EndError
+	if _, err := p.next(parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, Until: 500}}); !errors.As(err, &end) {
+		t.Errorf("a log that was cut: %v", err)
+	}
+}
+
+func TestRangesRoundTrip(t *testing.T) {
+	want := []ranges.Range{
+		{Topic: "a", TopicID: [16]byte{1}, Partition: 0, LeaderEpoch: 3, From: 1, Until: 9},
+		{Topic: "a", TopicID: [16]byte{1}, Partition: 1, LeaderEpoch: -1},
+		{Topic: "b", TopicID: [16]byte{2}, Partition: 0, From: 1 << 40, Until: 1 << 41},
+	}
+	b, err := encodeRanges(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := decodeRanges(b); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func FuzzDecodeRanges(f *testing.F) {
+	b, _ := encodeRanges([]ranges.Range{{Topic: "a", Until: 9}})
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if rs, err := decodeRanges(b); err == nil && len(b) == 0 && len(rs) > 0 {
+			t.Error("ranges out of nothing")
+		}
+	})
+}
+
+func TestParseBrokers(t *testing.T) {
+	for list, ok := range map[string]bool{"a:1": true, "a:1, b:2": true, "a": false, "": false, "a:1,": false, "[::1]:9": true} {
+		if _, err := parseBrokers(list); (err == nil) != ok {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package ml_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/ml"
+	"github.com/hibana-engine/hibana/ml/functions"
+	"github.com/hibana-engine/hibana/ml/links"
+	"github.com/hibana-engine/hibana/ml/serializers"
+)
+
+func small() ml.Network {
+	return links.Sequential(links.Linear(8, links.InSize(3)), functions.ReLU, links.Linear(2, links.InSize(8)))
+}
+
+// weights returns the file of a network as it was made.
+func weights(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := serializers.WriteNPZ(&b, small()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func encode(v int, row []float32) error {
+	if v < 0 {
+		return fmt.Errorf("%d is negative", v)
+	}
+	row[0], row[1], row[2] = float32(v), float32(v%7), 1
+	return nil
+}
+
+// scored is a result with all that a Row tells.
+type scored struct {
+	In     int
+	Scores string // exact
+	Model  string
+	Batch  uint64
+}
+
+func predict(t *testing.T, input [][]int, file []byte) ([][]scored, error) {
+	return enginetest.Run(t, input, len(input), func(in *engine.DStream[int]) *engine.DStream[scored] {
+		m := ml.Model(in.Context(), "small", small, file, 3)
+		return ml.Predict(in, m, encode, func(v int, out ml.Row) (scored, error) {
+			return scored{v, fmt.Sprintf("%x %x", out.Output[0], out.Output[1]), out.Model + " " + out.Digest[:4], out.Batch}, nil
+		})
+	})
+}
+
+// A row's result doesn't depend on the rows beside it, nor on their number.
+func TestPredictRowByRow(t *testing.T) {
+	file := weights(t)
+	many := make([]int, 1500)
+	for i := range many {
+		many[i] = i
+	}
+	got, err := predict(t, [][]int{many, {3}, {}, {1499, 7}}, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got[0]) != 1500 || len(got[2]) != 0 || got[0][3].Batch != 1 || got[1][0].Batch != 2 {
+		t.Fatalf("%d results", len(got[0]))
+	}
+	for i, r := range got[0] {
+		if r.In != i {
+			t.Fatalf("result %d is of %d: the order changed", i, r.In)
+		}
+	}
+	for _, r := range append(got[1], got[3]...) {
+		if whole := got[0][r.In]; r.Scores != whole.Scores || r.Model != whole.Model || !strings.HasPrefix(r.Model, "small ") {
+			t.Errorf("alone %+v, among many %+v", r, whole)
+		}
+	}
+}
+
+func TestPredictErrors(t *testing.T) {
+	if _, err := predict(t, [][]int{{1, -5}}, weights(t)); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "-5 is negative") {
+		t.Error(err)
+	}
+	for name, file := range map[string][]byte{"cut": weights(t)[:200], "empty": nil, "text": []byte("weights")} {
+		_, err := predict(t, [][]int{{1}}, file)
+		if !errors.Is(err, ml.ErrModel) || errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "small") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
