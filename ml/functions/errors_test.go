@@ -57,6 +57,8 @@ func TestBadArguments(t *testing.T) {
 		"swap axes":            {f.SwapAxes(in(2, 3), 0, 2), nn.ErrShape, "axes 0 and 2"},
 		"expand":               {f.ExpandDims(in(2, 3), 4), nn.ErrShape, "axis 4"},
 		"squeeze":              {f.Squeeze(in(2, 1), 0), nn.ErrShape, "axis 0 does not have size 1"},
+		"tile too large":       {f.Tile(in(2, 3), 1<<20, 1<<20), nn.ErrShape, "larger than"},
+		"resize too large":     {f.ResizeImages(in(1, 1, 3, 3), 1<<40, 1<<40), nn.ErrShape, "larger than"},
 		"pad":                  {f.Pad(in(2, 3), [][2]int{{1, 1}}, 0), nn.ErrShape, "1 widths for 2 dimensions"},
 		"tile":                 {f.Tile(in(2, 3), 0), nn.ErrShape, "0 repetitions"},
 		"flip":                 {f.Flip(in(2, 3), 2), nn.ErrShape, "no axis 2"},

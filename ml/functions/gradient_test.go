@@ -1,7 +1,6 @@
 package functions_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -65,6 +64,9 @@ var gradientCases = map[string]gradientCase{
 	"joins": on(func(x vars) vars {
 		return append(f.SplitAxis(f.Concat(list(x[0], x[1], x[0]), 1), 3, 1), f.Stack(x, -1))
 	}, same),
+	"parts that nobody uses": on(func(x vars) vars { return list(f.SplitAxis(x[0], 2, 1)[1], f.Separate(x[0], 0)[0]) }, func(r *rand.Rand) [][]int {
+		return [][]int{{1 + r.IntN(3), 2 * (1 + r.IntN(3))}}
+	}),
 	"transposed matrices": on(func(x vars) vars {
 		return list(f.MatMulTrans(x[0], x[1], true, true), f.MatMulTrans(x[0], x[2], true, false), f.MatMulTrans(x[2], x[1], true, true))
 	}, func(r *rand.Rand) [][]int {
@@ -240,7 +242,7 @@ func checkNumerically(t *testing.T, r *rand.Rand, c gradientCase) {
 			data[k] = old
 			want := (up - down) / (2 * step)
 			if got := float64(x[i].GradFloats()[k]); math.Abs(got-want) > 5e-3*(1+math.Abs(want)) {
-				t.Fatal(fmt.Sprintf("input %d %v element %d: gradient %v, difference quotient %v", i, a.Shape(), k, got, want))
+				t.Fatalf("input %d %v element %d: gradient %v, difference quotient %v", i, a.Shape(), k, got, want)
 			}
 		}
 	}

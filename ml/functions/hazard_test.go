@@ -179,6 +179,18 @@ func TestMaxPoolingIgnoresPadding(t *testing.T) {
 	}
 }
 
+func TestAveragePoolingCountsPaddingOrNot(t *testing.T) {
+	ones := array(t, slices.Repeat([]float32{1}, 4), 1, 1, 2, 2)
+	got := everywhere(t, each(func(x *nn.Variable) *nn.Variable {
+		return f.Concat(list(
+			f.AveragePooling2D(x, 2, f.Padding(1)),
+			f.AveragePooling2D(x, 2, f.Padding(1), f.ExcludePad())), 1)
+	}), ones)[0]
+	if want := []float32{.25, .25, .25, .25, 1, 1, 1, 1}; !slices.Equal(got, want) {
+		t.Errorf("corners of ones average %v, want %v", got, want)
+	}
+}
+
 // convolve is the definition of a convolution, in float64.
 func convolve(x []float32, n, c, h, w int, k []float32, oc, kh, kw, pad, stride, dil int) []float32 {
 	oh, ow := (h+2*pad-dil*(kh-1)-1)/stride+1, (w+2*pad-dil*(kw-1)-1)/stride+1

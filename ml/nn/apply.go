@@ -63,7 +63,7 @@ func run(op Op, outputs int, in []*Variable) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	outs, err := op.Outputs(specs)
+	outs, err := outputSpecs(op, specs)
 	if err != nil {
 		return nil, fmt.Errorf("%w; given %s", err, describeAll(in))
 	}
@@ -83,6 +83,20 @@ func run(op Op, outputs int, in []*Variable) (*Call, error) {
 	}
 	c.makeOutputs()
 	return c, nil
+}
+
+// outputSpecs asks the operation and checks that its answer can be allocated.
+func outputSpecs(op Op, in []Spec) ([]Spec, error) {
+	outs, err := op.Outputs(in)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range outs {
+		if err := checkDims(s.Shape); err != nil {
+			return nil, err
+		}
+	}
+	return outs, nil
 }
 
 // takeInputs fills c.In from the input variables and returns their specs.

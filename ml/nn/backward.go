@@ -17,6 +17,9 @@ func (v *Variable) Backward() error {
 		return v.unusable()
 	}
 	if v.creator == nil {
+		if !v.tape.Recording() {
+			return &Error{Func: "Backward", Site: CallSite(), Err: fmt.Errorf("%w: the tape does not record", ErrNoGradient)}
+		}
 		return nil
 	}
 	auto := !v.hasGrad

@@ -119,6 +119,7 @@ func TestRecycledStepsGiveEqualResults(t *testing.T) {
 		y.Retain()
 		dropped := sq(x)
 		tape.Release()
+		sq(sq(nn.From(tape, []float32{7, 8, 9}, 3))) // in the memory that was released
 		if got, want := y.Floats(), []float32{4, 16, 36}; !slices.Equal(got, want) {
 			t.Errorf("retained variable after Release is %v, want %v", got, want)
 		}
@@ -175,6 +176,10 @@ func TestErrorKinds(t *testing.T) {
 		if !errors.Is(c.v.Err(), c.want) {
 			t.Errorf("%s: got %v, want %v", name, c.v.Err(), c.want)
 		}
+	}
+	still := sq(nn.From(nn.NewTape(nn.Evaluate), []float32{1}))
+	if err := still.Backward(); !errors.Is(err, nn.ErrNoGradient) {
+		t.Errorf("Backward in evaluation: %v", err)
 	}
 	two := sq(nn.NewVariable(strided))
 	if err := two.Backward(); !errors.Is(err, nn.ErrNoGradient) {

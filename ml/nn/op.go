@@ -81,7 +81,7 @@ func NewCall(op Op, random *rand.Rand, in ...*tensor.Dense) (*Call, error) {
 	for i, a := range in {
 		specs[i] = SpecOf(a)
 	}
-	outs, err := op.Outputs(specs)
+	outs, err := outputSpecs(op, specs)
 	if err != nil {
 		return nil, err
 	}
