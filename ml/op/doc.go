@@ -2,6 +2,8 @@
 // whose fields are the operation's attributes. User code calls functions;
 // compilers and exporters switch on these types in a graph.Trace.
 //
+// The methods are those of nn.Op and its extensions and are documented there.
+//
 // The doc comment of each type names its inputs in order, with their shapes,
 // and its outputs. An input in [brackets] may be left out. Every operation
 // checks its inputs' shapes, types and, for labels, values, and its gradient is
