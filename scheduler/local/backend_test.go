@@ -1,0 +1,229 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/goleak"
+
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/local"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// program is a word count of a lineage, and what its executors share.
+type program struct {
+	lineage *rdd.Lineage
+	action  rdd.Action
+	rows    rdd.Rows[rdd.Pair[string, int64]]
+	stores  map[string]*shuffle.Store
+	// before is called before each task; an error fails the task.
+	before func(executor string, id scheduler.TaskID) error
+}
+
+func newProgram(t *testing.T, executors ...string) *program {
+	t.Helper()
+	p := &program{lineage: rdd.NewLineage(1, 2), stores: map[string]*shuffle.Store{}}
+	words := rdd.Parallelize(p.lineage, strings.Fields("a b a c b a d a"), 4)
+	counts := rdd.CountByValue(words, 2)
+	var err error
+	if p.rows, err = rdd.NewRows[rdd.Pair[string, int64]](); err != nil {
+		t.Fatal(err)
+	}
+	p.action = p.rows.Collect(counts, -1, 1<<20)
+	for _, x := range executors {
+		p.stores[x] = shuffle.NewStore(1 << 20)
+	}
+	return p
+}
+
+// worker runs the program's tasks on one executor.
+type worker struct {
+	*program
+	name string
+}
+
+func (w worker) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+	if w.before != nil {
+		if err := w.before(w.name, task.ID); err != nil {
+			return scheduler.Failed(ctx, err)
+		}
+	}
+	tc := &rdd.TaskContext{
+		Context: ctx, Batch: 1, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt), Slot: slot,
+		Shuffle: shuffle.NewReader(task.Inputs, func(x string) *shuffle.Store { return w.stores[x] }),
+	}
+	if _, ok := task.ID.Output(); ok {
+		b, err := w.action.Run(tc, tc.Partition)
+		if err != nil {
+			return scheduler.Failed(ctx, err)
+		}
+		return scheduler.Success{Result: b, Metrics: tc.Metrics}
+	}
+	dep := w.lineage.Shuffle(int(task.ID.Stage))
+	out := w.stores[w.name].Writer(shuffle.MapID{Batch: 1, Shuffle: task.ID.Stage, Map: task.ID.Partition, Attempt: task.ID.Attempt}, dep.Partitions)
+	if err := dep.Write(tc, tc.Partition, out); err != nil {
+		out.Abort()
+		return scheduler.Failed(ctx, err)
+	}
+	sizes, err := out.Commit()
+	if err != nil {
+		return scheduler.Failed(ctx, err)
+	}
+	return scheduler.Success{Map: &scheduler.MapStatus{Bytes: sizes}, Metrics: tc.Metrics}
+}
+
+// count runs the program and returns its result as text, and what failed.
+func (p *program) count(ctx context.Context, backend *local.Backend) (string, *scheduler.JobResult, error) {
+	dag := scheduler.NewDAGScheduler(backend, scheduler.Options{Incarnation: 1, Epoch: 1})
+	defer backend.Close()
+	defer dag.Close()
+	r, err := dag.Submit(ctx, scheduler.NewJob(1, 0, p.action.Final))
+	if err != nil {
+		return "", nil, err
+	}
+	rows, err := p.rows.Decode(r.Partitions)
+	total := map[string]int64{}
+	for _, kv := range rows {
+		total[kv.Key] += kv.Value
+	}
+	return fmt.Sprint(total), r, err
+}
+
+func (p *program) executor(name string, slots int) local.Executor {
+	return local.Executor{ID: name, Slots: slots, Runner: worker{p, name}, OnLost: p.stores[name].Clear}
+}
+
+const expected = "map[a:4 b:2 c:1 d:1]"
+
+func TestRunsAJob(t *testing.T) {
+	p := newProgram(t, "a", "b")
+	got, r, err := p.count(context.Background(), local.New(p.executor("a", 2), p.executor("b", 1)))
+	if err != nil || got != expected || r.Tasks != 6 || r.Failed != 0 || r.Metrics.ShuffleWritten == 0 || r.Metrics.ShuffleRead != r.Metrics.ShuffleWritten {
+		t.Errorf("%s, %+v, %v", got, r, err)
+	}
+}
+
+// A task that fails is tried again, four times in all.
+func TestRetries(t *testing.T) {
+	var tries atomic.Int32
+	broken := errors.New("bad luck")
+	p := newProgram(t, "a")
+	p.before = func(_ string, id scheduler.TaskID) error {
+		if id.Stage == 0 && id.Partition == 2 && tries.Add(1) < 4 {
+			return broken
+		}
+		return nil
+	}
+	if got, r, err := p.count(context.Background(), local.New(p.executor("a", 2))); err != nil || got != expected || r.Failed != 3 {
+		t.Errorf("%s, %+v, %v", got, r, err)
+	}
+	p = newProgram(t, "a")
+	p.before = func(_ string, id scheduler.TaskID) error {
+		if id.Partition == 1 {
+			return broken
+		}
+		return nil
+	}
+	_, _, err := p.count(context.Background(), local.New(p.executor("a", 2)))
+	var job *scheduler.JobError
+	if !errors.As(err, &job) || job.Partition != 1 || job.Attempts != 4 || !strings.Contains(err.Error(), "bad luck") {
+		t.Errorf("%v", err)
+	}
+}
+
+// An executor that dies between the stages takes its blocks with it: its map
+// tasks run again elsewhere, and the result is the same.
+func TestExecutorLostWithItsBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProgram(t, "a", "b")
+		backend := local.New(p.executor("a", 1), p.executor("b", 1))
+		var lost atomic.Bool
+		p.before = func(executor string, id scheduler.TaskID) error {
+			if _, result := id.Output(); result && lost.CompareAndSwap(false, true) {
+				other := map[string]string{"a": "b", "b": "a"}[executor]
+				backend.Lose(other, "killed by the test")
+			}
+			return nil
+		}
+		got, r, err := p.count(context.Background(), backend)
+		if err != nil || got != expected || !lost.Load() || r.Tasks <= 6 && r.Failed == 0 {
+			t.Errorf("%s, %+v, %v", got, r, err)
+		}
+	})
+}
+
+// A job ends with its context, and its tasks with it.
+func TestCancelledJob(t *testing.T) {
+	p := newProgram(t, "a")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	enough := errors.New("enough")
+	p.before = func(string, scheduler.TaskID) error { cancel(enough); return nil }
+	if _, _, err := p.count(ctx, local.New(p.executor("a", 1))); !errors.Is(err, enough) && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A panic that escapes the runner fails the task, not the process.
+func TestEscapedPanic(t *testing.T) {
+	p := newProgram(t, "a")
+	p.before = func(string, scheduler.TaskID) error { panic("out of the frying pan") }
+	if _, _, err := p.count(context.Background(), local.New(p.executor("a", 1))); err == nil || !strings.Contains(err.Error(), "frying pan") {
+		t.Error(err)
+	}
+}
+
+// Blocks come in the order of map partitions, whatever the order of commits.
+func TestBlocksInMapOrder(t *testing.T) {
+	s := shuffle.NewStore(100)
+	outs := &shuffle.Outputs{Batch: 1, Maps: make([]shuffle.Output, 3)}
+	for _, m := range []int32{2, 0, 1} {
+		w := s.Writer(shuffle.MapID{Batch: 1, Map: m}, 2)
+		if err := errors.Join(w.WriteBlock(1, []byte{byte(m)}), w.WriteBlock(0, []byte{byte(10 + m)})); err != nil {
+			t.Fatal(err)
+		}
+		sizes, err := w.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		outs.Maps[m] = shuffle.Output{Executor: "a", Bytes: sizes}
+	}
+	r := shuffle.NewReader([]*shuffle.Outputs{outs}, func(string) *shuffle.Store { return s })
+	if got := fmt.Sprint(read(t, r.Blocks(context.Background(), 1, 0, 1))); got != "[[0] [1] [2]]" {
+		t.Error(got)
+	}
+	w := s.Writer(shuffle.MapID{Batch: 1, Map: 9}, 1)
+	if err := w.WriteBlock(0, make([]byte, 99)); !errors.Is(err, shuffle.ErrFull) {
+		t.Error(err)
+	}
+	w.Abort()
+	if s.Forget(2); s.Bytes() != 0 || s.Len() != 0 {
+		t.Errorf("%d bytes of %d outputs are left", s.Bytes(), s.Len())
+	}
+	var lost *rdd.FetchFailedError
+	for _, err := range r.Blocks(context.Background(), 1, 0, 1) {
+		if !errors.As(err, &lost) || lost.MapPartition != -1 {
+			t.Error(err)
+		}
+	}
+}
+
+func read(t *testing.T, seq iter.Seq2[[]byte, error]) (blocks [][]byte) {
+	t.Helper()
+	for b, err := range seq {
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks
+}
