@@ -36,7 +36,7 @@ func findBrokers(ssc *engine.StreamingContext) []string {
 		return nil
 	}
 	addr := engine.Value(ssc, "kafka.embedded", func(context.Context) (string, error) {
-		b, err := embedded.Start(embedded.Options{})
+		b, err := embedded.Start(embedded.Options{RetentionBytes: embeddedRetention})
 		if err != nil {
 			return "", fmt.Errorf("starting the embedded Kafka broker: %w", err)
 		}
@@ -61,3 +61,7 @@ func parseBrokers(list string) ([]string, error) {
 	}
 	return addrs, nil
 }
+
+// embeddedRetention is how much of its log a partition of the embedded broker
+// keeps, in bytes of memory.
+const embeddedRetention = 32 << 20
