@@ -16,16 +16,18 @@ const (
 )
 
 // Apply computes y = f(x) elementwise. y and x may be the same slice.
-func (a Activation) Apply(y, x []float32) {
+func (a Activation) Apply(y, x []float32) { a.apply(active, y, x) }
+
+func (a Activation) apply(l Level, y, x []float32) {
 	switch a {
 	case ReLUActivation:
-		ReLU(y, x)
+		relu(l, y, x)
 	case LeakyReLUActivation:
 		LeakyReLU(y, x, 0.2)
 	case SigmoidActivation:
-		Sigmoid(y, x)
+		sigmoid(l, y, x)
 	case TanhActivation:
-		Tanh(y, x)
+		tanh(l, y, x)
 	default:
 		copy(y, x)
 	}
@@ -37,17 +39,21 @@ func (a Activation) Apply(y, x []float32) {
 // slice as any of the others.
 
 // ReLU computes y = max(x, 0). A NaN stays a NaN.
-func ReLU(y, x []float32) {
+func ReLU(y, x []float32) { relu(active, y, x) }
+
+func relu(l Level, y, x []float32) {
 	x = x[:len(y)]
-	for i, v := range x {
-		y[i] = max(v, 0)
+	for i := reluVec(l, y, x); i < len(y); i++ {
+		y[i] = max(x[i], 0)
 	}
 }
 
 // ReLUGrad computes gx = gy where y > 0, else 0.
-func ReLUGrad(gx, y, gy []float32) {
+func ReLUGrad(gx, y, gy []float32) { reluGrad(active, gx, y, gy) }
+
+func reluGrad(l Level, gx, y, gy []float32) {
 	y, gy = y[:len(gx)], gy[:len(gx)]
-	for i := range gx {
+	for i := reluGradVec(l, gx, y, gy); i < len(gx); i++ {
 		g := gy[i]
 		if y[i] <= 0 {
 			g = 0
@@ -104,10 +110,12 @@ func ELUGrad(gx, y, gy []float32, alpha float32) {
 }
 
 // Sigmoid computes y = 1/(1+exp(-x)).
-func Sigmoid(y, x []float32) {
+func Sigmoid(y, x []float32) { sigmoid(active, y, x) }
+
+func sigmoid(l Level, y, x []float32) {
 	x = x[:len(y)]
-	for i, v := range x {
-		y[i] = sigmoid32(v)
+	for i := sigmoidVec(l, y, x); i < len(y); i++ {
+		y[i] = sigmoid32(x[i])
 	}
 }
 
@@ -120,10 +128,12 @@ func SigmoidGrad(gx, y, gy []float32) {
 }
 
 // Tanh computes y = tanh(x).
-func Tanh(y, x []float32) {
+func Tanh(y, x []float32) { tanh(active, y, x) }
+
+func tanh(l Level, y, x []float32) {
 	x = x[:len(y)]
-	for i, v := range x {
-		y[i] = tanh32(v)
+	for i := tanhVec(l, y, x); i < len(y); i++ {
+		y[i] = tanh32(x[i])
 	}
 }
 

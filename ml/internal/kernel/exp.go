@@ -2,13 +2,14 @@ package kernel
 
 import "math"
 
-// Constants of exp32: the range in which the result is a normal float32, log2(e)
-// and ln 2 cut in two so that n*ln2Hi is exact for |n| < 2^9 (Cody and Waite,
+// Constants of exp32: bounds just outside the range of a normal result, where the
+// power of two that is put together bit by bit comes out as 0 or infinity; log2(e);
+// ln 2 cut in two so that n*ln2Hi is exact for |n| < 2^9 (Cody and Waite,
 // Software Manual for the Elementary Functions, 1980), and the coefficients of
 // Cephes' expf (Moshier), a minimax polynomial on [-ln2/2, ln2/2].
 const (
-	expMax = 88.3762626647949
-	expMin = -87.3365447504020
+	expMax = 89
+	expMin = -88
 	log2e  = 1.44269504088896341
 	ln2Hi  = 0.693359375
 	ln2Lo  = -2.12194440e-4
@@ -21,8 +22,8 @@ const (
 	exp5 = 5.0000001201e-1
 )
 
-// exp32 returns e**x within 2 ulp. Arguments past the normal range give the
-// largest or smallest normal result; a NaN gives a NaN.
+// exp32 returns e**x within 2 ulp for x in (-87.3, 88.37), 0 below it and +Inf above
+// it; a NaN gives a NaN.
 func exp32(x float32) float32 {
 	if x != x {
 		return x

@@ -76,3 +76,14 @@ func chooseLevel(name string, best Level) Level {
 	}
 	return l
 }
+
+// whole returns how much of n elements the level's vectors cover.
+func (l Level) whole(n int) int {
+	switch l {
+	case AVX512:
+		return n &^ 15
+	case AVX2:
+		return n &^ 7
+	}
+	return 0
+}

@@ -30,50 +30,61 @@ func PermuteDense(w []float32, out, c, h, wd int) []float32 {
 }
 
 // MaxPoolNHWC is MaxPool for NHWC images, without an index. The shape is valid.
-func MaxPoolNHWC(s PoolShape, x, y []float32) {
-	poolNHWC(s, x, y, float32(math.Inf(-1)), func(dst, src []float32) {
-		src = src[:len(dst)]
-		for i, v := range src {
-			dst[i] = max(dst[i], v)
+func MaxPoolNHWC(s PoolShape, x, y []float32) { maxPoolNHWC(active, s, x, y) }
+
+func maxPoolNHWC(l Level, s PoolShape, x, y []float32) {
+	eachWindow(&s, x, y, func(dst, im []float32, y0, y1, x0, x1 int) {
+		Fill(dst, float32(math.Inf(-1)))
+		for yy := y0; yy < y1; yy++ {
+			for xx := x0; xx < x1; xx++ {
+				maximum(l, dst, dst, im[(yy*s.W+xx)*s.C:])
+			}
 		}
-	}, nil)
+	})
 }
 
 // AvgPoolNHWC is AvgPool for NHWC images. The shape is valid.
 func AvgPoolNHWC(s PoolShape, x, y []float32) {
-	poolNHWC(s, x, y, 0, func(dst, src []float32) { Add(dst, dst, src) }, func(dst []float32, y0, y1, x0, x1 int) {
+	eachWindow(&s, x, y, func(dst, im []float32, y0, y1, x0, x1 int) {
+		clear(dst)
+		for yy := y0; yy < y1; yy++ {
+			for xx := x0; xx < x1; xx++ {
+				Add(dst, dst, im[(yy*s.W+xx)*s.C:])
+			}
+		}
 		Scale(dst, s.weight(true, y0, y1, x0, x1))
 	})
 }
 
-// poolNHWC folds the pixels of each window into one, then finishes it.
-func poolNHWC(s PoolShape, x, y []float32, start float32, fold func(dst, src []float32), finish func(dst []float32, y0, y1, x0, x1 int)) {
+// eachWindow calls f with the pixel of y, the image and the window's bounds.
+func eachWindow(s *PoolShape, x, y []float32, f func(dst, im []float32, y0, y1, x0, x1 int)) {
 	oh, ow := s.OutH(), s.OutW()
 	for i := range s.N {
-		im := x[i*s.H*s.W*s.C:]
+		im := x[i*s.H*s.W*s.C : (i+1)*s.H*s.W*s.C]
 		for r := range oh {
 			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
 			for c := range ow {
 				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
-				dst := y[((i*oh+r)*ow+c)*s.C:][:s.C]
-				Fill(dst, start)
-				for yy := y0; yy < y1; yy++ {
-					for xx := x0; xx < x1; xx++ {
-						fold(dst, im[(yy*s.W+xx)*s.C:])
-					}
-				}
-				if finish != nil {
-					finish(dst, y0, y1, x0, x1)
-				}
+				f(y[((i*oh+r)*ow+c)*s.C:][:s.C], im, y0, y1, x0, x1)
 			}
 		}
 	}
 }
 
-// AddReLU computes y = max(a + b, 0), the end of a residual block.
-func AddReLU(y, a, b []float32) {
+// maximum computes y = max(a, b).
+func maximum(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := maxVec(l, y, a, b); i < len(y); i++ {
+		y[i] = max(a[i], b[i])
+	}
+}
+
+// AddReLU computes y = max(a + b, 0), the end of a residual block.
+func AddReLU(y, a, b []float32) { addReLU(active, y, a, b) }
+
+func addReLU(l Level, y, a, b []float32) {
+	a, b = a[:len(y)], b[:len(y)]
+	for i := addReLUVec(l, y, a, b); i < len(y); i++ {
 		y[i] = max(a[i]+b[i], 0)
 	}
 }

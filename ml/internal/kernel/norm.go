@@ -89,9 +89,6 @@ func channelMoments(x []float32, j, n, c, inner int) (mean, variance float32) {
 func affineChannel(y, x []float32, j, n, c, inner int, scale, shift float32) {
 	for i := range n {
 		o := (i*c + j) * inner
-		dst := y[o : o+inner]
-		for k, v := range x[o : o+inner] {
-			dst[k] = v*scale + shift
-		}
+		affine(active, y[o:o+inner], x[o:o+inner], scale, shift)
 	}
 }

@@ -33,10 +33,12 @@ func NewAdamParams(alpha, beta1, beta2, eps float64, t int) AdamParams {
 //
 //	m += (1-beta1)*(g-m); v += (1-beta2)*(g*g-v)
 //	p -= eta*(alphaT*m/(sqrt(v)+eps) + weightDecay*p)
-func Adam(p, g, m, v []float32, a AdamParams) {
+func Adam(p, g, m, v []float32, a AdamParams) { adam(active, p, g, m, v, a) }
+
+func adam(l Level, p, g, m, v []float32, a AdamParams) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
 	c1, c2 := 1-a.Beta1, 1-a.Beta2
-	for i := range p {
+	for i := adamVec(l, p, g, m, v, c1, c2, a.AlphaT, a.Eps, a.Eta, a.WeightDecay); i < len(p); i++ {
 		m[i] += c1 * (g[i] - m[i])
 		v[i] += c2 * (g[i]*g[i] - v[i])
 		p[i] -= a.Eta * (a.AlphaT*m[i]/(sqrt32(v[i])+a.Eps) + a.WeightDecay*p[i])
@@ -60,8 +62,12 @@ func SGD(p, g []float32, lr float32) { Axpy(p, -lr, g) }
 
 // MomentumSGD computes v = momentum*v - lr*g; p += v.
 func MomentumSGD(p, g, v []float32, lr, momentum float32) {
+	momentumSGD(active, p, g, v, lr, momentum)
+}
+
+func momentumSGD(l Level, p, g, v []float32, lr, momentum float32) {
 	g, v = g[:len(p)], v[:len(p)]
-	for i := range p {
+	for i := momentumVec(l, p, g, v, lr, momentum); i < len(p); i++ {
 		v[i] = momentum*v[i] - lr*g[i]
 		p[i] += v[i]
 	}

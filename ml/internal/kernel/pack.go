@@ -63,13 +63,13 @@ func (p *PackedB) mul(l Level, m int, x []float32, ldx int, bias []float32, act 
 	}
 	if p.k == 0 {
 		clearMatrix(y, m, p.n, ldy)
-		finishRows(y, m, p.n, ldy, bias, act)
+		finishRows(l, y, m, p.n, ldy, bias, act)
 		return
 	}
 	checkMatrix(x, false, m, p.k, ldx)
 	p.blocks(l, m, x, ldx, bp, last, y, ldy)
 	if act > ReLUActivation {
-		finishRows(y, m, p.n, ldy, nil, act)
+		finishRows(l, y, m, p.n, ldy, nil, act)
 	}
 }
 
@@ -93,13 +93,13 @@ func (p *PackedB) blocks(l Level, m int, x []float32, ldx int, bias *float32, la
 }
 
 // finishRows adds the bias and applies the activation where no micro-kernel did.
-func finishRows(y []float32, m, n, ldy int, bias []float32, act Activation) {
+func finishRows(l Level, y []float32, m, n, ldy int, bias []float32, act Activation) {
 	for i := range m {
 		row := y[i*ldy : i*ldy+n]
 		if bias != nil {
-			Add(row, row, bias[:n])
+			add(l, row, row, bias[:n])
 		}
-		act.Apply(row, row)
+		act.apply(l, row, row)
 	}
 }
 

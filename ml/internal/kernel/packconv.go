@@ -92,7 +92,7 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 			p.imagePooled(src, dst)
 		case p.pool != nil:
 			p.activated(l, src, full, 0)
-			MaxPoolNHWC(*p.pool, full, dst)
+			maxPoolNHWC(l, *p.pool, full, dst)
 		default:
 			p.activated(l, src, dst, first)
 		}
@@ -103,7 +103,7 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 func (p *PackedConv) activated(l Level, x, y []float32, first int) {
 	p.image(l, x, y, p.bias, first, p.epilogue())
 	if p.act > ReLUActivation {
-		p.act.Apply(y, y)
+		p.act.apply(l, y, y)
 	}
 }
 

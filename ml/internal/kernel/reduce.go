@@ -87,11 +87,7 @@ func SumRows(out, x []float32, rows, cols int) {
 // array y.
 func AddChannels(y []float32, n, c, inner int, bias []float32) {
 	for i := range n * c {
-		b := bias[i%c]
-		plane := y[i*inner : (i+1)*inner]
-		for j := range plane {
-			plane[j] += b
-		}
+		shift(active, y[i*inner:(i+1)*inner], bias[i%c])
 	}
 }
 

@@ -8,25 +8,29 @@ import "math"
 // Add computes y = a + b.
 func Add(y, a, b []float32) { add(active, y, a, b) }
 
-func add(_ Level, y, a, b []float32) {
+func add(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := addVec(l, y, a, b); i < len(y); i++ {
 		y[i] = a[i] + b[i]
 	}
 }
 
 // Sub computes y = a - b.
-func Sub(y, a, b []float32) {
+func Sub(y, a, b []float32) { sub(active, y, a, b) }
+
+func sub(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := subVec(l, y, a, b); i < len(y); i++ {
 		y[i] = a[i] - b[i]
 	}
 }
 
 // Mul computes y = a * b.
-func Mul(y, a, b []float32) {
+func Mul(y, a, b []float32) { mul(active, y, a, b) }
+
+func mul(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := mulVec(l, y, a, b); i < len(y); i++ {
 		y[i] = a[i] * b[i]
 	}
 }
@@ -40,17 +44,36 @@ func Div(y, a, b []float32) {
 }
 
 // Axpy computes y += alpha*x.
-func Axpy(y []float32, alpha float32, x []float32) {
+func Axpy(y []float32, alpha float32, x []float32) { axpy(active, y, alpha, x) }
+
+func axpy(l Level, y []float32, alpha float32, x []float32) {
 	x = x[:len(y)]
-	for i := range y {
-		y[i] += alpha * x[i]
+	for i := axpyVec(l, y, x, alpha); i < len(y); i++ {
+		y[i] += float32(alpha * x[i])
 	}
 }
 
 // Scale computes y *= alpha.
-func Scale(y []float32, alpha float32) {
-	for i := range y {
+func Scale(y []float32, alpha float32) { scale(active, y, alpha) }
+
+func scale(l Level, y []float32, alpha float32) {
+	for i := scaleVec(l, y, alpha); i < len(y); i++ {
 		y[i] *= alpha
+	}
+}
+
+// shift adds b to every element.
+func shift(l Level, y []float32, b float32) {
+	for i := shiftVec(l, y, b); i < len(y); i++ {
+		y[i] += b
+	}
+}
+
+// affine computes y = a*x + b.
+func affine(l Level, y, x []float32, a, b float32) {
+	x = x[:len(y)]
+	for i := affineVec(l, y, x, a, b); i < len(y); i++ {
+		y[i] = float32(a*x[i]) + b
 	}
 }
 
@@ -62,10 +85,12 @@ func Fill(y []float32, v float32) {
 }
 
 // Exp computes y = e**x, within 2 ulp.
-func Exp(y, x []float32) {
+func Exp(y, x []float32) { exp(active, y, x) }
+
+func exp(l Level, y, x []float32) {
 	x = x[:len(y)]
-	for i, v := range x {
-		y[i] = exp32(v)
+	for i := expVec(l, y, x); i < len(y); i++ {
+		y[i] = exp32(x[i])
 	}
 }
 

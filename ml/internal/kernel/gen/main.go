@@ -1,5 +1,5 @@
-// Command gen writes the assembly of the matrix micro-kernels and the Go file that
-// declares and dispatches them:
+// Command gen writes the assembly of the matrix micro-kernels and of the elementwise
+// loops, and the Go files that declare and dispatch them:
 //
 //	go generate ./ml/internal/kernel
 //
@@ -110,6 +110,9 @@ func files() map[string][]byte {
 		(&writer{target: t, out: &b}).transpose()
 		out["tile_"+t.name+"_amd64.s"] = b.Bytes()
 		out["tile_"+t.name+"_amd64.go"] = stubs(t)
+		out["vec_"+t.name+"_amd64.s"] = vecFile(t)
 	}
+	out["vec_amd64.go"] = vecStubs()
+	out["vec_other.go"] = vecFallbacks()
 	return out
 }
