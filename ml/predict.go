@@ -78,6 +78,7 @@ type predictor[T, U any] struct {
 
 	s       *scratch
 	waiting []T
+	results []U
 	stopped bool // the consumer wants no more
 }
 
@@ -91,10 +92,6 @@ func (p *predictor[T, U]) run(tc *rdd.TaskContext, m *ModelRef, in iter.Seq2[T, 
 		if err != nil {
 			return err
 		}
-		n := len(p.waiting)
-		if err := p.encode(v, p.s.input[n*p.s.size:(n+1)*p.s.size]); err != nil {
-			return fmt.Errorf("making an input row of model %s: %w", p.row.Model, err)
-		}
 		if p.waiting = append(p.waiting, v); len(p.waiting) == batchRows {
 			if err := p.flush(); err != nil || p.stopped {
 				return err
@@ -104,11 +101,19 @@ func (p *predictor[T, U]) run(tc *rdd.TaskContext, m *ModelRef, in iter.Seq2[T, 
 	return p.flush()
 }
 
-// flush runs the waiting rows and yields their results.
+// flush runs the waiting rows and yields their results. Invariant: the scratch
+// is used from the first encode to the last decode only, while no code of
+// another operator runs: the elements may come from a Predict of the same model
+// in the same task, or go to one.
 func (p *predictor[T, U]) flush() error {
 	n := len(p.waiting)
 	if n == 0 {
 		return nil
+	}
+	for i, v := range p.waiting {
+		if err := p.encode(v, p.s.input[i*p.s.size:(i+1)*p.s.size]); err != nil {
+			return fmt.Errorf("making an input row of model %s: %w", p.row.Model, err)
+		}
 	}
 	out, err := p.s.worker.Run(p.s.input[:n*p.s.size], n)
 	if err != nil {
@@ -120,12 +125,15 @@ func (p *predictor[T, U]) flush() error {
 		if err != nil {
 			return fmt.Errorf("reading an output row of model %s: %w", p.row.Model, err)
 		}
-		if !p.yield(u, nil) {
-			p.stopped = true
+		p.results = append(p.results, u)
+	}
+	for _, u := range p.results {
+		if p.stopped = !p.yield(u, nil); p.stopped {
 			return nil
 		}
 	}
 	clear(p.waiting)
-	p.waiting = p.waiting[:0]
+	clear(p.results)
+	p.waiting, p.results = p.waiting[:0], p.results[:0]
 	return nil
 }

@@ -80,6 +80,46 @@ func TestPredictRowByRow(t *testing.T) {
 	}
 }
 
+// A model may run twice in one task: the second gets its elements while the
+// first still gives out its own.
+func TestPredictTwiceInOneTask(t *testing.T) {
+	many := make([]int, 1000)
+	for i := range many {
+		many[i] = i
+	}
+	file := weights(t)
+	third := func(v scored) bool { return v.In%3 == 0 } // so that their batches don't end together
+	score := func(v int, out ml.Row) (scored, error) {
+		return scored{In: v, Scores: fmt.Sprint(out.Output)}, nil
+	}
+	once, err := enginetest.Run(t, [][]int{many}, 1, func(in *engine.DStream[int]) *engine.DStream[scored] {
+		return ml.Predict(in, ml.Model(in.Context(), "small", small, file, 3), encode, score).Filter(third)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := enginetest.Run(t, [][]int{many}, 1, func(in *engine.DStream[int]) *engine.DStream[[2]scored] {
+		m := ml.Model(in.Context(), "small", small, file, 3)
+		return ml.Predict(ml.Predict(in, m, encode, score).Filter(third), m,
+			func(v scored, row []float32) error { return encode(v.In, row) },
+			func(v scored, out ml.Row) ([2]scored, error) {
+				again, err := score(v.In, out)
+				return [2]scored{v, again}, err
+			})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(twice[0]) != len(once[0]) || len(once[0]) != 334 {
+		t.Fatalf("%d and %d results, want 334", len(once[0]), len(twice[0]))
+	}
+	for i, want := range once[0] {
+		if got := twice[0][i]; got[0] != want || got[1] != want {
+			t.Fatalf("row %d is %v, want %v twice", i, got, want)
+		}
+	}
+}
+
 func TestPredictErrors(t *testing.T) {
 	if _, err := predict(t, [][]int{{1, -5}}, weights(t)); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "-5 is negative") {
 		t.Error(err)
