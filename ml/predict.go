@@ -43,7 +43,7 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 	})
 }
 
-// scratch is what a slot keeps of a model: a worker and its input.
+// scratch is a worker of a model and its input.
 type scratch struct {
 	worker *compile.Worker
 	input  []float32
@@ -51,22 +51,34 @@ type scratch struct {
 	out    int // of an output row
 }
 
-// scratchKey finds the scratch of a version in a slot.
+// scratchKey finds the scratches of a version in a slot.
 type scratchKey struct{ name, digest string }
 
-// openScratch returns the slot's scratch for a version of the model.
-func openScratch(tc *rdd.TaskContext, m *ModelRef, digest string) (*scratch, error) {
-	s, err := tc.Slot.Local(scratchKey{m.name, digest}, func() (any, error) {
-		c, err := m.compiled(tc.Process, digest)
-		if err != nil {
-			return nil, err
-		}
-		return &scratch{c.NewWorker(batchRows), make([]float32, batchRows*c.InputLen()), c.InputLen(), c.OutputLen()}, nil
-	})
+// scratches are those of a slot that nobody uses. A task takes one for each
+// place where it runs the model: two may be at work in turn.
+type scratches struct{ free []*scratch }
+
+// take returns a scratch that nobody else uses until it is put back.
+func (p *scratches) take(tc *rdd.TaskContext, m *ModelRef, digest string) (*scratch, error) {
+	if n := len(p.free); n > 0 {
+		s := p.free[n-1]
+		p.free = p.free[:n-1]
+		return s, nil
+	}
+	c, err := m.compiled(tc.Process, digest)
 	if err != nil {
 		return nil, err
 	}
-	return s.(*scratch), nil
+	return &scratch{c.NewWorker(batchRows), make([]float32, batchRows*c.InputLen()), c.InputLen(), c.OutputLen()}, nil
+}
+
+// openScratches returns the slot's scratches for a version of the model.
+func openScratches(tc *rdd.TaskContext, m *ModelRef, digest string) (*scratches, error) {
+	s, err := tc.Slot.Local(scratchKey{m.name, digest}, func() (any, error) { return &scratches{}, nil })
+	if err != nil {
+		return nil, err
+	}
+	return s.(*scratches), nil
 }
 
 // predictor runs one partition through a model.
@@ -84,10 +96,14 @@ type predictor[T, U any] struct {
 
 // run takes the elements in batches of rows.
 func (p *predictor[T, U]) run(tc *rdd.TaskContext, m *ModelRef, in iter.Seq2[T, error]) error {
-	var err error
-	if p.s, err = openScratch(tc, m, p.row.Digest); err != nil {
+	pool, err := openScratches(tc, m, p.row.Digest)
+	if err != nil {
 		return err
 	}
+	if p.s, err = pool.take(tc, m, p.row.Digest); err != nil {
+		return err
+	}
+	defer func() { pool.free = append(pool.free, p.s) }()
 	for v, err := range in {
 		if err != nil {
 			return err
