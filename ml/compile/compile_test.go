@@ -94,6 +94,9 @@ func TestRowsAreAlone(t *testing.T) {
 
 // TestEveryLevel runs the tests above at each CPU level that this processor has.
 func TestEveryLevel(t *testing.T) {
+	if underRace {
+		t.Skip("the portable kernels take minutes under the race detector; make test runs this without it")
+	}
 	for l := kernel.Portable; l <= kernel.BestLevel(); l++ {
 		if l == kernel.ActiveLevel() {
 			continue
@@ -180,6 +183,9 @@ func TestMemory(t *testing.T) {
 }
 
 func TestNothingIsAllocated(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates; make test runs this without it")
+	}
 	for _, n := range []network{mlp(), cnn(), residual()} {
 		m := compiled(t, n)
 		w, x := m.NewWorker(16), rows(m, 16)
