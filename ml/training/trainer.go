@@ -252,7 +252,7 @@ func (t *Trainer) Serialize(s *serializers.Serializer) {
 		s.Float("_snapshot_elapsed_time", &seconds)
 	}
 	s.Then(func() error {
-		t.elapsed = time.Duration(seconds * float64(time.Second))
+		t.elapsed = time.Duration(math.Round(seconds * float64(time.Second))) // truncation would lose a nanosecond
 		return nil
 	})
 }
