@@ -208,7 +208,8 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	}
 }
 
-// retire takes a job that has ended off its stages.
+// retire takes a job that has ended off its stages. Stages that left no map output
+// go with it.
 func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 	j := d.jobs[id]
 	delete(d.jobs, id)
@@ -216,9 +217,12 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 	for _, s := range j.job.Stages {
 		r := stages[s.ID]
 		r.jobs = slices.DeleteFunc(r.jobs, func(o *jobRun) bool { return o == j })
-		if s.Kind == Result {
+		if s.Kind == Result || len(r.jobs) == 0 && r.attempt < 0 {
 			delete(stages, s.ID)
 		}
+	}
+	if len(stages) == 0 {
+		delete(d.batches, id.Batch)
 	}
 	return j
 }

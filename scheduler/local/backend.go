@@ -70,6 +70,9 @@ func New(executors ...Executor) *Backend {
 func (b *Backend) Start(events scheduler.BackendEvents) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
 	b.events = events
 	for _, x := range b.order {
 		b.startExecutor(x)

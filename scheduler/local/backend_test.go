@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,6 +27,7 @@ type program struct {
 	stores  map[string]*shuffle.Store
 	// before is called before each task; an error fails the task.
 	before func(executor string, id scheduler.TaskID) error
+	opts   scheduler.Options
 }
 
 func newProgram(t *testing.T, executors ...string) *program {
@@ -84,7 +84,7 @@ func (w worker) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) sc
 
 // count runs the program and returns its result as text, and what failed.
 func (p *program) count(ctx context.Context, backend *local.Backend) (string, *scheduler.JobResult, error) {
-	dag := scheduler.NewDAGScheduler(backend, scheduler.Options{Incarnation: 1, Epoch: 1})
+	dag := scheduler.NewDAGScheduler(backend, p.opts)
 	defer backend.Close()
 	defer dag.Close()
 	r, err := dag.Submit(ctx, scheduler.NewJob(1, 0, p.action.Final))
@@ -164,11 +164,13 @@ func TestExecutorLostWithItsBlocks(t *testing.T) {
 
 // A job ends with its context, and its tasks with it.
 func TestCancelledJob(t *testing.T) {
-	p := newProgram(t, "a")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	enough := errors.New("enough")
-	p.before = func(string, scheduler.TaskID) error { cancel(enough); return nil }
-	if _, _, err := p.count(ctx, local.New(p.executor("a", 1))); !errors.Is(err, enough) && !errors.Is(err, context.Canceled) {
+	backend := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+		cancel(enough)
+		return untilKilled(ctx, id, s)
+	})})
+	if _, _, err := newProgram(t, "a").count(ctx, backend); !errors.Is(err, enough) {
 		t.Error(err)
 	}
 }
@@ -180,50 +182,4 @@ func TestEscapedPanic(t *testing.T) {
 	if _, _, err := p.count(context.Background(), local.New(p.executor("a", 1))); err == nil || !strings.Contains(err.Error(), "frying pan") {
 		t.Error(err)
 	}
-}
-
-// Blocks come in the order of map partitions, whatever the order of commits.
-func TestBlocksInMapOrder(t *testing.T) {
-	s := shuffle.NewStore(100)
-	outs := &shuffle.Outputs{Batch: 1, Maps: make([]shuffle.Output, 3)}
-	for _, m := range []int32{2, 0, 1} {
-		w := s.Writer(shuffle.MapID{Batch: 1, Map: m}, 2)
-		if err := errors.Join(w.WriteBlock(1, []byte{byte(m)}), w.WriteBlock(0, []byte{byte(10 + m)})); err != nil {
-			t.Fatal(err)
-		}
-		sizes, err := w.Commit()
-		if err != nil {
-			t.Fatal(err)
-		}
-		outs.Maps[m] = shuffle.Output{Executor: "a", Bytes: sizes}
-	}
-	r := shuffle.NewReader([]*shuffle.Outputs{outs}, func(string) *shuffle.Store { return s })
-	if got := fmt.Sprint(read(t, r.Blocks(context.Background(), 1, 0, 1))); got != "[[0] [1] [2]]" {
-		t.Error(got)
-	}
-	w := s.Writer(shuffle.MapID{Batch: 1, Map: 9}, 1)
-	if err := w.WriteBlock(0, make([]byte, 99)); !errors.Is(err, shuffle.ErrFull) {
-		t.Error(err)
-	}
-	w.Abort()
-	if s.Forget(2); s.Bytes() != 0 || s.Len() != 0 {
-		t.Errorf("%d bytes of %d outputs are left", s.Bytes(), s.Len())
-	}
-	var lost *rdd.FetchFailedError
-	for _, err := range r.Blocks(context.Background(), 1, 0, 1) {
-		if !errors.As(err, &lost) || lost.MapPartition != -1 {
-			t.Error(err)
-		}
-	}
-}
-
-func read(t *testing.T, seq iter.Seq2[[]byte, error]) (blocks [][]byte) {
-	t.Helper()
-	for b, err := range seq {
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks = append(blocks, b)
-	}
-	return blocks
 }

@@ -15,6 +15,6 @@ var (
 	ErrUnreachable = errors.New("the executor can't be reached")
 	// ErrIncomplete: some map tasks of the shuffle have no output.
 	ErrIncomplete = errors.New("map outputs are missing")
-	// ErrCommitted: a block was written after its writer's Commit or Abort.
-	ErrCommitted = errors.New("the writer is closed")
+	// ErrWriterClosed: a block was written after its writer's Commit or Abort.
+	ErrWriterClosed = errors.New("the writer is closed")
 )

@@ -35,7 +35,7 @@ func (s *Store) Writer(id MapID, reduces int) *Writer {
 func (w *Writer) WriteBlock(reduce int, block []byte) error {
 	switch {
 	case w.closed:
-		return ErrCommitted
+		return ErrWriterClosed
 	case reduce < 0 || reduce >= w.reduces:
 		return fmt.Errorf("writing a block for reduce partition %d of a shuffle that has %d", reduce, w.reduces)
 	case len(block) == 0:
@@ -57,7 +57,7 @@ func (w *Writer) WriteBlock(reduce int, block []byte) error {
 // and the error says [ErrForgotten].
 func (w *Writer) Commit() ([]int64, error) {
 	if w.closed {
-		return nil, ErrCommitted
+		return nil, ErrWriterClosed
 	}
 	if !w.sorted {
 		slices.SortStableFunc(w.blocks, func(a, b written) int { return cmp.Compare(a.reduce, b.reduce) })

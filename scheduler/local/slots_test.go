@@ -1,0 +1,189 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/local"
+)
+
+// runner is a function as a scheduler.Runner.
+type runner func(ctx context.Context, id scheduler.TaskID, slot *rdd.Slot) scheduler.Outcome
+
+func (r runner) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+	return r(ctx, task.ID, slot)
+}
+
+// untilKilled runs until it is killed, and says why it was.
+func untilKilled(ctx context.Context, _ scheduler.TaskID, _ *rdd.Slot) scheduler.Outcome {
+	<-ctx.Done()
+	return scheduler.Failed(ctx, ctx.Err())
+}
+
+// reports keeps what a backend reports, in its order.
+type reports struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *reports) add(words ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, strings.Join(words, " "))
+}
+
+func (r *reports) ExecutorAdded(executor string, _ int) { r.add("added", executor) }
+
+func (r *reports) ExecutorLost(lost scheduler.ExecutorLost) {
+	r.add("lost", lost.Executor, lost.Message)
+}
+
+func (r *reports) TaskEnded(executor string, id scheduler.TaskID, o scheduler.Outcome) {
+	r.add("ended", string('0'+rune(id.Partition)), "on", executor+":", o.Reason())
+}
+
+// expect compares what was reported since the last call, once all is at rest.
+func (r *reports) expect(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if got := strings.Join(r.lines, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+	r.lines = nil
+}
+
+func task(partition int32) scheduler.Task {
+	return scheduler.Task{ID: scheduler.TaskID{Partition: partition}}
+}
+
+func TestKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled)})
+		defer b.Close()
+		b.Start(&r)
+		b.Launch("a", task(0))
+		b.Kill("a", task(1).ID, "no such task")
+		b.Kill("b", task(0).ID, "no such executor")
+		b.Launch("b", task(2))
+		r.expect(t, "added a")
+		b.Kill("a", task(0).ID, "enough")
+		r.expect(t, "ended 0 on a: killed: enough")
+		// A task that is killed before its slot takes it up doesn't run.
+		b.Launch("a", task(1))
+		b.Kill("a", task(1).ID, "too late")
+		r.expect(t, "ended 1 on a: killed: too late")
+	})
+}
+
+func TestTooManyTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled)})
+		defer b.Close()
+		b.Start(&r)
+		b.Launch("a", task(0))
+		synctest.Wait() // it is in its slot; one more fits in the queue
+		b.Launch("a", task(1))
+		b.Launch("a", task(2))
+		r.expect(t, "added a", "ended 2 on a: executor a was given more tasks than its 1 slots")
+	})
+}
+
+// Nothing is heard of an executor's tasks once it is lost, and another takes its
+// place under the same name.
+func TestReplacedExecutor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		first := local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled), OnLost: func() { r.add("dropped") }}
+		b := local.New(first)
+		b.Start(&r)
+		b.Launch("a", task(0))
+		r.expect(t, "added a")
+		b.Add(local.Executor{ID: "a", Slots: 1, Runner: runner(func(context.Context, scheduler.TaskID, *rdd.Slot) scheduler.Outcome { return scheduler.Success{} })})
+		r.expect(t, "dropped", "lost a replaced", "added a")
+		b.Launch("a", task(1))
+		r.expect(t, "ended 1 on a: succeeded")
+		b.Lose("a", "gone")
+		b.Lose("a", "gone again")
+		r.expect(t, "lost a gone")
+		b.Close()
+		b.Add(first)
+		r.expect(t)
+	})
+}
+
+// Close kills what runs and returns when it has ended. It may be called before
+// Start.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		ended := false
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+			defer func() { ended = true }()
+			return untilKilled(ctx, id, s)
+		})})
+		b.Start(&r)
+		b.Launch("a", task(0))
+		synctest.Wait()
+		if b.Close(); !ended {
+			t.Error("a task is running still")
+		}
+		b.Close()
+		r.expect(t, "added a")
+		never := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled)})
+		never.Close()
+		never.Start(&r)
+		r.expect(t)
+	})
+}
+
+// A slot's memory is kept from task to task, and is one task's at a time.
+func TestSlotsKeepTheirMemory(t *testing.T) {
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		opened := 0
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, _ scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+			if _, err := s.Local(key{}, func() (any, error) { opened++; return 1, nil }); err != nil {
+				return scheduler.ExceptionFailure{Message: err.Error()}
+			}
+			return scheduler.Success{}
+		})})
+		defer b.Close()
+		b.Start(&r)
+		b.Launch("a", task(0))
+		r.expect(t, "added a", "ended 0 on a: succeeded")
+		b.Launch("a", task(1))
+		if r.expect(t, "ended 1 on a: succeeded"); opened != 1 {
+			t.Errorf("opened %d times", opened)
+		}
+	})
+}
+
+// A context that a task was killed through says why.
+func TestLostCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		var cause error
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+			defer func() { cause = context.Cause(ctx) }()
+			return untilKilled(ctx, id, s)
+		})})
+		b.Start(&r)
+		b.Launch("a", task(0))
+		synctest.Wait()
+		b.Lose("a", "by the test")
+		if b.Close(); !errors.Is(cause, local.ErrLost) {
+			t.Error(cause)
+		}
+	})
+}

@@ -1,0 +1,218 @@
+package shuffle
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// write commits an output whose blocks say what they are.
+func write(t testing.TB, s *Store, id MapID, reduces int, order ...int) []int64 {
+	t.Helper()
+	w := s.Writer(id, reduces)
+	for i, r := range order {
+		if err := w.WriteBlock(r, fmt.Appendf(nil, "m%d#%d r%d %d", id.Map, id.Attempt, r, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sizes, err := w.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sizes
+}
+
+func blocksOf(t testing.TB, s *Store, id MapID, reduce int) string {
+	t.Helper()
+	blocks, err := s.Blocks(id, reduce)
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, b := range blocks {
+		all = append(all, string(b))
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestBlocksKeepTheOrderOfWriting(t *testing.T) {
+	s, id := NewStore(1<<20), MapID{Batch: 1}
+	sizes := write(t, s, id, 4, 2, 0, 2, 0, 3)
+	for reduce, want := range []string{"m0#0 r0 1, m0#0 r0 3", "", "m0#0 r2 0, m0#0 r2 2", "m0#0 r3 4"} {
+		if got := blocksOf(t, s, id, reduce); got != want {
+			t.Errorf("reduce partition %d: %q, not %q", reduce, got, want)
+		}
+	}
+	if fmt.Sprint(sizes) != "[18 0 18 9]" || s.Bytes() != 45 {
+		t.Errorf("sizes %v, %d bytes in all", sizes, s.Bytes())
+	}
+	for _, reduce := range []int{-1, 4} {
+		if _, err := s.Blocks(id, reduce); !errors.Is(err, ErrNoOutput) {
+			t.Errorf("reduce partition %d: %v", reduce, err)
+		}
+	}
+}
+
+// An attempt is seen as a whole or not at all, and never with another's blocks.
+func TestAttemptsDoNotMix(t *testing.T) {
+	s := NewStore(1 << 20)
+	first, second := MapID{Batch: 1, Attempt: 0}, MapID{Batch: 1, Attempt: 1}
+	w := s.Writer(first, 2)
+	if err := w.WriteBlock(0, []byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, second, 2, 0, 1)
+	if got := blocksOf(t, s, first, 0); got != ErrNoOutput.Error() {
+		t.Errorf("before the commit: %q", got)
+	}
+	w.Abort()
+	w.Abort()
+	if got := blocksOf(t, s, first, 0); got != ErrNoOutput.Error() {
+		t.Errorf("after the abort: %q", got)
+	}
+	if got := blocksOf(t, s, second, 0); got != "m0#1 r0 0" {
+		t.Errorf("the other attempt: %q", got)
+	}
+	if err := w.WriteBlock(0, []byte("late")); !errors.Is(err, ErrWriterClosed) {
+		t.Errorf("writing after the end: %v", err)
+	}
+	if _, err := w.Commit(); !errors.Is(err, ErrWriterClosed) {
+		t.Errorf("committing after the end: %v", err)
+	}
+	if s.Bytes() != 18 {
+		t.Errorf("%d bytes held", s.Bytes())
+	}
+	// The same attempt, committed again, replaces itself.
+	write(t, s, second, 2, 1)
+	if s.Bytes() != 9 || s.Len() != 1 {
+		t.Errorf("%d bytes of %d outputs held", s.Bytes(), s.Len())
+	}
+}
+
+func TestLimit(t *testing.T) {
+	s := NewStore(10)
+	w := s.Writer(MapID{Batch: 7, Shuffle: 2, Map: 3}, 1)
+	if err := w.WriteBlock(0, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	err := w.WriteBlock(0, make([]byte, 1))
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "map task 3 of shuffle 2 in batch 7, with 10 of 10 bytes in use") {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	for _, reduce := range []int{-1, 1} {
+		if err := w.WriteBlock(reduce, []byte("x")); err == nil {
+			t.Errorf("reduce partition %d was taken", reduce)
+		}
+	}
+	if err := w.WriteBlock(0, nil); err != nil {
+		t.Errorf("an empty block: %v", err)
+	}
+	if w.Abort(); s.Bytes() != 0 {
+		t.Errorf("%d bytes held after the abort", s.Bytes())
+	}
+}
+
+func TestForget(t *testing.T) {
+	s := NewStore(1 << 20)
+	late := s.Writer(MapID{Batch: 2, Map: 1}, 1)
+	if err := late.WriteBlock(0, []byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	for batch := range uint64(5) {
+		write(t, s, MapID{Batch: batch}, 1, 0)
+	}
+	if s.Forget(3); s.Len() != 2 || s.Bytes() != 9*2+4 {
+		t.Errorf("%d outputs, %d bytes", s.Len(), s.Bytes())
+	}
+	if _, err := late.Commit(); !errors.Is(err, ErrForgotten) {
+		t.Errorf("a commit to a forgotten batch: %v", err)
+	}
+	if s.Forget(1); s.Len() != 2 || s.Bytes() != 9*2 {
+		t.Errorf("forgetting less: %d outputs, %d bytes", s.Len(), s.Bytes())
+	}
+	if s.Clear(); s.Len() != 0 || s.Bytes() != 0 {
+		t.Errorf("after clearing: %d outputs, %d bytes", s.Len(), s.Bytes())
+	}
+}
+
+// Many tasks write, read and forget at once; in the end nothing is held.
+func TestConcurrentUse(t *testing.T) {
+	s := NewStore(1 << 20)
+	var tasks sync.WaitGroup
+	for m := range int32(8) {
+		tasks.Go(func() {
+			for batch := range uint64(200) {
+				id := MapID{Batch: batch, Map: m}
+				w := s.Writer(id, 2)
+				if err := w.WriteBlock(int(batch%2), []byte("block")); err != nil {
+					t.Error(err)
+				}
+				if _, err := w.Commit(); err != nil && !errors.Is(err, ErrForgotten) {
+					t.Error(err)
+				}
+				if _, err := s.Blocks(id, 0); err != nil && !errors.Is(err, ErrNoOutput) {
+					t.Error(err)
+				}
+				if batch > 5 {
+					s.Forget(batch - 5)
+				}
+			}
+		})
+	}
+	tasks.Wait()
+	if s.Forget(200); s.Bytes() != 0 || s.Len() != 0 {
+		t.Errorf("%d bytes of %d outputs are left", s.Bytes(), s.Len())
+	}
+}
+
+// BenchmarkMapTask writes and commits what a small map task does, and forgets it.
+func BenchmarkMapTask(b *testing.B) {
+	s, block := NewStore(1<<30), make([]byte, 100)
+	b.ReportAllocs()
+	var batch uint64
+	for b.Loop() {
+		w := s.Writer(MapID{Batch: batch}, 8)
+		for r := range 8 {
+			if err := w.WriteBlock(r, block); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if _, err := w.Commit(); err != nil {
+			b.Fatal(err)
+		}
+		batch++
+		s.Forget(batch)
+	}
+}
+
+// TestRandomOrders compares the store with a plain map, blocks written at random.
+func TestRandomOrders(t *testing.T) {
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		reduces := 1 + rng.IntN(6)
+		order := make([]int, rng.IntN(20))
+		want := make([]string, reduces)
+		for i := range order {
+			r := rng.IntN(reduces)
+			if order[i] = r; want[r] != "" {
+				want[r] += ", "
+			}
+			want[r] += fmt.Sprintf("m0#0 r%d %d", r, i)
+		}
+		s := NewStore(1 << 20)
+		sizes := write(t, s, MapID{}, reduces, order...)
+		var total int64
+		for r := range reduces {
+			if got := blocksOf(t, s, MapID{}, r); got != want[r] {
+				t.Errorf("seed %d, reduce partition %d: %q, not %q", seed, r, got, want[r])
+			}
+			total += sizes[r]
+		}
+		if total != s.Bytes() {
+			t.Errorf("seed %d: %v don't add up to %d", seed, sizes, s.Bytes())
+		}
+	}
+}
