@@ -3,7 +3,7 @@ package kernel
 import "math"
 
 // The arrays of this file are outer x axis x inner; the softmax runs over axis.
-// For the last axis of a matrix, inner is 1.
+// For the last axis of a matrix, inner is 1, and its rows are worked on as vectors.
 
 // Softmax computes y = exp(x - max) / sum. y and x may be the same slice.
 func Softmax(y, x []float32, outer, axis, inner int) {
@@ -29,14 +29,9 @@ func Softmax(y, x []float32, outer, axis, inner int) {
 }
 
 func softmaxRow(y, x []float32) {
-	top := stridedMax(x, 0, len(x), 1)
-	var sum float32
-	for j, v := range x {
-		e := exp32(v - top)
-		y[j] = e
-		sum += e
-	}
-	Scale(y, 1/sum)
+	affine(active, y, x, 1, -stridedMax(x, 0, len(x), 1))
+	exp(active, y, y)
+	scale(active, y, 1/sum32(y))
 }
 
 // LogSoftmax computes y = x - max - log(sum(exp(x - max))). y and x may be the
@@ -44,9 +39,9 @@ func softmaxRow(y, x []float32) {
 func LogSoftmax(y, x []float32, outer, axis, inner int) {
 	for i := range outer * inner {
 		base := i/inner*axis*inner + i%inner
-		shift := logSumExp(x, base, axis, inner)
+		top, rest := logSumExp(x, base, axis, inner)
 		for j := range axis {
-			y[base+j*inner] = x[base+j*inner] - shift
+			y[base+j*inner] = (x[base+j*inner] - top) - rest
 		}
 	}
 }
@@ -54,23 +49,64 @@ func LogSoftmax(y, x []float32, outer, axis, inner int) {
 // LogSumExp computes out (outer x inner) = log(sum(exp(x))) over the axis.
 func LogSumExp(out, x []float32, outer, axis, inner int) {
 	for i := range outer * inner {
-		out[i] = logSumExp(x, i/inner*axis*inner+i%inner, axis, inner)
+		top, rest := logSumExp(x, i/inner*axis*inner+i%inner, axis, inner)
+		out[i] = top + rest
 	}
 }
 
-func logSumExp(x []float32, base, axis, inner int) float32 {
-	top := stridedMax(x, base, axis, inner)
+// logSumExp returns the logarithm in two parts, the maximum and what the others
+// add: their sum would lose the small part beside a large maximum.
+func logSumExp(x []float32, base, axis, inner int) (top, rest float32) {
+	top = stridedMax(x, base, axis, inner)
 	var sum float32
-	for j := range axis {
-		sum += exp32(x[base+j*inner] - top)
+	if inner == 1 {
+		sum = sumExp(x[base:base+axis], -top)
+	} else {
+		for j := range axis {
+			sum += exp32(x[base+j*inner] - top)
+		}
 	}
-	return top + float32(math.Log(float64(sum)))
+	return top, float32(math.Log(float64(sum)))
 }
 
+// sumExp returns the sum of exp(x + shift), a buffer at a time.
+func sumExp(x []float32, shift float32) (sum float32) {
+	var buf [chunk]float32
+	for len(x) > 0 {
+		part := buf[:min(len(x), chunk)]
+		affine(active, part, x, 1, shift)
+		exp(active, part, part)
+		sum += sum32(part)
+		x = x[len(part):]
+	}
+	return sum
+}
+
+// chunk is the length of a buffer on the stack between two elementwise loops.
+const chunk = 256
+
+// sum32 adds up in float32, four partial sums side by side.
+func sum32(x []float32) float32 {
+	var s0, s1, s2, s3 float32
+	for ; len(x) >= 4; x = x[4:] {
+		s0 += x[0]
+		s1 += x[1]
+		s2 += x[2]
+		s3 += x[3]
+	}
+	for _, v := range x {
+		s0 += v
+	}
+	return (s0 + s1) + (s2 + s3)
+}
+
+// stridedMax returns the largest element, passing over NaNs: they show in the sum.
 func stridedMax(x []float32, base, axis, inner int) float32 {
 	top := float32(math.Inf(-1))
 	for j := range axis {
-		top = max(top, x[base+j*inner])
+		if v := x[base+j*inner]; v > top {
+			top = v
+		}
 	}
 	return top
 }
@@ -98,9 +134,25 @@ func LogSoftmaxGrad(gx, y, gy []float32, outer, axis, inner int) {
 		for j := range axis {
 			sum += gy[base+j*inner]
 		}
+		if inner == 1 {
+			subExp(gx[base:base+axis], gy[base:], y[base:], sum)
+			continue
+		}
 		for j := range axis {
 			o := base + j*inner
 			gx[o] = gy[o] - exp32(y[o])*sum
 		}
+	}
+}
+
+// subExp computes gx = gy - exp(y)*sum, a buffer at a time.
+func subExp(gx, gy, y []float32, sum float32) {
+	var buf [chunk]float32
+	for len(gx) > 0 {
+		part := buf[:min(len(gx), chunk)]
+		exp(active, part, y)
+		scale(active, part, sum)
+		sub(active, gx[:len(part)], gy, part)
+		gx, gy, y = gx[len(part):], gy[len(part):], y[len(part):]
 	}
 }

@@ -36,14 +36,14 @@ func normal(r *rand.Rand, n int) []float32 {
 }
 
 // closeTo fails the test when got differs from want by more than
-// tol*(scale+|want|).
+// tol*(scale+|want|). Equal infinities are close: a pooling window in the padding.
 func closeTo(t *testing.T, what string, got []float32, want []float64, tol, scale float64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
 	}
 	for i, w := range want {
-		if d := math.Abs(float64(got[i]) - w); !(d <= tol*(scale+math.Abs(w))) {
+		if g := float64(got[i]); g != w && (math.IsInf(w, 0) || !(math.Abs(g-w) <= tol*(scale+math.Abs(w)))) {
 			t.Fatalf("%s: element %d of %d is %v, want %v", what, i, len(want), got[i], w)
 		}
 	}
@@ -130,3 +130,30 @@ func randomConv(r *rand.Rand) ConvShape {
 		}
 	}
 }
+
+// gradient returns the central difference of f by every element of x.
+func gradient(f func() float64, x []float32) []float64 {
+	const eps = 1.0 / 128
+	g := make([]float64, len(x))
+	for i, v := range x {
+		x[i] = v + eps
+		hi := f()
+		x[i] = v - eps
+		lo := f()
+		x[i] = v
+		g[i] = (hi - lo) / (2 * eps)
+	}
+	return g
+}
+
+// widen returns x in float64.
+func widen(x []float32) []float64 {
+	w := make([]float64, len(x))
+	for i, v := range x {
+		w[i] = float64(v)
+	}
+	return w
+}
+
+// dot is the sum of a[i]*b[i] in float64.
+func dot(a, b []float32) float64 { return dot64(a, widen(b)) }

@@ -1,0 +1,41 @@
+//go:build !race
+
+package kernel
+
+import "testing"
+
+// Hot paths don't allocate once the scratch pool is warm. Not under the race
+// detector, where sync.Pool drops buffers on purpose.
+func TestNoAllocations(t *testing.T) {
+	r := random(t)
+	s := ConvShape{N: 2, C: 8, H: 12, W: 12, OC: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}
+	p := planConv(s)
+	x, w, bias := normal(r, s.N*p.in()), normal(r, s.OC*p.k), normal(r, s.OC)
+	y, gx, gw := make([]float32, s.N*s.OC*p.out), make([]float32, len(x)), make([]float32, len(w))
+	conv, err := PackConv(s, w, bias, ReLUActivation, &PoolShape{KH: 3, KW: 3, StrideH: 2, StrideW: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dense := PackB(w, 40, 72, true)
+	pool := PoolShape{N: s.N, C: s.C, H: s.H, W: s.W, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	index := make([]int32, len(x))
+	adam := NewAdamParams(1e-3, 0.9, 0.999, 1e-8, 1)
+	for name, f := range map[string]func(){
+		"gemm":        func() { Gemm(true, true, 30, 20, 50, 1.5, x, 30, w, 50, 0.5, y, 20) },
+		"packed":      func() { dense.Mul(9, x, 40, w[:72], TanhActivation, y, 72) },
+		"packed one":  func() { dense.Mul(1, x, 40, nil, Identity, y, 72) },
+		"packed conv": func() { conv.Run(2, x, y) },
+		"conv":        func() { Conv2D(s, x, w, bias, y) },
+		"grad input":  func() { Conv2DGradInput(s, y, w, gx) },
+		"grad filter": func() { Conv2DGradFilter(s, x, y, gw) },
+		"max pool":    func() { MaxPool(pool, x, gx, index) },
+		"softmax":     func() { Softmax(gx, x, 8, 100, 1) },
+		"lstm":        func() { LSTM(gx[:64], y[:64], y[64:320], x, nil, 2, 32) },
+		"adam":        func() { Adam(gw[:500], w, y, gx, adam) },
+	} {
+		f()
+		if n := testing.AllocsPerRun(50, f); n != 0 {
+			t.Errorf("%s allocates %v times a call", name, n)
+		}
+	}
+}

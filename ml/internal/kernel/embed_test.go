@@ -1,0 +1,30 @@
+package kernel
+
+import (
+	"errors"
+	"math"
+	"testing"
+)
+
+func TestGatherAndScatterAdd(t *testing.T) {
+	table := []float32{0, 1, 10, 11, 20, 21}
+	ids := []int32{2, -1, 0, 2}
+	y := filled(8, 9)
+	if err := Gather(y, table, 3, 2, ids, -1); err != nil {
+		t.Fatal(err)
+	}
+	sameBits(t, "rows", y, []float32{20, 21, 0, 0, 0, 1, 20, 21})
+	g := make([]float32, 6)
+	if err := ScatterAdd(g, []float32{1, 2, 3, 4, 5, 6, 7, 8}, 3, 2, ids, -1); err != nil {
+		t.Fatal(err)
+	}
+	sameBits(t, "gradient", g, []float32{5, 6, 0, 0, 8, 10})
+	for _, id := range []int32{-1, 3, math.MaxInt32, math.MinInt32 + 1} {
+		if err := Gather(y, table, 3, 2, []int32{id}, math.MinInt32); !errors.Is(err, ErrIndex) {
+			t.Errorf("gathering row %d: error is %v, want one that wraps ErrIndex", id, err)
+		}
+		if err := ScatterAdd(g, y, 3, 2, []int32{id}, math.MinInt32); !errors.Is(err, ErrIndex) {
+			t.Errorf("scattering to row %d: error is %v, want one that wraps ErrIndex", id, err)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package kernel
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// FuzzGemm multiplies matrices of any small shape, with guards round C that must
+// stay as they are, at every level.
+func FuzzGemm(f *testing.F) {
+	f.Add(uint64(1), uint16(14), uint16(32), uint16(256), byte(0))
+	f.Add(uint64(2), uint16(7), uint16(65), uint16(321), byte(3))
+	f.Add(uint64(3), uint16(1), uint16(1), uint16(0), byte(5))
+	f.Fuzz(func(t *testing.T, seed uint64, m16, n16, k16 uint16, mode byte) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		m, n, k := int(m16%48), int(n16%112), int(k16%700)
+		tA, tB := mode&1 != 0, mode&2 != 0
+		alpha, beta := float32(1), []float32{0, 1, -0.5}[mode>>2%3]
+		lda, ldb, ldc := max(m, k, 1), max(n, k, 1), n+3
+		a, b := normal(r, max(m, k)*lda), normal(r, max(n, k)*ldb)
+		c := normal(r, m*ldc+1)
+		want := naiveGemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		for _, l := range levels() {
+			got := append([]float32{}, c...)
+			gemm(l, tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, got[:max(m*ldc-3, 0)], ldc)
+			closeTo(t, l.String(), got, want, 1e-5, 40)
+			for i, v := range got {
+				if i%ldc >= n && v != c[i] {
+					t.Fatalf("%s: wrote beside the matrix, at %d", l, i)
+				}
+			}
+		}
+	})
+}
+
+// FuzzPackedConv convolves shapes drawn from the seed and compares every level with
+// the definition.
+func FuzzPackedConv(f *testing.F) {
+	for seed := range uint64(4) {
+		f.Add(seed, byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, mode byte) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		s := randomConv(r)
+		var pool *PoolShape
+		if mode&1 != 0 {
+			k := 1 + int(mode>>2%3)
+			pool = &PoolShape{KH: k, KW: k, StrideH: 1 + int(mode>>4%3), StrideW: 1 + int(mode>>4%3), CoverAll: mode&2 != 0}
+		}
+		x, w, bias := normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*planConv(s).k), normal(r, s.OC)
+		for _, l := range levels() {
+			checkPackedConv(t, l, mode&128 != 0, s, pool, x, w, bias)
+		}
+	})
+}
