@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+)
+
+// ControlServer is what engine-submit asks an engine-driver. Only the leader
+// answers, except for Cluster.
+type ControlServer interface {
+	// Submit takes a job. The client sends SubmitBegin; the server answers
+	// whether it needs the binary; the client sends it in chunks, or nothing, and
+	// then Commit; the server answers with the job. Until Commit nothing has
+	// happened. The same submission id with the same contents is the same job.
+	Submit(grpc.BidiStreamingServer[SubmitPart, SubmitAnswer]) error
+	// Jobs lists jobs, the newest first.
+	Jobs(context.Context, *JobsRequest) (*JobsAnswer, error)
+	// Status says how one job is.
+	Status(context.Context, *JobRef) (*JobStatus, error)
+	// Kill ends a job, or asks it to finish. It is no error if it has ended.
+	Kill(context.Context, *KillRequest) (*JobStatus, error)
+	// Watch sends the status of a job at once, then whenever it changes and at
+	// least once a second; it ends after a final state.
+	Watch(*JobRef, grpc.ServerStreamingServer[JobStatus]) error
+	// Cluster says who is there. Any driver answers, with what it knows.
+	Cluster(context.Context, *ClusterRequest) (*ClusterStatus, error)
+}
+
+// SubmitPart is one message of a submission; exactly one field is set.
+type SubmitPart struct {
+	Begin  *SubmitBegin `msgpack:"b"`
+	Chunk  []byte       `msgpack:"c"` // at most ChunkSize, in order
+	Commit bool         `msgpack:"x"` // everything was sent: take the job
+}
+
+// SubmitBegin opens a submission.
+type SubmitBegin struct {
+	// Submission is chosen by the client; sending one twice makes one job.
+	Submission string   `msgpack:"sub"`
+	Name       string   `msgpack:"name"`
+	Args       []string `msgpack:"args"`
+	Binary     string   `msgpack:"bin"`  // SHA-256, hexadecimal
+	Size       int64    `msgpack:"size"` // bytes
+}
+
+// SubmitAnswer answers SubmitBegin with Need, and Commit with the job.
+type SubmitAnswer struct {
+	Need        bool   `msgpack:"n"` // the binary isn't here yet: send it
+	Incarnation uint64 `msgpack:"inc"`
+	Existed     bool   `msgpack:"old"` // the submission was taken before
+}
+
+// JobRef names a job by its number, or by its submission id.
+type JobRef struct {
+	Incarnation uint64 `msgpack:"inc"`
+	Submission  string `msgpack:"sub"` // if Incarnation is 0
+}
+
+// JobsRequest asks for all jobs that are remembered.
+type JobsRequest struct{}
+
+// JobsAnswer lists jobs.
+type JobsAnswer struct {
+	Jobs []JobStatus `msgpack:"jobs"`
+}
+
+// KillRequest ends a job.
+type KillRequest struct {
+	Job      JobRef `msgpack:"job"`
+	Graceful bool   `msgpack:"soft"` // let it finish what is planned
+}
+
+// ClusterRequest asks who is there.
+type ClusterRequest struct{}
+
+// ClusterStatus says who is there, as the driver that was asked knows it.
+type ClusterStatus struct {
+	ClusterID string           `msgpack:"id"`
+	Node      string           `msgpack:"node"`   // who answers
+	Leader    string           `msgpack:"leader"` // address, "" while there is none
+	Term      uint64           `msgpack:"term"`   // of Raft
+	Drivers   []DriverNode     `msgpack:"drivers"`
+	Executors []ExecutorStatus `msgpack:"executors"`
+}
+
+// DriverNode is an engine-driver.
+type DriverNode struct {
+	ID      string `msgpack:"id"`
+	Address string `msgpack:"addr"`
+	Leader  bool   `msgpack:"lead"`
+}
+
+// ExecutorStatus is an executor daemon.
+type ExecutorStatus struct {
+	ID       string `msgpack:"id"`
+	Address  string `msgpack:"addr"` // of its Logs service
+	Slots    int    `msgpack:"slots"`
+	Platform string `msgpack:"plat"`
+	Alive    bool   `msgpack:"alive"`
+}
+
+// RegisterControl offers the service.
+func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
+	r.RegisterService(service("Control", (*ControlServer)(nil), []grpc.MethodDesc{
+		unary("Jobs", ControlServer.Jobs),
+		unary("Status", ControlServer.Status),
+		unary("Kill", ControlServer.Kill),
+		unary("Cluster", ControlServer.Cluster),
+	},
+		bidi("Submit", ControlServer.Submit),
+		downstream("Watch", ControlServer.Watch),
+	), s)
+}
+
+// ControlClient calls the service. A call's deadline is its context's.
+type ControlClient struct{ CC grpc.ClientConnInterface }
+
+// Submit calls ControlServer.Submit.
+func (c ControlClient) Submit(ctx context.Context) (grpc.BidiStreamingClient[SubmitPart, SubmitAnswer], error) {
+	return openBidi[SubmitPart, SubmitAnswer](ctx, c.CC, "Control/Submit")
+}
+
+// Jobs calls ControlServer.Jobs.
+func (c ControlClient) Jobs(ctx context.Context) (*JobsAnswer, error) {
+	return call[JobsRequest, JobsAnswer](ctx, c.CC, "Control/Jobs", &JobsRequest{})
+}
+
+// Status calls ControlServer.Status.
+func (c ControlClient) Status(ctx context.Context, job JobRef) (*JobStatus, error) {
+	return call[JobRef, JobStatus](ctx, c.CC, "Control/Status", &job)
+}
+
+// Kill calls ControlServer.Kill.
+func (c ControlClient) Kill(ctx context.Context, req *KillRequest) (*JobStatus, error) {
+	return call[KillRequest, JobStatus](ctx, c.CC, "Control/Kill", req)
+}
+
+// Watch calls ControlServer.Watch.
+func (c ControlClient) Watch(ctx context.Context, job JobRef) (grpc.ServerStreamingClient[JobStatus], error) {
+	return openDownstream[JobRef, JobStatus](ctx, c.CC, "Control/Watch", &job)
+}
+
+// Cluster calls ControlServer.Cluster.
+func (c ControlClient) Cluster(ctx context.Context) (*ClusterStatus, error) {
+	return call[ClusterRequest, ClusterStatus](ctx, c.CC, "Control/Cluster", &ClusterRequest{})
+}

@@ -1,0 +1,90 @@
+package wire
+
+// JobSpec is what a job is, from its submission to its end.
+type JobSpec struct {
+	Incarnation uint64   `msgpack:"inc"`  // Raft index of the submission: the job's number, never used again
+	Submission  string   `msgpack:"sub"`  // the client's id of the submission
+	Name        string   `msgpack:"name"` // for people; the file's name unless given
+	Args        []string `msgpack:"args"` // the program's command line, without its name
+	Binary      string   `msgpack:"bin"`  // SHA-256 of the program, hexadecimal
+	Size        int64    `msgpack:"size"` // of the program, bytes
+	Platform    string   `msgpack:"plat"` // the program's, such as "linux/amd64"
+	// Secret lets the processes of the job talk to each other: it is the token of
+	// the Tasks and Shuffle services.
+	Secret string `msgpack:"secret"`
+}
+
+// JobState is where a job is in its life.
+type JobState uint8
+
+// The states of a job. Those from JobFinished on are final.
+const (
+	JobSubmitted JobState = iota + 1 // recorded; no driver has been assigned
+	JobRunning                       // a driver has been assigned
+	JobStopping                      // the driver was asked to finish what is planned
+	JobFinished                      // the program ended by itself or was stopped
+	JobFailed                        // see the reason
+	JobKilled                        // a user ended it
+)
+
+// String returns the state for people.
+func (s JobState) String() string {
+	switch s {
+	case JobSubmitted:
+		return "submitted"
+	case JobRunning:
+		return "running"
+	case JobStopping:
+		return "stopping"
+	case JobFinished:
+		return "finished"
+	case JobFailed:
+		return "failed"
+	case JobKilled:
+		return "killed"
+	}
+	return "unknown"
+}
+
+// Final reports whether the job has ended.
+func (s JobState) Final() bool { return s >= JobFinished }
+
+// JobStatus says how a job is. Times are nanoseconds since 1970 by the clock of
+// the driver that led; they are for people and decide nothing.
+type JobStatus struct {
+	Spec      JobSpec           `msgpack:"spec"` // without the secret
+	State     JobState          `msgpack:"state"`
+	Reason    string            `msgpack:"why"`   // why it ended, or why it isn't running
+	Node      string            `msgpack:"node"`  // engine-driver that runs, or last ran, its driver process
+	Epoch     uint64            `msgpack:"epoch"` // of that process
+	Crashes   int               `msgpack:"crash"` // of the driver process since it last got something done
+	LastBatch uint64            `msgpack:"last"`  // newest batch that is allocated
+	Pending   int               `msgpack:"pend"`  // batches allocated and not complete
+	Submitted int64             `msgpack:"at"`
+	Ended     int64             `msgpack:"end"` // 0 while it runs
+	Executors []ExecutorProcess `msgpack:"exec"`
+	Progress  Progress          `msgpack:"prog"`
+}
+
+// Progress is what a job driver process tells of itself from time to time. It
+// is kept in the leader's memory only.
+type Progress struct {
+	Batches       uint64  `msgpack:"b"` // completed by this process
+	Records       int64   `msgpack:"r"` // in those batches
+	RecordsPerSec float64 `msgpack:"s"` // of the last batch
+	LastBatch     uint64  `msgpack:"l"` // newest completed
+	SchedulingMS  float64 `msgpack:"d"` // how long the last batch waited
+	ProcessingMS  float64 `msgpack:"p"` // how long it ran
+	Waiting       int     `msgpack:"w"` // batches planned and not begun
+	Message       string  `msgpack:"m"` // what the job waits for, if it does
+}
+
+// ExecutorProcess is a job's process on an executor, ready for tasks.
+type ExecutorProcess struct {
+	Executor string `msgpack:"e"` // id of the executor daemon
+	// Instance tells one process from the next of the same executor: a higher
+	// one is newer.
+	Instance uint64 `msgpack:"i"`
+	Address  string `msgpack:"a"` // of its Tasks and Shuffle services
+	Slots    int    `msgpack:"s"` // tasks it runs at once
+}

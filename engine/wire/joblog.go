@@ -1,0 +1,234 @@
+package wire
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+)
+
+// JobLogServer is what engine-driver offers the job driver process that it
+// started, over fd 3. The server knows which job the process is of. All that
+// writes carries the epoch from Activated; an older one is refused with
+// ErrStaleEpoch, and the process ends.
+type JobLogServer interface {
+	// Attach comes first and returns what the job is.
+	Attach(context.Context, *AttachDriver) (*DriverSpec, error)
+	// Events tells the process when it becomes the job's driver, of the job's
+	// executor processes and of a wish to stop. It stays open.
+	Events(*EventsRequest, grpc.ServerStreamingServer[DriverEvent]) error
+	// Recover sends what is recorded of the job: a LogEntry for the header, for
+	// each value in order, for each batch that isn't complete in ascending order
+	// and for the newest batch. It reads what a majority has.
+	Recover(*RecoverRequest, grpc.ServerStreamingServer[LogEntry]) error
+	// Start records the job's header. The first one stays: a different one is an
+	// error that says ErrInvalid.
+	Start(context.Context, *StartRequest) (*Recorded, error)
+	// RecordValue records a result of Value. Its index counts from 0 without gaps.
+	RecordValue(context.Context, *ValueRequest) (*Recorded, error)
+	// Allocate records a batch along with completions. Its seq follows the last
+	// one's, from 1. It returns when a majority has it on disk; when it returns
+	// nil nothing can lose it. An outcome that isn't known was read back before.
+	Allocate(context.Context, *AllocateRequest) (*Recorded, error)
+	// Complete reports that outputs are done. It returns at once: they ride along
+	// with the next allocation, or are recorded soon if none comes.
+	Complete(context.Context, *CompleteRequest) (*Recorded, error)
+	// Report tells how the job is doing, for engine-submit.
+	Report(context.Context, *Progress) (*Recorded, error)
+	// Finish ends the job. The process exits after it.
+	Finish(context.Context, *FinishRequest) (*Recorded, error)
+}
+
+// AttachDriver introduces the process.
+type AttachDriver struct {
+	Name string `msgpack:"name"` // of the program, as it calls itself
+}
+
+// DriverSpec is what a job driver process needs to know.
+type DriverSpec struct {
+	Job       JobSpec `msgpack:"job"`
+	ClusterID string  `msgpack:"cid"`
+	Node      string  `msgpack:"node"` // id of the engine-driver
+	// TLS are the files for talking to executor processes, all empty on loopback.
+	TLS TLSFiles `msgpack:"tls"`
+}
+
+// EventsRequest opens the stream of events.
+type EventsRequest struct{}
+
+// DriverEvent is one event; exactly one field is set.
+type DriverEvent struct {
+	// Activated: this process is the job's driver from now on. A process that
+	// stands by for a failover waits for it.
+	Activated *Activated `msgpack:"act"`
+	// Members replaces what was said before about the job's executor processes.
+	Members *Members `msgpack:"mem"`
+	// Stop asks the driver to finish what is planned and to call Finish.
+	Stop *StopJob `msgpack:"stop"`
+}
+
+// Activated makes a process the job's driver.
+type Activated struct {
+	Epoch uint64 `msgpack:"epoch"`
+}
+
+// Members lists the job's executor processes that are ready.
+type Members struct {
+	Processes []ExecutorProcess `msgpack:"p"` // sorted by executor
+	// Expected counts the executors that should have a process.
+	Expected int `msgpack:"x"`
+	// Slots adds up the slots of those executors: the default parallelism of a
+	// job that starts.
+	Slots int `msgpack:"s"`
+}
+
+// StopJob asks for a graceful end.
+type StopJob struct{}
+
+// RecoverRequest asks for what is recorded.
+type RecoverRequest struct {
+	Epoch uint64 `msgpack:"epoch"`
+}
+
+// LogEntry is a part of what is recorded; exactly one field is set.
+type LogEntry struct {
+	Header  *Header  `msgpack:"h"`
+	Value   *Value   `msgpack:"v"`
+	Pending *Pending `msgpack:"p"` // a batch that isn't complete
+	Last    *Pending `msgpack:"l"` // the newest batch; its Done says nothing
+}
+
+// Header is the job's header, opaque to the log.
+type Header struct {
+	Data []byte `msgpack:"d"`
+}
+
+// Value is a recorded value.
+type Value struct {
+	Name string `msgpack:"n"`
+	Data []byte `msgpack:"d"`
+}
+
+// Pending is a batch and which of its outputs are done.
+type Pending struct {
+	Seq   uint64  `msgpack:"seq"`
+	Epoch uint64  `msgpack:"epoch"` // of the driver that allocated it
+	Data  []byte  `msgpack:"d"`     // the allocation, opaque to the log
+	Done  []int32 `msgpack:"done"`  // ascending
+}
+
+// StartRequest records the header.
+type StartRequest struct {
+	Epoch  uint64 `msgpack:"epoch"`
+	Header []byte `msgpack:"h"`
+}
+
+// ValueRequest records a value.
+type ValueRequest struct {
+	Epoch uint64 `msgpack:"epoch"`
+	Index int    `msgpack:"i"`
+	Name  string `msgpack:"n"`
+	Data  []byte `msgpack:"d"`
+}
+
+// AllocateRequest records a batch.
+type AllocateRequest struct {
+	Epoch       uint64       `msgpack:"epoch"`
+	Seq         uint64       `msgpack:"seq"`
+	Allocation  []byte       `msgpack:"a"` // opaque to the log
+	Completions []Completion `msgpack:"c"` // of earlier batches
+}
+
+// Completion says that an output of a batch is done. AllOutputs as its output
+// means that the batch is complete.
+type Completion struct {
+	Seq    uint64 `msgpack:"s"`
+	Output int32  `msgpack:"o"`
+}
+
+// AllOutputs as a completion's output means all of the batch's outputs.
+const AllOutputs int32 = -1
+
+// CompleteRequest reports completions.
+type CompleteRequest struct {
+	Epoch       uint64       `msgpack:"epoch"`
+	Completions []Completion `msgpack:"c"`
+}
+
+// FinishRequest ends the job.
+type FinishRequest struct {
+	Epoch   uint64 `msgpack:"epoch"`
+	Failure string `msgpack:"why"` // why it failed, "" if it ended well
+}
+
+// Recorded says that it was done.
+type Recorded struct{}
+
+// RegisterJobLog offers the service.
+func RegisterJobLog(r grpc.ServiceRegistrar, s JobLogServer) {
+	r.RegisterService(service("JobLog", (*JobLogServer)(nil), []grpc.MethodDesc{
+		unary("Attach", JobLogServer.Attach),
+		unary("Start", JobLogServer.Start),
+		unary("RecordValue", JobLogServer.RecordValue),
+		unary("Allocate", JobLogServer.Allocate),
+		unary("Complete", JobLogServer.Complete),
+		unary("Report", JobLogServer.Report),
+		unary("Finish", JobLogServer.Finish),
+	},
+		downstream("Events", JobLogServer.Events),
+		downstream("Recover", JobLogServer.Recover),
+	), s)
+}
+
+// JobLogClient calls the service.
+type JobLogClient struct{ CC grpc.ClientConnInterface }
+
+// Attach calls JobLogServer.Attach.
+func (c JobLogClient) Attach(ctx context.Context, req *AttachDriver) (*DriverSpec, error) {
+	return call[AttachDriver, DriverSpec](ctx, c.CC, "JobLog/Attach", req)
+}
+
+// Events calls JobLogServer.Events.
+func (c JobLogClient) Events(ctx context.Context) (grpc.ServerStreamingClient[DriverEvent], error) {
+	return openDownstream[EventsRequest, DriverEvent](ctx, c.CC, "JobLog/Events", &EventsRequest{})
+}
+
+// Recover calls JobLogServer.Recover.
+func (c JobLogClient) Recover(ctx context.Context, req *RecoverRequest) (grpc.ServerStreamingClient[LogEntry], error) {
+	return openDownstream[RecoverRequest, LogEntry](ctx, c.CC, "JobLog/Recover", req)
+}
+
+// Start calls JobLogServer.Start.
+func (c JobLogClient) Start(ctx context.Context, req *StartRequest) error {
+	_, err := call[StartRequest, Recorded](ctx, c.CC, "JobLog/Start", req)
+	return err
+}
+
+// RecordValue calls JobLogServer.RecordValue.
+func (c JobLogClient) RecordValue(ctx context.Context, req *ValueRequest) error {
+	_, err := call[ValueRequest, Recorded](ctx, c.CC, "JobLog/RecordValue", req)
+	return err
+}
+
+// Allocate calls JobLogServer.Allocate.
+func (c JobLogClient) Allocate(ctx context.Context, req *AllocateRequest) error {
+	_, err := call[AllocateRequest, Recorded](ctx, c.CC, "JobLog/Allocate", req)
+	return err
+}
+
+// Complete calls JobLogServer.Complete.
+func (c JobLogClient) Complete(ctx context.Context, req *CompleteRequest) error {
+	_, err := call[CompleteRequest, Recorded](ctx, c.CC, "JobLog/Complete", req)
+	return err
+}
+
+// Report calls JobLogServer.Report.
+func (c JobLogClient) Report(ctx context.Context, p *Progress) error {
+	_, err := call[Progress, Recorded](ctx, c.CC, "JobLog/Report", p)
+	return err
+}
+
+// Finish calls JobLogServer.Finish.
+func (c JobLogClient) Finish(ctx context.Context, req *FinishRequest) error {
+	_, err := call[FinishRequest, Recorded](ctx, c.CC, "JobLog/Finish", req)
+	return err
+}

@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+)
+
+// The generic pieces from which the services are put together. S is a service's
+// server interface.
+
+// unary describes a method with one request and one answer.
+func unary[S, Req, Resp any](name string, call func(S, context.Context, *Req) (*Resp, error)) grpc.MethodDesc {
+	return grpc.MethodDesc{
+		MethodName: name,
+		Handler: func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+			req := new(Req)
+			if err := decode(req); err != nil {
+				return nil, err
+			}
+			next := func(ctx context.Context, req any) (any, error) { return call(srv.(S), ctx, req.(*Req)) }
+			if intercept == nil {
+				return next(ctx, req)
+			}
+			return intercept(ctx, req, &grpc.UnaryServerInfo{Server: srv, FullMethod: name}, next)
+		},
+	}
+}
+
+// downstream describes a method with one request and a stream of answers.
+func downstream[S, Req, Resp any](name string, call func(S, *Req, grpc.ServerStreamingServer[Resp]) error) grpc.StreamDesc {
+	return grpc.StreamDesc{
+		StreamName:    name,
+		ServerStreams: true,
+		Handler: func(srv any, ss grpc.ServerStream) error {
+			req := new(Req)
+			if err := ss.RecvMsg(req); err != nil {
+				return err
+			}
+			return call(srv.(S), req, &grpc.GenericServerStream[Req, Resp]{ServerStream: ss})
+		},
+	}
+}
+
+// bidi describes a method with streams both ways.
+func bidi[S, Req, Resp any](name string, call func(S, grpc.BidiStreamingServer[Req, Resp]) error) grpc.StreamDesc {
+	return grpc.StreamDesc{
+		StreamName:    name,
+		ServerStreams: true,
+		ClientStreams: true,
+		Handler: func(srv any, ss grpc.ServerStream) error {
+			return call(srv.(S), &grpc.GenericServerStream[Req, Resp]{ServerStream: ss})
+		},
+	}
+}
+
+// service describes a service; handler is a nil pointer to its server interface.
+func service(name string, handler any, methods []grpc.MethodDesc, streams ...grpc.StreamDesc) *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{ServiceName: "hibana." + name, HandlerType: handler, Methods: methods, Streams: streams}
+}
+
+// call calls a method with one request and one answer.
+func call[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string, req *Req) (*Resp, error) {
+	resp := new(Resp)
+	if err := cc.Invoke(ctx, "/hibana."+method, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// openDownstream calls a method with a stream of answers.
+func openDownstream[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string, req *Req) (grpc.ServerStreamingClient[Resp], error) {
+	s, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/hibana."+method)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Req, Resp]{ClientStream: s}
+	if err := s.SendMsg(req); err != nil {
+		return nil, err
+	}
+	return x, s.CloseSend()
+}
+
+// openBidi calls a method with streams both ways.
+func openBidi[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string) (grpc.BidiStreamingClient[Req, Resp], error) {
+	s, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/hibana."+method)
+	if err != nil {
+		return nil, err
+	}
+	return &grpc.GenericClientStream[Req, Resp]{ClientStream: s}, nil
+}

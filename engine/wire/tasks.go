@@ -1,0 +1,180 @@
+package wire
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+// TasksServer is what a job executor process offers the job's driver process.
+// The token is the job's secret.
+type TasksServer interface {
+	// Work is open as long as the driver uses the executor. The driver sends
+	// Hello first, the executor answers Registered. A driver of an older epoch
+	// than one seen is refused with ErrStaleEpoch; a newer one ends the streams
+	// of those before it, and their tasks, while caches and blocks stay.
+	Work(grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error
+}
+
+// ToExecutor is what a driver sends; exactly one field is set. Order matters: a
+// batch is invoked and outputs are named before a Launch refers to them.
+type ToExecutor struct {
+	Hello   *Hello      `msgpack:"h"`
+	Values  *Values     `msgpack:"v"`
+	Invoke  *Invoke     `msgpack:"i"`
+	Outputs *MapOutputs `msgpack:"o"`
+	Launch  *Launch     `msgpack:"l"`
+	Kill    *KillTask   `msgpack:"k"`
+	Forget  *Forget     `msgpack:"f"`
+}
+
+// Hello opens the stream.
+type Hello struct {
+	Incarnation uint64 `msgpack:"inc"`
+	Epoch       uint64 `msgpack:"epoch"`
+	Executor    string `msgpack:"exec"` // id that the driver expects at this address
+	Values      int    `msgpack:"vals"` // how many recorded values follow, in Values
+	Header      []byte `msgpack:"head"` // the job's header: fingerprint, parallelism
+}
+
+// Values hands over recorded values that the program's build needs, in order,
+// from index First on. The executor builds when it has as many as Hello says.
+type Values struct {
+	First  int     `msgpack:"f"`
+	Values []Value `msgpack:"v"`
+}
+
+// Invoke tells of a batch.
+type Invoke struct {
+	Seq        uint64 `msgpack:"seq"`
+	Invocation []byte `msgpack:"i"` // allocation and lineage hash, in the engine's encoding
+}
+
+// MapOutputs says where a shuffle's blocks are. It replaces what was said under
+// the same number.
+type MapOutputs struct {
+	Number  uint32          `msgpack:"n"`
+	Outputs shuffle.Outputs `msgpack:"o"`
+}
+
+// Launch starts a task.
+type Launch struct {
+	ID     scheduler.TaskID `msgpack:"id"`
+	Inputs []uint32         `msgpack:"in"` // numbers of MapOutputs
+}
+
+// KillTask ends a task.
+type KillTask struct {
+	ID     scheduler.TaskID `msgpack:"id"`
+	Reason string           `msgpack:"why"`
+}
+
+// Forget drops what is kept of the batches before Until.
+type Forget struct {
+	Until uint64 `msgpack:"until"`
+}
+
+// FromExecutor is what an executor answers; exactly one field is set.
+type FromExecutor struct {
+	Registered *Registered `msgpack:"r"`
+	Invoked    *Invoked    `msgpack:"i"`
+	Part       *ResultPart `msgpack:"p"`
+	Ended      *TaskEnded  `msgpack:"e"`
+}
+
+// Registered answers Hello.
+type Registered struct {
+	Fingerprint uint64   `msgpack:"fp"`    // of the graph the executor built
+	Graph       []string `msgpack:"graph"` // what the fingerprint is of, if it isn't the header's
+	Slots       int      `msgpack:"slots"`
+	Failure     string   `msgpack:"why"`  // why the program can't be built here, "" if it was
+	Batches     []uint64 `msgpack:"seqs"` // batches that it has been told of, ascending
+}
+
+// Invoked answers Invoke.
+type Invoked struct {
+	Seq     uint64   `msgpack:"seq"`
+	Failure string   `msgpack:"why"`     // "" if the batch was generated
+	Lineage []string `msgpack:"lineage"` // what it generated, if that isn't the driver's
+}
+
+// ResultPart is a piece of a result that is larger than MaxPayload. The parts of
+// a task come in order before its TaskEnded, whose result is the last piece.
+type ResultPart struct {
+	ID   scheduler.TaskID `msgpack:"id"`
+	Data []byte           `msgpack:"d"`
+}
+
+// TaskEnded says how a task ended; exactly one outcome is set.
+type TaskEnded struct {
+	ID        scheduler.TaskID            `msgpack:"id"`
+	Success   *scheduler.Success          `msgpack:"ok"`
+	Exception *scheduler.ExceptionFailure `msgpack:"ex"`
+	Fetch     *scheduler.FetchFailed      `msgpack:"ff"`
+	Killed    *scheduler.TaskKilled       `msgpack:"k"`
+	Denied    *scheduler.Denied           `msgpack:"d"`
+}
+
+// RegisterTasks offers the service.
+func RegisterTasks(r grpc.ServiceRegistrar, s TasksServer) {
+	r.RegisterService(service("Tasks", (*TasksServer)(nil), nil, bidi("Work", TasksServer.Work)), s)
+}
+
+// TasksClient calls the service.
+type TasksClient struct{ CC grpc.ClientConnInterface }
+
+// Work calls TasksServer.Work.
+func (c TasksClient) Work(ctx context.Context) (grpc.BidiStreamingClient[ToExecutor, FromExecutor], error) {
+	return openBidi[ToExecutor, FromExecutor](ctx, c.CC, "Tasks/Work")
+}
+
+// ShuffleServer gives a job's other executor processes the blocks that map tasks
+// left here. The token is the job's secret. gRPC's flow control holds the sender
+// back when the reader is slow.
+type ShuffleServer interface {
+	// Fetch sends the blocks for one reduce partition, map by map in the order
+	// asked for, each in the order in which it was written. Map output that isn't
+	// there is a Block that says Missing, and ends the stream.
+	Fetch(*FetchBlocks, grpc.ServerStreamingServer[Block]) error
+}
+
+// FetchBlocks asks for the blocks of one reduce partition.
+type FetchBlocks struct {
+	Incarnation uint64     `msgpack:"inc"`
+	Epoch       uint64     `msgpack:"epoch"` // of the driver whose task reads
+	Batch       uint64     `msgpack:"b"`
+	Shuffle     int32      `msgpack:"s"`
+	Reduce      int32      `msgpack:"r"`
+	Maps        []MapBlock `msgpack:"m"`
+}
+
+// MapBlock names what one attempt of a map task wrote.
+type MapBlock struct {
+	Map     int32 `msgpack:"m"`
+	Attempt int32 `msgpack:"a"`
+}
+
+// Block is a block or a piece of one, at most ChunkSize.
+type Block struct {
+	Map     int32  `msgpack:"m"`
+	Data    []byte `msgpack:"d"`
+	Sum     uint32 `msgpack:"c"` // CRC-32C of Data
+	More    bool   `msgpack:"+"` // the block goes on in the next message
+	Missing string `msgpack:"x"` // why the map's output isn't there, "" if it is
+}
+
+// RegisterShuffle offers the service.
+func RegisterShuffle(r grpc.ServiceRegistrar, s ShuffleServer) {
+	r.RegisterService(service("Shuffle", (*ShuffleServer)(nil), nil, downstream("Fetch", ShuffleServer.Fetch)), s)
+}
+
+// ShuffleClient calls the service.
+type ShuffleClient struct{ CC grpc.ClientConnInterface }
+
+// Fetch calls ShuffleServer.Fetch.
+func (c ShuffleClient) Fetch(ctx context.Context, req *FetchBlocks) (grpc.ServerStreamingClient[Block], error) {
+	return openDownstream[FetchBlocks, Block](ctx, c.CC, "Shuffle/Fetch", req)
+}
