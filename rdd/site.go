@@ -34,6 +34,9 @@ func Caller() Site {
 			if f.Function != "" && !engineFrame(f) {
 				return Site{File: shortPath(f.File), Line: f.Line}
 			}
+			if strings.HasPrefix(f.Function, buildFrame) {
+				return Site{} // above it every process looks different
+			}
 			if !more {
 				break
 			}
@@ -46,6 +49,9 @@ func Caller() Site {
 
 // module is the import path under which the engine's own packages live.
 const module = "github.com/hibana-engine/hibana/"
+
+// buildFrame is the engine's function that calls a program's build function.
+const buildFrame = module + "engine.(*StreamingContext).build"
 
 // engineFrame reports whether a frame belongs to the engine itself. Tests of
 // the engine, its examples and its commands count as users.

@@ -29,6 +29,7 @@ type TaskMetrics struct {
 	BytesRead      int64 `msgpack:"br,omitempty"`  // bytes taken from sources
 	RecordsWritten int64 `msgpack:"rw,omitempty"`  // records handed to a sink
 	ShuffleRead    int64 `msgpack:"sr,omitempty"`  // bytes of blocks read
+	ShuffleRemote  int64 `msgpack:"srr,omitempty"` // of ShuffleRead, bytes that came from other executors
 	ShuffleWritten int64 `msgpack:"sw,omitempty"`  // bytes of blocks written
 	BadRecords     int64 `msgpack:"bad,omitempty"` // records left out by the job's policy
 }
@@ -39,6 +40,7 @@ func (m *TaskMetrics) Add(o TaskMetrics) {
 	m.BytesRead += o.BytesRead
 	m.RecordsWritten += o.RecordsWritten
 	m.ShuffleRead += o.ShuffleRead
+	m.ShuffleRemote += o.ShuffleRemote
 	m.ShuffleWritten += o.ShuffleWritten
 	m.BadRecords += o.BadRecords
 }
