@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // App is a program of the engine: a name, flags, and what Stream declares.
@@ -22,6 +24,8 @@ type App struct {
 	flags   *flag.FlagSet
 	opts    options
 	example string
+
+	childArgs []string // see ChildArgs
 }
 
 // options are the engine's own flags.
@@ -47,7 +51,7 @@ func NewApp(name string) *App {
 	a := &App{name: name, flags: flag.NewFlagSet(name, flag.ContinueOnError)}
 	a.opts.conf = defaultConf()
 	f := a.flags
-	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process)")
+	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine)")
 	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "directory of the batch log; a killed program started again with it goes on where it was")
 	f.StringVar(&a.opts.brokers, "brokers", "", "Kafka bootstrap addresses, comma-separated; none starts an embedded broker")
 	f.DurationVar(&a.opts.interval, "batch-interval", 0, "time between batches, e.g. 500ms (default: the program's)")
@@ -64,6 +68,11 @@ func (a *App) Flags() *flag.FlagSet { return a.flags }
 
 // Example sets the command line that --help shows as an example.
 func (a *App) Example(line string) { a.example = line }
+
+// ChildArgs sets the command line with which the master local-cluster starts
+// this binary as an executor; unless it is set, that is the process's own. Each
+// process must come to the same call of Run or Stream.
+func (a *App) ChildArgs(args ...string) { a.childArgs = args }
 
 // Stream runs the program as a stream with the given time between batches
 // (--batch-interval overrides it) and ends the process: it parses the command
@@ -137,26 +146,29 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 	if interval <= 0 {
 		return fmt.Errorf("%w: the batch interval is %s, it must be above 0, e.g. --batch-interval 500ms", ErrUsage, interval)
 	}
-	slots, err := parseMaster(a.opts.master)
-	if err != nil {
-		return err
-	}
 	log, err := newLogger(os.Stderr, a.opts.logLevel)
 	if err != nil {
 		return err
 	}
-	batches := NewMemoryLog()
+	j := &job{
+		app: a.name, interval: interval, build: build,
+		conf: a.opts.conf, brokers: a.opts.brokers, log: log, stdout: os.Stdout,
+		durable: a.opts.checkpoint != "",
+	}
+	if role := os.Getenv(wire.RoleEnv); role != "" {
+		return runRole(ctx, role, j)
+	}
+	m, err := a.newMaster(log)
+	if err != nil {
+		return err
+	}
+	j.batches = NewMemoryLog()
 	if a.opts.checkpoint != "" {
-		if batches, err = OpenDirLog(a.opts.checkpoint, log); err != nil {
+		if j.batches, err = OpenDirLog(a.opts.checkpoint, log); err != nil {
 			return err
 		}
 	}
-	j := &localJob{
-		app: a.name, interval: interval, build: build, slots: slots,
-		conf: a.opts.conf, brokers: a.opts.brokers, batches: batches, log: log, stdout: os.Stdout,
-		durable: a.opts.checkpoint != "",
-	}
-	return errors.Join(j.run(ctx), batches.Close())
+	return errors.Join(j.run(ctx, m), j.batches.Close())
 }
 
 // flagGiven reports whether a flag was on the command line.
@@ -165,31 +177,58 @@ func flagGiven(f *flag.FlagSet, name string) (given bool) {
 	return given
 }
 
-// parseMaster returns the number of slots that a master URL asks for.
-func parseMaster(master string) (slots int, err error) {
-	bad := fmt.Errorf("%w: unknown master %q; there are local, local[N] and local[*]", ErrUsage, master)
-	if master == "local" {
-		return 1, nil
+// newMaster returns the master that the flag asks for.
+func (a *App) newMaster(log *slog.Logger) (master, error) {
+	m := a.opts.master
+	if inner, ok := bracketed(m, "local-cluster"); ok {
+		n, cores, _ := strings.Cut(inner, ",")
+		executors, err := parseCount(m, "executors", n, maxLocalExecutors)
+		if err != nil {
+			return nil, err
+		}
+		slots, err := parseCount(m, "cores", cores, maxLocalSlots)
+		if err != nil {
+			return nil, err
+		}
+		return newLocalCluster(executors, slots, a.childArgs, log), nil
 	}
-	inner, ok := strings.CutPrefix(master, "local[")
+	if m == "local" {
+		return &localMaster{slots: 1}, nil
+	}
+	inner, ok := bracketed(m, "local")
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%w: unknown master %q; there are local, local[N], local[*] and local-cluster[N,cores]; jobs are sent to a cluster with engine-submit", ErrUsage, m)
+	case inner == "*":
+		return &localMaster{slots: runtime.GOMAXPROCS(0)}, nil
+	}
+	slots, err := parseCount(m, "slots", inner, maxLocalSlots)
+	return &localMaster{slots: slots}, err
+}
+
+// bracketed returns what stands in brackets after a name.
+func bracketed(master, name string) (inner string, ok bool) {
+	rest, ok := strings.CutPrefix(master, name+"[")
 	if !ok {
-		return 0, bad
+		return "", false
 	}
-	if inner, ok = strings.CutSuffix(inner, "]"); !ok {
-		return 0, bad
-	}
-	if inner == "*" {
-		return runtime.GOMAXPROCS(0), nil
-	}
-	n, err := strconv.Atoi(inner)
-	if err != nil || n < 1 || n > maxLocalSlots {
-		return 0, fmt.Errorf("%w: master %q: the number of slots must be from 1 to %d", ErrUsage, master, maxLocalSlots)
+	return strings.CutSuffix(rest, "]")
+}
+
+// parseCount reads one of a master's numbers.
+func parseCount(master, what, s string, most int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("%w: master %q: the number of %s must be from 1 to %d", ErrUsage, master, what, most)
 	}
 	return n, nil
 }
 
-// maxLocalSlots bounds local[N].
-const maxLocalSlots = 4096
+// Bounds of local[N] and local-cluster[N,cores].
+const (
+	maxLocalSlots     = 4096
+	maxLocalExecutors = 64
+)
 
 // newLogger returns a text logger of the given level.
 func newLogger(w io.Writer, level string) (*slog.Logger, error) {

@@ -34,6 +34,7 @@ type JobHeader struct {
 	Fingerprint uint64   `msgpack:"fp"`    // of the graph
 	Parallelism int      `msgpack:"par"`   // default number of shuffle partitions
 	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
+	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
 }
 
 // Completion says that an output of a batch is done.

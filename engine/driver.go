@@ -44,7 +44,7 @@ type driver struct {
 type cluster interface {
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
-	Invoke(ctx context.Context, inv Invocation) error
+	Invoke(ctx context.Context, gen *generation, inv Invocation) error
 	// Run runs the job of one output and returns the partitions' results.
 	Run(ctx context.Context, gen *generation, output int32) ([][]byte, rdd.TaskMetrics, error)
 	// Forget drops what is kept of the batches before until.

@@ -26,6 +26,8 @@ var (
 	ErrLocked = errors.New("the checkpoint directory is in use")
 	// ErrStopped: the stream has been stopped.
 	ErrStopped = errors.New("the stream is stopped")
+	// ErrNoExecutor: all executors of the job were given up.
+	ErrNoExecutor = errors.New("no executor is left")
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = errors.New("batch failed")
 )

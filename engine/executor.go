@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
+	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -18,36 +20,40 @@ import (
 // THREADING: Invoke and Forget may be called by one goroutine while others run
 // tasks. The graph is read-only; batches is guarded by mu.
 type executor struct {
-	name        string
 	ssc         *StreamingContext // the executor's copy of the program
 	parallelism int
-	log         *slog.Logger
 
 	process *rdd.Process
 	cache   *rdd.Cache
-	store   *shuffle.Store
 
 	mu      sync.Mutex
 	batches map[uint64]*generation
+	epoch   uint64         // of the newest driver seen
+	store   *shuffle.Store // of blocks that tasks of this epoch wrote
+
+	// remote reads blocks of other processes too; nil in local mode.
+	remote *remote.Fetcher
 }
 
-func newExecutor(name string, ssc *StreamingContext, parallelism int, log *slog.Logger) *executor {
+func newExecutor(ssc *StreamingContext, parallelism int) *executor {
 	return &executor{
-		name: name, ssc: ssc, parallelism: parallelism, log: log,
-		process: &rdd.Process{}, cache: &rdd.Cache{}, store: shuffle.NewStore(shuffleLimit),
-		batches: make(map[uint64]*generation),
+		ssc: ssc, parallelism: parallelism, process: &rdd.Process{}, cache: &rdd.Cache{},
+		store: shuffle.NewStore(shuffleLimit), batches: make(map[uint64]*generation),
 	}
 }
 
 // DivergedError says that an executor generated other RDDs than the driver.
 type DivergedError struct {
 	Batch    uint64
-	Executor []string // what the executor generated, one line for each RDD
+	Name     string   // of the executor
+	Driver   []string // what the driver generated, one line for each RDD
+	Executor []string // what the executor generated
 }
 
-// Error says which batch differs; the driver adds a diff.
+// Error says which batch differs and how.
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("%v: an executor generates other RDDs for batch %d than the driver", ErrDiverged, e.Batch)
+	return fmt.Sprintf("%v: executor %s generates other RDDs for batch %d than the driver\n%s",
+		ErrDiverged, e.Name, e.Batch, rdd.Diff("driver", e.Driver, "executor", e.Executor))
 }
 
 // Unwrap returns ErrDiverged.
@@ -58,10 +64,10 @@ func (e *DivergedError) Unwrap() error { return ErrDiverged }
 func (e *executor) invoke(inv Invocation) error {
 	seq := inv.Allocation.Seq
 	e.mu.Lock()
-	_, known := e.batches[seq]
+	known := e.batches[seq]
 	e.mu.Unlock()
-	if known {
-		return nil
+	if known != nil {
+		return known.compare(inv)
 	}
 	for _, in := range e.ssc.graph.inputs {
 		if a := inv.Allocation.input(in.id); a != nil && in.prefetch != nil {
@@ -72,13 +78,49 @@ func (e *executor) invoke(inv Invocation) error {
 	if err != nil {
 		return err
 	}
-	if gen.lineage.Hash() != inv.Lineage {
-		return &DivergedError{Batch: seq, Executor: gen.lineage.Describe()}
+	if err := gen.compare(inv); err != nil {
+		return err
 	}
 	e.mu.Lock()
 	e.batches[seq] = gen
 	e.mu.Unlock()
 	return nil
+}
+
+// compare makes sure that a generation is what the driver generated.
+func (g *generation) compare(inv Invocation) error {
+	if g.lineage.Hash() != inv.Lineage {
+		return &DivergedError{Batch: g.batch.Seq, Executor: g.lineage.Describe()}
+	}
+	return nil
+}
+
+// adopt makes a driver's epoch the current one. Each driver computes the batches
+// in flight anew, so the blocks of those before it go, and what their tasks still
+// write is never read.
+func (e *executor) adopt(epoch uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if epoch > e.epoch {
+		e.epoch, e.store = epoch, shuffle.NewStore(shuffleLimit)
+	}
+}
+
+// storeOf returns the blocks of a driver's epoch, nil unless it is the current.
+func (e *executor) storeOf(epoch uint64) *shuffle.Store {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if epoch != e.epoch {
+		return nil
+	}
+	return e.store
+}
+
+// known returns the batches that the executor was told of, ascending.
+func (e *executor) known() []uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Sorted(maps.Keys(e.batches))
 }
 
 // forget drops what is kept of the batches before until.
@@ -89,9 +131,10 @@ func (e *executor) forget(until uint64) {
 			delete(e.batches, seq)
 		}
 	}
+	store := e.store
 	e.mu.Unlock()
 	e.cache.Forget(until)
-	e.store.Forget(until)
+	store.Forget(until)
 }
 
 // Run runs one task. It implements scheduler.Runner.
@@ -102,20 +145,34 @@ func (e *executor) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot)
 	if gen == nil {
 		return scheduler.ExceptionFailure{Message: fmt.Sprintf("the executor wasn't told of batch %d", task.ID.Batch), NoFault: true}
 	}
+	store := e.storeOf(task.ID.Epoch)
+	if store == nil {
+		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", task.ID.Epoch)}
+	}
 	tc := &rdd.TaskContext{
 		Context: ctx, Batch: task.ID.Batch, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt),
-		Shuffle: shuffle.NewReader(task.Inputs, e.stores), Cache: e.cache, Slot: slot, Process: e.process,
+		Cache: e.cache, Slot: slot, Process: e.process,
 	}
-	success, err := e.work(tc, gen, task.ID)
+	var fetched func() int64
+	if e.remote == nil {
+		tc.Shuffle = shuffle.NewReader(task.Inputs, func(string) *shuffle.Store { return store })
+	} else {
+		r := e.remote.Reader(task.ID.Epoch, task.Inputs, store)
+		tc.Shuffle, fetched = r, r.RemoteBytes
+	}
+	success, err := e.work(tc, gen, store, task.ID)
 	if err != nil {
 		return scheduler.Failed(ctx, hinted(err))
+	}
+	if fetched != nil {
+		tc.Metrics.ShuffleRemote = fetched()
 	}
 	success.Metrics = tc.Metrics
 	return success
 }
 
 // work computes what the task's coordinates name.
-func (e *executor) work(tc *rdd.TaskContext, gen *generation, id scheduler.TaskID) (s scheduler.Success, err error) {
+func (e *executor) work(tc *rdd.TaskContext, gen *generation, store *shuffle.Store, id scheduler.TaskID) (s scheduler.Success, err error) {
 	if output, ok := id.Output(); ok {
 		if output >= len(gen.actions) {
 			return s, fmt.Errorf("%w: batch %d has no output %d", ErrDiverged, id.Batch, output)
@@ -132,7 +189,7 @@ func (e *executor) work(tc *rdd.TaskContext, gen *generation, id scheduler.TaskI
 	if dep == nil {
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", ErrDiverged, id.Batch, n)
 	}
-	w := e.store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
+	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
 	if err := rdd.Guard(dep.Parent, func() error { return dep.Write(tc, tc.Partition, w) }); err != nil {
 		w.Abort()
 		return s, err
@@ -142,16 +199,14 @@ func (e *executor) work(tc *rdd.TaskContext, gen *generation, id scheduler.TaskI
 	return s, err
 }
 
-// stores returns the store of an executor in this process, nil for others.
-func (e *executor) stores(executor string) *shuffle.Store {
-	if executor == e.name {
-		return e.store
-	}
-	return nil
-}
-
 // close releases what the process holds.
-func (e *executor) close() error { return e.process.Close() }
+func (e *executor) close() error {
+	err := e.process.Close()
+	if e.remote != nil {
+		err = errors.Join(err, e.remote.Close())
+	}
+	return err
+}
 
 // captureHint explains the panic that a closure meets when it uses what was set
 // on the driver only.

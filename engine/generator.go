@@ -143,7 +143,7 @@ func (d *driver) invoke(ctx context.Context, b *plannedBatch) error {
 	if b.gen, err = d.ssc.graph.generate(b.alloc, d.header.Parallelism); err != nil {
 		return err
 	}
-	if err := d.cluster.Invoke(ctx, Invocation{b.alloc, b.gen.lineage.Hash()}); err != nil {
+	if err := d.cluster.Invoke(ctx, b.gen, Invocation{b.alloc, b.gen.lineage.Hash()}); err != nil {
 		return fmt.Errorf("batch %d: %w", b.alloc.Seq, err)
 	}
 	b.info.Pending = len(d.queue)

@@ -1,4 +1,6 @@
-// Package enginetest is a test kit for programs of the engine: it runs a stream
-// over given batches in virtual time (testing/synctest), through the same
+// Package enginetest is a test kit for programs of the engine. [Operation] runs a
+// stream over given batches in virtual time (testing/synctest), through the same
 // driver, scheduler and strict local mode that run it in earnest.
+// [ClusterOperation] runs it on executor processes, which are started from the
+// test's own binary.
 package enginetest

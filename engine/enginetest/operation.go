@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,14 +24,7 @@ func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != len(expected) {
-		t.Fatalf("%d batches came out, %d were expected", len(got), len(expected))
-	}
-	for i := range expected {
-		if g, w := lines(got[i]), lines(expected[i]); !slices.Equal(g, w) {
-			t.Errorf("batch %d:\n got %s\nwant %s", i+1, strings.Join(g, " "), strings.Join(w, " "))
-		}
-	}
+	compare(t, got, expected)
 }
 
 // Run feeds input through op for the given number of batches, in virtual time,

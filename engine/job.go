@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// job is a program that is about to run as a stream: what all masters have in
+// common on the driver's side.
+type job struct {
+	app         string
+	incarnation uint64 // which submission of the job; 0 in local modes
+	interval    time.Duration
+	build       BuildFunc
+	conf        conf
+	brokers     string
+	batches     BatchLog
+	durable     bool // the log outlives the process
+	log         *slog.Logger
+	stdout      io.Writer
+	observe     []any // listeners of the master, beside the program's
+}
+
+// master is where a job's tasks run.
+type master interface {
+	// parallelism returns the default number of shuffle partitions for a job that
+	// starts. One that goes on keeps what it had.
+	parallelism(ctx context.Context) (int, error)
+	// prepare is told of the job before anything but values is recorded. Its error
+	// ends the job.
+	prepare(ctx context.Context, j *job, driverCopy *StreamingContext, header JobHeader, values []NamedValue) error
+	// connect brings the executors in, as a driver of the given epoch.
+	connect(ctx context.Context, epoch uint64) (cluster, error)
+	// close lets the executors go. It is called once, in any case.
+	close() error
+}
+
+// run runs the job to its end.
+func (j *job) run(ctx context.Context, m master) (err error) {
+	defer func() { err = errors.Join(err, m.close()) }()
+	recovered, err := j.batches.Recover(ctx)
+	if err != nil {
+		return err
+	}
+	header, err := j.header(ctx, m, recovered.Header)
+	if err != nil {
+		return err
+	}
+	values := &valueLog{recorded: recovered.Values, record: j.batches.RecordValue}
+	ssc := j.context(ctx, header, values)
+	defer func() { err = errors.Join(err, runOnStop(ctx, ssc)) }()
+	if err := ssc.build(j.app, j.build); err != nil {
+		return err
+	}
+	header.Fingerprint, header.Graph = ssc.graph.fingerprint(), ssc.graph.describe()
+	if h := recovered.Header; h != nil && h.Fingerprint != header.Fingerprint {
+		return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", ErrOtherProgram,
+			rdd.Diff("checkpoint", h.Graph, "program", header.Graph))
+	}
+	if err := m.prepare(ctx, j, ssc, header, values.recorded); err != nil {
+		return err
+	}
+	epoch, err := j.batches.Start(ctx, header)
+	if err != nil {
+		return err
+	}
+	c, err := m.connect(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	d := &driver{
+		ssc: ssc, header: header, epoch: epoch, recovered: recovered, batches: j.batches,
+		cluster: c, log: j.log, bus: append(ssc.listeners, j.observe...),
+	}
+	return d.run(ctx)
+}
+
+// header returns the job's header as far as it is known before the build.
+func (j *job) header(ctx context.Context, m master, recorded *JobHeader) (JobHeader, error) {
+	if recorded == nil {
+		incarnation := j.incarnation
+		if incarnation == 0 {
+			incarnation = uint64(time.Now().UnixNano())
+		}
+		parallelism, err := m.parallelism(ctx)
+		return JobHeader{App: j.app, Incarnation: incarnation, Parallelism: parallelism, Durable: j.durable}, err
+	}
+	if recorded.App != j.app {
+		return JobHeader{}, fmt.Errorf("%w: it belongs to %q, this is %q; use another --checkpoint directory", ErrOtherProgram, recorded.App, j.app)
+	}
+	return JobHeader{App: j.app, Incarnation: recorded.Incarnation, Parallelism: recorded.Parallelism, Durable: recorded.Durable}, nil
+}
+
+// context returns an empty context for one copy of the program.
+func (j *job) context(ctx context.Context, h JobHeader, values *valueLog) *StreamingContext {
+	return &StreamingContext{
+		ctx: ctx, graph: &graph{}, interval: j.interval, conf: j.conf, brokers: j.brokers,
+		parallelism: h.Parallelism, values: values, shared: make(map[any]any), durable: h.Durable,
+		log: j.log, stdout: j.stdout,
+	}
+}
+
+// sameGraph compares two builds of a program.
+func sameGraph(aName string, a *graph, bName string, b *graph) error {
+	if a.fingerprint() == b.fingerprint() {
+		return nil
+	}
+	return divergedGraph(aName, a.describe(), bName, b.describe())
+}
+
+// divergedGraph says how two builds differ.
+func divergedGraph(aName string, a []string, bName string, b []string) error {
+	return fmt.Errorf("%w: two builds of it declare different graphs; what differs between processes (time, random numbers, files, environment) belongs in engine.Value\n%s",
+		ErrDiverged, rdd.Diff(aName, a, bName, b))
+}
+
+// runOnStop runs what the program declared for its end, the last first.
+func runOnStop(ctx context.Context, ssc *StreamingContext) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	var errs []error
+	for i := len(ssc.onStop) - 1; i >= 0; i-- {
+		errs = append(errs, guardDriver("OnStop", func() error { return ssc.onStop[i](ctx) }))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,248 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/scheduler"
+)
+
+// Config is what a Backend needs to know of its job.
+type Config struct {
+	Incarnation, Epoch uint64
+	Header             []byte        // for executors, opaque here
+	Values             []wire.Value  // recorded values that the program's build needs
+	Security           wire.Security // with the job's secret
+	MaxResultBytes     int64         // of one task
+	Logger             *slog.Logger
+
+	// Check compares what an executor built with what the driver did. Its error
+	// fails the job.
+	Check func(executor string, r *wire.Registered) error
+	// Diverged is told of an executor that couldn't generate a batch alike.
+	Diverged func(executor string, r *wire.Invoked)
+	// Failed is told why the job can't go on. It is called at most once for each
+	// executor and doesn't block, like the other two.
+	Failed func(err error)
+}
+
+// Backend reaches the job executor processes of a job. It implements
+// scheduler.Backend.
+//
+// THREADING: all methods are safe for concurrent use and don't block, but for
+// Close. Each member has a goroutine, link.run, that Close waits for.
+type Backend struct {
+	cfg    Config
+	ctx    context.Context // ends with Close
+	cancel context.CancelCauseFunc
+	links  sync.WaitGroup
+
+	mu          sync.Mutex
+	events      scheduler.BackendEvents // nil before Start
+	wanted      []wire.ExecutorProcess  // last SetMembers
+	expected    int
+	members     map[string]*link // by name
+	invocations []*wire.Invoke   // not forgotten, ascending
+	refused     map[string]string
+	refusals    int
+	changed     chan struct{} // closed and replaced when an executor comes or is refused
+}
+
+// maxRefusals is how often in all executors may say that they can't build the
+// program before the job is given up, if none of them can.
+const maxRefusals = 3
+
+// NewBackend returns a backend without members.
+func NewBackend(cfg Config) *Backend {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &Backend{
+		cfg: cfg, ctx: ctx, cancel: cancel, members: make(map[string]*link),
+		refused: make(map[string]string), changed: make(chan struct{}),
+	}
+}
+
+// Start implements scheduler.Backend.
+func (b *Backend) Start(events scheduler.BackendEvents) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = events
+	b.reconcile()
+}
+
+// SetMembers says which executor processes the job has, in place of what was
+// said before, and how many executors should have one.
+func (b *Backend) SetMembers(processes []wire.ExecutorProcess, expected int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wanted, b.expected = slices.Clone(processes), expected
+	b.note()
+	b.reconcile()
+}
+
+// reconcile makes members what is wanted. It is called with mu held.
+func (b *Backend) reconcile() {
+	if b.events == nil || b.ctx.Err() != nil {
+		return
+	}
+	names := make(map[string]bool, len(b.wanted))
+	for _, p := range b.wanted {
+		name := Name(p)
+		names[name] = true
+		if b.members[name] != nil {
+			continue
+		}
+		l, err := newLink(b, name, p)
+		if err != nil {
+			b.cfg.Logger.Error("an executor can't be reached", "executor", name, "err", err)
+			continue
+		}
+		b.members[name] = l
+		b.links.Go(l.run)
+	}
+	for name, l := range b.members {
+		if !names[name] {
+			delete(b.members, name)
+			l.cancel(errors.New("its process has ended"))
+		}
+	}
+}
+
+// Launch implements scheduler.Backend.
+func (b *Backend) Launch(executor string, task scheduler.Task) {
+	if l := b.member(executor); l != nil {
+		l.launch(task)
+	}
+}
+
+// Kill implements scheduler.Backend.
+func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
+	if l := b.member(executor); l != nil {
+		l.post(&wire.ToExecutor{Kill: &wire.KillTask{ID: id, Reason: reason}})
+	}
+}
+
+func (b *Backend) member(name string) *link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.members[name]
+}
+
+// Invoke tells the executors of a batch, and those that come later, until it is
+// forgotten. Tasks of the batch are launched after it.
+func (b *Backend) Invoke(seq uint64, invocation []byte) error {
+	if len(invocation) > wire.MaxPayload {
+		return fmt.Errorf("%w: what describes batch %d takes %d bytes, at most %d can be sent; plan fewer ranges", wire.ErrTooLarge, seq, len(invocation), wire.MaxPayload)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	inv := &wire.Invoke{Seq: seq, Invocation: invocation}
+	b.invocations = append(b.invocations, inv)
+	for _, l := range b.members {
+		l.post(&wire.ToExecutor{Invoke: inv})
+	}
+	return nil
+}
+
+// Forget drops what executors keep of the batches before until.
+func (b *Backend) Forget(until uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.invocations = slices.DeleteFunc(b.invocations, func(i *wire.Invoke) bool { return i.Seq < until })
+	for _, l := range b.members {
+		l.forget(until)
+	}
+}
+
+// Ready returns the number of executors that take tasks.
+func (b *Backend) Ready() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready()
+}
+
+func (b *Backend) ready() int {
+	n := 0
+	for _, l := range b.members {
+		if l.isReady() {
+			n++
+		}
+	}
+	return n
+}
+
+// Await waits until as many executors as are expected take tasks or refuse to,
+// so that the first batch finds them all; or until ctx ends.
+func (b *Backend) Await(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		there := b.expected > 0 && b.ready()+len(b.refused) >= b.expected
+		changed := b.changed
+		b.mu.Unlock()
+		if there {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// note wakes those who await a change. It is called with mu held.
+func (b *Backend) note() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// Close ends the streams and waits for their goroutines. Executors kill what
+// still runs.
+func (b *Backend) Close() {
+	b.cancel(ErrClosed)
+	b.links.Wait()
+}
+
+// admit makes a registered executor ready: it is told of the batches in flight
+// before the scheduler may launch tasks there.
+func (b *Backend) admit(l *link, slots int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.refused, l.process.Executor)
+	l.open(b.invocations)
+	b.events.ExecutorAdded(l.name, slots)
+	b.note()
+}
+
+// lost reports that an executor that was ready is gone.
+func (b *Backend) lost(l *link, cause error) {
+	if b.ctx.Err() != nil {
+		return
+	}
+	b.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
+}
+
+// refuse notes an executor that can't build the program. The job fails when
+// none can.
+func (b *Backend) refuse(l *link, reason string) {
+	b.cfg.Logger.Error("an executor can't build the program", "executor", l.name, "cause", reason)
+	b.mu.Lock()
+	b.refused[l.process.Executor] = reason
+	b.refusals++
+	b.note()
+	hopeless := b.refusals >= maxRefusals && len(b.refused) >= b.expected
+	ids := make([]string, 0, len(b.refused))
+	for id := range b.refused {
+		ids = append(ids, id)
+	}
+	b.mu.Unlock()
+	if hopeless {
+		slices.Sort(ids)
+		b.cfg.Failed(fmt.Errorf("%w: the driver built it, and building it failed on %s: %s", ErrNoExecutor, strings.Join(ids, ", "), reason))
+	}
+}

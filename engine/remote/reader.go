@@ -1,0 +1,135 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+// Fetcher reads shuffle blocks for the tasks of one executor process.
+type Fetcher struct {
+	incarnation uint64
+	self        string // name of this executor
+	conns       conns
+}
+
+// NewFetcher returns the fetcher of the executor with the given name. s holds
+// the job's secret. Close closes its connections.
+func NewFetcher(incarnation uint64, self string, s wire.Security) *Fetcher {
+	return &Fetcher{incarnation: incarnation, self: self, conns: conns{security: s, open: make(map[string]*conn)}}
+}
+
+// Close closes the connections to other executors. No task reads any more.
+func (f *Fetcher) Close() error { return f.conns.close() }
+
+// Reader returns a reader for one task of a driver's epoch, which reads the
+// outputs in inputs: those in this process from store, the others from their
+// executors.
+func (f *Fetcher) Reader(epoch uint64, inputs []*shuffle.Outputs, store *shuffle.Store) *Reader {
+	return &Reader{fetcher: f, epoch: epoch, inputs: inputs, store: store}
+}
+
+// Reader reads map outputs for one task. It implements rdd.ShuffleReader. One
+// goroutine uses it.
+type Reader struct {
+	fetcher *Fetcher
+	epoch   uint64
+	inputs  []*shuffle.Outputs
+	store   *shuffle.Store
+	remote  int64
+}
+
+// RemoteBytes returns how many bytes of blocks came from other executors.
+func (r *Reader) RemoteBytes() int64 { return r.remote }
+
+// Blocks yields the blocks of one reduce partition in the order of the map
+// partitions that wrote them. Blocks of other executors are fetched ahead, a
+// bounded number of them. Output that isn't where it should be is a
+// [*rdd.FetchFailedError].
+func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		outs := r.find(batch, shuffle)
+		if outs == nil {
+			yield(nil, fmt.Errorf("reading shuffle %d of batch %d: the task wasn't given its map outputs", shuffle, batch))
+			return
+		}
+		w := newWindow(ctx, r, outs, reduce)
+		defer w.close()
+		for m := range outs.Maps {
+			for b, err := range r.blocksOf(ctx, w, outs, m, reduce) {
+				if !yield(b, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// find returns the outputs of a shuffle, nil if the task wasn't given them.
+func (r *Reader) find(batch uint64, shuffle int) *shuffle.Outputs {
+	for _, o := range r.inputs {
+		if o.Batch == batch && int(o.Shuffle) == shuffle {
+			return o
+		}
+	}
+	return nil
+}
+
+// blocksOf yields the blocks that one map task has for a reduce partition. An
+// error is the last that it yields.
+func (r *Reader) blocksOf(ctx context.Context, w *window, outs *shuffle.Outputs, m, reduce int) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		out := &outs.Maps[m]
+		fail := func(m int, err error) {
+			if ctx.Err() != nil {
+				yield(nil, fmt.Errorf("reading shuffle %d of batch %d: %w", outs.Shuffle, outs.Batch, context.Cause(ctx)))
+				return
+			}
+			yield(nil, &rdd.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor, Err: err})
+		}
+		switch {
+		case reduce < 0 || reduce >= len(out.Bytes):
+			fail(m, fmt.Errorf("%w: it has %d reduce partitions, not %d", shuffle.ErrNoOutput, len(out.Bytes), reduce+1))
+			return
+		case out.Bytes[reduce] == 0:
+			return
+		case ctx.Err() != nil:
+			fail(m, nil)
+			return
+		case out.Executor == r.fetcher.self:
+			blocks, err := r.store.Blocks(outs.ID(m), reduce)
+			if err != nil {
+				fail(m, err)
+				return
+			}
+			for _, b := range blocks {
+				if !yield(b, nil) {
+					return
+				}
+			}
+			return
+		}
+		for left := out.Bytes[reduce]; left > 0; {
+			b, lost, err := w.next(m)
+			if err != nil {
+				if lost { // with all that it held
+					m = -1
+				}
+				fail(m, err)
+				return
+			}
+			if left -= int64(len(b)); left < 0 {
+				fail(m, fmt.Errorf("%w: it is %d bytes longer than announced", ErrCorrupt, -left))
+				return
+			}
+			r.remote += int64(len(b))
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/local"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+// Host is the part of a job executor process that knows the program.
+//
+// THREADING: Register, Invoke and Forget are called by one goroutine at a time,
+// Run and Store by many beside it.
+type Host interface {
+	scheduler.Runner
+	// Register prepares for a driver whose epoch isn't older than any before: it
+	// builds the program, the first time, and says what it built. A program that
+	// can't be built is an answer with Failure set.
+	Register(hello *wire.Hello, values []wire.Value) *wire.Registered
+	// Invoke generates a batch. Being told of one again does no harm.
+	Invoke(i *wire.Invoke) *wire.Invoked
+	// Forget drops what is kept of the batches before until.
+	Forget(until uint64)
+	// Store returns the shuffle blocks of an epoch, nil if there are none.
+	Store(epoch uint64) *shuffle.Store
+}
+
+// Server is a job executor process's side of the Tasks and Shuffle services.
+//
+// THREADING: each stream has two goroutines: gRPC's, which sends, and one that
+// receives and calls the host under hosting. Tasks run in the slots of a
+// local.Backend. mu guards who drives; it is never held while the host works.
+type Server struct {
+	incarnation uint64
+	host        Host
+	log         *slog.Logger
+	slots       *local.Backend
+	receivers   sync.WaitGroup
+	failed      chan string // why the program can't be built
+
+	hosting sync.Mutex // held while the host is called for a session
+
+	mu      sync.Mutex
+	epoch   uint64   // highest seen
+	current *session // nil while nobody drives
+	closed  bool
+}
+
+// executorName is what the local backend calls the process's slots.
+const executorName = "slots"
+
+// helloTimeout bounds the time between a stream's beginning and its Hello.
+const helloTimeout = 10 * time.Second
+
+// NewServer returns a server of a job that runs as many tasks at once as there
+// are slots. Close ends it.
+func NewServer(incarnation uint64, slots int, host Host, log *slog.Logger) *Server {
+	s := &Server{incarnation: incarnation, host: host, log: log, failed: make(chan string, 1)}
+	s.slots = local.New(local.Executor{ID: executorName, Slots: slots, Runner: host})
+	s.slots.Start(slotEvents{s})
+	return s
+}
+
+// Failed tells why the program can't be built, if it can't. The driver has been
+// told; the process has no use any more.
+func (s *Server) Failed() <-chan string { return s.failed }
+
+// Close kills what runs and waits for it and for the streams, which must have
+// been ended by the gRPC server's Stop.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	current := s.current
+	s.mu.Unlock()
+	if current != nil {
+		current.end(ErrClosed)
+	}
+	s.receivers.Wait()
+	s.slots.Close()
+}
+
+// Work implements wire.TasksServer.
+func (s *Server) Work(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.FromExecutor]) error {
+	sess := newSession(s)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.receivers.Go(func() { sess.end(sess.receive(stream)) }) // ends with the stream
+	s.mu.Unlock()
+	late := time.AfterFunc(helloTimeout, sess.expire)
+	defer late.Stop()
+	err := sess.send(stream)
+	s.leave(sess)
+	if why, ok := errors.AsType[refusal](err); ok {
+		select {
+		case s.failed <- string(why):
+		default:
+		}
+		return nil // the answer said it
+	}
+	return err
+}
+
+// admit makes a session the one that drives, in the place of the one before,
+// unless its driver is older. It is called with hosting held.
+func (s *Server) admit(sess *session, hello *wire.Hello) error {
+	if hello.Incarnation != s.incarnation {
+		return fmt.Errorf("%w: this process is of job %d, the driver's is %d", wire.ErrInvalid, s.incarnation, hello.Incarnation)
+	}
+	s.mu.Lock()
+	if hello.Epoch < s.epoch {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: this executor follows epoch %d, the driver's is %d", wire.ErrStaleEpoch, s.epoch, hello.Epoch)
+	}
+	before, deposed := s.current, hello.Epoch > s.epoch
+	s.epoch, s.current = hello.Epoch, sess
+	s.mu.Unlock()
+	if before != nil {
+		err := errors.New("the driver has connected again")
+		if deposed {
+			err = fmt.Errorf("%w: epoch %d", wire.ErrStaleEpoch, hello.Epoch)
+		}
+		before.end(err)
+		s.kill(before, err)
+	}
+	return nil
+}
+
+// leave takes a session that has ended off, and kills its tasks.
+func (s *Server) leave(sess *session) {
+	s.mu.Lock()
+	if s.current == sess {
+		s.current = nil
+	}
+	s.mu.Unlock()
+	s.kill(sess, errors.New("the connection to the driver broke"))
+}
+
+// kill ends the tasks of a session that no longer drives.
+func (s *Server) kill(sess *session, cause error) {
+	s.mu.Lock()
+	ids := make([]scheduler.TaskID, 0, len(sess.tasks))
+	for id := range sess.tasks {
+		ids = append(ids, id)
+	}
+	clear(sess.tasks)
+	s.mu.Unlock()
+	for _, id := range ids {
+		s.slots.Kill(executorName, id, cause.Error())
+	}
+}
+
+// launch runs a task for a session, unless that no longer drives.
+func (s *Server) launch(sess *session, task scheduler.Task) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != sess {
+		return nil
+	}
+	if task.ID.Incarnation != s.incarnation || task.ID.Epoch != s.epoch {
+		return fmt.Errorf("%w: %s of epoch %d on a stream of epoch %d", wire.ErrMalformed, task.ID, task.ID.Epoch, s.epoch)
+	}
+	sess.tasks[task.ID] = struct{}{}
+	s.slots.Launch(executorName, task) // doesn't block
+	return nil
+}
+
+// drives reports whether a session is the one that drives.
+func (s *Server) drives(sess *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current == sess
+}
+
+// slotEvents takes what the slots report.
+type slotEvents struct{ s *Server }
+
+func (slotEvents) ExecutorAdded(string, int)           {}
+func (slotEvents) ExecutorLost(scheduler.ExecutorLost) {}
+
+// TaskEnded tells the driver that launched the task, if it is still there.
+func (e slotEvents) TaskEnded(_ string, id scheduler.TaskID, outcome scheduler.Outcome) {
+	e.s.mu.Lock()
+	sess := e.s.current
+	mine := false
+	if sess != nil {
+		_, mine = sess.tasks[id]
+		delete(sess.tasks, id)
+	}
+	e.s.mu.Unlock()
+	if mine {
+		sess.post(ended(id, outcome)...)
+	}
+}

@@ -1,0 +1,199 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Supervisor runs a job executor process and starts another when it dies, with
+// back-off, until its context ends or the process has crashed too often.
+//
+// THREADING: Run is called once; it calls OnReady and OnExit from goroutines of
+// its own, one at a time.
+type Supervisor struct {
+	Path   string            // of the program
+	Args   []string          // its command line, without its name
+	Dir    string            // its working directory, "" for this process's
+	Env    []string          // added to this process's environment
+	Spec   wire.ExecutorSpec // what the process is told
+	Output io.Writer         // takes what it prints, from one goroutine at a time
+
+	OnReady func(process, address string) // it takes tasks at address; process is random
+	OnExit  func(Exit)                    // it ended although it shouldn't have
+}
+
+// Exit is the unwanted end of a process.
+type Exit struct {
+	Process string // "" if it was never ready
+	Reason  string // exit status and what it said last
+	Crashes int    // in a row, without a minute of life between
+	Fatal   bool   // it isn't started again
+}
+
+// Limits of a Supervisor.
+const (
+	maxStillborn = 5  // processes in a row that never became ready
+	maxDeaths    = 64 // processes in a row that lived for less than longLife
+	longLife     = time.Minute
+	firstWait    = 100 * time.Millisecond
+	lastWait     = 10 * time.Second
+	stopPatience = 2 * time.Second // between closing the pipe and SIGKILL
+)
+
+// crashes counts the deaths of a program's processes.
+type crashes struct{ stillborn, deaths int }
+
+// add counts the death of a process.
+func (c *crashes) add(ready bool, life time.Duration) {
+	if life >= longLife {
+		*c = crashes{}
+	}
+	c.deaths++
+	if c.stillborn++; ready {
+		c.stillborn = 0
+	}
+}
+
+// hopeless reports whether starting another makes no sense.
+func (c *crashes) hopeless() bool { return c.stillborn >= maxStillborn || c.deaths >= maxDeaths }
+
+// wait returns how long to wait before the next one: twice as long for each that
+// never became ready, and for every four that did.
+func (c *crashes) wait() time.Duration {
+	return min(firstWait<<min(c.stillborn+c.deaths/4, 16), lastWait)
+}
+
+// ErrCrashes: a process crashed so often that it isn't started again.
+var ErrCrashes = errors.New("the process keeps crashing")
+
+// Run keeps the process alive until ctx ends, and ends it then. It returns an
+// error that says ErrCrashes if it gave up before.
+func (s *Supervisor) Run(ctx context.Context) error {
+	var count crashes
+	for {
+		began := time.Now()
+		process, reason := s.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		count.add(process != "", time.Since(began))
+		exit := Exit{Process: process, Reason: reason, Crashes: count.deaths, Fatal: count.hopeless()}
+		s.OnExit(exit)
+		if exit.Fatal {
+			return fmt.Errorf("%w: %d times in a row, the last time: %s", ErrCrashes, exit.Crashes, reason)
+		}
+		select {
+		case <-time.After(count.wait()):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// once runs one process to its end and returns its id, if it became ready, and
+// why it ended.
+func (s *Supervisor) once(ctx context.Context) (id, reason string) {
+	conn, file, err := wire.SocketPair()
+	if err != nil {
+		return "", err.Error()
+	}
+	said := &tail{}
+	cmd := exec.Command(s.Path, s.Args...)
+	cmd.Dir, cmd.ExtraFiles = s.Dir, []*os.File{file}
+	cmd.Env = append(append(os.Environ(), s.Env...), wire.RoleEnv+"="+wire.RoleExecutor)
+	out := io.MultiWriter(said, s.Output)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.WaitDelay = stopPatience                          // for pipes that the program's own children hold
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C is for this process
+	err = cmd.Start()
+	_ = file.Close() // the process has its own
+	if err != nil {
+		_ = conn.Close()
+		return "", fmt.Sprintf("starting %s: %v", s.Path, err)
+	}
+	p := &process{supervisor: s, id: wire.NewToken()[:16]}
+	server := wire.NewParentServer()
+	wire.RegisterWorker(server, p)
+	var serving sync.WaitGroup
+	serving.Go(func() { wire.ServeConn(server, conn) })
+	ended := make(chan struct{})
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-ended:
+			return
+		}
+		server.Stop() // closes the pipe: the process exits by itself
+		select {
+		case <-time.After(stopPatience):
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have gone meanwhile
+		case <-ended:
+		}
+	})
+	err = cmd.Wait()
+	close(ended)
+	stopping.Wait()
+	server.Stop()
+	serving.Wait()
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what the program started and left behind
+	return p.readyID(), exitReason(cmd.ProcessState, err, said)
+}
+
+// exitReason says how a process ended.
+func exitReason(state *os.ProcessState, err error, said *tail) string {
+	reason := "it exited by itself"
+	if state != nil {
+		reason = state.String()
+	} else if err != nil {
+		reason = err.Error()
+	}
+	if last := said.lastWords(); last != "" {
+		reason += ": " + last
+	}
+	return reason
+}
+
+// process is the service that a job executor process calls.
+type process struct {
+	supervisor *Supervisor
+	id         string
+
+	mu    sync.Mutex
+	ready bool
+}
+
+// Attach implements wire.WorkerServer.
+func (p *process) Attach(context.Context, *wire.AttachExecutor) (*wire.ExecutorSpec, error) {
+	return &p.supervisor.Spec, nil
+}
+
+// Ready implements wire.WorkerServer.
+func (p *process) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyAnswer, error) {
+	p.mu.Lock()
+	again := p.ready
+	p.ready = true
+	p.mu.Unlock()
+	if !again {
+		p.supervisor.OnReady(p.id, req.Address)
+	}
+	return &wire.ReadyAnswer{}, nil
+}
+
+func (p *process) readyID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ready {
+		return ""
+	}
+	return p.id
+}
