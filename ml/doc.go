@@ -1,8 +1,9 @@
 // Package ml maps neural networks over streams.
 //
-// [Model] names a network and its weights; [Predict] runs it over the elements
+// [Model] names a network and its weights, [ONNX] a file that holds both;
+// [Predict] runs it over the elements
 // of a stream, in batches, on executors. The version of a model, the SHA-256 of
-// its weights' file, is pinned in each batch's allocation, so a batch that is
+// its file, is pinned in each batch's allocation, so a batch that is
 // replayed uses the same. A process holds the weights once, packed; each of its
 // task slots has a worker with scratch memory of its own. The batch that a row
 // came in never changes its result.

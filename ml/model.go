@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/onnx"
 	"github.com/hibana-engine/hibana/ml/serializers"
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -33,17 +35,16 @@ type Network interface {
 
 // ModelRef is a named model of a job.
 type ModelRef struct {
-	name    string
-	build   func() Network
-	shape   []int  // of a row
-	weights []byte // npz
-	digest  string // SHA-256 of weights, hexadecimal
+	name   string
+	file   []byte
+	digest string // SHA-256 of file, hexadecimal
+	load   func(file []byte) (*compile.Model, error)
 }
 
 // Name returns the model's name.
 func (m *ModelRef) Name() string { return m.name }
 
-// Digest returns the version: the SHA-256 of the weights' file, hexadecimal.
+// Digest returns the version: the SHA-256 of the model's file, hexadecimal.
 func (m *ModelRef) Digest() string { return m.digest }
 
 // Model declares a model of a job: build makes the network, whose weights are
@@ -51,11 +52,31 @@ func (m *ModelRef) Digest() string { return m.digest }
 // rowShape is the shape of one row of its input, such as 1, 28, 28. The network
 // is built and its file checked on the driver before the first batch.
 func Model(ssc *engine.StreamingContext, name string, build func() Network, npz []byte, rowShape ...int) *ModelRef {
-	sum := sha256.Sum256(npz)
-	m := &ModelRef{name: name, build: build, shape: rowShape, weights: bytes.Clone(npz), digest: hex.EncodeToString(sum[:])}
 	if build == nil {
 		ssc.Fail("ml.Model "+name, rdd.ErrNilFunction)
 	}
+	shape := slices.Clone(rowShape)
+	return declare(ssc, name, npz, func(file []byte) (*compile.Model, error) {
+		net := build()
+		if err := serializers.LoadNPZBytes(file, net); err != nil {
+			return nil, err
+		}
+		return compile.Network(net.Forward, shape...)
+	})
+}
+
+// ONNX declares a model of a job that is read from the bytes of an ONNX file,
+// network and weights in one; see package onnx for what it may hold. The file is
+// checked on the driver before the first batch.
+func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
+	return declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
+}
+
+// declare pins a model's version in each batch and has its file checked on the
+// driver.
+func declare(ssc *engine.StreamingContext, name string, file []byte, load func([]byte) (*compile.Model, error)) *ModelRef {
+	sum := sha256.Sum256(file)
+	m := &ModelRef{name: name, file: bytes.Clone(file), digest: hex.EncodeToString(sum[:]), load: load}
 	engine.PinModel(ssc, name, m.Digest)
 	ssc.OnDriver(func(context.Context) error {
 		_, err := m.Compile()
@@ -64,16 +85,12 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 	return m
 }
 
-// Compile loads the weights and compiles the network for inference. Errors say
+// Compile reads the file and compiles the network for inference. Errors say
 // [ErrModel] and what is wrong with the file.
 func (m *ModelRef) Compile() (*compile.Model, error) {
-	net := m.build()
-	if err := serializers.LoadNPZBytes(m.weights, net); err != nil {
-		return nil, fmt.Errorf("%w: %s, weights of %d bytes: %w", ErrModel, m.name, len(m.weights), err)
-	}
-	c, err := compile.Network(net.Forward, m.shape...)
+	c, err := m.load(m.file)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrModel, m.name, err)
+		return nil, fmt.Errorf("%w: %s, a file of %d bytes: %w", ErrModel, m.name, len(m.file), err)
 	}
 	return c, nil
 }

@@ -18,9 +18,23 @@ type Row struct {
 	Batch  uint64 // sequence number of the batch
 }
 
-// batchRows is how many rows run at once: enough to read dense weights once for
-// many rows, few enough for the second-level cache.
-const batchRows = 256
+// maxRows is how many rows run at once at most: enough to read dense weights once
+// for many rows.
+const maxRows = 256
+
+// maxScratchBytes bounds the memory of one scratch, unless a single row takes
+// more: models of large images run in smaller batches. The number of rows never
+// changes a result.
+const maxScratchBytes = 64 << 20
+
+// batchRows is how many rows of a model run at once.
+func batchRows(m *compile.Model) int {
+	n := maxRows
+	for n > 1 && m.ScratchBytes(n)+4*n*m.InputLen() > maxScratchBytes {
+		n /= 2
+	}
+	return n
+}
 
 // Predict runs a model over the elements of a stream, on executors, and keeps
 // their order. encode fills an element's input row; decode makes the result of
@@ -69,7 +83,8 @@ func (p *scratches) take(tc *rdd.TaskContext, m *ModelRef, digest string) (*scra
 	if err != nil {
 		return nil, err
 	}
-	return &scratch{c.NewWorker(batchRows), make([]float32, batchRows*c.InputLen()), c.InputLen(), c.OutputLen()}, nil
+	n := batchRows(c)
+	return &scratch{c.NewWorker(n), make([]float32, n*c.InputLen()), c.InputLen(), c.OutputLen()}, nil
 }
 
 // openScratches returns the slot's scratches for a version of the model.
@@ -108,7 +123,7 @@ func (p *predictor[T, U]) run(tc *rdd.TaskContext, m *ModelRef, in iter.Seq2[T, 
 		if err != nil {
 			return err
 		}
-		if p.waiting = append(p.waiting, v); len(p.waiting) == batchRows {
+		if p.waiting = append(p.waiting, v); len(p.waiting) == p.s.worker.MaxBatch() {
 			if err := p.flush(); err != nil || p.stopped {
 				return err
 			}

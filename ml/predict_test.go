@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/ml"
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/links"
+	"github.com/hibana-engine/hibana/ml/onnx"
 	"github.com/hibana-engine/hibana/ml/serializers"
 )
 
@@ -117,6 +120,29 @@ func TestPredictTwiceInOneTask(t *testing.T) {
 		if got := twice[0][i]; got[0] != want || got[1] != want {
 			t.Fatalf("row %d is %v, want %v twice", i, got, want)
 		}
+	}
+}
+
+// An ONNX file is network and weights in one; a broken one is refused before the
+// first batch.
+func TestPredictONNX(t *testing.T) {
+	file, err := os.ReadFile("onnx/testdata/mlp_torch.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(file []byte) ([][]int, error) {
+		return enginetest.Run(t, [][]int{{1, 2, 3}}, 1, func(in *engine.DStream[int]) *engine.DStream[int] {
+			return ml.Predict(in, ml.ONNX(in.Context(), "mlp", file),
+				func(v int, row []float32) error { row[v] = 1; return nil },
+				func(_ int, out ml.Row) (int, error) { return len(out.Output), nil })
+		})
+	}
+	got, err := run(file)
+	if err != nil || !slices.Equal(got[0], []int{5, 5, 5}) {
+		t.Errorf("%v, %v: want 5 outputs for each of 3 rows", got, err)
+	}
+	if _, err := run(file[:100]); !errors.Is(err, ml.ErrModel) || !errors.Is(err, onnx.ErrFormat) || errors.Is(err, engine.ErrBatchFailed) {
+		t.Errorf("a cut file: %v", err)
 	}
 }
 

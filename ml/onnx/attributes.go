@@ -1,0 +1,142 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// attr returns an integer attribute.
+func (im *importer) attr(name string, def int64) int64 {
+	if a := im.node.attrs[name]; a != nil {
+		return a.i
+	}
+	return def
+}
+
+func (im *importer) attrFloat(name string, def float32) float32 {
+	if a := im.node.attrs[name]; a != nil {
+		return a.f
+	}
+	return def
+}
+
+func (im *importer) attrString(name, def string) string {
+	if a := im.node.attrs[name]; a != nil {
+		return a.s
+	}
+	return def
+}
+
+// attrInts returns a list of integers, nil if there is none.
+func (im *importer) attrInts(name string) []int64 {
+	if a := im.node.attrs[name]; a != nil {
+		return a.ints
+	}
+	return nil
+}
+
+// maxSide bounds kernel sizes, strides, paddings and dilations.
+const maxSide = 1 << 16
+
+// pair returns an attribute of two sizes, height and width.
+func (im *importer) pair(name string, def int) (h, w int, err error) {
+	v := im.attrInts(name)
+	if v == nil {
+		return def, def, nil
+	}
+	if len(v) != 2 || v[0] < 1 || v[1] < 1 || v[0] > maxSide || v[1] > maxSide {
+		return 0, 0, fmt.Errorf("%w: attribute %s is %v, want two sizes of at least 1: only images are supported", ErrUnsupported, name, v)
+	}
+	return int(v[0]), int(v[1]), nil
+}
+
+// refuse fails if an integer attribute has another value than the only one that
+// is supported.
+func (im *importer) refuse(name string, only int64) error {
+	if v := im.attr(name, only); v != only {
+		return fmt.Errorf("%w: attribute %s is %d, want %d", ErrUnsupported, name, v, only)
+	}
+	return nil
+}
+
+// has tells whether an optional input is there.
+func has(in []value, i int) bool { return i < len(in) && (in[i].index >= 0 || in[i].ints != nil) }
+
+// need fails if there are fewer inputs.
+func need(in []value, n int) error {
+	for i := range n {
+		if !has(in, i) {
+			return fmt.Errorf("%w: input %d is missing", ErrFormat, i)
+		}
+	}
+	return nil
+}
+
+// list returns integers that come as input i, or as an attribute in older
+// opsets; ok is false if neither is there.
+func (im *importer) list(in []value, i int, name string) (v []int64, ok bool, err error) {
+	if has(in, i) {
+		if !in[i].isInt() {
+			return nil, false, fmt.Errorf("%w: input %d must be integers that are known when the file is read", ErrUnsupported, i)
+		}
+		return in[i].ints, true, nil
+	}
+	a := im.node.attrs[name]
+	if a == nil {
+		return nil, false, nil
+	}
+	return a.ints, true, nil
+}
+
+// scalar returns a number that comes as constant input i, or as an attribute in
+// older opsets.
+func (im *importer) scalar(in []value, i int, name string, def float32) (float32, error) {
+	if !has(in, i) {
+		return im.attrFloat(name, def), nil
+	}
+	if in[i].isInt() && len(in[i].ints) == 1 {
+		return float32(in[i].ints[0]), nil
+	}
+	if d := im.data(in[i]); d != nil && d.Shape().TotalSize() == 1 {
+		return d.Float32s()[0], nil
+	}
+	return 0, fmt.Errorf("%w: input %d must be one constant number", ErrUnsupported, i)
+}
+
+// axis checks an axis and counts a negative one from the last.
+func axis(a int64, rank int) (int, error) {
+	if a < 0 {
+		a += int64(rank)
+	}
+	if a < 0 || a >= int64(rank) {
+		return 0, fmt.Errorf("%w: no such axis in an array of %d dimensions", ErrFormat, rank)
+	}
+	return int(a), nil
+}
+
+// axesOf checks a list of axes and sorts it.
+func axesOf(list []int64, rank int) ([]int, error) {
+	axes := make([]int, len(list))
+	for i, a := range list {
+		var err error
+		if axes[i], err = axis(a, rank); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(axes)
+	if len(slices.Compact(slices.Clone(axes))) != len(axes) {
+		return nil, fmt.Errorf("%w: an axis occurs twice in %v", ErrFormat, list)
+	}
+	return axes, nil
+}
+
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+var infinity = float32(math.Inf(1))

@@ -1,0 +1,23 @@
+// Package onnx reads networks from ONNX files (opsets 11 to 20) for inference:
+//
+//	model, err := onnx.Compile(data)         // data is the file
+//	y, err := model.NewWorker(32).Run(x, 32)
+//
+// [Read] decodes and checks a file; [File.Trace] turns its graph into the list of
+// operations that package graph knows, with the operations that the links and
+// functions of Hibana use, so that what holds for them holds here: package
+// compile fuses them, graph.Build runs them in Gorgonia's machines.
+//
+// A graph has one input of floats whose first dimension is the batch, whether
+// named, open or fixed in the file, and its first output counts. Other open
+// dimensions are given with [Dim]. Operators that are not known are an error that
+// names the operator and its node; so is an attribute that would change the
+// result and isn't followed.
+//
+// Files may come from anyone: every length is checked against what is there, the
+// graph's arrays are bounded ([MaxElements]), and nothing in a file is executed,
+// opened or fetched; weights in external files are refused.
+//
+// The files: proto.go decodes the wire format, tensor.go arrays, importer.go
+// walks the graph, the node_*.go files hold the operators by family.
+package onnx

@@ -1,0 +1,19 @@
+package onnx
+
+import "errors"
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrFormat says that the bytes are no ONNX file or a broken one.
+	ErrFormat = errors.New("not a valid ONNX file")
+	// ErrOpset says that the file's operator set is too old or too new.
+	ErrOpset = errors.New("operator set not supported")
+	// ErrOperator says that the graph has an operator that isn't known.
+	ErrOperator = errors.New("operator not supported")
+	// ErrUnsupported says that a known operator is used in a way that isn't known.
+	ErrUnsupported = errors.New("not supported")
+	// ErrInput says that the graph's input or output isn't of a kind that can be run.
+	ErrInput = errors.New("input or output can't be used")
+	// ErrTooLarge says that the graph's arrays exceed MaxElements.
+	ErrTooLarge = errors.New("graph too large")
+)

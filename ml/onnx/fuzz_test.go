@@ -1,0 +1,32 @@
+package onnx_test
+
+import (
+	"testing"
+
+	"github.com/hibana-engine/hibana/ml/onnx"
+)
+
+// FuzzCompile reads, compiles and runs arbitrary files: an error or a result, but
+// no panic and no more memory than the limit allows.
+func FuzzCompile(f *testing.F) {
+	f.Add(fixture(f, "mlp_opset11.onnx"))
+	f.Add(fixture(f, "cnn_bn_dropout_torch_opset13.onnx"))
+	f.Add(rowFile(2, 3).node("Shape", "x", "s").int("i", 0).node("Gather", "s i", "n").int("rest", -1).
+		node("Concat", "n rest", "to", "axis", 0).node("Reshape", "x to", "y").bytes("y"))
+	f.Add(rowFile(6).int("s", -1).int("e", -7).int("a", 1).int("st", -2).node("Slice", "x s e a st", "y").bytes("y"))
+	f.Add(rowFile(2, 3, 3).float("w", make([]float32, 16), 2, 2, 2, 2).node("Conv", "x w", "h", "auto_pad", "SAME_UPPER", "strides", []int{2, 2}).
+		node("MaxPool", "h", "p", "kernel_shape", []int{2, 2}, "pads", []int{1, 1, 0, 0}).node("GlobalAveragePool", "p", "y").bytes("y"))
+	f.Add(rowFile(2, 2).node("Softmax", "x", "h", "axis", 1).node("Split", "h", "a b", "axis", 1).node("MatMul", "a b", "y").bytes("y"))
+	f.Add(rowFile(4).int("p", 0, 1, 0, 2).node("Pad", "x p", "h").int("q", 3, 1, 7).node("Expand", "h q", "k").node("ReduceMax", "k", "y").bytes("y"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := onnx.Compile(data, onnx.MaxElements(1<<16))
+		if err != nil {
+			return
+		}
+		w := m.NewWorker(2)
+		y, err := w.Run(make([]float32, 2*m.InputLen()), 2)
+		if err == nil && len(y) != 2*m.OutputLen() {
+			t.Fatalf("%d results, want %d", len(y), 2*m.OutputLen())
+		}
+	})
+}

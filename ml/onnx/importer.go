@@ -1,0 +1,246 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/nn"
+)
+
+// importer walks a graph in its order, which ONNX requires to be topological.
+// Floats become values of a trace; integers, which only shapes are made of, are
+// computed here and now.
+type importer struct {
+	opset  int
+	batch  int64 // the input's first dimension in the file, 0 if open
+	values map[string]value
+	trace  *graph.Trace
+	left   int // of MaxElements
+
+	node *node // the one being read
+}
+
+// value is what a name in the graph stands for: an array of floats in the trace,
+// or known integers.
+type value struct {
+	index int // into Trace.Values, -1 for integers
+	shape []int
+	ints  []int64 // row-major, only for integers
+}
+
+func (v value) isInt() bool { return v.index < 0 }
+
+func (f *File) trace(o options) (*graph.Trace, error) {
+	im := &importer{opset: f.Opset, values: map[string]value{}, trace: &graph.Trace{}, left: o.maxElements}
+	shape, err := f.inputShape(o)
+	if err != nil {
+		return nil, err
+	}
+	im.batch = f.input.dims[0].value
+	in, err := im.add(graph.Value{Kind: graph.Input, Spec: nn.FloatSpec(shape...), Name: f.input.name})
+	if err != nil {
+		return nil, err
+	}
+	im.values[f.input.name] = in
+	im.trace.Inputs = []int{in.index}
+	for _, t := range f.graph.initializers {
+		v, err := im.constant(t)
+		if err != nil {
+			return nil, err
+		}
+		im.values[t.name] = v
+	}
+	for _, n := range f.graph.nodes {
+		im.node = n
+		if err := im.read(n); err != nil {
+			return nil, fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), err)
+		}
+	}
+	return im.finish(f.graph.outputs[0].name)
+}
+
+// label names a node in messages.
+func (n *node) label() string {
+	if n.name != "" {
+		return fmt.Sprintf("node %q", n.name)
+	}
+	return fmt.Sprintf("node %d (output %q)", n.number, first(n.outputs))
+}
+
+// operator is the node's operator with its domain.
+func (n *node) operator() string {
+	if n.domain != "" && n.domain != "ai.onnx" {
+		return n.domain + "::" + n.op
+	}
+	return n.op
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+// read turns one node into steps or integers.
+func (im *importer) read(n *node) error {
+	f, ok := operators[n.operator()]
+	if !ok {
+		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
+	}
+	in := make([]value, len(n.inputs))
+	for i, name := range n.inputs {
+		v, ok := im.values[name]
+		if !ok && name != "" {
+			return fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
+		}
+		if name == "" {
+			v = value{index: -1} // left out: no integers either
+		}
+		in[i] = v
+	}
+	if len(n.outputs) == 0 {
+		return fmt.Errorf("%w: it has no output", ErrFormat)
+	}
+	out, err := f(im, in)
+	if err != nil {
+		return err
+	}
+	for _, v := range out {
+		if im.left -= len(v.ints); im.left < 0 {
+			return fmt.Errorf("%w: its integers exceed onnx.MaxElements", ErrTooLarge)
+		}
+	}
+	for i, name := range n.outputs {
+		switch {
+		case name == "":
+		case i < len(out):
+			im.values[name] = out[i]
+		default:
+			im.values[name] = value{index: -1} // read by nobody, or else an error there
+		}
+	}
+	return nil
+}
+
+// finish takes the graph's output and leaves out what doesn't lead to it.
+func (im *importer) finish(output string) (*graph.Trace, error) {
+	v, ok := im.values[output]
+	if !ok || v.isInt() {
+		return nil, fmt.Errorf("%w: output %q isn't an array of floats that a node writes", ErrInput, output)
+	}
+	t := im.trace
+	t.Outputs = []int{v.index}
+	needed := make([]bool, len(t.Values))
+	needed[v.index] = true
+	var steps []graph.Step
+	for i := len(t.Steps) - 1; i >= 0; i-- {
+		s := t.Steps[i]
+		if !slices.ContainsFunc(s.Out, func(v int) bool { return needed[v] }) {
+			continue
+		}
+		for _, in := range s.In {
+			needed[in] = true
+		}
+		steps = append(steps, s)
+	}
+	slices.Reverse(steps)
+	t.Steps = steps
+	return t, nil
+}
+
+// add puts a value into the trace within the limit.
+func (im *importer) add(v graph.Value) (value, error) {
+	n := 1
+	for _, d := range v.Spec.Shape {
+		if d < 1 || d > im.left/n {
+			return value{}, fmt.Errorf("%w: an array of shape %s exceeds onnx.MaxElements", ErrTooLarge, v.Spec)
+		}
+		n *= d
+	}
+	if len(v.Spec.Shape) > maxRank {
+		return value{}, fmt.Errorf("%w: %d dimensions", ErrUnsupported, len(v.Spec.Shape))
+	}
+	im.left -= n
+	im.trace.Values = append(im.trace.Values, v)
+	return value{index: len(im.trace.Values) - 1, shape: v.Spec.Shape}, nil
+}
+
+// constant takes an array of the file.
+func (im *importer) constant(t *tensorProto) (value, error) {
+	if !t.float() {
+		v, shape, err := t.int64s()
+		return value{index: -1, shape: shape, ints: v}, err
+	}
+	v, shape, err := t.float32s()
+	if err != nil {
+		return value{}, err
+	}
+	if len(v) == 0 { // how some writers leave an input out
+		return value{index: -1}, nil
+	}
+	return im.floats(t.name, v, shape)
+}
+
+// floats puts a constant into the trace.
+func (im *importer) floats(name string, v []float32, shape []int) (value, error) {
+	a, err := nn.NewArray(v, shape...)
+	if err != nil {
+		return value{}, err
+	}
+	return im.add(graph.Value{Kind: graph.Constant, Spec: nn.SpecOf(a), Name: name, Data: a})
+}
+
+// data returns the array of a constant, nil if it is computed.
+func (im *importer) data(v value) *tensor.Dense {
+	if v.isInt() {
+		return nil
+	}
+	return im.trace.Values[v.index].Data
+}
+
+// apply adds a step with one output.
+func (im *importer) apply(op nn.Op, in ...value) (value, error) {
+	out, err := im.applyAll(op, in...)
+	if err != nil {
+		return value{}, err
+	}
+	return out[0], nil
+}
+
+// applyAll adds a step.
+func (im *importer) applyAll(op nn.Op, in ...value) ([]value, error) {
+	s := graph.Step{Op: op, Site: im.node.label()}
+	specs := make([]nn.Spec, len(in))
+	for i, v := range in {
+		if v.isInt() {
+			return nil, fmt.Errorf("%w: input %d is left out or holds integers, want floats", ErrUnsupported, i)
+		}
+		s.In = append(s.In, v.index)
+		specs[i] = im.trace.Values[v.index].Spec
+	}
+	outs, err := op.Outputs(specs)
+	if err != nil {
+		return nil, fmt.Errorf("%w; given %v", err, specs)
+	}
+	values := make([]value, len(outs))
+	for i, o := range outs {
+		if values[i], err = im.add(graph.Value{Kind: graph.Computed, Spec: o}); err != nil {
+			return nil, err
+		}
+		s.Out = append(s.Out, values[i].index)
+	}
+	im.trace.Steps = append(im.trace.Steps, s)
+	return values, nil
+}
+
+// one is the result of an operator with one output.
+func one(v value, err error) ([]value, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []value{v}, nil
+}

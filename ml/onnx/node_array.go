@@ -1,0 +1,457 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hibana-engine/hibana/ml/op"
+)
+
+// identity reads Identity and Dropout, which do nothing in inference.
+func identity(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	return in[:1], nil
+}
+
+// constant reads Constant.
+func constant(im *importer, _ []value) ([]value, error) {
+	for name, a := range im.node.attrs {
+		switch name {
+		case "value":
+			if a.t == nil {
+				return nil, fmt.Errorf("%w: attribute value is no array", ErrFormat)
+			}
+			return one(im.constant(a.t))
+		case "value_float":
+			return one(im.floats("", []float32{a.f}, nil))
+		case "value_floats":
+			return one(im.floats("", a.floats, []int{len(a.floats)}))
+		case "value_int":
+			return []value{{index: -1, shape: []int{}, ints: []int64{a.i}}}, nil
+		case "value_ints":
+			return []value{{index: -1, shape: []int{len(a.ints)}, ints: a.ints}}, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: it has no numeric value", ErrUnsupported)
+}
+
+// cast reads Cast: floats stay float32, integers stay integers or become floats.
+func cast(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	to := im.attr("to", 0)
+	floats := to == typeFloat || to == typeDouble || to == typeFloat16
+	x := in[0]
+	switch {
+	case x.isInt() && floats && len(x.ints) > 0:
+		v := make([]float32, len(x.ints))
+		for i, n := range x.ints {
+			v[i] = float32(n)
+		}
+		return one(im.floats("", v, x.shape))
+	case x.isInt() && (to == typeInt32 || to == typeInt64), !x.isInt() && floats:
+		return in[:1], nil
+	}
+	return nil, fmt.Errorf("%w: a conversion to type %d", ErrUnsupported, to)
+}
+
+// reshape reads Reshape. A shape that was written down for the file's fixed batch
+// size is meant for the batch.
+func reshape(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	target, _, err := im.list(in, 1, "shape")
+	if err != nil {
+		return nil, err
+	}
+	x := in[0]
+	if len(target) > maxRank {
+		return nil, fmt.Errorf("%w: %d dimensions", ErrUnsupported, len(target))
+	}
+	shape, n := make([]int, len(target)), 1
+	for i, d := range target {
+		switch {
+		case d == 0 && im.attr("allowzero", 0) == 0 && i < len(x.shape):
+			shape[i] = x.shape[i]
+		case d == -1 || d > 0 && d <= maxReshaped/int64(n):
+			shape[i] = int(d)
+		default:
+			return nil, fmt.Errorf("%w: target shape %v", ErrFormat, target)
+		}
+		n *= max(1, shape[i])
+	}
+	if len(target) > 0 && im.forBatch(target[0], x) {
+		shape[0] = 1
+	}
+	if x.isInt() {
+		return reshapeInts(x, shape)
+	}
+	return one(im.reshape(x, shape))
+}
+
+// maxReshaped bounds the elements of a target shape, so that none overflows.
+const maxReshaped = 1 << 31
+
+// forBatch tells whether a first dimension of a target shape stands for the
+// file's fixed batch size, of which one row is left.
+func (im *importer) forBatch(d int64, x value) bool {
+	return im.batch > 1 && d == im.batch && !x.isInt() && im.data(x) == nil && len(x.shape) > 0 && x.shape[0] == 1
+}
+
+func reshapeInts(x value, shape []int) ([]value, error) {
+	n := 1
+	for i, d := range shape {
+		if d == -1 {
+			shape[i] = 1
+			rest := elements(shape[i+1:])
+			if n*rest == 0 || slices.Contains(shape[i+1:], -1) {
+				return nil, fmt.Errorf("%w: target shape %v", ErrFormat, shape)
+			}
+			shape[i] = len(x.ints) / (n * rest)
+		}
+		n *= shape[i]
+	}
+	if n != len(x.ints) {
+		return nil, fmt.Errorf("%w: %d integers don't fit %v", ErrFormat, len(x.ints), shape)
+	}
+	return []value{{index: -1, shape: shape, ints: x.ints}}, nil
+}
+
+// flatten reads Flatten.
+func flatten(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	s := in[0].shape
+	a := im.attr("axis", 1)
+	if a < 0 {
+		a += int64(len(s))
+	}
+	if a < 0 || a > int64(len(s)) {
+		return nil, fmt.Errorf("%w: axis %d of %s", ErrFormat, a, shapeName(s))
+	}
+	return one(im.reshape(in[0], []int{elements(s[:a]), elements(s[a:])}))
+}
+
+// squeeze reads Squeeze and Unsqueeze.
+func squeeze(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	list, given, err := im.list(in, 1, "axes")
+	if err != nil {
+		return nil, err
+	}
+	x := in[0]
+	var shape []int
+	if im.node.op == "Unsqueeze" {
+		if len(list)+len(x.shape) > maxRank {
+			return nil, fmt.Errorf("%w: more than %d dimensions", ErrUnsupported, maxRank)
+		}
+		axes, err := axesOf(list, len(list)+len(x.shape))
+		if err != nil {
+			return nil, err
+		}
+		shape = slices.Clone(x.shape)
+		for _, a := range axes {
+			shape = slices.Insert(shape, a, 1)
+		}
+	} else {
+		axes, err := axesOf(list, len(x.shape))
+		if err != nil {
+			return nil, err
+		}
+		shape = []int{}
+		for i, d := range x.shape {
+			gone := slices.Contains(axes, i) || !given && d == 1
+			if gone && d != 1 {
+				return nil, fmt.Errorf("%w: axis %d of %s isn't 1", ErrFormat, i, shapeName(x.shape))
+			}
+			if !gone {
+				shape = append(shape, d)
+			}
+		}
+	}
+	if x.isInt() {
+		return []value{{index: -1, shape: shape, ints: x.ints}}, nil
+	}
+	return one(im.reshape(x, shape))
+}
+
+// transpose reads Transpose.
+func transpose(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	var axes []int
+	for _, p := range im.attrInts("perm") {
+		a, err := axis(p, len(in[0].shape))
+		if err != nil {
+			return nil, err
+		}
+		axes = append(axes, a)
+	}
+	return one(im.apply(op.Transpose{Axes: axes}, in[0]))
+}
+
+// concat reads Concat.
+func concat(im *importer, in []value) ([]value, error) {
+	if err := need(in, max(1, len(in))); err != nil {
+		return nil, err
+	}
+	if slices.IndexFunc(in, func(v value) bool { return !v.isInt() }) < 0 {
+		var all []int64
+		for _, v := range in {
+			if len(v.shape) != 1 {
+				return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(v.shape))
+			}
+			all = append(all, v.ints...)
+		}
+		return ints(all)
+	}
+	a, err := axis(im.attr("axis", 0), len(in[0].shape))
+	if err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.Concat{Axis: a}, in...))
+}
+
+// split reads Split.
+func split(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	a, err := axis(im.attr("axis", 0), len(in[0].shape))
+	if err != nil {
+		return nil, err
+	}
+	list, given, err := im.list(in, 1, "split")
+	if err != nil {
+		return nil, err
+	}
+	var sizes []int
+	if n, parts := in[0].shape[a], len(im.node.outputs); !given {
+		chunk := (n + parts - 1) / parts
+		for ; n > 0; n -= chunk {
+			sizes = append(sizes, min(chunk, n))
+		}
+	}
+	for _, n := range list {
+		if n < 1 || n > int64(in[0].shape[a]) {
+			return nil, fmt.Errorf("%w: parts %v of %d elements", ErrUnsupported, list, in[0].shape[a])
+		}
+		sizes = append(sizes, int(n))
+	}
+	return im.applyAll(op.Split{Axis: a, Sizes: sizes}, in[0])
+}
+
+// slice reads Slice.
+func slice(im *importer, in []value) ([]value, error) {
+	if err := need(in, 3); err != nil {
+		return nil, err
+	}
+	var lists [4][]int64 // starts, ends, axes, steps
+	for i := range lists {
+		v, given, err := im.list(in, i+1, "")
+		if err != nil {
+			return nil, err
+		}
+		if lists[i] = v; given && len(v) != len(lists[0]) {
+			return nil, fmt.Errorf("%w: starts, ends, axes and steps differ in length", ErrFormat)
+		}
+	}
+	x := in[0]
+	ranges := make([]op.Range, len(x.shape))
+	for i, d := range x.shape {
+		ranges[i] = op.Range{Count: d, Step: 1}
+	}
+	for i := range lists[0] {
+		a, step := int64(i), int64(1)
+		if lists[2] != nil {
+			a = lists[2][i]
+		}
+		if lists[3] != nil {
+			step = lists[3][i]
+		}
+		k, err := axis(a, len(x.shape))
+		if err != nil {
+			return nil, err
+		}
+		if ranges[k], err = cut(x.shape[k], lists[0][i], lists[1][i], step); err != nil {
+			return nil, err
+		}
+	}
+	if x.isInt() {
+		if len(ranges) != 1 {
+			return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(x.shape))
+		}
+		r := ranges[0]
+		var out []int64
+		for i := range r.Count {
+			out = append(out, x.ints[r.From+i*r.Step])
+		}
+		return ints(out)
+	}
+	return one(im.apply(op.Slice{Ranges: ranges}, x))
+}
+
+// cut resolves one range of an axis of n elements by ONNX's rules: indices below
+// zero count from the last element, all are clamped.
+func cut(n int, start, end, step int64) (op.Range, error) {
+	if step == 0 || step > int64(n) || step < -int64(n) {
+		if step == 0 {
+			return op.Range{}, fmt.Errorf("%w: a step of 0", ErrFormat)
+		}
+		step = max(-int64(n), min(step, int64(n)))
+	}
+	size := int64(n)
+	clamp := func(v, low, high int64) int64 {
+		if v < 0 {
+			v += size
+		}
+		return max(low, min(v, high))
+	}
+	count := int64(0)
+	if step > 0 {
+		start, end = clamp(start, 0, size), clamp(end, 0, size)
+		count = (end - start + step - 1) / step
+	} else {
+		start = clamp(start, 0, size-1)
+		if end < -size { // before the first element
+			end = -1
+		} else {
+			end = clamp(end, -1, size-1)
+		}
+		count = (start - end - step - 1) / -step
+	}
+	if count < 1 {
+		return op.Range{}, fmt.Errorf("%w: nothing is left of an axis of %d", ErrUnsupported, n)
+	}
+	return op.Range{From: int(start), Count: int(count), Step: int(step)}, nil
+}
+
+// maxGathered bounds the indices of Gather, each of which becomes a step.
+const maxGathered = 1024
+
+// gather reads Gather with known indices.
+func gather(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, index := in[0], in[1]
+	if !index.isInt() || len(index.shape) > 1 {
+		return nil, fmt.Errorf("%w: indices must be known when the file is read, one or a list", ErrUnsupported)
+	}
+	a, err := axis(im.attr("axis", 0), len(x.shape))
+	if err != nil {
+		return nil, err
+	}
+	if len(index.ints) > maxGathered {
+		return nil, fmt.Errorf("%w: %d indices, the most is %d", ErrUnsupported, len(index.ints), maxGathered)
+	}
+	drop := len(index.shape) == 0
+	parts := make([]value, 0, len(index.ints))
+	var out []int64
+	for _, i := range index.ints {
+		k, err := axis(i, x.shape[a])
+		if err != nil {
+			return nil, fmt.Errorf("%w: index %d of %d", ErrFormat, i, x.shape[a])
+		}
+		if x.isInt() {
+			if len(x.shape) != 1 {
+				return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(x.shape))
+			}
+			out = append(out, x.ints[k])
+			continue
+		}
+		ranges := make([]op.Range, a+1)
+		for j := range ranges {
+			ranges[j] = op.Range{Count: x.shape[j], Step: 1}
+		}
+		ranges[a] = op.Range{From: k, Count: 1, Step: 1, Drop: drop}
+		p, err := im.apply(op.Slice{Ranges: ranges}, x)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, p)
+	}
+	switch {
+	case x.isInt() && drop && len(out) == 1:
+		return []value{{index: -1, shape: []int{}, ints: out}}, nil
+	case x.isInt():
+		return ints(out)
+	case len(parts) == 0:
+		return nil, fmt.Errorf("%w: no index", ErrUnsupported)
+	case len(parts) == 1:
+		return parts, nil
+	}
+	return one(im.apply(op.Concat{Axis: a}, parts...))
+}
+
+// pad reads Pad with a constant.
+func pad(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	if mode := im.attrString("mode", "constant"); mode != "constant" {
+		return nil, fmt.Errorf("%w: mode %q", ErrUnsupported, mode)
+	}
+	list, _, err := im.list(in, 1, "pads")
+	if err != nil {
+		return nil, err
+	}
+	v, err := im.scalar(in, 2, "value", 0)
+	if err != nil {
+		return nil, err
+	}
+	rank := len(in[0].shape)
+	if len(list) != 2*rank || has(in, 3) {
+		return nil, fmt.Errorf("%w: pads %v for %s", ErrUnsupported, list, shapeName(in[0].shape))
+	}
+	widths := make([][2]int, rank)
+	for i := range widths {
+		before, after := list[i], list[i+rank]
+		if before < 0 || after < 0 || before > maxSide || after > maxSide {
+			return nil, fmt.Errorf("%w: pads %v", ErrUnsupported, list)
+		}
+		widths[i] = [2]int{int(before), int(after)}
+	}
+	return one(im.apply(op.Pad{Width: widths, Value: v}, in[0]))
+}
+
+// expand reads Expand.
+func expand(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	list, _, err := im.list(in, 1, "")
+	if err != nil {
+		return nil, err
+	}
+	x := in[0]
+	rank := max(len(list), len(x.shape))
+	if rank > maxRank {
+		return nil, fmt.Errorf("%w: %d dimensions", ErrUnsupported, rank)
+	}
+	shape := make([]int, rank)
+	for i := range shape {
+		d := int64(1)
+		if k := i - (rank - len(list)); k >= 0 {
+			if d = list[k]; i == 0 && im.forBatch(d, x) {
+				d = 1
+			}
+		}
+		if k := i - (rank - len(x.shape)); k >= 0 && d == 1 {
+			d = int64(x.shape[k])
+		}
+		if d < 1 || d > 1<<31-1 {
+			return nil, fmt.Errorf("%w: target shape %v", ErrFormat, list)
+		}
+		shape[i] = int(d)
+	}
+	return one(im.apply(op.BroadcastTo{Shape: shape}, x))
+}

@@ -1,0 +1,293 @@
+package onnx
+
+import (
+	"fmt"
+
+	"github.com/hibana-engine/hibana/ml/op"
+)
+
+// reader turns a node, im.node, with its inputs into its outputs.
+type reader func(im *importer, in []value) ([]value, error)
+
+// conv reads Conv.
+func conv(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, w := in[0], in[1]
+	if len(x.shape) != 4 || len(w.shape) != 4 {
+		return nil, fmt.Errorf("%w: x has shape %s and W %s, only images (N, C, H, W) are supported", ErrUnsupported, shapeName(x.shape), shapeName(w.shape))
+	}
+	c := op.Conv2D{Groups: int(im.attr("group", 1))}
+	var err error
+	if c.StrideH, c.StrideW, err = im.pair("strides", 1); err != nil {
+		return nil, err
+	}
+	if c.DilH, c.DilW, err = im.pair("dilations", 1); err != nil {
+		return nil, err
+	}
+	g := window{kh: w.shape[2], kw: w.shape[3], sh: c.StrideH, sw: c.StrideW, dh: c.DilH, dw: c.DilW}
+	if c.Groups < 1 || c.Groups > maxSide {
+		return nil, fmt.Errorf("%w: %d groups", ErrFormat, c.Groups)
+	}
+	if err := im.packs(elements(w.shape[1:])*c.Groups, (w.shape[0]+c.Groups-1)/c.Groups); err != nil {
+		return nil, err
+	}
+	if x, err = im.pad(&g, x, 0, true); err != nil {
+		return nil, err
+	}
+	c.PadH, c.PadW = g.ph, g.pw
+	args := []value{x, w}
+	if has(in, 2) {
+		args = append(args, in[2])
+	}
+	return one(im.apply(c, args...))
+}
+
+// window is how a kernel slides over an image.
+type window struct {
+	kh, kw, sh, sw, dh, dw int
+	ph, pw                 int // the padding that is left to the operation
+}
+
+// pad reads pads and auto_pad. What isn't the same on both sides, or may not be
+// left to the operation, becomes a step of its own.
+func (im *importer) pad(g *window, x value, with float32, leave bool) (value, error) {
+	var p [4]int // top, left, bottom, right
+	switch mode := im.attrString("auto_pad", "NOTSET"); mode {
+	case "NOTSET":
+		if list := im.attrInts("pads"); list != nil {
+			if len(list) != 4 {
+				return value{}, fmt.Errorf("%w: pads %v, want four: only images are supported", ErrUnsupported, list)
+			}
+			for i, v := range list {
+				if v < 0 || v > maxSide {
+					return value{}, fmt.Errorf("%w: pads %v", ErrUnsupported, list)
+				}
+				p[i] = int(v)
+			}
+		}
+	case "VALID":
+	case "SAME_UPPER", "SAME_LOWER":
+		p[0], p[2] = same(x.shape[2], g.kh, g.sh, g.dh, mode == "SAME_LOWER")
+		p[1], p[3] = same(x.shape[3], g.kw, g.sw, g.dw, mode == "SAME_LOWER")
+	default:
+		return value{}, fmt.Errorf("%w: auto_pad %q", ErrUnsupported, mode)
+	}
+	if p == [4]int{} {
+		return x, nil
+	}
+	if p[0] == p[2] && p[1] == p[3] && leave {
+		g.ph, g.pw = p[0], p[1]
+		return x, im.fits(x.shape, p)
+	}
+	return im.apply(op.Pad{Width: [][2]int{{}, {}, {p[0], p[2]}, {p[1], p[3]}}, Value: with}, x)
+}
+
+// fits keeps padded images within the limit too.
+func (im *importer) fits(x []int, p [4]int) error {
+	h, w := x[2]+p[0]+p[2], x[3]+p[1]+p[3]
+	if h*w > im.left/(x[0]*x[1]) {
+		return fmt.Errorf("%w: padded images exceed onnx.MaxElements", ErrTooLarge)
+	}
+	return nil
+}
+
+// same is the padding with which an image of size n keeps its size, divided by
+// the stride; the odd one goes to the end unless lower.
+func same(n, k, s, d int, lower bool) (begin, end int) {
+	out := (n + s - 1) / s
+	total := max(0, (out-1)*s+(k-1)*d+1-n)
+	begin, end = total/2, total-total/2
+	if lower {
+		begin, end = end, begin
+	}
+	return begin, end
+}
+
+// pool reads MaxPool and AveragePool.
+func pool(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x, average := in[0], im.node.op == "AveragePool"
+	if len(x.shape) != 4 {
+		return nil, fmt.Errorf("%w: x has shape %s, only images (N, C, H, W) are supported", ErrUnsupported, shapeName(x.shape))
+	}
+	if len(im.node.outputs) > 1 && im.node.outputs[1] != "" {
+		return nil, fmt.Errorf("%w: the output Indices", ErrUnsupported)
+	}
+	g := window{dh: 1, dw: 1}
+	var err error
+	if g.kh, g.kw, err = im.pair("kernel_shape", 0); err == nil {
+		g.sh, g.sw, err = im.pair("strides", 1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if g.kh == 0 {
+		return nil, fmt.Errorf("%w: attribute kernel_shape is missing", ErrFormat)
+	}
+	if d := im.attrInts("dilations"); d != nil && (len(d) != 2 || d[0] != 1 || d[1] != 1) {
+		return nil, fmt.Errorf("%w: dilations %v", ErrUnsupported, d)
+	}
+	counts := im.attr("count_include_pad", 0) != 0
+	coverAll := im.attr("ceil_mode", 0) != 0
+	with := -infinity
+	if average {
+		with = 0
+	}
+	// A padding that counts, or one side of which is wider, becomes a part of the image.
+	if x, err = im.pad(&g, x, with, !(average && counts)); err != nil {
+		return nil, err
+	}
+	if average && !counts && g.ph == 0 && g.pw == 0 && !equalShapes(x.shape, in[0].shape) {
+		return nil, fmt.Errorf("%w: an average that leaves out an uneven padding", ErrUnsupported)
+	}
+	w := op.Window{KH: g.kh, KW: g.kw, StrideH: g.sh, StrideW: g.sw, PadH: g.ph, PadW: g.pw, CoverAll: coverAll}
+	if coverAll && (beyond(x.shape[2], g.kh, g.sh, g.ph) || beyond(x.shape[3], g.kw, g.sw, g.pw)) {
+		return nil, fmt.Errorf("%w: with ceil_mode a window lies outside the image", ErrUnsupported)
+	}
+	if average {
+		return one(im.apply(op.AvgPool2D{Window: w, ExcludePad: true}, x))
+	}
+	return one(im.apply(op.MaxPool2D{Window: w}, x))
+}
+
+// beyond tells whether the last window of a size that is rounded up starts behind
+// the image, which ONNX leaves out.
+func beyond(n, k, s, p int) bool {
+	out := (n+2*p-k+s-1)/s + 1
+	return (out-1)*s >= n+p
+}
+
+func equalShapes(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// globalPool reads GlobalAveragePool and GlobalMaxPool.
+func globalPool(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	s := in[0].shape
+	if len(s) != 4 {
+		return nil, fmt.Errorf("%w: x has shape %s, only images (N, C, H, W) are supported", ErrUnsupported, shapeName(s))
+	}
+	w := op.Window{KH: s[2], KW: s[3], StrideH: 1, StrideW: 1}
+	if im.node.op == "GlobalMaxPool" {
+		return one(im.apply(op.MaxPool2D{Window: w}, in[0]))
+	}
+	return one(im.apply(op.AvgPool2D{Window: w}, in[0]))
+}
+
+// batchNorm reads BatchNormalization in inference.
+func batchNorm(im *importer, in []value) ([]value, error) {
+	if err := need(in, 5); err != nil {
+		return nil, err
+	}
+	if err := im.refuse("training_mode", 0); err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.FixedBatchNorm{Eps: im.attrFloat("epsilon", 1e-5)}, in[:5]...))
+}
+
+// packs keeps the packed weights of a layer within the limit: kernels want columns
+// in multiples of 32, so that a layer of one column takes 32 times its weights.
+func (im *importer) packs(k, n int) error {
+	if width := (n + 31) &^ 31; k > im.left/width {
+		return fmt.Errorf("%w: packed weights of %d by %d exceed onnx.MaxElements", ErrTooLarge, k, width)
+	}
+	return nil
+}
+
+// gemm reads Gemm: alpha*A'*B' + beta*C.
+func gemm(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	y, err := im.apply(op.MatMul{TransA: im.attr("transA", 0) != 0, TransB: im.attr("transB", 0) != 0}, in[0], in[1])
+	if err == nil {
+		err = im.packs(elements(in[1].shape)/y.shape[1], y.shape[1])
+	}
+	if err != nil {
+		return nil, err
+	}
+	if y, err = im.scale(y, im.attrFloat("alpha", 1)); err != nil || !has(in, 2) {
+		return one(y, err)
+	}
+	c, err := im.scale(in[2], im.attrFloat("beta", 1))
+	if err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.Add{}, y, c))
+}
+
+func (im *importer) scale(x value, by float32) (value, error) {
+	if by == 1 {
+		return x, nil
+	}
+	return im.apply(op.Affine{Scale: by}, x)
+}
+
+// matMul reads MatMul by NumPy's rules: the last two dimensions are matrices, the
+// others broadcast.
+func matMul(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	a, b := in[0], in[1]
+	ra, rb := len(a.shape), len(b.shape)
+	if ra < 2 || rb < 2 {
+		return nil, fmt.Errorf("%w: a product of %s and %s", ErrUnsupported, shapeName(a.shape), shapeName(b.shape))
+	}
+	k, n := b.shape[rb-2], b.shape[rb-1]
+	if err := im.packs(k, n); err != nil {
+		return nil, err
+	}
+	if rb == 2 { // all rows of a at once
+		out := append(append([]int{}, a.shape[:ra-1]...), n)
+		y, err := im.reshape(a, []int{elements(a.shape) / a.shape[ra-1], a.shape[ra-1]})
+		if err == nil {
+			y, err = im.apply(op.MatMul{}, y, b)
+		}
+		if err == nil {
+			y, err = im.reshape(y, out)
+		}
+		return one(y, err)
+	}
+	if ra != rb || !equalShapes(a.shape[:ra-2], b.shape[:rb-2]) {
+		return nil, fmt.Errorf("%w: a product of %s and %s, whose first dimensions differ", ErrUnsupported, shapeName(a.shape), shapeName(b.shape))
+	}
+	batch, m := elements(a.shape[:ra-2]), a.shape[ra-2]
+	out := append(append([]int{}, a.shape[:ra-1]...), n)
+	x, err := im.reshape(a, []int{batch, m, a.shape[ra-1]})
+	if err != nil {
+		return nil, err
+	}
+	w, err := im.reshape(b, []int{batch, k, n})
+	if err != nil {
+		return nil, err
+	}
+	y, err := im.apply(op.MatMul{}, x, w)
+	if err == nil {
+		y, err = im.reshape(y, out)
+	}
+	return one(y, err)
+}
+
+// reshape gives x a shape of the same size, if it hasn't got it.
+func (im *importer) reshape(x value, shape []int) (value, error) {
+	if equalShapes(x.shape, shape) {
+		return x, nil
+	}
+	return im.apply(op.Reshape{Shape: shape}, x)
+}

@@ -1,0 +1,188 @@
+package onnx
+
+import (
+	"fmt"
+
+	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
+)
+
+// elementwise reads operators of one input that have an operation of their own.
+func elementwise(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	var o nn.Op
+	switch im.node.op {
+	case "Relu":
+		o = op.ReLU{}
+	case "LeakyRelu":
+		o = op.LeakyReLU{Slope: im.attrFloat("alpha", 0.01)}
+	case "Elu":
+		o = op.ELU{Alpha: im.attrFloat("alpha", 1)}
+	case "Sigmoid":
+		o = op.Sigmoid{}
+	case "Tanh":
+		o = op.Tanh{}
+	case "Softplus":
+		o = op.Softplus{Beta: 1}
+	case "Exp":
+		o = op.Exp{}
+	case "Log":
+		o = op.Log{}
+	case "Sqrt":
+		o = op.Sqrt{}
+	case "Neg":
+		o = op.Neg{}
+	case "Abs":
+		o = op.Abs{}
+	case "HardSigmoid":
+		y, err := im.apply(op.Affine{Scale: im.attrFloat("alpha", 0.2), Shift: im.attrFloat("beta", 0.5)}, in[0])
+		if err != nil {
+			return nil, err
+		}
+		return one(im.apply(op.Clip{Low: 0, High: 1}, y))
+	}
+	return one(im.apply(o, in[0]))
+}
+
+// arithmetic reads operators of two inputs that broadcast.
+func arithmetic(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	a, b := in[0], in[1]
+	if a.isInt() && b.isInt() {
+		return intArithmetic(im.node.op, a, b)
+	}
+	switch im.node.op {
+	case "Add":
+		return one(im.apply(op.Add{}, a, b))
+	case "Sub":
+		return one(im.apply(op.Sub{}, a, b))
+	case "Mul":
+		return one(im.apply(op.Mul{}, a, b))
+	case "Div":
+		return one(im.apply(op.Div{}, a, b))
+	}
+	if d := im.data(b); d != nil && d.Shape().TotalSize() == 1 && len(b.shape) <= len(a.shape) {
+		return one(im.apply(op.PowScalar{Exponent: d.Float32s()[0]}, a))
+	}
+	return one(im.apply(op.Pow{}, a, b))
+}
+
+// extremes reads Min and Max of any number of inputs.
+func extremes(im *importer, in []value) ([]value, error) {
+	if err := need(in, max(1, len(in))); err != nil {
+		return nil, err
+	}
+	var o nn.Op = op.Maximum{}
+	if im.node.op == "Min" {
+		o = op.Minimum{}
+	}
+	y := in[0]
+	for _, x := range in[1:] {
+		var err error
+		if y, err = im.apply(o, y, x); err != nil {
+			return nil, err
+		}
+	}
+	return []value{y}, nil
+}
+
+// clip reads Clip.
+func clip(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	low, err := im.scalar(in, 1, "min", -infinity)
+	if err != nil {
+		return nil, err
+	}
+	high, err := im.scalar(in, 2, "max", infinity)
+	if err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.Clip{Low: low, High: high}, in[0]))
+}
+
+// prelu reads PRelu with one slope for each channel.
+func prelu(im *importer, in []value) ([]value, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	slope := in[1]
+	if len(in[0].shape) < 2 || elements(slope.shape) != in[0].shape[1] {
+		return nil, fmt.Errorf("%w: slopes of shape %s for %s, want one for each channel", ErrUnsupported, shapeName(slope.shape), shapeName(in[0].shape))
+	}
+	w, err := im.reshape(slope, []int{in[0].shape[1]})
+	if err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.PReLU{}, in[0], w))
+}
+
+// softmax reads Softmax and LogSoftmax. Before opset 13 they go over all axes
+// from the given one on.
+func softmax(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	def := int64(-1)
+	if im.opset < 13 {
+		def = 1
+	}
+	x := in[0]
+	a, err := axis(im.attr("axis", def), len(x.shape))
+	if err != nil {
+		return nil, err
+	}
+	along := func(x value, a int) (value, error) {
+		if im.node.op == "LogSoftmax" {
+			return im.apply(op.LogSoftmax{Axis: a}, x)
+		}
+		return im.apply(op.Softmax{Axis: a}, x)
+	}
+	if im.opset >= 13 || a == len(x.shape)-1 {
+		return one(along(x, a))
+	}
+	y, err := im.reshape(x, []int{elements(x.shape[:a]), elements(x.shape[a:])})
+	if err == nil {
+		y, err = along(y, 1)
+	}
+	if err == nil {
+		y, err = im.reshape(y, x.shape)
+	}
+	return one(y, err)
+}
+
+// reduce reads ReduceMean, ReduceSum, ReduceMax and ReduceMin.
+func reduce(im *importer, in []value) ([]value, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	list, given, err := im.list(in, 1, "axes")
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		given = false
+	}
+	if !given && im.attr("noop_with_empty_axes", 0) != 0 {
+		return in[:1], nil
+	}
+	over, err := axesOf(list, len(in[0].shape))
+	if err != nil {
+		return nil, err
+	}
+	axes := op.Axes{Over: over, Keep: im.attr("keepdims", 1) != 0}
+	switch im.node.op {
+	case "ReduceMean":
+		return one(im.apply(op.Mean{Axes: axes}, in[0]))
+	case "ReduceSum":
+		return one(im.apply(op.Sum{Axes: axes}, in[0]))
+	case "ReduceMax":
+		return one(im.apply(op.Max{Axes: axes}, in[0]))
+	}
+	return one(im.apply(op.Min{Axes: axes}, in[0]))
+}

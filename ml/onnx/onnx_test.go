@@ -1,0 +1,241 @@
+package onnx_test
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/onnx"
+	"github.com/hibana-engine/hibana/ml/serializers/npz"
+)
+
+// The fixtures were written by Chainer's and PyTorch's exporters, the inputs and
+// outputs by Chainer; see testdata/README.md.
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func arrays(t *testing.T, name string) map[string]npz.Array {
+	t.Helper()
+	entries, err := npz.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]npz.Array{}
+	for _, e := range entries {
+		m[e.Name] = e.Array
+	}
+	return m
+}
+
+func floats(t *testing.T, a npz.Array) []float32 {
+	t.Helper()
+	f, err := a.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// near holds results against the fixtures' tolerance.
+func near(t *testing.T, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d values, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if d := math.Abs(float64(got[i] - want[i])); !(d <= 1e-5+1e-4*math.Abs(float64(want[i]))) {
+			t.Fatalf("value %d is %v, want %v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestFixtures(t *testing.T) {
+	for _, c := range []struct{ file, io, layers string }{
+		{"mlp_opset11.onnx", "mlp_io.npz", "dense 30x20 + ReLU"},
+		{"mlp_torch.onnx", "mlp_io.npz", "dense 30x20 + ReLU"},
+		{"cnn_bn_dropout_opset11.onnx", "cnn_bn_dropout_io.npz", "conv 5x5 1 to 6 + ReLU + max 2x2"},
+		{"cnn_bn_dropout_torch.onnx", "cnn_bn_dropout_io.npz", "conv 5x5 1 to 6 + ReLU + max 2x2"},
+		{"cnn_bn_dropout_torch_opset13.onnx", "cnn_bn_dropout_io.npz", "conv 5x5 1 to 6 + ReLU + max 2x2"},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			io := arrays(t, c.io)
+			x, want := floats(t, io["x"]), floats(t, io["y"])
+			m, err := onnx.Compile(fixture(t, c.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(m.String(), c.layers) || strings.Contains(m.String(), "row by row") {
+				t.Errorf("layers\n%swant %q and none that runs row by row", m, c.layers)
+			}
+			n := len(x) / m.InputLen()
+			y, err := m.NewWorker(n).Run(x, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, y, want)
+			near(t, tapeMachine(t, fixture(t, c.file), x[:m.InputLen()]), want[:m.OutputLen()])
+		})
+	}
+}
+
+// tapeMachine runs a file's graph in Gorgonia's machine on one row.
+func tapeMachine(t *testing.T, file []byte, x []float32) []float32 {
+	t.Helper()
+	f, err := onnx.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace, err := f.Trace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := graph.Build(trace, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := tensor.New(tensor.WithShape(trace.Values[trace.Inputs[0]].Spec.Shape...), tensor.WithBacking(x))
+	if err := gorgonia.Let(g.Inputs[0], in); err != nil {
+		t.Fatal(err)
+	}
+	vm := gorgonia.NewTapeMachine(g.Expr)
+	defer vm.Close()
+	if err := vm.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	return g.Outputs[0].Value().(*tensor.Dense).Float32s()
+}
+
+// TestOperators runs one operator on known numbers.
+func TestOperators(t *testing.T) {
+	x := []float32{-2, -1, 0, 1, 2, 3}
+	image := []float32{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	for _, c := range []struct {
+		name  string
+		file  *file
+		input []float32
+		want  []float32
+	}{
+		{"Relu", rowFile(6).node("Relu", "x", "y"), x, []float32{0, 0, 0, 1, 2, 3}},
+		{"LeakyRelu default", rowFile(6).node("LeakyRelu", "x", "y"), x, []float32{-.02, -.01, 0, 1, 2, 3}},
+		{"Elu", rowFile(6).node("Elu", "x", "y", "alpha", float32(2)), x, []float32{-1.7293295, -1.2642411, 0, 1, 2, 3}},
+		{"HardSigmoid", rowFile(6).node("HardSigmoid", "x", "y", "alpha", float32(.5), "beta", float32(.25)), x, []float32{0, 0, .25, .75, 1, 1}},
+		{"Clip", rowFile(6).float("lo", []float32{-1}).float("hi", []float32{2}).node("Clip", "x lo hi", "y"), x, []float32{-1, -1, 0, 1, 2, 2}},
+		{"Clip without high", rowFile(6).float("lo", []float32{0}).node("Clip", "x lo", "y"), x, []float32{0, 0, 0, 1, 2, 3}},
+		{"PRelu", rowFile(6).float("w", []float32{.5, .1, 1, 1, 1, 1}, 6).node("PRelu", "x w", "y"), x, []float32{-1, -.1, 0, 1, 2, 3}},
+		{"Pow", rowFile(6).float("two", []float32{2}).node("Pow", "x two", "y"), x, []float32{4, 1, 0, 1, 4, 9}},
+		{"Sub from a constant", rowFile(6).float("c", []float32{1, 1, 1, 2, 2, 2}, 6).node("Sub", "c x", "y"), x, []float32{3, 2, 1, 1, 0, -1}},
+		{"Max of three", rowFile(6).float("a", []float32{1}, 1).float("b", []float32{0, 0, 0, 5, 0, 0}, 1, 6).node("Max", "x a b", "y"), x, []float32{1, 1, 1, 5, 2, 3}},
+		{"Min", rowFile(6).float("a", []float32{1}, 1).node("Min", "x a", "y"), x, []float32{-2, -1, 0, 1, 1, 1}},
+		{"Gemm", rowFile(2).float("w", []float32{1, 2, 3, 4, 5, 6}, 3, 2).float("b", []float32{10, 20, 30}, 3).
+			node("Gemm", "x w b", "y", "transB", 1, "alpha", float32(2), "beta", float32(.5)), []float32{1, 1}, []float32{11, 24, 37}},
+		{"MatMul of sequences", rowFile(2, 2).float("w", []float32{1, 10}, 2, 1).node("MatMul", "x w", "y"), []float32{1, 2, 3, 4}, []float32{21, 43}},
+		{"MatMul of two results", rowFile(2, 2).node("MatMul", "x x", "y"), []float32{1, 2, 3, 4}, []float32{7, 10, 15, 22}},
+		{"Softmax before 13", rowFile(2, 2).opset(12).node("Softmax", "x", "y"), []float32{0, 0, 0, 0}, []float32{.25, .25, .25, .25}},
+		{"Softmax since 13", rowFile(2, 2).node("Softmax", "x", "y"), []float32{0, 0, 0, 0}, []float32{.5, .5, .5, .5}},
+		{"LogSoftmax", rowFile(2).node("LogSoftmax", "x", "y"), []float32{5, 5}, []float32{-.6931472, -.6931472}},
+		{"ReduceMean", rowFile(2, 2).node("ReduceMean", "x", "y", "axes", []int{2}, "keepdims", 0).opset(13), []float32{1, 2, 3, 4}, []float32{1.5, 3.5}},
+		{"ReduceMax by input", rowFile(2, 2).int("a", -1).node("ReduceMax", "x a", "y"), []float32{1, 2, 3, 4}, []float32{2, 4}},
+		{"Transpose", rowFile(2, 3).node("Transpose", "x", "y", "perm", []int{0, 2, 1}), x, []float32{-2, 1, -1, 2, 0, 3}},
+		{"Slice backward", rowFile(6).int("s", -1).int("e", -7).int("a", 1).int("st", -2).node("Slice", "x s e a st", "y"), x, []float32{3, 1, -1}},
+		{"Slice without axes", rowFile(6).int("s", 0, 1).int("e", 1, 1<<40).node("Slice", "x s e", "y"), x, []float32{-1, 0, 1, 2, 3}},
+		{"Gather one", rowFile(2, 3).scalar("i", -1).node("Gather", "x i", "y", "axis", 1), x, []float32{1, 2, 3}},
+		{"Gather some", rowFile(6).int("i", 5, 0).node("Gather", "x i", "y", "axis", 1), x, []float32{3, -2}},
+		{"Split and Concat", rowFile(6).int("n", 2, 4).node("Split", "x n", "a b", "axis", 1).node("Concat", "b a", "y", "axis", -1), x, []float32{0, 1, 2, 3, -2, -1}},
+		{"Split evenly", rowFile(6).node("Split", "x", "a b", "axis", 1).node("Sub", "b a", "y"), x, []float32{3, 3, 3}},
+		{"Pad", rowFile(2).int("p", 0, 1, 0, 2).float("v", []float32{9}).node("Pad", "x p v", "y"), []float32{1, 2}, []float32{9, 1, 2, 9, 9}},
+		{"Expand", rowFile(1, 2).int("s", 3, 1).node("Expand", "x s", "y"), []float32{1, 2}, []float32{1, 2, 1, 2, 1, 2}},
+		{"Squeeze and Unsqueeze", rowFile(1, 2).int("a", 1).node("Squeeze", "x a", "h").int("b", 0, -1).node("Unsqueeze", "h b", "y"), []float32{1, 2}, []float32{1, 2}},
+		{"Constant and Cast", rowFile(2).node("Constant", "", "c", "value_ints", []int{3, 4}).node("Cast", "c", "f", "to", 1).node("Mul", "x f", "y"), []float32{2, 5}, []float32{6, 20}},
+		{"Shape arithmetic", rowFile(2, 3).node("Shape", "x", "s").scalar("i", 0).node("Gather", "s i", "n").int("zero", 0).
+			node("Unsqueeze", "n zero", "n1").int("rest", -1).node("Concat", "n1 rest", "to", "axis", 0).node("Reshape", "x to", "y"), x, x},
+		{"Dropout", rowFile(2).node("Dropout", "x", "y mask"), []float32{1, 2}, []float32{1, 2}},
+		{"Flatten", rowFile(2, 3).node("Flatten", "x", "y"), x, x},
+		{"ConstantOfShape", rowFile(2).int("s", 1, 2).node("ConstantOfShape", "s", "c").node("Add", "x c", "y"), []float32{1, 2}, []float32{1, 2}},
+		{"GlobalAveragePool", rowFile(1, 3, 3).node("GlobalAveragePool", "x", "y"), image, []float32{5}},
+		{"GlobalMaxPool", rowFile(1, 3, 3).node("GlobalMaxPool", "x", "y"), image, []float32{9}},
+		{"MaxPool with ceil_mode", rowFile(1, 3, 3).node("MaxPool", "x", "y", "kernel_shape", []int{2, 2}, "strides", []int{2, 2}, "ceil_mode", 1), image, []float32{5, 6, 8, 9}},
+		{"MaxPool padded unevenly", rowFile(1, 3, 3).node("MaxPool", "x", "y", "kernel_shape", []int{2, 2}, "strides", []int{2, 2}, "pads", []int{1, 1, 0, 0}), image, []float32{1, 3, 7, 9}},
+		{"AveragePool excludes padding", rowFile(1, 3, 3).node("AveragePool", "x", "y", "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}), image, []float32{3, 4, 6, 7}},
+		{"AveragePool counts padding", rowFile(1, 3, 3).node("AveragePool", "x", "y", "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}, "count_include_pad", 1), image, []float32{12. / 9, 16. / 9, 24. / 9, 28. / 9}},
+		{"Conv SAME_UPPER", rowFile(1, 3, 3).float("w", []float32{1, 1, 1, 1}, 1, 1, 2, 2).node("Conv", "x w", "y", "auto_pad", "SAME_UPPER"), image, []float32{12, 16, 9, 24, 28, 15, 15, 17, 9}},
+		{"Conv SAME_LOWER", rowFile(1, 3, 3).float("w", []float32{1, 1, 1, 1}, 1, 1, 2, 2).node("Conv", "x w", "y", "auto_pad", "SAME_LOWER"), image, []float32{1, 3, 5, 5, 12, 16, 11, 24, 28}},
+		{"Conv dilated, in groups", rowFile(2, 1, 3).float("w", []float32{1, 1, 1, -1}, 2, 1, 1, 2).float("b", []float32{10, 0}, 2).
+			node("Conv", "x w b", "y", "group", 2, "dilations", []int{1, 2}), []float32{1, 2, 3, 4, 5, 6}, []float32{14, -2}},
+		{"BatchNormalization", rowFile(2).float("g", []float32{2, 2}, 2).float("b", []float32{1, 1}, 2).float("m", []float32{1, 0}, 2).float("v", []float32{4, 1}, 2).
+			node("BatchNormalization", "x g b m v", "y", "epsilon", float32(0)), []float32{3, 3}, []float32{3, 7}},
+		{"fixed batch in a Reshape", rowFile(4).batch(8).int("to", 8, 2, 2).node("Reshape", "x to", "h").node("ReduceSum", "h ax", "y").int("ax", 1), []float32{1, 2, 3, 4}, []float32{4, 6}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, err := onnx.Compile(c.file.bytes("y"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			y, err := m.NewWorker(1).Run(c.input, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, y, c.want)
+		})
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	nan := float32(math.NaN())
+	for _, c := range []struct {
+		name string
+		file []byte
+		is   error
+		says string
+	}{
+		{"empty", nil, onnx.ErrFormat, "no graph"},
+		{"text", []byte("<html>hello"), onnx.ErrFormat, ""},
+		{"cut", fixture(t, "mlp_torch.onnx")[:9000], onnx.ErrFormat, ""},
+		{"old", rowFile(2).opset(9).node("Relu", "x", "y").bytes("y"), onnx.ErrOpset, "opset 9, opsets 11 to 20"},
+		{"unknown operator", rowFile(2).node("Relu", "x", "h").node("Einsum", "h", "y").bytes("y"), onnx.ErrOperator, `node "Einsum_1": operator Einsum: operator not supported (opset 17)`},
+		{"other domain", rowFile(2).domain("com.microsoft").node("Relu", "x", "y").bytes("y"), onnx.ErrOperator, "com.microsoft::Relu"},
+		{"undefined", rowFile(2).node("Relu", "z", "y").bytes("y"), onnx.ErrFormat, `reads "z"`},
+		{"no such output", rowFile(2).node("Relu", "x", "y").bytes("z"), onnx.ErrInput, `"z"`},
+		{"output of integers", rowFile(2).node("Shape", "x", "y").bytes("y"), onnx.ErrInput, ""},
+		{"open dimension", rowFile(0, 3).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "onnx.Dim"},
+		{"weights", rowFile(2).float("bad", []float32{1, nan}, 2).node("Add", "x bad", "y").bytes("y"), compile.ErrWeights, "bad (2) has NaN at element 1"},
+		{"misfit", rowFile(2).float("w", []float32{1, 2, 3}, 3, 1).node("MatMul", "x w", "y").bytes("y"), nil, "a has 2 columns, b has 3 rows"},
+		{"wrong count", rowFile(2).float("w", []float32{1, 2, 3}, 2, 2).node("Add", "x w", "y").bytes("y"), onnx.ErrFormat, `"w" of shape [2 2] holds 3`},
+		{"too large", rowFile(2).int("s", 1<<20, 1<<20, 2).node("Expand", "x s", "y").bytes("y"), onnx.ErrTooLarge, "MaxElements"},
+		{"overflow", rowFile(2).int("s", 1<<30, 1<<30, 16).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "target shape"},
+		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode"},
+		{"indices of a pooling", rowFile(1, 2, 2).node("MaxPool", "x", "y i", "kernel_shape", []int{2, 2}).bytes("y"), onnx.ErrUnsupported, "Indices"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := onnx.Compile(c.file)
+			if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
+			}
+		})
+	}
+}
+
+func TestOpenDimension(t *testing.T) {
+	data := rowFile(0, 3).node("Relu", "x", "y").bytes("y")
+	m, err := onnx.Compile(data, onnx.Dim("d1", 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.InputLen() != 15 {
+		t.Errorf("input of %v", m.InputShape())
+	}
+}

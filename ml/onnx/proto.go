@@ -1,0 +1,361 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The messages below are those parts of onnx.proto that matter here
+// (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Byte slices alias the
+// file.
+
+// What a file may hold at most, since a few of its bytes cost some hundred here.
+const (
+	maxNodes      = 1 << 16 // nodes; weights too
+	maxAttributes = 64      // of a node
+)
+
+type modelProto struct {
+	producer string
+	opset    int64 // of the default domain
+	graph    *graphProto
+}
+
+type graphProto struct {
+	nodes        []*node
+	initializers []*tensorProto
+	inputs       []valueInfo
+	outputs      []valueInfo
+}
+
+// node is a NodeProto.
+type node struct {
+	name, op, domain string
+	inputs, outputs  []string
+	attrs            map[string]*attribute
+	number           int // position in the graph
+}
+
+// attribute is an AttributeProto; graphs in attributes are not read.
+type attribute struct {
+	f      float32
+	i      int64
+	s      string
+	t      *tensorProto
+	floats []float32
+	ints   []int64
+}
+
+type tensorProto struct {
+	name     string
+	dims     []int64
+	dtype    int64
+	raw      []byte
+	floats   []float32
+	ints     []int64 // of int32_data, int64_data
+	doubles  []float64
+	external bool
+}
+
+// valueInfo is a ValueInfoProto of tensor type.
+type valueInfo struct {
+	name  string
+	dtype int64
+	dims  []dimension
+	known bool // it has a shape
+}
+
+// dimension is a number, or else a name that may be empty.
+type dimension struct {
+	value int64
+	name  string
+}
+
+// field is one field of a message; b holds bytes, u everything else.
+type field struct {
+	num protowire.Number
+	typ protowire.Type
+	u   uint64
+	b   []byte
+}
+
+// each calls f for every field of a message and says in which message it failed.
+func each(message string, b []byte, f func(field) error) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return fmt.Errorf("%w: %s: %v", ErrFormat, message, protowire.ParseError(n))
+		}
+		b = b[n:]
+		x := field{num: num, typ: typ}
+		switch typ {
+		case protowire.VarintType:
+			x.u, n = protowire.ConsumeVarint(b)
+		case protowire.Fixed32Type:
+			var v uint32
+			v, n = protowire.ConsumeFixed32(b)
+			x.u = uint64(v)
+		case protowire.Fixed64Type:
+			x.u, n = protowire.ConsumeFixed64(b)
+		case protowire.BytesType:
+			x.b, n = protowire.ConsumeBytes(b)
+		default: // groups don't occur in ONNX
+			return fmt.Errorf("%w: %s: field %d has wire type %d", ErrFormat, message, num, typ)
+		}
+		if n < 0 {
+			return fmt.Errorf("%w: %s: field %d: %v", ErrFormat, message, num, protowire.ParseError(n))
+		}
+		b = b[n:]
+		if err := f(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// message decodes a nested message.
+func (x field) message(parse func([]byte) error) error {
+	if x.typ != protowire.BytesType {
+		return fmt.Errorf("%w: field %d is no message", ErrFormat, x.num)
+	}
+	return parse(x.b)
+}
+
+// appendInts takes a repeated integer, packed or not.
+func (x field) appendInts(to []int64) ([]int64, error) {
+	if x.typ == protowire.VarintType {
+		return append(to, int64(x.u)), nil
+	}
+	for b := x.b; len(b) > 0; {
+		v, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return nil, fmt.Errorf("%w: field %d: %v", ErrFormat, x.num, protowire.ParseError(n))
+		}
+		to, b = append(to, int64(v)), b[n:]
+	}
+	return to, nil
+}
+
+// appendFloats takes a repeated float, packed or not.
+func (x field) appendFloats(to []float32) ([]float32, error) {
+	if x.typ == protowire.Fixed32Type {
+		return append(to, math.Float32frombits(uint32(x.u))), nil
+	}
+	for b := x.b; len(b) > 0; b = b[4:] {
+		v, n := protowire.ConsumeFixed32(b)
+		if n < 0 {
+			return nil, fmt.Errorf("%w: field %d: %v", ErrFormat, x.num, protowire.ParseError(n))
+		}
+		to = append(to, math.Float32frombits(v))
+	}
+	return to, nil
+}
+
+// appendDoubles takes a repeated double, packed or not.
+func (x field) appendDoubles(to []float64) ([]float64, error) {
+	if x.typ == protowire.Fixed64Type {
+		return append(to, math.Float64frombits(x.u)), nil
+	}
+	for b := x.b; len(b) > 0; b = b[8:] {
+		v, n := protowire.ConsumeFixed64(b)
+		if n < 0 {
+			return nil, fmt.Errorf("%w: field %d: %v", ErrFormat, x.num, protowire.ParseError(n))
+		}
+		to = append(to, math.Float64frombits(v))
+	}
+	return to, nil
+}
+
+func (m *modelProto) parse(b []byte) error {
+	return each("ModelProto", b, func(x field) error {
+		switch x.num {
+		case 2:
+			m.producer = string(x.b)
+		case 7:
+			m.graph = &graphProto{}
+			return x.message(m.graph.parse)
+		case 8:
+			return x.message(m.parseOpset)
+		}
+		return nil
+	})
+}
+
+func (m *modelProto) parseOpset(b []byte) error {
+	domain, version := "", int64(0)
+	err := each("OperatorSetIdProto", b, func(x field) error {
+		switch x.num {
+		case 1:
+			domain = string(x.b)
+		case 2:
+			version = int64(x.u)
+		}
+		return nil
+	})
+	if domain == "" || domain == "ai.onnx" {
+		m.opset = version
+	}
+	return err
+}
+
+func (g *graphProto) parse(b []byte) error {
+	return each("GraphProto", b, func(x field) error {
+		switch x.num {
+		case 1:
+			if len(g.nodes) == maxNodes {
+				return fmt.Errorf("%w: more than %d nodes", ErrTooLarge, maxNodes)
+			}
+			n := &node{number: len(g.nodes), attrs: map[string]*attribute{}}
+			g.nodes = append(g.nodes, n)
+			return x.message(n.parse)
+		case 5:
+			if len(g.initializers) == maxNodes {
+				return fmt.Errorf("%w: more than %d weights", ErrTooLarge, maxNodes)
+			}
+			t := &tensorProto{}
+			g.initializers = append(g.initializers, t)
+			return x.message(t.parse)
+		case 11:
+			return x.message(func(b []byte) error { return appendInfo(&g.inputs, b) })
+		case 12:
+			return x.message(func(b []byte) error { return appendInfo(&g.outputs, b) })
+		case 15:
+			return fmt.Errorf("%w: sparse weights", ErrUnsupported)
+		}
+		return nil
+	})
+}
+
+func (n *node) parse(b []byte) error {
+	return each("NodeProto", b, func(x field) error {
+		switch x.num {
+		case 1:
+			n.inputs = append(n.inputs, string(x.b))
+		case 2:
+			n.outputs = append(n.outputs, string(x.b))
+		case 3:
+			n.name = string(x.b)
+		case 4:
+			n.op = string(x.b)
+		case 5:
+			return x.message(n.parseAttribute)
+		case 7:
+			n.domain = string(x.b)
+		}
+		return nil
+	})
+}
+
+func (n *node) parseAttribute(b []byte) error {
+	a, name := &attribute{}, ""
+	err := each("AttributeProto", b, func(x field) (err error) {
+		switch x.num {
+		case 1:
+			name = string(x.b)
+		case 2:
+			a.f = math.Float32frombits(uint32(x.u))
+		case 3:
+			a.i = int64(x.u)
+		case 4:
+			a.s = string(x.b)
+		case 5:
+			a.t = &tensorProto{}
+			err = x.message(a.t.parse)
+		case 7:
+			a.floats, err = x.appendFloats(a.floats)
+		case 8:
+			a.ints, err = x.appendInts(a.ints)
+		}
+		return err
+	})
+	if len(n.attrs) == maxAttributes {
+		return fmt.Errorf("%w: node %q has more than %d attributes", ErrTooLarge, n.name, maxAttributes)
+	}
+	n.attrs[name] = a
+	return err
+}
+
+func (t *tensorProto) parse(b []byte) error {
+	return each("TensorProto", b, func(x field) (err error) {
+		switch x.num {
+		case 1:
+			t.dims, err = x.appendInts(t.dims)
+		case 2:
+			t.dtype = int64(x.u)
+		case 4:
+			t.floats, err = x.appendFloats(t.floats)
+		case 5, 7:
+			t.ints, err = x.appendInts(t.ints)
+		case 8:
+			t.name = string(x.b)
+		case 9:
+			t.raw = x.b
+		case 10:
+			t.doubles, err = x.appendDoubles(t.doubles)
+		case 13:
+			t.external = true
+		case 14:
+			t.external = t.external || x.u == 1
+		}
+		return err
+	})
+}
+
+func appendInfo(to *[]valueInfo, b []byte) error {
+	v := valueInfo{}
+	err := each("ValueInfoProto", b, func(x field) error {
+		switch x.num {
+		case 1:
+			v.name = string(x.b)
+		case 2:
+			return x.message(v.parseType)
+		}
+		return nil
+	})
+	*to = append(*to, v)
+	return err
+}
+
+func (v *valueInfo) parseType(b []byte) error {
+	return each("TypeProto", b, func(x field) error {
+		if x.num != 1 { // sequences, maps, optionals
+			return nil
+		}
+		return x.message(func(b []byte) error {
+			return each("TypeProto.Tensor", b, func(x field) error {
+				switch x.num {
+				case 1:
+					v.dtype = int64(x.u)
+				case 2:
+					v.known = true
+					return x.message(v.parseShape)
+				}
+				return nil
+			})
+		})
+	})
+}
+
+func (v *valueInfo) parseShape(b []byte) error {
+	return each("TensorShapeProto", b, func(x field) error {
+		if x.num != 1 {
+			return nil
+		}
+		d := dimension{}
+		err := x.message(func(b []byte) error {
+			return each("TensorShapeProto.Dimension", b, func(x field) error {
+				switch x.num {
+				case 1:
+					d.value = int64(x.u)
+				case 2:
+					d.name = string(x.b)
+				}
+				return nil
+			})
+		})
+		v.dims = append(v.dims, d)
+		return err
+	})
+}
