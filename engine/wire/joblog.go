@@ -64,6 +64,9 @@ type DriverEvent struct {
 	Members *Members `msgpack:"mem"`
 	// Stop asks the driver to finish what is planned and to call Finish.
 	Stop *StopJob `msgpack:"stop"`
+	// Publish asks the driver to bring in a version of a model, or to go back to
+	// one.
+	Publish *PublishModel `msgpack:"pub"`
 }
 
 // Activated makes a process the job's driver.

@@ -29,6 +29,7 @@ type ToExecutor struct {
 	Launch  *Launch     `msgpack:"l"`
 	Kill    *KillTask   `msgpack:"k"`
 	Forget  *Forget     `msgpack:"f"`
+	Hold    *Hold       `msgpack:"m"`
 }
 
 // Hello opens the stream.
@@ -38,6 +39,7 @@ type Hello struct {
 	Executor    string `msgpack:"exec"` // id that the driver expects at this address
 	Values      int    `msgpack:"vals"` // how many recorded values follow, in Values
 	Header      []byte `msgpack:"head"` // the job's header: fingerprint, parallelism
+	Hold        *Hold  `msgpack:"hold"` // models to have before the first task; nil for none
 }
 
 // Values hands over recorded values that the program's build needs, in order,
@@ -83,6 +85,7 @@ type FromExecutor struct {
 	Invoked    *Invoked    `msgpack:"i"`
 	Part       *ResultPart `msgpack:"p"`
 	Ended      *TaskEnded  `msgpack:"e"`
+	Held       *Held       `msgpack:"m"`
 }
 
 // Registered answers Hello.
@@ -92,6 +95,7 @@ type Registered struct {
 	Slots       int      `msgpack:"slots"`
 	Failure     string   `msgpack:"why"`  // why the program can't be built here, "" if it was
 	Batches     []uint64 `msgpack:"seqs"` // batches that it has been told of, ascending
+	Held        *Held    `msgpack:"held"` // the answer to Hello's Hold, nil if there was none
 }
 
 // Invoked answers Invoke.

@@ -1,0 +1,93 @@
+package wire
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+)
+
+// A version of a model is published by a file's way through four doors:
+// engine-submit sends it to the leading engine-driver (Control.Publish), which
+// keeps it on disk and tells the job's driver process (DriverEvent.Publish). That
+// process puts it into the job's model store, has the executors load it
+// (ToExecutor.Hold) and answers when batches are planned with it
+// (JobLog.Published). Nothing of this is in the Raft log: until the answer the
+// version isn't published, afterwards the batches' allocations name it.
+
+// PublishPart is one message of publishing a version; exactly one field is set.
+// A rollback is a Begin and a Commit.
+type PublishPart struct {
+	Begin  *PublishBegin `msgpack:"b"`
+	Chunk  []byte        `msgpack:"c"` // at most ChunkSize, in order
+	Commit bool          `msgpack:"x"` // everything was sent: swap it in
+}
+
+// PublishBegin opens the publishing of a version.
+type PublishBegin struct {
+	Job    JobRef `msgpack:"job"`
+	Model  string `msgpack:"model"`  // name, as the program declares it
+	Digest string `msgpack:"digest"` // SHA-256 of the file, hexadecimal
+	Size   int64  `msgpack:"size"`   // bytes
+	// Rollback goes back to the version Digest, or to the one before the current
+	// if that is "". No file follows.
+	Rollback bool `msgpack:"back"`
+}
+
+// PublishAnswer says that batches are planned with the version from now on.
+type PublishAnswer struct {
+	Digest string `msgpack:"digest"`
+}
+
+// PublishModel asks a job's driver process to bring in a version.
+type PublishModel struct {
+	ID       uint64 `msgpack:"id"` // of the request; Published answers it
+	Model    string `msgpack:"model"`
+	Digest   string `msgpack:"digest"`
+	Path     string `msgpack:"path"` // of the file on this machine, verified; "" for a rollback
+	Rollback bool   `msgpack:"back"`
+}
+
+// PublishedModel answers PublishModel.
+type PublishedModel struct {
+	Epoch   uint64 `msgpack:"epoch"`
+	ID      uint64 `msgpack:"id"`
+	Digest  string `msgpack:"digest"` // what batches are planned with
+	Failure string `msgpack:"why"`    // why the version was refused, "" if it wasn't
+}
+
+// Publish calls ControlServer.Publish.
+func (c ControlClient) Publish(ctx context.Context) (grpc.BidiStreamingClient[PublishPart, PublishAnswer], error) {
+	return openBidi[PublishPart, PublishAnswer](ctx, c.CC, "Control/Publish")
+}
+
+// Published calls JobLogServer.Published.
+func (c JobLogClient) Published(ctx context.Context, req *PublishedModel) error {
+	_, err := call[PublishedModel, Recorded](ctx, c.CC, "JobLog/Published", req)
+	return err
+}
+
+// ModelVersion names a version of a model.
+type ModelVersion struct {
+	Name   string `msgpack:"n"`
+	Digest string `msgpack:"d"` // SHA-256 of its file, hexadecimal
+}
+
+// Hold says which versions of models an executor is to have, in place of what
+// was said before: it loads those that it lacks, beside its tasks, drops the
+// others, and answers Held.
+type Hold struct {
+	Number   uint64         `msgpack:"n"` // counts up
+	Versions []ModelVersion `msgpack:"v"`
+}
+
+// Held answers Hold, when the versions are loaded and warm.
+type Held struct {
+	Number   uint64        `msgpack:"n"`
+	Failures []ModelFailed `msgpack:"f"` // versions that can't be loaded
+}
+
+// ModelFailed says why a version can't be loaded.
+type ModelFailed struct {
+	Version ModelVersion `msgpack:"v"`
+	Reason  string       `msgpack:"why"`
+}
