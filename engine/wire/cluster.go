@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 )
 
 // Cluster finds the leader among the engine-drivers and follows it when it
@@ -106,11 +107,15 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 		}()
 	}
 	var said []string
+	var refused error
 	leaderless := 0
 	for range c.addresses {
 		switch ans := <-answers; {
 		case ans.err != nil:
-			said = append(said, fmt.Sprintf("%s: %v", ans.from, ans.err))
+			said = append(said, ans.from+": "+brief(ans.err))
+			if errors.Is(ans.err, ErrUnauthenticated) {
+				refused = ans.err
+			}
 		case ans.leader == "":
 			leaderless++
 			said = append(said, ans.from+": knows of no leader")
@@ -120,10 +125,22 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 		}
 	}
 	slices.Sort(said)
+	if refused != nil { // waiting doesn't help
+		return nil, "", refused
+	}
 	if leaderless > 0 {
 		return nil, "", fmt.Errorf("%w; are most of the drivers up?\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
 	}
 	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
+}
+
+// brief returns what a call's error says, without gRPC's words around it.
+func brief(err error) string {
+	text := status.Convert(err).Message()
+	if _, dialing, ok := strings.Cut(text, "transport: Error while dialing: "); ok {
+		return strings.TrimSuffix(dialing, `"`)
+	}
+	return text
 }
 
 // Do calls f with a connection to the leader, again with the new one while the

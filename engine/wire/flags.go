@@ -1,0 +1,48 @@
+package wire
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// SecurityFlags are the flags with which every command of a cluster is told how
+// its processes know each other.
+type SecurityFlags struct {
+	TokenFile string
+	TLS       TLSFiles
+}
+
+// AddTo adds the flags to a command's.
+func (s *SecurityFlags) AddTo(f *flag.FlagSet) {
+	f.StringVar(&s.TokenFile, "token-file", s.TokenFile, "`file` of mode 0600 with the token that the processes of one cluster share on loopback (default: $HIBANA_TOKEN_FILE or ~/.hibana/token; with --tls-… none)")
+	f.StringVar(&s.TLS.CA, "tls-ca", s.TLS.CA, "`file` with the certificate authority of the cluster, in PEM; engine-submit certs makes one")
+	f.StringVar(&s.TLS.Cert, "tls-cert", s.TLS.Cert, "`file` with this machine's certificate, in PEM")
+	f.StringVar(&s.TLS.Key, "tls-key", s.TLS.Key, "`file` with the certificate's key, in PEM")
+}
+
+// Load returns what the flags say: certificates, with a token only if a file was
+// named, or else a token. A daemon makes the token file if there is none; others
+// get an error.
+func (s SecurityFlags) Load(daemon bool) (Security, error) {
+	var security Security
+	if s.TLS != (TLSFiles{}) {
+		var err error
+		if security, err = LoadTLS(s.TLS); err != nil || s.TokenFile == "" {
+			return security, err
+		}
+	}
+	path := s.TokenFile
+	if path == "" {
+		path = DefaultTokenFile()
+	}
+	if !daemon {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return Security{}, fmt.Errorf("%w: there is no token file %s; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key", fs.ErrNotExist, path)
+		}
+	}
+	token, err := LoadToken(path)
+	return security.WithToken(token), err
+}
