@@ -1,0 +1,193 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Spec says what to run.
+type Spec struct {
+	Path string   // of the program
+	Name string   // as which it sees itself (argv[0]); "" for its path
+	Args []string // its command line, without its name
+	Role string   // wire.RoleDriver or wire.RoleExecutor
+	Dir  string   // its working directory, "" for this process's
+	Env  []string // added to this process's environment, NAME=value
+	Nice int      // its niceness, above 0 to leave the CPU to the daemon
+
+	// Output takes what it prints, from one goroutine at a time. Its errors end
+	// the process.
+	Output io.Writer
+	// Serve registers what the process may call over its socket.
+	Serve func(grpc.ServiceRegistrar)
+
+	// Stop, when it is closed, asks the process to end (SIGTERM). It may be nil.
+	Stop <-chan struct{}
+	// Patience is the time between closing the socket, at which the process
+	// should exit, and SIGKILL, when Run's context ends; 0 kills at once.
+	Patience time.Duration
+}
+
+// Exit is the end of a process.
+type Exit struct {
+	Status    string // such as "exit status 1" or "signal: killed"
+	Clean     bool   // the status is 0
+	LastWords string // what it printed last, see Tail
+}
+
+// String says how the process ended and what it printed last.
+func (e Exit) String() string {
+	if e.LastWords == "" {
+		return e.Status
+	}
+	return e.Status + "; the last it wrote:\n" + e.LastWords
+}
+
+// Err returns an error that says what String does, nil for exit status 0.
+func (e Exit) Err() error {
+	if e.Clean {
+		return nil
+	}
+	return fmt.Errorf("the process ended with %s", e)
+}
+
+const (
+	// outputWait is how long a dead process's output is waited for, should a
+	// child of its own hold it open.
+	outputWait = 500 * time.Millisecond
+	// oomScore makes the kernel kill a job's process before the daemon, from
+	// -1000 (never) to 1000 (first).
+	oomScore = "500"
+)
+
+// Run runs a process to its end. The process gets a process group of its own,
+// which is killed with it. When ctx ends Run ends the process: it closes the
+// socket, and kills the group when the spec's patience is over. An error is one
+// of starting it.
+//
+// THREADING: Run serves the socket and watches ctx in goroutines that it waits
+// for.
+func Run(ctx context.Context, s Spec) (Exit, error) {
+	conn, file, err := wire.SocketPair()
+	if err != nil {
+		return Exit{}, err
+	}
+	last := &Tail{}
+	cmd, err := start(ctx, &s, file, last)
+	_ = file.Close() // the process has its own
+	if err != nil {
+		return Exit{}, errors.Join(err, conn.Close())
+	}
+	yield(cmd.Process.Pid, s.Nice)
+	server := wire.NewParentServer()
+	s.Serve(server)
+	var work sync.WaitGroup
+	work.Go(func() { wire.ServeConn(server, conn) })
+	ended := make(chan struct{})
+	work.Go(func() { watch(ctx, &s, cmd.Process, server, ended) })
+	err = cmd.Wait()
+	close(ended)
+	server.Stop()
+	work.Wait()
+	killGroup(cmd.Process.Pid) // what the program started and left behind
+	return Exit{
+		Status:    cmd.ProcessState.String(),
+		Clean:     err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success(),
+		LastWords: last.LastWords(),
+	}, nil
+}
+
+// start starts the process with its end of the socket pair.
+func start(ctx context.Context, s *Spec, file *os.File, last *Tail) (*exec.Cmd, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		cmd := exec.Command(s.Path, s.Args...)
+		if s.Name != "" {
+			cmd.Args[0] = s.Name
+		}
+		cmd.Dir = s.Dir
+		cmd.Env = append(append(withoutRole(os.Environ()), s.Env...), wire.RoleEnv+"="+s.Role)
+		cmd.ExtraFiles = []*os.File{file}
+		cmd.Stdout = io.MultiWriter(last, s.Output)
+		cmd.Stderr = cmd.Stdout
+		cmd.WaitDelay = outputWait
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C is for this process
+		err := cmd.Start()
+		if err == nil {
+			return cmd, nil
+		}
+		// A program that was written a moment ago is busy as long as another child
+		// of this process, forked meanwhile and not yet exec'd, holds it open.
+		const longest = 200 * time.Millisecond
+		if !errors.Is(err, syscall.ETXTBSY) || wait > longest {
+			return nil, fmt.Errorf("%w: starting %s: %w", wire.ErrBinary, s.Path, err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// yield makes a process give way to this one: user code must not cost a daemon
+// its heartbeats or its life. What fails here matters under load only.
+func yield(pid, nice int) {
+	// The group's priority is that of all its threads; a process's is that of its
+	// first thread.
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, nice)
+	_ = os.WriteFile(filepath.Join("/proc", fmt.Sprint(pid), "oom_score_adj"), []byte(oomScore), 0)
+}
+
+// watch ends the process when it is asked to.
+func watch(ctx context.Context, s *Spec, p *os.Process, server *grpc.Server, ended <-chan struct{}) {
+	for stop := s.Stop; ; {
+		select {
+		case <-stop:
+			_ = p.Signal(syscall.SIGTERM) // it may have gone meanwhile
+			stop = nil
+			continue
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		break
+	}
+	if s.Patience > 0 {
+		server.Stop() // closes the socket: the process exits by itself
+		patience := time.NewTimer(s.Patience)
+		defer patience.Stop()
+		select {
+		case <-patience.C:
+		case <-ended:
+			return
+		}
+	}
+	killGroup(p.Pid)
+}
+
+// killGroup kills the processes of a group, if there are any.
+func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
+
+// withoutRole drops what a daemon that was itself started by one would hand on.
+func withoutRole(env []string) []string {
+	kept := make([]string, 0, len(env)+1)
+	for _, e := range env {
+		if !strings.HasPrefix(e, wire.RoleEnv+"=") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
