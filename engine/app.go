@@ -153,7 +153,7 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 	j := &job{
 		app: a.name, interval: interval, build: build,
 		conf: a.opts.conf, brokers: a.opts.brokers, log: log, stdout: os.Stdout,
-		durable: a.opts.checkpoint != "",
+		durable: a.opts.checkpoint != "", checkpoint: a.opts.checkpoint,
 	}
 	if role := os.Getenv(wire.RoleEnv); role != "" {
 		return runRole(ctx, role, j)

@@ -35,6 +35,7 @@ type JobHeader struct {
 	Parallelism int      `msgpack:"par"`   // default number of shuffle partitions
 	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
 	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
+	ModelStore  string   `msgpack:"store"` // address of the models' versions, "" for none
 }
 
 // Completion says that an output of a batch is done.

@@ -182,6 +182,23 @@ func (c *remoteCluster) Run(ctx context.Context, gen *generation, output int32) 
 	return runOn(ctx, c.dag, gen, output)
 }
 
+// Hold implements modelExecutor.
+func (c *remoteCluster) Hold(pins []ModelPin) {
+	versions := make([]wire.ModelVersion, len(pins))
+	for i, p := range pins {
+		versions[i] = wire.ModelVersion(p)
+	}
+	c.backend.Hold(versions)
+}
+
+// AwaitModel implements modelExecutor.
+func (c *remoteCluster) AwaitModel(ctx context.Context, p ModelPin) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
+	return c.backend.AwaitHeld(ctx, wire.ModelVersion(p))
+}
+
 func (c *remoteCluster) Forget(until uint64) {
 	c.mu.Lock()
 	for seq := range c.batches {

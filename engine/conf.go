@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/modelstore"
 )
 
 // conf holds the engine's settings, as Spark names them where it has them.
@@ -20,6 +22,8 @@ type conf struct {
 	maxTaskFailures int
 	maxStageTries   int
 	localityWait    time.Duration
+	modelStore      string            // URL or path; "" for the default
+	modelsRetained  int               // earlier versions of each model
 	other           map[string]string // settings of connectors, by their prefix
 }
 
@@ -35,6 +39,7 @@ func defaultConf() conf {
 		maxTaskFailures: 4,
 		maxStageTries:   4,
 		localityWait:    20 * time.Millisecond,
+		modelsRetained:  5,
 		other:           map[string]string{},
 	}
 }
@@ -63,6 +68,8 @@ func settings() []setting {
 		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *conf) *int { return &c.maxTaskFailures })},
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *conf) *int { return &c.maxStageTries })},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *conf) *time.Duration { return &c.localityWait })},
+		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *conf) *string { return &c.modelStore })},
+		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *conf) *int { return &c.modelsRetained })},
 	}
 }
 
@@ -130,6 +137,13 @@ func duration(field func(*conf) *time.Duration) func(*conf, string) error {
 		if *field(c), err = time.ParseDuration(s); err == nil && *field(c) < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
+		return err
+	}
+}
+
+func address(field func(*conf) *string) func(*conf, string) error {
+	return func(c *conf, s string) (err error) {
+		*field(c), err = modelstore.Address(s)
 		return err
 	}
 }

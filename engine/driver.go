@@ -15,8 +15,8 @@ import (
 // driver runs one job on the active driver: it plans a batch at each tick, logs
 // it, generates its RDDs and runs its outputs.
 //
-// THREADING: run starts three kinds of goroutines and waits for all of them.
-// The generator owns planners and rate estimators and sends planned batches to
+// THREADING: run starts five kinds of goroutines and waits for all of them. Two
+// of them are the model registry's. The generator owns planners and rate estimators and sends planned batches to
 // the runner over queue, which it closes. The runner owns the jobs. Driver
 // tasks belong to the user. What the runner tells the generator goes through
 // completed; listeners are called under busLock.
@@ -27,6 +27,8 @@ type driver struct {
 	recovered LogState // before this driver took over
 	batches   BatchLog
 	cluster   cluster
+	models    *modelRegistry
+	requests  <-chan modelRequest // of users outside the program; nil for none
 	log       *slog.Logger
 
 	planners []Planner
@@ -49,6 +51,7 @@ type cluster interface {
 	Run(ctx context.Context, gen *generation, output int32) ([][]byte, rdd.TaskMetrics, error)
 	// Forget drops what is kept of the batches before until.
 	Forget(until uint64)
+	modelExecutor
 }
 
 // Invocation is what executors are sent of a batch: what it is made of, and a
@@ -98,6 +101,10 @@ func (d *driver) run(ctx context.Context) error {
 	d.tell(func(b listenerBus) { tell(b, func(l OnStreamingStarted) { l.OnStreamingStarted(time.Now()) }) })
 
 	var tasks, work sync.WaitGroup
+	modelCtx, endModels := context.WithCancel(workCtx)
+	defer endModels()
+	tasks.Go(func() { d.models.tidy(modelCtx) })
+	tasks.Go(func() { d.models.serve(modelCtx, d.requests) })
 	for _, t := range d.ssc.driverTasks {
 		tasks.Go(func() { fail(d.runTask(stopCtx, t)) })
 	}
@@ -108,6 +115,7 @@ func (d *driver) run(ctx context.Context) error {
 	work.Go(func() { fail(d.runBatches(workCtx)) })
 	work.Wait()
 	stop(nil) // a failed runner ends here too
+	endModels()
 	tasks.Wait()
 
 	err := context.Cause(workCtx)
@@ -121,6 +129,10 @@ func (d *driver) run(ctx context.Context) error {
 
 // open runs the program's effects and opens its inputs.
 func (d *driver) open(ctx context.Context) error {
+	if err := d.models.open(ctx, d.epoch, d.recovered.Incomplete, d.header.Durable); err != nil {
+		return err
+	}
+	d.ssc.registry = d.models
 	for _, f := range d.ssc.onDriver {
 		if err := guardDriver("OnDriver", func() error { return f(ctx) }); err != nil {
 			return err

@@ -28,6 +28,14 @@ var (
 	ErrStopped = errors.New("the stream is stopped")
 	// ErrNoExecutor: all executors of the job were given up.
 	ErrNoExecutor = errors.New("no executor is left")
+	// ErrNoModel: the program declares no such model.
+	ErrNoModel = errors.New("there is no model")
+	// ErrNoVersion: a version of a model isn't there.
+	ErrNoVersion = errors.New("the version of the model is not there")
+	// ErrNoModelStore: versions can't be published without a store.
+	ErrNoModelStore = errors.New("the job has no model store: start it with --conf models.store=URL, a place that every node of the cluster reaches")
+	// ErrNotDriver: what works on the active driver only was called elsewhere.
+	ErrNotDriver = errors.New("this works on the active driver only: in OnDriver, a driver task or an output such as ForEachBatch")
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = errors.New("batch failed")
 )

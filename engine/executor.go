@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -25,6 +26,7 @@ type executor struct {
 
 	process *rdd.Process
 	cache   *rdd.Cache
+	models  *modelVersions
 
 	mu      sync.Mutex
 	batches map[uint64]*generation
@@ -35,11 +37,23 @@ type executor struct {
 	remote *remote.Fetcher
 }
 
-func newExecutor(ssc *StreamingContext, parallelism int) *executor {
-	return &executor{
-		ssc: ssc, parallelism: parallelism, process: &rdd.Process{}, cache: &rdd.Cache{},
+// newExecutor returns an executor for a copy of the program, built under the
+// given header.
+func newExecutor(ctx context.Context, ssc *StreamingContext, h JobHeader) (*executor, error) {
+	e := &executor{
+		ssc: ssc, parallelism: h.Parallelism, process: &rdd.Process{}, cache: &rdd.Cache{},
 		store: shuffle.NewStore(shuffleLimit), batches: make(map[uint64]*generation),
 	}
+	var versions *modelstore.Store
+	if h.ModelStore != "" && len(ssc.graph.models) > 0 {
+		var err error
+		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation); err != nil {
+			return nil, err
+		}
+	}
+	e.models = newModelVersions(ssc.graph.models, versions)
+	_, err := e.process.Resource(versionsKey{}, func() (any, func() error, error) { return e.models, e.models.close, nil })
+	return e, err
 }
 
 // DivergedError says that an executor generated other RDDs than the driver.

@@ -85,6 +85,9 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 	if previous != nil {
 		a.Seq = previous.Seq + 1
 	}
+	if err := d.models.ready(stopCtx); err != nil {
+		return nil, fmt.Errorf("planning batch %d: waiting for what the batch before teaches: %w", a.Seq, err)
+	}
 	info := BatchInfo{Seq: a.Seq, Time: at}
 	for i, in := range d.ssc.graph.inputs {
 		req := PlanRequest{Seq: a.Seq, Time: at, Interval: d.ssc.interval, Rate: d.rates[i].limit()}
@@ -113,9 +116,7 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 		}
 		a.Values = append(a.Values, NamedValue{v.name, data})
 	}
-	for _, m := range d.ssc.graph.models {
-		a.Models = append(a.Models, ModelPin{m.name, m.current()})
-	}
+	a.Models = d.models.plan(a.Seq)
 	if err := d.batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -21,10 +24,12 @@ type job struct {
 	conf        conf
 	brokers     string
 	batches     BatchLog
-	durable     bool // the log outlives the process
+	durable     bool   // the log outlives the process
+	checkpoint  string // directory, "" for none
 	log         *slog.Logger
 	stdout      io.Writer
 	observe     []any // listeners of the master, beside the program's
+	requests    <-chan modelRequest
 }
 
 // master is where a job's tasks run.
@@ -63,6 +68,11 @@ func (j *job) run(ctx context.Context, m master) (err error) {
 		return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", ErrOtherProgram,
 			rdd.Diff("checkpoint", h.Graph, "program", header.Graph))
 	}
+	store, release, err := j.openModelStore(ctx, ssc.graph, &header)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if err := m.prepare(ctx, j, ssc, header, values.recorded); err != nil {
 		return err
 	}
@@ -77,8 +87,42 @@ func (j *job) run(ctx context.Context, m master) (err error) {
 	d := &driver{
 		ssc: ssc, header: header, epoch: epoch, recovered: recovered, batches: j.batches,
 		cluster: c, log: j.log, bus: append(ssc.listeners, j.observe...),
+		models:   newModelRegistry(ssc.graph.models, store, c, j.conf.modelsRetained, j.log),
+		requests: j.requests,
 	}
 	return d.run(ctx)
+}
+
+// openModelStore opens the store of the job's models, if it has any: what the
+// setting says, else a directory below the checkpoint, else a temporary one,
+// which release removes. A cluster has no default, since only its users know of a
+// place that every node reaches; its jobs can do without unless they publish.
+func (j *job) openModelStore(ctx context.Context, g *graph, h *JobHeader) (store *modelstore.Store, release func() error, err error) {
+	nothing := func() error { return nil }
+	if len(g.models) == 0 {
+		return nil, nothing, nil
+	}
+	remove := nothing
+	place := j.conf.modelStore
+	switch {
+	case place != "":
+	case j.incarnation != 0:
+		return nil, nothing, nil
+	case j.checkpoint != "":
+		place = filepath.Join(j.checkpoint, "models")
+	default:
+		if place, err = os.MkdirTemp("", "hibana-models-"); err != nil {
+			return nil, nothing, fmt.Errorf("making a directory for versions of models: %w", err)
+		}
+		remove = func() error { return os.RemoveAll(place) }
+	}
+	if h.ModelStore, err = modelstore.Address(place); err == nil {
+		store, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation)
+	}
+	if err != nil {
+		return nil, nothing, errors.Join(err, remove())
+	}
+	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
 }
 
 // header returns the job's header as far as it is known before the build.

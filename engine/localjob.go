@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -39,9 +40,10 @@ func (m *localMaster) prepare(ctx context.Context, j *job, driverCopy *Streaming
 	if err := sameGraph("the driver's copy", driverCopy.graph, "the executor's copy", executorCopy.graph); err != nil {
 		return err
 	}
-	m.exec = newExecutor(executorCopy, h.Parallelism)
 	m.options = schedulerOptions(j, h)
-	return nil
+	var err error
+	m.exec, err = newExecutor(ctx, executorCopy, h)
+	return err
 }
 
 // schedulerOptions returns the options that a job's settings ask for.
@@ -57,7 +59,7 @@ func (m *localMaster) connect(_ context.Context, epoch uint64) (cluster, error) 
 	m.exec.adopt(epoch)
 	m.backend = local.New(local.Executor{ID: localExecutor, Slots: m.slots, Runner: m.exec})
 	m.dag = scheduler.NewDAGScheduler(m.backend, m.options)
-	return &localCluster{m.dag, m.exec}, nil
+	return &localCluster{dag: m.dag, exec: m.exec}, nil
 }
 
 func (m *localMaster) close() error {
@@ -75,6 +77,9 @@ func (m *localMaster) close() error {
 type localCluster struct {
 	dag  *scheduler.DAGScheduler
 	exec *executor
+
+	mu   sync.Mutex
+	held map[ModelPin]*heldVersion // what Hold named last
 }
 
 func (c *localCluster) Invoke(_ context.Context, gen *generation, inv Invocation) error {
@@ -96,6 +101,25 @@ func runOn(ctx context.Context, dag *scheduler.DAGScheduler, gen *generation, ou
 		return nil, rdd.TaskMetrics{}, err
 	}
 	return r.Partitions, r.Metrics, nil
+}
+
+// Hold implements modelExecutor.
+func (c *localCluster) Hold(pins []ModelPin) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = make(map[ModelPin]*heldVersion, len(pins))
+	for i, h := range c.exec.models.hold(pins) {
+		c.held[pins[i]] = h
+	}
+}
+
+// AwaitModel implements modelExecutor.
+func (c *localCluster) AwaitModel(ctx context.Context, p ModelPin) error {
+	c.mu.Lock()
+	h := c.held[p]
+	c.mu.Unlock()
+	_, err := h.await(ctx)
+	return err
 }
 
 func (c *localCluster) Forget(until uint64) {

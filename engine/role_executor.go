@@ -111,6 +111,7 @@ type executorHost struct {
 
 	values []wire.Value
 	exec   atomic.Pointer[executor] // nil before the build
+	loads  sync.WaitGroup           // who waits for a version of a model to answer
 }
 
 // Register builds the program, the first time, and says what it built.
@@ -140,7 +141,7 @@ func (h *executorHost) register(hello *wire.Hello, values []wire.Value) (*wire.R
 		return nil, fmt.Errorf("%w: the values that this driver recorded aren't those that the executor was built with", ErrDiverged)
 	}
 	e.adopt(hello.Epoch)
-	r := &wire.Registered{Fingerprint: e.ssc.graph.fingerprint(), Slots: h.slots, Batches: e.known()}
+	r := &wire.Registered{Fingerprint: e.ssc.graph.fingerprint(), Slots: h.slots, Batches: e.known(), Held: h.load(e, hello.Hold)}
 	if r.Fingerprint != header.Fingerprint {
 		r.Graph = e.ssc.graph.describe()
 	}
@@ -159,9 +160,49 @@ func (h *executorHost) build(header JobHeader, values []wire.Value) (*executor, 
 	if err := ssc.build(h.job.app, h.job.build); err != nil {
 		return nil, err
 	}
-	e := newExecutor(ssc, header.Parallelism)
+	e, err := newExecutor(h.ctx, ssc, header)
+	if err != nil {
+		return nil, err
+	}
 	e.remote = h.fetcher
 	return e, nil
+}
+
+// load brings in the versions of models that a driver needs already, so that the
+// first task finds them. A version that can't be loaded is reported, and keeps
+// nobody from running other tasks.
+func (h *executorHost) load(e *executor, hold *wire.Hold) []wire.Held {
+	if hold == nil {
+		return nil
+	}
+	held := make([]wire.Held, len(hold.Versions))
+	var waiting sync.WaitGroup
+	h.hold(e, hold, waiting.Go, func(i int, answer wire.Held) { held[i] = answer })
+	waiting.Wait()
+	return held
+}
+
+// Hold brings in and drops versions of models, and answers for each of them.
+func (h *executorHost) Hold(hold *wire.Hold, answer func(*wire.Held)) {
+	h.hold(h.exec.Load(), hold, h.loads.Go, func(_ int, held wire.Held) { answer(&held) })
+}
+
+// hold has the executor hold versions and answers for each when it is loaded, on
+// goroutines that start starts.
+func (h *executorHost) hold(e *executor, hold *wire.Hold, start func(func()), answer func(i int, held wire.Held)) {
+	pins := make([]ModelPin, len(hold.Versions))
+	for i, v := range hold.Versions {
+		pins[i] = ModelPin(v)
+	}
+	for i, version := range e.models.hold(pins) {
+		start(func() {
+			held := wire.Held{Version: hold.Versions[i]}
+			if _, err := version.await(h.ctx); err != nil {
+				held.Failure = err.Error()
+			}
+			answer(i, held)
+		})
+	}
 }
 
 // Invoke generates a batch.
@@ -214,7 +255,9 @@ func (h *executorHost) Run(ctx context.Context, task scheduler.Task, slot *rdd.S
 
 func (h *executorHost) close() error {
 	if e := h.exec.Load(); e != nil {
-		return e.close()
+		err := e.close()
+		h.loads.Wait()
+		return err
 	}
 	return h.fetcher.Close()
 }

@@ -47,6 +47,7 @@ func (d *driver) runBatch(ctx context.Context, b *plannedBatch) error {
 		}
 	}
 	d.cluster.Forget(b.alloc.Seq + 1)
+	d.models.completed(b.alloc.Seq)
 	now := time.Now()
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()

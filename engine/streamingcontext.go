@@ -35,6 +35,8 @@ type StreamingContext struct {
 	log    *slog.Logger
 	stdout io.Writer
 	stop   func(cause error) // asks the driver to stop gracefully
+
+	registry *modelRegistry // on the active driver
 }
 
 // BatchInterval returns the time between two batches.

@@ -1,10 +1,7 @@
 package ml
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,8 +18,6 @@ import (
 var (
 	// ErrModel: a model's definition is incomplete or its file can't be used.
 	ErrModel = errors.New("model can't be used")
-	// ErrVersion: a batch was planned with a version that the program doesn't have.
-	ErrVersion = errors.New("model version is not there")
 )
 
 // Network is what can be loaded with weights and run: every link of package
@@ -33,24 +28,39 @@ type Network interface {
 	Forward(x *nn.Variable) *nn.Variable
 }
 
-// ModelRef is a named model of a job.
+// ModelRef is a named model of a job. Its versions are files, each named by the
+// SHA-256 of its contents.
 type ModelRef struct {
-	name   string
-	file   []byte
-	digest string // SHA-256 of file, hexadecimal
-	load   func(file []byte) (*compile.Model, error)
+	model *engine.Model[*version]
 }
 
 // Name returns the model's name.
-func (m *ModelRef) Name() string { return m.name }
+func (m *ModelRef) Name() string { return m.model.Name() }
 
-// Digest returns the version: the SHA-256 of the model's file, hexadecimal.
-func (m *ModelRef) Digest() string { return m.digest }
+// Digest returns the version that the program carries: the SHA-256 of its file,
+// hexadecimal. It is the first one; which a batch uses is in its results' Row.
+func (m *ModelRef) Digest() string { return m.model.Carried() }
+
+// Publish brings in a version while the stream runs and returns its digest: the
+// file is stored, loaded and warmed on the executors beside the batches, and
+// batches that are planned afterwards use it. A file that can't be used, or whose
+// weights hold a NaN, is refused with an error that says [ErrModel], and the
+// version before stays. It works on the active driver, best in a driver task.
+// Users outside the program say engine-submit model JOB NAME FILE.
+func (m *ModelRef) Publish(ctx context.Context, file []byte) (digest string, err error) {
+	return m.model.Publish(ctx, file)
+}
+
+// Rollback goes back to an earlier version, given by its digest, or to the one
+// before the current for "". It works where Publish does.
+func (m *ModelRef) Rollback(ctx context.Context, digest string) (string, error) {
+	return m.model.Rollback(ctx, digest)
+}
 
 // Model declares a model of a job: build makes the network, whose weights are
 // read from npz, the bytes of a file as serializers.SaveNPZ or Chainer write it;
-// rowShape is the shape of one row of its input, such as 1, 28, 28. The network
-// is built and its file checked on the driver before the first batch.
+// rowShape is the shape of one row of its input, such as 1, 28, 28. The file is
+// checked before the first batch.
 func Model(ssc *engine.StreamingContext, name string, build func() Network, npz []byte, rowShape ...int) *ModelRef {
 	if build == nil {
 		ssc.Fail("ml.Model "+name, rdd.ErrNilFunction)
@@ -67,48 +77,20 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 
 // ONNX declares a model of a job that is read from the bytes of an ONNX file,
 // network and weights in one; see package onnx for what it may hold. The file is
-// checked on the driver before the first batch.
+// checked before the first batch.
 func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
 	return declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
 }
 
-// declare pins a model's version in each batch and has its file checked on the
-// driver.
+// declare makes a version of what a file compiles to, and warms it.
 func declare(ssc *engine.StreamingContext, name string, file []byte, load func([]byte) (*compile.Model, error)) *ModelRef {
-	sum := sha256.Sum256(file)
-	m := &ModelRef{name: name, file: bytes.Clone(file), digest: hex.EncodeToString(sum[:]), load: load}
-	engine.PinModel(ssc, name, m.Digest)
-	ssc.OnDriver(func(context.Context) error {
-		_, err := m.Compile()
-		return err
-	})
-	return m
-}
-
-// Compile reads the file and compiles the network for inference. Errors say
-// [ErrModel] and what is wrong with the file.
-func (m *ModelRef) Compile() (*compile.Model, error) {
-	c, err := m.load(m.file)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s, a file of %d bytes: %w", ErrModel, m.name, len(m.file), err)
-	}
-	return c, nil
-}
-
-// compiledKey finds a compiled version in a process.
-type compiledKey struct{ name, digest string }
-
-// compiled returns a version's compiled network, made once in each process.
-func (m *ModelRef) compiled(p *rdd.Process, digest string) (*compile.Model, error) {
-	if digest != m.digest {
-		return nil, fmt.Errorf("%w: the batch was planned with version %.12s of %s, this program carries %.12s", ErrVersion, digest, m.name, m.digest)
-	}
-	c, err := p.Resource(compiledKey{m.name, digest}, func() (any, func() error, error) {
-		c, err := m.Compile()
-		return c, nil, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.(*compile.Model), nil
+	return &ModelRef{engine.NewModel(ssc, name, file, func(file []byte) (*version, error) {
+		c, err := load(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: a file of %d bytes: %w", ErrModel, len(file), err)
+		}
+		v := newVersion(c)
+		v.warm()
+		return v, nil
+	})}
 }

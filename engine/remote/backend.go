@@ -49,6 +49,7 @@ type Backend struct {
 	expected    int
 	members     map[string]*link // by name
 	invocations []*wire.Invoke   // not forgotten, ascending
+	hold        *wire.Hold       // models that executors are to have; nil before the first
 	refused     map[string]string
 	refusals    int
 	changed     chan struct{} // closed and replaced when an executor comes or is refused
@@ -210,12 +211,16 @@ func (b *Backend) Close() {
 
 // admit makes a registered executor ready: it is told of the batches in flight
 // before the scheduler may launch tasks there.
-func (b *Backend) admit(l *link, slots int) {
+func (b *Backend) admit(l *link, r *wire.Registered) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.refused, l.process.Executor)
-	l.open(b.invocations)
-	b.events.ExecutorAdded(l.name, slots)
+	l.models = make(map[wire.ModelVersion]string)
+	for _, h := range r.Held {
+		l.models[h.Version] = h.Failure
+	}
+	l.open(b.hold, b.invocations)
+	b.events.ExecutorAdded(l.name, r.Slots)
 	b.note()
 }
 
@@ -224,6 +229,9 @@ func (b *Backend) lost(l *link, cause error) {
 	if b.ctx.Err() != nil {
 		return
 	}
+	b.mu.Lock()
+	b.note()
+	b.mu.Unlock()
 	b.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
 }
 

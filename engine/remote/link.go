@@ -27,6 +27,10 @@ type link struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
+	// models are the versions that the executor has answered for on this stream,
+	// and why it can't load one, "" if it has. Guarded by the backend's mu.
+	models map[wire.ModelVersion]string
+
 	mu     sync.Mutex
 	ready  bool // registered: messages are taken
 	outbox []*wire.ToExecutor
@@ -122,7 +126,7 @@ func (l *link) stream() (ready bool, err error) {
 		return false, err
 	}
 	late.Stop()
-	l.backend.admit(l, registered.Slots)
+	l.backend.admit(l, registered)
 	var sender sync.WaitGroup
 	sender.Go(func() {
 		if err := l.send(ctx, s); err != nil {
@@ -141,6 +145,7 @@ func (l *link) register(s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExe
 	cfg := &l.backend.cfg
 	messages := []*wire.ToExecutor{{Hello: &wire.Hello{
 		Incarnation: cfg.Incarnation, Epoch: cfg.Epoch, Executor: l.process.Executor, Header: cfg.Header, Values: len(cfg.Values),
+		Hold: l.backend.holding(),
 	}}}
 	for i := range cfg.Values { // each may be as large as a message can carry
 		messages = append(messages, &wire.ToExecutor{Values: &wire.Values{First: i, Values: cfg.Values[i : i+1]}})
@@ -169,11 +174,15 @@ func (l *link) register(s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExe
 	return r, nil
 }
 
-// open makes the link take messages, first those of the batches in flight.
-func (l *link) open(invocations []*wire.Invoke) {
+// open makes the link take messages, first what it lacks of the models and the
+// batches in flight.
+func (l *link) open(hold *wire.Hold, invocations []*wire.Invoke) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ready, l.sent, l.number = true, make(map[*shuffle.Outputs]uint32), 0
+	if hold != nil {
+		l.push(&wire.ToExecutor{Hold: hold})
+	}
 	for _, i := range invocations {
 		l.push(&wire.ToExecutor{Invoke: i})
 	}
@@ -281,6 +290,8 @@ func (l *link) receive(s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExec
 			l.backend.events.TaskEnded(l.name, m.Ended.ID, results.outcome(m.Ended))
 		case m.Part != nil:
 			results.add(m.Part)
+		case m.Held != nil:
+			l.backend.held(l, *m.Held)
 		case m.Invoked != nil:
 			if m.Invoked.Failure != "" {
 				l.backend.cfg.Diverged(l.name, m.Invoked)

@@ -17,8 +17,8 @@ import (
 
 // Host is the part of a job executor process that knows the program.
 //
-// THREADING: Register, Invoke and Forget are called by one goroutine at a time,
-// Run and Store by many beside it.
+// THREADING: Register, Invoke, Hold and Forget are called by one goroutine at a
+// time, Run and Store by many beside it.
 type Host interface {
 	scheduler.Runner
 	// Register prepares for a driver whose epoch isn't older than any before: it
@@ -27,6 +27,9 @@ type Host interface {
 	Register(hello *wire.Hello, values []wire.Value) *wire.Registered
 	// Invoke generates a batch. Being told of one again does no harm.
 	Invoke(i *wire.Invoke) *wire.Invoked
+	// Hold brings in and drops versions of models. It doesn't wait: answer is
+	// called for each version, from other goroutines.
+	Hold(hold *wire.Hold, answer func(*wire.Held))
 	// Forget drops what is kept of the batches before until.
 	Forget(until uint64)
 	// Store returns the shuffle blocks of an epoch, nil if there are none.

@@ -170,6 +170,10 @@ func (x *session) take(m *wire.ToExecutor) error {
 		x.server.slots.Kill(executorName, m.Kill.ID, m.Kill.Reason)
 	case m.Invoke != nil:
 		x.hosted(func(h Host) { x.post(&wire.FromExecutor{Invoked: h.Invoke(m.Invoke)}) })
+	case m.Hold != nil:
+		x.hosted(func(h Host) {
+			h.Hold(m.Hold, func(held *wire.Held) { x.post(&wire.FromExecutor{Held: held}) })
+		})
 	case m.Forget != nil:
 		for n, outs := range x.outputs {
 			if outs.Batch < m.Forget.Until {

@@ -74,20 +74,13 @@ type ModelVersion struct {
 
 // Hold says which versions of models an executor is to have, in place of what
 // was said before: it loads those that it lacks, beside its tasks, drops the
-// others, and answers Held.
+// others, and answers Held for each.
 type Hold struct {
-	Number   uint64         `msgpack:"n"` // counts up
 	Versions []ModelVersion `msgpack:"v"`
 }
 
-// Held answers Hold, when the versions are loaded and warm.
+// Held says that a version is loaded and warm, or why it can't be.
 type Held struct {
-	Number   uint64        `msgpack:"n"`
-	Failures []ModelFailed `msgpack:"f"` // versions that can't be loaded
-}
-
-// ModelFailed says why a version can't be loaded.
-type ModelFailed struct {
 	Version ModelVersion `msgpack:"v"`
-	Reason  string       `msgpack:"why"`
+	Failure string       `msgpack:"why"` // "" if it is warm
 }

@@ -95,7 +95,7 @@ type Registered struct {
 	Slots       int      `msgpack:"slots"`
 	Failure     string   `msgpack:"why"`  // why the program can't be built here, "" if it was
 	Batches     []uint64 `msgpack:"seqs"` // batches that it has been told of, ascending
-	Held        *Held    `msgpack:"held"` // the answer to Hello's Hold, nil if there was none
+	Held        []Held   `msgpack:"held"` // the answers to Hello's Hold
 }
 
 // Invoked answers Invoke.

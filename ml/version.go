@@ -1,0 +1,74 @@
+package ml
+
+import (
+	"sync"
+
+	"github.com/hibana-engine/hibana/ml/compile"
+)
+
+// maxRows is how many rows run at once at most: enough to read dense weights once
+// for many rows.
+const maxRows = 256
+
+// maxScratchBytes bounds the memory of one scratch, unless a single row takes
+// more: models of large images run in smaller batches. The number of rows never
+// changes a result.
+const maxScratchBytes = 64 << 20
+
+// batchRows is how many rows of a model run at once.
+func batchRows(m *compile.Model) int {
+	n := maxRows
+	for n > 1 && m.ScratchBytes(n)+4*n*m.InputLen() > maxScratchBytes {
+		n /= 2
+	}
+	return n
+}
+
+// version is a version of a model in a process: one copy of the weights, and a
+// scratch for each task that runs it at the moment.
+type version struct {
+	model *compile.Model
+	rows  int
+
+	mu   sync.Mutex
+	free []*scratch // that nobody uses; at most as many as tasks ran at once
+}
+
+// scratch is a worker of a model and its input.
+type scratch struct {
+	worker *compile.Worker
+	input  []float32
+	size   int // of an input row
+	out    int // of an output row
+}
+
+func newVersion(m *compile.Model) *version { return &version{model: m, rows: batchRows(m)} }
+
+// take returns a scratch that nobody else uses until it is put back. A task
+// takes one for each place where it runs the model: two may be at work in turn.
+func (v *version) take() *scratch {
+	v.mu.Lock()
+	if n := len(v.free); n > 0 {
+		s := v.free[n-1]
+		v.free = v.free[:n-1]
+		v.mu.Unlock()
+		return s
+	}
+	v.mu.Unlock()
+	m := v.model
+	return &scratch{m.NewWorker(v.rows), make([]float32, v.rows*m.InputLen()), m.InputLen(), m.OutputLen()}
+}
+
+func (v *version) put(s *scratch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.free = append(v.free, s)
+}
+
+// warm runs the model once, so that the first batch finds a scratch whose pages
+// are there. A network may refuse a row of zeros: that doesn't make it a bad one.
+func (v *version) warm() {
+	s := v.take()
+	_, _ = s.worker.Run(s.input, v.rows)
+	v.put(s)
+}
