@@ -29,7 +29,7 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 	if err != nil {
 		return err
 	}
-	events, err := openEvents(ctx, daemon)
+	events, err := openEvents(ctx, daemon, j.log)
 	if err != nil {
 		return err
 	}
@@ -41,6 +41,7 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 	j.log = j.log.With("epoch", epoch)
 	j.incarnation, j.durable = spec.Job.Incarnation, true
 	j.batches = &raftLog{daemon: daemon, epoch: epoch}
+	j.requests = events.requests
 	progress := newProgressReports(daemon, j.log)
 	j.observe = append(j.observe, progress)
 	j.log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
@@ -85,6 +86,10 @@ type daemonEvents struct {
 	known     chan struct{}   // closed when the first members are known
 	planning  context.Context // ends when the job is to stop
 	stop      context.CancelCauseFunc
+	daemon    wire.JobLogClient
+	log       *slog.Logger
+	requests  chan modelRequest
+	epoch     uint64 // of the receiving goroutine
 
 	mu      sync.Mutex
 	members *wire.Members // nil before the first
@@ -96,8 +101,8 @@ type daemonEvents struct {
 // errStopAsked is the cause for which planning ends when the daemon asks for it.
 var errStopAsked = errors.New("the job was asked to stop")
 
-func openEvents(ctx context.Context, daemon wire.JobLogClient) (*daemonEvents, error) {
-	e := &daemonEvents{activated: make(chan uint64, 1), known: make(chan struct{})}
+func openEvents(ctx context.Context, daemon wire.JobLogClient, log *slog.Logger) (*daemonEvents, error) {
+	e := &daemonEvents{daemon: daemon, log: log, activated: make(chan uint64, 1), known: make(chan struct{}), requests: make(chan modelRequest, maxRequests)}
 	e.planning, e.stop = context.WithCancelCause(ctx)
 	ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s, err := daemon.Events(ctx)
@@ -126,6 +131,7 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 		}
 		switch {
 		case m.Activated != nil:
+			e.epoch = m.Activated.Epoch
 			select {
 			case e.activated <- m.Activated.Epoch:
 			default: // a process is activated once
@@ -142,7 +148,34 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 			}
 		case m.Stop != nil:
 			e.stop(errStopAsked)
+		case m.Publish != nil:
+			e.publish(s.Context(), m.Publish)
 		}
+	}
+}
+
+// maxRequests bounds the versions that wait to be published.
+const maxRequests = 16
+
+// publish hands a request to the job; one too many is refused. It is called by
+// the receiving goroutine.
+func (e *daemonEvents) publish(ctx context.Context, p *wire.PublishModel) {
+	a := &wire.PublishedModel{Epoch: e.epoch, ID: p.ID}
+	answer := func(digest string, err error) {
+		a.Digest = digest
+		if err != nil {
+			a.Failure = err.Error()
+		}
+		call, cancel := context.WithTimeout(ctx, wire.CallTimeout)
+		defer cancel()
+		if err := e.daemon.Published(call, a); err != nil {
+			e.log.Warn("the daemon wasn't told what became of a version", "model", p.Model, "failure", a.Failure, "err", err)
+		}
+	}
+	select {
+	case e.requests <- modelRequest{model: p.Model, digest: p.Digest, path: p.Path, rollback: p.Rollback, answer: answer}:
+	default:
+		answer("", fmt.Errorf("%d versions are waiting to be published; try again", maxRequests))
 	}
 }
 
