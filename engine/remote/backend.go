@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -38,10 +39,11 @@ type Config struct {
 // THREADING: all methods are safe for concurrent use and don't block, but for
 // Close. Each member has a goroutine, link.run, that Close waits for.
 type Backend struct {
-	cfg    Config
-	ctx    context.Context // ends with Close
-	cancel context.CancelCauseFunc
-	links  sync.WaitGroup
+	cfg     Config
+	ctx     context.Context // ends with Close
+	cancel  context.CancelCauseFunc
+	links   sync.WaitGroup
+	silence time.Duration // of an executor, after which it is lost
 
 	mu          sync.Mutex
 	events      scheduler.BackendEvents // nil before Start
@@ -64,7 +66,7 @@ func NewBackend(cfg Config) *Backend {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Backend{
 		cfg: cfg, ctx: ctx, cancel: cancel, members: make(map[string]*link),
-		refused: make(map[string]string), changed: make(chan struct{}),
+		refused: make(map[string]string), changed: make(chan struct{}), silence: maxSilence,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -114,26 +115,28 @@ func (l *link) stream() (ready bool, err error) {
 		cancel(fmt.Errorf("the executor didn't register within %s", registerTimeout))
 	})
 	defer late.Stop()
-	s, err := wire.TasksClient{CC: l.cc}.Work(ctx)
+	silence := l.backend.silence
+	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
+	defer silent.Stop()
+	work, err := wire.TasksClient{CC: l.cc}.Work(ctx)
 	if err != nil {
-		return false, err
+		return false, causeOf(ctx, err)
 	}
+	s := heardStream{work, silent, silence}
 	registered, err := l.register(s)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return false, err
+		return false, causeOf(ctx, err)
 	}
 	late.Stop()
 	l.backend.admit(l, registered)
 	var sender sync.WaitGroup
 	sender.Go(func() {
-		if err := l.send(ctx, s); err != nil {
+		// io.EOF means that the stream has ended; receive learns why.
+		if err := l.send(ctx, s); err != nil && !errors.Is(err, io.EOF) {
 			cancel(err)
 		}
 	})
-	err = l.receive(s)
+	err = causeOf(ctx, l.receive(s))
 	l.shut()
 	cancel(nil)
 	sender.Wait()
@@ -222,6 +225,12 @@ func (l *link) push(m *wire.ToExecutor) {
 
 // launch posts a task, after what it reads, if that is new to the executor.
 func (l *link) launch(task scheduler.Task) {
+	for _, outs := range task.Inputs {
+		if err := sendable(outs); err != nil {
+			l.backend.events.TaskEnded(l.name, task.ID, scheduler.ExceptionFailure{Message: err.Error()})
+			return
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ready {
@@ -239,6 +248,22 @@ func (l *link) launch(task scheduler.Task) {
 		m.Inputs = append(m.Inputs, n)
 	}
 	l.push(&wire.ToExecutor{Launch: m})
+}
+
+// maxSizes bounds the sizes of blocks in one message: map times reduce partitions.
+const maxSizes = wire.MaxPayload / 8
+
+// sendable makes sure that map outputs fit into a message.
+func sendable(outs *shuffle.Outputs) error {
+	sizes := 0
+	for i := range outs.Maps {
+		sizes += len(outs.Maps[i].Bytes)
+	}
+	if sizes > maxSizes {
+		return fmt.Errorf("%w: shuffle %d of batch %d has %d map partitions and %d blocks, at most %d can be described to executors; use fewer partitions",
+			wire.ErrTooLarge, outs.Shuffle, outs.Batch, len(outs.Maps), sizes, maxSizes)
+	}
+	return nil
 }
 
 // forget posts that batches are no longer needed.

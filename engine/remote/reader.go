@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
@@ -15,12 +16,13 @@ type Fetcher struct {
 	incarnation uint64
 	self        string // name of this executor
 	conns       conns
+	silence     time.Duration // of an executor that is to send, after which it is lost
 }
 
 // NewFetcher returns the fetcher of the executor with the given name. s holds
 // the job's secret. Close closes its connections.
 func NewFetcher(incarnation uint64, self string, s wire.Security) *Fetcher {
-	return &Fetcher{incarnation: incarnation, self: self, conns: conns{security: s, open: make(map[string]*conn)}}
+	return &Fetcher{incarnation: incarnation, self: self, silence: maxSilence, conns: conns{security: s, open: make(map[string]*conn)}}
 }
 
 // Close closes the connections to other executors. No task reads any more.

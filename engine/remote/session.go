@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -77,9 +78,16 @@ func (x *session) signal() {
 // send sends what is posted until the session has ended, and returns why.
 func (x *session) send(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.FromExecutor]) error {
 	var batch []*wire.FromExecutor
+	beat := time.NewTicker(wire.HeartbeatInterval)
+	defer beat.Stop()
 	for {
 		select {
 		case <-x.wake:
+		case <-beat.C:
+			if err := stream.Send(&wire.FromExecutor{Alive: &wire.Alive{}}); err != nil {
+				return err
+			}
+			continue
 		case <-stream.Context().Done():
 			return stream.Context().Err()
 		}

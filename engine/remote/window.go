@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -138,21 +139,28 @@ func (w *window) stream(s *source) error {
 		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, err)
 	}
 	defer w.reader.fetcher.conns.release(address)
-	stream, err := wire.ShuffleClient{CC: cc}.Fetch(w.ctx, &wire.FetchBlocks{
+	ctx, cancel := context.WithCancelCause(w.ctx)
+	defer cancel(nil)
+	silence := w.reader.fetcher.silence
+	stalled := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
+	defer stalled.Stop()
+	stream, err := wire.ShuffleClient{CC: cc}.Fetch(ctx, &wire.FetchBlocks{
 		Incarnation: w.reader.fetcher.incarnation, Epoch: w.reader.epoch,
 		Batch: w.outs.Batch, Shuffle: w.outs.Shuffle, Reduce: int32(w.reduce), Maps: s.maps,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, err)
+		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
 	}
 	var whole []byte // pieces so far of a block that comes in several
 	for {
+		stalled.Reset(silence)
 		b, err := stream.Recv()
+		stalled.Stop() // the task may take its time
 		switch {
 		case errors.Is(err, io.EOF):
 			return &missingError{fmt.Errorf("%w: there is less than was announced", ErrCorrupt)}
 		case err != nil:
-			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, err)
+			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
 		case b.Missing != "":
 			return &missingError{fmt.Errorf("%w: %s", shuffle.ErrNoOutput, b.Missing)}
 		case checksum(b.Data) != b.Sum:

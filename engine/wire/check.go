@@ -6,8 +6,13 @@ import (
 	"fmt"
 )
 
-// maxDepth bounds how deep messages nest.
-const maxDepth = 16
+// Bounds of a message's shape.
+const (
+	maxDepth = 16 // how deep it nests
+	// maxValues is how many values it holds, all levels together. An element of
+	// one byte may be a struct of hundreds in memory.
+	maxValues = 2 << 20
+)
 
 // errTruncated says that a value announces more than there is.
 var errTruncated = errors.New("it ends in the middle of a value")
@@ -17,7 +22,8 @@ var errTruncated = errors.New("it ends in the middle of a value")
 // library allocates slices by their announced length, so that five bytes could
 // ask for gigabytes.
 func check(b []byte) error {
-	rest, err := skip(b, 0)
+	c := checker{left: maxValues}
+	rest, err := c.skip(b, 0)
 	if err != nil {
 		return err
 	}
@@ -27,10 +33,16 @@ func check(b []byte) error {
 	return nil
 }
 
+// checker counts the values of a message.
+type checker struct{ left int }
+
 // skip returns what follows the value at the beginning of b.
-func skip(b []byte, depth int) ([]byte, error) {
+func (k *checker) skip(b []byte, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("it nests deeper than %d", maxDepth)
+	}
+	if k.left--; k.left < 0 {
+		return nil, fmt.Errorf("it holds more than %d values", maxValues)
 	}
 	if len(b) == 0 {
 		return nil, errTruncated
@@ -41,9 +53,9 @@ func skip(b []byte, depth int) ([]byte, error) {
 	case c <= 0x7f || c >= 0xe0: // small integers
 		return b, nil
 	case c <= 0x8f:
-		return skipElements(b, 2*int(c&0x0f), depth)
+		return k.skipElements(b, 2*int(c&0x0f), depth)
 	case c <= 0x9f:
-		return skipElements(b, int(c&0x0f), depth)
+		return k.skipElements(b, int(c&0x0f), depth)
 	case c <= 0xbf:
 		return cut(b, int(c&0x1f))
 	}
@@ -65,13 +77,13 @@ func skip(b []byte, depth int) ([]byte, error) {
 	case 0xcb, 0xcf, 0xd3:
 		return cut(b, 8)
 	case 0xdc, 0xdd, 0xde, 0xdf: // array 16 and 32, map 16 and 32
-		return skipContainer(b, c, depth)
+		return k.skipContainer(b, c, depth)
 	}
 	return nil, fmt.Errorf("byte %#x begins no value that messages hold", c)
 }
 
 // skipContainer skips an array or a map with a 16 or 32 bit length.
-func skipContainer(b []byte, c byte, depth int) ([]byte, error) {
+func (k *checker) skipContainer(b []byte, c byte, depth int) ([]byte, error) {
 	width := 2
 	if c&1 == 1 {
 		width = 4
@@ -83,16 +95,16 @@ func skipContainer(b []byte, c byte, depth int) ([]byte, error) {
 	if c >= 0xde {
 		n *= 2
 	}
-	return skipElements(b, n, depth)
+	return k.skipElements(b, n, depth)
 }
 
 // skipElements skips n values.
-func skipElements(b []byte, n, depth int) (_ []byte, err error) {
+func (k *checker) skipElements(b []byte, n, depth int) (_ []byte, err error) {
 	if n > len(b) { // each takes a byte at least
 		return nil, errTruncated
 	}
 	for range n {
-		if b, err = skip(b, depth+1); err != nil {
+		if b, err = k.skip(b, depth+1); err != nil {
 			return nil, err
 		}
 	}

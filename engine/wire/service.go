@@ -14,15 +14,18 @@ func unary[S, Req, Resp any](name string, call func(S, context.Context, *Req) (*
 	return grpc.MethodDesc{
 		MethodName: name,
 		Handler: func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
-			req := new(Req)
-			if err := decode(req); err != nil {
-				return nil, err
+			// Interceptors see no request: whoever isn't let in isn't decoded.
+			next := func(ctx context.Context, _ any) (any, error) {
+				req := new(Req)
+				if err := decode(req); err != nil {
+					return nil, err
+				}
+				return call(srv.(S), ctx, req)
 			}
-			next := func(ctx context.Context, req any) (any, error) { return call(srv.(S), ctx, req.(*Req)) }
 			if intercept == nil {
-				return next(ctx, req)
+				return next(ctx, nil)
 			}
-			return intercept(ctx, req, &grpc.UnaryServerInfo{Server: srv, FullMethod: name}, next)
+			return intercept(ctx, nil, &grpc.UnaryServerInfo{Server: srv, FullMethod: name}, next)
 		},
 	}
 }

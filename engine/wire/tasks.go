@@ -86,7 +86,12 @@ type FromExecutor struct {
 	Part       *ResultPart `msgpack:"p"`
 	Ended      *TaskEnded  `msgpack:"e"`
 	Held       *Held       `msgpack:"m"`
+	Alive      *Alive      `msgpack:"a"`
 }
+
+// Alive says every HeartbeatInterval that the executor is there, from the
+// stream's beginning on: a process that hangs keeps its connection.
+type Alive struct{}
 
 // Registered answers Hello.
 type Registered struct {

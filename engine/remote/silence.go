@@ -1,0 +1,48 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// maxSilence is how long an executor may say nothing, not even that it is alive,
+// before it is taken for lost: a process that was stopped, or whose machine is
+// gone, closes no connection. The same holds for one that is to send blocks.
+const maxSilence = 5 * time.Second
+
+// errSilent is why a stream to an executor that hangs is given up.
+var errSilent = errors.New("the executor has said nothing")
+
+// causeOf returns why ctx was cancelled, if it was: that is why err happened.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// heardStream is a stream that notes when something comes.
+type heardStream struct {
+	grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor]
+	silent  *time.Timer
+	silence time.Duration
+}
+
+// Recv returns the next message that says more than that the executor is alive.
+func (s heardStream) Recv() (*wire.FromExecutor, error) {
+	for {
+		m, err := s.BidiStreamingClient.Recv()
+		if err != nil {
+			return nil, err
+		}
+		s.silent.Reset(s.silence)
+		if m.Alive == nil {
+			return m, nil
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// drivers are engine-drivers of which one leads.
+type drivers struct {
+	mu      sync.Mutex
+	leader  string   // whom all of them name
+	really  string   // who leads
+	lagging []string // who name nobody
+	asked   []string // whom Status was asked of
+}
+
+// driver is one of them.
+type driver struct {
+	ControlServer // nothing else is called
+	all           *drivers
+	address       string
+}
+
+func (d *driver) Cluster(context.Context, *ClusterRequest) (*ClusterStatus, error) {
+	d.all.mu.Lock()
+	defer d.all.mu.Unlock()
+	for _, a := range d.all.lagging {
+		if a == d.address {
+			return &ClusterStatus{}, nil
+		}
+	}
+	return &ClusterStatus{Leader: d.all.leader}, nil
+}
+
+func (d *driver) Status(context.Context, *JobRef) (*JobStatus, error) {
+	d.all.mu.Lock()
+	defer d.all.mu.Unlock()
+	d.all.asked = append(d.all.asked, d.address)
+	if d.address != d.all.really {
+		d.all.leader = d.all.really // word gets round
+		return nil, &NotLeaderError{Leader: d.all.really}
+	}
+	return &JobStatus{Node: d.address}, nil
+}
+
+func startDrivers(t *testing.T, s Security, n int) (*drivers, []string) {
+	all := &drivers{}
+	var addresses []string
+	for range n {
+		d := &driver{all: all}
+		d.address = serve(t, s, func(r grpc.ServiceRegistrar) { RegisterControl(r, d) })
+		addresses = append(addresses, d.address)
+	}
+	return all, addresses
+}
+
+func newCluster(t *testing.T, s Security, addresses ...string) *Cluster {
+	t.Helper()
+	c, err := NewCluster(strings.Join(addresses, ", "), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// closedPort returns an address on which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Do finds the leader from any address, also one that isn't in the list, and
+// follows it when it changes in the middle.
+func TestClusterFollowsTheLeader(t *testing.T) {
+	s := withToken()
+	all, at := startDrivers(t, s, 3)
+	c := newCluster(t, s, closedPort(t), at[0], at[1])
+	status := func() (node string) {
+		t.Helper()
+		err := c.Do(t.Context(), 10*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
+			st, err := ControlClient{cc}.Status(ctx, JobRef{})
+			if err == nil {
+				node = st.Node
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return node
+	}
+	all.leader, all.really = at[2], at[2] // not among those given
+	if got := status(); got != at[2] {
+		t.Errorf("%s answered, %s leads", got, at[2])
+	}
+	all.mu.Lock()
+	all.really, all.asked = at[1], nil // the others haven't heard
+	all.mu.Unlock()
+	if got := status(); got != at[1] || len(all.asked) != 2 || all.asked[0] != at[2] {
+		t.Errorf("%s answered, %s leads; asked were %v", got, at[1], all.asked)
+	}
+}
+
+func TestClusterWithoutLeader(t *testing.T) {
+	s := withToken()
+	all, at := startDrivers(t, s, 2)
+	all.lagging = at
+	c := newCluster(t, s, at...)
+	if _, _, err := c.Leader(t.Context()); !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), at[0]+": knows of no leader") {
+		t.Errorf("nobody leads: %v", err)
+	}
+	gone := closedPort(t)
+	if _, _, err := newCluster(t, s, gone).Leader(t.Context()); !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), gone) {
+		t.Errorf("nobody is there: %v", err)
+	}
+	called := 0
+	err := c.Do(t.Context(), 100*time.Millisecond, func(context.Context, grpc.ClientConnInterface) error { called++; return nil })
+	if !errors.Is(err, ErrNoLeader) || called > 0 {
+		t.Errorf("Do, with nobody who leads: %v after %d calls", err, called)
+	}
+	// One that knows is enough.
+	all.lagging, all.leader = at[:1], at[1]
+	if _, leader, err := c.Leader(t.Context()); err != nil || leader != at[1] {
+		t.Errorf("one knows: %q, %v", leader, err)
+	}
+}
+
+// What a change of leader doesn't explain is returned at once.
+func TestClusterDoesNotRepeat(t *testing.T) {
+	s := withToken()
+	all, at := startDrivers(t, s, 1)
+	all.leader = at[0]
+	c := newCluster(t, s, at[0])
+	called := 0
+	err := c.Do(t.Context(), time.Minute, func(context.Context, grpc.ClientConnInterface) error { called++; return ErrInvalid })
+	if !errors.Is(err, ErrInvalid) || called != 1 {
+		t.Errorf("%v after %d calls", err, called)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = c.Do(ctx, time.Minute, func(context.Context, grpc.ClientConnInterface) error { cancel(); return ErrNotReady })
+	if !errors.Is(err, ErrNotReady) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestClusterAddresses(t *testing.T) {
+	s := withToken()
+	for list, want := range map[string]error{
+		"": ErrInvalid, " , ": ErrInvalid, "host": ErrInvalid, "127.0.0.1:1,192.0.2.1:7077": ErrInsecure,
+		strings.Repeat("127.0.0.1:1,", 100): nil,
+	} {
+		c, err := NewCluster(list, s)
+		if !errors.Is(err, want) {
+			t.Errorf("%q: %v", list, err)
+		}
+		if err == nil {
+			_ = c.Close()
+		}
+	}
+}
