@@ -31,7 +31,9 @@ type Network interface {
 // ModelRef is a named model of a job. Its versions are files, each named by the
 // SHA-256 of its contents.
 type ModelRef struct {
-	model *engine.Model[*version]
+	model    *engine.Model[*version]
+	build    func() Network // nil for a model that isn't a Network
+	keepFile bool           // a version keeps its file, to be trained further
 }
 
 // Name returns the model's name.
@@ -66,7 +68,8 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 		ssc.Fail("ml.Model "+name, rdd.ErrNilFunction)
 	}
 	shape := slices.Clone(rowShape)
-	return declare(ssc, name, npz, func(file []byte) (*compile.Model, error) {
+	m := &ModelRef{build: build}
+	return m.declare(ssc, name, npz, func(file []byte) (*compile.Model, error) {
 		net := build()
 		if err := serializers.LoadNPZBytes(file, net); err != nil {
 			return nil, err
@@ -79,18 +82,22 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 // network and weights in one; see package onnx for what it may hold. The file is
 // checked before the first batch.
 func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
-	return declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
+	return new(ModelRef).declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
 }
 
 // declare makes a version of what a file compiles to, and warms it.
-func declare(ssc *engine.StreamingContext, name string, file []byte, load func([]byte) (*compile.Model, error)) *ModelRef {
-	return &ModelRef{engine.NewModel(ssc, name, file, func(file []byte) (*version, error) {
+func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byte, load func([]byte) (*compile.Model, error)) *ModelRef {
+	m.model = engine.NewModel(ssc, name, file, func(file []byte) (*version, error) {
 		c, err := load(file)
 		if err != nil {
 			return nil, fmt.Errorf("%w: a file of %d bytes: %w", ErrModel, len(file), err)
 		}
 		v := newVersion(c)
+		if m.keepFile {
+			v.file = file
+		}
 		v.warm()
 		return v, nil
-	})}
+	})
+	return m
 }

@@ -29,6 +29,7 @@ func batchRows(m *compile.Model) int {
 type version struct {
 	model *compile.Model
 	rows  int
+	file  []byte // if the model is trained on a stream
 
 	mu   sync.Mutex
 	free []*scratch // that nobody uses; at most as many as tasks ran at once

@@ -1,0 +1,84 @@
+package ml
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/ml/serializers"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// TrainOn declares an output that trains a network on a stream: step is given
+// the network with the weights of the version that the batch uses, and the
+// batch's rows in the order of their partitions, and changes the weights, as by
+// an optimizer's updates. What comes of it is the next version of the model,
+// which the batch after uses. An empty batch changes nothing.
+//
+// It runs in one task, whose memory a batch's rows must fit. The weights are all
+// that is kept: an optimizer with a state of its own, such as Adam, starts anew
+// in each batch. step must depend on its arguments alone; then a batch that runs
+// again after a failure leaves the same weights. m must come from [Model].
+func TrainOn[T any](in *engine.DStream[T], m *ModelRef, step func(net Network, rows []T) error) {
+	op := "ml.TrainOn " + m.Name()
+	if step == nil {
+		in.Context().Fail(op, rdd.ErrNilFunction)
+	}
+	if m.build == nil {
+		in.Context().Fail(op, fmt.Errorf("%w: only a model made by ml.Model can be trained", ErrModel))
+		return
+	}
+	m.keepFile = true
+	engine.UpdateModel(engine.Derive(in, "train "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[[]byte] {
+		rows := rdd.Reduce(rdd.MapPartitions(r, gather[T]), func(a, b []T) []T { return append(a, b...) })
+		return rdd.MapPartitions(rows, func(tc *rdd.TaskContext, batches iter.Seq2[[]T, error]) iter.Seq2[[]byte, error] {
+			return func(yield func([]byte, error) bool) {
+				for rows, err := range batches {
+					var file []byte
+					if err == nil && len(rows) > 0 {
+						file, err = trainStep(tc, m, b, rows, step)
+					}
+					if err != nil || file != nil {
+						yield(file, err)
+					}
+				}
+			}
+		})
+	}), m.model)
+}
+
+// gather collects a partition.
+func gather[T any](_ *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		rows := []T{}
+		for v, err := range in {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			rows = append(rows, v)
+		}
+		yield(rows, nil)
+	}
+}
+
+// trainStep makes the next version's file.
+func trainStep[T any](tc *rdd.TaskContext, m *ModelRef, b engine.Batch, rows []T, step func(Network, []T) error) ([]byte, error) {
+	v, err := m.model.At(tc, b)
+	if err != nil {
+		return nil, err
+	}
+	net := m.build()
+	if err := serializers.LoadNPZBytes(v.file, net); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrModel, m.Name(), err)
+	}
+	if err := step(net, rows); err != nil {
+		return nil, fmt.Errorf("training model %s on batch %d: %w", m.Name(), b.Seq, err)
+	}
+	var out bytes.Buffer
+	if err := serializers.WriteNPZ(&out, net); err != nil {
+		return nil, fmt.Errorf("saving what batch %d taught model %s: %w", b.Seq, m.Name(), err)
+	}
+	return out.Bytes(), nil
+}
