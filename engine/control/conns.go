@@ -1,0 +1,63 @@
+package control
+
+import (
+	"net"
+	"sync"
+)
+
+// connListener is a listener whose connections come from elsewhere.
+type connListener struct {
+	addr   net.Addr
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newConnListener(addr net.Addr) *connListener {
+	return &connListener{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Accept waits for the next connection.
+func (l *connListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close makes Accept return.
+func (l *connListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr returns the address that the connections came to.
+func (l *connListener) Addr() net.Addr { return l.addr }
+
+// prefixConn is a connection of which the first bytes were read already.
+type prefixConn struct {
+	net.Conn
+	prefix []byte
+}
+
+func (c *prefixConn) Read(b []byte) (int, error) {
+	if len(c.prefix) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.prefix)
+	c.prefix = c.prefix[n:]
+	return n, nil
+}
+
+// leavingConn tells when it is closed.
+type leavingConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *leavingConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}

@@ -1,0 +1,135 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// watchInterval is how often a job's status is sent to those that watch it,
+// whether it changes or not.
+const watchInterval = 500 * time.Millisecond
+
+// controlService answers engine-submit. See submit.go for submissions.
+type controlService struct{ s *server }
+
+var _ wire.ControlServer = (*controlService)(nil)
+
+// Jobs implements wire.ControlServer.
+func (c *controlService) Jobs(context.Context, *wire.JobsRequest) (*wire.JobsAnswer, error) {
+	r, err := c.s.current()
+	if err != nil {
+		return nil, err
+	}
+	var a wire.JobsAnswer
+	c.s.fsm.view(func(s *state) {
+		for _, j := range s.jobs {
+			a.Jobs = append(a.Jobs, s.status(j))
+		}
+	})
+	slices.SortFunc(a.Jobs, func(x, y wire.JobStatus) int { return cmp.Compare(y.Spec.Incarnation, x.Spec.Incarnation) })
+	for i := range a.Jobs {
+		r.tell(&a.Jobs[i])
+	}
+	return &a, nil
+}
+
+// Status implements wire.ControlServer.
+func (c *controlService) Status(_ context.Context, ref *wire.JobRef) (*wire.JobStatus, error) {
+	r, err := c.s.current()
+	if err != nil {
+		return nil, err
+	}
+	return r.status(*ref)
+}
+
+// status returns how a job is.
+func (r *reign) status(ref wire.JobRef) (*wire.JobStatus, error) {
+	var st wire.JobStatus
+	var err error
+	r.s.fsm.view(func(s *state) {
+		var j *job
+		if j, err = s.find(ref); err == nil {
+			st = s.status(j)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.tell(&st)
+	return &st, nil
+}
+
+// tell adds to a status what only the leader's memory has.
+func (r *reign) tell(st *wire.JobStatus) {
+	if d := r.drive(st.Spec.Incarnation); d != nil {
+		d.tell(st)
+	}
+}
+
+// Kill implements wire.ControlServer.
+func (c *controlService) Kill(_ context.Context, req *wire.KillRequest) (*wire.JobStatus, error) {
+	r, err := c.s.current()
+	if err != nil {
+		return nil, err
+	}
+	before, err := r.status(req.Job)
+	if err != nil {
+		return nil, err
+	}
+	inc := before.Spec.Incarnation
+	if req.Graceful {
+		err = c.s.record(&stopJob{Incarnation: inc}, never)
+	} else {
+		err = c.s.record(&endJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, never)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ending job %d: %w", inc, err)
+	}
+	c.s.log.Info("a user ends a job", "job", inc, "graceful", req.Graceful, "was", before.State)
+	return r.status(wire.JobRef{Incarnation: inc})
+}
+
+// Watch implements wire.ControlServer.
+func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[wire.JobStatus]) error {
+	r, err := c.s.current()
+	if err != nil {
+		return err
+	}
+	for {
+		changed := c.s.fsm.watch()
+		st, err := r.status(*ref)
+		if err != nil {
+			return err
+		}
+		if err := out.Send(st); err != nil || st.State.Final() {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-time.After(watchInterval):
+		case <-out.Context().Done():
+			return out.Context().Err()
+		case <-r.ctx.Done():
+			return &wire.NotLeaderError{Leader: c.s.leaderAddress()}
+		}
+	}
+}
+
+// Cluster implements wire.ControlServer.
+func (c *controlService) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterStatus, error) {
+	s := c.s
+	leader := s.leader()
+	a := &wire.ClusterStatus{ClusterID: s.door.clusterID(), Node: s.id, Leader: s.peers[leader], Term: s.raft.CurrentTerm()}
+	for _, id := range s.peers.ids() {
+		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: s.peers[id], Leader: id == leader})
+	}
+	s.fsm.view(func(st *state) { a.Executors = st.listExecutors() })
+	return a, nil
+}

@@ -1,0 +1,15 @@
+// Package control is engine-driver: the control plane.
+//
+// The nodes of a cluster form one Raft group. What they agree on is small: which
+// jobs there are, each job's batch log, who its driver is, and which executors
+// are there (state.go). Everything that changes it is a command, conditional on
+// what the proposer knew and harmless when it is applied twice (command.go).
+//
+// The leader runs each job's driver process from the submitted binary and speaks
+// with it over a socket pair (process.go, jobservice.go). It never runs user code
+// itself. A node that loses the lead kills those processes at once; whoever wins
+// assigns a new epoch, and the log refuses what the old ones still say.
+//
+// A node listens on one address. The first bytes of a connection say whether it
+// is for gRPC or for Raft (door.go).
+package control

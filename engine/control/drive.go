@@ -1,0 +1,248 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/process"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Limits of a job's driver processes.
+const (
+	// driverNice is the niceness of a job driver process: user code must not cost
+	// the Raft node its heartbeats.
+	driverNice = 5
+	// maxCrashes is how many driver processes in a row may end without an output
+	// having been done in between; the job fails then.
+	maxCrashes  = 6
+	firstWait   = 50 * time.Millisecond // before the second of them, doubled for each
+	lastWait    = 5 * time.Second
+	fetchWait   = time.Second     // before a binary is looked for again
+	exitWait    = 5 * time.Second // for a process to exit after its job has ended
+	troubleLife = time.Minute     // for which something that went wrong is told
+)
+
+// drive runs a job's driver processes on this node, one after the other, for as
+// long as the job and the reign last.
+type drive struct {
+	r           *reign
+	incarnation uint64
+	done        chan struct{} // closed when run has returned
+
+	mu        sync.Mutex
+	progress  wire.Progress
+	trouble   string // the last thing that went wrong
+	troubleAt time.Time
+	service   *jobService // of the process that runs; nil between two
+}
+
+// run drives the job.
+func (d *drive) run() {
+	s := d.r.s
+	out, err := s.files.output.Open(d.incarnation)
+	if err != nil {
+		d.note(err.Error())
+		s.log.Error("a job's log can't be kept here", "job", d.incarnation, "err", err)
+		d.pause(fetchWait)
+		return
+	}
+	defer func() {
+		if err := out.Close(); err != nil {
+			s.log.Warn("closing a job's log", "job", d.incarnation, "err", err)
+		}
+	}()
+	crashed := false
+	for d.r.ctx.Err() == nil && !s.isDraining() {
+		j := d.job()
+		if j == nil {
+			return
+		}
+		if err := s.fetch(d.r.ctx, j.Spec); err != nil {
+			d.note(err.Error())
+			s.log.Error("a job's binary is missing", "job", d.incarnation, "err", err)
+			d.pause(fetchWait)
+			continue
+		}
+		epoch, err := d.assign(j, crashed)
+		if err != nil {
+			s.log.Warn("assigning a job's driver", "job", d.incarnation, "err", err)
+			d.pause(firstWait)
+			continue
+		}
+		reason := d.once(j.Spec, epoch, out)
+		if crashed = d.crashed(epoch, reason, out); !crashed {
+			return
+		}
+	}
+}
+
+// job returns a copy of the job, nil if it has ended.
+func (d *drive) job() (j *job) {
+	d.r.s.fsm.view(func(s *state) {
+		if live := s.jobs[d.incarnation]; live != nil && !live.State.Final() {
+			j = live.clone()
+		}
+	})
+	return j
+}
+
+// assign makes the process that is about to start the job's driver and returns
+// its epoch.
+func (d *drive) assign(j *job, crashed bool) (epoch uint64, err error) {
+	s := d.r.s
+	mine := func(st *state) bool {
+		now := st.jobs[d.incarnation]
+		if now == nil || now.Epoch == j.Epoch || now.Node != s.id {
+			return false
+		}
+		epoch = now.Epoch
+		return true
+	}
+	if err := s.record(&assignDriver{Incarnation: d.incarnation, After: j.Epoch, Node: s.id, Crashed: crashed}, mine); err != nil {
+		return 0, err
+	}
+	ok := false
+	s.fsm.view(func(st *state) { ok = mine(st) })
+	if !ok {
+		return 0, &wire.NotLeaderError{Leader: s.leaderAddress()}
+	}
+	return epoch, nil
+}
+
+// errNoJob is the reason of a process that never asked what to do.
+var errNoJob = errors.New("the program ended without having become a job: does its main run an engine.App?")
+
+// once runs one driver process to its end and returns why it ended.
+func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
+	s := d.r.s
+	dir, err := s.files.workDir(d.incarnation)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(d.r.ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	service := newJobService(ctx, s.node, wire.DriverSpec{Job: spec, ClusterID: s.door.clusterID(), Node: s.id, TLS: s.security.Files}, epoch, d.report)
+	d.serve(service)
+	defer d.serve(nil)
+	work.Go(service.flush)
+	work.Go(func() { d.killWhenOver(ctx, cancel) })
+	s.log.Info("starting a job's driver", "job", d.incarnation, "name", spec.Name, "epoch", epoch)
+	exit, err := process.Run(ctx, process.Spec{
+		Path: s.files.programs.Path(spec.Binary), Name: spec.Name, Args: spec.Args, Role: wire.RoleDriver, Dir: dir, Nice: driverNice,
+		Output: out, Stop: s.draining,
+		Serve: func(r grpc.ServiceRegistrar) { wire.RegisterJobLog(r, service) },
+	})
+	switch {
+	case err != nil:
+		return err
+	case exit.Clean && !service.hasAttached():
+		return errNoJob
+	}
+	return fmt.Errorf("the driver process ended with %s", exit)
+}
+
+// killWhenOver ends the process when its job has ended: at once if it was
+// killed, else it may exit by itself.
+func (d *drive) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
+	for {
+		changed := d.r.s.fsm.watch()
+		var now wire.JobState
+		d.r.s.fsm.view(func(s *state) {
+			if j := s.jobs[d.incarnation]; j != nil {
+				now = j.State
+			} else {
+				now = wire.JobKilled // forgotten: it ended long ago
+			}
+		})
+		if now.Final() {
+			if now != wire.JobKilled {
+				select {
+				case <-time.After(exitWait):
+				case <-ctx.Done():
+				}
+			}
+			cancel()
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// crashed decides what the end of a process means: whether the job goes on with
+// another one here.
+func (d *drive) crashed(epoch uint64, reason error, out *logs.Log) bool {
+	s := d.r.s
+	j := d.job()
+	if j == nil || d.r.ctx.Err() != nil || s.isDraining() {
+		return false
+	}
+	n := j.Crashes + 1
+	d.note(reason.Error())
+	s.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", n, "reason", reason)
+	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.id, reason) // a log's errors are told in the log
+	if n >= maxCrashes || errors.Is(reason, errNoJob) {
+		why := reason.Error()
+		if n > 1 {
+			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v", n, reason)
+		}
+		d.r.endJob(d.incarnation, wire.JobFailed, why)
+		return false
+	}
+	if j.Crashes > 0 {
+		d.pause(min(firstWait<<j.Crashes, lastWait))
+	}
+	return true
+}
+
+// pause waits, or until the reign ends.
+func (d *drive) pause(t time.Duration) {
+	select {
+	case <-time.After(t):
+	case <-d.r.s.draining:
+	case <-d.r.ctx.Done():
+	}
+}
+
+// report keeps what the process says of itself.
+func (d *drive) report(p wire.Progress) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.progress = p
+}
+
+// note keeps what went wrong, for those that ask how the job is.
+func (d *drive) note(trouble string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trouble, d.troubleAt = trouble, time.Now()
+}
+
+// serve says which process runs.
+func (d *drive) serve(s *jobService) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.service = s
+}
+
+// tell adds to a status what only the leader's memory has.
+func (d *drive) tell(st *wire.JobStatus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st.Progress = d.progress
+	if st.Reason == "" && time.Since(d.troubleAt) < troubleLife {
+		st.Reason = d.trouble
+	}
+}

@@ -1,0 +1,234 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Limits of executors.
+const (
+	// executorSilence is how long a daemon that is connected may say nothing.
+	executorSilence = 6 * wire.HeartbeatInterval
+	// executorReturn is how long a daemon whose stream broke may take to come
+	// back, and after a change of leader to come at all.
+	executorReturn = 3 * time.Second
+
+	maxSlots      = 4096
+	maxReasonText = 4 << 10
+)
+
+// follower is an executor daemon as the leader sees it. The reign's mu guards it.
+type follower struct {
+	start   string         // of the daemon
+	heard   time.Time      // when it last said something
+	conn    *wire.Register // of its stream, nil while it has none
+	dropped chan struct{}  // closed when the leader gives the stream up
+}
+
+// executorService is what executor daemons follow.
+type executorService struct{ s *server }
+
+var _ wire.ExecutorsServer = (*executorService)(nil)
+
+// Follow implements wire.ExecutorsServer.
+func (e *executorService) Follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.Assignments]) error {
+	r, err := e.s.current()
+	if err != nil {
+		return err
+	}
+	reports := receive(&e.s.streams, stream.Recv)
+	defer reports.leave()
+	first, err := reports.next(r.ctx, executorSilence)
+	if err != nil {
+		return err
+	}
+	reg := first.Register
+	if err := checkRegister(reg, e.s.door.clusterID()); err != nil {
+		return err
+	}
+	f, err := r.admit(reg)
+	if err != nil {
+		return err
+	}
+	defer r.leave(reg)
+	c := &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform}
+	if err := e.s.record(c, never); err != nil {
+		return fmt.Errorf("registering executor %s: %w", reg.ID, err)
+	}
+	e.s.log.Info("an executor follows", "executor", reg.ID, "address", reg.Address, "slots", reg.Slots)
+	return r.follow(stream, reports, reg, f)
+}
+
+// checkRegister refuses a daemon that can't belong here.
+func checkRegister(reg *wire.Register, cluster string) error {
+	switch {
+	case reg == nil:
+		return fmt.Errorf("%w: an executor says first who it is", wire.ErrInvalid)
+	case !validID(reg.ID):
+		return fmt.Errorf("%w: executor id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, reg.ID, nodeLen)
+	case !validID(reg.Start) || !validPlatform(reg.Platform):
+		return fmt.Errorf("%w: executor %s with start %q and platform %q", wire.ErrInvalid, reg.ID, reg.Start, reg.Platform)
+	case reg.Slots < 1 || reg.Slots > maxSlots:
+		return fmt.Errorf("%w: executor %s has %d slots; from 1 to %d go", wire.ErrInvalid, reg.ID, reg.Slots, maxSlots)
+	case reg.ClusterID != "" && reg.ClusterID != cluster:
+		return fmt.Errorf("%w: executor %s followed cluster %s before, this is %s; give it another --data directory", wire.ErrOtherCluster, reg.ID, reg.ClusterID, cluster)
+	}
+	if _, _, err := net.SplitHostPort(reg.Address); err != nil || len(reg.Address) > maxName {
+		return fmt.Errorf("%w: executor %s has address %q; it takes host:port", wire.ErrInvalid, reg.ID, reg.Address)
+	}
+	return nil
+}
+
+// validPlatform reports whether s may be a platform, such as linux/amd64.
+func validPlatform(s string) bool {
+	os, arch, ok := strings.Cut(s, "/")
+	return ok && validID(os) && validID(arch)
+}
+
+// admit gives a daemon its place among the followers. Another one with its id
+// keeps it while it is heard of.
+func (r *reign) admit(reg *wire.Register) (*follower, error) {
+	known := "" // start of the daemon that the state has
+	r.s.fsm.view(func(s *state) {
+		if e := s.executors[reg.ID]; e != nil && e.Lost == 0 {
+			known = e.Start
+		}
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.followers[reg.ID]
+	switch {
+	case old == nil && known != "" && known != reg.Start && time.Since(r.began) < executorReturn:
+		// Whoever had the id before the change of leader comes first.
+		return nil, fmt.Errorf("%w: another executor %q may come back yet", wire.ErrNotReady, reg.ID)
+	case old != nil && old.conn != nil && old.start != reg.Start:
+		return nil, fmt.Errorf("%w: %q; another engine-executor at %s has it, give this one another --id", wire.ErrExecutorTaken, reg.ID, old.conn.Address)
+	case old != nil && old.conn != nil: // the same daemon on a new connection
+		close(old.dropped)
+	}
+	f := &follower{start: reg.Start, heard: time.Now(), conn: reg, dropped: make(chan struct{})}
+	r.followers[reg.ID] = f
+	return f, nil
+}
+
+// leave notes that a daemon's stream has ended.
+func (r *reign) leave(reg *wire.Register) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.followers[reg.ID]; f != nil && f.conn == reg {
+		f.conn, f.heard = nil, time.Now()
+	}
+}
+
+// follow speaks with a daemon until its stream or the reign ends.
+func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.Assignments], reports *parts[wire.DaemonReport], reg *wire.Register, f *follower) error {
+	var sent *wire.Assignments
+	for {
+		changed := r.s.fsm.watch()
+		now := &wire.Assignments{ClusterID: r.s.door.clusterID()}
+		r.s.fsm.view(func(s *state) { now.Jobs = s.assignments(reg.ID) })
+		if sent == nil || !reflect.DeepEqual(sent, now) {
+			if err := stream.Send(now); err != nil {
+				return err
+			}
+			sent = now
+		}
+		select {
+		case m, ok := <-reports.messages:
+			if !ok {
+				return reports.err
+			}
+			if err := r.take(m, reg); err != nil {
+				return err
+			}
+		case <-changed:
+		case <-f.dropped:
+			return fmt.Errorf("%w: nothing was heard of executor %s", wire.ErrNotReady, reg.ID)
+		case <-r.ctx.Done():
+			return &wire.NotLeaderError{Leader: r.s.leaderAddress()}
+		}
+	}
+}
+
+// take handles one report of a daemon.
+func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
+	r.mu.Lock()
+	if f := r.followers[reg.ID]; f != nil && f.conn == reg {
+		f.heard = time.Now()
+	}
+	r.mu.Unlock()
+	var err error
+	switch {
+	case m.Ready != nil:
+		p := m.Ready
+		if _, _, err := net.SplitHostPort(p.Address); err != nil || !validID(p.Process) || p.Slots < 1 || p.Slots > maxSlots {
+			return fmt.Errorf("%w: process %q at %q with %d slots", wire.ErrInvalid, p.Process, p.Address, p.Slots)
+		}
+		err = r.s.record(&processReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, never)
+		if err == nil {
+			r.s.log.Info("a job's process is ready", "job", p.Incarnation, "executor", reg.ID, "address", p.Address)
+		}
+	case m.Exited != nil:
+		x := m.Exited
+		reason := x.Reason[:min(len(x.Reason), maxReasonText)]
+		r.s.log.Warn("a job's process has died", "job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
+		if d := r.drive(x.Incarnation); d != nil {
+			d.note(fmt.Sprintf("executor %s: %s", reg.ID, reason))
+		}
+		err = r.s.record(&processExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, never)
+	}
+	if errors.Is(err, wire.ErrJobEnded) || errors.Is(err, wire.ErrNoJob) {
+		return nil // the daemon hears of it with its assignments
+	}
+	return err
+}
+
+// loseSilent tells the others which executors are gone.
+func (r *reign) loseSilent() {
+	alive := make(map[string]string) // start by id
+	r.s.fsm.view(func(s *state) {
+		for id, e := range s.executors {
+			if e.Lost == 0 {
+				alive[id] = e.Start
+			}
+		}
+	})
+	for id, start := range alive {
+		if !r.silent(id) {
+			continue
+		}
+		r.s.log.Warn("an executor is lost", "executor", id)
+		if err := r.s.record(&loseExecutor{ID: id, Start: start}, never); err != nil {
+			r.s.log.Warn("losing an executor", "executor", id, "err", err)
+			return // the reign is about to end
+		}
+	}
+}
+
+// silent reports whether an executor is to be given up, and drops its stream.
+func (r *reign) silent(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.followers[id]
+	if f == nil {
+		return time.Since(r.began) > executorReturn
+	}
+	if f.conn != nil && time.Since(f.heard) > executorSilence {
+		close(f.dropped)
+		delete(r.followers, id)
+		return true
+	}
+	if f.conn == nil && time.Since(f.heard) > executorReturn {
+		delete(r.followers, id)
+		return true
+	}
+	return false
+}

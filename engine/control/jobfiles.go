@@ -1,0 +1,90 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// reserve is how much of the disk stays free of binaries and models: a node
+// whose Raft log can't grow ends.
+const reserve = 256 << 20
+
+// jobFiles are what jobs have on a node's disk:
+//
+//	binaries/DIGEST        programs
+//	jobs/INCARNATION/log   output of the job's driver processes on this node
+//	jobs/INCARNATION/work  their working directory
+type jobFiles struct {
+	path     string // of jobs
+	programs *binaries.Store
+	output   *logs.Server
+}
+
+func openJobFiles(d *dataDir) (*jobFiles, error) {
+	programs, err := binaries.Open(filepath.Join(d.path, "binaries"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
+	}
+	path, err := d.sub("jobs")
+	if err != nil {
+		return nil, err
+	}
+	f := &jobFiles{path: path, programs: programs}
+	f.output = logs.NewServer(func(incarnation uint64) string { return filepath.Join(f.dir(incarnation), "log") })
+	return f, nil
+}
+
+// dir returns where a job's files are.
+func (f *jobFiles) dir(incarnation uint64) string {
+	return filepath.Join(f.path, strconv.FormatUint(incarnation, 10))
+}
+
+// workDir makes a job's working directory.
+func (f *jobFiles) workDir(incarnation uint64) (string, error) {
+	path := filepath.Join(f.dir(incarnation), "work")
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return "", fmt.Errorf("making the job's working directory: %w", err)
+	}
+	return path, nil
+}
+
+// room makes sure that n bytes fit on the disk.
+func (f *jobFiles) room(n int64) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(f.path, &fs); err != nil {
+		return fmt.Errorf("asking how much room the disk has: %w", err)
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; free-n < reserve {
+		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free", wire.ErrTooLarge, free>>20, f.path, (reserve+n)>>20)
+	}
+	return nil
+}
+
+// prune removes the working directories of jobs that have ended, and all files
+// of those that are over. It is told of each job that has files here.
+func (f *jobFiles) prune(ended, over func(incarnation uint64) bool) error {
+	entries, err := os.ReadDir(f.path)
+	if err != nil {
+		return fmt.Errorf("pruning jobs' files: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		inc, err := strconv.ParseUint(e.Name(), 10, 64)
+		switch {
+		case err != nil: // not ours
+		case over(inc):
+			errs = append(errs, os.RemoveAll(f.dir(inc)))
+		case ended(inc):
+			errs = append(errs, os.RemoveAll(filepath.Join(f.dir(inc), "work")))
+		}
+	}
+	return errors.Join(errs...)
+}

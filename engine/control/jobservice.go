@@ -1,0 +1,292 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// completeDelay is how long a completion waits for an allocation to ride along
+// with before it is recorded on its own.
+const completeDelay = 100 * time.Millisecond
+
+// recordAttempts bounds how often a command whose outcome is unknown is tried.
+const recordAttempts = 5
+
+// jobService is what one job driver process may say. It serves wire.JobLog over
+// the process's socket, so that it knows who speaks.
+//
+// THREADING: gRPC calls it from many goroutines; flush runs in one of its own.
+type jobService struct {
+	node   *node
+	spec   wire.JobSpec
+	driver wire.DriverSpec
+	epoch  uint64
+	report func(wire.Progress)
+	ctx    context.Context // of the process
+
+	mu       sync.Mutex
+	attached bool
+	waiting  []wire.Completion // not recorded yet
+	wake     chan struct{}     // of capacity 1: waiting isn't empty any more
+}
+
+func newJobService(ctx context.Context, n *node, driver wire.DriverSpec, epoch uint64, report func(wire.Progress)) *jobService {
+	return &jobService{node: n, spec: driver.Job, driver: driver, epoch: epoch, report: report, ctx: ctx, wake: make(chan struct{}, 1)}
+}
+
+// record proposes a command until its outcome is known. After a barrier the
+// state says whether an earlier attempt was applied; done reads it.
+func (n *node) record(c command, done func(*state) bool) error {
+	for attempt := 0; ; attempt++ {
+		_, err := n.propose(c)
+		if !errors.Is(err, wire.ErrUnknownOutcome) || attempt == recordAttempts {
+			return err
+		}
+		if err := n.barrier(); err != nil {
+			return err
+		}
+		applied := false
+		n.fsm.view(func(s *state) { applied = done(s) })
+		if applied {
+			return nil
+		}
+	}
+}
+
+// never is for commands that do no harm when they are applied again.
+func never(*state) bool { return false }
+
+// check refuses a process that speaks for another epoch than its own.
+func (s *jobService) check(epoch uint64) error {
+	if epoch != s.epoch {
+		return fmt.Errorf("%w: this process is the driver of epoch %d, not %d", wire.ErrStaleEpoch, s.epoch, epoch)
+	}
+	return s.ctx.Err()
+}
+
+// Attach implements wire.JobLogServer.
+func (s *jobService) Attach(context.Context, *wire.AttachDriver) (*wire.DriverSpec, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.attached = true
+	return &s.driver, nil
+}
+
+// Events implements wire.JobLogServer.
+func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServer[wire.DriverEvent]) error {
+	if err := out.Send(&wire.DriverEvent{Activated: &wire.Activated{Epoch: s.epoch}}); err != nil {
+		return err
+	}
+	var sent *wire.Members
+	stopSent := false
+	for {
+		changed := s.node.fsm.watch()
+		var now wire.Members
+		stop := false
+		s.node.fsm.view(func(st *state) {
+			if j := st.jobs[s.spec.Incarnation]; j != nil {
+				now, stop = st.members(j), j.State == wire.JobStopping
+			}
+		})
+		if sent == nil || sent.Expected != now.Expected || sent.Slots != now.Slots || !slices.Equal(sent.Processes, now.Processes) {
+			sent = &now
+			if err := out.Send(&wire.DriverEvent{Members: sent}); err != nil {
+				return err
+			}
+		}
+		if stop && !stopSent {
+			stopSent = true
+			if err := out.Send(&wire.DriverEvent{Stop: &wire.StopJob{}}); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-out.Context().Done():
+			return out.Context().Err()
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		}
+	}
+}
+
+// Recover implements wire.JobLogServer.
+func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingServer[wire.LogEntry]) error {
+	if err := s.check(req.Epoch); err != nil {
+		return err
+	}
+	if err := s.flushNow(); err != nil {
+		return err
+	}
+	if err := s.node.barrier(); err != nil {
+		return err
+	}
+	var j *job
+	var err error
+	s.node.fsm.view(func(st *state) {
+		if j, err = st.driven(s.spec.Incarnation, req.Epoch); err == nil {
+			j = j.clone()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	var entries []*wire.LogEntry
+	if len(j.Header) > 0 {
+		entries = append(entries, &wire.LogEntry{Header: &wire.Header{Data: j.Header}})
+	}
+	for i := range j.Values {
+		entries = append(entries, &wire.LogEntry{Value: &j.Values[i]})
+	}
+	for i := range j.Pending {
+		entries = append(entries, &wire.LogEntry{Pending: &j.Pending[i]})
+	}
+	if j.Last.Seq > 0 {
+		entries = append(entries, &wire.LogEntry{Last: &j.Last})
+	}
+	for _, e := range entries {
+		if err := out.Send(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Start implements wire.JobLogServer.
+func (s *jobService) Start(_ context.Context, req *wire.StartRequest) (*wire.Recorded, error) {
+	if err := s.check(req.Epoch); err != nil {
+		return nil, err
+	}
+	return &wire.Recorded{}, s.node.record(&startJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header}, never)
+}
+
+// RecordValue implements wire.JobLogServer.
+func (s *jobService) RecordValue(_ context.Context, req *wire.ValueRequest) (*wire.Recorded, error) {
+	if err := s.check(req.Epoch); err != nil {
+		return nil, err
+	}
+	if len(req.Data) > wire.MaxPayload {
+		return nil, fmt.Errorf("%w: value %q has %d bytes, at most %d go; broadcast what is large", wire.ErrTooLarge, req.Name, len(req.Data), wire.MaxPayload)
+	}
+	c := &recordValue{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Index: req.Index, Value: wire.Value{Name: req.Name, Data: req.Data}}
+	return &wire.Recorded{}, s.node.record(c, never)
+}
+
+// Allocate implements wire.JobLogServer.
+func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (*wire.Recorded, error) {
+	if err := s.check(req.Epoch); err != nil {
+		return nil, err
+	}
+	if len(req.Allocation) > wire.MaxPayload {
+		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
+	}
+	riding := append(s.take(), req.Completions...)
+	c := &allocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: riding}
+	err := s.node.record(c, func(st *state) bool {
+		j, err := st.driven(c.Incarnation, c.Epoch)
+		return err == nil && j.Last.Seq == c.Seq && j.Last.Epoch == c.Epoch && bytes.Equal(j.Last.Data, c.Data)
+	})
+	if err != nil {
+		s.wait(riding)
+		return nil, err
+	}
+	return &wire.Recorded{}, nil
+}
+
+// Complete implements wire.JobLogServer.
+func (s *jobService) Complete(_ context.Context, req *wire.CompleteRequest) (*wire.Recorded, error) {
+	if err := s.check(req.Epoch); err != nil {
+		return nil, err
+	}
+	s.wait(req.Completions)
+	return &wire.Recorded{}, nil
+}
+
+// wait adds completions to those that aren't recorded.
+func (s *jobService) wait(c []wire.Completion) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, c...)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what waits, and forgets it.
+func (s *jobService) take() []wire.Completion {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.waiting
+	s.waiting = nil
+	return c
+}
+
+// flushNow records the completions that wait.
+func (s *jobService) flushNow() error {
+	c := s.take()
+	if len(c) == 0 {
+		return nil
+	}
+	err := s.node.record(&completeOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
+	if err != nil && !errors.Is(err, wire.ErrJobEnded) {
+		s.wait(c)
+		return err
+	}
+	return nil
+}
+
+// flush records completions that no allocation took along, until ctx ends, and
+// then what is left: the process may be gone, what it has done is done.
+func (s *jobService) flush() {
+	for {
+		select {
+		case <-s.wake:
+		case <-s.ctx.Done():
+			_ = s.flushNow() // if it fails another node leads and runs the batch again
+			return
+		}
+		select {
+		case <-time.After(completeDelay):
+			_ = s.flushNow() // what fails waits and wakes this loop again
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// Report implements wire.JobLogServer.
+func (s *jobService) Report(_ context.Context, p *wire.Progress) (*wire.Recorded, error) {
+	s.report(*p)
+	return &wire.Recorded{}, nil
+}
+
+// Finish implements wire.JobLogServer.
+func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.Recorded, error) {
+	if err := s.check(req.Epoch); err != nil {
+		return nil, err
+	}
+	if err := s.flushNow(); err != nil {
+		return nil, err
+	}
+	end := &endJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
+	if req.Failure != "" {
+		end.State, end.Reason = wire.JobFailed, req.Failure
+	}
+	return &wire.Recorded{}, s.node.record(end, never)
+}
+
+// hasAttached reports whether the process has introduced itself.
+func (s *jobService) hasAttached() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.attached
+}

@@ -1,0 +1,310 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// members are three nodes with disks on loopback.
+type members struct {
+	t     testing.TB
+	conf  []memberConfig
+	nodes []*member // nil: closed
+}
+
+func newMembers(t testing.TB, security wire.Security) *members {
+	t.Helper()
+	p := make(peers)
+	var listeners []net.Listener
+	for _, id := range []string{"a", "b", "c"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, l)
+		p[id] = l.Addr().String()
+	}
+	m := &members{t: t, nodes: make([]*member, 3)}
+	for i, id := range p.ids() {
+		m.conf = append(m.conf, memberConfig{
+			id: id, peers: p, dataDir: filepath.Join(t.TempDir(), id), listener: listeners[i],
+			security: security, timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
+		})
+		m.open(i)
+	}
+	t.Cleanup(func() {
+		for i := range m.nodes {
+			m.stop(i)
+		}
+	})
+	return m
+}
+
+func (m *members) open(i int) {
+	m.t.Helper()
+	n, err := openMember(m.t.Context(), m.conf[i])
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.conf[i].listener = nil // from now on it is opened by its address
+	m.nodes[i] = n
+}
+
+func (m *members) stop(i int) {
+	if m.nodes[i] == nil {
+		return
+	}
+	if err := m.nodes[i].close(); err != nil {
+		m.t.Error(err)
+	}
+	m.nodes[i] = nil
+}
+
+// leader waits until a node leads and has applied everything.
+func (m *members) leader() int {
+	m.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		for i, n := range m.nodes {
+			if n != nil && n.isLeader() && n.barrier() == nil {
+				return i
+			}
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-m.t.Context().Done():
+		}
+	}
+	m.t.Fatal("no leader")
+	return -1
+}
+
+func token() wire.Security { return wire.Security{Token: wire.NewToken()} }
+
+func TestStateSurvivesTheDisk(t *testing.T) {
+	m := newMembers(t, token())
+	l := m.leader()
+	job := mustPropose(t, m.nodes[l].node, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+	epoch := mustPropose(t, m.nodes[l].node, &assignDriver{Incarnation: job, Node: "a"}).index
+	for seq := range uint64(20) {
+		mustPropose(t, m.nodes[l].node, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Data: []byte("x")})
+	}
+	m.stop(l) // the others go on
+	if next := m.leader(); next == l {
+		t.Fatal("a stopped node leads")
+	}
+	for i := range m.nodes {
+		m.stop(i)
+	}
+	for i := range m.nodes {
+		m.open(i)
+	}
+	m.nodes[m.leader()].fsm.view(func(s *state) {
+		if j := s.jobs[job]; j == nil || j.Last.Seq != 20 || j.Epoch != epoch {
+			t.Errorf("after a restart: %+v", j)
+		}
+	})
+}
+
+func TestDataDirIsChecked(t *testing.T) {
+	base := memberConfig{id: "a", peers: peers{"a": "127.0.0.1:0"}, security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler)}
+	open := func(c memberConfig) error {
+		n, err := openMember(t.Context(), c)
+		if err == nil {
+			err = n.close()
+		}
+		return err
+	}
+	used := t.TempDir()
+	base.dataDir = used
+	if err := open(base); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name   string
+		change func(c *memberConfig)
+		want   error
+		says   string
+	}{
+		{"the same again", func(*memberConfig) {}, nil, ""},
+		{"another node's", func(c *memberConfig) { c.id, c.peers = "b", peers{"b": "127.0.0.1:0"} }, ErrDataDir, `belongs to driver "a"`},
+		{"another group's", func(c *memberConfig) { c.peers = peers{"a": "127.0.0.1:0", "z": "127.0.0.1:1"} }, ErrPeers, "the data directory is of a cluster of a"},
+		{"not in the group", func(c *memberConfig) { c.id = "q" }, ErrPeers, `this driver, "q"`},
+		{"off loopback", func(c *memberConfig) { c.peers = peers{"a": "0.0.0.0:0"} }, wire.ErrInsecure, "mutual TLS"},
+		{"no token", func(c *memberConfig) { c.security = wire.Security{} }, wire.ErrInsecure, "token"},
+		{"a file", func(c *memberConfig) { c.dataDir = filepath.Join(used, "identity.json") }, ErrDataDir, "not a directory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := base
+			tt.change(&c)
+			err := open(c)
+			if !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v doesn't say %q", err, tt.says)
+			}
+		})
+	}
+	d, err := openDataDir(used, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	if err := open(base); !errors.Is(err, ErrDataDir) || !strings.Contains(err.Error(), "another engine-driver") {
+		t.Errorf("in use: %v", err)
+	}
+	if err := d.joinCluster("x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.joinCluster("y"); !errors.Is(err, wire.ErrOtherCluster) {
+		t.Errorf("another cluster: %v", err)
+	}
+	if err := os.WriteFile(d.identityFile(), []byte(`{"format":9}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.lock.Close()
+	if err := open(base); !errors.Is(err, ErrDataDir) || !strings.Contains(err.Error(), "format 9") {
+		t.Errorf("another format: %v", err)
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, err = openMember(t.Context(), memberConfig{id: "a", peers: peers{"a": l.Addr().String()}, dataDir: t.TempDir(), security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "has the port") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestGreetingIsJudged(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := token()
+	log := slog.New(slog.DiscardHandler)
+	d := newDoor(l, s, "a", "copy-a", log)
+	d.setCluster("one")
+	var running sync.WaitGroup
+	running.Go(func() { _ = d.run() })
+	running.Go(func() {
+		for {
+			if _, err := d.raft.Accept(); err != nil {
+				return
+			}
+		}
+	})
+	defer func() { _ = d.close(); running.Wait() }()
+	tests := []struct {
+		name          string
+		token         string
+		cluster, copy string
+		node          string
+		want          error
+	}{
+		{"a peer", s.Token, "one", "copy-b", "b", nil},
+		{"the same peer again", s.Token, "", "copy-b", "b", nil},
+		{"a second one with its id", s.Token, "one", "copy-x", "b", ErrPeers},
+		{"one with our id", s.Token, "one", "copy-x", "a", ErrPeers},
+		{"of another cluster", s.Token, "two", "copy-c", "c", wire.ErrOtherCluster},
+		{"with another token", wire.NewToken(), "one", "copy-c", "c", wire.ErrUnauthenticated},
+		{"without a token", "", "one", "copy-c", "c", wire.ErrUnauthenticated},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			peer := newDoor(l, s.WithToken(tt.token), tt.node, tt.copy, log)
+			peer.setCluster(tt.cluster)
+			conn, err := peer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
+			if !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if conn != nil {
+				t.Cleanup(func() { conn.Close() })
+			}
+		})
+	}
+}
+
+func TestPeersAreChecked(t *testing.T) {
+	for in, says := range map[string]string{
+		"":                               "id=host:port",
+		"a":                              "id=host:port",
+		"a=":                             "no host:port",
+		"a=:7077":                        "no host:port",
+		"a=h:0":                          "no host:port",
+		"a b=h:1":                        "letters",
+		"a=h:1,a=h:2":                    "twice",
+		"a=h:1,b=h:1":                    "same address",
+		"a=h:1,":                         "id=host:port",
+		strings.Repeat("x", 65) + "=h:1": "at most",
+		"a=h:1,b=h:2,c=h:3,d=h:4,e=h:5,f=h:6,g=h:7,h=h:8": "at most 7",
+	} {
+		if _, err := parsePeers(in); !errors.Is(err, ErrPeers) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want it to say %q", in, err, says)
+		}
+	}
+	p, err := parsePeers("b=h:2, a=h:1")
+	if err != nil || fmt.Sprint(p.ids()) != "[a b]" {
+		t.Errorf("%v, %v", p, err)
+	}
+}
+
+// BenchmarkAllocate measures one driver that allocates batch by batch on three
+// nodes with disks, each with a completion riding along.
+func BenchmarkAllocate(b *testing.B) {
+	m := newMembers(b, token())
+	n := m.nodes[m.leader()].node
+	job := mustPropose(b, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+	epoch := mustPropose(b, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	data := make([]byte, 512)
+	seq := uint64(0)
+	for b.Loop() {
+		seq++
+		mustPropose(b, n, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq, Data: data, Completions: []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}})
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "allocations/s")
+}
+
+// BenchmarkAllocateManyJobs has 16 drivers that allocate at the same time.
+func BenchmarkAllocateManyJobs(b *testing.B) {
+	m := newMembers(b, token())
+	n := m.nodes[m.leader()].node
+	const jobs = 16
+	var work sync.WaitGroup
+	b.ResetTimer()
+	for k := range jobs {
+		work.Go(func() {
+			job, err := n.propose(&submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(k)}})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			epoch, err := n.propose(&assignDriver{Incarnation: job.index, Node: "a"})
+			for seq := uint64(1); err == nil && seq <= uint64(b.N/jobs+1); seq++ {
+				_, err = n.propose(&allocateBatch{Incarnation: job.index, Epoch: epoch.index, Seq: seq, Data: make([]byte, 512), Completions: []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}})
+			}
+			if err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "allocations/s")
+}

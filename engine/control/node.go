@@ -1,0 +1,213 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Timing says how fast a Raft group notices that its leader is gone. It is
+// noticed after one to three Heartbeats.
+type Timing struct {
+	Heartbeat time.Duration // without a word from the leader before an election
+	Election  time.Duration // without a result before another election
+	Lease     time.Duration // without a majority before the leader steps down
+}
+
+// DefaultTiming notices a dead leader within 600 ms: a follower's timer runs one
+// to two heartbeats, and one that runs out just after a heartbeat starts again.
+func DefaultTiming() Timing {
+	return Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 150 * time.Millisecond}
+}
+
+// Limits of Raft's log on disk: a snapshot is taken after so many commands, and
+// so many before it are kept for followers that are a little behind.
+const (
+	snapshotThreshold = 16_384
+	trailingLogs      = 8_192
+	snapshotInterval  = 30 * time.Second
+	keptSnapshots     = 2
+)
+
+// proposeTimeout bounds how long a command waits to be taken by Raft's leader
+// loop. What comes after is bounded by the lease, and by the disk's watchdog.
+const proposeTimeout = 2 * time.Second
+
+// raftParts are what a node's Raft stands on.
+type raftParts struct {
+	id        string
+	servers   []string // ids of all nodes
+	logs      raft.LogStore
+	stable    raft.StableStore
+	snapshots raft.SnapshotStore
+	transport raft.Transport
+	timing    Timing
+	log       *slog.Logger
+}
+
+// node is a member of the Raft group.
+type node struct {
+	raft    *raft.Raft
+	fsm     *fsm
+	id      string
+	leading chan bool // whether this node leads, each change
+}
+
+// startNode starts a member of the group. A new one begins with all servers as
+// the group; one that has been there before goes on with what it knows.
+func startNode(p raftParts) (*node, error) {
+	n := &node{fsm: newFSM(), id: p.id, leading: make(chan bool, 16)}
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(p.id)
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = p.timing.Heartbeat, p.timing.Election, p.timing.Lease
+	c.CommitTimeout = 20 * time.Millisecond
+	c.SnapshotThreshold, c.TrailingLogs, c.SnapshotInterval = snapshotThreshold, trailingLogs, snapshotInterval
+	c.NotifyCh = n.leading
+	c.NoLegacyTelemetry = true
+	c.Logger = raftLogger(p.log)
+	known, err := raft.HasExistingState(p.logs, p.stable, p.snapshots)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading Raft's state: %w", ErrDataDir, err)
+	}
+	if !known {
+		if err := raft.BootstrapCluster(c, p.logs, p.stable, p.snapshots, p.transport, configuration(p.servers)); err != nil {
+			return nil, fmt.Errorf("%w: founding the cluster: %w", ErrDataDir, err)
+		}
+	}
+	if n.raft, err = raft.NewRaft(c, n.fsm, p.logs, p.stable, p.snapshots, p.transport); err != nil {
+		return nil, fmt.Errorf("%w: starting Raft from it: %w", ErrDataDir, err)
+	}
+	if err := n.samePeers(p.servers); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+// configuration is the group at its beginning. Servers are known by their ids;
+// the transport looks their addresses up, so that those may change.
+func configuration(ids []string) raft.Configuration {
+	var c raft.Configuration
+	for _, id := range ids {
+		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
+	}
+	return c
+}
+
+// samePeers makes sure that the group on disk is the one on the command line.
+func (n *node) samePeers(ids []string) error {
+	f := n.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return fmt.Errorf("%w: reading the group: %w", ErrDataDir, err)
+	}
+	want, have := make(map[string]bool), make(map[string]bool)
+	for _, id := range ids {
+		want[id] = true
+	}
+	var names []string
+	for _, s := range f.Configuration().Servers {
+		have[string(s.ID)] = true
+		names = append(names, string(s.ID))
+	}
+	same := len(want) == len(have)
+	for id := range want {
+		same = same && have[id]
+	}
+	if !same {
+		return fmt.Errorf("%w: the data directory is of a cluster of %s, --peers names %s; addresses may change, the ids not", ErrPeers,
+			strings.Join(names, ", "), strings.Join(ids, ", "))
+	}
+	return nil
+}
+
+// propose makes the group apply a command and returns what it answers. An error
+// that says [wire.ErrUnknownOutcome] leaves open whether it was or will be
+// applied: read the state back before proposing it again.
+func (n *node) propose(c command) (result, error) {
+	b, err := encodeCommand(c)
+	if err != nil {
+		return result{}, err
+	}
+	f := n.raft.Apply(b, proposeTimeout)
+	switch err := f.Error(); {
+	case err == nil:
+		return proposed(f.Response())
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return result{}, &wire.NotLeaderError{}
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return result{}, fmt.Errorf("%w: the leader takes no commands", wire.ErrNotReady)
+	default:
+		return result{}, fmt.Errorf("%w: %w", wire.ErrUnknownOutcome, err)
+	}
+}
+
+// barrier returns when everything that was committed before is applied here. It
+// fails on a node that doesn't lead.
+func (n *node) barrier() error {
+	switch err := n.raft.Barrier(proposeTimeout).Error(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost):
+		return &wire.NotLeaderError{}
+	default:
+		return fmt.Errorf("waiting for what was committed: %w", err)
+	}
+}
+
+// isLeader reports whether this node leads, as far as it knows.
+func (n *node) isLeader() bool { return n.raft.State() == raft.Leader }
+
+// leader returns the id of the leader, "" if there is none.
+func (n *node) leader() string {
+	_, id := n.raft.LeaderWithID()
+	return string(id)
+}
+
+// close leaves the group for now. It hands the lead over first.
+func (n *node) close() error {
+	if n.isLeader() {
+		_ = n.raft.LeadershipTransfer().Error() // if nobody can take it, an election will do
+	}
+	return n.raft.Shutdown().Error()
+}
+
+// raftLogger passes Raft's log lines on, from warnings upwards.
+func raftLogger(log *slog.Logger) hclog.Logger {
+	level := hclog.Warn
+	if log.Enabled(context.Background(), slog.LevelDebug) {
+		level = hclog.Debug
+	}
+	return hclog.New(&hclog.LoggerOptions{Name: "raft", Level: level, Output: &lineWriter{log}, DisableTime: true})
+}
+
+// lineWriter turns hclog's lines into slog's records.
+type lineWriter struct{ log *slog.Logger }
+
+var _ io.Writer = (*lineWriter)(nil)
+
+// Write logs one line, which begins with its level in brackets.
+func (w *lineWriter) Write(b []byte) (int, error) {
+	line := strings.TrimSpace(string(b))
+	level := slog.LevelInfo
+	if tag, rest, ok := strings.Cut(line, "]"); ok {
+		line = strings.TrimSpace(rest)
+		switch strings.TrimPrefix(tag, "[") {
+		case "ERROR":
+			level = slog.LevelError
+		case "WARN":
+			level = slog.LevelWarn
+		case "DEBUG", "TRACE":
+			level = slog.LevelDebug
+		}
+	}
+	w.log.Log(context.Background(), level, line)
+	return len(b), nil
+}

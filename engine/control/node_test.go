@@ -1,0 +1,122 @@
+package control
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// group is three nodes in memory.
+type group struct {
+	t          testing.TB
+	nodes      []*node
+	transports []*raft.InmemTransport
+}
+
+func newGroup(t testing.TB) *group {
+	g := &group{t: t}
+	ids := []string{"a", "b", "c"}
+	for _, id := range ids {
+		_, tr := raft.NewInmemTransport(raft.ServerAddress(id))
+		g.transports = append(g.transports, tr)
+	}
+	for i, tr := range g.transports {
+		for j, other := range g.transports {
+			if i != j {
+				tr.Connect(other.LocalAddr(), other)
+			}
+		}
+	}
+	for i, id := range ids {
+		logs := raft.NewInmemStore()
+		n, err := startNode(raftParts{
+			id: id, servers: ids, logs: logs, stable: logs, snapshots: raft.NewInmemSnapshotStore(),
+			transport: g.transports[i], timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.nodes = append(g.nodes, n)
+	}
+	return g
+}
+
+// leader waits for a leader other than the nodes in skip, in virtual time.
+func (g *group) leader(skip ...int) int {
+	g.t.Helper()
+	for range 1000 {
+		time.Sleep(10 * time.Millisecond) // of virtual time
+		for i, n := range g.nodes {
+			skipped := false
+			for _, s := range skip {
+				skipped = skipped || s == i
+			}
+			if !skipped && n.isLeader() && n.barrier() == nil {
+				return i
+			}
+		}
+	}
+	g.t.Fatal("no leader within 10 s")
+	return -1
+}
+
+// cut separates a node from the others.
+func (g *group) cut(i int) {
+	g.transports[i].DisconnectAll()
+	for j, tr := range g.transports {
+		if j != i {
+			tr.Disconnect(g.transports[i].LocalAddr())
+		}
+	}
+}
+
+func (g *group) close() {
+	for _, n := range g.nodes {
+		_ = n.raft.Shutdown().Error()
+	}
+}
+
+// A leader that is cut off is replaced, whatever it answered is
+// there, and what it takes afterwards isn't acknowledged.
+func TestAcknowledgedSurvivesTheLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t)
+		defer g.close()
+		first := g.leader()
+		job := mustPropose(t, g.nodes[first], &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+		epoch := mustPropose(t, g.nodes[first], &assignDriver{Incarnation: job, Node: "a"}).index
+		const batches = 50
+		for seq := uint64(1); seq <= batches; seq++ {
+			mustPropose(t, g.nodes[first], &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq, Data: fmt.Append(nil, seq)})
+		}
+		g.cut(first)
+		began := time.Now()
+		if _, err := g.nodes[first].propose(&allocateBatch{Incarnation: job, Epoch: epoch, Seq: batches + 1}); err == nil {
+			t.Error("a leader without a majority acknowledged a batch")
+		}
+		second := g.leader(first)
+		t.Logf("another leads after %v", time.Since(began))
+		if d := time.Since(began); d > 3*time.Second { // several split votes in a row
+			t.Errorf("another leads after %v", d)
+		}
+		g.nodes[second].fsm.view(func(s *state) {
+			if j := s.jobs[job]; j == nil || j.Last.Seq != batches || len(j.Pending) != batches {
+				t.Errorf("the new leader has %+v", j)
+			}
+		})
+		next := mustPropose(t, g.nodes[second], &assignDriver{Incarnation: job, After: epoch, Node: "b", Crashed: true}).index
+		if next <= epoch {
+			t.Errorf("epoch %d follows %d", next, epoch)
+		}
+		_, err := g.nodes[second].propose(&allocateBatch{Incarnation: job, Epoch: epoch, Seq: batches + 1})
+		if !isErr(err, wire.ErrStaleEpoch) {
+			t.Errorf("the deposed driver's batch: %v", err)
+		}
+	})
+}

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/raft"
+)
+
+// maxPeers bounds the drivers of a cluster.
+const maxPeers = 7
+
+// peers are the drivers of a cluster: address by id. It tells Raft's transport
+// where they are.
+type peers map[string]string
+
+// parsePeers reads "a=127.0.0.1:7077,b=127.0.0.1:7078".
+func parsePeers(s string) (peers, error) {
+	p := make(peers)
+	seen := make(map[string]string) // id by address
+	for entry := range strings.SplitSeq(s, ",") {
+		id, address, ok := strings.Cut(strings.TrimSpace(entry), "=")
+		if !ok || !validID(id) {
+			return nil, fmt.Errorf("%w: %q; it takes id=host:port,id=host:port,…, ids of letters, digits, '-', '_' and '.', at most %d long", ErrPeers, entry, nodeLen)
+		}
+		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || port == "0" {
+			return nil, fmt.Errorf("%w: %q has no host:port, e.g. 127.0.0.1:7077", ErrPeers, entry)
+		}
+		if p[id] != "" {
+			return nil, fmt.Errorf("%w: driver %q is there twice", ErrPeers, id)
+		}
+		if other := seen[address]; other != "" {
+			return nil, fmt.Errorf("%w: %q and %q have the same address %s", ErrPeers, other, id, address)
+		}
+		p[id], seen[address] = address, id
+	}
+	if len(p) > maxPeers {
+		return nil, fmt.Errorf("%w: %d drivers, at most %d go", ErrPeers, len(p), maxPeers)
+	}
+	return p, nil
+}
+
+// validID reports whether an id can stand on a command line and in a greeting.
+func validID(id string) bool {
+	return id != "" && len(id) <= nodeLen && strings.IndexFunc(id, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+	}) < 0
+}
+
+// ids lists the drivers' ids, sorted.
+func (p peers) ids() []string {
+	var all []string
+	for id := range p {
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// ServerAddr returns where a driver is. It implements raft.ServerAddressProvider.
+func (p peers) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if a := p[string(id)]; a != "" {
+		return raft.ServerAddress(a), nil
+	}
+	return "", fmt.Errorf("%w: they don't name driver %q", ErrPeers, id)
+}

@@ -1,0 +1,176 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// reignTick is how often a leader looks after what makes no news by itself.
+const reignTick = 250 * time.Millisecond
+
+// reign is the time in which this node leads. It drives jobs and watches
+// executors; what it decides becomes a command.
+//
+// THREADING: run is a goroutine, each drive another; work waits for them. end
+// cancels ctx, at which job driver processes are killed and streams end.
+type reign struct {
+	s      *server
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	ready  chan struct{} // closed when all that was committed before is applied
+	began  time.Time     // when ready was closed; read after it
+
+	mu        sync.Mutex
+	drives    map[uint64]*drive    // by incarnation
+	followers map[string]*follower // by executor
+}
+
+func newReign(ctx context.Context, s *server) *reign {
+	r := &reign{s: s, ready: make(chan struct{}), drives: make(map[uint64]*drive), followers: make(map[string]*follower)}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
+}
+
+// end ends the reign and waits until its processes are gone.
+func (r *reign) end() {
+	r.cancel()
+	r.work.Wait()
+}
+
+// run begins the reign and looks after jobs and executors until it ends.
+func (r *reign) run() {
+	began := time.Now()
+	if !r.begin() {
+		return
+	}
+	r.s.log.Info("this driver leads", "cluster", r.s.door.clusterID(), "after", time.Since(began).Round(time.Millisecond))
+	tick := time.NewTicker(reignTick)
+	defer tick.Stop()
+	for r.ctx.Err() == nil {
+		changed := r.s.fsm.watch()
+		r.startDrives()
+		r.failRefused()
+		r.loseSilent()
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-r.ctx.Done():
+		}
+	}
+}
+
+// begin waits until the state is what a majority has, and names the cluster if
+// it is new. It returns false if the reign is over before.
+func (r *reign) begin() bool {
+	for {
+		err := r.s.barrier()
+		if err == nil {
+			err = r.found()
+		}
+		if err == nil {
+			break
+		}
+		if errors.Is(err, wire.ErrOtherCluster) || errors.Is(err, ErrDataDir) {
+			r.s.fail(err)
+			return false
+		}
+		r.s.log.Warn("beginning to lead", "err", err)
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-r.ctx.Done():
+			return false
+		}
+	}
+	r.began = time.Now()
+	close(r.ready)
+	return true
+}
+
+// found names a new cluster.
+func (r *reign) found() error {
+	named := func(s *state) bool { return s.clusterID != "" }
+	done := false
+	r.s.fsm.view(func(s *state) { done = named(s) })
+	if !done {
+		if err := r.s.record(&foundCluster{ClusterID: wire.NewToken()[:idLen]}, named); err != nil {
+			return err
+		}
+	}
+	return r.s.joinCluster()
+}
+
+// startDrives starts a drive for each job that runs and has none.
+func (r *reign) startDrives() {
+	if r.s.isDraining() {
+		return
+	}
+	var live []uint64
+	r.s.fsm.view(func(s *state) {
+		for inc, j := range s.jobs {
+			if !j.State.Final() {
+				live = append(live, inc)
+			}
+		}
+	})
+	slices.Sort(live)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, inc := range live {
+		if r.drives[inc] != nil {
+			continue
+		}
+		d := &drive{r: r, incarnation: inc, done: make(chan struct{})}
+		r.drives[inc] = d
+		r.work.Go(func() {
+			d.run()
+			r.mu.Lock()
+			delete(r.drives, inc)
+			r.mu.Unlock()
+			close(d.done)
+		})
+	}
+}
+
+// driven lists the drives.
+func (r *reign) driven() []*drive {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.drives))
+}
+
+// drive returns a job's drive, nil if there is none.
+func (r *reign) drive(incarnation uint64) *drive {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.drives[incarnation]
+}
+
+// failRefused ends the jobs that no executor can run.
+func (r *reign) failRefused() {
+	refused := make(map[uint64]string)
+	r.s.fsm.view(func(s *state) {
+		for inc, j := range s.jobs {
+			if why := s.refusals(j); why != "" && !j.State.Final() {
+				refused[inc] = why
+			}
+		}
+	})
+	for inc, why := range refused {
+		r.endJob(inc, wire.JobFailed, "no executor can run it\n"+why)
+	}
+}
+
+// endJob puts a job into a final state, whoever drives it.
+func (r *reign) endJob(incarnation uint64, state wire.JobState, reason string) {
+	err := r.s.record(&endJob{Incarnation: incarnation, State: state, Reason: reason, At: time.Now().UnixNano()}, never)
+	if err != nil {
+		r.s.log.Warn("ending a job", "job", incarnation, "err", err)
+	}
+}

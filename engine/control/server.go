@@ -1,0 +1,273 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Config says how an engine-driver runs.
+type Config struct {
+	ID     string // of this driver, kept over restarts
+	Listen string // host:port of its door; "" for the one in Peers
+	// Peers lists all drivers of the cluster as id=host:port,id=host:port,…; ""
+	// for a cluster of this driver alone.
+	Peers    string
+	Data     string // directory
+	Security wire.Security
+	Timing   Timing // the zero value is DefaultTiming
+	Log      *slog.Logger
+	// Listening, unless nil, is called with the address once the door is open.
+	Listening func(address string)
+}
+
+// drainPatience is how long the job driver processes of a node that leaves may
+// take to finish what is planned.
+const drainPatience = 5 * time.Second
+
+// server is an engine-driver: a member of the group, and what it offers.
+//
+// THREADING: run starts lead, serve, keep and watchQuorum in goroutines of their
+// own and waits for them. gRPC calls the services from many.
+type server struct {
+	*member
+	security wire.Security
+	log      *slog.Logger
+	files    *jobFiles
+	drivers  *wire.Cluster // connections to the other nodes
+	uploads  chan struct{} // slots of submissions that send a binary
+	draining chan struct{} // closed when the node leaves
+	streams  sync.WaitGroup
+
+	mu    sync.Mutex
+	reign *reign // nil while this node doesn't lead
+}
+
+// Run runs an engine-driver until ctx ends, then lets job drivers finish what is
+// planned, hands over the lead and returns nil. An error says why the node can't
+// start or go on.
+func Run(ctx context.Context, c Config) (err error) {
+	mc, err := c.member(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := openMember(ctx, mc)
+	if err != nil {
+		return err
+	}
+	s := &server{
+		member: m, security: c.Security, log: mc.log,
+		uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	if s.files, err = openJobFiles(m.dir); err != nil {
+		return err
+	}
+	if s.drivers, err = newDrivers(mc.peers, c.Security); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.drivers.Close()) }()
+	if c.Listening != nil {
+		c.Listening(mc.peers[c.ID])
+	}
+	return s.run(ctx)
+}
+
+// member checks the configuration and opens the listener.
+func (c *Config) member(ctx context.Context) (memberConfig, error) {
+	mc := memberConfig{id: c.ID, dataDir: c.Data, security: c.Security, timing: c.Timing, log: c.Log}
+	if mc.timing == (Timing{}) {
+		mc.timing = DefaultTiming()
+	}
+	if mc.log == nil {
+		mc.log = slog.Default()
+	}
+	if !validID(c.ID) {
+		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, nodeLen)
+	}
+	if c.Data == "" {
+		return mc, fmt.Errorf("%w: no data directory is given", wire.ErrInvalid)
+	}
+	var err error
+	if c.Peers != "" {
+		if mc.peers, err = parsePeers(c.Peers); err != nil {
+			return mc, err
+		}
+		if mc.peers[c.ID] == "" {
+			return mc, fmt.Errorf("%w: they don't name this driver, %q", ErrPeers, c.ID)
+		}
+	}
+	listen := c.Listen
+	if listen == "" {
+		listen = mc.peers[c.ID]
+	}
+	if err := c.Security.CheckListen(listen); err != nil {
+		return mc, err
+	}
+	if mc.listener, err = listenOn(ctx, listen, c.ID); err != nil {
+		return mc, err
+	}
+	if mc.peers == nil {
+		host, _, err := net.SplitHostPort(listen)
+		if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too", ErrPeers, listen, c.ID), mc.listener.Close())
+		}
+		mc.peers = peers{c.ID: mc.listener.Addr().String()}
+	}
+	return mc, nil
+}
+
+// listenOn opens a node's listener.
+func listenOn(ctx context.Context, address, id string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; another process, perhaps a second driver %q, has the port", err, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// run serves until ctx ends or the node can't go on.
+func (s *server) run(ctx context.Context) error {
+	var work sync.WaitGroup
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer work.Wait()
+	defer cancel()
+	g := wire.NewServerOn(s.security)
+	wire.RegisterControl(g, &controlService{s})
+	wire.RegisterBinaries(g, &binaryService{s})
+	wire.RegisterExecutors(g, &executorService{s})
+	wire.RegisterLogs(g, s.files.output)
+	work.Go(func() { s.serve(g) })
+	work.Go(func() { s.lead(inner) })
+	work.Go(func() { s.keep(inner) })
+	work.Go(func() { s.watchQuorum(inner) })
+	s.log.Info("engine-driver is up", "id", s.id, "address", s.peers[s.id], "drivers", len(s.peers), "data", s.dir.path)
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("leaving: job drivers finish what is planned", "patience", drainPatience)
+		close(s.draining)
+		s.drain()
+	case <-s.failed:
+		err = s.failure
+	case <-s.fsm.failed:
+		err = s.fsm.err()
+	}
+	cancel() // ends the reign, which ends its processes and the streams that followed it
+	g.Stop()
+	s.streams.Wait()
+	return err
+}
+
+// serve answers gRPC until the server is stopped.
+func (s *server) serve(g *grpc.Server) {
+	if err := g.Serve(s.door.grpc); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.fail(fmt.Errorf("serving gRPC: %w", err))
+	}
+}
+
+// isDraining reports whether the node is about to leave.
+func (s *server) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain waits until the job driver processes have finished what is planned.
+func (s *server) drain() {
+	s.mu.Lock()
+	r := s.reign
+	s.mu.Unlock()
+	if r == nil {
+		return
+	}
+	patience := time.After(drainPatience)
+	for _, d := range r.driven() {
+		select {
+		case <-d.done:
+		case <-patience:
+			s.log.Warn("job drivers haven't finished what is planned; whoever leads next runs it again")
+			return
+		case <-s.failed:
+			return
+		}
+	}
+}
+
+// current returns the node's reign, or says who leads.
+func (s *server) current() (*reign, error) {
+	s.mu.Lock()
+	r := s.reign
+	s.mu.Unlock()
+	if r == nil {
+		return nil, &wire.NotLeaderError{Leader: s.leaderAddress()}
+	}
+	select {
+	case <-r.ready:
+		return r, nil
+	default:
+		return nil, fmt.Errorf("%w: this engine-driver has just become the leader", wire.ErrNotReady)
+	}
+}
+
+// leaderAddress returns where the leader is, "" while there is none.
+func (s *server) leaderAddress() string { return s.peers[s.leader()] }
+
+// lead begins a reign when the node becomes the leader and ends it when it
+// isn't any more, until ctx ends.
+func (s *server) lead(ctx context.Context) {
+	for {
+		select {
+		case leads := <-s.node.leading:
+			s.succeed(ctx, leads)
+		case <-ctx.Done():
+			s.succeed(ctx, false)
+			return
+		}
+	}
+}
+
+// succeed ends the reign that there is, and begins another if the node leads.
+func (s *server) succeed(ctx context.Context, leads bool) {
+	s.mu.Lock()
+	old := s.reign
+	s.reign = nil
+	s.mu.Unlock()
+	if old != nil {
+		old.end()
+		s.log.Info("this driver doesn't lead any more")
+	}
+	if !leads {
+		return
+	}
+	r := newReign(ctx, s)
+	s.mu.Lock()
+	s.reign = r
+	s.mu.Unlock()
+	r.work.Go(r.run)
+}
+
+// newDrivers returns connections to a cluster's drivers.
+func newDrivers(p peers, s wire.Security) (*wire.Cluster, error) {
+	var all []string
+	for _, id := range p.ids() {
+		all = append(all, p[id])
+	}
+	return wire.NewCluster(strings.Join(all, ","), s)
+}

@@ -1,0 +1,347 @@
+package control
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// applyAt applies a command through its encoding, as Raft does.
+func applyAt(t testing.TB, f *fsm, index uint64, c command) (result, error) {
+	t.Helper()
+	b, err := encodeCommand(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proposed(f.Apply(&raft.Log{Index: index, Data: b}))
+}
+
+// running returns a machine with job 10 under epoch 11.
+func running(t testing.TB) *fsm {
+	t.Helper()
+	f := newFSM()
+	mustApply(t, f, 10, &submitJob{Spec: wire.JobSpec{Submission: "s", Name: "n", Binary: "b", Args: []string{"-x"}, Secret: "q"}})
+	mustApply(t, f, 11, &assignDriver{Incarnation: 10, Node: "a"})
+	return f
+}
+
+func mustApply(t testing.TB, f *fsm, index uint64, c command) result {
+	t.Helper()
+	r, err := applyAt(t, f, index, c)
+	if err != nil {
+		t.Fatalf("command %d (%T): %v", index, c, err)
+	}
+	return r
+}
+
+func TestCommandsAreConditional(t *testing.T) {
+	batch := func(seq uint64, data string) *allocateBatch {
+		return &allocateBatch{Incarnation: 10, Epoch: 11, Seq: seq, Data: []byte(data)}
+	}
+	tests := []struct {
+		name   string
+		before []command
+		c      command
+		want   error // nil: it is done
+	}{
+		{"first batch", nil, batch(1, "a"), nil},
+		{"batch twice", []command{batch(1, "a")}, batch(1, "a"), nil},
+		{"batch twice with another content", []command{batch(1, "a")}, batch(1, "b"), wire.ErrSequence},
+		{"batch left out", []command{batch(1, "a")}, batch(3, "c"), wire.ErrSequence},
+		{"batch zero", nil, batch(0, ""), wire.ErrSequence},
+		{"older batch", []command{batch(1, "a"), batch(2, "b")}, batch(1, "a"), wire.ErrSequence},
+		{"stale epoch", []command{&assignDriver{Incarnation: 10, After: 11, Node: "b"}}, batch(1, "a"), wire.ErrStaleEpoch},
+		{"epoch of nobody", nil, &allocateBatch{Incarnation: 10, Seq: 1}, wire.ErrStaleEpoch},
+		{"another job", nil, &allocateBatch{Incarnation: 9, Epoch: 11, Seq: 1}, wire.ErrNoJob},
+		{"after the end", []command{&endJob{Incarnation: 10, State: wire.JobKilled}}, batch(1, "a"), wire.ErrJobEnded},
+		{"first value", nil, &recordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Name: "x"}}, nil},
+		{"value left out", nil, &recordValue{Incarnation: 10, Epoch: 11, Index: 1}, wire.ErrSequence},
+		{"negative value", nil, &recordValue{Incarnation: 10, Epoch: 11, Index: -1}, wire.ErrSequence},
+		{"value twice", []command{&recordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Name: "x"}}},
+			&recordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Name: "x"}}, nil},
+		{"value twice with another content", []command{&recordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Name: "x"}}},
+			&recordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Name: "x", Data: []byte("!")}}, wire.ErrSequence},
+		{"value too large", nil, &recordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Data: make([]byte, wire.MaxPayload)}}, nil},
+		{"header twice", []command{&startJob{Incarnation: 10, Epoch: 11, Header: []byte("h")}}, &startJob{Incarnation: 10, Epoch: 11, Header: []byte("h")}, nil},
+		{"another header", []command{&startJob{Incarnation: 10, Epoch: 11, Header: []byte("h")}}, &startJob{Incarnation: 10, Epoch: 11, Header: []byte("i")}, wire.ErrInvalid},
+		{"empty header", nil, &startJob{Incarnation: 10, Epoch: 11}, wire.ErrInvalid},
+		{"assigned after another epoch", nil, &assignDriver{Incarnation: 10, After: 7, Node: "b"}, wire.ErrSequence},
+		{"assigned after the end", []command{&endJob{Incarnation: 10, State: wire.JobFailed}}, &assignDriver{Incarnation: 10, After: 11}, wire.ErrJobEnded},
+		{"submitted twice", nil, &submitJob{Spec: wire.JobSpec{Submission: "s", Name: "n", Binary: "b", Args: []string{"-x"}, Secret: "other"}}, nil},
+		{"submission id used for another", nil, &submitJob{Spec: wire.JobSpec{Submission: "s", Name: "n", Binary: "c"}}, wire.ErrSubmissionTaken},
+		{"finished by a deposed driver", []command{&assignDriver{Incarnation: 10, After: 11, Node: "b"}}, &endJob{Incarnation: 10, Epoch: 11, State: wire.JobFinished}, wire.ErrStaleEpoch},
+		{"killed twice", []command{&endJob{Incarnation: 10, State: wire.JobKilled}}, &endJob{Incarnation: 10, State: wire.JobKilled}, nil},
+		{"process of an unknown executor", nil, &processReady{Executor: "e", Incarnation: 10}, wire.ErrNotReady},
+		{"process of another daemon", []command{&registerExecutor{ID: "e", Start: "1"}}, &processReady{Executor: "e", Start: "2", Incarnation: 10}, wire.ErrNotReady},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := running(t)
+			index := uint64(20)
+			for _, c := range tt.before {
+				mustApply(t, f, index, c)
+				index++
+			}
+			before := f.state.clone()
+			_, err := applyAt(t, f, index, tt.c)
+			if !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if err != nil && !reflect.DeepEqual(before, f.state) {
+				t.Error("a refused command has changed the state")
+			}
+			again := f.state.clone()
+			if _, err2 := applyAt(t, f, index+1, tt.c); err == nil && err2 != nil {
+				t.Errorf("applied again: %v", err2)
+			}
+			if !reflect.DeepEqual(again, f.state) {
+				t.Error("applied again it has changed the state")
+			}
+		})
+	}
+}
+
+func TestCompletionsRideAlong(t *testing.T) {
+	f := running(t)
+	for seq := range uint64(3) {
+		mustApply(t, f, 20+seq, &allocateBatch{Incarnation: 10, Epoch: 11, Seq: seq + 1, Data: []byte{byte(seq)}})
+	}
+	mustApply(t, f, 30, &allocateBatch{Incarnation: 10, Epoch: 11, Seq: 4, Completions: []wire.Completion{
+		{Seq: 1, Output: 1}, {Seq: 1, Output: 0}, {Seq: 2, Output: wire.AllOutputs}, {Seq: 77, Output: 0}}})
+	j := f.state.jobs[10]
+	var got []string
+	for _, p := range j.Pending {
+		got = append(got, fmt.Sprint(p.Seq, p.Done))
+	}
+	if want := "1 [0 1], 3 [], 4 []"; strings.Join(got, ", ") != want {
+		t.Errorf("pending %q, want %q", got, want)
+	}
+	if j.Last.Seq != 4 {
+		t.Errorf("last batch %d", j.Last.Seq)
+	}
+}
+
+func TestLogIsBounded(t *testing.T) {
+	f := running(t)
+	for seq := range uint64(maxPending) {
+		mustApply(t, f, 20+seq, &allocateBatch{Incarnation: 10, Epoch: 11, Seq: seq + 1})
+	}
+	over := &allocateBatch{Incarnation: 10, Epoch: 11, Seq: maxPending + 1}
+	if _, err := applyAt(t, f, 5000, over); !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("batch %d: %v", over.Seq, err)
+	}
+	over.Completions = []wire.Completion{{Seq: 1, Output: wire.AllOutputs}}
+	mustApply(t, f, 5001, over)
+
+	f = running(t)
+	var err error
+	for i := 0; err == nil; i++ {
+		_, err = applyAt(t, f, uint64(20+i), &recordValue{Incarnation: 10, Epoch: 11, Index: i, Value: wire.Value{Data: make([]byte, wire.MaxPayload)}})
+	}
+	if !errors.Is(err, wire.ErrTooLarge) || f.state.jobs[10].Bytes > maxJobBytes {
+		t.Errorf("%d bytes of values, then %v", f.state.jobs[10].Bytes, err)
+	}
+}
+
+func TestEndedJobsAreForgotten(t *testing.T) {
+	f := newFSM()
+	for i := range uint64(maxEndedJobs + 5) {
+		mustApply(t, f, 2*i+1, &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(i)}})
+		mustApply(t, f, 2*i+2, &endJob{Incarnation: 2*i + 1, State: wire.JobFinished})
+	}
+	if n := len(f.state.jobs); n > maxEndedJobs || n != len(f.state.submissions) {
+		t.Errorf("%d jobs, %d submissions", n, len(f.state.submissions))
+	}
+	if f.state.jobs[1] != nil {
+		t.Error("the oldest is still there")
+	}
+}
+
+func TestUnknownCommandStops(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"format": {9, 1, wire.Format, 0x80}, "kind": {commandFormat, 200, wire.Format, 0x80}, "empty": {},
+		"payload": {commandFormat, byte(kindEnd), wire.Format, 0x81}, "field": {commandFormat, byte(kindStop), wire.Format, 0x81, 0xa1, 'z', 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := running(t)
+			_, err := proposed(f.Apply(&raft.Log{Index: 20, Data: b}))
+			if !errors.Is(err, errStopped) {
+				t.Fatal(err)
+			}
+			select {
+			case <-f.failed:
+			default:
+				t.Error("the node isn't told")
+			}
+			if _, err := applyAt(t, f, 21, &stopJob{Incarnation: 10}); !errors.Is(err, errStopped) {
+				t.Errorf("the next command: %v", err)
+			}
+			if _, err := f.Snapshot(); !errors.Is(err, errStopped) {
+				t.Errorf("a snapshot: %v", err)
+			}
+		})
+	}
+}
+
+// randomCommand returns a command about few jobs and executors, so that many
+// are refused and many repeat.
+func randomCommand(r *rand.Rand, f *fsm) command {
+	inc := []uint64{1, 2, 3}[r.IntN(3)]
+	var epoch, last uint64
+	if j := f.state.jobs[inc]; j != nil {
+		epoch, last = j.Epoch, j.Last.Seq
+	}
+	if r.IntN(6) == 0 {
+		epoch = uint64(r.IntN(30))
+	}
+	id, start := fmt.Sprint("e", r.IntN(3)), fmt.Sprint(r.IntN(2))
+	done := []wire.Completion{{Seq: uint64(r.IntN(int(last) + 1)), Output: int32(r.IntN(4) - 1)}}
+	switch r.IntN(16) {
+	case 0:
+		return &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(r.IntN(4)), Binary: "b"}}
+	case 1:
+		return &assignDriver{Incarnation: inc, After: epoch, Node: "a", Crashed: r.IntN(2) == 0}
+	case 2:
+		return &startJob{Incarnation: inc, Epoch: epoch, Header: []byte{byte(r.IntN(2))}}
+	case 3:
+		return &recordValue{Incarnation: inc, Epoch: epoch, Index: r.IntN(3), Value: wire.Value{Name: "v"}}
+	case 4:
+		return &completeOutputs{Incarnation: inc, Epoch: epoch, Completions: done}
+	case 5:
+		return &stopJob{Incarnation: inc}
+	case 6:
+		return &endJob{Incarnation: inc, Epoch: epoch, State: wire.JobFailed, Reason: "r"}
+	case 7, 8:
+		return &registerExecutor{ID: id, Start: start, Slots: 2}
+	case 9:
+		return &loseExecutor{ID: id, Start: start}
+	case 10, 11:
+		return &processReady{Executor: id, Start: start, Incarnation: inc, Process: fmt.Sprint(r.IntN(3))}
+	case 12:
+		return &processExited{Executor: id, Start: fmt.Sprint(r.IntN(2)), Incarnation: inc, Process: fmt.Sprint(r.IntN(3)), Fatal: r.IntN(3) == 0}
+	case 13:
+		return &foundCluster{ClusterID: fmt.Sprint(r.IntN(3))}
+	}
+	return &allocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: []byte{byte(last)}, Completions: done}
+}
+
+// A machine that is given the same commands ends in the same state, also if it
+// was saved and restored in between; so does one that is given each command
+// twice, but for commands whose index is an identity.
+func TestRandomCommands(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		a, b := newFSM(), newFSM()
+		for index := uint64(1); index < 120; index++ {
+			c := randomCommand(r, a)
+			ra, ea := applyAt(t, a, index, c)
+			rb, eb := applyAt(t, b, index, c)
+			if ra != rb || fmt.Sprint(ea) != fmt.Sprint(eb) {
+				t.Fatalf("seed %d, command %d (%T): %v %v and %v %v", seed, index, c, ra, ea, rb, eb)
+			}
+			if _, ok := c.(*assignDriver); ea == nil && !ok && r.IntN(2) == 0 {
+				before := a.state.clone()
+				if _, err := applyAt(t, a, index, c); err != nil && !errors.Is(err, wire.ErrJobEnded) {
+					t.Fatalf("seed %d, command %d (%T) twice: %v", seed, index, c, err)
+				}
+				if !reflect.DeepEqual(before, a.state) {
+					t.Fatalf("seed %d, command %d (%T) twice changes the state", seed, index, c)
+				}
+			}
+			if index%40 == 0 {
+				b = restored(t, b)
+			}
+		}
+		if !reflect.DeepEqual(restored(t, a).state, restored(t, b).state) {
+			t.Fatalf("seed %d: the states differ", seed)
+		}
+	}
+}
+
+func saved(t testing.TB, f *fsm) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := writeSnapshot(&buf, f.state, f.index); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func restored(t testing.TB, f *fsm) *fsm {
+	t.Helper()
+	g := newFSM()
+	if err := g.Restore(io.NopCloser(bytes.NewReader(saved(t, f)))); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestDamagedSnapshotIsRefused(t *testing.T) {
+	whole := saved(t, running(t))
+	for i := range whole {
+		b := bytes.Clone(whole)
+		b[i] ^= 1
+		if _, _, err := readSnapshot(bytes.NewReader(b)); err == nil {
+			t.Errorf("a flipped bit in byte %d of %d goes unnoticed", i, len(b))
+		}
+		if _, _, err := readSnapshot(bytes.NewReader(whole[:i])); err == nil {
+			t.Errorf("cut after %d bytes it is read", i)
+		}
+	}
+}
+
+func FuzzDecodeCommand(f *testing.F) {
+	for k := range kind(20) {
+		if c := newCommand(k); c != nil {
+			b, err := encodeCommand(c)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCommand(b)
+		if err != nil {
+			return
+		}
+		again, err := encodeCommand(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := decodeCommand(again); err != nil || !reflect.DeepEqual(c, d) {
+			t.Fatalf("%+v became %+v, %v", c, d, err)
+		}
+		m := running(t)
+		_, _ = c.apply(m.state, 20) // doesn't panic
+	})
+}
+
+func FuzzReadSnapshot(f *testing.F) {
+	f.Add(saved(f, running(f)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, _, err := readSnapshot(bytes.NewReader(b)); err == nil {
+			_ = s.clone()
+		}
+	})
+}
+
+func mustPropose(t testing.TB, n *node, c command) result {
+	t.Helper()
+	r, err := n.propose(c)
+	if err != nil {
+		t.Fatalf("%T: %v", c, err)
+	}
+	return r
+}
+
+func isErr(err, want error) bool { return errors.Is(err, want) }
