@@ -1,0 +1,253 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+// incarnation is the tests' job.
+const incarnation = 42
+
+// patience bounds what tests wait for; reaching it is a failure.
+const patience = 30 * time.Second
+
+// host is a Host whose program is made of functions.
+type host struct {
+	run     func(ctx context.Context, task scheduler.Task) scheduler.Outcome
+	refusal string        // why the program can't be built
+	block   chan struct{} // Register waits for it, unless it is nil
+
+	mu        sync.Mutex
+	epoch     uint64
+	store     *shuffle.Store
+	values    []wire.Value
+	invoked   []uint64
+	forgotten uint64
+}
+
+func (h *host) Register(hello *wire.Hello, values []wire.Value) *wire.Registered {
+	if h.block != nil {
+		<-h.block
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refusal != "" {
+		return &wire.Registered{Failure: h.refusal}
+	}
+	if h.values = values; hello.Epoch > h.epoch {
+		h.epoch, h.store = hello.Epoch, shuffle.NewStore(1<<30)
+	}
+	return &wire.Registered{Fingerprint: 1, Slots: 2, Batches: h.invoked}
+}
+
+func (h *host) Invoke(i *wire.Invoke) *wire.Invoked {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.invoked = append(h.invoked, i.Seq)
+	if string(i.Invocation) == "other" {
+		return &wire.Invoked{Seq: i.Seq, Failure: "it differs", Lineage: []string{"mine"}}
+	}
+	return &wire.Invoked{Seq: i.Seq}
+}
+
+func (h *host) Hold(*wire.Hold, func(*wire.Held)) {}
+
+func (h *host) Forget(until uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forgotten = until
+}
+
+func (h *host) Store(epoch uint64) *shuffle.Store {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if epoch != h.epoch {
+		return nil
+	}
+	return h.store
+}
+
+func (h *host) Run(ctx context.Context, task scheduler.Task, _ *rdd.Slot) scheduler.Outcome {
+	return h.run(ctx, task)
+}
+
+// executor is an executor process's server on a port of loopback.
+type executor struct {
+	wire.ExecutorProcess
+	host   *host
+	server *Server
+	stop   func() // as if the process had died
+}
+
+// start starts an executor.
+func start(t *testing.T, id string, s wire.Security, h *host) *executor {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &executor{host: h, server: NewServer(incarnation, 2, h, slog.New(slog.DiscardHandler))}
+	x.ExecutorProcess = wire.ExecutorProcess{Executor: id, Instance: 1, Address: l.Addr().String(), Slots: 2}
+	doors := wire.NewServer(s)
+	wire.RegisterTasks(doors, x.server)
+	wire.RegisterShuffle(doors, x.server)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = doors.Serve(l) })
+	x.stop = sync.OnceFunc(func() {
+		doors.Stop()
+		serving.Wait()
+		x.server.Close()
+	})
+	t.Cleanup(x.stop)
+	return x
+}
+
+// events takes what a backend reports, as lines, and outcomes.
+type events struct {
+	lines    chan string
+	outcomes chan scheduler.Outcome
+}
+
+func newEvents() *events { return &events{make(chan string, 1000), make(chan scheduler.Outcome, 1000)} }
+
+func (e *events) ExecutorAdded(executor string, slots int) {
+	e.lines <- fmt.Sprintf("added %s with %d slots", executor, slots)
+}
+
+func (e *events) ExecutorLost(l scheduler.ExecutorLost) {
+	e.lines <- fmt.Sprintf("lost %s: %s", l.Executor, l.Message)
+}
+
+func (e *events) TaskEnded(_ string, id scheduler.TaskID, o scheduler.Outcome) {
+	e.lines <- fmt.Sprintf("ended partition %d attempt %d", id.Partition, id.Attempt)
+	e.outcomes <- o
+}
+
+// next returns what comes next on a channel.
+func next[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("waiting for %s", what)
+	}
+	return v
+}
+
+// driver is a backend with what it reports.
+type driver struct {
+	*Backend
+	*events
+	failed   chan error
+	diverged chan *wire.Invoked
+}
+
+// drive starts a backend of an epoch with the given executors and closes it when
+// the test ends.
+func drive(t *testing.T, s wire.Security, epoch uint64, executors ...*executor) *driver {
+	t.Helper()
+	d := &driver{events: newEvents(), failed: make(chan error, 16), diverged: make(chan *wire.Invoked, 16)}
+	d.Backend = NewBackend(Config{
+		Incarnation: incarnation, Epoch: epoch, Header: []byte("header"), Security: s, MaxResultBytes: 64 << 20,
+		Values: []wire.Value{{Name: "a", Data: []byte("1")}, {Name: "b", Data: []byte("2")}},
+		Logger: slog.New(slog.DiscardHandler),
+		Check: func(_ string, r *wire.Registered) error {
+			if r.Fingerprint != 1 {
+				return fmt.Errorf("fingerprint %d", r.Fingerprint)
+			}
+			return nil
+		},
+		Diverged: func(_ string, i *wire.Invoked) { d.diverged <- i },
+		Failed:   func(err error) { d.failed <- err },
+	})
+	t.Cleanup(d.Close)
+	d.members(executors...)
+	d.Start(d.events)
+	return d
+}
+
+func (d *driver) members(executors ...*executor) {
+	var all []wire.ExecutorProcess
+	for _, x := range executors {
+		all = append(all, x.ExecutorProcess)
+	}
+	d.SetMembers(all, len(all))
+}
+
+// task returns a task of a batch.
+func task(epoch, batch uint64, partition int32, inputs ...*shuffle.Outputs) scheduler.Task {
+	return scheduler.Task{
+		ID:     scheduler.TaskID{Incarnation: incarnation, Epoch: epoch, Batch: batch, Stage: scheduler.ResultStage(0), Partition: partition},
+		Inputs: inputs,
+	}
+}
+
+// succeed is a program whose tasks return a result.
+func succeed(result []byte) *host {
+	return &host{run: func(context.Context, scheduler.Task) scheduler.Outcome { return scheduler.Success{Result: result} }}
+}
+
+// waiting is a program whose tasks say on started that they run and wait to be
+// killed.
+func waiting(started chan<- scheduler.TaskID, causes chan<- error) *host {
+	return &host{run: func(ctx context.Context, task scheduler.Task) scheduler.Outcome {
+		started <- task.ID
+		<-ctx.Done()
+		causes <- context.Cause(ctx)
+		return scheduler.Failed(ctx, ctx.Err())
+	}}
+}
+
+// rawWork opens a stream to an executor as a driver would and sends messages.
+func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*wire.ToExecutor) grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor] {
+	t.Helper()
+	cc, err := wire.Dial(x.Address, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cc.Close() })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	stream, err := wire.TasksClient{CC: cc}.Work(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range messages {
+		if err := stream.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return stream
+}
+
+func newSecret() wire.Security { return wire.Security{}.WithToken(wire.NewToken()) }
+
+// startShuffle serves a Shuffle service until the test ends.
+func startShuffle(t *testing.T, s wire.Security, x wire.ShuffleServer) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doors := wire.NewServer(s)
+	wire.RegisterShuffle(doors, x)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = doors.Serve(l) })
+	t.Cleanup(func() {
+		doors.Stop()
+		serving.Wait()
+	})
+	return l.Addr().String()
+}
