@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// daemonEnv makes the test's binary an engine-driver with the arguments in it.
+const daemonEnv = "ENGINE_DRIVER_TEST_ARGS"
+
+// batches is how many batches the job of the tests has.
+const batches = 100
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(wire.RoleEnv) == wire.RoleDriver:
+		if err := drive(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case os.Getenv(daemonEnv) != "":
+		os.Exit(run(context.Background(), strings.Fields(os.Getenv(daemonEnv)), os.Stderr))
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// drive is the job: it goes on after the last batch, until there are enough.
+func drive(ctx context.Context) error {
+	p, err := wire.OpenParent()
+	if err != nil {
+		return err
+	}
+	go func() { <-p.Gone(); os.Exit(3) }() // ends with the process
+	c := wire.JobLogClient{CC: p.CC}
+	if _, err := c.Attach(ctx, &wire.AttachDriver{Name: "test"}); err != nil {
+		return err
+	}
+	events, err := c.Events(ctx)
+	if err != nil {
+		return err
+	}
+	first, err := events.Recv()
+	if err != nil {
+		return err
+	}
+	epoch, last := first.Activated.Epoch, uint64(0)
+	entries, err := c.Recover(ctx, &wire.RecoverRequest{Epoch: epoch})
+	for err == nil {
+		var e *wire.LogEntry
+		if e, err = entries.Recv(); err == nil && e.Last != nil {
+			last = e.Last.Seq
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	for seq := last + 1; seq <= batches; seq++ {
+		<-tick.C
+		done := []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}
+		if err := c.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: seq, Allocation: []byte{byte(seq)}, Completions: done}); err != nil {
+			return err
+		}
+	}
+	return c.Finish(ctx, &wire.FinishRequest{Epoch: epoch})
+}
+
+// cluster starts three drivers and returns them by address.
+func cluster(t *testing.T) (map[string]*exec.Cmd, *wire.Cluster) {
+	t.Helper()
+	var addresses, peers []string
+	for i := range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, l.Addr().String())
+		peers = append(peers, fmt.Sprintf("d%d=%s", i, l.Addr()))
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	tokenFile := filepath.Join(dir, "token")
+	token, err := wire.LoadToken(tokenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drivers := make(map[string]*exec.Cmd)
+	for i, a := range addresses {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=--id d%d --peers %s --data %s --token-file %s", daemonEnv, i, strings.Join(peers, ","), filepath.Join(dir, fmt.Sprint(i)), tokenFile))
+		cmd.Stderr = t.Output()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		drivers[a] = cmd
+	}
+	c, err := wire.NewCluster(strings.Join(addresses, ","), wire.Security{Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return drivers, c
+}
+
+// submit submits this test's binary.
+func submit(ctx context.Context, cc grpc.ClientConnInterface) (uint64, error) {
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		return 0, err
+	}
+	s, err := wire.ControlClient{CC: cc}.Submit(ctx)
+	if err != nil {
+		return 0, err
+	}
+	sum := sha256.Sum256(program)
+	if err := s.Send(&wire.SubmitPart{Begin: &wire.SubmitBegin{Submission: "once", Name: "test", Binary: hex.EncodeToString(sum[:]), Size: int64(len(program))}}); err != nil {
+		return 0, err
+	}
+	a, err := s.Recv()
+	if err != nil {
+		return 0, err
+	}
+	for a.Need && len(program) > 0 {
+		n := min(wire.ChunkSize, len(program))
+		if err := s.Send(&wire.SubmitPart{Chunk: program[:n]}); err != nil {
+			return 0, err
+		}
+		program = program[n:]
+	}
+	if err := s.Send(&wire.SubmitPart{Commit: true}); err != nil {
+		return 0, err
+	}
+	if a, err = s.Recv(); err != nil {
+		return 0, err
+	}
+	return a.Incarnation, nil
+}
+
+// A job goes on where it was when the leader is killed, under a new epoch.
+func TestLeaderIsKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	drivers, c := cluster(t)
+	var job uint64
+	take := func(ctx context.Context, cc grpc.ClientConnInterface) (err error) {
+		job, err = submit(ctx, cc)
+		return err
+	}
+	if err := c.Do(ctx, 30*time.Second, take); err != nil {
+		t.Fatal(err)
+	}
+	once := job
+	if err := c.Do(ctx, 30*time.Second, take); err != nil || job != once {
+		t.Fatalf("submitted again it is job %d, not %d: %v", job, once, err)
+	}
+	var killed uint64 // epoch of the driver that died
+	watch := func(ctx context.Context, cc grpc.ClientConnInterface) error {
+		s, err := wire.ControlClient{CC: cc}.Watch(ctx, wire.JobRef{Incarnation: job})
+		for err == nil {
+			var st *wire.JobStatus
+			if st, err = s.Recv(); err != nil {
+				break
+			}
+			if st.State.Final() {
+				if st.State != wire.JobFinished || st.LastBatch != batches || st.Epoch == killed || killed == 0 {
+					t.Errorf("it ended as %+v", st)
+				}
+				return nil
+			}
+			if killed == 0 && st.LastBatch > 10 {
+				killed = st.Epoch
+				_, leader, err := c.Leader(ctx)
+				if err != nil {
+					return err
+				}
+				if err := drivers[leader].Process.Kill(); err != nil {
+					return err
+				}
+			}
+		}
+		return err
+	}
+	if err := c.Do(ctx, 30*time.Second, watch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for args, want := range map[string]struct {
+		code int
+		says string
+	}{
+		"--help":                         {0, "Three on one machine"},
+		"":                               {2, "--id is missing"},
+		"--id a":                         {2, "--data is missing"},
+		"--id a --data x":                {2, "--listen is missing"},
+		"--id a --data x --listen y b":   {2, "no argument"},
+		"--id a --data x --log-level no": {2, "log-level"},
+		"--id a --data x --peers b":      {2, "id=host:port"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Setenv("HIBANA_TOKEN_FILE", filepath.Join(t.TempDir(), "token"))
+			var out strings.Builder
+			if code := run(t.Context(), strings.Fields(args), &out); code != want.code || !strings.Contains(out.String(), want.says) {
+				t.Errorf("exit status %d, %s", code, out.String())
+			}
+		})
+	}
+}
