@@ -70,6 +70,7 @@ func (s *server) others() (ids []string) {
 // a majority has it on disk: whoever leads next finds it then.
 func (s *server) replicate(ctx context.Context, digest string, size int64) error {
 	ctx, cancel := context.WithTimeout(ctx, replicateWait)
+	defer cancel() // what isn't there yet fetches it later, see keep
 	others := s.others()
 	type answer struct {
 		node string
@@ -89,10 +90,8 @@ func (s *server) replicate(ctx context.Context, digest string, size int64) error
 		}
 	}
 	if have < need {
-		cancel()
 		return fmt.Errorf("%w: %d of %d drivers have the binary, %d must: %w", wire.ErrNotReady, have, len(s.peers), need, errors.Join(errs...))
 	}
-	context.AfterFunc(ctx, cancel) // the others may go on
 	return nil
 }
 
