@@ -76,7 +76,7 @@ func measure(ctx context.Context, args []string) error {
 	}
 	asJSON := f.Bool("json", false, "end with one JSON object on standard output")
 	r, err := w.run(ctx, f, args[1:])
-	if err != nil {
+	if err != nil || r == nil { // an executor process has nothing to tell
 		return err
 	}
 	r.Workload = w.name

@@ -4,12 +4,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // runOverhead measures what a batch costs that has next to nothing to do: one
@@ -19,47 +21,29 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, 
 	batches := f.Int("batches", 1000, "batches to run, after 50 to warm up")
 	partitions := f.Int("partitions", 8, "partitions of the topic: tasks of a batch")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
-	master := f.String("master", "local[2]", "where the engine runs")
+	master := f.String("master", "local[2]", "where the engine runs: local[N] or local-cluster[N,CORES]")
+	topic := f.String("topic", "", "topic; none: one of its own")
 	interval := f.Duration("interval", 5*time.Millisecond, "batch interval")
 	if err := parse(f, args); err != nil {
 		return nil, err
+	}
+	o := &overhead{want: *batches, warmup: 50, topic: *topic, interval: *interval}
+	if os.Getenv(wire.RoleEnv) != "" { // an executor process of a measurement
+		return nil, o.run(ctx, *master, *brokers)
 	}
 	addr, kind, stop, err := broker(*brokers)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	topic := fmt.Sprintf("bench-overhead-%d", time.Now().UnixNano())
-	if err := kafka.EnsureTopic(ctx, []string{addr}, topic, *partitions); err != nil {
+	if o.topic == "" {
+		o.topic = fmt.Sprintf("bench-overhead-%d", time.Now().UnixNano())
+	}
+	if err := kafka.EnsureTopic(ctx, []string{addr}, o.topic, *partitions); err != nil {
 		return nil, err
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0))
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	o := &overhead{want: *batches, warmup: 50}
 	started := time.Now()
-	err = engine.NewApp("bench").Run(ctx, []string{"--master", *master, "--brokers", addr, "--log-level", "error"}, *interval,
-		func(ssc *engine.StreamingContext) error {
-			ssc.AddListener(overheadListener{o, ssc.Stop})
-			// One record for each batch, produced while the stream runs.
-			ssc.DriverTask("producer", func(ctx context.Context) error {
-				for tick := time.NewTicker(*interval); ; {
-					select {
-					case <-ctx.Done():
-						tick.Stop()
-						return nil
-					case <-tick.C:
-						cl.Produce(ctx, kgo.StringRecord("one record of some thirty bytes"), nil)
-					}
-				}
-			})
-			lengths := engine.Map(kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue), func(s string) int { return len(s) })
-			engine.ForEachBatch(engine.Count(lengths), func(engine.Batch, []int64) error { return nil })
-			return nil
-		})
-	if err != nil {
+	if err := o.run(ctx, *master, addr); err != nil {
 		return nil, err
 	}
 	r := &result{
@@ -68,8 +52,11 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, 
 	}
 	r.RecordsPerSecond = float64(r.Records) / r.Seconds
 	r.latencies(o.processing)
+	r.delays(o.delays)
 	last := o.delays[len(o.delays)-min(len(o.delays), 100):]
-	r.LastDelayMS = median(last)
+	for _, d := range last {
+		r.LastDelayMS += ms(d) / float64(len(last))
+	}
 	if r.LastDelayMS > 2*r.IntervalMS {
 		return r, fmt.Errorf("the interval of %s does not hold: the last batches were complete %.1f ms after their time", *interval, r.LastDelayMS)
 	}
@@ -78,11 +65,46 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, 
 
 // overhead notes the batches after a warm-up.
 type overhead struct {
+	topic        string
+	interval     time.Duration
 	want, warmup int
 	seen         int
 	records      int64
 	processing   []time.Duration
-	delays       []float64
+	delays       []time.Duration
+}
+
+// run runs the stream until as many batches are complete as are wanted.
+func (o *overhead) run(ctx context.Context, master, addr string) error {
+	app := engine.NewApp("bench")
+	app.ChildArgs("overhead", "--brokers", addr, "--topic", o.topic, "--interval", o.interval.String())
+	args := []string{"--master", master, "--brokers", addr, "--log-level", "error"}
+	return app.Run(ctx, args, o.interval, func(ssc *engine.StreamingContext) error {
+		ssc.AddListener(overheadListener{o, ssc.Stop})
+		ssc.DriverTask("producer", func(ctx context.Context) error { return o.produce(ctx, addr) })
+		lengths := engine.Map(kafka.Direct(ssc, kafka.Subscribe(o.topic), kafka.StringValue), func(s string) int { return len(s) })
+		engine.ForEachBatch(engine.Count(lengths), func(engine.Batch, []int64) error { return nil })
+		return nil
+	})
+}
+
+// produce writes one record for each batch while the stream runs.
+func (o *overhead) produce(ctx context.Context, addr string) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(o.topic), kgo.ProducerLinger(0))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	tick := time.NewTicker(o.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			cl.Produce(ctx, kgo.StringRecord("one record of some thirty bytes"), nil)
+		}
+	}
 }
 
 // overheadListener feeds an overhead and stops its stream. The build function
@@ -100,7 +122,7 @@ func (o overheadListener) OnBatchCompleted(b engine.BatchInfo) {
 	}
 	o.records += b.Records
 	o.processing = append(o.processing, b.ProcessingTime)
-	o.delays = append(o.delays, ms(b.TotalDelay))
+	o.delays = append(o.delays, b.TotalDelay)
 	if len(o.processing) == o.want {
 		o.stop()
 	}

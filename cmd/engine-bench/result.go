@@ -29,7 +29,9 @@ type result struct {
 	P50MS            float64   `json:"p50_ms,omitempty"`
 	P99MS            float64   `json:"p99_ms,omitempty"`
 	MaxMS            float64   `json:"max_ms,omitempty"`
-	LastDelayMS      float64   `json:"last_delay_ms,omitempty"` // total delay of the last batches, median
+	DelayP50MS       float64   `json:"delay_p50_ms,omitempty"` // from a batch's time to its completion, planning included
+	DelayP99MS       float64   `json:"delay_p99_ms,omitempty"`
+	LastDelayMS      float64   `json:"last_delay_ms,omitempty"` // total delay of the last batches, mean
 	AllocsPerRecord  float64   `json:"allocs_per_record"`
 	PeakRSSMiB       int       `json:"peak_rss_mib"`
 }
@@ -45,6 +47,9 @@ func (r *result) print(w io.Writer) {
 	if r.P50MS > 0 {
 		fmt.Fprintf(w, "  processing p50 %.3f ms, p99 %.3f ms, max %.3f ms; total delay of the last batches %.3f ms\n", r.P50MS, r.P99MS, r.MaxMS, r.LastDelayMS)
 	}
+	if r.DelayP50MS > 0 {
+		fmt.Fprintf(w, "  from tick to completion p50 %.3f ms, p99 %.3f ms\n", r.DelayP50MS, r.DelayP99MS)
+	}
 	fmt.Fprintf(w, "  %.4f allocations a record, peak RSS of the process %d MiB\n", r.AllocsPerRecord, r.PeakRSSMiB)
 }
 
@@ -55,6 +60,12 @@ func (r *result) latencies(d []time.Duration) {
 	}
 	s := slices.Sorted(slices.Values(d))
 	r.P50MS, r.P99MS, r.MaxMS = ms(quantile(s, 0.5)), ms(quantile(s, 0.99)), ms(s[len(s)-1])
+}
+
+// delays fills in quantiles of the time from a batch's tick to its completion.
+func (r *result) delays(d []time.Duration) {
+	s := slices.Sorted(slices.Values(d))
+	r.DelayP50MS, r.DelayP99MS = ms(quantile(s, 0.5)), ms(quantile(s, 0.99))
 }
 
 // quantile returns a quantile of sorted values.

@@ -239,7 +239,7 @@ func TestFetchStalls(t *testing.T) {
 
 // A task that reads slowly holds the sender back: what is in flight is bounded.
 func TestFlowControl(t *testing.T) {
-	const total = 128 << 20
+	const total = 48 << 20
 	piece := make([]byte, wire.ChunkSize)
 	var sent atomic.Int64
 	blocked := make(chan struct{}, 1)
