@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"sync"
-	"syscall"
 	"time"
 
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -21,9 +21,11 @@ import (
 // its own, one at a time.
 type Supervisor struct {
 	Path   string            // of the program
+	Name   string            // as which it sees itself, "" for its path
 	Args   []string          // its command line, without its name
 	Dir    string            // its working directory, "" for this process's
 	Env    []string          // added to this process's environment
+	Nice   int               // its niceness
 	Spec   wire.ExecutorSpec // what the process is told
 	Output io.Writer         // takes what it prints, from one goroutine at a time
 
@@ -102,69 +104,20 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // once runs one process to its end and returns its id, if it became ready, and
 // why it ended.
 func (s *Supervisor) once(ctx context.Context) (id, reason string) {
-	conn, file, err := wire.SocketPair()
+	p := &offer{supervisor: s, id: wire.NewToken()[:16]}
+	exit, err := process.Run(ctx, process.Spec{
+		Path: s.Path, Name: s.Name, Args: s.Args, Dir: s.Dir, Env: s.Env, Nice: s.Nice, Role: wire.RoleExecutor, Output: s.Output,
+		Serve:    func(r grpc.ServiceRegistrar) { wire.RegisterWorker(r, p) },
+		Patience: stopPatience,
+	})
 	if err != nil {
 		return "", err.Error()
 	}
-	said := &tail{}
-	cmd := exec.Command(s.Path, s.Args...)
-	cmd.Dir, cmd.ExtraFiles = s.Dir, []*os.File{file}
-	cmd.Env = append(append(os.Environ(), s.Env...), wire.RoleEnv+"="+wire.RoleExecutor)
-	out := io.MultiWriter(said, s.Output)
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.WaitDelay = stopPatience                          // for pipes that the program's own children hold
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C is for this process
-	err = cmd.Start()
-	_ = file.Close() // the process has its own
-	if err != nil {
-		_ = conn.Close()
-		return "", fmt.Sprintf("starting %s: %v", s.Path, err)
-	}
-	p := &process{supervisor: s, id: wire.NewToken()[:16]}
-	server := wire.NewParentServer()
-	wire.RegisterWorker(server, p)
-	var serving sync.WaitGroup
-	serving.Go(func() { wire.ServeConn(server, conn) })
-	ended := make(chan struct{})
-	var stopping sync.WaitGroup
-	stopping.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-ended:
-			return
-		}
-		server.Stop() // closes the pipe: the process exits by itself
-		select {
-		case <-time.After(stopPatience):
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have gone meanwhile
-		case <-ended:
-		}
-	})
-	err = cmd.Wait()
-	close(ended)
-	stopping.Wait()
-	server.Stop()
-	serving.Wait()
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what the program started and left behind
-	return p.readyID(), exitReason(cmd.ProcessState, err, said)
+	return p.readyID(), exit.String()
 }
 
-// exitReason says how a process ended.
-func exitReason(state *os.ProcessState, err error, said *tail) string {
-	reason := "it exited by itself"
-	if state != nil {
-		reason = state.String()
-	} else if err != nil {
-		reason = err.Error()
-	}
-	if last := said.lastWords(); last != "" {
-		reason += ": " + last
-	}
-	return reason
-}
-
-// process is the service that a job executor process calls.
-type process struct {
+// offer is the service that a job executor process calls.
+type offer struct {
 	supervisor *Supervisor
 	id         string
 
@@ -173,12 +126,12 @@ type process struct {
 }
 
 // Attach implements wire.WorkerServer.
-func (p *process) Attach(context.Context, *wire.AttachExecutor) (*wire.ExecutorSpec, error) {
+func (p *offer) Attach(context.Context, *wire.AttachExecutor) (*wire.ExecutorSpec, error) {
 	return &p.supervisor.Spec, nil
 }
 
 // Ready implements wire.WorkerServer.
-func (p *process) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyAnswer, error) {
+func (p *offer) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyAnswer, error) {
 	p.mu.Lock()
 	again := p.ready
 	p.ready = true
@@ -189,7 +142,7 @@ func (p *process) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyA
 	return &wire.ReadyAnswer{}, nil
 }
 
-func (p *process) readyID() string {
+func (p *offer) readyID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ready {
