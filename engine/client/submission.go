@@ -36,6 +36,9 @@ type Job struct {
 	Existed     bool // the submission had been taken before
 }
 
+// NewID returns a submission id that nobody has used.
+func NewID() string { return "s-" + wire.NewToken()[:16] }
+
 // maxID bounds a submission id, in bytes.
 const maxID = 128
 
@@ -93,7 +96,7 @@ type upload struct {
 // openUpload opens the program and takes its digest.
 func openUpload(s Submission) (_ *upload, err error) {
 	if s.ID == "" {
-		s.ID = "s-" + wire.NewToken()[:16]
+		s.ID = NewID()
 	}
 	if err := checkID(s.ID); err != nil {
 		return nil, fmt.Errorf("submission %q: %w", s.ID, err)

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0   // the job finished; what was asked for was done
+	exitFailed      = 1   // the job failed or was killed; what was asked for was refused
+	exitUsage       = 2   // the command line is wrong
+	exitUnknown     = 3   // the cluster can't be reached; what became of the job isn't known
+	exitInterrupted = 130 // Ctrl-C
+	exitTerminated  = 143 // SIGTERM
+)
+
+// process is what the command has of its surroundings.
+type process struct {
+	stdout, stderr io.Writer
+	signals        <-chan os.Signal
+	width          func() int // of the terminal behind stderr; 0 if there is none
+}
+
+// say writes a line for people.
+func (p *process) say(format string, args ...any) {
+	fmt.Fprintf(p.stderr, "engine-submit: "+format+"\n", args...)
+}
+
+// command is what engine-submit can do beside submitting.
+type command struct {
+	name, args, about string
+	examples          []string
+	// run adds its flags to f and does it; conn has the values of flags given
+	// before the command's name.
+	run func(ctx context.Context, p *process, f *flag.FlagSet, conn connection, args []string) error
+}
+
+// commands lists what there is, in the order of the help.
+func commands() []command {
+	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), clusterCommand(), certsCommand()}
+}
+
+// errUsage is a wrong command line.
+var errUsage = errors.New("wrong use")
+
+// exitError ends the process with a code of its own. What is to be said was said.
+type exitError int
+
+// Error says the code.
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// run does what the command line asks for and returns the exit code.
+func run(p *process, args []string) int {
+	err := dispatch(p, args)
+	if code, ok := errors.AsType[exitError](err); ok {
+		return int(code)
+	}
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		p.say("%v", err)
+		return exitUsage
+	}
+	p.say("%v", err)
+	if wire.Transient(err) {
+		return exitUnknown
+	}
+	return exitFailed
+}
+
+// dispatch finds out what is asked for. Flags may stand before the name of a
+// command as well as after it.
+func dispatch(p *process, args []string) error {
+	var conn connection
+	if len(args) > 0 {
+		if c := find(args[0]); c != nil {
+			return invoke(p, *c, conn, args[1:])
+		}
+	}
+	s := newSubmission(p, &conn)
+	if err := parse(s.flags, args); err != nil {
+		return err
+	}
+	rest := s.flags.Args()
+	if len(rest) == 0 {
+		return fmt.Errorf("%w: name a program to submit, or one of %s; see --help", errUsage, names())
+	}
+	if c := find(rest[0]); c != nil {
+		return invoke(p, *c, conn, rest[1:])
+	}
+	return s.run(rest)
+}
+
+// find returns the command of a name, nil if there is none.
+func find(name string) *command {
+	all := commands()
+	if i := slices.IndexFunc(all, func(c command) bool { return c.name == name }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// names lists the commands.
+func names() string {
+	var all []string
+	for _, c := range commands() {
+		all = append(all, c.name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// invoke runs a command until it ends or a signal comes.
+func invoke(p *process, c command, conn connection, args []string) error {
+	ctx, release := interruptible(p)
+	defer release()
+	f := flag.NewFlagSet("engine-submit "+c.name, flag.ContinueOnError)
+	f.SetOutput(p.stderr)
+	f.Usage = func() {
+		fmt.Fprintf(p.stderr, "Usage: engine-submit %s [flags] %s\n\n%s\n\nExamples:\n", c.name, c.args, c.about)
+		for _, e := range c.examples {
+			fmt.Fprintf(p.stderr, "  engine-submit %s\n", e)
+		}
+		fmt.Fprintln(p.stderr, "\nFlags:")
+		f.PrintDefaults()
+	}
+	return c.run(ctx, p, f, conn, args)
+}
+
+// codeOf returns what the process exits with for a signal.
+func codeOf(s os.Signal) exitError {
+	if s == syscall.SIGTERM {
+		return exitTerminated
+	}
+	return exitInterrupted
+}
+
+// parse parses a command line; what is wrong is said once, by run.
+func parse(f *flag.FlagSet, args []string) error {
+	usage, out := f.Usage, f.Output()
+	f.Usage = func() {}
+	f.SetOutput(io.Discard)
+	err := f.Parse(args)
+	f.Usage = usage
+	f.SetOutput(out)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		f.Usage()
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w; see --help", errUsage, err)
+	}
+	return nil
+}
+
+// parseMixed parses a command line in which flags may follow other arguments,
+// and returns those. There must be as many as there are names.
+func parseMixed(f *flag.FlagSet, args []string, names ...string) ([]string, error) {
+	var others []string
+	for {
+		if err := parse(f, args); err != nil {
+			return nil, err
+		}
+		if args = f.Args(); len(args) == 0 {
+			break
+		}
+		others, args = append(others, args[0]), args[1:]
+	}
+	switch {
+	case len(others) < len(names):
+		return nil, fmt.Errorf("%w: %s is missing; see --help", errUsage, names[len(others)])
+	case len(others) > len(names):
+		return nil, fmt.Errorf("%w: unexpected argument %q; see --help", errUsage, others[len(names)])
+	}
+	return others, nil
+}
+
+// parseJob parses a command line with a job and nothing else.
+func parseJob(f *flag.FlagSet, args []string) (wire.JobRef, error) {
+	others, err := parseMixed(f, args, "JOB")
+	if err != nil {
+		return wire.JobRef{}, err
+	}
+	job, err := client.ParseJob(others[0])
+	if err != nil {
+		return wire.JobRef{}, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return job, nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// TestCommandLines reads as a table: command line, exit code, what it says.
+func TestCommandLines(t *testing.T) {
+	drivers := cluster(t)
+	running := drivers.AddJob(wire.JobStatus{State: wire.JobRunning, Node: "d1", Spec: wire.JobSpec{Name: "words", Submission: "nightly", Args: []string{"--x"}}})
+	drivers.AddJob(wire.JobStatus{State: wire.JobFailed, Reason: "it is broken", Spec: wire.JobSpec{Name: "broken"}})
+	drivers.Log(running, "d1", "hello from the driver\n")
+	drivers.Executors(
+		wire.ExecutorStatus{ID: "e1", Address: "127.0.0.1:1", Slots: 2, Platform: "linux/amd64", Alive: true},
+		wire.ExecutorStatus{ID: "e2", Slots: 4},
+	)
+	dir := t.TempDir()
+	open := filepath.Join(dir, "open")
+	if err := os.WriteFile(open, []byte(drivers.Token), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path := program(t)
+	for _, x := range []struct {
+		args string
+		code int
+		out  string // on standard output
+		err  string // on standard error
+	}{
+		{"--help", exitOK, "", "Examples:"},
+		{"-h", exitOK, "", "JOB=$(engine-submit"},
+		{"list --help", exitOK, "", "engine-submit list --master"},
+		{"status -h", exitOK, "", "engine-submit status --master"},
+		{"logs -h", exitOK, "", "engine-submit logs --executor e1"},
+		{"kill -h", exitOK, "", "engine-submit kill --graceful 12"},
+		{"cluster -h", exitOK, "", "engine-submit cluster --master"},
+		{"certs -h", exitOK, "", "engine-submit certs ./certs --host"},
+		{"", exitUsage, "", "name a program to submit, or one of list, status"},
+		{"--nonsense x", exitUsage, "", "flag provided but not defined: -nonsense"},
+		{path + " --detach -- --images 5", exitUsage, "", "flags of engine-submit stand before the program: engine-submit --detach"},
+		{"--patience -1s list", exitUsage, "", "--patience -1s is not above 0"},
+		{"--master localhost list", exitUsage, "", "it takes host:port"},
+		{"--master 10.1.2.3:7077 list", exitFailed, "", "takes mutual TLS"},
+		{"--token-file " + dir + "/none list", exitFailed, "", "there is no token file " + dir + "/none"},
+		{"--token-file " + open + " list", exitFailed, "", "mode 0644, so that others may read it; run chmod 600"},
+		{"--master 127.0.0.1:1 --patience 10ms list", exitUnknown, "", "no engine-driver answers; check the addresses"},
+		{"--master 127.0.0.1:1 cluster", exitUnknown, "", "connection refused"},
+		{path + "-none", exitFailed, "", "wordcount-none: no such file"},
+		{dir, exitUsage, "", "is a directory, not a program; build it first: go build"},
+		{"--submission 17 " + path, exitFailed, "", "holds a letter"},
+		{"list", exitOK, "words   running", ""},
+		{"list x", exitUsage, "", `unexpected argument "x"`},
+		{"status", exitUsage, "", "JOB is missing"},
+		{"status a/b", exitUsage, "", "neither a job's number nor a submission id"},
+		{"status 99", exitFailed, "", "asking for job 99: no such job"},
+		{"status nightly", exitOK, "arguments   --x", ""},
+		{"status 12", exitFailed, "reason      it is broken", ""},
+		{"logs 11", exitOK, "hello from the driver\n", "the log on d1"},
+		{"logs 11 --tail 7", exitOK, "driver\n", ""},
+		{"logs --tail -7 11", exitUsage, "", "--tail -7 is below 0"},
+		{"logs --executor e9 11", exitFailed, "", `there is no executor "e9"; there are [e1 e2]`},
+		{"logs --executor e1 --driver d1 11", exitUsage, "", "not both"},
+		{"cluster", exitOK, "silent\n", ""},
+		{"kill 12", exitOK, "", "job 12 is failed"},
+		{"kill 11", exitOK, "", "job 11 is killed"},
+		{"status --master " + drivers.Master() + " 11", exitFailed, "reason      killed by a user", ""},
+	} {
+		t.Run(x.args, func(t *testing.T) {
+			s := around(0)
+			if code := run(&s.process, strings.Fields(x.args)); code != x.code {
+				t.Errorf("exit code %d, expected %d", code, x.code)
+			}
+			if out := s.out.String(); !strings.Contains(out, x.out) || x.out == "" && out != "" {
+				t.Errorf("stdout %q, expected %q", out, x.out)
+			}
+			if err := s.err.String(); !strings.Contains(err, x.err) {
+				t.Errorf("stderr %q, expected %q", err, x.err)
+			}
+		})
+	}
+}
+
+func TestNoMaster(t *testing.T) {
+	t.Setenv(masterEnv, "")
+	s := around(0)
+	if code := run(&s.process, []string{"list"}); code != exitUsage || !strings.Contains(s.err.String(), "--master 127.0.0.1:7077,") {
+		t.Errorf("exit code %d: %s", code, s.err.String())
+	}
+}
+
+func TestClusterWithoutALeader(t *testing.T) {
+	drivers := cluster(t)
+	drivers.Kill("d1")
+	drivers.Kill("d2")
+	s := around(0)
+	code := run(&s.process, []string{"cluster"})
+	if out := s.out.String(); code != exitUnknown || !strings.Contains(out, "connection refused") || !strings.Contains(out, "knows of no leader") {
+		t.Errorf("exit code %d:\n%s%s", code, out, s.err.String())
+	}
+}
+
+func TestKillWaits(t *testing.T) {
+	drivers := cluster(t)
+	id := drivers.AddJob(wire.JobStatus{State: wire.JobRunning})
+	s := around(0)
+	code := make(chan int, 1)
+	go func() { code <- run(&s.process, []string{"kill", "--graceful", "11"}) }()
+	s.err.await(t, "job 11 is stopping")
+	drivers.Update(id, func(st *wire.JobStatus) { st.State = wire.JobFinished })
+	if got := <-code; got != exitOK || !strings.Contains(s.err.String(), "job 11 is finished") {
+		t.Errorf("exit code %d: %s", got, s.err.String())
+	}
+}
+
+func TestFollowedLogsAreInterrupted(t *testing.T) {
+	drivers := cluster(t)
+	id := drivers.AddJob(wire.JobStatus{State: wire.JobRunning, Node: "d1"})
+	drivers.Log(id, "d1", "first\n")
+	s := around(0)
+	code := make(chan int, 1)
+	go func() { code <- run(&s.process, []string{"logs", "--follow", "11"}) }()
+	s.out.await(t, "first\n")
+	s.signals <- os.Interrupt
+	if got := <-code; got != exitInterrupted {
+		t.Errorf("exit code %d: %s", got, s.err.String())
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// masterEnv names the cluster when --master doesn't.
+const masterEnv = "HIBANA_MASTER"
+
+// connection are the flags that say where the cluster is and how to get in.
+type connection struct {
+	master   string
+	security wire.SecurityFlags
+	patience time.Duration
+}
+
+// addTo adds the flags to a command's.
+func (c *connection) addTo(f *flag.FlagSet) {
+	if c.patience == 0 {
+		c.patience = client.DefaultPatience
+	}
+	f.StringVar(&c.master, "master", c.master, "`addresses` of engine-drivers, host:port,host:port,…; any of them will do, all survive the death of one (default: $"+masterEnv+")")
+	f.DurationVar(&c.patience, "patience", c.patience, "how long to go on while no engine-driver leads")
+	c.security.AddTo(f)
+}
+
+// open returns a client of the cluster.
+func (c *connection) open(p *process) (*client.Client, error) {
+	master := c.master
+	if master == "" {
+		master = os.Getenv(masterEnv)
+	}
+	if master == "" {
+		return nil, fmt.Errorf("%w: say where the cluster is, with --master 127.0.0.1:7077,127.0.0.1:7078,… or in %s", errUsage, masterEnv)
+	}
+	if c.patience <= 0 {
+		return nil, fmt.Errorf("%w: --patience %s is not above 0", errUsage, c.patience)
+	}
+	security, err := c.security.Load(false)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := client.New(client.Config{
+		Master: master, Security: security, Patience: c.patience,
+		Waiting: func(err error) { p.say("waiting, for %s at most: %v", c.patience, err) },
+	})
+	if errors.Is(err, wire.ErrInvalid) {
+		err = fmt.Errorf("%w: --master: %w", errUsage, err)
+	}
+	return opened, err
+}
+
+// connect calls f with a client of the cluster.
+func (c *connection) connect(p *process, f func(*client.Client) error) (err error) {
+	opened, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	return f(opened)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// plainInterval is the time between two lines off a terminal while nothing but
+// the numbers change.
+const plainInterval = 5 * time.Second
+
+// display shows how a job does: in one line that changes on a terminal, in lines
+// now and then elsewhere.
+type display struct {
+	p    *process
+	line *statusLine
+	now  func() time.Time
+
+	last    *wire.JobStatus
+	shown   *wire.JobStatus  // in the last plain line
+	printed time.Time        // when that was
+	records map[uint64]int64 // of each driver process that was seen, by epoch
+}
+
+func newDisplay(p *process, line *statusLine) *display {
+	return &display{p: p, line: line, now: time.Now, records: make(map[uint64]int64)}
+}
+
+// uploading shows how much of a program is sent.
+func (d *display) uploading(name string, sent, total int64) {
+	share := float64(sent) / float64(max(total, 1))
+	d.line.set(fmt.Sprintf("uploading %s %s %3.0f %%  %s of %s", name, bar(30, share), 100*share, size(sent), size(total)))
+}
+
+// update takes in what is new of the job.
+func (d *display) update(st *wire.JobStatus) {
+	before := d.last
+	d.last = st
+	d.records[st.Epoch] = max(d.records[st.Epoch], st.Progress.Records)
+	if before != nil && before.Epoch != 0 && st.Epoch != before.Epoch && !st.State.Final() {
+		d.p.say("job %d goes on with a new driver process, on %s (epoch %d)", st.Spec.Incarnation, st.Node, st.Epoch)
+	}
+	text := d.describe(st)
+	d.line.set(text)
+	if d.line.terminal() || st.State.Final() {
+		return
+	}
+	was := d.shown
+	news := was == nil || was.State != st.State || was.Node != st.Node ||
+		was.Reason != st.Reason || was.Progress.Message != st.Progress.Message
+	if !news && (was.LastBatch == st.LastBatch || d.now().Sub(d.printed) < plainInterval) {
+		return
+	}
+	d.shown = st
+	d.printed = d.now()
+	d.p.say("%s", text)
+}
+
+// describe returns a line about a job that runs.
+func (d *display) describe(st *wire.JobStatus) string {
+	parts := []string{fmt.Sprintf("job %d %s", st.Spec.Incarnation, st.State)}
+	if st.Node != "" {
+		parts[0] += " on " + st.Node
+	}
+	if st.LastBatch > 0 {
+		parts = append(parts, fmt.Sprintf("batch %d", st.LastBatch))
+	}
+	if p := st.Progress; p.Batches > 0 {
+		parts = append(parts, thousands(d.total())+" records", thousands(int64(p.RecordsPerSec))+" records/s",
+			"delay "+millis(p.SchedulingMS), "ran "+millis(p.ProcessingMS))
+		if p.Waiting > 0 {
+			parts = append(parts, fmt.Sprintf("%d waiting", p.Waiting))
+		}
+	}
+	for _, why := range []string{st.Progress.Message, st.Reason} {
+		if why != "" {
+			parts = append(parts, strings.ReplaceAll(why, "\n", " "))
+		}
+	}
+	return strings.Join(parts, "  ")
+}
+
+// total returns how many records were seen to be done, by all driver processes.
+func (d *display) total() (n int64) {
+	for _, r := range d.records {
+		n += r
+	}
+	return n
+}
+
+// summary returns what became of a job, in a line.
+func (d *display) summary(st *wire.JobStatus) string {
+	s := fmt.Sprintf("job %d %s after %s: %d batches", st.Spec.Incarnation, st.State, age(st, d.now()), st.LastBatch)
+	if n := d.total(); n > 0 {
+		// What a driver process did in its last second before it died isn't known.
+		s += ", " + strings.Repeat("at least ", min(1, len(d.records)-1)) + thousands(n) + " records"
+	}
+	return s
+}

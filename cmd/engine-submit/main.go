@@ -1,0 +1,33 @@
+// Engine-submit runs programs on a cluster and looks after their jobs.
+//
+//	engine-submit --master HOST:PORT,… [flags] PROGRAM [-- ARG …]
+//	engine-submit list|status|logs|kill|cluster|certs --help
+//
+// What a command is asked for goes to standard output, everything else to
+// standard error.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(&process{
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+		signals: signals,
+		width: func() int { // of the terminal that progress is shown on, 0 if it is none
+			w, _, err := term.GetSize(int(os.Stderr.Fd()))
+			if err != nil {
+				return 0
+			}
+			return w
+		},
+	}, os.Args[1:]))
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+func statusCommand() command {
+	return command{
+		name: "status", args: "JOB",
+		about: `Says how a job is. JOB is its number or its submission id. The exit code is 0 while
+the job runs and when it has finished, 1 when it has failed or was killed.`,
+		examples: []string{"status --master 127.0.0.1:7077 12", "status nightly-2026-11-23"},
+		run:      showStatus,
+	}
+}
+
+func showStatus(ctx context.Context, p *process, f *flag.FlagSet, conn connection, args []string) error {
+	conn.addTo(f)
+	job, err := parseJob(f, args)
+	if err != nil {
+		return err
+	}
+	return conn.connect(p, func(c *client.Client) error {
+		st, err := c.Status(ctx, job)
+		if err != nil {
+			return err
+		}
+		if err := describe(p.stdout, st, time.Now()); err != nil {
+			return err
+		}
+		return outcome(st)
+	})
+}
+
+// outcome returns the exit code that a job's state asks for.
+func outcome(st *wire.JobStatus) error {
+	if st.State == wire.JobFailed || st.State == wire.JobKilled {
+		return exitError(exitFailed)
+	}
+	return nil
+}
+
+// describe writes all that is known of a job.
+func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
+	s := &st.Spec
+	line("job", "%d", s.Incarnation)
+	line("name", "%s", s.Name)
+	line("state", "%s", st.State)
+	if st.Reason != "" {
+		line("reason", "%s", strings.ReplaceAll(strings.TrimSpace(st.Reason), "\n", "\n\t"))
+	}
+	line("submission", "%s", s.Submission)
+	line("arguments", "%s", orDash(strings.Join(s.Args, " ")))
+	line("program", "%s, %s, sha256 %s", size(s.Size), s.Platform, s.Binary)
+	line("submitted", "%s, %s", clock(st.Submitted), age(st, now))
+	line("driver", "%s, epoch %d", orDash(st.Node), st.Epoch)
+	if st.Crashes > 0 {
+		line("crashes", "%d of the driver process since it last got something done", st.Crashes)
+	}
+	line("batches", "%d allocated, %d of them not complete", st.LastBatch, st.Pending)
+	if prog := st.Progress; prog.Batches > 0 && !st.State.Final() {
+		line("this driver", "%d batches, %s records", prog.Batches, thousands(prog.Records))
+		line("last batch", "%d: waited %s, ran %s, %s records/s, %d waiting",
+			prog.LastBatch, millis(prog.SchedulingMS), millis(prog.ProcessingMS), thousands(int64(prog.RecordsPerSec)), prog.Waiting)
+	}
+	if m := st.Progress.Message; m != "" && !st.State.Final() {
+		line("waits for", "%s", m)
+	}
+	for _, e := range st.Executors {
+		line("executor", "%s at %s, %d slots", e.Executor, e.Address, e.Slots)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// submission is the command line that submits a program.
+type submission struct {
+	p        *process
+	line     *statusLine
+	conn     *connection
+	flags    *flag.FlagSet
+	detach   bool
+	name, id string
+}
+
+func newSubmission(p *process, conn *connection) *submission {
+	line := &statusLine{w: p.stderr, width: p.width}
+	shown := *p
+	shown.stderr = line
+	s := &submission{p: &shown, line: line, conn: conn, flags: flag.NewFlagSet("engine-submit", flag.ContinueOnError)}
+	s.flags.SetOutput(p.stderr)
+	s.flags.BoolVar(&s.detach, "detach", false, "print the job's number and don't wait for its end")
+	s.flags.StringVar(&s.name, "name", "", "the job's `name`, for people (default: the program's file name)")
+	s.flags.StringVar(&s.id, "submission", "", "an `id` of your own; submitting the same thing under the same id again makes no second job")
+	conn.addTo(s.flags)
+	s.flags.Usage = s.usage
+	return s
+}
+
+// usage prints the help.
+func (s *submission) usage() {
+	w := s.flags.Output()
+	fmt.Fprint(w, `Usage: engine-submit [flags] PROGRAM [-- ARG …]
+       engine-submit COMMAND [flags] …
+
+Submits a program to a cluster and shows its progress until the job ends. The
+first Ctrl-C asks the job to finish what is planned, the second leaves it to
+itself. The exit code is 0 if the job finished, 1 if it failed or was killed, 2
+for a wrong command line, 3 if the cluster can't be reached, 130 after the second
+Ctrl-C.
+
+Examples:
+  engine-submit --master 127.0.0.1:7077,127.0.0.1:7078,127.0.0.1:7079 ./mnist-stream -- --brokers 127.0.0.1:9092
+  JOB=$(engine-submit --detach --submission nightly-2026-11-23 ./report -- --day yesterday)
+
+Commands (each has a --help):
+`)
+	for _, c := range commands() {
+		about, _, _ := strings.Cut(c.about, ".")
+		fmt.Fprintf(w, "  %-8s %s\n", c.name, strings.ReplaceAll(about, "\n", " "))
+	}
+	fmt.Fprint(w, "\nFlags:\n")
+	s.flags.PrintDefaults()
+}
+
+// run submits the program that stands first, with what follows as its arguments.
+func (s *submission) run(rest []string) error {
+	program, args := rest[0], rest[1:]
+	if i := slices.Index(args, "--"); i == 0 {
+		args = args[1:]
+	} else if i > 0 && strings.HasPrefix(args[0], "-") {
+		return fmt.Errorf("%w: flags of engine-submit stand before the program: engine-submit %s %s -- …", errUsage, strings.Join(args[:i], " "), program)
+	}
+	if info, err := os.Stat(program); err == nil && info.IsDir() {
+		return fmt.Errorf("%w: %s is a directory, not a program; build it first: go build -o ./program %s", errUsage, program, program)
+	}
+	if s.id == "" {
+		s.id = client.NewID()
+	}
+	return s.conn.connect(s.p, func(c *client.Client) error {
+		d := newDisplay(s.p, s.line)
+		job, err := s.upload(c, d, program, args)
+		s.line.set("")
+		switch {
+		case err != nil:
+			return err
+		case job.Existed:
+			s.p.say("submission %s was taken before, as job %d", job.Submission, job.Incarnation)
+		default:
+			s.p.say("submitted %s as job %d", program, job.Incarnation)
+		}
+		if s.detach {
+			_, err := fmt.Fprintln(s.p.stdout, job.Incarnation)
+			return err
+		}
+		return s.follow(c, d, wire.JobRef{Incarnation: job.Incarnation})
+	})
+}
+
+// upload submits the program; a signal ends it.
+func (s *submission) upload(c *client.Client, d *display, program string, args []string) (client.Job, error) {
+	ctx, release := interruptible(s.p)
+	defer release()
+	name := filepath.Base(program)
+	job, err := c.Submit(ctx, client.Submission{
+		ID: s.id, Name: s.name, Binary: program, Args: args,
+		Uploaded: func(sent, total int64) { d.uploading(name, sent, total) },
+	})
+	if ctx.Err() != nil && err != nil {
+		s.line.set("")
+		s.p.say("interrupted while submitting; engine-submit status %s says whether there is a job", s.id)
+	}
+	return job, err
+}
+
+// follow shows the job's progress until it has ended.
+func (s *submission) follow(c *client.Client, d *display, job wire.JobRef) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ended := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { s.takeSignals(c, job, cancel, ended) })
+	st, err := c.Watch(ctx, job, d.update)
+	close(ended)
+	watching.Wait()
+	cancel(nil)
+	s.line.set("")
+	if code, ok := errors.AsType[exitError](err); ok {
+		s.p.say("job %d is left to itself; engine-submit status %d asks for it", job.Incarnation, job.Incarnation)
+		return code
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nwhat became of job %d isn't known; as soon as most of the engine-drivers are up it goes on, and engine-submit status %d asks for it", err, job.Incarnation, job.Incarnation)
+	}
+	if st.Reason != "" {
+		s.p.say("job %d %s: %s", job.Incarnation, st.State, strings.TrimSpace(st.Reason))
+	}
+	if _, err := fmt.Fprintln(s.p.stdout, d.summary(st)); err != nil {
+		return err
+	}
+	s.p.say("engine-submit logs %d prints what the program wrote", job.Incarnation)
+	return outcome(st)
+}
+
+// takeSignals stops the job on the first interrupt and the watch on the second.
+func (s *submission) takeSignals(c *client.Client, job wire.JobRef, cancel context.CancelCauseFunc, ended <-chan struct{}) {
+	ctx, giveUp := context.WithCancel(context.Background())
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer giveUp()
+	for asked := false; ; asked = true {
+		var sig os.Signal
+		select {
+		case sig = <-s.p.signals:
+		case <-ended:
+			return
+		}
+		if asked || sig == syscall.SIGTERM {
+			cancel(codeOf(sig))
+			return
+		}
+		s.p.say("stopping job %d: what is planned is done first; Ctrl-C again leaves it to itself", job.Incarnation)
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, stopPatience)
+			defer cancel()
+			if _, err := c.Kill(ctx, job, true); err != nil && ctx.Err() == nil {
+				s.p.say("job %d wasn't asked to stop: %v", job.Incarnation, err)
+			}
+		})
+	}
+}
+
+// stopPatience bounds how long asking a job to stop goes on.
+const stopPatience = time.Minute
+
+// interruptible returns a context that a signal ends; its cause is the exit code.
+func interruptible(p *process) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case s := <-p.signals:
+			cancel(codeOf(s))
+		case <-done:
+		}
+	})
+	return ctx, func() {
+		close(done)
+		watching.Wait()
+		cancel(nil)
+	}
+}
