@@ -228,7 +228,7 @@ func TestTerminal(t *testing.T) {
 	drivers.Update(firstJob, func(st *wire.JobStatus) {
 		st.LastBatch, st.Progress = 3, wire.Progress{Batches: 3, Records: 300, RecordsPerSec: 1e6}
 	})
-	s.err.await(t, "\r\x1b[Kjob 11 running on d1  batch 3  300 records  1,000,000 recor")
+	s.err.await(t, "job 11 running on d1  batch 3  300 records  1,000,000 recor")
 	if strings.Contains(s.err.String(), "1,000,000 record") {
 		t.Errorf("the line is wider than the terminal:\n%q", s.err.String())
 	}
