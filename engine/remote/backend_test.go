@@ -342,6 +342,44 @@ func TestReconnects(t *testing.T) {
 	}
 }
 
+// Tasks whose code is deaf to being killed keep their slots; a driver that
+// reconnects launches as many again, and the executor neither locks up nor fails
+// them.
+func TestReconnectsToBusySlots(t *testing.T) {
+	s := newSecret()
+	release, begun := make(chan struct{}), make(chan struct{}, 100)
+	p := newProxy(t, start(t, "x", s, &host{run: func(context.Context, scheduler.Task) scheduler.Outcome {
+		begun <- struct{}{}
+		<-release
+		return scheduler.Success{}
+	}}).Address)
+	defer close(release)
+	x := (&executor{ExecutorProcess: wire.ExecutorProcess{Executor: "x", Slots: 2}}).through(p)
+	d := drive(t, s, 1, x)
+	for round := range int32(4) {
+		if got := next(t, "the executor", d.lines); !strings.HasPrefix(got, "added") {
+			t.Fatal(got)
+		}
+		for slot := range int32(2) {
+			d.Launch(Name(x.ExecutorProcess), task(1, 1, 2*round+slot))
+		}
+		if round == 0 {
+			next(t, "a task", begun)
+			next(t, "a task", begun)
+		}
+		if err := d.Invoke(uint64(round+1), []byte("other")); err != nil {
+			t.Fatal(err)
+		}
+		for next(t, "the executor's answer", d.diverged).Seq != uint64(round+1) {
+		}
+		p.cut()
+		next(t, "the loss", d.lines)
+	}
+	if len(d.outcomes) > 0 {
+		t.Errorf("%d tasks were told to have ended", len(d.outcomes))
+	}
+}
+
 // A process that was started anew at another address is another executor; one
 // that leaves is lost.
 func TestMembersChange(t *testing.T) {

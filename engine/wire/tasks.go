@@ -15,7 +15,8 @@ type TasksServer interface {
 	// Work is open as long as the driver uses the executor. The driver sends
 	// Hello first, the executor answers Registered. A driver of an older epoch
 	// than one seen is refused with ErrStaleEpoch; a newer one ends the streams
-	// of those before it, and their tasks, while caches and blocks stay.
+	// of those before it, and their tasks; caches stay, shuffle blocks go with their
+	// epoch.
 	Work(grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error
 }
 

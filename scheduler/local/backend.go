@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -42,11 +43,11 @@ type Backend struct {
 // executor is an Executor that is there.
 type executor struct {
 	Executor
-	tasks chan *launched // holds up to Slots
-	gone  chan struct{}  // closed when it was lost or the backend was closed
 
 	mu      sync.Mutex
-	lost    bool
+	queued  *sync.Cond                     // a task was queued, or the executor is lost
+	queue   []*launched                    // no slot has begun them
+	lost    bool                           // or the backend was closed
 	running map[scheduler.TaskID]*launched // queued ones too
 }
 
@@ -85,10 +86,9 @@ func (b *Backend) Add(e Executor) {
 	b.Lose(e.ID, "replaced")
 	x := &executor{
 		Executor: e,
-		tasks:    make(chan *launched, e.Slots),
-		gone:     make(chan struct{}),
 		running:  make(map[scheduler.TaskID]*launched, e.Slots),
 	}
+	x.queued = sync.NewCond(&x.mu)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -105,7 +105,7 @@ func (b *Backend) Add(e Executor) {
 // startExecutor is called with mu held.
 func (b *Backend) startExecutor(x *executor) {
 	for range x.Slots {
-		b.workers.Go(func() { x.work(b.events) })
+		b.workers.Go(func() { b.work(x, b.events) })
 	}
 	b.events.ExecutorAdded(x.ID, x.Slots)
 }
@@ -129,42 +129,44 @@ func (b *Backend) Lose(id, reason string) {
 	}
 }
 
-// Launch implements scheduler.Backend.
+// Launch implements scheduler.Backend. A task waits while all slots are taken,
+// by tasks that were killed and whose code goes on, for example. Launch reports
+// nothing: its caller may hold locks that events takes.
 func (b *Backend) Launch(executor string, task scheduler.Task) {
 	b.mu.Lock()
-	x, events := b.executors[executor], b.events
+	x := b.executors[executor]
 	b.mu.Unlock()
 	if x == nil {
 		return // its loss is reported
 	}
 	ctx, kill := context.WithCancelCause(context.Background())
 	l := &launched{task, ctx, kill}
-	if !x.register(l) {
+	if !x.enqueue(l) {
 		kill(ErrLost)
-		return
-	}
-	select {
-	case x.tasks <- l:
-	default:
-		x.end(l)
-		events.TaskEnded(executor, task.ID, scheduler.ExceptionFailure{
-			Message: fmt.Sprintf("executor %s was given more tasks than its %d slots", executor, x.Slots), NoFault: true})
 	}
 }
 
-// Kill implements scheduler.Backend.
+// Kill implements scheduler.Backend. A task that no slot has begun ends at once.
 func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	b.mu.Lock()
-	x := b.executors[executor]
+	x, events := b.executors[executor], b.events
 	b.mu.Unlock()
 	if x == nil {
 		return
 	}
 	x.mu.Lock()
 	l := x.running[id]
+	waiting := slices.Index(x.queue, l)
+	if waiting >= 0 {
+		x.queue = slices.Delete(x.queue, waiting, waiting+1)
+	}
 	x.mu.Unlock()
-	if l != nil {
-		l.kill(errors.New(reason))
+	if l == nil {
+		return
+	}
+	l.kill(errors.New(reason))
+	if waiting >= 0 && x.end(l) {
+		events.TaskEnded(executor, id, scheduler.TaskKilled{Message: reason})
 	}
 }
 
@@ -189,21 +191,39 @@ func (x *executor) leave(cause error) {
 		return
 	}
 	x.lost = true
-	close(x.gone)
+	x.queue = nil
+	x.queued.Broadcast()
 	for _, l := range x.running {
 		l.kill(cause)
 	}
 }
 
-// register notes a task that runs, so that it can be killed.
-func (x *executor) register(l *launched) bool {
+// enqueue hands a task to the slots. It reports false if the executor is lost.
+func (x *executor) enqueue(l *launched) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.lost {
 		return false
 	}
 	x.running[l.task.ID] = l
+	x.queue = append(x.queue, l)
+	x.queued.Signal()
 	return true
+}
+
+// next waits for a task; nil means that the executor is lost.
+func (x *executor) next() *launched {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for len(x.queue) == 0 && !x.lost {
+		x.queued.Wait()
+	}
+	if x.lost {
+		return nil
+	}
+	l := x.queue[0]
+	x.queue = slices.Delete(x.queue, 0, 1)
+	return l
 }
 
 // end strikes a task off. It reports whether its end is to be told.
@@ -216,17 +236,28 @@ func (x *executor) end(l *launched) bool {
 }
 
 // work is a slot: it runs the executor's tasks one after the other.
-func (x *executor) work(events scheduler.BackendEvents) {
-	var slot rdd.Slot
-	for {
-		select {
-		case <-x.gone:
+// A task that ends its goroutine (runtime.Goexit, which t.FailNow calls) fails,
+// and another goroutine takes the slot.
+func (b *Backend) work(x *executor, events scheduler.BackendEvents) {
+	var (
+		slot    rdd.Slot
+		current *launched // nil between tasks
+	)
+	defer func() {
+		if current == nil {
 			return
-		case l := <-x.tasks:
-			outcome := x.run(l, &slot)
-			if x.end(l) {
-				events.TaskEnded(x.ID, l.task.ID, outcome)
-			}
+		}
+		b.workers.Go(func() { b.work(x, events) })
+		if x.end(current) {
+			events.TaskEnded(x.ID, current.task.ID, scheduler.ExceptionFailure{Message: "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"})
+		}
+	}()
+	for l := x.next(); l != nil; l = x.next() {
+		current = l
+		outcome := x.run(l, &slot)
+		current = nil
+		if x.end(l) {
+			events.TaskEnded(x.ID, l.task.ID, outcome)
 		}
 	}
 }

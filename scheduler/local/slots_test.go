@@ -3,6 +3,7 @@ package local_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -84,17 +85,51 @@ func TestKill(t *testing.T) {
 	})
 }
 
-func TestTooManyTasks(t *testing.T) {
+// Tasks wait while the code of killed ones goes on; of those that wait, a killed
+// one leaves at once. Neither Launch nor what it queues reports a failure.
+func TestTasksWaitForSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reports
-		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled)})
+		release := make(chan struct{})
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *rdd.Slot) scheduler.Outcome {
+			if id.Partition == 0 {
+				<-release // deaf to its context
+			}
+			return scheduler.Success{}
+		})})
 		defer b.Close()
 		b.Start(&r)
-		b.Launch("a", task(0))
-		synctest.Wait() // it is in its slot; one more fits in the queue
-		b.Launch("a", task(1))
-		b.Launch("a", task(2))
-		r.expect(t, "added a", "ended 2 on a: executor a was given more tasks than its 1 slots")
+		for p := range int32(5) {
+			b.Launch("a", task(p))
+		}
+		synctest.Wait() // the first is in its slot
+		b.Kill("a", task(0).ID, "enough")
+		r.expect(t, "added a")
+		b.Kill("a", task(2).ID, "enough")
+		r.expect(t, "ended 2 on a: killed: enough")
+		close(release)
+		r.expect(t, "ended 0 on a: succeeded", "ended 1 on a: succeeded", "ended 3 on a: succeeded", "ended 4 on a: succeeded")
+	})
+}
+
+// A task that ends its goroutine fails, and its slot goes on.
+func TestGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *rdd.Slot) scheduler.Outcome {
+			if id.Partition < 2 {
+				runtime.Goexit()
+			}
+			return scheduler.Success{}
+		})})
+		defer b.Close()
+		b.Start(&r)
+		for p := range int32(3) {
+			b.Launch("a", task(p))
+			synctest.Wait()
+		}
+		const why = "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"
+		r.expect(t, "added a", "ended 0 on a: "+why, "ended 1 on a: "+why, "ended 2 on a: succeeded")
 	})
 }
 
