@@ -50,6 +50,7 @@ type Backend struct {
 	wanted      []wire.ExecutorProcess  // last SetMembers
 	expected    int
 	members     map[string]*link // by name
+	ending      map[string]*link // that left and may still report their loss, by name
 	invocations []*wire.Invoke   // not forgotten, ascending
 	hold        *wire.Hold       // models that executors are to have; nil before the first
 	refused     map[string]string
@@ -65,7 +66,7 @@ const maxRefusals = 3
 func NewBackend(cfg Config) *Backend {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Backend{
-		cfg: cfg, ctx: ctx, cancel: cancel, members: make(map[string]*link),
+		cfg: cfg, ctx: ctx, cancel: cancel, members: make(map[string]*link), ending: make(map[string]*link),
 		refused: make(map[string]string), changed: make(chan struct{}), silence: maxSilence,
 	}
 }
@@ -106,13 +107,30 @@ func (b *Backend) reconcile() {
 			continue
 		}
 		b.members[name] = l
-		b.links.Go(l.run)
+		before := b.ending[name]
+		b.links.Go(func() { b.keep(l, before) })
 	}
 	for name, l := range b.members {
 		if !names[name] {
 			delete(b.members, name)
+			b.ending[name] = l
 			l.cancel(errors.New("its process has ended"))
 		}
+	}
+}
+
+// keep runs a link, after the one before it under the same name has reported its
+// loss.
+func (b *Backend) keep(l, before *link) {
+	if before != nil {
+		<-before.done // it was cancelled
+	}
+	l.run()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(l.done)
+	if b.ending[l.name] == l {
+		delete(b.ending, l.name)
 	}
 }
 

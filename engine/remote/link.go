@@ -27,6 +27,7 @@ type link struct {
 	cc      *grpc.ClientConn
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
+	done    chan struct{} // closed when nothing more is reported
 
 	// models are the versions that the executor has answered for on this stream,
 	// and why it can't load one, "" if it has. Guarded by the backend's mu.
@@ -54,7 +55,7 @@ func newLink(b *Backend, name string, p wire.ExecutorProcess) (*link, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(b.ctx)
-	return &link{backend: b, name: name, process: p, cc: cc, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1)}, nil
+	return &link{backend: b, name: name, process: p, cc: cc, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1), done: make(chan struct{})}, nil
 }
 
 // refusal is the error of a stream to an executor that can't build the program.
