@@ -147,6 +147,7 @@ func TestPerBatchIsTheSameEverywhere(t *testing.T) {
 // each with its place.
 func TestBuildErrors(t *testing.T) {
 	builds := 0
+	var first *engine.DStream[int]
 	for name, c := range map[string]struct {
 		build engine.BuildFunc
 		want  error
@@ -163,6 +164,26 @@ func TestBuildErrors(t *testing.T) {
 			engine.ForEachBatch(engine.Map(numbers(ssc), func(int) func() { return nil }), func(engine.Batch, []func()) error { return nil })
 			return nil
 		}, engine.ErrBuild, []string{"func() has no encoding"}},
+		"a type that would lose something in a shuffle": {func(ssc *engine.StreamingContext) error {
+			type visit struct {
+				Page string
+				user int
+			}
+			engine.CountByValue(engine.Map(numbers(ssc), func(i int) visit { return visit{"/", i} })).Print(1)
+			return nil
+		}, engine.ErrBuild, []string{"countByValue at engine/stream_test.go:", "field user of engine_test.visit is not exported"}},
+		"keys that are pointers": {func(ssc *engine.StreamingContext) error {
+			engine.CountByValue(engine.Map(numbers(ssc), func(i int) *int { return &i })).Print(1)
+			return nil
+		}, engine.ErrBuild, []string{"pointers are compared by address"}},
+		"a union of two contexts": {func(ssc *engine.StreamingContext) error {
+			if in := numbers(ssc); first == nil {
+				first = in
+			}
+			first.Print(1)
+			numbers(ssc).Union(first).Print(1)
+			return nil
+		}, rdd.ErrForeign, []string{"union at engine/stream_test.go:"}},
 		"another graph in each process": {func(ssc *engine.StreamingContext) error {
 			in := numbers(ssc)
 			if builds++; builds%2 == 0 {

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/encoding"
 )
 
 // Map applies f to every element, on executors.
@@ -37,7 +38,9 @@ func MapPartitions[T, U any](d *DStream[T], f func(tc *rdd.TaskContext, in iter.
 func (d *DStream[T]) Union(others ...*DStream[T]) *DStream[T] {
 	parents := []int32{d.node.id}
 	for _, o := range others {
-		require(d.ssc, "union: a stream of another context", o.ssc == d.ssc)
+		if o.ssc != d.ssc {
+			d.ssc.fail("union", rdd.ErrForeign)
+		}
 		parents = append(parents, o.node.id)
 	}
 	return &DStream[T]{d.ssc, d.ssc.graph.addStream("union", rdd.Caller(), parents...), func(g *generation) *rdd.RDD[T] {
@@ -64,6 +67,8 @@ func (d *DStream[T]) Cache() *DStream[T] {
 func ReduceByKey[K comparable, V any](d *DStream[rdd.Pair[K, V]], f func(V, V) V, partitions ...int) *DStream[rdd.Pair[K, V]] {
 	require(d.ssc, "reduceByKey", f != nil)
 	n := optionalPartitions(d.ssc, "reduceByKey", partitions)
+	requireKey[K](d.ssc, "reduceByKey")
+	requireCodec[V](d.ssc, "reduceByKey")
 	return derive(d, "reduceByKey", func(_ *generation, r *rdd.RDD[rdd.Pair[K, V]]) *rdd.RDD[rdd.Pair[K, V]] {
 		return rdd.ReduceByKey(r, f, n)
 	})
@@ -74,6 +79,7 @@ func ReduceByKey[K comparable, V any](d *DStream[rdd.Pair[K, V]], f func(V, V) V
 // the job's default parallelism.
 func CountByValue[T comparable](d *DStream[T], partitions ...int) *DStream[rdd.Pair[T, int64]] {
 	n := optionalPartitions(d.ssc, "countByValue", partitions)
+	requireKey[T](d.ssc, "countByValue")
 	return derive(d, "countByValue", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[rdd.Pair[T, int64]] {
 		return rdd.CountByValue(r, n)
 	})
@@ -88,6 +94,7 @@ func Count[T any](d *DStream[T]) *DStream[int64] {
 // executors; an empty batch yields nothing.
 func Reduce[T any](d *DStream[T], f func(T, T) T) *DStream[T] {
 	require(d.ssc, "reduce", f != nil)
+	requireCodec[T](d.ssc, "reduce")
 	return derive(d, "reduce", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[T] { return rdd.Reduce(r, f) })
 }
 
@@ -95,6 +102,21 @@ func Reduce[T any](d *DStream[T], f func(T, T) T) *DStream[T] {
 func require(ssc *StreamingContext, op string, ok bool) {
 	if !ok {
 		ssc.fail(op, rdd.ErrNilFunction)
+	}
+}
+
+// requireKey records an error of an operator whose keys can't be grouped by.
+func requireKey[K comparable](ssc *StreamingContext, op string) {
+	if _, err := encoding.ForKey[K](); err != nil {
+		ssc.fail(op, err)
+	}
+}
+
+// requireCodec records an error of an operator whose elements can't go through
+// a shuffle.
+func requireCodec[T any](ssc *StreamingContext, op string) {
+	if _, err := encoding.For[T](); err != nil {
+		ssc.fail(op, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math"
@@ -20,9 +21,15 @@ type Action struct {
 // ForEachPartition returns the action that hands each partition's sequence to
 // f, on executors.
 // The sequence yields an error as its last element if the partition can't be
-// read; f returns it. What f returns goes to the driver.
+// read; f returns it, and if it doesn't the task fails all the same: a partition
+// that couldn't be read must never count as done. What f returns goes to the
+// driver.
 func ForEachPartition[T any](r *RDD[T], f func(tc *TaskContext, rows iter.Seq2[T, error]) ([]byte, error)) Action {
-	return Action{r.node, func(tc *TaskContext, p int) ([]byte, error) { return f(tc, r.Compute(tc, p)) }}
+	return Action{r.node, func(tc *TaskContext, p int) ([]byte, error) {
+		rows, failed := kept(r.Compute(tc, p))
+		result, err := f(tc, rows)
+		return result, cmp.Or(err, *failed)
+	}}
 }
 
 // Rows sends elements to the driver and decodes them there.

@@ -71,7 +71,7 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 	if partitions == 0 {
 		partitions = l.parallelism
 	}
-	keys, err := encoding.For[K]()
+	keys, err := encoding.ForKey[K]()
 	if err != nil {
 		l.Fail(&OpError{op, site, err})
 	}

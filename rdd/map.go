@@ -77,18 +77,8 @@ func MapPartitions[T, U any](r *RDD[T], f func(tc *TaskContext, in iter.Seq2[T, 
 // partition that couldn't be read must never look like a shorter one.
 func watched[T, U any](in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
-		var failed error
-		out := f(func(yield func(T, error) bool) {
-			for v, err := range in {
-				if err != nil {
-					failed = err
-				}
-				if !yield(v, err) || err != nil {
-					return
-				}
-			}
-		})
-		for v, err := range out {
+		rows, failed := kept(in)
+		for v, err := range f(rows) {
 			if err != nil {
 				yield(v, err)
 				return
@@ -97,11 +87,27 @@ func watched[T, U any](in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.
 				return
 			}
 		}
-		if failed != nil {
+		if *failed != nil {
 			var none U
-			yield(none, failed)
+			yield(none, *failed)
 		}
 	}
+}
+
+// kept returns a sequence that ends after its first error, and a place where
+// that error is found afterwards.
+func kept[T any](in iter.Seq2[T, error]) (iter.Seq2[T, error], *error) {
+	failed := new(error)
+	return func(yield func(T, error) bool) {
+		for v, err := range in {
+			if err != nil {
+				*failed = err
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}, failed
 }
 
 // Union yields the elements of r, then those of the others: their partitions

@@ -143,6 +143,16 @@ func TestErrorsOfOperators(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	ignore := rdd.ForEachPartition(src, func(_ *rdd.TaskContext, rows iter.Seq2[int, error]) ([]byte, error) {
+		n := byte(0)
+		for range rows {
+			n++
+		}
+		return []byte{n}, nil
+	})
+	if _, err := ignore.Run(&rdd.TaskContext{}, 0); !errors.Is(err, broken) {
+		t.Errorf("an action that drops errors: %v", err)
+	}
 }
 
 func TestErrorsOfBuilding(t *testing.T) {
@@ -282,10 +292,15 @@ func TestProcessResources(t *testing.T) {
 }
 
 func TestUnencodableTypes(t *testing.T) {
-	type secret struct{ _ int }
+	type secret struct{ n int }
 	l := rdd.NewLineage(1, 1)
-	rdd.Reduce(rdd.Map(ints(l, 1, 1), func(int) secret { return secret{} }), func(a, _ secret) secret { return a })
-	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "no exported field") {
+	rdd.Reduce(rdd.Map(ints(l, 1, 1), func(n int) secret { return secret{n} }), func(a, _ secret) secret { return a })
+	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "field n of rdd_test.secret is not exported") {
+		t.Error(err)
+	}
+	l = rdd.NewLineage(1, 1)
+	rdd.CountByValue(rdd.Map(ints(l, 1, 1), func(n int) *int { return &n }), 1)
+	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "pointers are compared by address") {
 		t.Error(err)
 	}
 	if _, err := rdd.NewRows[func()](); err == nil {

@@ -3,6 +3,7 @@ package encoding
 import (
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Errors of this package, for errors.Is.
@@ -41,8 +42,8 @@ func For[T any]() (Codec[T], error) {
 	if c, ok := builtin[T](); ok {
 		return c, nil
 	}
-	if err := encodable[T](); err != nil {
-		return nil, fmt.Errorf("%w: %T: %w", ErrUnencodable, zero, err)
+	if err := encodable(reflect.TypeFor[T](), false); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnencodable, reflect.TypeFor[T](), err)
 	}
 	return reflected[T]{}, nil
 }

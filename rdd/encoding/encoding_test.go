@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
+	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,18 +89,123 @@ func TestRoundTrips(t *testing.T) {
 	roundTrip(t, time.Unix(1, 2).UTC().Local())
 }
 
+// Types of the tests below.
+type (
+	hidden struct {
+		A string
+		b int
+	}
+	leftOut struct {
+		A string
+		B int `msgpack:"-"`
+	}
+	inner struct{ X, Y int }
+	outer struct{ inner }
+	twice struct {
+		inner
+		X int
+	}
+	sameTag struct {
+		A int `msgpack:"n"`
+		B int `msgpack:"n"`
+	}
+	oneWay  struct{ n int }
+	options struct {
+		_msgpack struct{} `msgpack:",as_array"`
+		A        int
+		_        int
+	}
+)
+
+func (oneWay) MarshalText() ([]byte, error) { return nil, nil }
+
 func TestUnencodable(t *testing.T) {
-	for _, err := range []error{
-		second(encoding.For[func()]()), second(encoding.For[chan int]()), second(encoding.For[any]()),
-		second(encoding.For[[]error]()), second(encoding.For[struct{ f int }]()),
-		second(encoding.For[map[string]struct{ F func() }]()), second(encoding.For[complex128]()),
+	_, _, _ = hidden{b: 1}.b, oneWay{1}.n, options{}._msgpack
+	for _, tt := range []struct {
+		err  error
+		says string
+	}{
+		{second(encoding.For[func()]()), "no encoding"},
+		{second(encoding.For[chan int]()), "no encoding"},
+		{second(encoding.For[any]()), "interface"},
+		{second(encoding.For[[]error]()), "interface"},
+		{second(encoding.For[complex128]()), "no encoding"},
+		{second(encoding.For[map[string]struct{ F func() }]()), "field F"},
+		{second(encoding.For[hidden]()), "field b of encoding_test.hidden is not exported"},
+		{second(encoding.For[map[string][]*hidden]()), "field b of"},
+		{second(encoding.For[struct{ H hidden }]()), "field H: field b of"},
+		{second(encoding.For[sync.Mutex]()), "is not exported"},
+		{second(encoding.For[oneWay]()), "MarshalText and not UnmarshalText"},
+		{second(encoding.For[map[string]big.Int]()), "use *big.Int"},
+		{second(encoding.For[map[string]struct{ B [1]big.Int }]()), "use *big.Int"},
+		{second(encoding.For[twice]()), `both encoded as "X"`},
+		{second(encoding.For[sameTag]()), `both encoded as "n"`},
+		{second(encoding.ForKey[leftOut]()), "field B of encoding_test.leftOut is left out"},
+		{second(encoding.ForKey[*string]()), "by address"},
+		{second(encoding.ForKey[struct{ P [2]*int }]()), "by address"},
+		{second(encoding.ForKey[*big.Int]()), "by address"},
+		{second(encoding.ForKey[time.Time]()), "UnixNano"},
+		{second(encoding.ForKey[struct{ T time.Time }]()), "UnixNano"},
 	} {
-		if !errors.Is(err, encoding.ErrUnencodable) {
-			t.Error(err)
+		if !errors.Is(tt.err, encoding.ErrUnencodable) || !strings.Contains(tt.err.Error(), tt.says) {
+			t.Errorf("%v, want %s", tt.err, tt.says)
 		}
 	}
-	if err := second(encoding.For[struct{ F func() }]()); !strings.Contains(err.Error(), "field F") {
+}
+
+func TestOwnEncodings(t *testing.T) {
+	c, err := encoding.For[[]*big.Int]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := c.Append(nil, []*big.Int{big.NewInt(-7), nil})
+	if v, _, e := c.Decode(b); err != nil || e != nil || len(v) != 2 || v[0].Int64() != -7 || v[1] != nil {
+		t.Error(v, err, e)
+	}
+	u, err := encoding.For[struct{ U url.URL }]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = u.Append(nil, struct{ U url.URL }{url.URL{Scheme: "http", Host: "a"}}); err != nil {
+		t.Fatal(err)
+	}
+	if v, _, err := u.Decode(b); err != nil || v.U.String() != "http://a" {
+		t.Error(v, err)
+	}
+	roundTrip(t, netip.MustParseAddr("::1%eth0"), netip.Addr{})
+	roundTrip(t, big.NewInt(12))
+	roundTrip(t, outer{inner{1, 2}})
+	roundTrip(t, options{A: 3}, options{})
+	if _, err := encoding.For[leftOut](); err != nil {
 		t.Error(err)
+	}
+}
+
+// Equal keys have equal encodings: 0 and -0, also within structs.
+func TestKeys(t *testing.T) {
+	type key struct {
+		A [2]float32
+		N netip.Addr
+	}
+	minus := math.Copysign(0, -1)
+	same := func(c encoding.Codec[key], a, b key) {
+		x, err := c.Append(nil, a)
+		y, err2 := c.Append(nil, b)
+		if err != nil || err2 != nil || !bytes.Equal(x, y) {
+			t.Errorf("% x and % x: %v, %v", x, y, err, err2)
+		}
+	}
+	c, err := encoding.ForKey[key]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(c, key{A: [2]float32{0, float32(minus)}}, key{A: [2]float32{float32(minus), 0}})
+	f, _ := encoding.ForKey[float64]()
+	x, _ := f.Append(nil, minus)
+	y, _ := f.Append(nil, 0)
+	z, _ := f.Append(nil, -1.5)
+	if v, _, err := f.Decode(z); !bytes.Equal(x, y) || err != nil || v != -1.5 {
+		t.Errorf("% x and % x; %v, %v", x, y, v, err)
 	}
 }
 

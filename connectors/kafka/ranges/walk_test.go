@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // encode makes a whole batch of records that are encoded already.
@@ -327,4 +329,49 @@ func TestBufferIsBounded(t *testing.T) {
 	if s := b.claim(Range{Topic: "t", Partition: 8, From: 5, Until: 9}); s == nil || b.used != 0 {
 		t.Fatal("claim", b.used)
 	}
+}
+
+// A record goes through a shuffle whole, and broken bytes are no record.
+func TestRecordEncoding(t *testing.T) {
+	headers := append(binary.AppendVarint(nil, 1), 2, 'k', 2, 'v')
+	r := Record{Topic: "t", Partition: 1, Offset: 2, Timestamp: -1, Key: []byte{}, headers: headers[1:], nheader: 1}
+	b, err := msgpack.Marshal(&r)
+	var got Record
+	if err != nil || msgpack.Unmarshal(b, &got) != nil || !reflect.DeepEqual(got, r) {
+		t.Fatalf("%+v became %+v, %v", r, got, err)
+	}
+	if v, ok := got.Header("k"); !ok || string(v) != "v" {
+		t.Errorf("header %q, %v", v, ok)
+	}
+	for cut := range b {
+		if err := msgpack.Unmarshal(b[:cut], new(Record)); err == nil {
+			t.Errorf("%d of %d bytes are a record", cut, len(b))
+		}
+	}
+	b[len(b)-2] = 9 // the length of the header's value
+	if err := msgpack.Unmarshal(b, new(Record)); err == nil {
+		t.Error("headers that don't fit are accepted")
+	}
+}
+
+func FuzzRecordEncoding(f *testing.F) {
+	for _, r := range []Record{{}, {Topic: "t", Value: []byte("v"), headers: []byte{2, 'k', 1}, nheader: 1}} {
+		b, err := msgpack.Marshal(&r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r, again Record
+		if msgpack.Unmarshal(b, &r) != nil {
+			return
+		}
+		for range r.Headers() { // must not run out of bounds
+		}
+		b, err := msgpack.Marshal(&r)
+		if err != nil || msgpack.Unmarshal(b, &again) != nil || !reflect.DeepEqual(r, again) {
+			t.Errorf("%+v became %+v, %v", r, again, err)
+		}
+	})
 }
