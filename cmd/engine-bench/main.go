@@ -31,6 +31,7 @@ func workloads() []workload {
 	return []workload{
 		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop", runCount},
 		{"overhead", "time from a batch's start to its completion with one record in 8 tasks", runOverhead},
+		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,7 +13,6 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // runOverhead measures what a batch costs that has next to nothing to do: one
@@ -21,14 +22,16 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, 
 	batches := f.Int("batches", 1000, "batches to run, after 50 to warm up")
 	partitions := f.Int("partitions", 8, "partitions of the topic: tasks of a batch")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
-	master := f.String("master", "local[2]", "where the engine runs: local[N] or local-cluster[N,CORES]")
+	master := f.String("master", "local[2]", "where the engine runs: local[N], local-cluster[N,CORES], or cluster for 3 engine-drivers and 2 engine-executors")
 	topic := f.String("topic", "", "topic; none: one of its own")
 	interval := f.Duration("interval", 5*time.Millisecond, "batch interval")
+	file := f.String("result", "", "file for a job on a cluster to leave its figures in")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
 	o := &overhead{want: *batches, warmup: 50, topic: *topic, interval: *interval}
-	if os.Getenv(wire.RoleEnv) != "" { // an executor process of a measurement
+	if inJob() {
+		o.file = *file
 		return nil, o.run(ctx, *master, *brokers)
 	}
 	addr, kind, stop, err := broker(*brokers)
@@ -43,7 +46,12 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, 
 		return nil, err
 	}
 	started := time.Now()
-	if err := o.run(ctx, *master, addr); err != nil {
+	if *master == masterCluster {
+		*master, err = clusterIs, o.runOnCluster(ctx, addr)
+	} else {
+		err = o.run(ctx, *master, addr)
+	}
+	if err != nil {
 		return nil, err
 	}
 	r := &result{
@@ -66,6 +74,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, 
 // overhead notes the batches after a warm-up.
 type overhead struct {
 	topic        string
+	file         string // where a job on a cluster leaves its figures
 	interval     time.Duration
 	want, warmup int
 	seen         int
@@ -86,6 +95,40 @@ func (o *overhead) run(ctx context.Context, master, addr string) error {
 		engine.ForEachBatch(engine.Count(lengths), func(engine.Batch, []int64) error { return nil })
 		return nil
 	})
+}
+
+// figures are what a job on a cluster measured.
+type figures struct {
+	Records            int64
+	Processing, Delays []time.Duration
+}
+
+// runOnCluster starts a cluster and submits this program to it.
+func (o *overhead) runOnCluster(ctx context.Context, addr string) error {
+	c, err := startCluster(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var got figures
+	err = c.run(ctx, &got, "overhead", "--brokers", addr, "--topic", o.topic, "--interval", o.interval.String(), "--batches", fmt.Sprint(o.want))
+	o.records, o.processing, o.delays = got.Records, got.Processing, got.Delays
+	if err == nil && len(o.delays) == 0 {
+		err = errors.New("the job measured nothing")
+	}
+	return err
+}
+
+// leave writes the figures to a file, if the job has one.
+func (o *overhead) leave() error {
+	if o.file == "" {
+		return nil
+	}
+	b, err := json.Marshal(figures{o.records, o.processing, o.delays})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.file, b, 0o600)
 }
 
 // produce writes one record for each batch while the stream runs.
@@ -124,6 +167,9 @@ func (o overheadListener) OnBatchCompleted(b engine.BatchInfo) {
 	o.processing = append(o.processing, b.ProcessingTime)
 	o.delays = append(o.delays, b.TotalDelay)
 	if len(o.processing) == o.want {
+		if err := o.leave(); err != nil { // who waits for it says that it is missing
+			fmt.Fprintln(os.Stderr, "engine-bench:", err)
+		}
 		o.stop()
 	}
 }

@@ -32,6 +32,7 @@ type result struct {
 	DelayP50MS       float64   `json:"delay_p50_ms,omitempty"` // from a batch's time to its completion, planning included
 	DelayP99MS       float64   `json:"delay_p99_ms,omitempty"`
 	LastDelayMS      float64   `json:"last_delay_ms,omitempty"` // total delay of the last batches, mean
+	Gaps             []gap     `json:"gaps,omitempty"`          // after each kill
 	AllocsPerRecord  float64   `json:"allocs_per_record"`
 	PeakRSSMiB       int       `json:"peak_rss_mib"`
 }
@@ -39,6 +40,10 @@ type result struct {
 // print writes the result for people.
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "%s on %s, %s\n", r.Workload, r.Master, r.Brokers)
+	if len(r.Gaps) > 0 {
+		printGaps(w, r.Gaps)
+		return
+	}
 	fmt.Fprintf(w, "  %d records in %.3f s: %.0f records/s in %d batches of %d (interval %.4g ms)\n",
 		r.Records, r.Seconds, r.RecordsPerSecond, r.Batches, r.BatchRecords, r.IntervalMS)
 	if r.Baseline != "" {
