@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -100,15 +101,16 @@ func moduleRoot(t testing.TB) string {
 }
 
 // freePort is a port that is free and whose successor is, as the controller takes
-// that.
+// that. It lies below the ports of outgoing connections: one of those could take
+// it while the broker is down.
 func freePort(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		a, err := net.Listen("tcp", "127.0.0.1:0")
+		port := 10_000 + rand.IntN(20_000)
+		a, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := a.Addr().(*net.TCPAddr).Port
 		b, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
 		a.Close()
 		if err == nil {
