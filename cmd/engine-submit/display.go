@@ -41,7 +41,11 @@ func (d *display) update(st *wire.JobStatus) {
 	d.last = st
 	d.records[st.Epoch] = max(d.records[st.Epoch], st.Progress.Records)
 	if before != nil && before.Epoch != 0 && st.Epoch != before.Epoch && !st.State.Final() {
-		d.p.say("job %d goes on with a new driver process, on %s (epoch %d)", st.Spec.Incarnation, st.Node, st.Epoch)
+		why := ""
+		if st.Reason != "" && st.Reason != before.Reason {
+			why = ": " + firstLine(st.Reason)
+		}
+		d.p.say("job %d goes on with a new driver process, on %s (epoch %d)%s", st.Spec.Incarnation, st.Node, st.Epoch, why)
 	}
 	text := d.describe(st)
 	d.line.set(text)
@@ -49,8 +53,8 @@ func (d *display) update(st *wire.JobStatus) {
 		return
 	}
 	was := d.shown
-	news := was == nil || was.State != st.State || was.Node != st.Node ||
-		was.Reason != st.Reason || was.Progress.Message != st.Progress.Message
+	news := was == nil || was.State != st.State || was.Node != st.Node || was.Crashes < st.Crashes ||
+		was.Progress.Message != st.Progress.Message
 	if !news && (was.LastBatch == st.LastBatch || d.now().Sub(d.printed) < plainInterval) {
 		return
 	}
@@ -75,10 +79,12 @@ func (d *display) describe(st *wire.JobStatus) string {
 			parts = append(parts, fmt.Sprintf("%d waiting", p.Waiting))
 		}
 	}
-	for _, why := range []string{st.Progress.Message, st.Reason} {
-		if why != "" {
-			parts = append(parts, strings.ReplaceAll(why, "\n", " "))
-		}
+	if m := st.Progress.Message; m != "" {
+		parts = append(parts, firstLine(m))
+	}
+	// A job that runs again still has the reason for which it once didn't.
+	if st.Reason != "" && (st.State == wire.JobSubmitted || st.Crashes > 0) {
+		parts = append(parts, firstLine(st.Reason))
 	}
 	return strings.Join(parts, "  ")
 }

@@ -58,7 +58,11 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	line("name", "%s", s.Name)
 	line("state", "%s", st.State)
 	if st.Reason != "" {
-		line("reason", "%s", strings.ReplaceAll(strings.TrimSpace(st.Reason), "\n", "\n\t"))
+		title := "reason"
+		if st.State != wire.JobSubmitted && st.State != wire.JobFailed && st.State != wire.JobKilled {
+			title = "before" // it is over
+		}
+		line(title, "%s", strings.ReplaceAll(strings.TrimSpace(st.Reason), "\n", "\n\t"))
 	}
 	line("submission", "%s", s.Submission)
 	line("arguments", "%s", orDash(strings.Join(s.Args, " ")))

@@ -135,7 +135,7 @@ func (s *submission) follow(c *client.Client, d *display, job wire.JobRef) error
 	if err != nil {
 		return fmt.Errorf("%w\nwhat became of job %d isn't known; as soon as most of the engine-drivers are up it goes on, and engine-submit status %d asks for it", err, job.Incarnation, job.Incarnation)
 	}
-	if st.Reason != "" {
+	if st.Reason != "" && st.State != wire.JobFinished {
 		s.p.say("job %d %s: %s", job.Incarnation, st.State, strings.TrimSpace(st.Reason))
 	}
 	if _, err := fmt.Fprintln(s.p.stdout, d.summary(st)); err != nil {

@@ -3,10 +3,17 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
+
+// firstLine returns a text's first line.
+func firstLine(s string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return strings.TrimSuffix(first, ":")
+}
 
 // orDash returns a text, or a dash for none.
 func orDash(s string) string {

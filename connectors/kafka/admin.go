@@ -18,8 +18,8 @@ import (
 const adminTimeout = 15 * time.Second
 
 // EnsureTopic creates a topic with the given number of partitions, unless it is
-// there. A topic that is there with another number of partitions is left alone
-// and is no error. Call it in OnDriver.
+// there, and returns when the brokers know of it. A topic that is there with
+// another number of partitions is left alone and is no error. Call it in OnDriver.
 func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int) error {
 	if partitions < 1 {
 		return fmt.Errorf("%w: topic %s: the number of partitions is %d, it must be at least 1", engine.ErrUsage, topic, partitions)
@@ -29,8 +29,35 @@ func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("creating topic %s: %w", topic, err)
 		}
-		return nil
+		return awaitTopic(ctx, adm, topic)
 	})
+}
+
+// topicPoll is the time between two looks at a new topic.
+const topicPoll = 50 * time.Millisecond
+
+// awaitTopic waits until a new topic can be asked for: the controller answers
+// before the brokers that lead its partitions have heard of it.
+func awaitTopic(ctx context.Context, adm *kadm.Client, topic string) error {
+	tick := time.NewTicker(topicPoll)
+	defer tick.Stop()
+	for {
+		listed, err := adm.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = listed.Error()
+		}
+		if err == nil {
+			return nil
+		}
+		if !kerr.IsRetriable(err) {
+			return fmt.Errorf("waiting for topic %s: %w", topic, err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for topic %s: %w", topic, err)
+		}
+	}
 }
 
 // requireTopic returns an error if a topic to be written doesn't exist.

@@ -180,10 +180,8 @@ func (e *plainError) Unwrap() error { return e.err }
 
 // plain takes gRPC's words off an error that comes from gRPC itself.
 func plain(err error) error {
-	if s, ok := status.FromError(err); ok && s.Message() != "" {
-		if _, direct := err.(interface{ GRPCStatus() *status.Status }); direct {
-			return &plainError{err: err, message: s.Message()}
-		}
+	if _, direct := err.(interface{ GRPCStatus() *status.Status }); direct {
+		return &plainError{err: err, message: wire.Brief(err)}
 	}
 	return err
 }

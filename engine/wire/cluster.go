@@ -112,7 +112,7 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 	for range c.addresses {
 		switch ans := <-answers; {
 		case ans.err != nil:
-			said = append(said, ans.from+": "+brief(ans.err))
+			said = append(said, ans.from+": "+Brief(ans.err))
 			if errors.Is(ans.err, ErrUnauthenticated) {
 				refused = ans.err
 			}
@@ -134,8 +134,8 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
 }
 
-// brief returns what a call's error says, without gRPC's words around it.
-func brief(err error) string {
+// Brief returns what a call's error says, without gRPC's words around it.
+func Brief(err error) string {
 	text := status.Convert(err).Message()
 	if _, dialing, ok := strings.Cut(text, "transport: Error while dialing: "); ok {
 		return strings.TrimSuffix(dialing, `"`)
