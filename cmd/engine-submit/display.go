@@ -39,7 +39,9 @@ func (d *display) uploading(name string, sent, total int64) {
 func (d *display) update(st *wire.JobStatus) {
 	before := d.last
 	d.last = st
-	d.records[st.Epoch] = max(d.records[st.Epoch], st.Progress.Records)
+	if st.Epoch != 0 { // 0 is before the first driver process
+		d.records[st.Epoch] = max(d.records[st.Epoch], st.Progress.Records)
+	}
 	if before != nil && before.Epoch != 0 && st.Epoch != before.Epoch && !st.State.Final() {
 		why := ""
 		if st.Reason != "" && st.Reason != before.Reason {

@@ -147,13 +147,15 @@ func TestSubmitGoesOnWithTheNextLeader(t *testing.T) {
 	code := submitted(t, s, program(t))
 	drivers.Update(firstJob, func(st *wire.JobStatus) { st.Progress = wire.Progress{Batches: 3, Records: 300} })
 	s.err.await(t, "300 records")
-	drivers.Update(firstJob, func(st *wire.JobStatus) { st.Node, st.Epoch, st.Progress = "d2", 40, wire.Progress{} })
+	drivers.Update(firstJob, func(st *wire.JobStatus) {
+		st.Node, st.Epoch, st.Progress, st.Reason = "d2", 40, wire.Progress{}, "d1 is gone:\nits last words"
+	})
 	drivers.Kill("d1")
-	s.err.await(t, "goes on with a new driver process, on d2 (epoch 40)")
+	s.err.await(t, "goes on with a new driver process, on d2 (epoch 40): d1 is gone\n")
 	drivers.Update(firstJob, func(st *wire.JobStatus) {
 		st.State, st.LastBatch, st.Progress = wire.JobFinished, 5, wire.Progress{Batches: 2, Records: 150}
 	})
-	if got := <-code; got != exitOK || !strings.Contains(s.out.String(), "5 batches, at least 450 records") {
+	if got := <-code; got != exitOK || !strings.Contains(s.out.String(), "5 batches, at least 450 records") || strings.Contains(s.err.String(), "last words") {
 		t.Errorf("exit code %d, stdout %q, stderr:\n%s", got, s.out.String(), s.err.String())
 	}
 }
