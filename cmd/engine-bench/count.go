@@ -14,7 +14,7 @@ import (
 )
 
 // runCount measures how fast short records are read, mapped and counted.
-func runCount(ctx context.Context, f *flag.FlagSet, args []string) (*result, error) {
+func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	records := f.Int64("records", 5_000_000, "records to read, some 40 bytes each")
 	partitions := f.Int("partitions", 8, "partitions of the topic")
 	topic := f.String("topic", "bench-lines", "topic; made and filled if it isn't there")

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -23,7 +24,13 @@ import (
 type workload struct {
 	name, about string
 	// run adds its flags to f, parses args and measures.
-	run func(ctx context.Context, f *flag.FlagSet, args []string) (*result, error)
+	run func(ctx context.Context, f *flag.FlagSet, args []string) (report, error)
+}
+
+// report is what a workload measured: printed for people, or as JSON.
+type report interface {
+	named(workload string)
+	print(w io.Writer)
 }
 
 // workloads lists what can be measured, in the order of the help.
@@ -33,6 +40,8 @@ func workloads() []workload {
 		{"overhead", "time from a batch's start to its completion with one record in 8 tasks", runOverhead},
 		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
+		{"inference", "a compiled network alone; baseline: the cores' peak", runInference},
+		{"train", "seconds an epoch of training on the digits, on one core", runTrain},
 	}
 }
 
@@ -80,7 +89,7 @@ func measure(ctx context.Context, args []string) error {
 	if err != nil || r == nil { // an executor process has nothing to tell
 		return err
 	}
-	r.Workload = w.name
+	r.named(w.name)
 	if !*asJSON {
 		r.print(os.Stdout)
 		return nil

@@ -36,7 +36,7 @@ type mnistBench struct {
 }
 
 // runMNIST measures images per second through Kafka and a network.
-func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (*result, error) {
+func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	var b mnistBench
 	f.StringVar(&b.model, "model", "cnn", "network: cnn or mlp")
 	f.IntVar(&b.images, "images", 300_000, "images to recognise")

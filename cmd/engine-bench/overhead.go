@@ -18,7 +18,7 @@ import (
 // runOverhead measures what a batch costs that has next to nothing to do: one
 // record, a map stage of as many tasks as the topic has partitions, and a task
 // that adds up their counts.
-func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (*result, error) {
+func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	batches := f.Int("batches", 1000, "batches to run, after 50 to warm up")
 	partitions := f.Int("partitions", 8, "partitions of the topic: tasks of a batch")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")

@@ -37,6 +37,8 @@ type result struct {
 	PeakRSSMiB       int       `json:"peak_rss_mib"`
 }
 
+func (r *result) named(workload string) { r.Workload = workload }
+
 // print writes the result for people.
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "%s on %s, %s\n", r.Workload, r.Master, r.Brokers)

@@ -1,13 +1,16 @@
 package compile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gorgonia.org/tensor"
 
 	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/nn"
 )
 
@@ -73,6 +76,26 @@ func (m *Model) WeightBytes() int { return m.weights }
 
 // ScratchBytes returns the memory of one worker for up to maxBatch rows.
 func (m *Model) ScratchBytes(maxBatch int) int { return m.plan.floats(maxBatch) * 4 }
+
+// Flops returns the floating-point operations of a row's convolutions and dense
+// layers when they are computed directly, a multiply-add counting two.
+func (m *Model) Flops() float64 {
+	n := 0.0
+	for _, in := range m.instrs {
+		switch l := in.layer.(type) {
+		case *dense:
+			n += 2 * float64(l.rows) * float64(l.w.K()) * float64(l.w.N())
+		case *conv:
+			n += 2 * float64(l.images) * l.shape.MulAdds()
+		}
+	}
+	return n
+}
+
+// PeakFlops measures what one core does at most, in floating-point operations a
+// second: multiply-adds on registers, without memory, for about d, at the CPU
+// level that models run at. It ends with ctx and its error.
+func PeakFlops(ctx context.Context, d time.Duration) (float64, error) { return kernel.Peak(ctx, d) }
 
 // String lists the layers in the order in which they run, one a line, with the
 // shape of each result; the line "-- all rows" divides those that run for a few

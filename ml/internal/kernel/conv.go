@@ -54,6 +54,11 @@ func (s ConvShape) OutH() int { return convOut(s.H, s.KH, s.StrideH, s.PadH, s.D
 // OutW returns the width of the result.
 func (s ConvShape) OutW() int { return convOut(s.W, s.KW, s.StrideW, s.PadW, s.DilW) }
 
+// MulAdds returns the multiply-adds of one image.
+func (s ConvShape) MulAdds() float64 {
+	return float64(s.OutH()) * float64(s.OutW()) * float64(s.OC) * float64(s.C/max(s.Groups, 1)) * float64(s.KH) * float64(s.KW)
+}
+
 func convOut(size, kernel, stride, pad, dil int) int {
 	span := size + 2*pad - (max(dil, 1)*(kernel-1) + 1)
 	if span < 0 || stride < 1 {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"math"
+	"testing"
+)
+
+// runWorkload runs a workload with its flags.
+func runWorkload(t *testing.T, name string, args ...string) (report, error) {
+	t.Helper()
+	for _, w := range workloads() {
+		if w.name == name {
+			f := flag.NewFlagSet(name, flag.ContinueOnError)
+			f.SetOutput(io.Discard)
+			return w.run(t.Context(), f, args)
+		}
+	}
+	t.Fatalf("no workload %s", name)
+	return nil, nil
+}
+
+func TestInference(t *testing.T) {
+	for _, model := range []string{"cnn", "mlp", "../../ml/onnx/testdata/mlp_torch.onnx"} {
+		got, err := runWorkload(t, "inference", "--model", model, "--batch", "2", "--rounds", "1", "--time", "1ms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := got.(*inferenceResult)
+		if r.ImagesPerSec <= 0 || r.PeakGFlops <= 0 || len(r.Ratios) != 1 || r.Ratio <= 0 {
+			t.Errorf("%s: %+v", model, r)
+		}
+		// 2 x (784x1000 + 1000x1000 + 1000x10)
+		if model == "mlp" && r.MFlopPerImage != 3.588 {
+			t.Errorf("the perceptron has %v million operations an image, want 3.588", r.MFlopPerImage)
+		}
+		// 2 x (24x24x32x25 + 8x8x64x800 + 1024x512 + 512x10)
+		if model == "cnn" && math.Round(r.MFlopPerImage*1e6) != 8534016 {
+			t.Errorf("the convolutional network has %v million operations an image, want 8.534016", r.MFlopPerImage)
+		}
+	}
+}
+
+func TestTrain(t *testing.T) {
+	got, err := runWorkload(t, "train", "--limit", "40", "--batch", "20", "--epochs", "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := got.(*trainResult)
+	if r.Images != 40 || len(r.Epochs) != 2 || r.Loss <= 0 || r.Loss > 10 || r.SecondsPerEpoch <= 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestNetworkFlags(t *testing.T) {
+	for _, args := range [][]string{
+		{"inference", "--model", "vgg"}, {"inference", "--cores", "0"}, {"inference", "--cores", "100000"}, {"inference", "--batch", "0"},
+		{"train", "--model", "x.onnx"}, {"train", "--epochs", "0"}, {"train", "--limit", "-1"}, {"train", "more"},
+	} {
+		if _, err := runWorkload(t, args[0], args[1:]...); !errors.Is(err, errUsage) {
+			t.Errorf("%v: error %v, want one about the use", args, err)
+		}
+	}
+	if _, err := runWorkload(t, "inference", "--model", "nowhere.onnx"); err == nil || errors.Is(err, errUsage) {
+		t.Errorf("a file that isn't there: error %v", err)
+	}
+}
