@@ -9,7 +9,7 @@ type operand struct {
 }
 
 // unitOffsets are the offsets of adjacent elements, for the longest block over k.
-var unitOffsets = offsets(make([]int, blockK+blockK/4), f32)
+var unitOffsets = offsets(make([]int, packedK+packedK/4), f32)
 
 // offsets fills off with the multiples of step.
 func offsets(off []int, step int) []int {

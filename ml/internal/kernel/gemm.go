@@ -10,6 +10,11 @@ const (
 	blockM = 512
 )
 
+// packedK bounds a block over k of packed weights: a panel of 1024 x 32 floats is
+// 128 KiB and streams from the second-level cache for every tile, which costs less
+// than to store and load C once more for each block.
+const packedK = 1024
+
 // Gemm computes C = alpha op(A) op(B) + beta C for row-major matrices: op(A) is
 // m x k, op(B) is k x n, C is m x n. transA says that A is stored k x m, transB
 // that B is stored n x k; lda, ldb and ldc are the distances between stored

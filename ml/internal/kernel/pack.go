@@ -23,7 +23,7 @@ func PackB(w []float32, k, n int, trans bool) *PackedB {
 		ld = k
 	}
 	checkMatrix(w, trans, k, n, ld)
-	p.step = evenBlock(k, blockK)
+	p.step = evenBlock(k, packedK)
 	width := roundUp(n, panelCols)
 	p.w = make([]float32, k*width)
 	for pc := 0; pc < k; pc += p.step {
