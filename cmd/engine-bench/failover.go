@@ -37,7 +37,7 @@ const (
 const gapPatience = time.Minute
 
 // runFailover kills parts of a cluster while a job runs.
-func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (*result, error) {
+func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	kills := f.Int("kills", 20, "how often to kill each kind")
 	kinds := f.String("kinds", strings.Join([]string{killLeader, killJobDriver, killExecutor}, ","), "what to kill")
 	interval := f.Duration("interval", 100*time.Millisecond, "batch interval")
