@@ -73,15 +73,6 @@ func momentumSGD(l Level, p, g, v []float32, lr, momentum float32) {
 	}
 }
 
-// NesterovAG computes v = momentum*v - lr*g; p += momentum*v - lr*g.
-func NesterovAG(p, g, v []float32, lr, momentum float32) {
-	g, v = g[:len(p)], v[:len(p)]
-	for i := range p {
-		v[i] = momentum*v[i] - lr*g[i]
-		p[i] += momentum*v[i] - lr*g[i]
-	}
-}
-
 // AdaGrad computes h += g*g; p -= lr*g/(sqrt(h)+eps).
 func AdaGrad(p, g, h []float32, lr, eps float32) {
 	g, h = g[:len(p)], h[:len(p)]

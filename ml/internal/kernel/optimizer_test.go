@@ -19,10 +19,6 @@ func TestOptimizers(t *testing.T) {
 			s.s1 = momentum*s.s1 - lr*s.g
 			s.p += s.s1
 		}},
-		{"nesterov", func(p, g, v, _, _ []float32, _ int) { NesterovAG(p, g, v, lr, momentum) }, func(s *state, _ int) {
-			s.s1 = momentum*s.s1 - lr*s.g
-			s.p += momentum*s.s1 - lr*s.g
-		}},
 		{"adagrad", func(p, g, h, _, _ []float32, _ int) { AdaGrad(p, g, h, lr, eps) }, func(s *state, _ int) {
 			s.s1 += s.g * s.g
 			s.p -= lr * s.g / (math.Sqrt(s.s1) + eps)
