@@ -18,67 +18,47 @@ import (
 const adminTimeout = 15 * time.Second
 
 // EnsureTopic creates a topic with the given number of partitions, unless it is
-// there, and returns when the brokers know of it. A topic that is there with
-// another number of partitions is left alone and is no error. Call it in OnDriver.
-func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int) error {
+// there, and waits until all of them can be used. A topic that is there with
+// another number of partitions is left alone and is no error. Call it in
+// OnDriver or Value, with the options of [ClientOptions] if there are any.
+func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int, opts ...kgo.Opt) error {
 	if partitions < 1 {
 		return fmt.Errorf("%w: topic %s: the number of partitions is %d, it must be at least 1", engine.ErrUsage, topic, partitions)
 	}
-	return withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
+	return withAdmin(ctx, brokers, opts, func(ctx context.Context, adm *kadm.Client) error {
 		_, err := adm.CreateTopic(ctx, int32(partitions), -1, nil, topic)
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			return fmt.Errorf("creating topic %s: %w", topic, err)
 		}
-		return awaitTopic(ctx, adm, topic)
+		// Brokers learn of a new topic and its leaders one by one, after the answer.
+		if _, err := listEnds(ctx, adm, adminTimeout, topic); err != nil {
+			return fmt.Errorf("waiting for topic %s: %w", topic, err)
+		}
+		return nil
 	})
 }
 
-// topicPoll is the time between two looks at a new topic.
-const topicPoll = 50 * time.Millisecond
-
-// awaitTopic waits until a new topic can be asked for: the controller answers
-// before the brokers that lead its partitions have heard of it.
-func awaitTopic(ctx context.Context, adm *kadm.Client, topic string) error {
-	tick := time.NewTicker(topicPoll)
-	defer tick.Stop()
-	for {
-		listed, err := adm.ListEndOffsets(ctx, topic)
-		if err == nil {
-			err = listed.Error()
-		}
-		if err == nil {
-			return nil
-		}
-		if !kerr.IsRetriable(err) {
-			return fmt.Errorf("waiting for topic %s: %w", topic, err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for topic %s: %w", topic, err)
-		}
-	}
-}
-
 // requireTopic returns an error if a topic to be written doesn't exist.
-func requireTopic(ctx context.Context, brokers []string, topic string) error {
-	return withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
+func requireTopic(ctx context.Context, brokers []string, topic string, opts []kgo.Opt) error {
+	return withAdmin(ctx, brokers, opts, func(ctx context.Context, adm *kadm.Client) error {
 		topics, err := adm.ListTopics(ctx, topic)
 		if err != nil {
 			return fmt.Errorf("looking for topic %s: %w", topic, err)
 		}
 		if !topics.Has(topic) {
-			return fmt.Errorf("topic %s, which the sink writes, does not exist at %s; create it", topic, strings.Join(brokers, ","))
+			return fmt.Errorf("topic %s, which the sink writes, does not exist at %s; create it, for example with kafka.EnsureTopic in OnDriver before the sink", topic, strings.Join(brokers, ","))
 		}
 		return nil
 	})
 }
 
 // withAdmin runs f with an admin client.
-func withAdmin(ctx context.Context, brokers []string, f func(context.Context, *kadm.Client) error) error {
+func withAdmin(ctx context.Context, brokers []string, opts []kgo.Opt, f func(context.Context, *kadm.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"))
+	cl, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"), kgo.DisableClientMetrics(), kgo.MetadataMinAge(adminPause),
+	}, opts...)...)
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", strings.Join(brokers, ","), err)
 	}
@@ -90,11 +70,8 @@ func withAdmin(ctx context.Context, brokers []string, f func(context.Context, *k
 // topics, which must exist.
 func EndOffsets(ctx context.Context, brokers []string, topics ...string) (map[string]map[int32]int64, error) {
 	ends := make(map[string]map[int32]int64)
-	err := withAdmin(ctx, brokers, func(ctx context.Context, adm *kadm.Client) error {
-		listed, err := adm.ListEndOffsets(ctx, topics...)
-		if err == nil {
-			err = listed.Error()
-		}
+	err := withAdmin(ctx, brokers, nil, func(ctx context.Context, adm *kadm.Client) error {
+		listed, err := listEnds(ctx, adm, unknownTimeout, topics...)
 		if err != nil {
 			return fmt.Errorf("asking for the end of %s: %w", strings.Join(topics, ","), err)
 		}
@@ -107,4 +84,33 @@ func EndOffsets(ctx context.Context, brokers []string, topics ...string) (map[st
 		return nil
 	})
 	return ends, err
+}
+
+const (
+	// adminPause is the time between two attempts.
+	adminPause = 50 * time.Millisecond
+	// unknownTimeout is for how long a topic that nobody has just made may be
+	// unknown: a broker may lag behind the controller.
+	unknownTimeout = 2 * time.Second
+)
+
+// listEnds asks for the ends of topics until every partition's leader answers,
+// or ctx ends, or a topic has been unknown for as long as unknown says.
+func listEnds(ctx context.Context, adm *kadm.Client, unknown time.Duration, topics ...string) (kadm.ListedOffsets, error) {
+	began := time.Now()
+	for {
+		listed, err := adm.ListEndOffsets(ctx, topics...)
+		if err == nil {
+			err = listed.Error()
+		}
+		gone := errors.Is(err, kerr.UnknownTopicOrPartition)
+		if err == nil || !kerr.IsRetriable(err) || gone && time.Since(began) >= unknown {
+			return listed, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(adminPause):
+		}
+	}
 }

@@ -54,14 +54,15 @@ func (e *BadRecordError) Error() string {
 func (e *BadRecordError) Unwrap() error { return e.Err }
 
 // handle applies the policy to a record. It returns an error to fail the task.
-func (p BadRecords) handle(tc *rdd.TaskContext, brokers []string, r *Record, cause error) error {
+func (p BadRecords) handle(tc *rdd.TaskContext, to producers, r *Record, cause error) error {
 	switch p.policy {
 	case badSkip:
 	case badDeadLetter:
-		out, err := openProducer(tc.Process, brokers)
+		out, err := to.open(tc.Process)
 		if err != nil {
 			return err
 		}
+		defer out.watch(to.log, p.topic)()
 		if err := out.ProduceSync(tc, p.letter(r, cause)).FirstErr(); err != nil {
 			return fmt.Errorf("writing a bad record to the dead-letter topic %s: %w", p.topic, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
 	"github.com/hibana-engine/hibana/engine"
 )
@@ -44,6 +46,24 @@ func findBrokers(ssc *engine.StreamingContext) []string {
 		return b.Addrs()[0], nil
 	})
 	return []string{addr}
+}
+
+// clientKey finds the clients' options in a context.
+type clientKey struct{}
+
+// ClientOptions adds franz-go options, such as kgo.DialTLSConfig and kgo.SASL,
+// to every Kafka client of the program's streams and sinks. Secrets are best
+// read from the environment or a file, where each process runs. [EnsureTopic]
+// takes the same options as arguments.
+func ClientOptions(ssc *engine.StreamingContext, opts ...kgo.Opt) {
+	all := clientOptions(ssc)
+	*all = append(*all, opts...)
+}
+
+// clientOptions returns where the options are, which are complete when the
+// program is built.
+func clientOptions(ssc *engine.StreamingContext) *[]kgo.Opt {
+	return ssc.Shared(clientKey{}, func() any { return new([]kgo.Opt) }).(*[]kgo.Opt)
 }
 
 // parseBrokers splits a list of HOST:PORT addresses.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
@@ -69,7 +71,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 		set(&o)
 	}
 	d := &direct[T]{
-		topics: topics.names, brokers: Brokers(ssc), decode: decode, options: o,
+		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o,
 		limits: partitionLimits(ssc), log: ssc.Logger(),
 	}
 	if len(topics.names) == 0 || slices.Contains(topics.names, "") {
@@ -85,6 +87,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 type direct[T any] struct {
 	topics  []string
 	brokers []string
+	client  *[]kgo.Opt
 	decode  Decoder[T]
 	options directOptions
 	limits  limits
@@ -93,7 +96,7 @@ type direct[T any] struct {
 
 // Open connects the planner. It fails if no broker answers or a topic is unknown.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
-	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Logger: d.log}, d.topics...)
+	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log}, d.topics...)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +134,7 @@ type readerKey struct{ brokers string }
 // reader returns the process's reader.
 func (d *direct[T]) reader(p *rdd.Process) (*ranges.Reader, error) {
 	r, err := p.Resource(readerKey{strings.Join(d.brokers, ",")}, func() (any, func() error, error) {
-		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Logger: d.log})
+		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -142,6 +145,9 @@ func (d *direct[T]) reader(p *rdd.Process) (*ranges.Reader, error) {
 	}
 	return r.(*ranges.Reader), nil
 }
+
+// producers says how to write where the stream reads.
+func (d *direct[T]) producers() producers { return producers{d.brokers, d.client, d.log} }
 
 // read yields the decoded records of one range.
 func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error] {
@@ -166,7 +172,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			bytes += int64(len(rec.Key) + len(rec.Value))
 			v, err := d.decode(rec)
 			if err != nil {
-				if err = d.options.bad.handle(tc, d.brokers, rec, err); err != nil {
+				if err = d.options.bad.handle(tc, d.producers(), rec, err); err != nil {
 					yield(none, err)
 					return
 				}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -56,7 +55,7 @@ const (
 // in the header [BatchHeader]. The topic must exist; see [EnsureTopic].
 func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...SinkOption[T]) {
 	ssc := d.Context()
-	s := &sink[T]{topic: topic, brokers: Brokers(ssc), encode: encode}
+	s := &sink[T]{topic: topic, producers: producers{Brokers(ssc), clientOptions(ssc), ssc.Logger()}, encode: encode}
 	for _, set := range opts {
 		set(s)
 	}
@@ -66,21 +65,21 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	if encode == nil {
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
 	}
-	ssc.OnDriver(func(ctx context.Context) error { return requireTopic(ctx, s.brokers, topic) })
+	ssc.OnDriver(func(ctx context.Context) error { return requireTopic(ctx, s.brokers, topic, *s.client) })
 	engine.AddOutput(d, "kafka sink "+topic, s.write)
 }
 
 // sink writes elements to a topic.
 type sink[T any] struct {
-	topic   string
-	brokers []string
-	encode  Encoder[T]
-	key     func(T) []byte
+	producers
+	topic  string
+	encode Encoder[T]
+	key    func(T) []byte
 }
 
 // write produces one partition's elements and waits for their acknowledgements.
 func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error {
-	out, err := openProducer(tc.Process, s.brokers)
+	out, err := s.open(tc.Process)
 	if err != nil {
 		return err
 	}
@@ -97,9 +96,12 @@ func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, e
 	promise := func(_ *kgo.Record, err error) {
 		if err != nil {
 			once.Do(func() { failed = err })
+		} else {
+			out.acked.Add(1)
 		}
 		wait.Done()
 	}
+	defer out.watch(s.log, s.topic)()
 	for v, rowErr := range rows {
 		if err = rowErr; err != nil {
 			break
@@ -123,23 +125,4 @@ func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, e
 		tc.Metrics.RecordsWritten += written
 	}
 	return err
-}
-
-// producerKey finds a process's producer of a cluster.
-type producerKey struct{ brokers string }
-
-// openProducer returns the process's producer.
-func openProducer(p *rdd.Process, brokers []string) (*kgo.Client, error) {
-	c, err := p.Resource(producerKey{strings.Join(brokers, ",")}, func() (any, func() error, error) {
-		c, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-sink"),
-			kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.UnknownTopicRetries(3))
-		if err != nil {
-			return nil, nil, err
-		}
-		return c, func() error { c.Close(); return nil }, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening the producer for %s: %w", strings.Join(brokers, ","), err)
-	}
-	return c.(*kgo.Client), nil
 }

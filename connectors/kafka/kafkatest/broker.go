@@ -92,16 +92,23 @@ func (b *Broker) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 func (b *Broker) Admin() *kadm.Client { return b.adm }
 
 // Topic creates a topic with a name of its own and waits until each partition
-// has a leader that answers. config is key, value, key, value. A real broker's
-// topic is deleted when the test ends.
+// has a leader that answers. config is key, value, key, value.
 func (b *Broker) Topic(t testing.TB, partitions int, config ...string) string {
+	t.Helper()
+	name := b.Name(t)
+	b.Create(t, name, partitions, config...)
+	return name
+}
+
+// Name returns a name that no topic has. A real broker's topic of that name is
+// deleted when the test ends.
+func (b *Broker) Name(t testing.TB) string {
 	t.Helper()
 	clean := strings.NewReplacer("/", ".", " ", "_", "#", "_", "=", "_").Replace(t.Name())
 	name := fmt.Sprintf("%s.%d.%d", clean, os.Getpid(), b.n.Add(1))
 	if b.Fake == nil {
 		name = fmt.Sprintf("%s.%d", name, time.Now().UnixNano())
 	}
-	b.Create(t, name, partitions, config...)
 	if b.Fake == nil {
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

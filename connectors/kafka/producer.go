@@ -1,0 +1,109 @@
+package kafka
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// producers says how tasks write to a cluster.
+type producers struct {
+	brokers []string
+	client  *[]kgo.Opt
+	log     *slog.Logger
+}
+
+// producer is a process's client that writes to a cluster. All its tasks share
+// it. It is a hook of that client.
+type producer struct {
+	*kgo.Client
+	acked   atomic.Int64          // records of sinks that were acknowledged
+	trouble atomic.Pointer[error] // the last with a broker
+}
+
+// Times of a producer.
+const (
+	// deliveryTimeout is for how long a record may wait for its acknowledgement
+	// (Kafka's delivery.timeout.ms).
+	deliveryTimeout = 2 * time.Minute
+	// quiet is for how long nothing may be acknowledged before the log says so.
+	quiet = 5 * time.Second
+)
+
+// producerKey finds a process's producer of a cluster.
+type producerKey struct{ brokers string }
+
+// open returns the process's producer. Ending a task's context gives up what it
+// has in flight: the next attempt may write it twice, as any attempt may.
+func (p producers) open(process *rdd.Process) (*producer, error) {
+	addrs := strings.Join(p.brokers, ",")
+	c, err := process.Resource(producerKey{addrs}, func() (any, func() error, error) {
+		out := &producer{}
+		var err error
+		out.Client, err = kgo.NewClient(append([]kgo.Opt{
+			kgo.SeedBrokers(p.brokers...), kgo.ClientID("hibana-sink"), kgo.DisableClientMetrics(), kgo.WithHooks(out),
+			kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.UnknownTopicRetries(3),
+			kgo.RecordDeliveryTimeout(deliveryTimeout), kgo.AllowIdempotentProduceCancellation(),
+		}, *p.client...)...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return out, func() error { out.Close(); return nil }, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the producer for %s: %w", addrs, err)
+	}
+	return c.(*producer), nil
+}
+
+// OnBrokerConnect notes why a broker can't be reached.
+func (p *producer) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	p.note(err)
+}
+
+// OnBrokerE2E notes why a broker doesn't answer.
+func (p *producer) OnBrokerE2E(_ kgo.BrokerMetadata, _ int16, e2e kgo.BrokerE2E) { p.note(e2e.Err()) }
+
+func (p *producer) note(err error) {
+	if err != nil {
+		p.trouble.Store(&err)
+	}
+}
+
+// watch says in the log when records wait and none was acknowledged for a while,
+// until the returned function is called.
+func (p *producer) watch(log *slog.Logger, topic string) (stop func()) {
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	work.Go(func() {
+		tick := time.NewTicker(quiet)
+		defer tick.Stop()
+		since, seen := time.Now(), p.acked.Load()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			now, waiting := p.acked.Load(), p.BufferedProduceRecords()
+			if now != seen || waiting == 0 {
+				since, seen = time.Now(), now
+				continue
+			}
+			var why error
+			if trouble := p.trouble.Load(); trouble != nil {
+				why = *trouble
+			}
+			log.Warn("kafka: waiting for acknowledgements, nothing is skipped", "topic", topic, "records", waiting, "since", since, "error", why)
+		}
+	})
+	return func() { close(done); work.Wait() }
+}
