@@ -104,7 +104,7 @@ func (s *Store) reserve(id MapID, n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n > s.limit-s.used {
-		return fmt.Errorf("%w: a block of %d bytes of map task %d of shuffle %d in batch %d, with %d of %d bytes in use; give the executor more shuffle memory or the batch less to do",
+		return fmt.Errorf("%w: a block of %d bytes of map task %d of shuffle %d in batch %d, with %d of %d bytes in use; run more executors, or give a batch less to do (a shorter --batch-interval, streaming.kafka.maxRatePerPartition)",
 			ErrFull, n, id.Map, id.Shuffle, id.Batch, s.used, s.limit)
 	}
 	s.used += n
