@@ -45,7 +45,7 @@ func TestCommandLines(t *testing.T) {
 		{"--patience -1s list", exitUsage, "", "--patience -1s is not above 0"},
 		{"--master localhost list", exitUsage, "", "it takes host:port"},
 		{"--master 10.1.2.3:7077 list", exitFailed, "", "takes mutual TLS"},
-		{"--token-file " + dir + "/none list", exitFailed, "", "there is no token file " + dir + "/none"},
+		{"--token-file " + dir + "/none list", exitFailed, "", "reading the token file " + dir + "/none: file does not exist; the daemons"},
 		{"--token-file " + open + " list", exitFailed, "", "mode 0644, so that others may read it; run chmod 600"},
 		{"--master 127.0.0.1:1 --patience 10ms list", exitUnknown, "", "no engine-driver answers; check the addresses"},
 		{"--master 127.0.0.1:1 cluster", exitUnknown, "", "connection refused"},

@@ -20,6 +20,7 @@ type display struct {
 	now  func() time.Time
 
 	last    *wire.JobStatus
+	reason  string           // the last one said why a driver process was replaced
 	shown   *wire.JobStatus  // in the last plain line
 	printed time.Time        // when that was
 	records map[uint64]int64 // of each driver process that was seen, by epoch
@@ -44,8 +45,8 @@ func (d *display) update(st *wire.JobStatus) {
 	}
 	if before != nil && before.Epoch != 0 && st.Epoch != before.Epoch && !st.State.Final() {
 		why := ""
-		if st.Reason != "" && st.Reason != before.Reason {
-			why = ": " + firstLine(st.Reason)
+		if r := firstLine(st.Reason); r != d.reason {
+			why, d.reason = ": "+r, r
 		}
 		d.p.say("job %d goes on with a new driver process, on %s (epoch %d)%s", st.Spec.Incarnation, st.Node, st.Epoch, why)
 	}
@@ -55,8 +56,7 @@ func (d *display) update(st *wire.JobStatus) {
 		return
 	}
 	was := d.shown
-	news := was == nil || was.State != st.State || was.Node != st.Node || was.Crashes < st.Crashes ||
-		was.Progress.Message != st.Progress.Message
+	news := was == nil || was.State != st.State || was.Progress.Message != st.Progress.Message
 	if !news && (was.LastBatch == st.LastBatch || d.now().Sub(d.printed) < plainInterval) {
 		return
 	}

@@ -9,9 +9,13 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// firstLine returns a text's first line.
+// firstLine returns a text's first line, without the announcement of those that
+// follow.
 func firstLine(s string) string {
-	first, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	first, _, more := strings.Cut(strings.TrimSpace(s), "\n")
+	if i := strings.LastIndex(first, ";"); more && i > 0 && strings.HasSuffix(first, ":") {
+		first = first[:i]
+	}
 	return strings.TrimSuffix(first, ":")
 }
 

@@ -40,7 +40,7 @@ func (s SecurityFlags) Load(daemon bool) (Security, error) {
 	}
 	if !daemon {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return Security{}, fmt.Errorf("%w: there is no token file %s; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key", fs.ErrNotExist, path)
+			return Security{}, fmt.Errorf("reading the token file %s: %w; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key", path, fs.ErrNotExist)
 		}
 	}
 	token, err := LoadToken(path)
