@@ -131,44 +131,70 @@ func onInterrupt(parent context.Context) (context.Context, func()) {
 // the stream stops gracefully. args are the command line without the program's
 // name.
 func (a *App) Run(ctx context.Context, args []string, interval time.Duration, build BuildFunc) error {
-	if err := a.flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
+	role := os.Getenv(wire.RoleEnv)
+	if role != "" {
+		a.flags.SetOutput(io.Discard) // nobody reads the help in a job's log
+	}
+	j, err := a.newJob(args, interval, build)
+	if role != "" {
+		if err != nil {
+			j = a.failedJob(err)
 		}
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+		return runRole(ctx, role, j)
 	}
-	if n := a.flags.NArg(); n > 0 {
-		return fmt.Errorf("%w: %q is not a flag; flags begin with --", ErrUsage, a.flags.Arg(0))
-	}
-	if a.opts.interval != 0 || flagGiven(a.flags, "batch-interval") {
-		interval = a.opts.interval
-	}
-	if interval <= 0 {
-		return fmt.Errorf("%w: the batch interval is %s, it must be above 0, e.g. --batch-interval 500ms", ErrUsage, interval)
-	}
-	log, err := newLogger(os.Stderr, a.opts.logLevel)
 	if err != nil {
 		return err
 	}
-	j := &job{
-		app: a.name, interval: interval, build: build,
-		conf: a.opts.conf, brokers: a.opts.brokers, log: log, stdout: os.Stdout,
-		durable: a.opts.checkpoint != "", checkpoint: a.opts.checkpoint,
-	}
-	if role := os.Getenv(wire.RoleEnv); role != "" {
-		return runRole(ctx, role, j)
-	}
-	m, err := a.newMaster(log)
+	m, err := a.newMaster(j.log)
 	if err != nil {
 		return err
 	}
 	j.batches = NewMemoryLog()
 	if a.opts.checkpoint != "" {
-		if j.batches, err = OpenDirLog(a.opts.checkpoint, log); err != nil {
+		if j.batches, err = OpenDirLog(a.opts.checkpoint, j.log); err != nil {
 			return err
 		}
 	}
-	return errors.Join(j.run(ctx, m), j.batches.Close())
+	return errors.Join(j.run(ctx, ctx, m), j.batches.Close())
+}
+
+// newJob reads the command line.
+func (a *App) newJob(args []string, interval time.Duration, build BuildFunc) (*job, error) {
+	if err := a.flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if n := a.flags.NArg(); n > 0 {
+		return nil, fmt.Errorf("%w: %q is not a flag; flags begin with --", ErrUsage, a.flags.Arg(0))
+	}
+	if a.opts.interval != 0 || flagGiven(a.flags, "batch-interval") {
+		interval = a.opts.interval
+	}
+	if interval <= 0 {
+		return nil, fmt.Errorf("%w: the batch interval is %s, it must be above 0, e.g. --batch-interval 500ms", ErrUsage, interval)
+	}
+	log, err := newLogger(os.Stderr, a.opts.logLevel)
+	if err != nil {
+		return nil, err
+	}
+	return &job{
+		app: a.name, interval: interval, build: build,
+		conf: a.opts.conf, brokers: a.opts.brokers, log: log, stdout: os.Stdout,
+		durable: a.opts.checkpoint != "", checkpoint: a.opts.checkpoint,
+	}, nil
+}
+
+// failedJob returns the job of a process whose command line is wrong: one that
+// can't be built. So the cluster is told why, and doesn't try again what would
+// fail again.
+func (a *App) failedJob(why error) *job {
+	return &job{
+		app: a.name, interval: time.Second, conf: a.opts.conf, stdout: os.Stdout,
+		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		build: func(*StreamingContext) error { return why },
+	}
 }
 
 // flagGiven reports whether a flag was on the command line.

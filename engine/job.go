@@ -46,8 +46,10 @@ type master interface {
 	close() error
 }
 
-// run runs the job to its end.
-func (j *job) run(ctx context.Context, m master) (err error) {
+// run runs the job to its end. Planning ends with planning, which may be before
+// the job is under way: batches that an earlier driver has left are finished.
+// Getting under way ends with ctx.
+func (j *job) run(ctx, planning context.Context, m master) (err error) {
 	defer func() { err = errors.Join(err, m.close()) }()
 	recovered, err := j.batches.Recover(ctx)
 	if err != nil {
@@ -90,7 +92,7 @@ func (j *job) run(ctx context.Context, m master) (err error) {
 		models:   newModelRegistry(ssc.graph.models, store, c, j.conf.modelsRetained, j.log),
 		requests: j.requests,
 	}
-	return d.run(ctx)
+	return d.run(planning)
 }
 
 // openModelStore opens the store of the job's models, if it has any: what the

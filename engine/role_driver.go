@@ -45,7 +45,7 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 	progress := newProgressReports(daemon, j.log)
 	j.observe = append(j.observe, progress)
 	j.log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
-	err = j.run(events.planning, &remoteMaster{source: events, security: security, log: j.log})
+	err = j.run(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.log})
 	progress.close()
 	switch {
 	case errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed):
@@ -54,9 +54,9 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 	case wire.Transient(err):
 		j.log.Error("this driver has lost its log and gives up its place", "err", err)
 		return err
-	case err == nil && ctx.Err() != nil && !events.stopAsked():
-		j.log.Info("interrupted: what was planned is done, the job goes on with another driver")
-		return nil
+	case ctx.Err() != nil && !events.stopAsked():
+		j.log.Info("interrupted: what was planned is done, the job goes on with another driver", "err", err)
+		return err
 	}
 	return errors.Join(err, finish(ctx, daemon, epoch, err))
 }
