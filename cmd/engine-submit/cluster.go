@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/hibana-engine/hibana/engine/client"
@@ -42,7 +43,8 @@ func showCluster(ctx context.Context, p *process, f *flag.FlagSet, conn connecti
 		if err := printCluster(p.stdout, views, best); err != nil {
 			return err
 		}
-		if best.Leader == "" {
+		// Followers go on naming a dead leader for a moment.
+		if !slices.ContainsFunc(views, func(v client.View) bool { return v.Status != nil && v.Status.Leader == v.Address }) {
 			p.say("no engine-driver leads; are most of them up?")
 			return exitError(exitUnknown)
 		}
