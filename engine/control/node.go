@@ -23,10 +23,10 @@ type Timing struct {
 	Lease     time.Duration // without a majority before the leader steps down
 }
 
-// DefaultTiming notices a dead leader within 600 ms: a follower's timer runs one
+// DefaultTiming notices a dead leader within 900 ms: a follower's timer runs one
 // to two heartbeats, and one that runs out just after a heartbeat starts again.
 func DefaultTiming() Timing {
-	return Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 150 * time.Millisecond}
+	return Timing{Heartbeat: 300 * time.Millisecond, Election: 300 * time.Millisecond, Lease: 250 * time.Millisecond}
 }
 
 // Limits of Raft's log on disk: a snapshot is taken after so many commands, and
