@@ -62,7 +62,7 @@ func (f *jobFiles) room(n int64) error {
 	if err := syscall.Statfs(f.path, &fs); err != nil {
 		return fmt.Errorf("asking how much room the disk has: %w", err)
 	}
-	if free := int64(fs.Bavail) * fs.Bsize; free-n < reserve {
+	if free := int64(fs.Bavail) * int64(fs.Bsize); free-n < reserve {
 		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free", wire.ErrTooLarge, free>>20, f.path, (reserve+n)>>20)
 	}
 	return nil

@@ -106,7 +106,7 @@ func (c *goneConn) Close() error {
 // process it is about to start: the daemon's, to serve with ServeConn, and the
 // file to give to the process as its first extra file. The caller closes both.
 func SocketPair() (daemon net.Conn, process *os.File, err error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fds, err := socketpair()
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a socket pair: %w", err)
 	}
