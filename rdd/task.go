@@ -2,7 +2,9 @@ package rdd
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -127,16 +129,23 @@ func (p *Process) Resource(key any, open func() (value any, close func() error, 
 		p.order = append(p.order, r)
 	}
 	p.mu.Unlock()
-	r.once.Do(func() { r.value, r.close, r.err = open() })
+	r.once.Do(func() {
+		r.err = errOpening // it stays if open panics
+		r.value, r.close, r.err = open()
+	})
 	if r.err != nil {
 		p.mu.Lock()
 		if p.values[key] == r {
 			delete(p.values, key)
+			p.order = slices.DeleteFunc(p.order, func(o *resource) bool { return o == r })
 		}
 		p.mu.Unlock()
 	}
 	return r.value, r.err
 }
+
+// errOpening is what those get who waited for an open that panicked.
+var errOpening = errors.New("opening a resource of the process panicked")
 
 // Close closes the resources, the last opened first, and refuses new ones. It
 // returns the first error. Tasks must have ended.
