@@ -94,7 +94,10 @@ func (d *driver) run(ctx context.Context) error {
 			stop(err)
 		}
 	}
-	if err := d.open(workCtx); err != nil {
+	if err := d.open(stopCtx); err != nil {
+		if ctx.Err() != nil {
+			err = nil // interrupted before anything was planned
+		}
 		return errors.Join(err, d.close())
 	}
 	d.queue = make(chan *plannedBatch, d.ssc.conf.maxPending)

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"strings"
+	"sync"
 
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -18,8 +20,10 @@ type graph struct {
 	values  []*perBatchNode
 	models  []*modelNode
 
-	frozen bool    // the build function has returned
-	late   []error // what was declared afterwards, on the driver
+	frozen bool // the build function has returned
+
+	lateLock sync.Mutex
+	late     error // the first declaration that came afterwards
 }
 
 // streamNode is the element-free view of a DStream.
@@ -63,22 +67,36 @@ type perBatchNode struct {
 func (g *graph) addStream(op string, site rdd.Site, parents ...int32) *streamNode {
 	g.declare(op, site)
 	n := &streamNode{id: int32(len(g.streams) + 1), op: op, site: site, innerSite: site, parents: parents}
-	g.streams = append(g.streams, n)
+	if !g.frozen {
+		g.streams = append(g.streams, n)
+	}
 	return n
 }
 
 // declare notes a declaration that comes when the graph is complete.
 func (g *graph) declare(op string, site rdd.Site) {
 	if g.frozen {
-		g.late = append(g.late, &rdd.FrozenError{Op: op, Site: site, Reason: frozenReason})
+		g.lateLock.Lock()
+		defer g.lateLock.Unlock()
+		if g.late == nil {
+			g.late = &rdd.FrozenError{Op: op, Site: site, Reason: frozenReason}
+		}
 	}
 }
 
-// describe returns one line for each stream and output, for guards and people.
+// lateError returns the first declaration that came when the graph was complete.
+func (g *graph) lateError() error {
+	g.lateLock.Lock()
+	defer g.lateLock.Unlock()
+	return g.late
+}
+
+// describe returns one line for each stream and output, for guards and people. A
+// line ends with the place in the program, which shape leaves out.
 func (g *graph) describe() []string {
 	var lines []string
 	for _, s := range g.streams {
-		line := fmt.Sprintf("stream %d: %s at %s", s.id, s.op, s.site)
+		line := fmt.Sprintf("stream %d: %s", s.id, s.op)
 		for i, p := range s.parents {
 			sep := ", "
 			if i == 0 {
@@ -86,10 +104,10 @@ func (g *graph) describe() []string {
 			}
 			line += fmt.Sprintf("%s%d", sep, p)
 		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf("%s at %s", line, s.site))
 	}
 	for _, o := range g.outputs {
-		lines = append(lines, fmt.Sprintf("output %d: %s at %s of %d", o.index, o.op, o.site, o.parent))
+		lines = append(lines, fmt.Sprintf("output %d: %s of %d at %s", o.index, o.op, o.parent, o.site))
 	}
 	for _, v := range g.values {
 		lines = append(lines, fmt.Sprintf("per batch: %s at %s", v.name, v.site))
@@ -100,11 +118,24 @@ func (g *graph) describe() []string {
 	return lines
 }
 
-// fingerprint is a digest of describe.
-func (g *graph) fingerprint() uint64 {
+// fingerprint is a digest of describe: two processes of one program have the same.
+func (g *graph) fingerprint() uint64 { return digest(g.describe()) }
+
+// shape returns the lines of describe without their places: what a program that
+// was edited must still have in common with its checkpoint.
+func shape(lines []string) []string {
+	shapes := make([]string, len(lines))
+	for i, line := range lines {
+		shapes[i] = line[:max(0, strings.LastIndex(line, " at "))]
+	}
+	return shapes
+}
+
+// digest returns a hash of lines.
+func digest(lines []string) uint64 {
 	h := fnv.New64a()
 	var n [8]byte
-	for _, line := range g.describe() {
+	for _, line := range lines {
 		binary.BigEndian.PutUint64(n[:], uint64(len(line)))
 		_, _ = h.Write(n[:]) // hash.Hash never fails
 		_, _ = h.Write([]byte(line))
@@ -132,8 +163,14 @@ func (g *graph) generate(a *BatchAllocation, parallelism int) (*generation, erro
 		memo:    make(map[int32]any, len(g.streams)),
 		actions: make([]rdd.Action, 0, len(g.outputs)),
 	}
-	for _, o := range g.outputs {
-		gen.actions = append(gen.actions, o.action(gen))
+	err := guardDriver(fmt.Sprintf("generating batch %d", a.Seq), func() error {
+		for _, o := range g.outputs {
+			gen.actions = append(gen.actions, o.action(gen))
+		}
+		return g.lateError()
+	})
+	if err != nil {
+		return nil, err
 	}
 	gen.lineage.Freeze(frozenReason)
 	if err := gen.lineage.Err(); err != nil {

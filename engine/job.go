@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/modelstore"
@@ -66,9 +67,9 @@ func (j *job) run(ctx, planning context.Context, m master) (err error) {
 		return err
 	}
 	header.Fingerprint, header.Graph = ssc.graph.fingerprint(), ssc.graph.describe()
-	if h := recovered.Header; h != nil && h.Fingerprint != header.Fingerprint {
+	if h := recovered.Header; h != nil && !slices.Equal(shape(h.Graph), shape(header.Graph)) {
 		return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", ErrOtherProgram,
-			rdd.Diff("checkpoint", h.Graph, "program", header.Graph))
+			rdd.Diff("checkpoint", shape(h.Graph), "program", shape(header.Graph)))
 	}
 	store, release, err := j.openModelStore(ctx, ssc.graph, &header)
 	if err != nil {

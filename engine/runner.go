@@ -65,9 +65,9 @@ func (d *driver) runOutput(ctx context.Context, b *plannedBatch, out *outputNode
 	b.info.Metrics.Add(metrics)
 	if err == nil && out.onDriver != nil {
 		err = guardDriver(out.op, func() error { return out.onDriver(ctx, b.gen.batch, results) })
-		if late := d.ssc.graph.late; err == nil && len(late) > 0 {
-			err = late[0]
-		}
+	}
+	if err == nil {
+		err = d.ssc.graph.lateError()
 	}
 	info := OutputInfo{
 		Seq: b.alloc.Seq, Output: int(out.index), Op: fmt.Sprintf("%s at %s", out.op, out.site),

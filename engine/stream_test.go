@@ -191,7 +191,7 @@ func TestBuildErrors(t *testing.T) {
 			}
 			in.Print(1)
 			return nil
-		}, engine.ErrDiverged, []string{"the executor's copy: stream 2: filter at engine/stream_test.go:"}},
+		}, engine.ErrDiverged, []string{"the executor's copy: stream 2: filter of 1 at engine/stream_test.go:"}},
 		"a value that fails": {func(ssc *engine.StreamingContext) error {
 			engine.Value(ssc, "now", func(context.Context) (int, error) { return 0, errors.New("no clock") })
 			numbers(ssc).Print(1)
@@ -343,4 +343,66 @@ func TestListeners(t *testing.T) {
 	if got := strings.Join(e.seen, ", "); err != nil || got != want {
 		t.Errorf("%v\n got %s\nwant %s", err, got, want)
 	}
+}
+
+// A program that was edited without changing what it declares goes on with its
+// checkpoint: the places in the file don't matter.
+func TestEditedProgramGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	var seen []string
+	for _, build := range []engine.BuildFunc{
+		func(ssc *engine.StreamingContext) error {
+			engine.ForEachBatch(numbers(ssc), stopAfter(ssc, 1, &seen))
+			return nil
+		},
+		func(ssc *engine.StreamingContext) error {
+			// The same, some lines further down.
+			engine.ForEachBatch(numbers(ssc), stopAfter(ssc, 2, &seen))
+			return nil
+		},
+	} {
+		if err := run(t, build, "--checkpoint", dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A Transform that panics, or declares what belongs in the build function, fails
+// the job with its reason, and what OnStop declared still runs.
+func TestBadTransform(t *testing.T) {
+	for want, f := range map[string]func(*engine.StreamingContext){
+		"generating batch 1 panicked: no such camera": func(*engine.StreamingContext) { panic("no such camera") },
+		"declare transformations in the build function": func(ssc *engine.StreamingContext) {
+			numbers(ssc).Print(1)
+		},
+	} {
+		stopped := false
+		err := run(t, func(ssc *engine.StreamingContext) error {
+			ssc.OnStop(func(context.Context) error { stopped = true; return nil })
+			engine.Transform(numbers(ssc), func(_ engine.Batch, r *rdd.RDD[int]) *rdd.RDD[int] {
+				f(ssc)
+				return r
+			}).Print(1)
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), want) || !stopped {
+			t.Errorf("expected %q and OnStop (%v): %v", want, stopped, err)
+		}
+	}
+}
+
+// An interrupt while the program starts ends it without an error.
+func TestInterruptWhileStarting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := engine.NewApp("starting").Run(ctx, []string{"--log-level", "error"}, time.Second, func(ssc *engine.StreamingContext) error {
+			ssc.OnDriver(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+			numbers(ssc).Print(1)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -211,7 +211,7 @@ func TestGraphDiverges(t *testing.T) {
 		}
 		return engine.Map(d, func(i int) int { return i })
 	})
-	if !errors.Is(err, engine.ErrDiverged) || !strings.Contains(err.Error(), "filter at enginetest/cluster_test.go") {
+	if !errors.Is(err, engine.ErrDiverged) || !strings.Contains(err.Error(), "filter of 1 at enginetest/cluster_test.go") {
 		t.Errorf("the job ended with %v", err)
 	}
 }
