@@ -85,6 +85,10 @@ func TestCertificates(t *testing.T) {
 	if said := shakeHands(t, server, load(t, dir, "node3")); !strings.Contains(said, greeted) {
 		t.Errorf("a machine that came later: %s", said)
 	}
+	t.Chdir(dir)
+	if s := load(t, ".", "node1"); s.Files.Key != filepath.Join(dir, "node1-key.pem") {
+		t.Errorf("the key's path is %s, which processes in other directories don't find", s.Files.Key)
+	}
 	other := t.TempDir()
 	certificates(t, other)
 	if said := shakeHands(t, server, load(t, other, "localhost")); strings.Contains(said, greeted) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 )
 
 // TLSFiles name a node's certificate, its key and the certificate authority
@@ -26,10 +27,18 @@ type Security struct {
 	tls   *tls.Config
 }
 
-// LoadTLS returns a Security with the certificates in files.
+// LoadTLS returns a Security with the certificates in files, whose paths it
+// makes absolute: processes of jobs, which run in other directories, load them too.
 func LoadTLS(files TLSFiles) (Security, error) {
 	if files.CA == "" || files.Cert == "" || files.Key == "" {
 		return Security{}, fmt.Errorf("%w: mutual TLS takes a CA, a certificate and its key; make them with `engine-submit certs DIR`", ErrInsecure)
+	}
+	for _, path := range []*string{&files.CA, &files.Cert, &files.Key} {
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return Security{}, fmt.Errorf("finding the certificate file %s: %w", *path, err)
+		}
+		*path = absolute
 	}
 	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
