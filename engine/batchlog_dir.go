@@ -279,7 +279,8 @@ func (l *dirLog) replace(n int) error {
 		err = errors.Join(os.Rename(temp, l.path(n)), syncDir(l.dir))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("writing a segment of the batch log in %s: %w", l.dir, err), f.Close())
+		l.failed = fmt.Errorf("writing a segment of the batch log in %s: %w", l.dir, err) // which one counts isn't known
+		return errors.Join(l.failed, f.Close())
 	}
 	old, oldNumber := l.segment, l.number
 	l.segment, l.number, l.size = f, n, int64(len(frames))

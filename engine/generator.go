@@ -21,7 +21,10 @@ func (d *driver) generateBatches(stopCtx, workCtx context.Context) error {
 	}
 	previous := d.recovered.Last
 	next := nextTick(time.Now(), d.ssc.interval)
-	timer := time.NewTimer(time.Until(next))
+	if previous != nil && !next.After(previous.Time()) { // planned by a clock that is ahead of this one
+		next = previous.Time().Add(d.ssc.interval)
+	}
+	timer := time.NewTimer(d.untilTick(next))
 	defer timer.Stop()
 	for {
 		select {
@@ -42,8 +45,14 @@ func (d *driver) generateBatches(stopCtx, workCtx context.Context) error {
 		}
 		previous = b.alloc
 		next = d.following(next)
-		timer.Reset(time.Until(next))
+		timer.Reset(d.untilTick(next))
 	}
+}
+
+// untilTick returns how long to wait for a tick: an interval at most, whatever
+// clock the batches before went by, or if it was set back. Batch times ascend.
+func (d *driver) untilTick(next time.Time) time.Duration {
+	return min(time.Until(next), d.ssc.interval)
 }
 
 // nextTick returns the first multiple of the interval after now.

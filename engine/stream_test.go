@@ -406,3 +406,38 @@ func TestInterruptWhileStarting(t *testing.T) {
 		}
 	})
 }
+
+// A driver whose clock is behind that of the one before it plans batches all the
+// same, at the interval, with times that ascend.
+func TestClockIsBehind(t *testing.T) {
+	dir := t.TempDir()
+	var times []time.Time
+	for _, last := range []uint64{3, 6} { // each run's virtual clock begins anew
+		began := time.Time{}
+		err := run(t, func(ssc *engine.StreamingContext) error {
+			began = time.Now()
+			engine.ForEachBatch(numbers(ssc), func(b engine.Batch, _ []int) error {
+				times = append(times, b.Time)
+				if b.Seq == last {
+					if took := time.Since(began); took > 4*time.Second {
+						t.Errorf("three batches of a second took %s", took)
+					}
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		}, "--checkpoint", dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 1; i < len(times); i++ {
+		if !times[i].After(times[i-1]) {
+			t.Errorf("batch %d has time %s, the one before it %s", i+1, times[i], times[i-1])
+		}
+	}
+	if len(times) < 6 {
+		t.Errorf("%d batches", len(times))
+	}
+}
