@@ -163,18 +163,25 @@ func (c *Cluster) Kill(id string) error {
 	return err
 }
 
-// Leader returns the id of the driver that leads.
+// Leader waits until a driver leads and returns its id.
 func (c *Cluster) Leader(ctx context.Context) (string, error) {
-	st, err := c.Client.Leader(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, d := range st.Drivers {
-		if d.Leader {
-			return d.ID, nil
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		st, err := c.Client.Leader(ctx)
+		if err == nil {
+			for _, d := range st.Drivers {
+				if d.Leader {
+					return d.ID, nil
+				}
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return "", fmt.Errorf("waiting for a leader: %w", errors.Join(ctx.Err(), err))
 		}
 	}
-	return "", wire.ErrNoLeader
 }
 
 // PID returns a daemon's process id, 0 if it doesn't run.
