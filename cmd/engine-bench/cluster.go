@@ -80,6 +80,7 @@ func (c *testCluster) submit(ctx context.Context, args ...string) (wire.JobRef, 
 // left in a file.
 func (c *testCluster) run(ctx context.Context, into any, args ...string) error {
 	file := filepath.Join(c.dir, "result")
+	_ = os.Remove(file) // of the job before, if there was one
 	job, err := c.submit(ctx, append(args, "--result", file)...)
 	if err != nil {
 		return err

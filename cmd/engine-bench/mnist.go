@@ -3,14 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/ml"
 	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
@@ -33,6 +37,7 @@ type mnistBench struct {
 	addr     string
 	topic    string
 	interval time.Duration
+	result   string // file for a job on a cluster to leave its time in
 }
 
 // runMNIST measures images per second through Kafka and a network.
@@ -41,13 +46,18 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	f.StringVar(&b.model, "model", "cnn", "network: cnn or mlp")
 	f.IntVar(&b.images, "images", 300_000, "images to recognise")
 	f.StringVar(&b.topic, "topic", "bench-images", "topic; made and filled if it isn't there")
-	f.StringVar(&b.master, "master", "local[2]", "where the engine runs")
+	f.StringVar(&b.master, "master", "local[2]", "where the engine runs; cluster compares 3 engine-drivers and 2 engine-executors with local[2]")
 	f.DurationVar(&b.interval, "interval", 200*time.Millisecond, "batch interval")
 	partitions := f.Int("partitions", 8, "partitions of the topic")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	rounds := f.Int("rounds", 3, "rounds of baseline and engine in turn")
+	weights := f.String("weights", "", "file with the weights, for the processes of a job on a cluster")
+	f.StringVar(&b.result, "result", "", "file for a job on a cluster to leave its time in")
 	if err := parse(f, args); err != nil {
 		return nil, err
+	}
+	if inJob() {
+		return nil, b.streamInJob(ctx, *weights, *brokers)
 	}
 	set, err := mnist.Test()
 	if err != nil {
@@ -73,6 +83,9 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 		return nil, err
 	}
 	r := &result{Records: int64(b.images), Master: b.master, Brokers: kind, IntervalMS: ms(b.interval), Baseline: "bare compiled " + b.model + ", 2 workers"}
+	if b.master == masterCluster {
+		return b.besideLocal(ctx, r, *rounds)
+	}
 	var rates, base, seconds []float64
 	for round := range *rounds + 1 {
 		bare, err := b.bare(set)
@@ -167,7 +180,11 @@ func toFloats(pixels []byte, row []float32) {
 func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 	d.started = time.Now()
 	var total int64
-	args := []string{"--master", b.master, "--brokers", b.addr, "--log-level", "error"}
+	master := b.master
+	if inJob() {
+		master = "local" // the daemons decide
+	}
+	args := []string{"--master", master, "--brokers", b.addr, "--log-level", "error"}
 	err := engine.NewApp("bench").Run(ctx, args, b.interval, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(d)
 		model := ml.Model(ssc, b.model, b.network, b.weights, 1, mnist.Rows, mnist.Cols)
@@ -182,15 +199,74 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 			if total >= d.records && d.took == 0 {
 				d.took = time.Since(d.started)
 				ssc.Stop()
+				return b.leave(d.took)
 			}
 			return nil
 		})
 		return nil
 	})
-	if err == nil && total != d.records {
+	if err == nil && total != d.records && os.Getenv(wire.RoleEnv) != wire.RoleExecutor {
 		err = fmt.Errorf("recognised %d of %d images", total, d.records)
 	}
 	return err
+}
+
+// besideLocal measures the engine on a cluster and on local[2], in turn.
+func (b *mnistBench) besideLocal(ctx context.Context, r *result, rounds int) (report, error) {
+	c, err := startCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	weights := filepath.Join(c.dir, "weights.npz")
+	if err := os.WriteFile(weights, b.weights, 0o600); err != nil {
+		return nil, err
+	}
+	b.master, r.Master, r.Baseline = "local[2]", clusterIs, "the engine on local[2]"
+	var rates, base, seconds []float64
+	for round := range rounds + 1 {
+		d := &drain{records: int64(b.images)}
+		if err := b.stream(ctx, d); err != nil {
+			return nil, err
+		}
+		var took time.Duration
+		err := c.run(ctx, &took, "mnist", "--model", b.model, "--images", strconv.Itoa(b.images), "--topic", b.topic,
+			"--interval", b.interval.String(), "--brokers", b.addr, "--weights", weights)
+		if err != nil {
+			return nil, err
+		}
+		if round == 0 {
+			continue // warm-up
+		}
+		local, cluster := float64(b.images)/d.took.Seconds(), float64(b.images)/took.Seconds()
+		fmt.Fprintf(os.Stderr, "round %d: local[2] %.0f, cluster %.0f images/s\n", round, local, cluster)
+		rates, base, seconds = append(rates, cluster), append(base, local), append(seconds, took.Seconds())
+		r.Ratios = append(r.Ratios, cluster/local)
+		r.Batches = len(d.batches)
+	}
+	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(base), median(r.Ratios), median(seconds)
+	return r, nil
+}
+
+// streamInJob is stream in a process of a job.
+func (b *mnistBench) streamInJob(ctx context.Context, weights, addr string) (err error) {
+	b.addr = addr
+	if b.weights, err = os.ReadFile(weights); err != nil {
+		return err
+	}
+	return b.stream(ctx, &drain{records: int64(b.images)})
+}
+
+// leave writes how long it took to a file, if the job has one.
+func (b *mnistBench) leave(took time.Duration) error {
+	if b.result == "" {
+		return nil
+	}
+	out, err := json.Marshal(took)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.result, out, 0o600)
 }
 
 func argmax(v []float32) int {
