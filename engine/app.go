@@ -26,6 +26,7 @@ type App struct {
 	example string
 
 	childArgs []string // see ChildArgs
+	confHelp  bool     // --conf help
 }
 
 // options are the engine's own flags.
@@ -43,7 +44,7 @@ const (
 	ExitOK          = 0   // the stream was stopped and everything planned is done
 	ExitFailed      = 1   // the job failed
 	ExitUsage       = 2   // the command line is wrong
-	ExitInterrupted = 130 // a second interrupt ended the process at once
+	ExitInterrupted = 130 // an interrupt ended the process before everything planned was done
 )
 
 // NewApp returns a program with the engine's flags. It touches nothing outside.
@@ -54,10 +55,19 @@ func NewApp(name string) *App {
 	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine)")
 	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "directory of the batch log; a killed program started again with it goes on where it was")
 	f.StringVar(&a.opts.brokers, "brokers", "", "Kafka bootstrap addresses, comma-separated; none starts an embedded broker")
-	f.DurationVar(&a.opts.interval, "batch-interval", 0, "time between batches, e.g. 500ms (default: the program's)")
+	f.Func("batch-interval", "time between batches, a `duration` such as 500ms (default: the program's)", func(s string) (err error) {
+		a.opts.interval, err = parseDuration(s)
+		return err
+	})
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", a.opts.conf.set)
-	f.Usage = a.usage
+	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
+		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
+			return nil
+		}
+		return a.opts.conf.set(pair)
+	})
+	f.Usage = func() {} // parse prints it, and only when it was asked for
+	f.SetOutput(io.Discard)
 	return a
 }
 
@@ -80,8 +90,9 @@ func (a *App) ChildArgs(args ...string) { a.childArgs = args }
 // the Exit codes. The first interrupt (Ctrl-C, SIGTERM) finishes what is
 // planned; the second ends the process at once.
 func (a *App) Stream(interval time.Duration, build BuildFunc) {
-	ctx, release := onInterrupt(context.Background())
-	err := a.Run(ctx, os.Args[1:], interval, build)
+	wrong := a.parse(os.Args[1:])
+	ctx, release := onInterrupt(context.Background(), a.sayInterrupted)
+	err := a.run(ctx, wrong, interval, build)
 	release()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", a.name, err)
@@ -89,7 +100,21 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 			fmt.Fprintf(os.Stderr, "run %s --help for its flags\n", a.name)
 		}
 	}
+	if errors.Is(err, ErrStopped) && !a.opts.conf.stopGracefully {
+		os.Exit(ExitInterrupted)
+	}
 	os.Exit(exitCode(err))
+}
+
+// sayInterrupted tells who pressed Ctrl-C what happens now.
+func (a *App) sayInterrupted() {
+	switch {
+	case os.Getenv(wire.RoleEnv) != "": // nobody sits before this process
+	case a.opts.conf.stopGracefully:
+		fmt.Fprintf(os.Stderr, "%s: finishing what is planned; press Ctrl-C again to stop at once\n", a.name)
+	default:
+		fmt.Fprintf(os.Stderr, "%s: stopping at once (streaming.stopGracefullyOnShutdown=false); with --checkpoint, batches in flight run again at the next start\n", a.name)
+	}
 }
 
 // exitCode returns what a program that ended with err exits with.
@@ -104,9 +129,9 @@ func exitCode(err error) int {
 	}
 }
 
-// onInterrupt returns a context that the first interrupt cancels; the second
-// ends the process.
-func onInterrupt(parent context.Context) (context.Context, func()) {
+// onInterrupt returns a context that the first interrupt cancels, after it has
+// called first; the second ends the process.
+func onInterrupt(parent context.Context, first func()) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -118,6 +143,7 @@ func onInterrupt(parent context.Context) (context.Context, func()) {
 				if n > 0 {
 					os.Exit(ExitInterrupted)
 				}
+				first()
 				cancel()
 			case <-done:
 				return
@@ -131,12 +157,37 @@ func onInterrupt(parent context.Context) (context.Context, func()) {
 // the stream stops gracefully. args are the command line without the program's
 // name.
 func (a *App) Run(ctx context.Context, args []string, interval time.Duration, build BuildFunc) error {
-	role := os.Getenv(wire.RoleEnv)
-	if role != "" {
-		a.flags.SetOutput(io.Discard) // nobody reads the help in a job's log
+	return a.run(ctx, a.parse(args), interval, build)
+}
+
+// parse reads the command line. It prints the help that was asked for on
+// standard output, unless that is a job's log, and returns flag.ErrHelp then.
+func (a *App) parse(args []string) error {
+	err := a.flags.Parse(args)
+	out := io.Writer(os.Stdout)
+	if os.Getenv(wire.RoleEnv) != "" {
+		out = io.Discard
 	}
-	j, err := a.newJob(args, interval, build)
-	if role != "" {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		a.usage(out)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	case a.confHelp:
+		printSettings(out)
+		return flag.ErrHelp
+	case a.flags.NArg() > 0:
+		return fmt.Errorf("%w: %q is not a flag; flags begin with --", ErrUsage, a.flags.Arg(0))
+	}
+	return nil
+}
+
+// run runs the program when the command line is read; wrong is what is wrong
+// with that.
+func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc) error {
+	j, err := a.newJob(wrong, interval, build)
+	if role := os.Getenv(wire.RoleEnv); role != "" {
 		if err != nil {
 			j = a.failedJob(err)
 		}
@@ -158,22 +209,19 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 	return errors.Join(j.run(ctx, ctx, m), j.batches.Close())
 }
 
-// newJob reads the command line.
-func (a *App) newJob(args []string, interval time.Duration, build BuildFunc) (*job, error) {
-	if err := a.flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+// leastInterval is the shortest time between two batches.
+const leastInterval = time.Millisecond
+
+// newJob returns the job that the command line asks for.
+func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*job, error) {
+	if wrong != nil {
+		return nil, wrong
 	}
-	if n := a.flags.NArg(); n > 0 {
-		return nil, fmt.Errorf("%w: %q is not a flag; flags begin with --", ErrUsage, a.flags.Arg(0))
-	}
-	if a.opts.interval != 0 || flagGiven(a.flags, "batch-interval") {
+	if flagGiven(a.flags, "batch-interval") {
 		interval = a.opts.interval
 	}
-	if interval <= 0 {
-		return nil, fmt.Errorf("%w: the batch interval is %s, it must be above 0, e.g. --batch-interval 500ms", ErrUsage, interval)
+	if interval < leastInterval {
+		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at least %s, e.g. --batch-interval 500ms", ErrUsage, interval, leastInterval)
 	}
 	log, err := newLogger(os.Stderr, a.opts.logLevel)
 	if err != nil {
@@ -266,16 +314,15 @@ func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 }
 
 // usage prints the flags with an example, then the settings.
-func (a *App) usage() {
-	w := a.flags.Output()
+func (a *App) usage(w io.Writer) {
 	fmt.Fprintf(w, "Usage: %s [flags]\n", a.name)
 	if a.example != "" {
 		fmt.Fprintf(w, "\nExample:\n  %s\n", a.example)
 	}
 	fmt.Fprint(w, "\nFlags:\n")
+	a.flags.SetOutput(w)
 	a.flags.PrintDefaults()
-	fmt.Fprint(w, "\nSettings (--conf key=value, defaults in brackets):\n")
-	for _, s := range settings() {
-		fmt.Fprintf(w, "  %-44s %s\n", s.key, s.help)
-	}
+	a.flags.SetOutput(io.Discard)
+	fmt.Fprintln(w)
+	printSettings(w)
 }

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +27,7 @@ type conf struct {
 	localityWait    time.Duration
 	modelStore      string            // URL or path; "" for the default
 	modelsRetained  int               // earlier versions of each model
-	other           map[string]string // settings of connectors, by their prefix
+	other           map[string]string // settings of connectors
 }
 
 // defaultConf returns the settings of someone who sets nothing.
@@ -47,11 +50,8 @@ func defaultConf() conf {
 // setting is one documented setting.
 type setting struct {
 	key, help string
-	set       func(c *conf, value string) error
+	set       setter
 }
-
-// connectorPrefix begins the settings that connectors read by themselves.
-const connectorPrefix = "streaming.kafka."
 
 // settings lists what --conf takes.
 func settings() []setting {
@@ -67,9 +67,19 @@ func settings() []setting {
 		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *conf) *int { return &c.maxResultSize })},
 		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *conf) *int { return &c.maxTaskFailures })},
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *conf) *int { return &c.maxStageTries })},
+		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
+		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *conf) *time.Duration { return &c.localityWait })},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *conf) *string { return &c.modelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *conf) *int { return &c.modelsRetained })},
+	}
+}
+
+// printSettings writes the settings for people.
+func printSettings(w io.Writer) {
+	fmt.Fprint(w, "Settings (--conf key=value, defaults in brackets):\n")
+	for _, s := range settings() {
+		fmt.Fprintf(w, "  %-44s %s\n", s.key, s.help)
 	}
 }
 
@@ -77,73 +87,104 @@ func settings() []setting {
 func (c *conf) set(pair string) error {
 	key, value, ok := strings.Cut(pair, "=")
 	if !ok {
-		return fmt.Errorf("%w: --conf takes key=value, not %q", ErrUsage, pair)
+		return errors.New("it is not key=value; --conf help lists the settings")
 	}
 	all := settings()
 	i := slices.IndexFunc(all, func(s setting) bool { return s.key == key })
-	if i >= 0 {
-		if err := all[i].set(c, value); err != nil {
-			return fmt.Errorf("%w: --conf %s: %w", ErrUsage, key, err)
+	if i < 0 {
+		return fmt.Errorf("unknown setting %q; --conf help lists the settings", key)
+	}
+	return all[i].set(c, value)
+}
+
+// setter parses a setting's value.
+type setter func(c *conf, value string) error
+
+func boolean(field func(*conf) *bool) setter {
+	return func(c *conf, s string) (err error) {
+		if *field(c), err = strconv.ParseBool(s); err != nil {
+			return fmt.Errorf("%q is neither true nor false", s)
 		}
 		return nil
 	}
-	if strings.HasPrefix(key, connectorPrefix) {
-		c.other[key] = value
-		return nil
-	}
-	var keys []string
-	for _, s := range all {
-		keys = append(keys, s.key)
-	}
-	return fmt.Errorf("%w: unknown setting %q; there are %s", ErrUsage, key, strings.Join(keys, ", "))
 }
 
-func boolean(field func(*conf) *bool) func(*conf, string) error {
-	return func(c *conf, s string) (err error) {
-		*field(c), err = strconv.ParseBool(s)
-		return err
-	}
-}
-
-func positive(field func(*conf) *float64) func(*conf, string) error {
-	return func(c *conf, s string) (err error) {
-		if *field(c), err = strconv.ParseFloat(s, 64); err == nil && !(*field(c) > 0) {
+func positive(field func(*conf) *float64) setter {
+	return func(c *conf, s string) error {
+		v, err := number(s)
+		if *field(c) = v; err == nil && v <= 0 {
 			err = fmt.Errorf("%s is not above 0", s)
 		}
 		return err
 	}
 }
 
-func notNegative(field func(*conf) *float64) func(*conf, string) error {
-	return func(c *conf, s string) (err error) {
-		if *field(c), err = strconv.ParseFloat(s, 64); err == nil && !(*field(c) >= 0) {
+func notNegative(field func(*conf) *float64) setter {
+	return func(c *conf, s string) error {
+		v, err := number(s)
+		if *field(c) = v; err == nil && v < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
 		return err
 	}
 }
 
-func count(field func(*conf) *int) func(*conf, string) error {
-	return func(c *conf, s string) (err error) {
-		if *field(c), err = strconv.Atoi(s); err == nil && *field(c) < 1 {
-			err = fmt.Errorf("%s is below 1", s)
+// number parses a finite number.
+func number(s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return v, nil
+}
+
+func count(field func(*conf) *int) setter {
+	return func(c *conf, s string) error {
+		v, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", s)
 		}
-		return err
+		if *field(c) = v; v < 1 {
+			return fmt.Errorf("%s is below 1", s)
+		}
+		return nil
 	}
 }
 
-func duration(field func(*conf) *time.Duration) func(*conf, string) error {
-	return func(c *conf, s string) (err error) {
-		if *field(c), err = time.ParseDuration(s); err == nil && *field(c) < 0 {
+func duration(field func(*conf) *time.Duration) setter {
+	return func(c *conf, s string) error {
+		v, err := parseDuration(s)
+		if *field(c) = v; err == nil && v < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
 		return err
 	}
 }
 
-func address(field func(*conf) *string) func(*conf, string) error {
+// parseDuration is time.ParseDuration with an error that helps.
+func parseDuration(s string) (time.Duration, error) {
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration, which has a unit, e.g. 500ms or 2s", s)
+	}
+	return v, nil
+}
+
+func address(field func(*conf) *string) setter {
 	return func(c *conf, s string) (err error) {
 		*field(c), err = modelstore.Address(s)
+		return err
+	}
+}
+
+// connector keeps a number for a connector, which reads it with Setting.
+func connector(key string) setter {
+	return func(c *conf, s string) error {
+		v, err := number(s)
+		if err == nil && v < 0 {
+			err = fmt.Errorf("%s is negative", s)
+		}
+		c.other[key] = s
 		return err
 	}
 }

@@ -49,7 +49,7 @@ type BuildError struct {
 // Error lists the errors, each with its place in the user's program.
 func (e *BuildError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v:", e.App, ErrBuild)
+	fmt.Fprintf(&b, "%v:", ErrBuild)
 	for _, err := range e.Errs {
 		b.WriteString("\n  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}

@@ -197,6 +197,12 @@ func TestBuildErrors(t *testing.T) {
 			numbers(ssc).Print(1)
 			return nil
 		}, engine.ErrBuild, []string{"value now at engine/stream_test.go:", "no clock"}},
+		"a value after an error": {func(ssc *engine.StreamingContext) error {
+			ssc.Fail("source", errors.New("nowhere"))
+			engine.Value(ssc, "asks", func(context.Context) (int, error) { panic("it was asked for") })
+			numbers(ssc).Print(1)
+			return nil
+		}, engine.ErrBuild, []string{"can't be built:\n  source at engine/stream_test.go:"}},
 	} {
 		err := run(t, c.build)
 		if !errors.Is(err, c.want) {
@@ -207,6 +213,30 @@ func TestBuildErrors(t *testing.T) {
 			if !strings.Contains(err.Error(), s) {
 				t.Errorf("%s: %q is missing in\n%v", name, s, err)
 			}
+		}
+	}
+}
+
+// A wrong command line is one error that says what to write instead.
+func TestCommandLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"--conf help":                                   "flag: help requested",
+		"--conf streaming.kafka.maxRate=5":              `wrong use: invalid value "streaming.kafka.maxRate=5" for flag -conf: unknown setting "streaming.kafka.maxRate"; --conf help lists the settings`,
+		"--conf nothing":                                `wrong use: invalid value "nothing" for flag -conf: it is not key=value; --conf help lists the settings`,
+		"--conf locality.wait=3":                        `wrong use: invalid value "locality.wait=3" for flag -conf: "3" is not a duration, which has a unit, e.g. 500ms or 2s`,
+		"--conf task.maxFailures=x":                     `wrong use: invalid value "task.maxFailures=x" for flag -conf: "x" is not a whole number`,
+		"--conf streaming.backpressure.initialRate=Inf": `wrong use: invalid value "streaming.backpressure.initialRate=Inf" for flag -conf: "Inf" is not a number`,
+		"--conf streaming.backpressure.enabled=si":      `wrong use: invalid value "streaming.backpressure.enabled=si" for flag -conf: "si" is neither true nor false`,
+		"--conf streaming.kafka.maxRatePerPartition=-1": `wrong use: invalid value "streaming.kafka.maxRatePerPartition=-1" for flag -conf: -1 is negative`,
+		"--batch-interval 5":                            `wrong use: invalid value "5" for flag -batch-interval: "5" is not a duration, which has a unit, e.g. 500ms or 2s`,
+		"--batch-interval 999us":                        `wrong use: the batch interval is 999µs, it must be at least 1ms, e.g. --batch-interval 500ms`,
+		"--no-such":                                     `wrong use: flag provided but not defined: -no-such`,
+		"stray":                                         `wrong use: "stray" is not a flag; flags begin with --`,
+	} {
+		app := engine.NewApp("test")
+		err := app.Run(t.Context(), strings.Fields(line), time.Second, func(*engine.StreamingContext) error { return errors.New("it was built") })
+		if err == nil || err.Error() != want {
+			t.Errorf("%s:\n%v, want\n%s", line, err, want)
 		}
 	}
 }
@@ -240,7 +270,7 @@ func TestTaskErrors(t *testing.T) {
 		"a panic": {func(ssc *engine.StreamingContext) error {
 			engine.Map(numbers(ssc), func(i int) int { return 6 / (i - 4) }).Print(1)
 			return nil
-		}, []string{"batch 3", "map at engine/stream_test.go:", "divide by zero", "partition"}},
+		}, []string{"batch 3", "map at engine/stream_test.go:", "panic at engine/stream_test.go:", "divide by zero", "partition"}},
 		"a capture": {func(ssc *engine.StreamingContext) error {
 			var names map[int]int
 			ssc.OnDriver(func(context.Context) error { names = map[int]int{}; return nil })

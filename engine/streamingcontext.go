@@ -54,7 +54,8 @@ func (ssc *StreamingContext) Brokers() string { return ssc.brokers }
 // embedded broker, doesn't fit with it.
 func (ssc *StreamingContext) Durable() bool { return ssc.durable }
 
-// Setting returns the value of a connector's setting (--conf key=value).
+// Setting returns the value of a connector's setting (--conf key=value), if it
+// was given.
 func (ssc *StreamingContext) Setting(key string) (value string, ok bool) {
 	value, ok = ssc.conf.other[key]
 	return value, ok

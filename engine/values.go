@@ -25,6 +25,9 @@ func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context
 		ssc.fail("value "+name, err)
 		return none
 	}
+	if len(ssc.errs) > 0 {
+		return none // the program can't run: what failed before may be why this would
+	}
 	data, err := ssc.values.get(ssc.ctx, name, func(ctx context.Context) ([]byte, error) {
 		v, err := f(ctx)
 		if err != nil {

@@ -50,15 +50,24 @@ type PanicError struct {
 	Op    string // operator whose function panicked, "" if it can't be told
 	Site  Site   // where the program called that operator
 	Value string // what was panicked with
+	Place string // "at file:line", and where the user's program called that if it is elsewhere
 	Stack string // the stack from the panic on
 }
 
 // Error names the operator; the stack is in the Stack field.
 func (e *PanicError) Error() string {
 	if e.Op == "" {
+		return e.Cause()
+	}
+	return fmt.Sprintf("%s at %s: %s", e.Op, e.Site, e.Cause())
+}
+
+// Cause says what the code panicked with and where.
+func (e *PanicError) Cause() string {
+	if e.Place == "" {
 		return "panic: " + e.Value
 	}
-	return fmt.Sprintf("panic in %s at %s: %s", e.Op, e.Site, e.Value)
+	return fmt.Sprintf("panic %s: %s", e.Place, e.Value)
 }
 
 // FetchFailedError says that a map task's output couldn't be read. It is the

@@ -13,7 +13,7 @@ func Guard(final *Node, work func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			op, site := blame(final)
-			err = &PanicError{Op: op, Site: site, Value: fmt.Sprint(v), Stack: string(debug.Stack())}
+			err = &PanicError{Op: op, Site: site, Value: fmt.Sprint(v), Place: panicPlace(), Stack: string(debug.Stack())}
 		}
 	}()
 	return work()
@@ -48,6 +48,32 @@ func blame(final *Node) (op string, site Site) {
 		}
 		if !more {
 			return "", Site{}
+		}
+	}
+}
+
+// panicPlace says where the code panicked and, if that is deeper than the user's
+// program, where this was. It is called while the stack still stands.
+func panicPlace() string {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	place, panicked := "", false
+	for {
+		f, more := frames.Next()
+		switch {
+		case f.Function == "runtime.gopanic":
+			panicked, place = true, "" // a panic while panicking begins anew
+		case !panicked || strings.HasPrefix(f.Function, "runtime."):
+		case place == "":
+			place = fmt.Sprintf("at %s", Site{shortPath(f.File), f.Line})
+			if !engineFrame(f) {
+				return place
+			}
+		case !engineFrame(f):
+			return fmt.Sprintf("%s, called at %s", place, Site{shortPath(f.File), f.Line})
+		}
+		if !more {
+			return place
 		}
 	}
 }

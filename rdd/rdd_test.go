@@ -194,6 +194,17 @@ func TestPanicNamesTheOperator(t *testing.T) {
 	if !errors.As(err, &p) || p.Op != "map" || !strings.HasPrefix(p.Site.String(), "rdd/rdd_test.go:") || !strings.Contains(p.Stack, "TestPanicNames") {
 		t.Errorf("%v", err)
 	}
+	if p.Place != "at "+p.Site.String() { // the function stands in the operator's line
+		t.Errorf("the place is %q, the operator at %s", p.Place, p.Site)
+	}
+	library := rdd.Map(ints(l, 1, 1), func(int) string { return strings.Repeat("x", -1) })
+	err = rdd.Guard(library.Node(), func() error {
+		_, err := glom(library)
+		return err
+	})
+	if !errors.As(err, &p) || !strings.HasPrefix(p.Place, "at strings/strings.go:") || !strings.HasSuffix(p.Place, ", called at "+p.Site.String()) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestCacheComputesOnce(t *testing.T) {

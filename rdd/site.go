@@ -47,29 +47,54 @@ func Caller() Site {
 	}
 }
 
-// module is the import path under which the engine's own packages live.
-const module = "github.com/hibana-engine/hibana/"
-
 // buildFrame is the engine's function that calls a program's build function.
-const buildFrame = module + "engine.(*StreamingContext).build"
+const buildFrame = "github.com/hibana-engine/hibana/engine.(*StreamingContext).build"
 
-// engineFrame reports whether a frame belongs to the engine itself. Tests of
-// the engine, its examples and its commands count as users.
+// engineFrame reports whether a frame belongs to the engine or to the standard
+// library. Tests of the engine, its examples and its
+// commands count as users. The file tells, not the function: a closure that was
+// inlined into the user's function bears its name.
 func engineFrame(f runtime.Frame) bool {
 	if strings.HasSuffix(f.File, "_test.go") {
 		return false
 	}
-	rest, ok := strings.CutPrefix(f.Function, module)
-	if !ok {
-		return strings.HasPrefix(f.Function, "runtime.") || strings.HasPrefix(f.Function, "iter.")
+	if standard(f) {
+		return true
 	}
-	top, _, _ := strings.Cut(rest, ".")
-	top, _, _ = strings.Cut(top, "/")
+	rest, ok := strings.CutPrefix(f.File, moduleRoot)
+	if !ok {
+		return false
+	}
+	top, _, _ := strings.Cut(rest, "/")
 	switch top {
 	case "rdd", "scheduler", "engine", "connectors", "ml":
 		return true
 	}
 	return false
+}
+
+// Where the engine's and the standard library's source were when they were
+// compiled, with a slash at the end; standardRoot is "" in a binary that was
+// built with -trimpath.
+var (
+	moduleRoot   = rootOf("rdd/site.go", shortPath)
+	standardRoot = rootOf("strings/strings.go", strings.Cut)
+)
+
+// rootOf returns the directory below which file defines the function f.
+func rootOf(file string, f any) string {
+	pc := reflect.ValueOf(f).Pointer()
+	path, _ := runtime.FuncForPC(pc).FileLine(pc)
+	return strings.TrimSuffix(path, file)
+}
+
+// standard reports whether a frame is of the standard library.
+func standard(f runtime.Frame) bool {
+	if standardRoot != "" {
+		return strings.HasPrefix(f.File, standardRoot)
+	}
+	host, _, _ := strings.Cut(f.File, "/")
+	return !strings.Contains(host, ".") && !strings.HasPrefix(f.Function, "main.")
 }
 
 // shortPath keeps the file and its folder, so that a binary built elsewhere

@@ -121,7 +121,7 @@ func Failed(ctx context.Context, err error) Outcome {
 		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
 	}
 	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
-		return ExceptionFailure{Message: "panic: " + p.Value, Op: p.Op, Site: p.Site, Stack: p.Stack}
+		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack}
 	}
 	if op, ok := errors.AsType[*rdd.OpError](err); ok {
 		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site}

@@ -99,7 +99,7 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{text}, exitFailed, `^$`, `the binary can't be used: it is no executable`},
 		{[]string{foreign}, exitFailed, `^$`, `the binary can't be used`},
 		{[]string{self, "--", "--batches", "5"}, exitOK, `^job \d+ finished after .*: \d+ batches`, `submitted .* as job`},
-		{[]string{self, "--", "--nonsense"}, exitFailed, `^job \d+ failed`, `failed: sums: the program can't be built:\s+wrong use: flag provided but not defined: -nonsense`},
+		{[]string{self, "--", "--nonsense"}, exitFailed, `^job \d+ failed`, `failed: the program can't be built:\s+wrong use: flag provided but not defined: -nonsense`},
 		{[]string{self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `no number pleases me`},
 		{[]string{"--detach", "--submission", "once", self}, exitOK, `^\d+\n$`, `as job \d+\n$`},
 		{[]string{"--submission", "once", self}, exitOK, `finished`, `was taken before, as job`},

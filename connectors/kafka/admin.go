@@ -22,6 +22,9 @@ const adminTimeout = 15 * time.Second
 // another number of partitions is left alone and is no error. Call it in
 // OnDriver or Value, with the options of [ClientOptions] if there are any.
 func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int, opts ...kgo.Opt) error {
+	if topic == "" {
+		return fmt.Errorf("%w: the topic to make has no name", engine.ErrUsage)
+	}
 	if partitions < 1 {
 		return fmt.Errorf("%w: topic %s: the number of partitions is %d, it must be at least 1", engine.ErrUsage, topic, partitions)
 	}

@@ -71,7 +71,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 		set(&o)
 	}
 	d := &direct[T]{
-		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o,
+		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
 		limits: partitionLimits(ssc), log: ssc.Logger(),
 	}
 	if len(topics.names) == 0 || slices.Contains(topics.names, "") {
@@ -89,6 +89,7 @@ type direct[T any] struct {
 	brokers []string
 	client  *[]kgo.Opt
 	decode  Decoder[T]
+	site    rdd.Site
 	options directOptions
 	limits  limits
 	log     *slog.Logger
@@ -173,7 +174,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			v, err := d.decode(rec)
 			if err != nil {
 				if err = d.options.bad.handle(tc, d.producers(), rec, err); err != nil {
-					yield(none, err)
+					yield(none, &rdd.OpError{Op: "kafka.Direct", Site: d.site, Err: err})
 					return
 				}
 				continue

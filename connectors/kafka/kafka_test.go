@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -113,15 +114,18 @@ func TestBadRecords(t *testing.T) {
 	for name, policy := range map[string]kafka.BadRecords{"fail": kafka.Fail(), "skip": kafka.Skip(), "dead letter": kafka.DeadLetter("letters")} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+				var direct int // its line
 				b.Produce(t, "in", nil, kgo.StringRecord(`{"X":1}`), kgo.StringRecord(`oh`), kgo.StringRecord(`{"X":2}`))
 				var got []point
 				err := run(t, b, func(ssc *engine.StreamingContext) error {
+					_, _, direct, _ = runtime.Caller(0)
 					in := kafka.Direct(ssc, kafka.Subscribe("in"), kafka.JSONValue[point], kafka.OnBadRecord(policy))
 					collect(engine.Map(in, func(p point) point { return p }), 2, &got)
 					return nil
 				})
 				if name == "fail" {
-					if err == nil || !strings.Contains(err.Error(), "topic in partition 0 at offset 1: decoding JSON") {
+					says := fmt.Sprintf("kafka.Direct at kafka/kafka_test.go:%d: bad record in topic in partition 0 at offset 1: decoding JSON", direct+1)
+					if err == nil || !strings.Contains(err.Error(), says) {
 						t.Error(err)
 					}
 					return
@@ -167,6 +171,24 @@ func TestSink(t *testing.T) {
 			t.Error(err)
 		}
 	}, "in", "out")
+}
+
+// What is wrong with the program is said with its place in the program, and a
+// topic that isn't there with what to do about it.
+func TestErrors(t *testing.T) {
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			kafka.Direct(ssc, kafka.Subscribe("nowhere"), kafka.StringValue).Print(1)
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), "kafka nowhere at kafka/kafka_test.go:") || !strings.Contains(err.Error(), "check its name or create it, for example with kafka.EnsureTopic in OnDriver") {
+			t.Error(err)
+		}
+		err = run(t, b, func(ssc *engine.StreamingContext) error { kafka.Brokers(ssc); return nil }, "--brokers", "nowhere")
+		if !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), "kafka at kafka/kafka_test.go:") {
+			t.Error(err)
+		}
+	})
 }
 
 // silence makes a broker close the connection on every request to produce.

@@ -69,7 +69,7 @@ func (e *TopicError) Error() string {
 	}
 	fmt.Fprintf(&b, " at %s: %v", e.Brokers, e.Err)
 	if e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic) {
-		b.WriteString("; create it, or check its name")
+		b.WriteString("; check its name or create it, for example with kafka.EnsureTopic in OnDriver")
 	}
 	return b.String()
 }

@@ -36,7 +36,7 @@ func (o *outage) enter(log *slog.Logger, s *stream, why error) {
 	}
 	if o.told.IsZero() || now.Sub(o.told) >= remindAfter {
 		o.told = now
-		log.Warn("kafka: waiting, nothing is skipped", "for", s.label(), "next", s.next, "ranges", o.waiting, "since", o.since, "error", why)
+		log.Warn("kafka: waiting, nothing is skipped", append(s.attrs(), "ranges", o.waiting, "since", o.since, "error", why)...)
 	}
 }
 
@@ -57,6 +57,6 @@ func (o *outage) over(log *slog.Logger, s *stream) {
 		return
 	}
 	if o.leave(s); o.waiting == 0 {
-		log.Info("kafka: goes on", "for", s.label(), "next", s.next, "waited", time.Since(since).Round(time.Millisecond))
+		log.Info("kafka: goes on", append(s.attrs(), "waited", time.Since(since).Round(time.Millisecond))...)
 	}
 }

@@ -109,7 +109,9 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		}
 		p.fresh = time.Time{}
 		delay := p.waitsFor.backoff()
-		p.waiting.enter(p.opts.Logger, &p.waitsFor, waits.err)
+		if p.reached && p.doubt.IsZero() { // else the next attempt may well be the last
+			p.waiting.enter(p.opts.Logger, &p.waitsFor, waits.err)
+		}
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():

@@ -71,9 +71,10 @@ func TestPlannerFindsNewPartitionsAndTruncation(t *testing.T) {
 func TestPlannerBadInput(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.Fake(t)
-	_, err := newPlanner(t, b, ranges.Options{}, "nothing").Plan(t.Context())
-	if !errors.Is(err, ranges.ErrUnknownTopic) || !strings.Contains(err.Error(), "topic nothing") {
-		t.Error(err)
+	var log strings.Builder
+	_, err := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, "nothing").Plan(t.Context())
+	if !errors.Is(err, ranges.ErrUnknownTopic) || !strings.Contains(err.Error(), "topic nothing") || log.Len() > 0 {
+		t.Errorf("%v\n%s", err, &log)
 	}
 	_, err = newPlanner(t, &kafkatest.Broker{Addrs: []string{"127.0.0.1:9"}}, ranges.Options{}, "images").Plan(t.Context())
 	var none *ranges.NoBrokerError

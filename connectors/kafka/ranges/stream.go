@@ -50,12 +50,12 @@ func newStream(rg Range) *stream {
 
 func (s *stream) key() partitionKey { return partitionKey{s.rg.Topic, s.rg.Partition} }
 
-// label names the stream in the log; a Planner's stands for all of its topics.
-func (s *stream) label() string {
+// attrs names the stream in the log; a Planner's stands for all of its topics.
+func (s *stream) attrs() []any {
 	if s.rg.Until == 0 {
-		return "the plan of " + s.rg.Topic
+		return []any{"for", "the plan of " + s.rg.Topic}
 	}
-	return s.rg.String()
+	return []any{"for", s.rg.String(), "next", s.next}
 }
 
 // signal tells the reader that something changed. It may have told it already.
