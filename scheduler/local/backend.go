@@ -21,7 +21,8 @@ type Executor struct {
 	Slots  int
 	Runner scheduler.Runner
 	// OnLost drops what the executor holds, its blocks. Lose calls it before it
-	// reports the loss; nil means there is nothing.
+	// reports the loss, and it must not add or lose executors itself; nil means
+	// there is nothing.
 	OnLost func()
 }
 
@@ -32,6 +33,10 @@ type Executor struct {
 // work, that Close waits for.
 type Backend struct {
 	workers sync.WaitGroup
+
+	// membership is held while an executor comes or goes, so that its loss and
+	// its replacement are one step and are told in that order. Before mu.
+	membership sync.Mutex
 
 	mu        sync.Mutex
 	events    scheduler.BackendEvents // nil before Start
@@ -76,14 +81,18 @@ func (b *Backend) Start(events scheduler.BackendEvents) {
 	}
 	b.events = events
 	for _, x := range b.order {
-		b.startExecutor(x)
+		if b.executors[x.ID] == x {
+			b.startExecutor(x)
+		}
 	}
 	b.order = nil
 }
 
 // Add adds an executor. One of the same name is lost first.
 func (b *Backend) Add(e Executor) {
-	b.Lose(e.ID, "replaced")
+	b.membership.Lock()
+	defer b.membership.Unlock()
+	b.lose(e.ID, "replaced")
 	x := &executor{
 		Executor: e,
 		running:  make(map[scheduler.TaskID]*launched, e.Slots),
@@ -113,6 +122,13 @@ func (b *Backend) startExecutor(x *executor) {
 // Lose makes an executor disappear, with its blocks and its tasks. Nothing more
 // is heard of these.
 func (b *Backend) Lose(id, reason string) {
+	b.membership.Lock()
+	defer b.membership.Unlock()
+	b.lose(id, reason)
+}
+
+// lose is Lose with membership held.
+func (b *Backend) lose(id, reason string) {
 	b.mu.Lock()
 	x, events := b.executors[id], b.events
 	delete(b.executors, id)

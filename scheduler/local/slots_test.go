@@ -156,6 +156,32 @@ func TestReplacedExecutor(t *testing.T) {
 	})
 }
 
+// Whoever replaces an executor at the same time as others: each is lost before
+// the next one is added, and Close finds the last.
+func TestReplacedAtOnce(t *testing.T) {
+	var r reports
+	b := local.New()
+	b.Start(&r)
+	var adding sync.WaitGroup
+	for range 8 {
+		adding.Go(func() {
+			for range 100 {
+				b.Add(local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled), OnLost: runtime.Gosched})
+			}
+		})
+	}
+	adding.Wait()
+	b.Close()
+	for i, line := range r.lines {
+		if want := [...]string{"added a", "lost a replaced"}[i%2]; line != want {
+			t.Fatalf("report %d is %q, want %q", i, line, want)
+		}
+	}
+	if want := 2*800 - 1; len(r.lines) != want {
+		t.Errorf("%d reports, want %d", len(r.lines), want)
+	}
+}
+
 // Close kills what runs and returns when it has ended. It may be called before
 // Start.
 func TestClose(t *testing.T) {
