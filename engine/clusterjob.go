@@ -173,13 +173,18 @@ func (c *remoteCluster) Run(ctx context.Context, gen *generation, output int32) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
-	idle := time.AfterFunc(noExecutorAfter, func() {
-		if c.backend.Ready() == 0 {
-			c.log.Warn("the batch waits: no executor takes tasks", "batch", gen.batch.Seq)
-		}
-	})
-	defer idle.Stop()
+	defer c.warnIdle("batch", gen.batch.Seq)()
 	return runOn(ctx, c.dag, gen, output)
+}
+
+// warnIdle says that something waits if it does so for long and there is no
+// executor, until stop is called.
+func (c *remoteCluster) warnIdle(what ...any) (stop func() bool) {
+	return time.AfterFunc(noExecutorAfter, func() {
+		if c.backend.Ready() == 0 {
+			c.log.Warn("the job waits: no executor takes tasks", what...)
+		}
+	}).Stop
 }
 
 // Hold implements modelExecutor.
@@ -196,6 +201,7 @@ func (c *remoteCluster) AwaitModel(ctx context.Context, p ModelPin) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
+	defer c.warnIdle("model", p.Name, "version", p.Digest)()
 	return c.backend.AwaitHeld(ctx, wire.ModelVersion(p))
 }
 

@@ -38,7 +38,12 @@ func textModel(ssc *engine.StreamingContext, name, carried string) *engine.Model
 // versions declares a stream of one element for each batch: the versions of the
 // models that its task saw, and whether they are those of the allocation.
 func versions(ssc *engine.StreamingContext, models ...*engine.Model[string]) *engine.DStream[string] {
-	return engine.Derive(ticks(ssc), "versions", func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[string] {
+	return versionsIn(ticks(ssc), models...)
+}
+
+// versionsIn is versions of the batches of a stream, as often as that has elements.
+func versionsIn(d *engine.DStream[int], models ...*engine.Model[string]) *engine.DStream[string] {
+	return engine.Derive(d, "versions", func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[string] {
 		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[string, error] {
 			return func(yield func(string, error) bool) {
 				var seen []string
@@ -134,9 +139,9 @@ func TestSwapDelaysNoBatch(t *testing.T) {
 func TestRollback(t *testing.T) {
 	dir := t.TempDir()
 	digest := func(s string) string { return modelstore.Digest([]byte(s)) }
-	// versionsIn runs a script beside a stream and returns the versions in the
+	// seenBy runs a script beside a stream and returns the versions in the
 	// order in which batches saw them.
-	versionsIn := func(script func(ctx context.Context, m *engine.Model[string])) []string {
+	seenBy := func(script func(ctx context.Context, m *engine.Model[string])) []string {
 		var seen []string
 		if err := run(t, func(ssc *engine.StreamingContext) error {
 			m := textModel(ssc, "m", "one")
@@ -163,7 +168,7 @@ func TestRollback(t *testing.T) {
 			t.Errorf("went back to %.12s, %v; want %q", got, err, want)
 		}
 	}
-	seen := versionsIn(func(ctx context.Context, m *engine.Model[string]) {
+	seen := seenBy(func(ctx context.Context, m *engine.Model[string]) {
 		if _, err := m.Rollback(ctx, ""); !errors.Is(err, engine.ErrNoVersion) {
 			t.Errorf("nothing to go back to: %v", err)
 		}
@@ -181,7 +186,7 @@ func TestRollback(t *testing.T) {
 		t.Errorf("batches saw %v, want %v", seen, want)
 	}
 	// What was before is known after a restart, and the program's own.
-	seen = versionsIn(func(ctx context.Context, m *engine.Model[string]) {
+	seen = seenBy(func(ctx context.Context, m *engine.Model[string]) {
 		back(ctx, m, "", "four")
 		back(ctx, m, digest("one"), "one")
 	})

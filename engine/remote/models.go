@@ -32,25 +32,28 @@ func (b *Backend) holding() *wire.Hold {
 }
 
 // AwaitHeld waits until every executor that takes tasks has a version, one of
-// those that Hold named last. An error says which can't load it, and why.
+// those that Hold named last, and there is one at least: nobody else can say that
+// a version is good. An error says which can't load it, and why.
 func (b *Backend) AwaitHeld(ctx context.Context, v wire.ModelVersion) error {
 	for {
 		b.mu.Lock()
-		missing := false
+		have, missing := 0, 0
 		var err error
 		for _, l := range b.members {
 			failure, answered := l.models[v]
 			switch {
 			case !l.isReady():
 			case !answered:
-				missing = true
+				missing++
 			case failure != "":
 				err = fmt.Errorf("executor %s: %s", l.name, failure)
+			default:
+				have++
 			}
 		}
 		changed := b.changed
 		b.mu.Unlock()
-		if err != nil || !missing {
+		if err != nil || missing == 0 && have > 0 {
 			return err
 		}
 		select {

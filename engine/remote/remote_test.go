@@ -28,6 +28,7 @@ type host struct {
 	run     func(ctx context.Context, task scheduler.Task) scheduler.Outcome
 	refusal string        // why the program can't be built
 	block   chan struct{} // Register waits for it, unless it is nil
+	load    func(wire.ModelVersion) (failure string)
 
 	mu        sync.Mutex
 	epoch     uint64
@@ -49,7 +50,13 @@ func (h *host) Register(hello *wire.Hello, values []wire.Value) *wire.Registered
 	if h.values = values; hello.Epoch > h.epoch {
 		h.epoch, h.store = hello.Epoch, shuffle.NewStore(1<<30)
 	}
-	return &wire.Registered{Fingerprint: 1, Slots: 2, Batches: h.invoked}
+	r := &wire.Registered{Fingerprint: 1, Slots: 2, Batches: h.invoked}
+	if hello.Hold != nil {
+		for _, v := range hello.Hold.Versions {
+			r.Held = append(r.Held, wire.Held{Version: v, Failure: h.load(v)})
+		}
+	}
+	return r
 }
 
 func (h *host) Invoke(i *wire.Invoke) *wire.Invoked {
@@ -62,7 +69,12 @@ func (h *host) Invoke(i *wire.Invoke) *wire.Invoked {
 	return &wire.Invoked{Seq: i.Seq}
 }
 
-func (h *host) Hold(*wire.Hold, func(*wire.Held)) {}
+// Hold answers as load says.
+func (h *host) Hold(hold *wire.Hold, answer func(*wire.Held)) {
+	for _, v := range hold.Versions {
+		answer(&wire.Held{Version: v, Failure: h.load(v)})
+	}
+}
 
 func (h *host) Forget(until uint64) {
 	h.mu.Lock()
