@@ -86,14 +86,15 @@ func (m *Model[V]) Publish(ctx context.Context, file []byte) (digest string, err
 	return r.publish(ctx, m.node.name, file)
 }
 
-// Rollback goes back to an earlier version, "" for the one before the current,
-// and returns its digest. It works where Publish does.
-func (m *Model[V]) Rollback(ctx context.Context, digest string) (string, error) {
+// Rollback goes back to an earlier version and returns its digest. version is
+// that digest or its first digits, "" is the version before the current. It works
+// where Publish does.
+func (m *Model[V]) Rollback(ctx context.Context, version string) (digest string, err error) {
 	r, err := m.registry()
 	if err != nil {
 		return "", err
 	}
-	return r.rollback(ctx, m.node.name, digest)
+	return r.rollback(ctx, m.node.name, version)
 }
 
 func (m *Model[V]) registry() (*modelRegistry, error) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/minicluster"
+	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -25,6 +28,7 @@ func TestMain(m *testing.M) {
 	app := engine.NewApp("sums")
 	batches := app.Flags().Int("batches", 1, "batches with records, after which the program stops")
 	panics := app.Flags().Bool("panic", false, "panic in a task")
+	asks := app.Flags().Bool("model", false, "print the version of a model of each batch")
 	app.Stream(20*time.Millisecond, func(ssc *engine.StreamingContext) error {
 		input := make([][]int, *batches)
 		for i := range input {
@@ -36,6 +40,9 @@ func TestMain(m *testing.M) {
 			}
 			return rdd.Pair[int, int]{Key: n % 2, Value: n}
 		})
+		if *asks {
+			printVersions(ssc)
+		}
 		sums := engine.ReduceByKey(numbers, func(a, b int) int { return a + b }, 2)
 		engine.ForEachBatch(sums, func(b engine.Batch, _ []rdd.Pair[int, int]) error {
 			if b.Seq >= uint64(*batches) {
@@ -44,6 +51,31 @@ func TestMain(m *testing.M) {
 			}
 			return nil
 		})
+		return nil
+	})
+}
+
+// printVersions prints the version of model m that a batch uses, when it is
+// another one than before. Files that begin with "bad" make no version.
+func printVersions(ssc *engine.StreamingContext) {
+	m := engine.NewModel(ssc, "m", []byte("carried"), func(file []byte) (string, error) {
+		if strings.HasPrefix(string(file), "bad") {
+			return "", errors.New("layer fc1 holds a NaN")
+		}
+		return string(file), nil
+	})
+	ticks := enginetest.Queue(ssc, [][]int{}, 1)
+	texts := engine.Derive(ticks, "versions", func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[string] {
+		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, _ iter.Seq2[int, error]) iter.Seq2[string, error] {
+			return func(yield func(string, error) bool) { yield(m.At(tc, b)) }
+		})
+	})
+	last := ""
+	engine.ForEachBatch(texts, func(b engine.Batch, rows []string) error {
+		if len(rows) == 1 && rows[0] != last {
+			ssc.Logger().Info("batches use " + rows[0] + " after " + last)
+			last = rows[0]
+		}
 		return nil
 	})
 }
@@ -117,8 +149,70 @@ func TestOnDaemons(t *testing.T) {
 			t.Errorf("engine-submit %q: exit code %d, expected %d\nstdout: %q, expected %q\nstderr: %q, expected %q", x.args, code, x.code, out, x.out, err, x.err)
 		}
 	}
+	t.Run("models", func(t *testing.T) { testModels(t, c, self) })
 	t.Run("the leader dies", func(t *testing.T) { testLeaderDies(t, c, self) })
 	t.Run("no quorum", func(t *testing.T) { testNoQuorum(t, c) })
+}
+
+// testModels publishes versions of a model while a job runs, kills the leader in
+// between, and goes back.
+func testModels(t *testing.T, c *minicluster.Cluster, self string) {
+	if code := run(&around(0).process, []string{"--detach", "--submission", "storeless", self, "--model", "--batches", "1000000"}); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	dir := t.TempDir()
+	if code := run(&around(0).process, []string{"--detach", "--submission", "models", self, "--model", "--batches", "1000000", "--conf", "models.store=" + filepath.Join(dir, "store")}); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	file := func(content string) string {
+		path := filepath.Join(dir, "file")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	// says runs engine-submit model and checks what it says and exits with.
+	says := func(code int, text string, args ...string) {
+		t.Helper()
+		s := around(0)
+		if got := run(&s.process, append([]string{"model"}, args...)); got != code || !strings.Contains(s.err.String(), text) {
+			t.Errorf("engine-submit model %q: exit code %d, expected %d:\n%s", args, got, code, s.err.String())
+		}
+	}
+	// used waits until batches use a version.
+	logs := around(0)
+	following := make(chan int, 1)
+	go func() { following <- run(&logs.process, []string{"logs", "--follow", "models"}) }()
+	logs.out.await(t, "batches use carried")
+	says(exitFailed, "start it with --conf models.store=URL", "storeless", "m", file("retrained"))
+	says(exitFailed, "the program declares [m]", "models", "n", file("retrained"))
+	says(exitFailed, "there is none before the current one", "models", "m", "--rollback")
+	says(exitOK, "batches are planned with version", "models", "m", file("retrained"))
+	logs.out.await(t, "batches use retrained")
+	says(exitFailed, "layer fc1 holds a NaN", "models", "m", file("bad"))
+	says(exitFailed, "a version's file of 0 bytes", "models", "m", file(""))
+	leader, err := c.Leader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Kill(leader); err != nil {
+		t.Fatal(err)
+	}
+	says(exitOK, "batches are planned with version", "models", "m", file("better"))
+	logs.out.await(t, "batches use better")
+	if err := c.Restart(leader); err != nil {
+		t.Fatal(err)
+	}
+	says(exitOK, "of m", "models", "m", "--rollback", "--version", modelstore.Digest([]byte("retrained"))[:12])
+	logs.out.await(t, "batches use retrained after better")
+	if code := run(&around(0).process, []string{"kill", "models"}); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if code := run(&around(0).process, []string{"kill", "storeless"}); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	<-following
+	says(exitFailed, "the job has ended", "models", "m", "--rollback")
 }
 
 // testLeaderDies kills the leader, and with it the job's driver process, while

@@ -48,7 +48,7 @@ type command struct {
 
 // commands lists what there is, in the order of the help.
 func commands() []command {
-	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), clusterCommand(), certsCommand()}
+	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), modelCommand(), clusterCommand(), certsCommand()}
 }
 
 // errUsage is a wrong command line.
@@ -167,23 +167,36 @@ func parse(f *flag.FlagSet, args []string) error {
 // parseMixed parses a command line in which flags may follow other arguments,
 // and returns those. There must be as many as there are names.
 func parseMixed(f *flag.FlagSet, args []string, names ...string) ([]string, error) {
-	var others []string
+	others, err := parseAll(f, args)
+	if err == nil {
+		err = expect(others, names...)
+	}
+	return others, err
+}
+
+// parseAll parses a command line in which flags may follow other arguments, and
+// returns those.
+func parseAll(f *flag.FlagSet, args []string) (others []string, err error) {
 	for {
 		if err := parse(f, args); err != nil {
 			return nil, err
 		}
 		if args = f.Args(); len(args) == 0 {
-			break
+			return others, nil
 		}
 		others, args = append(others, args[0]), args[1:]
 	}
+}
+
+// expect makes sure that there are as many arguments as there are names.
+func expect(args []string, names ...string) error {
 	switch {
-	case len(others) < len(names):
-		return nil, fmt.Errorf("%w: %s is missing; see --help", errUsage, names[len(others)])
-	case len(others) > len(names):
-		return nil, fmt.Errorf("%w: unexpected argument %q; see --help", errUsage, others[len(names)])
+	case len(args) < len(names):
+		return fmt.Errorf("%w: %s is missing; see --help", errUsage, names[len(args)])
+	case len(args) > len(names):
+		return fmt.Errorf("%w: unexpected argument %q; see --help", errUsage, args[len(names)])
 	}
-	return others, nil
+	return nil
 }
 
 // parseJob parses a command line with a job and nothing else.

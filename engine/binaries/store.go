@@ -167,6 +167,14 @@ func digestOf(path string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// Remove removes a program.
+func (s *Store) Remove(digest string) error {
+	s.mu.Lock()
+	delete(s.verified, digest)
+	s.mu.Unlock()
+	return os.Remove(s.Path(digest))
+}
+
 // Names of programs that are on their way.
 const (
 	uploadPattern = ".upload-*"
@@ -186,10 +194,7 @@ func (s *Store) Sweep(keep map[string]bool, age time.Duration) error {
 		if err != nil || keep[strings.TrimSuffix(e.Name(), partSuffix)] || time.Since(info.ModTime()) < age {
 			continue // one that vanished is swept
 		}
-		s.mu.Lock()
-		delete(s.verified, e.Name())
-		s.mu.Unlock()
-		if err := os.Remove(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("sweeping binaries: %w", err))
 		}
 	}

@@ -2,12 +2,7 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -85,64 +80,28 @@ func (c *Client) Submit(ctx context.Context, s Submission) (Job, error) {
 
 // upload is a submission on its way.
 type upload struct {
+	outgoing
 	begin     wire.SubmitBegin
-	file      *os.File
-	uploaded  func(sent, total int64)
-	furthest  int64 // bytes sent by the attempt that came furthest
-	committed bool  // an attempt has asked for the job: it may exist
+	committed bool // an attempt has asked for the job: it may exist
 	job       Job
 }
 
 // openUpload opens the program and takes its digest.
-func openUpload(s Submission) (_ *upload, err error) {
+func openUpload(s Submission) (*upload, error) {
 	if s.ID == "" {
 		s.ID = NewID()
 	}
 	if err := checkID(s.ID); err != nil {
 		return nil, fmt.Errorf("submission %q: %w", s.ID, err)
 	}
-	f, err := os.Open(s.Binary)
+	out, err := openFile("program", s.Binary, s.Uploaded)
 	if err != nil {
-		return nil, fmt.Errorf("reading the program: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-		}
-	}()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("reading the program: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: %s is a %s, not a program", wire.ErrBinary, s.Binary, kind(info.Mode()))
-	}
-	digest := sha256.New()
-	size, err := io.Copy(digest, f)
-	if err != nil {
-		return nil, fmt.Errorf("reading the program: %w", err)
+		return nil, err
 	}
 	if s.Name == "" {
 		s.Name = filepath.Base(s.Binary)
 	}
-	if s.Uploaded == nil {
-		s.Uploaded = func(int64, int64) {}
-	}
-	return &upload{
-		begin: wire.SubmitBegin{
-			Submission: s.ID, Name: s.Name, Args: s.Args,
-			Binary: hex.EncodeToString(digest.Sum(nil)), Size: size,
-		},
-		file: f, uploaded: s.Uploaded, furthest: -1,
-	}, nil
-}
-
-// kind names what a file is.
-func kind(m os.FileMode) string {
-	if m.IsDir() {
-		return "directory"
-	}
-	return "special file"
+	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size}}, nil
 }
 
 // send is one attempt, with one leader.
@@ -153,7 +112,7 @@ func (u *upload) send(ctx context.Context, control wire.ControlClient, advanced 
 	if err != nil {
 		return call.verdict(err)
 	}
-	x := exchange{stream}
+	x := exchange[wire.SubmitPart, wire.SubmitAnswer]{stream}
 	if err := x.send(&wire.SubmitPart{Begin: &u.begin}); err != nil {
 		return call.verdict(err)
 	}
@@ -162,7 +121,8 @@ func (u *upload) send(ctx context.Context, control wire.ControlClient, advanced 
 		return call.verdict(err)
 	}
 	if answer.Need {
-		if err := u.sendFile(call, x, advanced); err != nil {
+		send := func(chunk []byte) error { return x.send(&wire.SubmitPart{Chunk: chunk}) }
+		if err := u.sendFile(call, send, advanced); err != nil {
 			return call.verdict(err)
 		}
 	}
@@ -183,54 +143,4 @@ func (u *upload) send(ctx context.Context, control wire.ControlClient, advanced 
 		Existed: answer.Existed && !again,
 	}
 	return nil
-}
-
-// sendFile sends the program.
-func (u *upload) sendFile(call *idleCall, x exchange, advanced func()) error {
-	chunk := make([]byte, wire.ChunkSize)
-	for sent := int64(0); ; {
-		if sent > u.furthest { // so that a leader that dies again and again isn't progress
-			u.furthest = sent
-			advanced()
-		}
-		u.uploaded(sent, u.begin.Size)
-		if sent == u.begin.Size {
-			return nil
-		}
-		n, err := u.file.ReadAt(chunk[:min(int64(len(chunk)), u.begin.Size-sent)], sent)
-		if n == 0 {
-			return fmt.Errorf("reading %s at byte %d: %w; has it changed meanwhile?", u.file.Name(), sent, err)
-		}
-		if err := x.send(&wire.SubmitPart{Chunk: chunk[:n]}); err != nil {
-			return err
-		}
-		sent += int64(n)
-		call.alive(attempt)
-	}
-}
-
-// exchange is a stream whose errors say what the server said.
-type exchange struct {
-	stream grpc.BidiStreamingClient[wire.SubmitPart, wire.SubmitAnswer]
-}
-
-// send sends a part.
-func (x exchange) send(p *wire.SubmitPart) error {
-	err := x.stream.Send(p)
-	if errors.Is(err, io.EOF) { // the server has ended the stream, and says why
-		_, err = x.receive()
-		if err == nil {
-			err = fmt.Errorf("%w: an answer before everything was sent", wire.ErrMalformed)
-		}
-	}
-	return err
-}
-
-// receive waits for an answer.
-func (x exchange) receive() (*wire.SubmitAnswer, error) {
-	answer, err := x.stream.Recv()
-	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: the driver ended the submission without an answer", wire.ErrNotReady)
-	}
-	return answer, err
 }

@@ -237,6 +237,13 @@ func (d *drive) serve(s *jobService) {
 	d.service = s
 }
 
+// process returns what the process that runs may say, nil between two of them.
+func (d *drive) process() *jobService {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.service
+}
+
 // tell adds to a status what only the leader's memory has.
 func (d *drive) tell(st *wire.JobStatus) {
 	d.mu.Lock()

@@ -22,9 +22,11 @@ const reserve = 256 << 20
 //	binaries/DIGEST        programs
 //	jobs/INCARNATION/log   output of the job's driver processes on this node
 //	jobs/INCARNATION/work  their working directory
+//	versions/DIGEST        versions of models while they are being published
 type jobFiles struct {
 	path     string // of jobs
 	programs *binaries.Store
+	versions *incoming
 	output   *logs.Server
 }
 
@@ -37,7 +39,11 @@ func openJobFiles(d *dataDir) (*jobFiles, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &jobFiles{path: path, programs: programs}
+	versions, err := openIncoming(filepath.Join(d.path, "versions"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
+	}
+	f := &jobFiles{path: path, programs: programs, versions: versions}
 	f.output = logs.NewServer(func(incarnation uint64) string { return filepath.Join(f.dir(incarnation), "log") })
 	return f, nil
 }

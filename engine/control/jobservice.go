@@ -33,14 +33,21 @@ type jobService struct {
 	report func(wire.Progress)
 	ctx    context.Context // of the process
 
+	requests chan *wire.PublishModel // to be sent to the process
+
 	mu       sync.Mutex
+	answers  map[uint64]chan<- *wire.PublishedModel // that are waited for, by request
+	asked    uint64                                 // the last request's id
 	attached bool
 	waiting  []wire.Completion // not recorded yet
 	wake     chan struct{}     // of capacity 1: waiting isn't empty any more
 }
 
 func newJobService(ctx context.Context, n *node, driver wire.DriverSpec, epoch uint64, report func(wire.Progress)) *jobService {
-	return &jobService{node: n, spec: driver.Job, driver: driver, epoch: epoch, report: report, ctx: ctx, wake: make(chan struct{}, 1)}
+	return &jobService{
+		node: n, spec: driver.Job, driver: driver, epoch: epoch, report: report, ctx: ctx, wake: make(chan struct{}, 1),
+		requests: make(chan *wire.PublishModel, maxRequests), answers: make(map[uint64]chan<- *wire.PublishedModel),
+	}
 }
 
 // record proposes a command until its outcome is known. After a barrier the
@@ -111,12 +118,54 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 		}
 		select {
 		case <-changed:
+		case q := <-s.requests:
+			if err := out.Send(&wire.DriverEvent{Publish: q}); err != nil {
+				return err
+			}
 		case <-out.Context().Done():
 			return out.Context().Err()
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		}
 	}
+}
+
+// maxRequests bounds the requests that wait for the process to take them.
+const maxRequests = 16
+
+// request asks the process to bring in a version. The answer comes on a channel,
+// until forget is called.
+func (s *jobService) request(q *wire.PublishModel) (answer <-chan *wire.PublishedModel, forget func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	q.ID = s.asked
+	select {
+	case s.requests <- q:
+	default:
+		return nil, nil, fmt.Errorf("%w: %d versions wait to be published in job %d; try again", wire.ErrNotReady, maxRequests, s.spec.Incarnation)
+	}
+	c := make(chan *wire.PublishedModel, 1) // the one answer has room
+	s.answers[q.ID] = c
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.answers, q.ID)
+	}, nil
+}
+
+// Published implements wire.JobLogServer. Nobody may wait for the answer any more.
+func (s *jobService) Published(_ context.Context, a *wire.PublishedModel) (*wire.Recorded, error) {
+	if err := s.check(a.Epoch); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.answers[a.ID]; c != nil {
+		delete(s.answers, a.ID)
+		c <- a
+	}
+	return &wire.Recorded{}, nil
 }
 
 // Recover implements wire.JobLogServer.

@@ -16,7 +16,7 @@ import (
 
 // Limits of a submission.
 const (
-	maxUploads    = 8                // submissions at a time that send a binary
+	maxUploads    = 8                // clients at a time that send a binary or a version
 	uploadStall   = 30 * time.Second // without a word from the client
 	replicateWait = time.Minute      // for a majority to have the binary
 	maxName       = 128
@@ -56,10 +56,17 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	if err := stream.Send(&wire.SubmitAnswer{Need: need}); err != nil {
 		return err
 	}
+	next := func() ([]byte, bool, error) {
+		p, err := parts.next(r.ctx, uploadStall)
+		if err != nil {
+			return nil, false, err
+		}
+		return p.Chunk, p.Commit, nil
+	}
 	if need {
-		err = c.s.upload(r.ctx, begin, parts)
+		err = c.s.upload(c.s.files.programs, begin.Binary, begin.Size, next)
 	} else {
-		err = awaitCommit(r.ctx, parts)
+		err = awaitCommit(next)
 	}
 	if err != nil {
 		return err
@@ -104,28 +111,29 @@ func (s *server) submitted(b *wire.SubmitBegin) (existed bool, err error) {
 	return existed, err
 }
 
-// upload takes the binary and then the word to commit.
-func (s *server) upload(ctx context.Context, b *wire.SubmitBegin, parts *parts[wire.SubmitPart]) error {
+// upload takes a file and then the word to commit. next returns what comes: a
+// piece of the file, or that word.
+func (s *server) upload(into *binaries.Store, digest string, size int64, next func() (chunk []byte, commit bool, err error)) error {
 	select {
 	case s.uploads <- struct{}{}:
 		defer func() { <-s.uploads }()
 	default:
-		return fmt.Errorf("%w: %d binaries are being submitted at this moment; try again", wire.ErrNotReady, maxUploads)
+		return fmt.Errorf("%w: %d files are being sent at this moment; try again", wire.ErrNotReady, maxUploads)
 	}
-	w, err := s.files.programs.Create(b.Binary, b.Size)
+	w, err := into.Create(digest, size)
 	if err != nil {
 		return err
 	}
 	for {
-		part, err := parts.next(ctx, uploadStall)
+		chunk, commit, err := next()
 		switch {
 		case err != nil:
-		case part.Commit:
+		case commit:
 			return w.Commit()
-		case len(part.Chunk) == 0:
-			err = fmt.Errorf("%w: neither a piece of the binary nor its end", wire.ErrInvalid)
+		case len(chunk) == 0:
+			err = fmt.Errorf("%w: neither a piece of the file nor its end", wire.ErrInvalid)
 		default:
-			_, err = w.Write(part.Chunk)
+			_, err = w.Write(chunk)
 		}
 		if err != nil {
 			w.Abort()
@@ -134,16 +142,13 @@ func (s *server) upload(ctx context.Context, b *wire.SubmitBegin, parts *parts[w
 	}
 }
 
-// awaitCommit waits for the word to commit.
-func awaitCommit(ctx context.Context, parts *parts[wire.SubmitPart]) error {
-	part, err := parts.next(ctx, uploadStall)
-	if err != nil {
-		return err
+// awaitCommit waits for the word to commit where no file is to come.
+func awaitCommit(next func() (chunk []byte, commit bool, err error)) error {
+	_, commit, err := next()
+	if err == nil && !commit {
+		err = fmt.Errorf("%w: a piece of a file came, nobody asked for it", wire.ErrInvalid)
 	}
-	if !part.Commit {
-		return fmt.Errorf("%w: the binary is here, nobody asked for it", wire.ErrInvalid)
-	}
-	return nil
+	return err
 }
 
 // submit makes a job of a submission whose binary is here.

@@ -23,6 +23,11 @@ type ControlServer interface {
 	// Watch sends the status of a job at once, then whenever it changes and at
 	// least once a second; it ends after a final state.
 	Watch(*JobRef, grpc.ServerStreamingServer[JobStatus]) error
+	// Publish brings a version of a model into a job that runs, or goes back to an
+	// earlier one. The client sends PublishBegin, the file in chunks and Commit; the
+	// server answers when batches are planned with the version, and before that now
+	// and then. An error that says ErrVersion is the job's refusal.
+	Publish(grpc.BidiStreamingServer[PublishPart, PublishAnswer]) error
 	// Cluster says who is there. Any driver answers, with what it knows.
 	Cluster(context.Context, *ClusterRequest) (*ClusterStatus, error)
 }
@@ -109,6 +114,7 @@ func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
 		unary("Cluster", ControlServer.Cluster),
 	},
 		bidi("Submit", ControlServer.Submit),
+		bidi("Publish", ControlServer.Publish),
 		downstream("Watch", ControlServer.Watch),
 	), s)
 }

@@ -41,6 +41,8 @@ var (
 	ErrBinary = errors.New("the binary can't be used")
 	// ErrNoBinary: no node has the binary.
 	ErrNoBinary = errors.New("the binary is missing")
+	// ErrVersion: a version of a model was refused.
+	ErrVersion = errors.New("the version is refused")
 	// ErrExecutorTaken: another daemon with the same id is connected.
 	ErrExecutorTaken = errors.New("the executor id is taken")
 	// ErrNotReady: what is asked for isn't there yet; try again.

@@ -34,6 +34,8 @@ type JobLogServer interface {
 	Complete(context.Context, *CompleteRequest) (*Recorded, error)
 	// Report tells how the job is doing, for engine-submit.
 	Report(context.Context, *Progress) (*Recorded, error)
+	// Published answers a DriverEvent's Publish.
+	Published(context.Context, *PublishedModel) (*Recorded, error)
 	// Finish ends the job. The process exits after it.
 	Finish(context.Context, *FinishRequest) (*Recorded, error)
 }
@@ -175,6 +177,7 @@ func RegisterJobLog(r grpc.ServiceRegistrar, s JobLogServer) {
 		unary("Allocate", JobLogServer.Allocate),
 		unary("Complete", JobLogServer.Complete),
 		unary("Report", JobLogServer.Report),
+		unary("Published", JobLogServer.Published),
 		unary("Finish", JobLogServer.Finish),
 	},
 		downstream("Events", JobLogServer.Events),

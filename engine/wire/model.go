@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -28,15 +29,19 @@ type PublishBegin struct {
 	Model  string `msgpack:"model"`  // name, as the program declares it
 	Digest string `msgpack:"digest"` // SHA-256 of the file, hexadecimal
 	Size   int64  `msgpack:"size"`   // bytes
-	// Rollback goes back to the version Digest, or to the one before the current
-	// if that is "". No file follows.
+	// Rollback goes back to the version Digest, which may be cut to its first
+	// digits, or to the one before the current if that is "". No file follows.
 	Rollback bool `msgpack:"back"`
 }
 
-// PublishAnswer says that batches are planned with the version from now on.
+// PublishAnswer says that batches are planned with the version from now on, or,
+// every PublishAlive, that it isn't known yet.
 type PublishAnswer struct {
-	Digest string `msgpack:"digest"`
+	Digest string `msgpack:"digest"` // "" while it isn't known
 }
+
+// PublishAlive is the time between two answers to who publishes.
+const PublishAlive = time.Second
 
 // PublishModel asks a job's driver process to bring in a version.
 type PublishModel struct {

@@ -43,6 +43,7 @@ func errorKinds() []errorKind {
 		{ErrExecutorTaken, "executor-taken", codes.AlreadyExists},
 		{ErrNoBinary, "no-binary", codes.NotFound},
 		{ErrBinary, "binary", codes.InvalidArgument},
+		{ErrVersion, "version", codes.InvalidArgument},
 		{ErrNotReady, "not-ready", codes.Unavailable},
 		{ErrOtherCluster, "other-cluster", codes.PermissionDenied},
 		{ErrUnauthenticated, "unauthenticated", codes.Unauthenticated},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -119,6 +120,41 @@ func (d *driver) take(begin *wire.SubmitBegin, uploaded bool, program []byte) (*
 	close(c.changed)
 	c.changed = make(chan struct{})
 	return &wire.SubmitAnswer{Incarnation: c.index}, nil
+}
+
+// Publish implements wire.ControlServer: jobs that run have a model called m, and
+// a version's digest says what was asked for.
+func (d *driver) Publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer]) error {
+	part, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	begin := part.Begin
+	if begin == nil {
+		return fmt.Errorf("%w: publishing begins with PublishBegin", wire.ErrInvalid)
+	}
+	st, _, err := d.state(begin.Job)
+	if err == nil && st.State.Final() {
+		err = wire.ErrJobEnded
+	}
+	if err != nil {
+		return err
+	}
+	size := 0
+	for !part.Commit {
+		if part, err = stream.Recv(); err != nil {
+			return err
+		}
+		size += len(part.Chunk)
+	}
+	if begin.Model != "m" {
+		return fmt.Errorf("%w: there is no model %s", wire.ErrVersion, begin.Model)
+	}
+	answer := fmt.Sprintf("m of %d bytes", size)
+	if begin.Rollback {
+		answer = "back to " + begin.Digest
+	}
+	return errors.Join(stream.Send(&wire.PublishAnswer{}), stream.Send(&wire.PublishAnswer{Digest: answer}))
 }
 
 // Jobs implements wire.ControlServer.

@@ -1,0 +1,167 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Publish implements wire.ControlServer.
+func (c *controlService) Publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer]) error {
+	r, err := c.s.current()
+	if err != nil {
+		return err
+	}
+	parts := receive(&c.s.streams, stream.Recv)
+	defer parts.leave()
+	part, err := parts.next(r.ctx, uploadStall)
+	if err != nil {
+		return err
+	}
+	begin := part.Begin
+	if err := checkPublish(begin); err != nil {
+		return err
+	}
+	st, err := r.status(begin.Job)
+	if err != nil {
+		return err
+	}
+	if st.State.Final() {
+		return fmt.Errorf("%w: job %d is %s", wire.ErrJobEnded, st.Spec.Incarnation, st.State)
+	}
+	next := func() ([]byte, bool, error) {
+		p, err := parts.next(r.ctx, uploadStall)
+		if err != nil {
+			return nil, false, err
+		}
+		return p.Chunk, p.Commit, nil
+	}
+	request := &wire.PublishModel{Model: begin.Model, Digest: begin.Digest, Rollback: begin.Rollback}
+	if begin.Rollback {
+		err = awaitCommit(next)
+	} else {
+		defer c.s.files.versions.hold(begin.Digest)()
+		request.Path = c.s.files.versions.Path(begin.Digest)
+		err = c.s.takeVersion(begin, next)
+	}
+	if err != nil {
+		return err
+	}
+	digest, err := r.publish(stream, st.Spec.Incarnation, request)
+	if err != nil {
+		return err
+	}
+	c.s.log.Info("a user has published a version of a model", "job", st.Spec.Incarnation, "model", begin.Model, "version", digest, "rollback", begin.Rollback)
+	return stream.Send(&wire.PublishAnswer{Digest: digest})
+}
+
+// checkPublish refuses what names no version.
+func checkPublish(b *wire.PublishBegin) error {
+	switch {
+	case b == nil:
+		return fmt.Errorf("%w: publishing begins with what it is", wire.ErrInvalid)
+	case b.Model == "" || len(b.Model) > maxName || !utf8.ValidString(b.Model):
+		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, maxName, b.Model)
+	case b.Rollback && len(b.Digest) > maxName:
+		return fmt.Errorf("%w: %.20q… is no version", wire.ErrInvalid, b.Digest)
+	case b.Rollback:
+		return nil
+	case !binaries.ValidDigest(b.Digest):
+		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Digest)
+	case b.Size <= 0 || b.Size > binaries.MaxSize:
+		return fmt.Errorf("%w: a version's file of %d bytes; it may have from 1 to %d", wire.ErrTooLarge, b.Size, int64(binaries.MaxSize))
+	}
+	return nil
+}
+
+// takeVersion takes a version's file onto the disk, where the job's driver
+// process reads it.
+func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, error)) error {
+	if err := s.files.room(b.Size); err != nil {
+		return fmt.Errorf("taking the version: %w", err)
+	}
+	return s.upload(s.files.versions.Store, b.Digest, b.Size, next)
+}
+
+// publish hands a request to a job's driver process, waits for what comes of it
+// and gives the client signs of life meanwhile.
+func (r *reign) publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
+	var process *jobService
+	if d := r.drive(incarnation); d != nil {
+		process = d.process()
+	}
+	if process == nil {
+		return "", fmt.Errorf("%w: job %d has no driver process at this moment", wire.ErrNotReady, incarnation)
+	}
+	answer, forget, err := process.request(request)
+	if err != nil {
+		return "", err
+	}
+	defer forget()
+	alive := time.NewTicker(wire.PublishAlive)
+	defer alive.Stop()
+	for {
+		select {
+		case a := <-answer:
+			if a.Failure != "" {
+				return "", fmt.Errorf("%w: %s", wire.ErrVersion, a.Failure)
+			}
+			return a.Digest, nil
+		case <-alive.C:
+			if err := stream.Send(&wire.PublishAnswer{}); err != nil {
+				return "", err
+			}
+		case <-process.ctx.Done():
+			return "", fmt.Errorf("%w: the driver process of job %d has ended meanwhile", wire.ErrUnknownOutcome, incarnation)
+		case <-stream.Context().Done():
+			return "", context.Cause(stream.Context())
+		}
+	}
+}
+
+// incoming are the files of versions that are on their way to job driver
+// processes. They go when nobody needs them any more.
+//
+// THREADING: all methods are safe for concurrent use.
+type incoming struct {
+	*binaries.Store
+
+	mu    sync.Mutex
+	users map[string]int // by digest
+}
+
+// openIncoming opens the directory and empties it: who wanted what an earlier
+// process left there is gone.
+func openIncoming(dir string) (*incoming, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	s, err := binaries.OpenCache(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &incoming{Store: s, users: make(map[string]int)}, nil
+}
+
+// hold keeps a version's file, if it comes, until release is called.
+func (i *incoming) hold(digest string) (release func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.users[digest]++
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.users[digest]--; i.users[digest] == 0 {
+			delete(i.users, digest)
+			_ = i.Remove(digest) // it may not have come; the next start removes what stays
+		}
+	}
+}
