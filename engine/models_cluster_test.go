@@ -87,3 +87,18 @@ func TestSwapOnExecutorProcesses(t *testing.T) {
 func endless(ssc *engine.StreamingContext) *engine.DStream[int] {
 	return enginetest.Queue(ssc, slices.Repeat([][]int{{1, 2}}, int(time.Minute/enginetest.ClusterInterval)), 2)
 }
+
+// What a batch teaches on executor processes is the version of the next one.
+func TestUpdateModelOnExecutorProcesses(t *testing.T) {
+	var r recorder
+	err := enginetest.OnCluster(t, func(ssc *engine.StreamingContext) error {
+		m := quickModel(ssc, "m", "0")
+		learn(ssc, m)
+		r.watch(versions(ssc, m), 6)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, "1 0", "2 0 1", "3 0 1 2", "4 0 1 2", "5 0 1 2 4", "6 0 1 2 4 5")
+}
