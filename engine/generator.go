@@ -24,13 +24,11 @@ func (d *driver) generateBatches(stopCtx, workCtx context.Context) error {
 	if previous != nil && !next.After(previous.Time()) { // planned by a clock that is ahead of this one
 		next = previous.Time().Add(d.ssc.interval)
 	}
-	timer := time.NewTimer(d.untilTick(next))
-	defer timer.Stop()
+	tick := newAlarm()
+	defer tick.close()
 	for {
-		select {
-		case <-stopCtx.Done():
+		if !tick.wait(stopCtx, d.untilTick(next)) {
 			return nil
-		case <-timer.C:
 		}
 		d.settle(workCtx)
 		b, err := d.plan(stopCtx, workCtx, previous, next)
@@ -45,7 +43,6 @@ func (d *driver) generateBatches(stopCtx, workCtx context.Context) error {
 		}
 		previous = b.alloc
 		next = d.following(next)
-		timer.Reset(d.untilTick(next))
 	}
 }
 
