@@ -118,7 +118,8 @@ func (d *direct[T]) Generate(encoded []byte) (int, func(*rdd.TaskContext, int) i
 	return len(rs), func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] { return d.read(tc, rs[p]) }, nil
 }
 
-// Prefetch begins to fetch what a batch will read.
+// Prefetch begins to fetch what a batch will read of the partitions that this
+// process read in the batch before.
 func (d *direct[T]) Prefetch(p *rdd.Process, encoded []byte) {
 	rs, err := decodeRanges(encoded)
 	if err != nil {

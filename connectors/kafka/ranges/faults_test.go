@@ -237,15 +237,27 @@ func TestBatchLargerThanLimit(t *testing.T) {
 	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
 		topic := b.Topic(t, 2)
 		for p := range int32(2) {
-			b.Produce(t, topic, []kgo.Opt{kgo.ProducerBatchCompression(kgo.NoCompression())}, &kgo.Record{Partition: p, Value: bytes.Repeat([]byte("x"), 500_000)})
+			for _, size := range []int{1, 500_000} {
+				b.Produce(t, topic, []kgo.Opt{kgo.ProducerBatchCompression(kgo.NoCompression())}, &kgo.Record{Partition: p, Value: bytes.Repeat([]byte("x"), size)})
+			}
 		}
 		r := newReader(t, b, ranges.Options{PartitionBytes: 1000, RequestBytes: 10_000})
 		ps := plan(t, b, topic)
-		r.Prefetch(ps[0].Range(0), ps[1].Range(0))
 		for _, p := range ps {
-			if lines, err := read(t, r, p.Range(0)); err != nil || len(lines) != 1 {
+			first := p.Range(0)
+			first.Until = 1
+			if lines, err := read(t, r, first); err != nil || len(lines) != 1 {
 				t.Fatal(len(lines), err)
 			}
+		}
+		r.Prefetch(ps[0].Range(1), ps[1].Range(1))
+		for _, p := range ps {
+			if lines, err := read(t, r, p.Range(1)); err != nil || len(lines) != 1 {
+				t.Fatal(len(lines), err)
+			}
+		}
+		if s := r.Stats(); s.Prefetched != 2 {
+			t.Errorf("%+v: want two ranges prefetched", s)
 		}
 		small := newReader(t, b, ranges.Options{MaxBatchBytes: 100_000})
 		var corrupt *ranges.CorruptError

@@ -35,6 +35,7 @@ type Reader struct {
 	unrouted []*stream
 	waiting  outage
 	sizes    map[partitionKey]sizes
+	read     map[partitionKey]int64 // Until of the range that was read last
 	buffer   buffer
 	stats    Stats
 }
@@ -68,6 +69,7 @@ func New(o Options) (*Reader, error) {
 		leaders: make(map[partitionKey]route),
 		links:   make(map[int32]*link),
 		sizes:   make(map[partitionKey]sizes),
+		read:    make(map[partitionKey]int64),
 		buffer:  newBuffer(o.BufferBytes),
 	}
 	for range o.Connections {
@@ -149,9 +151,12 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 	}
 }
 
-// Prefetch begins to fetch ranges that will be read soon, one chunk of each. It
-// does not wait. Ranges for which Options.BufferBytes leaves no room are not
-// prefetched, and one that nobody reads is dropped in time.
+// Prefetch begins to fetch ranges that will be read soon, one chunk of each, with
+// one request to each broker. It does not wait. A range is prefetched only if the
+// one right before it was read here: of a cluster's Readers, that is the one whose
+// task will probably read it, and what was left over is not fetched again. Ranges
+// for which Options.BufferBytes leaves no room are not prefetched, and one that
+// nobody reads is dropped in time.
 func (r *Reader) Prefetch(ranges ...Range) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -161,6 +166,9 @@ func (r *Reader) Prefetch(ranges ...Range) {
 	now := time.Now()
 	for _, rg := range ranges {
 		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.buffer.has(rg) {
+			continue
+		}
+		if until, ok := r.read[partitionKey{rg.Topic, rg.Partition}]; !ok || until != rg.From {
 			continue
 		}
 		s := newStream(rg)
@@ -204,6 +212,7 @@ func (r *Reader) release(s *stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.closed, s.ready = true, nil
+	r.read[s.key()] = s.rg.Until
 	r.waiting.leave(s)
 }
 

@@ -99,6 +99,44 @@ func TestAdjacentRangesFetchOnce(t *testing.T) {
 	}
 }
 
+// TestPrefetchFollowsReads: only the Reader that read a range prefetches the next.
+func TestPrefetchFollowsReads(t *testing.T) {
+	b := kafkatest.Fake(t, kfake.NumBrokers(1))
+	topic := b.Topic(t, 1)
+	numbered(t, b, topic, 30)
+	p := plan(t, b, topic)[0]
+	tens := func(from, until int64) ranges.Range {
+		rg := p.Range(10 * from)
+		rg.Until = 10 * until
+		return rg
+	}
+	for name, c := range map[string]struct {
+		read   []ranges.Range
+		next   ranges.Range
+		begins bool
+	}{
+		"nothing was read":           {nil, tens(0, 1), false},
+		"the range before was read":  {[]ranges.Range{tens(0, 1)}, tens(1, 2), true},
+		"an earlier one was read":    {[]ranges.Range{tens(0, 1)}, tens(2, 3), false},
+		"the range itself was read":  {[]ranges.Range{tens(0, 1), tens(1, 2)}, tens(1, 2), false},
+		"and the one before it anew": {[]ranges.Range{tens(1, 2), tens(0, 1)}, tens(1, 2), true},
+	} {
+		r := newReader(t, b, ranges.Options{})
+		for _, rg := range c.read {
+			if _, err := read(t, r, rg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.Prefetch(c.next)
+		if lines, err := read(t, r, c.next); err != nil || len(lines) != 10 {
+			t.Fatalf("%s: %d lines, %v", name, len(lines), err)
+		}
+		if began := r.Stats().Prefetched == 1; began != c.begins {
+			t.Errorf("%s: prefetched %v, want %v", name, began, c.begins)
+		}
+	}
+}
+
 func TestBreakAndReadAgain(t *testing.T) {
 	b := kafkatest.Fake(t, kfake.NumBrokers(1))
 	topic := b.Topic(t, 1)
