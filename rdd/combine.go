@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"context"
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -109,6 +110,10 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 				}
 			}
 			for _, kv := range acc.pairs {
+				if tc.Killed() {
+					yield(Pair[K, C]{}, context.Cause(tc))
+					return
+				}
 				if !yield(kv, nil) {
 					return
 				}

@@ -1,6 +1,9 @@
 package rdd
 
-import "iter"
+import (
+	"context"
+	"iter"
+)
 
 // Map applies f to every element, on executors.
 func Map[T, U any](r *RDD[T], f func(T) U) *RDD[U] {
@@ -55,6 +58,11 @@ func FlatMap[T, U any](r *RDD[T], f func(T) []U) *RDD[U] {
 					return
 				}
 				for _, u := range f(v) {
+					if tc.Killed() {
+						var none U
+						yield(none, context.Cause(tc))
+						return
+					}
 					if !yield(u, nil) {
 						return
 					}

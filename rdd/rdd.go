@@ -1,6 +1,9 @@
 package rdd
 
-import "iter"
+import (
+	"context"
+	"iter"
+)
 
 // RDD is a lazily computed collection of T in partitions. It is made by a
 // source or by a transformation and never changes.
@@ -31,6 +34,11 @@ func (r *RDD[T]) Compute(tc *TaskContext, partition int) iter.Seq2[T, error] {
 			return
 		}
 		for _, v := range rows {
+			if tc.Killed() {
+				var none T
+				yield(none, context.Cause(tc))
+				return
+			}
 			if !yield(v, nil) {
 				return
 			}
@@ -39,7 +47,8 @@ func (r *RDD[T]) Compute(tc *TaskContext, partition int) iter.Seq2[T, error] {
 }
 
 // Source makes an RDD that reads from outside: read yields the records of one
-// partition, the same at every attempt unless it is declared indeterminate.
+// partition, the same at every attempt unless it is declared indeterminate. It asks
+// [TaskContext.Killed] before each.
 func Source[T any](l *Lineage, op string, site Site, partitions int, read func(tc *TaskContext, partition int) iter.Seq2[T, error]) *RDD[T] {
 	n := l.add(&Node{Op: op, Site: site, Partitions: partitions})
 	return &RDD[T]{n, read}
@@ -57,6 +66,11 @@ func Parallelize[T any](l *Lineage, elements []T, partitions int) *RDD[T] {
 		from, until := p*len(elements)/partitions, (p+1)*len(elements)/partitions
 		return func(yield func(T, error) bool) {
 			for _, v := range elements[from:until] {
+				if tc.Killed() {
+					var none T
+					yield(none, context.Cause(tc))
+					return
+				}
 				if !yield(v, nil) {
 					return
 				}

@@ -232,6 +232,58 @@ func TestCacheComputesOnce(t *testing.T) {
 	}
 }
 
+// TestKilledTaskStops: wherever a task's records come from, it ends soon after it
+// was killed.
+func TestKilledTaskStops(t *testing.T) {
+	const n = 100_000
+	l := rdd.NewLineage(1, 1)
+	keyed := rdd.Map(ints(l, n, 1), func(i int) rdd.Pair[int, int] { return rdd.Pair[int, int]{Key: i, Value: i} })
+	values := func(r *rdd.RDD[rdd.Pair[int, int]]) *rdd.RDD[int] {
+		return rdd.Map(r, func(kv rdd.Pair[int, int]) int { return kv.Value })
+	}
+	merged := 0 // the reading side's merges are watched in place of its records
+	for name, c := range map[string]struct {
+		in    *rdd.RDD[int]
+		watch *int
+	}{
+		"source":  {in: ints(l, n, 1)},
+		"cache":   {in: ints(l, n, 1).Cache()},
+		"flatMap": {in: rdd.FlatMap(ints(l, 1, 1), func(int) []int { return make([]int, n) })},
+		"keys":    {in: values(rdd.ReduceByKey(keyed, sum, 1))},
+		"blocks": {
+			in: rdd.Reduce(ints(l, n, n), func(a, b int) int { merged++; return a + b }), watch: &merged,
+		},
+	} {
+		killed := errors.New("killed")
+		ctx, kill := context.WithCancelCause(t.Context())
+		seen := 0
+		r := rdd.Map(c.in, func(i int) int { seen++; kill(killed); return i })
+		e := newReference(l)
+		if err := e.prepare(r.Node()); err != nil {
+			t.Fatal(err)
+		}
+		tc := e.context(0)
+		for _, err := range c.in.Compute(tc, 0) { // fills the cache
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		tc.Context = ctx
+		if merged = 0; c.watch != nil {
+			kill(killed)
+		} else {
+			c.watch = &seen
+		}
+		var last error
+		for _, err := range r.Compute(tc, 0) {
+			last = err
+		}
+		if !errors.Is(last, killed) || *c.watch > 64 {
+			t.Errorf("%s: %d records after the kill, then %v", name, *c.watch, last)
+		}
+	}
+}
+
 func TestLineageIdentity(t *testing.T) {
 	build := func(extra bool) *rdd.Lineage {
 		l := rdd.NewLineage(7, 2)

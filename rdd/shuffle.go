@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"context"
 	"fmt"
 	"iter"
 
@@ -99,6 +100,10 @@ func readBlocks[T any](tc *TaskContext, codec encoding.Codec[T], shuffle, reduce
 			}
 			tc.Metrics.ShuffleRead += int64(len(block))
 			for len(block) > 0 {
+				if tc.Killed() {
+					yield(none, context.Cause(tc))
+					return
+				}
 				var v T
 				if v, block, err = codec.Decode(block); err != nil {
 					yield(none, fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, shuffle, reduce, err))

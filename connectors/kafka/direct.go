@@ -170,6 +170,10 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 				yield(none, err)
 				return
 			}
+			if tc.Killed() {
+				yield(none, context.Cause(tc))
+				return
+			}
 			records++
 			bytes += int64(len(rec.Key) + len(rec.Value))
 			v, err := d.decode(rec)

@@ -43,6 +43,11 @@ func (q *queue[T]) Generate(ranges []byte) (int, func(*rdd.TaskContext, int) ite
 	return q.partitions, func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
 			for _, v := range batch[p*len(batch)/q.partitions : (p+1)*len(batch)/q.partitions] {
+				if tc.Killed() {
+					var none T
+					yield(none, context.Cause(tc))
+					return
+				}
 				tc.Metrics.RecordsRead++
 				if !yield(v, nil) {
 					return
