@@ -25,11 +25,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // byHand is a backend whose executors are the test: what is launched waits until
 // the test says how it ended.
 type byHand struct {
-	events scheduler.BackendEvents
+	events   scheduler.BackendEvents
+	launched chan launch // room for more than a test launches
 
-	mu       sync.Mutex
-	launched []launch
-	killed   []scheduler.TaskID
+	mu     sync.Mutex
+	killed []scheduler.TaskID
 }
 
 type launch struct {
@@ -40,9 +40,7 @@ type launch struct {
 func (b *byHand) Start(events scheduler.BackendEvents) { b.events = events }
 
 func (b *byHand) Launch(executor string, task scheduler.Task) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.launched = append(b.launched, launch{executor, task})
+	b.launched <- launch{executor, task}
 }
 
 func (b *byHand) Kill(_ string, id scheduler.TaskID, _ string) {
@@ -51,17 +49,15 @@ func (b *byHand) Kill(_ string, id scheduler.TaskID, _ string) {
 	b.killed = append(b.killed, id)
 }
 
-// next returns the oldest launch, once everything has come to rest.
-func (b *byHand) next(t *testing.T) launch {
+// next returns the oldest launch. It waits for it in virtual time, longer than the
+// scheduler pauses.
+func (b *byHand) next(t *testing.T) (l launch) {
 	t.Helper()
-	synctest.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.launched) == 0 {
+	select {
+	case l = <-b.launched:
+	case <-time.After(2 * time.Second):
 		t.Fatal("no task was launched")
 	}
-	l := b.launched[0]
-	b.launched = b.launched[1:]
 	return l
 }
 
@@ -98,7 +94,7 @@ func submit(ctx context.Context, d *scheduler.DAGScheduler, job scheduler.Job) *
 func scheduled(t *testing.T, opts scheduler.Options, test func(t *testing.T, d *scheduler.DAGScheduler, b *byHand)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &byHand{}
+		b := &byHand{launched: make(chan launch, 16)}
 		d := scheduler.NewDAGScheduler(b, opts)
 		defer d.Close()
 		b.events.ExecutorAdded("a", 2)
@@ -325,9 +321,7 @@ func TestLocalityWait(t *testing.T) {
 			synctest.Wait()
 		}
 		start := time.Now()
-		first, second := b.next(t), b.next(t)
-		time.Sleep(30 * time.Millisecond)
-		third := b.next(t)
+		first, second, third := b.next(t), b.next(t), b.next(t)
 		if first.executor != "a" || second.executor != "a" || third.executor != "b" {
 			t.Errorf("ran on %s, %s, %s", first.executor, second.executor, third.executor)
 		}

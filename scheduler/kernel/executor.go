@@ -157,6 +157,8 @@ func (k *Kernel) retry(a attempt, failed *executor, where string, counts bool) {
 		why.Why = TaskSetbacks
 		k.failAll(s, why)
 		return
+	} else {
+		t.after = k.now + pauseAfter(t.setbacks)
 	}
 	if s.state == active {
 		k.enqueue(s, a.partition)

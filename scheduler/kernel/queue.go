@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -9,15 +10,17 @@ import (
 // be in several of its lists; entries of tasks that aren't pending any more are
 // skipped when they come up.
 type queue struct {
-	size     int     // invariant: the number of pending tasks of the stage
+	size     int     // invariant: the number of pending and paused tasks of the stage
 	fresh    []int32 // not yet put into the other lists
 	anywhere fifo    // for whatever executor is free
 	prefer   map[*executor]*fifo
 	avoid    []int32 // for any executor but the one they failed on
 	held     []held  // those of prefer and avoid, by time
+	paused   []held  // for nobody yet, by time
 }
 
-// held is a task that any executor may have from some time on.
+// held is a task that is looked at again from some time on: any executor may have
+// it then, or, if it is paused, the one that suits it.
 type held struct {
 	partition int32
 	until     time.Duration
@@ -84,6 +87,12 @@ func (k *Kernel) dispatch() {
 
 // offer launches the tasks of one stage for which there is a slot.
 func (k *Kernel) offer(s *stage) {
+	for len(s.queue.paused) > 0 && s.queue.paused[0].until <= k.now {
+		p := s.queue.paused[0].partition
+		s.queue.paused = s.queue.paused[1:]
+		s.tasks[p].state = pending
+		k.settle(s, p)
+	}
 	for _, p := range s.queue.fresh {
 		k.settle(s, p)
 	}
@@ -109,6 +118,11 @@ func (k *Kernel) offer(s *stage) {
 // settle launches a fresh task on the executor that suits it, or puts it into the
 // list where it is looked for.
 func (k *Kernel) settle(s *stage, p int32) {
+	if t := &s.tasks[p]; t.after > k.now {
+		t.state = paused // the other lists may name it still
+		s.queue.pause(p, t.after)
+		return
+	}
 	if k.config.LocalityWait <= 0 || len(k.executors) == 1 {
 		s.queue.anywhere.push(p)
 		return
@@ -158,6 +172,12 @@ func (k *Kernel) nextFree() *executor {
 }
 
 func (q *queue) hold(p int32, until time.Duration) { q.held = append(q.held, held{p, until}) }
+
+// pause keeps a task back until a time.
+func (q *queue) pause(p int32, until time.Duration) {
+	i, _ := slices.BinarySearchFunc(q.paused, until, func(h held, t time.Duration) int { return cmp.Compare(h.until, t) })
+	q.paused = slices.Insert(q.paused, i, held{p, until})
+}
 
 // popFor returns a task that prefers x, or one that avoids another.
 func (q *queue) popFor(s *stage, x *executor) (int32, bool) {
@@ -219,8 +239,8 @@ func (k *Kernel) launch(s *stage, p int32, x *executor) {
 	k.do(Launch{x.id, s.task(p, number), s.attempt})
 }
 
-// setWake asks for a tick when the next held task may run anywhere, if a slot is
-// free for it.
+// setWake asks for a tick when the next held task may run anywhere, or the next
+// paused one at all, if a slot is free for it.
 func (k *Kernel) setWake() {
 	if len(k.free) == 0 {
 		return
@@ -228,8 +248,10 @@ func (k *Kernel) setWake() {
 	var next time.Duration
 	for _, s := range k.sets {
 		s.queue.trim(s)
-		if h := s.queue.held; len(h) > 0 && (next == 0 || h[0].until < next) {
-			next = h[0].until
+		for _, h := range [][]held{s.queue.held, s.queue.paused} {
+			if len(h) > 0 && (next == 0 || h[0].until < next) {
+				next = h[0].until
+			}
 		}
 	}
 	if next != 0 && (k.wake == 0 || next < k.wake) {

@@ -1,6 +1,9 @@
 package kernel
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // stage is a set of tasks and where it stands.
 type stage struct {
@@ -41,18 +44,31 @@ const (
 type task struct {
 	state    taskState
 	failures int16 // that count
-	setbacks int16 // that don't
+	setbacks int32 // that don't
 	tries    int32 // launches so far
 	// executor is where a running task runs, where a done one ran, and where a
 	// pending one has failed, nil if it hasn't.
 	executor *executor
-	written  uint64 // the kernel's clock when it became done
+	written  uint64        // the kernel's clock when it became done
+	after    time.Duration // when a pending one may be launched again
+}
+
+// pauseAfter is how long a task waits after so many interruptions through no fault
+// of its own: not at all after the first, 10 ms after the second, then twice as
+// long each time up to a second. What lasts for a moment is over by then, and what
+// lasts for ever doesn't keep the cluster busy.
+func pauseAfter(setbacks int32) time.Duration {
+	if setbacks < 2 {
+		return 0
+	}
+	return min(10*time.Millisecond<<min(setbacks-2, 10), time.Second)
 }
 
 type taskState uint8
 
 const (
 	pending taskState = iota
+	paused            // pending, but not before its time
 	running
 	done
 )
@@ -85,7 +101,7 @@ func (s *stage) renew() {
 	s.failures = 0
 	for i := range s.tasks {
 		t := &s.tasks[i]
-		t.failures, t.setbacks = 0, 0
+		t.failures, t.setbacks, t.after = 0, 0, 0
 		if s.isResult() {
 			t.state, t.executor = pending, nil
 		}
@@ -136,7 +152,8 @@ func (k *Kernel) activate(s *stage) {
 	if n := len(s.tasks) - s.done - s.running; n > 0 {
 		s.queue.fresh = make([]int32, 0, n)
 		for p := range s.tasks {
-			if s.tasks[p].state == pending {
+			if t := &s.tasks[p]; t.state <= paused {
+				t.state = pending
 				k.enqueue(s, int32(p))
 			}
 		}
