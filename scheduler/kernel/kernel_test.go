@@ -109,6 +109,25 @@ func TestTimeStandsStill(t *testing.T) {
 	}
 }
 
+// TestManyFailures: a limit of failures holds, however high it is.
+func TestManyFailures(t *testing.T) {
+	const limit = 70_000
+	config := testConfig
+	config.MaxFailures = limit
+	k := New(config)
+	k.Step(0, ExecutorAdded{"a", 1})
+	actions := k.Step(0, JobSubmitted{Job{1, 0}, []Stage{{ID: -1, Partitions: 1}}})
+	for n := int32(0); n < limit; n++ {
+		if l, ok := actions[0].(Launch); !ok || l.Task.Attempt != n {
+			t.Fatalf("after %d failures: %s", n, describe(actions[0]))
+		}
+		actions = k.Step(0, TaskEnded{Executor: "a", Task: Task{1, -1, 0, n}, How: Failed})
+	}
+	if f, ok := actions[0].(JobFailed); !ok || f.Why != TaskFailures || f.Tries != limit {
+		t.Errorf("after %d failures: %s", limit, describe(actions[0]))
+	}
+}
+
 // BenchmarkDecisions runs map tasks and a tenth as many reduce tasks on 1,000
 // executors of 8 slots: two events a task, its launch and its end. The figure is
 // tasks decided on, launched and ended, per second.

@@ -43,7 +43,7 @@ const (
 // task is a partition of a stage.
 type task struct {
 	state    taskState
-	failures int16 // that count
+	failures int32 // that count
 	setbacks int32 // that don't
 	tries    int32 // launches so far
 	// executor is where a running task runs, where a done one ran, and where a
