@@ -167,14 +167,17 @@ func (k *Kernel) retry(a attempt, failed *executor, where string, counts bool) {
 
 // fetchFailed takes in that an attempt couldn't read a parent's output: that
 // output is lost, unless it was replaced since the attempt's stage began. The
-// first such failure of a stage attempt ends that stage attempt.
+// first such failure of a stage attempt ends that stage attempt. All jobs that need
+// the output go on, also if the attempt's own are given up.
 func (k *Kernel) fetchFailed(a attempt, e TaskEnded) {
 	s, t := a.stage, &a.stage.tasks[a.partition]
 	t.state, t.executor = pending, nil
 	s.running--
+	needed := s
 	for _, m := range s.parents {
 		if m.id == e.Fetch.Stage {
 			k.loseFetched(m, e.Fetch, a.seen)
+			needed = m
 		}
 	}
 	switch {
@@ -182,13 +185,13 @@ func (k *Kernel) fetchFailed(a attempt, e TaskEnded) {
 		s.failed = s.attempt
 		if s.failures++; s.failures >= k.config.MaxStageFailures {
 			k.failAll(s, JobFailed{Why: StageFailures, Task: e.Task, Executor: e.Executor, Tries: int(t.tries)})
-			return
+		} else {
+			k.park(s)
 		}
-		k.park(s)
 	case s.state == active:
 		k.enqueue(s, a.partition)
 	}
-	k.resubmit(slices.Clone(s.jobs))
+	k.resubmit(slices.Clone(needed.jobs))
 }
 
 // loseFetched takes back the outputs that a failed fetch names.
