@@ -25,7 +25,7 @@ type Options struct {
 
 // maxSetbacks is how often a task may be interrupted through no fault of its own,
 // so that a job ends whatever happens to its executors. With the kernel's pauses
-// that takes 26 s.
+// that takes 24 s.
 const maxSetbacks = 32
 
 func (o Options) withDefaults() Options {

@@ -238,12 +238,14 @@ func (k *Kernel) lose(s *stage, p int32) {
 
 // rollback begins an indeterminate stage anew that lost output, with all stages
 // that were computed from it. A job whose result was returned in part fails: the
-// rest would be computed from other records.
+// rest would be computed from other records. So would the rest of a map stage that
+// a job left behind in part, which another job may go on with.
 func (k *Kernel) rollback(s *stage) {
+	partial := func(r *stage) bool { return len(r.jobs) > 0 || !r.isResult() && !r.complete() }
 	affected := []*stage{s}
 	for i := 0; i < len(affected); i++ {
 		for _, r := range affected[i].readers {
-			if len(r.jobs) > 0 && !slices.Contains(affected, r) {
+			if partial(r) && !slices.Contains(affected, r) {
 				affected = append(affected, r)
 			}
 		}
@@ -254,7 +256,7 @@ func (k *Kernel) rollback(s *stage) {
 		}
 	}
 	for _, a := range affected {
-		if a == s || len(a.jobs) > 0 {
+		if a == s || partial(a) {
 			k.restart(a)
 		}
 	}
