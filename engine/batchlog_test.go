@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -109,23 +110,31 @@ func TestTornLog(t *testing.T) {
 	must(t, l.Close())
 	whole, err := os.ReadFile(file)
 	must(t, err)
-	var last uint64
-	for cut := len(logMagic); cut <= len(whole); cut++ {
-		must(t, os.WriteFile(file, whole[:cut], 0o600))
-		l := mustOpen(t, dir)
-		s, _ := l.Recover(ctx)
-		seq := uint64(0)
-		if s.Last != nil {
-			seq = s.Last.Seq
+	for _, zeros := range []int{0, 1, 5000} { // the file was extended, its data not written
+		var last uint64
+		for cut := len(logMagic); cut <= len(whole); cut++ {
+			must(t, os.WriteFile(file, append(slices.Clone(whole[:cut]), make([]byte, zeros)...), 0o600))
+			l := mustOpen(t, dir)
+			s, _ := l.Recover(ctx)
+			seq := uint64(0)
+			if s.Last != nil {
+				seq = s.Last.Seq
+			}
+			if seq < last {
+				t.Fatalf("cut at %d, %d zeros: batch %d, a shorter file had %d", cut, zeros, seq, last)
+			}
+			last = seq
+			must(t, l.Allocate(ctx, allocation(seq+1)))
+			must(t, l.Close())
+			l = mustOpen(t, dir)
+			if s, _ := l.Recover(ctx); s.Last.Seq != seq+1 {
+				t.Fatalf("cut at %d, %d zeros: batch %d was lost", cut, zeros, seq+1)
+			}
+			must(t, l.Close())
 		}
-		if seq < last {
-			t.Fatalf("cut at %d: batch %d, a shorter file had %d", cut, seq, last)
+		if last != batches {
+			t.Errorf("the whole log with %d zeros has %d batches", zeros, last)
 		}
-		last = seq
-		must(t, l.Close())
-	}
-	if last != batches {
-		t.Errorf("the whole log has %d batches", last)
 	}
 }
 
@@ -140,15 +149,21 @@ func TestDamagedLog(t *testing.T) {
 	must(t, l.Close())
 	whole, err := os.ReadFile(file)
 	must(t, err)
-	for name, b := range map[string][]byte{
-		"a flipped bit":    flip(whole, len(logMagic)+frameHead+3),
-		"another file":     []byte("not a log at all, surely"),
-		"an empty file":    {},
-		"an unknown entry": appendFrame(slices.Clone(whole), []byte{0x80}),
+	first := fmt.Sprintf("entry at offset %d", len(logMagic))
+	for name, c := range map[string]struct {
+		b     []byte
+		where string
+	}{
+		"a flipped bit":                 {flip(whole, len(logMagic)+frameHead+3), first},
+		"zeros where an entry was":      {zero(whole, len(logMagic)+frameHead+3, 9), first},
+		"zeros where a whole entry was": {zero(whole, len(logMagic), 64), first},
+		"another file":                  {[]byte("not a log at all, surely"), ""},
+		"an empty file":                 {[]byte{}, ""},
+		"an unknown entry":              {appendFrame(slices.Clone(whole), []byte{0x80}), fmt.Sprintf("entry at offset %d", len(whole))},
 	} {
-		must(t, os.WriteFile(file, b, 0o600))
+		must(t, os.WriteFile(file, c.b, 0o600))
 		_, err := OpenDirLog(dir, slog.New(slog.DiscardHandler))
-		if !errors.Is(err, ErrCorruptLog) && !errors.Is(err, ErrFormat) {
+		if !errors.Is(err, ErrCorruptLog) && !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), c.where) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -157,6 +172,13 @@ func TestDamagedLog(t *testing.T) {
 func flip(b []byte, at int) []byte {
 	b = slices.Clone(b)
 	b[at] ^= 4
+	return b
+}
+
+// zero returns b with n bytes from at set to 0.
+func zero(b []byte, at, n int) []byte {
+	b = slices.Clone(b)
+	clear(b[at : at+n])
 	return b
 }
 
@@ -247,6 +269,7 @@ func FuzzReadFrames(f *testing.F) {
 	e, _ := encodeEntries([]logEntry{{Value: &NamedValue{"a", []byte{1}}}, {Completion: &Completion{1, 2}}})
 	f.Add(append([]byte(logMagic), e...))
 	f.Add([]byte(logMagic))
+	f.Add(append(append([]byte(logMagic), e[:len(e)-3]...), make([]byte, 20)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l := &dirLog{}
 		n, err := readFrames(b, l.apply)

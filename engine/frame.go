@@ -24,8 +24,9 @@ func appendFrame(dst, payload []byte) []byte {
 }
 
 // readFrames hands the payloads of a segment to apply and returns the length of
-// its whole frames. A frame that the file's end cuts off, or zeros up to the
-// end, is what a crash leaves and is no error; damage elsewhere is.
+// its whole frames. A broken frame with nothing but zeros behind it is what a crash
+// leaves, or a loss of power before all of a grown file's data was written: the
+// last one, cut off or partly zero. It is no error; damage elsewhere is.
 func readFrames(b []byte, apply func(payload []byte) error) (whole int64, err error) {
 	if len(b) < len(logMagic) || string(b[:len(logMagic)]) != logMagic {
 		return 0, fmt.Errorf("%w: it doesn't begin with %q", ErrCorruptLog, logMagic)
@@ -40,7 +41,7 @@ func readFrames(b []byte, apply func(payload []byte) error) (whole int64, err er
 			break // torn
 		}
 		if n > maxFrame || crc32.Checksum(body[:n], table) != sum {
-			if n <= maxFrame && n == len(body) {
+			if n <= maxFrame && allZero(body[n:]) {
 				break // torn: the length was written, not all of the payload
 			}
 			return int64(at), fmt.Errorf("%w: entry at offset %d has a wrong checksum; restore the file from a copy, or move the directory away to start anew", ErrCorruptLog, at)
