@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -182,7 +181,7 @@ func (d *driver) tell(f func(b listenerBus)) {
 func guardDriver(what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicError{what, fmt.Sprint(v), string(debug.Stack())}
+			err = &panicError{what, rdd.Recovered(v)}
 		}
 	}()
 	return f()

@@ -77,11 +77,10 @@ func (e *BatchError) Unwrap() []error { return []error{ErrBatchFailed, e.Err} }
 
 // panicError is a panic of the user's code on the driver.
 type panicError struct {
-	what  string
-	value string
-	stack string
+	what string
+	*rdd.PanicError
 }
 
 func (e *panicError) Error() string {
-	return fmt.Sprintf("%s panicked: %s\n%s", e.what, e.value, e.stack)
+	return fmt.Sprintf("%s: %s\n%s", e.what, e.Cause(), e.Stack)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -128,7 +127,7 @@ func (h *heldVersion) await(ctx context.Context) (any, error) {
 func (v *modelVersions) load(p ModelPin) (value any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &panicError{"loading model " + p.Name, fmt.Sprint(r), string(debug.Stack())}
+			err = &panicError{"loading model " + p.Name, rdd.Recovered(r)}
 		}
 	}()
 	n := v.nodes[p.Name]

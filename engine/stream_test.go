@@ -270,7 +270,7 @@ func TestTaskErrors(t *testing.T) {
 		"a panic": {func(ssc *engine.StreamingContext) error {
 			engine.Map(numbers(ssc), func(i int) int { return 6 / (i - 4) }).Print(1)
 			return nil
-		}, []string{"batch 3", "map at engine/stream_test.go:", "panic at engine/stream_test.go:", "divide by zero", "partition"}},
+		}, []string{"batch 3", "map at engine/stream_test.go:", "panic at engine/stream_test.go:", "divide by zero", "partition", ", executor local)\ngithub.com/hibana-engine/hibana/engine_test.TestTaskErrors.func1.1\n\t"}},
 		"a capture": {func(ssc *engine.StreamingContext) error {
 			var names map[int]int
 			ssc.OnDriver(func(context.Context) error { names = map[int]int{}; return nil })
@@ -300,6 +300,9 @@ func TestTaskErrors(t *testing.T) {
 			if !strings.Contains(err.Error(), s) {
 				t.Errorf("%s: %q is missing in\n%v", name, s, err)
 			}
+		}
+		if lines := strings.Count(err.Error(), "\n"); lines > 2 { // a stack without the engine's own frames
+			t.Errorf("%s: %d lines:\n%v", name, lines+1, err)
 		}
 	}
 }
@@ -401,7 +404,7 @@ func TestEditedProgramGoesOn(t *testing.T) {
 // the job with its reason, and what OnStop declared still runs.
 func TestBadTransform(t *testing.T) {
 	for want, f := range map[string]func(*engine.StreamingContext){
-		"generating batch 1 panicked: no such camera": func(*engine.StreamingContext) { panic("no such camera") },
+		"generating batch 1: panic at engine/stream_test.go": func(*engine.StreamingContext) { panic("no such camera") },
 		"declare transformations in the build function": func(ssc *engine.StreamingContext) {
 			numbers(ssc).Print(1)
 		},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -101,14 +100,7 @@ type BuildFunc func(ssc *StreamingContext) error
 
 // build runs a build function and returns what is wrong with the program.
 func (ssc *StreamingContext) build(app string, f BuildFunc) error {
-	err := func() (err error) {
-		defer func() {
-			if v := recover(); v != nil {
-				err = &panicError{"the build function", fmt.Sprint(v), string(debug.Stack())}
-			}
-		}()
-		return f(ssc)
-	}()
+	err := guardDriver("the build function", func() error { return f(ssc) })
 	ssc.graph.frozen = true
 	errs := ssc.errs
 	if err != nil {

@@ -51,7 +51,7 @@ type PanicError struct {
 	Site  Site   // where the program called that operator
 	Value string // what was panicked with
 	Place string // "at file:line", and where the user's program called that if it is elsewhere
-	Stack string // the stack from the panic on
+	Stack string // the stack from there to the outermost frame of the user's program
 }
 
 // Error names the operator; the stack is in the Stack field.

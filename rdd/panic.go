@@ -3,7 +3,7 @@ package rdd
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -12,16 +12,52 @@ import (
 func Guard(final *Node, work func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			op, site := blame(final)
-			err = &PanicError{Op: op, Site: site, Value: fmt.Sprint(v), Place: panicPlace(), Stack: string(debug.Stack())}
+			frames := panicFrames()
+			p := panicError(v, frames)
+			p.Op, p.Site = blame(final, frames)
+			err = p
 		}
 	}()
 	return work()
 }
 
+// Recovered returns the panic with the given value that a deferred function has
+// just recovered, without an operator.
+func Recovered(value any) *PanicError { return panicError(value, panicFrames()) }
+
+func panicError(value any, frames []runtime.Frame) *PanicError {
+	return &PanicError{Value: fmt.Sprint(value), Place: panicPlace(frames), Stack: stackText(frames)}
+}
+
+// panicFrames returns the stack from where the code panicked, the innermost frame
+// first. A deferred function calls it, while the stack still stands.
+func panicFrames() []runtime.Frame {
+	var pcs [128]uintptr
+	all := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
+	var frames []runtime.Frame
+	panicked := false
+	for {
+		f, more := all.Next()
+		switch {
+		case f.Function == "runtime.gopanic":
+			if panicked = true; !slices.ContainsFunc(frames, users) {
+				frames = nil // the engine handed on an earlier panic
+			}
+		case panicked && (len(frames) > 0 || !strings.HasPrefix(f.Function, "runtime.")):
+			frames = append(frames, f)
+		}
+		if !more {
+			return frames
+		}
+	}
+}
+
+// users reports whether a frame is the user's own.
+func users(f runtime.Frame) bool { return !engineFrame(f) }
+
 // blame finds the operator whose function is the innermost on the panicking
-// stack. It is called while the stack still stands.
-func blame(final *Node) (op string, site Site) {
+// stack.
+func blame(final *Node, frames []runtime.Frame) (op string, site Site) {
 	owners, seen := map[string]*Node{}, map[*Node]bool{}
 	var walk func(n *Node)
 	walk = func(n *Node) {
@@ -37,43 +73,45 @@ func blame(final *Node) (op string, site Site) {
 		}
 	}
 	walk(final)
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
-	for {
-		f, more := frames.Next()
+	for _, f := range frames {
 		for name, n := range owners {
 			if f.Function == name || strings.HasPrefix(f.Function, name+".func") {
 				return n.Op, n.Site
 			}
 		}
-		if !more {
-			return "", Site{}
-		}
 	}
+	return "", Site{}
 }
 
 // panicPlace says where the code panicked and, if that is deeper than the user's
-// program, where this was. It is called while the stack still stands.
-func panicPlace() string {
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
-	place, panicked := "", false
-	for {
-		f, more := frames.Next()
-		switch {
-		case f.Function == "runtime.gopanic":
-			panicked, place = true, "" // a panic while panicking begins anew
-		case !panicked || strings.HasPrefix(f.Function, "runtime."):
-		case place == "":
-			place = fmt.Sprintf("at %s", Site{shortPath(f.File), f.Line})
-			if !engineFrame(f) {
-				return place
-			}
-		case !engineFrame(f):
-			return fmt.Sprintf("%s, called at %s", place, Site{shortPath(f.File), f.Line})
-		}
-		if !more {
-			return place
+// program, where this was.
+func panicPlace(frames []runtime.Frame) string {
+	if len(frames) == 0 {
+		return ""
+	}
+	at := func(f runtime.Frame) Site { return Site{shortPath(f.File), f.Line} }
+	place := fmt.Sprintf("at %s", at(frames[0]))
+	if i := slices.IndexFunc(frames, users); i > 0 {
+		return fmt.Sprintf("%s, called at %s", place, at(frames[i]))
+	}
+	return place
+}
+
+// stackText returns a stack for people: two lines for each frame, without what is
+// of the engine alone at its end.
+func stackText(frames []runtime.Frame) string {
+	if i := slices.IndexFunc(frames, func(f runtime.Frame) bool { return strings.HasPrefix(f.Function, buildFrame) }); i >= 0 {
+		frames = frames[:i] // the program's main function is no news
+	}
+	for i, f := range slices.Backward(frames) {
+		if users(f) {
+			frames = frames[:i+1]
+			break
 		}
 	}
+	var b strings.Builder
+	for _, f := range frames {
+		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -32,8 +32,8 @@ type JobError struct {
 	Stack     string   // of a panic, "" without one
 }
 
-// Error gives operator and place, task, attempts and cause; the stack is in the
-// Stack field.
+// Error gives operator and place, task, attempts and cause; then, on lines of its
+// own, the stack of a panic.
 func (e *JobError) Error() string {
 	var b strings.Builder
 	if e.Op != "" {
@@ -48,5 +48,8 @@ func (e *JobError) Error() string {
 		fmt.Fprintf(&b, ", executor %s", e.Executor)
 	}
 	b.WriteByte(')')
+	if e.Stack != "" {
+		b.WriteString("\n" + e.Stack)
+	}
 	return b.String()
 }

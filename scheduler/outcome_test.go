@@ -95,9 +95,9 @@ func TestTravels(t *testing.T) {
 func TestJobErrorIsReadable(t *testing.T) {
 	e := &scheduler.JobError{
 		Batch: 7, Output: 1, Stage: scheduler.MapStage(2), Partition: 3, Attempts: 4, Executor: "a",
-		Op: "map", Site: rdd.Site{File: "app/main.go", Line: 12}, Message: "panic: nil map", Stack: "goroutine 1",
+		Op: "map", Site: rdd.Site{File: "app/main.go", Line: 12}, Message: "panic: nil map", Stack: "main.f",
 	}
-	if got, want := e.Error(), "map at app/main.go:12: panic: nil map (batch 7, output 1, shuffle-map stage 2, partition 3, attempt 4, executor a)"; got != want {
+	if got, want := e.Error(), "map at app/main.go:12: panic: nil map (batch 7, output 1, shuffle-map stage 2, partition 3, attempt 4, executor a)\nmain.f"; got != want {
 		t.Error(got)
 	}
 	bare := &scheduler.JobError{Batch: 7, Stage: scheduler.ResultStage(0), Partition: -1, Message: "lost"}

@@ -3,8 +3,6 @@ package local
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -282,7 +280,8 @@ func (b *Backend) work(x *executor, events scheduler.BackendEvents) {
 func (x *executor) run(l *launched, slot *rdd.Slot) (outcome scheduler.Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
-			outcome = scheduler.ExceptionFailure{Message: fmt.Sprintf("panic: %v", v), Stack: string(debug.Stack())}
+			p := rdd.Recovered(v)
+			outcome = scheduler.ExceptionFailure{Message: p.Cause(), Stack: p.Stack}
 		}
 	}()
 	if l.ctx.Err() != nil {
