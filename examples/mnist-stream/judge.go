@@ -17,6 +17,7 @@ type judge struct {
 	cancel context.CancelFunc
 	reader sync.WaitGroup
 	base   map[int32]int64 // of images
+	since  time.Time       // when this process began to judge
 
 	mu        sync.Mutex
 	next      map[int32]int64   // of digits, by partition: what is read next
@@ -24,10 +25,11 @@ type judge struct {
 	err       error             // why reading ended
 	sources   map[int32]*source // by partition of images
 	unique    int64
+	earlier   int64 // of them, images that were taken before since
 	duplicate int64
 	correct   int64
 	confusion [10][10]int64 // by label, then by digit
-	latency   histogram
+	latency   histogram     // of images that were taken since
 }
 
 // source remembers which offsets of an image partition have a digit: all below
@@ -47,7 +49,7 @@ const maxAbove = 1 << 18
 // where the job's images begin.
 func startJudge(brokers []string, topic string, images, digits map[int32]int64) (*judge, error) {
 	from := make(map[int32]kgo.Offset)
-	j := &judge{base: images, next: make(map[int32]int64), sources: make(map[int32]*source), advanced: make(chan struct{})}
+	j := &judge{base: images, since: time.Now(), next: make(map[int32]int64), sources: make(map[int32]*source), advanced: make(chan struct{})}
 	for p, at := range digits {
 		from[p], j.next[p] = kgo.NewOffset().At(at), at
 	}
@@ -70,7 +72,7 @@ func (j *judge) read(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		now := time.Now().UnixNano()
+		now := time.Now()
 		j.mu.Lock()
 		fetches.EachError(func(_ string, _ int32, err error) { j.err = err })
 		fetches.EachRecord(func(r *kgo.Record) {
@@ -88,8 +90,10 @@ func (j *judge) read(ctx context.Context) {
 	}
 }
 
-// take counts one digit.
-func (j *judge) take(d Digit, now int64) {
+// take counts one digit. How long it took is known of images that were taken in
+// this process's time: what is older may have waited until the program was started
+// again.
+func (j *judge) take(d Digit, now time.Time) {
 	s := j.sources[d.Partition]
 	if s == nil {
 		s = &source{low: j.base[d.Partition], above: make(map[int64]struct{})}
@@ -106,7 +110,11 @@ func (j *judge) take(d Digit, now int64) {
 	if d.Label >= 0 && d.Label < 10 && d.Digit >= 0 && d.Digit < 10 {
 		j.confusion[d.Label][d.Digit]++
 	}
-	j.latency.add(time.Duration(now - d.Captured))
+	if captured := time.Unix(0, d.Captured); captured.Before(j.since) {
+		j.earlier++
+	} else {
+		j.latency.add(now.Sub(captured))
+	}
 }
 
 // add notes an offset and reports whether it is new.
@@ -162,7 +170,7 @@ func (j *judge) summary(ends map[int32]int64, readAll bool) summary {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := summary{
-		Images: j.unique, Correct: j.correct, Duplicates: j.duplicate, confusion: j.confusion,
+		Images: j.unique, earlier: j.earlier, Correct: j.correct, Duplicates: j.duplicate, confusion: j.confusion,
 		LatencyP50: j.latency.quantile(0.5), LatencyP99: j.latency.quantile(0.99),
 	}
 	for p, end := range ends {

@@ -119,8 +119,11 @@ func (s *show) summarise(ctx context.Context) error {
 	s.view.end()
 	sum := s.judge.summary(ends[s.opt.imagesTopic], s.readAll)
 	sum.Batches = s.batches
+	for _, t := range s.cameras {
+		sum.Recognised += t.images
+	}
 	if d := s.lastUseful.Sub(s.started).Seconds(); d > 0 {
-		sum.ImagesPerSecond = float64(sum.Images) / d
+		sum.ImagesPerSecond = float64(sum.Recognised) / d
 	}
 	if s.opt.json {
 		return sum.writeJSON(os.Stdout)

@@ -13,13 +13,15 @@ type summary struct {
 	Images          int64   `json:"images"`
 	Correct         int64   `json:"correct"`
 	Accuracy        float64 `json:"accuracy"`
-	Batches         int     `json:"batches"`
+	Batches         int     `json:"batches"`    // of this process, like the next four: a restart begins anew
+	Recognised      int64   `json:"recognised"` // images in them
 	ImagesPerSecond float64 `json:"images_per_second"`
 	LatencyP50      float64 `json:"latency_p50_ms"` // from the camera to a reader of the digits
 	LatencyP99      float64 `json:"latency_p99_ms"`
 	Lost            int64   `json:"lost"`
 	Duplicates      int64   `json:"duplicates"`
 
+	earlier   int64 // images that were taken before a restart
 	unread    int64 // images that were in the topic when the stream was stopped
 	confusion [10][10]int64
 }
@@ -29,9 +31,15 @@ func (s *summary) writeJSON(w io.Writer) error { return json.NewEncoder(w).Encod
 
 // write writes the summary for people.
 func (s *summary) write(w io.Writer) error {
-	out := fmt.Appendf(nil, "\n%d images in %d batches, %.0f images/s\n", s.Images, s.Batches, s.ImagesPerSecond)
+	out := []byte("\n")
+	if s.earlier > 0 {
+		out = fmt.Appendf(out, "%d images, %d of them taken before the program was started again\n", s.Images, s.earlier)
+	}
+	out = fmt.Appendf(out, "%d images in %d batches, %.0f images/s\n", s.Recognised, s.Batches, s.ImagesPerSecond)
 	out = fmt.Appendf(out, "%d right: accuracy %.2f %%\n", s.Correct, 100*s.Accuracy)
-	out = fmt.Appendf(out, "latency from camera to digit: p50 %.0f ms, p99 %.0f ms\n", s.LatencyP50, s.LatencyP99)
+	if s.LatencyP99 > 0 {
+		out = fmt.Appendf(out, "latency from camera to digit: p50 %.0f ms, p99 %.0f ms\n", s.LatencyP50, s.LatencyP99)
+	}
 	out = fmt.Appendf(out, "lost %d, doubled %d", s.Lost, s.Duplicates)
 	if s.unread > 0 {
 		out = fmt.Appendf(out, ", %d not read when the stream was stopped", s.unread)
