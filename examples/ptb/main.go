@@ -9,10 +9,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"os/signal"
 	"strings"
 
+	"github.com/hibana-engine/hibana/examples/internal/cli"
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/iterators"
 	"github.com/hibana-engine/hibana/ml/links"
@@ -30,27 +29,31 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	cli.Main("ptb", program)
+}
+
+// program reads the command line and trains.
+func program(ctx context.Context, args []string, stdout io.Writer) error {
 	var o options
-	flag.IntVar(&o.epochs, "epochs", 8, "passes over the text")
-	flag.IntVar(&o.batch, "batch", 20, "places in the text read at once")
-	flag.IntVar(&o.steps, "steps", 20, "words that gradients go back")
-	flag.IntVar(&o.units, "units", 64, "units of a layer")
-	flag.IntVar(&o.words, "words", 40_000, "words of text to train on")
-	flag.Uint64Var(&o.seed, "seed", 0, "seed of text, weights and dropout")
-	flag.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
-	flag.Parse()
-	if _, err := run(ctx, o, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "ptb:", err)
-		os.Exit(1)
+	f := flag.NewFlagSet("ptb", flag.ContinueOnError)
+	f.IntVar(&o.epochs, "epochs", 8, "passes over the text")
+	f.IntVar(&o.batch, "batch", 20, "places in the text read at once")
+	f.IntVar(&o.steps, "steps", 20, "words that gradients go back")
+	f.IntVar(&o.units, "units", 64, "units of a layer")
+	f.IntVar(&o.words, "words", 40_000, "words of text to train on")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of text, weights and dropout")
+	f.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
+	if err := cli.Parse(f, "ptb --epochs 5 --words 10000", args, stdout); err != nil {
+		return err
 	}
+	_, err := run(ctx, o, stdout)
+	return err
 }
 
 // run trains and gives the perplexity on text that was not trained on.
 func run(ctx context.Context, o options, w io.Writer) (float64, error) {
-	if o.batch < 1 || o.steps < 1 || o.units < 1 || o.words < 2*o.batch*(o.steps+1) {
-		return 0, fmt.Errorf("--batch, --steps and --units must be at least 1, and --words at least %d", 2*o.batch*(o.steps+1))
+	if o.epochs < 1 || o.batch < 1 || o.steps < 1 || o.units < 1 || o.words < 4*o.batch*(o.steps+1) {
+		return 0, fmt.Errorf("%w: --epochs, --batch, --steps and --units must be at least 1, and --words at least %d", cli.ErrUsage, 4*o.batch*(o.steps+1))
 	}
 	model := newLanguageModel(len(vocabulary()), o.units, 0.2)
 	links.Seed(model, o.seed)

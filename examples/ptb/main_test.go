@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/hibana-engine/hibana/examples/internal/cli"
 )
 
 func TestLearnsTheLanguage(t *testing.T) {
@@ -53,7 +56,12 @@ func TestWindowsFollowEachOther(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	if _, err := run(t.Context(), options{epochs: 1, batch: 20, steps: 20, units: 8, words: 100}, &bytes.Buffer{}); err == nil {
-		t.Error("too little text was accepted")
+	for _, o := range []options{
+		{epochs: 1, batch: 20, steps: 20, units: 8, words: 1600}, // no window to test on
+		{epochs: 0, batch: 20, steps: 20, units: 8, words: 2000},
+	} {
+		if _, err := run(t.Context(), o, &bytes.Buffer{}); !errors.Is(err, cli.ErrUsage) {
+			t.Errorf("%+v: %v", o, err)
+		}
 	}
 }

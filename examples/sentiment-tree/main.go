@@ -8,9 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 
+	"github.com/hibana-engine/hibana/examples/internal/cli"
 	"github.com/hibana-engine/hibana/ml/datasets"
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/iterators"
@@ -77,26 +76,30 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	cli.Main("sentiment-tree", program)
+}
+
+// program reads the command line and trains.
+func program(ctx context.Context, args []string, stdout io.Writer) error {
 	var o options
-	flag.IntVar(&o.epochs, "epochs", 15, "passes over the trees")
-	flag.IntVar(&o.batch, "batch", 25, "trees a step")
-	flag.IntVar(&o.units, "units", 30, "length of a node's vector")
-	flag.IntVar(&o.trees, "trees", 3000, "trees to train on")
-	flag.Uint64Var(&o.seed, "seed", 0, "seed of trees, weights and order")
-	flag.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
-	flag.Parse()
-	if _, err := run(ctx, o, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "sentiment-tree:", err)
-		os.Exit(1)
+	f := flag.NewFlagSet("sentiment-tree", flag.ContinueOnError)
+	f.IntVar(&o.epochs, "epochs", 15, "passes over the trees")
+	f.IntVar(&o.batch, "batch", 25, "trees a step")
+	f.IntVar(&o.units, "units", 30, "length of a node's vector")
+	f.IntVar(&o.trees, "trees", 3000, "trees to train on")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of trees, weights and order")
+	f.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
+	if err := cli.Parse(f, "sentiment-tree --epochs 5 --trees 1000", args, stdout); err != nil {
+		return err
 	}
+	_, err := run(ctx, o, stdout)
+	return err
 }
 
 // run trains and gives the accuracy on trees that were not trained on.
 func run(ctx context.Context, o options, w io.Writer) (float64, error) {
-	if o.units < 1 {
-		return 0, fmt.Errorf("--units must be at least 1")
+	if o.epochs < 1 || o.batch < 1 || o.units < 1 || o.trees < 4 {
+		return 0, fmt.Errorf("%w: --epochs, --batch and --units must be at least 1, and --trees at least 4", cli.ErrUsage)
 	}
 	model := newRecursive(o.units)
 	links.Seed(model, o.seed)

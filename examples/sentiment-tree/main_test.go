@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/hibana-engine/hibana/examples/internal/cli"
 )
 
 func TestLearnsOpinions(t *testing.T) {
@@ -45,10 +48,16 @@ func TestLabels(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, o := range []options{{epochs: 1, batch: 5, trees: 20}, {epochs: 1, units: 4, trees: 20}, {epochs: 1, units: 4, batch: 5}} {
+	for _, o := range []options{
+		{batch: 5, units: 4, trees: 20},
+		{epochs: 1, batch: 5, trees: 20},
+		{epochs: 1, units: 4, trees: 20},
+		{epochs: 1, units: 4, batch: 5},
+		{epochs: 1, units: 4, batch: 5, trees: -4},
+	} {
 		o.dir = t.TempDir()
-		if _, err := run(t.Context(), o, &bytes.Buffer{}); err == nil {
-			t.Errorf("%+v is accepted", o)
+		if _, err := run(t.Context(), o, &bytes.Buffer{}); !errors.Is(err, cli.ErrUsage) {
+			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }

@@ -4,14 +4,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"os/signal"
 
+	"github.com/hibana-engine/hibana/examples/internal/cli"
 	"github.com/hibana-engine/hibana/examples/internal/mnistnet"
 	"github.com/hibana-engine/hibana/ml/datasets"
 	"github.com/hibana-engine/hibana/ml/iterators"
@@ -40,22 +38,18 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	opt, err := parse(os.Args[1:], os.Stderr)
-	if err == nil {
-		_, err = run(ctx, opt, os.Stdout)
-	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "train-mnist:", err)
-		os.Exit(1)
-	}
+	cli.Main("train-mnist", func(ctx context.Context, args []string, stdout io.Writer) error {
+		opt, err := parse(args, stdout)
+		if err == nil {
+			_, err = run(ctx, opt, stdout)
+		}
+		return err
+	})
 }
 
-func parse(args []string, messages io.Writer) (options, error) {
+func parse(args []string, stdout io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("train-mnist", flag.ContinueOnError)
-	f.SetOutput(messages)
 	f.StringVar(&o.model, "model", "mlp", "network: mlp or cnn")
 	f.IntVar(&o.epochs, "epochs", 20, "passes over the training images")
 	f.IntVar(&o.batch, "batch", 100, "images a step")
@@ -69,11 +63,11 @@ func parse(args []string, messages io.Writer) (options, error) {
 	f.StringVar(&o.dir, "dir", "result", "directory for the log, the plot and snapshots")
 	f.StringVar(&o.plot, "plot", "loss.png", "plot of the loss, in the directory")
 	f.BoolVar(&o.resume, "resume", false, "go on from the newest snapshot in the directory")
-	if err := f.Parse(args); err != nil {
+	if err := cli.Parse(f, "train-mnist --model cnn --epochs 3 --out mnist-cnn.npz", args, stdout); err != nil {
 		return o, err
 	}
 	if o.epochs < 1 || o.batch < 1 || o.limit < 0 {
-		return o, errors.New("--epochs and --batch must be at least 1, --limit not negative")
+		return o, fmt.Errorf("%w: --epochs and --batch must be at least 1, --limit not negative", cli.ErrUsage)
 	}
 	return o, nil
 }
@@ -82,7 +76,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 func run(ctx context.Context, opt options, w io.Writer) (float64, error) {
 	net, err := mnistnet.New(opt.model, opt.dropout)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: %w", cli.ErrUsage, err)
 	}
 	links.Seed(net, opt.seed)
 	model := links.Classifier(net)

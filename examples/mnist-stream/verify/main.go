@@ -6,6 +6,7 @@
 // It reads both topics from their start to where they end and prints one JSON
 // object. The exit code is 1 if an image is lost, or if an image has results of
 // two batches: what is repeated after a failure is a batch, with the same ranges.
+// It is 2 if that can't be told, or if the command line is wrong.
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/examples/internal/cli"
 )
 
 // report is what the comparison brings.
@@ -43,11 +45,14 @@ type place struct {
 }
 
 func main() {
-	brokers := flag.String("brokers", "127.0.0.1:9092", "Kafka addresses, host:port,…")
-	images := flag.String("images-topic", "images", "topic of the images")
-	digits := flag.String("digits-topic", "digits", "topic of the results")
-	timeout := flag.Duration("timeout", time.Minute, "how long reading may take")
-	flag.Parse()
+	f := flag.NewFlagSet("verify", flag.ContinueOnError)
+	brokers := f.String("brokers", "127.0.0.1:9092", "Kafka addresses, host:port,…")
+	images := f.String("images-topic", "images", "topic of the images")
+	digits := f.String("digits-topic", "digits", "topic of the results")
+	timeout := f.Duration("timeout", time.Minute, "how long reading may take")
+	if err := cli.Parse(f, "verify --brokers 127.0.0.1:9092", os.Args[1:], os.Stdout); err != nil {
+		os.Exit(cli.Code("verify", err, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
