@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 )
 
@@ -50,51 +49,59 @@ var errUsage = errors.New("wrong use")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := measure(ctx, os.Args[1:])
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	switch {
+	os.Exit(code)
+}
+
+// run runs the command and returns its exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	switch err := measure(ctx, args, stdout); {
 	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
 	case errors.Is(err, errUsage):
-		fmt.Fprintln(os.Stderr, "engine-bench:", err)
-		os.Exit(2)
+		fmt.Fprintf(stderr, "engine-bench: %v; see --help\n", err)
+		return 2
 	default:
-		fmt.Fprintln(os.Stderr, "engine-bench:", err)
-		os.Exit(1)
+		fmt.Fprintln(stderr, "engine-bench:", err)
+		return 1
 	}
 }
 
 // measure runs the workload that args name and prints its result.
-func measure(ctx context.Context, args []string) error {
+func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	all := workloads()
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		usage(all)
-		if len(args) > 0 && strings.Contains(args[0], "help") || len(args) > 0 && args[0] == "-h" {
-			return flag.ErrHelp
-		}
+	if len(args) == 0 {
 		return fmt.Errorf("%w: name a workload", errUsage)
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		usage(stdout, all)
+		return flag.ErrHelp
 	}
 	i := slices.IndexFunc(all, func(w workload) bool { return w.name == args[0] })
 	if i < 0 {
-		usage(all)
 		return fmt.Errorf("%w: unknown workload %q", errUsage, args[0])
 	}
 	w := all[i]
 	f := flag.NewFlagSet("engine-bench "+w.name, flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprintf(f.Output(), "engine-bench %s: %s.\n\nFlags:\n", w.name, w.about)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard)
 	asJSON := f.Bool("json", false, "end with one JSON object on standard output")
 	r, err := w.run(ctx, f, args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about)
+		f.SetOutput(stdout)
+		f.PrintDefaults()
+	}
 	if err != nil || r == nil { // an executor process has nothing to tell
 		return err
 	}
 	r.named(w.name)
 	if !*asJSON {
-		r.print(os.Stdout)
+		r.print(stdout)
 		return nil
 	}
-	return json.NewEncoder(os.Stdout).Encode(r)
+	return json.NewEncoder(stdout).Encode(r)
 }
 
 // parse parses a workload's flags.
@@ -111,10 +118,10 @@ func parse(f *flag.FlagSet, args []string) error {
 	return nil
 }
 
-func usage(all []workload) {
-	fmt.Fprint(os.Stderr, "Usage: engine-bench WORKLOAD [flags]\n\nWorkloads:\n")
+func usage(out io.Writer, all []workload) {
+	fmt.Fprint(out, "Usage: engine-bench WORKLOAD [flags]\n\nWorkloads:\n")
 	for _, w := range all {
-		fmt.Fprintf(os.Stderr, "  %-10s %s\n", w.name, w.about)
+		fmt.Fprintf(out, "  %-10s %s\n", w.name, w.about)
 	}
-	fmt.Fprint(os.Stderr, "\nExample:\n  engine-bench count --records 1000000 --json\n")
+	fmt.Fprint(out, "\nExample:\n  engine-bench count --records 1000000 --json\n")
 }

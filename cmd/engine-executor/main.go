@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var security wire.SecurityFlags
 	level := slog.LevelInfo
 	f := flag.NewFlagSet("engine-executor", flag.ContinueOnError)
-	f.SetOutput(stderr)
+	f.SetOutput(io.Discard)
 	f.StringVar(&c.ID, "id", "", "this executor's `name` in the cluster, kept over restarts")
 	f.StringVar(&c.Master, "master", "", "`addresses` of the engine-drivers, host:port,host:port,…")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:0", "`host:port` to listen on; jobs' processes listen on the same host at ports of their own")
@@ -44,16 +44,17 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	f.IntVar(&c.Slots, "slots", runtime.GOMAXPROCS(0), "tasks that a job runs here at once")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	security.AddTo(f)
-	f.Usage = func() {
+	f.Usage = func() {}
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stderr, "Usage: engine-executor --id NAME --master HOST:PORT,… --data DIR [flags]\n\n"+
 			"Example:\n"+
 			"  engine-executor --id e1 --master 127.0.0.1:7077,127.0.0.1:7078,127.0.0.1:7079 --data /var/lib/hibana/e1 --slots 4\n\nFlags:\n")
+		f.SetOutput(stderr)
 		f.PrintDefaults()
-	}
-	switch err := f.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
+		fmt.Fprintf(stderr, "engine-executor: %v; run engine-executor --help\n", err)
 		return 2
 	case f.NArg() > 0:
 		fmt.Fprintf(stderr, "engine-executor: %q is not a flag; run engine-executor --help\n", f.Arg(0))

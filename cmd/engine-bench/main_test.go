@@ -1,0 +1,27 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestCommandLines(t *testing.T) {
+	for args, c := range map[string]struct {
+		code           int
+		stdout, stderr string
+	}{
+		"":             {2, "", "engine-bench: wrong use: name a workload; see --help\n"},
+		"--help":       {0, "Usage: engine-bench WORKLOAD", ""},
+		"walk":         {2, "", "engine-bench: wrong use: unknown workload \"walk\"; see --help\n"},
+		"count --help": {0, "engine-bench count: read", ""},
+		"count --nope": {2, "", "engine-bench: wrong use: flag provided but not defined: -nope; see --help\n"},
+		"count 5":      {2, "", "engine-bench: wrong use: unexpected \"5\"; see --help\n"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), strings.Fields(args), &stdout, &stderr)
+		if code != c.code || !strings.HasPrefix(stdout.String(), c.stdout) || stderr.String() != c.stderr || c.stdout == "" && stdout.Len() > 0 {
+			t.Errorf("%q: exit code %d\n%s%s", args, code, &stdout, &stderr)
+		}
+	}
+}
