@@ -182,11 +182,26 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(ws)
 }
 
+// TestStepsShareWeights: a recurrent network has one packed copy, however long the
+// sequence is.
+func TestStepsShareWeights(t *testing.T) {
+	lstm := links.Add(&links.Chain{}, "lstm", links.NStepLSTM(1, 5, 32))
+	over := func(steps int) int {
+		return compiled(t, network{"", func(x *nn.Variable) *nn.Variable {
+			_, _, ys := lstm.Forward(nil, nil, []*nn.Variable{f.Reshape(x, steps, 5)})
+			return f.Reshape(ys[0], 1, steps*32)
+		}, []int{steps * 5}}).WeightBytes()
+	}
+	if short, long := over(2), over(50); long != short {
+		t.Errorf("weights take %d bytes over 2 steps and %d over 50", short, long)
+	}
+}
+
 func TestNothingIsAllocated(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector allocates; make test runs this without it")
 	}
-	for _, n := range []network{mlp(), cnn(), residual()} {
+	for _, n := range []network{mlp(), cnn(), residual(), sequences()} {
 		m := compiled(t, n)
 		w, x := m.NewWorker(16), rows(m, 16)
 		run(t, w, x, 16)

@@ -26,6 +26,7 @@ type builder struct {
 	instrs  []instr
 	groups  map[int]fusion // by the step at which it is emitted
 	member  []bool         // steps that are part of a fusion
+	packed  map[packing]*dense
 	weights int
 }
 
@@ -40,7 +41,7 @@ func newBuilder(t *graph.Trace) (*builder, error) {
 	b := &builder{
 		trace: t, konst: make([]*tensor.Dense, len(t.Values)), alias: make([]int, len(t.Values)),
 		live: make([]bool, len(t.Steps)), low: make([]int, len(t.Values)), other: map[conversion]int{},
-		groups: map[int]fusion{}, member: make([]bool, len(t.Steps)),
+		groups: map[int]fusion{}, member: make([]bool, len(t.Steps)), packed: map[packing]*dense{},
 	}
 	for i, v := range t.Values {
 		b.alias[i], b.low[i] = i, -1

@@ -15,14 +15,33 @@ import (
 // normalisation, a bias, the sum with another branch, an activation and a max
 // pooling, in that order and each at most once.
 type fusion struct {
-	step   int       // the convolution or product
-	x      int       // what it reads, a value of the trace
-	w      []float32 // outputs x inputs, a copy
+	step   int // the convolution or product
+	x      int // what it reads, a value of the trace
+	from   weights
+	w      []float32 // outputs x inputs, a copy; nil until somebody needs it
 	bias   []float32 // a copy
+	folded bool      // w or bias are no longer what from holds
 	addend int       // the other branch, a value of the trace, -1 if none
 	act    kernel.Activation
 	pool   *kernel.PoolShape
 	out    int // what it writes, a value of the trace
+}
+
+// weights are the arrays that a convolution or product reads.
+type weights struct {
+	w, bias *tensor.Dense
+	trans   bool // w is stored as inputs x outputs
+}
+
+// load copies the weights in the order in which they are packed.
+func (f *fusion) load() {
+	if f.w != nil {
+		return
+	}
+	f.w = slices.Clone(nn.Floats(f.from.w))
+	if f.from.trans {
+		kernel.ToNHWC(f.w, nn.Floats(f.from.w), 1, f.from.w.Shape()[0], 1, f.from.w.Shape()[1])
+	}
 }
 
 // fuse starts at step i and takes in as much of what follows as it can. It
@@ -52,30 +71,28 @@ func (b *builder) fuse(i int) (f fusion, ok bool, err error) {
 func (b *builder) product(i int) (f fusion, ok bool, err error) {
 	s := b.trace.Steps[i]
 	f = fusion{step: i, addend: -1, out: s.Out[0], x: s.In[0]}
-	out, trans := 0, false
 	switch o := s.Op.(type) {
 	case op.Conv2D, op.Linear:
 	case op.MatMul:
 		if o.TransA || len(b.trace.Values[s.In[0]].Spec.Shape) != 2 {
 			return f, false, nil
 		}
-		trans = !o.TransB
+		f.from.trans = !o.TransB
 	default:
 		return f, false, nil
 	}
 	if b.konst[s.In[0]] != nil || b.konst[s.In[1]] == nil || len(s.In) > 2 && b.konst[s.In[2]] == nil {
 		return f, false, nil
 	}
-	w := b.konst[s.In[1]]
-	out = w.Shape()[0]
-	f.w = slices.Clone(nn.Floats(w))
-	if trans { // stored as inputs x outputs
-		out = w.Shape()[1]
-		kernel.ToNHWC(f.w, nn.Floats(w), 1, w.Shape()[0], 1, out)
+	f.from.w = b.konst[s.In[1]]
+	out := f.from.w.Shape()[0]
+	if f.from.trans {
+		out = f.from.w.Shape()[1]
 	}
 	f.bias = make([]float32, out)
 	if len(s.In) > 2 {
-		copy(f.bias, nn.Floats(b.konst[s.In[2]]))
+		f.from.bias = b.konst[s.In[2]]
+		copy(f.bias, nn.Floats(f.from.bias))
 	}
 	return f, true, nil
 }
@@ -107,7 +124,7 @@ func (b *builder) extend(f *fusion, i int) bool {
 			other = s.In[1]
 		}
 		if c := b.konst[other]; c != nil {
-			return f.addBias(c, made, b.trace.Values[s.Out[0]].Spec)
+			return f.addBias(c, made, b.trace.Values[s.Out[0]].Spec, isConv)
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
 		if !isConv || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
@@ -136,37 +153,50 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 		}
 		c[i] = nn.Floats(a)
 	}
+	f.load()
+	f.folded = true
 	kernel.FoldBatchNorm(f.w, f.bias, c[0], c[1], c[2], c[3], eps)
 	return true
 }
 
-// addBias takes in the sum with a constant that has one element for each output:
-// (out) or (1, out) behind a dense layer, (1, out, 1, 1) behind a convolution.
-func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec) bool {
+// addBias takes in the sum with a constant that has one element for each output,
+// which are the last axis behind a dense layer, whatever became of its rows, and
+// the second behind a convolution.
+func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
 	k, v := len(f.bias), nn.Floats(c)
-	if len(v) != k || !made.Equal(sum) {
+	if len(v) != k || made.Size() != sum.Size() || images && !made.Equal(sum) {
 		return false
 	}
-	axis := len(c.Shape()) - len(made.Shape) + 1 // of c, where made has its outputs
-	if axis < 0 || axis >= len(c.Shape()) || c.Shape()[axis] != k {
+	after := 0 // axes behind that of the outputs
+	if images {
+		after = 2
+	}
+	axis, out := len(c.Shape())-1-after, len(sum.Shape)-1-after
+	if axis < 0 || out < 0 || c.Shape()[axis] != k || sum.Shape[out] != k {
 		return false
 	}
+	f.folded = true
 	kernel.Add(f.bias, f.bias, v)
 	return true
 }
 
 // emit makes the fusion's instruction.
 func (b *builder) emit(f fusion) error {
+	if _, ok := b.trace.Steps[f.step].Op.(op.Conv2D); ok {
+		return b.emitConv(f)
+	}
+	return b.emitDense(f)
+}
+
+// ready loads the weights and refuses them if they aren't finite.
+func (b *builder) ready(f *fusion) error {
+	f.load()
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
 		if !kernel.AllFinite(w) {
 			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
 		}
 	}
-	if _, ok := s.Op.(op.Conv2D); ok {
-		return b.emitConv(f)
-	}
-	b.emitDense(f)
 	return nil
 }
 
@@ -178,6 +208,9 @@ func (b *builder) weightName(v int) string {
 }
 
 func (b *builder) emitConv(f fusion) error {
+	if err := b.ready(&f); err != nil {
+		return err
+	}
 	s := b.trace.Steps[f.step]
 	x, w := b.trace.Values[s.In[0]].Spec.Shape, b.trace.Values[s.In[1]].Spec.Shape
 	shape := s.Op.(op.Conv2D).Shape(x, w)
@@ -197,19 +230,39 @@ func (b *builder) emitConv(f fusion) error {
 	return nil
 }
 
+// packing is what a dense layer's packed weights were made of.
+type packing struct {
+	from    weights
+	c, h, w int // of the images that the layer reads in NHWC order, else 0
+}
+
 // emitDense keeps images in NHWC order where the layer reads whole images: its
-// weights are permuted instead.
-func (b *builder) emitDense(f fusion) {
+// weights are permuted instead. Steps that read the same weights, as those of a
+// recurrent network do, share one packed copy.
+func (b *builder) emitDense(f fusion) error {
 	x := b.trace.Values[f.x].Spec.Shape
-	rows, in, out := x[0], x[1], len(f.bias)
-	id := b.low[b.alias[f.x]]
+	rows, in := x[0], x[1]
+	id, key := b.low[b.alias[f.x]], packing{from: f.from}
 	if v := b.values[id]; v.nhwc && v.images == rows && v.c*v.h*v.w == in {
-		f.w = kernel.PermuteDense(f.w, out, v.c, v.h, v.w)
+		key.c, key.h, key.w = v.c, v.h, v.w
 	} else {
 		id = b.nchw(id)
 	}
-	packed := kernel.PackB(f.w, in, out, true)
+	p := b.packed[key]
+	if p == nil || f.folded {
+		if err := b.ready(&f); err != nil {
+			return err
+		}
+		if key.c > 0 {
+			f.w = kernel.PermuteDense(f.w, len(f.bias), key.c, key.h, key.w)
+		}
+		p = &dense{w: kernel.PackB(f.w, in, len(f.bias), true), bias: f.bias}
+		b.weights += p.w.Bytes() + 4*len(f.bias)
+		if !f.folded {
+			b.packed[key] = p
+		}
+	}
 	y := b.define(f.out, value{})
-	b.instrs = append(b.instrs, instr{&dense{packed, f.bias, f.act, rows}, []int{id}, []int{y}, -1})
-	b.weights += packed.Bytes() + 4*len(f.bias)
+	b.instrs = append(b.instrs, instr{&dense{p.w, p.bias, f.act, rows}, []int{id}, []int{y}, -1})
+	return nil
 }

@@ -151,6 +151,20 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return b.lowerConcat(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
+	case op.Slice:
+		return b.lowerSlice(s, o)
+	case op.Split:
+		return b.lowerSplit(s, o)
+	case op.Embed:
+		return b.lowerPick(s, o)
+	case op.Lookup:
+		return b.lowerLookup(s)
+	case op.LSTM:
+		b.lowerLSTM(s)
+		return true
+	case op.GRU:
+		b.lowerGRU(s)
+		return true
 	}
 	return false
 }

@@ -118,7 +118,23 @@ func odd() network {
 	}, []int{1, 9, 8}}
 }
 
-func nets() []network { return []network{mlp(), cnn(), residual(), odd()} }
+// sequences reads a row as a sequence, forward and backward, and the result once
+// more. A second sequence is shorter.
+func sequences() network {
+	chain := &links.Chain{}
+	lstm := links.Add(chain, "lstm", links.NStepBiLSTM(2, 5, 9))
+	gru := links.Add(chain, "gru", links.NStepGRU(1, 18, 7))
+	head := linear("fc", 3)
+	return network{"sequences", func(x *nn.Variable) *nn.Variable {
+		rows := f.Reshape(x, 7, 5)
+		short := f.GetItem(rows, f.Span(2, 6))
+		_, _, ys := lstm.Forward(nil, nil, []*nn.Variable{short, rows})
+		hy, _, zs := gru.Forward(nil, nil, ys[1:])
+		return head(f.Concat([]*nn.Variable{f.Reshape(hy, 1, 7), f.Reshape(zs[0], 1, 49), f.Reshape(ys[0], 1, 72)}, 1))
+	}, []int{35}}
+}
+
+func nets() []network { return []network{mlp(), cnn(), residual(), odd(), sequences()} }
 
 func compiled(t testing.TB, n network) *compile.Model {
 	t.Helper()

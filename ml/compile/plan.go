@@ -87,8 +87,12 @@ func (m *Model) place() {
 		}
 	}
 	last[m.output] = len(m.instrs)
+	dying := make([][]int, len(m.instrs)+1) // the values that an instruction is the last to read
 	for i := range m.values {
 		v := &m.values[i]
+		if last[i] >= 0 && i != m.input {
+			dying[last[i]] = append(dying[last[i]], i)
+		}
 		v.whole = def[i] >= m.tail || last[i] >= m.tail
 		v.slot = -1
 	}
@@ -109,13 +113,13 @@ func (m *Model) place() {
 			}
 			val.slot = a.take(val.size)
 		}
-		for v := range m.values {
-			if val := &m.values[v]; last[v] == i && v != m.input {
-				if val.whole {
-					whole.free = append(whole.free, val.slot)
-				} else {
-					chunk.free = append(chunk.free, val.slot)
-				}
+		for _, v := range dying[i] {
+			switch val := &m.values[v]; {
+			case last[v] != i: // its slot lives on
+			case val.whole:
+				whole.free = append(whole.free, val.slot)
+			default:
+				chunk.free = append(chunk.free, val.slot)
 			}
 		}
 	}

@@ -157,9 +157,9 @@ func (Embed) Outputs(in []nn.Spec) ([]nn.Spec, error) {
 	return one(append(slices.Clone([]int(in[0].Shape)), in[1].Shape[1])...), nil
 }
 
-// ignored is the id that gives zeros; without one it is out of any table's
+// Ignored is the id that gives zeros; without one it is out of any table's
 // range, and so that it stays an error it is checked in Forward.
-func (o Embed) ignored() int32 {
+func (o Embed) Ignored() int32 {
 	if o.HasIgnore {
 		return o.Ignore
 	}
@@ -174,7 +174,7 @@ func (o Embed) Forward(c *nn.Call) error {
 	if !o.HasIgnore && slices.Contains(ids, noID) {
 		return nn.ValueErrorf("id %d, want 0..%d", noID, rows-1)
 	}
-	if err := kernel.Gather(c.Y(0), c.X(1), rows, dim, ids, o.ignored()); err != nil {
+	if err := kernel.Gather(c.Y(0), c.X(1), rows, dim, ids, o.Ignored()); err != nil {
 		return nn.ValueErrorf("%v", err)
 	}
 	return nil
@@ -185,5 +185,32 @@ func (o Embed) Backward(c *nn.Call) error {
 	if !c.Add[1] {
 		clear(c.GX(1))
 	}
-	return kernel.ScatterAdd(c.GX(1), c.GY(0), rows, dim, nn.Ints(c.In[0]), o.ignored())
+	return kernel.ScatterAdd(c.GX(1), c.GY(0), rows, dim, nn.Ints(c.In[0]), o.Ignored())
+}
+
+// Lookup picks rows of an array by numbers that are kept as float32, as the rows
+// of a compiled network are: whole numbers, which float32 holds exactly up to
+// 2^24; one below zero counts from behind the last row. It has no gradient. Inputs
+// ids (any shape), W (V, ...); output ids' shape with W's other dimensions
+// appended.
+type Lookup struct{}
+
+func (Lookup) Name() string { return "Lookup" }
+
+func (Lookup) Outputs(in []nn.Spec) ([]nn.Spec, error) {
+	if err := checkFloats(in, 2, "ids", "W"); err != nil {
+		return nil, err
+	}
+	if len(in[1].Shape) == 0 {
+		return nil, nn.ShapeErrorf("W has no rows")
+	}
+	return one(append(slices.Clone([]int(in[0].Shape)), in[1].Shape[1:]...)...), nil
+}
+
+func (Lookup) Forward(c *nn.Call) error {
+	w := c.In[1].Shape()
+	if err := kernel.Lookup(c.Y(0), c.X(1), w[0], size(w[1:]), c.X(0)); err != nil {
+		return nn.ValueErrorf("%v", err)
+	}
+	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrIndex is wrapped by the errors of Gather and ScatterAdd.
+// ErrIndex is wrapped by the errors of Gather, ScatterAdd and Lookup.
 var ErrIndex = errors.New("index outside the table")
 
 // Gather copies row ids[i] of the rows x dim table to row i of y. An id equal to
@@ -37,6 +37,22 @@ func ScatterAdd(gtable, gy []float32, rows, dim int, ids []int32, ignore int32) 
 		}
 		dst := gtable[int(id)*dim : (int(id)+1)*dim]
 		Add(dst, dst, gy[i*dim:(i+1)*dim])
+	}
+	return nil
+}
+
+// Lookup is Gather by ids that are whole numbers kept in float32; one below zero
+// counts from behind the last row.
+func Lookup(y, table []float32, rows, dim int, ids []float32) error {
+	for i, v := range ids {
+		if v < 0 {
+			v += float32(rows)
+		}
+		id := int(v)
+		if float32(id) != v || id < 0 || id >= rows { // a NaN is not equal
+			return fmt.Errorf("id %v at position %d of a table of %d rows: %w", ids[i], i, rows, ErrIndex)
+		}
+		copy(y[i*dim:(i+1)*dim], table[id*dim:])
 	}
 	return nil
 }

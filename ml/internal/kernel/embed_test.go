@@ -28,3 +28,16 @@ func TestGatherAndScatterAdd(t *testing.T) {
 		}
 	}
 }
+
+func TestLookup(t *testing.T) {
+	table, y := []float32{0, 1, 10, 11, 20, 21}, filled(6, 9)
+	if err := Lookup(y, table, 3, 2, []float32{2, 0, -2}); err != nil {
+		t.Fatal(err)
+	}
+	sameBits(t, "rows", y, []float32{20, 21, 0, 1, 10, 11})
+	for _, id := range []float32{3, -4, 0.5, 1e30, -1e30, float32(math.NaN()), float32(math.Inf(-1))} {
+		if err := Lookup(y, table, 3, 2, []float32{id}); !errors.Is(err, ErrIndex) {
+			t.Errorf("row %v: error is %v, want one that wraps ErrIndex", id, err)
+		}
+	}
+}
