@@ -14,13 +14,18 @@ type file struct {
 	version int
 	dims    []int // of the input, without the batch; 0 is open
 	rows    int   // fixed batch, 0 is open
+	dtype   int64 // of the input
 	ns      string
+	others  [][]byte // further inputs
 	nodes   [][]byte
 	inits   [][]byte
 }
 
 // rowFile starts a file of opset 17 whose input x has rows of the given shape.
-func rowFile(shape ...int) *file { return &file{version: 17, dims: shape} }
+func rowFile(shape ...int) *file { return &file{version: 17, dims: shape, dtype: 1} }
+
+// tokenFile is rowFile with integers.
+func tokenFile(shape ...int) *file { return &file{version: 17, dims: shape, dtype: 7} }
 
 func (f *file) opset(v int) *file     { f.version = v; return f }
 func (f *file) batch(n int) *file     { f.rows = n; return f }
@@ -34,12 +39,12 @@ func varint(b []byte, num protowire.Number, v int64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(v))
 }
 
-// node adds a node; inputs and outputs are separated by spaces, attributes are
-// names and values in turn.
+// node adds a node; inputs and outputs are separated by spaces, one that is left
+// out is _, attributes are names and values in turn.
 func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 	var b []byte
 	for _, s := range strings.Fields(inputs) {
-		b = msg(b, 1, []byte(s))
+		b = msg(b, 1, []byte(strings.Trim(s, "_")))
 	}
 	for _, s := range strings.Fields(outputs) {
 		b = msg(b, 2, []byte(s))
@@ -61,6 +66,10 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 		case []int: // unpacked, as most writers do
 			for _, n := range v {
 				a = varint(a, 8, int64(n))
+			}
+		case []string:
+			for _, s := range v {
+				a = msg(a, 9, []byte(s))
 			}
 		}
 		b = msg(b, 5, a)
@@ -103,20 +112,34 @@ func (f *file) array(name string, dtype int64, raw []byte, shape []int) *file {
 	return f
 }
 
-// bytes finishes the file with the named output.
-func (f *file) bytes(output string) []byte {
-	dim := func(i, n int) []byte {
+// input adds a further input; a dimension of 0 is open.
+func (f *file) input(name string, dtype int64, dims ...int) *file {
+	f.others = append(f.others, info(name, dtype, dims))
+	return f
+}
+
+// info describes an input; its open dimensions are d0, d1, ...
+func info(name string, dtype int64, dims []int) []byte {
+	var shape []byte
+	for i, n := range dims {
+		d := msg(nil, 2, []byte(fmt.Sprintf("d%d", i)))
 		if n > 0 {
-			return varint(nil, 1, int64(n))
+			d = varint(nil, 1, int64(n))
 		}
-		return msg(nil, 2, []byte(fmt.Sprintf("d%d", i)))
+		shape = msg(shape, 1, d)
 	}
-	shape := msg(nil, 1, dim(0, f.rows))
-	for i, d := range f.dims {
-		shape = msg(shape, 1, dim(i+1, d))
+	return msg(msg(nil, 1, []byte(name)), 2, msg(nil, 1, msg(varint(nil, 1, dtype), 2, shape)))
+}
+
+// bytes finishes the file with the named outputs.
+func (f *file) bytes(outputs ...string) []byte {
+	g := msg(nil, 11, info("x", f.dtype, append([]int{f.rows}, f.dims...)))
+	for _, name := range outputs {
+		g = msg(g, 12, msg(nil, 1, []byte(name)))
 	}
-	info := msg(msg(nil, 1, []byte("x")), 2, msg(nil, 1, msg(varint(nil, 1, 1), 2, shape)))
-	g := msg(msg(nil, 11, info), 12, msg(nil, 1, []byte(output)))
+	for _, i := range f.others {
+		g = msg(g, 11, i)
+	}
 	for _, n := range f.nodes {
 		g = msg(g, 1, n)
 	}

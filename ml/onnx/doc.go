@@ -8,16 +8,23 @@
 // functions of Hibana use, so that what holds for them holds here: package
 // compile fuses them, graph.Build runs them in Gorgonia's machines.
 //
-// A graph has one input of floats whose first dimension is the batch, whether
-// named, open or fixed in the file, and its first output counts. Other open
-// dimensions are given with [Dim]. Operators that are not known are an error that
-// names the operator and its node; so is an attribute that would change the
-// result and isn't followed.
+// A graph has one input of floats or integers whose first dimension, or the one
+// that [Batch] names, is the batch, whether named, open or fixed in the file;
+// further inputs are given the same values for every row with [Fix]. Its first
+// output counts, or that of [Output]. Other open dimensions are given with [Dim].
+// Integers, such as words, are written into a row as floats, which hold them
+// exactly up to 2^24. Operators that are not known are an error that names the
+// operator and its node; so is an attribute that would change the result and isn't
+// followed.
+//
+// LSTM and GRU are unrolled for one length of the sequences, which is the whole
+// length for every row: read a file once for each length that occurs.
 //
 // Files may come from anyone: every length is checked against what is there, the
 // graph's arrays are bounded ([MaxElements]), and nothing in a file is executed,
 // opened or fetched; weights in external files are refused.
 //
-// The files: proto.go decodes the wire format, tensor.go arrays, importer.go
-// walks the graph, the node_*.go files hold the operators by family.
+// The files: proto.go decodes the wire format, tensor.go arrays, inputs.go settles
+// inputs and outputs, importer.go walks the graph, the node_*.go files hold the
+// operators by family.
 package onnx

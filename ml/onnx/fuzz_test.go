@@ -1,6 +1,7 @@
 package onnx_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/hibana-engine/hibana/ml/onnx"
@@ -18,15 +19,26 @@ func FuzzCompile(f *testing.F) {
 		node("MaxPool", "h", "p", "kernel_shape", []int{2, 2}, "pads", []int{1, 1, 0, 0}).node("GlobalAveragePool", "p", "y").bytes("y"))
 	f.Add(rowFile(2, 2).node("Softmax", "x", "h", "axis", 1).node("Split", "h", "a b", "axis", 1).node("MatMul", "a b", "y").bytes("y"))
 	f.Add(rowFile(4).int("p", 0, 1, 0, 2).node("Pad", "x p", "h").int("q", 3, 1, 7).node("Expand", "h q", "k").node("ReduceMax", "k", "y").bytes("y"))
+	f.Add(fixture(f, "nstep_gru_opset14.onnx"))
+	f.Add(tokenFile(2, 2).node("Transpose", "x", "t", "perm", []int{0, 2, 1}).float("w", []float32{1, 2, 3}, 3, 1).node("Gather", "w t", "y").bytes("y"))
+	for _, c := range recurrentCases {
+		_, w := c.random(rand.New(rand.NewPCG(1, 1)))
+		f.Add(c.file(w).bytes("y"))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := onnx.Compile(data, onnx.MaxElements(1<<16))
-		if err != nil {
-			return
-		}
-		w := m.NewWorker(2)
-		y, err := w.Run(make([]float32, 2*m.InputLen()), 2)
-		if err == nil && len(y) != 2*m.OutputLen() {
-			t.Fatalf("%d results, want %d", len(y), 2*m.OutputLen())
+		for _, opts := range [][]onnx.Option{
+			{},
+			{onnx.Batch(1), onnx.Dim("T", 3), onnx.Fix("lengths", 3)},
+		} {
+			m, err := onnx.Compile(data, append(opts, onnx.MaxElements(1<<16))...)
+			if err != nil {
+				continue
+			}
+			w := m.NewWorker(2)
+			y, err := w.Run(make([]float32, 2*m.InputLen()), 2)
+			if err == nil && len(y) != 2*m.OutputLen() {
+				t.Fatalf("%d results, want %d", len(y), 2*m.OutputLen())
+			}
 		}
 	})
 }

@@ -14,11 +14,13 @@ import (
 // Floats become values of a trace; integers, which only shapes are made of, are
 // computed here and now.
 type importer struct {
-	opset  int
-	batch  int64 // the input's first dimension in the file, 0 if open
-	values map[string]value
-	trace  *graph.Trace
-	left   int // of MaxElements
+	opset     int
+	batch     int64  // the input's first dimension in the file, 0 if open or not the batch
+	batchName string // of the input's batch dimension, "" if none
+	values    map[string]value
+	trace     *graph.Trace
+	left      int // of MaxElements
+	unrolled  int // steps of recurrent nodes up to here
 
 	node *node // the one being read
 }
@@ -26,32 +28,27 @@ type importer struct {
 // value is what a name in the graph stands for: an array of floats in the trace,
 // or known integers.
 type value struct {
-	index int // into Trace.Values, -1 for integers
+	index int // into Trace.Values, -1 for known integers
 	shape []int
-	ints  []int64 // row-major, only for integers
+	ints  []int64 // row-major, only for known integers
+	whole bool    // the floats are integers of the graph that depend on the row
 }
 
 func (v value) isInt() bool { return v.index < 0 }
 
 func (f *File) trace(o options) (*graph.Trace, error) {
 	im := &importer{opset: f.Opset, values: map[string]value{}, trace: &graph.Trace{}, left: o.maxElements}
-	shape, err := f.inputShape(o)
-	if err != nil {
+	if err := im.inputs(f, o); err != nil {
 		return nil, err
 	}
-	im.batch = f.input.dims[0].value
-	in, err := im.add(graph.Value{Kind: graph.Input, Spec: nn.FloatSpec(shape...), Name: f.input.name})
-	if err != nil {
-		return nil, err
-	}
-	im.values[f.input.name] = in
-	im.trace.Inputs = []int{in.index}
 	for _, t := range f.graph.initializers {
 		v, err := im.constant(t)
 		if err != nil {
 			return nil, err
 		}
-		im.values[t.name] = v
+		if _, fixed := o.fixed[t.name]; !fixed {
+			im.values[t.name] = v
+		}
 	}
 	for _, n := range f.graph.nodes {
 		im.node = n
@@ -59,7 +56,11 @@ func (f *File) trace(o options) (*graph.Trace, error) {
 			return nil, fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), err)
 		}
 	}
-	return im.finish(f.graph.outputs[0].name)
+	out, err := im.output(f, o)
+	if err != nil {
+		return nil, err
+	}
+	return im.finish(out), nil
 }
 
 // label names a node in messages.
@@ -105,11 +106,16 @@ func (im *importer) read(n *node) error {
 	if len(n.outputs) == 0 {
 		return fmt.Errorf("%w: it has no output", ErrFormat)
 	}
+	whole, err := im.whole(in)
+	if err != nil {
+		return err
+	}
 	out, err := f(im, in)
 	if err != nil {
 		return err
 	}
-	for _, v := range out {
+	for i, v := range out {
+		out[i].whole = v.whole || whole
 		if im.left -= len(v.ints); im.left < 0 {
 			return fmt.Errorf("%w: its integers exceed onnx.MaxElements", ErrTooLarge)
 		}
@@ -126,12 +132,23 @@ func (im *importer) read(n *node) error {
 	return nil
 }
 
-// finish takes the graph's output and leaves out what doesn't lead to it.
-func (im *importer) finish(output string) (*graph.Trace, error) {
-	v, ok := im.values[output]
-	if !ok || v.isInt() {
-		return nil, fmt.Errorf("%w: output %q isn't an array of floats that a node writes", ErrInput, output)
+// whole tells whether a node's results are integers that depend on the row. They
+// are kept as floats, so only what moves them may read them, and what they are for.
+func (im *importer) whole(in []value) (bool, error) {
+	i := slices.IndexFunc(in, func(v value) bool { return v.whole })
+	switch operator := im.node.operator(); {
+	case i < 0, operator == "Shape", operator == "Cast":
+		return false, nil
+	case operator == "Gather":
+		return in[0].whole, nil
+	case moves[operator]:
+		return true, nil
 	}
+	return false, fmt.Errorf("%w: input %d holds integers that depend on the row; they can be moved, looked up with Gather and cast to float", ErrUnsupported, i)
+}
+
+// finish makes v the output and leaves out what doesn't lead to it.
+func (im *importer) finish(v value) *graph.Trace {
 	t := im.trace
 	t.Outputs = []int{v.index}
 	needed := make([]bool, len(t.Values))
@@ -149,7 +166,7 @@ func (im *importer) finish(output string) (*graph.Trace, error) {
 	}
 	slices.Reverse(steps)
 	t.Steps = steps
-	return t, nil
+	return t
 }
 
 // add puts a value into the trace within the limit.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
@@ -38,6 +39,7 @@ func constant(im *importer, _ []value) ([]value, error) {
 }
 
 // cast reads Cast: floats stay float32, integers stay integers or become floats.
+// Those that depend on the row are floats already.
 func cast(im *importer, in []value) ([]value, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err
@@ -52,8 +54,9 @@ func cast(im *importer, in []value) ([]value, error) {
 			v[i] = float32(n)
 		}
 		return one(im.floats("", v, x.shape))
-	case x.isInt() && (to == typeInt32 || to == typeInt64), !x.isInt() && floats:
-		return in[:1], nil
+	case x.isInt() && integers(to), !x.isInt() && floats, x.whole && integers(to):
+		x.whole = !floats && x.whole
+		return []value{x}, nil
 	}
 	return nil, fmt.Errorf("%w: a conversion to type %d", ErrUnsupported, to)
 }
@@ -195,7 +198,25 @@ func transpose(im *importer, in []value) ([]value, error) {
 		}
 		axes = append(axes, a)
 	}
-	return one(im.apply(op.Transpose{Axes: axes}, in[0]))
+	return one(im.transpose(in[0], axes))
+}
+
+// transpose permutes axes, none reverses them. Where only axes of one element
+// change places it is a change of shape.
+func (im *importer) transpose(x value, axes []int) (value, error) {
+	o := op.Transpose{Axes: axes}
+	if x.isInt() {
+		return im.apply(o, x)
+	}
+	out, err := o.Outputs([]nn.Spec{im.trace.Values[x.index].Spec})
+	if err != nil {
+		return value{}, err
+	}
+	long := slices.DeleteFunc(slices.Clone(axes), func(a int) bool { return x.shape[a] == 1 })
+	if len(axes) > 0 && slices.IsSorted(long) {
+		return im.reshape(x, out[0].Shape)
+	}
+	return im.apply(o, x)
 }
 
 // concat reads Concat.
@@ -337,18 +358,22 @@ func cut(n int, start, end, step int64) (op.Range, error) {
 // maxGathered bounds the indices of Gather, each of which becomes a step.
 const maxGathered = 1024
 
-// gather reads Gather with known indices.
+// gather reads Gather with known indices, or with indices that depend on the row
+// along the first axis, as in an embedding.
 func gather(im *importer, in []value) ([]value, error) {
 	if err := need(in, 2); err != nil {
 		return nil, err
 	}
 	x, index := in[0], in[1]
-	if !index.isInt() || len(index.shape) > 1 {
-		return nil, fmt.Errorf("%w: indices must be known when the file is read, one or a list", ErrUnsupported)
-	}
 	a, err := axis(im.attr("axis", 0), len(x.shape))
 	if err != nil {
 		return nil, err
+	}
+	if index.whole && a == 0 {
+		return one(im.apply(op.Lookup{}, index, x))
+	}
+	if !index.isInt() || len(index.shape) > 1 {
+		return nil, fmt.Errorf("%w: indices must be known when the file is read, one or a list, or be integers of the row along axis 0", ErrUnsupported)
 	}
 	if len(index.ints) > maxGathered {
 		return nil, fmt.Errorf("%w: %d indices, the most is %d", ErrUnsupported, len(index.ints), maxGathered)

@@ -94,13 +94,13 @@ func TestFixtures(t *testing.T) {
 }
 
 // tapeMachine runs a file's graph in Gorgonia's machine on one row.
-func tapeMachine(t *testing.T, file []byte, x []float32) []float32 {
+func tapeMachine(t *testing.T, file []byte, x []float32, opts ...onnx.Option) []float32 {
 	t.Helper()
 	f, err := onnx.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	trace, err := f.Trace()
+	trace, err := f.Trace(opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +178,13 @@ func TestOperators(t *testing.T) {
 			node("Conv", "x w b", "y", "group", 2, "dilations", []int{1, 2}), []float32{1, 2, 3, 4, 5, 6}, []float32{14, -2}},
 		{"BatchNormalization", rowFile(2).float("g", []float32{2, 2}, 2).float("b", []float32{1, 1}, 2).float("m", []float32{1, 0}, 2).float("v", []float32{4, 1}, 2).
 			node("BatchNormalization", "x g b m v", "y", "epsilon", float32(0)), []float32{3, 3}, []float32{3, 7}},
+		{"Gather by tokens", tokenFile(3).float("w", []float32{0, 1, 10, 11, 20, 21}, 3, 2).node("Gather", "w x", "y"), []float32{2, 0, -2}, []float32{20, 21, 0, 1, 10, 11}},
+		{"tokens moved, then looked up", tokenFile(2, 2).node("Transpose", "x", "t", "perm", []int{0, 2, 1}).int("a", 1).int("b", 2).node("Slice", "t a b a", "last").
+			float("w", []float32{5, 6, 7, 8}, 4).node("Gather", "w last", "y"), []float32{0, 1, 2, 3}, []float32{6, 8}},
+		{"tokens cast to floats", tokenFile(2).node("Cast", "x", "f", "to", 1).float("half", []float32{.5}).node("Mul", "f half", "y"), []float32{3, 4}, []float32{1.5, 2}},
+		{"Transpose that moves nothing", rowFile(1, 2).node("Transpose", "x", "y", "perm", []int{2, 0, 1}), []float32{1, 2}, []float32{1, 2}},
+		{"sum with a bias behind MatMul", rowFile(2, 2).float("w", []float32{1, 0, 0, 1}, 2, 2).float("b", []float32{10, 20}, 2).node("MatMul", "x w", "h").node("Add", "h b", "y"),
+			[]float32{1, 2, 3, 4}, []float32{11, 22, 13, 24}},
 		{"fixed batch in a Reshape", rowFile(4).batch(8).int("to", 8, 2, 2).node("Reshape", "x to", "h").node("ReduceSum", "h ax", "y").int("ax", 1), []float32{1, 2, 3, 4}, []float32{4, 6}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -218,6 +225,10 @@ func TestRefuses(t *testing.T) {
 		{"too large", rowFile(2).int("s", 1<<20, 1<<20, 2).node("Expand", "x s", "y").bytes("y"), onnx.ErrTooLarge, "MaxElements"},
 		{"overflow", rowFile(2).int("s", 1<<30, 1<<30, 16).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "target shape"},
 		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode"},
+		{"sum of tokens", tokenFile(2).node("Add", "x x", "y").bytes("y"), onnx.ErrUnsupported, `node "Add_0": operator Add: not supported: input 0 holds integers that depend on the row`},
+		{"tokens along another axis", tokenFile(2).float("w", []float32{1, 2}, 1, 2).node("Gather", "w x", "y", "axis", 1).bytes("y"), onnx.ErrUnsupported, "along axis 0"},
+		{"two inputs", rowFile(2).input("lengths", 6, 0).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "onnx.Fix"},
+		{"input of doubles", (&file{version: 17, dims: []int{2}, dtype: 11}).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "type 11"},
 		{"indices of a pooling", rowFile(1, 2, 2).node("MaxPool", "x", "y i", "kernel_shape", []int{2, 2}).bytes("y"), onnx.ErrUnsupported, "Indices"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -226,6 +237,57 @@ func TestRefuses(t *testing.T) {
 				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
 			}
 		})
+	}
+}
+
+// TestOptions reads a file with two inputs and two outputs: h = x + state and
+// y = relu(h), all of shape (d0, d1).
+func TestOptions(t *testing.T) {
+	data := rowFile(0).input("state", 1, 0, 0).node("Add", "x state", "h").node("Relu", "h", "y").bytes("y", "h")
+	dim0, dim1, state := onnx.Dim("d0", 2), onnx.Dim("d1", 2), onnx.Fix("state", 1, 2)
+	for _, c := range []struct {
+		name string
+		opts []onnx.Option
+		want []float32 // for 3, -4
+		says string
+	}{
+		{"batch first", []onnx.Option{dim1, state}, []float32{4, 0}, ""},
+		{"batch second", []onnx.Option{dim0, state, onnx.Batch(1)}, []float32{4, 0}, ""},
+		{"one value for all", []onnx.Option{dim1, onnx.Fix("state", 10)}, []float32{13, 6}, ""},
+		{"other output", []onnx.Option{dim1, state, onnx.Output("h")}, []float32{4, -2}, ""},
+		{"no such output", []onnx.Option{dim1, state, onnx.Output("z")}, nil, `no output "z"`},
+		{"no such input", []onnx.Option{dim1, state, onnx.Fix("stats", 1)}, nil, `no input "stats"`},
+		{"not fixed", []onnx.Option{dim1}, nil, "onnx.Fix"},
+		{"both fixed", []onnx.Option{dim1, state, onnx.Fix("x", 1)}, nil, "want one"},
+		{"open", []onnx.Option{state}, nil, `dimension 1 ("d1") of input "x" is open`},
+		{"wrong count", []onnx.Option{dim1, onnx.Fix("state", 1, 2, 3)}, nil, `input "state": input or output can't be used: 3 values for shape (1, 2)`},
+		{"too large", []onnx.Option{onnx.Dim("d1", 1<<30), state}, nil, "MaxElements"},
+		{"no such axis", []onnx.Option{dim1, state, onnx.Batch(2)}, nil, "dimension 2 is the batch"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, err := onnx.Compile(data, c.opts...)
+			if c.want == nil {
+				if err == nil || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("error %v, want one that says %q", err, c.says)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.OutputShape(); len(got) != 1 || got[0] != 2 {
+				t.Errorf("a row's result has shape %v, want [2]", got)
+			}
+			y, err := m.NewWorker(1).Run([]float32{3, -4}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, y, c.want)
+		})
+	}
+	ints := rowFile(2).input("n", 7, 1).node("Cast", "n", "f", "to", 1).node("Mul", "x f", "y").bytes("y")
+	if _, err := onnx.Compile(ints, onnx.Fix("n", 1.5)); !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), "1.5 is no integer") {
+		t.Errorf("error %v", err)
 	}
 }
 

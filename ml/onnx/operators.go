@@ -6,6 +6,7 @@ var operators = map[string]reader{
 	"Conv": conv, "MaxPool": pool, "AveragePool": pool,
 	"GlobalAveragePool": globalPool, "GlobalMaxPool": globalPool,
 	"BatchNormalization": batchNorm, "Gemm": gemm, "MatMul": matMul,
+	"LSTM": lstm, "GRU": gru,
 
 	"Relu": elementwise, "LeakyRelu": elementwise, "Elu": elementwise, "Sigmoid": elementwise,
 	"Tanh": elementwise, "Softplus": elementwise, "HardSigmoid": elementwise, "Exp": elementwise,
@@ -20,4 +21,11 @@ var operators = map[string]reader{
 	"Reshape": reshape, "Flatten": flatten, "Squeeze": squeeze, "Unsqueeze": squeeze,
 	"Transpose": transpose, "Concat": concat, "Split": split, "Slice": slice, "Gather": gather,
 	"Pad": pad, "Expand": expand, "Shape": shapeOf, "ConstantOfShape": constantOfShape,
+}
+
+// moves are the operators that give the elements of their first inputs other
+// places and no other values. The table is never written.
+var moves = map[string]bool{
+	"Identity": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true,
+	"Transpose": true, "Concat": true, "Split": true, "Slice": true, "Expand": true,
 }

@@ -46,6 +46,7 @@ type attribute struct {
 	t      *tensorProto
 	floats []float32
 	ints   []int64
+	strs   []string
 }
 
 type tensorProto struct {
@@ -267,6 +268,8 @@ func (n *node) parseAttribute(b []byte) error {
 			a.floats, err = x.appendFloats(a.floats)
 		case 8:
 			a.ints, err = x.appendInts(a.ints)
+		case 9:
+			a.strs = append(a.strs, string(x.b))
 		}
 		return err
 	})

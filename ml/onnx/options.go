@@ -1,0 +1,42 @@
+package onnx
+
+// Option changes how a file is read.
+type Option func(*options)
+
+type options struct {
+	dims        map[string]int
+	fixed       map[string][]float64
+	batch       int
+	output      string
+	maxElements int
+}
+
+func newOptions(opts []Option) options {
+	o := options{dims: map[string]int{}, fixed: map[string][]float64{}, maxElements: 1 << 28}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// Dim fixes an open dimension, such as "height" or the length of sequences, of the
+// graph's inputs. The batch dimension needs none.
+func Dim(name string, size int) Option { return func(o *options) { o.dims[name] = size } }
+
+// Batch says which axis of the input is the batch, by default 0: 1 where the time
+// comes first. In the model it is the first all the same, in the output too.
+func Batch(axis int) Option { return func(o *options) { o.batch = axis } }
+
+// Fix gives an input of the graph the same values for every row, such as the
+// lengths of sequences that are all of one length, or a state to begin with. One
+// value stands for all elements.
+func Fix(input string, values ...float64) Option {
+	return func(o *options) { o.fixed[input] = values }
+}
+
+// Output picks an output of the graph by its name, by default the first.
+func Output(name string) Option { return func(o *options) { o.output = name } }
+
+// MaxElements bounds the elements of all arrays of the graph together, for one
+// row: weights, what is computed from them, and activations (default 2^28, 1 GiB).
+func MaxElements(n int) Option { return func(o *options) { o.maxElements = n } }
