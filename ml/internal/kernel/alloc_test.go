@@ -31,6 +31,9 @@ func TestNoAllocations(t *testing.T) {
 		"max pool":    func() { MaxPool(pool, x, gx, index) },
 		"softmax":     func() { Softmax(gx, x, 8, 100, 1) },
 		"lstm":        func() { LSTM(gx[:64], y[:64], y[64:320], x, nil, 2, 32) },
+		"lstm grad":   func() { LSTMGrad(gx[:256], nil, y[:256], nil, x, x, nil, 2, 32) },
+		"gru":         func() { GRU(gx[:64], nil, y[:192], x, nil, 2, 32) },
+		"gru grad":    func() { GRUGrad(gx[:192], gx[192:384], gx[384:448], y, x, nil, x, 2, 32) },
 		"adam":        func() { Adam(gw[:500], w, y, gx, adam) },
 	} {
 		f()

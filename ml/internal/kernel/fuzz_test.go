@@ -53,3 +53,14 @@ func FuzzPackedConv(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCells runs recurrent cells of any small shape and compares every level, bit
+// for bit, with the portable one.
+func FuzzCells(f *testing.F) {
+	f.Add(uint64(1), uint16(1), uint16(1), byte(0))
+	f.Add(uint64(2), uint16(3), uint16(33), byte(15))
+	f.Add(uint64(3), uint16(2), uint16(300), byte(5))
+	f.Fuzz(func(t *testing.T, seed uint64, n, units uint16, mode byte) {
+		checkCells(t, seed, 1+int(n%4), 1+int(units%400), mode)
+	})
+}

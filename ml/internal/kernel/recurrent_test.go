@@ -1,7 +1,10 @@
 package kernel
 
 import (
+	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -98,17 +101,72 @@ func TestGRU(t *testing.T) {
 	}
 }
 
-func TestBlend(t *testing.T) {
-	r := random(t)
-	z, a, b, gy := normal(r, 33), normal(r, 33), normal(r, 33), normal(r, 33)
-	y := make([]float32, 33)
-	loss := func() float64 {
-		Blend(y, z, a, b)
-		return dot(y, gy)
+// cells run every cell at a level on slices drawn from a source: states and
+// gradients that are nil now and then, as the mode's bits say. They return what was
+// written.
+func cells(l Level, r *rand.Rand, n, units int, mode byte) map[string][]float32 {
+	size := n * units
+	some := func(bit byte, x []float32) []float32 {
+		if mode>>bit&1 != 0 {
+			return nil
+		}
+		return x
 	}
-	gz, ga, gb := make([]float32, 33), make([]float32, 33), make([]float32, 33)
-	BlendGrad(gz, ga, gb, z, a, b, gy)
-	closeTo(t, "gradient by z", gz, gradient(loss, z), 1e-3, 1)
-	closeTo(t, "gradient by a", ga, gradient(loss, a), 1e-3, 1)
-	closeTo(t, "gradient by b", gb, gradient(loss, b), 1e-3, 1)
+	a, hg, prev := normal(r, 4*size), normal(r, 3*size), some(0, normal(r, size))
+	gc, gh := some(1, normal(r, size)), some(2, normal(r, size))
+	out := map[string][]float32{}
+	made := func(name string, n int) []float32 {
+		out[name] = filled(n, 7)
+		return out[name]
+	}
+	c, h, gates := made("c", size), made("h", size), made("gates", 4*size)
+	lstm(l, c, h, gates, a, prev, size)
+	lstm(l, made("c alone", size), made("h alone", size), nil, a, prev, size)
+	lstmGrad(l, made("ga", 4*size), some(3, made("gc", size)), gates, prev, c, gc, gh, size)
+	gruGates := made("gru gates", 3*size)
+	gru(l, made("gru", size), gruGates, a[:3*size], hg, prev, n, units)
+	gru(l, made("gru alone", size), nil, a[:3*size], hg, prev, n, units)
+	gruGrad(l, made("gxg", 3*size), made("ghg", 3*size), made("gh", size), gruGates, hg, prev, normal(r, size), n, units)
+
+	// In place, as the cells may be used.
+	if prev != nil && gc != nil {
+		c, h, q := slices.Clone(prev), slices.Clone(prev), slices.Clone(a)
+		lstm(l, c, made("h in place", size), q, q, c, size)
+		lstmGrad(l, q, gc, q, prev, c, gc, gh, size)
+		gru(l, h, nil, a[:3*size], hg, h, n, units)
+		out["c in place"], out["ga in place"], out["gc in place"], out["gru in place"] = c, q, gc, h
+	}
+	return out
+}
+
+func checkCells(t *testing.T, seed uint64, n, units int, mode byte) {
+	t.Helper()
+	want := cells(Portable, rand.New(rand.NewPCG(seed, 3)), n, units, mode)
+	for _, l := range levels()[1:] {
+		for name, got := range cells(l, rand.New(rand.NewPCG(seed, 3)), n, units, mode) {
+			sameBits(t, fmt.Sprintf("%s: %s of %dx%d, mode %b", l, name, n, units, mode), got, want[name])
+		}
+	}
+}
+
+// Every level gives the bits of the portable cells, in place too.
+func TestCellsEqualPortable(t *testing.T) {
+	r := random(t)
+	for range 60 {
+		checkCells(t, r.Uint64(), 1+r.IntN(3), 1+r.IntN(90), byte(r.Uint32()))
+	}
+	for mode := range byte(16) {
+		checkCells(t, r.Uint64(), 2, chunk+33, mode) // more than what stands for nil
+	}
+}
+
+// In place is what it is elsewhere.
+func TestCellsInPlace(t *testing.T) {
+	out := cells(active, random(t), 2, 37, 0)
+	for in, elsewhere := range map[string]string{"c in place": "c", "h in place": "h", "ga in place": "ga", "gc in place": "gc", "gru in place": "gru"} {
+		sameBits(t, in, out[in], out[elsewhere])
+	}
+	sameBits(t, "c without gates", out["c alone"], out["c"])
+	sameBits(t, "h without gates", out["h alone"], out["h"])
+	sameBits(t, "GRU without gates", out["gru alone"], out["gru"])
 }

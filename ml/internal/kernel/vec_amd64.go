@@ -305,3 +305,117 @@ func tanhVec16(y, x *float32, n int)
 
 //go:noescape
 func tanhVec8(y, x *float32, n int)
+
+func lstmVec(l Level, c, h, a, prev []float32) (n int) {
+	n = l.whole(len(c))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		lstmVec16(&c[0], &h[0], &a[0], &prev[0], n)
+	} else {
+		lstmVec8(&c[0], &h[0], &a[0], &prev[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func lstmVec16(c, h, a, prev *float32, n int)
+
+//go:noescape
+func lstmVec8(c, h, a, prev *float32, n int)
+
+func lstmGatesVec(l Level, c, h, a, prev, gates []float32) (n int) {
+	n = l.whole(len(c))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		lstmGatesVec16(&c[0], &h[0], &a[0], &prev[0], &gates[0], n)
+	} else {
+		lstmGatesVec8(&c[0], &h[0], &a[0], &prev[0], &gates[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func lstmGatesVec16(c, h, a, prev, gates *float32, n int)
+
+//go:noescape
+func lstmGatesVec8(c, h, a, prev, gates *float32, n int)
+
+func lstmGradVec(l Level, gcPrev, ga, gates, prev, c, gc, gh []float32) (n int) {
+	n = l.whole(len(gcPrev))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		lstmGradVec16(&gcPrev[0], &ga[0], &gates[0], &prev[0], &c[0], &gc[0], &gh[0], n)
+	} else {
+		lstmGradVec8(&gcPrev[0], &ga[0], &gates[0], &prev[0], &c[0], &gc[0], &gh[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func lstmGradVec16(gcPrev, ga, gates, prev, c, gc, gh *float32, n int)
+
+//go:noescape
+func lstmGradVec8(gcPrev, ga, gates, prev, c, gc, gh *float32, n int)
+
+func gruVec(l Level, h, xg, hg, prev []float32, block int) (n int) {
+	n = l.whole(len(h))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		gruVec16(&h[0], &xg[0], &hg[0], &prev[0], n, block)
+	} else {
+		gruVec8(&h[0], &xg[0], &hg[0], &prev[0], n, block)
+	}
+	return n
+}
+
+//go:noescape
+func gruVec16(h, xg, hg, prev *float32, n, block int)
+
+//go:noescape
+func gruVec8(h, xg, hg, prev *float32, n, block int)
+
+func gruGatesVec(l Level, h, xg, hg, prev, gates []float32, block int) (n int) {
+	n = l.whole(len(h))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		gruGatesVec16(&h[0], &xg[0], &hg[0], &prev[0], &gates[0], n, block)
+	} else {
+		gruGatesVec8(&h[0], &xg[0], &hg[0], &prev[0], &gates[0], n, block)
+	}
+	return n
+}
+
+//go:noescape
+func gruGatesVec16(h, xg, hg, prev, gates *float32, n, block int)
+
+//go:noescape
+func gruGatesVec8(h, xg, hg, prev, gates *float32, n, block int)
+
+func gruGradVec(l Level, ghPrev, gxg, ghg, gates, hg, prev, gh []float32, block int) (n int) {
+	n = l.whole(len(ghPrev))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		gruGradVec16(&ghPrev[0], &gxg[0], &ghg[0], &gates[0], &hg[0], &prev[0], &gh[0], n, block)
+	} else {
+		gruGradVec8(&ghPrev[0], &gxg[0], &ghg[0], &gates[0], &hg[0], &prev[0], &gh[0], n, block)
+	}
+	return n
+}
+
+//go:noescape
+func gruGradVec16(ghPrev, gxg, ghg, gates, hg, prev, gh *float32, n, block int)
+
+//go:noescape
+func gruGradVec8(ghPrev, gxg, ghg, gates, hg, prev, gh *float32, n, block int)

@@ -20,3 +20,9 @@ func adamVec(_ Level, _, _, _, _ []float32, _, _, _, _, _, _ float32) int { retu
 func expVec(_ Level, _, _ []float32) int                                  { return 0 }
 func sigmoidVec(_ Level, _, _ []float32) int                              { return 0 }
 func tanhVec(_ Level, _, _ []float32) int                                 { return 0 }
+func lstmVec(_ Level, _, _, _, _ []float32) int                           { return 0 }
+func lstmGatesVec(_ Level, _, _, _, _, _ []float32) int                   { return 0 }
+func lstmGradVec(_ Level, _, _, _, _, _, _, _ []float32) int              { return 0 }
+func gruVec(_ Level, _, _, _, _ []float32, _ int) int                     { return 0 }
+func gruGatesVec(_ Level, _, _, _, _, _ []float32, _ int) int             { return 0 }
+func gruGradVec(_ Level, _, _, _, _, _, _, _ []float32, _ int) int        { return 0 }

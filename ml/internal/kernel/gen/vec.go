@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // vecOp is a loop over slices, one vector at a time. The functions take the
@@ -14,11 +15,13 @@ type vecOp struct {
 	name    string
 	ptrs    []string
 	scalars []string
+	blocks  bool // some slices hold blocks side by side, block elements each, see at
 	body    func(*vecWriter)
 }
 
-// vecWriter writes one vecOp. Values are v0..v5 in vector registers; scalars and
-// constants sit in the registers from the top down for the whole loop.
+// vecWriter writes one vecOp. Values are v0..v5 in vector registers, or v0..v3 and
+// those of hold; scalars and constants sit in the registers from the top down for
+// the whole loop.
 type vecWriter struct {
 	writer
 	op     vecOp
@@ -30,12 +33,19 @@ type vecWriter struct {
 	decls  *bytes.Buffer
 }
 
-var ptrRegs = []string{"DI", "SI", "DX", "R8"}
+var ptrRegs = []string{"DI", "SI", "DX", "R8", "R10", "R11", "AX"}
 
-func (w *vecWriter) addr(i int) string { return fmt.Sprintf("(%s)(R9*1)", ptrRegs[i]) }
+// at is where this turn's vector of a slice lies; of a slice of blocks, that of the
+// given block.
+func (w *vecWriter) at(ptr, block int) string {
+	return fmt.Sprintf("(%s)(%s*1)", ptrRegs[ptr], []string{"R9", "R12", "R13"}[block])
+}
 
-func (w *vecWriter) load(v, ptr int)  { w.ins("VMOVUPS %s, %s", w.addr(ptr), w.vreg(v)) }
-func (w *vecWriter) store(v, ptr int) { w.ins("VMOVUPS %s, %s", w.vreg(v), w.addr(ptr)) }
+func (w *vecWriter) load(v, ptr int)  { w.loadFrom(v, w.at(ptr, 0)) }
+func (w *vecWriter) store(v, ptr int) { w.storeTo(v, w.at(ptr, 0)) }
+
+func (w *vecWriter) loadFrom(v int, addr string) { w.ins("VMOVUPS %s, %s", addr, w.vreg(v)) }
+func (w *vecWriter) storeTo(v int, addr string)  { w.ins("VMOVUPS %s, %s", w.vreg(v), addr) }
 
 // bin emits dst = a op b.
 func (w *vecWriter) bin(op string, dst, a, b any) {
@@ -65,16 +75,21 @@ func (w *vecWriter) constant(bits uint32) string {
 		w.data[name] = true
 		fmt.Fprintf(w.decls, "DATA %s<>+0(SB)/4, $%#x\nGLOBL %s<>(SB), RODATA|NOPTR, $4\n", name, bits, name)
 	}
+	return w.kept(name, "VBROADCASTSS %s<>(SB), %s")
+}
+
+// kept returns a register for the named data, loaded by an instruction.
+func (w *vecWriter) kept(name, instruction string) string {
 	if !w.masked {
 		w.turn = (w.turn + 1) % 3
 		r := w.vreg(6 + w.turn)
-		w.ins("VBROADCASTSS %s<>(SB), %s", name, r)
+		w.ins(instruction, name, r)
 		return r
 	}
 	w.top--
 	r := w.vreg(w.top)
 	w.consts[name] = r
-	fmt.Fprintf(&w.pre, "\tVBROADCASTSS %s<>(SB), %s\n", name, r)
+	fmt.Fprintf(&w.pre, "\t"+instruction+"\n", name, r)
 	return r
 }
 
@@ -85,6 +100,9 @@ func (w *vecWriter) write() {
 	var loop bytes.Buffer
 	w.out, w.top, w.consts = &loop, min(w.regs, 32), map[string]string{}
 	off := 8*len(w.op.ptrs) + 8
+	if w.op.blocks {
+		off += 8
+	}
 	for i, s := range w.op.scalars {
 		w.top--
 		w.consts[s] = w.vreg(w.top)
@@ -100,10 +118,19 @@ func (w *vecWriter) write() {
 	w.ins("MOVQ n+%d(FP), CX", 8*len(w.op.ptrs))
 	w.ins("SHLQ $2, CX")
 	w.ins("XORQ R9, R9")
+	index := []string{"R9"}
+	if w.op.blocks {
+		w.ins("MOVQ block+%d(FP), R12", 8*len(w.op.ptrs)+8)
+		w.ins("SHLQ $2, R12")
+		w.ins("LEAQ (R12)(R12*1), R13")
+		index = append(index, "R12", "R13")
+	}
 	w.out.Write(w.pre.Bytes())
 	w.label("loop")
 	w.out.Write(loop.Bytes())
-	w.ins("ADDQ $%d, R9", w.bytes)
+	for _, r := range index {
+		w.ins("ADDQ $%d, %s", w.bytes, r)
+	}
 	w.ins("CMPQ R9, CX")
 	w.ins("JLT loop")
 	w.ins("VZEROUPPER")
@@ -119,6 +146,9 @@ func (w *vecWriter) signature() string {
 		s += p
 	}
 	s += " *float32, n int"
+	if w.op.blocks {
+		s = strings.TrimSuffix(s, " int") + ", block int"
+	}
 	for i, p := range w.op.scalars {
 		s += ", " + p
 		if i+1 == len(w.op.scalars) {

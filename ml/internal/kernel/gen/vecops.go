@@ -64,13 +64,14 @@ func vecOps() []vecOp {
 		}},
 		{name: "adamVec", ptrs: []string{"p", "grad", "m", "v"}, scalars: []string{"c1", "c2", "alpha", "eps", "eta", "decay"}, body: adam},
 		unary("expVec", func(w *vecWriter) { w.exp() }),
-		unary("sigmoidVec", func(w *vecWriter) {
-			w.bin("XOR", 0, 0, uint32(1<<31))
-			w.exp()
-			w.bin("ADD", 0, 0, 1.0)
-			w.bin("DIV", 0, 1.0, 0)
-		}),
-		unary("tanhVec", tanh),
+		unary("sigmoidVec", func(w *vecWriter) { w.sigmoid() }),
+		unary("tanhVec", func(w *vecWriter) { w.tanh() }),
+		{name: "lstmVec", ptrs: []string{"c", "h", "a", "prev"}, body: func(w *vecWriter) { lstm(w, -1) }},
+		{name: "lstmGatesVec", ptrs: []string{"c", "h", "a", "prev", "gates"}, body: func(w *vecWriter) { lstm(w, 4) }},
+		{name: "lstmGradVec", ptrs: []string{"gcPrev", "ga", "gates", "prev", "c", "gc", "gh"}, body: lstmGrad},
+		{name: "gruVec", ptrs: []string{"h", "xg", "hg", "prev"}, blocks: true, body: func(w *vecWriter) { gru(w, -1) }},
+		{name: "gruGatesVec", ptrs: []string{"h", "xg", "hg", "prev", "gates"}, blocks: true, body: func(w *vecWriter) { gru(w, 4) }},
+		{name: "gruGradVec", ptrs: []string{"ghPrev", "gxg", "ghg", "gates", "hg", "prev", "gh"}, blocks: true, body: gruGrad},
 	}
 }
 
@@ -167,8 +168,17 @@ var (
 	tanhCoeffs = []float64{-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1}
 )
 
-// tanh is kernel.tanh32: both branches, then a choice.
-func tanh(w *vecWriter) {
+// sigmoid replaces v0 by kernel.sigmoid32 of it; uses v1 and v2.
+func (w *vecWriter) sigmoid() {
+	w.bin("XOR", 0, 0, uint32(1<<31))
+	w.exp()
+	w.bin("ADD", 0, 0, 1.0)
+	w.bin("DIV", 0, 1.0, 0)
+}
+
+// tanh replaces v0 by kernel.tanh32 of it, both branches, then a choice; uses v1, v2
+// and v3.
+func (w *vecWriter) tanh() {
 	w.ins("VMOVAPS %s, %s", w.vreg(0), w.vreg(3))
 	w.bin("ADD", 0, 0, 0)
 	w.exp()
