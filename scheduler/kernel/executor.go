@@ -1,12 +1,16 @@
 package kernel
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // executor is a process with slots.
 type executor struct {
 	id      string
 	slots   int
-	running []attempt // invariant: at most slots
+	running []attempt // invariant: at most tasksPerSlot for each slot
+	long    int       // of those running, that aren't known to be brief
 	index   int       // in the kernel's free list, -1 if not there
 	gone    bool
 }
@@ -17,6 +21,8 @@ type attempt struct {
 	partition    int32
 	number       int32
 	stageAttempt int32
+	launched     time.Duration
+	long         bool   // its stage's tasks aren't known to be brief
 	disowned     bool   // its end frees the slot and means nothing else
 	seen         uint64 // the kernel's clock when its stage attempt began
 }
@@ -30,9 +36,10 @@ func (k *Kernel) addExecutor(id string, slots int) {
 	k.offerSlot(x)
 }
 
-// offerSlot puts an executor with a free slot on the free list.
+// offerSlot offers an executor that has become able to take a task, and puts it on
+// the free list if it has a free slot.
 func (k *Kernel) offerSlot(x *executor) {
-	if x.index < 0 {
+	if x.index < 0 && len(x.running) < x.slots {
 		x.index = len(k.free)
 		k.free = append(k.free, x)
 	}
@@ -124,10 +131,14 @@ func (k *Kernel) endTask(e TaskEnded) {
 	x.running[i] = x.running[last]
 	x.running[last] = attempt{}
 	x.running = x.running[:last]
+	if a.long {
+		x.long--
+	}
 	k.offerSlot(x)
 	switch {
 	case a.disowned:
 	case e.How == Succeeded:
+		a.stage.place.observe(a.stage.batch.seq, k.now-a.launched)
 		k.succeed(a.stage, a.partition)
 	case e.How == FetchFailed:
 		k.fetchFailed(a, e)

@@ -22,7 +22,7 @@ type Kernel struct {
 	executors map[string]*executor
 	free      []*executor // executors with a free slot
 	turn      int         // whose turn it is in free
-	freed     []*executor // executors that got a free slot in this step
+	freed     []*executor // executors that may take more than before this step
 
 	batches map[uint64]*batch
 	since   uint64 // batches before it are forgotten

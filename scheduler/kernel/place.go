@@ -1,9 +1,34 @@
 package kernel
 
-// place remembers where the partitions of an input ran last.
+import "time"
+
+// place remembers where the partitions of an input ran last, and for how long.
 type place struct {
 	last      uint64 // batch that used it last
 	executors []*executor
+
+	batch   uint64        // of longest, 0 before the first success
+	longest time.Duration // from a task's launch to its success
+	before  time.Duration // what longest was in the batch before
+	known   bool          // there was a batch before
+}
+
+// observe takes in how long a task of a batch took.
+func (pl *place) observe(batch uint64, took time.Duration) {
+	if batch != pl.batch {
+		pl.before, pl.known = pl.longest, pl.batch != 0
+		pl.batch, pl.longest = batch, 0
+	}
+	pl.longest = max(pl.longest, took)
+}
+
+// brief reports whether no task has taken longer than wait, in the batch and in
+// the one before.
+func (pl *place) brief(batch uint64, wait time.Duration) bool {
+	if batch != pl.batch {
+		return pl.batch != 0 && pl.longest <= wait
+	}
+	return pl.known && max(pl.before, pl.longest) <= wait
 }
 
 // idleBatches is for how many batches a place outlives its last use.

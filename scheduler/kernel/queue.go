@@ -67,7 +67,7 @@ func (k *Kernel) withdraw(s *stage) {
 
 // dispatch launches what can be launched, older stages first.
 func (k *Kernel) dispatch() {
-	if len(k.sets) == 0 || len(k.free) == 0 && !k.fresh {
+	if len(k.sets) == 0 || len(k.free) == 0 && len(k.freed) == 0 && !k.fresh {
 		return
 	}
 	k.fresh = false
@@ -98,7 +98,7 @@ func (k *Kernel) offer(s *stage) {
 	}
 	s.queue.fresh = s.queue.fresh[:0]
 	for _, x := range k.freed {
-		for x.index >= 0 {
+		for k.takes(x, s) {
 			p, ok := s.queue.popFor(s, x)
 			if !ok {
 				break
@@ -123,11 +123,11 @@ func (k *Kernel) settle(s *stage, p int32) {
 		s.queue.pause(p, t.after)
 		return
 	}
-	if k.config.LocalityWait <= 0 || len(k.executors) == 1 {
+	if k.config.LocalityWait <= 0 || len(k.executors) == 1 && !k.brief(s) {
 		s.queue.anywhere.push(p)
 		return
 	}
-	if bad := s.tasks[p].executor; bad != nil && !bad.gone {
+	if bad := s.tasks[p].executor; bad != nil && !bad.gone && len(k.executors) > 1 {
 		if x := k.freeBut(bad); x != nil {
 			k.launch(s, p, x)
 			return
@@ -140,7 +140,7 @@ func (k *Kernel) settle(s *stage, p int32) {
 	switch {
 	case x == nil:
 		s.queue.anywhere.push(p)
-	case x.index >= 0:
+	case k.takes(x, s):
 		k.launch(s, p, x)
 	default:
 		if s.queue.prefer == nil {
@@ -152,6 +152,28 @@ func (k *Kernel) settle(s *stage, p int32) {
 		s.queue.prefer[x].push(p)
 		s.queue.hold(p, k.now+k.config.LocalityWait)
 	}
+}
+
+// tasksPerSlot bounds the tasks of an executor, those that wait there for a slot
+// among them.
+const tasksPerSlot = 4
+
+// takes reports whether an executor takes a task of a stage that prefers it: it has
+// a free slot, or one will be free before the task would go to another executor,
+// as far as is known. So an executor goes on with the next brief task without
+// asking for it.
+func (k *Kernel) takes(x *executor, s *stage) bool {
+	if x.index >= 0 {
+		return true
+	}
+	brief := len(x.running) - x.long
+	return !x.gone && brief < tasksPerSlot*(x.slots-x.long) && k.brief(s)
+}
+
+// brief reports whether a stage's tasks are known to take no longer than they would
+// wait for the executor that they prefer.
+func (k *Kernel) brief(s *stage) bool {
+	return s.place.brief(s.batch.seq, k.config.LocalityWait)
 }
 
 // freeBut returns an executor with a free slot other than x, nil if there is none.
@@ -223,7 +245,7 @@ func (q *queue) trim(s *stage) {
 	}
 }
 
-// launch runs a pending task on an executor with a free slot.
+// launch runs a pending task on an executor that takes it.
 func (k *Kernel) launch(s *stage, p int32, x *executor) {
 	t := &s.tasks[p]
 	number := t.tries
@@ -232,7 +254,11 @@ func (k *Kernel) launch(s *stage, p int32, x *executor) {
 	s.running++
 	s.queue.size--
 	s.place.set(p, x)
-	x.running = append(x.running, attempt{stage: s, partition: p, number: number, stageAttempt: s.attempt, seen: s.seen})
+	long := !k.brief(s)
+	if long {
+		x.long++
+	}
+	x.running = append(x.running, attempt{stage: s, partition: p, number: number, stageAttempt: s.attempt, seen: s.seen, launched: k.now, long: long})
 	if len(x.running) == x.slots {
 		k.takeOff(x)
 	}

@@ -397,7 +397,7 @@ func (w *world) launch(l Launch) error {
 	switch {
 	case x == nil:
 		return fmt.Errorf("%s was launched on %s, which is gone", l.Task, l.Executor)
-	case len(x.running) >= x.slots:
+	case len(x.running) >= tasksPerSlot*x.slots:
 		return fmt.Errorf("%s was launched on %s, which runs %d already", l.Task, l.Executor, len(x.running))
 	case w.launched[l.Task]:
 		return fmt.Errorf("%s was launched twice", l.Task)
