@@ -29,7 +29,8 @@ const (
 const usage = `Usage: engine-driver --id ID --listen HOST:PORT --data DIR [flags]
 
 A driver of a Hibana cluster. It serves until SIGTERM or Ctrl-C; then its job
-drivers finish what is planned, and another driver takes the lead.
+drivers finish what is planned, and another driver takes the lead. A second signal
+ends it at once.
 
 Three on one machine:
 
@@ -45,6 +46,7 @@ Flags:
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Stderr)
 	stop()
 	os.Exit(code)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"net"
 	"sync"
 )
@@ -60,4 +61,49 @@ type leavingConn struct {
 func (c *leavingConn) Close() error {
 	c.leave()
 	return c.Conn.Close()
+}
+
+// openConns are connections that can all be closed from outside, after which no
+// other is taken.
+type openConns struct {
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	closed bool
+}
+
+// add takes a connection. It is forgotten when it is closed.
+func (o *openConns) add(c net.Conn) (net.Conn, error) {
+	if !o.keep(c) {
+		return nil, errors.Join(net.ErrClosed, c.Close())
+	}
+	return &leavingConn{Conn: c, leave: func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.conns, c)
+	}}, nil
+}
+
+// keep notes a connection, unless all were closed.
+func (o *openConns) keep(c net.Conn) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	if o.conns == nil {
+		o.conns = make(map[net.Conn]bool)
+	}
+	o.conns[c] = true
+	return true
+}
+
+// close closes the connections.
+func (o *openConns) close() {
+	o.mu.Lock()
+	all := o.conns
+	o.conns, o.closed = nil, true
+	o.mu.Unlock()
+	for c := range all {
+		_ = c.Close() // it may be closed
+	}
 }

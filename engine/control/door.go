@@ -57,6 +57,7 @@ type door struct {
 	self     greeting
 	raft     *connListener
 	grpc     *connListener
+	open     openConns // Raft's, in both directions
 	slots    chan struct{}
 	work     sync.WaitGroup
 
@@ -271,8 +272,21 @@ func parseGreeting(b []byte) (g greeting, cluster string, err error) {
 	return g, cluster, nil
 }
 
+// sever closes the door and all of Raft's connections, so that the other nodes
+// hear nothing more of this one.
+func (d *door) sever() {
+	_ = d.listener.Close() // it may be closed
+	d.open.close()
+}
+
 // Accept, Close and Addr make the door Raft's stream layer.
-func (d *door) Accept() (net.Conn, error) { return d.raft.Accept() }
+func (d *door) Accept() (net.Conn, error) {
+	conn, err := d.raft.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return d.open.add(conn)
+}
 
 // Close closes the door for Raft.
 func (d *door) Close() error { return d.raft.Close() }
@@ -284,9 +298,12 @@ func (d *door) Addr() net.Addr { return d.listener.Addr() }
 func (d *door) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	conn, err := d.dial(string(address), timeout)
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.dialed[string(address)] = err
-	return conn, err
+	d.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return d.open.add(conn)
 }
 
 // heard says what the nodes at some addresses answer, as far as was tried.

@@ -20,7 +20,7 @@ func oneMember(t *testing.T) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &members{t: t, nodes: make([]*member, 1), conf: []memberConfig{{
+	m := &members{t: t, nodes: make([]*member, 1), disks: make([]*hungStore, 1), conf: []memberConfig{{
 		id: "a", peers: peers{"a": l.Addr().String()}, dataDir: filepath.Join(t.TempDir(), "a"), listener: l,
 		security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
 	}}}

@@ -45,7 +45,19 @@ type memberConfig struct {
 }
 
 // openMember opens a node and lets it join the group.
-func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
+func openMember(ctx context.Context, c memberConfig) (*member, error) {
+	m, err := prepareMember(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.join(c); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+// prepareMember opens what a node stands on.
+func prepareMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	address := c.peers[c.id]
 	if address == "" {
 		return nil, fmt.Errorf("%w: they don't name this driver, %q", ErrPeers, c.id)
@@ -76,6 +88,11 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	m.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: c.peers, Logger: raftLogger(c.log), Stream: m.door, MaxPool: 3, Timeout: transportTimeout,
 	})
+	return m, nil
+}
+
+// join opens the door and starts Raft.
+func (m *member) join(c memberConfig) (err error) {
 	m.accepting.Go(func() {
 		if err := m.door.run(); err != nil {
 			m.fail(err)
@@ -83,18 +100,19 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	})
 	m.node, err = startNode(raftParts{
 		id: c.id, servers: c.peers.ids(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
-		transport: m.transport, timing: c.timing, log: c.log,
+		transport: m.transport, timing: c.timing, log: c.log, failed: m.failed,
 	})
-	return m, err
+	return err
 }
 
-// fail says that the node can't go on. It closes the door, so that a leader
-// whose disk hangs is replaced. The first failure counts.
+// fail says that the node can't go on. It closes the door and Raft's connections,
+// over which a leader whose disk hangs would send heartbeats for ever. The first
+// failure counts.
 func (m *member) fail(err error) {
 	m.failOnce.Do(func() {
 		m.failure = err
 		close(m.failed)
-		_ = m.door.listener.Close()
+		m.door.sever()
 	})
 }
 

@@ -22,6 +22,7 @@ type members struct {
 	t     testing.TB
 	conf  []memberConfig
 	nodes []*member // nil: closed
+	disks []*hungStore
 }
 
 func newMembers(t testing.TB, security wire.Security) *members {
@@ -36,7 +37,7 @@ func newMembers(t testing.TB, security wire.Security) *members {
 		listeners = append(listeners, l)
 		p[id] = l.Addr().String()
 	}
-	m := &members{t: t, nodes: make([]*member, 3)}
+	m := &members{t: t, nodes: make([]*member, 3), disks: make([]*hungStore, 3)}
 	for i, id := range p.ids() {
 		m.conf = append(m.conf, memberConfig{
 			id: id, peers: p, dataDir: filepath.Join(t.TempDir(), id), listener: listeners[i],
@@ -54,9 +55,14 @@ func newMembers(t testing.TB, security wire.Security) *members {
 
 func (m *members) open(i int) {
 	m.t.Helper()
-	n, err := openMember(m.t.Context(), m.conf[i])
+	n, err := prepareMember(m.t.Context(), m.conf[i])
 	if err != nil {
 		m.t.Fatal(err)
+	}
+	m.disks[i] = newHungStore(n.disk.store.store)
+	n.disk.store.store = m.disks[i]
+	if err := n.join(m.conf[i]); err != nil {
+		m.t.Fatal(errors.Join(err, n.close()))
 	}
 	m.conf[i].listener = nil // from now on it is opened by its address
 	m.nodes[i] = n

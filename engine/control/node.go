@@ -52,6 +52,7 @@ type raftParts struct {
 	transport raft.Transport
 	timing    Timing
 	log       *slog.Logger
+	failed    <-chan struct{} // closed when the node can't go on; nil if it always can
 }
 
 // node is a member of the Raft group.
@@ -59,13 +60,14 @@ type node struct {
 	raft    *raft.Raft
 	fsm     *fsm
 	id      string
-	leading chan bool // whether this node leads, each change
+	leading chan bool       // whether this node leads, each change
+	broken  <-chan struct{} // closed when the node can't go on
 }
 
 // startNode starts a member of the group. A new one begins with all servers as
 // the group; one that has been there before goes on with what it knows.
 func startNode(p raftParts) (*node, error) {
-	n := &node{fsm: newFSM(), id: p.id, leading: make(chan bool, 16)}
+	n := &node{fsm: newFSM(), id: p.id, leading: make(chan bool, 16), broken: p.failed}
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(p.id)
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = p.timing.Heartbeat, p.timing.Election, p.timing.Lease
@@ -136,8 +138,11 @@ func (n *node) propose(c command) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	if n.isBroken() {
+		return result{}, errBroken
+	}
 	f := n.raft.Apply(b, proposeTimeout)
-	switch err := f.Error(); {
+	switch err := n.await(f); {
 	case err == nil:
 		return proposed(f.Response())
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
@@ -152,13 +157,43 @@ func (n *node) propose(c command) (result, error) {
 // barrier returns when everything that was committed before is applied here. It
 // fails on a node that doesn't lead.
 func (n *node) barrier() error {
-	switch err := n.raft.Barrier(proposeTimeout).Error(); {
+	if n.isBroken() {
+		return errBroken
+	}
+	switch err := n.await(n.raft.Barrier(proposeTimeout)); {
 	case err == nil:
 		return nil
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost):
 		return &wire.NotLeaderError{}
 	default:
 		return fmt.Errorf("waiting for what was committed: %w", err)
+	}
+}
+
+// errBroken answers what a node is asked that can't go on: another one will do.
+var errBroken = fmt.Errorf("%w: this engine-driver can't go on", wire.ErrNotReady)
+
+// isBroken reports whether the node can't go on.
+func (n *node) isBroken() bool {
+	select {
+	case <-n.broken:
+		return true
+	default:
+		return false
+	}
+}
+
+// await waits for what Raft answers, as long as the node can go on: with a disk
+// that hangs no answer comes. The goroutine then ends with the write, or with the
+// process.
+func (n *node) await(f raft.Future) error {
+	answer := make(chan error, 1) // has room for the one answer
+	go func() { answer <- f.Error() }()
+	select {
+	case err := <-answer:
+		return err
+	case <-n.broken:
+		return errBroken
 	}
 }
 
@@ -174,9 +209,9 @@ func (n *node) leader() string {
 // close leaves the group for now. It hands the lead over first.
 func (n *node) close() error {
 	if n.isLeader() {
-		_ = n.raft.LeadershipTransfer().Error() // if nobody can take it, an election will do
+		_ = n.await(n.raft.LeadershipTransfer()) // if nobody can take it, an election will do
 	}
-	return n.raft.Shutdown().Error()
+	return n.await(n.raft.Shutdown())
 }
 
 // raftLogger passes Raft's log lines on, from warnings upwards.

@@ -35,6 +35,9 @@ type Config struct {
 // take to finish what is planned.
 const drainPatience = 5 * time.Second
 
+// failPatience is how long a node that can't go on may take to end.
+const failPatience = 5 * time.Second
+
 // server is an engine-driver: a member of the group, and what it offers.
 //
 // THREADING: run starts lead, serve, keep and watchQuorum in goroutines of their
@@ -55,8 +58,9 @@ type server struct {
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is
 // planned, hands over the lead and returns nil. An error says why the node can't
-// start or go on.
-func Run(ctx context.Context, c Config) (err error) {
+// start or go on; when it says [ErrDisk] goroutines that wait for the disk may be
+// left, and the process should exit.
+func Run(ctx context.Context, c Config) error {
 	mc, err := c.member(ctx)
 	if err != nil {
 		return err
@@ -65,6 +69,13 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	ended := make(chan error, 1) // has room for the one end
+	go func() { ended <- m.serve(ctx, c, mc) }()
+	return m.outcome(ended)
+}
+
+// serve serves until ctx ends or the node can't go on, and closes the member.
+func (m *member) serve(ctx context.Context, c Config, mc memberConfig) (err error) {
 	s := &server{
 		member: m, security: c.Security, log: mc.log,
 		uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
@@ -81,6 +92,22 @@ func Run(ctx context.Context, c Config) (err error) {
 		c.Listening(mc.peers[c.ID])
 	}
 	return s.run(ctx)
+}
+
+// outcome waits for the end of a member. One that can't go on, because its disk
+// hangs, may never come to it: then outcome returns without it.
+func (m *member) outcome(ended <-chan error) error {
+	select {
+	case err := <-ended:
+		return err
+	case <-m.failed:
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(failPatience):
+		return fmt.Errorf("%w; it is left as it is, since it doesn't come to an end within %s", m.failure, failPatience)
+	}
 }
 
 // member checks the configuration and opens the listener.
