@@ -51,6 +51,8 @@ func (s *server) keep(ctx context.Context) {
 
 // joinCluster remembers the cluster's id once the state has it.
 func (s *server) joinCluster() error {
+	s.joining.Lock()
+	defer s.joining.Unlock()
 	id := ""
 	s.fsm.view(func(st *state) { id = st.clusterID })
 	if id == "" || id == s.door.clusterID() {

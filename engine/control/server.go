@@ -52,8 +52,9 @@ type server struct {
 	draining chan struct{} // closed when the node leaves
 	streams  sync.WaitGroup
 
-	mu    sync.Mutex
-	reign *reign // nil while this node doesn't lead
+	joining sync.Mutex // held while the cluster's id is learned: keep and a reign do
+	mu      sync.Mutex
+	reign   *reign // nil while this node doesn't lead
 }
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is

@@ -76,6 +76,27 @@ func (s *servers) reigning(but int) int {
 	return -1
 }
 
+// All servers learn the name of a new cluster; the leader's reign and its keep do
+// so at the same time.
+func TestNewClusterIsNamed(t *testing.T) {
+	s := newServers(t)
+	name := s.all[s.reigning(-1)].door.clusterID()
+	for _, one := range s.all {
+		for one.door.clusterID() == "" {
+			changed := one.fsm.watch()
+			if one.door.clusterID() == "" {
+				select {
+				case <-changed:
+				case <-time.After(5 * time.Millisecond): // the state has it, the server not yet
+				}
+			}
+		}
+		if got := one.door.clusterID(); got != name || got == "" {
+			t.Errorf("%s is of cluster %q, the leader of %q", one.id, got, name)
+		}
+	}
+}
+
 // hungStore is a log of which one write hangs, when hangs is set, until release
 // is closed.
 type hungStore struct {
