@@ -196,7 +196,8 @@ func newCommand(k kind) command {
 	return nil
 }
 
-// encodeCommand returns a command as Raft's log holds it.
+// encodeCommand returns a command as Raft's log holds it. One that decodeCommand
+// wouldn't read is an error that says [wire.ErrTooLarge].
 func encodeCommand(c command) ([]byte, error) {
 	payload, err := wire.Encode(c)
 	if err != nil {
@@ -204,6 +205,9 @@ func encodeCommand(c command) ([]byte, error) {
 	}
 	if len(payload) > wire.MaxMessage {
 		return nil, fmt.Errorf("%w: a command of %d bytes, at most %d go", wire.ErrTooLarge, len(payload), wire.MaxMessage)
+	}
+	if err := wire.Check(payload); err != nil {
+		return nil, fmt.Errorf("a command that can't be read again: %w", err)
 	}
 	return append([]byte{commandFormat, byte(c.kind())}, payload...), nil
 }

@@ -18,6 +18,10 @@ import (
 // with before it is recorded on its own.
 const completeDelay = 100 * time.Millisecond
 
+// maxWaiting bounds the completions of a job that aren't recorded yet; they go
+// into one command.
+const maxWaiting = 1 << 16
+
 // recordAttempts bounds how often a command whose outcome is unknown is tried.
 const recordAttempts = 5
 
@@ -40,6 +44,7 @@ type jobService struct {
 	asked    uint64                                 // the last request's id
 	attached bool
 	waiting  []wire.Completion // not recorded yet
+	riding   int               // completions that are being recorded
 	wake     chan struct{}     // of capacity 1: waiting isn't empty any more
 }
 
@@ -231,21 +236,24 @@ func (s *jobService) RecordValue(_ context.Context, req *wire.ValueRequest) (*wi
 }
 
 // Allocate implements wire.JobLogServer.
-func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (*wire.Recorded, error) {
+func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *wire.Recorded, err error) {
 	if err := s.check(req.Epoch); err != nil {
 		return nil, err
 	}
 	if len(req.Allocation) > wire.MaxPayload {
 		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
 	}
-	riding := append(s.take(), req.Completions...)
-	c := &allocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: riding}
-	err := s.node.record(c, func(st *state) bool {
+	if len(req.Completions) > maxWaiting {
+		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), maxWaiting)
+	}
+	riding := s.take()
+	defer s.settle(riding, &err)
+	c := &allocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
+	err = s.node.record(c, func(st *state) bool {
 		j, err := st.driven(c.Incarnation, c.Epoch)
 		return err == nil && j.Last.Seq == c.Seq && j.Last.Epoch == c.Epoch && bytes.Equal(j.Last.Data, c.Data)
 	})
 	if err != nil {
-		s.wait(riding)
 		return nil, err
 	}
 	return &wire.Recorded{}, nil
@@ -256,42 +264,66 @@ func (s *jobService) Complete(_ context.Context, req *wire.CompleteRequest) (*wi
 	if err := s.check(req.Epoch); err != nil {
 		return nil, err
 	}
-	s.wait(req.Completions)
+	if err := s.wait(req.Completions); err != nil {
+		return nil, err
+	}
 	return &wire.Recorded{}, nil
 }
 
 // wait adds completions to those that aren't recorded.
-func (s *jobService) wait(c []wire.Completion) {
+func (s *jobService) wait(c []wire.Completion) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := len(s.waiting) + s.riding; len(c) > maxWaiting-n {
+		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), maxWaiting)
+	}
 	s.waiting = append(s.waiting, c...)
+	s.wakeFlush()
+	return nil
+}
+
+// wakeFlush tells flush that completions wait. mu is held.
+func (s *jobService) wakeFlush() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take returns what waits, and forgets it.
+// take returns what waits, to be recorded. settle follows.
 func (s *jobService) take() []wire.Completion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.waiting
 	s.waiting = nil
+	s.riding += len(c)
 	return c
 }
 
+// settle says what became of completions that were taken: they wait again if they
+// couldn't be recorded.
+func (s *jobService) settle(c []wire.Completion, err *error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.riding -= len(c)
+	if *err != nil && len(c) > 0 {
+		s.waiting = append(c, s.waiting...)
+		s.wakeFlush()
+	}
+}
+
 // flushNow records the completions that wait.
-func (s *jobService) flushNow() error {
+func (s *jobService) flushNow() (err error) {
 	c := s.take()
 	if len(c) == 0 {
 		return nil
 	}
-	err := s.node.record(&completeOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
-	if err != nil && !errors.Is(err, wire.ErrJobEnded) {
-		s.wait(c)
-		return err
+	defer s.settle(c, &err)
+	err = s.node.record(&completeOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
+	if errors.Is(err, wire.ErrJobEnded) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // flush records completions that no allocation took along, until ctx ends, and

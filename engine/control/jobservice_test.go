@@ -178,3 +178,37 @@ func TestEvents(t *testing.T) {
 		t.Fatalf("a wish to stop: %+v", e)
 	}
 }
+
+// Completions that wait are bounded, those that are being recorded included.
+func TestCompletionsThatWaitAreBounded(t *testing.T) {
+	s := newJobService(t.Context(), nil, wire.DriverSpec{}, 1, nil)
+	complete := func(n int) error {
+		_, err := s.Complete(t.Context(), &wire.CompleteRequest{Epoch: 1, Completions: make([]wire.Completion, n)})
+		return err
+	}
+	failed, recorded := errors.New("no majority"), error(nil)
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want error
+		left int // that wait
+	}{
+		{"too many at once", func() error { return complete(maxWaiting + 1) }, wire.ErrTooLarge, 0},
+		{"as many as go", func() error { return complete(maxWaiting) }, nil, maxWaiting},
+		{"one more", func() error { return complete(1) }, wire.ErrTooLarge, maxWaiting},
+		{"one more while they are recorded", func() error { s.take(); return complete(1) }, wire.ErrTooLarge, 0},
+		{"recording them fails", func() error { s.settle(make([]wire.Completion, maxWaiting), &failed); return nil }, nil, maxWaiting},
+		{"it succeeds", func() error { s.settle(s.take(), &recorded); return complete(1) }, nil, 1},
+	} {
+		if err := step.do(); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if len(s.waiting) != step.left {
+			t.Errorf("%s: %d wait, want %d", step.name, len(s.waiting), step.left)
+		}
+	}
+	_, err := s.Allocate(t.Context(), &wire.AllocateRequest{Epoch: 1, Seq: 1, Completions: make([]wire.Completion, maxWaiting+1)})
+	if !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("too many with a batch: %v", err)
+	}
+}

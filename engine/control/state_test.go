@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -283,6 +284,38 @@ func restored(t testing.TB, f *fsm) *fsm {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// A snapshot is read back, however much a job may record.
+func TestLargeSnapshotIsRead(t *testing.T) {
+	f := newFSM()
+	index := uint64(1)
+	for k := range uint64(45) {
+		job, epoch := index, index+1
+		mustApply(t, f, job, &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(k)}})
+		mustApply(t, f, epoch, &assignDriver{Incarnation: job, Node: "a"})
+		index += 2
+		f.state.jobs[job].Values = slices.Repeat([]wire.Value{{Name: "v", Data: []byte("x")}}, maxValues)
+	}
+	if g := restored(t, f); !reflect.DeepEqual(f.state, g.state) {
+		t.Error("it became another state")
+	}
+}
+
+// What couldn't be read again isn't written.
+func TestUnreadableIsNotWritten(t *testing.T) {
+	done := slices.Repeat([]wire.Completion{{Seq: 1, Output: 1}}, 500_000)
+	if _, err := encodeCommand(&completeOutputs{Incarnation: 10, Epoch: 11, Completions: done}); !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("a command of %d completions: %v", len(done), err)
+	}
+	if _, err := encodeCommand(&completeOutputs{Incarnation: 10, Epoch: 11, Completions: done[:2*maxWaiting]}); err != nil {
+		t.Errorf("as many as may be recorded at once: %v", err)
+	}
+	f := running(t)
+	f.state.jobs[10].Pending = []wire.Pending{{Done: make([]int32, 3<<20)}}
+	if err := writeSnapshot(io.Discard, f.state, f.index); !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("a snapshot of a batch with millions of outputs: %v", err)
+	}
 }
 
 func TestDamagedSnapshotIsRefused(t *testing.T) {

@@ -33,6 +33,19 @@ func check(b []byte) error {
 	return nil
 }
 
+// Check makes sure that Decode will take what Encode wrote. What is written to be
+// read later, to Raft's log or a snapshot, is checked before: what no node can
+// read would stop them all. An error says [ErrTooLarge].
+func Check(encoded []byte) error {
+	if len(encoded) == 0 {
+		return fmt.Errorf("%w: a message without a format", ErrMalformed)
+	}
+	if err := check(encoded[1:]); err != nil {
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
+	return nil
+}
+
 // checker counts the values of a message.
 type checker struct{ left int }
 
