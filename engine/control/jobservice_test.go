@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -16,16 +14,7 @@ import (
 // oneMember returns a node that is a group of its own, and leads.
 func oneMember(t *testing.T) *member {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &members{t: t, nodes: make([]*member, 1), disks: make([]*hungStore, 1), conf: []memberConfig{{
-		id: "a", peers: peers{"a": l.Addr().String()}, dataDir: filepath.Join(t.TempDir(), "a"), listener: l,
-		security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
-	}}}
-	m.open(0)
-	t.Cleanup(func() { m.stop(0) })
+	m := newMembersOf(t, token(), "a")
 	return m.nodes[m.leader()]
 }
 
@@ -177,6 +166,33 @@ func TestEvents(t *testing.T) {
 	if e := next(); e.Stop == nil {
 		t.Fatalf("a wish to stop: %+v", e)
 	}
+}
+
+// A job whose log can't be read because the disk is slow isn't told that it has
+// failed, but to try again.
+func TestDiskIsSlow(t *testing.T) {
+	m := newMembersOf(t, token(), "a")
+	n := m.nodes[m.leader()].node
+	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	c, _ := attach(t, n, job, epoch)
+	disk := m.disks[0]
+	disk.hangs.Store(true)
+	answer := make(chan error, 1)
+	go func() { _, err := n.propose(&stopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
+	<-disk.hung
+	s, err := c.Recover(t.Context(), &wire.RecoverRequest{Epoch: epoch})
+	if err == nil {
+		_, err = s.Recv()
+	}
+	if !wire.Transient(err) {
+		t.Errorf("while the disk hangs: %v", err)
+	}
+	close(disk.release)
+	if err := <-answer; !errors.Is(err, wire.ErrNoJob) {
+		t.Errorf("what waited for the disk: %v", err)
+	}
+	recovered(t, c, epoch)
 }
 
 // Completions that wait are bounded, those that are being recorded included.

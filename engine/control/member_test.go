@@ -17,7 +17,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// members are three nodes with disks on loopback.
+// members are nodes with disks on loopback.
 type members struct {
 	t     testing.TB
 	conf  []memberConfig
@@ -25,11 +25,18 @@ type members struct {
 	disks []*hungStore
 }
 
+// newMembers returns three nodes.
 func newMembers(t testing.TB, security wire.Security) *members {
+	t.Helper()
+	return newMembersOf(t, security, "a", "b", "c")
+}
+
+// newMembersOf returns a group of the nodes with the ids given.
+func newMembersOf(t testing.TB, security wire.Security, ids ...string) *members {
 	t.Helper()
 	p := make(peers)
 	var listeners []net.Listener
-	for _, id := range []string{"a", "b", "c"} {
+	for _, id := range ids {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -37,8 +44,8 @@ func newMembers(t testing.TB, security wire.Security) *members {
 		listeners = append(listeners, l)
 		p[id] = l.Addr().String()
 	}
-	m := &members{t: t, nodes: make([]*member, 3), disks: make([]*hungStore, 3)}
-	for i, id := range p.ids() {
+	m := &members{t: t, nodes: make([]*member, len(ids)), disks: make([]*hungStore, len(ids))}
+	for i, id := range ids {
 		m.conf = append(m.conf, memberConfig{
 			id: id, peers: p, dataDir: filepath.Join(t.TempDir(), id), listener: listeners[i],
 			security: security, timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),

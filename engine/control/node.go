@@ -142,32 +142,43 @@ func (n *node) propose(c command) (result, error) {
 		return result{}, errBroken
 	}
 	f := n.raft.Apply(b, proposeTimeout)
-	switch err := n.await(f); {
-	case err == nil:
-		return proposed(f.Response())
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return result{}, &wire.NotLeaderError{}
-	case errors.Is(err, raft.ErrEnqueueTimeout):
-		return result{}, fmt.Errorf("%w: the leader takes no commands", wire.ErrNotReady)
-	default:
-		return result{}, fmt.Errorf("%w: %w", wire.ErrUnknownOutcome, err)
+	if err := n.await(f); err != nil {
+		return result{}, proposeError(err)
 	}
+	return proposed(f.Response())
+}
+
+// proposeError says what it means that Raft didn't apply a command.
+func proposeError(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return &wire.NotLeaderError{}
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return fmt.Errorf("%w: the leader takes no commands", wire.ErrNotReady)
+	}
+	return fmt.Errorf("%w: %w", wire.ErrUnknownOutcome, err)
 }
 
 // barrier returns when everything that was committed before is applied here. It
-// fails on a node that doesn't lead.
+// fails on a node that doesn't lead. All its errors are such that another try may
+// succeed, here or elsewhere: a barrier changes nothing.
 func (n *node) barrier() error {
 	if n.isBroken() {
 		return errBroken
 	}
-	switch err := n.await(n.raft.Barrier(proposeTimeout)); {
-	case err == nil:
-		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost):
-		return &wire.NotLeaderError{}
-	default:
-		return fmt.Errorf("waiting for what was committed: %w", err)
+	if err := n.await(n.raft.Barrier(proposeTimeout)); err != nil {
+		return barrierError(err)
 	}
+	return nil
+}
+
+// barrierError says what it means that Raft's barrier failed.
+func barrierError(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return &wire.NotLeaderError{}
+	}
+	return fmt.Errorf("%w: waiting for what was committed: %w", wire.ErrNotReady, err)
 }
 
 // errBroken answers what a node is asked that can't go on: another one will do.
