@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -74,13 +75,28 @@ func ParseJob(s string) (wire.JobRef, error) {
 
 // Jobs lists the jobs that the cluster remembers, the newest first.
 func (c *Client) Jobs(ctx context.Context) ([]wire.JobStatus, error) {
-	answer, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.JobsAnswer, error) {
-		return cc.Jobs(ctx)
+	var jobs []wire.JobStatus
+	err := c.persist(ctx, func(ctx context.Context, leader grpc.ClientConnInterface, _ func()) error {
+		call, cancel := withIdle(ctx, attempt)
+		defer cancel()
+		jobs = nil
+		stream, err := wire.ControlClient{CC: leader}.Jobs(call.ctx)
+		for err == nil {
+			var st *wire.JobStatus
+			if st, err = stream.Recv(); err == nil {
+				call.alive(attempt)
+				jobs = append(jobs, *st)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return call.verdict(err)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing jobs: %w", err)
 	}
-	return answer.Jobs, nil
+	return jobs, nil
 }
 
 // Status says how a job is.

@@ -22,22 +22,25 @@ type controlService struct{ s *server }
 var _ wire.ControlServer = (*controlService)(nil)
 
 // Jobs implements wire.ControlServer.
-func (c *controlService) Jobs(context.Context, *wire.JobsRequest) (*wire.JobsAnswer, error) {
+func (c *controlService) Jobs(_ *wire.JobsRequest, out grpc.ServerStreamingServer[wire.JobStatus]) error {
 	r, err := c.s.current()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var a wire.JobsAnswer
+	var all []wire.JobStatus
 	c.s.fsm.view(func(s *state) {
 		for _, j := range s.jobs {
-			a.Jobs = append(a.Jobs, s.status(j))
+			all = append(all, s.status(j))
 		}
 	})
-	slices.SortFunc(a.Jobs, func(x, y wire.JobStatus) int { return cmp.Compare(y.Spec.Incarnation, x.Spec.Incarnation) })
-	for i := range a.Jobs {
-		r.tell(&a.Jobs[i])
+	slices.SortFunc(all, func(x, y wire.JobStatus) int { return cmp.Compare(y.Spec.Incarnation, x.Spec.Incarnation) })
+	for i := range all {
+		r.tell(&all[i])
+		if err := out.Send(&all[i]); err != nil {
+			return err
+		}
 	}
-	return &a, nil
+	return nil
 }
 
 // Status implements wire.ControlServer.

@@ -136,7 +136,7 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 		now := &wire.Assignments{ClusterID: r.s.door.clusterID()}
 		r.s.fsm.view(func(s *state) { now.Jobs = s.assignments(reg.ID) })
 		if sent == nil || !reflect.DeepEqual(sent, now) {
-			if err := stream.Send(now); err != nil {
+			if err := wire.SendAssignments(stream, now); err != nil {
 				return err
 			}
 			sent = now
@@ -169,7 +169,7 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 	switch {
 	case m.Ready != nil:
 		p := m.Ready
-		if _, _, err := net.SplitHostPort(p.Address); err != nil || !validID(p.Process) || p.Slots < 1 || p.Slots > maxSlots {
+		if _, _, err := net.SplitHostPort(p.Address); err != nil || len(p.Address) > maxName || !validID(p.Process) || p.Slots < 1 || p.Slots > maxSlots {
 			return fmt.Errorf("%w: process %q at %q with %d slots", wire.ErrInvalid, p.Process, p.Address, p.Slots)
 		}
 		err = r.s.record(&processReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, never)

@@ -360,7 +360,7 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 	}
 	end := &endJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
 	if req.Failure != "" {
-		end.State, end.Reason = wire.JobFailed, req.Failure
+		end.State, end.Reason = wire.JobFailed, wire.Clip(req.Failure, maxReason)
 	}
 	return &wire.Recorded{}, s.node.record(end, never)
 }

@@ -72,7 +72,7 @@ func (c *processExited) apply(s *state, _ uint64) (result, error) {
 		if j.Refused == nil {
 			j.Refused = make(map[string]string)
 		}
-		j.Refused[c.Executor] = c.Reason
+		j.Refused[c.Executor] = j.refusal(c.Reason)
 	}
 	return result{}, nil
 }

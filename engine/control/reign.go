@@ -169,7 +169,7 @@ func (r *reign) failRefused() {
 
 // endJob puts a job into a final state, whoever drives it.
 func (r *reign) endJob(incarnation uint64, state wire.JobState, reason string) {
-	err := r.s.record(&endJob{Incarnation: incarnation, State: state, Reason: reason, At: time.Now().UnixNano()}, never)
+	err := r.s.record(&endJob{Incarnation: incarnation, State: state, Reason: wire.Clip(reason, maxReason), At: time.Now().UnixNano()}, never)
 	if err != nil {
 		r.s.log.Warn("ending a job", "job", incarnation, "err", err)
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,18 +15,24 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// servers are three engine-drivers in one process.
+// servers are engine-drivers in one process.
 type servers struct {
 	*members
 	all   []*server
 	ended []chan error // what run returned
 }
 
-// newServers starts servers, which end with the test.
+// newServers starts three servers, which end with the test.
 func newServers(t *testing.T) *servers {
 	t.Helper()
+	return newServersOf(t, "a", "b", "c")
+}
+
+// newServersOf starts the servers of a group.
+func newServersOf(t *testing.T, ids ...string) *servers {
+	t.Helper()
 	security := token()
-	s := &servers{members: newMembers(t, security)}
+	s := &servers{members: newMembersOf(t, security, ids...)}
 	ctx, cancel := context.WithCancel(context.Background())
 	for i, m := range s.nodes {
 		one := &server{
@@ -94,6 +101,52 @@ func TestNewClusterIsNamed(t *testing.T) {
 		if got := one.door.clusterID(); got != name || got == "" {
 			t.Errorf("%s is of cluster %q, the leader of %q", one.id, got, name)
 		}
+	}
+}
+
+// Many jobs of long command lines are listed and assigned, though they don't go
+// into one message.
+func TestLongListsAreSent(t *testing.T) {
+	s := newServersOf(t, "a")
+	one := s.all[s.reigning(-1)]
+	const jobs = 200
+	one.fsm.mu.Lock()
+	for inc := uint64(100); inc < 100+jobs; inc++ { // nobody has their binary, so that they don't start
+		one.fsm.state.jobs[inc] = &job{State: wire.JobSubmitted, Spec: wire.JobSpec{Incarnation: inc, Platform: "p/q", Args: []string{strings.Repeat("x", maxArgBytes)}}}
+	}
+	one.fsm.mu.Unlock()
+	cc, err := wire.Dial(one.door.Addr().String(), one.security)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cc.Close()
+	list, err := wire.ControlClient{CC: cc}.Jobs(t.Context())
+	n := 0
+	for err == nil {
+		var st *wire.JobStatus
+		if st, err = list.Recv(); err == nil {
+			if want := uint64(100 + jobs - 1 - n); st.Spec.Incarnation != want {
+				t.Fatalf("job %d comes where %d should", st.Spec.Incarnation, want)
+			}
+			n++
+		}
+	}
+	if !errors.Is(err, io.EOF) || n != jobs {
+		t.Errorf("%d jobs, then %v", n, err)
+	}
+	follow, err := wire.ExecutorsClient{CC: cc}.Follow(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follow.Send(&wire.DaemonReport{Register: &wire.Register{ID: "e", Start: "1", Slots: 1, Platform: "p/q", Address: "h:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := wire.ReceiveAssignments(follow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Jobs) != jobs {
+		t.Errorf("%d are assigned", len(a.Jobs))
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // snapshotMagic begins a snapshot and names its format.
 const snapshotMagic = "hibana control snapshot 2\n"
 
-// Bounds of a snapshot, in bytes. See the limits of a state, which are below.
+// Bounds of a snapshot, in bytes. The limits of what the cluster remembers keep it
+// within them.
 const (
 	maxSnapshot = 1 << 30
 	maxRecord   = 128 << 20 // of a job, for one
@@ -170,6 +171,7 @@ func (img *image) state() (*state, error) {
 			j.Processes = make(map[string]jobProcess)
 		}
 		s.jobs[j.Spec.Incarnation] = j
+		s.bytes += j.size()
 		s.submissions[j.Spec.Submission] = j.Spec.Incarnation
 	}
 	for _, e := range img.Executors {

@@ -10,23 +10,15 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// Limits of what the cluster remembers.
-const (
-	maxLiveJobs      = 1000
-	maxEndedJobs     = 1000     // the oldest are forgotten
-	maxPending       = 1024     // batches of a job that aren't complete
-	maxJobBytes      = 64 << 20 // header, values and allocations of a job
-	maxValues        = 10_000   // of a job
-	maxExecutors     = 1000
-	maxLostExecutors = 100 // the longest lost are forgotten
-)
-
 // state is what the nodes agree on. It changes by commands only.
 type state struct {
 	clusterID   string
 	jobs        map[uint64]*job      // by incarnation
 	submissions map[string]uint64    // submission id to incarnation
 	executors   map[string]*executor // by id
+
+	bytes  int // sizes of all jobs
+	budget int // for them
 }
 
 // job is one job and its batch log.
@@ -41,11 +33,11 @@ type job struct {
 	Crashes   int                   `msgpack:"crash"` // drivers that died since an output was done
 	Header    []byte                `msgpack:"h"`
 	Values    []wire.Value          `msgpack:"vals"`
-	Last      wire.Pending          `msgpack:"last"` // Seq 0 before the first batch; its Done is unused
-	Pending   []wire.Pending        `msgpack:"pend"` // Invariant: Seq ascends and is at most Last.Seq
-	Bytes     int                   `msgpack:"bytes"`
-	Processes map[string]jobProcess `msgpack:"proc"` // by executor
-	Refused   map[string]string     `msgpack:"ref"`  // executors that can't run it, and why
+	Last      wire.Pending          `msgpack:"last"`  // Seq 0 before the first batch; its Done is unused
+	Pending   []wire.Pending        `msgpack:"pend"`  // Invariant: Seq ascends and is at most Last.Seq
+	Bytes     int                   `msgpack:"bytes"` // of header, values, batches and the last one
+	Processes map[string]jobProcess `msgpack:"proc"`  // by executor
+	Refused   map[string]string     `msgpack:"ref"`   // executors that can't run it, and why
 }
 
 // jobProcess is a job's process on an executor.
@@ -72,6 +64,7 @@ func newState() *state {
 		jobs:        make(map[uint64]*job),
 		submissions: make(map[string]uint64),
 		executors:   make(map[string]*executor),
+		budget:      maxStateBytes,
 	}
 }
 
@@ -83,6 +76,8 @@ func (s *state) clone() *state {
 		jobs:        make(map[uint64]*job, len(s.jobs)),
 		submissions: maps.Clone(s.submissions),
 		executors:   make(map[string]*executor, len(s.executors)),
+		bytes:       s.bytes,
+		budget:      s.budget,
 	}
 	for inc, j := range s.jobs {
 		c.jobs[inc] = j.clone()
@@ -152,13 +147,23 @@ func (c *submitJob) apply(s *state, index uint64) (result, error) {
 	if live >= maxLiveJobs {
 		return result{}, fmt.Errorf("%w: %d jobs run, which is the limit", wire.ErrTooLarge, live)
 	}
-	if len(s.jobs)-live >= maxEndedJobs {
+	spec := c.Spec
+	spec.Incarnation = index
+	j := &job{Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess)}
+	growth := j.size()
+	full := len(s.jobs)-live >= maxEndedJobs
+	if full {
+		growth -= s.jobs[oldest].size()
+	}
+	if err := s.room(growth); err != nil {
+		return result{}, err
+	}
+	if full {
 		delete(s.submissions, s.jobs[oldest].Spec.Submission)
 		delete(s.jobs, oldest)
 	}
-	spec := c.Spec
-	spec.Incarnation = index
-	s.jobs[index] = &job{Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess)}
+	s.bytes += growth
+	s.jobs[index] = j
 	s.submissions[spec.Submission] = index
 	return result{index: index}, nil
 }
@@ -223,7 +228,7 @@ func (c *startJob) apply(s *state, _ uint64) (result, error) {
 		}
 		return result{existed: true}, nil
 	}
-	if err := j.grow(len(c.Header)); err != nil {
+	if err := s.grow(j, len(c.Header)); err != nil {
 		return result{}, err
 	}
 	j.Header = c.Header
@@ -248,7 +253,7 @@ func (c *recordValue) apply(s *state, _ uint64) (result, error) {
 	if len(j.Values) >= maxValues {
 		return result{}, fmt.Errorf("%w: job %d has recorded %d values, which is the limit", wire.ErrTooLarge, c.Incarnation, maxValues)
 	}
-	if err := j.grow(len(c.Value.Data)); err != nil {
+	if err := s.grow(j, valueBytes+len(c.Value.Name)+len(c.Value.Data)); err != nil {
 		return result{}, err
 	}
 	j.Values = append(j.Values, c.Value)
@@ -264,8 +269,7 @@ func (c *allocateBatch) apply(s *state, _ uint64) (result, error) {
 		if j.Last.Epoch != c.Epoch || !bytes.Equal(j.Last.Data, c.Data) {
 			return result{}, fmt.Errorf("%w: batch %d of job %d is allocated with another content", wire.ErrSequence, c.Seq, c.Incarnation)
 		}
-		j.complete(c.Completions)
-		return result{existed: true}, nil
+		return result{existed: true}, s.complete(j, c.Completions)
 	}
 	if c.Seq != j.Last.Seq+1 {
 		return result{}, fmt.Errorf("%w: batch %d of job %d, the next is %d", wire.ErrSequence, c.Seq, c.Incarnation, j.Last.Seq+1)
@@ -273,11 +277,14 @@ func (c *allocateBatch) apply(s *state, _ uint64) (result, error) {
 	if done := j.wouldComplete(c.Completions); len(j.Pending)-done >= maxPending {
 		return result{}, fmt.Errorf("%w: job %d has %d batches that aren't complete, which is the limit", wire.ErrTooLarge, c.Incarnation, maxPending)
 	}
-	if err := j.grow(len(c.Data)); err != nil {
-		return result{}, err
-	}
+	last, pending := j.Last, j.Pending
 	j.Last = wire.Pending{Seq: c.Seq, Epoch: c.Epoch, Data: c.Data}
 	j.Pending = append(j.Pending, j.Last)
+	growth := batchBytes + len(c.Data) + len(c.Data) - len(last.Data) + j.growth(c.Completions)
+	if err := s.grow(j, growth); err != nil {
+		j.Last, j.Pending = last, pending
+		return result{}, err
+	}
 	j.complete(c.Completions)
 	return result{}, nil
 }
@@ -287,17 +294,15 @@ func (c *completeOutputs) apply(s *state, _ uint64) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	j.complete(c.Completions)
-	return result{}, nil
+	return result{}, s.complete(j, c.Completions)
 }
 
-// grow accounts for n more bytes of a job's log.
-func (j *job) grow(n int) error {
-	if n > maxJobBytes-j.Bytes {
-		return fmt.Errorf("%w: job %d has %d bytes of header, values and batches recorded, %d more are over the limit of %d",
-			wire.ErrTooLarge, j.Spec.Incarnation, j.Bytes, n, maxJobBytes)
+// complete applies completions to a job and accounts for them.
+func (s *state) complete(j *job, done []wire.Completion) error {
+	if err := s.grow(j, j.growth(done)); err != nil {
+		return err
 	}
-	j.Bytes += n
+	j.complete(done)
 	return nil
 }
 
@@ -316,7 +321,7 @@ func (j *job) pending(seq uint64) (at int, found bool) {
 	return slices.BinarySearchFunc(j.Pending, seq, func(p wire.Pending, seq uint64) int { return cmp.Compare(p.Seq, seq) })
 }
 
-// complete applies completions; what it doesn't know it ignores, so applying one
+// complete applies completions, for which growth accounts; what it doesn't know it ignores, so applying one
 // twice does no harm.
 func (j *job) complete(done []wire.Completion) {
 	for _, c := range done {
@@ -326,7 +331,6 @@ func (j *job) complete(done []wire.Completion) {
 		}
 		j.Crashes = 0
 		if c.Output == wire.AllOutputs {
-			j.Bytes -= len(j.Pending[at].Data)
 			j.Pending = slices.Delete(j.Pending, at, at+1)
 			continue
 		}
@@ -344,7 +348,7 @@ func (c *stopJob) apply(s *state, _ uint64) (result, error) {
 	}
 	switch j.State {
 	case wire.JobSubmitted: // nothing is planned
-		j.end(wire.JobFinished, "stopped before it began", j.Submitted)
+		s.end(j, wire.JobFinished, "stopped before it began", j.Submitted)
 	case wire.JobRunning:
 		j.State = wire.JobStopping
 	default:
@@ -364,15 +368,17 @@ func (c *endJob) apply(s *state, _ uint64) (result, error) {
 	if j.State.Final() {
 		return result{existed: true}, nil
 	}
-	j.end(c.State, c.Reason, c.At)
+	s.end(j, c.State, c.Reason, c.At)
 	return result{}, nil
 }
 
 // end puts the job into a final state and drops its log.
-func (j *job) end(state wire.JobState, reason string, at int64) {
-	j.State, j.Reason, j.Ended = state, reason, at
+func (s *state) end(j *job, state wire.JobState, reason string, at int64) {
+	before := j.size()
+	j.State, j.Reason, j.Ended = state, wire.Clip(reason, maxReason), at
 	j.Header, j.Values, j.Pending, j.Bytes = nil, nil, nil, 0
 	j.Last = wire.Pending{Seq: j.Last.Seq}
 	j.Processes, j.Refused = nil, nil
 	j.Spec.Secret = ""
+	s.bytes += j.size() - before
 }

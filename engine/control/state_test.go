@@ -259,6 +259,7 @@ func TestRandomCommands(t *testing.T) {
 				}
 			}
 			if index%40 == 0 {
+				checkSizes(t, a.state)
 				b = restored(t, b)
 			}
 		}

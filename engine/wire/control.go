@@ -14,8 +14,8 @@ type ControlServer interface {
 	// then Commit; the server answers with the job. Until Commit nothing has
 	// happened. The same submission id with the same contents is the same job.
 	Submit(grpc.BidiStreamingServer[SubmitPart, SubmitAnswer]) error
-	// Jobs lists jobs, the newest first.
-	Jobs(context.Context, *JobsRequest) (*JobsAnswer, error)
+	// Jobs sends all jobs that are remembered, the newest first.
+	Jobs(*JobsRequest, grpc.ServerStreamingServer[JobStatus]) error
 	// Status says how one job is.
 	Status(context.Context, *JobRef) (*JobStatus, error)
 	// Kill ends a job, or asks it to finish. It is no error if it has ended.
@@ -65,11 +65,6 @@ type JobRef struct {
 // JobsRequest asks for all jobs that are remembered.
 type JobsRequest struct{}
 
-// JobsAnswer lists jobs.
-type JobsAnswer struct {
-	Jobs []JobStatus `msgpack:"jobs"`
-}
-
 // KillRequest ends a job.
 type KillRequest struct {
 	Job      JobRef `msgpack:"job"`
@@ -108,13 +103,13 @@ type ExecutorStatus struct {
 // RegisterControl offers the service.
 func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
 	r.RegisterService(service("Control", (*ControlServer)(nil), []grpc.MethodDesc{
-		unary("Jobs", ControlServer.Jobs),
 		unary("Status", ControlServer.Status),
 		unary("Kill", ControlServer.Kill),
 		unary("Cluster", ControlServer.Cluster),
 	},
 		bidi("Submit", ControlServer.Submit),
 		bidi("Publish", ControlServer.Publish),
+		downstream("Jobs", ControlServer.Jobs),
 		downstream("Watch", ControlServer.Watch),
 	), s)
 }
@@ -128,8 +123,8 @@ func (c ControlClient) Submit(ctx context.Context) (grpc.BidiStreamingClient[Sub
 }
 
 // Jobs calls ControlServer.Jobs.
-func (c ControlClient) Jobs(ctx context.Context) (*JobsAnswer, error) {
-	return call[JobsRequest, JobsAnswer](ctx, c.CC, "Control/Jobs", &JobsRequest{})
+func (c ControlClient) Jobs(ctx context.Context) (grpc.ServerStreamingClient[JobStatus], error) {
+	return openDownstream[JobsRequest, JobStatus](ctx, c.CC, "Control/Jobs", &JobsRequest{})
 }
 
 // Status calls ControlServer.Status.

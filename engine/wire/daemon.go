@@ -136,10 +136,12 @@ type ProcessExited struct {
 }
 
 // Assignments lists the jobs that a daemon should run a process for; processes
-// of other jobs it ends. ClusterID is for the daemon to remember.
+// of other jobs it ends. ClusterID is for the daemon to remember. A long list comes
+// in several messages, see SendAssignments.
 type Assignments struct {
 	ClusterID string       `msgpack:"cid"`
 	Jobs      []Assignment `msgpack:"jobs"`
+	More      bool         `msgpack:"more"` // the list goes on in the next message
 }
 
 // Assignment is one job for an executor.

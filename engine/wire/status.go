@@ -81,13 +81,20 @@ func toStatus(err error) (metadata.MD, error) {
 	return nil, status.Error(codes.Internal, clip(err.Error()))
 }
 
-// clip bounds an error's text.
-func clip(s string) string {
-	if len(s) > maxErrorText {
-		s = s[:maxErrorText] + " … (cut)"
+// cutMark ends a text that was cut.
+const cutMark = " … (cut)"
+
+// Clip returns a text of at most limit bytes: what is more is cut, and what is no
+// text in UTF-8 replaced. It does nothing to what it returned.
+func Clip(s string, limit int) string {
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:max(0, limit-len(cutMark))], "") + cutMark
 	}
 	return strings.ToValidUTF8(s, "?")
 }
+
+// clip bounds an error's text.
+func clip(s string) string { return Clip(s, maxErrorText) }
 
 // fromStatus turns gRPC's error and trailers back into the method's error. gRPC's
 // own errors stay as they are.

@@ -181,7 +181,7 @@ func (d *daemon) follow(ctx context.Context) (followed bool, err error) {
 	defer cancel()
 	receiver.Go(func() {
 		for {
-			m, err := stream.Recv()
+			m, err := wire.ReceiveAssignments(stream)
 			if err != nil {
 				broken <- err
 				return

@@ -158,15 +158,18 @@ func (d *driver) Publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.
 }
 
 // Jobs implements wire.ControlServer.
-func (d *driver) Jobs(context.Context, *wire.JobsRequest) (answer *wire.JobsAnswer, err error) {
-	err = d.leading(func() error {
-		answer = &wire.JobsAnswer{}
+func (d *driver) Jobs(_ *wire.JobsRequest, stream grpc.ServerStreamingServer[wire.JobStatus]) error {
+	var all []wire.JobStatus
+	err := d.leading(func() error {
 		for _, j := range slices.Backward(d.cluster.jobs) {
-			answer.Jobs = append(answer.Jobs, j.status)
+			all = append(all, j.status)
 		}
 		return nil
 	})
-	return answer, err
+	for i := 0; i < len(all) && err == nil; i++ {
+		err = stream.Send(&all[i])
+	}
+	return err
 }
 
 // Status implements wire.ControlServer.
