@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -40,10 +42,11 @@ const (
 	otherCopy    byte = 'D'
 )
 
-// Limits of connections that haven't said yet what they are for.
+// Pauses after an error of accepting that may pass, such as too many open files:
+// the first, doubled for each that follows, and the longest.
 const (
-	greetTimeout = 3 * time.Second
-	maxGreeting  = 256
+	firstAcceptPause = 5 * time.Millisecond
+	lastAcceptPause  = time.Second
 )
 
 // door accepts a node's connections and hands them to gRPC or to Raft.
@@ -58,7 +61,7 @@ type door struct {
 	raft     *connListener
 	grpc     *connListener
 	open     openConns // Raft's, in both directions
-	slots    chan struct{}
+	waiting  strangers
 	work     sync.WaitGroup
 
 	mu      sync.Mutex
@@ -81,7 +84,7 @@ type greeting struct {
 func newDoor(l net.Listener, s wire.Security, node, copy string, log *slog.Logger) *door {
 	d := &door{
 		listener: l, security: s, log: log, self: greeting{s.Token, copy, node},
-		slots: make(chan struct{}, maxGreeting), copies: make(map[string]*peerCopy), dialed: make(map[string]error),
+		copies: make(map[string]*peerCopy), dialed: make(map[string]error),
 	}
 	d.raft, d.grpc = newConnListener(l.Addr()), newConnListener(l.Addr())
 	return d
@@ -102,31 +105,37 @@ func (d *door) clusterID() string {
 
 // run accepts connections until the door is closed.
 func (d *door) run() error {
-	for {
+	for pause := firstAcceptPause; ; {
 		conn, err := d.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
-		if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		if passes(err) {
+			d.log.Error("accepting connections", "address", d.listener.Addr(), "again in", pause, "err", err)
+			time.Sleep(pause) // a door that is closed meanwhile ends so much later
+			pause = min(2*pause, lastAcceptPause)
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("accepting connections on %s: %w", d.listener.Addr(), err)
 		}
-		select {
-		case d.slots <- struct{}{}:
-		default:
-			_ = conn.Close() // too many strangers at once
-			continue
-		}
+		pause = firstAcceptPause
+		d.waiting.add(conn)
 		d.work.Go(func() {
-			defer func() { <-d.slots }()
+			defer d.waiting.leave(conn)
 			if err := d.admit(conn); err != nil {
 				_ = conn.Close()
 				d.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
 			}
 		})
 	}
+}
+
+// passes reports whether an error of accepting may be over in a moment.
+func passes(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}, func(e error) bool {
+		return errors.Is(err, e)
+	})
 }
 
 // close closes the listener and the connections on their way in.
