@@ -42,9 +42,11 @@ func (s *server) fetchFrom(ctx context.Context, digest string, size int64, nodes
 	if s.files.programs.Has(digest) {
 		return nil
 	}
-	if err := s.files.room(size); err != nil {
+	release, err := s.files.room.claim(size)
+	if err != nil {
 		return fmt.Errorf("taking the binary: %w", err)
 	}
+	defer release()
 	var sources []binaries.Source
 	for _, id := range nodes {
 		cc, err := s.drivers.Conn(s.peers[id])

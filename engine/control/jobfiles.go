@@ -6,16 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
-	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// reserve is how much of the disk stays free of binaries and models: a node
-// whose Raft log can't grow ends.
-const reserve = 256 << 20
 
 // jobFiles are what jobs have on a node's disk:
 //
@@ -28,6 +22,7 @@ type jobFiles struct {
 	programs *binaries.Store
 	versions *incoming
 	output   *logs.Server
+	room     *room
 }
 
 func openJobFiles(d *dataDir) (*jobFiles, error) {
@@ -43,7 +38,7 @@ func openJobFiles(d *dataDir) (*jobFiles, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
-	f := &jobFiles{path: path, programs: programs, versions: versions}
+	f := &jobFiles{path: path, programs: programs, versions: versions, room: &room{path: path, free: freeBytes}}
 	f.output = logs.NewServer(func(incarnation uint64) string { return filepath.Join(f.dir(incarnation), "log") })
 	return f, nil
 }
@@ -60,18 +55,6 @@ func (f *jobFiles) workDir(incarnation uint64) (string, error) {
 		return "", fmt.Errorf("making the job's working directory: %w", err)
 	}
 	return path, nil
-}
-
-// room makes sure that n bytes fit on the disk.
-func (f *jobFiles) room(n int64) error {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(f.path, &fs); err != nil {
-		return fmt.Errorf("asking how much room the disk has: %w", err)
-	}
-	if free := int64(fs.Bavail) * int64(fs.Bsize); free-n < reserve {
-		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free", wire.ErrTooLarge, free>>20, f.path, (reserve+n)>>20)
-	}
-	return nil
 }
 
 // prune removes the working directories of jobs that have ended, and all files

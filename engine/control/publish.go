@@ -85,9 +85,11 @@ func checkPublish(b *wire.PublishBegin) error {
 // takeVersion takes a version's file onto the disk, where the job's driver
 // process reads it.
 func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, error)) error {
-	if err := s.files.room(b.Size); err != nil {
+	release, err := s.files.room.claim(b.Size)
+	if err != nil {
 		return fmt.Errorf("taking the version: %w", err)
 	}
+	defer release()
 	return s.upload(s.files.versions.Store, b.Digest, b.Size, next)
 }
 

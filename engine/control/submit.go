@@ -48,10 +48,12 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 		return err
 	}
 	need := !existed && !c.s.files.programs.Has(begin.Binary)
+	release := func() {}
 	if need {
-		if err := c.s.files.room(begin.Size); err != nil {
+		if release, err = c.s.files.room.claim(begin.Size); err != nil {
 			return fmt.Errorf("taking the binary: %w", err)
 		}
+		defer release()
 	}
 	if err := stream.Send(&wire.SubmitAnswer{Need: need}); err != nil {
 		return err
@@ -68,6 +70,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	} else {
 		err = awaitCommit(next)
 	}
+	release()
 	if err != nil {
 		return err
 	}
