@@ -94,6 +94,18 @@ func (s *Store) Has(digest string) bool {
 	return s.has(digest)
 }
 
+// Use is Has for who counts on the program: Sweep leaves it alone for its age from
+// now on.
+func (s *Store) Use(digest string) bool {
+	if !s.Has(digest) {
+		return false
+	}
+	s.mu.Lock() // Sweep looks and removes in one step
+	defer s.mu.Unlock()
+	now := time.Now()
+	return os.Chtimes(s.Path(digest), now, now) == nil
+}
+
 func (s *Store) exists(digest string) bool {
 	info, err := os.Stat(s.Path(digest))
 	return err == nil && info.Mode().IsRegular()
@@ -170,8 +182,13 @@ func digestOf(path string) (string, error) {
 // Remove removes a program.
 func (s *Store) Remove(digest string) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.remove(digest)
+}
+
+// remove is Remove for whoever holds mu.
+func (s *Store) remove(digest string) error {
 	delete(s.verified, digest)
-	s.mu.Unlock()
 	return os.Remove(s.Path(digest))
 }
 
@@ -190,15 +207,25 @@ func (s *Store) Sweep(keep map[string]bool, age time.Duration) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || keep[strings.TrimSuffix(e.Name(), partSuffix)] || time.Since(info.ModTime()) < age {
-			continue // one that vanished is swept
+		if keep[strings.TrimSuffix(e.Name(), partSuffix)] {
+			continue
 		}
-		if err := s.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.removeOld(e.Name(), age); err != nil && !errors.Is(err, fs.ErrNotExist) { // one that vanished is swept
 			errs = append(errs, fmt.Errorf("sweeping binaries: %w", err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeOld removes a file that wasn't touched for longer than age.
+func (s *Store) removeOld(name string, age time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := os.Lstat(s.Path(name))
+	if err != nil || time.Since(info.ModTime()) < age {
+		return err
+	}
+	return s.remove(name)
 }
 
 // syncDir makes the names in a directory durable.

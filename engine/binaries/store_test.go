@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -110,6 +111,34 @@ func TestSweep(t *testing.T) {
 	left, _ := os.ReadDir(s.dir)
 	if len(left) != 2 {
 		t.Errorf("left are %v", left)
+	}
+}
+
+// A program is swept or used, never both, and stays for its age when it is used.
+func TestUseKeepsFromTheSweep(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const age = time.Hour
+	for i := range 200 {
+		digest := put(t, s, fmt.Append(nil, i))
+		old := time.Now().Add(-2 * age)
+		if err := os.Chtimes(s.Path(digest), old, old); err != nil {
+			t.Fatal(err)
+		}
+		swept := make(chan error)
+		go func() { swept <- s.Sweep(nil, age) }()
+		used := s.Use(digest)
+		if err := <-swept; err != nil {
+			t.Fatal(err)
+		}
+		if s.Has(digest) != used {
+			t.Fatalf("used: %t, there afterwards: %t", used, s.Has(digest))
+		}
+	}
+	if s.Use(sha([]byte("another"))) {
+		t.Error("what isn't there is used")
 	}
 }
 

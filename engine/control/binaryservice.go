@@ -37,9 +37,10 @@ func (s *server) fetch(ctx context.Context, spec wire.JobSpec) error {
 	return s.fetchFrom(ctx, spec.Binary, spec.Size, s.others()...)
 }
 
-// fetchFrom gets a program from other drivers.
+// fetchFrom gets a program from other drivers, unless it is here; then it is kept for
+// who asks for it.
 func (s *server) fetchFrom(ctx context.Context, digest string, size int64, nodes ...string) error {
-	if s.files.programs.Has(digest) {
+	if s.files.programs.Use(digest) {
 		return nil
 	}
 	release, err := s.files.room.claim(size)

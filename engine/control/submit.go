@@ -47,7 +47,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	if err != nil {
 		return err
 	}
-	need := !existed && !c.s.files.programs.Has(begin.Binary)
+	need := !existed && !c.s.files.programs.Use(begin.Binary)
 	release := func() {}
 	if need {
 		if release, err = c.s.files.room.claim(begin.Size); err != nil {
