@@ -97,10 +97,15 @@ func (d *dataDir) joinCluster(id string) error {
 	return fmt.Errorf("%w: %s is of cluster %s, the drivers in --peers are of %s; give another --data directory", wire.ErrOtherCluster, d.path, d.id.Cluster, id)
 }
 
-// sub returns the path of a directory within, and makes it.
+// sub returns the path of a directory within, and makes it. It is for this user
+// only, whatever an earlier version or the mode of the data directory allows.
 func (d *dataDir) sub(name string) (string, error) {
 	path := filepath.Join(d.path, name)
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	err := os.MkdirAll(path, 0o700)
+	if err == nil {
+		err = os.Chmod(path, 0o700)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
 	return path, nil

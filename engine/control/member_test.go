@@ -194,6 +194,39 @@ func TestDataDirIsChecked(t *testing.T) {
 	}
 }
 
+// What a node knows, jobs' secrets among it, is for its user only, also in a data
+// directory that others may look into.
+func TestDataIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Join(dir, "snapshots"), filepath.Join(dir, "raft")} {
+		if err := errors.Join(os.MkdirAll(d, 0o755), os.Chmod(d, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := openMember(t.Context(), memberConfig{id: "a", peers: peers{"a": "127.0.0.1:0"}, dataDir: dir, security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	if _, err := openJobFiles(m.dir); err != nil {
+		t.Fatal(err)
+	}
+	(&members{t: t, nodes: []*member{m}}).leader()
+	mustPropose(t, m.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Secret: "secret"}})
+	if err := m.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) < 5 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", e.Name(), info.Mode(), err)
+		}
+	}
+}
+
 func TestPortTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

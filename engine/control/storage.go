@@ -32,6 +32,9 @@ func openStorage(d *dataDir, log *slog.Logger, fail func(error)) (*storage, erro
 	if err != nil {
 		return nil, err
 	}
+	if _, err := d.sub("snapshots"); err != nil { // which Raft would make for everybody to read
+		return nil, err
+	}
 	logger := raftLogger(log)
 	meta := &metadb.BoltMetaDB{}
 	w, err := wal.Open(path, wal.WithLogger(logger), wal.WithSegmentSize(segmentSize), wal.WithMetaStore(meta))
