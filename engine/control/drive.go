@@ -133,7 +133,7 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
 	service := newJobService(ctx, s.node, wire.DriverSpec{Job: spec, ClusterID: s.door.clusterID(), Node: s.id, TLS: s.security.Files}, epoch, d.report)
 	d.serve(service)
 	defer d.serve(nil)
-	work.Go(service.flush)
+	work.Go(func() { service.flush(d.r.ctx) })
 	work.Go(func() { d.killWhenOver(ctx, cancel) })
 	s.log.Info("starting a job's driver", "job", d.incarnation, "name", spec.Name, "epoch", epoch)
 	exit, err := process.Run(ctx, process.Spec{

@@ -14,21 +14,15 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// completeDelay is how long a completion waits for an allocation to ride along
-// with before it is recorded on its own.
-const completeDelay = 100 * time.Millisecond
-
-// maxWaiting bounds the completions of a job that aren't recorded yet; they go
-// into one command.
-const maxWaiting = 1 << 16
-
 // recordAttempts bounds how often a command whose outcome is unknown is tried.
 const recordAttempts = 5
 
 // jobService is what one job driver process may say. It serves wire.JobLog over
 // the process's socket, so that it knows who speaks.
 //
-// THREADING: gRPC calls it from many goroutines; flush runs in one of its own.
+// THREADING: gRPC calls it from many goroutines, also for a moment after the
+// process has ended; flush runs in one of its own, and last of all records what
+// those calls leave.
 type jobService struct {
 	node   *node
 	spec   wire.JobSpec
@@ -36,6 +30,7 @@ type jobService struct {
 	epoch  uint64
 	report func(wire.Progress)
 	ctx    context.Context // of the process
+	calls  sync.WaitGroup  // that may take completions or leave some
 
 	requests chan *wire.PublishModel // to be sent to the process
 
@@ -43,6 +38,7 @@ type jobService struct {
 	answers  map[uint64]chan<- *wire.PublishedModel // that are waited for, by request
 	asked    uint64                                 // the last request's id
 	attached bool
+	over     bool              // the process has ended: no call begins
 	waiting  []wire.Completion // not recorded yet
 	riding   int               // completions that are being recorded
 	wake     chan struct{}     // of capacity 1: waiting isn't empty any more
@@ -83,6 +79,21 @@ func (s *jobService) check(epoch uint64) error {
 		return fmt.Errorf("%w: this process is the driver of epoch %d, not %d", wire.ErrStaleEpoch, s.epoch, epoch)
 	}
 	return s.ctx.Err()
+}
+
+// enter is check for a call that may take completions or leave some. It ends with
+// leave.
+func (s *jobService) enter(epoch uint64) (leave func(), err error) {
+	if err := s.check(epoch); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil, s.ctx.Err()
+	}
+	s.calls.Add(1)
+	return s.calls.Done, nil
 }
 
 // Attach implements wire.JobLogServer.
@@ -175,9 +186,11 @@ func (s *jobService) Published(_ context.Context, a *wire.PublishedModel) (*wire
 
 // Recover implements wire.JobLogServer.
 func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingServer[wire.LogEntry]) error {
-	if err := s.check(req.Epoch); err != nil {
+	leave, err := s.enter(req.Epoch)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	if err := s.flushNow(); err != nil {
 		return err
 	}
@@ -185,7 +198,6 @@ func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingS
 		return err
 	}
 	var j *job
-	var err error
 	s.node.fsm.view(func(st *state) {
 		if j, err = st.driven(s.spec.Incarnation, req.Epoch); err == nil {
 			j = j.clone()
@@ -237,9 +249,11 @@ func (s *jobService) RecordValue(_ context.Context, req *wire.ValueRequest) (*wi
 
 // Allocate implements wire.JobLogServer.
 func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *wire.Recorded, err error) {
-	if err := s.check(req.Epoch); err != nil {
+	leave, err := s.enter(req.Epoch)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	if len(req.Allocation) > wire.MaxPayload {
 		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
 	}
@@ -261,87 +275,15 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 
 // Complete implements wire.JobLogServer.
 func (s *jobService) Complete(_ context.Context, req *wire.CompleteRequest) (*wire.Recorded, error) {
-	if err := s.check(req.Epoch); err != nil {
+	leave, err := s.enter(req.Epoch)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	if err := s.wait(req.Completions); err != nil {
 		return nil, err
 	}
 	return &wire.Recorded{}, nil
-}
-
-// wait adds completions to those that aren't recorded.
-func (s *jobService) wait(c []wire.Completion) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.waiting) + s.riding; len(c) > maxWaiting-n {
-		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), maxWaiting)
-	}
-	s.waiting = append(s.waiting, c...)
-	s.wakeFlush()
-	return nil
-}
-
-// wakeFlush tells flush that completions wait. mu is held.
-func (s *jobService) wakeFlush() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what waits, to be recorded. settle follows.
-func (s *jobService) take() []wire.Completion {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.waiting
-	s.waiting = nil
-	s.riding += len(c)
-	return c
-}
-
-// settle says what became of completions that were taken: they wait again if they
-// couldn't be recorded.
-func (s *jobService) settle(c []wire.Completion, err *error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.riding -= len(c)
-	if *err != nil && len(c) > 0 {
-		s.waiting = append(c, s.waiting...)
-		s.wakeFlush()
-	}
-}
-
-// flushNow records the completions that wait.
-func (s *jobService) flushNow() (err error) {
-	c := s.take()
-	if len(c) == 0 {
-		return nil
-	}
-	defer s.settle(c, &err)
-	err = s.node.record(&completeOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
-	if errors.Is(err, wire.ErrJobEnded) {
-		return nil
-	}
-	return err
-}
-
-// flush records completions that no allocation took along, until ctx ends, and
-// then what is left: the process may be gone, what it has done is done.
-func (s *jobService) flush() {
-	for {
-		select {
-		case <-s.wake:
-		case <-s.ctx.Done():
-			_ = s.flushNow() // if it fails another node leads and runs the batch again
-			return
-		}
-		select {
-		case <-time.After(completeDelay):
-			_ = s.flushNow() // what fails waits and wakes this loop again
-		case <-s.ctx.Done():
-		}
-	}
 }
 
 // Report implements wire.JobLogServer.
@@ -352,9 +294,11 @@ func (s *jobService) Report(_ context.Context, p *wire.Progress) (*wire.Recorded
 
 // Finish implements wire.JobLogServer.
 func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.Recorded, error) {
-	if err := s.check(req.Epoch); err != nil {
+	leave, err := s.enter(req.Epoch)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	if err := s.flushNow(); err != nil {
 		return nil, err
 	}

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -32,7 +37,7 @@ func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()
 	wire.RegisterJobLog(server, s)
 	var work sync.WaitGroup
 	work.Go(func() { wire.ServeConn(server, daemon) })
-	work.Go(s.flush)
+	work.Go(func() { s.flush(ctx) })
 	conn, err := net.FileConn(theirs)
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		t.Fatal(err)
@@ -193,6 +198,69 @@ func TestDiskIsSlow(t *testing.T) {
 		t.Errorf("what waited for the disk: %v", err)
 	}
 	recovered(t, c, epoch)
+}
+
+// What a process has done is recorded when it has ended, though the log is slow just
+// then, or a batch that was to take it along is refused afterwards.
+func TestCompletionsOutliveTheProcess(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		next uint64 // the batch that is allocated while the log is slow; 0 for none
+	}{
+		{"the log is slow", 0},
+		{"a batch goes first", 2},
+		{"a batch is refused", 9},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := &group{t: t}
+				disk := newHungStore(raft.NewInmemStore())
+				_, transport := raft.NewInmemTransport("a")
+				n, err := startNode(raftParts{
+					id: "a", servers: []string{"a"}, logs: disk, stable: disk, snapshots: raft.NewInmemSnapshotStore(),
+					transport: transport, timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				g.nodes = append(g.nodes, n)
+				defer g.close()
+				g.leader()
+				job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+				epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+				mustPropose(t, n, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
+
+				ctx, cancel := context.WithCancel(t.Context())
+				s := newJobService(ctx, n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
+				var work sync.WaitGroup
+				disk.hangs.Store(true)
+				work.Go(func() { _, _ = n.propose(&stopJob{Incarnation: 99}) }) // what it answers is no matter
+				<-disk.hung
+				if _, err := s.Complete(ctx, &wire.CompleteRequest{Epoch: epoch, Completions: []wire.Completion{{Seq: 1, Output: wire.AllOutputs}}}); err != nil {
+					t.Fatal(err)
+				}
+				if tt.next > 0 {
+					work.Go(func() { _, _ = s.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: tt.next}) })
+					synctest.Wait()
+				}
+				work.Go(func() { s.flush(t.Context()) })
+				cancel()
+				if tt.next == 0 {
+					time.Sleep(2 * proposeTimeout) // of virtual time
+				}
+				close(disk.release)
+				work.Wait()
+				n.fsm.view(func(st *state) {
+					if _, pending := st.jobs[job].pending(1); pending {
+						t.Errorf("the batch isn't complete: %+v", st.jobs[job].Pending)
+					}
+				})
+				if _, err := s.Complete(t.Context(), &wire.CompleteRequest{Epoch: epoch}); err == nil {
+					t.Error("what comes later is taken, and lost")
+				}
+			})
+		})
+	}
 }
 
 // Completions that wait are bounded, those that are being recorded included.
