@@ -290,35 +290,32 @@ func restored(t testing.TB, f *fsm) *fsm {
 // A snapshot is read back, however much a job may record.
 func TestLargeSnapshotIsRead(t *testing.T) {
 	f := newFSM()
-	index := uint64(1)
-	for k := range uint64(45) {
-		job, epoch := index, index+1
-		mustApply(t, f, job, &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(k)}})
-		mustApply(t, f, epoch, &assignDriver{Incarnation: job, Node: "a"})
-		index += 2
-		f.state.jobs[job].Values = slices.Repeat([]wire.Value{{Name: "v", Data: []byte("x")}}, maxValues)
+	const jobs, values = 45, 50_000 // together more than a message may hold
+	for job := range uint64(jobs) {
+		mustApply(t, f, job+1, &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(job), Args: slices.Repeat([]string{"x"}, values)}})
 	}
 	g := restored(t, f)
-	for inc, j := range f.state.jobs {
-		if got := g.state.jobs[inc]; len(got.Values) != maxValues || !reflect.DeepEqual(got.Values[maxValues-1], j.Values[maxValues-1]) {
-			t.Errorf("job %d has %d values", inc, len(got.Values))
+	for job := range uint64(jobs) {
+		if got := g.state.jobs[job+1]; got == nil || len(got.Spec.Args) != values {
+			t.Errorf("job %d is %+v", job+1, got)
 		}
 	}
 }
 
 // What couldn't be read again isn't written.
 func TestUnreadableIsNotWritten(t *testing.T) {
-	done := slices.Repeat([]wire.Completion{{Seq: 1, Output: 1}}, 500_000)
-	if _, err := encodeCommand(&completeOutputs{Incarnation: 10, Epoch: 11, Completions: done}); !errors.Is(err, wire.ErrTooLarge) {
-		t.Errorf("a command of %d completions: %v", len(done), err)
+	many := make([]string, 2<<20)
+	if _, err := encodeCommand(&submitJob{Spec: wire.JobSpec{Args: many}}); !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("a command of %d values: %v", len(many), err)
 	}
-	if _, err := encodeCommand(&completeOutputs{Incarnation: 10, Epoch: 11, Completions: done[:2*maxWaiting]}); err != nil {
+	done := slices.Repeat([]wire.Completion{{Seq: 1, Output: 1}}, 2*maxWaiting)
+	if _, err := encodeCommand(&completeOutputs{Incarnation: 10, Epoch: 11, Completions: done}); err != nil {
 		t.Errorf("as many as may be recorded at once: %v", err)
 	}
 	f := running(t)
-	f.state.jobs[10].Pending = []wire.Pending{{Done: make([]int32, 2<<20)}}
+	f.state.jobs[10].Spec.Args = many
 	if err := writeSnapshot(io.Discard, f.state, f.index); !errors.Is(err, wire.ErrTooLarge) {
-		t.Errorf("a snapshot of a batch with millions of outputs: %v", err)
+		t.Errorf("a snapshot of a job with millions of arguments: %v", err)
 	}
 }
 
