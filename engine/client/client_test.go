@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -318,6 +319,67 @@ func TestLogsAreFollowed(t *testing.T) {
 		t.Errorf("logs of %v ended with %v", from, err)
 	}
 }
+
+// A leader that steps down ends the log that it kept. Who follows the job waits for
+// its next driver process and reads nothing twice, on the same node or another one.
+func TestLogsAreFollowedBeyondAnEnd(t *testing.T) {
+	for _, next := range []string{"d1", "d2"} {
+		t.Run("on "+next, func(t *testing.T) {
+			drivers := clienttest.New(t, 3)
+			id := drivers.AddJob(wire.JobStatus{State: wire.JobSubmitted})
+			drivers.Log(id, "d1", "first\n")
+			var once sync.Once
+			drivers.Asked(func() { // it has waited for the first process
+				once.Do(func() {
+					go drivers.Update(id, func(st *wire.JobStatus) { st.State, st.Node, st.Epoch = wire.JobRunning, "d1", 5 })
+				})
+			})
+			c := connect(t, drivers.Master(), drivers.Security(), plenty)
+			var moved []string
+			out := make(chan string, 10)
+			done := make(chan error, 1)
+			go func() {
+				done <- c.Logs(t.Context(), wire.JobRef{Incarnation: id}, client.LogOptions{
+					Follow: true, Moved: func(node string) { moved = append(moved, node) },
+				}, writer(func(b []byte) { out <- string(b) }))
+			}()
+			if got := <-out; got != "first\n" {
+				t.Fatalf("read %q", got)
+			}
+			asked := make(chan struct{}, 100)
+			drivers.Asked(func() { asked <- struct{}{} })
+			drivers.Lead("d3") // d1 is there and ends the log; the job has no process yet
+			for range 3 {      // it asks how the job is, again and again
+				select {
+				case <-asked:
+				case err := <-done:
+					t.Fatalf("it ended while the job runs: %v", err)
+				}
+			}
+			drivers.Asked(nil)
+			drivers.Lead(next)
+			drivers.Update(id, func(st *wire.JobStatus) { st.Node, st.Epoch = next, 9 })
+			drivers.Log(id, next, "second\n")
+			for got := ""; !strings.HasSuffix(got, "second\n"); got = <-out {
+				if next != "d1" && strings.Contains(got, "first") {
+					t.Error("what was read comes again")
+				}
+			}
+			drivers.Update(id, func(st *wire.JobStatus) { st.State = wire.JobFinished })
+			if err := <-done; err != nil || moved[len(moved)-1] != next {
+				t.Errorf("logs of %v ended with %v", moved, err)
+			}
+			if n := len(out); n > 0 {
+				t.Errorf("%d pieces more: %q", n, <-out)
+			}
+		})
+	}
+}
+
+// writer is a function that takes what is written.
+type writer func([]byte)
+
+func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 
 func TestOverview(t *testing.T) {
 	drivers := clienttest.New(t, 3)

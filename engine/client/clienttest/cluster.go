@@ -29,6 +29,7 @@ type Cluster struct {
 	index     uint64                        // as of Raft's log
 	cutAfter  int64                         // the leader dies when so many bytes are uploaded; 0 never
 	reject    func(*wire.SubmitBegin) error // of a submission, at its beginning
+	asked     func()                        // at each call of Status; nil for nothing
 }
 
 // driver is one engine-driver.
@@ -147,6 +148,9 @@ func (c *Cluster) CutUpload(after int64) { c.update(func() { c.cutAfter = after 
 
 // Reject makes drivers refuse submissions for which f returns an error.
 func (c *Cluster) Reject(f func(*wire.SubmitBegin) error) { c.update(func() { c.reject = f }) }
+
+// Asked makes the leader call f whenever it is asked for the status of a job.
+func (c *Cluster) Asked(f func()) { c.update(func() { c.asked = f }) }
 
 // Executors says which executor daemons there are.
 func (c *Cluster) Executors(e ...wire.ExecutorStatus) { c.update(func() { c.executors = e }) }

@@ -174,6 +174,12 @@ func (d *driver) Jobs(_ *wire.JobsRequest, stream grpc.ServerStreamingServer[wir
 
 // Status implements wire.ControlServer.
 func (d *driver) Status(_ context.Context, ref *wire.JobRef) (*wire.JobStatus, error) {
+	d.cluster.mu.Lock()
+	asked := d.cluster.asked
+	d.cluster.mu.Unlock()
+	if asked != nil {
+		asked()
+	}
 	st, _, err := d.state(*ref)
 	return st, err
 }
@@ -243,7 +249,8 @@ func (d *driver) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterSt
 	return st, nil
 }
 
-// Logs implements wire.LogsServer.
+// Logs implements wire.LogsServer. A log is open while the driver leads and runs the
+// job's driver process.
 func (d *driver) Logs(req *wire.LogsRequest, stream grpc.ServerStreamingServer[wire.Chunk]) error {
 	c := d.cluster
 	for sent := -1; ; {
@@ -253,7 +260,8 @@ func (d *driver) Logs(req *wire.LogsRequest, stream grpc.ServerStreamingServer[w
 			c.mu.Unlock()
 			return fmt.Errorf("%w: %d", wire.ErrNoJob, req.Incarnation)
 		}
-		log, ended, changed := j.logs[d.id], j.status.State.Final(), c.changed
+		open := c.leader == d.number && j.status.Node == d.id && !j.status.State.Final()
+		log, changed := j.logs[d.id], c.changed
 		c.mu.Unlock()
 		if sent < 0 {
 			sent = 0
@@ -267,7 +275,7 @@ func (d *driver) Logs(req *wire.LogsRequest, stream grpc.ServerStreamingServer[w
 			}
 			sent = len(log)
 		}
-		if !req.Follow || ended {
+		if !req.Follow || !open {
 			return nil
 		}
 		select {
