@@ -10,8 +10,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,11 +36,15 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	case os.Getenv(daemonEnv) != "":
-		os.Exit(run(context.Background(), strings.Fields(os.Getenv(daemonEnv)), os.Stderr))
+		os.Args = append(os.Args[:1], strings.Fields(os.Getenv(daemonEnv))...)
+		main()
 	default:
 		os.Exit(m.Run())
 	}
 }
+
+// stubborn is the argument of a job that doesn't end when it is asked to.
+const stubborn = "stubborn"
 
 // drive is the job: it goes on after the last batch, until there are enough.
 func drive(ctx context.Context) error {
@@ -58,6 +64,9 @@ func drive(ctx context.Context) error {
 	first, err := events.Recv()
 	if err != nil {
 		return err
+	}
+	if len(os.Args) > 1 && os.Args[1] == stubborn {
+		signal.Ignore(syscall.SIGTERM)
 	}
 	epoch, last := first.Activated.Epoch, uint64(0)
 	entries, err := c.Recover(ctx, &wire.RecoverRequest{Epoch: epoch})
@@ -81,11 +90,11 @@ func drive(ctx context.Context) error {
 	return c.Finish(ctx, &wire.FinishRequest{Epoch: epoch})
 }
 
-// cluster starts three drivers and returns them by address.
-func cluster(t *testing.T) (map[string]*exec.Cmd, *wire.Cluster) {
+// cluster starts n drivers and returns them by address.
+func cluster(t *testing.T, n int) (map[string]*exec.Cmd, *wire.Cluster) {
 	t.Helper()
 	var addresses, peers []string
-	for i := range 3 {
+	for i := range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +131,7 @@ func cluster(t *testing.T) (map[string]*exec.Cmd, *wire.Cluster) {
 }
 
 // submit submits this test's binary.
-func submit(ctx context.Context, cc grpc.ClientConnInterface) (uint64, error) {
+func submit(ctx context.Context, cc grpc.ClientConnInterface, args ...string) (uint64, error) {
 	program, err := os.ReadFile(os.Args[0])
 	if err != nil {
 		return 0, err
@@ -132,7 +141,7 @@ func submit(ctx context.Context, cc grpc.ClientConnInterface) (uint64, error) {
 		return 0, err
 	}
 	sum := sha256.Sum256(program)
-	if err := s.Send(&wire.SubmitPart{Begin: &wire.SubmitBegin{Submission: "once", Name: "test", Binary: hex.EncodeToString(sum[:]), Size: int64(len(program))}}); err != nil {
+	if err := s.Send(&wire.SubmitPart{Begin: &wire.SubmitBegin{Submission: "once", Name: "test", Args: args, Binary: hex.EncodeToString(sum[:]), Size: int64(len(program))}}); err != nil {
 		return 0, err
 	}
 	a, err := s.Recv()
@@ -159,7 +168,7 @@ func submit(ctx context.Context, cc grpc.ClientConnInterface) (uint64, error) {
 func TestLeaderIsKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	drivers, c := cluster(t)
+	drivers, c := cluster(t, 3)
 	var job uint64
 	take := func(ctx context.Context, cc grpc.ClientConnInterface) (err error) {
 		job, err = submit(ctx, cc)
@@ -201,6 +210,47 @@ func TestLeaderIsKilled(t *testing.T) {
 	}
 	if err := c.Do(ctx, 30*time.Second, watch); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A driver that waits for its jobs to finish what is planned ends at once when it
+// is signalled again.
+func TestSecondSignalEnds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	drivers, c := cluster(t, 1)
+	if err := c.Do(ctx, 30*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
+		job, err := submit(ctx, cc, stubborn)
+		if err != nil {
+			return err
+		}
+		s, err := wire.ControlClient{CC: cc}.Watch(ctx, wire.JobRef{Incarnation: job})
+		for err == nil {
+			var st *wire.JobStatus
+			if st, err = s.Recv(); err == nil && st.LastBatch > 0 {
+				return nil
+			}
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range drivers {
+		ended := make(chan error, 1)
+		go func() { ended <- d.Wait() }()
+		again := time.NewTicker(50 * time.Millisecond) // the first signal is taken, any of the others ends it
+		defer again.Stop()
+		for done := false; !done; {
+			_ = d.Process.Signal(syscall.SIGTERM) // it may have ended
+			select {
+			case <-ended:
+				done = true
+			case <-again.C:
+			}
+		}
+		if status := d.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
+			t.Errorf("it ended with %s", d.ProcessState)
+		}
 	}
 }
 
