@@ -133,8 +133,8 @@ func (s *Server) admit(sess *session, hello *wire.Hello) error {
 		if deposed {
 			err = fmt.Errorf("%w: epoch %d", wire.ErrStaleEpoch, hello.Epoch)
 		}
+		s.kill(before, err) // first: its end kills its tasks too, and doesn't know why
 		before.end(err)
-		s.kill(before, err)
 	}
 	return nil
 }
