@@ -20,10 +20,10 @@ func newLocalCluster(n, slots int, args []string, log *slog.Logger) master {
 	if args == nil {
 		args = os.Args[1:]
 	}
-	security := wire.Security{}.WithToken(wire.NewToken())
+	secret := wire.NewToken()
 	return &remoteMaster{
-		source:   &children{n: n, slots: slots, args: args, secret: security.Token, log: log},
-		security: security,
+		source:   &children{n: n, slots: slots, args: args, secret: secret, log: log},
+		security: wire.Security{}.WithToken(secret),
 		log:      log,
 	}
 }

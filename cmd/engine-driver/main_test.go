@@ -122,7 +122,7 @@ func cluster(t *testing.T, n int) (map[string]*exec.Cmd, *wire.Cluster) {
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 		drivers[a] = cmd
 	}
-	c, err := wire.NewCluster(strings.Join(addresses, ","), wire.Security{Token: token})
+	c, err := wire.NewCluster(strings.Join(addresses, ","), wire.Security{}.WithToken(token))
 	if err != nil {
 		t.Fatal(err)
 	}

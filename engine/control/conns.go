@@ -37,21 +37,6 @@ func (l *connListener) Close() error {
 // Addr returns the address that the connections came to.
 func (l *connListener) Addr() net.Addr { return l.addr }
 
-// prefixConn is a connection of which the first bytes were read already.
-type prefixConn struct {
-	net.Conn
-	prefix []byte
-}
-
-func (c *prefixConn) Read(b []byte) (int, error) {
-	if len(c.prefix) == 0 {
-		return c.Conn.Read(b)
-	}
-	n := copy(b, c.prefix)
-	c.prefix = c.prefix[n:]
-	return n, nil
-}
-
 // leavingConn tells when it is closed.
 type leavingConn struct {
 	net.Conn

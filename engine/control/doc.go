@@ -6,10 +6,10 @@
 // what the proposer knew and harmless when it is applied twice (command.go).
 //
 // The leader runs each job's driver process from the submitted binary and speaks
-// with it over a socket pair (process.go, jobservice.go). It never runs user code
+// with it over a socket pair (drive.go, jobservice.go). It never runs user code
 // itself. A node that loses the lead kills those processes at once; whoever wins
 // assigns a new epoch, and the log refuses what the old ones still say.
 //
-// A node listens on one address. The first bytes of a connection say whether it
-// is for gRPC or for Raft (door.go).
+// A node listens on one address. What a client asks for in TLS's handshake says
+// whether a connection is for gRPC or for Raft (door.go).
 package control

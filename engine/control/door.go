@@ -18,26 +18,23 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// A node listens on one address for gRPC and for Raft. With TLS the protocol
-// that the client asks for tells them apart, without it the first byte: gRPC
-// begins with HTTP/2's "PRI", Raft with a greeting.
+// A node listens on one address for gRPC and for Raft. The protocol that a client
+// asks for in TLS's handshake tells them apart. Raft begins with a greeting.
 //
-// The greeting has a fixed length: raftMagic, then the sender's token, cluster,
-// copy of its data directory (hexadecimal; zeros for what isn't known) and node
-// id, padded with zeros. The answer is one byte.
+// The greeting has a fixed length: raftMagic, then the sender's cluster, copy of
+// its data directory (hexadecimal; zeros for what isn't known) and node id, padded
+// with zeros. The answer is one byte.
 const (
 	raftProtocol = "hibana-raft"
-	raftMagic    = "HBR1"
-	tokenLen     = 64
+	raftMagic    = "HBR2"
 	idLen        = 32
 	nodeLen      = 64
-	greetingLen  = len(raftMagic) + tokenLen + 2*idLen + nodeLen
+	greetingLen  = len(raftMagic) + 2*idLen + nodeLen
 )
 
 // Answers to a greeting.
 const (
 	welcome      byte = 'K'
-	wrongToken   byte = 'T'
 	otherCluster byte = 'C'
 	otherCopy    byte = 'D'
 )
@@ -78,12 +75,12 @@ type peerCopy struct {
 
 // greeting is what a node says of itself.
 type greeting struct {
-	token, copy, node string
+	copy, node string
 }
 
 func newDoor(l net.Listener, s wire.Security, node, copy string, log *slog.Logger) *door {
 	d := &door{
-		listener: l, security: s, log: log, self: greeting{s.Token, copy, node},
+		listener: l, security: s, log: log, self: greeting{copy, node},
 		copies: make(map[string]*peerCopy), dialed: make(map[string]error),
 	}
 	d.raft, d.grpc = newConnListener(l.Addr()), newConnListener(l.Addr())
@@ -152,31 +149,20 @@ func (d *door) admit(conn net.Conn) error {
 	if err := conn.SetDeadline(time.Now().Add(greetTimeout)); err != nil {
 		return err
 	}
-	first := make([]byte, 1)
-	if cfg := d.security.TLS(wire.GRPCProtocol, raftProtocol); cfg != nil {
-		secured := tls.Server(conn, cfg)
-		if err := secured.Handshake(); err != nil {
-			return err
-		}
-		if secured.ConnectionState().NegotiatedProtocol != raftProtocol {
-			return d.handOver(d.grpc, secured)
-		}
-		conn = secured
-	}
-	if _, err := io.ReadFull(conn, first); err != nil {
+	secured := tls.Server(conn, d.security.TLS(wire.GRPCProtocol, raftProtocol))
+	if err := secured.Handshake(); err != nil {
 		return err
 	}
-	if first[0] != raftMagic[0] {
-		return d.handOver(d.grpc, &prefixConn{Conn: conn, prefix: first})
+	if secured.ConnectionState().NegotiatedProtocol != raftProtocol {
+		return d.handOver(d.grpc, secured)
 	}
-	return d.admitRaft(conn, first)
+	return d.admitRaft(secured)
 }
 
-// admitRaft reads the rest of a greeting and answers it.
-func (d *door) admitRaft(conn net.Conn, first []byte) error {
+// admitRaft reads a greeting and answers it.
+func (d *door) admitRaft(conn net.Conn) error {
 	b := make([]byte, greetingLen)
-	copy(b, first)
-	if _, err := io.ReadFull(conn, b[1:]); err != nil {
+	if _, err := io.ReadFull(conn, b); err != nil {
 		return err
 	}
 	g, cluster, err := parseGreeting(b)
@@ -194,9 +180,6 @@ func (d *door) admitRaft(conn net.Conn, first []byte) error {
 // judge decides on a greeting. leave is called when the connection is closed.
 func (d *door) judge(g greeting, cluster string) (verdict byte, leave func()) {
 	none := func() {}
-	if d.self.token != "" && !wire.SameToken(g.token, d.self.token) {
-		return wrongToken, none
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if cluster != "" && d.cluster != "" && cluster != d.cluster {
@@ -239,8 +222,6 @@ func refusal(verdict byte, node string) error {
 	switch verdict {
 	case welcome:
 		return nil
-	case wrongToken:
-		return fmt.Errorf("%w: the drivers don't have the same token file", wire.ErrUnauthenticated)
 	case otherCluster:
 		return fmt.Errorf("%w: one of the two data directories is of another cluster", wire.ErrOtherCluster)
 	case otherCopy:
@@ -256,7 +237,7 @@ func appendGreeting(g greeting, cluster string) []byte {
 	for _, f := range []struct {
 		s string
 		n int
-	}{{g.token, tokenLen}, {cluster, idLen}, {g.copy, idLen}, {g.node, nodeLen}} {
+	}{{cluster, idLen}, {g.copy, idLen}, {g.node, nodeLen}} {
 		b = append(b, f.s...)
 		b = append(b, make([]byte, f.n-len(f.s))...)
 	}
@@ -277,7 +258,7 @@ func parseGreeting(b []byte) (g greeting, cluster string, err error) {
 		}
 		return string(s)
 	}
-	g.token, cluster, g.copy, g.node = field(tokenLen), field(idLen), field(idLen), field(nodeLen)
+	cluster, g.copy, g.node = field(idLen), field(idLen), field(nodeLen)
 	return g, cluster, nil
 }
 
@@ -349,15 +330,9 @@ func (d *door) refusedByAll(addresses []string) error {
 func (d *door) dial(address string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	var conn net.Conn
-	var err error
-	if cfg := d.security.TLS(raftProtocol); cfg != nil {
-		conn, err = (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", address)
-	} else {
-		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	}
+	conn, err := (&tls.Dialer{Config: d.security.TLS(raftProtocol)}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("joining the driver at %s: %w", address, err)
 	}
 	if err := d.greet(conn, time.Now().Add(timeout)); err != nil {
 		return nil, errors.Join(fmt.Errorf("joining the driver at %s: %w", address, err), conn.Close())

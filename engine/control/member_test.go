@@ -103,7 +103,7 @@ func (m *members) leader() int {
 	return -1
 }
 
-func token() wire.Security { return wire.Security{Token: wire.NewToken()} }
+func token() wire.Security { return wire.Security{}.WithToken(wire.NewToken()) }
 
 func TestStateSurvivesTheDisk(t *testing.T) {
 	m := newMembers(t, token())
@@ -259,23 +259,22 @@ func TestGreetingIsJudged(t *testing.T) {
 	})
 	defer func() { _ = d.close(); running.Wait() }()
 	tests := []struct {
-		name          string
-		token         string
-		cluster, copy string
-		node          string
-		want          error
+		name                string
+		security            wire.Security
+		cluster, copy, node string
+		want                error
 	}{
-		{"a peer", s.Token, "one", "copy-b", "b", nil},
-		{"the same peer again", s.Token, "", "copy-b", "b", nil},
-		{"a second one with its id", s.Token, "one", "copy-x", "b", ErrPeers},
-		{"one with our id", s.Token, "one", "copy-x", "a", ErrPeers},
-		{"of another cluster", s.Token, "two", "copy-c", "c", wire.ErrOtherCluster},
-		{"with another token", wire.NewToken(), "one", "copy-c", "c", wire.ErrUnauthenticated},
-		{"without a token", "", "one", "copy-c", "c", wire.ErrUnauthenticated},
+		{"a peer", s, "one", "copy-b", "b", nil},
+		{"the same peer again", s, "", "copy-b", "b", nil},
+		{"a second one with its id", s, "one", "copy-x", "b", ErrPeers},
+		{"one with our id", s, "one", "copy-x", "a", ErrPeers},
+		{"of another cluster", s, "two", "copy-c", "c", wire.ErrOtherCluster},
+		{"with another token", token(), "one", "copy-c", "c", wire.ErrUnauthenticated},
+		{"without a token", wire.Security{}, "one", "copy-c", "c", wire.ErrInsecure},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			peer := newDoor(l, s.WithToken(tt.token), tt.node, tt.copy, log)
+			peer := newDoor(l, tt.security, tt.node, tt.copy, log)
 			peer.setCluster(tt.cluster)
 			conn, err := peer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
 			if !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {

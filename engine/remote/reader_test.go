@@ -146,7 +146,7 @@ func TestFetchFails(t *testing.T) {
 		t.Errorf("another epoch: %v", f)
 	}
 	f = failure(t, reader(t, newSecret(), &shuffle.Outputs{Batch: 1, Maps: []shuffle.Output{good}}))
-	if f.MapPartition != -1 || !errors.Is(f, wire.ErrUnauthenticated) {
+	if f.MapPartition != -1 || !errors.Is(f, shuffle.ErrUnreachable) {
 		t.Errorf("wrong secret: %v", f)
 	}
 	x.stop()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
@@ -82,7 +83,9 @@ func (c *Cluster) dial(address string) (*grpc.ClientConn, error) {
 func (c *Cluster) Conn(address string) (grpc.ClientConnInterface, error) { return c.dial(address) }
 
 // Leader asks all drivers at once who leads and returns the connection to the
-// leader. The error lists what each one said.
+// leader. The error lists what each one said, or says ErrUnauthenticated: none
+// knows the token, but something answers. Where only some of them don't know it,
+// another process has the port of a driver that is dead.
 func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, address string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -107,14 +110,14 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 		}()
 	}
 	var said []string
-	var refused error
+	var stranger string
 	leaderless := 0
 	for range c.addresses {
 		switch ans := <-answers; {
 		case ans.err != nil:
 			said = append(said, ans.from+": "+Brief(ans.err))
-			if errors.Is(ans.err, ErrUnauthenticated) {
-				refused = ans.err
+			if strange(ans.err) {
+				stranger = ans.from
 			}
 		case ans.leader == "":
 			leaderless++
@@ -125,11 +128,11 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 		}
 	}
 	slices.Sort(said)
-	if refused != nil { // waiting doesn't help
-		return nil, "", refused
-	}
-	if leaderless > 0 {
+	switch {
+	case leaderless > 0:
 		return nil, "", fmt.Errorf("%w; are most of the drivers up?\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
+	case stranger != "": // waiting doesn't help
+		return nil, "", fmt.Errorf("%w: %s: %w", ErrUnauthenticated, stranger, errStranger)
 	}
 	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
 }
@@ -137,10 +140,18 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 // Brief returns what a call's error says, without gRPC's words around it.
 func Brief(err error) string {
 	text := status.Convert(err).Message()
-	if _, dialing, ok := strings.Cut(text, "transport: Error while dialing: "); ok {
-		return strings.TrimSuffix(dialing, `"`)
+	for _, before := range []string{"transport: Error while dialing: ", "transport: authentication handshake failed: "} {
+		if _, why, ok := strings.Cut(text, before); ok {
+			return strings.TrimSuffix(why, `"`)
+		}
 	}
 	return text
+}
+
+// strange reports whether a call failed because the process there didn't show in
+// TLS's handshake that it knows the token. gRPC keeps only the text of the cause.
+func strange(err error) bool {
+	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), errStranger.Error())
 }
 
 // Do calls f with a connection to the leader, again with the new one while the

@@ -138,6 +138,37 @@ func TestClusterWithoutLeader(t *testing.T) {
 	}
 }
 
+// Who has another token than all that answer hears so at once. Where a driver
+// knows the token, others that don't are taken for dead: somebody has their ports.
+func TestClusterOfStrangers(t *testing.T) {
+	s := withToken()
+	all, at := startDrivers(t, s, 2)
+	stranger := serve(t, withToken(), echo)
+	_, _, err := newCluster(t, s, stranger, closedPort(t)).Leader(t.Context())
+	if !errors.Is(err, ErrUnauthenticated) || !strings.Contains(err.Error(), stranger) || !strings.Contains(err.Error(), "--token-file") {
+		t.Errorf("nobody knows the token: %v", err)
+	}
+	all.lagging = at
+	c := newCluster(t, s, stranger, at[0], at[1])
+	if _, _, err := c.Leader(t.Context()); !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), stranger+": not allowed: ") {
+		t.Errorf("one doesn't, nobody leads: %v", err)
+	}
+	all.lagging, all.leader, all.really = nil, stranger, at[1]
+	calls := 0
+	err = c.Do(t.Context(), 10*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
+		if calls++; calls == 2 { // word gets round
+			all.mu.Lock()
+			all.leader = at[1]
+			all.mu.Unlock()
+		}
+		_, err := ControlClient{cc}.Status(ctx, JobRef{})
+		return err
+	})
+	if err != nil || calls < 3 {
+		t.Errorf("somebody has the port of the leader that was: %v after %d calls", err, calls)
+	}
+}
+
 // What a change of leader doesn't explain is returned at once.
 func TestClusterDoesNotRepeat(t *testing.T) {
 	s := withToken()

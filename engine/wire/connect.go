@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -32,19 +32,15 @@ const (
 // GRPCProtocol is the name of gRPC in TLS's protocol negotiation.
 const GRPCProtocol = "h2"
 
-// NewServer returns a server that demands what s holds: certificates, the
-// token, or both. Its listener's address was checked with CheckListen.
+// NewServer returns a server that demands what s holds. Its listener's address
+// was checked with CheckListen.
 func NewServer(s Security) *grpc.Server {
-	creds := insecure.NewCredentials()
-	if c := s.TLS(GRPCProtocol); c != nil {
-		creds = credentials.NewTLS(c)
-	}
-	return newServer(creds, s.Token)
+	return newServer(credentials.NewTLS(s.TLS(GRPCProtocol)), s.token)
 }
 
 // NewServerOn is NewServer for listeners whose connections have done TLS's
 // handshake already.
-func NewServerOn(s Security) *grpc.Server { return newServer(handshaken{}, s.Token) }
+func NewServerOn(s Security) *grpc.Server { return newServer(handshaken{}, s.token) }
 
 func newServer(creds credentials.TransportCredentials, token string) *grpc.Server {
 	unary, stream := authorize(token)
@@ -70,17 +66,12 @@ func newServer(creds credentials.TransportCredentials, token string) *grpc.Serve
 // Dial returns a connection to address, which is opened by the first call and
 // again, with back-off, when it breaks. The caller closes it.
 func Dial(address string, s Security) (*grpc.ClientConn, error) {
-	creds := insecure.NewCredentials()
-	if c := s.TLS(GRPCProtocol); c != nil {
-		creds = credentials.NewTLS(c)
-	} else if loopback, err := isLoopback(address); err != nil {
+	if err := s.check(address, "talking to "+address, ""); err != nil {
 		return nil, err
-	} else if !loopback {
-		return nil, fmt.Errorf("%w: talking to %s, which is another machine, takes mutual TLS: give --tls-ca, --tls-cert and --tls-key", ErrInsecure, address)
 	}
-	opts := clientOptions(creds)
-	if s.Token != "" {
-		opts = append(opts, grpc.WithPerRPCCredentials(callToken(s.Token)))
+	opts := clientOptions(clientTLS{credentials.NewTLS(s.TLS(GRPCProtocol))})
+	if s.token != "" {
+		opts = append(opts, grpc.WithPerRPCCredentials(callToken(s.token)))
 	}
 	cc, err := grpc.NewClient("passthrough:///"+address, opts...)
 	if err != nil {
@@ -109,18 +100,38 @@ func clientOptions(creds credentials.TransportCredentials) []grpc.DialOption {
 	}
 }
 
-// handshaken are the credentials of connections that came through TLS, or
-// through the token's door, before gRPC sees them.
+// clientTLS are credentials whose errors say what doesn't speak TLS.
+type clientTLS struct {
+	credentials.TransportCredentials
+}
+
+// ClientHandshake makes conn a TLS connection.
+func (c clientTLS) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	secured, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, conn)
+	if _, other := errors.AsType[tls.RecordHeaderError](err); other {
+		err = fmt.Errorf("%s doesn't speak TLS: has another program the port, or an older version of this one? %w", conn.RemoteAddr(), err)
+	}
+	return secured, info, err
+}
+
+// Clone returns a copy.
+func (c clientTLS) Clone() credentials.TransportCredentials {
+	return clientTLS{c.TransportCredentials.Clone()}
+}
+
+// handshaken are a server's credentials for connections that have done TLS's
+// handshake before gRPC sees them.
 type handshaken struct{}
 
 // ServerHandshake does nothing: it is done.
 func (handshaken) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	level := credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}
-	if t, ok := c.(*tls.Conn); ok {
-		level.SecurityLevel = credentials.PrivacyAndIntegrity
-		return c, credentials.TLSInfo{State: t.ConnectionState(), CommonAuthInfo: level}, nil
+	secured, ok := c.(*tls.Conn)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: a connection without TLS", ErrInsecure)
 	}
-	return c, doneInfo{level}, nil
+	return c, credentials.TLSInfo{
+		State: secured.ConnectionState(), CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+	}, nil
 }
 
 // ClientHandshake is for servers only.
@@ -130,7 +141,7 @@ func (handshaken) ClientHandshake(context.Context, string, net.Conn) (net.Conn, 
 
 // Info describes the credentials.
 func (handshaken) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "hibana"}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // Clone returns a copy.
@@ -138,9 +149,3 @@ func (h handshaken) Clone() credentials.TransportCredentials { return h }
 
 // OverrideServerName does nothing.
 func (handshaken) OverrideServerName(string) error { return nil }
-
-// doneInfo says that there is no transport security.
-type doneInfo struct{ credentials.CommonAuthInfo }
-
-// AuthType names it.
-func (doneInfo) AuthType() string { return "hibana" }

@@ -24,9 +24,11 @@
 //
 // # Doors
 //
-// Outside loopback a listener needs mutual TLS or it doesn't start. On loopback
-// a token, kept in a file that only its owner may read, travels with each call.
-// Between a daemon and the process it started is a socket pair that nobody else
+// Every connection is TLS in which both ends prove that they belong here. Outside
+// loopback that takes certificates, or a listener doesn't start. On loopback it
+// takes a token, kept in a file that only its owner may read and never sent: both
+// ends derive a key from it. So do the processes of a job from the job's secret;
+// where there are certificates calls show it inside of them instead. Between a daemon and the process it started is a socket pair that nobody else
 // can reach; when it closes the process ends ([OpenParent]).
 //
 // # Errors

@@ -17,7 +17,7 @@ var (
 	ErrMalformed = errors.New("malformed message")
 	// ErrTooLarge: something is over its limit.
 	ErrTooLarge = errors.New("too large")
-	// ErrUnauthenticated: the caller hasn't the token or certificate.
+	// ErrUnauthenticated: the two processes don't know the same token.
 	ErrUnauthenticated = errors.New("not allowed")
 	// ErrOtherCluster: the caller belongs to another cluster.
 	ErrOtherCluster = errors.New("it belongs to another cluster")

@@ -23,16 +23,14 @@ func (s *SecurityFlags) AddTo(f *flag.FlagSet) {
 	f.StringVar(&s.TLS.Key, "tls-key", s.TLS.Key, "`file` with the certificate's key, in PEM")
 }
 
-// Load returns what the flags say: certificates, with a token only if a file was
-// named, or else a token. A daemon makes the token file if there is none; others
-// get an error.
+// Load returns what the flags say: certificates, or else a token. A daemon makes
+// the token file if there is none; others get an error.
 func (s SecurityFlags) Load(daemon bool) (Security, error) {
-	var security Security
 	if s.TLS != (TLSFiles{}) {
-		var err error
-		if security, err = LoadTLS(s.TLS); err != nil || s.TokenFile == "" {
-			return security, err
+		if s.TokenFile != "" {
+			return Security{}, fmt.Errorf("%w: --token-file and --tls-… exclude each other: processes of one cluster know each other by certificates, or on loopback by a token", ErrInvalid)
 		}
+		return LoadTLS(s.TLS)
 	}
 	path := s.TokenFile
 	if path == "" {
@@ -44,5 +42,5 @@ func (s SecurityFlags) Load(daemon bool) (Security, error) {
 		}
 	}
 	token, err := LoadToken(path)
-	return security.WithToken(token), err
+	return Security{}.WithToken(token), err
 }

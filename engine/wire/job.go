@@ -9,8 +9,8 @@ type JobSpec struct {
 	Binary      string   `msgpack:"bin"`  // SHA-256 of the program, hexadecimal
 	Size        int64    `msgpack:"size"` // of the program, bytes
 	Platform    string   `msgpack:"plat"` // the program's, such as "linux/amd64"
-	// Secret lets the processes of the job talk to each other: it is the token of
-	// the Tasks and Shuffle services.
+	// Secret lets the processes of the job talk to each other: both ends of the
+	// Tasks and Shuffle services know it.
 	Secret string `msgpack:"secret"`
 }
 

@@ -3,7 +3,6 @@ package wire
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,12 +18,12 @@ type TLSFiles struct {
 }
 
 // Security is what a process knows to show that it belongs here and to check
-// that others do: certificates, or a token where all is on loopback. The zero
-// value opens nothing.
+// that others do: certificates, or a secret where all is on loopback. Every
+// connection is TLS in which both ends show it. The zero value opens nothing.
 type Security struct {
-	Token string   // shared secret; "" where there is none
-	Files TLSFiles // where TLS was loaded from
-	tls   *tls.Config
+	Files TLSFiles    // where certificates were loaded from, if there are any
+	tls   *tls.Config // nil in the zero value
+	token string      // calls show it inside of certificates' TLS; "" where they needn't
 }
 
 // LoadTLS returns a Security with the certificates in files, whose paths it
@@ -61,27 +60,44 @@ func LoadTLS(files TLSFiles) (Security, error) {
 	}}, nil
 }
 
-// WithToken returns a copy of s that shows another token, such as a job's secret.
+// WithToken returns a copy of s that knows a secret of NewToken, such as a job's.
+// Without certificates it is what both ends of a connection must know, see
+// secretTLS. With certificates, calls show it too, to processes whose certificate
+// was verified.
 func (s Security) WithToken(token string) Security {
-	s.Token = token
+	switch {
+	case s.Files != TLSFiles{}:
+		s.token = token
+	case token == "":
+		s.tls = nil
+	default:
+		s.tls = secretTLS(token)
+	}
 	return s
 }
 
 // TLS returns the configuration for connections, with the protocols that one
-// side offers or the other takes; nil without TLS. Both sides verify the other.
+// side offers or the other takes. Both sides verify the other. With the zero
+// value every handshake fails.
 func (s Security) TLS(protocols ...string) *tls.Config {
-	if s.tls == nil {
-		return nil
+	c := s.tls
+	if c == nil {
+		c = secretTLS("")
 	}
-	c := s.tls.Clone()
+	c = c.Clone()
 	c.NextProtos = protocols
 	return c
 }
 
-// CheckListen makes sure that a listener at address may be opened: with TLS
-// anywhere, without it only on loopback and with a token.
+// CheckListen makes sure that a listener at address may be opened: with
+// certificates anywhere, with a token only on loopback.
 func (s Security) CheckListen(address string) error {
-	if s.tls != nil {
+	return s.check(address, "listening on "+address, ", or listen on 127.0.0.1")
+}
+
+// check makes sure that s is enough for an address.
+func (s Security) check(address, doing, instead string) error {
+	if s.Files != (TLSFiles{}) {
 		return nil
 	}
 	loopback, err := isLoopback(address)
@@ -89,10 +105,10 @@ func (s Security) CheckListen(address string) error {
 		return err
 	}
 	if !loopback {
-		return fmt.Errorf("%w: %s can be reached from other machines, which takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key, or listen on 127.0.0.1", ErrInsecure, address)
+		return fmt.Errorf("%w: %s, which other machines can reach, takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key%s", ErrInsecure, doing, instead)
 	}
-	if s.Token == "" {
-		return fmt.Errorf("%w: listening on %s takes a token or mutual TLS", ErrInsecure, address)
+	if s.tls == nil {
+		return fmt.Errorf("%w: %s takes a token or mutual TLS", ErrInsecure, doing)
 	}
 	return nil
 }
@@ -110,6 +126,3 @@ func isLoopback(address string) (bool, error) {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback(), nil
 }
-
-// errNoCredentials says what a caller lacked.
-var errNoCredentials = errors.New("the call carries no valid token; processes of one cluster share a token file (--token-file), or certificates (--tls-ca, --tls-cert, --tls-key)")

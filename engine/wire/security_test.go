@@ -21,6 +21,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 )
 
@@ -93,25 +94,120 @@ func attach(cc grpc.ClientConnInterface) error {
 	return err
 }
 
+// Processes with the same secret talk to each other, and to nobody else. The
+// client hears why.
 func TestToken(t *testing.T) {
-	right := withToken()
-	address := serve(t, right, echo)
+	right := NewToken()
+	certified := newAuthority(t).node(t, "127.0.0.1", time.Now().Add(time.Hour))
+	address := serve(t, Security{}.WithToken(right), echo)
+	for name, c := range map[string]struct {
+		address string
+		client  Security
+		says    string // "" where it is let in
+	}{
+		"right token":              {address, Security{}.WithToken(right), ""},
+		"wrong token":              {address, withToken(), "--token-file"},
+		"part of it":               {address, Security{}.WithToken(right[:10]), "--token-file"},
+		"token to certificates":    {serve(t, certified, echo), withToken(), "--token-file"},
+		"certificates to a token":  {address, certified, "certificate"},
+		"token to what has no TLS": {serveOpen(t), withToken(), "doesn't speak TLS"},
+	} {
+		err := attach(dial(t, c.address, c.client))
+		if c.says == "" != (err == nil) || err != nil && !strings.Contains(Brief(err), c.says) {
+			t.Errorf("%s: %v, want it to say %q", name, err, c.says)
+		}
+		if strange(err) != (c.says == "--token-file") {
+			t.Errorf("%s: strange is %v", name, strange(err))
+		}
+	}
+}
+
+// serveOpen serves without TLS.
+func serveOpen(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := NewParentServer()
+	echo(server)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Stop(); <-done })
+	return l.Addr().String()
+}
+
+// A server takes no connection without TLS, without a certificate, or with one of
+// another key, whatever else the client is content with.
+func TestStrangersAreTurnedAway(t *testing.T) {
+	ours := withToken()
+	doors := map[string]string{"token": serve(t, ours, echo), "nothing": serve(t, Security{}, echo)}
+	for door, address := range doors {
+		for name, certificates := range map[string][]tls.Certificate{"no certificate": nil, "his own": {ownCertificate(t)}} {
+			conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{GRPCProtocol}, Certificates: certificates})
+			if err == nil { // the server looks at the certificate after that
+				_, err = conn.Read(make([]byte, 1))
+				_ = conn.Close()
+			}
+			if err == nil {
+				t.Errorf("a server with %s let in somebody with %s", door, name)
+			}
+		}
+		open, err := grpc.NewClient("passthrough:///"+address, clientOptions(insecure.NewCredentials())...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer open.Close()
+		if err := attach(open); err == nil {
+			t.Errorf("a server with %s let in somebody without TLS", door)
+		}
+	}
+}
+
+// A server that awaits connections whose handshake is done takes no others.
+func TestNewServerOn(t *testing.T) {
+	s := withToken()
+	for name, wrap := range map[string]func(net.Listener) net.Listener{
+		"with TLS":    func(l net.Listener) net.Listener { return tls.NewListener(l, s.TLS(GRPCProtocol)) },
+		"without TLS": func(l net.Listener) net.Listener { return l },
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := NewServerOn(s)
+		echo(server)
+		done := make(chan struct{})
+		go func() { defer close(done); _ = server.Serve(wrap(l)) }()
+		err = attach(dial(t, l.Addr().String(), s))
+		server.Stop()
+		<-done
+		if (err == nil) != (name == "with TLS") {
+			t.Errorf("a connection %s: %v", name, err)
+		}
+	}
+}
+
+// Inside of certificates' TLS each call shows the token, a stream's too, and who
+// doesn't isn't even decoded.
+func TestTokenInsideCertificates(t *testing.T) {
+	node := newAuthority(t).node(t, "127.0.0.1", time.Now().Add(time.Hour))
+	right := NewToken()
+	address := serve(t, node.WithToken(right), func(r grpc.ServiceRegistrar) { echo(r); RegisterLogs(r, noLogs{}) })
 	for name, c := range map[string]struct {
 		s  Security
 		ok bool
 	}{
-		"right": {right, true},
-		"none":  {Security{}, false},
-		"wrong": {withToken(), false},
-		"part":  {right.WithToken(right.Token[:10]), false},
+		"right": {node.WithToken(right), true},
+		"none":  {node, false},
+		"wrong": {node.WithToken(NewToken()), false},
+		"part":  {node.WithToken(right[:10]), false},
 	} {
-		err := attach(dial(t, address, c.s))
-		if c.ok != (err == nil) || !c.ok && !errors.Is(err, ErrUnauthenticated) {
+		cc := dial(t, address, c.s)
+		if err := attach(cc); c.ok != (err == nil) || !c.ok && !errors.Is(err, ErrUnauthenticated) {
 			t.Errorf("%s token: %v", name, err)
 		}
-		// A stream has the same door.
-		logs := serve(t, right, func(r grpc.ServiceRegistrar) { RegisterLogs(r, noLogs{}) })
-		s, err := LogsClient{dial(t, logs, c.s)}.Logs(t.Context(), &LogsRequest{})
+		s, err := LogsClient{cc}.Logs(t.Context(), &LogsRequest{})
 		if err == nil {
 			_, err = s.Recv()
 		}
@@ -119,22 +215,16 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s token, a stream: %v", name, err)
 		}
 	}
+	err := dial(t, address, node).Invoke(t.Context(), "/hibana.Worker/Attach", &ReadyRequest{Address: "no field of Attach"}, &ExecutorSpec{})
+	if !errors.Is(err, ErrUnauthenticated) {
+		t.Errorf("a message that can't be decoded: %v", err)
+	}
 }
 
 // noLogs is a Logs service that knows no job.
 type noLogs struct{}
 
 func (noLogs) Logs(*LogsRequest, grpc.ServerStreamingServer[Chunk]) error { return ErrNoJob }
-
-// Who isn't let in isn't even decoded.
-func TestStrangersAreNotDecoded(t *testing.T) {
-	address := serve(t, withToken(), echo)
-	cc := dial(t, address, Security{})
-	err := cc.Invoke(t.Context(), "/hibana.Worker/Attach", &ReadyRequest{Address: "no field of Attach"}, &ExecutorSpec{})
-	if !errors.Is(err, ErrUnauthenticated) {
-		t.Errorf("%v", err)
-	}
-}
 
 // A known caller who sends another message than the method takes, or a method
 // that isn't there, gets an error.
@@ -160,25 +250,23 @@ func TestMutualTLS(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
 	ours := newAuthority(t)
 	node := ours.node(t, "127.0.0.1", hour)
-	address := serve(t, node.WithToken("secret"), echo)
-	if err := attach(dial(t, address, ours.node(t, "127.0.0.1", hour).WithToken("secret"))); err != nil {
+	address := serve(t, node, echo)
+	if err := attach(dial(t, address, ours.node(t, "127.0.0.1", hour))); err != nil {
 		t.Errorf("the same authority: %v", err)
 	}
-	if err := attach(dial(t, address, node)); !errors.Is(err, ErrUnauthenticated) {
-		t.Errorf("no token: %v", err)
-	}
+	stranger := newAuthority(t).node(t, "127.0.0.1", hour)
 	refused := map[string]Security{
-		"another authority":   newAuthority(t).node(t, "127.0.0.1", hour).WithToken("secret"),
-		"an old certificate":  ours.node(t, "127.0.0.1", time.Now().Add(-time.Hour)).WithToken("secret"),
-		"no TLS":              Security{}.WithToken("secret"),
-		"no certificate":      {Token: "secret", tls: &tls.Config{RootCAs: node.tls.RootCAs}},
+		"another authority":   stranger,
+		"an old certificate":  ours.node(t, "127.0.0.1", time.Now().Add(-time.Hour)),
+		"a token":             withToken(),
+		"no certificate":      {Files: node.Files, tls: &tls.Config{RootCAs: node.tls.RootCAs}},
 		"a server elsewhere":  {}, // below
-		"another's authority": {Token: "secret", tls: &tls.Config{RootCAs: node.tls.RootCAs, Certificates: newAuthority(t).node(t, "127.0.0.1", hour).tls.Certificates}},
+		"another's authority": {Files: node.Files, tls: &tls.Config{RootCAs: node.tls.RootCAs, Certificates: stranger.tls.Certificates}},
 	}
 	for name, s := range refused {
 		at := address
 		if name == "a server elsewhere" { // whose certificate is another address's
-			at, s = serve(t, ours.node(t, "192.0.2.1", hour).WithToken("secret"), echo), node.WithToken("secret")
+			at, s = serve(t, ours.node(t, "192.0.2.1", hour), echo), node
 		}
 		if err := attach(dial(t, at, s)); err == nil {
 			t.Errorf("%s was let in", name)
@@ -230,8 +318,13 @@ func TestLoopbackOnly(t *testing.T) {
 			t.Errorf("listening on %q with certificates: %v", c.address, err)
 		}
 	}
-	if err := (Security{}).CheckListen("127.0.0.1:0"); !errors.Is(err, ErrInsecure) {
-		t.Errorf("without anything: %v", err)
+	for name, s := range map[string]Security{"nothing": {}, "an empty token": Security{}.WithToken("")} {
+		if err := s.CheckListen("127.0.0.1:0"); !errors.Is(err, ErrInsecure) {
+			t.Errorf("listening with %s: %v", name, err)
+		}
+		if _, err := Dial("127.0.0.1:1", s); !errors.Is(err, ErrInsecure) {
+			t.Errorf("calling with %s: %v", name, err)
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // TasksServer is what a job executor process offers the job's driver process.
-// The token is the job's secret.
+// Both ends know the job's secret.
 type TasksServer interface {
 	// Work is open as long as the driver uses the executor. The driver sends
 	// Hello first, the executor answers Registered. A driver of an older epoch
@@ -142,7 +142,7 @@ func (c TasksClient) Work(ctx context.Context) (grpc.BidiStreamingClient[ToExecu
 }
 
 // ShuffleServer gives a job's other executor processes the blocks that map tasks
-// left here. The token is the job's secret. gRPC's flow control holds the sender
+// left here. Both ends know the job's secret. gRPC's flow control holds the sender
 // back when the reader is slow.
 type ShuffleServer interface {
 	// Fetch sends the blocks for one reduce partition, map by map in the order

@@ -15,7 +15,7 @@ import (
 
 // Cluster is some engine-drivers that share their state, as if by Raft.
 type Cluster struct {
-	Token string // that calls must carry
+	Token string // that clients must know
 
 	t  testing.TB
 	mu sync.Mutex // guards what follows
