@@ -35,9 +35,9 @@ ends it at once.
 Three on one machine:
 
   P=d1=127.0.0.1:7077,d2=127.0.0.1:7078,d3=127.0.0.1:7079
-  engine-driver --id d1 --listen 127.0.0.1:7077 --peers $P --data /tmp/hibana/d1
-  engine-driver --id d2 --listen 127.0.0.1:7078 --peers $P --data /tmp/hibana/d2
-  engine-driver --id d3 --listen 127.0.0.1:7079 --peers $P --data /tmp/hibana/d3
+  engine-driver --id d1 --listen 127.0.0.1:7077 --peers $P --data ~/.hibana/d1
+  engine-driver --id d2 --listen 127.0.0.1:7078 --peers $P --data ~/.hibana/d2
+  engine-driver --id d3 --listen 127.0.0.1:7079 --peers $P --data ~/.hibana/d3
 
 Exit status: 0 after a signal, 1 when it can't start or go on, 2 for wrong use.
 
