@@ -52,7 +52,7 @@ func TestCommandLines(t *testing.T) {
 		{"--master 127.0.0.1:1 cluster", exitUnknown, "", "connection refused"},
 		{path + "-none", exitFailed, "", "wordcount-none: no such file"},
 		{dir, exitUsage, "", "is a directory, not a program; build it first: go build"},
-		{"--submission 17 " + path, exitFailed, "", "holds a letter"},
+		{"--submission 17 " + path, exitFailed, "", "a job's number"},
 		{"list", exitOK, "words   running", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},
 		{"status", exitUsage, "", "JOB is missing"},

@@ -67,7 +67,7 @@ func ParseJob(s string) (wire.JobRef, error) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil && n > 0 {
 		return wire.JobRef{Incarnation: n}, nil
 	}
-	if err := checkID(s); err != nil {
+	if err := wire.CheckSubmission(s); err != nil {
 		return wire.JobRef{}, fmt.Errorf("job %q is neither a job's number nor a submission id: %w", s, err)
 	}
 	return wire.JobRef{Submission: s}, nil

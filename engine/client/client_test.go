@@ -125,9 +125,9 @@ func TestSubmitRefuses(t *testing.T) {
 	}{
 		{"no file", "", path + "-not", "", os.ErrNotExist, "wordcount-not"},
 		{"a directory", "", filepath.Dir(path), "", wire.ErrBinary, "is a directory, not a program"},
-		{"an id that is a number", "17", path, "", wire.ErrInvalid, "and holds a letter"},
-		{"an id with a space", "a b", path, "", wire.ErrInvalid, "holds letters, digits"},
-		{"a long id", strings.Repeat("x", 200), path, "", wire.ErrInvalid, "at most 128"},
+		{"an id that is a number", "17", path, "", wire.ErrInvalid, "taken for a flag or a job's number"},
+		{"an id with a space", "a b", path, "", wire.ErrInvalid, "letters, digits, '-', '_' and '.' go"},
+		{"a long id", strings.Repeat("x", 200), path, "", wire.ErrInvalid, "at most 64"},
 		{"another platform's", "", path, "foreign", wire.ErrBinary, "darwin/arm64"},
 	} {
 		t.Run(x.name, func(t *testing.T) {

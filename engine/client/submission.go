@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -14,7 +13,7 @@ import (
 // Submission is a program to run on a cluster.
 type Submission struct {
 	// ID makes one job of a submission that is sent twice; "" is a new one. See
-	// checkID for what it may hold.
+	// wire.CheckSubmission for what it may hold.
 	ID     string
 	Name   string   // of the job, for people; "" is the file's name
 	Binary string   // path of the program
@@ -33,32 +32,6 @@ type Job struct {
 
 // NewID returns a submission id that nobody has used.
 func NewID() string { return "s-" + wire.NewToken()[:16] }
-
-// maxID bounds a submission id, in bytes.
-const maxID = 128
-
-// checkID makes sure that a submission id can be told from a job's number and
-// goes on a command line: letters, digits, and -_.: after the first, with at
-// least one that is no digit.
-func checkID(id string) error {
-	if len(id) > maxID {
-		return fmt.Errorf("%w: a submission id has at most %d characters", wire.ErrInvalid, maxID)
-	}
-	number := true
-	for _, r := range id {
-		switch {
-		case '0' <= r && r <= '9':
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '-', r == '_', r == '.', r == ':':
-			number = false
-		default:
-			return fmt.Errorf("%w: a submission id holds letters, digits, '-', '_', '.' and ':'", wire.ErrInvalid)
-		}
-	}
-	if number || strings.HasPrefix(id, "-") {
-		return fmt.Errorf("%w: a submission id begins with a letter or digit and holds a letter, or it would be taken for a flag or a job's number", wire.ErrInvalid)
-	}
-	return nil
-}
 
 // Submit sends a program to the cluster and returns when its job is recorded.
 // When ctx ends before that there is no job, unless the leader was recording it
@@ -91,8 +64,8 @@ func openUpload(s Submission) (*upload, error) {
 	if s.ID == "" {
 		s.ID = NewID()
 	}
-	if err := checkID(s.ID); err != nil {
-		return nil, fmt.Errorf("submission %q: %w", s.ID, err)
+	if err := wire.CheckSubmission(s.ID); err != nil {
+		return nil, err
 	}
 	out, err := openFile("program", s.Binary, s.Uploaded)
 	if err != nil {

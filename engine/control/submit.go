@@ -83,8 +83,8 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 
 // checkSubmission refuses what makes no job.
 func checkSubmission(b *wire.SubmitBegin) error {
-	if !validID(b.Submission) {
-		return fmt.Errorf("%w: submission id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, b.Submission, nodeLen)
+	if err := wire.CheckSubmission(b.Submission); err != nil {
+		return err
 	}
 	if b.Name == "" || len(b.Name) > maxName || !utf8.ValidString(b.Name) || strings.ContainsFunc(b.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, maxName, b.Name)

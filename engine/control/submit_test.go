@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,5 +77,18 @@ func TestReplicaIsKept(t *testing.T) {
 	}
 	if err := follower.sweep(); err != nil || !follower.files.programs.Has(digest) {
 		t.Errorf("it is gone: %v", err)
+	}
+}
+
+// A submission whose id clients couldn't name afterwards makes no job.
+func TestSubmissionIDIsChecked(t *testing.T) {
+	for id, want := range map[string]error{
+		"nightly-1": nil, "0x": nil, strings.Repeat("x", 64): nil,
+		"": wire.ErrInvalid, "17": wire.ErrInvalid, "-detach": wire.ErrInvalid, "a:b": wire.ErrInvalid, strings.Repeat("x", 65): wire.ErrInvalid,
+	} {
+		b := &wire.SubmitBegin{Submission: id, Name: "x", Binary: strings.Repeat("a", 64), Size: 1}
+		if err := checkSubmission(b); !errors.Is(err, want) || (want == nil) != (err == nil) {
+			t.Errorf("id %q: %v", id, err)
+		}
 	}
 }
