@@ -28,6 +28,7 @@ type Security struct {
 
 // LoadTLS returns a Security with the certificates in files, whose paths it
 // makes absolute: processes of jobs, which run in other directories, load them too.
+// A key that others may read is an error that says ErrInsecure.
 func LoadTLS(files TLSFiles) (Security, error) {
 	if files.CA == "" || files.Cert == "" || files.Key == "" {
 		return Security{}, fmt.Errorf("%w: mutual TLS takes a CA, a certificate and its key; make them with `engine-submit certs DIR`", ErrInsecure)
@@ -39,7 +40,7 @@ func LoadTLS(files TLSFiles) (Security, error) {
 		}
 		*path = absolute
 	}
-	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	cert, err := loadKeyPair(files)
 	if err != nil {
 		return Security{}, fmt.Errorf("loading the certificate %s with key %s: %w", files.Cert, files.Key, err)
 	}
@@ -58,6 +59,19 @@ func LoadTLS(files TLSFiles) (Security, error) {
 		ClientCAs:    pool,
 		ClientAuth:   tls.RequireAndVerifyClientCert,
 	}}, nil
+}
+
+// loadKeyPair reads a certificate and its key, which only its owner may read.
+func loadKeyPair(files TLSFiles) (tls.Certificate, error) {
+	cert, err := os.ReadFile(files.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readPrivate(files.Key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // WithToken returns a copy of s that knows a secret of NewToken, such as a job's.

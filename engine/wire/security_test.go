@@ -291,6 +291,14 @@ func TestLoadTLS(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+	for mode, want := range map[os.FileMode]error{0o600: nil, 0o400: nil, 0o644: ErrInsecure, 0o640: ErrInsecure, 0o620: ErrInsecure} {
+		if err := os.Chmod(files.Key, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadTLS(files); !errors.Is(err, want) || err != nil && !strings.Contains(err.Error(), "chmod 600") {
+			t.Errorf("a key of mode %o: %v", mode, err)
+		}
+	}
 }
 
 // Off loopback there is no listener and no call without mutual TLS.
