@@ -134,7 +134,7 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 
 // run follows leaders until ctx ends or there is no point in it.
 func (d *daemon) run(ctx context.Context) error {
-	alone := time.Now()
+	alone, known := time.Now(), false // known: a leader has known our token
 	var said time.Time
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		followed, err := d.follow(ctx)
@@ -142,10 +142,10 @@ func (d *daemon) run(ctx context.Context) error {
 			return nil
 		}
 		if followed {
-			alone, said, wait = time.Now(), time.Time{}, firstRetry
+			alone, said, wait, known = time.Now(), time.Time{}, firstRetry, true
 		}
 		switch {
-		case errors.Is(err, wire.ErrOtherCluster), errors.Is(err, wire.ErrUnauthenticated), errors.Is(err, wire.ErrInvalid),
+		case errors.Is(err, wire.ErrOtherCluster), errors.Is(err, wire.ErrUnauthenticated) && !known, errors.Is(err, wire.ErrInvalid),
 			errors.Is(err, wire.ErrExecutorTaken) && time.Since(alone) > takenFor:
 			return err
 		case time.Since(alone) > sayAfter && time.Since(said) > sayAgain:

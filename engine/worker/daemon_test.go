@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,6 +53,7 @@ func TestMain(m *testing.M) {
 
 // leader is an engine-driver that leads. A test answers its streams.
 type leader struct {
+	stop func()
 	wire.ControlServer
 	address string
 	streams chan *following
@@ -130,7 +132,8 @@ func newLeader(t *testing.T) (*leader, wire.Assignment) {
 	wire.RegisterBinaries(server, l)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }() // ends with Stop
-	t.Cleanup(func() { server.Stop(); <-done })
+	l.stop = sync.OnceFunc(func() { server.Stop(); <-done })
+	t.Cleanup(l.stop)
 	return l, wire.Assignment{Slots: 2, Spec: wire.JobSpec{
 		Incarnation: 7, Name: "job", Args: []string{"--job"}, Binary: digest, Size: int64(len(program)), Platform: binaries.ThisPlatform(),
 	}}
