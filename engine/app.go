@@ -52,8 +52,8 @@ func NewApp(name string) *App {
 	a := &App{name: name, flags: flag.NewFlagSet(name, flag.ContinueOnError)}
 	a.opts.conf = defaultConf()
 	f := a.flags
-	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine)")
-	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "directory of the batch log; a killed program started again with it goes on where it was")
+	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine); jobs are sent to a cluster with engine-submit")
+	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "`directory` of the batch log; a killed program started again with it goes on where it was")
 	f.StringVar(&a.opts.brokers, "brokers", "", "Kafka bootstrap addresses, comma-separated; none starts an embedded broker")
 	f.Func("batch-interval", "time between batches, a `duration` such as 500ms (default: the program's)", func(s string) (err error) {
 		a.opts.interval, err = parseDuration(s)
@@ -161,12 +161,13 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 }
 
 // parse reads the command line. It prints the help that was asked for on
-// standard output, unless that is a job's log, and returns flag.ErrHelp then.
+// standard output, which of a job's driver process is the job's log, and returns
+// flag.ErrHelp then.
 func (a *App) parse(args []string) error {
 	err := a.flags.Parse(args)
 	out := io.Writer(os.Stdout)
-	if os.Getenv(wire.RoleEnv) != "" {
-		out = io.Discard
+	if os.Getenv(wire.RoleEnv) == wire.RoleExecutor {
+		out = io.Discard // the driver process has said it
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -188,6 +189,9 @@ func (a *App) parse(args []string) error {
 func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc) error {
 	j, err := a.newJob(wrong, interval, build)
 	if role := os.Getenv(wire.RoleEnv); role != "" {
+		if role == wire.RoleDriver {
+			err = a.fitForCluster(err)
+		}
 		if err != nil {
 			j = a.failedJob(err)
 		}
@@ -232,6 +236,23 @@ func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*job
 		conf: a.opts.conf, brokers: a.opts.brokers, log: log, stdout: os.Stdout,
 		durable: a.opts.checkpoint != "", checkpoint: a.opts.checkpoint,
 	}, nil
+}
+
+// fitForCluster returns what keeps a command line from being a job's: wrong, what
+// is wrong with it anyway, or that it asks for what only a program that runs
+// alone can do, which must not be passed over in silence.
+func (a *App) fitForCluster(wrong error) error {
+	switch {
+	case errors.Is(wrong, flag.ErrHelp):
+		return fmt.Errorf("%w: the command line asks for help: it is in the job's log; %s --help, run by itself, prints it too", ErrUsage, a.name)
+	case wrong != nil:
+		return wrong
+	case flagGiven(a.flags, "master"):
+		return fmt.Errorf("%w: --master %s is for a program that runs by itself; where a job runs is said by engine-submit --master, before the program's name", ErrUsage, a.opts.master)
+	case flagGiven(a.flags, "checkpoint"):
+		return fmt.Errorf("%w: --checkpoint %s is for a program that runs by itself; the engine-drivers log a job's batches", ErrUsage, a.opts.checkpoint)
+	}
+	return nil
 }
 
 // failedJob returns the job of a process whose command line is wrong: one that

@@ -52,6 +52,8 @@ func TestCommandLines(t *testing.T) {
 		{"--master 127.0.0.1:1 cluster", exitUnknown, "", "connection refused"},
 		{path + "-none", exitFailed, "", "wordcount-none: no such file"},
 		{dir, exitUsage, "", "is a directory, not a program; build it first: go build"},
+		{path + " -- --help", exitUsage, "", "run the program by itself: " + path + " --help"},
+		{path + " -h", exitUsage, "", "run the program by itself: " + path + " -h"},
 		{"--submission 17 " + path, exitFailed, "", "a job's number"},
 		{"list", exitOK, "words   running", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},

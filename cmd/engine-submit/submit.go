@@ -75,6 +75,9 @@ func (s *submission) run(rest []string) error {
 	} else if i > 0 && strings.HasPrefix(args[0], "-") {
 		return fmt.Errorf("%w: flags of engine-submit stand before the program: engine-submit %s %s -- …", errUsage, strings.Join(args[:i], " "), program)
 	}
+	if len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		return fmt.Errorf("%w: a job doesn't print help; run the program by itself: %s %s", errUsage, program, args[0])
+	}
 	if info, err := os.Stat(program); err == nil && info.IsDir() {
 		return fmt.Errorf("%w: %s is a directory, not a program; build it first: go build -o ./program %s", errUsage, program, program)
 	}
