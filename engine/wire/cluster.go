@@ -41,13 +41,29 @@ func NewCluster(addresses string, s Security) (*Cluster, error) {
 		c.addresses = append(c.addresses, a)
 	}
 	if len(c.addresses) == 0 {
-		return nil, fmt.Errorf("%w: no address of an engine-driver; give host:port,host:port,…", ErrInvalid)
+		return nil, misuse("no address of an engine-driver; give host:port,host:port,…")
 	}
 	return c, nil
 }
 
 // Addresses returns the addresses given to NewCluster.
 func (c *Cluster) Addresses() []string { return slices.Clone(c.addresses) }
+
+// CheckReachable makes sure that an address on which this process listens isn't on
+// loopback, host:port, while a driver is on another machine: nobody there could
+// connect to it. Names other than localhost count as other machines.
+func (c *Cluster) CheckReachable(own string) error {
+	loopback, err := isLoopback(own)
+	if err != nil || !loopback {
+		return err
+	}
+	for _, a := range c.addresses {
+		if near, err := isLoopback(a); err == nil && !near {
+			return misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one", own, a))
+		}
+	}
+	return nil
+}
 
 // Close closes the connections.
 func (c *Cluster) Close() error {

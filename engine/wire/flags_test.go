@@ -43,7 +43,7 @@ func TestSecurityFlags(t *testing.T) {
 	if _, err := load(false, "--token-file", other); !errors.Is(err, ErrInsecure) {
 		t.Errorf("a file that others may read: %v", err)
 	}
-	if _, err := load(false, "--tls-ca", "ca.pem"); !errors.Is(err, ErrInsecure) {
+	if _, err := load(false, "--tls-ca", "ca.pem"); !errors.Is(err, ErrInvalid) {
 		t.Errorf("one TLS file alone: %v", err)
 	}
 	if _, err := load(true, "--tls-ca", "ca.pem", "--token-file", other); !errors.Is(err, ErrInvalid) {

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -31,7 +32,7 @@ type Security struct {
 // A key that others may read is an error that says ErrInsecure.
 func LoadTLS(files TLSFiles) (Security, error) {
 	if files.CA == "" || files.Cert == "" || files.Key == "" {
-		return Security{}, fmt.Errorf("%w: mutual TLS takes a CA, a certificate and its key; make them with `engine-submit certs DIR`", ErrInsecure)
+		return Security{}, misuse("mutual TLS takes --tls-ca, --tls-cert and --tls-key; make the files with `engine-submit certs DIR`")
 	}
 	for _, path := range []*string{&files.CA, &files.Cert, &files.Key} {
 		absolute, err := filepath.Abs(*path)
@@ -132,7 +133,11 @@ func (s Security) check(address, doing, instead string) error {
 func isLoopback(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return false, fmt.Errorf("%w: address %q: %w; it takes host:port, e.g. 127.0.0.1:7077", ErrInvalid, address, err)
+		why := err.Error()
+		if a, ok := errors.AsType[*net.AddrError](err); ok {
+			why = a.Err // without the address
+		}
+		return false, misuse(fmt.Sprintf("address %q: %s; it takes host:port, e.g. 127.0.0.1:7077", address, why))
 	}
 	if host == "localhost" {
 		return true, nil

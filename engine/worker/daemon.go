@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -90,25 +91,45 @@ func Run(ctx context.Context, c Config) (err error) {
 	return err
 }
 
+// check checks the configuration and returns the host that it listens on and the
+// drivers, for the caller to close.
+func (c *Config) check() (host string, cluster *wire.Cluster, err error) {
+	if c.Slots < 1 {
+		return "", nil, fmt.Errorf("%w: %d slots; an executor has at least one", wire.ErrInvalid, c.Slots)
+	}
+	host, _, err = net.SplitHostPort(c.Listen)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		return "", nil, fmt.Errorf("%w: --listen %q: others connect to it, so it must name a host of this machine, e.g. 127.0.0.1:0", wire.ErrInvalid, c.Listen)
+	}
+	if err := c.Security.CheckListen(c.Listen); err != nil {
+		return "", nil, err
+	}
+	if cluster, err = wire.NewCluster(c.Master, c.Security); err != nil {
+		return "", nil, fmt.Errorf("--master: %w", err)
+	}
+	if err := cluster.CheckReachable(c.Listen); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("%w; give --listen HOST:0, with a host of this machine that its certificate names", err), cluster.Close())
+	}
+	return host, cluster, nil
+}
+
 // open checks the configuration and opens what the daemon needs.
 func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) {
-	if c.Slots < 1 {
-		return nil, nil, fmt.Errorf("%w: %d slots; an executor has at least one", wire.ErrInvalid, c.Slots)
-	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-		return nil, nil, fmt.Errorf("%w: --listen %q: others connect to it, so it must name a host of this machine, e.g. 127.0.0.1:0", wire.ErrInvalid, c.Listen)
-	}
-	if err := c.Security.CheckListen(c.Listen); err != nil {
-		return nil, nil, err
-	}
 	d := &daemon{
-		cfg: c, host: host, start: wire.NewToken()[:32], log: c.Log,
+		cfg: c, start: wire.NewToken()[:32], log: c.Log,
 		jobs: make(map[uint64]*job), reports: make(map[uint64]*jobReport), wake: make(chan struct{}, 1),
 	}
+	if d.host, d.cluster, err = c.check(); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.cluster.Close())
+		}
+	}()
 	if d.dir, err = openDataDir(c.Data, c.ID); err != nil {
 		return nil, nil, err
 	}
@@ -122,13 +143,13 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 	}
 	d.output = logs.NewServer(func(incarnation uint64) string { return d.dir.jobLog(incarnation) })
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; another process, perhaps a second executor %q, has the port; with port 0 --listen takes a free one", err, c.ID)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("listening on %s: %w", c.Listen, err)
 	}
 	d.address = listener.Addr().String()
-	if d.cluster, err = wire.NewCluster(c.Master, c.Security); err != nil {
-		return nil, nil, errors.Join(err, listener.Close())
-	}
 	return d, listener, nil
 }
 

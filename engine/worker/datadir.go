@@ -29,7 +29,7 @@ const identityFormat = 1
 
 // dataDir is a daemon's directory on disk, locked by this process:
 //
-//	identity.json          whose it is
+//	identity.json          whose it is, once it has joined a cluster
 //	binaries/DIGEST        programs
 //	jobs/INCARNATION/log   output of the job's processes
 //	jobs/INCARNATION/work  their working directory
@@ -64,7 +64,9 @@ func openDataDir(path, id string) (_ *dataDir, err error) {
 	return d, nil
 }
 
-// claim locks the directory and makes sure that it is this executor's.
+// claim locks the directory and makes sure that it is this executor's, or
+// nobody's: it becomes this one's when it joins a cluster, so that a start which
+// goes no further claims nothing.
 func (d *dataDir) claim(id string) error {
 	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("%w: another engine-executor uses %s; each needs a --data directory of its own", ErrDataDir, d.path)
@@ -72,7 +74,7 @@ func (d *dataDir) claim(id string) error {
 	b, err := os.ReadFile(d.identityFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		d.id = identity{Format: identityFormat, Executor: id}
-		return d.save()
+		return nil
 	}
 	if err == nil {
 		err = json.Unmarshal(b, &d.id)
