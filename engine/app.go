@@ -341,9 +341,7 @@ func (a *App) usage(w io.Writer) {
 		fmt.Fprintf(w, "\nExample:\n  %s\n", a.example)
 	}
 	fmt.Fprint(w, "\nFlags:\n")
-	a.flags.SetOutput(w)
-	a.flags.PrintDefaults()
-	a.flags.SetOutput(io.Discard)
+	wire.PrintFlags(w, a.flags)
 	fmt.Fprintln(w)
 	printSettings(w)
 }

@@ -2,7 +2,7 @@
 // batch logs in a Raft group of one, three or five, and runs their driver
 // processes where it leads.
 //
-//	engine-driver --id d1 --listen 127.0.0.1:7077 --data DIR [flags]
+//	engine-driver --id d1 --peers d1=127.0.0.1:7077,d2=127.0.0.1:7078,d3=127.0.0.1:7079 --data DIR [flags]
 package main
 
 import (
@@ -26,7 +26,7 @@ const (
 	exitUsage  = 2
 )
 
-const usage = `Usage: engine-driver --id ID --listen HOST:PORT --data DIR [flags]
+const usage = `Usage: engine-driver --id ID --peers ID=HOST:PORT,… --data DIR [flags]
 
 A driver of a Hibana cluster. It serves until SIGTERM or Ctrl-C; then its job
 drivers finish what is planned, and another driver takes the lead. A second signal
@@ -35,9 +35,11 @@ ends it at once.
 Three on one machine:
 
   P=d1=127.0.0.1:7077,d2=127.0.0.1:7078,d3=127.0.0.1:7079
-  engine-driver --id d1 --listen 127.0.0.1:7077 --peers $P --data ~/.hibana/d1
-  engine-driver --id d2 --listen 127.0.0.1:7078 --peers $P --data ~/.hibana/d2
-  engine-driver --id d3 --listen 127.0.0.1:7079 --peers $P --data ~/.hibana/d3
+  engine-driver --id d1 --peers $P --data ~/.hibana/d1
+  engine-driver --id d2 --peers $P --data ~/.hibana/d2
+  engine-driver --id d3 --peers $P --data ~/.hibana/d3
+
+One alone takes --listen HOST:PORT instead of --peers.
 
 Exit status: 0 after a signal, 1 when it can't start or go on, 2 for wrong use.
 
@@ -89,8 +91,7 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)
-			f.SetOutput(stderr)
-			f.PrintDefaults()
+			wire.PrintFlags(stderr, f)
 			return c, err
 		}
 		return c, fmt.Errorf("%w: %w", errUsage, err)
@@ -103,7 +104,7 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	case c.Data == "":
 		return c, fmt.Errorf("%w: --data is missing", errUsage)
 	case c.Listen == "" && c.Peers == "":
-		return c, fmt.Errorf("%w: --listen is missing", errUsage)
+		return c, fmt.Errorf("%w: --peers is missing, or --listen for a cluster of this driver alone", errUsage)
 	}
 	var err error
 	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))

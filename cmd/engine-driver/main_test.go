@@ -259,10 +259,12 @@ func TestWrongUse(t *testing.T) {
 		code int
 		says string
 	}{
-		"--help":                         {0, "Three on one machine"},
+		"--help": {0, "Three on one machine"},
+		"-h":     {0, "\n  --peers id=host:port"},
+		"--id a --data x --peers a=1:2 --tls-ca ca.pem": {2, "takes --tls-ca, --tls-cert and --tls-key"},
 		"":                               {2, "--id is missing"},
 		"--id a":                         {2, "--data is missing"},
-		"--id a --data x":                {2, "--listen is missing"},
+		"--id a --data x":                {2, "--peers is missing, or --listen"},
 		"--id a --data x --listen y b":   {2, "no argument"},
 		"--id a --data x --log-level no": {2, "log-level"},
 		"--id a --data x --peers b":      {2, "id=host:port"},

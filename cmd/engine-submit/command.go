@@ -133,7 +133,7 @@ func invoke(p *process, c command, conn connection, args []string) error {
 			fmt.Fprintf(p.stderr, "  engine-submit %s\n", e)
 		}
 		fmt.Fprintln(p.stderr, "\nFlags:")
-		f.PrintDefaults()
+		wire.PrintFlags(p.stderr, f)
 	}
 	return c.run(ctx, p, f, conn, args)
 }

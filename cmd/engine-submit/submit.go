@@ -64,7 +64,7 @@ Commands (each has a --help):
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, strings.ReplaceAll(about, "\n", " "))
 	}
 	fmt.Fprint(w, "\nFlags:\n")
-	s.flags.PrintDefaults()
+	wire.PrintFlags(w, s.flags)
 }
 
 // run submits the program that stands first, with what follows as its arguments.
