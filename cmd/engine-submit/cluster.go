@@ -16,7 +16,7 @@ func clusterCommand() command {
 	return command{
 		name: "cluster", args: "",
 		about: `Asks every engine-driver who is there. The exit code is 0 if the cluster has a
-leader, 3 if not.`,
+leader, 3 if not, 1 if it doesn't let this process in.`,
 		examples: []string{"cluster --master 127.0.0.1:7077"},
 		run:      showCluster,
 	}
@@ -36,6 +36,9 @@ func showCluster(ctx context.Context, p *process, f *flag.FlagSet, conn connecti
 		if best == nil {
 			for _, v := range views {
 				p.say("%s: %v", v.Address, v.Err)
+			}
+			if slices.ContainsFunc(views, func(v client.View) bool { return v.Refused }) {
+				return exitError(exitFailed)
 			}
 			p.say("no engine-driver answers; check the addresses and that they run")
 			return exitError(exitUnknown)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -103,6 +105,58 @@ func TestNoMaster(t *testing.T) {
 	s := around(0)
 	if code := run(&s.process, []string{"list"}); code != exitUsage || !strings.Contains(s.err.String(), "--master 127.0.0.1:7077,") {
 		t.Errorf("exit code %d: %s", code, s.err.String())
+	}
+}
+
+// TestRefused asks drivers that take this process for a stranger: waiting would
+// be of no use.
+func TestRefused(t *testing.T) {
+	token := cluster(t).Master()
+	dir := t.TempDir()
+	own, other := filepath.Join(dir, "own"), filepath.Join(dir, "other")
+	for _, d := range []string{own, other} {
+		if code := run(&around(0).process, []string{"certs", d}); code != exitOK {
+			t.Fatalf("exit code %d", code)
+		}
+	}
+	files := func(ca, cert string) wire.TLSFiles {
+		return wire.TLSFiles{CA: ca + "/ca.pem", Cert: cert + "/localhost.pem", Key: cert + "/localhost-key.pem"}
+	}
+	security, err := wire.LoadTLS(files(own, own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := wire.NewServer(security)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) }) // ends with Stop
+	defer serving.Wait()
+	defer server.Stop()
+	wrong := filepath.Join(dir, "wrong")
+	if err := os.WriteFile(wrong, []byte(wire.NewToken()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := func(f wire.TLSFiles) string {
+		return " --patience 1s --tls-ca " + f.CA + " --tls-cert " + f.Cert + " --tls-key " + f.Key
+	}
+	dead := ",127.0.0.1:1"
+	for _, x := range []struct{ name, args, says string }{
+		{"a wrong token", "--master " + token + " --token-file " + wrong, "not allowed: "},
+		{"another authority", "--master " + l.Addr().String() + dead + flags(files(other, other)), "x509: certificate signed by unknown authority"},
+		{"another's certificate", "--master " + l.Addr().String() + flags(files(own, other)), "isn't of the authority in " + own},
+	} {
+		for _, command := range []string{"list", "cluster", program(t)} {
+			t.Run(x.name+"/"+filepath.Base(command), func(t *testing.T) {
+				s := around(0)
+				code := run(&s.process, append(strings.Fields(x.args), command))
+				if err := s.err.String(); code != exitFailed || !strings.Contains(err, x.says) || strings.Contains(err, "check the addresses") {
+					t.Errorf("exit code %d: %s", code, err)
+				}
+			})
+		}
 	}
 }
 

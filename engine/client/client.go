@@ -173,11 +173,15 @@ func (c *Client) persist(ctx context.Context, f func(ctx context.Context, leader
 			return plain(err)
 		case moved:
 			patience, told = first, false
-		case !told && c.patience > quiet:
+		default:
+			if never := c.refusal(ctx, err); never != nil {
+				return never
+			}
+			if told || c.patience <= quiet {
+				return fmt.Errorf("gave up after %s: %w", c.patience, plain(err))
+			}
 			c.waiting(plain(err))
 			patience, told = c.patience-quiet, true
-		default:
-			return fmt.Errorf("gave up after %s: %w", c.patience, plain(err))
 		}
 	}
 }

@@ -2,9 +2,14 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -14,6 +19,7 @@ type View struct {
 	Address string
 	Status  *wire.ClusterStatus // nil if the driver doesn't answer
 	Err     error               // why not
+	Refused bool                // this process isn't let in, or takes that one for a stranger
 }
 
 // Overview asks all engine-drivers, those of Config.Master and those that they
@@ -51,9 +57,49 @@ func (c *Client) views(ctx context.Context, addresses []string) []View {
 				views[i].Status, err = wire.ControlClient{CC: cc}.Cluster(call.ctx)
 				err = call.verdict(err)
 			}
-			views[i].Err = plain(err)
+			views[i].Err, views[i].Refused = plain(err), refused(err)
 		})
 	}
 	asking.Wait()
 	return views
+}
+
+// refusal returns why waiting for a leader, who wasn't found because of err, can't
+// help: some drivers of Config.Master and this process don't take each other for
+// the same cluster's, and no other driver answers. It is nil if waiting may help.
+// The error says [wire.ErrUnauthenticated].
+func (c *Client) refusal(ctx context.Context, err error) error {
+	if !errors.Is(err, wire.ErrNoLeader) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	var said []string
+	for _, v := range c.views(ctx, c.cluster.Addresses()) {
+		switch {
+		case v.Err == nil:
+			return nil
+		case v.Refused:
+			said = append(said, v.Address+": "+v.Err.Error())
+		}
+	}
+	if said == nil {
+		return nil
+	}
+	return fmt.Errorf("%w:\n  %s", wire.ErrUnauthenticated, strings.Join(said, "\n  "))
+}
+
+// refused reports whether a call failed because one side doesn't know the
+// other's token or certificate. Of a handshake gRPC keeps only the text.
+func refused(err error) bool {
+	if errors.Is(err, wire.ErrUnauthenticated) {
+		return true
+	}
+	if status.Code(err) != codes.Unavailable {
+		return false
+	}
+	text := status.Convert(err).Message()
+	return slices.ContainsFunc([]string{"x509: ", "remote error: tls: ", "tls: first record", wire.ErrUnauthenticated.Error() + ": "}, func(cause string) bool {
+		return strings.Contains(text, cause)
+	})
 }

@@ -53,6 +53,12 @@ func LoadTLS(files TLSFiles) (Security, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return Security{}, fmt.Errorf("loading the certificate authority: %s holds no certificate in PEM", files.CA)
 	}
+	// Others would only say that they saw no certificate: one of another authority
+	// isn't even shown to them.
+	_, err = cert.Leaf.Verify(x509.VerifyOptions{Roots: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if _, other := errors.AsType[x509.UnknownAuthorityError](err); other {
+		return Security{}, fmt.Errorf("the certificate %s isn't of the authority in %s: %w", files.Cert, files.CA, err)
+	}
 	return Security{Files: files, tls: &tls.Config{
 		MinVersion:   tls.VersionTLS13,
 		Certificates: []tls.Certificate{cert},

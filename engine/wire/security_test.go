@@ -286,6 +286,7 @@ func TestLoadTLS(t *testing.T) {
 		"CA isn't PEM":    {CA: notPEM, Cert: files.Cert, Key: files.Key},
 		"key isn't PEM":   {CA: files.CA, Cert: files.Cert, Key: notPEM},
 		"key of the cert": {CA: files.CA, Cert: files.CA, Key: files.Key},
+		"another's CA":    {CA: newAuthority(t).node(t, "127.0.0.1", time.Now().Add(time.Hour)).Files.CA, Cert: files.Cert, Key: files.Key},
 	} {
 		if _, err := LoadTLS(f); err == nil {
 			t.Errorf("%s: no error", name)
