@@ -54,8 +54,12 @@ func drive(ctx context.Context) error {
 	}
 	go func() { <-p.Gone(); os.Exit(3) }() // ends with the process
 	c := wire.JobLogClient{CC: p.CC}
-	if _, err := c.Attach(ctx, &wire.AttachDriver{Name: "test"}); err != nil {
+	spec, err := c.Attach(ctx, &wire.AttachDriver{Name: "test"})
+	if err != nil {
 		return err
+	}
+	if want := fmt.Sprintf("test-%d", spec.Job.Incarnation); os.Args[0] != want {
+		return fmt.Errorf("the process is named %q, not %q", os.Args[0], want)
 	}
 	events, err := c.Events(ctx)
 	if err != nil {

@@ -137,7 +137,7 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
 	work.Go(func() { d.killWhenOver(ctx, cancel) })
 	s.log.Info("starting a job's driver", "job", d.incarnation, "name", spec.Name, "epoch", epoch)
 	exit, err := process.Run(ctx, process.Spec{
-		Path: s.files.programs.Path(spec.Binary), Name: spec.Name, Args: spec.Args, Role: wire.RoleDriver, Dir: dir, Nice: driverNice,
+		Path: s.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Role: wire.RoleDriver, Dir: dir, Nice: driverNice,
 		Output: out, Stop: s.draining,
 		Serve: func(r grpc.ServiceRegistrar) { wire.RegisterJobLog(r, service) },
 	})

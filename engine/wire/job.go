@@ -1,5 +1,7 @@
 package wire
 
+import "fmt"
+
 // JobSpec is what a job is, from its submission to its end.
 type JobSpec struct {
 	Incarnation uint64   `msgpack:"inc"`  // Raft index of the submission: the job's number, never used again
@@ -13,6 +15,10 @@ type JobSpec struct {
 	// Tasks and Shuffle services know it.
 	Secret string `msgpack:"secret"`
 }
+
+// ProcessName is what the job's processes are called in a machine's list of
+// processes: its name and its number, as in wordcount-12.
+func (s *JobSpec) ProcessName() string { return fmt.Sprintf("%s-%d", s.Name, s.Incarnation) }
 
 // JobState is where a job is in its life.
 type JobState uint8

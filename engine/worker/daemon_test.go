@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	defer cancel()
 	daemon := wire.WorkerClient{CC: p.CC}
 	spec, err := daemon.Attach(ctx, &wire.AttachExecutor{Name: "test"})
-	if err != nil || spec.Executor != "e1" || len(spec.Job.Args) != 1 || spec.Job.Args[0] != os.Args[1] {
+	if err != nil || spec.Executor != "e1" || len(spec.Job.Args) != 1 || spec.Job.Args[0] != os.Args[1] || os.Args[0] != "job-7" {
 		os.Exit(1)
 	}
 	if err := daemon.Ready(ctx, &wire.ReadyRequest{Address: "pid:" + strconv.Itoa(os.Getpid())}); err != nil {

@@ -76,7 +76,7 @@ func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) (err err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	s := &Supervisor{
-		Path: d.programs.Path(j.spec.Binary), Name: j.spec.Name, Args: j.spec.Args, Dir: work, Nice: executorNice, Output: out,
+		Path: d.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Dir: work, Nice: executorNice, Output: out,
 		Spec: wire.ExecutorSpec{Job: j.spec, Executor: d.cfg.ID, Slots: j.slots, Host: d.host, TLS: d.cfg.Security.Files},
 		OnReady: func(process, address string) {
 			d.tell(func() {
