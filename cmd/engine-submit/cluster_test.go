@@ -194,7 +194,7 @@ func testModels(t *testing.T, c *minicluster.Cluster, self string) {
 	says(exitOK, "batches are planned with version", "models", "m", file("retrained"))
 	logs.out.await(t, "batches use retrained")
 	says(exitFailed, "layer fc1 holds a NaN", "models", "m", file("bad"))
-	says(exitFailed, "a version's file of 0 bytes", "models", "m", file(""))
+	says(exitFailed, "the version is refused: "+dir+"/file is empty", "models", "m", file(""))
 	leader, err := c.Leader(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -199,15 +198,12 @@ func expect(args []string, names ...string) error {
 	return nil
 }
 
-// parseJob parses a command line with a job and nothing else.
-func parseJob(f *flag.FlagSet, args []string) (wire.JobRef, error) {
+// parseJob parses a command line with a job and nothing else, and returns how it
+// is called there, see client.Find.
+func parseJob(f *flag.FlagSet, args []string) (string, error) {
 	others, err := parseMixed(f, args, "JOB")
 	if err != nil {
-		return wire.JobRef{}, err
+		return "", err
 	}
-	job, err := client.ParseJob(others[0])
-	if err != nil {
-		return wire.JobRef{}, fmt.Errorf("%w: %w", errUsage, err)
-	}
-	return job, nil
+	return others[0], nil
 }

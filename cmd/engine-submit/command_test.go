@@ -14,7 +14,7 @@ import (
 // TestCommandLines reads as a table: command line, exit code, what it says.
 func TestCommandLines(t *testing.T) {
 	drivers := cluster(t)
-	running := drivers.AddJob(wire.JobStatus{State: wire.JobRunning, Node: "d1", Spec: wire.JobSpec{Name: "words", Submission: "nightly", Args: []string{"--x"}}})
+	running := drivers.AddJob(wire.JobStatus{State: wire.JobRunning, Node: "d1", Reason: "the driver process ended with exit status 2; the last it wrote:\npanic", Spec: wire.JobSpec{Name: "words", Submission: "nightly", Args: []string{"--x"}}})
 	drivers.AddJob(wire.JobStatus{State: wire.JobFailed, Reason: "it is broken", Spec: wire.JobSpec{Name: "broken"}})
 	drivers.Log(running, "d1", "hello from the driver\n")
 	drivers.Executors(
@@ -26,7 +26,10 @@ func TestCommandLines(t *testing.T) {
 	if err := os.WriteFile(open, []byte(drivers.Token), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	path := program(t)
+	path, empty := program(t), filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct {
 		args string
 		code int
@@ -56,13 +59,19 @@ func TestCommandLines(t *testing.T) {
 		{dir, exitUsage, "", "is a directory, not a program; build it first: go build"},
 		{path + " -- --help", exitUsage, "", "run the program by itself: " + path + " --help"},
 		{path + " -h", exitUsage, "", "run the program by itself: " + path + " -h"},
-		{"--submission 17 " + path, exitFailed, "", "a job's number"},
+		{empty, exitFailed, "", "the binary can't be used: " + empty + " is empty"},
+		{"--submission 17 " + path, exitUsage, "", `wrong use: submission id "17" would be taken for a flag or a job's number`},
+		{"frobnicate", exitUsage, "", `there is no command "frobnicate" and no program of that name here; the commands are list, status`},
+		{"help", exitUsage, "", "the commands are list, status"},
 		{"list", exitOK, "words   running", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},
 		{"status", exitUsage, "", "JOB is missing"},
-		{"status a/b", exitUsage, "", "neither a job's number nor a submission id"},
+		{"status a/b", exitFailed, "", `no such job: none has the submission id or the name "a/b"`},
+		{"status words", exitOK, "job           11\n", ""},
+		{"status 11", exitOK, "last trouble  the driver process ended with exit status 2; see engine-submit logs 11\n", ""},
+		{"logs words", exitOK, "hello from the driver\n", ""},
 		{"status 99", exitFailed, "", "asking for job 99: no such job"},
-		{"status nightly", exitOK, "arguments   --x", ""},
+		{"status nightly", exitOK, "arguments     --x", ""},
 		{"status 12", exitFailed, "reason      it is broken", ""},
 		{"logs 11", exitOK, "hello from the driver\n", "the log on d1"},
 		{"logs 11 --tail 7", exitOK, "driver\n", ""},
@@ -72,8 +81,9 @@ func TestCommandLines(t *testing.T) {
 		{"model 11 m", exitUsage, "", "FILE is missing"},
 		{"model 11 m --rollback x", exitUsage, "", `unexpected argument "x"`},
 		{"model 11 m x --version 12", exitUsage, "", "--version goes with --rollback"},
-		{"model a/b m x", exitUsage, "", "neither a job's number nor a submission id"},
+		{"model a/b m x", exitFailed, "", "no such job"},
 		{"model 11 m " + dir + "/none", exitFailed, "", "none: no such file"},
+		{"model 11 m " + empty, exitFailed, "", "the version is refused: " + empty + " is empty"},
 		{"model 11 m " + dir, exitFailed, "", "is a directory, not a version's file"},
 		{"model 11 m " + path, exitOK, "m of 524288 bytes\n", "batches are planned with version m of 524288"},
 		{"model 11 m --rollback --version 12ab", exitOK, "back to 12ab\n", ""},
@@ -81,6 +91,7 @@ func TestCommandLines(t *testing.T) {
 		{"model 12 m --rollback", exitFailed, "", "the job has ended"},
 		{"model 99 m --rollback", exitFailed, "", "no such job"},
 		{"cluster", exitOK, "silent\n", ""},
+		{"kill broken", exitOK, "", "job 12 is failed"},
 		{"kill 12", exitOK, "", "job 12 is failed"},
 		{"kill 11", exitOK, "", "job 11 is killed"},
 		{"status --master " + drivers.Master() + " 11", exitFailed, "reason      killed by a user", ""},

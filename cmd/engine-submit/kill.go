@@ -21,16 +21,19 @@ and waits until it has ended. It is no error if it has ended already.`,
 func kill(ctx context.Context, p *process, f *flag.FlagSet, conn connection, args []string) error {
 	graceful := f.Bool("graceful", false, "let the job finish what is planned")
 	conn.addTo(f)
-	job, err := parseJob(f, args)
+	called, err := parseJob(f, args)
 	if err != nil {
 		return err
 	}
 	return conn.connect(p, func(c *client.Client) error {
+		job, err := c.Find(ctx, called)
+		if err != nil {
+			return err
+		}
 		st, err := c.Kill(ctx, job, *graceful)
 		if err != nil {
 			return err
 		}
-		job := wire.JobRef{Incarnation: st.Spec.Incarnation}
 		if !st.State.Final() {
 			p.say("job %d is %s", job.Incarnation, st.State)
 			if st, err = c.Watch(ctx, job, func(*wire.JobStatus) {}); err != nil {

@@ -30,7 +30,7 @@ func showLogs(ctx context.Context, p *process, f *flag.FlagSet, conn connection,
 	f.Int64Var(&o.Tail, "tail", 0, "begin so many `bytes` before the end; 0: with all that is kept")
 	f.BoolVar(&o.Follow, "follow", false, "go on until the job has ended")
 	conn.addTo(f)
-	job, err := parseJob(f, args)
+	called, err := parseJob(f, args)
 	switch {
 	case err != nil:
 		return err
@@ -40,5 +40,11 @@ func showLogs(ctx context.Context, p *process, f *flag.FlagSet, conn connection,
 		return fmt.Errorf("%w: give --driver or --executor, not both", errUsage)
 	}
 	o.Moved = func(node string) { p.say("the log on %s:", node) }
-	return conn.connect(p, func(c *client.Client) error { return c.Logs(ctx, job, o, p.stdout) })
+	return conn.connect(p, func(c *client.Client) error {
+		job, err := c.Find(ctx, called)
+		if err != nil {
+			return err
+		}
+		return c.Logs(ctx, job, o, p.stdout)
+	})
 }

@@ -40,9 +40,6 @@ func publishModel(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 	if err := expect(others, names...); err != nil {
 		return err
 	}
-	if publication.Job, err = client.ParseJob(others[0]); err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
 	publication.Model = others[1]
 	line := &statusLine{w: p.stderr, width: p.width}
 	if !*rollback {
@@ -54,7 +51,10 @@ func publishModel(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 			}
 		}
 	}
-	return conn.connect(p, func(c *client.Client) error {
+	return conn.connect(p, func(c *client.Client) (err error) {
+		if publication.Job, err = c.Find(ctx, others[0]); err != nil {
+			return err
+		}
 		digest, err := c.Publish(ctx, publication)
 		line.set("")
 		if err != nil {

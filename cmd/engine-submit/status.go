@@ -16,20 +16,25 @@ import (
 func statusCommand() command {
 	return command{
 		name: "status", args: "JOB",
-		about: `Says how a job is. JOB is its number or its submission id. The exit code is 0 while
-the job runs and when it has finished, 1 when it has failed or was killed.`,
-		examples: []string{"status --master 127.0.0.1:7077 12", "status nightly-2026-11-23"},
+		about: `Says how a job is. JOB is its number, its submission id, or its name: of several of
+one name the one that hasn't ended, or the newest. The exit code is 0 while the job
+runs and when it has finished, 1 when it has failed or was killed.`,
+		examples: []string{"status --master 127.0.0.1:7077 12", "status nightly-2026-11-23", "status wordcount"},
 		run:      showStatus,
 	}
 }
 
 func showStatus(ctx context.Context, p *process, f *flag.FlagSet, conn connection, args []string) error {
 	conn.addTo(f)
-	job, err := parseJob(f, args)
+	called, err := parseJob(f, args)
 	if err != nil {
 		return err
 	}
 	return conn.connect(p, func(c *client.Client) error {
+		job, err := c.Find(ctx, called)
+		if err != nil {
+			return err
+		}
 		st, err := c.Status(ctx, job)
 		if err != nil {
 			return err
@@ -57,13 +62,6 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	line("job", "%d", s.Incarnation)
 	line("name", "%s", s.Name)
 	line("state", "%s", st.State)
-	if st.Reason != "" {
-		title := "reason"
-		if st.State != wire.JobSubmitted && st.State != wire.JobFailed && st.State != wire.JobKilled {
-			title = "before" // it is over
-		}
-		line(title, "%s", strings.ReplaceAll(strings.TrimSpace(st.Reason), "\n", "\n\t"))
-	}
 	line("submission", "%s", s.Submission)
 	line("arguments", "%s", orDash(strings.Join(s.Args, " ")))
 	line("program", "%s, %s, sha256 %s", size(s.Size), s.Platform, s.Binary)
@@ -83,6 +81,14 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	}
 	for _, e := range st.Executors {
 		line("executor", "%s at %s, %d slots", e.Executor, e.Address, e.Slots)
+	}
+	// Last, because it may be long.
+	switch reason := strings.TrimSpace(st.Reason); {
+	case reason == "":
+	case st.State == wire.JobSubmitted || st.State == wire.JobFailed || st.State == wire.JobKilled:
+		line("reason", "%s", strings.ReplaceAll(reason, "\n", "\n\t"))
+	default: // it is over
+		line("last trouble", "%s; see engine-submit logs %d", firstLine(reason), s.Incarnation)
 	}
 	return w.Flush()
 }

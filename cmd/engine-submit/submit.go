@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,11 +79,17 @@ func (s *submission) run(rest []string) error {
 	if len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
 		return fmt.Errorf("%w: a job doesn't print help; run the program by itself: %s %s", errUsage, program, args[0])
 	}
-	if info, err := os.Stat(program); err == nil && info.IsDir() {
+	info, err := os.Stat(program)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsRune(program, filepath.Separator):
+		return fmt.Errorf("%w: there is no command %q and no program of that name here; the commands are %s; see --help", errUsage, program, names())
+	case err == nil && info.IsDir():
 		return fmt.Errorf("%w: %s is a directory, not a program; build it first: go build -o ./program %s", errUsage, program, program)
 	}
 	if s.id == "" {
 		s.id = client.NewID()
+	} else if err := wire.CheckSubmission(s.id); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return s.conn.connect(s.p, func(c *client.Client) error {
 		d := newDisplay(s.p, s.line)

@@ -62,17 +62,6 @@ func New(c Config) (*Client, error) {
 // Close closes the connections.
 func (c *Client) Close() error { return c.cluster.Close() }
 
-// ParseJob reads a job as people name it: its number, or its submission id.
-func ParseJob(s string) (wire.JobRef, error) {
-	if n, err := strconv.ParseUint(s, 10, 64); err == nil && n > 0 {
-		return wire.JobRef{Incarnation: n}, nil
-	}
-	if err := wire.CheckSubmission(s); err != nil {
-		return wire.JobRef{}, fmt.Errorf("job %q is neither a job's number nor a submission id: %w", s, err)
-	}
-	return wire.JobRef{Submission: s}, nil
-}
-
 // Jobs lists the jobs that the cluster remembers, the newest first.
 func (c *Client) Jobs(ctx context.Context) ([]wire.JobStatus, error) {
 	var jobs []wire.JobStatus

@@ -112,6 +112,10 @@ func TestSubmitIsInterrupted(t *testing.T) {
 func TestSubmitRefuses(t *testing.T) {
 	drivers := clienttest.New(t, 1)
 	path, _ := program(t)
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	drivers.Reject(func(b *wire.SubmitBegin) error {
 		if b.Name == "foreign" {
 			return errors.Join(wire.ErrBinary, errors.New("it is for darwin/arm64"))
@@ -125,6 +129,7 @@ func TestSubmitRefuses(t *testing.T) {
 	}{
 		{"no file", "", path + "-not", "", os.ErrNotExist, "wordcount-not"},
 		{"a directory", "", filepath.Dir(path), "", wire.ErrBinary, "is a directory, not a program"},
+		{"an empty file", "", empty, "", wire.ErrBinary, "empty is empty"},
 		{"an id that is a number", "17", path, "", wire.ErrInvalid, "taken for a flag or a job's number"},
 		{"an id with a space", "a b", path, "", wire.ErrInvalid, "letters, digits, '-', '_' and '.' go"},
 		{"a long id", strings.Repeat("x", 200), path, "", wire.ErrInvalid, "at most 64"},
@@ -239,19 +244,45 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-func TestParseJob(t *testing.T) {
-	for in, want := range map[string]wire.JobRef{
-		"12":        {Incarnation: 12},
-		"nightly-1": {Submission: "nightly-1"},
-		"0x":        {Submission: "0x"},
+func TestFind(t *testing.T) {
+	drivers := clienttest.New(t, 1)
+	for _, x := range []struct {
+		name, submission string
+		state            wire.JobState
+	}{ // numbers from 11
+		{"words", "nightly", wire.JobFinished},
+		{"words", "s-2", wire.JobRunning},
+		{"nightly", "s-3", wire.JobRunning},
+		{"twice", "s-4", wire.JobRunning},
+		{"twice", "s-5", wire.JobStopping},
+		{"ended", "s-6", wire.JobFailed},
+		{"ended", "s-7", wire.JobFailed},
+		{"a name / of words", "s-8", wire.JobFailed},
+		{"words", "s-9", wire.JobKilled},
 	} {
-		if got, err := client.ParseJob(in); err != nil || got != want {
-			t.Errorf("%q is %+v, %v", in, got, err)
-		}
+		drivers.AddJob(wire.JobStatus{State: x.state, Spec: wire.JobSpec{Name: x.name, Submission: x.submission}})
 	}
-	for _, in := range []string{"", "0", "-", "a/b", "99999999999999999999"} {
-		if got, err := client.ParseJob(in); err == nil {
-			t.Errorf("%q is %+v", in, got)
+	c := connect(t, drivers.Master(), drivers.Security(), plenty)
+	for _, x := range []struct {
+		job  string
+		want uint64
+		says string
+	}{
+		{"12", 12, ""},
+		{"999", 999, ""}, // whoever uses it is told
+		{"nightly", 11, ""},
+		{"s-3", 13, ""},
+		{"words", 12, ""},
+		{"twice", 0, `jobs 14, 15 are all named "twice"`},
+		{"ended", 17, ""},
+		{"a name / of words", 18, ""},
+		{"0", 0, "no such job"},
+		{"99999999999999999999", 0, "no such job"},
+		{"", 0, "no such job"},
+	} {
+		ref, err := c.Find(t.Context(), x.job)
+		if ref.Incarnation != x.want || (err == nil) != (x.says == "") || err != nil && !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%q is %+v, %v; expected %d, %s", x.job, ref, err, x.want, x.says)
 		}
 	}
 }

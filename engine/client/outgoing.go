@@ -24,8 +24,8 @@ type outgoing struct {
 }
 
 // openFile opens a file and takes its digest. what is what it should be, for
-// errors; uploaded may be nil.
-func openFile(what, path string, uploaded func(sent, total int64)) (_ outgoing, err error) {
+// errors; unfit is what they say if it can't be that; uploaded may be nil.
+func openFile(what, path string, unfit error, uploaded func(sent, total int64)) (_ outgoing, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return outgoing{}, fmt.Errorf("reading the %s: %w", what, err)
@@ -40,7 +40,9 @@ func openFile(what, path string, uploaded func(sent, total int64)) (_ outgoing, 
 	case err != nil:
 		return outgoing{}, fmt.Errorf("reading the %s: %w", what, err)
 	case !info.Mode().IsRegular():
-		return outgoing{}, fmt.Errorf("%w: %s is a %s, not a %s", wire.ErrBinary, path, kind(info.Mode()), what)
+		return outgoing{}, fmt.Errorf("%w: %s is a %s, not a %s", unfit, path, kind(info.Mode()), what)
+	case info.Size() == 0:
+		return outgoing{}, fmt.Errorf("%w: %s is empty", unfit, path)
 	}
 	digest := sha256.New()
 	size, err := io.Copy(digest, f)

@@ -24,14 +24,15 @@ type Publication struct {
 
 // Publish brings a version of a model into a job, or goes back to an earlier one,
 // and returns its digest when batches are planned with it. An error that says
-// [wire.ErrVersion] is the job's refusal, and the version before stays.
+// [wire.ErrVersion] is a refusal, the job's or of a file that can't be a version, and
+// the version before stays.
 func (c *Client) Publish(ctx context.Context, p Publication) (digest string, err error) {
 	fail := func(err error) (string, error) {
 		return "", fmt.Errorf("model %s of job %s: %w", p.Model, name(p.Job), err)
 	}
 	s := swap{begin: wire.PublishBegin{Job: p.Job, Model: p.Model, Digest: p.Version, Rollback: p.File == ""}}
 	if p.File != "" {
-		if s.outgoing, err = openFile("version's file", p.File, p.Uploaded); err != nil {
+		if s.outgoing, err = openFile("version's file", p.File, wire.ErrVersion, p.Uploaded); err != nil {
 			return fail(err)
 		}
 		defer s.file.Close()

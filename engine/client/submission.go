@@ -67,7 +67,7 @@ func openUpload(s Submission) (*upload, error) {
 	if err := wire.CheckSubmission(s.ID); err != nil {
 		return nil, err
 	}
-	out, err := openFile("program", s.Binary, s.Uploaded)
+	out, err := openFile("program", s.Binary, wire.ErrBinary, s.Uploaded)
 	if err != nil {
 		return nil, err
 	}

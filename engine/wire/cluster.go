@@ -41,7 +41,7 @@ func NewCluster(addresses string, s Security) (*Cluster, error) {
 		c.addresses = append(c.addresses, a)
 	}
 	if len(c.addresses) == 0 {
-		return nil, misuse("no address of an engine-driver; give host:port,host:port,…")
+		return nil, Misuse("no address of an engine-driver; give host:port,host:port,…")
 	}
 	return c, nil
 }
@@ -59,7 +59,7 @@ func (c *Cluster) CheckReachable(own string) error {
 	}
 	for _, a := range c.addresses {
 		if near, err := isLoopback(a); err == nil && !near {
-			return misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one", own, a))
+			return Misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one", own, a))
 		}
 	}
 	return nil

@@ -51,15 +51,15 @@ var (
 	ErrInsecure = errors.New("refusing to start without protection")
 )
 
-// misuse says ErrInvalid without its words: no request was made, a command line
+// Misuse says ErrInvalid without its words: no request was made, a command line
 // or a configuration makes no sense.
-type misuse string
+type Misuse string
 
 // Error returns what makes no sense.
-func (m misuse) Error() string { return string(m) }
+func (m Misuse) Error() string { return string(m) }
 
 // Unwrap returns ErrInvalid.
-func (misuse) Unwrap() error { return ErrInvalid }
+func (Misuse) Unwrap() error { return ErrInvalid }
 
 // NotLeaderError is the answer of a driver that doesn't lead.
 type NotLeaderError struct {

@@ -32,7 +32,7 @@ type Security struct {
 // A key that others may read is an error that says ErrInsecure.
 func LoadTLS(files TLSFiles) (Security, error) {
 	if files.CA == "" || files.Cert == "" || files.Key == "" {
-		return Security{}, misuse("mutual TLS takes --tls-ca, --tls-cert and --tls-key; make the files with `engine-submit certs DIR`")
+		return Security{}, Misuse("mutual TLS takes --tls-ca, --tls-cert and --tls-key; make the files with `engine-submit certs DIR`")
 	}
 	for _, path := range []*string{&files.CA, &files.Cert, &files.Key} {
 		absolute, err := filepath.Abs(*path)
@@ -143,7 +143,7 @@ func isLoopback(address string) (bool, error) {
 		if a, ok := errors.AsType[*net.AddrError](err); ok {
 			why = a.Err // without the address
 		}
-		return false, misuse(fmt.Sprintf("address %q: %s; it takes host:port, e.g. 127.0.0.1:7077", address, why))
+		return false, Misuse(fmt.Sprintf("address %q: %s; it takes host:port, e.g. 127.0.0.1:7077", address, why))
 	}
 	if host == "localhost" {
 		return true, nil
