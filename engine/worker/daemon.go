@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -179,130 +177,6 @@ func (d *daemon) run(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// follow follows one leader until the stream breaks. It reports whether the
-// leader took the daemon in.
-func (d *daemon) follow(ctx context.Context) (followed bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	cc, address, err := d.cluster.Leader(ctx)
-	if err != nil {
-		cancel()
-		return false, err
-	}
-	stream, err := wire.ExecutorsClient{CC: cc}.Follow(ctx)
-	if err != nil {
-		cancel()
-		return false, err
-	}
-	assigned := make(chan *wire.Assignments)
-	broken := make(chan error, 1)
-	var receiver sync.WaitGroup
-	defer receiver.Wait()
-	defer cancel()
-	receiver.Go(func() {
-		for {
-			m, err := wire.ReceiveAssignments(stream)
-			if err != nil {
-				broken <- err
-				return
-			}
-			select {
-			case assigned <- m:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	f := &following{d: d, stream: stream, leader: address}
-	return f.serve(ctx, assigned, broken)
-}
-
-// following is the daemon's stream to one leader.
-type following struct {
-	d      *daemon
-	stream grpc.BidiStreamingClient[wire.DaemonReport, wire.Assignments]
-	leader string
-	pruned time.Time
-}
-
-// serve registers, reports and takes assignments until the stream breaks.
-func (f *following) serve(ctx context.Context, assigned <-chan *wire.Assignments, broken <-chan error) (followed bool, err error) {
-	d := f.d
-	register := &wire.Register{
-		ID: d.cfg.ID, Start: d.start, ClusterID: d.dir.cluster(), Address: d.address, Slots: d.cfg.Slots, Platform: binaries.ThisPlatform(),
-	}
-	if f.stream.Send(&wire.DaemonReport{Register: register}) != nil {
-		return false, <-broken // Recv says why
-	}
-	beat := time.NewTicker(wire.HeartbeatInterval)
-	defer beat.Stop()
-	for {
-		var wake <-chan struct{} // reports follow the first assignments
-		if followed {
-			if !f.report() {
-				return true, <-broken
-			}
-			wake = d.wake
-		}
-		select {
-		case a := <-assigned:
-			if !followed {
-				followed = true
-				d.log.Info("following a leader", "leader", f.leader, "jobs", len(a.Jobs))
-				d.reportAll()
-			}
-			if err := f.take(ctx, a); err != nil {
-				return true, err
-			}
-		case err := <-broken:
-			return followed, err
-		case <-wake:
-		case <-beat.C:
-			if f.stream.Send(&wire.DaemonReport{Heartbeat: &wire.Heartbeat{}}) != nil {
-				return followed, <-broken
-			}
-		case <-ctx.Done():
-			return followed, ctx.Err()
-		}
-	}
-}
-
-// report sends what jobs have to report. It returns false if the stream broke.
-func (f *following) report() bool {
-	for _, m := range f.d.takeReports() {
-		if f.stream.Send(m) != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// take carries out assignments.
-func (f *following) take(ctx context.Context, a *wire.Assignments) error {
-	d := f.d
-	if err := d.dir.joinCluster(a.ClusterID); err != nil {
-		return err
-	}
-	want := make(map[uint64]bool, len(a.Jobs))
-	for _, j := range a.Jobs {
-		want[j.Spec.Incarnation] = true
-		if d.jobs[j.Spec.Incarnation] == nil {
-			d.startJob(j)
-		}
-	}
-	for inc, j := range d.jobs {
-		if !want[inc] {
-			d.log.Info("a job has ended here", "job", inc, "name", j.spec.Name)
-			j.cancel()
-			delete(d.jobs, inc)
-		}
-	}
-	if time.Since(f.pruned) > pruneEvery && ctx.Err() == nil {
-		f.pruned = time.Now()
-		d.prune()
-	}
-	return nil
 }
 
 // prune removes the files that no job needs.

@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// newDaemon returns a daemon without a cluster.
+func newDaemon(t *testing.T) *daemon {
+	t.Helper()
+	dir, err := openDataDir(t.TempDir(), "e1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.close() })
+	programs, err := binaries.OpenCache(dir.binaries())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &daemon{
+		cfg: Config{ID: "e1", Slots: 1}, start: "start", log: slog.New(slog.DiscardHandler), dir: dir, programs: programs,
+		jobs: make(map[uint64]*job), reports: make(map[uint64]*jobReport), wake: make(chan struct{}, 1),
+	}
+}
+
+// stream is a stream to a leader, played by a test.
+type stream struct {
+	grpc.ClientStream
+	recv func() (*wire.Assignments, error)
+	send func(*wire.DaemonReport) error
+}
+
+func (s *stream) Recv() (*wire.Assignments, error) { return s.recv() }
+func (s *stream) Send(m *wire.DaemonReport) error  { return s.send(m) }
+
+// follow lets a daemon follow a leader, in virtual time, and returns why it
+// ended.
+func follow(t *testing.T, d *daemon, ctx context.Context, cancel context.CancelFunc, s *stream) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := newFollowing(d, s, "leader").run(ctx, cancel)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(time.Hour):
+		t.Fatal("the daemon follows a leader that is gone")
+		return nil
+	}
+}
+
+// A leader goes, with a list that the daemon hasn't taken yet, while the daemon
+// reports.
+func TestStreamBreaksWhileReporting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDaemon(t)
+		d.reports[7] = &jobReport{ready: &wire.ProcessReady{Incarnation: 7, Process: "p"}}
+		gone := errors.New("the leader steps down")
+		lists, registered := 2, false
+		s := &stream{
+			recv: func() (*wire.Assignments, error) {
+				if lists--; lists < 0 {
+					return nil, gone
+				}
+				return &wire.Assignments{ClusterID: "cluster"}, nil
+			},
+			send: func(m *wire.DaemonReport) error {
+				if !registered {
+					registered = m.Register != nil
+					return nil
+				}
+				return io.EOF
+			},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if err := follow(t, d, ctx, cancel, s); !errors.Is(err, gone) {
+			t.Errorf("it ends with %v", err)
+		}
+	})
+}
