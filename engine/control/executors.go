@@ -134,7 +134,11 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 	for {
 		changed := r.s.fsm.watch()
 		now := &wire.Assignments{ClusterID: r.s.door.clusterID()}
-		r.s.fsm.view(func(s *state) { now.Jobs = s.assignments(reg.ID) })
+		here := false
+		r.s.fsm.view(func(s *state) { now.Jobs, here = s.assignments(reg.ID), s.has(reg.ID, reg.Start) })
+		if !here {
+			return fmt.Errorf("%w: executor %s was given up while it came back; it registers again", wire.ErrNotReady, reg.ID)
+		}
 		if sent == nil || !reflect.DeepEqual(sent, now) {
 			if err := wire.SendAssignments(stream, now); err != nil {
 				return err

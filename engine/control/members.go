@@ -23,11 +23,10 @@ func (c *registerExecutor) apply(s *state, _ uint64) (result, error) {
 }
 
 func (c *loseExecutor) apply(s *state, index uint64) (result, error) {
-	e := s.executors[c.ID]
-	if e == nil || e.Start != c.Start || e.Lost != 0 {
+	if !s.has(c.ID, c.Start) {
 		return result{existed: true}, nil
 	}
-	e.Lost = index
+	s.executors[c.ID].Lost = index
 	s.dropProcesses(c.ID)
 	lost := slices.DeleteFunc(slices.Collect(maps.Values(s.executors)), func(e *executor) bool { return e.Lost == 0 })
 	if len(lost) > maxLostExecutors {
@@ -38,8 +37,7 @@ func (c *loseExecutor) apply(s *state, index uint64) (result, error) {
 }
 
 func (c *processReady) apply(s *state, index uint64) (result, error) {
-	e := s.executors[c.Executor]
-	if e == nil || e.Start != c.Start || e.Lost != 0 {
+	if !s.has(c.Executor, c.Start) {
 		return result{}, fmt.Errorf("%w: executor %s isn't registered", wire.ErrNotReady, c.Executor)
 	}
 	j := s.jobs[c.Incarnation]
@@ -75,6 +73,12 @@ func (c *processExited) apply(s *state, _ uint64) (result, error) {
 		j.Refused[c.Executor] = j.refusal(c.Reason)
 	}
 	return result{}, nil
+}
+
+// has reports whether a daemon is registered and not lost.
+func (s *state) has(executor, start string) bool {
+	e := s.executors[executor]
+	return e != nil && e.Start == start && e.Lost == 0
 }
 
 // dropProcesses removes an executor's processes from all jobs. A daemon that

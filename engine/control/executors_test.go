@@ -1,0 +1,117 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// reigning returns the reign of a node that is a group of its own and has led for
+// a while.
+func reigning(t *testing.T) *reign {
+	t.Helper()
+	s := &server{member: oneMember(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
+	r := newReign(t.Context(), s)
+	r.began = time.Now().Add(-time.Minute)
+	close(r.ready)
+	t.Cleanup(r.end)
+	return r
+}
+
+// daemonStream is an executor daemon's stream, played by a test.
+type daemonStream struct {
+	grpc.ServerStream
+	ctx  context.Context
+	sent chan *wire.Assignments
+}
+
+func (s *daemonStream) Context() context.Context { return s.ctx }
+
+func (s *daemonStream) Recv() (*wire.DaemonReport, error) {
+	<-s.ctx.Done()
+	return nil, io.EOF
+}
+
+func (s *daemonStream) Send(a *wire.Assignments) error {
+	select {
+	case s.sent <- a:
+	case <-s.ctx.Done():
+	}
+	return nil
+}
+
+// follower lets a daemon follow a leader. It returns what the daemon is sent and
+// why its stream ended.
+func (r *reign) follower(t *testing.T, reg *wire.Register) (sent <-chan *wire.Assignments, ended <-chan error) {
+	t.Helper()
+	f, err := r.admit(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPropose(t, r.s.node, &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
+	ctx, cancel := context.WithCancel(t.Context())
+	stream := &daemonStream{ctx: ctx, sent: make(chan *wire.Assignments)}
+	done := make(chan error, 1)
+	var work sync.WaitGroup
+	reports := receive(&work, stream.Recv)
+	work.Go(func() {
+		defer reports.leave()
+		done <- r.follow(stream, reports, reg, f)
+	})
+	t.Cleanup(func() {
+		cancel()
+		work.Wait()
+	})
+	return stream.sent, done
+}
+
+// awaits returns what comes on a channel.
+func awaits[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s doesn't come", what)
+	}
+	return v
+}
+
+// testExecutor is a daemon.
+func testExecutor() *wire.Register {
+	return &wire.Register{ID: "e1", Start: "x", Slots: 1, Platform: "p/q", Address: "h:1"}
+}
+
+// A daemon that comes back while it is being given up is sent away, to register
+// again, not told to end its jobs.
+func TestExecutorComesBackWhileItIsLost(t *testing.T) {
+	r := reigning(t)
+	mustPropose(t, r.s.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
+	reg := testExecutor()
+	mustPropose(t, r.s.node, &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
+	if !r.silent(reg.ID) {
+		t.Fatal("the daemon of before isn't given up")
+	}
+	sent, ended := r.follower(t, reg)
+	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
+		t.Fatalf("it is assigned %+v", a)
+	}
+	mustPropose(t, r.s.node, &loseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
+	select {
+	case a := <-sent:
+		t.Errorf("it is sent %+v", a)
+	case err := <-ended:
+		if !errors.Is(err, wire.ErrNotReady) {
+			t.Errorf("its stream ends with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it goes on, and stays lost")
+	}
+}
