@@ -131,6 +131,8 @@ func (r *reign) leave(reg *wire.Register) {
 // follow speaks with a daemon until its stream or the reign ends.
 func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.Assignments], reports *parts[wire.DaemonReport], reg *wire.Register, f *follower) error {
 	var sent *wire.Assignments
+	alive := time.NewTicker(wire.HeartbeatInterval)
+	defer alive.Stop()
 	for {
 		changed := r.s.fsm.watch()
 		now := &wire.Assignments{ClusterID: r.s.door.clusterID()}
@@ -154,6 +156,10 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 				return err
 			}
 		case <-changed:
+		case <-alive.C:
+			if err := stream.Send(&wire.Assignments{Alive: &wire.Alive{}}); err != nil {
+				return err
+			}
 		case <-f.dropped:
 			return fmt.Errorf("%w: nothing was heard of executor %s", wire.ErrNotReady, reg.ID)
 		case <-r.ctx.Done():

@@ -104,14 +104,34 @@ func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 		t.Fatalf("it is assigned %+v", a)
 	}
 	mustPropose(t, r.s.node, &loseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
-	select {
-	case a := <-sent:
-		t.Errorf("it is sent %+v", a)
-	case err := <-ended:
-		if !errors.Is(err, wire.ErrNotReady) {
-			t.Errorf("its stream ends with %v", err)
+	for deadline := time.After(20 * time.Second); ; {
+		select {
+		case a := <-sent:
+			if a.Alive == nil {
+				t.Errorf("it is sent %+v", a)
+			}
+			continue
+		case err := <-ended:
+			if !errors.Is(err, wire.ErrNotReady) {
+				t.Errorf("its stream ends with %v", err)
+			}
+		case <-deadline:
+			t.Error("it goes on, and stays lost")
 		}
-	case <-time.After(20 * time.Second):
-		t.Error("it goes on, and stays lost")
+		return
+	}
+}
+
+// A daemon is told that the leader is there, however long nothing changes.
+func TestLeaderSaysThatItIsThere(t *testing.T) {
+	r := reigning(t)
+	sent, _ := r.follower(t, testExecutor())
+	if a := awaits(t, "a list", sent); a.Alive != nil {
+		t.Errorf("the first message is %+v", a)
+	}
+	for range 3 {
+		if a := awaits(t, "a sign of life", sent); a.Alive == nil {
+			t.Errorf("it is sent %+v", a)
+		}
 	}
 }

@@ -90,7 +90,8 @@ type ExecutorsServer interface {
 	// Follow is open as long as the daemon follows this leader. The daemon sends
 	// Register first, then Heartbeat every HeartbeatInterval and what happens to
 	// its processes. The leader answers with the whole list of jobs that the
-	// daemon should run a process for, at once and whenever it changes.
+	// daemon should run a process for, at once and whenever it changes, and with
+	// Alive every HeartbeatInterval.
 	// An id that another daemon uses is an error that says ErrExecutorTaken.
 	Follow(grpc.BidiStreamingServer[DaemonReport, Assignments]) error
 }
@@ -137,11 +138,13 @@ type ProcessExited struct {
 
 // Assignments lists the jobs that a daemon should run a process for; processes
 // of other jobs it ends. ClusterID is for the daemon to remember. A long list comes
-// in several messages, see SendAssignments.
+// in several messages, see SendAssignments. A message that sets Alive lists
+// nothing: it says that the leader is there and the list before stands.
 type Assignments struct {
 	ClusterID string       `msgpack:"cid"`
 	Jobs      []Assignment `msgpack:"jobs"`
 	More      bool         `msgpack:"more"` // the list goes on in the next message
+	Alive     *Alive       `msgpack:"a"`
 }
 
 // Assignment is one job for an executor.

@@ -90,8 +90,8 @@ type FromExecutor struct {
 	Alive      *Alive      `msgpack:"a"`
 }
 
-// Alive says every HeartbeatInterval that the executor is there, from the
-// stream's beginning on: a process that hangs keeps its connection.
+// Alive says every HeartbeatInterval that the sender, an executor or a leader, is
+// there: a process that hangs keeps its connection.
 type Alive struct{}
 
 // Registered answers Hello.

@@ -65,6 +65,15 @@ type following struct {
 	t      *testing.T
 	stream grpc.BidiStreamingServer[wire.DaemonReport, wire.Assignments]
 	end    chan error
+
+	sending sync.Mutex // of the stream
+}
+
+// send sends a message.
+func (f *following) send(a *wire.Assignments) error {
+	f.sending.Lock()
+	defer f.sending.Unlock()
+	return f.stream.Send(a)
 }
 
 func (l *leader) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterStatus, error) {
@@ -78,11 +87,19 @@ func (l *leader) Follow(s grpc.BidiStreamingServer[wire.DaemonReport, wire.Assig
 	case <-s.Context().Done():
 		return s.Context().Err()
 	}
-	select {
-	case err := <-f.end:
-		return err
-	case <-s.Context().Done():
-		return s.Context().Err()
+	beat := time.NewTicker(wire.HeartbeatInterval)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			if err := f.send(&wire.Assignments{Alive: &wire.Alive{}}); err != nil {
+				return err
+			}
+		case err := <-f.end:
+			return err
+		case <-s.Context().Done():
+			return s.Context().Err()
+		}
 	}
 }
 
@@ -204,7 +221,7 @@ func (f *following) report() *wire.DaemonReport {
 
 func (f *following) assign(jobs ...wire.Assignment) {
 	f.t.Helper()
-	if err := f.stream.Send(&wire.Assignments{ClusterID: "cluster", Jobs: jobs}); err != nil {
+	if err := f.send(&wire.Assignments{ClusterID: "cluster", Jobs: jobs}); err != nil {
 		f.t.Fatal(err)
 	}
 }

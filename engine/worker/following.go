@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,11 +13,19 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
+// leaderSilence is how long a leader may say nothing before the daemon looks for
+// another one: a leader that hangs closes no connection. It is short enough to be
+// with the next leader before that gives the daemon up.
+const leaderSilence = 4 * wire.HeartbeatInterval
+
+// errSilent is why a daemon leaves a leader that hangs.
+var errSilent = errors.New("the leader has said nothing")
+
 // follow follows one leader until the stream breaks. It reports whether the
 // leader took the daemon in.
 func (d *daemon) follow(ctx context.Context) (followed bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	cc, address, err := d.cluster.Leader(ctx)
 	if err != nil {
 		return false, err
@@ -35,6 +45,7 @@ type following struct {
 	d        *daemon
 	stream   grpc.BidiStreamingClient[wire.DaemonReport, wire.Assignments]
 	leader   string
+	silent   *time.Timer            // runs while the leader says nothing
 	assigned chan *wire.Assignments // the newest list, until it is taken
 	broken   chan error             // why the stream broke
 	pruned   time.Time
@@ -44,13 +55,20 @@ func newFollowing(d *daemon, stream grpc.BidiStreamingClient[wire.DaemonReport, 
 	return &following{d: d, stream: stream, leader: leader, assigned: make(chan *wire.Assignments, 1), broken: make(chan error, 1)}
 }
 
-// run serves the stream until it breaks. cancel ends ctx, which is the stream's.
-func (f *following) run(ctx context.Context, cancel context.CancelFunc) (followed bool, err error) {
+// run serves the stream until it breaks or the leader says nothing. cancel ends
+// ctx, which is the stream's.
+func (f *following) run(ctx context.Context, cancel context.CancelCauseFunc) (followed bool, err error) {
+	f.silent = time.AfterFunc(leaderSilence, func() { cancel(fmt.Errorf("%w for %s", errSilent, leaderSilence)) })
+	defer f.silent.Stop()
 	var receiver sync.WaitGroup
 	defer receiver.Wait()
-	defer cancel()
+	defer cancel(nil)
 	receiver.Go(f.receive)
-	return f.serve(ctx)
+	followed, err = f.serve(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return followed, err
 }
 
 // receive takes what the leader sends until the stream breaks. It waits for
@@ -61,6 +79,10 @@ func (f *following) receive() {
 		if err != nil {
 			f.broken <- err
 			return
+		}
+		f.silent.Reset(leaderSilence)
+		if m.Alive != nil {
+			continue
 		}
 		select {
 		case <-f.assigned: // a list replaces the one before

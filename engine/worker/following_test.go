@@ -45,7 +45,7 @@ func (s *stream) Send(m *wire.DaemonReport) error  { return s.send(m) }
 
 // follow lets a daemon follow a leader, in virtual time, and returns why it
 // ended.
-func follow(t *testing.T, d *daemon, ctx context.Context, cancel context.CancelFunc, s *stream) error {
+func follow(t *testing.T, d *daemon, ctx context.Context, cancel context.CancelCauseFunc, s *stream) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {
@@ -84,10 +84,52 @@ func TestStreamBreaksWhileReporting(t *testing.T) {
 				return io.EOF
 			},
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		if err := follow(t, d, ctx, cancel, s); !errors.Is(err, gone) {
 			t.Errorf("it ends with %v", err)
 		}
 	})
+}
+
+// A daemon leaves a leader that says nothing, and no other: a sign of life is no
+// list.
+func TestSilentLeader(t *testing.T) {
+	tests := []struct {
+		name  string
+		alive int // signs of life, one every HeartbeatInterval
+	}{
+		{"from the beginning", 0},
+		{"after a while", 20},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDaemon(t)
+				d.jobs[7] = &job{cancel: func() { t.Error("a job is ended") }}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				said := -1
+				s := &stream{
+					recv: func() (*wire.Assignments, error) {
+						if said++; said == 0 {
+							return &wire.Assignments{ClusterID: "cluster", Jobs: []wire.Assignment{{Spec: wire.JobSpec{Incarnation: 7}}}}, nil
+						}
+						if said <= tt.alive {
+							time.Sleep(wire.HeartbeatInterval) // of virtual time
+							return &wire.Assignments{Alive: &wire.Alive{}}, nil
+						}
+						<-ctx.Done()
+						return nil, ctx.Err()
+					},
+					send: func(*wire.DaemonReport) error { return nil },
+				}
+				began := time.Now()
+				err := follow(t, d, ctx, cancel, s)
+				if took, want := time.Since(began), time.Duration(tt.alive)*wire.HeartbeatInterval+leaderSilence; !errors.Is(err, errSilent) || took != want {
+					t.Errorf("it ends with %v after %v, expected %v", err, took, want)
+				}
+			})
+		})
+	}
 }
