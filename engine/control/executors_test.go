@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -133,5 +134,63 @@ func TestLeaderSaysThatItIsThere(t *testing.T) {
 		if a := awaits(t, "a sign of life", sent); a.Alive == nil {
 			t.Errorf("it is sent %+v", a)
 		}
+	}
+}
+
+// A job that those executors refuse which are there waits for one that is away,
+// but not for ever. Without one it fails at once.
+func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
+	const platform = "p/q"
+	register := func(id string) command {
+		return &registerExecutor{ID: id, Start: "x", Slots: 1, Platform: platform, Address: "h:1"}
+	}
+	tests := []struct {
+		name   string
+		before []command // the job is refused by e1 then
+		waits  bool
+	}{
+		{"nobody else", nil, false},
+		{"another one", []command{register("e2")}, true},
+		{"another one, away", []command{register("e2"), &loseExecutor{ID: "e2", Start: "x"}}, true},
+		{"another platform's, away", []command{
+			&registerExecutor{ID: "e2", Start: "x", Slots: 1, Platform: "p/z", Address: "h:1"}, &loseExecutor{ID: "e2", Start: "x"},
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := reigning(t)
+			inc := mustPropose(t, r.s.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).index
+			mustPropose(t, r.s.node, register("e1"))
+			for _, c := range tt.before {
+				mustPropose(t, r.s.node, c)
+			}
+			mustPropose(t, r.s.node, &processExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
+			status := func() wire.JobStatus {
+				t.Helper()
+				st, err := r.status(wire.JobRef{Incarnation: inc})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return *st
+			}
+			r.failRefused()
+			st := status()
+			if st.State.Final() == tt.waits {
+				t.Fatalf("it is %s: %s", st.State, st.Reason)
+			}
+			if !tt.waits {
+				return
+			}
+			mustPropose(t, r.s.node, &loseExecutor{ID: "e2", Start: "x"})
+			r.failRefused()
+			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
+				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)
+			}
+			r.refused[inc] = time.Now().Add(-refusalPatience)
+			r.failRefused()
+			if st := status(); st.State != wire.JobFailed || !strings.Contains(st.Reason, "executor e1: no camera") {
+				t.Errorf("in the end it is %s: %s", st.State, st.Reason)
+			}
+		})
 	}
 }

@@ -116,6 +116,17 @@ func (s *state) refusals(j *job) string {
 	return strings.Join(all, "\n")
 }
 
+// away reports whether an executor that could run a job is lost. Lost ones have
+// refused nothing.
+func (s *state) away(j *job) bool {
+	for _, e := range s.executors {
+		if e.Lost != 0 && e.Platform == j.Spec.Platform {
+			return true
+		}
+	}
+	return false
+}
+
 // assignments lists the jobs for an executor, the oldest first.
 func (s *state) assignments(executor string) []wire.Assignment {
 	e := s.executors[executor]
@@ -151,6 +162,9 @@ func (s *state) status(j *job) wire.JobStatus {
 	}
 	if !j.State.Final() && s.members(j).Expected == 0 {
 		st.Reason = fmt.Sprintf("it waits for an engine-executor on %s", spec.Platform)
+		if why := s.refusals(j); why != "" {
+			st.Reason += "; those that are there can't run it\n" + why
+		}
 	}
 	return st
 }

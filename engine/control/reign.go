@@ -27,13 +27,15 @@ type reign struct {
 	ready  chan struct{} // closed when all that was committed before is applied
 	began  time.Time     // when ready was closed; read after it
 
+	refused map[uint64]time.Time // since when no executor can run a job; of run's goroutine
+
 	mu        sync.Mutex
 	drives    map[uint64]*drive    // by incarnation
 	followers map[string]*follower // by executor
 }
 
 func newReign(ctx context.Context, s *server) *reign {
-	r := &reign{s: s, ready: make(chan struct{}), drives: make(map[uint64]*drive), followers: make(map[string]*follower)}
+	r := &reign{s: s, ready: make(chan struct{}), drives: make(map[uint64]*drive), followers: make(map[string]*follower), refused: make(map[uint64]time.Time)}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r
 }
@@ -152,18 +154,29 @@ func (r *reign) drive(incarnation uint64) *drive {
 	return r.drives[incarnation]
 }
 
+// refusalPatience is how long a job that the executors which are there can't run
+// waits for one that is away.
+const refusalPatience = time.Minute
+
 // failRefused ends the jobs that no executor can run.
 func (r *reign) failRefused() {
 	refused := make(map[uint64]string)
+	away := make(map[uint64]bool)
 	r.s.fsm.view(func(s *state) {
 		for inc, j := range s.jobs {
 			if why := s.refusals(j); why != "" && !j.State.Final() {
-				refused[inc] = why
+				refused[inc], away[inc] = why, s.away(j)
 			}
 		}
 	})
+	maps.DeleteFunc(r.refused, func(inc uint64, _ time.Time) bool { return refused[inc] == "" })
 	for inc, why := range refused {
-		r.endJob(inc, wire.JobFailed, "no executor can run it\n"+why)
+		if r.refused[inc].IsZero() {
+			r.refused[inc] = time.Now()
+		}
+		if !away[inc] || time.Since(r.refused[inc]) >= refusalPatience {
+			r.endJob(inc, wire.JobFailed, "no executor can run it\n"+why)
+		}
 	}
 }
 

@@ -370,3 +370,32 @@ func TestSupervisorGivesUp(t *testing.T) {
 		t.Errorf("exits %+v", exits)
 	}
 }
+
+// What is wrong with the daemon's disk is no refusal: the job is tried again.
+func TestDiskTrouble(t *testing.T) {
+	l, job := newLeader(t)
+	c := l.config(t)
+	block := filepath.Join(c.Data, "jobs", "7")
+	if err := os.MkdirAll(filepath.Dir(block), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(block, nil, 0o600); err != nil { // where the job's directory should be
+		t.Fatal(err)
+	}
+	start(t, c)
+	f, _ := l.next(t)
+	f.assign(job)
+	for range 3 {
+		if x := f.report().Exited; x == nil || x.Fatal || !strings.Contains(x.Reason, "jobs/7") {
+			t.Fatalf("it reports %+v", x)
+		}
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	m := f.report()
+	for m.Exited != nil && !m.Exited.Fatal {
+		m = f.report()
+	}
+	pid(t, m)
+}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -54,27 +55,24 @@ func (d *daemon) startJob(a wire.Assignment) {
 			delete(d.reports, inc)
 		}
 		d.mu.Unlock()
-		if err := d.dir.removeWork(inc); err != nil {
-			d.log.Warn("removing a job's working directory", "job", inc, "err", err)
-		}
 	})
 }
 
-// runJob keeps a process of the job until ctx ends.
-func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) (err error) {
+// runJob keeps a process of the job until ctx ends. The job's log is open until
+// its files are as they were: whoever runs the job next waits for that.
+func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) error {
 	inc := j.spec.Incarnation
-	if err := d.fetch(ctx, j, report); err != nil {
-		return err
-	}
-	work, err := d.dir.workDir(inc)
+	out, work, err := d.prepare(ctx, j, report)
 	if err != nil {
-		return d.exited(report, &wire.ProcessExited{Incarnation: inc, Reason: err.Error(), Fatal: true}, err)
+		return nil // ctx has ended
 	}
-	out, err := d.openLog(ctx, inc)
-	if err != nil {
-		return d.exited(report, &wire.ProcessExited{Incarnation: inc, Reason: err.Error(), Fatal: true}, err)
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
+	err = d.supervise(ctx, j, report, out, work)
+	return errors.Join(err, d.dir.removeWork(inc), out.Close())
+}
+
+// supervise keeps a process of the job until ctx ends or it keeps crashing.
+func (d *daemon) supervise(ctx context.Context, j *job, report *jobReport, out *logs.Log, work string) error {
+	inc := j.spec.Incarnation
 	s := &Supervisor{
 		Path: d.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Dir: work, Nice: executorNice, Output: out,
 		Spec: wire.ExecutorSpec{Job: j.spec, Executor: d.cfg.ID, Slots: j.slots, Host: d.host, TLS: d.cfg.Security.Files},
@@ -86,7 +84,7 @@ func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) (err err
 		},
 		OnExit: func(x Exit) {
 			d.log.Warn("a job's process has died", "job", inc, "crashes", x.Crashes, "reason", x.Reason)
-			_ = d.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal}, nil)
+			d.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal})
 		},
 	}
 	return s.Run(ctx)
@@ -108,27 +106,50 @@ func (d *daemon) openLog(ctx context.Context, inc uint64) (*logs.Log, error) {
 	}
 }
 
-// fetch brings the job's program, however long that takes.
-func (d *daemon) fetch(ctx context.Context, j *job, report *jobReport) error {
+// prepare brings what a process of the job needs, however long that takes: the
+// drivers may be away, the disk full.
+func (d *daemon) prepare(ctx context.Context, j *job, report *jobReport) (out *logs.Log, work string, err error) {
+	inc := j.spec.Incarnation
 	for wait := firstRetry; ; wait = min(2*wait, 10*lastRetry) {
-		var sources []binaries.Source
-		for _, a := range d.cluster.Addresses() {
-			if cc, err := d.cluster.Conn(a); err == nil { // nothing is dialled yet
-				sources = append(sources, binaries.Source{Name: a, Client: wire.BinariesClient{CC: cc}})
-			}
+		if err = d.fetch(ctx, j); err == nil {
+			out, work, err = d.openFiles(ctx, inc)
 		}
-		err := d.programs.FetchFrom(ctx, j.spec.Binary, j.spec.Size, sources...)
 		if err == nil || ctx.Err() != nil {
-			return ctx.Err()
+			return out, work, err
 		}
-		d.log.Warn("fetching a job's program", "job", j.spec.Incarnation, "err", err, "again_in", wait)
-		_ = d.exited(report, &wire.ProcessExited{Incarnation: j.spec.Incarnation, Reason: err.Error()}, nil)
+		d.log.Warn("a job can't be run yet", "job", inc, "err", err, "again_in", wait)
+		d.exited(report, &wire.ProcessExited{Incarnation: inc, Reason: err.Error()})
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, "", ctx.Err()
 		}
 	}
+}
+
+// fetch brings the job's program.
+func (d *daemon) fetch(ctx context.Context, j *job) error {
+	var sources []binaries.Source
+	for _, a := range d.cluster.Addresses() {
+		if cc, err := d.cluster.Conn(a); err == nil { // nothing is dialled yet
+			sources = append(sources, binaries.Source{Name: a, Client: wire.BinariesClient{CC: cc}})
+		}
+	}
+	if err := d.programs.FetchFrom(ctx, j.spec.Binary, j.spec.Size, sources...); err != nil {
+		return fmt.Errorf("fetching the program: %w", err)
+	}
+	return nil
+}
+
+// openFiles opens a job's log and makes its working directory.
+func (d *daemon) openFiles(ctx context.Context, inc uint64) (out *logs.Log, work string, err error) {
+	if out, err = d.openLog(ctx, inc); err != nil {
+		return nil, "", err
+	}
+	if work, err = d.dir.workDir(inc); err != nil {
+		return nil, "", errors.Join(err, out.Close())
+	}
+	return out, work, nil
 }
 
 // tell changes what is reported.
@@ -142,8 +163,8 @@ func (d *daemon) tell(change func()) {
 	}
 }
 
-// exited notes the end of a process and returns err.
-func (d *daemon) exited(report *jobReport, x *wire.ProcessExited, err error) error {
+// exited notes the end of a process.
+func (d *daemon) exited(report *jobReport, x *wire.ProcessExited) {
 	d.tell(func() {
 		report.ready = nil
 		if x.Fatal {
@@ -152,7 +173,6 @@ func (d *daemon) exited(report *jobReport, x *wire.ProcessExited, err error) err
 			report.exited = x
 		}
 	})
-	return err
 }
 
 // reportAll makes everything that stands be reported, to a new leader.
