@@ -153,6 +153,7 @@ func TestOnDaemons(t *testing.T) {
 			t.Errorf("engine-submit %q: exit code %d, expected %d\nstdout: %q, expected %q\nstderr: %q, expected %q", x.args, code, x.code, out, x.out, err, x.err)
 		}
 	}
+	t.Run("hangs", func(t *testing.T) { testHangs(t, c, self) })
 	t.Run("models", func(t *testing.T) { testModels(t, c, self) })
 	t.Run("the leader dies", func(t *testing.T) { testLeaderDies(t, c, self) })
 	t.Run("no quorum", func(t *testing.T) { testNoQuorum(t, c) })

@@ -117,7 +117,19 @@ func (d *drive) assign(j *job, crashed bool) (epoch uint64, err error) {
 }
 
 // errNoJob is the reason of a process that never asked what to do.
-var errNoJob = errors.New("the program ended without having become a job: does its main run an engine.App?")
+var errNoJob = errors.New("does its main run an engine.App?")
+
+// endOf returns why a driver process has ended. attached says whether it had
+// asked what to do.
+func endOf(exit process.Exit, attached bool) error {
+	switch {
+	case exit.Hung && !attached:
+		return fmt.Errorf("the program didn't become a job within %s: %w", process.StartPatience, errNoJob)
+	case exit.Clean && !attached:
+		return fmt.Errorf("the program ended before it became a job: %w", errNoJob)
+	}
+	return fmt.Errorf("the driver process ended with %s", exit)
+}
 
 // once runs one driver process to its end and returns why it ended.
 func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
@@ -141,13 +153,10 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
 		Output: out, Stop: s.draining,
 		Serve: func(r grpc.ServiceRegistrar) { wire.RegisterJobLog(r, service) },
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case exit.Clean && !service.hasAttached():
-		return errNoJob
 	}
-	return fmt.Errorf("the driver process ended with %s", exit)
+	return endOf(exit, service.hasAttached())
 }
 
 // killWhenOver ends the process when its job has ended: at once if it was
@@ -193,7 +202,8 @@ func (d *drive) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	d.note(reason.Error())
 	s.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", n, "reason", reason)
 	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.id, reason) // a log's errors are told in the log
-	if n >= maxCrashes || errors.Is(reason, errNoJob) {
+	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0  // else this node is slow, or ill
+	if n >= maxCrashes || neverAJob {
 		why := reason.Error()
 		if n > 1 {
 			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v", n, reason)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -33,7 +32,7 @@ func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()
 	ctx, cancel := context.WithCancel(t.Context())
 	spec := wire.DriverSpec{Job: wire.JobSpec{Incarnation: job, Platform: "p"}}
 	s := newJobService(ctx, n, spec, epoch, func(wire.Progress) {})
-	server := wire.NewParentServer()
+	server := wire.NewParentServer(20 * time.Second)
 	wire.RegisterJobLog(server, s)
 	var work sync.WaitGroup
 	work.Go(func() { wire.ServeConn(server, daemon) })

@@ -1,10 +1,12 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +36,9 @@ type Spec struct {
 	// Serve registers what the process may call over its socket.
 	Serve func(grpc.ServiceRegistrar)
 
+	// Start is how long the process may take until it speaks over its socket; 0 is
+	// StartPatience.
+	Start time.Duration
 	// Stop, when it is closed, asks the process to end (SIGTERM). It may be nil.
 	Stop <-chan struct{}
 	// Patience is the time between closing the socket, at which the process
@@ -45,26 +50,29 @@ type Spec struct {
 type Exit struct {
 	Status    string // such as "exit status 1" or "signal: killed"
 	Clean     bool   // the status is 0
+	Hung      bool   // it was killed, because it didn't speak over its socket, or not any more
 	LastWords string // what it printed last, see Tail
 }
 
 // String says how the process ended and what it printed last.
 func (e Exit) String() string {
-	if e.LastWords == "" {
-		return e.Status
+	s := e.Status
+	if e.Hung {
+		s += ", because it didn't answer"
 	}
-	return e.Status + "; the last it wrote:\n" + e.LastWords
+	if e.LastWords == "" {
+		return s
+	}
+	return s + "; the last it wrote:\n" + e.LastWords
 }
 
-// Err returns an error that says what String does, nil for exit status 0.
-func (e Exit) Err() error {
-	if e.Clean {
-		return nil
-	}
-	return fmt.Errorf("the process ended with %s", e)
-}
+// StartPatience is how long a process may usually take until it speaks over its
+// socket: a program may read large files before it becomes a job.
+const StartPatience = time.Minute
 
 const (
+	// exitPatience is how long a process may take to exit when its socket is closed.
+	exitPatience = 2 * time.Second
 	// outputWait is how long a dead process's output is waited for, should a
 	// child of its own hold it open.
 	outputWait = 500 * time.Millisecond
@@ -75,8 +83,9 @@ const (
 
 // Run runs a process to its end. The process gets a process group of its own,
 // which is killed with it. When ctx ends Run ends the process: it closes the
-// socket, and kills the group when the spec's patience is over. An error is one
-// of starting it.
+// socket, and kills the group when the spec's patience is over. It kills one too
+// that hangs: the socket is closed when the process hasn't spoken over it in time
+// or doesn't answer gRPC's keepalive. An error is one of starting it.
 //
 // THREADING: Run serves the socket and watches ctx in goroutines that it waits
 // for.
@@ -92,20 +101,26 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 		return Exit{}, errors.Join(err, conn.Close())
 	}
 	yield(cmd.Process.Pid, s.Nice)
-	server := wire.NewParentServer()
+	server := wire.NewParentServer(cmp.Or(s.Start, StartPatience))
 	s.Serve(server)
 	var work sync.WaitGroup
-	work.Go(func() { wire.ServeConn(server, conn) })
-	ended := make(chan struct{})
-	work.Go(func() { watch(ctx, &s, cmd.Process, server, ended) })
+	served, ended := make(chan struct{}), make(chan struct{})
+	work.Go(func() {
+		wire.ServeConn(server, conn)
+		close(served)
+	})
+	hung := false
+	work.Go(func() { hung = watch(ctx, &s, cmd.Process, conn, served, ended) })
 	err = cmd.Wait()
 	close(ended)
+	_ = conn.Close() // what the program left behind may hold the other end open
 	server.Stop()
 	work.Wait()
 	killGroup(cmd.Process.Pid) // what the program started and left behind
 	return Exit{
 		Status:    cmd.ProcessState.String(),
 		Clean:     err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success(),
+		Hung:      hung,
 		LastWords: last.LastWords(),
 	}, nil
 }
@@ -151,8 +166,10 @@ func yield(pid, nice int) {
 	_ = os.WriteFile(filepath.Join("/proc", fmt.Sprint(pid), "oom_score_adj"), []byte(oomScore), 0)
 }
 
-// watch ends the process when it is asked to.
-func watch(ctx context.Context, s *Spec, p *os.Process, server *grpc.Server, ended <-chan struct{}) {
+// watch ends the process when it is asked to, or when the process hangs, which it
+// reports.
+func watch(ctx context.Context, s *Spec, p *os.Process, conn net.Conn, served, ended <-chan struct{}) (hung bool) {
+	patience := s.Patience
 	for stop := s.Stop; ; {
 		select {
 		case <-stop:
@@ -160,22 +177,25 @@ func watch(ctx context.Context, s *Spec, p *os.Process, server *grpc.Server, end
 			stop = nil
 			continue
 		case <-ended:
-			return
+			return false
+		case <-served:
+			hung, patience = true, exitPatience
 		case <-ctx.Done():
 		}
 		break
 	}
-	if s.Patience > 0 {
-		server.Stop() // closes the socket: the process exits by itself
-		patience := time.NewTimer(s.Patience)
-		defer patience.Stop()
+	if patience > 0 {
+		_ = conn.Close() // the process exits by itself
+		late := time.NewTimer(patience)
+		defer late.Stop()
 		select {
-		case <-patience.C:
+		case <-late.C:
 		case <-ended:
-			return
+			return false
 		}
 	}
 	killGroup(p.Pid)
+	return hung
 }
 
 // killGroup kills the processes of a group, if there are any.

@@ -34,7 +34,7 @@ func TestRunGivesWhatWasPromised(t *testing.T) {
 	s.Dir, s.Nice, s.Env = t.TempDir(), 7, []string{"EXTRA=more"}
 	s.Args = append(s.Args, "zero")
 	exit, err := Run(t.Context(), s)
-	if err != nil || exit.Err() != nil || !exit.Clean {
+	if err != nil || !exit.Clean {
 		t.Fatal(exit, err)
 	}
 	if want := "driver more zero\nsocket\n" + s.Dir + "\n7\n"; out.String() != want {
@@ -56,9 +56,6 @@ func TestRunSaysHowItEnded(t *testing.T) {
 		exit, err := Run(t.Context(), shell(tt.script, io.Discard))
 		if err != nil || exit.Status != tt.status || exit.LastWords != tt.words || exit.Clean != tt.clean {
 			t.Errorf("%s: %+v, %v", tt.script, exit, err)
-		}
-		if err := exit.Err(); (err == nil) != tt.clean || err != nil && !strings.Contains(err.Error(), tt.status) {
-			t.Errorf("%s: error %v", tt.script, err)
 		}
 	}
 }
@@ -164,27 +161,45 @@ func (worker) Attach(context.Context, *wire.AttachExecutor) (*wire.ExecutorSpec,
 	return &wire.ExecutorSpec{Executor: "e1"}, nil
 }
 
-// attachEnv makes the test's binary play a job's process.
-const attachEnv = "HIBANA_TEST_ATTACH"
+// childEnv makes the test's binary play a job's process, of the given kind.
+const childEnv = "HIBANA_TEST_CHILD"
 
-func TestRunServes(t *testing.T) {
+// child is a spec of a process that the test's binary plays, see TestChild.
+func child(t *testing.T, kind string, out io.Writer) Spec {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	exit, err := Run(t.Context(), Spec{
-		Path: self, Args: []string{"-test.run=^TestAttach$"}, Env: []string{attachEnv + "=1"}, Role: wire.RoleExecutor,
-		Output: io.Discard, Serve: func(r grpc.ServiceRegistrar) { wire.RegisterWorker(r, worker{}) },
-	})
-	if err != nil || !exit.Clean || !strings.Contains(exit.LastWords, "I am e1") {
-		t.Errorf("%+v, %v", exit, err)
+	return Spec{
+		Path: self, Args: []string{"-test.run=^TestChild$"}, Env: []string{childEnv + "=" + kind, "GOMAXPROCS=1"}, Role: wire.RoleExecutor,
+		Output: out, Serve: func(r grpc.ServiceRegistrar) { wire.RegisterWorker(r, worker{}) },
 	}
 }
 
-// TestAttach is the process of TestRunServes.
-func TestAttach(t *testing.T) {
-	if os.Getenv(attachEnv) == "" {
-		return // this is the test's own process
+// longest is longer than a connection is kept of which nothing is heard.
+const longest = 6 * time.Second
+
+func TestRunServes(t *testing.T) {
+	for _, kind := range []string{"quick", "slow to start", "busy"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			exit, err := Run(t.Context(), child(t, kind, io.Discard))
+			if err != nil || !exit.Clean || exit.Hung || !strings.Contains(exit.LastWords, "I am e1") {
+				t.Errorf("%+v, %v", exit, err)
+			}
+		})
+	}
+}
+
+// TestChild is the process of other tests.
+func TestChild(t *testing.T) {
+	kind := os.Getenv(childEnv)
+	switch kind {
+	case "": // this is the test's own process
+		return
+	case "slow to start":
+		time.Sleep(longest) // as a program that reads a large file before it becomes a job
 	}
 	parent, err := wire.OpenParent()
 	if err != nil {
@@ -195,5 +210,29 @@ func TestAttach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if kind == "busy" {
+		for began := time.Now(); time.Since(began) < longest; { // as a program that is built
+		}
+	}
 	_, _ = os.Stdout.WriteString("I am " + spec.Executor + "\n")
+	if kind == "stopped" {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	}
+}
+
+// A process that hangs, or that never speaks over its socket, is killed.
+func TestRunEndsWhatHangs(t *testing.T) {
+	silent := shell("sleep 600", io.Discard)
+	silent.Start = 10 * time.Millisecond
+	for name, s := range map[string]Spec{"silent": silent, "stopped": child(t, "stopped", io.Discard)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			exit, err := Run(ctx, s)
+			if err != nil || !exit.Hung || !strings.HasPrefix(exit.String(), "signal: killed, because it didn't answer") {
+				t.Errorf("%+v, %v", exit, err)
+			}
+		})
+	}
 }

@@ -42,12 +42,12 @@ func NewServer(s Security) *grpc.Server {
 // handshake already.
 func NewServerOn(s Security) *grpc.Server { return newServer(handshaken{}, s.token) }
 
-func newServer(creds credentials.TransportCredentials, token string) *grpc.Server {
+func newServer(creds credentials.TransportCredentials, token string, more ...grpc.ServerOption) *grpc.Server {
 	unary, stream := authorize(token)
 	// Errors get their identity outside of everything that returns them.
 	unary = append([]grpc.UnaryServerInterceptor{serverUnary}, unary...)
 	stream = append([]grpc.StreamServerInterceptor{serverStream}, stream...)
-	return grpc.NewServer(
+	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.ChainUnaryInterceptor(unary...),
@@ -60,7 +60,7 @@ func newServer(creds credentials.TransportCredentials, token string) *grpc.Serve
 		grpc.InitialConnWindowSize(connWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveIdle / 2, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveIdle, Timeout: keepaliveTimeout}),
-	)
+	}, more...)...)
 }
 
 // Dial returns a connection to address, which is opened by the first call and

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -131,8 +132,11 @@ func ServeConn(s *grpc.Server, conn net.Conn) {
 }
 
 // NewParentServer returns a server for ServeConn: who holds the other end of the
-// pair needs no token.
-func NewParentServer() *grpc.Server { return newServer(insecure.NewCredentials(), "") }
+// pair needs no token. It closes a connection over which nobody has spoken until
+// patience is over.
+func NewParentServer(patience time.Duration) *grpc.Server {
+	return newServer(insecure.NewCredentials(), "", grpc.ConnectionTimeout(patience))
+}
 
 // oneConn is a listener that accepts one connection.
 type oneConn struct {

@@ -23,7 +23,7 @@ func pair(t *testing.T) (p *Parent, daemon net.Conn, stop func()) {
 	if p, err = NewParent(conn); err != nil {
 		t.Fatal(err)
 	}
-	server := NewParentServer()
+	server := NewParentServer(20 * time.Second)
 	echo(server)
 	done := make(chan struct{})
 	go func() { defer close(done); ServeConn(server, daemon) }()

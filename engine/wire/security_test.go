@@ -129,7 +129,7 @@ func serveOpen(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewParentServer()
+	server := NewParentServer(20 * time.Second)
 	echo(server)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
