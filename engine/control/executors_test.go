@@ -194,3 +194,31 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 		})
 	}
 }
+
+// What a daemon says of the end of a process, and what processes the job has then.
+func TestProcessExited(t *testing.T) {
+	tests := []struct {
+		name    string
+		process string // that ended, "" for one that was never ready
+		fatal   bool
+		left    int
+		refused bool
+	}{
+		{"the process", "p", false, 0, false},
+		{"an older one", "o", false, 1, false},
+		{"one after it that was never ready", "", false, 0, false},
+		{"the last one that is tried", "", true, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := running(t)
+			mustApply(t, f, 12, &registerExecutor{ID: "e1", Start: "x", Slots: 1})
+			mustApply(t, f, 13, &processReady{Executor: "e1", Start: "x", Incarnation: 10, Process: "p", Address: "h:1", Slots: 1})
+			mustApply(t, f, 14, &processExited{Executor: "e1", Start: "x", Incarnation: 10, Process: tt.process, Fatal: tt.fatal, Reason: "why"})
+			j := f.state.jobs[10]
+			if n, refused := len(j.processes()), f.state.refusals(j) != ""; n != tt.left || refused != tt.refused {
+				t.Errorf("there are %d processes, and it is refused: %v", n, refused)
+			}
+		})
+	}
+}

@@ -63,7 +63,9 @@ func (c *processExited) apply(s *state, _ uint64) (result, error) {
 	if j == nil || j.State.Final() || e == nil || e.Start != c.Start {
 		return result{existed: true}, nil
 	}
-	if p, ok := j.Processes[c.Executor]; ok && p.Process == c.Process {
+	// One that was never ready followed the one that was: the end of that may not
+	// have been heard of.
+	if c.Process == "" || j.Processes[c.Executor].Process == c.Process {
 		delete(j.Processes, c.Executor)
 	}
 	if c.Fatal {

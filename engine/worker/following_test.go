@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,4 +134,71 @@ func TestSilentLeader(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a daemon reports of a job: to a leader that goes when it has been told, to
+// nobody, and to the next leader.
+func TestReports(t *testing.T) {
+	ready := func(process string) func(*daemon, *jobReport) {
+		return func(d *daemon, r *jobReport) { d.ready(r, &wire.ProcessReady{Incarnation: 7, Process: process}) }
+	}
+	exited := func(process string, fatal bool) func(*daemon, *jobReport) {
+		return func(d *daemon, r *jobReport) {
+			d.exited(r, &wire.ProcessExited{Incarnation: 7, Process: process, Fatal: fatal})
+		}
+	}
+	type events = []func(*daemon, *jobReport)
+	tests := []struct {
+		name          string
+		first, alone  events // with the first leader, and without one
+		told, heardOf string // what the first leader and the next one are told
+	}{
+		{"a process", events{ready("p1")}, nil, "ready p1", "ready p1"},
+		{"nothing", nil, nil, "", ""},
+		{"another process", events{ready("p1"), exited("p1", false), ready("p2")}, nil, "exited p1, ready p2", "ready p2"},
+		{"one that died", events{ready("p1"), exited("p1", false)}, nil, "exited p1", "exited p1"},
+		{"one that died alone", events{ready("p1")}, events{exited("p1", false)}, "ready p1", "exited p1"},
+		{"one that was born dead after it", events{ready("p1")}, events{exited("p1", false), exited("", false)}, "ready p1", "exited nothing"},
+		{"one that isn't tried again", events{ready("p1")}, events{exited("p1", false), exited("", true)}, "ready p1", "gives up nothing"},
+		{"one that was replaced later", events{ready("p1"), exited("p1", false)}, events{ready("p2")}, "exited p1", "ready p2"},
+		{"one that was replaced alone", events{ready("p1")}, events{exited("p1", false), ready("p2")}, "ready p1", "exited p1, ready p2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDaemon(t)
+			r := &jobReport{}
+			d.reports[7] = r
+			for _, leader := range []struct {
+				events events
+				want   string
+			}{{tt.first, tt.told}, {tt.alone, tt.heardOf}} {
+				for _, e := range leader.events {
+					e(d, r)
+				}
+				d.reportAll()
+				if got := said(d.takeReports()); got != leader.want {
+					t.Errorf("it reports %q, expected %q", got, leader.want)
+				}
+				if again := said(d.takeReports()); again != "" {
+					t.Errorf("it reports %q twice", again)
+				}
+			}
+		})
+	}
+}
+
+// said lists reports.
+func said(reports []*wire.DaemonReport) string {
+	var all []string
+	for _, m := range reports {
+		switch x := m.Exited; {
+		case m.Ready != nil:
+			all = append(all, "ready "+m.Ready.Process)
+		case x.Fatal:
+			all = append(all, "gives up "+cmp.Or(x.Process, "nothing"))
+		default:
+			all = append(all, "exited "+cmp.Or(x.Process, "nothing"))
+		}
+	}
+	return strings.Join(all, ", ")
 }

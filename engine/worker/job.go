@@ -25,12 +25,12 @@ type job struct {
 }
 
 // jobReport is what the leader is to know of a job here. Only the newest counts,
-// so that it can't grow while there is no leader.
+// so that it can't grow while there is no leader. It stands until something newer
+// does: each leader is told, because what was sent to the last one may be lost.
 type jobReport struct {
 	ready  *wire.ProcessReady  // the process that takes tasks, nil while there is none
-	exited *wire.ProcessExited // the last end of one that wasn't reported
-	fatal  *wire.ProcessExited // it isn't tried again; every leader is told
-	told   bool                // ready, or fatal, was reported to this leader
+	exited *wire.ProcessExited // the last end of one, until the next one is reported
+	told   bool                // this leader was told
 }
 
 // startJob starts a job's goroutine.
@@ -77,10 +77,7 @@ func (d *daemon) supervise(ctx context.Context, j *job, report *jobReport, out *
 		Path: d.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Dir: work, Nice: executorNice, Output: out,
 		Spec: wire.ExecutorSpec{Job: j.spec, Executor: d.cfg.ID, Slots: j.slots, Host: d.host, TLS: d.cfg.Security.Files},
 		OnReady: func(process, address string) {
-			d.tell(func() {
-				report.ready = &wire.ProcessReady{Incarnation: inc, Process: process, Address: address, Slots: j.slots}
-				report.told = false
-			})
+			d.ready(report, &wire.ProcessReady{Incarnation: inc, Process: process, Address: address, Slots: j.slots})
 		},
 		OnExit: func(x Exit) {
 			d.log.Warn("a job's process has died", "job", inc, "crashes", x.Crashes, "reason", x.Reason)
@@ -163,16 +160,19 @@ func (d *daemon) tell(change func()) {
 	}
 }
 
+// ready notes that a process takes tasks.
+func (d *daemon) ready(report *jobReport, p *wire.ProcessReady) {
+	d.tell(func() {
+		if report.told { // a process in its place says enough
+			report.exited = nil
+		}
+		report.ready, report.told = p, false
+	})
+}
+
 // exited notes the end of a process.
 func (d *daemon) exited(report *jobReport, x *wire.ProcessExited) {
-	d.tell(func() {
-		report.ready = nil
-		if x.Fatal {
-			report.fatal, report.told = x, false
-		} else {
-			report.exited = x
-		}
-	})
+	d.tell(func() { report.ready, report.exited, report.told = nil, x, false })
 }
 
 // reportAll makes everything that stands be reported, to a new leader.
@@ -191,18 +191,15 @@ func (d *daemon) takeReports() []*wire.DaemonReport {
 	var all []*wire.DaemonReport
 	for _, inc := range slices.Sorted(maps.Keys(d.reports)) {
 		r := d.reports[inc]
-		if r.exited != nil {
-			all = append(all, &wire.DaemonReport{Exited: r.exited})
-			r.exited = nil
-		}
 		if r.told {
 			continue
 		}
-		switch {
-		case r.fatal != nil:
-			all = append(all, &wire.DaemonReport{Exited: r.fatal})
-		case r.ready != nil:
+		if r.exited != nil {
+			all = append(all, &wire.DaemonReport{Exited: r.exited})
+		}
+		if r.ready != nil {
 			all = append(all, &wire.DaemonReport{Ready: r.ready})
+			r.exited = nil
 		}
 		r.told = true
 	}
