@@ -44,14 +44,15 @@ type daemon struct {
 	log      *slog.Logger
 	work     sync.WaitGroup // of jobs that are ending
 
-	jobs map[uint64]*job // of Run's goroutine
+	jobs   map[uint64]*job // of Run's goroutine
+	pruned time.Time       // of Run's goroutine
 
 	mu      sync.Mutex
 	reports map[uint64]*jobReport // by incarnation
 	wake    chan struct{}         // holds a token when there is something to report
 }
 
-// Times of a daemon.
+// Times and limits of a daemon.
 const (
 	firstRetry  = 50 * time.Millisecond
 	lastRetry   = time.Second
@@ -60,6 +61,7 @@ const (
 	takenFor    = 10 * time.Second // an id may be taken, by a daemon that was just killed
 	pruneEvery  = time.Minute
 	keepFiles   = 24 * time.Hour   // of jobs that have ended
+	keptJobs    = 50               // newest of them; older ones go earlier
 	keepProgram = 10 * time.Minute // after the last job that used it
 )
 
@@ -181,12 +183,13 @@ func (d *daemon) run(ctx context.Context) error {
 
 // prune removes the files that no job needs.
 func (d *daemon) prune() {
+	d.pruned = time.Now()
 	keep := make(map[string]bool)
 	live := make(map[uint64]bool)
 	for inc, j := range d.jobs {
 		keep[j.spec.Binary], live[inc] = true, true
 	}
-	if err := errors.Join(d.programs.Sweep(keep, keepProgram), d.dir.prune(live, keepFiles)); err != nil {
+	if err := errors.Join(d.programs.Sweep(keep, keepProgram), d.dir.prune(live, keepFiles, keptJobs)); err != nil {
 		d.log.Warn("removing files of jobs that have ended", "err", err)
 	}
 }

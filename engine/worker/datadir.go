@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -145,20 +147,24 @@ func (d *dataDir) removeWork(inc uint64) error {
 	return os.RemoveAll(filepath.Join(d.job(inc), "work"))
 }
 
-// prune removes the files of jobs that don't run and weren't touched for longer
-// than age.
-func (d *dataDir) prune(live map[uint64]bool, age time.Duration) error {
+// prune removes the files of jobs that don't run, except those of the newest ones,
+// so many, that were touched within age.
+func (d *dataDir) prune(live map[uint64]bool, age time.Duration, newest int) error {
 	entries, err := os.ReadDir(filepath.Join(d.path, "jobs"))
 	if err != nil {
 		return fmt.Errorf("pruning jobs' files: %w", err)
 	}
-	var errs []error
+	ended := make(map[uint64]fs.DirEntry)
 	for _, e := range entries {
-		inc, err := strconv.ParseUint(e.Name(), 10, 64)
-		if err != nil || live[inc] {
-			continue // not ours, or needed
+		if inc, err := strconv.ParseUint(e.Name(), 10, 64); err == nil && !live[inc] {
+			ended[inc] = e
 		}
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > age {
+	}
+	var errs []error
+	incarnations := slices.Sorted(maps.Keys(ended))
+	for i, inc := range incarnations {
+		info, err := ended[inc].Info()
+		if err == nil && (i < len(incarnations)-newest || time.Since(info.ModTime()) > age) {
 			errs = append(errs, os.RemoveAll(d.job(inc)))
 		}
 	}

@@ -48,7 +48,6 @@ type following struct {
 	silent   *time.Timer            // runs while the leader says nothing
 	assigned chan *wire.Assignments // the newest list, until it is taken
 	broken   chan error             // why the stream broke
-	pruned   time.Time
 }
 
 func newFollowing(d *daemon, stream grpc.BidiStreamingClient[wire.DaemonReport, wire.Assignments], leader string) *following {
@@ -118,7 +117,7 @@ func (f *following) serve(ctx context.Context) (followed bool, err error) {
 				d.log.Info("following a leader", "leader", f.leader, "jobs", len(a.Jobs))
 				d.reportAll()
 			}
-			if err := f.take(ctx, a); err != nil {
+			if err := f.take(a); err != nil {
 				return true, err
 			}
 		case err := <-f.broken:
@@ -127,6 +126,9 @@ func (f *following) serve(ctx context.Context) (followed bool, err error) {
 		case <-beat.C:
 			if f.stream.Send(&wire.DaemonReport{Heartbeat: &wire.Heartbeat{}}) != nil {
 				return followed, <-f.broken
+			}
+			if followed && time.Since(d.pruned) > pruneEvery { // it is known which jobs run
+				d.prune()
 			}
 		case <-ctx.Done():
 			return followed, ctx.Err()
@@ -145,7 +147,7 @@ func (f *following) report() bool {
 }
 
 // take carries out assignments.
-func (f *following) take(ctx context.Context, a *wire.Assignments) error {
+func (f *following) take(a *wire.Assignments) error {
 	d := f.d
 	if err := d.dir.joinCluster(a.ClusterID); err != nil {
 		return err
@@ -163,10 +165,6 @@ func (f *following) take(ctx context.Context, a *wire.Assignments) error {
 			j.cancel()
 			delete(d.jobs, inc)
 		}
-	}
-	if time.Since(f.pruned) > pruneEvery && ctx.Err() == nil {
-		f.pruned = time.Now()
-		d.prune()
 	}
 	return nil
 }

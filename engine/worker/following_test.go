@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -201,4 +202,71 @@ func said(reports []*wire.DaemonReport) string {
 		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// The files of the newest jobs that have ended stay, for a while.
+func TestPrune(t *testing.T) {
+	d := newDaemon(t)
+	const live, ended = 3, 2*keptJobs + 1
+	for inc := uint64(1); inc <= ended; inc++ {
+		if _, err := d.dir.workDir(inc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.jobs[live] = &job{}
+	old := time.Now().Add(-2 * keepFiles)
+	if err := os.Chtimes(d.dir.job(ended-1), old, old); err != nil {
+		t.Fatal(err)
+	}
+	d.prune()
+	for inc := uint64(1); inc <= ended; inc++ {
+		_, err := os.Stat(d.dir.job(inc))
+		want := inc == live || inc > ended-keptJobs && inc != ended-1
+		if (err == nil) != want {
+			t.Errorf("job %d of %d has files: %v", inc, ended, err == nil)
+		}
+	}
+}
+
+// Files are removed while nothing changes, too, but not before the daemon knows
+// which jobs run.
+func TestPruneGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDaemon(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		const live, ended = 7, 8
+		began := time.Now()
+		for inc, age := range map[uint64]time.Duration{live: 2 * keepFiles, ended: keepFiles - 10*time.Minute} {
+			if _, err := d.dir.workDir(inc); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(d.dir.job(inc), began, began.Add(-age)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		over := errors.New("the test is over")
+		s := &stream{
+			recv: func() (*wire.Assignments, error) {
+				time.Sleep(wire.HeartbeatInterval) // of virtual time
+				switch time.Since(began) {
+				case 5 * time.Minute: // it runs here from now on
+					d.jobs[live] = &job{cancel: func() {}}
+					return &wire.Assignments{ClusterID: "cluster", Jobs: []wire.Assignment{{Spec: wire.JobSpec{Incarnation: live}}}}, nil
+				case 15 * time.Minute:
+					return nil, over
+				}
+				return &wire.Assignments{Alive: &wire.Alive{}}, nil
+			},
+			send: func(*wire.DaemonReport) error { return nil },
+		}
+		if err := follow(t, d, ctx, cancel, s); !errors.Is(err, over) {
+			t.Fatal(err)
+		}
+		for inc, want := range map[uint64]bool{live: true, ended: false} {
+			if _, err := os.Stat(d.dir.job(inc)); (err == nil) != want {
+				t.Errorf("job %d has files: %v", inc, err == nil)
+			}
+		}
+	})
 }
