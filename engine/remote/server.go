@@ -103,7 +103,7 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.From
 	late := time.AfterFunc(helloTimeout, sess.expire)
 	defer late.Stop()
 	err := sess.send(stream)
-	s.leave(sess)
+	s.leave(sess, err)
 	if why, ok := errors.AsType[refusal](err); ok {
 		select {
 		case s.failed <- string(why):
@@ -115,12 +115,16 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.From
 }
 
 // admit makes a session the one that drives, in the place of the one before,
-// unless its driver is older. It is called with hosting held.
+// unless its driver is older or has gone. It is called with hosting held.
 func (s *Server) admit(sess *session, hello *wire.Hello) error {
 	if hello.Incarnation != s.incarnation {
 		return fmt.Errorf("%w: this process is of job %d, the driver's is %d", wire.ErrInvalid, s.incarnation, hello.Incarnation)
 	}
 	s.mu.Lock()
+	if ended, cause := sess.isOver(); ended { // it waited for the host, and its driver has gone
+		s.mu.Unlock()
+		return cause
+	}
 	if hello.Epoch < s.epoch {
 		s.mu.Unlock()
 		return fmt.Errorf("%w: this executor follows epoch %d, the driver's is %d", wire.ErrStaleEpoch, s.epoch, hello.Epoch)
@@ -140,7 +144,8 @@ func (s *Server) admit(sess *session, hello *wire.Hello) error {
 }
 
 // leave takes a session that has ended off, and kills its tasks.
-func (s *Server) leave(sess *session) {
+func (s *Server) leave(sess *session, cause error) {
+	sess.end(cause) // before, so that it isn't admitted afterwards
 	s.mu.Lock()
 	if s.current == sess {
 		s.current = nil

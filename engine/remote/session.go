@@ -58,6 +58,13 @@ func (x *session) end(cause error) {
 	x.signal()
 }
 
+// isOver reports whether the session has ended, and why.
+func (x *session) isOver() (bool, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.ended, x.cause
+}
+
 // expire ends the session if Hello hasn't come.
 func (x *session) expire() {
 	x.mu.Lock()
