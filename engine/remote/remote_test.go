@@ -25,10 +25,11 @@ const patience = 30 * time.Second
 
 // host is a Host whose program is made of functions.
 type host struct {
-	run     func(ctx context.Context, task scheduler.Task) scheduler.Outcome
-	refusal string        // why the program can't be built
-	block   chan struct{} // Register waits for it, unless it is nil
-	load    func(wire.ModelVersion) (failure string)
+	run      func(ctx context.Context, task scheduler.Task) scheduler.Outcome
+	refusal  string        // why the program can't be built
+	block    chan struct{} // Register waits for it, unless it is nil
+	building chan struct{} // is told that Register waits, unless it is nil
+	load     func(wire.ModelVersion) (failure string)
 
 	mu        sync.Mutex
 	epoch     uint64
@@ -39,6 +40,9 @@ type host struct {
 }
 
 func (h *host) Register(hello *wire.Hello, values []wire.Value) *wire.Registered {
+	if h.building != nil {
+		h.building <- struct{}{}
+	}
 	if h.block != nil {
 		<-h.block
 	}

@@ -72,8 +72,8 @@ func NewServer(incarnation uint64, slots int, host Host, log *slog.Logger) *Serv
 	return s
 }
 
-// Failed tells why the program can't be built, if it can't. The driver has been
-// told; the process has no use any more.
+// Failed tells why the program can't be built, if it can't: the process has no use
+// any more. A driver that is still there is about to be told.
 func (s *Server) Failed() <-chan string { return s.failed }
 
 // Close kills what runs and waits for it and for the streams, which must have
@@ -98,20 +98,31 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.From
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	s.receivers.Go(func() { sess.end(sess.receive(stream)) }) // ends with the stream
+	s.receivers.Go(func() { // ends with the stream
+		err := sess.receive(stream)
+		s.note(err)
+		sess.end(err)
+	})
 	s.mu.Unlock()
 	late := time.AfterFunc(helloTimeout, sess.expire)
 	defer late.Stop()
 	err := sess.send(stream)
 	s.leave(sess, err)
+	if _, ok := errors.AsType[refusal](err); ok {
+		return nil // the answer said it
+	}
+	return err
+}
+
+// note says that the process has no use if a session ended because the program
+// can't be built. The driver may have gone when it was told, or before.
+func (s *Server) note(err error) {
 	if why, ok := errors.AsType[refusal](err); ok {
 		select {
 		case s.failed <- string(why):
 		default:
 		}
-		return nil // the answer said it
 	}
-	return err
 }
 
 // admit makes a session the one that drives, in the place of the one before,

@@ -1,9 +1,12 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
+
+	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -26,4 +29,45 @@ func TestLateSessionEndsNobody(t *testing.T) {
 	if ended, _ := live.isOver(); ended || !s.drives(live) {
 		t.Error("the live one doesn't drive any more")
 	}
+}
+
+// workStream is a driver's stream.
+type workStream struct {
+	grpc.ServerStream
+	ctx   context.Context
+	hello chan *wire.ToExecutor
+}
+
+func (s *workStream) Context() context.Context { return s.ctx }
+
+func (s *workStream) Recv() (*wire.ToExecutor, error) {
+	select {
+	case m := <-s.hello:
+		return m, nil
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
+}
+
+func (s *workStream) Send(*wire.FromExecutor) error { return nil }
+
+// A process whose program can't be built ends, also if the driver goes meanwhile.
+func TestRefusalEndsTheProcess(t *testing.T) {
+	h := &host{refusal: "no such device", block: make(chan struct{}), building: make(chan struct{}, 1)}
+	s := NewServer(incarnation, 1, h, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	stream := &workStream{ctx: ctx, hello: make(chan *wire.ToExecutor)}
+	worked := make(chan error, 1)
+	go func() { worked <- s.Work(stream) }()
+	stream.hello <- &wire.ToExecutor{Hello: &wire.Hello{Incarnation: incarnation, Epoch: 1}}
+	next(t, "the build", h.building)
+	cancel()
+	if err := next(t, "the stream's end", worked); !errors.Is(err, context.Canceled) {
+		t.Errorf("the stream ends with %v", err)
+	}
+	close(h.block)
+	if why := next(t, "the process's end", s.Failed()); why != h.refusal {
+		t.Error(why)
+	}
+	s.Close()
 }
