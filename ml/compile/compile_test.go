@@ -267,6 +267,19 @@ func TestRefuses(t *testing.T) {
 		{"integers", func(x *nn.Variable) *nn.Variable { return f.Argmax(x, 1) }, []int{4}, compile.ErrForward, "int32"},
 		{"constant", func(x *nn.Variable) *nn.Variable { return nn.From(x.Tape(), []float32{1}, 1, 1) }, []int{4}, compile.ErrForward, "does not depend on its input"},
 		{"nothing", func(x *nn.Variable) *nn.Variable { return nil }, []int{4}, graph.ErrNoOutput, ""},
+		{"an if on the input", func(x *nn.Variable) *nn.Variable {
+			if x.Floats()[0] > 0 {
+				return f.ReLU(x)
+			}
+			return f.Neg(x)
+		}, []int{4}, nn.ErrRead, "compile/compile_test.go:"},
+		{"a loop on what was computed", func(x *nn.Variable) *nn.Variable {
+			for h := f.Sum(x, 1); h.Float() > 1; h = f.MulScalar(h, 0.5) {
+				x = f.MulScalar(x, 0.5)
+			}
+			return x
+		}, []int{4}, nn.ErrRead, "depend on the input"},
+		{"a history that is cut off", func(x *nn.Variable) *nn.Variable { return f.Add(x, f.Exp(x).Detach()) }, []int{4}, nn.ErrRead, ""},
 		{"empty row", forward, []int{0}, nn.ErrShape, "empty dimension"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

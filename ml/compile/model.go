@@ -28,7 +28,9 @@ type Model struct {
 }
 
 // Network records one forward pass in mode Evaluate for a row of the given
-// shape, without the batch dimension, and compiles it.
+// shape, without the batch dimension, and compiles it. What it computes with
+// functions is recorded; a forward pass that reads elements that depend on its
+// input is refused with an error that says nn.ErrRead.
 func Network(forward func(x *nn.Variable) *nn.Variable, shape ...int) (*Model, error) {
 	full := append([]int{1}, shape...)
 	x, err := nn.NewArray(make([]float32, size(shape)), full...)

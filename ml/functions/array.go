@@ -42,7 +42,7 @@ func SwapAxes(x *nn.Variable, a, b int) *nn.Variable {
 func ExpandDims(x *nn.Variable, axis int) *nn.Variable {
 	s := x.Shape()
 	a, ok := axisOf(axis, len(s)+1)
-	if x.Data() == nil || !ok {
+	if x.Shape() == nil || !ok {
 		return invalid("ExpandDims", nn.ShapeErrorf("no place for axis %d", axis), x)
 	}
 	return Reshape(x, insert(s, a, 1)...)
@@ -171,7 +171,7 @@ func TransposeSequence(xs []*nn.Variable) []*nn.Variable {
 	}
 	steps := make([][]*nn.Variable, xs[0].Dim(0))
 	for i, x := range xs {
-		if x.Data() == nil || x.Dim(0) == 0 || x.Dim(0) > xs[max(i-1, 0)].Dim(0) {
+		if x.Shape() == nil || x.Dim(0) == 0 || x.Dim(0) > xs[max(i-1, 0)].Dim(0) {
 			return []*nn.Variable{invalid("TransposeSequence", nn.ShapeErrorf("sequences are not sorted by length"), xs...)}
 		}
 		for t, step := range Separate(x, 0) {

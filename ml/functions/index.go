@@ -39,7 +39,7 @@ func Every(i Index, step int) Index {
 // GetItem(x, From(1), Every(All(), 2)) is x[1:, ::2].
 func GetItem(x *nn.Variable, indices ...Index) *nn.Variable {
 	s := x.Shape()
-	if x.Data() == nil || len(indices) > len(s) {
+	if x.Shape() == nil || len(indices) > len(s) {
 		return invalid("GetItem", nn.ShapeErrorf("%d indices", len(indices)), x)
 	}
 	ranges := make([]op.Range, len(indices))

@@ -4,7 +4,8 @@
 // and [Build] makes it a gorgonia.ExprGraph, whose nodes are the same
 // operations, for Gorgonia's machines and Gorgonia's differentiation.
 //
-// A trace holds one path through the program: where an if or a loop depends on
-// data, other data may take another. Its shapes, the batch size among them, are
-// those of the inputs that it was recorded with.
+// A trace holds one path through the program. Where an if or a loop depends on
+// the input's elements, other inputs would take another, so [Record] refuses a
+// forward pass that reads them. Its shapes, the batch size among them, are those
+// of the inputs that it was recorded with.
 package graph

@@ -58,12 +58,14 @@ type Trace struct {
 }
 
 // Record runs forward once on the given inputs, in the given mode, and returns
-// what it did. Only what leads to an output is listed.
+// what it did. Only what leads to an output is listed. A forward pass that reads
+// elements of what depends on its inputs, as an if on x.Floats does, is refused
+// with an error that says nn.ErrRead and where.
 func Record(mode nn.Mode, forward func(x []*nn.Variable) []*nn.Variable, inputs ...*tensor.Dense) (*Trace, error) {
 	tape := nn.NewTape(mode, nn.RecordAll())
 	x := make([]*nn.Variable, len(inputs))
 	for i, a := range inputs {
-		x[i] = tape.Input(a)
+		x[i] = tape.Symbolic(a)
 	}
 	y := forward(x)
 	if len(y) == 0 {
@@ -76,6 +78,9 @@ func Record(mode nn.Mode, forward func(x []*nn.Variable) []*nn.Variable, inputs 
 		if err := v.Err(); err != nil {
 			return nil, fmt.Errorf("tracing: %w", err)
 		}
+	}
+	if err := tape.ReadErr(); err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
 	}
 	return Of(y, x), nil
 }
@@ -128,7 +133,7 @@ func (b *builder) add(v *nn.Variable, kind Kind) int {
 	if i, ok := b.index[v]; ok {
 		return i
 	}
-	value := Value{Kind: kind, Spec: nn.SpecOf(v.Data()), Name: v.Name()}
+	value := Value{Kind: kind, Spec: v.Spec(), Name: v.Name()}
 	if kind == Parameter || kind == Constant {
 		value.Param, value.Data = v.Parameter(), v.Data()
 	}

@@ -16,7 +16,7 @@ type Report struct{ values map[string]float64 }
 // Add reports the value of a variable with one element. A failed variable is
 // left out: its error is found where the loss is used.
 func (r *Report) Add(name string, v *nn.Variable) {
-	if v.Err() == nil {
+	if r != nil && v.Err() == nil {
 		r.AddValue(name, float64(v.Float()))
 	}
 }

@@ -107,7 +107,7 @@ func (c *Call) takeInputs() ([]Spec, error) {
 		if v == nil {
 			return nil, ValueErrorf("input %d is nil", i)
 		}
-		d := v.Data()
+		d := v.array()
 		if d == nil {
 			if v.err == nil && v.name != "" {
 				return nil, fmt.Errorf("%s: %w", v.name, v.unusable())
@@ -154,18 +154,33 @@ func reshaped(a *tensor.Dense, shape tensor.Shape) *tensor.Dense {
 // asked for a gradient.
 func (c *Call) makeOutputs() {
 	needs := c.wantsGrad()
+	symbolic := c.readsSymbolic()
 	recorded := needs || c.tape != nil && c.tape.recordAll
 	vars := make([]Variable, len(c.Out))
 	c.outputs = make([]*Variable, len(c.Out))
 	for i, d := range c.Out {
 		v := &vars[i]
 		v.data, v.tape, v.needsGrad = d, c.tape, needs && d.Dtype() == tensor.Float32
+		v.symbolic = symbolic
 		if recorded {
 			v.creator = c
 		}
 		c.outputs[i] = v
 		c.tape.track(v)
 	}
+}
+
+// readsSymbolic tells whether an input is symbolic. One whose history was cut off
+// (Detach, UnchainBackward) counts as read: no record leads to it any more.
+func (c *Call) readsSymbolic() bool {
+	symbolic := false
+	for _, v := range c.inputs {
+		symbolic = symbolic || v.symbolic
+		if v.symbolic && !v.root && v.creator == nil {
+			v.tape.noteRead()
+		}
+	}
+	return symbolic
 }
 
 // checkForward reports the first element that isn't finite, blaming an input

@@ -13,7 +13,7 @@ import (
 // unless RetainGrad asked for them. The graph stays, so that Backward may run
 // again.
 func (v *Variable) Backward() error {
-	if v.Data() == nil {
+	if v.array() == nil {
 		return v.unusable()
 	}
 	if v.creator == nil {

@@ -21,6 +21,9 @@ var (
 	ErrUninitialized = errors.New("parameter has no shape yet")
 	// ErrNoTape says that a function that draws random numbers had no tape to draw from.
 	ErrNoTape = errors.New("no random source: make the input with Tape.Input")
+	// ErrRead says that a forward pass that is recorded to run on other inputs
+	// read elements that depend on its input.
+	ErrRead = errors.New("the program reads elements that depend on the input, and what it does with them can't be recorded: an if or a loop would stay as it went for the recorded input; compute with functions, and decide on the network's output")
 	// ErrNoGradient says that Backward had nothing to start from.
 	ErrNoGradient = errors.New("no gradient to start from")
 )

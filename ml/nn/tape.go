@@ -31,6 +31,7 @@ type Tape struct {
 	recycle     bool
 	rng         *rand.Rand
 	err         error
+	read        error // where elements of a symbolic variable were read
 
 	pool     pool[float32]
 	ints     pool[int32]
@@ -106,6 +107,33 @@ func (t *Tape) Input(data *tensor.Dense) *Variable {
 	v := t.Variable(data)
 	v.needsGrad = false
 	return v
+}
+
+// Symbolic makes an input that stands for every input of its shape: a forward
+// pass is recorded on it to run on others later. What it computes with functions
+// follows the input; what the program itself reads of it (Data, Floats, Float)
+// would stay as it was, an if that depends on it would always go one way. So the
+// tape notes the first reading of the input or of what was computed from it, for
+// [Tape.ReadErr].
+func (t *Tape) Symbolic(data *tensor.Dense) *Variable {
+	v := t.Input(data)
+	v.symbolic, v.root = true, true
+	return v
+}
+
+// ReadErr returns an error that says [ErrRead] and the place in user code if
+// the elements of a symbolic variable were read.
+func (t *Tape) ReadErr() error {
+	if t == nil {
+		return nil
+	}
+	return t.read
+}
+
+func (t *Tape) noteRead() {
+	if t.read == nil {
+		t.read = &Error{Func: "Variable.Data", Site: CallSite(), Err: ErrRead}
+	}
 }
 
 // Variable makes a variable on this tape that gets a gradient.

@@ -24,6 +24,8 @@ type Variable struct {
 	retainGrad bool
 	retained   bool
 	released   bool
+	symbolic   bool // depends on an input made by Tape.Symbolic
+	root       bool // is such an input
 }
 
 // NewVariable makes a variable without a tape that gets a gradient: training
@@ -48,7 +50,18 @@ func Failed(t *Tape, function string, err error) *Variable { return t.failed(fun
 // Data returns the array, nil if the variable failed, was released or is a
 // parameter without a shape. It must not be changed while a recorded graph may
 // still be followed back.
+//
+// Where a forward pass is recorded to run on other inputs later, data that
+// depend on the input stand for no input in particular: see [Tape.Symbolic].
 func (v *Variable) Data() *tensor.Dense {
+	if v != nil && v.symbolic {
+		v.tape.noteRead()
+	}
+	return v.array()
+}
+
+// array is Data for what doesn't look at the elements.
+func (v *Variable) array() *tensor.Dense {
 	if v == nil {
 		return nil
 	}
@@ -74,10 +87,19 @@ func (v *Variable) Float() float32 {
 // Shape returns the array's shape, nil if there is no array. It must not be
 // changed.
 func (v *Variable) Shape() tensor.Shape {
-	if v.Data() == nil {
+	if v.array() == nil {
 		return nil
 	}
 	return v.data.Shape()
+}
+
+// Spec returns shape and element type; without an array there is no shape.
+func (v *Variable) Spec() Spec {
+	d := v.array()
+	if d == nil {
+		return Spec{}
+	}
+	return SpecOf(d)
 }
 
 // Dim returns the size of one dimension, counted from the last if negative,
@@ -123,6 +145,10 @@ func (v *Variable) Name() string { return v.name }
 // SetName sets the name used in messages and traces.
 func (v *Variable) SetName(name string) { v.name = name }
 
+// IsSymbolic tells whether the variable depends on an input made by
+// [Tape.Symbolic].
+func (v *Variable) IsSymbolic() bool { return v != nil && v.symbolic }
+
 // RequiresGrad tells whether Backward computes a gradient for the variable.
 func (v *Variable) RequiresGrad() bool { return v.needsGrad }
 
@@ -142,7 +168,7 @@ func (v *Variable) GradFloats() []float32 { return Floats(v.Grad()) }
 // SetGrad copies g into the gradient: what Backward starts from for a variable
 // of more than one element.
 func (v *Variable) SetGrad(g *tensor.Dense) error {
-	if v.Data() == nil {
+	if v.array() == nil {
 		return v.unusable()
 	}
 	g, err := adopt(g)
@@ -180,10 +206,10 @@ func (v *Variable) Retain() {
 // Detach returns a variable with the same data and no history, which gets no
 // gradient.
 func (v *Variable) Detach() *Variable {
-	if v.Data() == nil {
+	if v.array() == nil {
 		return v.tape.failed("Detach", "", v.unusable())
 	}
-	d := &Variable{data: v.data, tape: v.tape}
+	d := &Variable{data: v.data, tape: v.tape, symbolic: v.symbolic}
 	v.tape.track(d)
 	return d
 }
