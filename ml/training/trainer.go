@@ -26,7 +26,8 @@ type Trainer struct {
 	extensions  []*entry
 	observation map[string]float64
 	settings    settings
-	err         error // why the trainer can't run
+	unfinished  *unfinished // the iteration that the last run was stopped in
+	err         error       // why the trainer can't run
 
 	started time.Time
 	elapsed time.Duration // of the runs before this one
@@ -167,7 +168,9 @@ func (t *Trainer) Extension(name string) Extension {
 
 // Run trains until the stop trigger fires. When ctx ends first it stops after
 // the step under way, gives the extensions the chance to finish (a Snapshot
-// made with OnStop saves), and returns an error that wraps ctx's.
+// made with OnStop saves), and returns an error that says ErrStopped and wraps
+// ctx's. An extension that ctx interrupts, such as an evaluation, runs again
+// when the training goes on from there.
 func (t *Trainer) Run(ctx context.Context) (err error) {
 	if t.err != nil {
 		return t.err
@@ -204,29 +207,72 @@ func (t *Trainer) Run(ctx context.Context) (err error) {
 	return t.loop(ctx, ordered)
 }
 
+// loop makes steps, each followed by the extensions, or finishes first what an
+// earlier run left of an iteration.
 func (t *Trainer) loop(ctx context.Context, ordered []*entry) error {
-	for !t.stop.Fire(t) {
-		if ctx.Err() != nil {
-			return fmt.Errorf("%w after iteration %d: %w", ErrStopped, t.updater.Iteration(), context.Cause(ctx))
+	for {
+		left := t.unfinished
+		t.unfinished = nil
+		if left == nil {
+			if t.stop.Fire(t) {
+				return nil
+			}
+			if ctx.Err() != nil {
+				return t.stopped(ctx)
+			}
+			if err := t.step(ctx); err != nil {
+				return err
+			}
+			left = &unfinished{Left: names(ordered)}
 		}
-		t.observation = map[string]float64{}
-		report, err := t.updater.Update(ctx)
+		if err := t.runExtensions(ctx, ordered, left); err != nil {
+			return err
+		}
+	}
+}
+
+// step has the updater make a step and takes in what it observed.
+func (t *Trainer) step(ctx context.Context) error {
+	t.observation = map[string]float64{}
+	report, err := t.updater.Update(ctx)
+	if ended(ctx, err) {
+		return t.stopped(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("training: iteration %d: %w", t.updater.Iteration()+1, err)
+	}
+	for name, v := range report.All() {
+		t.observation["main/"+name] = v
+	}
+	return nil
+}
+
+// runExtensions runs those that are left of an iteration. One that ctx
+// interrupted is due again when the training goes on.
+func (t *Trainer) runExtensions(ctx context.Context, ordered []*entry, left *unfinished) error {
+	for _, e := range ordered {
+		if e.name != left.Due && (!slices.Contains(left.Left, e.name) || !e.trigger.Fire(t)) {
+			continue
+		}
+		err := e.extension.Run(ctx, t)
+		if ended(ctx, err) {
+			t.unfinished = left.from(e.name, t.observation)
+			return t.stopped(ctx)
+		}
 		if err != nil {
-			return fmt.Errorf("training: iteration %d: %w", t.updater.Iteration()+1, err)
-		}
-		for name, v := range report.All() {
-			t.observation["main/"+name] = v
-		}
-		for _, e := range ordered {
-			if !e.trigger.Fire(t) {
-				continue
-			}
-			if err := e.extension.Run(ctx, t); err != nil {
-				return fmt.Errorf("training: iteration %d: extension %s: %w", t.updater.Iteration(), e.name, err)
-			}
+			return fmt.Errorf("training: iteration %d: extension %s: %w", t.updater.Iteration(), e.name, err)
 		}
 	}
 	return nil
+}
+
+// ended tells whether an error is only that the context has ended.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+}
+
+func (t *Trainer) stopped(ctx context.Context) error {
+	return fmt.Errorf("%w after iteration %d: %w", ErrStopped, t.updater.Iteration(), context.Cause(ctx))
 }
 
 // Serialize visits the whole state of the training in the layout of Chainer's
@@ -247,6 +293,7 @@ func (t *Trainer) Serialize(s *serializers.Serializer) {
 		s.Skip("extensions")
 		s.Skip("extension_triggers")
 	}
+	t.serializeUnfinished(s)
 	seconds := t.Elapsed().Seconds()
 	if s.Saving() || s.Has("_snapshot_elapsed_time") {
 		s.Float("_snapshot_elapsed_time", &seconds)

@@ -138,6 +138,54 @@ func TestResume(t *testing.T) {
 	compareParams(t, got, want)
 }
 
+// TestResumeInsideEvaluation stops a training while the network is evaluated:
+// the evaluation is made again, and nothing is missing in the log.
+func TestResumeInsideEvaluation(t *testing.T) {
+	whole, want := newTrainer(t, t.TempDir(), 4)
+	wantLog := extensions.LogReport()
+	whole.Extend(extensions.Evaluate(blobs(300)), wantLog, extensions.ExponentialShift("alpha", 0.9))
+	if err := whole.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen, all := 0, blobs(300)
+	stopping := datasets.Func(300, func(i int) (datasets.Example, error) {
+		if seen++; seen == 500 { // in the second evaluation
+			cancel()
+		}
+		return all.At(i)
+	})
+	first, _ := newTrainer(t, dir, 4)
+	save := extensions.Snapshot()
+	save.OnStop = true
+	first.Extend(extensions.Evaluate(stopping), extensions.LogReport(), extensions.ExponentialShift("alpha", 0.9), save)
+	if err := first.Run(ctx); !errors.Is(err, training.ErrStopped) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want ErrStopped and the cause", err)
+	}
+
+	second, got := newTrainer(t, dir, 4)
+	again, log := extensions.Snapshot(), extensions.LogReport()
+	again.Resume = true
+	second.Extend(extensions.Evaluate(all), log, extensions.ExponentialShift("alpha", 0.9), again)
+	if err := second.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	compareParams(t, got, want)
+	if len(log.Records()) != 4 {
+		t.Fatalf("%d records, want 4", len(log.Records()))
+	}
+	for i, r := range log.Records() {
+		for key, v := range wantLog.Records()[i] {
+			if key != "elapsed_time" && r[key] != v {
+				t.Errorf("record %d: %s is %v, want %v", i, key, r[key], v)
+			}
+		}
+	}
+}
+
 func compareParams(t *testing.T, got, want links.Link) {
 	t.Helper()
 	params := map[string][]float32{}
