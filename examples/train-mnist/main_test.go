@@ -86,6 +86,28 @@ func TestStopsAndResumes(t *testing.T) {
 	}
 }
 
+// Going on gives the weights that come of one go, the random changes of the
+// images included.
+func TestResumesAugmentation(t *testing.T) {
+	train := func(dir, epochs string, more ...string) []byte {
+		out := filepath.Join(t.TempDir(), "w.npz")
+		args := append([]string{"--limit", "60", "--augment", "--seed", "3", "--dir", dir, "--epochs", epochs, "--out", out}, more...)
+		if _, err := run(t.Context(), options1(t, args...), &bytes.Buffer{}); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	want, dir := train(t.TempDir(), "3"), t.TempDir()
+	train(dir, "1")
+	if got := train(dir, "3", "--resume"); !bytes.Equal(got, want) {
+		t.Error("the weights differ from those of one go")
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{{"--epochs", "0"}, {"--batch", "-1"}, {"--limit", "-5"}, {"--colour"}} {
 		if _, err := parse(args, &bytes.Buffer{}); err == nil {

@@ -3,23 +3,20 @@ package datasets
 import (
 	"math"
 	"math/rand/v2"
-	"sync/atomic"
 )
 
-// Augment changes each example at random whenever it is asked for, so that an
-// epoch never shows the same image twice. The random numbers depend on seed,
-// the index and how often that index was asked for before, so a run repeats
-// exactly, whatever order or goroutine asks.
+// Augment changes each example at random, in every pass anew, so that an epoch
+// never shows the same image twice. The random numbers depend on seed, the index
+// and the pass alone, so a run repeats exactly, whatever order or goroutine asks,
+// and goes on exactly from a snapshot.
 func Augment[T any](d Dataset[T], seed uint64, f func(r *rand.Rand, v T) T) Dataset[T] {
-	asked := make([]atomic.Uint32, d.Len())
-	return Func(d.Len(), func(i int) (T, error) {
-		v, err := d.At(i)
+	return computed[T]{d.Len(), func(i, pass int) (T, error) {
+		v, err := AtPass(d, i, pass)
 		if err != nil {
 			return v, err
 		}
-		turn := asked[i].Add(1)
-		return f(rand.New(rand.NewPCG(seed, uint64(i)<<32|uint64(turn))), v), nil
-	})
+		return f(rand.New(rand.NewPCG(seed, uint64(i)<<32|uint64(pass+1))), v), nil
+	}}
 }
 
 // Jitter bounds a random change of an image's position. Zero fields leave the

@@ -6,14 +6,29 @@ import (
 )
 
 // Dataset is a finite collection of examples. At must be safe for use by
-// several goroutines and give the same example for the same index, unless the
-// data set says otherwise (see Augment).
+// several goroutines and give the same example for the same index.
 type Dataset[T any] interface {
 	// Len is the number of examples.
 	Len() int
 	// At gives example i, 0 <= i < Len(). The caller must not change what it
 	// refers to.
 	At(i int) (T, error)
+}
+
+// Varying is a Dataset that shows other examples in each pass, as [Augment]
+// makes one. An iterator says which pass it is in.
+type Varying[T any] interface {
+	Dataset[T]
+	// AtPass gives example i as pass, counted from 0, shows it; At is pass 0.
+	AtPass(i, pass int) (T, error)
+}
+
+// AtPass gives example i of d in a pass.
+func AtPass[T any](d Dataset[T], i, pass int) (T, error) {
+	if v, ok := d.(Varying[T]); ok {
+		return v.AtPass(i, pass)
+	}
+	return d.At(i)
 }
 
 // Slice is a Dataset of the elements of a slice.
@@ -34,27 +49,32 @@ func (s Slice[T]) At(i int) (T, error) {
 func outOfRange(i, n int) error { return fmt.Errorf("example %d of %d does not exist", i, n) }
 
 // Func is a Dataset of n examples that f computes.
-func Func[T any](n int, f func(i int) (T, error)) Dataset[T] { return computed[T]{n, f} }
+func Func[T any](n int, f func(i int) (T, error)) Dataset[T] {
+	return computed[T]{n, func(i, _ int) (T, error) { return f(i) }}
+}
 
+// computed is Varying, so that what is made of an augmented set varies with it.
 type computed[T any] struct {
 	n  int
-	at func(int) (T, error)
+	at func(i, pass int) (T, error)
 }
 
 func (c computed[T]) Len() int { return c.n }
 
-func (c computed[T]) At(i int) (T, error) {
+func (c computed[T]) At(i int) (T, error) { return c.AtPass(i, 0) }
+
+func (c computed[T]) AtPass(i, pass int) (T, error) {
 	if i < 0 || i >= c.n {
 		var zero T
 		return zero, outOfRange(i, c.n)
 	}
-	return c.at(i)
+	return c.at(i, pass)
 }
 
 // Map transforms each example with f when it is asked for.
 func Map[T, U any](d Dataset[T], f func(T) (U, error)) Dataset[U] {
-	return computed[U]{d.Len(), func(i int) (U, error) {
-		v, err := d.At(i)
+	return computed[U]{d.Len(), func(i, pass int) (U, error) {
+		v, err := AtPass(d, i, pass)
 		if err != nil {
 			var zero U
 			return zero, err
@@ -69,7 +89,7 @@ func Map[T, U any](d Dataset[T], f func(T) (U, error)) Dataset[U] {
 
 // Subset is the examples of d at the given indices, in that order.
 func Subset[T any](d Dataset[T], indices []int) Dataset[T] {
-	return computed[T]{len(indices), func(i int) (T, error) { return d.At(indices[i]) }}
+	return computed[T]{len(indices), func(i, pass int) (T, error) { return AtPass(d, indices[i], pass) }}
 }
 
 // Concat is all examples of several data sets, one after another.
@@ -78,10 +98,10 @@ func Concat[T any](sets ...Dataset[T]) Dataset[T] {
 	for _, d := range sets {
 		n += d.Len()
 	}
-	return computed[T]{n, func(i int) (T, error) {
+	return computed[T]{n, func(i, pass int) (T, error) {
 		for _, d := range sets {
 			if i < d.Len() {
-				return d.At(i)
+				return AtPass(d, i, pass)
 			}
 			i -= d.Len()
 		}
@@ -138,7 +158,7 @@ func CrossValidation[T any](d Dataset[T], k int, seed uint64) []Fold[T] {
 type Fold[T any] struct{ Train, Test Dataset[T] }
 
 func window[T any](d Dataset[T], from, until int) Dataset[T] {
-	return computed[T]{until - from, func(i int) (T, error) { return d.At(from + i) }}
+	return computed[T]{until - from, func(i, pass int) (T, error) { return AtPass(d, from+i, pass) }}
 }
 
 func permutation(n int, seed uint64) []int { return rand.New(rand.NewPCG(seed, 0)).Perm(n) }

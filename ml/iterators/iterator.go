@@ -66,8 +66,11 @@ type SerialIterator[T any] struct {
 	previous   float64
 	order      []int // of the pass under way; nil when ordered
 	batch      []T
-	indices    []int
+	indices    []place
 }
+
+// place is where an example of a batch comes from.
+type place struct{ index, pass int }
 
 // Serial iterates over d in batches of batchSize examples, without end and
 // shuffled anew in every pass, unless options say otherwise. All batches are
@@ -125,13 +128,21 @@ func (it *SerialIterator[T]) Next() ([]T, error) {
 	if it.settings.workers > 1 {
 		return it.batch, it.readParallel()
 	}
-	for k, i := range it.indices {
-		var err error
-		if it.batch[k], err = it.dataset.At(i); err != nil {
-			return nil, fmt.Errorf("reading example %d: %w", i, err)
+	for k := range it.indices {
+		if err := it.read(k); err != nil {
+			return nil, err
 		}
 	}
 	return it.batch, nil
+}
+
+// read fills element k of the batch.
+func (it *SerialIterator[T]) read(k int) (err error) {
+	p := it.indices[k]
+	if it.batch[k], err = datasets.AtPass(it.dataset, p.index, p.pass); err != nil {
+		return fmt.Errorf("reading example %d: %w", p.index, err)
+	}
+	return nil
 }
 
 // advance lists the indices of the next batch and moves the place past them.
@@ -143,7 +154,7 @@ func (it *SerialIterator[T]) advance() {
 		if it.order != nil {
 			i = it.order[i]
 		}
-		it.indices = append(it.indices, i)
+		it.indices = append(it.indices, place{i, it.epoch})
 		if it.position++; it.position == n {
 			it.position, it.isNewEpoch = 0, true
 			it.epoch++
@@ -163,9 +174,7 @@ func (it *SerialIterator[T]) readParallel() error {
 	for w := range workers {
 		wait.Go(func() {
 			for k := w; k < len(it.indices); k += workers {
-				var err error
-				if it.batch[k], err = it.dataset.At(it.indices[k]); err != nil {
-					errs[w] = fmt.Errorf("reading example %d: %w", it.indices[k], err)
+				if errs[w] = it.read(k); errs[w] != nil {
 					return
 				}
 			}
