@@ -79,6 +79,7 @@ type completedBatch struct {
 // run runs the stream until ctx ends or the program stops it, and then finishes
 // what is planned; or until something fails. It returns why it failed.
 func (d *driver) run(ctx context.Context) error {
+	defer close(d.models.ended)
 	stopCtx, stop := context.WithCancelCause(ctx) // ends when planning must end
 	defer stop(nil)
 	workCtx, abort := context.WithCancelCause(context.WithoutCancel(ctx)) // ends when work must end

@@ -32,6 +32,8 @@ var (
 	ErrNoModel = errors.New("there is no model")
 	// ErrNoVersion: a version of a model isn't there.
 	ErrNoVersion = errors.New("the version of the model is not there")
+	// ErrEmptyModel: a version's file holds nothing.
+	ErrEmptyModel = errors.New("the file of the version is empty")
 	// ErrNoModelStore: versions can't be published without a store.
 	ErrNoModelStore = errors.New("the job has no model store: start it with --conf models.store=URL, a place that every node of the cluster reaches")
 	// ErrNotDriver: what works on the active driver only was called elsewhere.

@@ -87,8 +87,9 @@ func (m *Model[V]) Publish(ctx context.Context, file []byte) (digest string, err
 }
 
 // Rollback goes back to an earlier version and returns its digest. version is
-// that digest or its first digits, "" is the version before the current. It works
-// where Publish does.
+// that digest or its first digits, "" is the version that was current before the
+// current one was; a version that was rolled back from isn't earlier, so "" twice
+// goes two versions back. It works where Publish does.
 func (m *Model[V]) Rollback(ctx context.Context, version string) (digest string, err error) {
 	r, err := m.registry()
 	if err != nil {
@@ -114,6 +115,10 @@ func (m *Model[V]) registry() (*modelRegistry, error) {
 // is dropped with a warning.
 func UpdateModel[V any](d *DStream[[]byte], m *Model[V]) {
 	require(d.ssc, "updateModel", m != nil && m.ssc == d.ssc)
+	if m.node.trained {
+		d.ssc.fail("updateModel "+m.node.name, errors.New("the model is trained by another output already: only one can say which version comes next"))
+		return
+	}
 	m.node.trained = true
 	collectOutput(d, "updateModel "+m.node.name, -1, func(ctx context.Context, b Batch, files [][]byte) error {
 		switch len(files) {

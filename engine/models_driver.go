@@ -29,6 +29,7 @@ type modelRegistry struct {
 	log      *slog.Logger
 
 	publishing chan struct{}
+	ended      chan struct{} // closed when the stream is over and nothing can be published any more
 	untidy     chan struct{} // holds a token when tidy has something to do
 
 	models map[string]*modelState // by name; the map never changes after open
@@ -66,7 +67,7 @@ type modelState struct {
 func newModelRegistry(nodes []*modelNode, store *modelstore.Store, executor modelExecutor, retained int, log *slog.Logger) *modelRegistry {
 	r := &modelRegistry{
 		nodes: nodes, store: store, executor: executor, retained: retained, log: log,
-		publishing: make(chan struct{}, 1), untidy: make(chan struct{}, 1),
+		publishing: make(chan struct{}, 1), ended: make(chan struct{}), untidy: make(chan struct{}, 1),
 		models: make(map[string]*modelState), flying: make(map[uint64][]ModelPin), landed: make(chan struct{}),
 		coming: make(map[ModelPin]int), stored: make(map[ModelPin]bool),
 	}
@@ -267,7 +268,7 @@ func (r *modelRegistry) superfluous() (ModelPin, bool) {
 	keep := r.needed()
 	for name, s := range r.models {
 		keep = append(keep, ModelPin{name, s.node.carried})
-		for _, d := range s.history.Earlier {
+		for _, d := range slices.Concat(s.history.Earlier, s.history.Left) {
 			keep = append(keep, ModelPin{name, d})
 		}
 	}

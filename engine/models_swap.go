@@ -13,13 +13,42 @@ import (
 // succeed returns the history after a version has become current.
 func succeed(h modelstore.History, digest string, seq uint64, retained int) modelstore.History {
 	if digest != h.Current {
-		earlier := slices.DeleteFunc(slices.Clone(h.Earlier), func(d string) bool { return d == digest })
-		earlier = append(earlier, h.Current)
-		h.Earlier = earlier[max(0, len(earlier)-retained):]
+		h.Earlier = newest(append(without(h.Earlier, digest), h.Current), retained)
+		h.Left = without(h.Left, digest)
 	}
 	h.Current, h.Seq = digest, seq
 	return h
 }
+
+// goBack returns the history after a rollback to a version. What was current
+// since is left: going back once more goes on from there, further back.
+func goBack(h modelstore.History, digest string, retained int) modelstore.History {
+	i := slices.Index(h.Earlier, digest)
+	if i < 0 && digest != h.Current && slices.Contains(h.Left, digest) {
+		return succeed(h, digest, 0, retained) // forward again
+	}
+	if digest != h.Current {
+		since := h.Earlier[i+1:] // all, for the program's own version, which is older than what is kept
+		h.Left = newest(append(append(without(h.Left, digest), h.Current), reversed(since)...), retained)
+		h.Earlier = slices.Clone(h.Earlier[:max(i, 0)])
+	}
+	h.Current, h.Seq = digest, 0
+	return h
+}
+
+// without returns a copy of a list of versions that lacks one.
+func without(list []string, digest string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(d string) bool { return d == digest })
+}
+
+func reversed(list []string) []string {
+	list = slices.Clone(list)
+	slices.Reverse(list)
+	return list
+}
+
+// newest returns the last of a list of versions, at most retained of them.
+func newest(list []string, retained int) []string { return list[max(0, len(list)-retained):] }
 
 // come begins to bring in a version: it puts its file into the store, unless that
 // is nil because it is there. Until gone is told, the version stays.
@@ -51,7 +80,12 @@ func (r *modelRegistry) gone(p ModelPin) {
 func (r *modelRegistry) publish(ctx context.Context, name string, file []byte) (string, error) {
 	digest := modelstore.Digest(file)
 	err := r.exclusively(ctx, name, func(s *modelState) error {
-		return r.swap(ctx, s, digest, file, 0, always)
+		if len(file) == 0 {
+			return ErrEmptyModel
+		}
+		return r.swap(ctx, s, digest, file, func(h modelstore.History) (modelstore.History, bool) {
+			return succeed(h, digest, 0, r.retained), true
+		})
 	})
 	if err != nil {
 		return "", fmt.Errorf("publishing version %.12s of model %s: %w", digest, name, err)
@@ -61,13 +95,16 @@ func (r *modelRegistry) publish(ctx context.Context, name string, file []byte) (
 }
 
 // rollback goes back to an earlier version, which may be named by the first
-// digits of its digest; "" is the newest of them.
+// digits of its digest; "" is the one that was current before the current one
+// was. Versions that a rollback left count by their digests only.
 func (r *modelRegistry) rollback(ctx context.Context, name, version string) (digest string, err error) {
 	err = r.exclusively(ctx, name, func(s *modelState) (err error) {
-		if digest, err = earlierVersion(r.historyOf(s).Earlier, s.node.carried, version); err != nil {
+		if digest, err = earlierVersion(r.historyOf(s), s.node.carried, version); err != nil {
 			return err
 		}
-		return r.swap(ctx, s, digest, nil, 0, always)
+		return r.swap(ctx, s, digest, nil, func(h modelstore.History) (modelstore.History, bool) {
+			return goBack(h, digest, r.retained), true
+		})
 	})
 	if err != nil {
 		return "", fmt.Errorf("rolling model %s back: %w", name, err)
@@ -77,7 +114,8 @@ func (r *modelRegistry) rollback(ctx context.Context, name, version string) (dig
 }
 
 // earlierVersion finds the version to go back to.
-func earlierVersion(earlier []string, carried, version string) (string, error) {
+func earlierVersion(h modelstore.History, carried, version string) (string, error) {
+	earlier := h.Earlier
 	if version == "" {
 		if len(earlier) == 0 {
 			return "", fmt.Errorf("%w: there is none before the current one", ErrNoVersion)
@@ -85,14 +123,15 @@ func earlierVersion(earlier []string, carried, version string) (string, error) {
 		return earlier[len(earlier)-1], nil
 	}
 	found := make(map[string]bool)
-	for _, d := range append(slices.Clone(earlier), carried) {
+	kept := slices.Concat(earlier, h.Left)
+	for _, d := range append(slices.Clone(kept), carried) {
 		if strings.HasPrefix(d, version) {
 			found[d] = true
 		}
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("%w: %.12s isn't among those that are kept, %.12s and the program's own %.12s; publish its file instead", ErrNoVersion, version, earlier, carried)
+		return "", fmt.Errorf("%w: %.12s isn't among those that are kept, %.12s and the program's own %.12s; publish its file instead", ErrNoVersion, version, kept, carried)
 	case 1:
 		return slices.Collect(maps.Keys(found))[0], nil
 	}
@@ -109,7 +148,14 @@ func (r *modelRegistry) exclusively(ctx context.Context, name string, f func(s *
 		return ErrNoModelStore
 	}
 	select {
+	case <-r.ended:
+		return ErrStopped
+	default:
+	}
+	select {
 	case <-r.publishing:
+	case <-r.ended:
+		return ErrStopped
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -124,9 +170,12 @@ func (r *modelRegistry) update(ctx context.Context, name string, b Batch, file [
 		return fmt.Errorf("updating model %s: %w", name, ErrNoModelStore)
 	}
 	s, base := r.models[name], b.Model(name)
-	follows := func(h modelstore.History) bool { return h.Current == base }
-	if follows(r.historyOf(s)) {
-		if err := r.swap(ctx, s, modelstore.Digest(file), file, b.Seq, follows); err != nil {
+	digest := modelstore.Digest(file)
+	next := func(h modelstore.History) (modelstore.History, bool) {
+		return succeed(h, digest, b.Seq, r.retained), h.Current == base
+	}
+	if r.historyOf(s).Current == base {
+		if err := r.swap(ctx, s, digest, file, next); err != nil {
 			return fmt.Errorf("bringing in what batch %d taught model %s: %w", b.Seq, name, err)
 		}
 	}
@@ -136,12 +185,10 @@ func (r *modelRegistry) update(ctx context.Context, name string, b Batch, file [
 	return nil
 }
 
-func always(modelstore.History) bool { return true }
-
 // swap makes a version current, when it is in the store (file is nil if it is)
-// and the executors have it, unless it must not follow what is current then. An
-// error leaves everything as it was.
-func (r *modelRegistry) swap(ctx context.Context, s *modelState, digest string, file []byte, seq uint64, follows func(modelstore.History) bool) error {
+// and the executors have it. next gives the history with it, and false if it must
+// not follow what is current then. An error leaves everything as it was.
+func (r *modelRegistry) swap(ctx context.Context, s *modelState, digest string, file []byte, next func(modelstore.History) (modelstore.History, bool)) error {
 	pin := ModelPin{s.node.name, digest}
 	if err := r.come(ctx, pin, file); err != nil {
 		return err
@@ -157,11 +204,10 @@ func (r *modelRegistry) swap(ctx context.Context, s *modelState, digest string, 
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	h := r.historyOf(s)
-	if !follows(h) {
+	h, ok := next(r.historyOf(s))
+	if !ok {
 		return nil
 	}
-	h = succeed(h, digest, seq, r.retained)
 	if err := s.journal.Write(ctx, h); err != nil {
 		return err
 	}

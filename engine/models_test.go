@@ -180,21 +180,55 @@ func TestRollback(t *testing.T) {
 		if _, err := m.Rollback(ctx, digest("never")); !errors.Is(err, engine.ErrNoVersion) || !strings.Contains(err.Error(), "publish its file") {
 			t.Errorf("a version that never was: %v", err)
 		}
-		back(ctx, m, "", "three") // earlier ones: two, four
+		back(ctx, m, "", "three")
 	})
 	if want := []string{"one", "two", "three", "four", "three"}; !slices.Equal(seen, want) {
 		t.Errorf("batches saw %v, want %v", seen, want)
 	}
-	// What was before is known after a restart, and the program's own.
+	// A restart changes nothing: from three it goes on to what was before it, not
+	// to four, which was rolled back from and has to be asked for.
 	seen = seenBy(func(ctx context.Context, m *engine.Model[string]) {
-		back(ctx, m, "", "four")
+		back(ctx, m, "", "two")
+		if got, err := m.Rollback(ctx, ""); !errors.Is(err, engine.ErrNoVersion) {
+			t.Errorf("one was given up when four came, yet it went back to %.12s, %v", got, err)
+		}
+		back(ctx, m, digest("four")[:6], "four")
+		back(ctx, m, "", "two") // which was current before four was
 		back(ctx, m, digest("one")[:6], "one")
 	})
-	if want := []string{"three", "four", "one"}; !slices.Equal(seen, want) {
+	if want := []string{"three", "two", "four", "two", "one"}; !slices.Equal(seen, want) {
 		t.Errorf("after the restart batches saw %v, want %v", seen, want)
 	}
-	if files := storedVersions(t, dir); len(files) != 3 { // one, and two to go back to
+	if files := storedVersions(t, dir); len(files) != 3 { // one, and two that were left last
 		t.Errorf("the store keeps %d versions: %v", len(files), files)
+	}
+}
+
+// What can't be a version is refused before anything is stored, and after the
+// stream's end nothing is published.
+func TestPublishRefuses(t *testing.T) {
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		m := textModel(ssc, "m", "one")
+		ssc.DriverTask("publish", func(ctx context.Context) error {
+			for _, file := range [][]byte{nil, {}} {
+				if _, err := m.Publish(ctx, file); !errors.Is(err, engine.ErrEmptyModel) {
+					t.Errorf("publishing an empty file: %v", err)
+				}
+			}
+			ssc.Stop()
+			return nil
+		})
+		ssc.OnStop(func(ctx context.Context) error {
+			if _, err := m.Publish(ctx, []byte("two")); !errors.Is(err, engine.ErrStopped) {
+				t.Errorf("publishing at the end: %v", err)
+			}
+			return nil
+		})
+		versions(ssc, m).Print(1)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -330,7 +364,12 @@ func TestModelErrors(t *testing.T) {
 		"name":  {func(ssc *engine.StreamingContext) { textModel(ssc, "../m", "one") }, "not a model's name"},
 		"twice": {func(ssc *engine.StreamingContext) { textModel(ssc, "m", "1"); textModel(ssc, "m", "2") }, "two models of this name"},
 		"nil":   {func(ssc *engine.StreamingContext) { engine.NewModel[int](ssc, "m", nil, nil) }, rdd.ErrNilFunction.Error()},
-		"bad":   {func(ssc *engine.StreamingContext) { textModel(ssc, "m", "bad") }, errBadModel.Error()},
+		"learning twice": {func(ssc *engine.StreamingContext) {
+			m := textModel(ssc, "m", "1")
+			learn(ssc, m)
+			learn(ssc, m)
+		}, "the model is trained by another output already"},
+		"bad": {func(ssc *engine.StreamingContext) { textModel(ssc, "m", "bad") }, errBadModel.Error()},
 	} {
 		err := run(t, func(ssc *engine.StreamingContext) error {
 			c.build(ssc)

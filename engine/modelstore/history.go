@@ -3,6 +3,7 @@ package modelstore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -15,6 +16,9 @@ type History struct {
 	Format  int      `msgpack:"v"`
 	Current string   `msgpack:"cur"`
 	Earlier []string `msgpack:"old"` // oldest first: what a rollback goes back to
+	// Left are the versions that a rollback left, in the order in which it did:
+	// none of them is earlier than Current, but each may be asked for.
+	Left []string `msgpack:"left,omitempty"`
 	// Carried is the version that the program carried, so that one with another
 	// file is noticed.
 	Carried string `msgpack:"own"`
@@ -72,7 +76,7 @@ func decodeHistory(b []byte) (*History, error) {
 	if h.Format != historyFormat {
 		return nil, fmt.Errorf("%w: a record of format %d, this program knows %d", ErrDamaged, h.Format, historyFormat)
 	}
-	for _, d := range append(h.Earlier, h.Current, h.Carried) {
+	for _, d := range slices.Concat(h.Earlier, h.Left, []string{h.Current, h.Carried}) {
 		if err := checkDigest(d); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
