@@ -280,6 +280,16 @@ func TestRefuses(t *testing.T) {
 			return x
 		}, []int{4}, nn.ErrRead, "depend on the input"},
 		{"a history that is cut off", func(x *nn.Variable) *nn.Variable { return f.Add(x, f.Exp(x).Detach()) }, []int{4}, nn.ErrRead, ""},
+		{"mean of the batch", func(x *nn.Variable) *nn.Variable { return f.Sub(x, f.MeanKeepDims(x, 0)) }, []int{4}, compile.ErrForward, "Mean: forward pass can't be compiled: it goes over the batch axis"},
+		{"sum of all", func(x *nn.Variable) *nn.Variable { return f.Div(x, f.BroadcastTo(f.Sum(x), 1, 4)) }, []int{4}, compile.ErrForward, "goes over the batch axis"},
+		{"sum of a flat batch", func(x *nn.Variable) *nn.Variable { return f.Sum(f.Flatten(x), 0) }, []int{4}, compile.ErrForward, "goes over the batch axis"},
+		{"softmax along the batch", func(x *nn.Variable) *nn.Variable { return f.SoftmaxAlong(x, 0) }, []int{4}, compile.ErrForward, "goes along the batch axis"},
+		{"moved batch", func(x *nn.Variable) *nn.Variable { return f.Max(f.Transpose(x, 1, 0, 2), 1) }, []int{2, 3}, compile.ErrForward, "goes over the batch axis"},
+		{"each row with each", func(x *nn.Variable) *nn.Variable { return f.MatMulTrans(x, x, false, true) }, []int{4}, compile.ErrForward, "multiplies each row with each"},
+		{"sum of rows in a product", func(x *nn.Variable) *nn.Variable { return f.MatMulTrans(x, x, true, false) }, []int{4}, compile.ErrForward, "sums over the batch axis"},
+		{"rows and columns", func(x *nn.Variable) *nn.Variable { return f.Add(x, f.Transpose(x)) }, []int{4}, compile.ErrForward, "combines two arrays"},
+		{"batch last", func(x *nn.Variable) *nn.Variable { return linearOf(1, 3)(f.Transpose(x)) }, []int{4}, compile.ErrForward, "doesn't have first"},
+		{"rows backward", func(x *nn.Variable) *nn.Variable { return f.Flip(x, 0) }, []int{4}, compile.ErrForward, "picks from the batch axis"},
 		{"empty row", forward, []int{0}, nn.ErrShape, "empty dimension"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -294,6 +304,35 @@ func TestRefuses(t *testing.T) {
 		if _, err := w.Run(make([]float32, c.floats), c.rows); !errors.Is(err, compile.ErrRows) {
 			t.Errorf("%d floats as %d rows: %v, want ErrRows", c.floats, c.rows, err)
 		}
+	}
+}
+
+// TestAxesThatAreNotTheBatch: what looks like the batch axis in a trace of one
+// row and isn't, or isn't for sure, is computed as the network does.
+func TestAxesThatAreNotTheBatch(t *testing.T) {
+	for name, forward := range map[string]func(x *nn.Variable) *nn.Variable{
+		"a new axis in front":    func(x *nn.Variable) *nn.Variable { return f.Sum(f.ExpandDims(x, 0), 0) },
+		"a new axis behind":      func(x *nn.Variable) *nn.Variable { return f.Mean(f.ExpandDims(x, 1), 1) },
+		"time first":             func(x *nn.Variable) *nn.Variable { return f.Sum(f.Transpose(x, 1, 0, 2), 0) },
+		"squeezed and stretched": func(x *nn.Variable) *nn.Variable { return f.SoftmaxAlong(f.Reshape(x, x.Dim(0), 3, 1, 2), 1) },
+		"matrices of a row":      func(x *nn.Variable) *nn.Variable { return f.MatMulTrans(x, x, true, false) },
+		"a row's sequence":       func(x *nn.Variable) *nn.Variable { return f.ExpandDims(f.Max(f.Separate(x, 0)[0], 0), 0) },
+		"joined and cut": func(x *nn.Variable) *nn.Variable {
+			return f.SplitAxis(f.Concat([]*nn.Variable{x, f.Neg(x)}, 0), 2, 0)[1]
+		},
+		"rows of rows":             func(x *nn.Variable) *nn.Variable { return f.Reshape(linearOf(2, 3)(f.Reshape(x, -1, 2)), x.Dim(0), -1) },
+		"channels last and summed": func(x *nn.Variable) *nn.Variable { return f.Sum(f.Transpose(x, 0, 2, 1), -1) },
+		"constant rows":            func(x *nn.Variable) *nn.Variable { return f.Mul(x, f.Sum(nn.From(x.Tape(), []float32{1, 2}, 1, 2), 0)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := compile.Network(forward, 3, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := rows(m, 1)
+			want := forward(nn.From(nn.NewTape(nn.Evaluate), x, 1, 3, 2))
+			near(t, name, run(t, m.NewWorker(1), x, 1), want.Floats())
+		})
 	}
 }
 
