@@ -94,6 +94,9 @@ func ReadNPZ(r io.ReaderAt, size int64, object Stateful, opts ...Option) error {
 func collect(object Stateful) ([]npz.Entry, error) {
 	f := &file{saving: true}
 	object.Serialize(&Serializer{file: f})
+	if len(f.errs) == 0 && len(f.entries) == 0 {
+		return nil, ErrEmpty
+	}
 	return f.entries, errors.Join(f.errs...)
 }
 

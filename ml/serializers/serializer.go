@@ -15,6 +15,8 @@ var (
 	ErrMissing = errors.New("missing from the file")
 	// ErrExtra says that the file has a value that the object lacks.
 	ErrExtra = errors.New("in the file only")
+	// ErrEmpty says that an object has no values to save.
+	ErrEmpty = errors.New("there is nothing to save: the object has no parameter and no child; links.Add puts a link into a network")
 	// ErrShape says that a value has another shape in the file.
 	ErrShape = errors.New("shape in the file does not fit")
 	// ErrType says that a value has another type in the file.

@@ -46,6 +46,20 @@ func empty() *layer {
 	return &layer{shape: []int{1, 2}, W: make([]float32, 2), inner: &layer{shape: []int{1}, W: make([]float32, 1)}}
 }
 
+func TestNothingToSave(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.npz")
+	if err := serializers.SaveNPZ(path, nothing{}); !errors.Is(err, serializers.ErrEmpty) {
+		t.Errorf("saving an object without values: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is a file, %v", err)
+	}
+}
+
+type nothing struct{}
+
+func (nothing) Serialize(*serializers.Serializer) {}
+
 func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.npz")
 	if err := serializers.SaveNPZ(path, full()); err != nil {
