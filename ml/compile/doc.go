@@ -23,7 +23,9 @@
 // at once they do with one chain of sums per element, whose order depends on the
 // layer alone; every other operation runs once for each row, with that row as
 // its whole input. So no row's result depends, to the last bit, on the rows
-// beside it or on their number.
+// beside it or on their number. An operation
+// over the batch axis, which would mean something else for one row, is refused
+// (batch.go).
 //
 // # How a batch runs
 //

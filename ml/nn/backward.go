@@ -53,6 +53,22 @@ func (v *Variable) UnchainBackward() {
 	}
 }
 
+// Parameters lists the parameters that v was computed from as far as that is
+// recorded, without those that get no gradient.
+func (v *Variable) Parameters() []*Parameter {
+	var list []*Parameter
+	seen := map[*Parameter]bool{}
+	for _, c := range v.history() {
+		for _, in := range c.inputs {
+			if p := in.param; p != nil && in.needsGrad && !seen[p] {
+				seen[p] = true
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
 // history lists the calls that led to v, later ones first: a call precedes
 // those that made its inputs.
 func (v *Variable) history() []*Call {

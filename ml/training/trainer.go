@@ -18,6 +18,10 @@ import (
 // ErrStopped says that the context ended before the training was done.
 var ErrStopped = errors.New("training stopped")
 
+// ErrStray says that the loss was computed with a parameter that the optimizer
+// doesn't know, and that would never change.
+var ErrStray = errors.New("the loss was computed with a parameter that isn't below the optimizer's target: put its link there with links.Add, or call Detach on its result if it is to stay as it is")
+
 // Trainer runs an updater until a trigger stops it, and extensions in between.
 // It is used by one goroutine.
 type Trainer struct {

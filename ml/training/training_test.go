@@ -138,6 +138,33 @@ func TestResume(t *testing.T) {
 	compareParams(t, got, want)
 }
 
+// TestStrayParameter: a layer that was never added to the network would stay as
+// it is for ever.
+func TestStrayParameter(t *testing.T) {
+	run := func(frozen bool) error {
+		net, stray := newMLP(), links.Linear(9)
+		loss := func(tape *nn.Tape, batch []datasets.Example, _ *links.Report) *nn.Variable {
+			x, labels, err := datasets.Stack(batch)
+			if err != nil {
+				return nn.Failed(tape, "loss", err)
+			}
+			h := stray.Forward(tape.Input(x))
+			if frozen {
+				h = h.Detach()
+			}
+			return functions.SoftmaxCrossEntropy(net.Forward(h), tape.Input(labels))
+		}
+		return training.New(optimizers.SGD(net), iterators.Serial(blobs(25), 5), training.Iterations(2),
+			training.Loss(loss), training.Out(t.TempDir())).Run(t.Context())
+	}
+	if err := run(false); !errors.Is(err, training.ErrStray) || !strings.Contains(err.Error(), "W (9, 6)") {
+		t.Errorf("a layer that isn't in the network: %v", err)
+	}
+	if err := run(true); err != nil {
+		t.Errorf("a layer that is meant to stay as it is: %v", err)
+	}
+}
+
 // TestResumeInsideEvaluation stops a training while the network is evaluated:
 // the evaluation is made again, and nothing is missing in the log.
 func TestResumeInsideEvaluation(t *testing.T) {

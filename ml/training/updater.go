@@ -50,6 +50,7 @@ type StandardUpdater[T any] struct {
 	tape      *nn.Tape
 	settings  settings
 	iteration int
+	checked   bool // that the optimizer knows all parameters
 }
 
 // NewStandardUpdater makes an updater for a loss; nil means the Loss method of
@@ -117,6 +118,9 @@ func (u *StandardUpdater[T]) Update(ctx context.Context) (*links.Report, error) 
 	if v := float64(loss.Float()); math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil, u.diagnose(v, batch)
 	}
+	if err := u.checkParams(loss); err != nil {
+		return nil, err
+	}
 	if err := loss.Backward(); err != nil {
 		return nil, fmt.Errorf("computing the gradients: %w", err)
 	}
@@ -128,6 +132,25 @@ func (u *StandardUpdater[T]) Update(ctx context.Context) (*links.Report, error) 
 	}
 	u.iteration++
 	return report, nil
+}
+
+// checkParams looks, in the first step, for parameters that would never be
+// trained.
+func (u *StandardUpdater[T]) checkParams(loss *nn.Variable) error {
+	if u.checked {
+		return nil
+	}
+	u.checked = true
+	known := map[*nn.Parameter]bool{}
+	for _, p := range links.Params(u.optimizer.Target()) {
+		known[p] = true
+	}
+	for _, p := range loss.Parameters() {
+		if !known[p] {
+			return fmt.Errorf("%w: %s %s", ErrStray, p.Name(), p.Spec())
+		}
+	}
+	return nil
 }
 
 func (u *StandardUpdater[T]) stepSeed() uint64 {
