@@ -336,6 +336,34 @@ func TestAxesThatAreNotTheBatch(t *testing.T) {
 	}
 }
 
+// TestRecurrentLinksBeginAnew: a compiled row is a sequence of its own, whatever
+// the network has read before, and the network goes on as if nothing had been.
+func TestRecurrentLinksBeginAnew(t *testing.T) {
+	lstm, gru := links.LSTM(3), links.GRU(2)
+	net := links.Sequential(lstm, gru)
+	two := func(x *nn.Variable) *nn.Variable { // steps
+		var y *nn.Variable
+		for _, step := range f.SplitAxis(x, 2, 1) {
+			y = net.Forward(step)
+		}
+		return y
+	}
+	x := []float32{0.5, -1, 2, 0.25, 1, 1, -2, 3}
+	fresh := two(nn.From(nil, x, 2, 4))
+	want := append([]float32{}, fresh.Floats()...)
+	want2 := append([]float32{}, net.Forward(nn.From(nil, x[:4], 2, 2)).Floats()...)
+	lstm.ResetState()
+	gru.ResetState()
+	two(nn.From(nil, x, 2, 4))
+
+	m, err := compile.Network(two, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "compiled", run(t, m.NewWorker(2), x, 2), want)
+	near(t, "the network's own sequences", net.Forward(nn.From(nil, x[:4], 2, 2)).Floats(), want2)
+}
+
 func linearOf(in, out int) func(x *nn.Variable) *nn.Variable {
 	return links.Linear(out, links.InSize(in)).Forward
 }

@@ -219,6 +219,65 @@ func TestLSTMShrinkingBatch(t *testing.T) {
 	}
 }
 
+// TestOtherSequencesNeedReset: what is read must belong to the sequences under
+// way.
+func TestOtherSequencesNeedReset(t *testing.T) {
+	lstm, gru, stateless := links.LSTM(3), links.GRU(3), links.StatelessLSTM(3)
+	net := links.Sequential(lstm)
+	links.Add(net, "gru", gru)
+	x := func(rows int) *nn.Variable { return nn.From(nil, wave(2*rows), rows, 2) }
+	step := func(c, h *nn.Variable, rows int) *nn.Variable { _, h = stateless.Step(c, h, x(rows)); return h }
+	lstm.Forward(x(2))
+	gru.Forward(x(2))
+	for name, c := range map[string]struct {
+		y    *nn.Variable
+		says []string
+	}{
+		"lstm, more rows": {lstm.Forward(x(5)), []string{"LSTM (layer 0)", "x is (5, 2)", "have 2 rows", "ResetState"}},
+		"gru, more rows":  {gru.Forward(x(5)), []string{"GRU (layer gru)", "x is (5, 2)", "have 2 rows", "ResetState"}},
+		"gru, fewer rows": {gru.Forward(x(1)), []string{"GRU (layer gru)", "as many rows"}},
+		"stateless":       {step(nil, nn.From(nil, wave(3), 1, 3), 2), []string{"LSTM:", "have 1 rows"}},
+		"another width":   {step(nil, nn.From(nil, wave(4), 2, 2), 2), []string{"the state is (2, 2), want (rows, 3)"}},
+	} {
+		for _, text := range c.says {
+			if err := c.y.Err(); !errors.Is(err, nn.ErrShape) || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %v does not say %q", name, err, text)
+			}
+		}
+	}
+	if y := lstm.Forward(x(2)); y.Err() != nil {
+		t.Errorf("the state was lost: %v", y.Err())
+	}
+	lstm.ResetState()
+	if y := lstm.Forward(x(5)); y.Err() != nil {
+		t.Error(y.Err())
+	}
+}
+
+// TestFresh: an evaluation begins sequences of its own, in its own mode, and the
+// training goes on where it was.
+func TestFresh(t *testing.T) {
+	lstm, gru := links.LSTM(3), links.GRU(2)
+	net := links.Sequential(lstm, gru)
+	x := func(mode nn.Mode, rows int) *nn.Variable { return nn.From(nn.NewTape(mode), wave(2*rows), rows, 2) }
+	first := slices.Clone(net.Forward(x(nn.Train, 2)).Floats())
+	c, h := lstm.State()
+	g := gru.State()
+	restore := links.Fresh(net)
+	for range 2 {
+		if y := net.Forward(x(nn.Evaluate, 4)); y.Err() != nil || y.Tape().Training() {
+			t.Fatal("in the evaluation", y.Err())
+		}
+	}
+	restore()
+	if c2, h2 := lstm.State(); c2 != c || h2 != h || gru.State() != g {
+		t.Error("the states weren't restored")
+	}
+	if y := net.Forward(x(nn.Evaluate, 2)); y.Err() != nil || y.Tape().Training() || slices.Equal(y.Floats(), first) {
+		t.Error("the second step is in another mode, or a first one", y.Err())
+	}
+}
+
 // TestStateSurvivesRelease: truncated backpropagation through time.
 func TestStateSurvivesRelease(t *testing.T) {
 	n := links.Sequential(links.LSTM(3), links.GRU(2))

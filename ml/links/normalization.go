@@ -57,7 +57,7 @@ func (l *BatchNormalizationLink) Forward(x *nn.Variable) *nn.Variable {
 		return nn.Apply1(op.FixedBatchNorm{Eps: float32(l.Eps)}, vars(x, l.Gamma, l.Beta, l.AvgMean, l.AvgVar)...)
 	}
 	out := nn.Apply(op.BatchNorm{Eps: float32(l.Eps)}, 3, vars(x, l.Gamma, l.Beta)...)
-	if out[0].Err() == nil && !x.IsSymbolic() { // recording a pass teaches nothing
+	if out[0].Err() == nil && !x.Tape().Tracing() {
 		l.average(out[1].Floats(), out[2].Floats(), x.Spec().Size()/x.Dim(1))
 	}
 	return out[0]

@@ -30,6 +30,12 @@ func StatelessLSTM(units int, opts ...Option) *StatelessLSTMLink {
 // x may have fewer rows than the state when sequences are sorted by falling
 // length: the rows beyond have ended and keep their state.
 func (l *StatelessLSTMLink) Step(c, h, x *nn.Variable) (nextC, nextH *nn.Variable) {
+	for _, state := range []*nn.Variable{c, h} {
+		if err := fitsState(state, x, l.units); err != nil {
+			f := l.failed(x, "LSTM", err)
+			return f, f
+		}
+	}
 	gates := l.upward.Forward(x)
 	var rest *nn.Variable
 	if h != nil {
@@ -62,12 +68,12 @@ func joinRows(first, rest *nn.Variable) *nn.Variable {
 // LSTMLink is made by LSTM.
 type LSTMLink struct {
 	StatelessLSTMLink
-	c, h *nn.Variable
+	memory memory // c, h
 }
 
 // LSTM is StatelessLSTM that keeps its state from one Forward to the next. The
 // state survives Tape.Release without its history, so a training step goes back
-// no further than the last one.
+// no further than the last one. See [Fresh] for an evaluation in between.
 func LSTM(units int, opts ...Option) *LSTMLink {
 	inner := StatelessLSTM(units, opts...)
 	l := &LSTMLink{}
@@ -78,22 +84,30 @@ func LSTM(units int, opts ...Option) *LSTMLink {
 }
 
 // Forward takes x (batch, in) and gives h (batch, units); as Step does, it
-// allows fewer rows than before, and then gives only theirs.
+// allows fewer rows than before, and then gives only theirs. Other sequences
+// begin with ResetState.
 func (l *LSTMLink) Forward(x *nn.Variable) *nn.Variable {
-	l.c, l.h = l.Step(l.c, l.h, x)
-	retain(l.c, l.h)
-	first, _ := splitRows(l.h, x.Dim(0))
+	state := l.memory.on(x)
+	c, h := l.Step(state[0], state[1], x)
+	if h.Err() != nil {
+		return h // the state stays
+	}
+	state[0], state[1] = c, h
+	retain(c, h)
+	first, _ := splitRows(h, x.Dim(0))
 	return first
 }
 
 // ResetState forgets the state: a new sequence begins.
-func (l *LSTMLink) ResetState() { l.c, l.h = nil, nil }
+func (l *LSTMLink) ResetState() { l.memory.set(nil, nil) }
 
 // State gives the state, nil at the beginning.
-func (l *LSTMLink) State() (c, h *nn.Variable) { return l.c, l.h }
+func (l *LSTMLink) State() (c, h *nn.Variable) { return l.memory.get() }
 
 // SetState replaces the state.
-func (l *LSTMLink) SetState(c, h *nn.Variable) { l.c, l.h = c, h }
+func (l *LSTMLink) SetState(c, h *nn.Variable) { l.memory.set(c, h) }
+
+func (l *LSTMLink) remembers() *memory { return &l.memory }
 
 func retain(vars ...*nn.Variable) {
 	for _, v := range vars {
@@ -105,7 +119,8 @@ func retain(vars ...*nn.Variable) {
 type GRULink struct {
 	Chain
 	wr, ur, wz, uz, w, u *LinearLink
-	h                    *nn.Variable
+	units                int
+	memory               memory // h
 }
 
 // GRU is Chainer's StatefulGRU: a gated recurrent unit that keeps its state,
@@ -116,7 +131,7 @@ type GRULink struct {
 // On its first step, without a state, all U terms are left out with their
 // biases, as Chainer does.
 func GRU(units int, opts ...Option) *GRULink {
-	l := &GRULink{}
+	l := &GRULink{units: units}
 	own := append(append([]Option{}, opts...), InSize(units))
 	l.wr, l.ur = Add(l, "W_r", Linear(units, opts...)), Add(l, "U_r", Linear(units, own...))
 	l.wz, l.uz = Add(l, "W_z", Linear(units, opts...)), Add(l, "U_z", Linear(units, own...))
@@ -124,30 +139,44 @@ func GRU(units int, opts ...Option) *GRULink {
 	return l
 }
 
-// Forward takes x (batch, in) and gives the new state (batch, units).
+// Forward takes x (batch, in) and gives the new state (batch, units). Other
+// sequences begin with ResetState.
 func (l *GRULink) Forward(x *nn.Variable) *nn.Variable {
+	state := l.memory.on(x)
+	h := state[0]
+	err := fitsState(h, x, l.units)
+	if err == nil && h != nil && x.Err() == nil && h.Dim(0) != x.Dim(0) {
+		err = stateError(h, x, "x needs as many rows")
+	}
+	if err != nil {
+		return l.failed(x, "GRU", err)
+	}
 	z, bar := l.wz.Forward(x), l.w.Forward(x)
-	if h := l.h; h != nil {
+	if h != nil {
 		r := nn.Apply1(op.Sigmoid{}, nn.Apply1(op.Add{}, l.wr.Forward(x), l.ur.Forward(h)))
 		z = nn.Apply1(op.Add{}, z, l.uz.Forward(h))
 		bar = nn.Apply1(op.Add{}, bar, l.u.Forward(nn.Apply1(op.Mul{}, r, h)))
 	}
 	z, bar = nn.Apply1(op.Sigmoid{}, z), nn.Apply1(op.Tanh{}, bar)
 	next := nn.Apply1(op.Mul{}, z, bar)
-	if l.h != nil {
+	if h != nil {
 		keep := nn.Apply1(op.Affine{Scale: -1, Shift: 1}, z)
-		next = nn.Apply1(op.Add{}, next, nn.Apply1(op.Mul{}, keep, l.h))
+		next = nn.Apply1(op.Add{}, next, nn.Apply1(op.Mul{}, keep, h))
 	}
-	l.h = next
-	retain(next)
+	if next.Err() == nil {
+		state[0] = next
+		retain(next)
+	}
 	return next
 }
 
 // ResetState forgets the state: a new sequence begins.
-func (l *GRULink) ResetState() { l.h = nil }
+func (l *GRULink) ResetState() { l.memory.set(nil, nil) }
 
 // State gives the state, nil at the beginning.
-func (l *GRULink) State() *nn.Variable { return l.h }
+func (l *GRULink) State() *nn.Variable { h, _ := l.memory.get(); return h }
 
 // SetState replaces the state.
-func (l *GRULink) SetState(h *nn.Variable) { l.h = h }
+func (l *GRULink) SetState(h *nn.Variable) { l.memory.set(h, nil) }
+
+func (l *GRULink) remembers() *memory { return &l.memory }

@@ -31,6 +31,7 @@ type Tape struct {
 	recycle     bool
 	rng         *rand.Rand
 	err         error
+	tracing     bool  // has a symbolic input
 	read        error // where elements of a symbolic variable were read
 
 	pool     pool[float32]
@@ -118,8 +119,16 @@ func (t *Tape) Input(data *tensor.Dense) *Variable {
 func (t *Tape) Symbolic(data *tensor.Dense) *Variable {
 	v := t.Input(data)
 	v.symbolic, v.root = true, true
+	if t != nil {
+		t.tracing = true
+	}
 	return v
 }
+
+// Tracing tells whether a forward pass is recorded to run on other inputs: what a
+// layer would remember of it, such as running averages or a recurrent state, is
+// of an input that never was.
+func (t *Tape) Tracing() bool { return t != nil && t.tracing }
 
 // ReadErr returns an error that says [ErrRead] and the place in user code if
 // the elements of a symbolic variable were read.

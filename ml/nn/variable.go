@@ -145,10 +145,6 @@ func (v *Variable) Name() string { return v.name }
 // SetName sets the name used in messages and traces.
 func (v *Variable) SetName(name string) { v.name = name }
 
-// IsSymbolic tells whether the variable depends on an input made by
-// [Tape.Symbolic].
-func (v *Variable) IsSymbolic() bool { return v != nil && v.symbolic }
-
 // RequiresGrad tells whether Backward computes a gradient for the variable.
 func (v *Variable) RequiresGrad() bool { return v.needsGrad }
 

@@ -53,7 +53,8 @@ func (e *Evaluator[T]) Run(ctx context.Context, t *training.Trainer) error {
 
 // Of evaluates a network and gives the means over all examples by name, such
 // as "loss" and "accuracy". Batches count by their sizes, so the last, smaller
-// one doesn't distort the mean.
+// one doesn't distort the mean. Recurrent links begin without a state and have
+// theirs back afterwards.
 func (e *Evaluator[T]) Of(ctx context.Context, target links.Link) (map[string]float64, error) {
 	loss := e.Loss
 	if loss == nil {
@@ -64,6 +65,7 @@ func (e *Evaluator[T]) Of(ctx context.Context, target links.Link) (map[string]fl
 		}
 		loss = model.Loss
 	}
+	defer links.Fresh(target)()
 	var sums training.Summaries
 	tape := nn.NewTape(nn.Evaluate, nn.Recycle())
 	batches := iterators.Serial(e.dataset, e.BatchSize, iterators.Once())

@@ -86,6 +86,27 @@ func TestEvaluateWeighsBatches(t *testing.T) {
 	}
 }
 
+// TestEvaluateLeavesStates: a recurrent network that is evaluated goes on with
+// the sequences of its training.
+func TestEvaluateLeavesStates(t *testing.T) {
+	lstm := links.LSTM(2)
+	e := extensions.Evaluate(points)
+	e.BatchSize = 3
+	e.Loss = func(tape *nn.Tape, batch []float32, report *links.Report) *nn.Variable {
+		loss := functions.Mean(lstm.Forward(nn.From(tape, slices.Clone(batch), len(batch), 1)))
+		report.Add("loss", loss)
+		return loss
+	}
+	lstm.Forward(nn.From(nil, []float32{1, 2}, 2, 1)) // the state has fewer rows than a batch
+	c, h := lstm.State()
+	if _, err := e.Of(t.Context(), lstm); err != nil {
+		t.Fatal(err)
+	}
+	if c2, h2 := lstm.State(); c2 != c || h2 != h {
+		t.Error("the evaluation changed the state")
+	}
+}
+
 func TestLogAndPrint(t *testing.T) {
 	dir := t.TempDir()
 	log := extensions.LogReport()
