@@ -125,15 +125,15 @@ func (h *heldVersion) await(ctx context.Context) (any, error) {
 
 // load reads a version's file and makes of it what tasks use.
 func (v *modelVersions) load(p ModelPin) (value any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &panicError{"loading model " + p.Name, rdd.Recovered(r)}
-		}
-	}()
 	n := v.nodes[p.Name]
 	if n == nil {
 		return nil, fmt.Errorf("%w: the program declares no model %q", ErrDiverged, p.Name)
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{fmt.Sprintf("loading model %s at %s", p.Name, n.site), rdd.Recovered(r)}
+		}
+	}()
 	file := n.file
 	if p.Digest != n.carried {
 		if file, err = v.fetch(p); err != nil {
@@ -142,7 +142,7 @@ func (v *modelVersions) load(p ModelPin) (value any, err error) {
 	}
 	value, err = n.load(file)
 	if err != nil {
-		return nil, fmt.Errorf("model %s, version %.12s: %w", p.Name, p.Digest, err)
+		return nil, fmt.Errorf("model %s at %s, version %.12s: %w", p.Name, n.site, p.Digest, err)
 	}
 	return value, nil
 }

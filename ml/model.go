@@ -37,7 +37,21 @@ type ModelRef struct {
 }
 
 // Name returns the model's name.
-func (m *ModelRef) Name() string { return m.model.Name() }
+func (m *ModelRef) Name() string {
+	if m == nil || m.model == nil {
+		return "" // where it is used is told that there is no model
+	}
+	return m.model.Name()
+}
+
+// require records that a model is missing.
+func (m *ModelRef) require(ssc *engine.StreamingContext, op string) bool {
+	ok := m != nil && m.model != nil
+	if !ok {
+		ssc.Fail(op, fmt.Errorf("%w: it is nil; make one with ml.Model or ml.ONNX", ErrModel))
+	}
+	return ok
+}
 
 // Digest returns the version that the program carries: the SHA-256 of its file,
 // hexadecimal. It is the first one; which a batch uses is in its results' Row.
@@ -61,20 +75,31 @@ func (m *ModelRef) Rollback(ctx context.Context, digest string) (string, error) 
 
 // Model declares a model of a job: build makes the network, whose weights are
 // read from npz, the bytes of a file as serializers.SaveNPZ or Chainer write it;
-// rowShape is the shape of one row of its input, such as 1, 28, 28. The file is
-// checked before the first batch.
+// rowShape is the shape of one row of its input, without the batch axis, such as
+// 1, 28, 28. The file is checked before the first batch. Forward is recorded once,
+// see package compile.
 func Model(ssc *engine.StreamingContext, name string, build func() Network, npz []byte, rowShape ...int) *ModelRef {
 	if build == nil {
 		ssc.Fail("ml.Model "+name, rdd.ErrNilFunction)
+	}
+	if _, err := nn.Zeros(rowShape...); err != nil || len(rowShape) == 0 {
+		ssc.Fail("ml.Model "+name, fmt.Errorf("%w: rowShape %s: give the shape of one row of the input, such as 784 or 1, 28, 28", ErrModel, nn.FormatShape(rowShape)))
 	}
 	shape := slices.Clone(rowShape)
 	m := &ModelRef{build: build}
 	return m.declare(ssc, name, npz, func(file []byte) (*compile.Model, error) {
 		net := build()
+		if net == nil {
+			return nil, errors.New("its build function returned nil")
+		}
 		if err := serializers.LoadNPZBytes(file, net); err != nil {
 			return nil, err
 		}
-		return compile.Network(net.Forward, shape...)
+		c, err := compile.Network(net.Forward, shape...)
+		if err != nil {
+			return nil, fmt.Errorf("with rows of shape %s: %w", nn.FormatShape(shape), err)
+		}
+		return c, nil
 	})
 }
 

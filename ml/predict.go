@@ -24,6 +24,7 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 	if encode == nil || decode == nil {
 		in.Context().Fail("ml.Predict "+m.Name(), rdd.ErrNilFunction)
 	}
+	m.require(in.Context(), "ml.Predict")
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		row := Row{Model: m.Name(), Digest: b.Model(m.Name()), Batch: b.Seq}
 		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error] {

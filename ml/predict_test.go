@@ -146,6 +146,53 @@ func TestPredictONNX(t *testing.T) {
 	}
 }
 
+// What is wrong with a model's declaration is said with its place in the program,
+// before the first batch.
+func TestModelDeclarations(t *testing.T) {
+	file := weights(t)
+	for name, c := range map[string]struct {
+		model func(ssc *engine.StreamingContext) *ml.ModelRef
+		says  []string
+	}{
+		"no row shape": {func(ssc *engine.StreamingContext) *ml.ModelRef { return ml.Model(ssc, "m", small, file) },
+			[]string{"ml.Model m at ml/predict_test.go:", "rowShape ()", "1, 28, 28"}},
+		"negative row shape": {func(ssc *engine.StreamingContext) *ml.ModelRef { return ml.Model(ssc, "m", small, file, -1) },
+			[]string{"ml.Model m at ml/predict_test.go:", "rowShape (-1)"}},
+		"rows of another size": {func(ssc *engine.StreamingContext) *ml.ModelRef { return ml.Model(ssc, "m", small, file, 7) },
+			[]string{"model m at ml/predict_test.go:", "with rows of shape (7)", "Linear (layer 0)", "x has 7 columns, W wants 3"}},
+		"no network": {func(ssc *engine.StreamingContext) *ml.ModelRef {
+			return ml.Model(ssc, "m", func() ml.Network { return nil }, file, 3)
+		}, []string{"model m at ml/predict_test.go:", "returned nil"}},
+		"panic": {func(ssc *engine.StreamingContext) *ml.ModelRef {
+			return ml.Model(ssc, "m", func() ml.Network { panic("no memory") }, file, 3)
+		}, []string{"loading model m at ml/predict_test.go:", "no memory"}},
+		"no model": {func(*engine.StreamingContext) *ml.ModelRef { return nil }, []string{"ml.Predict at ml/predict_test.go:", "it is nil"}},
+	} {
+		_, err := enginetest.Run(t, [][]int{{1}}, 1, func(in *engine.DStream[int]) *engine.DStream[int] {
+			return ml.Predict(in, c.model(in.Context()), encode, func(int, ml.Row) (int, error) { return 0, nil })
+		})
+		for _, text := range c.says {
+			if err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "ml/model.go:") && name != "panic" {
+				t.Errorf("%s: %v does not say %q", name, err, text)
+			}
+		}
+	}
+}
+
+// Two outputs can't both say which version comes next.
+func TestTrainOnTwice(t *testing.T) {
+	file := weights(t)
+	_, err := enginetest.Run(t, [][]int{{1}}, 1, func(in *engine.DStream[int]) *engine.DStream[int] {
+		m := ml.Model(in.Context(), "small", small, file, 3)
+		ml.TrainOn(in, m, sgdStep)
+		ml.TrainOn(in, m, sgdStep)
+		return in
+	})
+	if err == nil || !strings.Contains(err.Error(), "trained by another output already") {
+		t.Error(err)
+	}
+}
+
 func TestPredictErrors(t *testing.T) {
 	if _, err := predict(t, [][]int{{1, -5}}, weights(t)); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "-5 is negative") {
 		t.Error(err)

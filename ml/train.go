@@ -25,6 +25,9 @@ func TrainOn[T any](in *engine.DStream[T], m *ModelRef, step func(net Network, r
 	if step == nil {
 		in.Context().Fail(op, rdd.ErrNilFunction)
 	}
+	if !m.require(in.Context(), "ml.TrainOn") {
+		return
+	}
 	if m.build == nil {
 		in.Context().Fail(op, fmt.Errorf("%w: only a model made by ml.Model can be trained", ErrModel))
 		return

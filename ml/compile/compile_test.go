@@ -267,6 +267,9 @@ func TestRefuses(t *testing.T) {
 		{"integers", func(x *nn.Variable) *nn.Variable { return f.Argmax(x, 1) }, []int{4}, compile.ErrForward, "int32"},
 		{"constant", func(x *nn.Variable) *nn.Variable { return nn.From(x.Tape(), []float32{1}, 1, 1) }, []int{4}, compile.ErrForward, "does not depend on its input"},
 		{"nothing", func(x *nn.Variable) *nn.Variable { return nil }, []int{4}, graph.ErrNoOutput, ""},
+		{"negative row", forward, []int{-3}, nn.ErrShape, "empty dimension"},
+		{"endless row", forward, []int{1 << 40, 1 << 40}, nn.ErrShape, "larger than"},
+		{"no network", nil, []int{4}, compile.ErrForward, "it is nil"},
 		{"an if on the input", func(x *nn.Variable) *nn.Variable {
 			if x.Floats()[0] > 0 {
 				return f.ReLU(x)

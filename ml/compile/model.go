@@ -32,8 +32,10 @@ type Model struct {
 // functions is recorded; a forward pass that reads elements that depend on its
 // input is refused with an error that says nn.ErrRead.
 func Network(forward func(x *nn.Variable) *nn.Variable, shape ...int) (*Model, error) {
-	full := append([]int{1}, shape...)
-	x, err := nn.NewArray(make([]float32, size(shape)), full...)
+	if forward == nil {
+		return nil, fmt.Errorf("compiling: %w: it is nil", ErrForward)
+	}
+	x, err := nn.Zeros(append([]int{1}, shape...)...)
 	if err != nil {
 		return nil, fmt.Errorf("compiling: input: %w", err)
 	}

@@ -25,6 +25,14 @@ func NewArray[T Element](data []T, shape ...int) (*tensor.Dense, error) {
 	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data)), nil
 }
 
+// Zeros makes a float32 array of zeros. No dimension may be empty.
+func Zeros(shape ...int) (*tensor.Dense, error) {
+	if err := checkDims(shape); err != nil {
+		return nil, err
+	}
+	return NewArray(make([]float32, sizeOf(shape)), shape...)
+}
+
 // Floats returns the elements of a float32 array, nil for any other. The slice
 // shares the array's memory.
 func Floats(a *tensor.Dense) []float32 {

@@ -64,19 +64,24 @@ func ValueErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrValue, fmt.Sprintf(format, args...))
 }
 
-// libraryPrefix begins the name of every function that is not user code.
-const libraryPrefix = "github.com/hibana-engine/hibana/ml/"
+// modulePrefix begins the name of every function of Hibana. Its examples and
+// tests are user code.
+const modulePrefix = "github.com/hibana-engine/hibana/"
+
+func library(f runtime.Frame) bool {
+	rest, ok := strings.CutPrefix(f.Function, modulePrefix)
+	return ok && !strings.HasPrefix(rest, "examples/") && !strings.HasSuffix(f.File, "_test.go")
+}
 
 // CallSite returns file:line (the file's last two path elements) of the
-// innermost caller outside Hibana's ml packages, "" if there is none. Walking
+// innermost caller outside Hibana's packages, "" if there is none. Walking
 // the stack is slow, so it is called only when something failed.
 func CallSite() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		f, more := frames.Next()
-		library := strings.HasPrefix(f.Function, libraryPrefix) && !strings.HasSuffix(f.File, "_test.go")
-		if f.Function != "" && !library && !strings.HasPrefix(f.Function, "runtime.") {
+		if f.Function != "" && !library(f) && !strings.HasPrefix(f.Function, "runtime.") {
 			return fmt.Sprintf("%s:%d", shortPath(f.File), f.Line)
 		}
 		if !more {

@@ -97,6 +97,9 @@ func TestGradientsThatAreKept(t *testing.T) {
 		t.Errorf("nil gradient: %v", err)
 	}
 	var none *nn.Variable
+	if err := none.Backward(); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("backward of nil: %v", err)
+	}
 	if none.Data() != nil || none.Err() == nil || none.Tape() != nil {
 		t.Error("a nil variable has data, a tape or no error")
 	}

@@ -215,6 +215,8 @@ var errNil = ValueErrorf("variable is nil")
 // unusable says why the variable has no data.
 func (v *Variable) unusable() error {
 	switch {
+	case v == nil:
+		return errNil
 	case v.err != nil:
 		return v.err
 	case v.released:
