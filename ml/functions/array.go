@@ -148,13 +148,18 @@ func split(x *nn.Variable, axis int, sizes []int) []*nn.Variable {
 	return nn.Apply(op.Split{Axis: axis, Sizes: sizes}, len(sizes), x)
 }
 
+// manyFailed is how many failed variables stand for the unknown number of parts
+// of one that failed, so that a program that counts on its parts finds the
+// failure and not an index out of range.
+const manyFailed = 4096
+
 // Separate cuts x along an axis into its single elements, each without that
-// axis. If x failed, the result is one failed variable.
+// axis. If x failed, all elements are that failure, and there are many.
 func Separate(x *nn.Variable, axis int) []*nn.Variable {
 	s := x.Shape()
 	a, ok := axisOf(axis, len(s))
 	if !ok {
-		return []*nn.Variable{invalid("Separate", nn.ShapeErrorf("x has no axis %d", axis), x)}
+		return slices.Repeat([]*nn.Variable{invalid("Separate", nn.ShapeErrorf("x has no axis %d", axis), x)}, manyFailed)
 	}
 	parts := split(x, a, slices.Repeat([]int{1}, s[a]))
 	for i, p := range parts {
@@ -164,7 +169,8 @@ func Separate(x *nn.Variable, axis int) []*nn.Variable {
 }
 
 // TransposeSequence turns sequences, the longest first, into time steps: result
-// t holds step t of every sequence that is longer than t.
+// t holds step t of every sequence that is longer than t. Failures are as
+// Separate's.
 func TransposeSequence(xs []*nn.Variable) []*nn.Variable {
 	if len(xs) == 0 {
 		return nil
@@ -172,7 +178,7 @@ func TransposeSequence(xs []*nn.Variable) []*nn.Variable {
 	steps := make([][]*nn.Variable, xs[0].Dim(0))
 	for i, x := range xs {
 		if x.Shape() == nil || x.Dim(0) == 0 || x.Dim(0) > xs[max(i-1, 0)].Dim(0) {
-			return []*nn.Variable{invalid("TransposeSequence", nn.ShapeErrorf("sequences are not sorted by length"), xs...)}
+			return slices.Repeat([]*nn.Variable{invalid("TransposeSequence", nn.ShapeErrorf("sequences are not sorted by length"), xs...)}, manyFailed)
 		}
 		for t, step := range Separate(x, 0) {
 			steps[t] = append(steps[t], step)

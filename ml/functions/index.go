@@ -1,6 +1,8 @@
 package functions
 
 import (
+	"fmt"
+
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
@@ -35,6 +37,24 @@ func Every(i Index, step int) Index {
 	return i
 }
 
+// String writes the index as Python does, in its brackets.
+func (i Index) String() string {
+	if i.drop {
+		return fmt.Sprintf("[%d]", i.from)
+	}
+	text := ":"
+	if i.from != 0 {
+		text = fmt.Sprint(i.from, text)
+	}
+	if !i.open {
+		text += fmt.Sprint(i.until)
+	}
+	if i.step != 1 {
+		text += fmt.Sprint(":", i.step)
+	}
+	return "[" + text + "]"
+}
+
 // GetItem selects from the first axes of x; the others stay whole.
 // GetItem(x, From(1), Every(All(), 2)) is x[1:, ::2].
 func GetItem(x *nn.Variable, indices ...Index) *nn.Variable {
@@ -46,7 +66,7 @@ func GetItem(x *nn.Variable, indices ...Index) *nn.Variable {
 	for i, index := range indices {
 		r, ok := index.resolve(s[i])
 		if !ok {
-			return invalid("GetItem", nn.ShapeErrorf("index %d selects nothing from axis %d of %d", i, i, s[i]), x)
+			return invalid("GetItem", nn.ShapeErrorf("%v selects nothing from axis %d of %d", index, i, s[i]), x)
 		}
 		ranges[i] = r
 	}
