@@ -84,6 +84,10 @@ func Loss[T any](f LossFunc[T]) Option { return func(s *settings) { s.loss = f }
 // reported by Run.
 func New[T any](o optimizers.Optimizer, it iterators.Iterator[T], stop Trigger, opts ...Option) *Trainer {
 	t := &Trainer{stop: stop, settings: apply(opts)}
+	if o == nil || it == nil {
+		t.err = errors.New("training: training.New needs an optimizer and an iterator, one is nil")
+		return t
+	}
 	loss, ok := t.settings.loss.(LossFunc[T])
 	if t.settings.loss != nil && !ok {
 		var example T
@@ -179,6 +183,9 @@ func (t *Trainer) Run(ctx context.Context) (err error) {
 	if t.err != nil {
 		return t.err
 	}
+	if err := t.check(); err != nil {
+		return fmt.Errorf("training: %w", err)
+	}
 	t.started = time.Now()
 	defer func() { t.elapsed, t.started = t.Elapsed(), time.Time{} }()
 	ordered := slices.Clone(t.extensions)
@@ -209,6 +216,22 @@ func (t *Trainer) Run(ctx context.Context) (err error) {
 		started++
 	}
 	return t.loop(ctx, ordered)
+}
+
+// check looks for what can't run.
+func (t *Trainer) check() error {
+	if t.updater == nil {
+		return errors.New("the updater is nil")
+	}
+	if err := checkTrigger(t.stop); err != nil {
+		return fmt.Errorf("the stop trigger %w", err)
+	}
+	for _, e := range t.extensions {
+		if err := checkTrigger(e.trigger); err != nil {
+			return fmt.Errorf("the trigger of extension %s %w", e.name, err)
+		}
+	}
+	return nil
 }
 
 // loop makes steps, each followed by the extensions, or finishes first what an

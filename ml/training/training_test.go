@@ -340,6 +340,15 @@ func TestReportsWhatDoesNotFit(t *testing.T) {
 		{"shapes between batches", training.New(optimizers.SGD(links.Classifier(newMLP())), iterators.Serial(wrong, 5, iterators.Ordered()), training.Epochs(1)), []string{"iteration 2", "layer predictor/l1", "training_test.go"}},
 		{"infinite input", exploding(float32(math.Inf(1))), []string{"the loss is NaN", "Linear (layer predictor/l1)", "+Inf"}},
 		{"broken weights", training.New(optimizers.SGD(broken), iterators.Serial(blobs(8), 2), training.Epochs(1)), []string{"the loss is NaN", "predictor/l2/W has NaN"}},
+		{"no trigger", training.New(optimizers.SGD(broken), iterators.Serial(blobs(8), 2), nil), []string{"stop trigger is nil"}},
+		{"no updater", training.NewWithUpdater(nil, training.Epochs(1)), []string{"updater is nil"}},
+		{"no optimizer", training.New(nil, iterators.Serial(blobs(8), 2), training.Epochs(1)), []string{"needs an optimizer"}},
+		{"no iterator", training.New[datasets.Example](optimizers.SGD(broken), nil, training.Epochs(1)), []string{"an iterator"}},
+		{"no number of epochs", training.New(optimizers.SGD(broken), iterators.Serial(blobs(8), 2), training.Epochs(math.NaN())), []string{"stop trigger fires every NaN"}},
+		{"negative iterations", training.New(optimizers.SGD(broken), iterators.Serial(blobs(8), 2), training.Iterations(-3)), []string{"every -3"}},
+		{"extension without a trigger", withExtension(training.At(nil, extensions.LogReport())), []string{"extension LogReport is nil"}},
+		{"one pass only", training.New(optimizers.SGD(links.Classifier(newMLP())), iterators.Serial(blobs(8), 4, iterators.Once()), training.Epochs(2)), []string{"iterators.Once", "Epochs"}},
+		{"losses, not a loss", training.New(optimizers.SGD(links.Classifier(newMLP())), iterators.Serial(blobs(8), 4), training.Epochs(2), training.Loss(perExample)), []string{"the loss has shape (4), want one element", "functions.Mean"}},
 		{"unknown setting", withShift(newMLP()), []string{"ExponentialShift", `no setting "alpha"`}},
 	}
 	for _, p := range links.Params(broken) {
@@ -363,6 +372,17 @@ func TestReportsWhatDoesNotFit(t *testing.T) {
 			}
 		})
 	}
+}
+
+func withExtension(e training.Extension) *training.Trainer {
+	trainer := training.New(optimizers.SGD(links.Classifier(newMLP())), iterators.Serial(blobs(8), 2), training.Epochs(1))
+	trainer.Extend(e)
+	return trainer
+}
+
+// perExample forgets to take the mean.
+func perExample(tape *nn.Tape, batch []datasets.Example, _ *links.Report) *nn.Variable {
+	return nn.From(tape, make([]float32, len(batch)), len(batch))
 }
 
 func withShift(net *mlp) *training.Trainer {

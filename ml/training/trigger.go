@@ -1,6 +1,8 @@
 package training
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -36,6 +38,18 @@ type IntervalTrigger struct {
 
 func newInterval(period float64, epochs bool) *IntervalTrigger {
 	return &IntervalTrigger{period: period, epochs: epochs, previousIteration: -1, previousEpoch: -1}
+}
+
+// checkTrigger tells whether a trigger can fire sensibly.
+func checkTrigger(t Trigger) error {
+	i, ok := t.(*IntervalTrigger)
+	switch {
+	case t == nil || ok && i == nil:
+		return errors.New("is nil")
+	case ok && !(i.period >= 0):
+		return fmt.Errorf("fires every %v epochs or iterations", i.period)
+	}
+	return nil
 }
 
 // Fire tells whether a multiple of the period was passed since the last call.

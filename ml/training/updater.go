@@ -2,7 +2,9 @@ package training
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/hibana-engine/hibana/ml/iterators"
@@ -101,6 +103,9 @@ func (u *StandardUpdater[T]) Update(ctx context.Context) (*links.Report, error) 
 		return nil, err
 	}
 	batch, err := u.iterator.Next()
+	if err == io.EOF {
+		return nil, errors.New("the iterator is at its end: one made with iterators.Once makes a single pass; for a training leave Once out and bound it by training.Epochs")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a training batch: %w", err)
 	}
@@ -114,6 +119,9 @@ func (u *StandardUpdater[T]) Update(ctx context.Context) (*links.Report, error) 
 	loss := u.loss(u.tape, batch, report)
 	if err := loss.Err(); err != nil {
 		return nil, fmt.Errorf("computing the loss: %w", err)
+	}
+	if n := loss.Spec().Size(); n != 1 {
+		return nil, fmt.Errorf("the loss has shape %s, want one element: take functions.Mean or Sum of it", loss.Spec())
 	}
 	if v := float64(loss.Float()); math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil, u.diagnose(v, batch)
@@ -162,14 +170,21 @@ func (u *StandardUpdater[T]) stepSeed() uint64 {
 // pass over the same batch names.
 func (u *StandardUpdater[T]) diagnose(loss float64, batch []T) error {
 	if err := links.CheckFinite(u.optimizer.Target()); err != nil {
-		return fmt.Errorf("the loss is %v: %w; a smaller learning rate or optimizers.GradientClipping may help", loss, err)
+		return fmt.Errorf("the loss is %v: %w%s", loss, err, remedy)
 	}
 	checked := nn.NewTape(nn.Train, nn.Seed(u.stepSeed()), nn.CheckFinite())
-	if err := u.loss(checked, batch, nil).Err(); err != nil {
+	err := u.loss(checked, batch, nil).Err()
+	if err == nil {
+		err = nn.ErrNotFinite
+	}
+	if u.iteration == 0 { // no step has led here
 		return fmt.Errorf("the loss is %v: %w", loss, err)
 	}
-	return fmt.Errorf("the loss is %v: %w", loss, nn.ErrNotFinite)
+	return fmt.Errorf("the loss is %v: %w%s", loss, err, remedy)
 }
+
+// remedy is for what steps have led to.
+const remedy = "; a smaller learning rate or optimizers.GradientClipping may help"
 
 // Serialize visits iterator, model and optimizer in Chainer's layout.
 func (u *StandardUpdater[T]) Serialize(s *serializers.Serializer) {
