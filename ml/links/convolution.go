@@ -1,6 +1,9 @@
 package links
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
@@ -20,13 +23,12 @@ type Convolution2DLink struct {
 // Options: InSize, Kernel, Stride, Pad, Dilate, Groups, InitW, InitBias,
 // NoBias.
 func Convolution2D(out, ksize int, opts ...Option) *Convolution2DLink {
-	o := newOptions(opts)
-	if o.kernel == [2]int{} {
-		o.kernel = [2]int{ksize, ksize}
-	}
+	o := newOptions("Convolution2D", opts, "InSize", "Kernel", "Stride", "Pad", "Dilate", "Groups", "InitW", "InitBias", "NoBias")
+	o.window(out, ksize)
 	l := &Convolution2DLink{size: [3]int{out, o.kernel[0], o.kernel[1]}, op: op.Conv2D{
 		StrideH: o.stride[0], StrideW: o.stride[1], PadH: o.pad[0], PadW: o.pad[1],
 		DilH: o.dilate[0], DilW: o.dilate[1], Groups: o.groups}}
+	l.bad = o.err
 	in := -1
 	if o.in > 0 && o.groups > 0 {
 		in = o.in / o.groups
@@ -40,8 +42,11 @@ func Convolution2D(out, ksize int, opts ...Option) *Convolution2DLink {
 
 // Forward takes x (batch, in, height, width) and gives (batch, out, ...).
 func (l *Convolution2DLink) Forward(x *nn.Variable) *nn.Variable {
+	if err := checkGroups(l.bad, x, l.op.Groups); err != nil {
+		return l.failed(x, "Convolution2D", err)
+	}
 	err := initialize(l.W, x, 4, func(x []int) []int {
-		return []int{l.size[0], x[1] / max(l.op.Groups, 1), l.size[1], l.size[2]}
+		return []int{l.size[0], x[1] / l.op.Groups, l.size[1], l.size[2]}
 	})
 	if err != nil {
 		return failed(x, "Convolution2D", l.W, err)
@@ -64,13 +69,12 @@ type Deconvolution2DLink struct {
 // Options: InSize, Kernel, Stride, Pad, OutSize, Groups, InitW, InitBias,
 // NoBias.
 func Deconvolution2D(out, ksize int, opts ...Option) *Deconvolution2DLink {
-	o := newOptions(opts)
-	if o.kernel == [2]int{} {
-		o.kernel = [2]int{ksize, ksize}
-	}
+	o := newOptions("Deconvolution2D", opts, "InSize", "Kernel", "Stride", "Pad", "OutSize", "Groups", "InitW", "InitBias", "NoBias")
+	o.window(out, ksize)
 	l := &Deconvolution2DLink{size: [3]int{out / max(o.groups, 1), o.kernel[0], o.kernel[1]}, op: op.Deconv2D{
 		StrideH: o.stride[0], StrideW: o.stride[1], PadH: o.pad[0], PadW: o.pad[1],
 		OutH: o.out[0], OutW: o.out[1], Groups: o.groups}}
+	l.bad = o.err
 	l.W = l.addLazy("W", o.weight, o.in, l.size[0], o.kernel[0], o.kernel[1])
 	if !o.noBias {
 		l.B = AddParameter(l, "b", o.bias, out)
@@ -80,9 +84,35 @@ func Deconvolution2D(out, ksize int, opts ...Option) *Deconvolution2DLink {
 
 // Forward takes x (batch, in, height, width) and gives (batch, out, ...).
 func (l *Deconvolution2DLink) Forward(x *nn.Variable) *nn.Variable {
+	if err := checkGroups(l.bad, x, l.op.Groups); err != nil {
+		return l.failed(x, "Deconvolution2D", err)
+	}
 	err := initialize(l.W, x, 4, func(x []int) []int { return []int{x[1], l.size[0], l.size[1], l.size[2]} })
 	if err != nil {
 		return failed(x, "Deconvolution2D", l.W, err)
 	}
 	return nn.Apply1(l.op, vars(x, l.W, l.B)...)
+}
+
+// window takes the kernel's size and checks what a convolution is made with.
+func (o *options) window(out, ksize int) {
+	if o.kernel == [2]int{} {
+		o.kernel = [2]int{ksize, ksize}
+		o.atLeast(1, "kernel size", ksize)
+	}
+	o.atLeast(1, "output channels", out)
+	if o.err != nil {
+		return
+	}
+	if out%o.groups != 0 || o.in > 0 && o.in%o.groups != 0 {
+		o.fail("%d groups must divide the numbers of input and output channels, %s and %d", o.groups, strings.Replace(fmt.Sprint(o.in), "-1", "?", 1), out)
+	}
+}
+
+// checkGroups tells whether an image has the channels for a number of groups.
+func checkGroups(bad error, x *nn.Variable, groups int) error {
+	if bad == nil && len(x.Shape()) == 4 && x.Dim(1)%groups != 0 {
+		return nn.ShapeErrorf("%d groups can't divide the %d channels of x %s", groups, x.Dim(1), x.Spec())
+	}
+	return bad
 }

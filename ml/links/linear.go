@@ -18,8 +18,10 @@ type LinearLink struct {
 //
 // Options: InSize, InitW, InitBias, NoBias.
 func Linear(out int, opts ...Option) *LinearLink {
-	o := newOptions(opts)
+	o := newOptions("Linear", opts, "InSize", "InitW", "InitBias", "NoBias")
+	o.atLeast(1, "outputs", out)
 	l := &LinearLink{out: out}
+	l.bad = o.err
 	l.W = l.addLazy("W", o.weight, out, o.in)
 	if !o.noBias {
 		l.B = AddParameter(l, "b", o.bias, out)
@@ -29,6 +31,9 @@ func Linear(out int, opts ...Option) *LinearLink {
 
 // Forward takes x (batch, in) and gives (batch, out).
 func (l *LinearLink) Forward(x *nn.Variable) *nn.Variable {
+	if l.bad != nil {
+		return l.failed(x, "Linear", l.bad)
+	}
 	if len(x.Shape()) > 2 {
 		x = nn.Apply1(op.Reshape{Shape: []int{x.Dim(0), -1}}, x)
 	}
@@ -51,8 +56,11 @@ type EmbedIDLink struct {
 //
 // Options: InitW, IgnoreLabel.
 func EmbedID(in, out int, opts ...Option) *EmbedIDLink {
-	o := newOptions(append([]Option{InitW(nn.Normal(1))}, opts...))
+	o := newOptions("EmbedID", append([]Option{InitW(nn.Normal(1))}, opts...), "InitW", "IgnoreLabel")
+	o.atLeast(1, "size of the vocabulary", in)
+	o.atLeast(1, "outputs", out)
 	l := &EmbedIDLink{}
+	l.bad = o.err
 	if o.ignore != nil {
 		l.op = op.Embed{HasIgnore: true, Ignore: *o.ignore}
 	}
@@ -62,5 +70,8 @@ func EmbedID(in, out int, opts ...Option) *EmbedIDLink {
 
 // Forward takes int32 ids of any shape and gives that shape with one axis more.
 func (l *EmbedIDLink) Forward(ids *nn.Variable) *nn.Variable {
+	if l.bad != nil {
+		return l.failed(ids, "EmbedID", l.bad)
+	}
 	return nn.Apply1(l.op, vars(ids, l.W)...)
 }

@@ -40,6 +40,7 @@ type Chain struct {
 	params   []*param
 	children []child
 	counters []counter
+	bad      error // what is wrong with the arguments that the link was made with
 }
 
 type param struct {
@@ -189,9 +190,13 @@ func CountParams(l Link) int {
 	return n
 }
 
-// Check reports names that are used twice or hold a slash.
+// Check reports names that are used twice or hold a slash, and links that were
+// made with bad arguments.
 func Check(l Link) error {
 	c := l.chain()
+	if c.bad != nil {
+		return fmt.Errorf("link %q: %w", c.path, c.bad)
+	}
 	var names []string
 	for _, p := range c.params {
 		names = append(names, p.name)

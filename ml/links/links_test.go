@@ -102,7 +102,19 @@ func TestErrorsNameLayerAndShapes(t *testing.T) {
 		{"linear", model.Forward(wide(3, 4)), nn.ErrShape, []string{"links_test.go", "layer predictor/0", "(3, 4)", "(6, 5)"}},
 		{"convolution of a matrix", links.Convolution2D(3, 3).Forward(wide(3, 4)), nn.ErrShape, []string{"Convolution2D"}},
 		{"convolution too large", links.Convolution2D(3, 7).Forward(wide(1, 1, 4, 4)), nn.ErrShape, []string{"Convolution2D", "(1, 1, 4, 4)"}},
-		{"stride", links.Convolution2D(3, 3, links.Stride(1, 2, 3)).Forward(wide(1, 1, 9, 9)), nn.ErrShape, []string{"Convolution2D"}},
+		{"stride", links.Convolution2D(3, 3, links.Stride(1, 2, 3)).Forward(wide(1, 1, 9, 9)), nn.ErrValue, []string{"Convolution2D", "Stride takes one number, or height and width, not 3"}},
+		{"padding", links.Convolution2D(3, 3, links.Pad(-1)).Forward(wide(1, 1, 9, 9)), nn.ErrValue, []string{"Pad -1, want at least 0"}},
+		{"kernel", links.Convolution2D(3, 0).Forward(wide(1, 1, 9, 9)), nn.ErrValue, []string{"kernel size 0"}},
+		{"groups of outputs", links.Convolution2D(3, 3, links.Groups(2)).Forward(wide(1, 2, 9, 9)), nn.ErrValue, []string{"2 groups must divide", "? and 3"}},
+		{"groups of inputs", links.Convolution2D(4, 3, links.Groups(2)).Forward(wide(1, 1, 9, 9)), nn.ErrShape, []string{"Convolution2D", "2 groups can't divide the 1 channels of x (1, 1, 9, 9)"}},
+		{"outputs of a deconvolution", links.Deconvolution2D(0, 3).Forward(wide(1, 1, 9, 9)), nn.ErrValue, []string{"Deconvolution2D", "output channels 0"}},
+		{"outputs", links.Sequential(links.Linear(-1)).Forward(wide(1, 784)), nn.ErrValue, []string{"Linear (layer 0)", "outputs -1, want at least 1"}},
+		{"another link's option", links.Linear(10, links.NoBias(), links.Stride(2)).Forward(wide(1, 4)), nn.ErrValue, []string{"Linear has no use for the option Stride; it takes InSize"}},
+		{"vocabulary", links.EmbedID(0, 3).Forward(nn.From(nil, []int32{0}, 1)), nn.ErrValue, []string{"vocabulary 0"}},
+		{"channels", links.BatchNormalization(-3).Forward(wide(2, 4)), nn.ErrValue, []string{"channels -3"}},
+		{"units", links.LSTM(0).Forward(wide(2, 4)), nn.ErrValue, []string{"LSTM:", "units 0, want at least 1"}},
+		{"units of a GRU", links.GRU(-1).Forward(wide(2, 4)), nn.ErrValue, []string{"GRU:", "units -1"}},
+		{"nil function", links.Sequential((func(*nn.Variable) *nn.Variable)(nil)).Forward(wide(1, 2)), nn.ErrValue, []string{"layer 0 is a nil function"}},
 		{"batch normalisation", links.BatchNormalization(3).Forward(wide(2, 4, 5)), nn.ErrShape, []string{"BatchNormalization", "(2, 4, 5)"}},
 		{"embedding out of range", links.EmbedID(3, 2).Forward(nn.From(nil, []int32{0, 3}, 2)), nn.ErrValue, []string{"EmbedID", "3"}},
 		{"no layer", links.Sequential(links.Linear(2), 7).Forward(wide(1, 2)), nn.ErrValue, []string{"layer 1 is a int"}},
@@ -120,6 +132,14 @@ func TestErrorsNameLayerAndShapes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBadArgumentsAreNotSaved: what can't run can't be saved or optimized either.
+func TestBadArgumentsAreNotSaved(t *testing.T) {
+	net := links.Sequential(links.Linear(3, links.InSize(2)), links.Linear(3, links.InSize(-1)))
+	if err := serializers.WriteNPZ(&bytes.Buffer{}, net); !errors.Is(err, nn.ErrValue) || !strings.Contains(err.Error(), `link "1/": `) {
+		t.Error(err)
 	}
 }
 

@@ -97,6 +97,9 @@ func (c *Chain) failed(x *nn.Variable, function string, err error) *nn.Variable 
 	if x.Err() != nil {
 		return x
 	}
+	if first, ok := err.(*nn.Error); ok {
+		return nn.Failed(x.Tape(), function, first)
+	}
 	layer := ""
 	if n := len(c.path); n > 0 {
 		layer = c.path[:n-1]

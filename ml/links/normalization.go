@@ -25,8 +25,10 @@ type BatchNormalizationLink struct {
 //
 // Options: Decay, Eps, NoGamma, NoBeta.
 func BatchNormalization(size int, opts ...Option) *BatchNormalizationLink {
-	o := newOptions(opts)
+	o := newOptions("BatchNormalization", opts, "Decay", "Eps", "NoGamma", "NoBeta")
+	o.atLeast(0, "channels", size)
 	l := &BatchNormalizationLink{Decay: o.decay, Eps: o.eps}
+	l.bad = o.err
 	var shape []int
 	if size > 0 {
 		shape = []int{size}
@@ -47,6 +49,9 @@ func BatchNormalization(size int, opts ...Option) *BatchNormalizationLink {
 
 // Forward takes x (batch, channel, ...) and gives the same shape.
 func (l *BatchNormalizationLink) Forward(x *nn.Variable) *nn.Variable {
+	if l.bad != nil {
+		return l.failed(x, "BatchNormalization", l.bad)
+	}
 	for _, p := range []*nn.Parameter{l.Gamma, l.Beta, l.AvgMean, l.AvgVar} {
 		err := initialize(p, x, max(len(x.Shape()), 2), func(x []int) []int { return x[1:2] })
 		if err != nil {

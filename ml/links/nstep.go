@@ -13,6 +13,7 @@ import (
 // of recurrent cells that read whole sequences of different lengths at once.
 type NStepLink struct {
 	Chain
+	in         int
 	layers     int
 	directions int
 	units      int
@@ -68,8 +69,14 @@ func lstmCell() cell { return cell{gates: 4, order: []int{2, 0, 1, 3}, packed: t
 func gruCell() cell { return cell{gates: 3, order: []int{0, 1, 2}} }
 
 func newNStep(c cell, layers, directions, in, out int, opts []Option) *NStepLink {
-	o := newOptions(opts)
-	l := &NStepLink{layers: layers, directions: directions, units: out, dropout: float32(o.dropout), cell: c}
+	o := newOptions("NStep", opts, "InitW", "Dropout")
+	o.atLeast(1, "layers", layers)
+	o.atLeast(1, "input size", in)
+	o.atLeast(1, "units", out)
+	l := &NStepLink{in: in, layers: layers, directions: directions, units: out, dropout: float32(o.dropout), cell: c}
+	if l.bad = o.err; l.bad != nil {
+		return l
+	}
 	for i := range layers * directions {
 		part := &nstepPart{}
 		for k := range 2 * c.gates {
@@ -93,9 +100,9 @@ func newNStep(c cell, layers, directions, in, out int, opts []Option) *NStepLink
 // steps, cy nil for a GRU, and the top layer's outputs, (length,
 // directions*out) for each sequence.
 func (l *NStepLink) Forward(hx, cx *nn.Variable, xs []*nn.Variable) (hy, cy *nn.Variable, ys []*nn.Variable) {
-	plan, err := newPlan(xs)
+	plan, err := l.plan(hx, cx, xs)
 	if err != nil {
-		f := nn.Failed(tapeOf(xs), "NStep", err)
+		f := l.failed(nn.From(tapeOf(xs), []float32{0}, 1), l.name(), err)
 		return f, f, slices.Repeat([]*nn.Variable{f}, len(xs))
 	}
 	x := nn.Apply1(op.Concat{Axis: 0}, xs...)
@@ -120,6 +127,47 @@ func (l *NStepLink) Forward(hx, cx *nn.Variable, xs []*nn.Variable) (hy, cy *nn.
 		cy = stack(cs)
 	}
 	return hy, cy, nn.Apply(op.Split{Axis: 0, Sizes: plan.lengths}, len(xs), x)
+}
+
+// plan checks the arguments and says how the sequences are read.
+func (l *NStepLink) plan(hx, cx *nn.Variable, xs []*nn.Variable) (*plan, error) {
+	if l.bad != nil {
+		return nil, l.bad
+	}
+	p, err := newPlan(xs, l.in)
+	if err == nil {
+		err = l.checkState("hx", hx, len(xs))
+	}
+	if err == nil {
+		err = l.checkState("cx", cx, len(xs))
+	}
+	return p, err
+}
+
+// name is that of the function that made the link.
+func (l *NStepLink) name() string {
+	name := "NStep"
+	if l.directions == 2 {
+		name += "Bi"
+	}
+	if l.cell.packed {
+		return name + "LSTM"
+	}
+	return name + "GRU"
+}
+
+// checkState tells whether a state to begin with, which may be nil, fits.
+func (l *NStepLink) checkState(name string, state *nn.Variable, sequences int) error {
+	if state == nil {
+		return nil
+	}
+	if err := state.Err(); err != nil {
+		return err
+	}
+	if want := []int{l.layers * l.directions, sequences, l.units}; !slices.Equal(state.Shape(), want) {
+		return nn.ShapeErrorf("%s is %s, want (layers*directions, sequences, units), here %s", name, state.Spec(), nn.FormatShape(want))
+	}
+	return nil
 }
 
 // run takes one layer in one direction over all sequences. x and y hold the
@@ -179,7 +227,7 @@ type plan struct {
 	batches []int   // how many sequences are running at each step
 }
 
-func newPlan(xs []*nn.Variable) (*plan, error) {
+func newPlan(xs []*nn.Variable, in int) (*plan, error) {
 	if len(xs) == 0 {
 		return nil, fmt.Errorf("%w: no sequences", nn.ErrValue)
 	}
@@ -189,8 +237,8 @@ func newPlan(xs []*nn.Variable) (*plan, error) {
 		if err := x.Err(); err != nil {
 			return nil, err
 		}
-		if len(x.Shape()) != 2 {
-			return nil, nn.ShapeErrorf("sequence %d is %s, want (length, in)", i, nn.FormatShape(x.Shape()))
+		if len(x.Shape()) != 2 || x.Dim(1) != in {
+			return nil, nn.ShapeErrorf("sequence %d is %s, want (length, %d)", i, x.Spec(), in)
 		}
 		p.lengths = append(p.lengths, x.Dim(0))
 		p.starts = append(p.starts, total)

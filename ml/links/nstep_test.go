@@ -1,6 +1,7 @@
 package links_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/ml/functions"
@@ -91,6 +92,39 @@ func TestNStepGoesOn(t *testing.T) {
 	}
 	if _, _, ys := links.NStepGRU(1, 3, 4).Forward(nil, nil, []*nn.Variable{nn.From(nil, wave(3), 3)}); ys[0].Err() == nil {
 		t.Error("a sequence of one axis was accepted")
+	}
+}
+
+// TestNStepArguments: messages are about what the caller gave.
+func TestNStepArguments(t *testing.T) {
+	x := func(shape ...int) *nn.Variable { return nn.From(nil, wave(24), shape...) }
+	bad := functions.Linear(x(4, 6), x(8, 3), nil)
+	forward := func(l *links.NStepLink, hx, cx *nn.Variable, xs ...*nn.Variable) error {
+		net := &links.Chain{}
+		links.Add(net, "rnn", l)
+		hy, _, ys := l.Forward(hx, cx, xs)
+		if len(ys) != len(xs) || hy.Err() != ys[0].Err() {
+			t.Errorf("%d results of %d sequences, errors %v, %v", len(ys), len(xs), hy.Err(), ys[0].Err())
+		}
+		return hy.Err()
+	}
+	for name, c := range map[string]struct {
+		err  error
+		says []string
+	}{
+		"width":     {forward(links.NStepLSTM(2, 3, 4), nil, nil, x(8, 3), x(6, 4)), []string{"NStepLSTM (layer rnn)", "sequence 1 is (6, 4), want (length, 3)"}},
+		"hx":        {forward(links.NStepBiLSTM(1, 3, 4), x(1, 6, 4), nil, x(8, 3)), []string{"NStepBiLSTM (layer rnn)", "hx is (1, 6, 4)", "(layers*directions, sequences, units), here (2, 1, 4)"}},
+		"cx":        {forward(links.NStepLSTM(2, 3, 12), x(2, 1, 12), x(24), x(8, 3)), []string{"cx is (24)"}},
+		"gru":       {forward(links.NStepGRU(1, 3, 4), x(4, 6), nil, x(8, 3)), []string{"NStepGRU (layer rnn)", "hx is (4, 6)"}},
+		"no units":  {forward(links.NStepGRU(1, 3, 0), nil, nil, x(8, 3)), []string{"units 0, want at least 1"}},
+		"option":    {forward(links.NStepGRU(1, 3, 2, links.NoBias()), nil, nil, x(8, 3)), []string{"no use for the option NoBias"}},
+		"a failure": {forward(links.NStepGRU(1, 3, 2), nil, nil, x(8, 3), bad), []string{"Linear", "x has 6 columns"}},
+	} {
+		for _, text := range c.says {
+			if c.err == nil || !strings.Contains(c.err.Error(), text) || !strings.HasPrefix(c.err.Error(), "links/nstep_test.go:") {
+				t.Errorf("%s: %v does not say %q", name, c.err, text)
+			}
+		}
 	}
 }
 

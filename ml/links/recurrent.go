@@ -18,6 +18,7 @@ type StatelessLSTMLink struct {
 // gate's bias starts with 1.
 func StatelessLSTM(units int, opts ...Option) *StatelessLSTMLink {
 	l := &StatelessLSTMLink{units: units}
+	l.bad = checkUnits(units)
 	opts = append([]Option{InitBias(everyFourth(2, 1))}, opts...)
 	l.upward = Add(l, "upward", Linear(4*units, opts...))
 	l.lateral = Add(l, "lateral", Linear(4*units, InSize(units), NoBias()))
@@ -30,11 +31,15 @@ func StatelessLSTM(units int, opts ...Option) *StatelessLSTMLink {
 // x may have fewer rows than the state when sequences are sorted by falling
 // length: the rows beyond have ended and keep their state.
 func (l *StatelessLSTMLink) Step(c, h, x *nn.Variable) (nextC, nextH *nn.Variable) {
+	err := l.bad
 	for _, state := range []*nn.Variable{c, h} {
-		if err := fitsState(state, x, l.units); err != nil {
-			f := l.failed(x, "LSTM", err)
-			return f, f
+		if err == nil {
+			err = fitsState(state, x, l.units)
 		}
+	}
+	if err != nil {
+		f := l.failed(x, "LSTM", err)
+		return f, f
 	}
 	gates := l.upward.Forward(x)
 	var rest *nn.Variable
@@ -77,7 +82,7 @@ type LSTMLink struct {
 func LSTM(units int, opts ...Option) *LSTMLink {
 	inner := StatelessLSTM(units, opts...)
 	l := &LSTMLink{}
-	l.units = units
+	l.units, l.bad = units, inner.bad
 	l.upward = Add(l, "upward", inner.upward)
 	l.lateral = Add(l, "lateral", inner.lateral)
 	return l
@@ -132,6 +137,7 @@ type GRULink struct {
 // biases, as Chainer does.
 func GRU(units int, opts ...Option) *GRULink {
 	l := &GRULink{units: units}
+	l.bad = checkUnits(units)
 	own := append(append([]Option{}, opts...), InSize(units))
 	l.wr, l.ur = Add(l, "W_r", Linear(units, opts...)), Add(l, "U_r", Linear(units, own...))
 	l.wz, l.uz = Add(l, "W_z", Linear(units, opts...)), Add(l, "U_z", Linear(units, own...))
@@ -143,8 +149,10 @@ func GRU(units int, opts ...Option) *GRULink {
 // sequences begin with ResetState.
 func (l *GRULink) Forward(x *nn.Variable) *nn.Variable {
 	state := l.memory.on(x)
-	h := state[0]
-	err := fitsState(h, x, l.units)
+	h, err := state[0], l.bad
+	if err == nil {
+		err = fitsState(h, x, l.units)
+	}
 	if err == nil && h != nil && x.Err() == nil && h.Dim(0) != x.Dim(0) {
 		err = stateError(h, x, "x needs as many rows")
 	}
@@ -180,3 +188,10 @@ func (l *GRULink) State() *nn.Variable { h, _ := l.memory.get(); return h }
 func (l *GRULink) SetState(h *nn.Variable) { l.memory.set(h, nil) }
 
 func (l *GRULink) remembers() *memory { return &l.memory }
+
+func checkUnits(units int) error {
+	if units < 1 {
+		return nn.ValueErrorf("units %d, want at least 1", units)
+	}
+	return nil
+}

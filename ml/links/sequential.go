@@ -32,6 +32,10 @@ func Sequential(layers ...any) *SequentialLink {
 func (s *SequentialLink) Append(layer any) {
 	switch l := layer.(type) {
 	case func(*nn.Variable) *nn.Variable:
+		if l == nil {
+			s.err = fmt.Errorf("%w: layer %d is a nil function", nn.ErrValue, len(s.layers))
+			return
+		}
 		s.layers = append(s.layers, Func(l))
 	case Layer:
 		s.layers = append(s.layers, l)
