@@ -40,7 +40,7 @@ func (j Jitter) Apply(r *rand.Rand, e Example) Example {
 		return e
 	}
 	height, width := e.Shape[1], e.Shape[2]
-	out := Example{X: make([]float32, len(e.X)), Shape: e.Shape, Label: e.Label}
+	out := Example{X: make([]float32, len(e.X)), Shape: e.Shape, Label: e.Label, Name: e.Name}
 	sin, cos := math.Sincos(angle)
 	cy, cx := float64(height-1)/2, float64(width-1)/2
 	for y := range height {

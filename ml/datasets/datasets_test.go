@@ -7,8 +7,11 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -234,8 +237,39 @@ func TestImages(t *testing.T) {
 	if e, err := small.At(0); err != nil || !slices.Equal(e.Shape, []int{1, 3, 3}) || math.Abs(float64(e.X[4])-0.299) > 1e-3 {
 		t.Errorf("red in grey: %+v, %v", e, err)
 	}
-	if _, err := (datasets.Images{}).Read(fstest.MapFS{}); err == nil {
-		t.Error("an empty folder was accepted")
+	missing := filepath.Join(t.TempDir(), "gone")
+	for name, c := range map[string]struct {
+		images datasets.Images
+		folder fs.FS
+		says   string
+	}{
+		"empty":    {datasets.Images{}, fstest.MapFS{}, "the image folder has no subdirectory"},
+		"missing":  {datasets.Images{}, os.DirFS(missing), missing},
+		"one side": {datasets.Images{Height: 8}, fsys, "size 8x0"},
+		"negative": {datasets.Images{Height: -8, Width: -8}, fsys, "size -8x-8"},
+	} {
+		if _, err := c.images.Read(c.folder); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v does not say %q", name, err, c.says)
+		}
+	}
+}
+
+// Images of several sizes are named, with what makes them equal.
+func TestImagesOfSeveralSizes(t *testing.T) {
+	var wide bytes.Buffer
+	if err := png.Encode(&wide, image.NewGray(image.Rect(0, 0, 9, 2))); err != nil {
+		t.Fatal(err)
+	}
+	fsys := fstest.MapFS{"a/1.png": {Data: picture(t, color.White)}, "b/2.png": {Data: wide.Bytes()}}
+	folder, err := datasets.Images{}.Read(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = datasets.Stack(all(t, folder.Dataset))
+	for _, text := range []string{"a/1.png has shape (3, 2, 4)", "b/2.png has shape (3, 2, 9)", "datasets.Images scales"} {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%v does not say %q", err, text)
+		}
 	}
 }
 

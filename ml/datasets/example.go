@@ -18,6 +18,18 @@ type Example struct {
 	Shape []int
 	// Label is the class, counted from 0.
 	Label int32
+	// Name says in messages which example it is, such as its file; "" if it has
+	// no name.
+	Name string
+}
+
+// describe writes name and shape for a message.
+func (e Example) describe() string {
+	text := fmt.Sprintf("has shape %s with %d values", nn.FormatShape(e.Shape), len(e.X))
+	if e.Name != "" {
+		return e.Name + " " + text
+	}
+	return text
 }
 
 // Stack copies the inputs of a batch into one array with a leading batch axis,
@@ -33,8 +45,11 @@ func Stack(batch []Example) (x, labels *tensor.Dense, err error) {
 	classes := make([]int32, len(batch))
 	for i, e := range batch {
 		if !slices.Equal(e.Shape, first.Shape) || len(e.X) != size {
-			return nil, nil, fmt.Errorf("stacking a batch: example %d has shape %s with %d values, the first %s with %d",
-				i, nn.FormatShape(e.Shape), len(e.X), nn.FormatShape(first.Shape), size)
+			hint := ""
+			if len(e.Shape) == 3 && len(first.Shape) == 3 {
+				hint = "; datasets.Images scales images to its Height and Width"
+			}
+			return nil, nil, fmt.Errorf("stacking a batch: example %d %s, the first %s%s", i, e.describe(), first.describe(), hint)
 		}
 		copy(values[i*size:], e.X)
 		classes[i] = e.Label

@@ -1,7 +1,6 @@
 package datasets
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	_ "image/gif"  // decoders for image.Decode
@@ -9,6 +8,7 @@ import (
 	_ "image/png"  // decoders for image.Decode
 	"io/fs"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,8 +20,8 @@ const maxPixels = 1 << 26
 
 // Images says how image files become examples.
 type Images struct {
-	// Height and Width are the size that images are scaled to; 0 keeps their
-	// own, and then they must all be equal to be stacked.
+	// Height and Width are the size that images are scaled to. Both 0 keep the
+	// images' own, which must then be equal within a batch.
 	Height, Width int
 	// Grey makes one channel of luminance instead of three of colour.
 	Grey bool
@@ -42,9 +42,12 @@ type Folder struct {
 // other files are left out. Images are decoded when they are asked for. Shapes
 // are (channel, height, width), values go from 0 to 1.
 func (o Images) Read(folder fs.FS) (Folder, error) {
+	if o.Height < 0 || o.Width < 0 || (o.Height == 0) != (o.Width == 0) {
+		return Folder{}, fmt.Errorf("reading an image folder: the size %dx%d is none: give Height and Width, or neither", o.Height, o.Width)
+	}
 	dirs, err := fs.ReadDir(folder, ".")
 	if err != nil {
-		return Folder{}, fmt.Errorf("listing the image folder: %w", err)
+		return Folder{}, fmt.Errorf("listing the image folder%s: %w", pathOf(folder), err)
 	}
 	type file struct {
 		name  string
@@ -68,11 +71,11 @@ func (o Images) Read(folder fs.FS) (Folder, error) {
 		classes = append(classes, dir.Name())
 	}
 	if len(files) == 0 {
-		return Folder{}, errors.New("the image folder has no subdirectory with PNG, JPEG or GIF files")
+		return Folder{}, fmt.Errorf("the image folder%s has no subdirectory with PNG, JPEG or GIF files", pathOf(folder))
 	}
 	return Folder{Classes: classes, Dataset: Func(len(files), func(i int) (Example, error) {
 		e, err := o.decode(folder, files[i].name)
-		e.Label = files[i].label
+		e.Label, e.Name = files[i].label, files[i].name
 		if err != nil {
 			err = fmt.Errorf("reading image %s: %w", files[i].name, err)
 		}
@@ -99,14 +102,21 @@ func (o Images) decode(folder fs.FS, name string) (Example, error) {
 	return o.FromImage(img), nil
 }
 
-// FromImage makes an example, without a label, of an image.
+// pathOf gives the path of a folder made by os.DirFS for a message, with a space
+// before it; other file systems have none.
+func pathOf(folder fs.FS) string {
+	if v := reflect.ValueOf(folder); v.Kind() == reflect.String {
+		return " " + v.String()
+	}
+	return ""
+}
+
+// FromImage makes an example, without a label, of an image. It scales it where
+// Height and Width are both positive.
 func (o Images) FromImage(img image.Image) Example {
 	height, width := img.Bounds().Dy(), img.Bounds().Dx()
-	if o.Height > 0 {
-		height = o.Height
-	}
-	if o.Width > 0 {
-		width = o.Width
+	if o.Height > 0 && o.Width > 0 {
+		height, width = o.Height, o.Width
 	}
 	flat := image.NewRGBA(image.Rect(0, 0, width, height))
 	draw.BiLinear.Scale(flat, flat.Bounds(), img, img.Bounds(), draw.Src, nil)
