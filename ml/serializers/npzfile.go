@@ -143,11 +143,31 @@ func (f *file) problems(o options) error {
 	slices.Sort(extra)
 	if len(missing) > 0 && !o.allowMissing {
 		errs = append(errs, fmt.Errorf("%w: %s", ErrMissing, list(missing)))
+		if prefix := commonPrefix(missing, extra); prefix != "" {
+			errs = append(errs, fmt.Errorf("the file has them below %q: load with serializers.Prefix(%q)", prefix, o.prefix+prefix))
+		}
 	}
 	if len(extra) > 0 && !o.allowExtra {
 		errs = append(errs, fmt.Errorf("%w: %s", ErrExtra, list(extra)))
 	}
 	return errors.Join(errs...)
+}
+
+// commonPrefix is what stands before every missing key among the others in the
+// file, "" if there is no such thing: what a Classifier or a Trainer puts before
+// the keys of its network.
+func commonPrefix(missing, extra []string) string {
+	for _, key := range extra {
+		prefix, ok := strings.CutSuffix(key, "/"+missing[0])
+		if !ok {
+			continue
+		}
+		prefix += "/"
+		if !slices.ContainsFunc(missing, func(m string) bool { return !slices.Contains(extra, prefix+m) }) {
+			return prefix
+		}
+	}
+	return ""
 }
 
 func names(entries []npz.Entry) []string {

@@ -126,6 +126,23 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// classifier keeps a layer below "predictor/".
+type classifier struct{ *layer }
+
+func (c classifier) Serialize(s *serializers.Serializer) { c.layer.Serialize(s.Child("predictor")) }
+
+// TestLoadNamesThePrefix: a saved Classifier is no bare network, and says so.
+func TestLoadNamesThePrefix(t *testing.T) {
+	var b bytes.Buffer
+	if err := serializers.WriteNPZ(&b, classifier{full()}); err != nil {
+		t.Fatal(err)
+	}
+	err := serializers.LoadNPZBytes(b.Bytes(), empty())
+	if want := `the file has them below "predictor/": load with serializers.Prefix("predictor/")`; !errors.Is(err, serializers.ErrMissing) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v does not say %s", err, want)
+	}
+}
+
 // numeric asks for the string as a number.
 type numeric struct{}
 
