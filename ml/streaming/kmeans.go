@@ -24,7 +24,7 @@ const (
 type KMeansState struct {
 	Format  int         `msgpack:"v"`
 	Centers [][]float64 `msgpack:"c"`
-	Weights []float64   `msgpack:"w"` // of the points behind each center, decayed
+	Weights []float64   `msgpack:"w"` // one for each center: of the points behind it, decayed
 }
 
 // KMeans is MLlib's StreamingKMeans: a mini-batch k-means that forgets. With
@@ -110,7 +110,10 @@ func decodeKMeans(file []byte) (*KMeansState, error) {
 }
 
 func (s *KMeansState) check() error {
-	if s.Format != stateFormat || len(s.Centers) == 0 || len(s.Weights) != len(s.Centers) || len(s.Centers[0]) == 0 {
+	if len(s.Weights) != len(s.Centers) {
+		return fmt.Errorf("%w: k-means with %d centers and %d weights: give one weight for each center, 0 for one that no point is behind", ErrState, len(s.Centers), len(s.Weights))
+	}
+	if s.Format != stateFormat || len(s.Centers) == 0 || len(s.Centers[0]) == 0 {
 		return fmt.Errorf("%w: k-means of format %d with %d centers and %d weights", ErrState, s.Format, len(s.Centers), len(s.Weights))
 	}
 	for i, c := range s.Centers {

@@ -223,6 +223,9 @@ func TestStreamingErrors(t *testing.T) {
 		says  string
 	}{
 		"no centers": {func(ssc *engine.StreamingContext) { streaming.NewKMeans(ssc, "k", streaming.KMeansState{}) }, streaming.ErrState, "0 centers"},
+		"no weights": {func(ssc *engine.StreamingContext) {
+			streaming.NewKMeans(ssc, "k", streaming.KMeansState{Centers: [][]float64{{1}, {2}}})
+		}, streaming.ErrState, "2 centers and 0 weights: give one weight for each center"},
 		"ragged centers": {func(ssc *engine.StreamingContext) {
 			streaming.NewKMeans(ssc, "k", streaming.KMeansState{Centers: [][]float64{{1}, {1, 2}}, Weights: []float64{0, 0}})
 		}, streaming.ErrState, "center 1 has 2"},
