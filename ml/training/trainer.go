@@ -122,10 +122,14 @@ func (t *Trainer) Progress() (done float64, known bool) {
 	if !ok || !(i.period > 0) {
 		return 0, false
 	}
+	periods := float64(t.updater.Iteration()) / i.period
 	if i.epochs {
-		return math.Mod(t.updater.EpochDetail()/i.period, 1), true
+		periods = t.updater.EpochDetail() / i.period
 	}
-	return math.Mod(float64(t.updater.Iteration())/i.period, 1), true
+	if done = math.Mod(periods, 1); periods > 0 && done < 1e-9 {
+		done = 1 // all of a period, not the beginning of the next
+	}
+	return done, true
 }
 
 // Elapsed is how long the training has run, earlier runs included.

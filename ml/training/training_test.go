@@ -165,6 +165,27 @@ func TestStrayParameter(t *testing.T) {
 	}
 }
 
+func TestProgress(t *testing.T) {
+	for name, stop := range map[string]training.Trigger{"epochs": training.Epochs(2), "iterations": training.Iterations(10)} {
+		trainer := training.New(optimizers.SGD(links.Classifier(newMLP())), iterators.Serial(blobs(25), 5), stop)
+		var seen []float64
+		trainer.Extend(training.Func("note", training.Iterations(1), func(_ context.Context, tr *training.Trainer) error {
+			done, _ := tr.Progress()
+			seen = append(seen, math.Round(100*done))
+			return nil
+		}))
+		if done, known := trainer.Progress(); done != 0 || !known {
+			t.Errorf("%s: %v before the first step", name, done)
+		}
+		if err := trainer.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := []float64{10, 20, 30, 40, 50, 60, 70, 80, 90, 100}; !slices.Equal(seen, want) {
+			t.Errorf("%s: progress was %v %%, want %v", name, seen, want)
+		}
+	}
+}
+
 // TestResumeInsideEvaluation stops a training while the network is evaluated:
 // the evaluation is made again, and nothing is missing in the log.
 func TestResumeInsideEvaluation(t *testing.T) {

@@ -45,7 +45,9 @@ func (p *Progress) Priority() int { return training.PriorityReader - 20 }
 // Start notes when the run began.
 func (p *Progress) Start(t *training.Trainer) error {
 	p.began, p.beganAt = time.Now(), t.Updater().Iteration()
-	p.beganPart, _ = t.Progress()
+	if p.beganPart, _ = t.Progress(); p.beganPart == 1 { // another period begins
+		p.beganPart = 0
+	}
 	return nil
 }
 
