@@ -105,6 +105,11 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return product(in, o, rank)
 	case op.Add, op.Sub, op.Mul, op.Div, op.Pow, op.Minimum, op.Maximum, op.Where:
 		return b.elementwise(s, in)
+	case op.Embed, op.Lookup: // in a constant table
+		if len(in) == 1 {
+			return in[0], nil
+		}
+		return 0, nil
 	case op.Linear, op.Conv2D, op.Deconv2D, op.MaxPool2D, op.AvgPool2D, op.FixedBatchNorm, op.Standardize, op.LSTM, op.GRU:
 		return leading(in)
 	}

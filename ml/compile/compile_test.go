@@ -339,6 +339,37 @@ func TestAxesThatAreNotTheBatch(t *testing.T) {
 	}
 }
 
+// TestWords: rows hold ids as floats, and one that isn't an id is an error.
+func TestWords(t *testing.T) {
+	embed, lstm := links.EmbedID(7, 5, links.IgnoreLabel(-1)), links.LSTM(4)
+	net := links.Sequential(embed, lstm, links.Linear(3))
+	forward := func(x *nn.Variable) *nn.Variable {
+		var y *nn.Variable
+		for _, word := range f.Separate(x, 1) {
+			y = net.Forward(word)
+		}
+		return y
+	}
+	m, err := compile.Network(forward, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, x := m.NewWorker(2), []float32{6, 0, 2, 3, -1, 1}
+	near(t, "scores", run(t, w, x, 2), forward(nn.From(nil, []int32{6, 0, 2, 3, -1, 1}, 2, 3)).Floats())
+	if strings.Contains(m.String(), "row by row") {
+		t.Errorf("words are looked up row by row:\n%s", m)
+	}
+	for _, bad := range []float32{7, 0.5, -2, float32(math.NaN())} {
+		x[4] = bad
+		if _, err := w.Run(x, 2); !errors.Is(err, nn.ErrValue) {
+			t.Errorf("id %v: %v", bad, err)
+		}
+	}
+	if _, err := compile.Network(func(x *nn.Variable) *nn.Variable { return f.Mean(embed.Forward(x), 0) }, 3); !errors.Is(err, compile.ErrForward) {
+		t.Errorf("the mean of all rows: %v", err)
+	}
+}
+
 // TestRecurrentLinksBeginAnew: a compiled row is a sequence of its own, whatever
 // the network has read before, and the network goes on as if nothing had been.
 func TestRecurrentLinksBeginAnew(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"gorgonia.org/tensor"
+
 	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/nn"
@@ -72,6 +74,31 @@ func (l *lookup) run(_ int, in, out [][]float32) error {
 }
 
 func (l *lookup) String() string { return fmt.Sprintf("lookup %dx%d", l.rows, l.dim) }
+
+// embed is a table of words, whose ids are whole numbers.
+type embed struct {
+	op        op.Embed
+	table     []float32
+	rows, dim int
+	site      string
+}
+
+func (l *embed) run(_ int, in, out [][]float32) error {
+	for i, v := range in[0] {
+		row, id := out[0][i*l.dim:(i+1)*l.dim], int(v)
+		switch {
+		case l.op.HasIgnore && v == float32(l.op.Ignore):
+			clear(row)
+		case float32(id) != v || id < 0 || id >= l.rows: // a NaN is not equal
+			return stepError(l.op, l.site, nn.ValueErrorf("id %v, want 0..%d", v, l.rows-1))
+		default:
+			copy(row, l.table[id*l.dim:])
+		}
+	}
+	return nil
+}
+
+func (l *embed) String() string { return fmt.Sprintf("embed %dx%d", l.rows, l.dim) }
 
 // lstm is an LSTM's cell for running vectors of each row; the states of those
 // beyond belong to sequences that have ended and pass through. Without a second
@@ -181,11 +208,26 @@ func (b *builder) lowerSplit(s graph.Step, o op.Split) bool {
 // lowerPick emits a lookup of known rows in what was computed.
 func (b *builder) lowerPick(s graph.Step, o op.Embed) bool {
 	ids, x := b.konst[s.In[0]], b.trace.Values[s.In[1]].Spec.Shape
-	if ids == nil || b.konst[s.In[1]] != nil {
+	if ids == nil && b.konst[s.In[1]] != nil {
+		return b.lowerEmbed(s, o)
+	}
+	if nn.Ints(ids) == nil || b.konst[s.In[1]] != nil {
 		return false
 	}
 	l := &pick{ids: slices.Clone(nn.Ints(ids)), rows: x[0], dim: x[1], ignored: o.Ignored()}
 	b.put(s, l, value{}, -1, b.nchw(b.low[b.alias[s.In[1]]]))
+	return true
+}
+
+// lowerEmbed emits the embedding of the words of a row.
+func (b *builder) lowerEmbed(s graph.Step, o op.Embed) bool {
+	if b.trace.Values[s.In[0]].Spec.Dtype != tensor.Float32 {
+		return false
+	}
+	w := b.konst[s.In[1]]
+	l := &embed{o, slices.Clone(nn.Floats(w)), w.Shape()[0], w.Shape()[1], s.Site}
+	b.weights += 4 * len(l.table)
+	b.put(s, l, value{}, -1, b.nchw(b.low[b.alias[s.In[0]]]))
 	return true
 }
 

@@ -35,7 +35,8 @@ func Bilinear(a, b, w *nn.Variable) *nn.Variable {
 	return MatMul(Reshape(products, sa[0], -1), Reshape(w, sw[0]*sw[1], sw[2]))
 }
 
-// EmbedID looks rows of w (vocabulary, dimension) up by int32 ids of any shape.
+// EmbedID looks rows of w (vocabulary, dimension) up by ids of any shape: int32,
+// or whole numbers in float32, as the rows of ml.Predict hold them.
 func EmbedID(ids, w *nn.Variable) *nn.Variable { return nn.Apply1(op.Embed{}, ids, w) }
 
 // EmbedIDIgnore is EmbedID with zeros where an id equals ignore.

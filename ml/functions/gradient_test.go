@@ -178,9 +178,10 @@ func embeddingCase(t *testing.T, r *rand.Rand) ([]*tensor.Dense, func(x vars) va
 	for i := range ids {
 		ids[i] = int32(r.IntN(4))
 	}
+	floats := []float32{0, 3, 3, 1}
 	in := []*tensor.Dense{array(t, ids, 2, 3), random(t, r, 4, 3)}
 	return in, func(x vars) vars { // twice, so that gradients are added in place
-		return list(f.EmbedID(x[0], x[1]), f.EmbedIDIgnore(x[0], f.Tanh(x[1]), 2), f.EmbedIDIgnore(x[0], x[1], 1))
+		return list(f.EmbedID(x[0], x[1]), f.EmbedID(nn.From(x[0].Tape(), floats, 2, 2), x[1]), f.EmbedIDIgnore(x[0], f.Tanh(x[1]), 2), f.EmbedIDIgnore(x[0], x[1], 1))
 	}
 }
 

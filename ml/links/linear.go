@@ -68,7 +68,8 @@ func EmbedID(in, out int, opts ...Option) *EmbedIDLink {
 	return l
 }
 
-// Forward takes int32 ids of any shape and gives that shape with one axis more.
+// Forward takes ids of any shape, int32 or whole numbers in float32, and gives that
+// shape with one axis more.
 func (l *EmbedIDLink) Forward(ids *nn.Variable) *nn.Variable {
 	if l.bad != nil {
 		return l.failed(ids, "EmbedID", l.bad)
