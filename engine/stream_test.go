@@ -36,6 +36,18 @@ func numbers(ssc *engine.StreamingContext) *engine.DStream[int] {
 	return enginetest.Queue(ssc, [][]int{{1, 2}, {3}, {4, 5, 6}, {7}, {8}}, 2)
 }
 
+// A queue gives its batches and then empty ones.
+func TestQueueStream(t *testing.T) {
+	var seen []string
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		engine.ForEachBatch(engine.QueueStream(ssc, [][]int{{1, 2}, {}, {3}}, 0), stopAfter(ssc, 4, &seen))
+		return nil
+	})
+	if want := []string{"1 [1 2]", "2 []", "3 [3]", "4 []"}; err != nil || !slices.Equal(seen, want) {
+		t.Errorf("batches %v, want %v; %v", seen, want, err)
+	}
+}
+
 // stopAfter returns an output that notes its batches and stops the stream.
 func stopAfter(ssc *engine.StreamingContext, last uint64, seen *[]string) func(engine.Batch, []int) error {
 	return func(b engine.Batch, rows []int) error {

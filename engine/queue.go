@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// QueueStream declares a stream that yields one of the given batches at each
+// tick, in the given number of partitions, at least 1, and nothing after the last:
+// for trying a program out. Every process holds all batches, and must hold the
+// same; they may not change afterwards.
+func QueueStream[T any](ssc *StreamingContext, batches [][]T, partitions int) *DStream[T] {
+	return NewInput(ssc, "queue", &queue[T]{batches, max(1, partitions)})
+}
+
+// queue is an input whose ranges are the number of a batch.
+type queue[T any] struct {
+	batches    [][]T
+	partitions int
+}
+
+func (q *queue[T]) Open(context.Context) (Planner, error) {
+	return &queuePlanner{sizes: func(i uint64) int64 {
+		if i < uint64(len(q.batches)) {
+			return int64(len(q.batches[i]))
+		}
+		return 0
+	}}, nil
+}
+
+func (q *queue[T]) Generate(ranges []byte) (int, func(*rdd.TaskContext, int) iter.Seq2[T, error], error) {
+	i, n := binary.Uvarint(ranges)
+	if n <= 0 {
+		return 0, nil, fmt.Errorf("range % x is not a number", ranges)
+	}
+	var batch []T
+	if i < uint64(len(q.batches)) {
+		batch = q.batches[i]
+	}
+	return q.partitions, func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] {
+		return func(yield func(T, error) bool) {
+			for _, v := range batch[p*len(batch)/q.partitions : (p+1)*len(batch)/q.partitions] {
+				if tc.Killed() {
+					var none T
+					yield(none, context.Cause(tc))
+					return
+				}
+				tc.Metrics.RecordsRead++
+				if !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+// queuePlanner gives each batch the next number.
+type queuePlanner struct{ sizes func(i uint64) int64 }
+
+func (p *queuePlanner) Plan(_ context.Context, req PlanRequest) (Plan, error) {
+	next := uint64(0)
+	if req.Previous != nil {
+		last, _ := binary.Uvarint(req.Previous)
+		next = last + 1
+	}
+	return Plan{Ranges: binary.AppendUvarint(nil, next), Records: p.sizes(next)}, nil
+}
+
+func (p *queuePlanner) Completed(context.Context, []byte) error { return nil }
+
+func (p *queuePlanner) Close() error { return nil }
