@@ -104,6 +104,10 @@ func TestBadArguments(t *testing.T) {
 		"group normalization":  {f.GroupNormalization(in(2, 3, 4), 2, in(3), in(3), 1e-5), nn.ErrShape, "multiple of 2"},
 		"layer normalization":  {f.LayerNormalization(in(2, 3, 4), in(3), in(3), 1e-5), nn.ErrShape, "want x (N, D)"},
 		"response":             {f.LocalResponseNormalization(in(2, 3), 0, 1, 1, 1), nn.ErrValue, "0 channels"},
+		"negative sampling":    {f.NegativeSampling(in(2, 3), in(4, 3), ids(1), nn.From(nil, []int32{0, 0}, 2, 1)), nn.ErrShape, "int32 samples (N, K)"},
+		"negative word":        {f.NegativeSampling(in(1, 3), in(4, 3), ids(-2), nn.From(nil, []int32{0}, 1, 1)), nn.ErrValue, "word -2 at element 0"},
+		"word of a tree":       {f.BinaryHierarchicalSoftmax(in(1, 3), in(1, 3), ids(2), f.HuffmanTree([]int{1, 1})), nn.ErrValue, "word 2 at element 0, want 0..1"},
+		"size of a tree":       {f.BinaryHierarchicalSoftmax(in(1, 3), in(3, 3), ids(0), f.HuffmanTree([]int{1, 1})), nn.ErrShape, "inner nodes"},
 		"gru":                  {f.GRU(in(2, 3), in(2, 9), in(2, 8)), nn.ErrShape, "3*units"},
 	} {
 		err := c.v.Err()

@@ -104,6 +104,7 @@ var gradientCases = map[string]gradientCase{
 	}),
 	"losses of pairs": on(func(x vars) vars { return list(f.MeanSquaredError(x[0], x[1]), f.HuberLoss(x[0], x[1], 0.5)) }, same),
 	"cross entropy":   crossEntropyCase,
+	"word losses":     wordLossCase,
 	"embedding":       embeddingCase,
 	"prelu": on(func(x vars) vars {
 		return list(f.PReLU(f.AddScalar(f.Square(x[0]), 0.1), x[1]), f.PReLU(f.AddScalar(f.Neg(f.Square(x[0])), -0.1), x[1]))
@@ -182,6 +183,28 @@ func embeddingCase(t *testing.T, r *rand.Rand) ([]*tensor.Dense, func(x vars) va
 	in := []*tensor.Dense{array(t, ids, 2, 3), random(t, r, 4, 3)}
 	return in, func(x vars) vars { // twice, so that gradients are added in place
 		return list(f.EmbedID(x[0], x[1]), f.EmbedID(nn.From(x[0].Tape(), floats, 2, 2), x[1]), f.EmbedIDIgnore(x[0], f.Tanh(x[1]), 2), f.EmbedIDIgnore(x[0], x[1], 1))
+	}
+}
+
+func wordLossCase(t *testing.T, r *rand.Rand) ([]*tensor.Dense, func(x vars) vars) {
+	n, d, words, k := 1+r.IntN(3), 1+r.IntN(4), 2+r.IntN(5), 1+r.IntN(3)
+	counts, labels, ignoring, samples := make([]int, words), make([]int32, n), make([]int32, n), make([]int32, n*k)
+	for i := range counts {
+		counts[i] = r.IntN(9)
+	}
+	for i := range labels {
+		labels[i], ignoring[i] = int32(r.IntN(words)), int32(r.IntN(words+1)-1)
+	}
+	for i := range samples {
+		samples[i] = int32(r.IntN(words))
+	}
+	tree := f.HuffmanTree(counts)
+	in := []*tensor.Dense{random(t, r, n, d), random(t, r, words, d), random(t, r, tree.Nodes(), d)}
+	return in, func(x vars) vars {
+		tape := x[0].Tape()
+		return list(
+			f.NegativeSampling(x[0], x[1], nn.From(tape, ignoring, n), nn.From(tape, samples, n, k)),
+			f.BinaryHierarchicalSoftmax(x[0], x[2], nn.From(tape, labels, n), tree))
 	}
 }
 

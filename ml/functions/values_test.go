@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -50,6 +51,36 @@ func TestValues(t *testing.T) {
 }
 
 // TestKinkGradients checks where the gradient goes at ties and corners.
+// TestWordLosses holds the losses of words against sums written out.
+func TestWordLosses(t *testing.T) {
+	x := nn.From(nil, []float32{1, 2, -1, 0.5}, 2, 2)
+	w := nn.From(nil, []float32{0.5, 0, 0, 0.25, -1, 1}, 3, 2)
+	nll := func(score float64) float64 { return math.Log1p(math.Exp(-score)) } // -log sigmoid
+	sampled := f.NegativeSampling(x, w, nn.From(nil, []int32{0, -1}, 2), nn.From(nil, []int32{1, 2, 0, 0}, 2, 2))
+	if want := nll(0.5) + nll(-0.5) + nll(-1); math.Abs(float64(sampled.Float())-want) > 1e-6 {
+		t.Errorf("negative sampling: %v, want %v", sampled.Float(), want)
+	}
+	// Words 0 and 2 are rare: ((0 2) 1) or the like, with ties to the smaller.
+	tree := f.HuffmanTree([]int{1, 5, 1})
+	if tree.Words() != 3 || tree.Nodes() != 2 {
+		t.Fatalf("%d words, %d nodes", tree.Words(), tree.Nodes())
+	}
+	decided := f.BinaryHierarchicalSoftmax(x, nn.From(nil, []float32{1, 0, 0, 1}, 2, 2), nn.From(nil, []int32{1, 2}, 2), tree)
+	// Word 1: right at the root. Word 2: left at the root, right below it.
+	if want := nll(-1) + nll(-1) + nll(-0.5); math.Abs(float64(decided.Float())-want) > 1e-6 {
+		t.Errorf("hierarchical softmax: %v, want %v", decided.Float(), want)
+	}
+	// Over all words the probabilities of a row sum to 1.
+	sum := 0.0
+	for word := range int32(3) {
+		row := f.GetItem(x, f.Until(1))
+		sum += math.Exp(-float64(f.BinaryHierarchicalSoftmax(row, f.GetItem(w, f.Until(2)), nn.From(nil, []int32{word}, 1), tree).Float()))
+	}
+	if math.Abs(sum-1) > 1e-6 {
+		t.Errorf("probabilities sum to %v", sum)
+	}
+}
+
 func TestKinkGradients(t *testing.T) {
 	for name, c := range map[string]struct {
 		run  func(x *nn.Variable) *nn.Variable
