@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
+	"github.com/hibana-engine/hibana/examples/internal/language"
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/iterators"
 	"github.com/hibana-engine/hibana/ml/links"
@@ -55,14 +56,14 @@ func run(ctx context.Context, o options, w io.Writer) (float64, error) {
 	if o.epochs < 1 || o.batch < 1 || o.steps < 1 || o.units < 1 || o.words < 4*o.batch*(o.steps+1) {
 		return 0, fmt.Errorf("%w: --epochs, --batch, --steps and --units must be at least 1, and --words at least %d", cli.ErrUsage, 4*o.batch*(o.steps+1))
 	}
-	model := newLanguageModel(len(vocabulary()), o.units, 0.2)
+	model := newLanguageModel(len(language.Vocabulary()), o.units, 0.2)
 	links.Seed(model, o.seed)
 	optimizer := optimizers.Adam(model)
 	optimizer.Alpha = 0.003
 	optimizer.AddHook(optimizers.GradientClipping(5))
 
-	train := windows(text(o.words, o.seed+1), o.batch, o.steps)
-	test := windows(text(o.words/4, o.seed+2), o.batch, o.steps)
+	train := windows(language.Text(o.words, o.seed+1), o.batch, o.steps)
+	test := windows(language.Text(o.words/4, o.seed+2), o.batch, o.steps)
 	trainer := training.New(optimizer, iterators.Serial(train, 1, iterators.Ordered()), training.Epochs(float64(o.epochs)),
 		training.Seed(o.seed), training.Out(o.dir))
 	evaluate := extensions.Evaluate(test)
@@ -82,7 +83,7 @@ func run(ctx context.Context, o options, w io.Writer) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(w, "perplexity %.2f of %d words\n%s\n", means["perplexity"], len(vocabulary()), story)
+	fmt.Fprintf(w, "perplexity %.2f of %d words\n%s\n", means["perplexity"], len(language.Vocabulary()), story)
 	return means["perplexity"], nil
 }
 
@@ -90,7 +91,7 @@ func run(ctx context.Context, o options, w io.Writer) (float64, error) {
 func write(m *languageModel, n int, seed uint64) (string, error) {
 	m.resetState()
 	r := rand.New(rand.NewPCG(seed, 2))
-	words := vocabulary()
+	words := language.Vocabulary()
 	tape := nn.NewTape(nn.Evaluate)
 	said := []string{"the"}
 	for len(said) < n || said[len(said)-1] != "." && len(said) < 2*n {

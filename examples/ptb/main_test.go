@@ -25,20 +25,6 @@ func TestLearnsTheLanguage(t *testing.T) {
 	}
 }
 
-func TestTextIsWithinVocabulary(t *testing.T) {
-	words := vocabulary()
-	for i, id := range text(1000, 3) {
-		if int(id) >= len(words) {
-			t.Fatalf("word %d has id %d of %d", i, id, len(words))
-		}
-	}
-	for i := 1; i < len(words); i++ {
-		if words[i] == words[i-1] {
-			t.Errorf("%q is in the vocabulary twice", words[i])
-		}
-	}
-}
-
 func TestWindowsFollowEachOther(t *testing.T) {
 	ids := make([]int32, 50)
 	for i := range ids {

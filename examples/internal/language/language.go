@@ -1,12 +1,13 @@
-package main
+// Package language generates text of a small language: sentences in which the verb
+// must agree with a subject that stands some words before it.
+package language
 
 import (
 	"math/rand/v2"
 	"slices"
 )
 
-// The generated language: sentences in which the verb must agree with a subject
-// that stands some words before it.
+// The kinds of words.
 var (
 	singular   = []string{"camera", "sensor", "driver", "node"}
 	plural     = []string{"cameras", "sensors", "drivers", "nodes"}
@@ -16,9 +17,14 @@ var (
 	objects    = []string{"images", "digits", "batches", "offsets", "records"}
 )
 
-// vocabulary lists all words; a word's id is its index.
-func vocabulary() []string {
-	words := slices.Concat(singular, plural, adjectives, places, verbs[0], verbs[1], objects, []string{"the", "in", "and", "."})
+// Kinds lists the words that stand in the same places, kind by kind.
+func Kinds() [][]string {
+	return [][]string{singular, plural, adjectives, places, verbs[0], verbs[1], objects}
+}
+
+// Vocabulary lists all words; a word's id is its index.
+func Vocabulary() []string {
+	words := append(slices.Concat(Kinds()...), "the", "in", "and", ".")
 	slices.Sort(words)
 	return words
 }
@@ -43,10 +49,10 @@ func sentence(r *rand.Rand) []string {
 	return append(s, ".")
 }
 
-// text makes at least n words of text as ids.
-func text(n int, seed uint64) []int32 {
+// Text makes at least n words of text as ids, which depend on the seed alone.
+func Text(n int, seed uint64) []int32 {
 	r := rand.New(rand.NewPCG(seed, 1))
-	words := vocabulary()
+	words := Vocabulary()
 	var ids []int32
 	for len(ids) < n {
 		for _, w := range sentence(r) {
