@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
@@ -52,6 +53,56 @@ func (l *Convolution2DLink) Forward(x *nn.Variable) *nn.Variable {
 		return failed(x, "Convolution2D", l.W, err)
 	}
 	return nn.Apply1(l.op, vars(x, l.W, l.B)...)
+}
+
+// Convolution1DLink is made by Convolution1D.
+type Convolution1DLink struct {
+	Chain
+	W, B *nn.Parameter // B is nil without a bias
+	size [2]int        // out, kernel
+	opts options
+}
+
+// Convolution1D is a convolution along sequences, W of shape (out, in/groups,
+// ksize) and b of shape (out). The number of channels comes from the first input.
+//
+// Options: InSize, Stride, Pad, Dilate, Groups, InitW, InitBias, NoBias.
+func Convolution1D(out, ksize int, opts ...Option) *Convolution1DLink {
+	o := newOptions("Convolution1D", opts, "InSize", "Stride", "Pad", "Dilate", "Groups", "InitW", "InitBias", "NoBias")
+	o.window(out, ksize)
+	l := &Convolution1DLink{size: [2]int{out, ksize}, opts: o}
+	l.bad = o.err
+	in := -1
+	if o.in > 0 && o.groups > 0 {
+		in = o.in / o.groups
+	}
+	l.W = l.addLazy("W", o.weight, out, in, ksize)
+	if !o.noBias {
+		l.B = AddParameter(l, "b", o.bias, out)
+	}
+	return l
+}
+
+// Forward takes x (batch, in, length) and gives (batch, out, ...).
+func (l *Convolution1DLink) Forward(x *nn.Variable) *nn.Variable {
+	const name = "Convolution1D"
+	err := l.bad
+	if err == nil && len(x.Shape()) == 3 {
+		err = divides(l.opts.groups, x)
+	}
+	if err != nil {
+		return l.failed(x, name, err)
+	}
+	err = initialize(l.W, x, 3, func(x []int) []int { return []int{l.size[0], x[1] / l.opts.groups, l.size[1]} })
+	if err != nil {
+		return failed(x, name, l.W, err)
+	}
+	var b *nn.Variable
+	if l.B != nil {
+		b = &l.B.Variable
+	}
+	return functions.Convolution1D(x, &l.W.Variable, b, functions.StrideHW(1, l.opts.stride[1]), functions.PaddingHW(0, l.opts.pad[1]),
+		functions.Dilation(l.opts.dilate[1]), functions.Groups(l.opts.groups))
 }
 
 // Deconvolution2DLink is made by Deconvolution2D.
@@ -111,8 +162,15 @@ func (o *options) window(out, ksize int) {
 
 // checkGroups tells whether an image has the channels for a number of groups.
 func checkGroups(bad error, x *nn.Variable, groups int) error {
-	if bad == nil && len(x.Shape()) == 4 && x.Dim(1)%groups != 0 {
-		return nn.ShapeErrorf("%d groups can't divide the %d channels of x %s", groups, x.Dim(1), x.Spec())
+	if bad == nil && len(x.Shape()) == 4 {
+		return divides(groups, x)
 	}
 	return bad
+}
+
+func divides(groups int, x *nn.Variable) error {
+	if x.Dim(1)%groups != 0 {
+		return nn.ShapeErrorf("%d groups can't divide the %d channels of x %s", groups, x.Dim(1), x.Spec())
+	}
+	return nil
 }

@@ -135,6 +135,30 @@ func TestErrorsNameLayerAndShapes(t *testing.T) {
 	}
 }
 
+// TestConvolution1D holds it against the function, and learns its size from x.
+func TestConvolution1D(t *testing.T) {
+	l := links.Convolution1D(4, 3, links.Stride(2), links.Pad(1), links.Groups(2), links.InitBias(nn.Constant(0.5)))
+	x := nn.From(nil, wave(2*6*9), 2, 6, 9)
+	y := l.Forward(x)
+	if y.Err() != nil || !slices.Equal(y.Shape(), []int{2, 4, 5}) || !slices.Equal(l.W.Shape(), []int{4, 3, 3}) {
+		t.Fatal(y.Err(), y.Shape(), l.W.Shape())
+	}
+	want := functions.Convolution1D(x, &l.W.Variable, &l.B.Variable, functions.Stride(2), functions.Padding(1), functions.Groups(2))
+	closeTo(t, "y", y.Floats(), want.Floats(), 0, 0)
+	for name, c := range map[string]struct {
+		y    *nn.Variable
+		says string
+	}{
+		"matrix":  {links.Convolution1D(4, 3).Forward(nn.From(nil, wave(6), 2, 3)), "Convolution1D"},
+		"groups":  {links.Convolution1D(4, 3, links.Groups(2)).Forward(nn.From(nil, wave(9), 1, 3, 3)), "2 groups can't divide the 3 channels"},
+		"options": {links.Convolution1D(4, 3, links.Kernel(1, 2)).Forward(x), "no use for the option Kernel"},
+	} {
+		if err := c.y.Err(); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v does not say %q", name, err, c.says)
+		}
+	}
+}
+
 // TestBadArgumentsAreNotSaved: what can't run can't be saved or optimized either.
 func TestBadArgumentsAreNotSaved(t *testing.T) {
 	net := links.Sequential(links.Linear(3, links.InSize(2)), links.Linear(3, links.InSize(-1)))
