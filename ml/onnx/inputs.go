@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -12,6 +13,9 @@ import (
 // inputs gives the graph's inputs their values: one is the row's, the others are
 // weights or fixed by options.
 func (im *importer) inputs(f *File, o options) error {
+	if err := f.checkDims(o); err != nil {
+		return err
+	}
 	row, fixed, err := f.split(o)
 	if err != nil {
 		return err
@@ -25,6 +29,27 @@ func (im *importer) inputs(f *File, o options) error {
 			return fmt.Errorf("input %q: %w", v.name, err)
 		}
 		im.values[v.name] = x
+	}
+	return nil
+}
+
+// checkDims refuses sizes that are none and names that no input has.
+func (f *File) checkDims(o options) error {
+	var open []string
+	for _, v := range f.graph.inputs {
+		for _, d := range v.dims {
+			if d.value == 0 && d.name != "" && !slices.Contains(open, d.name) {
+				open = append(open, d.name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.dims)) {
+		if o.dims[name] < 1 {
+			return fmt.Errorf("%w: onnx.Dim(%q, %d): a size is at least 1", ErrInput, name, o.dims[name])
+		}
+		if !slices.Contains(open, name) {
+			return fmt.Errorf("%w: onnx.Dim(%q, %d): no input has an open dimension of this name; there are %q", ErrInput, name, o.dims[name], open)
+		}
 	}
 	return nil
 }
@@ -63,7 +88,7 @@ func integers(dtype int64) bool { return dtype == typeInt64 || dtype == typeInt3
 // graph wants it elsewhere, one row makes that a change of shape.
 func (im *importer) row(v valueInfo, o options) error {
 	if v.dtype != typeFloat && !integers(v.dtype) {
-		return fmt.Errorf("%w: input %q has elements of type %d, want float32 (1), int32 (6) or int64 (7)", ErrInput, v.name, v.dtype)
+		return fmt.Errorf("%w: input %q has elements of %s, want float, int32 or int64", ErrInput, v.name, typeName(v.dtype))
 	}
 	if !v.known || o.batch < 0 || o.batch >= len(v.dims) || len(v.dims) > maxRank {
 		return fmt.Errorf("%w: input %q has no shape whose dimension %d is the batch", ErrInput, v.name, o.batch)

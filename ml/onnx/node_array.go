@@ -58,7 +58,7 @@ func cast(im *importer, in []value) ([]value, error) {
 		x.whole = !floats && x.whole
 		return []value{x}, nil
 	}
-	return nil, fmt.Errorf("%w: a conversion to type %d", ErrUnsupported, to)
+	return nil, fmt.Errorf("%w: a conversion to %s", ErrUnsupported, typeName(to))
 }
 
 // reshape reads Reshape. A shape that was written down for the file's fixed batch

@@ -218,6 +218,8 @@ func TestRefuses(t *testing.T) {
 		{"undefined", rowFile(2).node("Relu", "z", "y").bytes("y"), onnx.ErrFormat, `reads "z"`},
 		{"no such output", rowFile(2).node("Relu", "x", "y").bytes("z"), onnx.ErrInput, `"z"`},
 		{"output of integers", rowFile(2).node("Shape", "x", "y").bytes("y"), onnx.ErrInput, ""},
+		{"mean of the batch", rowFile(2).node("ReduceMean", "x", "m", "axes", []int{0}).node("Sub", "x m", "y").bytes("y"), compile.ErrForward, "goes over the batch axis"},
+		{"unknown type", (&file{version: 17, dims: []int{2}, dtype: 99}).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "type 99"},
 		{"open dimension", rowFile(0, 3).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "onnx.Dim"},
 		{"weights", rowFile(2).float("bad", []float32{1, nan}, 2).node("Add", "x bad", "y").bytes("y"), compile.ErrWeights, "bad (2) has NaN at element 1"},
 		{"misfit", rowFile(2).float("w", []float32{1, 2, 3}, 3, 1).node("MatMul", "x w", "y").bytes("y"), nil, "a has 2 columns, b has 3 rows"},
@@ -228,7 +230,7 @@ func TestRefuses(t *testing.T) {
 		{"sum of tokens", tokenFile(2).node("Add", "x x", "y").bytes("y"), onnx.ErrUnsupported, `node "Add_0": operator Add: not supported: input 0 holds integers that depend on the row`},
 		{"tokens along another axis", tokenFile(2).float("w", []float32{1, 2}, 1, 2).node("Gather", "w x", "y", "axis", 1).bytes("y"), onnx.ErrUnsupported, "along axis 0"},
 		{"two inputs", rowFile(2).input("lengths", 6, 0).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "onnx.Fix"},
-		{"input of doubles", (&file{version: 17, dims: []int{2}, dtype: 11}).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "type 11"},
+		{"input of doubles", (&file{version: 17, dims: []int{2}, dtype: 11}).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "elements of double, want float"},
 		{"indices of a pooling", rowFile(1, 2, 2).node("MaxPool", "x", "y i", "kernel_shape", []int{2, 2}).bytes("y"), onnx.ErrUnsupported, "Indices"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -237,6 +239,19 @@ func TestRefuses(t *testing.T) {
 				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
 			}
 		})
+	}
+}
+
+// TestGuideListsOperators: docs/ml.md names every operator, and none that there
+// isn't.
+func TestGuideListsOperators(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/ml.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join(onnx.Operators(), ", ")
+	if text := strings.Join(strings.Fields(string(guide)), " "); !strings.Contains(text, "The operators: "+want+".") {
+		t.Errorf("the guide should list %s", want)
 	}
 }
 
@@ -262,6 +277,8 @@ func TestOptions(t *testing.T) {
 		{"open", []onnx.Option{state}, nil, `dimension 1 ("d1") of input "x" is open`},
 		{"wrong count", []onnx.Option{dim1, onnx.Fix("state", 1, 2, 3)}, nil, `input "state": input or output can't be used: 3 values for shape (1, 2)`},
 		{"too large", []onnx.Option{onnx.Dim("d1", 1<<30), state}, nil, "MaxElements"},
+		{"misspelt", []onnx.Option{onnx.Dim("heigth", 4), dim1, state}, nil, `onnx.Dim("heigth", 4): no input has an open dimension of this name; there are ["d0" "d1"]`},
+		{"negative", []onnx.Option{onnx.Dim("d1", -4), state}, nil, `onnx.Dim("d1", -4): a size is at least 1`},
 		{"no such axis", []onnx.Option{dim1, state, onnx.Batch(2)}, nil, "dimension 2 is the batch"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

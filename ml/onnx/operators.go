@@ -1,5 +1,13 @@
 package onnx
 
+import (
+	"maps"
+	"slices"
+)
+
+// Operators lists the known operators of ONNX's default domain by their names.
+func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
+
 // operators are the known operators of ONNX's default domain. The table is never
 // written.
 var operators = map[string]reader{

@@ -20,6 +20,16 @@ const (
 	typeDouble  = 11
 )
 
+// typeName is ONNX's name of an element type.
+func typeName(dtype int64) string {
+	names := [...]string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
+		"float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16"}
+	if dtype < 0 || dtype >= int64(len(names)) {
+		return fmt.Sprintf("type %d", dtype)
+	}
+	return names[dtype]
+}
+
 // maxRank bounds the dimensions of an array.
 const maxRank = 8
 
@@ -107,7 +117,7 @@ func (t *tensorProto) int64s() (v []int64, shape []int, err error) {
 	}
 	width, ok := map[int64]int{typeInt64: 8, typeInt32: 4, typeInt8: 1, typeUint8: 1, typeBool: 1}[t.dtype]
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: array %q has elements of type %d", ErrUnsupported, t.name, t.dtype)
+		return nil, nil, fmt.Errorf("%w: array %q has elements of %s", ErrUnsupported, t.name, typeName(t.dtype))
 	}
 	if t.raw == nil {
 		v = t.ints
