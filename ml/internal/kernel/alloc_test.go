@@ -29,6 +29,8 @@ func TestNoAllocations(t *testing.T) {
 		"grad input":  func() { Conv2DGradInput(s, y, w, gx) },
 		"grad filter": func() { Conv2DGradFilter(s, x, y, gw) },
 		"max pool":    func() { MaxPool(pool, x, gx, index) },
+		"avg pool":    func() { AvgPool(pool, x, gx) },
+		"nhwc pools":  func() { MaxPoolNHWC(pool, x, gx); AvgPoolNHWC(pool, x, gx) },
 		"softmax":     func() { Softmax(gx, x, 8, 100, 1) },
 		"lstm":        func() { LSTM(gx[:64], y[:64], y[64:320], x, nil, 2, 32) },
 		"lstm grad":   func() { LSTMGrad(gx[:256], nil, y[:256], nil, x, x, nil, 2, 32) },

@@ -13,7 +13,6 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"add":      func(l Level, y, a, b, _ []float32) { add(l, y, a, b) },
 		"sub":      func(l Level, y, a, b, _ []float32) { sub(l, y, a, b) },
 		"mul":      func(l Level, y, a, b, _ []float32) { mul(l, y, a, b) },
-		"max":      func(l Level, y, a, b, _ []float32) { maximum(l, y, a, b) },
 		"addReLU":  func(l Level, y, a, b, _ []float32) { addReLU(l, y, a, b) },
 		"relu":     func(l Level, y, a, _, _ []float32) { relu(l, y, a) },
 		"reluGrad": func(l Level, y, a, b, _ []float32) { reluGrad(l, y, a, b) },

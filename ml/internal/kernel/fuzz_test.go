@@ -64,3 +64,17 @@ func FuzzCells(f *testing.F) {
 		checkCells(t, seed, 1+int(n%4), 1+int(units%400), mode)
 	})
 }
+
+// FuzzPool pools shapes drawn from the seed and compares every level, bit for bit,
+// with the portable one.
+func FuzzPool(f *testing.F) {
+	for seed := range uint64(4) {
+		f.Add(seed, uint8(17*seed))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, wider uint8) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		s := randomPool(r)
+		s.W += int(wider)
+		checkPool(t, r, s)
+	})
+}

@@ -32,50 +32,72 @@ func PermuteDense(w []float32, out, c, h, wd int) []float32 {
 // MaxPoolNHWC is MaxPool for NHWC images, without an index. The shape is valid.
 func MaxPoolNHWC(s PoolShape, x, y []float32) { maxPoolNHWC(active, s, x, y) }
 
-func maxPoolNHWC(l Level, s PoolShape, x, y []float32) {
-	eachWindow(&s, x, y, func(dst, im []float32, y0, y1, x0, x1 int) {
-		Fill(dst, float32(math.Inf(-1)))
-		for yy := y0; yy < y1; yy++ {
-			for xx := x0; xx < x1; xx++ {
-				maximum(l, dst, dst, im[(yy*s.W+xx)*s.C:])
-			}
-		}
-	})
-}
+func maxPoolNHWC(l Level, s PoolShape, x, y []float32) { poolNHWC(l, s, maxPixels, x, y) }
 
 // AvgPoolNHWC is AvgPool for NHWC images. The shape is valid.
-func AvgPoolNHWC(s PoolShape, x, y []float32) {
-	eachWindow(&s, x, y, func(dst, im []float32, y0, y1, x0, x1 int) {
-		clear(dst)
-		for yy := y0; yy < y1; yy++ {
-			for xx := x0; xx < x1; xx++ {
-				Add(dst, dst, im[(yy*s.W+xx)*s.C:])
-			}
-		}
-		Scale(dst, s.weight(true, y0, y1, x0, x1))
-	})
-}
+func AvgPoolNHWC(s PoolShape, x, y []float32) { avgPoolNHWC(active, s, x, y) }
 
-// eachWindow calls f with the pixel of y, the image and the window's bounds.
-func eachWindow(s *PoolShape, x, y []float32, f func(dst, im []float32, y0, y1, x0, x1 int)) {
-	oh, ow := s.OutH(), s.OutW()
-	for i := range s.N {
-		im := x[i*s.H*s.W*s.C : (i+1)*s.H*s.W*s.C]
-		for r := range oh {
-			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
-			for c := range ow {
-				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
-				f(y[((i*oh+r)*ow+c)*s.C:][:s.C], im, y0, y1, x0, x1)
+func avgPoolNHWC(l Level, s PoolShape, x, y []float32) { poolNHWC(l, s, sumPixels, x, y) }
+
+// poolNHWC goes over the results of each image: those with whole windows at once,
+// those at the edges in rows and columns.
+func poolNHWC(l Level, s PoolShape, kind poolKind, x, y []float32) {
+	p := planPool(l, s)
+	in, out := p.H*p.W*p.C, p.oh*p.ow*p.C
+	for i := range p.N {
+		for r := 0; r < p.oh; r += p.rows.next(r) {
+			for c := 0; c < p.ow; c += p.cols.next(c) {
+				p.run(kind, x[i*in:(i+1)*in], y[i*out:(i+1)*out], p.rect(r, c))
 			}
 		}
 	}
 }
 
-// maximum computes y = max(a, b).
-func maximum(l Level, y, a, b []float32) {
-	a, b = a[:len(y)], b[:len(y)]
-	for i := maxVec(l, y, a, b); i < len(y); i++ {
-		y[i] = max(a[i], b[i])
+// run makes a rectangle of an image's results.
+func (p *poolPlan) run(kind poolKind, image, out []float32, b rect) {
+	factor := p.weight(true, b.y0, b.y1, b.x0, b.x1)
+	inside := b.y0 < b.y1 && b.x0 < b.x1
+	if inside && p.level != Portable {
+		p.pixels(kind, image, out, b, factor)
+		return
+	}
+	for i := range b.rows * b.n {
+		r, c := b.r+i/b.n, b.c+i%b.n
+		dst := out[(r*p.ow+c)*p.C:][:p.C]
+		switch {
+		case inside:
+			p.pixel(kind, image, dst, p.rect(r, c), factor)
+		case kind == maxPixels:
+			Fill(dst, float32(math.Inf(-1)))
+		default:
+			clear(dst)
+		}
+	}
+}
+
+// pixel makes the first pixel of a rectangle, channel beside channel.
+func (p *poolPlan) pixel(kind poolKind, image, out []float32, b rect, factor float32) {
+	if kind == maxPixels {
+		copy(out, image[(b.y0*p.W+b.x0)*p.C:])
+	} else {
+		clear(out)
+	}
+	for yy := b.y0; yy < b.y1; yy++ {
+		for xx := b.x0; xx < b.x1; xx++ {
+			in := image[(yy*p.W+xx)*p.C:][:len(out)]
+			if kind == sumPixels {
+				add(Portable, out, out, in)
+				continue
+			}
+			for i, v := range in {
+				if v > out[i] {
+					out[i] = v
+				}
+			}
+		}
+	}
+	if kind == sumPixels {
+		scale(Portable, out, factor)
 	}
 }
 

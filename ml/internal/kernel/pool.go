@@ -60,21 +60,45 @@ func window(o, size, kernel, stride, pad int) (lo, until int) {
 // MaxPool computes y, the largest element of each window. index, unless nil,
 // receives its position in the H x W plane, the first one of several, for
 // MaxPoolGrad; -1 and a result of -Inf stand for a window that lies in the padding
-// as a whole. The shape is valid.
-func MaxPool(s PoolShape, x, y []float32, index []int32) {
-	oh, ow := s.OutH(), s.OutW()
-	for i := range s.N * s.C {
-		plane, out := x[i*s.H*s.W:(i+1)*s.H*s.W], y[i*oh*ow:(i+1)*oh*ow]
-		for r := range oh {
-			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
-			for c := range ow {
-				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
-				v, at := maxIn(plane, s.W, y0, y1, x0, x1)
-				out[r*ow+c] = v
-				if index != nil {
-					index[(i*oh+r)*ow+c] = at
-				}
-			}
+// as a whole. A NaN counts only where it comes first in its window. The shape is
+// valid.
+func MaxPool(s PoolShape, x, y []float32, index []int32) { maxPool(active, s, x, y, index) }
+
+func maxPool(l Level, s PoolShape, x, y []float32, index []int32) {
+	p := planPool(l, s)
+	in, out := p.H*p.W, p.oh*p.ow
+	var at []int32
+	for i := range p.N * p.C {
+		if index != nil {
+			at = index[i*out : (i+1)*out]
+		}
+		p.maxPlane(x[i*in:(i+1)*in], y[i*out:(i+1)*out], at)
+	}
+}
+
+// maxPlane pools one plane: what kernels can do, then the rest.
+func (p *poolPlan) maxPlane(plane, out []float32, index []int32) {
+	for r := 0; r < p.oh; {
+		n, done := p.rows.next(r), span{}
+		if p.vectors {
+			done = p.columns(maxColumns1, plane, out, index, r, n, false)
+		}
+		for ; n > 0; n-- {
+			p.maxRow(plane, out, index, r, done)
+			r++
+		}
+	}
+}
+
+// maxRow makes row r of a plane's results but for those that are done.
+func (p *poolPlan) maxRow(plane, out []float32, index []int32, r int, done span) {
+	y0, y1 := window(r, p.H, p.KH, p.StrideH, p.PadH)
+	for c := done.skip(0); c < p.ow; c = done.skip(c + 1) {
+		x0, x1 := window(c, p.W, p.KW, p.StrideW, p.PadW)
+		v, at := maxIn(plane, p.W, y0, y1, x0, x1)
+		out[r*p.ow+c] = v
+		if index != nil {
+			index[r*p.ow+c] = at
 		}
 	}
 }
@@ -106,7 +130,7 @@ func MaxPoolGrad(s PoolShape, gy []float32, index []int32, gx []float32) {
 }
 
 // AvgPool computes y, the mean of each window. The shape is valid.
-func AvgPool(s PoolShape, x, y []float32) { sumPool(s, x, y, true) }
+func AvgPool(s PoolShape, x, y []float32) { sumPool(active, s, x, y, true) }
 
 // AvgPoolGrad computes gx from gy, the adjoint of AvgPool.
 func AvgPoolGrad(s PoolShape, gy, gx []float32) { spreadPool(s, gy, gx, true) }
@@ -118,7 +142,7 @@ func AvgPoolGrad(s PoolShape, gy, gx []float32) { spreadPool(s, gy, gx, true) }
 func Unpool(s PoolShape, x, y []float32) { spreadPool(s, x, y, false) }
 
 // UnpoolGrad computes gx, the sum of gy over each window.
-func UnpoolGrad(s PoolShape, gy, gx []float32) { sumPool(s, gy, gx, false) }
+func UnpoolGrad(s PoolShape, gy, gx []float32) { sumPool(active, s, gy, gx, false) }
 
 // UnpoolOut returns the size that Unpool makes of size.
 func UnpoolOut(size, kernel, stride, pad int, coverAll bool) int {
@@ -140,23 +164,40 @@ func (s *PoolShape) weight(mean bool, y0, y1, x0, x1 int) float32 {
 	return 1 / float32(s.KH*s.KW)
 }
 
-func sumPool(s PoolShape, x, y []float32, mean bool) {
-	oh, ow := s.OutH(), s.OutW()
-	for i := range s.N * s.C {
-		plane, out := x[i*s.H*s.W:(i+1)*s.H*s.W], y[i*oh*ow:(i+1)*oh*ow]
-		for r := range oh {
-			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
-			for c := range ow {
-				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
-				var sum float32
-				for yy := y0; yy < y1; yy++ {
-					for xx := x0; xx < x1; xx++ {
-						sum += plane[yy*s.W+xx]
-					}
-				}
-				out[r*ow+c] = sum * s.weight(mean, y0, y1, x0, x1)
+func sumPool(l Level, s PoolShape, x, y []float32, mean bool) {
+	p := planPool(l, s)
+	in, out := p.H*p.W, p.oh*p.ow
+	for i := range p.N * p.C {
+		p.sumPlane(x[i*in:(i+1)*in], y[i*out:(i+1)*out], mean)
+	}
+}
+
+// sumPlane pools one plane: what kernels can do, then the rest.
+func (p *poolPlan) sumPlane(plane, out []float32, mean bool) {
+	for r := 0; r < p.oh; {
+		n, done := p.rows.next(r), span{}
+		if p.vectors {
+			done = p.columns(sumColumns1, plane, out, nil, r, n, mean)
+		}
+		for ; n > 0; n-- {
+			p.sumRow(plane, out, r, mean, done)
+			r++
+		}
+	}
+}
+
+// sumRow makes row r of a plane's results but for those that are done.
+func (p *poolPlan) sumRow(plane, out []float32, r int, mean bool, done span) {
+	y0, y1 := window(r, p.H, p.KH, p.StrideH, p.PadH)
+	for c := done.skip(0); c < p.ow; c = done.skip(c + 1) {
+		x0, x1 := window(c, p.W, p.KW, p.StrideW, p.PadW)
+		var sum float32
+		for yy := y0; yy < y1; yy++ {
+			for xx := x0; xx < x1; xx++ {
+				sum += plane[yy*p.W+xx]
 			}
 		}
+		out[r*p.ow+c] = sum * p.weight(mean, y0, y1, x0, x1)
 	}
 }
 

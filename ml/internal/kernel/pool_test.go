@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -73,16 +74,90 @@ func TestPoolAgainstDefinition(t *testing.T) {
 		ToNHWC(nhwc, x, s.N, s.C, s.H, s.W)
 		MaxPool(s, x, y, nil)
 		closeTo(t, "max", y, largest, 1e-5, 1)
-		for _, l := range levels() {
-			maxPoolNHWC(l, s, nhwc, y)
-			ToNCHW(back, y, s.N, s.C, s.OutH(), s.OutW())
-			closeTo(t, "max nhwc "+l.String(), back, largest, 1e-5, 1)
-		}
+		maxPoolNHWC(Portable, s, nhwc, y)
+		ToNCHW(back, y, s.N, s.C, s.OutH(), s.OutW())
+		closeTo(t, "max nhwc", back, largest, 1e-5, 1)
 		AvgPool(s, x, y)
 		closeTo(t, "average", y, mean, 1e-5, 1)
-		AvgPoolNHWC(s, nhwc, y)
+		avgPoolNHWC(Portable, s, nhwc, y)
 		ToNCHW(back, y, s.N, s.C, s.OutH(), s.OutW())
 		closeTo(t, "average nhwc", back, mean, 1e-5, 1)
+	}
+}
+
+// pooled is what every pooling makes of x at a level, in NCHW order.
+func pooled(l Level, s PoolShape, x []float32) map[string][]float32 {
+	n := s.N * s.C * s.OutH() * s.OutW()
+	out := map[string][]float32{}
+	made := func(name string) []float32 {
+		out[name] = filled(n+1, 7) // one more, which must stay
+		return out[name]
+	}
+	index, nhwc := make([]int32, n), make([]float32, len(x))
+	ToNHWC(nhwc, x, s.N, s.C, s.H, s.W)
+	maxPool(l, s, x, made("max"), index)
+	maxPool(l, s, x, made("max without index"), nil)
+	sumPool(l, s, x, made("average"), true)
+	sumPool(l, s, x, made("sum"), false)
+	maxPoolNHWC(l, s, nhwc, made("max nhwc"))
+	avgPoolNHWC(l, s, nhwc, made("average nhwc"))
+	at := made("index")
+	for i, v := range index {
+		at[i] = float32(v)
+	}
+	for _, name := range []string{"max nhwc", "average nhwc"} {
+		back := filled(n+1, 7)
+		ToNCHW(back, out[name][:n], s.N, s.C, s.OutH(), s.OutW())
+		back[n] = out[name][n]
+		out[name] = back
+	}
+	return out
+}
+
+// checkPool holds every level against the portable one and the layouts against each
+// other, bit for bit, on images with ties, zeros of both signs, infinities and NaNs.
+func checkPool(t *testing.T, r *rand.Rand, s PoolShape) {
+	t.Helper()
+	x := normal(r, s.N*s.C*s.H*s.W)
+	odd := []float32{0, float32(math.Copysign(0, -1)), 1, 1, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))}
+	for range r.IntN(len(x) + 1) {
+		x[r.IntN(len(x))] = odd[r.IntN(len(odd))]
+	}
+	want := pooled(Portable, s, x)
+	for _, l := range levels() {
+		got := pooled(l, s, x)
+		for name := range want {
+			same(t, fmt.Sprintf("%s: %s of %+v", l, name, s), got[name], want[name])
+		}
+		same(t, "max without index", got["max without index"], got["max"])
+		same(t, "max in both layouts", got["max nhwc"], got["max"])
+		same(t, "average in both layouts", got["average nhwc"], got["average"])
+	}
+}
+
+// same is sameBits where one NaN is like another.
+func same(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i, w := range want {
+		if g := got[i]; math.Float32bits(g) != math.Float32bits(w) && (g == g || w == w) {
+			t.Fatalf("%s: element %d is %v, want exactly %v", what, i, g, w)
+		}
+	}
+}
+
+func TestPoolEqualsPortable(t *testing.T) {
+	r := random(t)
+	for range 200 {
+		checkPool(t, r, randomPool(r))
+	}
+	for _, s := range []PoolShape{
+		{N: 1, C: 3, H: 6, W: 80, KH: 2, KW: 2, StrideH: 2, StrideW: 2},
+		{N: 1, C: 2, H: 7, W: 71, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, CoverAll: true},
+		{N: 1, C: 67, H: 9, W: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, ExcludePad: true},
+		{N: 2, C: 33, H: 7, W: 7, KH: 7, KW: 7, StrideH: 1, StrideW: 1},
+		{N: 1, C: 16, H: 3, W: 3, KH: 5, KW: 5, StrideH: 3, StrideW: 1, PadH: 3, PadW: 3},
+	} {
+		checkPool(t, r, s)
 	}
 }
 

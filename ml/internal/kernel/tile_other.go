@@ -2,9 +2,10 @@
 
 package kernel
 
-func runTile(_ Level, h int, t *tile) { tilePortable(h, t) }
-func runPoolTile(_ int, _ *tile)      { panic("kernel: no pooling tiles at this level") }
-func fmaLoop(_ Level, n int) float64  { return fmaLoopPortable(n) }
+func runTile(_ Level, h int, t *tile)     { tilePortable(h, t) }
+func runPoolTile(_ int, _ *tile)          { panic("kernel: no pooling tiles at this level") }
+func runPool(Level, poolKind, *poolBlock) {}
+func fmaLoop(_ Level, n int) float64      { return fmaLoopPortable(n) }
 
 func (l Level) transposeBlock() int { return 0 }
 

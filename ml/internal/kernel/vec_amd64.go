@@ -59,25 +59,6 @@ func mulVec16(y, a, b *float32, n int)
 //go:noescape
 func mulVec8(y, a, b *float32, n int)
 
-func maxVec(l Level, y, a, b []float32) (n int) {
-	n = l.whole(len(y))
-	if n == 0 {
-		return 0
-	}
-	if l == AVX512 {
-		maxVec16(&y[0], &a[0], &b[0], n)
-	} else {
-		maxVec8(&y[0], &a[0], &b[0], n)
-	}
-	return n
-}
-
-//go:noescape
-func maxVec16(y, a, b *float32, n int)
-
-//go:noescape
-func maxVec8(y, a, b *float32, n int)
-
 func addReLUVec(l Level, y, a, b []float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {

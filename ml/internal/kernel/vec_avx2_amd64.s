@@ -120,25 +120,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func maxVec8(y, a, b *float32, n int)
-TEXT ·maxVec8(SB), NOSPLIT, $0-32
-	MOVQ y+0(FP), DI
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DX
-	MOVQ n+24(FP), CX
-	SHLQ $2, CX
-	XORQ R9, R9
-loop:
-	VMOVUPS (SI)(R9*1), Y0
-	VMOVUPS (DX)(R9*1), Y1
-	VMAXPS Y1, Y0, Y0
-	VMOVUPS Y0, (DI)(R9*1)
-	ADDQ $32, R9
-	CMPQ R9, CX
-	JLT loop
-	VZEROUPPER
-	RET
-
 // func addReLUVec8(y, a, b *float32, n int)
 TEXT ·addReLUVec8(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI

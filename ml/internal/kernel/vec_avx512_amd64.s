@@ -119,25 +119,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func maxVec16(y, a, b *float32, n int)
-TEXT ·maxVec16(SB), NOSPLIT, $0-32
-	MOVQ y+0(FP), DI
-	MOVQ a+8(FP), SI
-	MOVQ b+16(FP), DX
-	MOVQ n+24(FP), CX
-	SHLQ $2, CX
-	XORQ R9, R9
-loop:
-	VMOVUPS (SI)(R9*1), Z0
-	VMOVUPS (DX)(R9*1), Z1
-	VMAXPS Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(R9*1)
-	ADDQ $64, R9
-	CMPQ R9, CX
-	JLT loop
-	VZEROUPPER
-	RET
-
 // func addReLUVec16(y, a, b *float32, n int)
 TEXT ·addReLUVec16(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI

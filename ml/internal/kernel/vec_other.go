@@ -7,7 +7,6 @@ package kernel
 func addVec(_ Level, _, _, _ []float32) int                               { return 0 }
 func subVec(_ Level, _, _, _ []float32) int                               { return 0 }
 func mulVec(_ Level, _, _, _ []float32) int                               { return 0 }
-func maxVec(_ Level, _, _, _ []float32) int                               { return 0 }
 func addReLUVec(_ Level, _, _, _ []float32) int                           { return 0 }
 func reluVec(_ Level, _, _ []float32) int                                 { return 0 }
 func reluGradVec(_ Level, _, _, _ []float32) int                          { return 0 }

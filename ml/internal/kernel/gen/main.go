@@ -1,5 +1,5 @@
-// Command gen writes the assembly of the matrix micro-kernels and of the elementwise
-// loops, and the Go files that declare and dispatch them:
+// Command gen writes the assembly of the matrix micro-kernels, of the elementwise
+// loops and of pooling, and the Go files that declare and dispatch them:
 //
 //	go generate ./ml/internal/kernel
 //
@@ -111,8 +111,10 @@ func files() map[string][]byte {
 		out["tile_"+t.name+"_amd64.s"] = b.Bytes()
 		out["tile_"+t.name+"_amd64.go"] = stubs(t)
 		out["vec_"+t.name+"_amd64.s"] = vecFile(t)
+		out["pool_"+t.name+"_amd64.s"] = poolFile(t)
 	}
 	out["vec_amd64.go"] = vecStubs()
 	out["vec_other.go"] = vecFallbacks()
+	out["pool_amd64.go"] = poolStubs()
 	return out
 }

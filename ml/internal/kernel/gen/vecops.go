@@ -18,7 +18,7 @@ func vecOps() []vecOp {
 		}}
 	}
 	return []vecOp{
-		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"), binary("maxVec", "MAX"),
+		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"),
 		{name: "addReLUVec", ptrs: abc, body: func(w *vecWriter) {
 			w.load(0, 1)
 			w.load(1, 2)
