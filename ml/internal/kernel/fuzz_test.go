@@ -65,7 +65,7 @@ func FuzzCells(f *testing.F) {
 	})
 }
 
-// FuzzPool pools shapes drawn from the seed and compares every level, bit for bit,
+// FuzzPool pools shapes drawn from the seed and compares every level, exactly,
 // with the portable one.
 func FuzzPool(f *testing.F) {
 	for seed := range uint64(4) {

@@ -61,38 +61,38 @@ func (p *poolPlan) run(kind poolKind, image, out []float32, b rect) {
 		p.pixels(kind, image, out, b, factor)
 		return
 	}
-	for i := range b.rows * b.n {
-		r, c := b.r+i/b.n, b.c+i%b.n
-		dst := out[(r*p.ow+c)*p.C:][:p.C]
-		switch {
-		case inside:
-			p.pixel(kind, image, dst, p.rect(r, c), factor)
-		case kind == maxPixels:
-			Fill(dst, float32(math.Inf(-1)))
-		default:
-			clear(dst)
+	for i := range b.rows {
+		for j := range b.n {
+			dst := out[((b.r+i)*p.ow+b.c+j)*p.C:][:p.C]
+			y, x := i*p.StrideH, j*p.StrideW
+			switch {
+			case inside:
+				p.pixel(kind, image, dst, b.y0+y, b.y1+y, b.x0+x, b.x1+x, factor)
+			case kind == maxPixels:
+				Fill(dst, float32(math.Inf(-1)))
+			default:
+				clear(dst)
+			}
 		}
 	}
 }
 
-// pixel makes the first pixel of a rectangle, channel beside channel.
-func (p *poolPlan) pixel(kind poolKind, image, out []float32, b rect, factor float32) {
+// pixel makes one pixel, channel beside channel.
+func (p *poolPlan) pixel(kind poolKind, image, out []float32, y0, y1, x0, x1 int, factor float32) {
 	if kind == maxPixels {
-		copy(out, image[(b.y0*p.W+b.x0)*p.C:])
+		copy(out, image[(y0*p.W+x0)*p.C:])
 	} else {
 		clear(out)
 	}
-	for yy := b.y0; yy < b.y1; yy++ {
-		for xx := b.x0; xx < b.x1; xx++ {
+	for yy := y0; yy < y1; yy++ {
+		for xx := x0; xx < x1; xx++ {
 			in := image[(yy*p.W+xx)*p.C:][:len(out)]
 			if kind == sumPixels {
 				add(Portable, out, out, in)
 				continue
 			}
 			for i, v := range in {
-				if v > out[i] {
-					out[i] = v
-				}
+				out[i] = max(out[i], v)
 			}
 		}
 	}

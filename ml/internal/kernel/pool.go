@@ -60,8 +60,7 @@ func window(o, size, kernel, stride, pad int) (lo, until int) {
 // MaxPool computes y, the largest element of each window. index, unless nil,
 // receives its position in the H x W plane, the first one of several, for
 // MaxPoolGrad; -1 and a result of -Inf stand for a window that lies in the padding
-// as a whole. A NaN counts only where it comes first in its window. The shape is
-// valid.
+// as a whole. A window that holds a NaN gives a NaN. The shape is valid.
 func MaxPool(s PoolShape, x, y []float32, index []int32) { maxPool(active, s, x, y, index) }
 
 func maxPool(l Level, s PoolShape, x, y []float32, index []int32) {
@@ -103,12 +102,17 @@ func (p *poolPlan) maxRow(plane, out []float32, index []int32, r int, done span)
 	}
 }
 
-func maxIn(plane []float32, w, y0, y1, x0, x1 int) (float32, int32) {
-	best, at := float32(math.Inf(-1)), int32(-1)
+// maxIn returns the largest element of a window and where it is.
+func maxIn(plane []float32, w, y0, y1, x0, x1 int) (best float32, at int32) {
+	if y0 >= y1 || x0 >= x1 {
+		return float32(math.Inf(-1)), -1
+	}
+	at = int32(y0*w + x0)
+	best = plane[at]
 	for y := y0; y < y1; y++ {
-		for x := x0; x < x1; x++ {
-			if v := plane[y*w+x]; v > best || at < 0 {
-				best, at = v, int32(y*w+x)
+		for i, v := range plane[y*w+x0 : y*w+x1] {
+			if !(v <= best) && best == best { // larger, or the first NaN
+				best, at = v, int32(y*w+x0+i)
 			}
 		}
 	}
@@ -192,9 +196,9 @@ func (p *poolPlan) sumRow(plane, out []float32, r int, mean bool, done span) {
 	for c := done.skip(0); c < p.ow; c = done.skip(c + 1) {
 		x0, x1 := window(c, p.W, p.KW, p.StrideW, p.PadW)
 		var sum float32
-		for yy := y0; yy < y1; yy++ {
-			for xx := x0; xx < x1; xx++ {
-				sum += plane[yy*p.W+xx]
+		for y := y0; y < y1 && x0 < x1; y++ {
+			for _, v := range plane[y*p.W+x0 : y*p.W+x1] {
+				sum += v
 			}
 		}
 		out[r*p.ow+c] = sum * p.weight(mean, y0, y1, x0, x1)

@@ -115,7 +115,7 @@ func pooled(l Level, s PoolShape, x []float32) map[string][]float32 {
 }
 
 // checkPool holds every level against the portable one and the layouts against each
-// other, bit for bit, on images with ties, zeros of both signs, infinities and NaNs.
+// other, exactly, on images with ties, zeros of both signs, infinities and NaNs.
 func checkPool(t *testing.T, r *rand.Rand, s PoolShape) {
 	t.Helper()
 	x := normal(r, s.N*s.C*s.H*s.W)
@@ -135,12 +135,34 @@ func checkPool(t *testing.T, r *rand.Rand, s PoolShape) {
 	}
 }
 
-// same is sameBits where one NaN is like another.
+// same is sameBits where one NaN is like another and zeros have no sign.
 func same(t *testing.T, what string, got, want []float32) {
 	t.Helper()
 	for i, w := range want {
-		if g := got[i]; math.Float32bits(g) != math.Float32bits(w) && (g == g || w == w) {
+		if g := got[i]; g != w && (g == g || w == w) {
 			t.Fatalf("%s: element %d is %v, want exactly %v", what, i, g, w)
+		}
+	}
+}
+
+// A window that holds a NaN anywhere gives a NaN, so that it is seen at the loss.
+func TestMaxPoolKeepsNaN(t *testing.T) {
+	s := PoolShape{N: 1, C: 70, H: 6, W: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 2, PadH: 1, PadW: 1}
+	r := random(t)
+	for _, l := range levels() {
+		x := normal(r, s.C*s.H*s.W)
+		at := r.IntN(len(x))
+		x[at] = float32(math.NaN())
+		c, row, col := at/(s.H*s.W), at/s.W%s.H, at%s.W
+		out := pooled(l, s, x)
+		for _, name := range []string{"max", "max nhwc"} {
+			for i, v := range out[name][:s.C*s.OutH()*s.OutW()] {
+				oc, or, o := i/(s.OutH()*s.OutW()), i/s.OutW()%s.OutH(), i%s.OutW()
+				covers := oc == c && or-1 <= row && row <= or+1 && 2*o-1 <= col && col <= 2*o+1
+				if (v != v) != covers {
+					t.Fatalf("%s: %s: result %d is %v, the NaN is at %d", l, name, i, v, at)
+				}
+			}
 		}
 	}
 }

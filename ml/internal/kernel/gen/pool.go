@@ -45,8 +45,9 @@ const (
 	vSkip // from behind a window's row to the next row
 	vEven // AVX-512: indices of the even ones of 32 elements
 	vScale
-	vMask // AVX2: lanes of the results, then of the two vectors that are read
-	vWide // the four vectors side by side
+	vMask              // AVX2: lanes of the results, then of the two vectors that are read
+	vWide  = vMask + 1 // the four vectors side by side, of pixels only
+	vTests = vMask + 3 // AVX2: results of comparisons, two, of columns only
 )
 
 type poolWriter struct {
@@ -294,7 +295,7 @@ func (w *poolWriter) wide() work {
 		each(func(v, from string) { w.ins("VMOVUPS %s, %s", from, v) }),
 		each(func(v, from string) {
 			w.ins("VMOVUPS %s, %s", from, w.vreg(0))
-			w.ins("VMAXPS %s, %s, %s", v, w.vreg(0), v)
+			w.larger(v)
 		}),
 		func() {},
 	}
@@ -319,23 +320,58 @@ func (w *poolWriter) take() {
 	}
 }
 
-// better takes v0 where it is larger than the best, which a NaN never is.
-func (w *poolWriter) better() {
-	const greater = 0x1e
-	mask := "K4"
-	if !w.masked {
-		mask = w.vreg(vEven)
-	}
-	if w.index() {
-		w.ins("VCMPPS $%d, %s, %s, %s", greater, w.vreg(1), w.vreg(0), mask)
-	}
-	w.ins("VMAXPS %s, %s, %s", w.vreg(1), w.vreg(0), w.vreg(1))
+// Predicates of VCMPPS.
+const (
+	unordered = 0x03
+	ordered   = 0x07
+	notAtMost = 0x16
+)
+
+// compare makes a mask of where a is in a relation to b.
+func (w *poolWriter) compare(relation int, a, b string, mask int) string {
+	name := fmt.Sprintf("K%d", 4+mask)
 	switch {
-	case w.index() && w.masked:
-		w.ins("VMOVAPS %s, %s, %s", w.vreg(3), mask, w.vreg(2))
-	case w.index():
-		w.ins("VBLENDVPS %s, %s, %s, %s", mask, w.vreg(3), w.vreg(2), w.vreg(2))
+	case w.masked:
+	case w.f.stride == 0:
+		name = w.vreg(vStart) // pixels have no positions
+	default:
+		name = w.vreg(vTests + mask)
 	}
+	w.ins("VCMPPS $%d, %s, %s, %s", relation, b, a, name)
+	return name
+}
+
+// larger sets v to v0 where that is larger or a NaN; a NaN in v stays.
+func (w *poolWriter) larger(v string) {
+	w.ins("VMAXPS %s, %s, %s", v, w.vreg(0), v)
+	w.blend(w.compare(unordered, w.vreg(0), w.vreg(0), 0), w.vreg(0), v)
+}
+
+// blend sets v to from where the mask is set.
+func (w *poolWriter) blend(mask, from, v string) {
+	if w.masked {
+		w.ins("VMOVAPS %s, %s, %s", from, mask, v)
+		return
+	}
+	w.ins("VBLENDVPS %s, %s, %s, %s", mask, from, v, v)
+}
+
+// better does the same for the best and its position: where v0 isn't at most the
+// best, unless that is a NaN.
+func (w *poolWriter) better() {
+	best := w.vreg(1)
+	if !w.index() {
+		w.larger(best)
+		return
+	}
+	number, more := w.compare(ordered, best, best, 0), w.compare(notAtMost, w.vreg(0), best, 1)
+	if w.masked {
+		w.ins("KANDW %s, %s, %s", number, more, more)
+	} else {
+		w.ins("VANDPS %s, %s, %s", number, more, more)
+	}
+	w.blend(more, w.vreg(0), best)
+	w.blend(more, w.vreg(3), w.vreg(2))
 }
 
 // save writes the valid lanes of v. AVX2's masked stores are slow where there is
