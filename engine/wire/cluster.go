@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,20 @@ func NewCluster(addresses string, s Security) (*Cluster, error) {
 
 // Addresses returns the addresses given to NewCluster.
 func (c *Cluster) Addresses() []string { return slices.Clone(c.addresses) }
+
+// Known returns the addresses given to NewCluster, and then those of leaders that
+// weren't among them.
+func (c *Cluster) Known() []string {
+	all := c.Addresses()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range slices.Sorted(maps.Keys(c.conns)) {
+		if !slices.Contains(c.addresses, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
 
 // CheckReachable makes sure that an address on which this process listens isn't on
 // loopback, host:port, while a driver is on another machine: nobody there could

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,7 +88,8 @@ func closedPort(t *testing.T) string {
 func TestClusterFollowsTheLeader(t *testing.T) {
 	s := withToken()
 	all, at := startDrivers(t, s, 3)
-	c := newCluster(t, s, closedPort(t), at[0], at[1])
+	gone := closedPort(t)
+	c := newCluster(t, s, gone, at[0], at[1])
 	status := func() (node string) {
 		t.Helper()
 		err := c.Do(t.Context(), 10*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
@@ -105,6 +107,9 @@ func TestClusterFollowsTheLeader(t *testing.T) {
 	all.leader, all.really = at[2], at[2] // not among those given
 	if got := status(); got != at[2] {
 		t.Errorf("%s answered, %s leads", got, at[2])
+	}
+	if known := c.Known(); !slices.Equal(known, []string{gone, at[0], at[1], at[2]}) {
+		t.Errorf("it knows of %v", known)
 	}
 	all.mu.Lock()
 	all.really, all.asked = at[1], nil // the others haven't heard

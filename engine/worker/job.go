@@ -127,7 +127,7 @@ func (d *daemon) prepare(ctx context.Context, j *job, report *jobReport) (out *l
 // fetch brings the job's program.
 func (d *daemon) fetch(ctx context.Context, j *job) error {
 	var sources []binaries.Source
-	for _, a := range d.cluster.Addresses() {
+	for _, a := range d.cluster.Known() {
 		if cc, err := d.cluster.Conn(a); err == nil { // nothing is dialled yet
 			sources = append(sources, binaries.Source{Name: a, Client: wire.BinariesClient{CC: cc}})
 		}
