@@ -143,6 +143,7 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
 	defer work.Wait()
 	defer cancel()
 	service := newJobService(ctx, s.node, wire.DriverSpec{Job: spec, ClusterID: s.door.clusterID(), Node: s.id, TLS: s.security.Files}, epoch, d.report)
+	service.trouble = d.lastTrouble
 	d.serve(service)
 	defer d.serve(nil)
 	work.Go(func() { service.flush(d.r.ctx) })
@@ -240,6 +241,16 @@ func (d *drive) note(trouble string) {
 	d.trouble, d.troubleAt = trouble, time.Now()
 }
 
+// lastTrouble returns what went wrong last, "" if that was long ago.
+func (d *drive) lastTrouble() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.troubleAt) > troubleLife {
+		return ""
+	}
+	return d.trouble
+}
+
 // serve says which process runs.
 func (d *drive) serve(s *jobService) {
 	d.mu.Lock()
@@ -256,10 +267,10 @@ func (d *drive) process() *jobService {
 
 // tell adds to a status what only the leader's memory has.
 func (d *drive) tell(st *wire.JobStatus) {
+	if st.Reason == "" {
+		st.Reason = d.lastTrouble()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	st.Progress = d.progress
-	if st.Reason == "" && time.Since(d.troubleAt) < troubleLife {
-		st.Reason = d.trouble
-	}
 }

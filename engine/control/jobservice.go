@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,8 +30,11 @@ type jobService struct {
 	driver wire.DriverSpec
 	epoch  uint64
 	report func(wire.Progress)
-	ctx    context.Context // of the process
-	calls  sync.WaitGroup  // that may take completions or leave some
+	// trouble, unless nil, says what went wrong with the job's processes lately:
+	// the driver process itself sees only that connections break.
+	trouble func() string
+	ctx     context.Context // of the process
+	calls   sync.WaitGroup  // that may take completions or leave some
 
 	requests chan *wire.PublishModel // to be sent to the process
 
@@ -304,9 +308,20 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 	}
 	end := &endJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
 	if req.Failure != "" {
-		end.State, end.Reason = wire.JobFailed, wire.Clip(req.Failure, maxReason)
+		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), maxReason)
 	}
 	return &wire.Recorded{}, s.node.record(end, never)
+}
+
+// explain adds to why a job failed what its executors said when they ended.
+func (s *jobService) explain(failure string) string {
+	if s.trouble == nil {
+		return failure
+	}
+	if why := s.trouble(); why != "" && !strings.Contains(failure, why) {
+		return failure + "\nwhat went wrong before: " + why
+	}
+	return failure
 }
 
 // hasAttached reports whether the process has introduced itself.

@@ -295,3 +295,21 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 		t.Errorf("too many with a batch: %v", err)
 	}
 }
+
+// Why a job failed says what its executors' processes died of, which the driver
+// process can't know.
+func TestFailureIsExplained(t *testing.T) {
+	n := oneMember(t).node
+	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
+	s.trouble = func() string { return "executor e: exit status 2; panic: in a goroutine" }
+	if _, err := s.Finish(t.Context(), &wire.FinishRequest{Epoch: epoch, Failure: "interrupted 32 times"}); err != nil {
+		t.Fatal(err)
+	}
+	n.fsm.view(func(st *state) {
+		if got, want := st.jobs[job].Reason, "interrupted 32 times\nwhat went wrong before: executor e: exit status 2; panic: in a goroutine"; got != want {
+			t.Errorf("%q", got)
+		}
+	})
+}
