@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/control"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -72,6 +73,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	return exitFailed
 }
 
+// Bounds of --heartbeat-timeout. Executors wait 3 s for a leader that comes back.
+const (
+	leastHeartbeat = 50 * time.Millisecond
+	mostHeartbeat  = 2 * time.Second
+)
+
 // errUsage is a wrong command line.
 var errUsage = errors.New("wrong use; see --help")
 
@@ -86,6 +93,7 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	f.StringVar(&c.Listen, "listen", "", "`host:port` to listen on (default: this driver's in --peers)")
 	f.StringVar(&c.Peers, "peers", "", "all drivers of the cluster, this one too: `id=host:port,…` (default: this one alone)")
 	f.StringVar(&c.Data, "data", "", "`directory` of this driver alone; made if it isn't there")
+	heartbeat := f.Duration("heartbeat-timeout", control.DefaultHeartbeat, "how long to wait for a word from the leader before an election; longer suits machines that are busy, alike for all drivers")
 	f.TextVar(&level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	security.AddTo(f)
 	if err := f.Parse(args); err != nil {
@@ -106,6 +114,10 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	case c.Listen == "" && c.Peers == "":
 		return c, fmt.Errorf("%w: --peers is missing, or --listen for a cluster of this driver alone", errUsage)
 	}
+	if *heartbeat < leastHeartbeat || *heartbeat > mostHeartbeat {
+		return c, fmt.Errorf("%w: --heartbeat-timeout %s is not between %s and %s", errUsage, *heartbeat, leastHeartbeat, mostHeartbeat)
+	}
+	c.Timing = control.TimingOf(*heartbeat)
 	var err error
 	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	c.Security, err = security.Load(true)

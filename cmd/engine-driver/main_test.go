@@ -271,7 +271,8 @@ func TestWrongUse(t *testing.T) {
 		"--id a --data x":                {2, "--peers is missing, or --listen"},
 		"--id a --data x --listen y b":   {2, "no argument"},
 		"--id a --data x --log-level no": {2, "log-level"},
-		"--id a --data x --peers b":      {2, "id=host:port"},
+		"--id a --data x --listen y --heartbeat-timeout 5ms": {2, "is not between 50ms and 2s"},
+		"--id a --data x --peers b":                          {2, "id=host:port"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Setenv("HIBANA_TOKEN_FILE", filepath.Join(t.TempDir(), "token"))

@@ -23,10 +23,18 @@ type Timing struct {
 	Lease     time.Duration // without a majority before the leader steps down
 }
 
-// DefaultTiming notices a dead leader within 900 ms: a follower's timer runs one
+// DefaultHeartbeat notices a dead leader within 900 ms: a follower's timer runs one
 // to two heartbeats, and one that runs out just after a heartbeat starts again.
-func DefaultTiming() Timing {
-	return Timing{Heartbeat: 300 * time.Millisecond, Election: 300 * time.Millisecond, Lease: 250 * time.Millisecond}
+const DefaultHeartbeat = 300 * time.Millisecond
+
+// DefaultTiming is TimingOf(DefaultHeartbeat).
+func DefaultTiming() Timing { return TimingOf(DefaultHeartbeat) }
+
+// TimingOf returns the timing of a group whose followers wait so long for a word
+// from the leader. The longer it is the busier the machines may be, and the later
+// a dead leader is noticed.
+func TimingOf(heartbeat time.Duration) Timing {
+	return Timing{Heartbeat: heartbeat, Election: heartbeat, Lease: heartbeat * 5 / 6}
 }
 
 // Limits of Raft's log on disk: a snapshot is taken after so many commands, and
