@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -69,11 +70,16 @@ func TestRecognisesAllImagesAlone(t *testing.T) {
 
 func TestInterruptDrains(t *testing.T) {
 	cmd, stdout, stderr := command(t, binary(t), "--images", "0", "--rate", "2000", "--batch-interval", "50ms", "--json")
+	var pressed sync.Once
+	cmd.Stderr = writerFunc(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte("seq=10 ")) { // of the log, a line a write
+			pressed.Do(func() { _ = cmd.Process.Signal(os.Interrupt) })
+		}
+		return stderr.Write(b)
+	})
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(1500*time.Millisecond, func() { _ = cmd.Process.Signal(os.Interrupt) })
-	defer timer.Stop()
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
 	}
@@ -81,6 +87,11 @@ func TestInterruptDrains(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// writerFunc is an io.Writer.
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestBadInput(t *testing.T) {
 	path := binary(t)
