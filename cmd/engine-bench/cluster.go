@@ -26,6 +26,16 @@ const (
 // inJob reports whether this process is one of a job that the benchmark submitted.
 func inJob() bool { return os.Getenv(wire.RoleEnv) != "" }
 
+// streamArgs returns the command line of a stream that is measured. Where a job of
+// a cluster runs was said when it was submitted.
+func streamArgs(master, brokers string) []string {
+	args := []string{"--brokers", brokers, "--log-level", "error"}
+	if !inJob() {
+		args = append(args, "--master", master)
+	}
+	return args
+}
+
 // testCluster is a cluster and a directory for the results of its jobs.
 type testCluster struct {
 	*minicluster.Cluster

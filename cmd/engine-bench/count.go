@@ -82,7 +82,7 @@ func (d *drain) run(ctx context.Context, master, addr, topic string, interval ti
 	runtime.ReadMemStats(&before)
 	d.started = time.Now()
 	var total int64
-	args := []string{"--master", master, "--brokers", addr, "--log-level", "error"}
+	args := streamArgs(master, addr)
 	err := engine.NewApp("bench").Run(ctx, args, interval, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(d)
 		lengths := engine.Map(kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue), func(s string) int { return len(s) })

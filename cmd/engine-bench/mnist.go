@@ -184,7 +184,7 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 	if inJob() {
 		master = "local" // the daemons decide
 	}
-	args := []string{"--master", master, "--brokers", b.addr, "--log-level", "error"}
+	args := streamArgs(master, b.addr)
 	err := engine.NewApp("bench").Run(ctx, args, b.interval, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(d)
 		model := ml.Model(ssc, b.model, b.network, b.weights, 1, mnist.Rows, mnist.Cols)

@@ -87,7 +87,7 @@ type overhead struct {
 func (o *overhead) run(ctx context.Context, master, addr string) error {
 	app := engine.NewApp("bench")
 	app.ChildArgs("overhead", "--brokers", addr, "--topic", o.topic, "--interval", o.interval.String())
-	args := []string{"--master", master, "--brokers", addr, "--log-level", "error"}
+	args := streamArgs(master, addr)
 	return app.Run(ctx, args, o.interval, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(overheadListener{o, ssc.Stop})
 		ssc.DriverTask("producer", func(ctx context.Context) error { return o.produce(ctx, addr) })

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// A job refuses to be told where it runs.
+func TestStreamArgs(t *testing.T) {
+	if args := streamArgs("local[2]", "b:1"); !slices.Contains(args, "local[2]") {
+		t.Errorf("alone %q", args)
+	}
+	t.Setenv(wire.RoleEnv, wire.RoleDriver)
+	if args := streamArgs("local[2]", "b:1"); slices.Contains(args, "--master") || !slices.Contains(args, "b:1") {
+		t.Errorf("in a job %q", args)
+	}
+}
