@@ -51,13 +51,16 @@ func (c *prefixConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// leavingConn tells when it is closed.
-type leavingConn struct {
+// trackedConn is a connection of Raft's that its door knows of.
+type trackedConn struct {
 	net.Conn
-	leave func()
+	door *door
 }
 
-func (c *leavingConn) Close() error {
-	c.leave()
+// Close closes the connection; the door forgets it.
+func (c *trackedConn) Close() error {
+	c.door.mu.Lock()
+	delete(c.door.accepted, c)
+	c.door.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -6,10 +6,12 @@
 // what the proposer knew and harmless when it is applied twice (command.go).
 //
 // The leader runs each job's driver process from the submitted binary and speaks
-// with it over a socket pair (process.go, jobservice.go). It never runs user code
+// with it over a socket pair (drive.go, jobservice.go). It never runs user code
 // itself. A node that loses the lead kills those processes at once; whoever wins
 // assigns a new epoch, and the log refuses what the old ones still say.
 //
 // A node listens on one address. The first bytes of a connection say whether it
-// is for gRPC or for Raft (door.go).
+// is for gRPC or for Raft (door.go). A driver is known by its data directory, not
+// by its id alone: another one under the id is refused (roster.go) until the
+// group has admitted it in place of the one that is lost (replace.go).
 package control

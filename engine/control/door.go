@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,39 +10,20 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // A node listens on one address for gRPC and for Raft. With TLS the protocol
 // that the client asks for tells them apart, without it the first byte: gRPC
-// begins with HTTP/2's "PRI", Raft with a greeting.
-//
-// The greeting has a fixed length: raftMagic, then the sender's token, cluster,
-// copy of its data directory (hexadecimal; zeros for what isn't known) and node
-// id, padded with zeros. The answer is one byte.
-const (
-	raftProtocol = "hibana-raft"
-	raftMagic    = "HBR1"
-	tokenLen     = 64
-	idLen        = 32
-	nodeLen      = 64
-	greetingLen  = len(raftMagic) + tokenLen + 2*idLen + nodeLen
-)
-
-// Answers to a greeting.
-const (
-	welcome      byte = 'K'
-	wrongToken   byte = 'T'
-	otherCluster byte = 'C'
-	otherCopy    byte = 'D'
-)
+// begins with HTTP/2's "PRI", Raft with a greeting (greeting.go).
 
 // Limits of connections that haven't said yet what they are for.
 const (
 	greetTimeout = 3 * time.Second
 	maxGreeting  = 256
+	// nameTimeout bounds asking who answers at a driver's address. It is well below
+	// what the other side waits for an answer to its greeting.
+	nameTimeout = time.Second
 )
 
 // door accepts a node's connections and hands them to gRPC or to Raft.
@@ -54,50 +34,26 @@ type door struct {
 	listener net.Listener
 	security wire.Security
 	log      *slog.Logger
-	self     greeting
+	roster   *roster
 	raft     *connListener
 	grpc     *connListener
 	slots    chan struct{}
 	work     sync.WaitGroup
 
-	mu      sync.Mutex
-	cluster string               // "" until it is known
-	copies  map[string]*peerCopy // by node id: who is connected as it
-	dialed  map[string]error     // by address: what came of the last try
+	mu       sync.Mutex
+	accepted map[*trackedConn]introduction // Raft's connections that were let in
+	dialed   map[string]error              // by address: what came of the last try
 }
 
-// peerCopy is the data directory that a connected node has.
-type peerCopy struct {
-	copy  string
-	conns int
-}
-
-// greeting is what a node says of itself.
-type greeting struct {
-	token, copy, node string
-}
-
-func newDoor(l net.Listener, s wire.Security, node, copy string, log *slog.Logger) *door {
-	d := &door{
-		listener: l, security: s, log: log, self: greeting{s.Token, copy, node},
-		slots: make(chan struct{}, maxGreeting), copies: make(map[string]*peerCopy), dialed: make(map[string]error),
+func newDoor(l net.Listener, s wire.Security, r *roster, log *slog.Logger) *door {
+	return &door{
+		listener: l, security: s, log: log, roster: r, raft: newConnListener(l.Addr()), grpc: newConnListener(l.Addr()),
+		slots: make(chan struct{}, maxGreeting), accepted: make(map[*trackedConn]introduction), dialed: make(map[string]error),
 	}
-	d.raft, d.grpc = newConnListener(l.Addr()), newConnListener(l.Addr())
-	return d
 }
 
-// setCluster tells the door the cluster's id, once it is known.
-func (d *door) setCluster(id string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.cluster = id
-}
-
-func (d *door) clusterID() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.cluster
-}
+// clusterID returns the cluster's id, "" until it is known.
+func (d *door) clusterID() string { return d.roster.clusterID() }
 
 // run accepts connections until the door is closed.
 func (d *door) run() error {
@@ -121,19 +77,20 @@ func (d *door) run() error {
 		d.work.Go(func() {
 			defer func() { <-d.slots }()
 			if err := d.admit(conn); err != nil {
-				_ = conn.Close()
+				_ = conn.Close() // it may be closed
 				d.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
 			}
 		})
 	}
 }
 
-// close closes the listener and the connections on their way in.
+// close closes the listener, the connections on their way in and Raft's.
 func (d *door) close() error {
 	err := d.listener.Close()
 	d.raft.Close()
 	d.grpc.Close()
 	d.work.Wait()
+	d.drop(func(introduction) bool { return true })
 	return err
 }
 
@@ -156,7 +113,7 @@ func (d *door) admit(conn net.Conn) error {
 	if _, err := io.ReadFull(conn, first); err != nil {
 		return err
 	}
-	if first[0] != raftMagic[0] {
+	if first[0] != greetingMagic[0] {
 		return d.handOver(d.grpc, &prefixConn{Conn: conn, prefix: first})
 	}
 	return d.admitRaft(conn, first)
@@ -169,46 +126,81 @@ func (d *door) admitRaft(conn net.Conn, first []byte) error {
 	if _, err := io.ReadFull(conn, b[1:]); err != nil {
 		return err
 	}
-	g, cluster, err := parseGreeting(b)
+	g, err := parseGreeting(b)
 	if err != nil {
 		return err
 	}
-	verdict, leave := d.judge(g, cluster)
-	if _, err := conn.Write([]byte{verdict}); err != nil || verdict != welcome {
-		leave()
-		return errors.Join(err, refusal(verdict, g.node))
+	a := answer{verdict: d.judge(&g)}
+	if a.introduction = d.roster.introduce(); a.verdict == wrongToken {
+		a.introduction = introduction{node: a.node} // the rest is nothing for strangers
 	}
-	return d.handOver(d.raft, &leavingConn{Conn: conn, leave: leave})
+	stays := a.verdict == welcome && g.purpose == forRaft
+	if stays { // before the other side knows, so that drop finds it
+		conn = d.track(conn, g.introduction)
+	}
+	_, err = conn.Write(a.append(nil))
+	switch {
+	case err != nil:
+	case a.verdict != welcome:
+		err = a.refusal(g.node, d.listener.Addr().String())
+	case stays:
+		err = d.handOver(d.raft, conn)
+	}
+	if err != nil || !stays {
+		err = errors.Join(err, conn.Close())
+	}
+	return err
 }
 
-// judge decides on a greeting. leave is called when the connection is closed.
-func (d *door) judge(g greeting, cluster string) (verdict byte, leave func()) {
-	none := func() {}
-	if d.self.token != "" && !wire.SameToken(g.token, d.self.token) {
-		return wrongToken, none
+// judge decides on a greeting. A node that comes is asked for at its address: who
+// is another process there came from elsewhere, with a copy of the directory or
+// before the group knew whose is which.
+func (d *door) judge(g *greeting) byte {
+	if d.security.Token != "" && !wire.SameToken(g.token, d.security.Token) {
+		return wrongToken
 	}
+	if v := d.roster.judge(g.introduction); v != welcome || g.purpose == forName || d.roster.isVerified(g.introduction) {
+		return v
+	}
+	there, err := d.ask(g.node)
+	switch {
+	case err != nil || there.node != g.node:
+		return welcome // nobody else claims to be this node
+	case there.start != g.start:
+		return twice
+	}
+	d.roster.verify(g.introduction)
+	d.drop(func(i introduction) bool { return i.node == g.node && i.start != g.start })
+	return welcome
+}
+
+// track remembers a connection until it is closed.
+func (d *door) track(conn net.Conn, i introduction) *trackedConn {
+	t := &trackedConn{Conn: conn, door: d}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if cluster != "" && d.cluster != "" && cluster != d.cluster {
-		return otherCluster, none
+	d.accepted[t] = i
+	return t
+}
+
+// drop closes the connections of some nodes.
+func (d *door) drop(of func(introduction) bool) {
+	var all []*trackedConn
+	d.mu.Lock()
+	for conn, i := range d.accepted {
+		if of(i) {
+			all = append(all, conn)
+		}
 	}
-	known := d.copies[g.node]
-	if known == nil || known.conns == 0 {
-		known = &peerCopy{copy: g.copy}
-		d.copies[g.node] = known
+	d.mu.Unlock()
+	for _, conn := range all {
+		_ = conn.Close() // whoever reads from it sees that
 	}
-	if known.copy != g.copy || g.node == d.self.node && g.copy != d.self.copy {
-		return otherCopy, none
-	}
-	known.conns++
-	var once sync.Once
-	return welcome, func() {
-		once.Do(func() {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			known.conns--
-		})
-	}
+}
+
+// dropRefused closes the connections of nodes that the roster turns away now.
+func (d *door) dropRefused() {
+	d.drop(func(i introduction) bool { return d.roster.judge(i) != welcome })
 }
 
 // handOver gives a connection to a listener.
@@ -224,53 +216,6 @@ func (d *door) handOver(l *connListener, conn net.Conn) error {
 	}
 }
 
-// refusal says why a node was turned away.
-func refusal(verdict byte, node string) error {
-	switch verdict {
-	case welcome:
-		return nil
-	case wrongToken:
-		return fmt.Errorf("%w: the drivers don't have the same token file", wire.ErrUnauthenticated)
-	case otherCluster:
-		return fmt.Errorf("%w: one of the two data directories is of another cluster", wire.ErrOtherCluster)
-	case otherCopy:
-		return fmt.Errorf("%w: two drivers with different data directories call themselves %q", ErrPeers, node)
-	}
-	return fmt.Errorf("%w: it answers %#x", wire.ErrMalformed, verdict)
-}
-
-// appendGreeting encodes a greeting.
-func appendGreeting(g greeting, cluster string) []byte {
-	b := make([]byte, 0, greetingLen)
-	b = append(b, raftMagic...)
-	for _, f := range []struct {
-		s string
-		n int
-	}{{g.token, tokenLen}, {cluster, idLen}, {g.copy, idLen}, {g.node, nodeLen}} {
-		b = append(b, f.s...)
-		b = append(b, make([]byte, f.n-len(f.s))...)
-	}
-	return b
-}
-
-// parseGreeting decodes greetingLen bytes.
-func parseGreeting(b []byte) (g greeting, cluster string, err error) {
-	if string(b[:len(raftMagic)]) != raftMagic {
-		return g, "", fmt.Errorf("%w: greeting of an unknown protocol %q", wire.ErrFormat, b[:len(raftMagic)])
-	}
-	b = b[len(raftMagic):]
-	field := func(n int) string {
-		s := b[:n]
-		b = b[n:]
-		for len(s) > 0 && s[len(s)-1] == 0 {
-			s = s[:len(s)-1]
-		}
-		return string(s)
-	}
-	g.token, cluster, g.copy, g.node = field(tokenLen), field(idLen), field(idLen), field(nodeLen)
-	return g, cluster, nil
-}
-
 // Accept, Close and Addr make the door Raft's stream layer.
 func (d *door) Accept() (net.Conn, error) { return d.raft.Accept() }
 
@@ -279,80 +224,3 @@ func (d *door) Close() error { return d.raft.Close() }
 
 // Addr returns the address that is listened on.
 func (d *door) Addr() net.Addr { return d.listener.Addr() }
-
-// Dial connects to another node's door, and remembers what came of it.
-func (d *door) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	conn, err := d.dial(string(address), timeout)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.dialed[string(address)] = err
-	return conn, err
-}
-
-// heard says what the nodes at some addresses answer, as far as was tried.
-func (d *door) heard(addresses []string) (all []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, a := range addresses {
-		switch err, tried := d.dialed[a]; {
-		case err != nil:
-			all = append(all, err.Error())
-		case tried:
-			all = append(all, a+" answers")
-		}
-	}
-	return all
-}
-
-// refusedByAll returns why all nodes at some addresses refuse this one, nil if
-// one doesn't.
-func (d *door) refusedByAll(addresses []string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var why error
-	for _, a := range addresses {
-		err := d.dialed[a]
-		if !errors.Is(err, wire.ErrUnauthenticated) && !errors.Is(err, wire.ErrOtherCluster) && !errors.Is(err, ErrPeers) {
-			return nil
-		}
-		why = err
-	}
-	return why
-}
-
-func (d *door) dial(address string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	var conn net.Conn
-	var err error
-	if cfg := d.security.TLS(raftProtocol); cfg != nil {
-		conn, err = (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", address)
-	} else {
-		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := d.greet(conn, time.Now().Add(timeout)); err != nil {
-		return nil, errors.Join(fmt.Errorf("joining the driver at %s: %w", address, err), conn.Close())
-	}
-	return conn, nil
-}
-
-// greet says who we are and waits for the answer.
-func (d *door) greet(conn net.Conn, deadline time.Time) error {
-	if err := conn.SetDeadline(deadline); err != nil {
-		return err
-	}
-	if _, err := conn.Write(appendGreeting(d.self, d.clusterID())); err != nil {
-		return err
-	}
-	answer := make([]byte, 1)
-	if _, err := io.ReadFull(conn, answer); err != nil {
-		return err
-	}
-	if err := refusal(answer[0], d.self.node); err != nil {
-		return err
-	}
-	return conn.SetDeadline(time.Time{})
-}

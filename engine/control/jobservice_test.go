@@ -16,15 +16,12 @@ import (
 // oneMember returns a node that is a group of its own, and leads.
 func oneMember(t *testing.T) *member {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t)
 	m := &members{t: t, nodes: make([]*member, 1), conf: []memberConfig{{
 		id: "a", peers: peers{"a": l.Addr().String()}, dataDir: filepath.Join(t.TempDir(), "a"), listener: l,
 		security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
 	}}}
-	m.open(0)
+	m.openAll()
 	t.Cleanup(func() { m.stop(0) })
 	return m.nodes[m.leader()]
 }

@@ -14,8 +14,10 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// transportTimeout bounds one message between Raft nodes.
-const transportTimeout = 2 * time.Second
+const (
+	transportTimeout = 2 * time.Second // bounds one message between Raft nodes
+	introduceTimeout = 2 * time.Second // of another driver, for its answer to a node that starts
+)
 
 // member is a node of the group with what it stands on: data directory, disk,
 // door and transport.
@@ -23,6 +25,7 @@ type member struct {
 	*node
 	peers     peers
 	dir       *dataDir
+	roster    *roster
 	disk      *storage
 	door      *door
 	transport *raft.NetworkTransport
@@ -38,6 +41,7 @@ type memberConfig struct {
 	id       string
 	peers    peers
 	dataDir  string
+	replace  bool         // a new dataDir takes the place of a lost one
 	listener net.Listener // nil: listen on the address in peers
 	security wire.Security
 	timing   Timing
@@ -59,7 +63,7 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 			err = errors.Join(err, m.close())
 		}
 	}()
-	if m.dir, err = openDataDir(c.dataDir, c.id); err != nil {
+	if m.dir, err = openDataDir(c.dataDir, c.id, c.replace); err != nil {
 		return nil, err
 	}
 	l := c.listener
@@ -68,8 +72,9 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 			return nil, err
 		}
 	}
-	m.door = newDoor(l, c.security, c.id, m.dir.id.Copy, c.log)
-	m.door.setCluster(m.dir.id.Cluster)
+	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: wire.NewToken()[:idLen], node: c.id})
+	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
+	m.door = newDoor(l, c.security, m.roster, c.log)
 	if m.disk, err = openStorage(m.dir, c.log, m.fail); err != nil {
 		return nil, err
 	}
@@ -81,11 +86,55 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 			m.fail(err)
 		}
 	})
+	if err := m.introduce(); err != nil {
+		return nil, err
+	}
 	m.node, err = startNode(raftParts{
-		id: c.id, servers: c.peers.ids(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
+		id: c.id, servers: c.peers.ids(), founds: m.founds(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
 		transport: m.transport, timing: c.timing, log: c.log,
 	})
 	return m, err
+}
+
+// introduce asks the other drivers whether they let this node in. One that doesn't
+// answer is no reason not to start.
+func (m *member) introduce() error {
+	refusals := make([]error, len(m.peers)) // by driver
+	var asking sync.WaitGroup
+	for i, id := range m.peers.ids() {
+		if id == m.dir.id.Node {
+			continue
+		}
+		asking.Go(func() {
+			conn, err := m.door.dial(m.peers[id], introduceTimeout)
+			if err == nil {
+				err = conn.Close()
+			}
+			if isFinal(err) && !(m.dir.id.Replaces && errors.Is(err, errOtherCopy)) {
+				refusals[i] = err
+			}
+		})
+	}
+	asking.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return fmt.Errorf("starting with --data %s: %w", m.dir.path, err)
+		}
+	}
+	return nil
+}
+
+// founds says what a node without any state of Raft's does: it founds the group
+// with the others, or waits to be admitted. A directory of a cluster has had such
+// a state.
+func (m *member) founds() founding {
+	switch {
+	case m.dir.id.Cluster != "":
+		return lost
+	case m.dir.id.Replaces:
+		return waits
+	}
+	return founds
 }
 
 // fail says that the node can't go on. It closes the door, so that a leader

@@ -46,6 +46,7 @@ const proposeTimeout = 2 * time.Second
 type raftParts struct {
 	id        string
 	servers   []string // ids of all nodes
+	founds    founding
 	logs      raft.LogStore
 	stable    raft.StableStore
 	snapshots raft.SnapshotStore
@@ -53,6 +54,15 @@ type raftParts struct {
 	timing    Timing
 	log       *slog.Logger
 }
+
+// founding says what a node does that has no state of Raft's.
+type founding int
+
+const (
+	founds founding = iota // it begins the group with the others
+	waits                  // it waits for a leader that lets it in
+	lost                   // it had a state: it doesn't start
+)
 
 // node is a member of the Raft group.
 type node struct {
@@ -62,8 +72,8 @@ type node struct {
 	leading chan bool // whether this node leads, each change
 }
 
-// startNode starts a member of the group. A new one begins with all servers as
-// the group; one that has been there before goes on with what it knows.
+// startNode starts a member of the group. One that has been there before goes on
+// with what it knows; a new one begins as p.founds says.
 func startNode(p raftParts) (*node, error) {
 	n := &node{fsm: newFSM(), id: p.id, leading: make(chan bool, 16)}
 	c := raft.DefaultConfig()
@@ -78,13 +88,19 @@ func startNode(p raftParts) (*node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading Raft's state: %w", ErrDataDir, err)
 	}
-	if !known {
+	if !known && p.founds == lost {
+		return nil, fmt.Errorf("%w: Raft's log and snapshots are gone from it, and with them what the node has promised; move it away and start with an empty one and --replace", ErrDataDir)
+	}
+	if !known && p.founds == founds {
 		if err := raft.BootstrapCluster(c, p.logs, p.stable, p.snapshots, p.transport, configuration(p.servers)); err != nil {
 			return nil, fmt.Errorf("%w: founding the cluster: %w", ErrDataDir, err)
 		}
 	}
 	if n.raft, err = raft.NewRaft(c, n.fsm, p.logs, p.stable, p.snapshots, p.transport); err != nil {
 		return nil, fmt.Errorf("%w: starting Raft from it: %w", ErrDataDir, err)
+	}
+	if !known && p.founds == waits {
+		return n, nil
 	}
 	if err := n.samePeers(p.servers); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -171,7 +187,8 @@ func (n *node) leader() string {
 	return string(id)
 }
 
-// close leaves the group for now. It hands the lead over first.
+// close stops the node, which stays a member of the group. It hands the lead over
+// first.
 func (n *node) close() error {
 	if n.isLeader() {
 		_ = n.raft.LeadershipTransfer().Error() // if nobody can take it, an election will do

@@ -27,6 +27,8 @@ type reign struct {
 	ready  chan struct{} // closed when all that was committed before is applied
 	began  time.Time     // when ready was closed; read after it
 
+	replacing sync.Mutex // held while a driver's data directory is replaced
+
 	mu        sync.Mutex
 	drives    map[uint64]*drive    // by incarnation
 	followers map[string]*follower // by executor
@@ -55,6 +57,7 @@ func (r *reign) run() {
 	defer tick.Stop()
 	for r.ctx.Err() == nil {
 		changed := r.s.fsm.watch()
+		r.admitDrivers()
 		r.startDrives()
 		r.failRefused()
 		r.loseSilent()
@@ -103,7 +106,7 @@ func (r *reign) found() error {
 			return err
 		}
 	}
-	return r.s.joinCluster()
+	return r.s.learn()
 }
 
 // startDrives starts a drive for each job that runs and has none.

@@ -28,6 +28,13 @@ type image struct {
 	ClusterID string      `msgpack:"cid"`
 	Jobs      []*job      `msgpack:"jobs"` // ascending
 	Executors []*executor `msgpack:"exec"` // ascending
+	Drivers   []driver    `msgpack:"drv"`  // ascending
+}
+
+// driver is a driver's admission.
+type driver struct {
+	Node string    `msgpack:"node"`
+	Data admission `msgpack:"data"`
 }
 
 // writeSnapshot writes the state after the command at index: the magic, the
@@ -39,6 +46,9 @@ func writeSnapshot(w io.Writer, s *state, index uint64) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.executors)) {
 		img.Executors = append(img.Executors, s.executors[id])
+	}
+	for _, node := range slices.Sorted(maps.Keys(s.drivers)) {
+		img.Drivers = append(img.Drivers, driver{node, s.drivers[node]})
 	}
 	b, err := wire.Encode(&img)
 	if err != nil {
@@ -105,6 +115,12 @@ func (img *image) state() (*state, error) {
 			return nil, fmt.Errorf("%w: an executor is missing or there twice", errSnapshot)
 		}
 		s.executors[e.ID] = e
+	}
+	for _, d := range img.Drivers {
+		if _, there := s.drivers[d.Node]; there || d.Node == "" {
+			return nil, fmt.Errorf("%w: a driver is missing or there twice", errSnapshot)
+		}
+		s.drivers[d.Node] = d.Data
 	}
 	return s, nil
 }

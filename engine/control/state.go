@@ -27,6 +27,7 @@ type state struct {
 	jobs        map[uint64]*job      // by incarnation
 	submissions map[string]uint64    // submission id to incarnation
 	executors   map[string]*executor // by id
+	drivers     map[string]admission // by node: whose data directory is which
 }
 
 // job is one job and its batch log.
@@ -72,6 +73,7 @@ func newState() *state {
 		jobs:        make(map[uint64]*job),
 		submissions: make(map[string]uint64),
 		executors:   make(map[string]*executor),
+		drivers:     make(map[string]admission),
 	}
 }
 
@@ -83,6 +85,7 @@ func (s *state) clone() *state {
 		jobs:        make(map[uint64]*job, len(s.jobs)),
 		submissions: maps.Clone(s.submissions),
 		executors:   make(map[string]*executor, len(s.executors)),
+		drivers:     maps.Clone(s.drivers),
 	}
 	for inc, j := range s.jobs {
 		c.jobs[inc] = j.clone()

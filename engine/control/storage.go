@@ -37,7 +37,7 @@ func openStorage(d *dataDir, log *slog.Logger, fail func(error)) (*storage, erro
 	w, err := wal.Open(path, wal.WithLogger(logger), wal.WithSegmentSize(segmentSize), wal.WithMetaStore(meta))
 	if err != nil {
 		_ = meta.Close() // the first error says more
-		return nil, fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the directory away: the node gets everything from the others", ErrDataDir, path, err)
+		return nil, fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the data directory away and start with an empty one and --replace", ErrDataDir, path, err)
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(d.path, keptSnapshots, logger)
 	if err != nil {
