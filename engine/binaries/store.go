@@ -195,15 +195,3 @@ func (s *Store) Sweep(keep map[string]bool, age time.Duration) error {
 	}
 	return errors.Join(errs...)
 }
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("storing the binary: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("storing the binary: %w", err)
-	}
-	return nil
-}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -96,11 +97,7 @@ func (d *dataDir) save() error {
 	if err != nil {
 		return err
 	}
-	tmp := d.identityFile() + ".new"
-	if err = os.WriteFile(tmp, append(b, '\n'), 0o600); err == nil {
-		err = os.Rename(tmp, d.identityFile())
-	}
-	if err != nil {
+	if err := disk.WriteFile(d.identityFile(), append(b, '\n')); err != nil {
 		return fmt.Errorf("%w: writing the identity: %w", ErrDataDir, err)
 	}
 	return nil

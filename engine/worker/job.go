@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/logs"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -63,14 +64,10 @@ func (d *daemon) startJob(a wire.Assignment) {
 // runJob keeps a process of the job until ctx ends.
 func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) (err error) {
 	inc := j.spec.Incarnation
-	if err := d.fetch(ctx, j, report); err != nil {
-		return err
+	work, out, err := d.prepare(ctx, j, report)
+	if err != nil && ctx.Err() != nil {
+		return nil
 	}
-	work, err := d.dir.workDir(inc)
-	if err != nil {
-		return d.exited(report, &wire.ProcessExited{Incarnation: inc, Reason: err.Error(), Fatal: true}, err)
-	}
-	out, err := d.openLog(ctx, inc)
 	if err != nil {
 		return d.exited(report, &wire.ProcessExited{Incarnation: inc, Reason: err.Error(), Fatal: true}, err)
 	}
@@ -92,41 +89,61 @@ func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) (err err
 	return s.Run(ctx)
 }
 
+// prepare brings the job's program and opens its files. A program that can't be
+// fetched and a disk that is full are waited for, however long that takes.
+func (d *daemon) prepare(ctx context.Context, j *job, report *jobReport) (work string, out *logs.Log, err error) {
+	for wait := firstRetry; ; wait = min(2*wait, 10*lastRetry) {
+		if err = d.fetch(ctx, j); err == nil {
+			work, out, err = d.openFiles(ctx, j.spec.Incarnation)
+			if err == nil || !disk.Full(err) {
+				return work, out, err
+			}
+		}
+		if ctx.Err() != nil {
+			return "", nil, ctx.Err()
+		}
+		d.log.Warn("preparing to run a job", "job", j.spec.Incarnation, "err", err, "again_in", wait)
+		_ = d.exited(report, &wire.ProcessExited{Incarnation: j.spec.Incarnation, Reason: err.Error()}, nil)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return "", nil, ctx.Err()
+		}
+	}
+}
+
+// fetch brings the job's program.
+func (d *daemon) fetch(ctx context.Context, j *job) error {
+	var sources []binaries.Source
+	for _, a := range d.cluster.Addresses() {
+		if cc, err := d.cluster.Conn(a); err == nil { // nothing is dialled yet
+			sources = append(sources, binaries.Source{Name: a, Client: wire.BinariesClient{CC: cc}})
+		}
+	}
+	return d.programs.FetchFrom(ctx, j.spec.Binary, j.spec.Size, sources...)
+}
+
+// openFiles makes the job's working directory and opens its log.
+func (d *daemon) openFiles(ctx context.Context, inc uint64) (work string, out *logs.Log, err error) {
+	if work, err = d.dir.workDir(inc); err != nil {
+		return "", nil, err
+	}
+	out, err = d.openLog(ctx, inc)
+	return work, out, err
+}
+
 // openLog opens a job's log. The goroutine of the same job before may be about
 // to close it.
 func (d *daemon) openLog(ctx context.Context, inc uint64) (*logs.Log, error) {
 	for wait := firstRetry; ; wait *= 2 {
 		out, err := d.output.Open(inc)
-		if err == nil || wait > lastRetry {
+		if err == nil || wait > lastRetry || disk.Full(err) {
 			return out, err
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		}
-	}
-}
-
-// fetch brings the job's program, however long that takes.
-func (d *daemon) fetch(ctx context.Context, j *job, report *jobReport) error {
-	for wait := firstRetry; ; wait = min(2*wait, 10*lastRetry) {
-		var sources []binaries.Source
-		for _, a := range d.cluster.Addresses() {
-			if cc, err := d.cluster.Conn(a); err == nil { // nothing is dialled yet
-				sources = append(sources, binaries.Source{Name: a, Client: wire.BinariesClient{CC: cc}})
-			}
-		}
-		err := d.programs.FetchFrom(ctx, j.spec.Binary, j.spec.Size, sources...)
-		if err == nil || ctx.Err() != nil {
-			return ctx.Err()
-		}
-		d.log.Warn("fetching a job's program", "job", j.spec.Incarnation, "err", err, "again_in", wait)
-		_ = d.exited(report, &wire.ProcessExited{Incarnation: j.spec.Incarnation, Reason: err.Error()}, nil)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }
