@@ -1,6 +1,7 @@
 package control
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 )
@@ -59,8 +60,23 @@ type trackedConn struct {
 
 // Close closes the connection; the door forgets it.
 func (c *trackedConn) Close() error {
-	c.door.mu.Lock()
-	delete(c.door.accepted, c)
-	c.door.mu.Unlock()
+	c.forget()
 	return c.Conn.Close()
+}
+
+// cut closes the connection without a word: TLS's last one would wait for a node
+// that hangs.
+func (c *trackedConn) cut() {
+	c.forget()
+	conn := c.Conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	_ = conn.Close() // whoever reads from it sees that
+}
+
+func (c *trackedConn) forget() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	delete(c.door.open, c)
 }

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"syscall"
 
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -113,7 +114,7 @@ func (d *dataDir) save(id identity) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(d.identityFile(), append(b, '\n')); err != nil {
+	if err := disk.WriteFile(d.identityFile(), append(b, '\n')); err != nil {
 		return fmt.Errorf("%w: writing the identity: %w", ErrDataDir, err)
 	}
 	d.id = id
@@ -166,36 +167,3 @@ func (d *dataDir) sub(name string) (string, error) {
 
 // close unlocks the directory.
 func (d *dataDir) close() error { return d.lock.Close() }
-
-// writeFile replaces a file by one with the given content, durably.
-func writeFile(path string, content []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	_, err = tmp.Write(content)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes renames in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

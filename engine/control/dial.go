@@ -74,7 +74,7 @@ func (d *door) dial(address string, timeout time.Duration) (net.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("joining the driver at %s: %w", address, err), conn.Close())
 	}
-	return conn, nil
+	return d.track(conn, there.introduction), nil
 }
 
 // recognize makes sure that whoever answers at an address is the driver that

@@ -40,15 +40,15 @@ type door struct {
 	slots    chan struct{}
 	work     sync.WaitGroup
 
-	mu       sync.Mutex
-	accepted map[*trackedConn]introduction // Raft's connections that were let in
-	dialed   map[string]error              // by address: what came of the last try
+	mu     sync.Mutex
+	open   map[*trackedConn]introduction // Raft's connections, and with whom
+	dialed map[string]error              // by address: what came of the last try
 }
 
 func newDoor(l net.Listener, s wire.Security, r *roster, log *slog.Logger) *door {
 	return &door{
 		listener: l, security: s, log: log, roster: r, raft: newConnListener(l.Addr()), grpc: newConnListener(l.Addr()),
-		slots: make(chan struct{}, maxGreeting), accepted: make(map[*trackedConn]introduction), dialed: make(map[string]error),
+		slots: make(chan struct{}, maxGreeting), open: make(map[*trackedConn]introduction), dialed: make(map[string]error),
 	}
 }
 
@@ -90,7 +90,7 @@ func (d *door) close() error {
 	d.raft.Close()
 	d.grpc.Close()
 	d.work.Wait()
-	d.drop(func(introduction) bool { return true })
+	d.dropAll()
 	return err
 }
 
@@ -179,7 +179,7 @@ func (d *door) track(conn net.Conn, i introduction) *trackedConn {
 	t := &trackedConn{Conn: conn, door: d}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.accepted[t] = i
+	d.open[t] = i
 	return t
 }
 
@@ -187,16 +187,19 @@ func (d *door) track(conn net.Conn, i introduction) *trackedConn {
 func (d *door) drop(of func(introduction) bool) {
 	var all []*trackedConn
 	d.mu.Lock()
-	for conn, i := range d.accepted {
+	for conn, i := range d.open {
 		if of(i) {
 			all = append(all, conn)
 		}
 	}
 	d.mu.Unlock()
 	for _, conn := range all {
-		_ = conn.Close() // whoever reads from it sees that
+		conn.cut()
 	}
 }
+
+// dropAll closes all of Raft's connections.
+func (d *door) dropAll() { d.drop(func(introduction) bool { return true }) }
 
 // dropRefused closes the connections of nodes that the roster turns away now.
 func (d *door) dropRefused() {

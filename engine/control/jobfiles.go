@@ -6,11 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/logs"
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // reserve is how much of the disk stays free of binaries and models: a node
@@ -57,16 +56,7 @@ func (f *jobFiles) workDir(incarnation uint64) (string, error) {
 }
 
 // room makes sure that n bytes fit on the disk.
-func (f *jobFiles) room(n int64) error {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(f.path, &fs); err != nil {
-		return fmt.Errorf("asking how much room the disk has: %w", err)
-	}
-	if free := int64(fs.Bavail) * int64(fs.Bsize); free-n < reserve {
-		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free", wire.ErrTooLarge, free>>20, f.path, (reserve+n)>>20)
-	}
-	return nil
-}
+func (f *jobFiles) room(n int64) error { return disk.Room(f.path, n, reserve) }
 
 // prune removes the working directories of jobs that have ended, and all files
 // of those that are over. It is told of each job that has files here.

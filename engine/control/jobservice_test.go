@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -16,13 +14,8 @@ import (
 // oneMember returns a node that is a group of its own, and leads.
 func oneMember(t *testing.T) *member {
 	t.Helper()
-	l := listen(t)
-	m := &members{t: t, nodes: make([]*member, 1), conf: []memberConfig{{
-		id: "a", peers: peers{"a": l.Addr().String()}, dataDir: filepath.Join(t.TempDir(), "a"), listener: l,
-		security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
-	}}}
+	m := prepareMembers(t, token(), "a")
 	m.openAll()
-	t.Cleanup(func() { m.stop(0) })
 	return m.nodes[m.leader()]
 }
 

@@ -17,6 +17,7 @@ import (
 const (
 	transportTimeout = 2 * time.Second // bounds one message between Raft nodes
 	introduceTimeout = 2 * time.Second // of another driver, for its answer to a node that starts
+	shutdownPatience = time.Second     // for Raft to end, twice
 )
 
 // member is a node of the group with what it stands on: data directory, disk,
@@ -45,6 +46,7 @@ type memberConfig struct {
 	listener net.Listener // nil: listen on the address in peers
 	security wire.Security
 	timing   Timing
+	segment  int // bytes of a file of Raft's log, 0 for segmentSize
 	log      *slog.Logger
 }
 
@@ -59,9 +61,13 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	}
 	m := &member{peers: c.peers, failed: make(chan struct{})}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.close())
+		if err == nil {
+			return
 		}
+		if m.door == nil && c.listener != nil {
+			err = errors.Join(err, c.listener.Close())
+		}
+		err = errors.Join(err, m.close())
 	}()
 	if m.dir, err = openDataDir(c.dataDir, c.id, c.replace); err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: wire.NewToken()[:idLen], node: c.id})
 	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
 	m.door = newDoor(l, c.security, m.roster, c.log)
-	if m.disk, err = openStorage(m.dir, c.log, m.fail); err != nil {
+	if m.disk, err = openStorage(m.dir, c.segment, c.log, m.fail); err != nil {
 		return nil, err
 	}
 	m.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
@@ -89,11 +95,25 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	if err := m.introduce(); err != nil {
 		return nil, err
 	}
-	m.node, err = startNode(raftParts{
-		id: c.id, servers: c.peers.ids(), founds: m.founds(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
-		transport: m.transport, timing: c.timing, log: c.log,
+	return m, m.start(c)
+}
+
+// start starts Raft, in a goroutine that watchedStore may end.
+func (m *member) start(c memberConfig) (err error) {
+	returned := false
+	var starting sync.WaitGroup
+	starting.Go(func() {
+		m.node, err = startNode(raftParts{
+			id: c.id, servers: c.peers.ids(), founds: m.founds(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
+			transport: m.transport, timing: c.timing, log: c.log,
+		})
+		returned = true
 	})
-	return m, err
+	starting.Wait()
+	if !returned {
+		return m.failure
+	}
+	return err
 }
 
 // introduce asks the other drivers whether they let this node in. One that doesn't
@@ -137,33 +157,34 @@ func (m *member) founds() founding {
 	return founds
 }
 
-// fail says that the node can't go on. It closes the door, so that a leader
-// whose disk hangs is replaced. The first failure counts.
+// fail says that the node can't go on. It closes the door and Raft's connections,
+// so that a leader whose disk hangs is replaced. The first failure counts.
 func (m *member) fail(err error) {
 	m.failOnce.Do(func() {
 		m.failure = err
 		close(m.failed)
 		_ = m.door.listener.Close()
+		m.door.dropAll()
 	})
 }
 
-// close leaves the group and closes everything that was opened. With a disk that
-// hangs it doesn't wait for Raft, which wouldn't come back.
+// close leaves the group and closes everything that was opened. A node that
+// failed says nothing more to the others. If its disk hangs Raft doesn't come
+// back, and neither it nor the disk is waited for.
 func (m *member) close() error {
 	var errs []error
-	broken := false
-	select {
-	case <-m.failed:
-		broken = true
-	default:
+	hangs := false
+	if m.node != nil {
+		select {
+		case <-m.failed:
+			_ = m.transport.Close() // the failure says more
+			m.door.dropAll()
+		default:
+			m.node.handOver()
+		}
+		hangs = !m.endRaft()
 	}
-	if m.transport != nil && broken {
-		errs = append(errs, m.transport.Close())
-	}
-	if m.node != nil && !broken {
-		errs = append(errs, m.node.close())
-	}
-	if m.transport != nil && !broken {
+	if m.transport != nil {
 		errs = append(errs, m.transport.Close())
 	}
 	if m.door != nil {
@@ -172,11 +193,29 @@ func (m *member) close() error {
 		}
 	}
 	m.accepting.Wait()
-	if m.disk != nil && !broken {
+	if m.disk != nil && !hangs {
 		errs = append(errs, m.disk.close())
 	}
 	if m.dir != nil {
 		errs = append(errs, m.dir.close())
 	}
 	return errors.Join(errs...)
+}
+
+// endRaft ends Raft and reports whether it has ended.
+func (m *member) endRaft() bool {
+	ended := make(chan struct{})
+	go func() { // ends with Raft, or with the process
+		_ = m.node.close()
+		close(ended)
+	}()
+	for range 2 {
+		select {
+		case <-ended:
+			return true
+		case <-time.After(shutdownPatience):
+			m.door.dropAll() // another node that hangs holds what is sent to it
+		}
+	}
+	return false
 }

@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// members are three nodes with disks on loopback.
+// members are nodes with disks on loopback.
 type members struct {
 	t     testing.TB
 	conf  []memberConfig
@@ -24,14 +26,22 @@ type members struct {
 
 func newMembers(t testing.TB, security wire.Security) *members {
 	t.Helper()
+	m := prepareMembers(t, security, "a", "b", "c")
+	m.openAll()
+	return m
+}
+
+// prepareMembers is newMembers for tests that change the configuration first.
+func prepareMembers(t testing.TB, security wire.Security, ids ...string) *members {
+	t.Helper()
 	p := make(peers)
 	var listeners []net.Listener
-	for _, id := range []string{"a", "b", "c"} {
+	for _, id := range ids {
 		l := listen(t)
 		listeners = append(listeners, l)
 		p[id] = l.Addr().String()
 	}
-	m := &members{t: t, nodes: make([]*member, 3)}
+	m := &members{t: t, nodes: make([]*member, len(ids))}
 	for i, id := range p.ids() {
 		m.conf = append(m.conf, memberConfig{
 			id: id, peers: p, dataDir: filepath.Join(t.TempDir(), id), listener: listeners[i],
@@ -43,7 +53,6 @@ func newMembers(t testing.TB, security wire.Security) *members {
 			m.stop(i)
 		}
 	})
-	m.openAll()
 	return m
 }
 
@@ -95,6 +104,21 @@ func (m *members) leader() int {
 	}
 	m.t.Fatal("no leader")
 	return -1
+}
+
+// lead makes a node the leader.
+func (m *members) lead(i int) {
+	m.t.Helper()
+	id := raft.ServerID(m.conf[i].id)
+	for range 20 {
+		l := m.leader()
+		if l == i {
+			return
+		}
+		// It fails while the node is behind.
+		_ = m.nodes[l].raft.LeadershipTransferToServer(id, raft.ServerAddress(id)).Error()
+	}
+	m.t.Fatalf("%s doesn't take the lead", id)
 }
 
 func token() wire.Security { return wire.Security{Token: wire.NewToken()} }
@@ -259,4 +283,28 @@ func BenchmarkAllocateManyJobs(b *testing.B) {
 	}
 	work.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "allocations/s")
+}
+
+// A leader that leaves doesn't wait for a follower that hangs.
+func TestLeaveBesideOneThatHangs(t *testing.T) {
+	m := newMembers(t, token())
+	l := m.leader()
+	hung := m.nodes[(l+1)%3]
+	hung.fsm.mu.Lock() // it applies nothing, and after a while takes nothing
+	job := mustPropose(t, m.nodes[l].node, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+	epoch := mustPropose(t, m.nodes[l].node, &assignDriver{Incarnation: job, Node: "a"}).index
+	for seq := range uint64(1000) {
+		mustPropose(t, m.nodes[l].node, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Completions: []wire.Completion{{Seq: seq, Output: wire.AllOutputs}}})
+	}
+	began := time.Now()
+	m.stop(l)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it left after %s", took)
+	}
+	hung.fsm.mu.Unlock()
+	m.nodes[m.leader()].fsm.view(func(s *state) {
+		if last := s.jobs[job].Last.Seq; last != 1000 {
+			t.Errorf("batch %d is the last", last)
+		}
+	})
 }

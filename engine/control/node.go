@@ -187,14 +187,16 @@ func (n *node) leader() string {
 	return string(id)
 }
 
-// close stops the node, which stays a member of the group. It hands the lead over
-// first.
-func (n *node) close() error {
+// handOver gives the lead to another node, if this one has it.
+func (n *node) handOver() {
 	if n.isLeader() {
 		_ = n.raft.LeadershipTransfer().Error() // if nobody can take it, an election will do
 	}
-	return n.raft.Shutdown().Error()
 }
+
+// close stops the node, which stays a member of the group. A node that sends to
+// one that hangs waits for that one.
+func (n *node) close() error { return n.raft.Shutdown().Error() }
 
 // raftLogger passes Raft's log lines on, from warnings upwards.
 func raftLogger(log *slog.Logger) hclog.Logger {

@@ -20,6 +20,12 @@ type group struct {
 }
 
 func newGroup(t testing.TB) *group {
+	return newGroupOn(t, func(int) store { return raft.NewInmemStore() })
+}
+
+// newGroupOn returns a group on given disks.
+func newGroupOn(t testing.TB, disk func(i int) store) *group {
+	t.Helper()
 	g := &group{t: t}
 	ids := []string{"a", "b", "c"}
 	for _, id := range ids {
@@ -34,7 +40,7 @@ func newGroup(t testing.TB) *group {
 		}
 	}
 	for i, id := range ids {
-		logs := raft.NewInmemStore()
+		logs := disk(i)
 		n, err := startNode(raftParts{
 			id: id, servers: ids, logs: logs, stable: logs, snapshots: raft.NewInmemSnapshotStore(),
 			transport: g.transports[i], timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
@@ -72,6 +78,16 @@ func (g *group) cut(i int) {
 	for j, tr := range g.transports {
 		if j != i {
 			tr.Disconnect(g.transports[i].LocalAddr())
+		}
+	}
+}
+
+// mend undoes cut.
+func (g *group) mend(i int) {
+	for j, tr := range g.transports {
+		if j != i {
+			tr.Connect(g.transports[i].LocalAddr(), g.transports[i])
+			g.transports[i].Connect(tr.LocalAddr(), tr)
 		}
 	}
 }
