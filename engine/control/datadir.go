@@ -33,6 +33,15 @@ type identity struct {
 	Drivers map[string]admission `json:"drivers,omitempty"`
 }
 
+// readIdentity reads an identity file.
+func readIdentity(path string) (identity, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return identity{}, err
+	}
+	return parseIdentity(b)
+}
+
 // parseIdentity decodes an identity file.
 func parseIdentity(b []byte) (id identity, err error) {
 	if err := json.Unmarshal(b, &id); err != nil {
@@ -84,13 +93,9 @@ func (d *dataDir) claim(node string, replaces bool) error {
 	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("%w: another engine-driver uses %s; each needs a --data directory of its own", ErrDataDir, d.path)
 	}
-	b, err := os.ReadFile(d.identityFile())
+	id, err := readIdentity(d.identityFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.save(identity{Format: identityFormat, Node: node, Copy: wire.NewToken()[:idLen], Replaces: replaces})
-	}
-	var id identity
-	if err == nil {
-		id, err = parseIdentity(b)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)

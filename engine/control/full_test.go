@@ -16,13 +16,13 @@ import (
 
 // Sizes of the tests' disks. A file of Raft's log takes segment bytes at once.
 const (
-	segment   = 2 << 20
-	valueSize = 128 << 10
+	segment    = 2 << 20
+	valueBytes = 128 << 10
 )
 
 // value returns the i-th recorded value of a job.
 func value(job, epoch uint64, i int) *recordValue {
-	return &recordValue{Incarnation: job, Epoch: epoch, Index: i, Value: wire.Value{Data: bytes.Repeat([]byte{byte(i)}, valueSize)}}
+	return &recordValue{Incarnation: job, Epoch: epoch, Index: i, Value: wire.Value{Data: bytes.Repeat([]byte{byte(i)}, valueBytes)}}
 }
 
 // fill records values until a node fails, whoever leads, and returns how many were
@@ -108,7 +108,7 @@ func TestFullDisk(t *testing.T) {
 			mustPropose(t, m.nodes[1].node, value(job, epoch, acknowledged))
 			m.nodes[1].fsm.view(func(s *state) {
 				for i, v := range s.jobs[job].Values {
-					if len(v.Data) != valueSize || v.Data[0] != byte(i) {
+					if len(v.Data) != valueBytes || v.Data[0] != byte(i) {
 						t.Errorf("value %d has %d bytes", i, len(v.Data))
 					}
 				}

@@ -172,11 +172,7 @@ func (f *fleet) executors() (ids []string) {
 func (f *fleet) admitted(id string) {
 	f.t.Helper()
 	f.await(f.dirs[id]+" is admitted", func() bool {
-		b, err := os.ReadFile(filepath.Join(f.dirs[id], "identity.json"))
-		if err != nil {
-			return false
-		}
-		i, err := parseIdentity(b)
+		i, err := readIdentity(filepath.Join(f.dirs[id], "identity.json"))
 		return err == nil && i.Drivers[id].Copy == i.Copy && !i.Replaces
 	})
 }

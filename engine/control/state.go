@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -17,6 +18,9 @@ const (
 	maxPending       = 1024     // batches of a job that aren't complete
 	maxJobBytes      = 64 << 20 // header, values and allocations of a job
 	maxValues        = 10_000   // of a job
+	maxOutputs       = 256      // of a batch
+	maxStateBytes    = 1 << 30  // header, values and allocations of all jobs
+	maxReason        = 64 << 10 // bytes that say why a job ended
 	maxExecutors     = 1000
 	maxLostExecutors = 100 // the longest lost are forgotten
 )
@@ -28,6 +32,7 @@ type state struct {
 	submissions map[string]uint64    // submission id to incarnation
 	executors   map[string]*executor // by id
 	drivers     map[string]admission // by node: whose data directory is which
+	bytes       int                  // Invariant: the sum of all jobs' Bytes
 }
 
 // job is one job and its batch log.
@@ -45,8 +50,8 @@ type job struct {
 	Last      wire.Pending          `msgpack:"last"` // Seq 0 before the first batch; its Done is unused
 	Pending   []wire.Pending        `msgpack:"pend"` // Invariant: Seq ascends and is at most Last.Seq
 	Bytes     int                   `msgpack:"bytes"`
-	Processes map[string]jobProcess `msgpack:"proc"` // by executor
-	Refused   map[string]string     `msgpack:"ref"`  // executors that can't run it, and why
+	Processes map[string]jobProcess `msgpack:"-"` // by executor; see jobImage
+	Refused   map[string]string     `msgpack:"-"` // executors that can't run it, and why
 }
 
 // jobProcess is a job's process on an executor.
@@ -86,6 +91,7 @@ func (s *state) clone() *state {
 		submissions: maps.Clone(s.submissions),
 		executors:   make(map[string]*executor, len(s.executors)),
 		drivers:     maps.Clone(s.drivers),
+		bytes:       s.bytes,
 	}
 	for inc, j := range s.jobs {
 		c.jobs[inc] = j.clone()
@@ -161,7 +167,9 @@ func (c *submitJob) apply(s *state, index uint64) (result, error) {
 	}
 	spec := c.Spec
 	spec.Incarnation = index
-	s.jobs[index] = &job{Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess)}
+	s.jobs[index] = &job{
+		Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
+	}
 	s.submissions[spec.Submission] = index
 	return result{index: index}, nil
 }
@@ -226,7 +234,7 @@ func (c *startJob) apply(s *state, _ uint64) (result, error) {
 		}
 		return result{existed: true}, nil
 	}
-	if err := j.grow(len(c.Header)); err != nil {
+	if err := s.grow(j, len(c.Header)); err != nil {
 		return result{}, err
 	}
 	j.Header = c.Header
@@ -251,7 +259,7 @@ func (c *recordValue) apply(s *state, _ uint64) (result, error) {
 	if len(j.Values) >= maxValues {
 		return result{}, fmt.Errorf("%w: job %d has recorded %d values, which is the limit", wire.ErrTooLarge, c.Incarnation, maxValues)
 	}
-	if err := j.grow(len(c.Value.Data)); err != nil {
+	if err := s.grow(j, valueSize(c.Value)); err != nil {
 		return result{}, err
 	}
 	j.Values = append(j.Values, c.Value)
@@ -267,7 +275,7 @@ func (c *allocateBatch) apply(s *state, _ uint64) (result, error) {
 		if j.Last.Epoch != c.Epoch || !bytes.Equal(j.Last.Data, c.Data) {
 			return result{}, fmt.Errorf("%w: batch %d of job %d is allocated with another content", wire.ErrSequence, c.Seq, c.Incarnation)
 		}
-		j.complete(c.Completions)
+		s.complete(j, c.Completions)
 		return result{existed: true}, nil
 	}
 	if c.Seq != j.Last.Seq+1 {
@@ -276,12 +284,12 @@ func (c *allocateBatch) apply(s *state, _ uint64) (result, error) {
 	if done := j.wouldComplete(c.Completions); len(j.Pending)-done >= maxPending {
 		return result{}, fmt.Errorf("%w: job %d has %d batches that aren't complete, which is the limit", wire.ErrTooLarge, c.Incarnation, maxPending)
 	}
-	if err := j.grow(len(c.Data)); err != nil {
+	if err := s.grow(j, len(c.Data)); err != nil {
 		return result{}, err
 	}
 	j.Last = wire.Pending{Seq: c.Seq, Epoch: c.Epoch, Data: c.Data}
 	j.Pending = append(j.Pending, j.Last)
-	j.complete(c.Completions)
+	s.complete(j, c.Completions)
 	return result{}, nil
 }
 
@@ -290,28 +298,37 @@ func (c *completeOutputs) apply(s *state, _ uint64) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	j.complete(c.Completions)
+	s.complete(j, c.Completions)
 	return result{}, nil
 }
 
 // grow accounts for n more bytes of a job's log.
-func (j *job) grow(n int) error {
+func (s *state) grow(j *job, n int) error {
 	if n > maxJobBytes-j.Bytes {
 		return fmt.Errorf("%w: job %d has %d bytes of header, values and batches recorded, %d more are over the limit of %d",
 			wire.ErrTooLarge, j.Spec.Incarnation, j.Bytes, n, maxJobBytes)
 	}
+	if n > maxStateBytes-s.bytes {
+		return fmt.Errorf("%w: all jobs have %d bytes of headers, values and batches recorded, %d more are over the limit of %d",
+			wire.ErrTooLarge, s.bytes, n, maxStateBytes)
+	}
 	j.Bytes += n
+	s.bytes += n
 	return nil
 }
 
+// valueSize is what a recorded value counts for.
+func valueSize(v wire.Value) int { return len(v.Name) + len(v.Data) }
+
 // wouldComplete counts the batches that completions end.
-func (j *job) wouldComplete(done []wire.Completion) (n int) {
+func (j *job) wouldComplete(done []wire.Completion) int {
+	ended := make(map[uint64]bool)
 	for _, c := range done {
 		if _, found := j.pending(c.Seq); found && c.Output == wire.AllOutputs {
-			n++
+			ended[c.Seq] = true
 		}
 	}
-	return n
+	return len(ended)
 }
 
 // pending finds a batch that isn't complete.
@@ -321,15 +338,17 @@ func (j *job) pending(seq uint64) (at int, found bool) {
 
 // complete applies completions; what it doesn't know it ignores, so applying one
 // twice does no harm.
-func (j *job) complete(done []wire.Completion) {
+func (s *state) complete(j *job, done []wire.Completion) {
 	for _, c := range done {
 		at, found := j.pending(c.Seq)
-		if !found {
+		if !found || c.Output < wire.AllOutputs || c.Output >= maxOutputs {
 			continue
 		}
 		j.Crashes = 0
 		if c.Output == wire.AllOutputs {
-			j.Bytes -= len(j.Pending[at].Data)
+			n := len(j.Pending[at].Data)
+			j.Bytes -= n
+			s.bytes -= n
 			j.Pending = slices.Delete(j.Pending, at, at+1)
 			continue
 		}
@@ -347,7 +366,7 @@ func (c *stopJob) apply(s *state, _ uint64) (result, error) {
 	}
 	switch j.State {
 	case wire.JobSubmitted: // nothing is planned
-		j.end(wire.JobFinished, "stopped before it began", j.Submitted)
+		s.end(j, wire.JobFinished, "stopped before it began", j.Submitted)
 	case wire.JobRunning:
 		j.State = wire.JobStopping
 	default:
@@ -367,13 +386,17 @@ func (c *endJob) apply(s *state, _ uint64) (result, error) {
 	if j.State.Final() {
 		return result{existed: true}, nil
 	}
-	j.end(c.State, c.Reason, c.At)
+	if !c.State.Final() || c.State > wire.JobKilled {
+		return result{}, fmt.Errorf("%w: job %d can't end as %s", wire.ErrInvalid, c.Incarnation, c.State)
+	}
+	s.end(j, c.State, c.Reason, c.At)
 	return result{}, nil
 }
 
-// end puts the job into a final state and drops its log.
-func (j *job) end(state wire.JobState, reason string, at int64) {
-	j.State, j.Reason, j.Ended = state, reason, at
+// end puts a job into a final state and drops its log.
+func (s *state) end(j *job, state wire.JobState, reason string, at int64) {
+	s.bytes -= j.Bytes
+	j.State, j.Reason, j.Ended = state, strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "…"), at
 	j.Header, j.Values, j.Pending, j.Bytes = nil, nil, nil, 0
 	j.Last = wire.Pending{Seq: j.Last.Seq}
 	j.Processes, j.Refused = nil, nil
