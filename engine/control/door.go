@@ -28,17 +28,18 @@ const (
 
 // door accepts a node's connections and hands them to gRPC or to Raft.
 //
-// THREADING: run accepts; each connection's greeting has a goroutine of its own.
-// close ends them all and waits.
+// THREADING: run accepts, in a goroutine of its own; so has each connection's
+// greeting. close ends them all and waits.
 type door struct {
-	listener net.Listener
-	security wire.Security
-	log      *slog.Logger
-	roster   *roster
-	raft     *connListener
-	grpc     *connListener
-	slots    chan struct{}
-	work     sync.WaitGroup
+	listener  net.Listener
+	security  wire.Security
+	log       *slog.Logger
+	roster    *roster
+	raft      *connListener
+	grpc      *connListener
+	slots     chan struct{}
+	accepting sync.WaitGroup
+	work      sync.WaitGroup // of connections on their way in
 
 	mu     sync.Mutex
 	open   map[*trackedConn]introduction // Raft's connections, and with whom
@@ -54,6 +55,16 @@ func newDoor(l net.Listener, s wire.Security, r *roster, log *slog.Logger) *door
 
 // clusterID returns the cluster's id, "" until it is known.
 func (d *door) clusterID() string { return d.roster.clusterID() }
+
+// start accepts connections until the door is closed. failed is told if that
+// can't go on.
+func (d *door) start(failed func(error)) {
+	d.accepting.Go(func() {
+		if err := d.run(); err != nil {
+			failed(err)
+		}
+	})
+}
 
 // run accepts connections until the door is closed.
 func (d *door) run() error {
@@ -87,6 +98,7 @@ func (d *door) run() error {
 // close closes the listener, the connections on their way in and Raft's.
 func (d *door) close() error {
 	err := d.listener.Close()
+	d.accepting.Wait()
 	d.raft.Close()
 	d.grpc.Close()
 	d.work.Wait()

@@ -22,8 +22,8 @@ import (
 func openDoor(t *testing.T, l net.Listener, s wire.Security, r *roster) *door {
 	t.Helper()
 	d := newDoor(l, s, r, slog.New(slog.DiscardHandler))
+	d.start(func(err error) { t.Error(err) })
 	var running sync.WaitGroup
-	running.Go(func() { _ = d.run() })
 	running.Go(func() {
 		for {
 			if _, err := d.raft.Accept(); err != nil {

@@ -62,6 +62,7 @@ func (s *server) learn() error {
 	}
 	s.roster.learn(s.dir.id.Cluster, s.dir.id.Drivers)
 	s.door.dropRefused()
+	s.log.Debug("the identity has changed", "cluster", s.dir.id.Cluster, "drivers", s.dir.id.Drivers)
 	return nil
 }
 

@@ -30,7 +30,6 @@ type member struct {
 	disk      *storage
 	door      *door
 	transport *raft.NetworkTransport
-	accepting sync.WaitGroup
 
 	failOnce sync.Once
 	failure  error
@@ -87,11 +86,7 @@ func openMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	m.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: c.peers, Logger: raftLogger(c.log), Stream: m.door, MaxPool: 3, Timeout: transportTimeout,
 	})
-	m.accepting.Go(func() {
-		if err := m.door.run(); err != nil {
-			m.fail(err)
-		}
-	})
+	m.door.start(m.fail)
 	if err := m.introduce(); err != nil {
 		return nil, err
 	}
@@ -192,7 +187,6 @@ func (m *member) close() error {
 			errs = append(errs, err)
 		}
 	}
-	m.accepting.Wait()
 	if m.disk != nil && !hangs {
 		errs = append(errs, m.disk.close())
 	}

@@ -91,19 +91,13 @@ func (m *members) stop(i int) {
 // leader waits until a node leads and has applied everything.
 func (m *members) leader() int {
 	m.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		for i, n := range m.nodes {
-			if n != nil && n.isLeader() && n.barrier() == nil {
-				return i
-			}
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-m.t.Context().Done():
+	nodes := make([]*node, len(m.nodes))
+	for i, n := range m.nodes {
+		if n != nil {
+			nodes[i] = n.node
 		}
 	}
-	m.t.Fatal("no leader")
-	return -1
+	return awaitLeader(m.t, nodes)
 }
 
 // lead makes a node the leader.

@@ -27,6 +27,7 @@ type fleet struct {
 	peers    peers
 	dirs     map[string]string // by id
 	running  map[string]*runningDriver
+	news     chan struct{} // holds a token when something was logged
 	cluster  *wire.Cluster
 }
 
@@ -34,6 +35,7 @@ type fleet struct {
 type runningDriver struct {
 	cancel context.CancelFunc
 	ended  chan error // holds how it ended
+	news   chan<- struct{}
 
 	mu   sync.Mutex
 	said map[string]int // how often it has logged a message
@@ -41,7 +43,7 @@ type runningDriver struct {
 
 func newFleet(t *testing.T, ids ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, security: token(), peers: make(peers), dirs: make(map[string]string), running: make(map[string]*runningDriver)}
+	f := &fleet{t: t, security: token(), peers: make(peers), dirs: make(map[string]string), running: make(map[string]*runningDriver), news: make(chan struct{}, 1)}
 	for _, id := range ids {
 		l := listen(t)
 		f.peers[id] = l.Addr().String()
@@ -79,7 +81,7 @@ func (f *fleet) config(id string) Config {
 func (f *fleet) start(id string, change ...func(*Config)) {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &runningDriver{cancel: cancel, ended: make(chan error, 1), said: make(map[string]int)}
+	r := &runningDriver{cancel: cancel, ended: make(chan error, 1), news: f.news, said: make(map[string]int)}
 	c := f.config(id)
 	c.Log = slog.New(r)
 	for _, f := range change {
@@ -95,8 +97,12 @@ func (r *runningDriver) WithAttrs([]slog.Attr) slog.Handler       { return r }
 func (r *runningDriver) WithGroup(string) slog.Handler            { return r }
 func (r *runningDriver) Handle(_ context.Context, record slog.Record) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.said[record.Message]++
+	r.mu.Unlock()
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
@@ -177,14 +183,12 @@ func (f *fleet) admitted(id string) {
 	})
 }
 
-// await waits until something is so.
+// await waits until something is so. It looks whenever an engine-driver has logged.
 func (f *fleet) await(what string, so func() bool) {
 	f.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
 	for deadline := time.After(20 * time.Second); !so(); {
 		select {
-		case <-tick.C:
+		case <-f.news:
 		case <-deadline:
 			f.t.Fatalf("waited in vain: %s", what)
 		}
