@@ -182,3 +182,26 @@ func TestTheOneAtTheAddressStays(t *testing.T) {
 		t.Errorf("the other one again: %v, %v", again, err)
 	}
 }
+
+// A node that is refused for a reason that stays needn't hear it from everybody.
+func TestRefusalsEndANode(t *testing.T) {
+	down := errors.New("connection refused")
+	for name, tt := range map[string]struct {
+		dialed map[string]error
+		want   error
+	}{
+		"nothing is known":       {nil, nil},
+		"one answers":            {map[string]error{"b": nil, "c": wire.ErrUnauthenticated}, nil},
+		"one is down":            {map[string]error{"b": down, "c": wire.ErrUnauthenticated}, nil},
+		"all refuse":             {map[string]error{"b": wire.ErrOtherCluster, "c": wire.ErrOtherCluster}, wire.ErrOtherCluster},
+		"one knows another copy": {map[string]error{"b": down, "c": errOtherCopy}, errOtherCopy},
+		"one knows another":      {map[string]error{"b": errTwice, "c": nil}, errTwice},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &door{dialed: tt.dialed}
+			if err := d.refused([]string{"b", "c"}); !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
