@@ -94,6 +94,7 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	f.StringVar(&c.Peers, "peers", "", "all drivers of the cluster, this one too: `id=host:port,…` (default: this one alone)")
 	f.StringVar(&c.Data, "data", "", "`directory` of this driver alone; made if it isn't there")
 	heartbeat := f.Duration("heartbeat-timeout", control.DefaultHeartbeat, "how long to wait for a word from the leader before an election; longer suits machines that are busy, alike for all drivers")
+	f.BoolVar(&c.Replace, "replace", false, "this driver's data directory is lost for good: take its place with a new one")
 	f.TextVar(&level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	security.AddTo(f)
 	if err := f.Parse(args); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/disk/disktest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -94,8 +95,8 @@ func drive(ctx context.Context) error {
 	return c.Finish(ctx, &wire.FinishRequest{Epoch: epoch})
 }
 
-// cluster starts n drivers and returns them by address.
-func cluster(t *testing.T, n int) (map[string]*exec.Cmd, *wire.Cluster) {
+// cluster starts drivers with their data in dir and returns them by address.
+func cluster(t *testing.T, n int, dir string) (map[string]*exec.Cmd, *wire.Cluster) {
 	t.Helper()
 	var addresses, peers []string
 	for i := range n {
@@ -109,8 +110,7 @@ func cluster(t *testing.T, n int) (map[string]*exec.Cmd, *wire.Cluster) {
 			t.Fatal(err)
 		}
 	}
-	dir := t.TempDir()
-	tokenFile := filepath.Join(dir, "token")
+	tokenFile := filepath.Join(t.TempDir(), "token")
 	token, err := wire.LoadToken(tokenFile)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func submit(ctx context.Context, cc grpc.ClientConnInterface, args ...string) (u
 func TestLeaderIsKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	drivers, c := cluster(t, 3)
+	drivers, c := cluster(t, 3, t.TempDir())
 	var job uint64
 	take := func(ctx context.Context, cc grpc.ClientConnInterface) (err error) {
 		job, err = submit(ctx, cc)
@@ -222,7 +222,7 @@ func TestLeaderIsKilled(t *testing.T) {
 func TestSecondSignalEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	drivers, c := cluster(t, 1)
+	drivers, c := cluster(t, 1, t.TempDir())
 	if err := c.Do(ctx, 30*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
 		job, err := submit(ctx, cc, stubborn)
 		if err != nil {
@@ -256,6 +256,80 @@ func TestSecondSignalEnds(t *testing.T) {
 			t.Errorf("it ended with %s", d.ProcessState)
 		}
 	}
+}
+
+// A job whose files can't be made on the leader's disk waits for room; that isn't a
+// crash of its driver.
+func TestJobOnFullDisk(t *testing.T) {
+	for name, spare := range map[string]int{"for its log": 1, "for its working directory": 3} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			dir, _ := disktest.Small(t, "800m", "nr_inodes=200")
+			_, c := cluster(t, 1, dir)
+			var job uint64
+			var ballast []string
+			err := c.Do(ctx, 30*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) (err error) {
+				if _, err := (wire.ControlClient{CC: cc}).Jobs(ctx); err != nil {
+					return err // it doesn't lead yet
+				}
+				ballast = fillInodes(t, dir, ballast, spare)
+				job, err = submit(ctx, cc)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			waited := false
+			err = c.Do(ctx, 30*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
+				s, err := wire.ControlClient{CC: cc}.Watch(ctx, wire.JobRef{Incarnation: job})
+				for err == nil {
+					var st *wire.JobStatus
+					if st, err = s.Recv(); err != nil {
+						break
+					}
+					if st.State.Final() {
+						if st.State != wire.JobFinished || st.LastBatch != batches {
+							t.Errorf("it ended as %+v", st)
+						}
+						return nil
+					}
+					if !waited && strings.Contains(st.Reason, "no space left") && strings.Contains(st.Reason, dir) {
+						if waited = true; st.Epoch != 0 {
+							t.Errorf("a driver was assigned: %+v", st)
+						}
+						for _, path := range ballast {
+							if err := os.Remove(path); err != nil {
+								t.Error(err)
+							}
+						}
+					}
+				}
+				return err
+			})
+			if err != nil || !waited {
+				t.Fatalf("it waited: %t; %v", waited, err)
+			}
+		})
+	}
+}
+
+// fillInodes makes files, beside some, until only spare more can be made.
+func fillInodes(t *testing.T, dir string, files []string, spare int) []string {
+	t.Helper()
+	for {
+		path := filepath.Join(dir, fmt.Sprint("ballast-", len(files)))
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			break
+		}
+		files = append(files, path)
+	}
+	for _, path := range files[len(files)-spare:] {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files[:len(files)-spare]
 }
 
 func TestWrongUse(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -45,6 +46,9 @@ func (s *Store) FetchFrom(ctx context.Context, digest string, size int64, source
 	defer func() { _ = w.f.Close() }() // it may be closed; what counts was checked
 	if w.check() == nil {              // only the rename was missing
 		return w.publish()
+	}
+	if err := disk.Room(s.dir, size-w.have, 0); err != nil {
+		return fmt.Errorf("fetching the binary %.12s…: %w", digest, err)
 	}
 	var errs []error
 	for _, src := range sources {
@@ -87,7 +91,7 @@ func (w *Writer) receive(ctx context.Context, from wire.BinariesClient) error {
 		}
 		stalled.Reset(stallTimeout)
 		if _, err = w.Write(chunk.Data); err != nil && !errors.Is(err, wire.ErrBinary) {
-			return fmt.Errorf("%w: %w", errDisk, err)
+			return errors.Join(fmt.Errorf("%w: %w", errDisk, err), w.restart()) // others need the room
 		}
 	}
 	switch {

@@ -227,15 +227,3 @@ func (s *Store) removeOld(name string, age time.Duration) error {
 	}
 	return s.remove(name)
 }
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("storing the binary: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("storing the binary: %w", err)
-	}
-	return nil
-}

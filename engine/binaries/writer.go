@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -120,7 +121,10 @@ func (w *Writer) publish() error {
 	if w.store.cache {
 		return nil
 	}
-	return syncDir(w.store.dir)
+	if err := disk.SyncDir(w.store.dir); err != nil {
+		return fmt.Errorf("storing the binary: %w", err)
+	}
+	return nil
 }
 
 // Abort drops what was written. It may follow a Commit that failed.

@@ -49,6 +49,18 @@ func (j *job) size() int {
 	return n + max(j.Bytes, jobShare)
 }
 
+// recorded is what a job's log counts for: its Bytes, added up.
+func (j *job) recorded() int {
+	n := len(j.Header) + len(j.Last.Data)
+	for _, v := range j.Values {
+		n += valueBytes + len(v.Name) + len(v.Data)
+	}
+	for _, p := range j.Pending {
+		n += batchBytes + len(p.Data) + doneBytes*len(p.Done)
+	}
+	return n
+}
+
 // room makes sure that n bytes more fit into the state.
 func (s *state) room(n int) error {
 	if n > 0 && n > s.budget-s.bytes {

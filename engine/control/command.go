@@ -16,6 +16,7 @@ type kind uint8
 // The commands. Numbers are never used again for something else.
 const (
 	kindFound    kind = 1  // foundCluster
+	kindAdmit    kind = 20 // admitDriver
 	kindSubmit   kind = 2  // submitJob
 	kindAssign   kind = 3  // assignDriver
 	kindStart    kind = 4  // startJob
@@ -51,6 +52,14 @@ type result struct {
 // foundCluster names the cluster. The first one counts.
 type foundCluster struct {
 	ClusterID string `msgpack:"cid"`
+}
+
+// admitDriver makes a data directory a driver's: the votes and acknowledgements of
+// the node count from then on.
+type admitDriver struct {
+	Node    string `msgpack:"node"`
+	Copy    string `msgpack:"copy"`
+	Instead string `msgpack:"inst"` // the copy that is lost, "" for the driver's first
 }
 
 // submitJob makes a job; its incarnation is the command's index.
@@ -150,6 +159,7 @@ type processExited struct {
 }
 
 func (*foundCluster) kind() kind     { return kindFound }
+func (*admitDriver) kind() kind      { return kindAdmit }
 func (*submitJob) kind() kind        { return kindSubmit }
 func (*assignDriver) kind() kind     { return kindAssign }
 func (*startJob) kind() kind         { return kindStart }
@@ -168,6 +178,8 @@ func newCommand(k kind) command {
 	switch k {
 	case kindFound:
 		return new(foundCluster)
+	case kindAdmit:
+		return new(admitDriver)
 	case kindSubmit:
 		return new(submitJob)
 	case kindAssign:

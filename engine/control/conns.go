@@ -1,7 +1,7 @@
 package control
 
 import (
-	"errors"
+	"crypto/tls"
 	"net"
 	"sync"
 )
@@ -37,58 +37,31 @@ func (l *connListener) Close() error {
 // Addr returns the address that the connections came to.
 func (l *connListener) Addr() net.Addr { return l.addr }
 
-// leavingConn tells when it is closed.
-type leavingConn struct {
+// trackedConn is a connection of Raft's that its door knows of.
+type trackedConn struct {
 	net.Conn
-	leave func()
+	door *door
 }
 
-func (c *leavingConn) Close() error {
-	c.leave()
+// Close closes the connection; the door forgets it.
+func (c *trackedConn) Close() error {
+	c.forget()
 	return c.Conn.Close()
 }
 
-// openConns are connections that can all be closed from outside, after which no
-// other is taken.
-type openConns struct {
-	mu     sync.Mutex
-	conns  map[net.Conn]bool
-	closed bool
+// cut closes the connection without a word: TLS's last one would wait for a node
+// that hangs.
+func (c *trackedConn) cut() {
+	c.forget()
+	conn := c.Conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	_ = conn.Close() // whoever reads from it sees that
 }
 
-// add takes a connection. It is forgotten when it is closed.
-func (o *openConns) add(c net.Conn) (net.Conn, error) {
-	if !o.keep(c) {
-		return nil, errors.Join(net.ErrClosed, c.Close())
-	}
-	return &leavingConn{Conn: c, leave: func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		delete(o.conns, c)
-	}}, nil
-}
-
-// keep notes a connection, unless all were closed.
-func (o *openConns) keep(c net.Conn) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return false
-	}
-	if o.conns == nil {
-		o.conns = make(map[net.Conn]bool)
-	}
-	o.conns[c] = true
-	return true
-}
-
-// close closes the connections.
-func (o *openConns) close() {
-	o.mu.Lock()
-	all := o.conns
-	o.conns, o.closed = nil, true
-	o.mu.Unlock()
-	for c := range all {
-		_ = c.Close() // it may be closed
-	}
+func (c *trackedConn) forget() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	delete(c.door.open, c)
 }

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"syscall"
 
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -23,7 +26,43 @@ type identity struct {
 	// Copy tells this directory from another one that claims to be the same
 	// node's.
 	Copy string `json:"copy"`
+	// Replaces says that the directory takes the place of one that is lost, and
+	// that the group hasn't admitted it yet: the node founds nothing.
+	Replaces bool `json:"replaces,omitempty"`
+	// Drivers are the newest admissions that the node knows of, by node.
+	Drivers map[string]admission `json:"drivers,omitempty"`
 }
+
+// readIdentity reads an identity file.
+func readIdentity(path string) (identity, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return identity{}, err
+	}
+	return parseIdentity(b)
+}
+
+// parseIdentity decodes an identity file.
+func parseIdentity(b []byte) (id identity, err error) {
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, err
+	}
+	if id.Format != identityFormat {
+		return id, fmt.Errorf("%w: it is of format %d, this version knows %d", wire.ErrFormat, id.Format, identityFormat)
+	}
+	if !validID(id.Node) || !validMark(id.Copy) || id.Cluster != "" && !validMark(id.Cluster) {
+		return id, fmt.Errorf("%w: node %q, cluster %q, copy %q", wire.ErrMalformed, id.Node, id.Cluster, id.Copy)
+	}
+	for node, a := range id.Drivers {
+		if !validID(node) || !validMark(a.Copy) || a.Index == 0 {
+			return id, fmt.Errorf("%w: driver %q with copy %q at %d", wire.ErrMalformed, node, a.Copy, a.Index)
+		}
+	}
+	return id, nil
+}
+
+// validMark reports whether s may name a cluster, a data directory or a process.
+func validMark(s string) bool { return validID(s) && len(s) <= idLen }
 
 // dataDir is a node's directory on disk, locked by this process.
 type dataDir struct {
@@ -32,8 +71,9 @@ type dataDir struct {
 	id   identity
 }
 
-// openDataDir locks a directory for a node, and makes it if there is none.
-func openDataDir(path, node string) (_ *dataDir, err error) {
+// openDataDir locks a directory for a node, and makes it if there is none. One that
+// has never been part of a cluster replaces a lost one, if that is asked for.
+func openDataDir(path, node string, replaces bool) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
@@ -42,59 +82,83 @@ func openDataDir(path, node string) (_ *dataDir, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
 	d := &dataDir{path: path, lock: lock}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close())
-		}
-	}()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("%w: another engine-driver uses %s; each needs a --data directory of its own", ErrDataDir, path)
-	}
-	b, err := os.ReadFile(d.identityFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		d.id = identity{Format: identityFormat, Node: node, Copy: wire.NewToken()[:32]}
-		return d, d.save()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
-	}
-	if err := json.Unmarshal(b, &d.id); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)
-	}
-	if d.id.Format != identityFormat {
-		return nil, fmt.Errorf("%w: %s is of format %d, this version knows %d", ErrDataDir, d.identityFile(), d.id.Format, identityFormat)
-	}
-	if d.id.Node != node {
-		return nil, fmt.Errorf("%w: %s belongs to driver %q, this is %q; give another --data directory or --id %s", ErrDataDir, path, d.id.Node, node, d.id.Node)
+	if err := d.claim(node, replaces); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *dataDir) identityFile() string { return filepath.Join(d.path, "identity.json") }
-
-// save writes the identity file, whole or not at all.
-func (d *dataDir) save() error {
-	b, err := json.MarshalIndent(d.id, "", "  ")
+// claim locks the directory and makes sure that it is the node's.
+func (d *dataDir) claim(node string, replaces bool) error {
+	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%w: another engine-driver uses %s; each needs a --data directory of its own", ErrDataDir, d.path)
+	}
+	id, err := readIdentity(d.identityFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.save(identity{Format: identityFormat, Node: node, Copy: wire.NewToken()[:idLen], Replaces: replaces})
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)
 	}
-	if err := writeFile(d.identityFile(), append(b, '\n')); err != nil {
-		return fmt.Errorf("%w: writing the identity: %w", ErrDataDir, err)
+	if id.Node != node {
+		return fmt.Errorf("%w: %s belongs to driver %q, this is %q; give another --data directory or --id %s", ErrDataDir, d.path, id.Node, node, id.Node)
 	}
+	if replaces && id.Cluster == "" && !id.Replaces { // it was refused without --replace
+		id.Replaces = true
+		return d.save(id)
+	}
+	d.id = id
 	return nil
 }
 
-// joinCluster remembers the cluster that the node belongs to. A directory of
-// another cluster is an error that says [wire.ErrOtherCluster].
-func (d *dataDir) joinCluster(id string) error {
-	switch d.id.Cluster {
-	case id:
-		return nil
-	case "":
-		d.id.Cluster = id
-		return d.save()
+func (d *dataDir) identityFile() string { return filepath.Join(d.path, "identity.json") }
+
+// save replaces the identity, on disk first: whole or not at all.
+func (d *dataDir) save(id identity) error {
+	b, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%w: %s is of cluster %s, the drivers in --peers are of %s; give another --data directory", wire.ErrOtherCluster, d.path, d.id.Cluster, id)
+	if err := disk.WriteFile(d.identityFile(), append(b, '\n')); err != nil {
+		return fmt.Errorf("%w: writing the identity: %w", ErrDataDir, err)
+	}
+	d.id = id
+	return nil
+}
+
+// learn remembers the cluster that the node belongs to, and which data directories
+// its drivers have. It is an error if this one isn't the node's: one that says
+// [wire.ErrOtherCluster] if it is of another cluster.
+func (d *dataDir) learn(cluster string, drivers map[string]admission) error {
+	id := d.id
+	switch {
+	case cluster == "":
+		return nil
+	case id.Cluster != "" && id.Cluster != cluster:
+		return fmt.Errorf("%w: %s is of cluster %s, the drivers in --peers are of %s; give another --data directory", wire.ErrOtherCluster, d.path, id.Cluster, cluster)
+	}
+	id.Cluster = cluster
+	id.Drivers = maps.Clone(id.Drivers)
+	for node, a := range drivers {
+		if a.Index <= id.Drivers[node].Index {
+			continue // what the state says while it catches up
+		}
+		if node == id.Node && a.Copy != id.Copy {
+			if id.Replaces {
+				continue // the lost one
+			}
+			return fmt.Errorf("%w: %s isn't it any more", errOtherCopy, d.path)
+		}
+		if id.Drivers == nil {
+			id.Drivers = make(map[string]admission)
+		}
+		id.Drivers[node] = a
+		id.Replaces = id.Replaces && node != id.Node
+	}
+	if reflect.DeepEqual(id, d.id) {
+		return nil
+	}
+	return d.save(id)
 }
 
 // sub returns the path of a directory within, and makes it. It is for this user
@@ -113,36 +177,3 @@ func (d *dataDir) sub(name string) (string, error) {
 
 // close unlocks the directory.
 func (d *dataDir) close() error { return d.lock.Close() }
-
-// writeFile replaces a file by one with the given content, durably.
-func writeFile(path string, content []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	_, err = tmp.Write(content)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes renames in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

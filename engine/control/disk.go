@@ -3,10 +3,15 @@ package control
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/fs"
+	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/hibana-engine/hibana/engine/disk"
 )
 
 // stallTimeout is how long a write to Raft's log may take. Plain Raft goes on
@@ -23,13 +28,17 @@ type store interface {
 // watchedStore passes on to a store, watches how long writes take and reports
 // the first that fails. Raft writes from two goroutines: one stores, the other
 // deletes what a snapshot covers.
+//
+// After a failure nothing is written any more: what is on disk is what was
+// acknowledged, and perhaps a little more.
 type watchedStore struct {
 	store
 	path string
 	fail func(error) // called with what went wrong, from any goroutine
 
-	mu     sync.Mutex
-	writes map[*write]bool // under way
+	mu      sync.Mutex
+	writes  map[*write]bool // under way
+	failure error           // the first
 }
 
 // write is one write under way.
@@ -43,22 +52,59 @@ func (w *watchedStore) IsMonotonic() bool {
 
 // do runs one write.
 func (w *watchedStore) do(f func() error) error {
+	one, err := w.begin()
+	if err != nil {
+		return err
+	}
+	err = f()
+	w.mu.Lock()
+	delete(w.writes, one)
+	w.mu.Unlock()
+	if err == nil {
+		return nil
+	}
+	return w.broke(err)
+}
+
+// begin notes a write, or says why there are none any more.
+func (w *watchedStore) begin() (*write, error) {
 	one := &write{time.Now()}
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure != nil {
+		return nil, w.failure
+	}
 	if w.writes == nil {
 		w.writes = make(map[*write]bool)
 	}
 	w.writes[one] = true
-	w.mu.Unlock()
-	err := f()
+	return one, nil
+}
+
+// broke reports a failure, of which the first counts, and returns it.
+func (w *watchedStore) broke(err error) error {
 	w.mu.Lock()
-	delete(w.writes, one)
-	w.mu.Unlock()
-	if err != nil {
-		err = fmt.Errorf("%w: %s: %w", ErrDisk, w.path, err)
-		w.fail(err)
+	if w.failure == nil {
+		err = disk.Explain(w.path, err)
+		if disk.Full(err) {
+			err = fmt.Errorf("%w; make room and start it again, nothing that was acknowledged is lost", err)
+		}
+		w.failure = fmt.Errorf("%w: %w", ErrDisk, err)
 	}
+	err = w.failure
+	w.mu.Unlock()
+	w.fail(err)
 	return err
+}
+
+// promise runs a write without which Raft doesn't go on: it panics when it can't
+// store its term. Its goroutine ends here instead. It decides nothing more then,
+// which is right, and the node ends.
+func (w *watchedStore) promise(f func() error) error {
+	if w.do(f) != nil {
+		runtime.Goexit()
+	}
+	return nil
 }
 
 // slowest returns how long the oldest write has been under way.
@@ -88,12 +134,12 @@ func (w *watchedStore) DeleteRange(first, last uint64) error {
 
 // Set stores a vote.
 func (w *watchedStore) Set(key, value []byte) error {
-	return w.do(func() error { return w.store.Set(key, value) })
+	return w.promise(func() error { return w.store.Set(key, value) })
 }
 
 // SetUint64 stores a term.
 func (w *watchedStore) SetUint64(key []byte, value uint64) error {
-	return w.do(func() error { return w.store.SetUint64(key, value) })
+	return w.promise(func() error { return w.store.SetUint64(key, value) })
 }
 
 // watch reports a write that takes too long, until ctx ends.
@@ -111,4 +157,20 @@ func (w *watchedStore) watch(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// segments is the file system on which raft-wal keeps its log. It begins a new
+// file in a goroutine of its own, and only logs why it couldn't.
+type segments struct {
+	*fs.FS
+	broke func(error) error
+}
+
+// Create creates a file of Raft's log.
+func (s *segments) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	f, err := s.FS.Create(dir, name, size)
+	if err != nil {
+		return nil, s.broke(fmt.Errorf("a new file of Raft's log: %w", err))
+	}
+	return f, nil
 }

@@ -11,5 +11,8 @@
 // assigns a new epoch, and the log refuses what the old ones still say.
 //
 // A node listens on one address. What a client asks for in TLS's handshake says
-// whether a connection is for gRPC or for Raft (door.go).
+// whether a connection is for gRPC or for Raft (door.go). A driver is known by its
+// data directory, not by its id alone: another one under the id is refused
+// (roster.go) until the group has admitted it in place of the one that is lost
+// (replace.go).
 package control

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,31 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // A node listens on one address for gRPC and for Raft. The protocol that a client
-// asks for in TLS's handshake tells them apart. Raft begins with a greeting.
-//
-// The greeting has a fixed length: raftMagic, then the sender's cluster, copy of
-// its data directory (hexadecimal; zeros for what isn't known) and node id, padded
-// with zeros. The answer is one byte.
-const (
-	raftProtocol = "hibana-raft"
-	raftMagic    = "HBR2"
-	idLen        = 32
-	nodeLen      = 64
-	greetingLen  = len(raftMagic) + 2*idLen + nodeLen
-)
-
-// Answers to a greeting.
-const (
-	welcome      byte = 'K'
-	otherCluster byte = 'C'
-	otherCopy    byte = 'D'
-)
+// asks for in TLS's handshake tells them apart. Raft begins with a greeting
+// (greeting.go).
 
 // Pauses after an error of accepting that may pass, such as too many open files:
 // the first, doubled for each that follows, and the longest.
@@ -48,56 +28,43 @@ const (
 
 // door accepts a node's connections and hands them to gRPC or to Raft.
 //
-// THREADING: run accepts; each connection's greeting has a goroutine of its own.
-// close ends them all and waits.
+// THREADING: run accepts, in a goroutine of its own; so has each connection's
+// greeting. close ends them all and waits.
 type door struct {
-	listener net.Listener
-	security wire.Security
-	log      *slog.Logger
-	self     greeting
-	raft     *connListener
-	grpc     *connListener
-	open     openConns // Raft's, in both directions
-	waiting  strangers
-	work     sync.WaitGroup
+	listener  net.Listener
+	security  wire.Security
+	log       *slog.Logger
+	roster    *roster
+	raft      *connListener
+	grpc      *connListener
+	waiting   strangers
+	accepting sync.WaitGroup
+	work      sync.WaitGroup // of connections on their way in
 
 	mu      sync.Mutex
-	cluster string               // "" until it is known
-	copies  map[string]*peerCopy // by node id: who is connected as it
-	dialed  map[string]error     // by address: what came of the last try
+	open    map[*trackedConn]introduction // Raft's connections, and with whom
+	severed bool                          // it takes no others
+	dialed  map[string]error              // by address: what came of the last try
 }
 
-// peerCopy is the data directory that a connected node has.
-type peerCopy struct {
-	copy  string
-	conns int
-}
-
-// greeting is what a node says of itself.
-type greeting struct {
-	copy, node string
-}
-
-func newDoor(l net.Listener, s wire.Security, node, copy string, log *slog.Logger) *door {
-	d := &door{
-		listener: l, security: s, log: log, self: greeting{copy, node},
-		copies: make(map[string]*peerCopy), dialed: make(map[string]error),
+func newDoor(l net.Listener, s wire.Security, r *roster, log *slog.Logger) *door {
+	return &door{
+		listener: l, security: s, log: log, roster: r, raft: newConnListener(l.Addr()), grpc: newConnListener(l.Addr()),
+		open: make(map[*trackedConn]introduction), dialed: make(map[string]error),
 	}
-	d.raft, d.grpc = newConnListener(l.Addr()), newConnListener(l.Addr())
-	return d
 }
 
-// setCluster tells the door the cluster's id, once it is known.
-func (d *door) setCluster(id string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.cluster = id
-}
+// clusterID returns the cluster's id, "" until it is known.
+func (d *door) clusterID() string { return d.roster.clusterID() }
 
-func (d *door) clusterID() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.cluster
+// start accepts connections until the door is closed. failed is told if that
+// can't go on.
+func (d *door) start(failed func(error)) {
+	d.accepting.Go(func() {
+		if err := d.run(); err != nil {
+			failed(err)
+		}
+	})
 }
 
 // run accepts connections until the door is closed.
@@ -121,7 +88,7 @@ func (d *door) run() error {
 		d.work.Go(func() {
 			defer d.waiting.leave(conn)
 			if err := d.admit(conn); err != nil {
-				_ = conn.Close()
+				_ = conn.Close() // it may be closed
 				d.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
 			}
 		})
@@ -135,12 +102,14 @@ func passes(err error) bool {
 	})
 }
 
-// close closes the listener and the connections on their way in.
+// close closes the listener, the connections on their way in and Raft's.
 func (d *door) close() error {
 	err := d.listener.Close()
+	d.accepting.Wait()
 	d.raft.Close()
 	d.grpc.Close()
 	d.work.Wait()
+	d.sever()
 	return err
 }
 
@@ -165,43 +134,97 @@ func (d *door) admitRaft(conn net.Conn) error {
 	if _, err := io.ReadFull(conn, b); err != nil {
 		return err
 	}
-	g, cluster, err := parseGreeting(b)
+	g, err := parseGreeting(b)
 	if err != nil {
 		return err
 	}
-	verdict, leave := d.judge(g, cluster)
-	if _, err := conn.Write([]byte{verdict}); err != nil || verdict != welcome {
-		leave()
-		return errors.Join(err, refusal(verdict, g.node))
+	a := answer{verdict: d.judge(&g), introduction: d.roster.introduce()}
+	stays := a.verdict == welcome && g.purpose == forRaft
+	if stays { // before the other side knows, so that drop finds it
+		if conn, err = d.track(conn, g.introduction); err != nil {
+			return err
+		}
 	}
-	return d.handOver(d.raft, &leavingConn{Conn: conn, leave: leave})
+	_, err = conn.Write(a.append(nil))
+	switch {
+	case err != nil:
+	case a.verdict != welcome:
+		err = a.refusal(g.node, d.listener.Addr().String())
+	case stays:
+		err = d.handOver(d.raft, conn)
+	}
+	if err != nil || !stays {
+		err = errors.Join(err, conn.Close())
+	}
+	return err
 }
 
-// judge decides on a greeting. leave is called when the connection is closed.
-func (d *door) judge(g greeting, cluster string) (verdict byte, leave func()) {
-	none := func() {}
+// judge decides on a greeting. A node that comes is asked for at its address: who
+// is another process there came from elsewhere, with a copy of the directory or
+// before the group knew whose is which.
+func (d *door) judge(g *greeting) byte {
+	if v := d.roster.judge(g.introduction); v != welcome || g.purpose == forName || d.roster.isVerified(g.introduction) {
+		return v
+	}
+	there, err := d.ask(g.node)
+	switch {
+	case err != nil || there.node != g.node:
+		return welcome // nobody else claims to be this node
+	case there.start != g.start:
+		return twice
+	}
+	d.roster.verify(g.introduction)
+	d.drop(func(i introduction) bool { return i.node == g.node && i.start != g.start })
+	return welcome
+}
+
+// track remembers a connection until it is closed, and closes one that comes too
+// late.
+func (d *door) track(conn net.Conn, i introduction) (net.Conn, error) {
+	t := &trackedConn{Conn: conn, door: d}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if cluster != "" && d.cluster != "" && cluster != d.cluster {
-		return otherCluster, none
+	late := d.severed
+	if !late {
+		d.open[t] = i
 	}
-	known := d.copies[g.node]
-	if known == nil || known.conns == 0 {
-		known = &peerCopy{copy: g.copy}
-		d.copies[g.node] = known
+	d.mu.Unlock()
+	if late {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
 	}
-	if known.copy != g.copy || g.node == d.self.node && g.copy != d.self.copy {
-		return otherCopy, none
+	return t, nil
+}
+
+// drop closes the connections of some nodes.
+func (d *door) drop(of func(introduction) bool) {
+	var all []*trackedConn
+	d.mu.Lock()
+	for conn, i := range d.open {
+		if of(i) {
+			all = append(all, conn)
+		}
 	}
-	known.conns++
-	var once sync.Once
-	return welcome, func() {
-		once.Do(func() {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			known.conns--
-		})
+	d.mu.Unlock()
+	for _, conn := range all {
+		conn.cut()
 	}
+}
+
+// dropAll closes all of Raft's connections.
+func (d *door) dropAll() { d.drop(func(introduction) bool { return true }) }
+
+// dropRefused closes the connections of nodes that the roster turns away now.
+func (d *door) dropRefused() {
+	d.drop(func(i introduction) bool { return d.roster.judge(i) != welcome })
+}
+
+// sever closes the door and all of Raft's connections, so that the other nodes
+// hear nothing more of this one.
+func (d *door) sever() {
+	_ = d.listener.Close() // it may be closed
+	d.mu.Lock()
+	d.severed = true
+	d.mu.Unlock()
+	d.dropAll()
 }
 
 // handOver gives a connection to a listener.
@@ -217,143 +240,11 @@ func (d *door) handOver(l *connListener, conn net.Conn) error {
 	}
 }
 
-// refusal says why a node was turned away.
-func refusal(verdict byte, node string) error {
-	switch verdict {
-	case welcome:
-		return nil
-	case otherCluster:
-		return fmt.Errorf("%w: one of the two data directories is of another cluster", wire.ErrOtherCluster)
-	case otherCopy:
-		return fmt.Errorf("%w: two drivers with different data directories call themselves %q", ErrPeers, node)
-	}
-	return fmt.Errorf("%w: it answers %#x", wire.ErrMalformed, verdict)
-}
-
-// appendGreeting encodes a greeting.
-func appendGreeting(g greeting, cluster string) []byte {
-	b := make([]byte, 0, greetingLen)
-	b = append(b, raftMagic...)
-	for _, f := range []struct {
-		s string
-		n int
-	}{{cluster, idLen}, {g.copy, idLen}, {g.node, nodeLen}} {
-		b = append(b, f.s...)
-		b = append(b, make([]byte, f.n-len(f.s))...)
-	}
-	return b
-}
-
-// parseGreeting decodes greetingLen bytes.
-func parseGreeting(b []byte) (g greeting, cluster string, err error) {
-	if string(b[:len(raftMagic)]) != raftMagic {
-		return g, "", fmt.Errorf("%w: greeting of an unknown protocol %q", wire.ErrFormat, b[:len(raftMagic)])
-	}
-	b = b[len(raftMagic):]
-	field := func(n int) string {
-		s := b[:n]
-		b = b[n:]
-		for len(s) > 0 && s[len(s)-1] == 0 {
-			s = s[:len(s)-1]
-		}
-		return string(s)
-	}
-	cluster, g.copy, g.node = field(idLen), field(idLen), field(nodeLen)
-	return g, cluster, nil
-}
-
-// sever closes the door and all of Raft's connections, so that the other nodes
-// hear nothing more of this one.
-func (d *door) sever() {
-	_ = d.listener.Close() // it may be closed
-	d.open.close()
-}
-
 // Accept, Close and Addr make the door Raft's stream layer.
-func (d *door) Accept() (net.Conn, error) {
-	conn, err := d.raft.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return d.open.add(conn)
-}
+func (d *door) Accept() (net.Conn, error) { return d.raft.Accept() }
 
 // Close closes the door for Raft.
 func (d *door) Close() error { return d.raft.Close() }
 
 // Addr returns the address that is listened on.
 func (d *door) Addr() net.Addr { return d.listener.Addr() }
-
-// Dial connects to another node's door, and remembers what came of it.
-func (d *door) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	conn, err := d.dial(string(address), timeout)
-	d.mu.Lock()
-	d.dialed[string(address)] = err
-	d.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	return d.open.add(conn)
-}
-
-// heard says what the nodes at some addresses answer, as far as was tried.
-func (d *door) heard(addresses []string) (all []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, a := range addresses {
-		switch err, tried := d.dialed[a]; {
-		case err != nil:
-			all = append(all, err.Error())
-		case tried:
-			all = append(all, a+" answers")
-		}
-	}
-	return all
-}
-
-// refusedByAll returns why all nodes at some addresses refuse this one, nil if
-// one doesn't.
-func (d *door) refusedByAll(addresses []string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var why error
-	for _, a := range addresses {
-		err := d.dialed[a]
-		if !errors.Is(err, wire.ErrUnauthenticated) && !errors.Is(err, wire.ErrOtherCluster) && !errors.Is(err, ErrPeers) {
-			return nil
-		}
-		why = err
-	}
-	return why
-}
-
-func (d *door) dial(address string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	conn, err := (&tls.Dialer{Config: d.security.TLS(raftProtocol)}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("joining the driver at %s: %w", address, err)
-	}
-	if err := d.greet(conn, time.Now().Add(timeout)); err != nil {
-		return nil, errors.Join(fmt.Errorf("joining the driver at %s: %w", address, err), conn.Close())
-	}
-	return conn, nil
-}
-
-// greet says who we are and waits for the answer.
-func (d *door) greet(conn net.Conn, deadline time.Time) error {
-	if err := conn.SetDeadline(deadline); err != nil {
-		return err
-	}
-	if _, err := conn.Write(appendGreeting(d.self, d.clusterID())); err != nil {
-		return err
-	}
-	answer := make([]byte, 1)
-	if _, err := io.ReadFull(conn, answer); err != nil {
-		return err
-	}
-	if err := refusal(answer[0], d.self.node); err != nil {
-		return err
-	}
-	return conn.SetDeadline(time.Time{})
-}

@@ -59,14 +59,19 @@ func (d *drive) run() {
 		}
 	}()
 	crashed := false
+	told := "" // why it couldn't be started the last time
 	for d.r.ctx.Err() == nil && !s.isDraining() {
 		j := d.job()
 		if j == nil {
 			return
 		}
-		if err := s.fetch(d.r.ctx, j.Spec); err != nil {
+		dir, err := d.prepare(j.Spec)
+		if err != nil { // nobody's fault: it isn't a crash
 			d.note(err.Error())
-			s.log.Error("a job's binary is missing", "job", d.incarnation, "err", err)
+			if told != err.Error() {
+				told = err.Error()
+				s.log.Error("a job's driver can't be started here yet", "job", d.incarnation, "err", err)
+			}
 			d.pause(fetchWait)
 			continue
 		}
@@ -76,11 +81,20 @@ func (d *drive) run() {
 			d.pause(firstWait)
 			continue
 		}
-		reason := d.once(j.Spec, epoch, out)
+		reason := d.once(j.Spec, epoch, dir, out)
 		if crashed = d.crashed(epoch, reason, out); !crashed {
 			return
 		}
 	}
+}
+
+// prepare makes sure that the job's program is here and makes its working
+// directory.
+func (d *drive) prepare(spec wire.JobSpec) (dir string, err error) {
+	if err := d.r.s.fetch(d.r.ctx, spec); err != nil {
+		return "", err
+	}
+	return d.r.s.files.workDir(d.incarnation)
 }
 
 // job returns a copy of the job, nil if it has ended.
@@ -132,12 +146,8 @@ func endOf(exit process.Exit, attached bool) error {
 }
 
 // once runs one driver process to its end and returns why it ended.
-func (d *drive) once(spec wire.JobSpec, epoch uint64, out *logs.Log) error {
+func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log) error {
 	s := d.r.s
-	dir, err := s.files.workDir(d.incarnation)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(d.r.ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
@@ -267,8 +277,11 @@ func (d *drive) process() *jobService {
 
 // tell adds to a status what only the leader's memory has.
 func (d *drive) tell(st *wire.JobStatus) {
-	if st.Reason == "" {
-		st.Reason = d.lastTrouble()
+	if trouble := d.lastTrouble(); trouble != "" {
+		if st.Reason != "" {
+			st.Reason += "; "
+		}
+		st.Reason += trouble
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

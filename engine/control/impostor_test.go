@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// Another user who listens on the port of a driver that is dead isn't sent the
-// token by the others.
+// Another user who listens on the port of a driver that is dead isn't
+// greeted by the others.
 func TestImpostorIsntGreeted(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -29,16 +27,17 @@ func TestImpostorIsntGreeted(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		b := make([]byte, len(raftMagic)) // what tells Raft's greeting from others
+		b := make([]byte, len(greetingMagic)) // what tells Raft's greeting from others
 		n, _ := io.ReadFull(conn, b)
 		heard <- b[:n]
 	}()
-	d := newDoor(l, wire.Security{}.WithToken(wire.NewToken()), "a", "copy-a", slog.New(slog.DiscardHandler))
+	r := newRoster(peers{"b": l.Addr().String()}, introduction{copy: "copy-a", start: "1", node: "a"})
+	d := newDoor(l, token(), r, slog.New(slog.DiscardHandler))
 	if conn, err := d.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second); err == nil {
 		t.Error("it was joined")
 		_ = conn.Close()
 	}
-	if b := <-heard; bytes.Equal(b, []byte(raftMagic)) {
-		t.Error("it was greeted, with the token")
+	if b := <-heard; bytes.Equal(b, []byte(greetingMagic)) {
+		t.Error("it was greeted")
 	}
 }

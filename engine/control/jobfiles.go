@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/logs"
 )
 
@@ -38,7 +39,7 @@ func openJobFiles(d *dataDir) (*jobFiles, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
-	f := &jobFiles{path: path, programs: programs, versions: versions, room: &room{path: path, free: freeBytes}}
+	f := &jobFiles{path: path, programs: programs, versions: versions, room: &room{path: path, free: disk.Free}}
 	f.output = logs.NewServer(func(incarnation uint64) string { return filepath.Join(f.dir(incarnation), "log") })
 	return f, nil
 }

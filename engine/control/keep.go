@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -19,22 +21,19 @@ const (
 	quorumTick    = 500 * time.Millisecond
 	quorumAlarm   = 3 * time.Second  // without a leader before it is told
 	quorumRemind  = 30 * time.Second // and told again
-	refusedToJoin = 10 * time.Second // without a leader, refused by all: the node ends
+	refusedToJoin = 10 * time.Second // without a leader, refused by the others: the node ends
 )
 
-// keep remembers which cluster the node belongs to, fetches the binaries of jobs
-// that run and removes what no job needs, until ctx ends.
+// keep remembers what the state says of the cluster's drivers, fetches the binaries
+// of jobs that run and removes what no job needs, until ctx ends.
 func (s *server) keep(ctx context.Context) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for {
 		changed := s.fsm.watch()
-		if err := s.joinCluster(); err != nil {
+		if err := s.learn(); err != nil {
 			s.fail(err)
 			return
-		}
-		if s.door.clusterID() != "" {
-			changed = nil // it never changes
 		}
 		select {
 		case <-changed:
@@ -49,19 +48,21 @@ func (s *server) keep(ctx context.Context) {
 	}
 }
 
-// joinCluster remembers the cluster's id once the state has it.
-func (s *server) joinCluster() error {
-	s.joining.Lock()
-	defer s.joining.Unlock()
-	id := ""
-	s.fsm.view(func(st *state) { id = st.clusterID })
-	if id == "" || id == s.door.clusterID() {
-		return nil
-	}
-	if err := s.dir.joinCluster(id); err != nil {
+// learn remembers the cluster's id and which data directories its drivers have,
+// once the state says so.
+func (s *server) learn() error {
+	var cluster string
+	var drivers map[string]admission
+	s.fsm.view(func(st *state) { cluster, drivers = st.clusterID, maps.Clone(st.drivers) })
+	s.learning.Lock()
+	defer s.learning.Unlock()
+	before := s.dir.id
+	if err := s.dir.learn(cluster, drivers); err != nil || reflect.DeepEqual(before, s.dir.id) {
 		return err
 	}
-	s.door.setCluster(id)
+	s.roster.learn(s.dir.id.Cluster, s.dir.id.Drivers)
+	s.door.dropRefused()
+	s.log.Debug("the identity has changed", "cluster", s.dir.id.Cluster, "drivers", s.dir.id.Drivers)
 	return nil
 }
 
@@ -112,7 +113,7 @@ func (s *server) sweep() error {
 }
 
 // watchQuorum tells when there is no leader and what the other drivers say, until
-// ctx ends. A node that all others refuse ends.
+// ctx ends. A node that the others refuse ends.
 func (s *server) watchQuorum(ctx context.Context) {
 	tick := time.NewTicker(quorumTick)
 	defer tick.Stop()
@@ -132,7 +133,7 @@ func (s *server) watchQuorum(ctx context.Context) {
 			continue
 		}
 		missing := time.Since(seen)
-		if why := s.door.refusedByAll(s.otherAddresses()); missing > refusedToJoin && why != nil {
+		if why := s.door.refused(s.otherAddresses()); missing > refusedToJoin && why != nil {
 			s.fail(fmt.Errorf("the other drivers refuse this one: %w", why))
 			return
 		}

@@ -14,8 +14,11 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// transportTimeout bounds one message between Raft nodes.
-const transportTimeout = 2 * time.Second
+const (
+	transportTimeout = 2 * time.Second // bounds one message between Raft nodes
+	introduceTimeout = 2 * time.Second // of another driver, for its answer to a node that starts
+	shutdownPatience = time.Second     // for Raft to end, twice
+)
 
 // member is a node of the group with what it stands on: data directory, disk,
 // door and transport.
@@ -23,10 +26,10 @@ type member struct {
 	*node
 	peers     peers
 	dir       *dataDir
+	roster    *roster
 	disk      *storage
 	door      *door
 	transport *raft.NetworkTransport
-	accepting sync.WaitGroup
 
 	failOnce sync.Once
 	failure  error
@@ -38,9 +41,11 @@ type memberConfig struct {
 	id       string
 	peers    peers
 	dataDir  string
+	replace  bool         // a new dataDir takes the place of a lost one
 	listener net.Listener // nil: listen on the address in peers
 	security wire.Security
 	timing   Timing
+	segment  int // bytes of a file of Raft's log, 0 for segmentSize
 	log      *slog.Logger
 }
 
@@ -67,11 +72,15 @@ func prepareMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	}
 	m := &member{peers: c.peers, failed: make(chan struct{})}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.close())
+		if err == nil {
+			return
 		}
+		if m.door == nil && c.listener != nil {
+			err = errors.Join(err, c.listener.Close())
+		}
+		err = errors.Join(err, m.close())
 	}()
-	if m.dir, err = openDataDir(c.dataDir, c.id); err != nil {
+	if m.dir, err = openDataDir(c.dataDir, c.id, c.replace); err != nil {
 		return nil, err
 	}
 	l := c.listener
@@ -80,9 +89,10 @@ func prepareMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 			return nil, err
 		}
 	}
-	m.door = newDoor(l, c.security, c.id, m.dir.id.Copy, c.log)
-	m.door.setCluster(m.dir.id.Cluster)
-	if m.disk, err = openStorage(m.dir, c.log, m.fail); err != nil {
+	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: wire.NewToken()[:idLen], node: c.id})
+	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
+	m.door = newDoor(l, c.security, m.roster, c.log)
+	if m.disk, err = openStorage(m.dir, c.segment, c.log, m.fail); err != nil {
 		return nil, err
 	}
 	m.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
@@ -91,18 +101,72 @@ func prepareMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 	return m, nil
 }
 
-// join opens the door and starts Raft.
-func (m *member) join(c memberConfig) (err error) {
-	m.accepting.Go(func() {
-		if err := m.door.run(); err != nil {
-			m.fail(err)
-		}
+// join opens the door, asks to be let in and starts Raft.
+func (m *member) join(c memberConfig) error {
+	m.door.start(m.fail)
+	if err := m.introduce(); err != nil {
+		return err
+	}
+	return m.start(c)
+}
+
+// start starts Raft, in a goroutine that watchedStore may end.
+func (m *member) start(c memberConfig) (err error) {
+	returned := false
+	var starting sync.WaitGroup
+	starting.Go(func() {
+		m.node, err = startNode(raftParts{
+			id: c.id, servers: c.peers.ids(), founds: m.founds(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
+			transport: m.transport, timing: c.timing, log: c.log, failed: m.failed,
+		})
+		returned = true
 	})
-	m.node, err = startNode(raftParts{
-		id: c.id, servers: c.peers.ids(), logs: m.disk.store, stable: m.disk.store, snapshots: m.disk.snapshots,
-		transport: m.transport, timing: c.timing, log: c.log, failed: m.failed,
-	})
+	starting.Wait()
+	if !returned {
+		return m.failure
+	}
 	return err
+}
+
+// introduce asks the other drivers whether they let this node in. One that doesn't
+// answer is no reason not to start.
+func (m *member) introduce() error {
+	refusals := make([]error, len(m.peers)) // by driver
+	var asking sync.WaitGroup
+	for i, id := range m.peers.ids() {
+		if id == m.dir.id.Node {
+			continue
+		}
+		asking.Go(func() {
+			conn, err := m.door.dial(m.peers[id], introduceTimeout)
+			if err == nil {
+				err = conn.Close()
+			}
+			if isFinal(err) && !(m.dir.id.Replaces && errors.Is(err, errOtherCopy)) {
+				refusals[i] = err
+			}
+		})
+	}
+	asking.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return fmt.Errorf("starting with --data %s: %w", m.dir.path, err)
+		}
+	}
+	return nil
+}
+
+// founds says what a node without any state of Raft's does: it founds the group
+// with the others, or waits to be admitted. A directory of a cluster has had such
+// a state.
+func (m *member) founds() founding {
+	switch {
+	case m.dir.id.Cluster != "":
+		return lost
+	case m.dir.id.Replaces:
+		return waits
+	}
+	return founds
 }
 
 // fail says that the node can't go on. It closes the door and Raft's connections,
@@ -116,23 +180,22 @@ func (m *member) fail(err error) {
 	})
 }
 
-// close leaves the group and closes everything that was opened. With a disk that
-// hangs it doesn't wait for Raft, which wouldn't come back.
+// close leaves the group and closes everything that was opened. A node that
+// failed says nothing more to the others. If its disk hangs Raft doesn't come
+// back, and neither it nor the disk is waited for.
 func (m *member) close() error {
 	var errs []error
-	broken := false
-	select {
-	case <-m.failed:
-		broken = true
-	default:
+	hangs := false
+	if m.node != nil {
+		select {
+		case <-m.failed:
+			_ = m.transport.Close() // the failure says more
+		default:
+			m.node.handOver()
+		}
+		hangs = !m.endRaft()
 	}
-	if m.transport != nil && broken {
-		errs = append(errs, m.transport.Close())
-	}
-	if m.node != nil && !broken {
-		errs = append(errs, m.node.close())
-	}
-	if m.transport != nil && !broken {
+	if m.transport != nil {
 		errs = append(errs, m.transport.Close())
 	}
 	if m.door != nil {
@@ -140,12 +203,29 @@ func (m *member) close() error {
 			errs = append(errs, err)
 		}
 	}
-	m.accepting.Wait()
-	if m.disk != nil && !broken {
+	if m.disk != nil && !hangs {
 		errs = append(errs, m.disk.close())
 	}
 	if m.dir != nil {
 		errs = append(errs, m.dir.close())
 	}
 	return errors.Join(errs...)
+}
+
+// endRaft ends Raft and reports whether it has ended.
+func (m *member) endRaft() bool {
+	ended := make(chan struct{})
+	go func() { // ends with Raft, or with the process
+		_ = m.node.close()
+		close(ended)
+	}()
+	for range 2 {
+		select {
+		case <-ended:
+			return true
+		case <-time.After(shutdownPatience):
+			m.door.dropAll() // another node that hangs holds what is sent to it
+		}
+	}
+	return false
 }

@@ -34,13 +34,18 @@ func newMembers(t testing.TB, security wire.Security) *members {
 // newMembersOf returns a group of the nodes with the ids given.
 func newMembersOf(t testing.TB, security wire.Security, ids ...string) *members {
 	t.Helper()
+	m := prepareMembers(t, security, ids...)
+	m.openAll()
+	return m
+}
+
+// prepareMembers is newMembersOf for tests that change the configuration first.
+func prepareMembers(t testing.TB, security wire.Security, ids ...string) *members {
+	t.Helper()
 	p := make(peers)
 	var listeners []net.Listener
 	for _, id := range ids {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := listen(t)
 		listeners = append(listeners, l)
 		p[id] = l.Addr().String()
 	}
@@ -50,7 +55,6 @@ func newMembersOf(t testing.TB, security wire.Security, ids ...string) *members 
 			id: id, peers: p, dataDir: filepath.Join(t.TempDir(), id), listener: listeners[i],
 			security: security, timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
 		})
-		m.open(i)
 	}
 	t.Cleanup(func() {
 		for i := range m.nodes {
@@ -60,16 +64,29 @@ func newMembersOf(t testing.TB, security wire.Security, ids ...string) *members 
 	return m
 }
 
+// openAll opens all nodes at once: each asks the others whether they let it in.
+func (m *members) openAll() {
+	var opening sync.WaitGroup
+	for i := range m.nodes {
+		opening.Go(func() { m.open(i) })
+	}
+	opening.Wait()
+	if m.t.Failed() {
+		m.t.FailNow()
+	}
+}
+
 func (m *members) open(i int) {
-	m.t.Helper()
 	n, err := prepareMember(m.t.Context(), m.conf[i])
 	if err != nil {
-		m.t.Fatal(err)
+		m.t.Error(err)
+		return
 	}
 	m.disks[i] = newHungStore(n.disk.store.store)
 	n.disk.store.store = m.disks[i]
 	if err := n.join(m.conf[i]); err != nil {
-		m.t.Fatal(errors.Join(err, n.close()))
+		m.t.Error(errors.Join(err, n.close()))
+		return
 	}
 	m.conf[i].listener = nil // from now on it is opened by its address
 	m.nodes[i] = n
@@ -88,19 +105,28 @@ func (m *members) stop(i int) {
 // leader waits until a node leads and has applied everything.
 func (m *members) leader() int {
 	m.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		for i, n := range m.nodes {
-			if n != nil && n.isLeader() && n.barrier() == nil {
-				return i
-			}
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-m.t.Context().Done():
+	nodes := make([]*node, len(m.nodes))
+	for i, n := range m.nodes {
+		if n != nil {
+			nodes[i] = n.node
 		}
 	}
-	m.t.Fatal("no leader")
-	return -1
+	return awaitLeader(m.t, nodes)
+}
+
+// lead makes a node the leader.
+func (m *members) lead(i int) {
+	m.t.Helper()
+	id := raft.ServerID(m.conf[i].id)
+	for range 20 {
+		l := m.leader()
+		if l == i {
+			return
+		}
+		// It fails while the node is behind.
+		_ = m.nodes[l].raft.LeadershipTransferToServer(id, raft.ServerAddress(id)).Error()
+	}
+	m.t.Fatalf("%s doesn't take the lead", id)
 }
 
 func token() wire.Security { return wire.Security{}.WithToken(wire.NewToken()) }
@@ -120,9 +146,7 @@ func TestStateSurvivesTheDisk(t *testing.T) {
 	for i := range m.nodes {
 		m.stop(i)
 	}
-	for i := range m.nodes {
-		m.open(i)
-	}
+	m.openAll()
 	m.nodes[m.leader()].fsm.view(func(s *state) {
 		if j := s.jobs[job]; j == nil || j.Last.Seq != 20 || j.Epoch != epoch {
 			t.Errorf("after a restart: %+v", j)
@@ -171,7 +195,7 @@ func TestDataDirIsChecked(t *testing.T) {
 			}
 		})
 	}
-	d, err := openDataDir(used, "a")
+	d, err := openDataDir(used, "a", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,10 +203,10 @@ func TestDataDirIsChecked(t *testing.T) {
 	if err := open(base); !errors.Is(err, ErrDataDir) || !strings.Contains(err.Error(), "another engine-driver") {
 		t.Errorf("in use: %v", err)
 	}
-	if err := d.joinCluster("x"); err != nil {
+	if err := d.learn("x", nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.joinCluster("y"); !errors.Is(err, wire.ErrOtherCluster) {
+	if err := d.learn("y", nil); !errors.Is(err, wire.ErrOtherCluster) {
 		t.Errorf("another cluster: %v", err)
 	}
 	if err := os.WriteFile(d.identityFile(), []byte(`{"format":9}`), 0o600); err != nil {
@@ -228,62 +252,10 @@ func TestDataIsPrivate(t *testing.T) {
 }
 
 func TestPortTaken(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, err = openMember(t.Context(), memberConfig{id: "a", peers: peers{"a": l.Addr().String()}, dataDir: t.TempDir(), security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler)})
+	l := listen(t)
+	_, err := openMember(t.Context(), memberConfig{id: "a", peers: peers{"a": l.Addr().String()}, dataDir: t.TempDir(), security: token(), timing: DefaultTiming(), log: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), "has the port") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestGreetingIsJudged(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := token()
-	log := slog.New(slog.DiscardHandler)
-	d := newDoor(l, s, "a", "copy-a", log)
-	d.setCluster("one")
-	var running sync.WaitGroup
-	running.Go(func() { _ = d.run() })
-	running.Go(func() {
-		for {
-			if _, err := d.raft.Accept(); err != nil {
-				return
-			}
-		}
-	})
-	defer func() { _ = d.close(); running.Wait() }()
-	tests := []struct {
-		name                string
-		security            wire.Security
-		cluster, copy, node string
-		want                error
-	}{
-		{"a peer", s, "one", "copy-b", "b", nil},
-		{"the same peer again", s, "", "copy-b", "b", nil},
-		{"a second one with its id", s, "one", "copy-x", "b", ErrPeers},
-		{"one with our id", s, "one", "copy-x", "a", ErrPeers},
-		{"of another cluster", s, "two", "copy-c", "c", wire.ErrOtherCluster},
-		{"with another token", token(), "one", "copy-c", "c", wire.ErrUnauthenticated},
-		{"without a token", wire.Security{}, "one", "copy-c", "c", wire.ErrInsecure},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			peer := newDoor(l, tt.security, tt.node, tt.copy, log)
-			peer.setCluster(tt.cluster)
-			conn, err := peer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
-			if !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
-				t.Fatalf("got %v, want %v", err, tt.want)
-			}
-			if conn != nil {
-				t.Cleanup(func() { conn.Close() })
-			}
-		})
 	}
 }
 
@@ -352,4 +324,28 @@ func BenchmarkAllocateManyJobs(b *testing.B) {
 	}
 	work.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "allocations/s")
+}
+
+// A leader that leaves doesn't wait for a follower that hangs.
+func TestLeaveBesideOneThatHangs(t *testing.T) {
+	m := newMembers(t, token())
+	l := m.leader()
+	hung := m.nodes[(l+1)%3]
+	hung.fsm.mu.Lock() // it applies nothing, and after a while takes nothing
+	job := mustPropose(t, m.nodes[l].node, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
+	epoch := mustPropose(t, m.nodes[l].node, &assignDriver{Incarnation: job, Node: "a"}).index
+	for seq := range uint64(1000) {
+		mustPropose(t, m.nodes[l].node, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Completions: []wire.Completion{{Seq: seq, Output: wire.AllOutputs}}})
+	}
+	began := time.Now()
+	m.stop(l)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it left after %s", took)
+	}
+	hung.fsm.mu.Unlock()
+	m.nodes[m.leader()].fsm.view(func(s *state) {
+		if last := s.jobs[job].Last.Seq; last != 1000 {
+			t.Errorf("batch %d is the last", last)
+		}
+	})
 }

@@ -50,9 +50,6 @@ func (c *processReady) apply(s *state, index uint64) (result, error) {
 	if old, ok := j.Processes[c.Executor]; ok && old.Process == c.Process {
 		return result{index: old.Instance, existed: true}, nil
 	}
-	if j.Processes == nil { // decoded from a snapshot
-		j.Processes = make(map[string]jobProcess)
-	}
 	j.Processes[c.Executor] = jobProcess{Process: c.Process, Instance: index, Address: c.Address, Slots: c.Slots}
 	delete(j.Refused, c.Executor)
 	return result{index: index}, nil
@@ -69,9 +66,6 @@ func (c *processExited) apply(s *state, _ uint64) (result, error) {
 		delete(j.Processes, c.Executor)
 	}
 	if c.Fatal {
-		if j.Refused == nil {
-			j.Refused = make(map[string]string)
-		}
 		j.Refused[c.Executor] = j.refusal(c.Reason)
 	}
 	return result{}, nil

@@ -54,6 +54,7 @@ const proposeTimeout = 2 * time.Second
 type raftParts struct {
 	id        string
 	servers   []string // ids of all nodes
+	founds    founding
 	logs      raft.LogStore
 	stable    raft.StableStore
 	snapshots raft.SnapshotStore
@@ -62,6 +63,15 @@ type raftParts struct {
 	log       *slog.Logger
 	failed    <-chan struct{} // closed when the node can't go on; nil if it always can
 }
+
+// founding says what a node does that has no state of Raft's.
+type founding int
+
+const (
+	founds founding = iota // it begins the group with the others
+	waits                  // it waits for a leader that lets it in
+	lost                   // it had a state: it doesn't start
+)
 
 // node is a member of the Raft group.
 type node struct {
@@ -72,8 +82,8 @@ type node struct {
 	broken  <-chan struct{} // closed when the node can't go on
 }
 
-// startNode starts a member of the group. A new one begins with all servers as
-// the group; one that has been there before goes on with what it knows.
+// startNode starts a member of the group. One that has been there before goes on
+// with what it knows; a new one begins as p.founds says.
 func startNode(p raftParts) (*node, error) {
 	n := &node{fsm: newFSM(), id: p.id, leading: make(chan bool, 16), broken: p.failed}
 	c := raft.DefaultConfig()
@@ -88,13 +98,19 @@ func startNode(p raftParts) (*node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading Raft's state: %w", ErrDataDir, err)
 	}
-	if !known {
+	if !known && p.founds == lost {
+		return nil, fmt.Errorf("%w: Raft's log and snapshots are gone from it, and with them what the node has promised; move it away and start with an empty one and --replace", ErrDataDir)
+	}
+	if !known && p.founds == founds {
 		if err := raft.BootstrapCluster(c, p.logs, p.stable, p.snapshots, p.transport, configuration(p.servers)); err != nil {
 			return nil, fmt.Errorf("%w: founding the cluster: %w", ErrDataDir, err)
 		}
 	}
 	if n.raft, err = raft.NewRaft(c, n.fsm, p.logs, p.stable, p.snapshots, p.transport); err != nil {
 		return nil, fmt.Errorf("%w: starting Raft from it: %w", ErrDataDir, err)
+	}
+	if !known && p.founds == waits {
+		return n, nil
 	}
 	if err := n.samePeers(p.servers); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -225,13 +241,16 @@ func (n *node) leader() string {
 	return string(id)
 }
 
-// close leaves the group for now. It hands the lead over first.
-func (n *node) close() error {
+// handOver gives the lead to another node, if this one has it.
+func (n *node) handOver() {
 	if n.isLeader() {
 		_ = n.await(n.raft.LeadershipTransfer()) // if nobody can take it, an election will do
 	}
-	return n.await(n.raft.Shutdown())
 }
+
+// close stops the node, which stays a member of the group. A node that sends to
+// one that hangs waits for that one.
+func (n *node) close() error { return n.raft.Shutdown().Error() }
 
 // raftLogger passes Raft's log lines on, from warnings upwards.
 func raftLogger(log *slog.Logger) hclog.Logger {

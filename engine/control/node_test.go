@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,12 @@ type group struct {
 }
 
 func newGroup(t testing.TB) *group {
+	return newGroupOn(t, func(int) store { return raft.NewInmemStore() })
+}
+
+// newGroupOn returns a group on given disks.
+func newGroupOn(t testing.TB, disk func(i int) store) *group {
+	t.Helper()
 	g := &group{t: t}
 	ids := []string{"a", "b", "c"}
 	for _, id := range ids {
@@ -35,7 +42,7 @@ func newGroup(t testing.TB) *group {
 		}
 	}
 	for i, id := range ids {
-		logs := raft.NewInmemStore()
+		logs := disk(i)
 		n, err := startNode(raftParts{
 			id: id, servers: ids, logs: logs, stable: logs, snapshots: raft.NewInmemSnapshotStore(),
 			transport: g.transports[i], timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
@@ -48,23 +55,46 @@ func newGroup(t testing.TB) *group {
 	return g
 }
 
-// leader waits for a leader other than the nodes in skip, in virtual time.
+// leader waits for a leader other than the nodes in skip.
 func (g *group) leader(skip ...int) int {
 	g.t.Helper()
-	for range 1000 {
-		time.Sleep(10 * time.Millisecond) // of virtual time
-		for i, n := range g.nodes {
-			skipped := false
-			for _, s := range skip {
-				skipped = skipped || s == i
-			}
-			if !skipped && n.isLeader() && n.barrier() == nil {
-				return i
-			}
+	nodes := slices.Clone(g.nodes)
+	for _, i := range skip {
+		nodes[i] = nil
+	}
+	return awaitLeader(g.t, nodes)
+}
+
+// awaitLeader waits until one of up to three nodes leads and has applied
+// everything. Nodes that aren't there are nil.
+func awaitLeader(t testing.TB, nodes []*node) int {
+	t.Helper()
+	var changes [3]<-chan bool
+	for i, n := range nodes {
+		if n != nil {
+			changes[i] = n.leading
 		}
 	}
-	g.t.Fatal("no leader within 10 s")
-	return -1
+	for deadline := time.After(20 * time.Second); ; {
+		var again <-chan time.Time
+		for i, n := range nodes {
+			switch {
+			case n == nil || !n.isLeader():
+			case n.barrier() == nil:
+				return i
+			default: // it is about to hand the lead over, or to lose it
+				again = time.After(10 * time.Millisecond)
+			}
+		}
+		select {
+		case <-changes[0]:
+		case <-changes[1]:
+		case <-changes[2]:
+		case <-again:
+		case <-deadline:
+			t.Fatal("no leader")
+		}
+	}
 }
 
 // cut separates a node from the others.
@@ -73,6 +103,16 @@ func (g *group) cut(i int) {
 	for j, tr := range g.transports {
 		if j != i {
 			tr.Disconnect(g.transports[i].LocalAddr())
+		}
+	}
+}
+
+// mend undoes cut.
+func (g *group) mend(i int) {
+	for j, tr := range g.transports {
+		if j != i {
+			tr.Connect(g.transports[i].LocalAddr(), g.transports[i])
+			g.transports[i].Connect(tr.LocalAddr(), tr)
 		}
 	}
 }

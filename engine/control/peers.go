@@ -59,6 +59,16 @@ func (p peers) ids() []string {
 	return all
 }
 
+// at returns which driver has an address, "" if none has.
+func (p peers) at(address string) string {
+	for id, a := range p {
+		if a == address {
+			return id
+		}
+	}
+	return ""
+}
+
 // ServerAddr returns where a driver is. It implements raft.ServerAddressProvider.
 func (p peers) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 	if a := p[string(id)]; a != "" {

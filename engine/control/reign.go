@@ -29,6 +29,8 @@ type reign struct {
 
 	refused map[uint64]time.Time // since when no executor can run a job; of run's goroutine
 
+	replacing sync.Mutex // held while a driver's data directory is replaced
+
 	mu        sync.Mutex
 	drives    map[uint64]*drive    // by incarnation
 	followers map[string]*follower // by executor
@@ -57,6 +59,7 @@ func (r *reign) run() {
 	defer tick.Stop()
 	for r.ctx.Err() == nil {
 		changed := r.s.fsm.watch()
+		r.admitDrivers()
 		r.startDrives()
 		r.failRefused()
 		r.loseSilent()
@@ -105,7 +108,7 @@ func (r *reign) found() error {
 			return err
 		}
 	}
-	return r.s.joinCluster()
+	return r.s.learn()
 }
 
 // startDrives starts a drive for each job that runs and has none.

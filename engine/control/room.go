@@ -3,7 +3,6 @@ package control
 import (
 	"fmt"
 	"sync"
-	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -23,15 +22,6 @@ type room struct {
 	claimed int64 // by files that are on their way
 }
 
-// freeBytes returns how much of the disk that holds path is free.
-func freeBytes(path string) (int64, error) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(path, &fs); err != nil {
-		return 0, fmt.Errorf("asking how much room the disk has: %w", err)
-	}
-	return int64(fs.Bavail) * int64(fs.Bsize), nil
-}
-
 // claim keeps n bytes for a file until release is called, when the file is there
 // or isn't wanted any more. What of it is written counts twice meanwhile: it makes
 // a nearly full disk look full a little early.
@@ -43,7 +33,7 @@ func (r *room) claim(n int64) (release func(), err error) {
 		return nil, err
 	}
 	if free-r.claimed-n < reserve {
-		return nil, fmt.Errorf("%w: %d MB are free in %s and %d MB of them are for files on their way; with %d MB more less than %d MB would stay free",
+		return nil, fmt.Errorf("%w: %d MB are free in %s and %d MB of them are for files on their way; with %d MB more less than %d MB would stay free; make room there",
 			wire.ErrTooLarge, free>>20, r.path, r.claimed>>20, n>>20, reserve>>20)
 	}
 	r.claimed += n

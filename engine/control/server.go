@@ -22,8 +22,11 @@ type Config struct {
 	Listen string // host:port of its door; "" for the one in Peers
 	// Peers lists all drivers of the cluster as id=host:port,id=host:port,…; ""
 	// for a cluster of this driver alone.
-	Peers    string
-	Data     string // directory
+	Peers string
+	Data  string // directory
+	// Replace says that Data is new and takes the place of this driver's directory,
+	// which is lost. It changes nothing for one that was admitted to the cluster.
+	Replace  bool
 	Security wire.Security
 	Timing   Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
@@ -40,8 +43,8 @@ const failPatience = 5 * time.Second
 
 // server is an engine-driver: a member of the group, and what it offers.
 //
-// THREADING: run starts lead, serve, keep and watchQuorum in goroutines of their
-// own and waits for them. gRPC calls the services from many.
+// THREADING: run starts lead, serve, keep, watchQuorum and replace in goroutines of
+// their own and waits for them. gRPC calls the services from many.
 type server struct {
 	*member
 	security wire.Security
@@ -51,10 +54,10 @@ type server struct {
 	uploads  chan struct{} // slots of submissions that send a binary
 	draining chan struct{} // closed when the node leaves
 	streams  sync.WaitGroup
+	learning sync.Mutex // guards the identity on disk: keep and a reign write it
 
-	joining sync.Mutex // held while the cluster's id is learned: keep and a reign do
-	mu      sync.Mutex
-	reign   *reign // nil while this node doesn't lead
+	mu    sync.Mutex
+	reign *reign // nil while this node doesn't lead
 }
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is
@@ -113,7 +116,7 @@ func (m *member) outcome(ended <-chan error) error {
 
 // member checks the configuration and opens the listener.
 func (c *Config) member(ctx context.Context) (memberConfig, error) {
-	mc := memberConfig{id: c.ID, dataDir: c.Data, security: c.Security, timing: c.Timing, log: c.Log}
+	mc := memberConfig{id: c.ID, dataDir: c.Data, replace: c.Replace, security: c.Security, timing: c.Timing, log: c.Log}
 	if mc.timing == (Timing{}) {
 		mc.timing = DefaultTiming()
 	}
@@ -171,6 +174,7 @@ func listenOn(ctx context.Context, address, id string) (net.Listener, error) {
 func (s *server) run(ctx context.Context) error {
 	var work sync.WaitGroup
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	replaces := s.dir.id.Replaces // before keep writes to it
 	defer work.Wait()
 	defer cancel()
 	g := wire.NewServerOn(s.security)
@@ -178,10 +182,14 @@ func (s *server) run(ctx context.Context) error {
 	wire.RegisterBinaries(g, &binaryService{s})
 	wire.RegisterExecutors(g, &executorService{s})
 	wire.RegisterLogs(g, s.files.output)
+	wire.RegisterDrivers(g, &driverService{s})
 	work.Go(func() { s.serve(g) })
 	work.Go(func() { s.lead(inner) })
 	work.Go(func() { s.keep(inner) })
 	work.Go(func() { s.watchQuorum(inner) })
+	if replaces {
+		work.Go(func() { s.replace(inner) })
+	}
 	s.log.Info("engine-driver is up", "id", s.id, "address", s.peers[s.id], "drivers", len(s.peers), "data", s.dir.path)
 	var err error
 	select {

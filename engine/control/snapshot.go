@@ -27,45 +27,78 @@ const (
 // errSnapshot says that a snapshot can't be read.
 var errSnapshot = errors.New("the snapshot is damaged")
 
-// image is a state as it is written. Jobs and executors follow it, each in a
+// image begins a state as it is written. Jobs and executors follow it, each in a
 // record of its own: what is decoded at once stays within the bounds of a message.
 type image struct {
-	Index         uint64      `msgpack:"index"`
-	ClusterID     string      `msgpack:"cid"`
-	JobCount      int         `msgpack:"jobs"`
-	ExecutorCount int         `msgpack:"exec"`
-	Jobs          []*job      `msgpack:"-"` // ascending
-	Executors     []*executor `msgpack:"-"` // ascending
+	Index     uint64   `msgpack:"index"`
+	ClusterID string   `msgpack:"cid"`
+	Jobs      int      `msgpack:"jobs"` // how many follow, ascending
+	Executors int      `msgpack:"exec"` // and then of these
+	Drivers   []driver `msgpack:"drv"`  // ascending
+}
+
+// driver is a driver's admission.
+type driver struct {
+	Node string    `msgpack:"node"`
+	Data admission `msgpack:"data"`
+}
+
+// jobImage is a job as it is written: a map has no order of its own.
+type jobImage struct {
+	Job       job            `msgpack:"job"`
+	Processes []processImage `msgpack:"proc"` // ascending
+	Refused   []refusalImage `msgpack:"ref"`  // ascending
+}
+
+type processImage struct {
+	Executor string     `msgpack:"exec"`
+	Process  jobProcess `msgpack:"proc"`
+}
+
+type refusalImage struct {
+	Executor string `msgpack:"exec"`
+	Reason   string `msgpack:"why"`
+}
+
+// image returns the job as it is written.
+func (j *job) image() *jobImage {
+	img := &jobImage{Job: *j}
+	for _, id := range slices.Sorted(maps.Keys(j.Processes)) {
+		img.Processes = append(img.Processes, processImage{id, j.Processes[id]})
+	}
+	for _, id := range slices.Sorted(maps.Keys(j.Refused)) {
+		img.Refused = append(img.Refused, refusalImage{id, j.Refused[id]})
+	}
+	return img
 }
 
 // writeSnapshot writes the state after the command at index: the magic, then
 // records, of the image, of each job and of each executor, and the CRC-32C of the
 // records. A record is its length in 4 bytes and a message; numbers are big-endian.
+// The same state makes the same bytes.
 func writeSnapshot(w io.Writer, s *state, index uint64) error {
-	img := image{Index: index, ClusterID: s.clusterID, JobCount: len(s.jobs), ExecutorCount: len(s.executors)}
-	for _, inc := range slices.Sorted(maps.Keys(s.jobs)) {
-		img.Jobs = append(img.Jobs, s.jobs[inc])
-	}
-	for _, id := range slices.Sorted(maps.Keys(s.executors)) {
-		img.Executors = append(img.Executors, s.executors[id])
-	}
 	if _, err := io.WriteString(w, snapshotMagic); err != nil {
 		return err
 	}
+	img := image{Index: index, ClusterID: s.clusterID, Jobs: len(s.jobs), Executors: len(s.executors)}
+	for _, node := range slices.Sorted(maps.Keys(s.drivers)) {
+		img.Drivers = append(img.Drivers, driver{node, s.drivers[node]})
+	}
 	records := recordWriter{w: w, sum: newSum()}
-	err := records.write(&img)
-	for i := 0; i < len(img.Jobs) && err == nil; i++ {
-		if err = records.write(img.Jobs[i]); err != nil {
-			err = fmt.Errorf("job %d: %w", img.Jobs[i].Spec.Incarnation, err)
-		}
-	}
-	for i := 0; i < len(img.Executors) && err == nil; i++ {
-		err = records.write(img.Executors[i])
-	}
-	if err != nil {
+	if err := records.write(&img); err != nil {
 		return err
 	}
-	_, err = w.Write(binary.BigEndian.AppendUint32(nil, records.sum.Sum32()))
+	for _, inc := range slices.Sorted(maps.Keys(s.jobs)) {
+		if err := records.write(s.jobs[inc].image()); err != nil {
+			return fmt.Errorf("job %d: %w", inc, err)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.executors)) {
+		if err := records.write(s.executors[id]); err != nil {
+			return fmt.Errorf("executor %s: %w", id, err)
+		}
+	}
+	_, err := w.Write(binary.BigEndian.AppendUint32(nil, records.sum.Sum32()))
 	return err
 }
 
@@ -112,26 +145,28 @@ func readSnapshot(r io.Reader) (*state, uint64, error) {
 	}
 	records := recordReader{r: r, sum: newSum()}
 	var img image
-	err := records.read(&img)
-	for i := 0; i < img.JobCount && err == nil; i++ {
-		j := new(job)
-		err = records.read(j)
-		img.Jobs = append(img.Jobs, j)
+	if err := records.read(&img); err != nil {
+		return nil, 0, err
 	}
-	for i := 0; i < img.ExecutorCount && err == nil; i++ {
+	s := newState()
+	s.clusterID = img.ClusterID
+	err := s.restoreDrivers(img.Drivers)
+	for i := 0; i < img.Jobs && err == nil; i++ {
+		var j jobImage
+		if err = records.read(&j); err == nil {
+			err = s.restoreJob(&j)
+		}
+	}
+	for i := 0; i < img.Executors && err == nil; i++ {
 		e := new(executor)
-		err = records.read(e)
-		img.Executors = append(img.Executors, e)
+		if err = records.read(e); err == nil {
+			err = s.restoreExecutor(e)
+		}
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", errSnapshot, err)
+		return nil, 0, err
 	}
-	sum := make([]byte, 4)
-	if _, err := io.ReadFull(r, sum); err != nil || binary.BigEndian.Uint32(sum) != records.sum.Sum32() {
-		return nil, 0, errors.Join(fmt.Errorf("%w: its checksum is wrong", errSnapshot), err)
-	}
-	s, err := img.state()
-	return s, img.Index, err
+	return s, img.Index, records.end()
 }
 
 // recordReader reads the records of a snapshot.
@@ -144,41 +179,99 @@ type recordReader struct {
 func (r *recordReader) read(v any) error {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r.r, head); err != nil {
-		return fmt.Errorf("the length of %T: %w", v, err)
+		return fmt.Errorf("%w: the length of %T: %w", errSnapshot, v, err)
 	}
 	n := binary.BigEndian.Uint32(head)
 	if n > maxRecord {
-		return fmt.Errorf("%T announces %d bytes", v, n)
+		return fmt.Errorf("%w: %T announces %d bytes", errSnapshot, v, n)
 	}
 	var body bytes.Buffer // grows with what is there, whatever the head announces
 	if got, err := io.CopyN(&body, r.r, int64(n)); err != nil {
-		return fmt.Errorf("%d of %d bytes of %T are there: %w", got, n, v, err)
+		return fmt.Errorf("%w: %d of %d bytes of %T are there: %w", errSnapshot, got, n, v, err)
 	}
 	r.sum.Write(head)
 	r.sum.Write(body.Bytes())
-	return wire.Decode(body.Bytes(), v)
+	if err := wire.Decode(body.Bytes(), v); err != nil {
+		return fmt.Errorf("%w: %w", errSnapshot, err)
+	}
+	return nil
 }
 
-// state returns the state that the image is of.
-func (img *image) state() (*state, error) {
-	s := newState()
-	s.clusterID = img.ClusterID
-	for _, j := range img.Jobs {
-		if j == nil || s.jobs[j.Spec.Incarnation] != nil {
-			return nil, fmt.Errorf("%w: a job is missing or there twice", errSnapshot)
-		}
-		if j.Processes == nil && !j.State.Final() {
-			j.Processes = make(map[string]jobProcess)
-		}
-		s.jobs[j.Spec.Incarnation] = j
-		s.bytes += j.size()
-		s.submissions[j.Spec.Submission] = j.Spec.Incarnation
+// end reads what follows the records: their checksum, and nothing more.
+func (r *recordReader) end() error {
+	sum := make([]byte, 4)
+	if _, err := io.ReadFull(r.r, sum); err != nil || binary.BigEndian.Uint32(sum) != r.sum.Sum32() {
+		return errors.Join(fmt.Errorf("%w: its checksum is wrong", errSnapshot), err)
 	}
-	for _, e := range img.Executors {
-		if e == nil || s.executors[e.ID] != nil {
-			return nil, fmt.Errorf("%w: an executor is missing or there twice", errSnapshot)
-		}
-		s.executors[e.ID] = e
+	if n, err := io.Copy(io.Discard, r.r); n > 0 || err != nil {
+		return errors.Join(fmt.Errorf("%w: %d bytes follow it", errSnapshot, n), err)
 	}
-	return s, nil
+	return nil
+}
+
+// restoreDrivers adds the drivers of a snapshot.
+func (s *state) restoreDrivers(all []driver) error {
+	for _, d := range all {
+		if _, there := s.drivers[d.Node]; there || d.Node == "" {
+			return fmt.Errorf("%w: a driver is missing or there twice", errSnapshot)
+		}
+		s.drivers[d.Node] = d.Data
+	}
+	return nil
+}
+
+// restoreExecutor adds an executor of a snapshot.
+func (s *state) restoreExecutor(e *executor) error {
+	if s.executors[e.ID] != nil {
+		return fmt.Errorf("%w: executor %q is there twice", errSnapshot, e.ID)
+	}
+	s.executors[e.ID] = e
+	return nil
+}
+
+// restoreJob adds a job of a snapshot.
+func (s *state) restoreJob(img *jobImage) error {
+	j := &img.Job
+	inc := j.Spec.Incarnation
+	if s.jobs[inc] != nil {
+		return fmt.Errorf("%w: job %d is there twice", errSnapshot, inc)
+	}
+	if old, there := s.submissions[j.Spec.Submission]; there {
+		return fmt.Errorf("%w: jobs %d and %d are of one submission", errSnapshot, old, inc)
+	}
+	if err := j.check(); err != nil {
+		return fmt.Errorf("%w: job %d: %w", errSnapshot, inc, err)
+	}
+	j.Processes, j.Refused = make(map[string]jobProcess), make(map[string]string)
+	for _, p := range img.Processes {
+		j.Processes[p.Executor] = p.Process
+	}
+	for _, r := range img.Refused {
+		j.Refused[r.Executor] = r.Reason
+	}
+	s.jobs[inc] = j
+	s.submissions[j.Spec.Submission] = inc
+	s.bytes += j.size()
+	return nil
+}
+
+// check makes sure of what commands keep true of a job.
+func (j *job) check() error {
+	last := uint64(0)
+	for _, p := range j.Pending {
+		if p.Seq <= last || p.Seq > j.Last.Seq {
+			return fmt.Errorf("batch %d after %d, the last is %d", p.Seq, last, j.Last.Seq)
+		}
+		if !slices.IsSorted(p.Done) {
+			return fmt.Errorf("batch %d: outputs %v are done", p.Seq, p.Done)
+		}
+		last = p.Seq
+	}
+	switch n := j.recorded(); {
+	case j.State < wire.JobSubmitted || j.State > wire.JobKilled:
+		return fmt.Errorf("state %d", j.State)
+	case n != j.Bytes:
+		return fmt.Errorf("%d bytes of log, it says %d", n, j.Bytes)
+	}
+	return nil
 }

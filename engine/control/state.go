@@ -16,6 +16,7 @@ type state struct {
 	jobs        map[uint64]*job      // by incarnation
 	submissions map[string]uint64    // submission id to incarnation
 	executors   map[string]*executor // by id
+	drivers     map[string]admission // by node: whose data directory is which
 
 	bytes  int // sizes of all jobs
 	budget int // for them
@@ -36,8 +37,8 @@ type job struct {
 	Last      wire.Pending          `msgpack:"last"`  // Seq 0 before the first batch; its Done is unused
 	Pending   []wire.Pending        `msgpack:"pend"`  // Invariant: Seq ascends and is at most Last.Seq
 	Bytes     int                   `msgpack:"bytes"` // of header, values, batches and the last one
-	Processes map[string]jobProcess `msgpack:"proc"`  // by executor
-	Refused   map[string]string     `msgpack:"ref"`   // executors that can't run it, and why
+	Processes map[string]jobProcess `msgpack:"-"`     // by executor; see jobImage
+	Refused   map[string]string     `msgpack:"-"`     // executors that can't run it, and why
 }
 
 // jobProcess is a job's process on an executor.
@@ -64,6 +65,7 @@ func newState() *state {
 		jobs:        make(map[uint64]*job),
 		submissions: make(map[string]uint64),
 		executors:   make(map[string]*executor),
+		drivers:     make(map[string]admission),
 		budget:      maxStateBytes,
 	}
 }
@@ -76,6 +78,7 @@ func (s *state) clone() *state {
 		jobs:        make(map[uint64]*job, len(s.jobs)),
 		submissions: maps.Clone(s.submissions),
 		executors:   make(map[string]*executor, len(s.executors)),
+		drivers:     maps.Clone(s.drivers),
 		bytes:       s.bytes,
 		budget:      s.budget,
 	}
@@ -149,7 +152,9 @@ func (c *submitJob) apply(s *state, index uint64) (result, error) {
 	}
 	spec := c.Spec
 	spec.Incarnation = index
-	j := &job{Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess)}
+	j := &job{
+		Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
+	}
 	growth := j.size()
 	full := len(s.jobs)-live >= maxEndedJobs
 	if full {
@@ -307,13 +312,14 @@ func (s *state) complete(j *job, done []wire.Completion) error {
 }
 
 // wouldComplete counts the batches that completions end.
-func (j *job) wouldComplete(done []wire.Completion) (n int) {
+func (j *job) wouldComplete(done []wire.Completion) int {
+	ended := make(map[uint64]bool)
 	for _, c := range done {
 		if _, found := j.pending(c.Seq); found && c.Output == wire.AllOutputs {
-			n++
+			ended[c.Seq] = true
 		}
 	}
-	return n
+	return len(ended)
 }
 
 // pending finds a batch that isn't complete.
@@ -367,6 +373,9 @@ func (c *endJob) apply(s *state, _ uint64) (result, error) {
 	}
 	if j.State.Final() {
 		return result{existed: true}, nil
+	}
+	if !c.State.Final() || c.State > wire.JobKilled {
+		return result{}, fmt.Errorf("%w: job %d can't end as %s", wire.ErrInvalid, c.Incarnation, c.State)
 	}
 	s.end(j, c.State, c.Reason, c.At)
 	return result{}, nil

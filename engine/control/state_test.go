@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -80,6 +79,13 @@ func TestCommandsAreConditional(t *testing.T) {
 		{"submitted twice", nil, &submitJob{Spec: wire.JobSpec{Submission: "s", Name: "n", Binary: "b", Args: []string{"-x"}, Secret: "other"}}, nil},
 		{"submission id used for another", nil, &submitJob{Spec: wire.JobSpec{Submission: "s", Name: "n", Binary: "c"}}, wire.ErrSubmissionTaken},
 		{"finished by a deposed driver", []command{&assignDriver{Incarnation: 10, After: 11, Node: "b"}}, &endJob{Incarnation: 10, Epoch: 11, State: wire.JobFinished}, wire.ErrStaleEpoch},
+		{"ended in a state that is no end", nil, &endJob{Incarnation: 10, State: wire.JobRunning}, wire.ErrInvalid},
+		{"a driver's directory", nil, &admitDriver{Node: "d", Copy: "1"}, nil},
+		{"another one", []command{&admitDriver{Node: "d", Copy: "1"}}, &admitDriver{Node: "d", Copy: "2"}, wire.ErrSequence},
+		{"another one in its place", []command{&admitDriver{Node: "d", Copy: "1"}}, &admitDriver{Node: "d", Copy: "2", Instead: "1"}, nil},
+		{"one in the place of none", nil, &admitDriver{Node: "d", Copy: "2", Instead: "1"}, wire.ErrSequence},
+		{"a lost one again", []command{&admitDriver{Node: "d", Copy: "1"}, &admitDriver{Node: "d", Copy: "2", Instead: "1"}}, &admitDriver{Node: "d", Copy: "1"}, wire.ErrSequence},
+		{"a directory of nobody", nil, &admitDriver{Copy: "1"}, wire.ErrInvalid},
 		{"killed twice", []command{&endJob{Incarnation: 10, State: wire.JobKilled}}, &endJob{Incarnation: 10, State: wire.JobKilled}, nil},
 		{"process of an unknown executor", nil, &processReady{Executor: "e", Incarnation: 10}, wire.ErrNotReady},
 		{"process of another daemon", []command{&registerExecutor{ID: "e", Start: "1"}}, &processReady{Executor: "e", Start: "2", Incarnation: 10}, wire.ErrNotReady},
@@ -193,82 +199,6 @@ func TestUnknownCommandStops(t *testing.T) {
 	}
 }
 
-// randomCommand returns a command about few jobs and executors, so that many
-// are refused and many repeat.
-func randomCommand(r *rand.Rand, f *fsm) command {
-	inc := []uint64{1, 2, 3}[r.IntN(3)]
-	var epoch, last uint64
-	if j := f.state.jobs[inc]; j != nil {
-		epoch, last = j.Epoch, j.Last.Seq
-	}
-	if r.IntN(6) == 0 {
-		epoch = uint64(r.IntN(30))
-	}
-	id, start := fmt.Sprint("e", r.IntN(3)), fmt.Sprint(r.IntN(2))
-	done := []wire.Completion{{Seq: uint64(r.IntN(int(last) + 1)), Output: int32(r.IntN(4) - 1)}}
-	switch r.IntN(16) {
-	case 0:
-		return &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(r.IntN(4)), Binary: "b"}}
-	case 1:
-		return &assignDriver{Incarnation: inc, After: epoch, Node: "a", Crashed: r.IntN(2) == 0}
-	case 2:
-		return &startJob{Incarnation: inc, Epoch: epoch, Header: []byte{byte(r.IntN(2))}}
-	case 3:
-		return &recordValue{Incarnation: inc, Epoch: epoch, Index: r.IntN(3), Value: wire.Value{Name: "v"}}
-	case 4:
-		return &completeOutputs{Incarnation: inc, Epoch: epoch, Completions: done}
-	case 5:
-		return &stopJob{Incarnation: inc}
-	case 6:
-		return &endJob{Incarnation: inc, Epoch: epoch, State: wire.JobFailed, Reason: "r"}
-	case 7, 8:
-		return &registerExecutor{ID: id, Start: start, Slots: 2}
-	case 9:
-		return &loseExecutor{ID: id, Start: start}
-	case 10, 11:
-		return &processReady{Executor: id, Start: start, Incarnation: inc, Process: fmt.Sprint(r.IntN(3))}
-	case 12:
-		return &processExited{Executor: id, Start: fmt.Sprint(r.IntN(2)), Incarnation: inc, Process: fmt.Sprint(r.IntN(3)), Fatal: r.IntN(3) == 0}
-	case 13:
-		return &foundCluster{ClusterID: fmt.Sprint(r.IntN(3))}
-	}
-	return &allocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: []byte{byte(last)}, Completions: done}
-}
-
-// A machine that is given the same commands ends in the same state, also if it
-// was saved and restored in between; so does one that is given each command
-// twice, but for commands whose index is an identity.
-func TestRandomCommands(t *testing.T) {
-	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 1))
-		a, b := newFSM(), newFSM()
-		for index := uint64(1); index < 120; index++ {
-			c := randomCommand(r, a)
-			ra, ea := applyAt(t, a, index, c)
-			rb, eb := applyAt(t, b, index, c)
-			if ra != rb || fmt.Sprint(ea) != fmt.Sprint(eb) {
-				t.Fatalf("seed %d, command %d (%T): %v %v and %v %v", seed, index, c, ra, ea, rb, eb)
-			}
-			if _, ok := c.(*assignDriver); ea == nil && !ok && r.IntN(2) == 0 {
-				before := a.state.clone()
-				if _, err := applyAt(t, a, index, c); err != nil && !errors.Is(err, wire.ErrJobEnded) {
-					t.Fatalf("seed %d, command %d (%T) twice: %v", seed, index, c, err)
-				}
-				if !reflect.DeepEqual(before, a.state) {
-					t.Fatalf("seed %d, command %d (%T) twice changes the state", seed, index, c)
-				}
-			}
-			if index%40 == 0 {
-				checkSizes(t, a.state)
-				b = restored(t, b)
-			}
-		}
-		if !reflect.DeepEqual(restored(t, a).state, restored(t, b).state) {
-			t.Fatalf("seed %d: the states differ", seed)
-		}
-	}
-}
-
 func saved(t testing.TB, f *fsm) []byte {
 	t.Helper()
 	var buf bytes.Buffer
@@ -331,42 +261,6 @@ func TestDamagedSnapshotIsRefused(t *testing.T) {
 			t.Errorf("cut after %d bytes it is read", i)
 		}
 	}
-}
-
-func FuzzDecodeCommand(f *testing.F) {
-	for k := range kind(20) {
-		if c := newCommand(k); c != nil {
-			b, err := encodeCommand(c)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(b)
-		}
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := decodeCommand(b)
-		if err != nil {
-			return
-		}
-		again, err := encodeCommand(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d, err := decodeCommand(again); err != nil || !reflect.DeepEqual(c, d) {
-			t.Fatalf("%+v became %+v, %v", c, d, err)
-		}
-		m := running(t)
-		_, _ = c.apply(m.state, 20) // doesn't panic
-	})
-}
-
-func FuzzReadSnapshot(f *testing.F) {
-	f.Add(saved(f, running(f)))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, _, err := readSnapshot(bytes.NewReader(b)); err == nil {
-			_ = s.clone()
-		}
-	})
 }
 
 func mustPropose(t testing.TB, n *node, c command) result {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,11 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
+	wsegment "github.com/hashicorp/raft-wal/segment"
+
+	"github.com/hibana-engine/hibana/engine/disk"
 )
 
 // segmentSize is the size of a file of Raft's log, preallocated.
@@ -25,9 +30,9 @@ type storage struct {
 	watching  sync.WaitGroup
 }
 
-// openStorage opens Raft's files in a data directory. fail is told when the disk
-// fails or hangs.
-func openStorage(d *dataDir, log *slog.Logger, fail func(error)) (*storage, error) {
+// openStorage opens Raft's files in a data directory; the log's are of segment
+// bytes, 0 for segmentSize. fail is told when the disk fails or hangs.
+func openStorage(d *dataDir, segment int, log *slog.Logger, fail func(error)) (*storage, error) {
 	path, err := d.sub("raft")
 	if err != nil {
 		return nil, err
@@ -36,20 +41,34 @@ func openStorage(d *dataDir, log *slog.Logger, fail func(error)) (*storage, erro
 		return nil, err
 	}
 	logger := raftLogger(log)
+	store := &watchedStore{path: path, fail: fail}
 	meta := &metadb.BoltMetaDB{}
-	w, err := wal.Open(path, wal.WithLogger(logger), wal.WithSegmentSize(segmentSize), wal.WithMetaStore(meta))
+	filer := wsegment.NewFiler(path, &segments{fs.New(), store.broke})
+	w, err := wal.Open(path, wal.WithLogger(logger), wal.WithSegmentSize(cmp.Or(segment, segmentSize)), wal.WithMetaStore(meta), wal.WithSegmentFiler(filer))
 	if err != nil {
 		_ = meta.Close() // the first error says more
-		return nil, fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the directory away: the node gets everything from the others", ErrDataDir, path, err)
+		return nil, openError(path, err)
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(d.path, keptSnapshots, logger)
+	store.store = w
+	snapshots, err := openSnapshots(d, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: snapshots: %w", ErrDataDir, err), w.Close(), meta.Close())
+		return nil, errors.Join(err, w.Close(), meta.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &storage{wal: w, meta: meta, store: &watchedStore{store: w, path: path, fail: fail}, snapshots: snapshots, stop: stop}
+	s := &storage{wal: w, meta: meta, store: store, snapshots: snapshots, stop: stop}
 	s.watching.Go(func() { s.store.watch(ctx) })
 	return s, nil
+}
+
+// openError says why Raft's log can't be opened.
+func openError(path string, err error) error {
+	if errors.Is(err, ErrDisk) { // see segments
+		return err
+	}
+	if full := disk.Explain(path, err); full != err {
+		return fmt.Errorf("%w: %w; make room and start it again", ErrDisk, full)
+	}
+	return fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the data directory away and start with an empty one and --replace", ErrDataDir, path, err)
 }
 
 // close closes the files. Raft has been shut down before.

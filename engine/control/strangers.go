@@ -11,6 +11,9 @@ import (
 const (
 	greetTimeout = 3 * time.Second
 	maxGreeting  = 256
+	// nameTimeout bounds asking who answers at a driver's address. It is well below
+	// what the other side waits for an answer to its greeting.
+	nameTimeout = time.Second
 )
 
 // strangers are a door's connections that haven't said yet what they are for. Of

@@ -18,7 +18,7 @@ func services() []reflect.Type {
 	return []reflect.Type{
 		reflect.TypeFor[ControlServer](), reflect.TypeFor[LogsServer](), reflect.TypeFor[BinariesServer](),
 		reflect.TypeFor[ExecutorsServer](), reflect.TypeFor[JobLogServer](), reflect.TypeFor[WorkerServer](),
-		reflect.TypeFor[TasksServer](), reflect.TypeFor[ShuffleServer](),
+		reflect.TypeFor[TasksServer](), reflect.TypeFor[ShuffleServer](), reflect.TypeFor[DriversServer](),
 	}
 }
 

@@ -5,8 +5,9 @@
 //
 //	engine-submit ──────────► Control ─────────► engine-driver (leader)
 //	anyone        ──────────► Logs    ─────────► engine-driver, engine-executor
-//	engine-driver ──────────► Peer    ─────────► engine-driver
+//	engine-driver ──────────► Drivers, Binaries ► engine-driver
 //	engine-executor ────────► Executors ───────► engine-driver (leader)
+//	engine-executor ────────► Binaries ────────► engine-driver
 //	job driver process ─────► JobLog  ─────────► its engine-driver, over fd 3
 //	job executor process ───► Worker  ─────────► its engine-executor, over fd 3
 //	job driver process ─────► Tasks   ─────────► job executor process

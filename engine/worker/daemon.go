@@ -167,7 +167,7 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, wire.ErrOtherCluster), errors.Is(err, wire.ErrUnauthenticated) && !known, errors.Is(err, wire.ErrInvalid),
-			errors.Is(err, wire.ErrExecutorTaken) && time.Since(alone) > takenFor:
+			errors.Is(err, ErrDataDir), errors.Is(err, wire.ErrExecutorTaken) && time.Since(alone) > takenFor:
 			return err
 		case time.Since(alone) > sayAfter && time.Since(said) > sayAgain:
 			said = time.Now()

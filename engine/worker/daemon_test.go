@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/disk"
+	"github.com/hibana-engine/hibana/engine/disk/disktest"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/engine/worker"
 )
@@ -398,4 +400,55 @@ func TestDiskTrouble(t *testing.T) {
 		m = f.report()
 	}
 	pid(t, m)
+}
+
+// A program that doesn't fit on the daemon's disk is waited for: the leader is
+// told why, and the job runs when there is room.
+func TestFullDisk(t *testing.T) {
+	l, job := newLeader(t)
+	c := l.config(t)
+	dir, grow := disktest.Small(t, "4m")
+	c.Data = dir
+	start(t, c)
+	f, _ := l.next(t)
+	f.assign(job)
+	if x := f.report().Exited; x == nil || x.Fatal || !strings.Contains(x.Reason, dir) || !strings.Contains(x.Reason, "make room") {
+		t.Fatalf("it reports %+v", x)
+	}
+	grow("512m")
+	for {
+		m := f.report()
+		if m.Exited != nil && !m.Exited.Fatal {
+			continue // it tried again before
+		}
+		pid(t, m)
+		return
+	}
+}
+
+// A daemon that can't write down which cluster it follows ends.
+func TestFullDiskAtFirst(t *testing.T) {
+	l, job := newLeader(t)
+	c := l.config(t)
+	dir, _ := disktest.Small(t, "1m")
+	c.Data = dir
+	done := make(chan error, 1)
+	go func() { done <- worker.Run(t.Context(), c) }()
+	f, _ := l.next(t)
+	free, err := disk.Free(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, free), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.assign(job)
+	select {
+	case err := <-done:
+		if !errors.Is(err, worker.ErrDataDir) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("it ends with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it goes on")
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -79,17 +80,29 @@ func (d *dataDir) claim(id string) error {
 		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(b, &d.id)
+		d.id, err = parseIdentity(b)
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)
-	case d.id.Format != identityFormat:
-		return fmt.Errorf("%w: %s is of format %d, this version knows %d", ErrDataDir, d.identityFile(), d.id.Format, identityFormat)
 	case d.id.Executor != id:
 		return fmt.Errorf("%w: %s belongs to executor %q, this is %q; give another --data directory or --id %s", ErrDataDir, d.path, d.id.Executor, id, d.id.Executor)
 	}
 	return nil
+}
+
+// parseIdentity decodes an identity file.
+func parseIdentity(b []byte) (id identity, err error) {
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, err
+	}
+	if id.Format != identityFormat {
+		return id, fmt.Errorf("%w: it is of format %d, this version knows %d", wire.ErrFormat, id.Format, identityFormat)
+	}
+	if id.Executor == "" {
+		return id, fmt.Errorf("%w: it names no executor", wire.ErrMalformed)
+	}
+	return id, nil
 }
 
 func (d *dataDir) identityFile() string { return filepath.Join(d.path, "identity.json") }
@@ -100,11 +113,7 @@ func (d *dataDir) save() error {
 	if err != nil {
 		return err
 	}
-	tmp := d.identityFile() + ".new"
-	if err = os.WriteFile(tmp, append(b, '\n'), 0o600); err == nil {
-		err = os.Rename(tmp, d.identityFile())
-	}
-	if err != nil {
+	if err := disk.WriteFile(d.identityFile(), append(b, '\n')); err != nil {
 		return fmt.Errorf("%w: writing the identity: %w", ErrDataDir, err)
 	}
 	return nil

@@ -1,0 +1,94 @@
+// Package disk is what daemons know of a disk: how much room it has, whether an
+// error says that there is none, and how a file outlives the machine's crash.
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// scarce is so little room, in bytes, that a write may have failed for want of it.
+const scarce = 1 << 20
+
+// Free returns how many bytes can be written to the file system of a path.
+func Free(path string) (int64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(path, &fs); err != nil {
+		return 0, fmt.Errorf("asking how much room %s has: %w", path, err)
+	}
+	return int64(fs.Bavail) * int64(fs.Bsize), nil
+}
+
+// Room makes sure that n more bytes fit on the file system of a path and that
+// reserve bytes stay free. An error says [wire.ErrTooLarge].
+func Room(path string, n, reserve int64) error {
+	free, err := Free(path)
+	if err != nil {
+		return err
+	}
+	if free-n < reserve {
+		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free; make room there", wire.ErrTooLarge, free>>20, path, (reserve+n)>>20)
+	}
+	return nil
+}
+
+// Full reports whether an error says that a disk, or somebody's share of it, is
+// full.
+func Full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// Explain adds to the error of a write in a directory that the disk is full, if it
+// is: libraries don't always say so. Other errors it returns as they are.
+func Explain(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	free, ferr := Free(path)
+	switch {
+	case ferr == nil && (Full(err) || free < scarce):
+		return fmt.Errorf("the disk of %s has no room, %d KB are free: %w", path, free>>10, err)
+	case Full(err):
+		return fmt.Errorf("the disk of %s has no room: %w", path, err)
+	}
+	return err
+}
+
+// WriteFile replaces a file by one with the given content, of mode 0600: whole or
+// not at all, also if the machine crashes.
+func WriteFile(path string, content []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	_, err = tmp.Write(content)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir makes renames in a directory outlive the machine's crash.
+func SyncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
