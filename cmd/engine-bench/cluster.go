@@ -68,10 +68,14 @@ func startCluster(ctx context.Context) (*testCluster, error) {
 	return &testCluster{c, dir}, nil
 }
 
-// close ends the daemons and removes their files.
-func (c *testCluster) close() {
+// close ends the daemons and removes their files, unless something failed.
+func (c *testCluster) close(failure error) {
 	if err := c.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, "engine-bench: ending the cluster:", err)
+	}
+	if failure != nil {
+		fmt.Fprintln(os.Stderr, "engine-bench: the cluster's logs and data are in", c.dir)
+		return
 	}
 	_ = os.RemoveAll(c.dir) // it is temporary
 }

@@ -37,7 +37,7 @@ const (
 const gapPatience = time.Minute
 
 // runFailover kills parts of a cluster while a job runs.
-func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
+func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report, err error) {
 	kills := f.Int("kills", 20, "how often to kill each kind")
 	kinds := f.String("kinds", strings.Join([]string{killLeader, killJobDriver, killExecutor}, ","), "what to kill")
 	interval := f.Duration("interval", 100*time.Millisecond, "batch interval")
@@ -67,7 +67,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
+	defer func() { c.close(err) }()
 	x := &failover{cluster: c, file: filepath.Join(c.dir, "batches"), rng: rand.New(rand.NewPCG(*seed, 1)), interval: *interval}
 	if _, err := c.submit(ctx, "failover", "--brokers", addr, "--topic", o.topic, "--interval", interval.String(), "--result", x.file); err != nil {
 		return nil, err

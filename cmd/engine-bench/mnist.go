@@ -212,12 +212,12 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 }
 
 // besideLocal measures the engine on a cluster and on local[2], in turn.
-func (b *mnistBench) besideLocal(ctx context.Context, r *result, rounds int) (report, error) {
+func (b *mnistBench) besideLocal(ctx context.Context, r *result, rounds int) (_ report, err error) {
 	c, err := startCluster(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer c.close()
+	defer func() { c.close(err) }()
 	weights := filepath.Join(c.dir, "weights.npz")
 	if err := os.WriteFile(weights, b.weights, 0o600); err != nil {
 		return nil, err

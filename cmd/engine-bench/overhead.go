@@ -104,12 +104,12 @@ type figures struct {
 }
 
 // runOnCluster starts a cluster and submits this program to it.
-func (o *overhead) runOnCluster(ctx context.Context, addr string) error {
+func (o *overhead) runOnCluster(ctx context.Context, addr string) (err error) {
 	c, err := startCluster(ctx)
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer func() { c.close(err) }()
 	var got figures
 	err = c.run(ctx, &got, "overhead", "--brokers", addr, "--topic", o.topic, "--interval", o.interval.String(), "--batches", fmt.Sprint(o.want))
 	o.records, o.processing, o.delays = got.Records, got.Processing, got.Delays
