@@ -158,8 +158,10 @@ func (f *fleet) commit(executor string) {
 func (f *fleet) executors() (ids []string) {
 	f.t.Helper()
 	err := f.cluster.Do(f.t.Context(), 20*time.Second, func(ctx context.Context, leader grpc.ClientConnInterface) error {
-		if _, err := (wire.ControlClient{CC: leader}).Jobs(ctx); err != nil {
-			return err // its reign hasn't begun
+		// Who has no such job knows what is committed; before its reign has begun a
+		// leader says that it isn't ready.
+		if _, err := (wire.ControlClient{CC: leader}).Status(ctx, wire.JobRef{Incarnation: 1}); !errors.Is(err, wire.ErrNoJob) {
+			return err
 		}
 		st, err := wire.ControlClient{CC: leader}.Cluster(ctx)
 		ids = nil
