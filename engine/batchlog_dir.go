@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/hibana-engine/hibana/engine/disk"
 )
 
 // dirLog is a BatchLog in a directory: segments of framed entries. Allocations
@@ -276,7 +278,7 @@ func (l *dirLog) replace(n int) error {
 	}
 	_, err = f.Write(frames)
 	if err = errors.Join(err, f.Sync()); err == nil {
-		err = errors.Join(os.Rename(temp, l.path(n)), syncDir(l.dir))
+		err = errors.Join(os.Rename(temp, l.path(n)), disk.SyncDir(l.dir))
 	}
 	if err != nil {
 		l.failed = fmt.Errorf("writing a segment of the batch log in %s: %w", l.dir, err) // which one counts isn't known
@@ -334,13 +336,4 @@ func (l *dirLog) Close() error {
 	err := errors.Join(l.segment.Sync(), l.segment.Close(), l.lock.Close())
 	l.segment = nil
 	return err
-}
-
-// syncDir makes a rename durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
