@@ -65,3 +65,16 @@ func (p *parts[T]) next(ctx context.Context, patience time.Duration) (*T, error)
 		return nil, &wire.NotLeaderError{}
 	}
 }
+
+// pieces returns what comes of a file: a piece of it, or the word to commit. of
+// reads a message.
+func (p *parts[T]) pieces(ctx context.Context, of func(*T) (chunk []byte, commit bool)) func() (chunk []byte, commit bool, err error) {
+	return func() ([]byte, bool, error) {
+		m, err := p.next(ctx, uploadStall)
+		if err != nil {
+			return nil, false, err
+		}
+		chunk, commit := of(m)
+		return chunk, commit, nil
+	}
+}

@@ -37,13 +37,7 @@ func (c *controlService) Publish(stream grpc.BidiStreamingServer[wire.PublishPar
 	if st.State.Final() {
 		return fmt.Errorf("%w: job %d is %s", wire.ErrJobEnded, st.Spec.Incarnation, st.State)
 	}
-	next := func() ([]byte, bool, error) {
-		p, err := parts.next(r.ctx, uploadStall)
-		if err != nil {
-			return nil, false, err
-		}
-		return p.Chunk, p.Commit, nil
-	}
+	next := parts.pieces(r.ctx, func(p *wire.PublishPart) ([]byte, bool) { return p.Chunk, p.Commit })
 	request := &wire.PublishModel{Model: begin.Model, Digest: begin.Digest, Rollback: begin.Rollback}
 	if begin.Rollback {
 		err = awaitCommit(next)

@@ -58,13 +58,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	if err := stream.Send(&wire.SubmitAnswer{Need: need}); err != nil {
 		return err
 	}
-	next := func() ([]byte, bool, error) {
-		p, err := parts.next(r.ctx, uploadStall)
-		if err != nil {
-			return nil, false, err
-		}
-		return p.Chunk, p.Commit, nil
-	}
+	next := parts.pieces(r.ctx, func(p *wire.SubmitPart) ([]byte, bool) { return p.Chunk, p.Commit })
 	if need {
 		err = c.s.upload(c.s.files.programs, begin.Binary, begin.Size, next)
 	} else {
