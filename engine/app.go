@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/launch"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -36,7 +38,7 @@ type options struct {
 	brokers    string
 	interval   time.Duration
 	logLevel   string
-	conf       conf
+	conf       plan.Settings
 }
 
 // Exit codes of a program.
@@ -50,13 +52,13 @@ const (
 // NewApp returns a program with the engine's flags. It touches nothing outside.
 func NewApp(name string) *App {
 	a := &App{name: name, flags: flag.NewFlagSet(name, flag.ContinueOnError)}
-	a.opts.conf = defaultConf()
+	a.opts.conf = plan.DefaultSettings()
 	f := a.flags
 	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine); jobs are sent to a cluster with engine-submit")
 	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "`directory` of the batch log; a killed program started again with it goes on where it was")
 	f.StringVar(&a.opts.brokers, "brokers", "", "Kafka bootstrap addresses, comma-separated; none starts an embedded broker")
 	f.Func("batch-interval", "time between batches, a `duration` such as 500ms (default: the program's)", func(s string) (err error) {
-		a.opts.interval, err = parseDuration(s)
+		a.opts.interval, err = plan.ParseDuration(s)
 		return err
 	})
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -64,7 +66,7 @@ func NewApp(name string) *App {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
 			return nil
 		}
-		return a.opts.conf.set(pair)
+		return a.opts.conf.Set(pair)
 	})
 	f.Usage = func() {} // parse prints it, and only when it was asked for
 	f.SetOutput(io.Discard)
@@ -100,7 +102,7 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 			fmt.Fprintf(os.Stderr, "run %s --help for its flags\n", a.name)
 		}
 	}
-	if errors.Is(err, ErrStopped) && !a.opts.conf.stopGracefully {
+	if errors.Is(err, ErrStopped) && !a.opts.conf.StopGracefully {
 		os.Exit(ExitInterrupted)
 	}
 	os.Exit(exitCode(err))
@@ -110,7 +112,7 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 func (a *App) sayInterrupted() {
 	switch {
 	case os.Getenv(wire.RoleEnv) != "": // nobody sits before this process
-	case a.opts.conf.stopGracefully:
+	case a.opts.conf.StopGracefully:
 		fmt.Fprintf(os.Stderr, "%s: finishing what is planned; press Ctrl-C again to stop at once\n", a.name)
 	default:
 		fmt.Fprintf(os.Stderr, "%s: stopping at once (streaming.stopGracefullyOnShutdown=false); with --checkpoint, batches in flight run again at the next start\n", a.name)
@@ -176,7 +178,7 @@ func (a *App) parse(args []string) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	case a.confHelp:
-		printSettings(out)
+		plan.PrintSettings(out)
 		return flag.ErrHelp
 	case a.flags.NArg() > 0:
 		return fmt.Errorf("%w: %q is not a flag; flags begin with --", ErrUsage, a.flags.Arg(0))
@@ -195,29 +197,29 @@ func (a *App) run(ctx context.Context, wrong error, interval time.Duration, buil
 		if err != nil {
 			j = a.failedJob(err)
 		}
-		return runRole(ctx, role, j)
+		return launch.RunRole(ctx, role, j)
 	}
 	if err != nil {
 		return err
 	}
-	m, err := a.newMaster(j.log)
+	m, err := a.newMaster(j.Log)
 	if err != nil {
 		return err
 	}
-	j.batches = NewMemoryLog()
+	j.Batches = NewMemoryLog()
 	if a.opts.checkpoint != "" {
-		if j.batches, err = OpenDirLog(a.opts.checkpoint, j.log); err != nil {
+		if j.Batches, err = OpenDirLog(a.opts.checkpoint, j.Log); err != nil {
 			return err
 		}
 	}
-	return errors.Join(j.run(ctx, ctx, m), j.batches.Close())
+	return errors.Join(j.Run(ctx, ctx, m), j.Batches.Close())
 }
 
 // leastInterval is the shortest time between two batches.
 const leastInterval = time.Millisecond
 
 // newJob returns the job that the command line asks for.
-func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*job, error) {
+func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*launch.Job, error) {
 	if wrong != nil {
 		return nil, wrong
 	}
@@ -231,10 +233,10 @@ func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*job
 	if err != nil {
 		return nil, err
 	}
-	return &job{
-		app: a.name, interval: interval, build: build,
-		conf: a.opts.conf, brokers: a.opts.brokers, log: log, stdout: os.Stdout,
-		durable: a.opts.checkpoint != "", checkpoint: a.opts.checkpoint,
+	return &launch.Job{
+		App: a.name, Interval: interval, Build: builder(a.opts.brokers, build),
+		Settings: a.opts.conf, Log: log, Stdout: os.Stdout,
+		Durable: a.opts.checkpoint != "", Checkpoint: a.opts.checkpoint,
 	}, nil
 }
 
@@ -258,11 +260,11 @@ func (a *App) fitForCluster(wrong error) error {
 // failedJob returns the job of a process whose command line is wrong: one that
 // can't be built. So the cluster is told why, and doesn't try again what would
 // fail again.
-func (a *App) failedJob(why error) *job {
-	return &job{
-		app: a.name, interval: time.Second, conf: a.opts.conf, stdout: os.Stdout,
-		log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		build: func(*StreamingContext) error { return why },
+func (a *App) failedJob(why error) *launch.Job {
+	return &launch.Job{
+		App: a.name, Interval: time.Second, Settings: a.opts.conf, Stdout: os.Stdout,
+		Log:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Build: builder("", func(*StreamingContext) error { return why }),
 	}
 }
 
@@ -273,7 +275,7 @@ func flagGiven(f *flag.FlagSet, name string) (given bool) {
 }
 
 // newMaster returns the master that the flag asks for.
-func (a *App) newMaster(log *slog.Logger) (master, error) {
+func (a *App) newMaster(log *slog.Logger) (launch.Master, error) {
 	m := a.opts.master
 	if inner, ok := bracketed(m, "local-cluster"); ok {
 		n, cores, _ := strings.Cut(inner, ",")
@@ -285,20 +287,20 @@ func (a *App) newMaster(log *slog.Logger) (master, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newLocalCluster(executors, slots, a.childArgs, log), nil
+		return launch.NewLocalCluster(executors, slots, a.childArgs, log), nil
 	}
 	if m == "local" {
-		return &localMaster{slots: 1}, nil
+		return &launch.Local{Slots: 1}, nil
 	}
 	inner, ok := bracketed(m, "local")
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%w: unknown master %q; there are local, local[N], local[*] and local-cluster[N,cores]; jobs are sent to a cluster with engine-submit", ErrUsage, m)
 	case inner == "*":
-		return &localMaster{slots: runtime.GOMAXPROCS(0)}, nil
+		return &launch.Local{Slots: runtime.GOMAXPROCS(0)}, nil
 	}
 	slots, err := parseCount(m, "slots", inner, maxLocalSlots)
-	return &localMaster{slots: slots}, err
+	return &launch.Local{Slots: slots}, err
 }
 
 // bracketed returns what stands in brackets after a name.
@@ -343,5 +345,5 @@ func (a *App) usage(w io.Writer) {
 	fmt.Fprint(w, "\nFlags:\n")
 	wire.PrintFlags(w, a.flags)
 	fmt.Fprintln(w)
-	printSettings(w)
+	plan.PrintSettings(w)
 }

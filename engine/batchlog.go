@@ -2,149 +2,51 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"sync"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
-
-// BatchLog is where a job's driver writes down what it is about to do, before
-// it does it. A driver that takes over reads it and goes on. One goroutine
-// writes at a time. Implementations: memory, a directory, the Raft log.
-type BatchLog interface {
-	// Recover returns what is recorded.
-	Recover(ctx context.Context) (LogState, error)
-	// Start records that a driver takes over with the given header, and returns
-	// its epoch, which is above all before it.
-	Start(ctx context.Context, h JobHeader) (epoch uint64, err error)
-	// RecordValue makes a result of Value durable.
-	RecordValue(ctx context.Context, v NamedValue) error
-	// Allocate makes an allocation durable, along with completions that were
-	// reported since the last call. Its seq follows the last one's.
-	Allocate(ctx context.Context, a *BatchAllocation) error
-	// Complete reports that an output of a batch is done. It survives the death
-	// of the process; it need not survive the machine's before the next Allocate.
-	Complete(ctx context.Context, c Completion) error
-	// Close ends the use of the log.
-	Close() error
-}
-
-// JobHeader is what a job is, for as long as its log lives.
-type JobHeader struct {
-	App         string   `msgpack:"app"`
-	Incarnation uint64   `msgpack:"inc"`
-	Fingerprint uint64   `msgpack:"fp"`    // of the graph
-	Parallelism int      `msgpack:"par"`   // default number of shuffle partitions
-	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
-	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
-	ModelStore  string   `msgpack:"store"` // address of the models' versions, "" for none
-}
-
-// Completion says that an output of a batch is done.
-type Completion struct {
-	Seq    uint64 `msgpack:"seq"`
-	Output int32  `msgpack:"out"`
-}
-
-// LogState is what a log's entries add up to.
-type LogState struct {
-	Header     *JobHeader // nil for a log in which no job was started
-	Epoch      uint64
-	Values     []NamedValue
-	Last       *BatchAllocation // newest allocation, nil before the first
-	Incomplete []PendingBatch   // allocations with outputs that aren't done, ascending
-}
-
-// PendingBatch is an allocation whose outputs aren't all done.
-type PendingBatch struct {
-	Allocation *BatchAllocation
-	Done       []int32 // outputs that are done, ascending
-}
-
-// start applies a new driver's header.
-func (s *LogState) start(h JobHeader) uint64 {
-	s.Header = &h
-	s.Epoch++
-	return s.Epoch
-}
-
-// allocate applies an allocation of a job with the given number of outputs.
-func (s *LogState) allocate(a *BatchAllocation) {
-	s.Last = a
-	s.Incomplete = append(s.Incomplete, PendingBatch{Allocation: a})
-}
-
-// complete applies a completion; what it doesn't know it ignores, so applying
-// one twice does no harm.
-func (s *LogState) complete(c Completion) {
-	for i := range s.Incomplete {
-		p := &s.Incomplete[i]
-		if p.Allocation.Seq != c.Seq {
-			continue
-		}
-		if c.Output == batchDone {
-			s.Incomplete = slices.Delete(s.Incomplete, i, i+1)
-			return
-		}
-		if at, found := slices.BinarySearch(p.Done, c.Output); !found {
-			p.Done = slices.Insert(p.Done, at, c.Output)
-		}
-		return
-	}
-}
-
-// batchDone as a completion's output means all of them.
-const batchDone int32 = -1
-
-// clone returns a copy that shares no slice which grows.
-func (s *LogState) clone() LogState {
-	c := *s
-	c.Values = slices.Clone(s.Values)
-	c.Incomplete = slices.Clone(s.Incomplete)
-	for i := range c.Incomplete {
-		c.Incomplete[i].Done = slices.Clone(c.Incomplete[i].Done)
-	}
-	return c
-}
 
 // memoryLog is a BatchLog that ends with the process. The zero value is empty.
 type memoryLog struct {
 	mu    sync.Mutex
-	state LogState
+	state plan.LogState
 }
 
 // NewMemoryLog returns a log that lives as long as the process: a job without a
 // checkpoint directory has one.
-func NewMemoryLog() BatchLog { return &memoryLog{} }
+func NewMemoryLog() plan.Log { return &memoryLog{} }
 
-func (l *memoryLog) Recover(context.Context) (LogState, error) {
+func (l *memoryLog) Recover(context.Context) (plan.LogState, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.clone(), nil
+	return l.state.Clone(), nil
 }
 
-func (l *memoryLog) Start(_ context.Context, h JobHeader) (uint64, error) {
+func (l *memoryLog) Start(_ context.Context, h plan.JobHeader) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.start(h), nil
+	return l.state.Start(h), nil
 }
 
-func (l *memoryLog) RecordValue(_ context.Context, v NamedValue) error {
+func (l *memoryLog) RecordValue(_ context.Context, v plan.NamedValue) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state.Values = append(l.state.Values, v)
 	return nil
 }
 
-func (l *memoryLog) Allocate(_ context.Context, a *BatchAllocation) error {
+func (l *memoryLog) Allocate(_ context.Context, a *plan.Allocation) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state.allocate(a)
+	l.state.Allocate(a)
 	return nil
 }
 
-func (l *memoryLog) Complete(_ context.Context, c Completion) error {
+func (l *memoryLog) Complete(_ context.Context, c plan.Completion) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state.complete(c)
+	l.state.Complete(c)
 	return nil
 }
 

@@ -15,9 +15,10 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/hibana-engine/hibana/engine/disk"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
 
-// dirLog is a BatchLog in a directory: segments of framed entries. Allocations
+// dirLog is a plan.Log in a directory: segments of framed entries. Allocations
 // are synced to the disk; completions are written at once and synced with the
 // next allocation. A segment that has grown is replaced by a new one that
 // begins with the state so far.
@@ -27,7 +28,7 @@ type dirLog struct {
 	lock *os.File
 
 	mu      sync.Mutex
-	state   LogState
+	state   plan.LogState
 	segment *os.File
 	number  int   // of the segment
 	size    int64 // of the segment, up to the last whole entry
@@ -40,17 +41,17 @@ const segmentLimit = 1 << 20
 
 // logEntry is one entry; one field is set.
 type logEntry struct {
-	Header     *JobHeader  `msgpack:"h,omitempty"`
-	Epoch      uint64      `msgpack:"e,omitempty"` // with Header
-	Value      *NamedValue `msgpack:"v,omitempty"`
-	Allocation []byte      `msgpack:"a,omitempty"`
-	Last       bool        `msgpack:"l,omitempty"` // with Allocation: newest one, complete already
-	Completion *Completion `msgpack:"c,omitempty"`
+	Header     *plan.JobHeader  `msgpack:"h,omitempty"`
+	Epoch      uint64           `msgpack:"e,omitempty"` // with Header
+	Value      *plan.NamedValue `msgpack:"v,omitempty"`
+	Allocation []byte           `msgpack:"a,omitempty"`
+	Last       bool             `msgpack:"l,omitempty"` // with Allocation: newest one, complete already
+	Completion *plan.Completion `msgpack:"c,omitempty"`
 }
 
 // OpenDirLog opens the batch log in a directory, which is made if need be. One
 // process at a time may have it open; another gets [ErrLocked].
-func OpenDirLog(dir string, log *slog.Logger) (BatchLog, error) {
+func OpenDirLog(dir string, log *slog.Logger) (plan.Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the checkpoint directory: %w", err)
 	}
@@ -149,44 +150,44 @@ func (l *dirLog) apply(payload []byte) error {
 	}
 	switch {
 	case e.Header != nil:
-		l.state.start(*e.Header)
+		l.state.Start(*e.Header)
 		l.state.Epoch = e.Epoch
 	case e.Value != nil:
 		l.state.Values = append(l.state.Values, *e.Value)
 	case e.Allocation != nil:
-		a, err := DecodeAllocation(e.Allocation)
+		a, err := plan.DecodeAllocation(e.Allocation)
 		if err != nil {
 			return err
 		}
-		l.state.allocate(a)
+		l.state.Allocate(a)
 		if e.Last {
-			l.state.complete(Completion{a.Seq, batchDone})
+			l.state.Complete(plan.Completion{Seq: a.Seq, Output: plan.BatchDone})
 		}
 	case e.Completion != nil:
-		l.state.complete(*e.Completion)
+		l.state.Complete(*e.Completion)
 	default:
 		return fmt.Errorf("%w: an entry of a kind that this program doesn't know", ErrFormat)
 	}
 	return nil
 }
 
-func (l *dirLog) Recover(context.Context) (LogState, error) {
+func (l *dirLog) Recover(context.Context) (plan.LogState, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.clone(), nil
+	return l.state.Clone(), nil
 }
 
-func (l *dirLog) Start(_ context.Context, h JobHeader) (uint64, error) {
+func (l *dirLog) Start(_ context.Context, h plan.JobHeader) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	epoch := l.state.Epoch + 1
 	if err := l.append(true, logEntry{Header: &h, Epoch: epoch}); err != nil {
 		return 0, err
 	}
-	return l.state.start(h), nil
+	return l.state.Start(h), nil
 }
 
-func (l *dirLog) RecordValue(_ context.Context, v NamedValue) error {
+func (l *dirLog) RecordValue(_ context.Context, v plan.NamedValue) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.append(true, logEntry{Value: &v}); err != nil {
@@ -196,7 +197,7 @@ func (l *dirLog) RecordValue(_ context.Context, v NamedValue) error {
 	return nil
 }
 
-func (l *dirLog) Allocate(_ context.Context, a *BatchAllocation) error {
+func (l *dirLog) Allocate(_ context.Context, a *plan.Allocation) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, err := a.Encode()
@@ -211,17 +212,17 @@ func (l *dirLog) Allocate(_ context.Context, a *BatchAllocation) error {
 	if err := l.append(true, logEntry{Allocation: b}); err != nil {
 		return err
 	}
-	l.state.allocate(a)
+	l.state.Allocate(a)
 	return nil
 }
 
-func (l *dirLog) Complete(_ context.Context, c Completion) error {
+func (l *dirLog) Complete(_ context.Context, c plan.Completion) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.append(false, logEntry{Completion: &c}); err != nil {
 		return err
 	}
-	l.state.complete(c)
+	l.state.Complete(c)
 	return nil
 }
 
@@ -304,7 +305,7 @@ func (l *dirLog) snapshot() ([]logEntry, error) {
 	for i := range l.state.Values {
 		entries = append(entries, logEntry{Value: &l.state.Values[i]})
 	}
-	add := func(a *BatchAllocation, complete bool) error {
+	add := func(a *plan.Allocation, complete bool) error {
 		b, err := a.Encode()
 		entries = append(entries, logEntry{Allocation: b, Last: complete})
 		return err
@@ -315,7 +316,7 @@ func (l *dirLog) snapshot() ([]logEntry, error) {
 			return nil, err
 		}
 		for _, out := range p.Done {
-			entries = append(entries, logEntry{Completion: &Completion{p.Allocation.Seq, out}})
+			entries = append(entries, logEntry{Completion: &plan.Completion{Seq: p.Allocation.Seq, Output: out}})
 		}
 	}
 	if last := l.state.Last; last != nil && (len(pending) == 0 || pending[len(pending)-1].Allocation.Seq < last.Seq) {

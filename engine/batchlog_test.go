@@ -12,19 +12,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
 
 // logs are the batch logs that every test runs on; reopen closes a log and
 // opens it again where that is possible.
-func logs(t *testing.T) map[string]func(t *testing.T) (open func() BatchLog, durable bool) {
-	return map[string]func(t *testing.T) (func() BatchLog, bool){
-		"memory": func(*testing.T) (func() BatchLog, bool) {
+func logs(t *testing.T) map[string]func(t *testing.T) (open func() plan.Log, durable bool) {
+	return map[string]func(t *testing.T) (func() plan.Log, bool){
+		"memory": func(*testing.T) (func() plan.Log, bool) {
 			l := NewMemoryLog()
-			return func() BatchLog { return l }, false
+			return func() plan.Log { return l }, false
 		},
-		"directory": func(t *testing.T) (func() BatchLog, bool) {
+		"directory": func(t *testing.T) (func() plan.Log, bool) {
 			dir := t.TempDir()
-			return func() BatchLog { return mustOpen(t, dir) }, true
+			return func() plan.Log { return mustOpen(t, dir) }, true
 		},
 	}
 }
@@ -38,10 +40,10 @@ func mustOpen(t *testing.T, dir string) *dirLog {
 	return l.(*dirLog)
 }
 
-func allocation(seq uint64) *BatchAllocation {
-	return &BatchAllocation{
-		Format: allocationFormat, Incarnation: 9, Epoch: 1, Seq: seq, TimeNanos: int64(seq) * 1e9,
-		Inputs: []InputAllocation{{DStream: 1, Ranges: []byte{byte(seq)}, Records: int64(seq)}},
+func allocation(seq uint64) *plan.Allocation {
+	return &plan.Allocation{
+		Format: plan.AllocationFormat, Incarnation: 9, Epoch: 1, Seq: seq, TimeNanos: int64(seq) * 1e9,
+		Inputs: []plan.InputAllocation{{DStream: 1, Ranges: []byte{byte(seq)}, Records: int64(seq)}},
 	}
 }
 
@@ -51,19 +53,19 @@ func TestBatchLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			open, durable := make(t)
 			l := open()
-			header := JobHeader{App: "count", Incarnation: 9, Fingerprint: 1, Parallelism: 2, Graph: []string{"a"}}
+			header := plan.JobHeader{App: "count", Incarnation: 9, Fingerprint: 1, Parallelism: 2, Graph: []string{"a"}}
 			epoch, err := l.Start(ctx, header)
 			if err != nil || epoch != 1 {
 				t.Fatal(epoch, err)
 			}
-			must(t, l.RecordValue(ctx, NamedValue{"now", []byte{1}}))
+			must(t, l.RecordValue(ctx, plan.NamedValue{Name: "now", Data: []byte{1}}))
 			for seq := uint64(1); seq <= 3; seq++ {
 				must(t, l.Allocate(ctx, allocation(seq)))
 			}
-			must(t, l.Complete(ctx, Completion{1, batchDone}))
-			must(t, l.Complete(ctx, Completion{2, 1}))
-			must(t, l.Complete(ctx, Completion{2, 0}))
-			must(t, l.Complete(ctx, Completion{2, 0}))
+			must(t, l.Complete(ctx, plan.Completion{Seq: 1, Output: plan.BatchDone}))
+			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 1}))
+			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 0}))
+			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 0}))
 			want, err := l.Recover(ctx)
 			must(t, err)
 			if want.Last.Seq != 3 || len(want.Incomplete) != 2 || !slices.Equal(want.Incomplete[0].Done, []int32{0, 1}) || want.Epoch != 1 {
@@ -100,7 +102,7 @@ func TestTornLog(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
-	_, err := l.Start(ctx, JobHeader{App: "a", Incarnation: 9})
+	_, err := l.Start(ctx, plan.JobHeader{App: "a", Incarnation: 9})
 	must(t, err)
 	const batches = 5
 	for seq := uint64(1); seq <= batches; seq++ {
@@ -201,17 +203,17 @@ func TestLogStaysSmall(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	_, err := l.Start(ctx, JobHeader{App: "a", Incarnation: 9})
+	_, err := l.Start(ctx, plan.JobHeader{App: "a", Incarnation: 9})
 	must(t, err)
 	for seq := uint64(1); seq <= 300; seq++ {
 		must(t, l.Allocate(ctx, allocation(seq)))
 		for back := range uint64(3) {
 			if seq > back && rnd.IntN(2) == 0 {
-				must(t, l.Complete(ctx, Completion{seq - back, batchDone}))
+				must(t, l.Complete(ctx, plan.Completion{Seq: seq - back, Output: plan.BatchDone}))
 			}
 		}
 		if seq > 3 {
-			must(t, l.Complete(ctx, Completion{seq - 3, batchDone}))
+			must(t, l.Complete(ctx, plan.Completion{Seq: seq - 3, Output: plan.BatchDone}))
 		}
 	}
 	want, _ := l.Recover(ctx)
@@ -231,7 +233,7 @@ func TestLogStaysSmall(t *testing.T) {
 	must(t, l.Close())
 }
 
-func summary(s LogState) []uint64 {
+func summary(s plan.LogState) []uint64 {
 	seqs := []uint64{s.Last.Seq, s.Epoch}
 	for _, p := range s.Incomplete {
 		seqs = append(seqs, p.Allocation.Seq)
@@ -253,7 +255,7 @@ func TestFullDisk(t *testing.T) {
 	if err := l.Allocate(ctx, allocation(2)); err == nil {
 		t.Error("a full disk went unnoticed")
 	}
-	if err := l.Complete(ctx, Completion{1, 0}); err == nil {
+	if err := l.Complete(ctx, plan.Completion{Seq: 1, Output: 0}); err == nil {
 		t.Error("the log goes on after an error")
 	}
 	l.segment = real
@@ -266,7 +268,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func FuzzReadFrames(f *testing.F) {
-	e, _ := encodeEntries([]logEntry{{Value: &NamedValue{"a", []byte{1}}}, {Completion: &Completion{1, 2}}})
+	e, _ := encodeEntries([]logEntry{{Value: &plan.NamedValue{Name: "a", Data: []byte{1}}}, {Completion: &plan.Completion{Seq: 1, Output: 2}}})
 	f.Add(append([]byte(logMagic), e...))
 	f.Add([]byte(logMagic))
 	f.Add(append(append([]byte(logMagic), e[:len(e)-3]...), make([]byte, 20)...))
@@ -283,7 +285,7 @@ func FuzzDecodeAllocation(f *testing.F) {
 	b, _ := allocation(3).Encode()
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if a, err := DecodeAllocation(b); err == nil && a.Format != allocationFormat {
+		if a, err := plan.DecodeAllocation(b); err == nil && a.Format != plan.AllocationFormat {
 			t.Error("an unknown format was taken")
 		}
 	})

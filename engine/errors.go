@@ -1,88 +1,52 @@
 package engine
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-
-	"github.com/hibana-engine/hibana/rdd"
-)
+import "github.com/hibana-engine/hibana/engine/internal/plan"
 
 // Errors of this package, for errors.Is.
 var (
 	// ErrUsage: the command line is wrong. The process exits with 2.
-	ErrUsage = errors.New("wrong use")
+	ErrUsage = plan.ErrUsage
 	// ErrBuild: the program's build function reported errors or panicked.
-	ErrBuild = errors.New("the program can't be built")
+	ErrBuild = plan.ErrBuild
 	// ErrDiverged: two processes built different graphs from one program.
-	ErrDiverged = errors.New("the program isn't the same in every process")
+	ErrDiverged = plan.ErrDiverged
 	// ErrCorruptLog: bytes of the batch log or of an allocation are broken.
-	ErrCorruptLog = errors.New("the batch log is damaged")
+	ErrCorruptLog = plan.ErrCorruptLog
 	// ErrFormat: bytes were written by a version that this one doesn't know.
-	ErrFormat = errors.New("unknown format version")
+	ErrFormat = plan.ErrFormat
 	// ErrOtherProgram: the checkpoint belongs to another program or graph.
-	ErrOtherProgram = errors.New("the checkpoint is of another program")
+	ErrOtherProgram = plan.ErrOtherProgram
 	// ErrLocked: another process uses the checkpoint directory.
-	ErrLocked = errors.New("the checkpoint directory is in use")
+	ErrLocked = plan.ErrLocked
 	// ErrStopped: the stream has been stopped.
-	ErrStopped = errors.New("the stream is stopped")
+	ErrStopped = plan.ErrStopped
 	// ErrNoExecutor: all executors of the job were given up.
-	ErrNoExecutor = errors.New("no executor is left")
+	ErrNoExecutor = plan.ErrNoExecutor
 	// ErrNoModel: the program declares no such model.
-	ErrNoModel = errors.New("there is no model")
+	ErrNoModel = plan.ErrNoModel
 	// ErrNoVersion: a version of a model isn't there.
-	ErrNoVersion = errors.New("the version of the model is not there")
+	ErrNoVersion = plan.ErrNoVersion
 	// ErrEmptyModel: a version's file holds nothing.
-	ErrEmptyModel = errors.New("the file of the version is empty")
+	ErrEmptyModel = plan.ErrEmptyModel
 	// ErrNoModelStore: versions can't be published without a store.
-	ErrNoModelStore = errors.New("the job has no model store: start it with --conf models.store=URL, a place that every node of the cluster reaches")
+	ErrNoModelStore = plan.ErrNoModelStore
 	// ErrNotDriver: what works on the active driver only was called elsewhere.
-	ErrNotDriver = errors.New("this works on the active driver only: in OnDriver, a driver task or an output such as ForEachBatch")
+	ErrNotDriver = plan.ErrNotDriver
 	// ErrBatchFailed: a batch failed and with it the job.
-	ErrBatchFailed = errors.New("batch failed")
+	ErrBatchFailed = plan.ErrBatchFailed
 )
 
-// BuildError lists what is wrong with the user's program.
-type BuildError struct {
-	App  string
-	Errs []error
-}
+// BuildError lists what is wrong with the user's program: App is its name, Errs
+// are the errors, each with its place in the program. It wraps [ErrBuild] and
+// the errors.
+type BuildError = plan.BuildError
 
-// Error lists the errors, each with its place in the user's program.
-func (e *BuildError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%v:", ErrBuild)
-	for _, err := range e.Errs {
-		b.WriteString("\n  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
-	}
-	return b.String()
-}
+// BatchError says which batch and output failed: Seq is the batch's number,
+// Output and Site are the output's operator and place, Err is the cause. It
+// wraps [ErrBatchFailed] and the cause.
+type BatchError = plan.BatchError
 
-// Unwrap returns ErrBuild and the errors.
-func (e *BuildError) Unwrap() []error { return append([]error{ErrBuild}, e.Errs...) }
-
-// BatchError says which batch and output failed.
-type BatchError struct {
-	Seq    uint64
-	Output string // operator of the output
-	Site   rdd.Site
-	Err    error
-}
-
-// Error names the batch, the output and the cause.
-func (e *BatchError) Error() string {
-	return fmt.Sprintf("batch %d, output %s at %s: %v", e.Seq, e.Output, e.Site, e.Err)
-}
-
-// Unwrap returns ErrBatchFailed and the cause.
-func (e *BatchError) Unwrap() []error { return []error{ErrBatchFailed, e.Err} }
-
-// panicError is a panic of the user's code on the driver.
-type panicError struct {
-	what string
-	*rdd.PanicError
-}
-
-func (e *panicError) Error() string {
-	return fmt.Sprintf("%s: %s\n%s", e.what, e.Cause(), e.Stack)
-}
+// DivergedError says that an executor generated other RDDs than the driver: Batch
+// is the batch's number, Name the executor's, Driver and Executor have one line
+// for each RDD that they generated. It wraps [ErrDiverged].
+type DivergedError = plan.DivergedError

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -56,21 +57,36 @@ type Plan struct {
 // NewInput declares a stream that reads from in, under an operator name.
 func NewInput[T any](ssc *StreamingContext, op string, in Input[T]) *DStream[T] {
 	site := rdd.Caller()
-	node := &inputNode{streamNode: ssc.graph.addStream(op, site), open: in.Open}
+	graph := &ssc.program.Graph
+	node := &plan.Input{Stream: graph.AddStream(op, site), Open: func(ctx context.Context) (plan.Planner, error) {
+		p, err := in.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return planner{p}, nil
+	}}
 	if p, ok := in.(Prefetcher); ok {
-		node.prefetch = p.Prefetch
+		node.Prefetch = p.Prefetch
 	}
-	ssc.graph.inputs = append(ssc.graph.inputs, node)
-	return &DStream[T]{ssc, node.streamNode, func(g *generation) *rdd.RDD[T] {
+	graph.Inputs = append(graph.Inputs, node)
+	return &DStream[T]{ssc, node.Stream, func(g *plan.Generation) *rdd.RDD[T] {
 		var ranges []byte
-		if a := g.batch.alloc.input(node.id); a != nil {
+		if a := g.Alloc.Input(node.ID); a != nil {
 			ranges = a.Ranges
 		}
 		partitions, read, err := in.Generate(ranges)
 		if err != nil {
-			g.lineage.Fail(&rdd.OpError{Op: op, Site: site, Err: err})
+			g.Lineage.Fail(&rdd.OpError{Op: op, Site: site, Err: err})
 			partitions, read = 0, nil
 		}
-		return rdd.Source(g.lineage, op, site, partitions, read)
+		return rdd.Source(g.Lineage, op, site, partitions, read)
 	}}
+}
+
+// planner is a Planner as the driver sees it.
+type planner struct{ Planner }
+
+func (p planner) Plan(ctx context.Context, req plan.PlanRequest) (plan.Share, error) {
+	share, err := p.Planner.Plan(ctx, PlanRequest(req))
+	return plan.Share(share), err
 }

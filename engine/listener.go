@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -50,8 +51,26 @@ type (
 	OnStreamingStopped interface{ OnStreamingStopped(err error) }
 )
 
-// listenerBus calls the listeners of a driver.
+// listenerBus calls the listeners of a program.
 type listenerBus []any
+
+// listen hands a driver's event to whoever listens to it.
+func (bus listenerBus) listen(e plan.Event) {
+	switch e := e.(type) {
+	case plan.StreamingStarted:
+		tell(bus, func(l OnStreamingStarted) { l.OnStreamingStarted(e.At) })
+	case plan.BatchSubmitted:
+		tell(bus, func(l OnBatchSubmitted) { l.OnBatchSubmitted(BatchInfo(e.BatchInfo)) })
+	case plan.BatchStarted:
+		tell(bus, func(l OnBatchStarted) { l.OnBatchStarted(BatchInfo(e.BatchInfo)) })
+	case plan.BatchCompleted:
+		tell(bus, func(l OnBatchCompleted) { l.OnBatchCompleted(BatchInfo(e.BatchInfo)) })
+	case plan.OutputCompleted:
+		tell(bus, func(l OnOutputOperationCompleted) { l.OnOutputOperationCompleted(OutputInfo(e.OutputInfo)) })
+	case plan.StreamingStopped:
+		tell(bus, func(l OnStreamingStopped) { l.OnStreamingStopped(e.Err) })
+	}
+}
 
 // tell calls f for every listener that implements L.
 func tell[L any](bus listenerBus, f func(L)) {

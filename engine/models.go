@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hibana-engine/hibana/engine/internal/models"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -18,17 +20,7 @@ import (
 // Package ml makes its models of it.
 type Model[V any] struct {
 	ssc  *StreamingContext
-	node *modelNode
-}
-
-// modelNode is the type-free view of a Model.
-type modelNode struct {
-	name    string
-	site    rdd.Site
-	carried string // digest of file
-	file    []byte // the version that the program carries
-	load    func(file []byte) (any, error)
-	trained bool // versions come from the stream, see UpdateModel
+	node *plan.Model
 }
 
 // NewModel declares a model. file is the version that the program carries, the
@@ -42,30 +34,30 @@ func NewModel[V any](ssc *StreamingContext, name string, file []byte, load func(
 	if err := modelstore.CheckName(name); err != nil {
 		ssc.fail(op, err)
 	}
-	if slices.ContainsFunc(ssc.graph.models, func(n *modelNode) bool { return n.name == name }) {
+	if slices.ContainsFunc(ssc.program.Graph.Models, func(n *plan.Model) bool { return n.Name == name }) {
 		ssc.fail(op, errors.New("there are two models of this name"))
 	}
-	n := &modelNode{name: name, site: rdd.Caller(), carried: modelstore.Digest(file), file: file}
-	n.load = func(file []byte) (any, error) { return load(file) }
-	ssc.graph.models = append(ssc.graph.models, n)
+	n := &plan.Model{Name: name, Site: rdd.Caller(), Carried: modelstore.Digest(file), File: file}
+	n.Load = func(file []byte) (any, error) { return load(file) }
+	ssc.program.Graph.Models = append(ssc.program.Graph.Models, n)
 	return &Model[V]{ssc, n}
 }
 
 // Name returns the model's name.
-func (m *Model[V]) Name() string { return m.node.name }
+func (m *Model[V]) Name() string { return m.node.Name }
 
 // Carried returns the version that the program carries: the SHA-256 of its
 // file, hexadecimal.
-func (m *Model[V]) Carried() string { return m.node.carried }
+func (m *Model[V]) Carried() string { return m.node.Carried }
 
 // At returns the version that a batch uses, in a task of it.
 func (m *Model[V]) At(tc *rdd.TaskContext, b Batch) (V, error) {
 	var none V
-	versions, err := versionsOf(tc.Process)
+	versions, err := models.VersionsOf(tc.Process)
 	if err != nil {
 		return none, err
 	}
-	v, err := versions.get(tc, ModelPin{m.node.name, b.Model(m.node.name)})
+	v, err := versions.Get(tc, plan.ModelPin{Name: m.node.Name, Digest: b.Model(m.node.Name)})
 	if err != nil {
 		return none, err
 	}
@@ -79,11 +71,11 @@ func (m *Model[V]) At(tc *rdd.TaskContext, b Batch) (V, error) {
 // OnDriver, a driver task, a listener's goroutine, or an output such as
 // ForEachBatch, which it holds up.
 func (m *Model[V]) Publish(ctx context.Context, file []byte) (digest string, err error) {
-	r, err := m.registry()
+	c, err := m.control()
 	if err != nil {
 		return "", err
 	}
-	return r.publish(ctx, m.node.name, file)
+	return c.Publish(ctx, m.node.Name, file)
 }
 
 // Rollback goes back to an earlier version and returns its digest. version is
@@ -91,18 +83,19 @@ func (m *Model[V]) Publish(ctx context.Context, file []byte) (digest string, err
 // current one was; a version that was rolled back from isn't earlier, so "" twice
 // goes two versions back. It works where Publish does.
 func (m *Model[V]) Rollback(ctx context.Context, version string) (digest string, err error) {
-	r, err := m.registry()
+	c, err := m.control()
 	if err != nil {
 		return "", err
 	}
-	return r.rollback(ctx, m.node.name, version)
+	return c.Rollback(ctx, m.node.Name, version)
 }
 
-func (m *Model[V]) registry() (*modelRegistry, error) {
-	if r := m.ssc.registry; r != nil {
-		return r, nil
+// control returns what brings in versions, on the active driver.
+func (m *Model[V]) control() (plan.ModelControl, error) {
+	if d := m.ssc.program.Driver(); d != nil {
+		return d.Models, nil
 	}
-	return nil, fmt.Errorf("model %s: %w", m.node.name, ErrNotDriver)
+	return nil, fmt.Errorf("model %s: %w", m.node.Name, ErrNotDriver)
 }
 
 // UpdateModel declares an output that trains a model on the stream: d's element,
@@ -115,31 +108,27 @@ func (m *Model[V]) registry() (*modelRegistry, error) {
 // is dropped with a warning.
 func UpdateModel[V any](d *DStream[[]byte], m *Model[V]) {
 	require(d.ssc, "updateModel", m != nil && m.ssc == d.ssc)
-	if m.node.trained {
-		d.ssc.fail("updateModel "+m.node.name, errors.New("the model is trained by another output already: only one can say which version comes next"))
+	if m.node.Trained {
+		d.ssc.fail("updateModel "+m.node.Name, errors.New("the model is trained by another output already: only one can say which version comes next"))
 		return
 	}
-	m.node.trained = true
-	collectOutput(d, "updateModel "+m.node.name, -1, func(ctx context.Context, b Batch, files [][]byte) error {
+	m.node.Trained = true
+	collectOutput(d, "updateModel "+m.node.Name, -1, func(ctx context.Context, b Batch, files [][]byte) error {
 		switch len(files) {
 		case 0:
 			return nil
 		case 1:
-			return d.ssc.registry.update(ctx, m.node.name, b, files[0])
+			return d.ssc.program.Driver().Models.Update(ctx, m.node.Name, b.alloc, files[0])
 		}
-		return fmt.Errorf("batch %d makes %d versions of model %s, at most one is possible; reduce the stream to one element a batch", b.Seq, len(files), m.node.name)
+		return fmt.Errorf("batch %d makes %d versions of model %s, at most one is possible; reduce the stream to one element a batch", b.Seq, len(files), m.node.Name)
 	})
 }
 
 // Model returns the digest of the version of a model that the batch uses, ""
 // if it uses none of that name.
 func (b Batch) Model(name string) string {
-	if b.alloc != nil {
-		for _, m := range b.alloc.Models {
-			if m.Name == name {
-				return m.Digest
-			}
-		}
+	if b.alloc == nil {
+		return ""
 	}
-	return ""
+	return b.alloc.Model(name)
 }

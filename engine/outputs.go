@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -25,7 +26,7 @@ func (d *DStream[T]) Print(n int) {
 		n = 10
 	}
 	ssc := d.ssc
-	collectOutput(d, "print", n+1, func(_ context.Context, b Batch, rows []T) error { return printBatch(ssc.stdout, b, rows, n) })
+	collectOutput(d, "print", n+1, func(_ context.Context, b Batch, rows []T) error { return printBatch(ssc.program.Stdout, b, rows, n) })
 }
 
 // printBatch writes at most n rows and says whether there were more.
@@ -55,8 +56,8 @@ func ForEachPartition[T any](d *DStream[T], f func(b Batch, tc *rdd.TaskContext,
 // executors, under an operator name of its own. It is what connectors make
 // sinks of.
 func AddOutput[T any](d *DStream[T], op string, f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error) {
-	addOutput(d, op, func(g *generation) rdd.Action {
-		b := g.batch
+	addOutput(d, op, func(g *plan.Generation) rdd.Action {
+		b := batchOf(g.Alloc)
 		return rdd.ForEachPartition(d.at(g), func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) ([]byte, error) {
 			return nil, f(b, tc, rows)
 		})
@@ -70,9 +71,9 @@ func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx contex
 	if err != nil {
 		d.ssc.fail(op, err)
 	}
-	maxBytes := d.ssc.conf.maxResultSize
+	maxBytes := d.ssc.program.Settings.MaxResultSize
 	addOutput(d, op,
-		func(g *generation) rdd.Action { return codec.Collect(d.at(g), limit, maxBytes) },
+		func(g *plan.Generation) rdd.Action { return codec.Collect(d.at(g), limit, maxBytes) },
 		func(ctx context.Context, b Batch, results [][]byte) error {
 			if err := checkResultSize(results, maxBytes); err != nil {
 				return err
@@ -98,14 +99,17 @@ func checkResultSize(results [][]byte, limit int) error {
 }
 
 // addOutput appends an output to the graph.
-func addOutput[T any](d *DStream[T], op string, action func(g *generation) rdd.Action, onDriver func(context.Context, Batch, [][]byte) error) {
-	g, site := d.ssc.graph, rdd.Caller()
-	g.declare(op, site)
-	if g.frozen {
+func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, onDriver func(context.Context, Batch, [][]byte) error) {
+	g, site := &d.ssc.program.Graph, rdd.Caller()
+	g.Declare(op, site)
+	if g.Frozen() {
 		return
 	}
-	g.outputs = append(g.outputs, &outputNode{
-		index: int32(len(g.outputs)), op: op, site: site, parent: d.node.id,
-		action: action, onDriver: onDriver,
-	})
+	out := &plan.Output{Index: int32(len(g.Outputs)), Op: op, Site: site, Parent: d.node.ID, Action: action}
+	if onDriver != nil {
+		out.OnDriver = func(ctx context.Context, a *plan.Allocation, results [][]byte) error {
+			return onDriver(ctx, batchOf(a), results)
+		}
+	}
+	g.Outputs = append(g.Outputs, out)
 }

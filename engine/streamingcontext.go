@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
 
 // StreamingContext is what the build function declares its streams in. The
@@ -15,35 +13,19 @@ import (
 // same each time; its errors are collected, each with its place in the program,
 // and reported together before anything starts.
 type StreamingContext struct {
-	ctx         context.Context // of the build
-	graph       *graph
-	interval    time.Duration
-	conf        conf
-	brokers     string
-	parallelism int
-	errs        []error
-	values      *valueLog
-	shared      map[any]any
-	durable     bool // the batch log outlives the process
-
-	onDriver    []func(ctx context.Context) error
-	driverTasks []driverTask
-	onStop      []func(ctx context.Context) error
-	listeners   []any
-
-	log    *slog.Logger
-	stdout io.Writer
-	stop   func(cause error) // asks the driver to stop gracefully
-
-	registry *modelRegistry // on the active driver
+	ctx       context.Context // of the build
+	program   *plan.Program   // what this copy of the program declares
+	brokers   string
+	shared    map[any]any
+	listeners listenerBus
 }
 
 // BatchInterval returns the time between two batches.
-func (ssc *StreamingContext) BatchInterval() time.Duration { return ssc.interval }
+func (ssc *StreamingContext) BatchInterval() time.Duration { return ssc.program.Interval }
 
 // DefaultParallelism returns the partition count of shuffles that name none.
 // It is part of the job and the same in every process.
-func (ssc *StreamingContext) DefaultParallelism() int { return ssc.parallelism }
+func (ssc *StreamingContext) DefaultParallelism() int { return ssc.program.Parallelism }
 
 // Brokers returns the value of the flag --brokers, "" if it wasn't given.
 func (ssc *StreamingContext) Brokers() string { return ssc.brokers }
@@ -51,18 +33,18 @@ func (ssc *StreamingContext) Brokers() string { return ssc.brokers }
 // Durable reports whether the job outlives this process: it has a checkpoint
 // directory or runs on a cluster. What lives in the process, such as an
 // embedded broker, doesn't fit with it.
-func (ssc *StreamingContext) Durable() bool { return ssc.durable }
+func (ssc *StreamingContext) Durable() bool { return ssc.program.Durable }
 
 // Setting returns the value of a connector's setting (--conf key=value), if it
 // was given.
 func (ssc *StreamingContext) Setting(key string) (value string, ok bool) {
-	value, ok = ssc.conf.other[key]
+	value, ok = ssc.program.Settings.Other[key]
 	return value, ok
 }
 
 // Logger returns the process's logger. Log on executors or in OnDriver, not in
 // the build function: that runs in every process.
-func (ssc *StreamingContext) Logger() *slog.Logger { return ssc.log }
+func (ssc *StreamingContext) Logger() *slog.Logger { return ssc.program.Log }
 
 // Fail records an error of an operator that a connector can't build.
 func (ssc *StreamingContext) Fail(op string, err error) { ssc.fail(op, err) }
@@ -81,8 +63,8 @@ func (ssc *StreamingContext) Shared(key any, make func() any) any {
 // Stop asks the driver to stop when what is planned is done. It doesn't wait,
 // and does nothing in other processes.
 func (ssc *StreamingContext) Stop() {
-	if ssc.stop != nil {
-		ssc.stop(nil)
+	if d := ssc.program.Driver(); d != nil {
+		d.Stop()
 	}
 }
 
@@ -91,25 +73,17 @@ func (ssc *StreamingContext) Stop() {
 func (ssc *StreamingContext) AddListener(l any) { ssc.listeners = append(ssc.listeners, l) }
 
 // fail records an error with its place in the user's program.
-func (ssc *StreamingContext) fail(op string, err error) {
-	ssc.errs = append(ssc.errs, &rdd.OpError{Op: op, Site: rdd.Caller(), Err: err})
-}
+func (ssc *StreamingContext) fail(op string, err error) { ssc.program.Fail(op, err) }
 
 // BuildFunc declares a program's streams.
 type BuildFunc func(ssc *StreamingContext) error
 
-// build runs a build function and returns what is wrong with the program.
-func (ssc *StreamingContext) build(app string, f BuildFunc) error {
-	err := guardDriver("the build function", func() error { return f(ssc) })
-	ssc.graph.frozen = true
-	errs := ssc.errs
-	if err != nil {
-		errs = append(errs, err)
-	} else if len(errs) == 0 && len(ssc.graph.outputs) == 0 {
-		errs = append(errs, fmt.Errorf("it declares no output: add Print, ForEachBatch or a sink"))
+// builder returns what makes a copy of a program of its build function.
+func builder(brokers string, build BuildFunc) func(context.Context, *plan.Program) error {
+	return func(ctx context.Context, p *plan.Program) error {
+		ssc := &StreamingContext{ctx: ctx, program: p, brokers: brokers, shared: make(map[any]any)}
+		err := p.Build(func() error { return build(ssc) })
+		p.Listener = ssc.listeners.listen
+		return err
 	}
-	if len(errs) > 0 {
-		return &BuildError{App: app, Errs: errs}
-	}
-	return nil
 }

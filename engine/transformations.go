@@ -3,6 +3,7 @@ package engine
 import (
 	"iter"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/encoding"
 )
@@ -10,20 +11,20 @@ import (
 // Map applies f to every element, on executors.
 func Map[T, U any](d *DStream[T], f func(T) U) *DStream[U] {
 	require(d.ssc, "map", f != nil)
-	return derive(d, "map", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.Map(r, f) })
+	return derive(d, "map", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.Map(r, f) })
 }
 
 // Filter keeps the elements for which keep is true, on executors.
 func (d *DStream[T]) Filter(keep func(T) bool) *DStream[T] {
 	require(d.ssc, "filter", keep != nil)
-	return derive(d, "filter", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[T] { return r.Filter(keep) })
+	return derive(d, "filter", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[T] { return r.Filter(keep) })
 }
 
 // FlatMap applies f to every element and yields what it returns one by one, on
 // executors.
 func FlatMap[T, U any](d *DStream[T], f func(T) []U) *DStream[U] {
 	require(d.ssc, "flatMap", f != nil)
-	return derive(d, "flatMap", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.FlatMap(r, f) })
+	return derive(d, "flatMap", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.FlatMap(r, f) })
 }
 
 // MapPartitions applies f to the sequence of each partition of each batch, on
@@ -31,19 +32,19 @@ func FlatMap[T, U any](d *DStream[T], f func(T) []U) *DStream[U] {
 // error as its last element if the partition can't be read; f passes it on.
 func MapPartitions[T, U any](d *DStream[T], f func(tc *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error]) *DStream[U] {
 	require(d.ssc, "mapPartitions", f != nil)
-	return derive(d, "mapPartitions", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.MapPartitions(r, f) })
+	return derive(d, "mapPartitions", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.MapPartitions(r, f) })
 }
 
 // Union yields the elements of d and of the others.
 func (d *DStream[T]) Union(others ...*DStream[T]) *DStream[T] {
-	parents := []int32{d.node.id}
+	parents := []int32{d.node.ID}
 	for _, o := range others {
 		if o.ssc != d.ssc {
 			d.ssc.fail("union", rdd.ErrForeign)
 		}
-		parents = append(parents, o.node.id)
+		parents = append(parents, o.node.ID)
 	}
-	return &DStream[T]{d.ssc, d.ssc.graph.addStream("union", rdd.Caller(), parents...), func(g *generation) *rdd.RDD[T] {
+	return &DStream[T]{d.ssc, d.ssc.program.Graph.AddStream("union", rdd.Caller(), parents...), func(g *plan.Generation) *rdd.RDD[T] {
 		rest := make([]*rdd.RDD[T], len(others))
 		for i, o := range others {
 			rest[i] = o.at(g)
@@ -57,7 +58,7 @@ func (d *DStream[T]) Union(others ...*DStream[T]) *DStream[T] {
 // output computes it anew.
 func (d *DStream[T]) Cache() *DStream[T] {
 	inner := d.make
-	d.make = func(g *generation) *rdd.RDD[T] { return inner(g).Cache() }
+	d.make = func(g *plan.Generation) *rdd.RDD[T] { return inner(g).Cache() }
 	return d
 }
 
@@ -69,7 +70,7 @@ func ReduceByKey[K comparable, V any](d *DStream[rdd.Pair[K, V]], f func(V, V) V
 	n := optionalPartitions(d.ssc, "reduceByKey", partitions)
 	requireKey[K](d.ssc, "reduceByKey")
 	requireCodec[V](d.ssc, "reduceByKey")
-	return derive(d, "reduceByKey", func(_ *generation, r *rdd.RDD[rdd.Pair[K, V]]) *rdd.RDD[rdd.Pair[K, V]] {
+	return derive(d, "reduceByKey", func(_ *plan.Generation, r *rdd.RDD[rdd.Pair[K, V]]) *rdd.RDD[rdd.Pair[K, V]] {
 		return rdd.ReduceByKey(r, f, n)
 	})
 }
@@ -80,14 +81,14 @@ func ReduceByKey[K comparable, V any](d *DStream[rdd.Pair[K, V]], f func(V, V) V
 func CountByValue[T comparable](d *DStream[T], partitions ...int) *DStream[rdd.Pair[T, int64]] {
 	n := optionalPartitions(d.ssc, "countByValue", partitions)
 	requireKey[T](d.ssc, "countByValue")
-	return derive(d, "countByValue", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[rdd.Pair[T, int64]] {
+	return derive(d, "countByValue", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[rdd.Pair[T, int64]] {
 		return rdd.CountByValue(r, n)
 	})
 }
 
 // Count yields the number of elements of each batch, 0 for an empty one.
 func Count[T any](d *DStream[T]) *DStream[int64] {
-	return derive(d, "count", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[int64] { return rdd.Count(r) })
+	return derive(d, "count", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[int64] { return rdd.Count(r) })
 }
 
 // Reduce combines all elements of a batch with f, which must be associative, on
@@ -95,7 +96,7 @@ func Count[T any](d *DStream[T]) *DStream[int64] {
 func Reduce[T any](d *DStream[T], f func(T, T) T) *DStream[T] {
 	require(d.ssc, "reduce", f != nil)
 	requireCodec[T](d.ssc, "reduce")
-	return derive(d, "reduce", func(_ *generation, r *rdd.RDD[T]) *rdd.RDD[T] { return rdd.Reduce(r, f) })
+	return derive(d, "reduce", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[T] { return rdd.Reduce(r, f) })
 }
 
 // require records an error of an operator whose argument is missing.

@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
-	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/encoding"
 )
@@ -25,10 +25,10 @@ func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context
 		ssc.fail("value "+name, err)
 		return none
 	}
-	if len(ssc.errs) > 0 {
+	if len(ssc.program.Errs) > 0 {
 		return none // the program can't run: what failed before may be why this would
 	}
-	data, err := ssc.values.get(ssc.ctx, name, func(ctx context.Context) ([]byte, error) {
+	data, err := ssc.program.Values.Get(ssc.ctx, name, func(ctx context.Context) ([]byte, error) {
 		v, err := f(ctx)
 		if err != nil {
 			return nil, err
@@ -46,40 +46,6 @@ func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context
 	return v
 }
 
-// valueLog holds the results of Value in the order of the calls. On the driver
-// it computes and records what is missing; on executors it only replays.
-type valueLog struct {
-	recorded []NamedValue
-	next     int
-	// record makes a new value durable; nil where values are only replayed.
-	record func(ctx context.Context, v NamedValue) error
-}
-
-func (l *valueLog) get(ctx context.Context, name string, compute func(context.Context) ([]byte, error)) ([]byte, error) {
-	if l.next < len(l.recorded) {
-		v := l.recorded[l.next]
-		if v.Name != name {
-			return nil, fmt.Errorf("%w: call %d of Value is %q here and was recorded as %q", ErrDiverged, l.next+1, name, v.Name)
-		}
-		l.next++
-		return v.Data, nil
-	}
-	if l.record == nil {
-		return nil, fmt.Errorf("%w: the driver recorded no value %q", ErrDiverged, name)
-	}
-	data, err := compute(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := NamedValue{Name: name, Data: data}
-	if err := l.record(ctx, v); err != nil {
-		return nil, fmt.Errorf("recording the value: %w", err)
-	}
-	l.recorded = append(l.recorded, v)
-	l.next++
-	return data, nil
-}
-
 // BatchValue is a value that the driver computes for each batch.
 type BatchValue[T any] struct {
 	index int
@@ -95,11 +61,11 @@ func PerBatch[T any](ssc *StreamingContext, name string, f func(ctx context.Cont
 		ssc.fail("perBatch "+name, err)
 	}
 	require(ssc, "perBatch "+name, f != nil)
-	v := &BatchValue[T]{index: len(ssc.graph.values), codec: codec}
-	ssc.graph.values = append(ssc.graph.values, &perBatchNode{
-		name: name, site: rdd.Caller(),
-		compute: func(ctx context.Context, b Batch) ([]byte, error) {
-			x, err := f(ctx, b)
+	v := &BatchValue[T]{index: len(ssc.program.Graph.Values), codec: codec}
+	ssc.program.Graph.Values = append(ssc.program.Graph.Values, &plan.PerBatch{
+		Name: name, Site: rdd.Caller(),
+		Compute: func(ctx context.Context, a *plan.Allocation) ([]byte, error) {
+			x, err := f(ctx, batchOf(a))
 			if err != nil {
 				return nil, err
 			}
@@ -125,7 +91,7 @@ func (v *BatchValue[T]) At(b Batch) (T, error) {
 // Other processes skip it. An error stops the job before it starts.
 func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 	require(ssc, "onDriver", f != nil)
-	ssc.onDriver = append(ssc.onDriver, f)
+	ssc.program.OnDriver = append(ssc.program.OnDriver, f)
 }
 
 // DriverTask declares a task that runs on the active driver beside the stream,
@@ -133,7 +99,7 @@ func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 // of f fails the job, unless ctx has ended.
 func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context) error) {
 	require(ssc, "driverTask "+name, f != nil)
-	ssc.driverTasks = append(ssc.driverTasks, driverTask{name, f})
+	ssc.program.DriverTasks = append(ssc.program.DriverTasks, plan.DriverTask{Name: name, Run: f})
 }
 
 // OnStop declares an effect: f runs on the driver when the stream has stopped,
@@ -141,14 +107,5 @@ func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context)
 // timeout.
 func (ssc *StreamingContext) OnStop(f func(ctx context.Context) error) {
 	require(ssc, "onStop", f != nil)
-	ssc.onStop = append(ssc.onStop, f)
+	ssc.program.OnStop = append(ssc.program.OnStop, f)
 }
-
-// driverTask is a task declared by DriverTask.
-type driverTask struct {
-	name string
-	run  func(ctx context.Context) error
-}
-
-// stopTimeout bounds the effects that run when a stream has stopped.
-const stopTimeout = 30 * time.Second

@@ -100,7 +100,7 @@ func panicPlace(frames []runtime.Frame) string {
 // stackText returns a stack for people: two lines for each frame, without what is
 // of the engine alone at its end.
 func stackText(frames []runtime.Frame) string {
-	if i := slices.IndexFunc(frames, func(f runtime.Frame) bool { return strings.HasPrefix(f.Function, buildFrame) }); i >= 0 {
+	if i := slices.IndexFunc(frames, func(f runtime.Frame) bool { return f.Function == declareFrame }); i >= 0 {
 		frames = frames[:i] // the program's main function is no news
 	}
 	for i, f := range slices.Backward(frames) {

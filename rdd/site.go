@@ -34,8 +34,8 @@ func Caller() Site {
 			if f.Function != "" && !engineFrame(f) {
 				return Site{File: shortPath(f.File), Line: f.Line}
 			}
-			if strings.HasPrefix(f.Function, buildFrame) {
-				return Site{} // above it every process looks different
+			if f.Function == declareFrame {
+				return Site{}
 			}
 			if !more {
 				break
@@ -47,8 +47,15 @@ func Caller() Site {
 	}
 }
 
-// buildFrame is the engine's function that calls a program's build function.
-const buildFrame = "github.com/hibana-engine/hibana/engine.(*StreamingContext).build"
+// Declare calls f, which declares a program. Below f's frames nothing is the
+// program's, so that a place is found in every process or in none: what called the
+// engine looks different in each.
+//
+//go:noinline
+func Declare(f func() error) error { return f() }
+
+// declareFrame is how Declare is named in a stack.
+const declareFrame = "github.com/hibana-engine/hibana/rdd.Declare"
 
 // engineFrame reports whether a frame belongs to the engine or to the standard
 // library. Tests of the engine, its examples and its

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package engine
-
-// newPreciseAlarm returns nil: there is none here.
-func newPreciseAlarm() alarm { return nil }

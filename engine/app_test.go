@@ -1,0 +1,22 @@
+package engine
+
+import (
+	"log/slog"
+	"testing"
+)
+
+func TestMaster(t *testing.T) {
+	for master, want := range map[string]int{"local": 1, "local[3]": 3, "local[0]": 0, "local[-1]": 0, "local[x]": 0, "spark://a": 0, "": 0, "local[2": 0,
+		"local-cluster[2,3]": 6, "local-cluster[2]": 0, "local-cluster[0,1]": 0, "local-cluster[1,0]": 0} {
+		a := NewApp("test")
+		a.opts.master = master
+		m, err := a.newMaster(slog.New(slog.DiscardHandler))
+		got := 0
+		if err == nil {
+			got, err = m.Parallelism(t.Context())
+		}
+		if got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d, %v", master, got, err)
+		}
+	}
+}

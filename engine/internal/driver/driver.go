@@ -1,0 +1,200 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Config says what a driver works with.
+type Config struct {
+	Program      *plan.Program // the driver's copy
+	Header       plan.JobHeader
+	Epoch        uint64
+	Recovered    plan.LogState // before this driver took over
+	Batches      plan.Log
+	Cluster      Cluster
+	Participants []Participant
+	Models       plan.ModelControl
+	Planners     []plan.Planner  // of the inputs in the graph's order, as far as they are open already; New takes them over
+	Listeners    []plan.Listener // beside the program's
+	Log          *slog.Logger
+}
+
+// Driver runs one job on the active driver: it plans a batch at each tick, logs
+// it, generates its RDDs and runs its outputs.
+//
+// THREADING: Run starts four kinds of goroutines and waits for all of them. The
+// generator owns planners and rate estimators and sends planned batches to the
+// runner over queue, which it closes. The runner owns the jobs. Driver tasks
+// belong to the user, a participant's goroutine to the participant. What the
+// runner tells the generator goes through completed; listeners are called under
+// busLock.
+type Driver struct {
+	Config
+
+	planners []plan.Planner // one for each input, nil until it is open
+	rates    []*rateController
+	queue    chan *plannedBatch
+
+	busLock sync.Mutex
+
+	doneLock  sync.Mutex
+	completed []completedBatch
+}
+
+// New returns a driver that is to be run.
+func New(c Config) *Driver {
+	if l := c.Program.Listener; l != nil {
+		c.Listeners = append([]plan.Listener{l}, c.Listeners...)
+	}
+	d := &Driver{Config: c, planners: make([]plan.Planner, len(c.Program.Graph.Inputs))}
+	copy(d.planners, c.Planners)
+	return d
+}
+
+// Cluster is what the driver needs of those who compute.
+type Cluster interface {
+	// Invoke tells the executors of a batch: they generate the same RDDs and
+	// compare the lineage's hash.
+	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
+	// Run runs the job of one output and returns the partitions' results.
+	Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, rdd.TaskMetrics, error)
+	// Forget drops what is kept of the batches before until.
+	Forget(until uint64)
+}
+
+// plannedBatch is a batch on its way from the generator to the runner.
+type plannedBatch struct {
+	alloc    *plan.Allocation
+	gen      *plan.Generation
+	done     map[int32]bool // outputs that were done before a restart
+	info     plan.BatchInfo
+	replayed bool
+}
+
+// completedBatch is what the generator learns from the runner.
+type completedBatch struct {
+	alloc *plan.Allocation
+	info  plan.BatchInfo
+	at    time.Time
+}
+
+// Run runs the stream until ctx ends or the program stops it, and then finishes
+// what is planned; or until something fails. It returns why it failed.
+func (d *Driver) Run(ctx context.Context) error {
+	for _, p := range d.Participants {
+		defer p.Close()
+	}
+	stopCtx, stop := context.WithCancelCause(ctx) // ends when planning must end
+	defer stop(nil)
+	workCtx, abort := context.WithCancelCause(context.WithoutCancel(ctx)) // ends when work must end
+	defer abort(nil)
+	if !d.Program.Settings.StopGracefully {
+		defer context.AfterFunc(ctx, func() { abort(plan.ErrStopped) })()
+	}
+	d.Program.Activate(&plan.Driver{Stop: func() { stop(nil) }, Models: d.Models})
+	fail := func(err error) {
+		if err != nil {
+			abort(err)
+			stop(err)
+		}
+	}
+	if err := d.open(stopCtx); err != nil {
+		if ctx.Err() != nil {
+			err = nil // interrupted before anything was planned
+		}
+		return errors.Join(err, d.close())
+	}
+	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
+	d.tell(plan.StreamingStarted{At: time.Now()})
+
+	var tasks, work sync.WaitGroup
+	partCtx, endParts := context.WithCancel(workCtx)
+	defer endParts()
+	for _, p := range d.Participants {
+		tasks.Go(func() { p.Run(partCtx) })
+	}
+	for _, t := range d.Program.DriverTasks {
+		tasks.Go(func() { fail(d.runTask(stopCtx, t)) })
+	}
+	work.Go(func() {
+		defer close(d.queue)
+		fail(d.generateBatches(stopCtx, workCtx))
+	})
+	work.Go(func() { fail(d.runBatches(workCtx)) })
+	work.Wait()
+	stop(nil) // a failed runner ends here too
+	endParts()
+	tasks.Wait()
+
+	err := context.Cause(workCtx)
+	if err == nil {
+		d.settle(workCtx)
+	}
+	err = errors.Join(err, d.close())
+	d.tell(plan.StreamingStopped{Err: err})
+	return err
+}
+
+// open brings the participants in, runs the program's effects and opens its
+// inputs.
+func (d *Driver) open(ctx context.Context) error {
+	for _, p := range d.Participants {
+		if err := p.Open(ctx, d.Epoch, d.Recovered.Incomplete); err != nil {
+			return err
+		}
+	}
+	for _, f := range d.Program.OnDriver {
+		if err := plan.Guard("OnDriver", func() error { return f(ctx) }); err != nil {
+			return err
+		}
+	}
+	for i, in := range d.Program.Graph.Inputs {
+		if d.planners[i] == nil {
+			p, err := in.Open(ctx)
+			if err != nil {
+				return &rdd.OpError{Op: in.Op, Site: in.Site, Err: err}
+			}
+			d.planners[i] = p
+		}
+		d.rates = append(d.rates, newRateController(&d.Program.Settings, d.Program.Interval))
+	}
+	return nil
+}
+
+// close closes the planners.
+func (d *Driver) close() error {
+	var errs []error
+	for i, p := range d.planners {
+		if p != nil {
+			errs = append(errs, p.Close())
+			d.planners[i] = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runTask runs a task of the user beside the stream.
+func (d *Driver) runTask(ctx context.Context, t plan.DriverTask) error {
+	err := plan.Guard("driver task "+t.Name, func() error { return t.Run(ctx) })
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("driver task %s: %w", t.Name, err)
+}
+
+// tell calls the listeners, one event at a time.
+func (d *Driver) tell(e plan.Event) {
+	d.busLock.Lock()
+	defer d.busLock.Unlock()
+	for _, l := range d.Listeners {
+		l(e)
+	}
+}

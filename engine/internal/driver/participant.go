@@ -1,0 +1,29 @@
+package driver
+
+import (
+	"context"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+)
+
+// Participant takes part in every batch beside the inputs and the outputs: it has
+// a say in when a batch is planned, writes into its allocation what the batch
+// needs of it, and learns when the batch is complete. Models are one.
+type Participant interface {
+	// Open takes over from the driver before. It returns when batches can be
+	// planned; incomplete are those which that driver left.
+	Open(ctx context.Context, epoch uint64, incomplete []plan.PendingBatch) error
+	// Ready waits until the next batch may be planned. The generator calls it.
+	Ready(ctx context.Context) error
+	// Plan writes into a batch's allocation, before that is logged. The generator
+	// calls it.
+	Plan(a *plan.Allocation)
+	// Completed is told that a batch is complete. The runner calls it.
+	Completed(seq uint64)
+	// Run does what is to be done beside the batches, in a goroutine of its own,
+	// until ctx ends.
+	Run(ctx context.Context)
+	// Close is called when the stream is over, also if Open failed or was never
+	// called.
+	Close()
+}

@@ -1,0 +1,82 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+)
+
+// runBatches is the JobScheduler: it runs the batches in order, and the outputs
+// of each in the order of their declaration, until the queue is closed.
+func (d *Driver) runBatches(ctx context.Context) error {
+	for {
+		select {
+		case b, ok := <-d.queue:
+			if !ok {
+				return nil
+			}
+			if err := d.runBatch(ctx, b); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil // the cause is known to who ended it
+		}
+	}
+}
+
+// runBatch runs the outputs of a batch that aren't done yet.
+func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
+	started := time.Now()
+	b.info.Pending = len(d.queue)
+	b.info.SchedulingDelay = max(0, started.Sub(b.info.Time))
+	d.tell(plan.BatchStarted{BatchInfo: b.info})
+	outputs := d.Program.Graph.Outputs
+	for i, out := range outputs {
+		if b.done[out.Index] {
+			continue
+		}
+		if err := d.runOutput(ctx, b, out); err != nil {
+			return &plan.BatchError{Seq: b.alloc.Seq, Output: out.Op, Site: out.Site, Err: err}
+		}
+		c := plan.Completion{Seq: b.alloc.Seq, Output: out.Index}
+		if i == len(outputs)-1 {
+			c.Output = plan.BatchDone
+		}
+		if err := d.Batches.Complete(ctx, c); err != nil {
+			return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)
+		}
+	}
+	d.Cluster.Forget(b.alloc.Seq + 1)
+	for _, p := range d.Participants {
+		p.Completed(b.alloc.Seq)
+	}
+	now := time.Now()
+	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
+	d.doneLock.Lock()
+	d.completed = append(d.completed, completedBatch{b.alloc, b.info, now})
+	d.doneLock.Unlock()
+	d.tell(plan.BatchCompleted{BatchInfo: b.info})
+	return nil
+}
+
+// runOutput runs one output operation: its job on executors, then its function
+// on the driver.
+func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output) error {
+	started := time.Now()
+	results, metrics, err := d.Cluster.Run(ctx, b.gen, out.Index)
+	b.info.Metrics.Add(metrics)
+	if err == nil && out.OnDriver != nil {
+		err = plan.Guard(out.Op, func() error { return out.OnDriver(ctx, b.alloc, results) })
+	}
+	if err == nil {
+		err = d.Program.Graph.LateError()
+	}
+	info := plan.OutputInfo{
+		Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site),
+		Duration: time.Since(started), Err: err,
+	}
+	d.tell(plan.OutputCompleted{OutputInfo: info})
+	return err
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package driver
+
+// newPreciseTicker returns nil: there is none here.
+func newPreciseTicker() ticker { return nil }

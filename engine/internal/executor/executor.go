@@ -1,0 +1,236 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hibana-engine/hibana/engine/internal/models"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/modelstore"
+	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
+)
+
+// Executor is the core of an executor process: its own copy of the program, the
+// batches it was told of, and the tasks' work. Backends give it slots.
+//
+// THREADING: Invoke and Forget may be called by one goroutine while others run
+// tasks. The graph is read-only; batches is guarded by mu.
+type Executor struct {
+	program     *plan.Program // the executor's copy of the program
+	parallelism int
+
+	process  *rdd.Process
+	cache    *rdd.Cache
+	versions *models.Versions
+
+	mu      sync.Mutex
+	batches map[uint64]*plan.Generation
+	epoch   uint64         // of the newest driver seen
+	store   *shuffle.Store // of blocks that tasks of this epoch wrote
+
+	// remote reads blocks of other processes too; nil in local mode.
+	remote *remote.Fetcher
+}
+
+// shuffleLimit bounds the bytes of shuffle blocks that an executor holds.
+const shuffleLimit = 4 << 30
+
+// New returns an executor for a copy of the program, built under the given header.
+// blocks reads blocks of other processes too; it is nil in local mode.
+func New(ctx context.Context, p *plan.Program, h plan.JobHeader, blocks *remote.Fetcher) (*Executor, error) {
+	e := &Executor{
+		program: p, parallelism: h.Parallelism, process: &rdd.Process{}, cache: &rdd.Cache{},
+		store: shuffle.NewStore(shuffleLimit), batches: make(map[uint64]*plan.Generation), remote: blocks,
+	}
+	var versions *modelstore.Store
+	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
+		var err error
+		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation); err != nil {
+			return nil, err
+		}
+	}
+	e.versions = models.NewVersions(p.Graph.Models, versions)
+	return e, e.versions.Install(e.process)
+}
+
+// Invoke generates a batch from its allocation and begins to prefetch what it
+// reads. Being told of a batch again does no harm.
+func (e *Executor) Invoke(inv plan.Invocation) error {
+	seq := inv.Allocation.Seq
+	e.mu.Lock()
+	known := e.batches[seq]
+	e.mu.Unlock()
+	if known != nil {
+		return compare(known, inv)
+	}
+	for _, in := range e.program.Graph.Inputs {
+		if a := inv.Allocation.Input(in.ID); a != nil && in.Prefetch != nil {
+			in.Prefetch(e.process, a.Ranges)
+		}
+	}
+	gen, err := e.program.Graph.Generate(inv.Allocation, e.parallelism)
+	if err != nil {
+		return err
+	}
+	if err := compare(gen, inv); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.batches[seq] = gen
+	e.mu.Unlock()
+	return nil
+}
+
+// compare makes sure that a generation is what the driver generated.
+func compare(g *plan.Generation, inv plan.Invocation) error {
+	if g.Lineage.Hash() != inv.Lineage {
+		return &plan.DivergedError{Batch: g.Alloc.Seq, Executor: g.Lineage.Describe()}
+	}
+	return nil
+}
+
+// Adopt makes a driver's epoch the current one. Each driver computes the batches
+// in flight anew, so the blocks of those before it go, and what their tasks still
+// write is never read.
+func (e *Executor) Adopt(epoch uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if epoch > e.epoch {
+		e.epoch, e.store = epoch, shuffle.NewStore(shuffleLimit)
+	}
+}
+
+// Store returns the blocks of a driver's epoch, nil unless it is the current.
+func (e *Executor) Store(epoch uint64) *shuffle.Store {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if epoch != e.epoch {
+		return nil
+	}
+	return e.store
+}
+
+// Known returns the batches that the executor was told of, ascending.
+func (e *Executor) Known() []uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Sorted(maps.Keys(e.batches))
+}
+
+// Forget drops what is kept of the batches before until.
+func (e *Executor) Forget(until uint64) {
+	e.mu.Lock()
+	for seq := range e.batches {
+		if seq < until {
+			delete(e.batches, seq)
+		}
+	}
+	store := e.store
+	e.mu.Unlock()
+	e.cache.Forget(until)
+	store.Forget(until)
+}
+
+// Hold makes the given versions of models those that are held, and returns them
+// in order.
+func (e *Executor) Hold(pins []plan.ModelPin) []*models.Version { return e.versions.Hold(pins) }
+
+// Graph returns the graph of the executor's copy of the program.
+func (e *Executor) Graph() *plan.Graph { return &e.program.Graph }
+
+// Run runs one task. It implements scheduler.Runner.
+func (e *Executor) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+	e.mu.Lock()
+	gen := e.batches[task.ID.Batch]
+	e.mu.Unlock()
+	if gen == nil {
+		return scheduler.ExceptionFailure{Message: fmt.Sprintf("the executor wasn't told of batch %d", task.ID.Batch), NoFault: true}
+	}
+	store := e.Store(task.ID.Epoch)
+	if store == nil {
+		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", task.ID.Epoch)}
+	}
+	tc := &rdd.TaskContext{
+		Context: ctx, Batch: task.ID.Batch, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt),
+		Cache: e.cache, Slot: slot, Process: e.process,
+	}
+	var fetched func() int64
+	if e.remote == nil {
+		tc.Shuffle = shuffle.NewReader(task.Inputs, func(string) *shuffle.Store { return store })
+	} else {
+		r := e.remote.Reader(task.ID.Epoch, task.Inputs, store)
+		tc.Shuffle, fetched = r, r.RemoteBytes
+	}
+	success, err := e.work(tc, gen, store, task.ID)
+	if err != nil {
+		return scheduler.Failed(ctx, hinted(err))
+	}
+	if fetched != nil {
+		tc.Metrics.ShuffleRemote = fetched()
+	}
+	success.Metrics = tc.Metrics
+	return success
+}
+
+// work computes what the task's coordinates name.
+func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffle.Store, id scheduler.TaskID) (s scheduler.Success, err error) {
+	if output, ok := id.Output(); ok {
+		if output >= len(gen.Actions) {
+			return s, fmt.Errorf("%w: batch %d has no output %d", plan.ErrDiverged, id.Batch, output)
+		}
+		action := gen.Actions[output]
+		err = rdd.Guard(action.Final, func() (err error) {
+			s.Result, err = action.Run(tc, tc.Partition)
+			return err
+		})
+		return s, err
+	}
+	n, _ := id.Shuffle()
+	dep := gen.Lineage.Shuffle(n)
+	if dep == nil {
+		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
+	}
+	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
+	if err := rdd.Guard(dep.Parent, func() error { return dep.Write(tc, tc.Partition, w) }); err != nil {
+		w.Abort()
+		return s, err
+	}
+	sizes, err := w.Commit()
+	s.Map = &scheduler.MapStatus{Bytes: sizes}
+	return s, err
+}
+
+// Close releases what the process holds.
+func (e *Executor) Close() error {
+	err := e.process.Close()
+	if e.remote != nil {
+		err = errors.Join(err, e.remote.Close())
+	}
+	return err
+}
+
+// captureHint explains the panic that a closure meets when it uses what was set
+// on the driver only.
+const captureHint = " (if this value was set in OnDriver, ForEachBatch or a driver task: tasks run on the executors' copy of the program, which doesn't see it; pass it through engine.Value or engine.PerBatch, see docs/programs.md)"
+
+// hinted adds a hint to a panic that looks like a captured driver-side value.
+func hinted(err error) error {
+	p, ok := errors.AsType[*rdd.PanicError](err)
+	if !ok {
+		return err
+	}
+	switch p.Value {
+	case "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map":
+		with := *p
+		with.Value += captureHint
+		return &with
+	}
+	return err
+}

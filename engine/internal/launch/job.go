@@ -1,0 +1,120 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/driver"
+	"github.com/hibana-engine/hibana/engine/internal/models"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Job is a program that is about to run as a stream: what all masters have in
+// common on the driver's side.
+type Job struct {
+	App         string
+	Incarnation uint64 // which submission of the job; 0 in local modes
+	Interval    time.Duration
+	// Build declares the streams of one copy of the program in p, and returns what
+	// is wrong with it.
+	Build      func(ctx context.Context, p *plan.Program) error
+	Settings   plan.Settings
+	Batches    plan.Log
+	Durable    bool   // the log outlives the process
+	Checkpoint string // directory, "" for none
+	Log        *slog.Logger
+	Stdout     io.Writer
+
+	standby   bool            // it is prepared before this process is the job's driver
+	listeners []plan.Listener // of the master, beside the program's
+	requests  <-chan models.Request
+}
+
+// Master is where a job's tasks run.
+type Master interface {
+	// Parallelism returns the default number of shuffle partitions for a job that
+	// starts. One that goes on keeps what it had.
+	Parallelism(ctx context.Context) (int, error)
+	// prepare is told of the job before anything but values is recorded. Its error
+	// ends the job.
+	prepare(ctx context.Context, j *Job, driverCopy *plan.Program, header plan.JobHeader, values []plan.NamedValue) error
+	// connect brings the executors in, as a driver of the given epoch.
+	connect(ctx context.Context, epoch uint64) (cluster, error)
+	// close lets the executors go. It is called once, in any case.
+	close() error
+}
+
+// cluster is a job's executors, as its driver and its models see them.
+type cluster interface {
+	driver.Cluster
+	models.Executors
+}
+
+// Run runs the job to its end. Planning ends with planning, which may be before
+// the job is under way: batches that an earlier driver has left are finished.
+// Getting under way ends with ctx.
+func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
+	defer func() { err = errors.Join(err, m.close()) }()
+	p, err := j.prepare(ctx, m)
+	if err != nil {
+		return err
+	}
+	return p.activate(ctx, planning)
+}
+
+// newProgram returns an empty copy of the program.
+func (j *Job) newProgram(h plan.JobHeader, values *plan.ValueLog) *plan.Program {
+	return &plan.Program{
+		App: j.App, Interval: j.Interval, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
+		Values: values, Log: j.Log, Stdout: j.Stdout,
+	}
+}
+
+// header returns the job's header as far as it is known before the build.
+func (j *Job) header(ctx context.Context, m Master, recorded *plan.JobHeader) (plan.JobHeader, error) {
+	if recorded == nil {
+		incarnation := j.Incarnation
+		if incarnation == 0 {
+			incarnation = uint64(time.Now().UnixNano())
+		}
+		parallelism, err := m.Parallelism(ctx)
+		return plan.JobHeader{App: j.App, Incarnation: incarnation, Parallelism: parallelism, Durable: j.Durable}, err
+	}
+	if recorded.App != j.App {
+		return plan.JobHeader{}, fmt.Errorf("%w: it belongs to %q, this is %q; use another --checkpoint directory", plan.ErrOtherProgram, recorded.App, j.App)
+	}
+	return plan.JobHeader{App: j.App, Incarnation: recorded.Incarnation, Parallelism: recorded.Parallelism, Durable: recorded.Durable}, nil
+}
+
+// sameGraph compares two builds of a program.
+func sameGraph(aName string, a *plan.Graph, bName string, b *plan.Graph) error {
+	if a.Fingerprint() == b.Fingerprint() {
+		return nil
+	}
+	return divergedGraph(aName, a.Describe(), bName, b.Describe())
+}
+
+// divergedGraph says how two builds differ.
+func divergedGraph(aName string, a []string, bName string, b []string) error {
+	return fmt.Errorf("%w: two builds of it declare different graphs; what differs between processes (time, random numbers, files, environment) belongs in engine.Value\n%s",
+		plan.ErrDiverged, rdd.Diff(aName, a, bName, b))
+}
+
+// stopTimeout bounds the effects that run when a stream has stopped.
+const stopTimeout = 30 * time.Second
+
+// runOnStop runs what the program declared for its end, the last first.
+func runOnStop(ctx context.Context, p *plan.Program) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	var errs []error
+	for i := len(p.OnStop) - 1; i >= 0; i-- {
+		errs = append(errs, plan.Guard("OnStop", func() error { return p.OnStop[i](ctx) }))
+	}
+	return errors.Join(errs...)
+}

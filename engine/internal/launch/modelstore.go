@@ -1,0 +1,44 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/modelstore"
+)
+
+// openModelStore opens the store of the job's models, if it has any: what the
+// setting says, else a directory below the checkpoint, else a temporary one,
+// which release removes. A cluster has no default, since only its users know of a
+// place that every node reaches; its jobs can do without unless they publish.
+func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h *plan.JobHeader) (store *modelstore.Store, release func() error, err error) {
+	nothing := func() error { return nil }
+	if len(g.Models) == 0 {
+		return nil, nothing, nil
+	}
+	remove := nothing
+	place := j.Settings.ModelStore
+	switch {
+	case place != "":
+	case j.Incarnation != 0:
+		return nil, nothing, nil
+	case j.Checkpoint != "":
+		place = filepath.Join(j.Checkpoint, "models")
+	default:
+		if place, err = os.MkdirTemp("", "hibana-models-"); err != nil {
+			return nil, nothing, fmt.Errorf("making a directory for versions of models: %w", err)
+		}
+		remove = func() error { return os.RemoveAll(place) }
+	}
+	if h.ModelStore, err = modelstore.Address(place); err == nil {
+		store, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation)
+	}
+	if err != nil {
+		return nil, nothing, errors.Join(err, remove())
+	}
+	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
+}

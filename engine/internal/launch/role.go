@@ -1,0 +1,41 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// RunRole runs the program in the role that the daemon which started it gave it.
+// The daemon's pipe is the process's life: when it closes, RunRole returns at
+// once, whatever the program is doing, and the process ends.
+func RunRole(ctx context.Context, role string, j *Job) error {
+	switch role {
+	case wire.RoleDriver, wire.RoleExecutor:
+	default:
+		return fmt.Errorf("%w: %s=%q; it is set by the engine's daemons only", plan.ErrUsage, wire.RoleEnv, role)
+	}
+	parent, err := wire.OpenParent()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { // left behind if the daemon is gone first: the process ends then
+		if role == wire.RoleDriver {
+			done <- runDriver(ctx, j, parent)
+		} else {
+			done <- runExecutor(ctx, j, parent)
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-parent.Gone():
+		j.Log.Debug("the daemon closed the connection; this process ends")
+		return nil
+	}
+}

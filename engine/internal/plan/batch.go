@@ -1,0 +1,62 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// BatchInfo says what a batch did.
+type BatchInfo struct {
+	Seq     uint64
+	Time    time.Time
+	Records int64 // that its inputs were given
+	Backlog int64 // that were waiting behind them
+	Pending int   // batches that are planned and not begun
+	Metrics rdd.TaskMetrics
+
+	SchedulingDelay time.Duration // from the batch's time until its first job began
+	ProcessingTime  time.Duration // of all its jobs
+	TotalDelay      time.Duration // from the batch's time until it was complete
+
+	Replayed bool // the batch was planned by a driver before this one
+}
+
+// OutputInfo says what one output operation of a batch did.
+type OutputInfo struct {
+	Seq      uint64
+	Output   int    // index in the order of declaration
+	Op       string // operator and place
+	Duration time.Duration
+	Err      error
+}
+
+// Listener is told what the driver does, in order, one event at a time. It must
+// not block.
+type Listener func(Event)
+
+// Event is one of the types below.
+type Event interface{ isEvent() }
+
+type (
+	// StreamingStarted: the first batch is about to be planned.
+	StreamingStarted struct{ At time.Time }
+	// BatchSubmitted: a batch is planned and logged.
+	BatchSubmitted struct{ BatchInfo }
+	// BatchStarted: a batch's first job begins.
+	BatchStarted struct{ BatchInfo }
+	// OutputCompleted: one output of a batch is done or has failed.
+	OutputCompleted struct{ OutputInfo }
+	// BatchCompleted: all outputs of a batch are done.
+	BatchCompleted struct{ BatchInfo }
+	// StreamingStopped: the last batch is over; Err is why the stream failed, nil
+	// if it didn't.
+	StreamingStopped struct{ Err error }
+)
+
+func (StreamingStarted) isEvent() {}
+func (BatchSubmitted) isEvent()   {}
+func (BatchStarted) isEvent()     {}
+func (OutputCompleted) isEvent()  {}
+func (BatchCompleted) isEvent()   {}
+func (StreamingStopped) isEvent() {}

@@ -1,0 +1,160 @@
+package plan
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"sync"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Graph is the DStreamGraph: what the build function declared, in the order it
+// did. It is complete when the build function has returned and then read-only.
+type Graph struct {
+	Streams []*Stream
+	Inputs  []*Input
+	Outputs []*Output
+	Values  []*PerBatch
+	Models  []*Model
+
+	frozen bool // the build function has returned
+
+	lateLock sync.Mutex
+	late     error // the first declaration that came afterwards
+}
+
+// Stream is the element-free view of a DStream.
+type Stream struct {
+	ID        int32 // counts from 1
+	Op        string
+	Site      rdd.Site
+	InnerSite rdd.Site // given to the RDDs made for it; zero: each has its own
+	Parents   []int32
+}
+
+// Input is a stream that reads from outside.
+type Input struct {
+	*Stream
+	Open func(ctx context.Context) (Planner, error) // on the driver
+	// Prefetch is told on executors what a batch will read; nil if the input
+	// has no use for it.
+	Prefetch func(p *rdd.Process, ranges []byte)
+}
+
+// Output is an output operation: a job in each batch.
+type Output struct {
+	Index  int32
+	Op     string
+	Site   rdd.Site
+	Parent int32
+	// Action generates the job of a batch.
+	Action func(g *Generation) rdd.Action
+	// OnDriver takes the partitions' results, nil if nobody wants them.
+	OnDriver func(ctx context.Context, a *Allocation, results [][]byte) error
+}
+
+// PerBatch is a value computed on the driver for each batch.
+type PerBatch struct {
+	Name    string
+	Site    rdd.Site
+	Compute func(ctx context.Context, a *Allocation) ([]byte, error)
+}
+
+// Model is a named model whose versions are files.
+type Model struct {
+	Name    string
+	Site    rdd.Site
+	Carried string // digest of File
+	File    []byte // the version that the program carries
+	Load    func(file []byte) (any, error)
+	Trained bool // versions come from the stream
+}
+
+// AddStream makes a node with the next id.
+func (g *Graph) AddStream(op string, site rdd.Site, parents ...int32) *Stream {
+	g.Declare(op, site)
+	n := &Stream{ID: int32(len(g.Streams) + 1), Op: op, Site: site, InnerSite: site, Parents: parents}
+	if !g.frozen {
+		g.Streams = append(g.Streams, n)
+	}
+	return n
+}
+
+// Declare notes a declaration that comes when the graph is complete.
+func (g *Graph) Declare(op string, site rdd.Site) {
+	if g.frozen {
+		g.lateLock.Lock()
+		defer g.lateLock.Unlock()
+		if g.late == nil {
+			g.late = &rdd.FrozenError{Op: op, Site: site, Reason: frozenReason}
+		}
+	}
+}
+
+// LateError returns the first declaration that came when the graph was complete.
+func (g *Graph) LateError() error {
+	g.lateLock.Lock()
+	defer g.lateLock.Unlock()
+	return g.late
+}
+
+// Describe returns one line for each stream and output, for guards and people. A
+// line ends with the place in the program, which shape leaves out.
+func (g *Graph) Describe() []string {
+	var lines []string
+	for _, s := range g.Streams {
+		line := fmt.Sprintf("stream %d: %s", s.ID, s.Op)
+		for i, p := range s.Parents {
+			sep := ", "
+			if i == 0 {
+				sep = " of "
+			}
+			line += fmt.Sprintf("%s%d", sep, p)
+		}
+		lines = append(lines, fmt.Sprintf("%s at %s", line, s.Site))
+	}
+	for _, o := range g.Outputs {
+		lines = append(lines, fmt.Sprintf("output %d: %s of %d at %s", o.Index, o.Op, o.Parent, o.Site))
+	}
+	for _, v := range g.Values {
+		lines = append(lines, fmt.Sprintf("per batch: %s at %s", v.Name, v.Site))
+	}
+	for _, m := range g.Models {
+		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))
+	}
+	return lines
+}
+
+// Fingerprint is a digest of Describe: two processes of one program have the same.
+func (g *Graph) Fingerprint() uint64 { return digest(g.Describe()) }
+
+// Shape returns the lines of Describe without their places: what a program that
+// was edited must still have in common with its checkpoint.
+func Shape(lines []string) []string {
+	shapes := make([]string, len(lines))
+	for i, line := range lines {
+		shapes[i] = line[:max(0, strings.LastIndex(line, " at "))]
+	}
+	return shapes
+}
+
+// Freeze completes the graph: what is declared afterwards is an error.
+func (g *Graph) Freeze() { g.frozen = true }
+
+// Frozen reports whether the graph is complete.
+func (g *Graph) Frozen() bool { return g.frozen }
+
+// digest returns a hash of lines.
+func digest(lines []string) uint64 {
+	h := fnv.New64a()
+	var n [8]byte
+	for _, line := range lines {
+		binary.BigEndian.PutUint64(n[:], uint64(len(line)))
+		_, _ = h.Write(n[:]) // hash.Hash never fails
+		_, _ = h.Write([]byte(line))
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"context"
+	"slices"
+)
+
+// Log is where a job's driver writes down what it is about to do, before
+// it does it. A driver that takes over reads it and goes on. One goroutine
+// writes at a time. Implementations: memory, a directory, the Raft log.
+type Log interface {
+	// Recover returns what is recorded.
+	Recover(ctx context.Context) (LogState, error)
+	// Start records that a driver takes over with the given header, and returns
+	// its epoch, which is above all before it.
+	Start(ctx context.Context, h JobHeader) (epoch uint64, err error)
+	// RecordValue makes a result of Value durable.
+	RecordValue(ctx context.Context, v NamedValue) error
+	// Allocate makes an allocation durable, along with completions that were
+	// reported since the last call. Its seq follows the last one's.
+	Allocate(ctx context.Context, a *Allocation) error
+	// Complete reports that an output of a batch is done. It survives the death
+	// of the process; it need not survive the machine's before the next Allocate.
+	Complete(ctx context.Context, c Completion) error
+	// Close ends the use of the log.
+	Close() error
+}
+
+// JobHeader is what a job is, for as long as its log lives.
+type JobHeader struct {
+	App         string   `msgpack:"app"`
+	Incarnation uint64   `msgpack:"inc"`
+	Fingerprint uint64   `msgpack:"fp"`    // of the graph
+	Parallelism int      `msgpack:"par"`   // default number of shuffle partitions
+	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
+	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
+	ModelStore  string   `msgpack:"store"` // address of the models' versions, "" for none
+}
+
+// Completion says that an output of a batch is done.
+type Completion struct {
+	Seq    uint64 `msgpack:"seq"`
+	Output int32  `msgpack:"out"`
+}
+
+// LogState is what a log's entries add up to.
+type LogState struct {
+	Header     *JobHeader // nil for a log in which no job was started
+	Epoch      uint64
+	Values     []NamedValue
+	Last       *Allocation    // newest allocation, nil before the first
+	Incomplete []PendingBatch // allocations with outputs that aren't done, ascending
+}
+
+// PendingBatch is an allocation whose outputs aren't all done.
+type PendingBatch struct {
+	Allocation *Allocation
+	Done       []int32 // outputs that are done, ascending
+}
+
+// Start applies a new driver's header.
+func (s *LogState) Start(h JobHeader) uint64 {
+	s.Header = &h
+	s.Epoch++
+	return s.Epoch
+}
+
+// Allocate applies an allocation of a job with the given number of outputs.
+func (s *LogState) Allocate(a *Allocation) {
+	s.Last = a
+	s.Incomplete = append(s.Incomplete, PendingBatch{Allocation: a})
+}
+
+// Complete applies a completion; what it doesn't know it ignores, so applying
+// one twice does no harm.
+func (s *LogState) Complete(c Completion) {
+	for i := range s.Incomplete {
+		p := &s.Incomplete[i]
+		if p.Allocation.Seq != c.Seq {
+			continue
+		}
+		if c.Output == BatchDone {
+			s.Incomplete = slices.Delete(s.Incomplete, i, i+1)
+			return
+		}
+		if at, found := slices.BinarySearch(p.Done, c.Output); !found {
+			p.Done = slices.Insert(p.Done, at, c.Output)
+		}
+		return
+	}
+}
+
+// BatchDone as a completion's output means all of them.
+const BatchDone int32 = -1
+
+// Clone returns a copy that shares no slice which grows.
+func (s *LogState) Clone() LogState {
+	c := *s
+	c.Values = slices.Clone(s.Values)
+	c.Incomplete = slices.Clone(s.Incomplete)
+	for i := range c.Incomplete {
+		c.Incomplete[i].Done = slices.Clone(c.Incomplete[i].Done)
+	}
+	return c
+}

@@ -1,0 +1,32 @@
+package plan
+
+import (
+	"context"
+	"time"
+)
+
+// Planner plans an input's batches on the driver. One goroutine uses it.
+type Planner interface {
+	// Plan returns what the next batch reads.
+	Plan(ctx context.Context, req PlanRequest) (Share, error)
+	// Completed is told when a batch is complete, in order.
+	Completed(ctx context.Context, ranges []byte) error
+	// Close releases what the planner holds.
+	Close() error
+}
+
+// PlanRequest says what a plan follows and how much it may hold.
+type PlanRequest struct {
+	Seq      uint64
+	Time     time.Time
+	Interval time.Duration
+	Previous []byte  // ranges of the batch before, nil for a job's first
+	Rate     float64 // records per second that the batch may hold, 0 without limit
+}
+
+// Share is one input's share of a batch.
+type Share struct {
+	Ranges  []byte // in the input's own encoding
+	Records int64  // how many records they hold at most
+	Backlog int64  // how many more were waiting
+}

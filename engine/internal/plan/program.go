@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Program is one copy of the user's program: what a StreamingContext was given
+// and what the build function declared in it. The driver runs the driver's copy,
+// an executor its own. It is complete when [Program.Build] has returned.
+type Program struct {
+	App         string
+	Interval    time.Duration
+	Settings    Settings
+	Parallelism int  // partition count of shuffles that name none
+	Durable     bool // the batch log outlives the process
+	Values      *ValueLog
+	Log         *slog.Logger
+	Stdout      io.Writer
+
+	Graph       Graph
+	OnDriver    []func(ctx context.Context) error
+	DriverTasks []DriverTask
+	OnStop      []func(ctx context.Context) error
+	Listener    Listener // nil for none
+	Errs        []error  // of operators that can't be built
+
+	driver atomic.Pointer[Driver] // nil unless this copy is the active driver's
+}
+
+// DriverTask is a task of the user that runs beside the stream.
+type DriverTask struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Driver is what a program may ask of the active driver.
+type Driver struct {
+	Stop   func() // asks for a graceful stop
+	Models ModelControl
+}
+
+// ModelControl brings in versions of models.
+type ModelControl interface {
+	// Publish brings in a version, given as its file, and returns its digest.
+	Publish(ctx context.Context, model string, file []byte) (digest string, err error)
+	// Rollback goes back to an earlier version, "" for the one before.
+	Rollback(ctx context.Context, model, version string) (digest string, err error)
+	// Update makes what a batch has taught the version that follows the batch's.
+	Update(ctx context.Context, model string, a *Allocation, file []byte) error
+}
+
+// Activate makes this copy the active driver's.
+func (p *Program) Activate(d *Driver) { p.driver.Store(d) }
+
+// Driver returns the active driver, nil if this copy isn't the driver's.
+func (p *Program) Driver() *Driver { return p.driver.Load() }
+
+// Fail records an error of an operator with its place in the user's program.
+func (p *Program) Fail(op string, err error) {
+	p.Errs = append(p.Errs, &rdd.OpError{Op: op, Site: rdd.Caller(), Err: err})
+}
+
+// Build runs declare, which declares the program's streams, and returns what is
+// wrong with the program.
+func (p *Program) Build(declare func() error) error {
+	err := Guard("the build function", func() error { return rdd.Declare(declare) })
+	p.Graph.Freeze()
+	errs := p.Errs
+	if err != nil {
+		errs = append(errs, err)
+	} else if len(errs) == 0 && len(p.Graph.Outputs) == 0 {
+		errs = append(errs, fmt.Errorf("it declares no output: add Print, ForEachBatch or a sink"))
+	}
+	if len(errs) > 0 {
+		return &BuildError{App: p.App, Errs: errs}
+	}
+	return nil
+}

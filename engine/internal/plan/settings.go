@@ -1,0 +1,196 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/modelstore"
+)
+
+// Settings holds the engine's settings, as Spark names them where it has them.
+// They are given as --conf key=value.
+type Settings struct {
+	Backpressure    bool
+	PID             Gains
+	InitialRate     float64 // records/s of an input before there is an estimate
+	MaxPending      int     // batches planned ahead of the one that runs
+	StopGracefully  bool
+	MaxResultSize   int // bytes
+	MaxTaskFailures int
+	MaxStageTries   int
+	LocalityWait    time.Duration
+	ModelStore      string            // URL or path; "" for the default
+	ModelsRetained  int               // earlier versions of each model
+	Other           map[string]string // settings of connectors
+}
+
+// Gains configures the estimator of an input's rate, a PID controller.
+type Gains struct {
+	Proportional, Integral, Derivative float64
+	MinRate                            float64 // records/s
+}
+
+// DefaultSettings returns the settings of someone who sets nothing.
+func DefaultSettings() Settings {
+	return Settings{
+		Backpressure:    true,
+		PID:             Gains{Proportional: 1, Integral: 0.2, Derivative: 0, MinRate: 100},
+		InitialRate:     100_000,
+		MaxPending:      4,
+		StopGracefully:  true,
+		MaxResultSize:   256 << 20,
+		MaxTaskFailures: 4,
+		MaxStageTries:   4,
+		LocalityWait:    20 * time.Millisecond,
+		ModelsRetained:  5,
+		Other:           map[string]string{},
+	}
+}
+
+// setting is one documented setting.
+type setting struct {
+	key, help string
+	set       setter
+}
+
+// settings lists what --conf takes.
+func settings() []setting {
+	return []setting{
+		{"streaming.backpressure.enabled", "plan no more than can be processed in time (true)", boolean(func(c *Settings) *bool { return &c.Backpressure })},
+		{"streaming.backpressure.initialRate", "records/s of an input before there is an estimate (100000)", positive(func(c *Settings) *float64 { return &c.InitialRate })},
+		{"streaming.backpressure.pid.proportional", "gain on the error (1.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Proportional })},
+		{"streaming.backpressure.pid.integral", "gain on the scheduling delay (0.2)", notNegative(func(c *Settings) *float64 { return &c.PID.Integral })},
+		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Derivative })},
+		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s (100)", positive(func(c *Settings) *float64 { return &c.PID.MinRate })},
+		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (4)", count(func(c *Settings) *int { return &c.MaxPending })},
+		{"streaming.stopGracefullyOnShutdown", "finish what is planned on the first interrupt (true)", boolean(func(c *Settings) *bool { return &c.StopGracefully })},
+		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *Settings) *int { return &c.MaxResultSize })},
+		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures })},
+		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries })},
+		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
+		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
+		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait })},
+		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
+		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained })},
+	}
+}
+
+// PrintSettings writes the settings for people.
+func PrintSettings(w io.Writer) {
+	fmt.Fprint(w, "Settings (--conf key=value, defaults in brackets):\n")
+	for _, s := range settings() {
+		fmt.Fprintf(w, "  %-44s %s\n", s.key, s.help)
+	}
+}
+
+// Set applies one key=value.
+func (c *Settings) Set(pair string) error {
+	key, value, ok := strings.Cut(pair, "=")
+	if !ok {
+		return errors.New("it is not key=value; --conf help lists the settings")
+	}
+	all := settings()
+	i := slices.IndexFunc(all, func(s setting) bool { return s.key == key })
+	if i < 0 {
+		return fmt.Errorf("unknown setting %q; --conf help lists the settings", key)
+	}
+	return all[i].set(c, value)
+}
+
+// setter parses a setting's value.
+type setter func(c *Settings, value string) error
+
+func boolean(field func(*Settings) *bool) setter {
+	return func(c *Settings, s string) (err error) {
+		if *field(c), err = strconv.ParseBool(s); err != nil {
+			return fmt.Errorf("%q is neither true nor false", s)
+		}
+		return nil
+	}
+}
+
+func positive(field func(*Settings) *float64) setter {
+	return func(c *Settings, s string) error {
+		v, err := number(s)
+		if *field(c) = v; err == nil && v <= 0 {
+			err = fmt.Errorf("%s is not above 0", s)
+		}
+		return err
+	}
+}
+
+func notNegative(field func(*Settings) *float64) setter {
+	return func(c *Settings, s string) error {
+		v, err := number(s)
+		if *field(c) = v; err == nil && v < 0 {
+			err = fmt.Errorf("%s is negative", s)
+		}
+		return err
+	}
+}
+
+// number parses a finite number.
+func number(s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return v, nil
+}
+
+func count(field func(*Settings) *int) setter {
+	return func(c *Settings, s string) error {
+		v, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", s)
+		}
+		if *field(c) = v; v < 1 {
+			return fmt.Errorf("%s is below 1", s)
+		}
+		return nil
+	}
+}
+
+func duration(field func(*Settings) *time.Duration) setter {
+	return func(c *Settings, s string) error {
+		v, err := ParseDuration(s)
+		if *field(c) = v; err == nil && v < 0 {
+			err = fmt.Errorf("%s is negative", s)
+		}
+		return err
+	}
+}
+
+// ParseDuration is time.ParseDuration with an error that helps.
+func ParseDuration(s string) (time.Duration, error) {
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration, which has a unit, e.g. 500ms or 2s", s)
+	}
+	return v, nil
+}
+
+func address(field func(*Settings) *string) setter {
+	return func(c *Settings, s string) (err error) {
+		*field(c), err = modelstore.Address(s)
+		return err
+	}
+}
+
+// connector keeps a number for a connector, which reads it with Setting.
+func connector(key string) setter {
+	return func(c *Settings, s string) error {
+		v, err := number(s)
+		if err == nil && v < 0 {
+			err = fmt.Errorf("%s is negative", s)
+		}
+		c.Other[key] = s
+		return err
+	}
+}
