@@ -25,9 +25,9 @@ type Config struct {
 
 	// Check compares what an executor built with what the driver did. Its error
 	// fails the job.
-	Check func(executor string, r *wire.Registered) error
+	Check func(executor string, r *Registered) error
 	// Diverged is told of an executor that couldn't generate a batch alike.
-	Diverged func(executor string, r *wire.Invoked)
+	Diverged func(executor string, r *Invoked)
 	// Failed is told why the job can't go on. It is called at most once for each
 	// executor and doesn't block, like the other two.
 	Failed func(err error)
@@ -51,8 +51,8 @@ type Backend struct {
 	expected    int
 	members     map[string]*link // by name
 	ending      map[string]*link // that left and may still report their loss, by name
-	invocations []*wire.Invoke   // not forgotten, ascending
-	hold        *wire.Hold       // models that executors are to have; nil before the first
+	invocations []*Invoke        // not forgotten, ascending
+	hold        *Hold            // models that executors are to have; nil before the first
 	refused     map[string]string
 	refusals    int
 	changed     chan struct{} // closed and replaced when an executor comes or is refused
@@ -144,7 +144,7 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 // Kill implements scheduler.Backend.
 func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	if l := b.member(executor); l != nil {
-		l.post(&wire.ToExecutor{Kill: &wire.KillTask{ID: id, Reason: reason}})
+		l.post(&ToExecutor{Kill: &KillTask{ID: id, Reason: reason}})
 	}
 }
 
@@ -162,10 +162,10 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	inv := &wire.Invoke{Seq: seq, Invocation: invocation}
+	inv := &Invoke{Seq: seq, Invocation: invocation}
 	b.invocations = append(b.invocations, inv)
 	for _, l := range b.members {
-		l.post(&wire.ToExecutor{Invoke: inv})
+		l.post(&ToExecutor{Invoke: inv})
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 func (b *Backend) Forget(until uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.invocations = slices.DeleteFunc(b.invocations, func(i *wire.Invoke) bool { return i.Seq < until })
+	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < until })
 	for _, l := range b.members {
 		l.forget(until)
 	}
@@ -231,11 +231,11 @@ func (b *Backend) Close() {
 
 // admit makes a registered executor ready: it is told of the batches in flight
 // before the scheduler may launch tasks there.
-func (b *Backend) admit(l *link, r *wire.Registered) {
+func (b *Backend) admit(l *link, r *Registered) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.refused, l.process.Executor)
-	l.models = make(map[wire.ModelVersion]string)
+	l.models = make(map[ModelVersion]string)
 	for _, h := range r.Held {
 		l.models[h.Version] = h.Failure
 	}

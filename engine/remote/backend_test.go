@@ -71,7 +71,7 @@ func TestOutcomes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var m wire.FromExecutor
+		var m FromExecutor
 		if err := wire.Decode(b, &m); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 	r := results{limit: 1}
-	if o := r.outcome(&wire.TaskEnded{}); o != nil {
+	if o := r.outcome(&TaskEnded{}); o != nil {
 		t.Errorf("no outcome became %+v", o)
 	}
 }
@@ -105,12 +105,12 @@ func TestLargeResults(t *testing.T) {
 	r := results{limit: 10}
 	id := task(1, 1, 0).ID
 	for range 100 {
-		r.add(&wire.ResultPart{ID: id, Data: []byte("123456")})
+		r.add(&ResultPart{ID: id, Data: []byte("123456")})
 	}
 	if got := len(r.parts[id]); got != 11 {
 		t.Errorf("%d bytes are kept", got)
 	}
-	if o, ok := r.outcome(&wire.TaskEnded{ID: id, Success: &scheduler.Success{}}).(scheduler.ExceptionFailure); !ok || !strings.Contains(o.Message, "larger than the limit of 10 bytes") || len(r.parts) > 0 {
+	if o, ok := r.outcome(&TaskEnded{ID: id, Success: &scheduler.Success{}}).(scheduler.ExceptionFailure); !ok || !strings.Contains(o.Message, "larger than the limit of 10 bytes") || len(r.parts) > 0 {
 		t.Errorf("%+v, %d parts left", o, len(r.parts))
 	}
 }
@@ -173,7 +173,7 @@ func TestDiverged(t *testing.T) {
 	}
 	b := NewBackend(Config{
 		Incarnation: incarnation, Epoch: 2, Security: s, Logger: slog.New(slog.DiscardHandler),
-		Check:  func(string, *wire.Registered) error { return errors.New("another graph") },
+		Check:  func(string, *Registered) error { return errors.New("another graph") },
 		Failed: func(err error) { d.failed <- err },
 	})
 	defer b.Close()
@@ -416,7 +416,7 @@ func TestHungExecutor(t *testing.T) {
 	d := &driver{events: newEvents()}
 	d.Backend = NewBackend(Config{
 		Incarnation: incarnation, Epoch: 1, Security: s, Logger: slog.New(slog.DiscardHandler),
-		Check: func(string, *wire.Registered) error { return nil },
+		Check: func(string, *Registered) error { return nil },
 	})
 	defer d.Close()
 	d.silence = 3 * wire.HeartbeatInterval
@@ -435,7 +435,7 @@ func TestSlowBuild(t *testing.T) {
 	h := succeed(nil)
 	h.block = make(chan struct{})
 	x := start(t, "x", s, h)
-	stream := rawWork(t, x, s, &wire.ToExecutor{Hello: &wire.Hello{Incarnation: incarnation, Epoch: 1}})
+	stream := rawWork(t, x, s, &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: 1}})
 	for range 2 { // it says so while it builds
 		if m, err := stream.Recv(); err != nil || m.Alive == nil {
 			t.Fatalf("%+v, %v", m, err)
@@ -474,20 +474,20 @@ func TestTooManyBlocks(t *testing.T) {
 func TestMalformedStreams(t *testing.T) {
 	s := newSecret()
 	x := start(t, "x", s, succeed(nil))
-	hello := &wire.ToExecutor{Hello: &wire.Hello{Incarnation: incarnation, Epoch: 5}}
+	hello := &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: 5}}
 	for name, c := range map[string]struct {
-		messages []*wire.ToExecutor
+		messages []*ToExecutor
 		want     error
 	}{
-		"no hello":         {[]*wire.ToExecutor{{Forget: &wire.Forget{}}}, wire.ErrMalformed},
-		"nothing in it":    {[]*wire.ToExecutor{{}}, wire.ErrMalformed},
-		"hello twice":      {[]*wire.ToExecutor{hello, hello}, wire.ErrMalformed},
-		"empty message":    {[]*wire.ToExecutor{hello, {}}, wire.ErrMalformed},
-		"another job":      {[]*wire.ToExecutor{{Hello: &wire.Hello{Incarnation: 1, Epoch: 5}}}, wire.ErrInvalid},
-		"an older driver":  {[]*wire.ToExecutor{{Hello: &wire.Hello{Incarnation: incarnation, Epoch: 4}}}, wire.ErrStaleEpoch},
-		"unnamed inputs":   {[]*wire.ToExecutor{hello, {Launch: &wire.Launch{ID: task(5, 1, 0).ID, Inputs: []uint32{9}}}}, wire.ErrMalformed},
-		"another's task":   {[]*wire.ToExecutor{hello, {Launch: &wire.Launch{ID: task(4, 1, 0).ID}}}, wire.ErrMalformed},
-		"values in a hole": {[]*wire.ToExecutor{{Hello: &wire.Hello{Incarnation: incarnation, Epoch: 5, Values: 2}}, {Values: &wire.Values{First: 1, Values: make([]wire.Value, 1)}}}, wire.ErrMalformed},
+		"no hello":         {[]*ToExecutor{{Forget: &Forget{}}}, wire.ErrMalformed},
+		"nothing in it":    {[]*ToExecutor{{}}, wire.ErrMalformed},
+		"hello twice":      {[]*ToExecutor{hello, hello}, wire.ErrMalformed},
+		"empty message":    {[]*ToExecutor{hello, {}}, wire.ErrMalformed},
+		"another job":      {[]*ToExecutor{{Hello: &Hello{Incarnation: 1, Epoch: 5}}}, wire.ErrInvalid},
+		"an older driver":  {[]*ToExecutor{{Hello: &Hello{Incarnation: incarnation, Epoch: 4}}}, wire.ErrStaleEpoch},
+		"unnamed inputs":   {[]*ToExecutor{hello, {Launch: &Launch{ID: task(5, 1, 0).ID, Inputs: []uint32{9}}}}, wire.ErrMalformed},
+		"another's task":   {[]*ToExecutor{hello, {Launch: &Launch{ID: task(4, 1, 0).ID}}}, wire.ErrMalformed},
+		"values in a hole": {[]*ToExecutor{{Hello: &Hello{Incarnation: incarnation, Epoch: 5, Values: 2}}, {Values: &Values{First: 1, Values: make([]wire.Value, 1)}}}, wire.ErrMalformed},
 	} {
 		first := rawWork(t, x, s, hello) // an executor that has seen epoch 5
 		if _, err := first.Recv(); err != nil {

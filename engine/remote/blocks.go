@@ -13,9 +13,9 @@ import (
 // checksum returns the CRC-32C of a piece. Package crc32 makes the table once.
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// Fetch implements wire.ShuffleServer: it sends the blocks that map tasks here
+// Fetch implements remote.ShuffleServer: it sends the blocks that map tasks here
 // have for one reduce partition.
-func (s *Server) Fetch(req *wire.FetchBlocks, stream grpc.ServerStreamingServer[wire.Block]) error {
+func (s *Server) Fetch(req *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
 	if req.Incarnation != s.incarnation {
 		return fmt.Errorf("%w: this process is of job %d, the reader's is %d", wire.ErrInvalid, s.incarnation, req.Incarnation)
 	}
@@ -27,7 +27,7 @@ func (s *Server) Fetch(req *wire.FetchBlocks, stream grpc.ServerStreamingServer[
 		id := shuffle.MapID{Batch: req.Batch, Shuffle: req.Shuffle, Map: m.Map, Attempt: m.Attempt}
 		blocks, err := store.Blocks(id, int(req.Reduce))
 		if err != nil {
-			return stream.Send(&wire.Block{Map: m.Map, Missing: err.Error()})
+			return stream.Send(&Block{Map: m.Map, Missing: err.Error()})
 		}
 		for _, b := range blocks {
 			if err := sendBlock(stream, m.Map, b); err != nil {
@@ -39,11 +39,11 @@ func (s *Server) Fetch(req *wire.FetchBlocks, stream grpc.ServerStreamingServer[
 }
 
 // sendBlock sends a block in pieces.
-func sendBlock(stream grpc.ServerStreamingServer[wire.Block], m int32, b []byte) error {
+func sendBlock(stream grpc.ServerStreamingServer[Block], m int32, b []byte) error {
 	for {
 		piece := b[:min(len(b), wire.ChunkSize)]
 		b = b[len(piece):]
-		if err := stream.Send(&wire.Block{Map: m, Data: piece, Sum: checksum(piece), More: len(b) > 0}); err != nil {
+		if err := stream.Send(&Block{Map: m, Data: piece, Sum: checksum(piece), More: len(b) > 0}); err != nil {
 			return err
 		}
 		if len(b) == 0 {

@@ -31,11 +31,11 @@ type link struct {
 
 	// models are the versions that the executor has answered for on this stream,
 	// and why it can't load one, "" if it has. Guarded by the backend's mu.
-	models map[wire.ModelVersion]string
+	models map[ModelVersion]string
 
 	mu     sync.Mutex
 	ready  bool // registered: messages are taken
-	outbox []*wire.ToExecutor
+	outbox []*ToExecutor
 	wake   chan struct{}               // holds a token when the outbox isn't empty
 	sent   map[*shuffle.Outputs]uint32 // numbers of what the executor was told on this stream
 	number uint32
@@ -119,7 +119,7 @@ func (l *link) stream() (ready bool, err error) {
 	silence := l.backend.silence
 	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
 	defer silent.Stop()
-	work, err := wire.TasksClient{CC: l.cc}.Work(ctx)
+	work, err := TasksClient{CC: l.cc}.Work(ctx)
 	if err != nil {
 		return false, causeOf(ctx, err)
 	}
@@ -145,14 +145,14 @@ func (l *link) stream() (ready bool, err error) {
 }
 
 // register introduces the driver and takes the executor's answer.
-func (l *link) register(s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor]) (*wire.Registered, error) {
+func (l *link) register(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) (*Registered, error) {
 	cfg := &l.backend.cfg
-	messages := []*wire.ToExecutor{{Hello: &wire.Hello{
+	messages := []*ToExecutor{{Hello: &Hello{
 		Incarnation: cfg.Incarnation, Epoch: cfg.Epoch, Executor: l.process.Executor, Header: cfg.Header, Values: len(cfg.Values),
 		Hold: l.backend.holding(),
 	}}}
 	for i := range cfg.Values { // each may be as large as a message can carry
-		messages = append(messages, &wire.ToExecutor{Values: &wire.Values{First: i, Values: cfg.Values[i : i+1]}})
+		messages = append(messages, &ToExecutor{Values: &Values{First: i, Values: cfg.Values[i : i+1]}})
 	}
 	for _, m := range messages {
 		if err := s.Send(m); err != nil {
@@ -180,15 +180,15 @@ func (l *link) register(s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExe
 
 // open makes the link take messages, first what it lacks of the models and the
 // batches in flight.
-func (l *link) open(hold *wire.Hold, invocations []*wire.Invoke) {
+func (l *link) open(hold *Hold, invocations []*Invoke) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ready, l.sent, l.number = true, make(map[*shuffle.Outputs]uint32), 0
 	if hold != nil {
-		l.push(&wire.ToExecutor{Hold: hold})
+		l.push(&ToExecutor{Hold: hold})
 	}
 	for _, i := range invocations {
-		l.push(&wire.ToExecutor{Invoke: i})
+		l.push(&ToExecutor{Invoke: i})
 	}
 }
 
@@ -207,7 +207,7 @@ func (l *link) isReady() bool {
 
 // post hands a message to the sender, unless there is no stream. What can be
 // posted is bounded by the executor's slots and the batches in flight.
-func (l *link) post(m *wire.ToExecutor) {
+func (l *link) post(m *ToExecutor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ready {
@@ -216,7 +216,7 @@ func (l *link) post(m *wire.ToExecutor) {
 }
 
 // push is called with mu held.
-func (l *link) push(m *wire.ToExecutor) {
+func (l *link) push(m *ToExecutor) {
 	l.outbox = append(l.outbox, m)
 	select {
 	case l.wake <- struct{}{}:
@@ -237,18 +237,18 @@ func (l *link) launch(task scheduler.Task) {
 	if !l.ready {
 		return // its loss is reported
 	}
-	m := &wire.Launch{ID: task.ID}
+	m := &Launch{ID: task.ID}
 	for _, outs := range task.Inputs {
 		n, known := l.sent[outs]
 		if !known {
 			l.number++
 			n = l.number
 			l.sent[outs] = n
-			l.push(&wire.ToExecutor{Outputs: &wire.MapOutputs{Number: n, Outputs: *outs}})
+			l.push(&ToExecutor{Outputs: &MapOutputs{Number: n, Outputs: *outs}})
 		}
 		m.Inputs = append(m.Inputs, n)
 	}
-	l.push(&wire.ToExecutor{Launch: m})
+	l.push(&ToExecutor{Launch: m})
 }
 
 // maxSizes bounds the sizes of blocks in one message: map times reduce partitions.
@@ -279,12 +279,12 @@ func (l *link) forget(until uint64) {
 			delete(l.sent, outs)
 		}
 	}
-	l.push(&wire.ToExecutor{Forget: &wire.Forget{Until: until}})
+	l.push(&ToExecutor{Forget: &Forget{Until: until}})
 }
 
 // send sends what is posted until ctx ends or the stream breaks.
-func (l *link) send(ctx context.Context, s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor]) error {
-	var batch []*wire.ToExecutor
+func (l *link) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
+	var batch []*ToExecutor
 	for {
 		select {
 		case <-l.wake:
@@ -304,7 +304,7 @@ func (l *link) send(ctx context.Context, s grpc.BidiStreamingClient[wire.ToExecu
 }
 
 // receive takes what the executor sends until the stream breaks.
-func (l *link) receive(s grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor]) error {
+func (l *link) receive(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
 	results := results{limit: l.backend.cfg.MaxResultBytes}
 	for {
 		m, err := s.Recv()

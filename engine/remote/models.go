@@ -4,28 +4,26 @@ import (
 	"context"
 	"fmt"
 	"slices"
-
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // Hold says which versions of models executors are to have, in place of what was
 // said before, those that come later too: they load them before they take tasks.
-func (b *Backend) Hold(versions []wire.ModelVersion) {
+func (b *Backend) Hold(versions []ModelVersion) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.hold = &wire.Hold{Versions: versions}
+	b.hold = &Hold{Versions: versions}
 	for _, l := range b.members {
 		for v, failure := range l.models {
 			if failure != "" || !slices.Contains(versions, v) {
 				delete(l.models, v) // it is dropped, or tried again
 			}
 		}
-		l.post(&wire.ToExecutor{Hold: b.hold})
+		l.post(&ToExecutor{Hold: b.hold})
 	}
 }
 
 // holding returns what an executor that comes now is to have.
-func (b *Backend) holding() *wire.Hold {
+func (b *Backend) holding() *Hold {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.hold
@@ -34,7 +32,7 @@ func (b *Backend) holding() *wire.Hold {
 // AwaitHeld waits until every executor that takes tasks has a version, one of
 // those that Hold named last, and there is one at least: nobody else can say that
 // a version is good. An error says which can't load it, and why.
-func (b *Backend) AwaitHeld(ctx context.Context, v wire.ModelVersion) error {
+func (b *Backend) AwaitHeld(ctx context.Context, v ModelVersion) error {
 	for {
 		b.mu.Lock()
 		have, missing := 0, 0
@@ -65,7 +63,7 @@ func (b *Backend) AwaitHeld(ctx context.Context, v wire.ModelVersion) error {
 }
 
 // held takes an executor's answer.
-func (b *Backend) held(l *link, h wire.Held) {
+func (b *Backend) held(l *link, h Held) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.hold != nil && slices.Contains(b.hold.Versions, h.Version) {

@@ -6,17 +6,15 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // A version is there when every executor has it, and one at least; who can't load
 // it is named, and asked again when it is wanted again.
 func TestAwaitHeld(t *testing.T) {
 	s := newSecret()
-	good, bad := wire.ModelVersion{Name: "m", Digest: "good"}, wire.ModelVersion{Name: "m", Digest: "bad"}
+	good, bad := ModelVersion{Name: "m", Digest: "good"}, ModelVersion{Name: "m", Digest: "bad"}
 	var mended atomic.Bool
-	load := func(v wire.ModelVersion) string {
+	load := func(v ModelVersion) string {
 		if v == bad && !mended.Load() {
 			return "layer fc1 holds a NaN"
 		}
@@ -27,14 +25,14 @@ func TestAwaitHeld(t *testing.T) {
 	d := drive(t, s, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	await := func(v wire.ModelVersion, says string) {
+	await := func(v ModelVersion, says string) {
 		t.Helper()
 		if err := d.AwaitHeld(ctx, v); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("version %s: %v", v.Digest, err)
 		}
 	}
 
-	d.Hold([]wire.ModelVersion{good})
+	d.Hold([]ModelVersion{good})
 	enough := errors.New("enough")
 	impatient, stop := context.WithCancelCause(t.Context())
 	stop(enough)
@@ -43,12 +41,12 @@ func TestAwaitHeld(t *testing.T) {
 	}
 	d.members(x) // it has to have the version before it takes tasks
 	await(good, "")
-	d.Hold([]wire.ModelVersion{bad, good})
+	d.Hold([]ModelVersion{bad, good})
 	await(bad, "executor "+Name(x.ExecutorProcess)+": layer fc1")
-	d.Hold([]wire.ModelVersion{good})
+	d.Hold([]ModelVersion{good})
 	mended.Store(true)
 	d.members(x, y)
-	d.Hold([]wire.ModelVersion{bad, good})
+	d.Hold([]ModelVersion{bad, good})
 	await(bad, "")
 	await(good, "")
 }

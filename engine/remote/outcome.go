@@ -12,13 +12,13 @@ const maxText = 64 << 10
 
 // ended returns the messages that tell the driver how a task ended. A result
 // that is too large for one message goes in parts.
-func ended(id scheduler.TaskID, outcome scheduler.Outcome) []*wire.FromExecutor {
-	e := &wire.TaskEnded{ID: id}
-	var messages []*wire.FromExecutor
+func ended(id scheduler.TaskID, outcome scheduler.Outcome) []*FromExecutor {
+	e := &TaskEnded{ID: id}
+	var messages []*FromExecutor
 	switch o := outcome.(type) {
 	case scheduler.Success:
 		for len(o.Result) > wire.MaxPayload {
-			messages = append(messages, &wire.FromExecutor{Part: &wire.ResultPart{ID: id, Data: o.Result[:wire.MaxPayload]}})
+			messages = append(messages, &FromExecutor{Part: &ResultPart{ID: id, Data: o.Result[:wire.MaxPayload]}})
 			o.Result = o.Result[wire.MaxPayload:]
 		}
 		e.Success = &o
@@ -37,7 +37,7 @@ func ended(id scheduler.TaskID, outcome scheduler.Outcome) []*wire.FromExecutor 
 	default:
 		e.Exception = &scheduler.ExceptionFailure{Message: fmt.Sprintf("the task ended with an outcome that an executor can't report: %T", outcome)}
 	}
-	return append(messages, &wire.FromExecutor{Ended: e})
+	return append(messages, &FromExecutor{Ended: e})
 }
 
 func clip(s string) string {
@@ -55,7 +55,7 @@ type results struct {
 
 // add keeps a part. Of a result over the limit one byte more than the limit is
 // kept, so that outcome sees it.
-func (r *results) add(p *wire.ResultPart) {
+func (r *results) add(p *ResultPart) {
 	if r.parts == nil {
 		r.parts = make(map[scheduler.TaskID][]byte)
 	}
@@ -67,7 +67,7 @@ func (r *results) add(p *wire.ResultPart) {
 }
 
 // outcome returns how a task ended, nil if the executor didn't say.
-func (r *results) outcome(e *wire.TaskEnded) scheduler.Outcome {
+func (r *results) outcome(e *TaskEnded) scheduler.Outcome {
 	parts := r.parts[e.ID]
 	delete(r.parts, e.ID)
 	switch {

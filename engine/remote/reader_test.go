@@ -179,10 +179,10 @@ func TestFetchIsCancelled(t *testing.T) {
 
 // liar is a Shuffle service that sends what it was made of.
 type liar struct {
-	send func(stream grpc.ServerStreamingServer[wire.Block]) error
+	send func(stream grpc.ServerStreamingServer[Block]) error
 }
 
-func (l liar) Fetch(_ *wire.FetchBlocks, stream grpc.ServerStreamingServer[wire.Block]) error {
+func (l liar) Fetch(_ *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
 	return l.send(stream)
 }
 
@@ -198,7 +198,7 @@ func lies(t *testing.T, l liar) *Reader {
 // is computed anew, the task never sees the bytes.
 func TestDamagedBlocks(t *testing.T) {
 	ten := []byte("0123456789")
-	for name, blocks := range map[string][]*wire.Block{
+	for name, blocks := range map[string][]*Block{
 		"a flipped bit":       {{Data: []byte("0123456788"), Sum: checksum(ten)}},
 		"in the second piece": {{Data: ten[:5], Sum: checksum(ten[:5]), More: true}, {Data: ten[5:], Sum: 1}},
 		"less":                {{Data: ten[:5], Sum: checksum(ten[:5])}},
@@ -208,7 +208,7 @@ func TestDamagedBlocks(t *testing.T) {
 		"another map task's":  {{Map: 1, Data: ten, Sum: checksum(ten)}},
 		"pieces of another's": {{Map: 9, Data: ten, Sum: checksum(ten), More: true}},
 	} {
-		r := lies(t, liar{func(stream grpc.ServerStreamingServer[wire.Block]) error {
+		r := lies(t, liar{func(stream grpc.ServerStreamingServer[Block]) error {
 			for _, b := range blocks {
 				if err := stream.Send(b); err != nil {
 					return err
@@ -224,8 +224,8 @@ func TestDamagedBlocks(t *testing.T) {
 
 // An executor that hangs in the middle of sending is given up.
 func TestFetchStalls(t *testing.T) {
-	r := lies(t, liar{func(stream grpc.ServerStreamingServer[wire.Block]) error {
-		if err := stream.Send(&wire.Block{Data: []byte("01234"), Sum: checksum([]byte("01234"))}); err != nil {
+	r := lies(t, liar{func(stream grpc.ServerStreamingServer[Block]) error {
+		if err := stream.Send(&Block{Data: []byte("01234"), Sum: checksum([]byte("01234"))}); err != nil {
 			return err
 		}
 		<-stream.Context().Done()
@@ -244,7 +244,7 @@ func TestFlowControl(t *testing.T) {
 	var sent atomic.Int64
 	blocked := make(chan struct{}, 1)
 	s := newSecret()
-	address := startShuffle(t, s, liar{func(stream grpc.ServerStreamingServer[wire.Block]) error {
+	address := startShuffle(t, s, liar{func(stream grpc.ServerStreamingServer[Block]) error {
 		for range total / len(piece) {
 			late := time.AfterFunc(200*time.Millisecond, func() {
 				select {
@@ -252,7 +252,7 @@ func TestFlowControl(t *testing.T) {
 				default:
 				}
 			})
-			err := stream.Send(&wire.Block{Data: piece, Sum: checksum(piece)})
+			err := stream.Send(&Block{Data: piece, Sum: checksum(piece)})
 			late.Stop()
 			if err != nil {
 				return err

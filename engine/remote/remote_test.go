@@ -29,7 +29,7 @@ type host struct {
 	refusal  string        // why the program can't be built
 	block    chan struct{} // Register waits for it, unless it is nil
 	building chan struct{} // is told that Register waits, unless it is nil
-	load     func(wire.ModelVersion) (failure string)
+	load     func(ModelVersion) (failure string)
 
 	mu        sync.Mutex
 	epoch     uint64
@@ -39,7 +39,7 @@ type host struct {
 	forgotten uint64
 }
 
-func (h *host) Register(hello *wire.Hello, values []wire.Value) *wire.Registered {
+func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
 	if h.building != nil {
 		h.building <- struct{}{}
 	}
@@ -49,34 +49,34 @@ func (h *host) Register(hello *wire.Hello, values []wire.Value) *wire.Registered
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.refusal != "" {
-		return &wire.Registered{Failure: h.refusal}
+		return &Registered{Failure: h.refusal}
 	}
 	if h.values = values; hello.Epoch > h.epoch {
 		h.epoch, h.store = hello.Epoch, shuffle.NewStore(1<<30)
 	}
-	r := &wire.Registered{Fingerprint: 1, Slots: 2, Batches: h.invoked}
+	r := &Registered{Fingerprint: 1, Slots: 2, Batches: h.invoked}
 	if hello.Hold != nil {
 		for _, v := range hello.Hold.Versions {
-			r.Held = append(r.Held, wire.Held{Version: v, Failure: h.load(v)})
+			r.Held = append(r.Held, Held{Version: v, Failure: h.load(v)})
 		}
 	}
 	return r
 }
 
-func (h *host) Invoke(i *wire.Invoke) *wire.Invoked {
+func (h *host) Invoke(i *Invoke) *Invoked {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.invoked = append(h.invoked, i.Seq)
 	if string(i.Invocation) == "other" {
-		return &wire.Invoked{Seq: i.Seq, Failure: "it differs", Lineage: []string{"mine"}}
+		return &Invoked{Seq: i.Seq, Failure: "it differs", Lineage: []string{"mine"}}
 	}
-	return &wire.Invoked{Seq: i.Seq}
+	return &Invoked{Seq: i.Seq}
 }
 
 // Hold answers as load says.
-func (h *host) Hold(hold *wire.Hold, answer func(*wire.Held)) {
+func (h *host) Hold(hold *Hold, answer func(*Held)) {
 	for _, v := range hold.Versions {
-		answer(&wire.Held{Version: v, Failure: h.load(v)})
+		answer(&Held{Version: v, Failure: h.load(v)})
 	}
 }
 
@@ -117,8 +117,8 @@ func start(t *testing.T, id string, s wire.Security, h *host) *executor {
 	x := &executor{host: h, server: NewServer(incarnation, 2, h, slog.New(slog.DiscardHandler))}
 	x.ExecutorProcess = wire.ExecutorProcess{Executor: id, Instance: 1, Address: l.Addr().String(), Slots: 2}
 	doors := wire.NewServer(s)
-	wire.RegisterTasks(doors, x.server)
-	wire.RegisterShuffle(doors, x.server)
+	RegisterTasks(doors, x.server)
+	RegisterShuffle(doors, x.server)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = doors.Serve(l) })
 	x.stop = sync.OnceFunc(func() {
@@ -167,25 +167,25 @@ type driver struct {
 	*Backend
 	*events
 	failed   chan error
-	diverged chan *wire.Invoked
+	diverged chan *Invoked
 }
 
 // drive starts a backend of an epoch with the given executors and closes it when
 // the test ends.
 func drive(t *testing.T, s wire.Security, epoch uint64, executors ...*executor) *driver {
 	t.Helper()
-	d := &driver{events: newEvents(), failed: make(chan error, 16), diverged: make(chan *wire.Invoked, 16)}
+	d := &driver{events: newEvents(), failed: make(chan error, 16), diverged: make(chan *Invoked, 16)}
 	d.Backend = NewBackend(Config{
 		Incarnation: incarnation, Epoch: epoch, Header: []byte("header"), Security: s, MaxResultBytes: 64 << 20,
 		Values: []wire.Value{{Name: "a", Data: []byte("1")}, {Name: "b", Data: []byte("2")}},
 		Logger: slog.New(slog.DiscardHandler),
-		Check: func(_ string, r *wire.Registered) error {
+		Check: func(_ string, r *Registered) error {
 			if r.Fingerprint != 1 {
 				return fmt.Errorf("fingerprint %d", r.Fingerprint)
 			}
 			return nil
 		},
-		Diverged: func(_ string, i *wire.Invoked) { d.diverged <- i },
+		Diverged: func(_ string, i *Invoked) { d.diverged <- i },
 		Failed:   func(err error) { d.failed <- err },
 	})
 	t.Cleanup(d.Close)
@@ -227,7 +227,7 @@ func waiting(started chan<- scheduler.TaskID, causes chan<- error) *host {
 }
 
 // rawWork opens a stream to an executor as a driver would and sends messages.
-func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*wire.ToExecutor) grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor] {
+func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*ToExecutor) grpc.BidiStreamingClient[ToExecutor, FromExecutor] {
 	t.Helper()
 	cc, err := wire.Dial(x.Address, s)
 	if err != nil {
@@ -236,7 +236,7 @@ func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*wire.ToExe
 	t.Cleanup(func() { _ = cc.Close() })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	stream, err := wire.TasksClient{CC: cc}.Work(ctx)
+	stream, err := TasksClient{CC: cc}.Work(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,14 +251,14 @@ func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*wire.ToExe
 func newSecret() wire.Security { return wire.Security{}.WithToken(wire.NewToken()) }
 
 // startShuffle serves a Shuffle service until the test ends.
-func startShuffle(t *testing.T, s wire.Security, x wire.ShuffleServer) string {
+func startShuffle(t *testing.T, s wire.Security, x ShuffleServer) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	doors := wire.NewServer(s)
-	wire.RegisterShuffle(doors, x)
+	RegisterShuffle(doors, x)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = doors.Serve(l) })
 	t.Cleanup(func() {

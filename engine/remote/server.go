@@ -24,12 +24,12 @@ type Host interface {
 	// Register prepares for a driver whose epoch isn't older than any before: it
 	// builds the program, the first time, and says what it built. A program that
 	// can't be built is an answer with Failure set.
-	Register(hello *wire.Hello, values []wire.Value) *wire.Registered
+	Register(hello *Hello, values []wire.Value) *Registered
 	// Invoke generates a batch. Being told of one again does no harm.
-	Invoke(i *wire.Invoke) *wire.Invoked
+	Invoke(i *Invoke) *Invoked
 	// Hold brings in and drops versions of models. It doesn't wait: answer is
 	// called for each version, from other goroutines.
-	Hold(hold *wire.Hold, answer func(*wire.Held))
+	Hold(hold *Hold, answer func(*Held))
 	// Forget drops what is kept of the batches before until.
 	Forget(until uint64)
 	// Store returns the shuffle blocks of an epoch, nil if there are none.
@@ -90,8 +90,8 @@ func (s *Server) Close() {
 	s.slots.Close()
 }
 
-// Work implements wire.TasksServer.
-func (s *Server) Work(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.FromExecutor]) error {
+// Work implements remote.TasksServer.
+func (s *Server) Work(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
 	sess := newSession(s)
 	s.mu.Lock()
 	if s.closed {
@@ -127,7 +127,7 @@ func (s *Server) note(err error) {
 
 // admit makes a session the one that drives, in the place of the one before,
 // unless its driver is older or has gone. It is called with hosting held.
-func (s *Server) admit(sess *session, hello *wire.Hello) error {
+func (s *Server) admit(sess *session, hello *Hello) error {
 	if hello.Incarnation != s.incarnation {
 		return fmt.Errorf("%w: this process is of job %d, the driver's is %d", wire.ErrInvalid, s.incarnation, hello.Incarnation)
 	}

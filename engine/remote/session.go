@@ -21,7 +21,7 @@ type session struct {
 	outputs map[uint32]*shuffle.Outputs   // of the receiving goroutine
 
 	mu      sync.Mutex
-	outbox  []*wire.FromExecutor
+	outbox  []*FromExecutor
 	wake    chan struct{} // holds a token when there is something to do
 	ended   bool
 	cause   error
@@ -39,7 +39,7 @@ func newSession(s *Server) *session {
 }
 
 // post hands messages to send. They are bounded by the slots and the batches.
-func (x *session) post(m ...*wire.FromExecutor) {
+func (x *session) post(m ...*FromExecutor) {
 	x.mu.Lock()
 	if !x.ended {
 		x.outbox = append(x.outbox, m...)
@@ -83,15 +83,15 @@ func (x *session) signal() {
 }
 
 // send sends what is posted until the session has ended, and returns why.
-func (x *session) send(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.FromExecutor]) error {
-	var batch []*wire.FromExecutor
+func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
+	var batch []*FromExecutor
 	beat := time.NewTicker(wire.HeartbeatInterval)
 	defer beat.Stop()
 	for {
 		select {
 		case <-x.wake:
 		case <-beat.C:
-			if err := stream.Send(&wire.FromExecutor{Alive: &wire.Alive{}}); err != nil {
+			if err := stream.Send(&FromExecutor{Alive: &wire.Alive{}}); err != nil {
 				return err
 			}
 			continue
@@ -115,7 +115,7 @@ func (x *session) send(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.Fro
 }
 
 // receive takes what the driver sends, and returns why it stops.
-func (x *session) receive(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.FromExecutor]) error {
+func (x *session) receive(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
 	if err := x.greet(stream); err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (x *session) receive(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.
 }
 
 // greet takes Hello and the values and answers with what was built.
-func (x *session) greet(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.FromExecutor]) error {
+func (x *session) greet(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
 	m, err := stream.Recv()
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (x *session) greet(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.Fr
 		return err
 	}
 	r := x.server.host.Register(hello, values)
-	x.post(&wire.FromExecutor{Registered: r})
+	x.post(&FromExecutor{Registered: r})
 	if r.Failure != "" {
 		return refusal(r.Failure)
 	}
@@ -172,7 +172,7 @@ func (x *session) greet(stream grpc.BidiStreamingServer[wire.ToExecutor, wire.Fr
 }
 
 // take carries out one message.
-func (x *session) take(m *wire.ToExecutor) error {
+func (x *session) take(m *ToExecutor) error {
 	switch {
 	case m.Launch != nil:
 		return x.launch(m.Launch)
@@ -184,10 +184,10 @@ func (x *session) take(m *wire.ToExecutor) error {
 	case m.Kill != nil:
 		x.server.slots.Kill(executorName, m.Kill.ID, m.Kill.Reason)
 	case m.Invoke != nil:
-		x.hosted(func(h Host) { x.post(&wire.FromExecutor{Invoked: h.Invoke(m.Invoke)}) })
+		x.hosted(func(h Host) { x.post(&FromExecutor{Invoked: h.Invoke(m.Invoke)}) })
 	case m.Hold != nil:
 		x.hosted(func(h Host) {
-			h.Hold(m.Hold, func(held *wire.Held) { x.post(&wire.FromExecutor{Held: held}) })
+			h.Hold(m.Hold, func(held *Held) { x.post(&FromExecutor{Held: held}) })
 		})
 	case m.Forget != nil:
 		for n, outs := range x.outputs {
@@ -212,7 +212,7 @@ func (x *session) hosted(f func(Host)) {
 }
 
 // launch starts a task with what it reads.
-func (x *session) launch(m *wire.Launch) error {
+func (x *session) launch(m *Launch) error {
 	task := scheduler.Task{ID: m.ID}
 	for _, n := range m.Inputs {
 		outs := x.outputs[n]

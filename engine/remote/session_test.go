@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // A driver whose stream broke while it waited to be let in doesn't end the
@@ -17,7 +15,7 @@ func TestLateSessionEndsNobody(t *testing.T) {
 	s := NewServer(incarnation, 1, succeed(nil), slog.New(slog.DiscardHandler))
 	t.Cleanup(s.Close)
 	live, late := newSession(s), newSession(s)
-	hello := &wire.Hello{Incarnation: incarnation, Epoch: 1}
+	hello := &Hello{Incarnation: incarnation, Epoch: 1}
 	if err := s.admit(live, hello); err != nil {
 		t.Fatal(err)
 	}
@@ -35,12 +33,12 @@ func TestLateSessionEndsNobody(t *testing.T) {
 type workStream struct {
 	grpc.ServerStream
 	ctx   context.Context
-	hello chan *wire.ToExecutor
+	hello chan *ToExecutor
 }
 
 func (s *workStream) Context() context.Context { return s.ctx }
 
-func (s *workStream) Recv() (*wire.ToExecutor, error) {
+func (s *workStream) Recv() (*ToExecutor, error) {
 	select {
 	case m := <-s.hello:
 		return m, nil
@@ -49,17 +47,17 @@ func (s *workStream) Recv() (*wire.ToExecutor, error) {
 	}
 }
 
-func (s *workStream) Send(*wire.FromExecutor) error { return nil }
+func (s *workStream) Send(*FromExecutor) error { return nil }
 
 // A process whose program can't be built ends, also if the driver goes meanwhile.
 func TestRefusalEndsTheProcess(t *testing.T) {
 	h := &host{refusal: "no such device", block: make(chan struct{}), building: make(chan struct{}, 1)}
 	s := NewServer(incarnation, 1, h, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
-	stream := &workStream{ctx: ctx, hello: make(chan *wire.ToExecutor)}
+	stream := &workStream{ctx: ctx, hello: make(chan *ToExecutor)}
 	worked := make(chan error, 1)
 	go func() { worked <- s.Work(stream) }()
-	stream.hello <- &wire.ToExecutor{Hello: &wire.Hello{Incarnation: incarnation, Epoch: 1}}
+	stream.hello <- &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: 1}}
 	next(t, "the build", h.building)
 	cancel()
 	if err := next(t, "the stream's end", worked); !errors.Is(err, context.Canceled) {

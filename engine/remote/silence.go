@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // maxSilence is how long an executor may say nothing, not even that it is alive,
@@ -28,13 +26,13 @@ func causeOf(ctx context.Context, err error) error {
 
 // heardStream is a stream that notes when something comes.
 type heardStream struct {
-	grpc.BidiStreamingClient[wire.ToExecutor, wire.FromExecutor]
+	grpc.BidiStreamingClient[ToExecutor, FromExecutor]
 	silent  *time.Timer
 	silence time.Duration
 }
 
 // Recv returns the next message that says more than that the executor is alive.
-func (s heardStream) Recv() (*wire.FromExecutor, error) {
+func (s heardStream) Recv() (*FromExecutor, error) {
 	for {
 		m, err := s.BidiStreamingClient.Recv()
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -40,7 +39,7 @@ type window struct {
 // source is one executor's share.
 type source struct {
 	executor string
-	maps     []wire.MapBlock // ascending
+	maps     []MapBlock // ascending
 	fetched  chan fetched
 }
 
@@ -66,7 +65,7 @@ func newWindow(ctx context.Context, r *Reader, outs *shuffle.Outputs, reduce int
 			w.of[out.Executor] = i
 			w.sources = append(w.sources, &source{executor: out.Executor, fetched: make(chan fetched, blocksAhead)})
 		}
-		w.sources[i].maps = append(w.sources[i].maps, wire.MapBlock{Map: int32(m), Attempt: out.Attempt})
+		w.sources[i].maps = append(w.sources[i].maps, MapBlock{Map: int32(m), Attempt: out.Attempt})
 	}
 	w.openUntil(sourcesAhead)
 	return w
@@ -144,7 +143,7 @@ func (w *window) stream(s *source) error {
 	silence := w.reader.fetcher.silence
 	stalled := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
 	defer stalled.Stop()
-	stream, err := wire.ShuffleClient{CC: cc}.Fetch(ctx, &wire.FetchBlocks{
+	stream, err := ShuffleClient{CC: cc}.Fetch(ctx, &FetchBlocks{
 		Incarnation: w.reader.fetcher.incarnation, Epoch: w.reader.epoch,
 		Batch: w.outs.Batch, Shuffle: w.outs.Shuffle, Reduce: int32(w.reduce), Maps: s.maps,
 	})

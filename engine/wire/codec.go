@@ -22,14 +22,14 @@ const (
 	ChunkSize = 256 << 10
 )
 
-// codec is gRPC's codec: a byte of format version, then msgpack.
-type codec struct{}
+// Codec is gRPC's codec: a byte of format version, then msgpack.
+type Codec struct{}
 
 // Name returns the codec's name in gRPC's content type.
-func (codec) Name() string { return "hibana" }
+func (Codec) Name() string { return "hibana" }
 
 // Marshal encodes a message.
-func (codec) Marshal(v any) (mem.BufferSlice, error) {
+func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	b, err := Encode(v)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal decodes a message. It keeps nothing of data.
-func (codec) Unmarshal(data mem.BufferSlice, v any) error {
+func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer buf.Free()
 	return Decode(buf.ReadOnlyData(), v)

@@ -49,7 +49,7 @@ func newServer(creds credentials.TransportCredentials, token string, more ...grp
 	stream = append([]grpc.StreamServerInterceptor{serverStream}, stream...)
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(creds),
-		grpc.ForceServerCodecV2(codec{}),
+		grpc.ForceServerCodecV2(Codec{}),
 		grpc.ChainUnaryInterceptor(unary...),
 		grpc.ChainStreamInterceptor(stream...),
 		grpc.MaxRecvMsgSize(MaxMessage),
@@ -84,7 +84,7 @@ func Dial(address string, s Security) (*grpc.ClientConn, error) {
 func clientOptions(creds credentials.TransportCredentials) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(Codec{}), grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
 		grpc.WithUnaryInterceptor(clientUnary),
 		grpc.WithStreamInterceptor(clientStream),
 		grpc.WithInitialWindowSize(streamWindow),

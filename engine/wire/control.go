@@ -102,15 +102,15 @@ type ExecutorStatus struct {
 
 // RegisterControl offers the service.
 func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
-	r.RegisterService(service("Control", (*ControlServer)(nil), []grpc.MethodDesc{
-		unary("Status", ControlServer.Status),
-		unary("Kill", ControlServer.Kill),
-		unary("Cluster", ControlServer.Cluster),
+	r.RegisterService(Service("Control", (*ControlServer)(nil), []grpc.MethodDesc{
+		Unary("Status", ControlServer.Status),
+		Unary("Kill", ControlServer.Kill),
+		Unary("Cluster", ControlServer.Cluster),
 	},
-		bidi("Submit", ControlServer.Submit),
-		bidi("Publish", ControlServer.Publish),
-		downstream("Jobs", ControlServer.Jobs),
-		downstream("Watch", ControlServer.Watch),
+		Bidi("Submit", ControlServer.Submit),
+		Bidi("Publish", ControlServer.Publish),
+		Downstream("Jobs", ControlServer.Jobs),
+		Downstream("Watch", ControlServer.Watch),
 	), s)
 }
 
@@ -119,30 +119,30 @@ type ControlClient struct{ CC grpc.ClientConnInterface }
 
 // Submit calls ControlServer.Submit.
 func (c ControlClient) Submit(ctx context.Context) (grpc.BidiStreamingClient[SubmitPart, SubmitAnswer], error) {
-	return openBidi[SubmitPart, SubmitAnswer](ctx, c.CC, "Control/Submit")
+	return OpenBidi[SubmitPart, SubmitAnswer](ctx, c.CC, "Control/Submit")
 }
 
 // Jobs calls ControlServer.Jobs.
 func (c ControlClient) Jobs(ctx context.Context) (grpc.ServerStreamingClient[JobStatus], error) {
-	return openDownstream[JobsRequest, JobStatus](ctx, c.CC, "Control/Jobs", &JobsRequest{})
+	return OpenDownstream[JobsRequest, JobStatus](ctx, c.CC, "Control/Jobs", &JobsRequest{})
 }
 
 // Status calls ControlServer.Status.
 func (c ControlClient) Status(ctx context.Context, job JobRef) (*JobStatus, error) {
-	return call[JobRef, JobStatus](ctx, c.CC, "Control/Status", &job)
+	return Call[JobRef, JobStatus](ctx, c.CC, "Control/Status", &job)
 }
 
 // Kill calls ControlServer.Kill.
 func (c ControlClient) Kill(ctx context.Context, req *KillRequest) (*JobStatus, error) {
-	return call[KillRequest, JobStatus](ctx, c.CC, "Control/Kill", req)
+	return Call[KillRequest, JobStatus](ctx, c.CC, "Control/Kill", req)
 }
 
 // Watch calls ControlServer.Watch.
 func (c ControlClient) Watch(ctx context.Context, job JobRef) (grpc.ServerStreamingClient[JobStatus], error) {
-	return openDownstream[JobRef, JobStatus](ctx, c.CC, "Control/Watch", &job)
+	return OpenDownstream[JobRef, JobStatus](ctx, c.CC, "Control/Watch", &job)
 }
 
 // Cluster calls ControlServer.Cluster.
 func (c ControlClient) Cluster(ctx context.Context) (*ClusterStatus, error) {
-	return call[ClusterRequest, ClusterStatus](ctx, c.CC, "Control/Cluster", &ClusterRequest{})
+	return Call[ClusterRequest, ClusterStatus](ctx, c.CC, "Control/Cluster", &ClusterRequest{})
 }

@@ -29,7 +29,7 @@ type Chunk struct {
 
 // RegisterLogs offers the service.
 func RegisterLogs(r grpc.ServiceRegistrar, s LogsServer) {
-	r.RegisterService(service("Logs", (*LogsServer)(nil), nil, downstream("Logs", LogsServer.Logs)), s)
+	r.RegisterService(Service("Logs", (*LogsServer)(nil), nil, Downstream("Logs", LogsServer.Logs)), s)
 }
 
 // LogsClient calls the service.
@@ -37,7 +37,7 @@ type LogsClient struct{ CC grpc.ClientConnInterface }
 
 // Logs calls LogsServer.Logs.
 func (c LogsClient) Logs(ctx context.Context, req *LogsRequest) (grpc.ServerStreamingClient[Chunk], error) {
-	return openDownstream[LogsRequest, Chunk](ctx, c.CC, "Logs/Logs", req)
+	return OpenDownstream[LogsRequest, Chunk](ctx, c.CC, "Logs/Logs", req)
 }
 
 // BinariesServer gives out programs. Every engine-driver serves what it has.
@@ -67,9 +67,9 @@ type ReplicateAnswer struct{}
 
 // RegisterBinaries offers the service.
 func RegisterBinaries(r grpc.ServiceRegistrar, s BinariesServer) {
-	r.RegisterService(service("Binaries", (*BinariesServer)(nil), []grpc.MethodDesc{
-		unary("Replicate", BinariesServer.Replicate),
-	}, downstream("Fetch", BinariesServer.Fetch)), s)
+	r.RegisterService(Service("Binaries", (*BinariesServer)(nil), []grpc.MethodDesc{
+		Unary("Replicate", BinariesServer.Replicate),
+	}, Downstream("Fetch", BinariesServer.Fetch)), s)
 }
 
 // BinariesClient calls the service.
@@ -77,12 +77,12 @@ type BinariesClient struct{ CC grpc.ClientConnInterface }
 
 // Fetch calls BinariesServer.Fetch.
 func (c BinariesClient) Fetch(ctx context.Context, req *FetchRequest) (grpc.ServerStreamingClient[Chunk], error) {
-	return openDownstream[FetchRequest, Chunk](ctx, c.CC, "Binaries/Fetch", req)
+	return OpenDownstream[FetchRequest, Chunk](ctx, c.CC, "Binaries/Fetch", req)
 }
 
 // Replicate calls BinariesServer.Replicate.
 func (c BinariesClient) Replicate(ctx context.Context, req *ReplicateRequest) (*ReplicateAnswer, error) {
-	return call[ReplicateRequest, ReplicateAnswer](ctx, c.CC, "Binaries/Replicate", req)
+	return Call[ReplicateRequest, ReplicateAnswer](ctx, c.CC, "Binaries/Replicate", req)
 }
 
 // ExecutorsServer is what an executor daemon says to the leader.
@@ -147,6 +147,10 @@ type Assignments struct {
 	Alive     *Alive       `msgpack:"a"`
 }
 
+// Alive says every HeartbeatInterval that the sender, an executor or a leader, is
+// there: a process that hangs keeps its connection.
+type Alive struct{}
+
 // Assignment is one job for an executor.
 type Assignment struct {
 	Spec  JobSpec `msgpack:"spec"`
@@ -155,7 +159,7 @@ type Assignment struct {
 
 // RegisterExecutors offers the service.
 func RegisterExecutors(r grpc.ServiceRegistrar, s ExecutorsServer) {
-	r.RegisterService(service("Executors", (*ExecutorsServer)(nil), nil, bidi("Follow", ExecutorsServer.Follow)), s)
+	r.RegisterService(Service("Executors", (*ExecutorsServer)(nil), nil, Bidi("Follow", ExecutorsServer.Follow)), s)
 }
 
 // ExecutorsClient calls the service.
@@ -163,5 +167,5 @@ type ExecutorsClient struct{ CC grpc.ClientConnInterface }
 
 // Follow calls ExecutorsServer.Follow.
 func (c ExecutorsClient) Follow(ctx context.Context) (grpc.BidiStreamingClient[DaemonReport, Assignments], error) {
-	return openBidi[DaemonReport, Assignments](ctx, c.CC, "Executors/Follow")
+	return OpenBidi[DaemonReport, Assignments](ctx, c.CC, "Executors/Follow")
 }

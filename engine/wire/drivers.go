@@ -25,8 +25,8 @@ type ReplaceAnswer struct{}
 
 // RegisterDrivers offers the service.
 func RegisterDrivers(r grpc.ServiceRegistrar, s DriversServer) {
-	r.RegisterService(service("Drivers", (*DriversServer)(nil), []grpc.MethodDesc{
-		unary("Replace", DriversServer.Replace),
+	r.RegisterService(Service("Drivers", (*DriversServer)(nil), []grpc.MethodDesc{
+		Unary("Replace", DriversServer.Replace),
 	}), s)
 }
 
@@ -35,5 +35,5 @@ type DriversClient struct{ CC grpc.ClientConnInterface }
 
 // Replace calls DriversServer.Replace.
 func (c DriversClient) Replace(ctx context.Context, req *ReplaceRequest) (*ReplaceAnswer, error) {
-	return call[ReplaceRequest, ReplaceAnswer](ctx, c.CC, "Drivers/Replace", req)
+	return Call[ReplaceRequest, ReplaceAnswer](ctx, c.CC, "Drivers/Replace", req)
 }

@@ -170,18 +170,18 @@ type Recorded struct{}
 
 // RegisterJobLog offers the service.
 func RegisterJobLog(r grpc.ServiceRegistrar, s JobLogServer) {
-	r.RegisterService(service("JobLog", (*JobLogServer)(nil), []grpc.MethodDesc{
-		unary("Attach", JobLogServer.Attach),
-		unary("Start", JobLogServer.Start),
-		unary("RecordValue", JobLogServer.RecordValue),
-		unary("Allocate", JobLogServer.Allocate),
-		unary("Complete", JobLogServer.Complete),
-		unary("Report", JobLogServer.Report),
-		unary("Published", JobLogServer.Published),
-		unary("Finish", JobLogServer.Finish),
+	r.RegisterService(Service("JobLog", (*JobLogServer)(nil), []grpc.MethodDesc{
+		Unary("Attach", JobLogServer.Attach),
+		Unary("Start", JobLogServer.Start),
+		Unary("RecordValue", JobLogServer.RecordValue),
+		Unary("Allocate", JobLogServer.Allocate),
+		Unary("Complete", JobLogServer.Complete),
+		Unary("Report", JobLogServer.Report),
+		Unary("Published", JobLogServer.Published),
+		Unary("Finish", JobLogServer.Finish),
 	},
-		downstream("Events", JobLogServer.Events),
-		downstream("Recover", JobLogServer.Recover),
+		Downstream("Events", JobLogServer.Events),
+		Downstream("Recover", JobLogServer.Recover),
 	), s)
 }
 
@@ -190,51 +190,51 @@ type JobLogClient struct{ CC grpc.ClientConnInterface }
 
 // Attach calls JobLogServer.Attach.
 func (c JobLogClient) Attach(ctx context.Context, req *AttachDriver) (*DriverSpec, error) {
-	return call[AttachDriver, DriverSpec](ctx, c.CC, "JobLog/Attach", req)
+	return Call[AttachDriver, DriverSpec](ctx, c.CC, "JobLog/Attach", req)
 }
 
 // Events calls JobLogServer.Events.
 func (c JobLogClient) Events(ctx context.Context) (grpc.ServerStreamingClient[DriverEvent], error) {
-	return openDownstream[EventsRequest, DriverEvent](ctx, c.CC, "JobLog/Events", &EventsRequest{})
+	return OpenDownstream[EventsRequest, DriverEvent](ctx, c.CC, "JobLog/Events", &EventsRequest{})
 }
 
 // Recover calls JobLogServer.Recover.
 func (c JobLogClient) Recover(ctx context.Context, req *RecoverRequest) (grpc.ServerStreamingClient[LogEntry], error) {
-	return openDownstream[RecoverRequest, LogEntry](ctx, c.CC, "JobLog/Recover", req)
+	return OpenDownstream[RecoverRequest, LogEntry](ctx, c.CC, "JobLog/Recover", req)
 }
 
 // Start calls JobLogServer.Start.
 func (c JobLogClient) Start(ctx context.Context, req *StartRequest) error {
-	_, err := call[StartRequest, Recorded](ctx, c.CC, "JobLog/Start", req)
+	_, err := Call[StartRequest, Recorded](ctx, c.CC, "JobLog/Start", req)
 	return err
 }
 
 // RecordValue calls JobLogServer.RecordValue.
 func (c JobLogClient) RecordValue(ctx context.Context, req *ValueRequest) error {
-	_, err := call[ValueRequest, Recorded](ctx, c.CC, "JobLog/RecordValue", req)
+	_, err := Call[ValueRequest, Recorded](ctx, c.CC, "JobLog/RecordValue", req)
 	return err
 }
 
 // Allocate calls JobLogServer.Allocate.
 func (c JobLogClient) Allocate(ctx context.Context, req *AllocateRequest) error {
-	_, err := call[AllocateRequest, Recorded](ctx, c.CC, "JobLog/Allocate", req)
+	_, err := Call[AllocateRequest, Recorded](ctx, c.CC, "JobLog/Allocate", req)
 	return err
 }
 
 // Complete calls JobLogServer.Complete.
 func (c JobLogClient) Complete(ctx context.Context, req *CompleteRequest) error {
-	_, err := call[CompleteRequest, Recorded](ctx, c.CC, "JobLog/Complete", req)
+	_, err := Call[CompleteRequest, Recorded](ctx, c.CC, "JobLog/Complete", req)
 	return err
 }
 
 // Report calls JobLogServer.Report.
 func (c JobLogClient) Report(ctx context.Context, p *Progress) error {
-	_, err := call[Progress, Recorded](ctx, c.CC, "JobLog/Report", p)
+	_, err := Call[Progress, Recorded](ctx, c.CC, "JobLog/Report", p)
 	return err
 }
 
 // Finish calls JobLogServer.Finish.
 func (c JobLogClient) Finish(ctx context.Context, req *FinishRequest) error {
-	_, err := call[FinishRequest, Recorded](ctx, c.CC, "JobLog/Finish", req)
+	_, err := Call[FinishRequest, Recorded](ctx, c.CC, "JobLog/Finish", req)
 	return err
 }

@@ -62,30 +62,11 @@ type PublishedModel struct {
 
 // Publish calls ControlServer.Publish.
 func (c ControlClient) Publish(ctx context.Context) (grpc.BidiStreamingClient[PublishPart, PublishAnswer], error) {
-	return openBidi[PublishPart, PublishAnswer](ctx, c.CC, "Control/Publish")
+	return OpenBidi[PublishPart, PublishAnswer](ctx, c.CC, "Control/Publish")
 }
 
 // Published calls JobLogServer.Published.
 func (c JobLogClient) Published(ctx context.Context, req *PublishedModel) error {
-	_, err := call[PublishedModel, Recorded](ctx, c.CC, "JobLog/Published", req)
+	_, err := Call[PublishedModel, Recorded](ctx, c.CC, "JobLog/Published", req)
 	return err
-}
-
-// ModelVersion names a version of a model.
-type ModelVersion struct {
-	Name   string `msgpack:"n"`
-	Digest string `msgpack:"d"` // SHA-256 of its file, hexadecimal
-}
-
-// Hold says which versions of models an executor is to have, in place of what
-// was said before: it loads those that it lacks, beside its tasks, drops the
-// others, and answers Held for each.
-type Hold struct {
-	Versions []ModelVersion `msgpack:"v"`
-}
-
-// Held says that a version is loaded and warm, or why it can't be.
-type Held struct {
-	Version ModelVersion `msgpack:"v"`
-	Failure string       `msgpack:"why"` // "" if it is warm
 }

@@ -9,8 +9,8 @@ import (
 // The generic pieces from which the services are put together. S is a service's
 // server interface.
 
-// unary describes a method with one request and one answer.
-func unary[S, Req, Resp any](name string, call func(S, context.Context, *Req) (*Resp, error)) grpc.MethodDesc {
+// Unary describes a method with one request and one answer.
+func Unary[S, Req, Resp any](name string, call func(S, context.Context, *Req) (*Resp, error)) grpc.MethodDesc {
 	return grpc.MethodDesc{
 		MethodName: name,
 		Handler: func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
@@ -30,8 +30,8 @@ func unary[S, Req, Resp any](name string, call func(S, context.Context, *Req) (*
 	}
 }
 
-// downstream describes a method with one request and a stream of answers.
-func downstream[S, Req, Resp any](name string, call func(S, *Req, grpc.ServerStreamingServer[Resp]) error) grpc.StreamDesc {
+// Downstream describes a method with one request and a stream of answers.
+func Downstream[S, Req, Resp any](name string, call func(S, *Req, grpc.ServerStreamingServer[Resp]) error) grpc.StreamDesc {
 	return grpc.StreamDesc{
 		StreamName:    name,
 		ServerStreams: true,
@@ -45,8 +45,8 @@ func downstream[S, Req, Resp any](name string, call func(S, *Req, grpc.ServerStr
 	}
 }
 
-// bidi describes a method with streams both ways.
-func bidi[S, Req, Resp any](name string, call func(S, grpc.BidiStreamingServer[Req, Resp]) error) grpc.StreamDesc {
+// Bidi describes a method with streams both ways.
+func Bidi[S, Req, Resp any](name string, call func(S, grpc.BidiStreamingServer[Req, Resp]) error) grpc.StreamDesc {
 	return grpc.StreamDesc{
 		StreamName:    name,
 		ServerStreams: true,
@@ -57,13 +57,13 @@ func bidi[S, Req, Resp any](name string, call func(S, grpc.BidiStreamingServer[R
 	}
 }
 
-// service describes a service; handler is a nil pointer to its server interface.
-func service(name string, handler any, methods []grpc.MethodDesc, streams ...grpc.StreamDesc) *grpc.ServiceDesc {
+// Service describes a service; handler is a nil pointer to its server interface.
+func Service(name string, handler any, methods []grpc.MethodDesc, streams ...grpc.StreamDesc) *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{ServiceName: "hibana." + name, HandlerType: handler, Methods: methods, Streams: streams}
 }
 
-// call calls a method with one request and one answer.
-func call[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string, req *Req) (*Resp, error) {
+// Call calls a method with one request and one answer.
+func Call[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string, req *Req) (*Resp, error) {
 	resp := new(Resp)
 	if err := cc.Invoke(ctx, "/hibana."+method, req, resp); err != nil {
 		return nil, err
@@ -71,8 +71,8 @@ func call[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, metho
 	return resp, nil
 }
 
-// openDownstream calls a method with a stream of answers.
-func openDownstream[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string, req *Req) (grpc.ServerStreamingClient[Resp], error) {
+// OpenDownstream calls a method with a stream of answers.
+func OpenDownstream[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string, req *Req) (grpc.ServerStreamingClient[Resp], error) {
 	s, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/hibana."+method)
 	if err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func openDownstream[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterf
 	return x, s.CloseSend()
 }
 
-// openBidi calls a method with streams both ways.
-func openBidi[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string) (grpc.BidiStreamingClient[Req, Resp], error) {
+// OpenBidi calls a method with streams both ways.
+func OpenBidi[Req, Resp any](ctx context.Context, cc grpc.ClientConnInterface, method string) (grpc.BidiStreamingClient[Req, Resp], error) {
 	s, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/hibana."+method)
 	if err != nil {
 		return nil, err

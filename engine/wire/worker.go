@@ -39,9 +39,9 @@ type ReadyAnswer struct{}
 
 // RegisterWorker offers the service.
 func RegisterWorker(r grpc.ServiceRegistrar, s WorkerServer) {
-	r.RegisterService(service("Worker", (*WorkerServer)(nil), []grpc.MethodDesc{
-		unary("Attach", WorkerServer.Attach),
-		unary("Ready", WorkerServer.Ready),
+	r.RegisterService(Service("Worker", (*WorkerServer)(nil), []grpc.MethodDesc{
+		Unary("Attach", WorkerServer.Attach),
+		Unary("Ready", WorkerServer.Ready),
 	}), s)
 }
 
@@ -50,11 +50,11 @@ type WorkerClient struct{ CC grpc.ClientConnInterface }
 
 // Attach calls WorkerServer.Attach.
 func (c WorkerClient) Attach(ctx context.Context, req *AttachExecutor) (*ExecutorSpec, error) {
-	return call[AttachExecutor, ExecutorSpec](ctx, c.CC, "Worker/Attach", req)
+	return Call[AttachExecutor, ExecutorSpec](ctx, c.CC, "Worker/Attach", req)
 }
 
 // Ready calls WorkerServer.Ready.
 func (c WorkerClient) Ready(ctx context.Context, req *ReadyRequest) error {
-	_, err := call[ReadyRequest, ReadyAnswer](ctx, c.CC, "Worker/Ready", req)
+	_, err := Call[ReadyRequest, ReadyAnswer](ctx, c.CC, "Worker/Ready", req)
 	return err
 }

@@ -71,8 +71,8 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 }
 
 // check returns the guard that compares an executor's graph with the driver's.
-func (m *remoteMaster) check(h plan.JobHeader) func(string, *wire.Registered) error {
-	return func(executor string, r *wire.Registered) error {
+func (m *remoteMaster) check(h plan.JobHeader) func(string, *remote.Registered) error {
+	return func(executor string, r *remote.Registered) error {
 		if r.Fingerprint == h.Fingerprint {
 			return nil
 		}
@@ -140,7 +140,7 @@ func (c *remoteCluster) report(ready []wire.ExecutorProcess, expected int) {
 func (c *remoteCluster) fail(err error) { c.stop(err) }
 
 // diverged ends the job because an executor generated something else.
-func (c *remoteCluster) diverged(executor string, inv *wire.Invoked) {
+func (c *remoteCluster) diverged(executor string, inv *remote.Invoked) {
 	c.mu.Lock()
 	gen := c.batches[inv.Seq]
 	c.mu.Unlock()
@@ -190,9 +190,9 @@ func (c *remoteCluster) warnIdle(what ...any) (stop func() bool) {
 
 // Hold implements models.Executors.
 func (c *remoteCluster) Hold(pins []plan.ModelPin) {
-	versions := make([]wire.ModelVersion, len(pins))
+	versions := make([]remote.ModelVersion, len(pins))
 	for i, p := range pins {
-		versions[i] = wire.ModelVersion(p)
+		versions[i] = remote.ModelVersion(p)
 	}
 	c.backend.Hold(versions)
 }
@@ -203,7 +203,7 @@ func (c *remoteCluster) AwaitModel(ctx context.Context, p plan.ModelPin) error {
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
 	defer c.warnIdle("model", p.Name, "version", p.Digest)()
-	return c.backend.AwaitHeld(ctx, wire.ModelVersion(p))
+	return c.backend.AwaitHeld(ctx, remote.ModelVersion(p))
 }
 
 func (c *remoteCluster) Forget(until uint64) {

@@ -49,8 +49,8 @@ func runExecutor(ctx context.Context, j *Job, parent *wire.Parent) error {
 	}
 	server := remote.NewServer(spec.Job.Incarnation, spec.Slots, h, j.Log)
 	doors := wire.NewServer(security)
-	wire.RegisterTasks(doors, server)
-	wire.RegisterShuffle(doors, server)
+	remote.RegisterTasks(doors, server)
+	remote.RegisterShuffle(doors, server)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = doors.Serve(listener) }) // ends with Stop
 	defer func() {
@@ -117,15 +117,15 @@ type executorHost struct {
 }
 
 // Register builds the program, the first time, and says what it built.
-func (h *executorHost) Register(hello *wire.Hello, values []wire.Value) *wire.Registered {
+func (h *executorHost) Register(hello *remote.Hello, values []wire.Value) *remote.Registered {
 	r, err := h.register(hello, values)
 	if err != nil {
-		return &wire.Registered{Failure: err.Error()}
+		return &remote.Registered{Failure: err.Error()}
 	}
 	return r
 }
 
-func (h *executorHost) register(hello *wire.Hello, values []wire.Value) (*wire.Registered, error) {
+func (h *executorHost) register(hello *remote.Hello, values []wire.Value) (*remote.Registered, error) {
 	var header plan.JobHeader
 	if err := wire.Decode(hello.Header, &header); err != nil {
 		return nil, fmt.Errorf("reading the job's header: %w", err)
@@ -143,7 +143,7 @@ func (h *executorHost) register(hello *wire.Hello, values []wire.Value) (*wire.R
 		return nil, fmt.Errorf("%w: the values that this driver recorded aren't those that the executor was built with", plan.ErrDiverged)
 	}
 	e.Adopt(hello.Epoch)
-	r := &wire.Registered{Fingerprint: e.Graph().Fingerprint(), Slots: h.slots, Batches: e.Known(), Held: h.load(e, hello.Hold)}
+	r := &remote.Registered{Fingerprint: e.Graph().Fingerprint(), Slots: h.slots, Batches: e.Known(), Held: h.load(e, hello.Hold)}
 	if r.Fingerprint != header.Fingerprint {
 		r.Graph = e.Graph().Describe()
 	}
@@ -168,32 +168,32 @@ func (h *executorHost) build(header plan.JobHeader, values []wire.Value) (*execu
 // load brings in the versions of models that a driver needs already, so that the
 // first task finds them. A version that can't be loaded is reported, and keeps
 // nobody from running other tasks.
-func (h *executorHost) load(e *executor.Executor, hold *wire.Hold) []wire.Held {
+func (h *executorHost) load(e *executor.Executor, hold *remote.Hold) []remote.Held {
 	if hold == nil {
 		return nil
 	}
-	held := make([]wire.Held, len(hold.Versions))
+	held := make([]remote.Held, len(hold.Versions))
 	var waiting sync.WaitGroup
-	h.hold(e, hold, waiting.Go, func(i int, answer wire.Held) { held[i] = answer })
+	h.hold(e, hold, waiting.Go, func(i int, answer remote.Held) { held[i] = answer })
 	waiting.Wait()
 	return held
 }
 
 // Hold brings in and drops versions of models, and answers for each of them.
-func (h *executorHost) Hold(hold *wire.Hold, answer func(*wire.Held)) {
-	h.hold(h.exec.Load(), hold, h.loads.Go, func(_ int, held wire.Held) { answer(&held) })
+func (h *executorHost) Hold(hold *remote.Hold, answer func(*remote.Held)) {
+	h.hold(h.exec.Load(), hold, h.loads.Go, func(_ int, held remote.Held) { answer(&held) })
 }
 
 // hold has the executor hold versions and answers for each when it is loaded, on
 // goroutines that start starts.
-func (h *executorHost) hold(e *executor.Executor, hold *wire.Hold, start func(func()), answer func(i int, held wire.Held)) {
+func (h *executorHost) hold(e *executor.Executor, hold *remote.Hold, start func(func()), answer func(i int, held remote.Held)) {
 	pins := make([]plan.ModelPin, len(hold.Versions))
 	for i, v := range hold.Versions {
 		pins[i] = plan.ModelPin(v)
 	}
 	for i, version := range e.Hold(pins) {
 		start(func() {
-			held := wire.Held{Version: hold.Versions[i]}
+			held := remote.Held{Version: hold.Versions[i]}
 			if _, err := version.Await(h.ctx); err != nil {
 				held.Failure = err.Error()
 			}
@@ -203,8 +203,8 @@ func (h *executorHost) hold(e *executor.Executor, hold *wire.Hold, start func(fu
 }
 
 // Invoke generates a batch.
-func (h *executorHost) Invoke(i *wire.Invoke) *wire.Invoked {
-	answer := &wire.Invoked{Seq: i.Seq}
+func (h *executorHost) Invoke(i *remote.Invoke) *remote.Invoked {
+	answer := &remote.Invoked{Seq: i.Seq}
 	var inv plan.Invocation
 	err := wire.Decode(i.Invocation, &inv)
 	if err == nil {

@@ -1,10 +1,11 @@
-package wire
+package remote
 
 import (
 	"context"
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -46,8 +47,8 @@ type Hello struct {
 // Values hands over recorded values that the program's build needs, in order,
 // from index First on. The executor builds when it has as many as Hello says.
 type Values struct {
-	First  int     `msgpack:"f"`
-	Values []Value `msgpack:"v"`
+	First  int          `msgpack:"f"`
+	Values []wire.Value `msgpack:"v"`
 }
 
 // Invoke tells of a batch.
@@ -87,12 +88,8 @@ type FromExecutor struct {
 	Part       *ResultPart `msgpack:"p"`
 	Ended      *TaskEnded  `msgpack:"e"`
 	Held       *Held       `msgpack:"m"`
-	Alive      *Alive      `msgpack:"a"`
+	Alive      *wire.Alive `msgpack:"a"`
 }
-
-// Alive says every HeartbeatInterval that the sender, an executor or a leader, is
-// there: a process that hangs keeps its connection.
-type Alive struct{}
 
 // Registered answers Hello.
 type Registered struct {
@@ -128,9 +125,28 @@ type TaskEnded struct {
 	Denied    *scheduler.Denied           `msgpack:"d"`
 }
 
+// ModelVersion names a version of a model.
+type ModelVersion struct {
+	Name   string `msgpack:"n"`
+	Digest string `msgpack:"d"` // SHA-256 of its file, hexadecimal
+}
+
+// Hold says which versions of models an executor is to have, in place of what
+// was said before: it loads those that it lacks, beside its tasks, drops the
+// others, and answers Held for each.
+type Hold struct {
+	Versions []ModelVersion `msgpack:"v"`
+}
+
+// Held says that a version is loaded and warm, or why it can't be.
+type Held struct {
+	Version ModelVersion `msgpack:"v"`
+	Failure string       `msgpack:"why"` // "" if it is warm
+}
+
 // RegisterTasks offers the service.
 func RegisterTasks(r grpc.ServiceRegistrar, s TasksServer) {
-	r.RegisterService(service("Tasks", (*TasksServer)(nil), nil, bidi("Work", TasksServer.Work)), s)
+	r.RegisterService(wire.Service("Tasks", (*TasksServer)(nil), nil, wire.Bidi("Work", TasksServer.Work)), s)
 }
 
 // TasksClient calls the service.
@@ -138,7 +154,7 @@ type TasksClient struct{ CC grpc.ClientConnInterface }
 
 // Work calls TasksServer.Work.
 func (c TasksClient) Work(ctx context.Context) (grpc.BidiStreamingClient[ToExecutor, FromExecutor], error) {
-	return openBidi[ToExecutor, FromExecutor](ctx, c.CC, "Tasks/Work")
+	return wire.OpenBidi[ToExecutor, FromExecutor](ctx, c.CC, "Tasks/Work")
 }
 
 // ShuffleServer gives a job's other executor processes the blocks that map tasks
@@ -178,7 +194,7 @@ type Block struct {
 
 // RegisterShuffle offers the service.
 func RegisterShuffle(r grpc.ServiceRegistrar, s ShuffleServer) {
-	r.RegisterService(service("Shuffle", (*ShuffleServer)(nil), nil, downstream("Fetch", ShuffleServer.Fetch)), s)
+	r.RegisterService(wire.Service("Shuffle", (*ShuffleServer)(nil), nil, wire.Downstream("Fetch", ShuffleServer.Fetch)), s)
 }
 
 // ShuffleClient calls the service.
@@ -186,5 +202,5 @@ type ShuffleClient struct{ CC grpc.ClientConnInterface }
 
 // Fetch calls ShuffleServer.Fetch.
 func (c ShuffleClient) Fetch(ctx context.Context, req *FetchBlocks) (grpc.ServerStreamingClient[Block], error) {
-	return openDownstream[FetchBlocks, Block](ctx, c.CC, "Shuffle/Fetch", req)
+	return wire.OpenDownstream[FetchBlocks, Block](ctx, c.CC, "Shuffle/Fetch", req)
 }
