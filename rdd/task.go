@@ -16,11 +16,16 @@ type TaskContext struct {
 	Batch     uint64 // sequence number of the batch
 	Partition int    // partition of the stage that this task computes
 	Attempt   int    // counts from 0
+	Epoch     uint64 // of the driver that launched the task: the next driver's is higher
 
 	Shuffle ShuffleReader // reads map output, local or remote
 	Cache   *Cache        // partitions kept for the batch, nil outside executors
 	Slot    *Slot         // what this worker keeps from task to task
 	Process *Process      // what the executor's process keeps
+
+	// AskCommit asks the driver whether this attempt may commit its output and
+	// waits for the answer; an error means that it may not. Nil outside executors.
+	AskCommit func(ctx context.Context) error
 
 	Metrics TaskMetrics // filled by sources and sinks
 

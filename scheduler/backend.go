@@ -9,8 +9,8 @@ import (
 // Backend reaches the executors. The DAGScheduler launches no more tasks on an
 // executor than it has slots.
 //
-// THREADING: Start is called once, before the others; Launch and Kill by one
-// goroutine, the DAGScheduler's. Neither may block: a backend hands over and
+// THREADING: Start is called once, before the others; they by one goroutine,
+// the DAGScheduler's. None may block: a backend hands over and
 // reports later.
 type Backend interface {
 	// Start makes the backend report to events from now on, first the executors
@@ -19,6 +19,9 @@ type Backend interface {
 	// Launch runs a task on an executor. Every launched task is reported as ended
 	// exactly once, unless its executor is reported lost before.
 	Launch(executor string, task Task)
+	// AnswerCommit tells a task that asked for it whether it may commit its output.
+	// It is no error if the task has ended.
+	AnswerCommit(executor string, id TaskID, granted bool)
 	// Kill asks an executor to end a task. It is no error if it has ended.
 	Kill(executor string, id TaskID, reason string)
 }
@@ -33,6 +36,9 @@ type BackendEvents interface {
 	ExecutorAdded(executor string, slots int)
 	// ExecutorLost says that an executor is gone with its blocks and its tasks.
 	ExecutorLost(lost ExecutorLost)
+	// CommitAsked says that a launched task asks whether it may commit its output.
+	// AnswerCommit answers.
+	CommitAsked(executor string, id TaskID)
 	// TaskEnded says how a launched task ended.
 	TaskEnded(executor string, id TaskID, outcome Outcome)
 }

@@ -208,6 +208,10 @@ func (e backendEvents) ExecutorLost(lost ExecutorLost) {
 	})
 }
 
+func (e backendEvents) CommitAsked(executor string, id TaskID) {
+	e.d.post(func() { e.d.commitAsked(executor, id) })
+}
+
 func (e backendEvents) TaskEnded(executor string, id TaskID, outcome Outcome) {
 	e.d.post(func() { e.d.taskEnded(executor, id, outcome) })
 }

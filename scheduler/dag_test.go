@@ -28,8 +28,16 @@ type byHand struct {
 	events   scheduler.BackendEvents
 	launched chan launch // room for more than a test launches
 
+	answers chan commitAnswer
+
 	mu     sync.Mutex
 	killed []scheduler.TaskID
+}
+
+// commitAnswer is what a task was told.
+type commitAnswer struct {
+	id      scheduler.TaskID
+	granted bool
 }
 
 type launch struct {
@@ -41,6 +49,10 @@ func (b *byHand) Start(events scheduler.BackendEvents) { b.events = events }
 
 func (b *byHand) Launch(executor string, task scheduler.Task) {
 	b.launched <- launch{executor, task}
+}
+
+func (b *byHand) AnswerCommit(_ string, id scheduler.TaskID, granted bool) {
+	b.answers <- commitAnswer{id, granted}
 }
 
 func (b *byHand) Kill(_ string, id scheduler.TaskID, _ string) {
@@ -94,7 +106,7 @@ func submit(ctx context.Context, d *scheduler.DAGScheduler, job scheduler.Job) *
 func scheduled(t *testing.T, opts scheduler.Options, test func(t *testing.T, d *scheduler.DAGScheduler, b *byHand)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &byHand{launched: make(chan launch, 16)}
+		b := &byHand{launched: make(chan launch, 16), answers: make(chan commitAnswer, 16)}
 		d := scheduler.NewDAGScheduler(b, opts)
 		defer d.Close()
 		b.events.ExecutorAdded("a", 2)
@@ -413,6 +425,34 @@ func TestNothingLeaks(t *testing.T) {
 	if n := d.Tracker().Len(); n > 1 {
 		t.Errorf("%d shuffles are tracked", n)
 	}
+}
+
+// The attempt that runs may commit its output, one of an earlier executor or of
+// another driver may not.
+func TestCommit(t *testing.T) {
+	scheduled(t, scheduler.Options{Incarnation: 3, Epoch: 4}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		s := submit(t.Context(), d, single(9))
+		l := b.next(t)
+		ask := func(executor string, id scheduler.TaskID, want bool) {
+			t.Helper()
+			b.events.CommitAsked(executor, id)
+			if got := <-b.answers; got != (commitAnswer{id, want}) {
+				t.Errorf("asked by %s on %s: %+v", id, executor, got)
+			}
+		}
+		ask("a", l.task.ID, true)
+		older := l.task.ID
+		older.Epoch--
+		ask("a", older, false)
+		b.events.TaskEnded("a", l.task.ID, scheduler.Denied{Message: "by the test"})
+		again := b.next(t)
+		ask("a", l.task.ID, false)
+		ask("a", again.task.ID, true)
+		b.end(again, scheduler.Success{})
+		if <-s.ended; s.err != nil || s.result.Failed != 1 {
+			t.Errorf("%+v, %v", s.result, s.err)
+		}
+	})
 }
 
 func heap() uint64 {

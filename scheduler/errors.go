@@ -16,6 +16,9 @@ var (
 	ErrForgotten = errors.New("the batch was forgotten")
 	// ErrDuplicateJob: the batch has a job for this output already.
 	ErrDuplicateJob = errors.New("the output's job was submitted before")
+	// ErrCommitDenied: the driver doesn't let an attempt commit its output, since its
+	// success wouldn't count any more.
+	ErrCommitDenied = errors.New("the output may not be committed: another attempt of the task has taken this one's place")
 )
 
 // JobError says why a job failed, in the words of the user's program.

@@ -117,6 +117,9 @@ func Failed(ctx context.Context, err error) Outcome {
 	if ctx.Err() != nil {
 		return TaskKilled{Message: context.Cause(ctx).Error()}
 	}
+	if errors.Is(err, ErrCommitDenied) {
+		return Denied{Message: err.Error()}
+	}
 	if fetch, ok := errors.AsType[*rdd.FetchFailedError](err); ok {
 		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
 	}

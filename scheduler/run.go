@@ -92,7 +92,7 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		return
 	}
 	outcome = d.checked(id, outcome)
-	e := kernel.TaskEnded{Executor: executor, Task: kernel.Task{Batch: id.Batch, Stage: id.Stage, Partition: id.Partition, Attempt: id.Attempt}}
+	e := kernel.TaskEnded{Executor: executor, Task: kernelTask(id)}
 	switch o := outcome.(type) {
 	case Success:
 		e.How = kernel.Succeeded
@@ -108,6 +108,20 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		d.noteFailure(executor, id, outcome)
 	}
 	d.step(e, outcome)
+}
+
+// commitAsked hands a task's question to the kernel. One of another driver is told
+// no: what that driver's tasks would commit this driver's do.
+func (d *DAGScheduler) commitAsked(executor string, id TaskID) {
+	if id.Incarnation != d.opts.Incarnation || id.Epoch != d.opts.Epoch {
+		d.backend.AnswerCommit(executor, id, false)
+		return
+	}
+	d.step(kernel.CommitAsked{Executor: executor, Task: kernelTask(id)}, nil)
+}
+
+func kernelTask(id TaskID) kernel.Task {
+	return kernel.Task{Batch: id.Batch, Stage: id.Stage, Partition: id.Partition, Attempt: id.Attempt}
 }
 
 // checked returns the outcome, or a failure in its place if it can't be that of
@@ -149,6 +163,8 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.launch(a)
 		case kernel.Kill:
 			d.backend.Kill(a.Executor, d.taskID(a.Task), "its result is no longer needed")
+		case kernel.CommitAnswer:
+			d.backend.AnswerCommit(a.Executor, d.taskID(a.Task), a.Granted)
 		case kernel.Accept:
 			d.accept(a, outcome.(Success)) // the kernel accepts only what Succeeded
 		case kernel.OutputLost:

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -58,4 +59,8 @@ type Task struct {
 	// Inputs holds one entry for each shuffle that the stage reads. The tasks of
 	// a stage attempt share it; nobody changes it.
 	Inputs []*shuffle.Outputs
+	// AskCommit asks the driver whether this attempt may commit its output, and
+	// waits for the answer: nil means that it may, [ErrCommitDenied] that it may
+	// not. The backend that runs the task sets it.
+	AskCommit func(ctx context.Context) error
 }

@@ -141,6 +141,13 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 	}
 }
 
+// AnswerCommit implements scheduler.Backend.
+func (b *Backend) AnswerCommit(executor string, id scheduler.TaskID, granted bool) {
+	if l := b.member(executor); l != nil {
+		l.post(&ToExecutor{Commit: &CommitAnswer{ID: id, Granted: granted}})
+	}
+}
+
 // Kill implements scheduler.Backend.
 func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	if l := b.member(executor); l != nil {

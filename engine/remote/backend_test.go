@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -112,6 +113,49 @@ func TestLargeResults(t *testing.T) {
 	}
 	if o, ok := r.outcome(&TaskEnded{ID: id, Success: &scheduler.Success{}}).(scheduler.ExceptionFailure); !ok || !strings.Contains(o.Message, "larger than the limit of 10 bytes") || len(r.parts) > 0 {
 		t.Errorf("%+v, %d parts left", o, len(r.parts))
+	}
+}
+
+// A task that asks whether it may commit is told what the driver says; one whose
+// driver goes without an answer ends.
+func TestCommit(t *testing.T) {
+	s := newSecret()
+	h := &host{run: func(ctx context.Context, task scheduler.Task) scheduler.Outcome {
+		if err := task.AskCommit(ctx); err != nil {
+			return scheduler.Failed(ctx, err)
+		}
+		return scheduler.Success{}
+	}}
+	x := start(t, "x", s, h)
+	d := drive(t, s, 1, x)
+	name := NameOf("x", x.Address)
+	next(t, "the executor", d.lines)
+	for partition, granted := range []bool{true, false} {
+		task := task(1, 7, int32(partition))
+		d.Launch(name, task)
+		if got, want := next(t, "the question", d.lines), fmt.Sprintf("partition %d attempt 0 asks to commit", partition); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+		d.AnswerCommit(name, task.ID, granted)
+		next(t, "the end", d.lines)
+		switch o := next(t, "the outcome", d.outcomes).(type) {
+		case scheduler.Success:
+			if !granted {
+				t.Error("a denied task succeeded")
+			}
+		case scheduler.Denied:
+			if granted {
+				t.Error("a granted task was denied")
+			}
+		default:
+			t.Errorf("%+v", o)
+		}
+	}
+	d.Launch(name, task(1, 7, 2))
+	next(t, "the question", d.lines)
+	d.Kill(name, task(1, 7, 2).ID, "by the test")
+	if o, ok := next(t, "the outcome", d.outcomes).(scheduler.TaskKilled); !ok || o.Message != "by the test" {
+		t.Errorf("%+v", o)
 	}
 }
 

@@ -314,6 +314,8 @@ func (l *link) receive(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) err
 		switch {
 		case m.Ended != nil:
 			l.backend.events.TaskEnded(l.name, m.Ended.ID, results.outcome(m.Ended))
+		case m.Commit != nil:
+			l.backend.events.CommitAsked(l.name, m.Commit.ID)
 		case m.Part != nil:
 			results.add(m.Part)
 		case m.Held != nil:

@@ -146,6 +146,10 @@ func (e *events) ExecutorLost(l scheduler.ExecutorLost) {
 	e.lines <- fmt.Sprintf("lost %s: %s", l.Executor, l.Message)
 }
 
+func (e *events) CommitAsked(_ string, id scheduler.TaskID) {
+	e.lines <- fmt.Sprintf("partition %d attempt %d asks to commit", id.Partition, id.Attempt)
+}
+
 func (e *events) TaskEnded(_ string, id scheduler.TaskID, o scheduler.Outcome) {
 	e.lines <- fmt.Sprintf("ended partition %d attempt %d", id.Partition, id.Attempt)
 	e.outcomes <- o

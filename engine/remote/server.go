@@ -207,6 +207,21 @@ type slotEvents struct{ s *Server }
 func (slotEvents) ExecutorAdded(string, int)           {}
 func (slotEvents) ExecutorLost(scheduler.ExecutorLost) {}
 
+// CommitAsked asks the driver that launched the task. If that is gone, the task is
+// killed.
+func (e slotEvents) CommitAsked(_ string, id scheduler.TaskID) {
+	e.s.mu.Lock()
+	sess := e.s.current
+	mine := false
+	if sess != nil {
+		_, mine = sess.tasks[id]
+	}
+	e.s.mu.Unlock()
+	if mine {
+		sess.post(&FromExecutor{Commit: &CommitAsk{ID: id}})
+	}
+}
+
 // TaskEnded tells the driver that launched the task, if it is still there.
 func (e slotEvents) TaskEnded(_ string, id scheduler.TaskID, outcome scheduler.Outcome) {
 	e.s.mu.Lock()

@@ -183,6 +183,8 @@ func (x *session) take(m *ToExecutor) error {
 		x.outputs[m.Outputs.Number] = &m.Outputs.Outputs
 	case m.Kill != nil:
 		x.server.slots.Kill(executorName, m.Kill.ID, m.Kill.Reason)
+	case m.Commit != nil:
+		x.server.slots.AnswerCommit(executorName, m.Commit.ID, m.Commit.Granted)
 	case m.Invoke != nil:
 		x.hosted(func(h Host) { x.post(&FromExecutor{Invoked: h.Invoke(m.Invoke)}) })
 	case m.Hold != nil:

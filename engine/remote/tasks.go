@@ -24,14 +24,15 @@ type TasksServer interface {
 // ToExecutor is what a driver sends; exactly one field is set. Order matters: a
 // batch is invoked and outputs are named before a Launch refers to them.
 type ToExecutor struct {
-	Hello   *Hello      `msgpack:"h"`
-	Values  *Values     `msgpack:"v"`
-	Invoke  *Invoke     `msgpack:"i"`
-	Outputs *MapOutputs `msgpack:"o"`
-	Launch  *Launch     `msgpack:"l"`
-	Kill    *KillTask   `msgpack:"k"`
-	Forget  *Forget     `msgpack:"f"`
-	Hold    *Hold       `msgpack:"m"`
+	Hello   *Hello        `msgpack:"h"`
+	Values  *Values       `msgpack:"v"`
+	Invoke  *Invoke       `msgpack:"i"`
+	Outputs *MapOutputs   `msgpack:"o"`
+	Launch  *Launch       `msgpack:"l"`
+	Kill    *KillTask     `msgpack:"k"`
+	Commit  *CommitAnswer `msgpack:"c"`
+	Forget  *Forget       `msgpack:"f"`
+	Hold    *Hold         `msgpack:"m"`
 }
 
 // Hello opens the stream.
@@ -70,6 +71,17 @@ type Launch struct {
 	Inputs []uint32         `msgpack:"in"` // numbers of MapOutputs
 }
 
+// CommitAsk asks whether a task may commit its output.
+type CommitAsk struct {
+	ID scheduler.TaskID `msgpack:"id"`
+}
+
+// CommitAnswer answers CommitAsk.
+type CommitAnswer struct {
+	ID      scheduler.TaskID `msgpack:"id"`
+	Granted bool             `msgpack:"ok"`
+}
+
 // KillTask ends a task.
 type KillTask struct {
 	ID     scheduler.TaskID `msgpack:"id"`
@@ -87,6 +99,7 @@ type FromExecutor struct {
 	Invoked    *Invoked    `msgpack:"i"`
 	Part       *ResultPart `msgpack:"p"`
 	Ended      *TaskEnded  `msgpack:"e"`
+	Commit     *CommitAsk  `msgpack:"c"`
 	Held       *Held       `msgpack:"m"`
 	Alive      *wire.Alive `msgpack:"a"`
 }

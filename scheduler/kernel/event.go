@@ -52,7 +52,8 @@ type Input struct {
 }
 
 // Event is something that happened: [JobSubmitted], [JobCancelled],
-// [ExecutorAdded], [ExecutorLost], [TaskEnded], [BatchesForgotten] or [Tick].
+// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten]
+// or [Tick].
 type Event interface{ event() }
 
 // JobSubmitted asks for a job. Stages come parents first, the result stage last.
@@ -102,6 +103,13 @@ type Fetch struct {
 	Executor  string
 }
 
+// CommitAsked says that an attempt of a result task wants to commit its output. It
+// is answered with [CommitAnswer].
+type CommitAsked struct {
+	Executor string
+	Task     Task
+}
+
 // BatchesForgotten says that nobody needs the batches before Until any more.
 // Their jobs fail.
 type BatchesForgotten struct{ Until uint64 }
@@ -114,11 +122,12 @@ func (JobCancelled) event()     {}
 func (ExecutorAdded) event()    {}
 func (ExecutorLost) event()     {}
 func (TaskEnded) event()        {}
+func (CommitAsked) event()      {}
 func (BatchesForgotten) event() {}
 func (Tick) event()             {}
 
 // Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [JobDone],
-// [JobFailed] or [Wake].
+// [JobFailed], [CommitAnswer] or [Wake].
 type Action interface{ action() }
 
 // Launch says to run a task. The output of its stage's parents is complete.
@@ -149,6 +158,14 @@ type OutputLost struct {
 	Batch     uint64
 	Stage     int32
 	Partition int32
+}
+
+// CommitAnswer says whether an attempt may commit its output. Of a partition's
+// attempts one at a time may, until it has ended.
+type CommitAnswer struct {
+	Executor string
+	Task     Task
+	Granted  bool
 }
 
 // JobDone says that all partitions of a job's result were accepted.
@@ -184,10 +201,11 @@ func (w Why) String() string {
 // Wake asks for a [Tick] at a time, in place of any that was asked for earlier.
 type Wake struct{ At time.Duration }
 
-func (Launch) action()     {}
-func (Kill) action()       {}
-func (Accept) action()     {}
-func (OutputLost) action() {}
-func (JobDone) action()    {}
-func (JobFailed) action()  {}
-func (Wake) action()       {}
+func (Launch) action()       {}
+func (Kill) action()         {}
+func (Accept) action()       {}
+func (OutputLost) action()   {}
+func (CommitAnswer) action() {}
+func (JobDone) action()      {}
+func (JobFailed) action()    {}
+func (Wake) action()         {}

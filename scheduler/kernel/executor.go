@@ -120,9 +120,7 @@ func (k *Kernel) endTask(e TaskEnded) {
 	if x == nil {
 		return
 	}
-	i := slices.IndexFunc(x.running, func(a attempt) bool {
-		return a.partition == e.Task.Partition && a.number == e.Task.Attempt && a.stage.id == e.Task.Stage && a.stage.batch.seq == e.Task.Batch
-	})
+	i := x.find(e.Task)
 	if i < 0 {
 		return
 	}
@@ -148,6 +146,28 @@ func (k *Kernel) endTask(e TaskEnded) {
 			k.resubmit(slices.Clone(a.stage.jobs))
 		}
 	}
+}
+
+// find returns the index of a launched task of which no end has been heard, -1 if
+// there is none.
+func (x *executor) find(t Task) int {
+	return slices.IndexFunc(x.running, func(a attempt) bool {
+		return a.partition == t.Partition && a.number == t.Attempt && a.stage.id == t.Stage && a.stage.batch.seq == t.Batch
+	})
+}
+
+// answerCommit lets an attempt commit its output if its success would count: it
+// runs, and no other attempt has taken its place. There is no other one then, since
+// a partition's next attempt is launched when the one before has ended or its
+// executor is lost.
+func (k *Kernel) answerCommit(e CommitAsked) {
+	x := k.executors[e.Executor]
+	if x == nil {
+		return // nobody is there to hear it
+	}
+	i := x.find(e.Task)
+	granted := i >= 0 && !x.running[i].disowned && x.running[i].stage.isResult()
+	k.do(CommitAnswer{e.Executor, e.Task, granted})
 }
 
 // retry makes a task pending again after an attempt that wasn't a success. failed

@@ -88,6 +88,8 @@ func (k *Kernel) Step(at time.Duration, e Event) []Action {
 		k.loseExecutor(e.Executor, e.ByTask)
 	case TaskEnded:
 		k.endTask(e)
+	case CommitAsked:
+		k.answerCommit(e)
 	case BatchesForgotten:
 		k.forget(e.Until)
 	case Tick:

@@ -26,6 +26,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //	                            in=N at its end: reads input N
 //	ok 1:m0/0#1 [on a]          attempt 1 of partition 0 of map stage 0 of batch 1
 //	fail, interrupt             the same
+//	commit 1:r0/0#0 [on a]      it asks whether it may commit its output
 //	fetchfail 1:r0/0#0 m0/1 a   it couldn't read partition 1 (* for all) from a
 //	cancel 1/0, forget 2, tick
 //
@@ -154,6 +155,12 @@ func (s *script) event(verb string, args []string) (Event, error) {
 		return s.ended(args, Failed)
 	case "interrupt":
 		return s.ended(args, Interrupted)
+	case "commit":
+		t := parseTask(args[0])
+		if args[1] == "on" {
+			return CommitAsked{args[2], t}, nil
+		}
+		return CommitAsked{s.ran[t], t}, nil
 	case "fetchfail":
 		e, err := s.ended(args[:1], FetchFailed)
 		if err != nil {
@@ -259,6 +266,11 @@ func describe(a Action) string {
 		return fmt.Sprintf("kill %s on %s", a.Task, a.Executor)
 	case Accept:
 		return fmt.Sprintf("accept %s from %s", a.Task, a.Executor)
+	case CommitAnswer:
+		if !a.Granted {
+			return fmt.Sprintf("deny %s on %s its commit", a.Task, a.Executor)
+		}
+		return fmt.Sprintf("grant %s on %s its commit", a.Task, a.Executor)
 	case OutputLost:
 		return fmt.Sprintf("lost %d:%s/%d", a.Batch, stageName(a.Stage), a.Partition)
 	case JobDone:

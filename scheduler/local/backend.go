@@ -56,9 +56,52 @@ type executor struct {
 
 // launched is a task of an executor.
 type launched struct {
-	task scheduler.Task
-	ctx  context.Context
-	kill context.CancelCauseFunc
+	task   scheduler.Task
+	ctx    context.Context
+	kill   context.CancelCauseFunc
+	answer chan bool // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
+}
+
+// askCommit asks the driver whether the task may commit.
+func (b *Backend) askCommit(ctx context.Context, x *executor, l *launched) error {
+	x.mu.Lock()
+	if l.answer == nil {
+		l.answer = make(chan bool, 1)
+	}
+	answer := l.answer
+	x.mu.Unlock()
+	b.events.CommitAsked(x.ID, l.task.ID)
+	select {
+	case granted := <-answer:
+		if !granted {
+			return scheduler.ErrCommitDenied
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-l.ctx.Done():
+		return context.Cause(l.ctx)
+	}
+}
+
+// AnswerCommit implements scheduler.Backend.
+func (b *Backend) AnswerCommit(executor string, id scheduler.TaskID, granted bool) {
+	b.mu.Lock()
+	x := b.executors[executor]
+	b.mu.Unlock()
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l := x.running[id]
+	if l == nil || l.answer == nil {
+		return
+	}
+	select {
+	case l.answer <- granted:
+	default: // it was told already
+	}
 }
 
 // New returns a backend with executors.
@@ -154,7 +197,8 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 		return // its loss is reported
 	}
 	ctx, kill := context.WithCancelCause(context.Background())
-	l := &launched{task, ctx, kill}
+	l := &launched{task: task, ctx: ctx, kill: kill}
+	l.task.AskCommit = func(ctx context.Context) error { return b.askCommit(ctx, x, l) }
 	if !x.enqueue(l) {
 		kill(ErrLost)
 	}

@@ -45,6 +45,10 @@ func (r *reports) ExecutorLost(lost scheduler.ExecutorLost) {
 	r.add("lost", lost.Executor, lost.Message)
 }
 
+func (r *reports) CommitAsked(executor string, id scheduler.TaskID) {
+	r.add(string('0'+rune(id.Partition)), "asks on", executor)
+}
+
 func (r *reports) TaskEnded(executor string, id scheduler.TaskID, o scheduler.Outcome) {
 	r.add("ended", string('0'+rune(id.Partition)), "on", executor+":", o.Reason())
 }

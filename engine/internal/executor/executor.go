@@ -158,8 +158,8 @@ func (e *Executor) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot)
 		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", task.ID.Epoch)}
 	}
 	tc := &rdd.TaskContext{
-		Context: ctx, Batch: task.ID.Batch, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt),
-		Cache: e.cache, Slot: slot, Process: e.process,
+		Context: ctx, Batch: task.ID.Batch, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt), Epoch: task.ID.Epoch,
+		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: task.AskCommit,
 	}
 	var fetched func() int64
 	if e.remote == nil {
