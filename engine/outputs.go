@@ -49,19 +49,7 @@ func printBatch[T any](w io.Writer, b Batch, rows []T, n int) error {
 // read; f returns it.
 func ForEachPartition[T any](d *DStream[T], f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error) {
 	require(d.ssc, "forEachPartition", f != nil)
-	AddOutput(d, "forEachPartition", f)
-}
-
-// AddOutput declares an output operation that runs f for each partition on
-// executors, under an operator name of its own. It is what connectors make
-// sinks of.
-func AddOutput[T any](d *DStream[T], op string, f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error) {
-	addOutput(d, op, func(g *plan.Generation) rdd.Action {
-		b := batchOf(g.Alloc)
-		return rdd.ForEachPartition(d.at(g), func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) ([]byte, error) {
-			return nil, f(b, tc, rows)
-		})
-	}, nil)
+	NewOutput(d, "forEachPartition", outputFunc[T](f))
 }
 
 // collectOutput declares an output that sends up to limit elements of each
@@ -74,7 +62,7 @@ func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx contex
 	maxBytes := d.ssc.program.Settings.MaxResultSize
 	addOutput(d, op,
 		func(g *plan.Generation) rdd.Action { return codec.Collect(d.at(g), limit, maxBytes) },
-		func(ctx context.Context, b Batch, results [][]byte) error {
+		plan.Output{OnDriver: func(ctx context.Context, a *plan.Allocation, results [][]byte) error {
 			if err := checkResultSize(results, maxBytes); err != nil {
 				return err
 			}
@@ -82,8 +70,8 @@ func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx contex
 			if err != nil {
 				return err
 			}
-			return f(ctx, b, rows)
-		})
+			return f(ctx, batchOf(a), rows)
+		}})
 }
 
 // checkResultSize bounds what one output brings to the driver.
@@ -98,18 +86,13 @@ func checkResultSize(results [][]byte, limit int) error {
 	return nil
 }
 
-// addOutput appends an output to the graph.
-func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, onDriver func(context.Context, Batch, [][]byte) error) {
+// addOutput appends an output to the graph: out with the job that action generates.
+func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, out plan.Output) {
 	g, site := &d.ssc.program.Graph, rdd.Caller()
 	g.Declare(op, site)
 	if g.Frozen() {
 		return
 	}
-	out := &plan.Output{Index: int32(len(g.Outputs)), Op: op, Site: site, Parent: d.node.ID, Action: action}
-	if onDriver != nil {
-		out.OnDriver = func(ctx context.Context, a *plan.Allocation, results [][]byte) error {
-			return onDriver(ctx, batchOf(a), results)
-		}
-	}
-	g.Outputs = append(g.Outputs, out)
+	out.Index, out.Op, out.Site, out.Parent, out.Action = int32(len(g.Outputs)), op, site, d.node.ID, action
+	g.Outputs = append(g.Outputs, &out)
 }

@@ -65,8 +65,7 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	if encode == nil {
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
 	}
-	ssc.OnDriver(func(ctx context.Context) error { return requireTopic(ctx, s.brokers, topic, *s.client) })
-	engine.AddOutput(d, "kafka sink "+topic, s.write)
+	engine.NewOutput(d, "kafka sink "+topic, s)
 }
 
 // sink writes elements to a topic.
@@ -77,7 +76,17 @@ type sink[T any] struct {
 	key    func(T) []byte
 }
 
-// write produces one partition's elements and waits for their acknowledgements.
+// Open makes sure that the topic is there.
+func (s *sink[T]) Open(ctx context.Context) error {
+	return requireTopic(ctx, s.brokers, s.topic, *s.client)
+}
+
+// Write produces one partition's elements and waits for their acknowledgements.
+// There is nothing to commit: a record that is acknowledged can be read.
+func (s *sink[T]) Write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (engine.Pending, error) {
+	return nil, s.write(b, tc, rows)
+}
+
 func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error {
 	out, err := s.open(tc.Process)
 	if err != nil {

@@ -144,7 +144,7 @@ func (d *Driver) Run(ctx context.Context) error {
 }
 
 // open brings the participants in, runs the program's effects and opens its
-// inputs.
+// inputs and outputs.
 func (d *Driver) open(ctx context.Context) error {
 	for _, p := range d.Participants {
 		if err := p.Open(ctx, d.Epoch, d.Recovered.Incomplete); err != nil {
@@ -165,6 +165,14 @@ func (d *Driver) open(ctx context.Context) error {
 			d.planners[i] = p
 		}
 		d.rates = append(d.rates, newRateController(&d.Program.Settings, d.Program.Interval))
+	}
+	for _, out := range d.Program.Graph.Outputs {
+		if out.Open == nil {
+			continue
+		}
+		if err := plan.Guard(out.Op, func() error { return out.Open(ctx) }); err != nil {
+			return &rdd.OpError{Op: out.Op, Site: out.Site, Err: err}
+		}
 	}
 	return nil
 }

@@ -50,6 +50,8 @@ type Output struct {
 	Op     string
 	Site   rdd.Site
 	Parent int32
+	// Open prepares the output on the driver; nil if there is nothing to prepare.
+	Open func(ctx context.Context) error
 	// Action generates the job of a batch.
 	Action func(g *Generation) rdd.Action
 	// OnDriver takes the partitions' results, nil if nobody wants them.

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Output is where a stream's elements go, as a connector implements it; it mirrors
+// [Input]. Open runs on the active driver only, Write in tasks on executors.
+//
+// What a task writes becomes visible in one of two ways. An output that writes as
+// it goes returns no [Pending]: a partition is written at least once, and what an
+// attempt that failed has written stays. An output that can take back what it wrote
+// returns a Pending, which the engine commits when the driver has granted this
+// attempt the commit: of a partition's attempts one at a time is.
+type Output[T any] interface {
+	// Open prepares the output on the driver, before the first batch and again
+	// whenever a driver takes over, after the program's OnDriver effects. An error
+	// stops the job before it starts.
+	Open(ctx context.Context) error
+	// Write writes one partition of a batch. b.Seq and b.Job() are the same at every
+	// attempt; tc says which attempt it is and the epoch of the driver that launched
+	// it, which is higher for every driver. rows yields an error as its last element
+	// if the partition can't be read; Write returns it, and leaves nothing open when
+	// it returns an error.
+	Write(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (Pending, error)
+}
+
+// Pending is what an attempt has written and not committed. One of its methods is
+// called, once, by the task's goroutine.
+type Pending interface {
+	// Commit makes what was written visible.
+	Commit(ctx context.Context) error
+	// Abort drops what was written: the driver denied the commit or can't be asked,
+	// or the task was killed, in which case ctx has ended.
+	Abort(ctx context.Context) error
+}
+
+// NewOutput declares an output operation that writes to out, under an operator
+// name. It is what connectors make sinks of.
+func NewOutput[T any](d *DStream[T], op string, out Output[T]) {
+	addOutput(d, op, func(g *plan.Generation) rdd.Action {
+		b := batchOf(g.Alloc)
+		return rdd.ForEachPartition(d.at(g), func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) ([]byte, error) {
+			return nil, writePartition(b, tc, out, rows)
+		})
+	}, plan.Output{Open: out.Open})
+}
+
+// writePartition writes a partition and commits it if there is something to commit.
+func writePartition[T any](b Batch, tc *rdd.TaskContext, out Output[T], rows iter.Seq2[T, error]) error {
+	var failed error // of rows: the attempt must not commit what is a part of the partition
+	pending, err := out.Write(b, tc, func(yield func(T, error) bool) {
+		for v, err := range rows {
+			failed = err
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	})
+	if err != nil || pending == nil {
+		return err
+	}
+	if err = failed; err == nil {
+		err = tc.AskCommit(tc)
+	}
+	if err != nil {
+		return errors.Join(err, pending.Abort(tc))
+	}
+	return pending.Commit(tc)
+}
+
+// outputFunc is an output that writes as it goes.
+type outputFunc[T any] func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error
+
+func (outputFunc[T]) Open(context.Context) error { return nil }
+
+func (f outputFunc[T]) Write(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (Pending, error) {
+	return nil, f(b, tc, rows)
+}
