@@ -67,7 +67,8 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 	if create == nil || merge == nil || mergeCombiners == nil {
 		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
 	}
-	return combineByKey(r, "combineByKey", site, partitions, merge, create, merge, mergeCombiners)
+	return combineByKey(r, "combineByKey", site, partitions,
+		[]string{FuncName(create), FuncName(merge), FuncName(mergeCombiners)}, create, merge, mergeCombiners)
 }
 
 // ReduceByKey combines the values of each key with f, which must be
@@ -79,7 +80,7 @@ func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partit
 	if f == nil {
 		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
 	}
-	return combineByKey(r, "reduceByKey", site, partitions, f, func(v V) V { return v }, f, f)
+	return combineByKey(r, "reduceByKey", site, partitions, []string{FuncName(f)}, func(v V) V { return v }, f, f)
 }
 
 // CountByValue counts how often each value occurs, on executors, and yields a
@@ -92,7 +93,7 @@ func CountByValue[T comparable](r *RDD[T], partitions int) *RDD[Pair[T, int64]] 
 
 func add(a, b int64) int64 { return a + b }
 
-func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Site, partitions int, fn any,
+func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Site, partitions int, fns []string,
 	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
 ) *RDD[Pair[K, C]] {
 	l := r.node.lineage
@@ -147,7 +148,7 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 			}
 		}
 	}
-	return shuffled(r.node, op, site, partitions, fn, HashPartitioner{partitions}, write, read)
+	return shuffled(r.node, op, site, partitions, fns, HashPartitioner{partitions}, write, read)
 }
 
 // writeByKey writes pairs to the blocks of the partitions that their keys
