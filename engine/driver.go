@@ -124,6 +124,7 @@ func (d *driver) run(ctx context.Context) error {
 	err := context.Cause(workCtx)
 	if err == nil {
 		d.settle(workCtx)
+		err = d.ssc.graph.lateError()
 	}
 	err = errors.Join(err, d.close())
 	d.tell(func(b listenerBus) { tell(b, func(l OnStreamingStopped) { l.OnStreamingStopped(err) }) })

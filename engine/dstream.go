@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -14,6 +15,7 @@ type DStream[T any] struct {
 	ssc  *StreamingContext
 	node *streamNode
 	make func(g *generation) *rdd.RDD[T]
+	name string // see Named
 }
 
 // Batch is one micro-batch, as outputs and Transform see it.
@@ -42,16 +44,24 @@ func (d *DStream[T]) at(g *generation) *rdd.RDD[T] {
 		return r.(*rdd.RDD[T])
 	}
 	var r *rdd.RDD[T]
-	g.lineage.In(d.node.id, d.node.innerSite, func() { r = d.make(g) })
+	g.lineage.In(d.node.id, d.node.innerSite, func() {
+		if r = d.make(g); d.node.cached {
+			r.Cache()
+		}
+	}, d.node.symbols()...)
 	g.memo[d.node.id] = r
 	return r
 }
 
-// derive declares a stream whose RDD is made from its parent's.
-func derive[T, U any](d *DStream[T], op string, f func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
+// asParent returns the stream as what is declared on it sees it.
+func (d *DStream[T]) asParent() parent { return parent{d.node.id, d.name} }
+
+// derive declares a stream whose RDD is made from its parent's. functions are the
+// user's.
+func derive[T, U any](d *DStream[T], op string, f func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U], functions ...any) *DStream[U] {
 	return &DStream[U]{
 		ssc:  d.ssc,
-		node: d.ssc.graph.addStream(op, rdd.Caller(), d.node.id),
+		node: d.ssc.graph.addStream(declared(op, functions...), d.asParent()),
 		make: func(g *generation) *rdd.RDD[U] { return f(g, d.at(g)) },
 	}
 }
@@ -64,13 +74,33 @@ func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[
 	if f == nil {
 		d.ssc.fail("transform", rdd.ErrNilFunction)
 	}
-	out := derive(d, "transform", func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(g.batch, r) })
+	out := Derive(d, "transform", f)
 	out.node.innerSite = rdd.Site{} // the operators that f calls have places of their own
 	return out
 }
 
 // Derive is Transform under an operator name of its own: what packages such as
-// ml make operators of. f must depend on its arguments alone.
-func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
-	return derive(d, op, func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(g.batch, r) })
+// ml make operators of. f must depend on its arguments alone. functions are the
+// functions of the user that f makes use of: with f they tell the operator from
+// others.
+func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U], functions ...any) *DStream[U] {
+	var out *DStream[U]
+	out = derive(d, op, func(g *generation, r *rdd.RDD[T]) *rdd.RDD[U] { return ofBatch(g, out.node, f(g.batch, r)) }, append(functions, f)...)
+	return out
+}
+
+// ofBatch returns the RDD that a function of Transform made, if it is one of the
+// batch that is generated; else it records an error.
+func ofBatch[T any](g *generation, n *streamNode, r *rdd.RDD[T]) *rdd.RDD[T] {
+	var wrong error
+	switch {
+	case r == nil || r.Node() == nil:
+		wrong = fmt.Errorf("%w: return one made of the RDD that the function is given", rdd.ErrNil)
+	case r.Lineage() != g.lineage:
+		wrong = fmt.Errorf("%w: the function returned an RDD that isn't of batch %d; make it of the RDD that the function is given and keep none from batch to batch", rdd.ErrForeign, g.batch.Seq)
+	default:
+		return r
+	}
+	g.lineage.Fail(&rdd.OpError{Op: n.op, Site: n.site, Err: wrong})
+	return rdd.Source[T](g.lineage, n.op, n.site, 0, nil) // so that the program can be read to its end
 }

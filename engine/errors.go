@@ -16,6 +16,8 @@ var (
 	ErrBuild = errors.New("the program can't be built")
 	// ErrDiverged: two processes built different graphs from one program.
 	ErrDiverged = errors.New("the program isn't the same in every process")
+	// ErrAmbiguous: operators that a loop declares can't be told apart.
+	ErrAmbiguous = errors.New("operators can't be told apart")
 	// ErrCorruptLog: bytes of the batch log or of an allocation are broken.
 	ErrCorruptLog = errors.New("the batch log is damaged")
 	// ErrFormat: bytes were written by a version that this one doesn't know.
@@ -40,6 +42,9 @@ var (
 	ErrNotDriver = errors.New("this works on the active driver only: in OnDriver, a driver task or an output such as ForEachBatch")
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = errors.New("batch failed")
+
+	errNoName   = errors.New("the name is empty")
+	errNoStream = errors.New("a stream is nil")
 )
 
 // BuildError lists what is wrong with the user's program.

@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -20,7 +22,8 @@ type graph struct {
 	values  []*perBatchNode
 	models  []*modelNode
 
-	frozen bool // the build function has returned
+	made   map[declaration]bool // values and others that aren't nodes
+	frozen atomic.Bool          // the build function has returned
 
 	lateLock sync.Mutex
 	late     error // the first declaration that came afterwards
@@ -28,11 +31,12 @@ type graph struct {
 
 // streamNode is the element-free view of a DStream.
 type streamNode struct {
-	id        int32 // counts from 1
-	op        string
-	site      rdd.Site
+	declaration
+	id        int32    // counts from 1
 	innerSite rdd.Site // given to the RDDs made for it; zero: each has its own
-	parents   []int32
+	parents   []parent
+	cached    bool
+	names     []string // given by Named
 }
 
 // inputNode is a stream that reads from outside.
@@ -46,10 +50,9 @@ type inputNode struct {
 
 // outputNode is an output operation: a job in each batch.
 type outputNode struct {
+	declaration
 	index  int32
-	op     string
-	site   rdd.Site
-	parent int32
+	parent parent
 	// action generates the job of a batch.
 	action func(g *generation) rdd.Action
 	// onDriver takes the partitions' results, nil if nobody wants them.
@@ -58,29 +61,39 @@ type outputNode struct {
 
 // perBatchNode is a value computed on the driver for each batch.
 type perBatchNode struct {
+	declaration
 	name    string
-	site    rdd.Site
 	compute func(ctx context.Context, b Batch) ([]byte, error)
 }
 
 // addStream makes a node with the next id.
-func (g *graph) addStream(op string, site rdd.Site, parents ...int32) *streamNode {
-	g.declare(op, site)
-	n := &streamNode{id: int32(len(g.streams) + 1), op: op, site: site, innerSite: site, parents: parents}
-	if !g.frozen {
+func (g *graph) addStream(d declaration, parents ...parent) *streamNode {
+	n := &streamNode{declaration: d, id: int32(len(g.streams) + 1), innerSite: d.site, parents: parents}
+	if g.open(d.op, d.site) {
 		g.streams = append(g.streams, n)
 	}
 	return n
 }
 
-// declare notes a declaration that comes when the graph is complete.
-func (g *graph) declare(op string, site rdd.Site) {
-	if g.frozen {
-		g.lateLock.Lock()
-		defer g.lateLock.Unlock()
-		if g.late == nil {
-			g.late = &rdd.FrozenError{Op: op, Site: site, Reason: frozenReason}
-		}
+// open reports whether something can still be declared. What comes when the graph
+// is complete is noted, for whoever runs the user's code to ask for.
+func (g *graph) open(op string, site rdd.Site) bool {
+	if !g.frozen.Load() {
+		return true
+	}
+	g.tooLate(&rdd.FrozenError{Op: op, Site: site, Reason: runningReason})
+	return false
+}
+
+// runningReason is what a declaration is told that comes when the program runs.
+const runningReason = "the program runs already: declare transformations in the build function or in Transform, and all else in the build function, not inside an output or a task"
+
+// tooLate notes what came when it was too late for it.
+func (g *graph) tooLate(err error) {
+	g.lateLock.Lock()
+	defer g.lateLock.Unlock()
+	if g.late == nil {
+		g.late = err
 	}
 }
 
@@ -92,7 +105,8 @@ func (g *graph) lateError() error {
 }
 
 // describe returns one line for each stream and output, for guards and people. A
-// line ends with the place in the program, which shape leaves out.
+// line ends with the place in the program and what else tells it from others,
+// which shape leaves out.
 func (g *graph) describe() []string {
 	var lines []string
 	for _, s := range g.streams {
@@ -102,15 +116,15 @@ func (g *graph) describe() []string {
 			if i == 0 {
 				sep = " of "
 			}
-			line += fmt.Sprintf("%s%d", sep, p)
+			line += fmt.Sprintf("%s%d", sep, p.id)
 		}
-		lines = append(lines, fmt.Sprintf("%s at %s", line, s.site))
+		lines = append(lines, line+s.where(s.names, s.parents...))
 	}
 	for _, o := range g.outputs {
-		lines = append(lines, fmt.Sprintf("output %d: %s of %d at %s", o.index, o.op, o.parent, o.site))
+		lines = append(lines, fmt.Sprintf("output %d: %s of %d", o.index, o.op, o.parent.id)+o.where(nil, o.parent))
 	}
 	for _, v := range g.values {
-		lines = append(lines, fmt.Sprintf("per batch: %s at %s", v.name, v.site))
+		lines = append(lines, "per batch: "+v.name+v.where(nil))
 	}
 	for _, m := range g.models {
 		lines = append(lines, fmt.Sprintf("model: %s at %s", m.name, m.site))
@@ -126,6 +140,7 @@ func (g *graph) fingerprint() uint64 { return digest(g.describe()) }
 func shape(lines []string) []string {
 	shapes := make([]string, len(lines))
 	for i, line := range lines {
+		line, _, _ = strings.Cut(line, details)
 		shapes[i] = line[:max(0, strings.LastIndex(line, " at "))]
 	}
 	return shapes
@@ -151,8 +166,9 @@ type generation struct {
 	actions []rdd.Action
 }
 
-// frozenReason is what a transformation after generation is told.
-const frozenReason = "this batch is planned already: declare transformations in the build function or in Transform, not inside an output or a task"
+// frozenReason is what a transformation of a batch's RDDs after their generation
+// is told.
+const frozenReason = "batch %d is planned already: declare transformations in the build function, or in Transform on the RDD that it is given, not inside an output or a task"
 
 // generate makes the RDDs and the actions of a batch. It depends on the
 // program and the allocation alone.
@@ -167,13 +183,14 @@ func (g *graph) generate(a *BatchAllocation, parallelism int) (*generation, erro
 		for _, o := range g.outputs {
 			gen.actions = append(gen.actions, o.action(gen))
 		}
-		return g.lateError()
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	gen.lineage.Freeze(frozenReason)
-	if err := gen.lineage.Err(); err != nil {
+	gen.lineage.OnLate(g.tooLate)
+	gen.lineage.Freeze(fmt.Sprintf(frozenReason, a.Seq))
+	if err := errors.Join(gen.lineage.Err(), g.lateError()); err != nil {
 		return nil, fmt.Errorf("generating batch %d: %w", a.Seq, err)
 	}
 	return gen, nil

@@ -53,24 +53,27 @@ type Plan struct {
 	Backlog int64  // how many more were waiting
 }
 
-// NewInput declares a stream that reads from in, under an operator name.
-func NewInput[T any](ssc *StreamingContext, op string, in Input[T]) *DStream[T] {
-	site := rdd.Caller()
-	node := &inputNode{streamNode: ssc.graph.addStream(op, site), open: in.Open}
+// NewInput declares a stream that reads from in, under an operator name. functions
+// are the functions of the user that in calls: they tell the stream from others.
+func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ...any) *DStream[T] {
+	decl := declared(op, functions...)
+	node := &inputNode{streamNode: ssc.graph.addStream(decl), open: in.Open}
 	if p, ok := in.(Prefetcher); ok {
 		node.prefetch = p.Prefetch
 	}
-	ssc.graph.inputs = append(ssc.graph.inputs, node)
-	return &DStream[T]{ssc, node.streamNode, func(g *generation) *rdd.RDD[T] {
+	if !ssc.graph.frozen.Load() {
+		ssc.graph.inputs = append(ssc.graph.inputs, node)
+	}
+	return &DStream[T]{ssc: ssc, node: node.streamNode, make: func(g *generation) *rdd.RDD[T] {
 		var ranges []byte
 		if a := g.batch.alloc.input(node.id); a != nil {
 			ranges = a.Ranges
 		}
 		partitions, read, err := in.Generate(ranges)
 		if err != nil {
-			g.lineage.Fail(&rdd.OpError{Op: op, Site: site, Err: err})
+			g.lineage.Fail(&rdd.OpError{Op: op, Site: decl.site, Err: err})
 			partitions, read = 0, nil
 		}
-		return rdd.Source(g.lineage, op, site, partitions, read)
+		return rdd.Source(g.lineage, op, decl.site, partitions, read)
 	}}
 }

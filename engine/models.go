@@ -45,6 +45,9 @@ func NewModel[V any](ssc *StreamingContext, name string, file []byte, load func(
 	if slices.ContainsFunc(ssc.graph.models, func(n *modelNode) bool { return n.name == name }) {
 		ssc.fail(op, errors.New("there are two models of this name"))
 	}
+	if !ssc.open(op) {
+		return &Model[V]{ssc, &modelNode{name: name}}
+	}
 	n := &modelNode{name: name, site: rdd.Caller(), carried: modelstore.Digest(file), file: file}
 	n.load = func(file []byte) (any, error) { return load(file) }
 	ssc.graph.models = append(ssc.graph.models, n)
@@ -115,6 +118,9 @@ func (m *Model[V]) registry() (*modelRegistry, error) {
 // is dropped with a warning.
 func UpdateModel[V any](d *DStream[[]byte], m *Model[V]) {
 	require(d.ssc, "updateModel", m != nil && m.ssc == d.ssc)
+	if !d.ssc.open("updateModel " + m.node.name) {
+		return
+	}
 	if m.node.trained {
 		d.ssc.fail("updateModel "+m.node.name, errors.New("the model is trained by another output already: only one can say which version comes next"))
 		return

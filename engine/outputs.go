@@ -15,7 +15,7 @@ import (
 // driver.maxResultSize bytes of them.
 func ForEachBatch[T any](d *DStream[T], f func(b Batch, rows []T) error) {
 	require(d.ssc, "forEachBatch", f != nil)
-	collectOutput(d, "forEachBatch", -1, func(_ context.Context, b Batch, rows []T) error { return f(b, rows) })
+	collectOutput(d, "forEachBatch", -1, func(_ context.Context, b Batch, rows []T) error { return f(b, rows) }, f)
 }
 
 // Print prints the first n elements of each batch (10 for n <= 0) on the
@@ -53,19 +53,20 @@ func ForEachPartition[T any](d *DStream[T], f func(b Batch, tc *rdd.TaskContext,
 
 // AddOutput declares an output operation that runs f for each partition on
 // executors, under an operator name of its own. It is what connectors make
-// sinks of.
-func AddOutput[T any](d *DStream[T], op string, f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error) {
+// sinks of. functions are the functions of the user that f calls: with f they tell
+// the output from others.
+func AddOutput[T any](d *DStream[T], op string, f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error, functions ...any) {
 	addOutput(d, op, func(g *generation) rdd.Action {
 		b := g.batch
 		return rdd.ForEachPartition(d.at(g), func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) ([]byte, error) {
 			return nil, f(b, tc, rows)
 		})
-	}, nil)
+	}, nil, append(functions, f)...)
 }
 
 // collectOutput declares an output that sends up to limit elements of each
 // partition (all for limit < 0) to the driver and hands them to f there.
-func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx context.Context, b Batch, rows []T) error) {
+func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx context.Context, b Batch, rows []T) error, functions ...any) {
 	codec, err := rdd.NewRows[T]()
 	if err != nil {
 		d.ssc.fail(op, err)
@@ -82,7 +83,7 @@ func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx contex
 				return err
 			}
 			return f(ctx, b, rows)
-		})
+		}, functions...)
 }
 
 // checkResultSize bounds what one output brings to the driver.
@@ -98,14 +99,17 @@ func checkResultSize(results [][]byte, limit int) error {
 }
 
 // addOutput appends an output to the graph.
-func addOutput[T any](d *DStream[T], op string, action func(g *generation) rdd.Action, onDriver func(context.Context, Batch, [][]byte) error) {
-	g, site := d.ssc.graph, rdd.Caller()
-	g.declare(op, site)
-	if g.frozen {
+func addOutput[T any](d *DStream[T], op string, action func(g *generation) rdd.Action, onDriver func(context.Context, Batch, [][]byte) error, functions ...any) {
+	g, decl := d.ssc.graph, declared(op, functions...)
+	if !g.open(op, decl.site) {
 		return
 	}
 	g.outputs = append(g.outputs, &outputNode{
-		index: int32(len(g.outputs)), op: op, site: site, parent: d.node.id,
-		action: action, onDriver: onDriver,
+		declaration: decl, index: int32(len(g.outputs)), parent: d.asParent(), onDriver: onDriver,
+		action: func(gen *generation) rdd.Action {
+			a := action(gen)
+			a.Op, a.Site, a.Functions = decl.op, decl.site, append(a.Functions, decl.symbols()...)
+			return a
+		},
 	})
 }

@@ -73,14 +73,21 @@ func (ssc *StreamingContext) Shared(key any, make func() any) any {
 	v, ok := ssc.shared[key]
 	if !ok {
 		v = make()
-		ssc.shared[key] = v
+		if !ssc.graph.frozen.Load() { // else it is for an operator that comes too late
+			ssc.shared[key] = v
+		}
 	}
 	return v
 }
 
 // Stop asks the driver to stop when what is planned is done. It doesn't wait,
-// and does nothing in other processes.
+// and does nothing in other processes. In the build function there is nothing to
+// stop yet: there it is an error of the program.
 func (ssc *StreamingContext) Stop() {
+	if !ssc.graph.frozen.Load() {
+		ssc.errs = append(ssc.errs, &rdd.FrozenError{Op: "stop", Site: rdd.Caller(), Reason: tooEarly})
+		return
+	}
 	if ssc.stop != nil {
 		ssc.stop(nil)
 	}
@@ -88,10 +95,25 @@ func (ssc *StreamingContext) Stop() {
 
 // AddListener registers a listener on the driver; other processes skip it. A
 // listener implements any of the On… interfaces of this package.
-func (ssc *StreamingContext) AddListener(l any) { ssc.listeners = append(ssc.listeners, l) }
+func (ssc *StreamingContext) AddListener(l any) {
+	if ssc.open("addListener") {
+		ssc.listeners = append(ssc.listeners, l)
+	}
+}
+
+// tooEarly is what Stop is told in the build function.
+const tooEarly = "nothing runs yet: call it in an output, a driver task or a listener, or return an error from the build function"
+
+// open reports whether the program can still declare; what comes too late is noted.
+func (ssc *StreamingContext) open(op string) bool {
+	return !ssc.graph.frozen.Load() || ssc.graph.open(op, rdd.Caller())
+}
 
 // fail records an error with its place in the user's program.
 func (ssc *StreamingContext) fail(op string, err error) {
+	if !ssc.open(op) {
+		return
+	}
 	ssc.errs = append(ssc.errs, &rdd.OpError{Op: op, Site: rdd.Caller(), Err: err})
 }
 
@@ -101,8 +123,8 @@ type BuildFunc func(ssc *StreamingContext) error
 // build runs a build function and returns what is wrong with the program.
 func (ssc *StreamingContext) build(app string, f BuildFunc) error {
 	err := guardDriver("the build function", func() error { return f(ssc) })
-	ssc.graph.frozen = true
-	errs := ssc.errs
+	ssc.graph.frozen.Store(true)
+	errs := append(ssc.errs, ssc.graph.ambiguous()...)
 	if err != nil {
 		errs = append(errs, err)
 	} else if len(errs) == 0 && len(ssc.graph.outputs) == 0 {

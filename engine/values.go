@@ -16,13 +16,21 @@ import (
 // builds the graph the zero value may be returned.
 func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context) (T, error)) T {
 	var none T
+	op := "value " + name
+	if !ssc.open(op) {
+		return none
+	}
 	if f == nil {
-		ssc.fail("value "+name, rdd.ErrNilFunction)
+		ssc.fail(op, rdd.ErrNilFunction)
+		return none
+	}
+	if err := ssc.graph.once(declared(op, f)); err != nil {
+		ssc.fail(op, err)
 		return none
 	}
 	codec, err := encoding.For[T]()
 	if err != nil {
-		ssc.fail("value "+name, err)
+		ssc.fail(op, err)
 		return none
 	}
 	if len(ssc.errs) > 0 {
@@ -36,12 +44,12 @@ func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context
 		return codec.Append(nil, v)
 	})
 	if err != nil {
-		ssc.fail("value "+name, err)
+		ssc.fail(op, err)
 		return none
 	}
 	v, _, err := codec.Decode(data)
 	if err != nil {
-		ssc.fail("value "+name, err)
+		ssc.fail(op, err)
 	}
 	return v
 }
@@ -95,9 +103,16 @@ func PerBatch[T any](ssc *StreamingContext, name string, f func(ctx context.Cont
 		ssc.fail("perBatch "+name, err)
 	}
 	require(ssc, "perBatch "+name, f != nil)
+	decl := declared("perBatch "+name, f)
 	v := &BatchValue[T]{index: len(ssc.graph.values), codec: codec}
+	if !ssc.graph.open(decl.op, decl.site) {
+		return v
+	}
+	if err := ssc.graph.once(decl); err != nil {
+		ssc.fail(decl.op, err)
+	}
 	ssc.graph.values = append(ssc.graph.values, &perBatchNode{
-		name: name, site: rdd.Caller(),
+		declaration: decl, name: name,
 		compute: func(ctx context.Context, b Batch) ([]byte, error) {
 			x, err := f(ctx, b)
 			if err != nil {
@@ -125,7 +140,9 @@ func (v *BatchValue[T]) At(b Batch) (T, error) {
 // Other processes skip it. An error stops the job before it starts.
 func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 	require(ssc, "onDriver", f != nil)
-	ssc.onDriver = append(ssc.onDriver, f)
+	if ssc.open("onDriver") {
+		ssc.onDriver = append(ssc.onDriver, f)
+	}
 }
 
 // DriverTask declares a task that runs on the active driver beside the stream,
@@ -133,7 +150,9 @@ func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 // of f fails the job, unless ctx has ended.
 func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context) error) {
 	require(ssc, "driverTask "+name, f != nil)
-	ssc.driverTasks = append(ssc.driverTasks, driverTask{name, f})
+	if ssc.open("driverTask " + name) {
+		ssc.driverTasks = append(ssc.driverTasks, driverTask{name, f})
+	}
 }
 
 // OnStop declares an effect: f runs on the driver when the stream has stopped,
@@ -141,7 +160,9 @@ func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context)
 // timeout.
 func (ssc *StreamingContext) OnStop(f func(ctx context.Context) error) {
 	require(ssc, "onStop", f != nil)
-	ssc.onStop = append(ssc.onStop, f)
+	if ssc.open("onStop") {
+		ssc.onStop = append(ssc.onStop, f)
+	}
 }
 
 // driverTask is a task declared by DriverTask.

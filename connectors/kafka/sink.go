@@ -66,7 +66,7 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
 	}
 	ssc.OnDriver(func(ctx context.Context) error { return requireTopic(ctx, s.brokers, topic, *s.client) })
-	engine.AddOutput(d, "kafka sink "+topic, s.write)
+	engine.AddOutput(d, "kafka sink "+topic, s.write, encode, s.key)
 }
 
 // sink writes elements to a topic.
