@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -15,6 +17,7 @@ type DStream[T any] struct {
 	ssc  *StreamingContext
 	node *plan.Stream
 	make func(g *plan.Generation) *rdd.RDD[T]
+	name string // see Named
 }
 
 // Batch is one micro-batch, as outputs and Transform see it.
@@ -46,16 +49,24 @@ func (d *DStream[T]) at(g *plan.Generation) *rdd.RDD[T] {
 		return r.(*rdd.RDD[T])
 	}
 	var r *rdd.RDD[T]
-	g.Lineage.In(d.node.ID, d.node.InnerSite, func() { r = d.make(g) })
+	g.Lineage.In(d.node.ID, d.node.InnerSite, func() {
+		if r = d.make(g); d.node.Cached {
+			r.Cache()
+		}
+	}, d.node.Symbols()...)
 	g.Memo[d.node.ID] = r
 	return r
 }
 
-// derive declares a stream whose RDD is made from its parent's.
-func derive[T, U any](d *DStream[T], op string, f func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
+// asParent returns the stream as what is declared on it sees it.
+func (d *DStream[T]) asParent() plan.Parent { return plan.Parent{ID: d.node.ID, Name: d.name} }
+
+// derive declares a stream whose RDD is made from its parent's. functions are the
+// user's.
+func derive[T, U any](d *DStream[T], op string, f func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U], functions ...any) *DStream[U] {
 	return &DStream[U]{
 		ssc:  d.ssc,
-		node: d.ssc.program.Graph.AddStream(op, rdd.Caller(), d.node.ID),
+		node: d.ssc.program.Graph.AddStream(plan.Declared(op, functions...), d.asParent()),
 		make: func(g *plan.Generation) *rdd.RDD[U] { return f(g, d.at(g)) },
 	}
 }
@@ -68,13 +79,55 @@ func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[
 	if f == nil {
 		d.ssc.fail("transform", rdd.ErrNilFunction)
 	}
-	out := derive(d, "transform", func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(batchOf(g.Alloc), r) })
+	out := Derive(d, "transform", f)
 	out.node.InnerSite = rdd.Site{} // the operators that f calls have places of their own
 	return out
 }
 
 // Derive is Transform under an operator name of its own: what packages such as
-// ml make operators of. f must depend on its arguments alone.
-func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
-	return derive(d, op, func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return f(batchOf(g.Alloc), r) })
+// ml make operators of. f must depend on its arguments alone. functions are the
+// functions of the user that f makes use of: with f they tell the operator from
+// others.
+func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U], functions ...any) *DStream[U] {
+	var out *DStream[U]
+	out = derive(d, op, func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] {
+		return ofBatch(g, out.node, f(batchOf(g.Alloc), r))
+	}, append(functions, f)...)
+	return out
+}
+
+// ofBatch returns the RDD that a function of Transform made, if it is one of the
+// batch that is generated; else it records an error.
+func ofBatch[T any](g *plan.Generation, n *plan.Stream, r *rdd.RDD[T]) *rdd.RDD[T] {
+	var wrong error
+	switch {
+	case r == nil || r.Node() == nil:
+		wrong = fmt.Errorf("%w: return one made of the RDD that the function is given", rdd.ErrNil)
+	case r.Lineage() != g.Lineage:
+		wrong = fmt.Errorf("%w: the function returned an RDD that isn't of batch %d; make it of the RDD that the function is given and keep none from batch to batch", rdd.ErrForeign, g.Alloc.Seq)
+	default:
+		return r
+	}
+	g.Lineage.Fail(&rdd.OpError{Op: n.Op, Site: n.Site, Err: wrong})
+	return rdd.Source[T](g.Lineage, n.Op, n.Site, 0, nil) // so that the program can be read to its end
+}
+
+// Named names the stream and returns it under that name: what is declared on what
+// is returned is told apart by the name. Operators that a loop declares with one
+// function need it, since a loop may run in another order in another process, as a
+// range over a map does. A name is no part of what a checkpoint must have in
+// common with the program.
+func (d *DStream[T]) Named(name string) *DStream[T] {
+	if !d.ssc.program.Open("named") {
+		return d
+	}
+	if name == "" {
+		d.ssc.fail("named", errNoName)
+	}
+	if !slices.Contains(d.node.Names, name) {
+		d.node.Names = append(d.node.Names, name)
+	}
+	named := *d
+	named.name = name
+	return &named
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/hibana-engine/hibana/engine/internal/plan"
+import (
+	"errors"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+)
 
 // Errors of this package, for errors.Is.
 var (
@@ -10,6 +14,8 @@ var (
 	ErrBuild = plan.ErrBuild
 	// ErrDiverged: two processes built different graphs from one program.
 	ErrDiverged = plan.ErrDiverged
+	// ErrAmbiguous: operators that a loop declares can't be told apart.
+	ErrAmbiguous = plan.ErrAmbiguous
 	// ErrCorruptLog: bytes of the batch log or of an allocation are broken.
 	ErrCorruptLog = plan.ErrCorruptLog
 	// ErrFormat: bytes were written by a version that this one doesn't know.
@@ -34,6 +40,9 @@ var (
 	ErrNotDriver = plan.ErrNotDriver
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = plan.ErrBatchFailed
+
+	errNoName   = errors.New("the name is empty")
+	errNoStream = errors.New("a stream is nil")
 )
 
 // BuildError lists what is wrong with the user's program: App is its name, Errs

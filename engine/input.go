@@ -54,11 +54,12 @@ type Plan struct {
 	Backlog int64  // how many more were waiting
 }
 
-// NewInput declares a stream that reads from in, under an operator name.
-func NewInput[T any](ssc *StreamingContext, op string, in Input[T]) *DStream[T] {
-	site := rdd.Caller()
+// NewInput declares a stream that reads from in, under an operator name. functions
+// are the functions of the user that in calls: they tell the stream from others.
+func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ...any) *DStream[T] {
+	decl := plan.Declared(op, functions...)
 	graph := &ssc.program.Graph
-	node := &plan.Input{Stream: graph.AddStream(op, site), Open: func(ctx context.Context) (plan.Planner, error) {
+	node := &plan.Input{Stream: graph.AddStream(decl), Open: func(ctx context.Context) (plan.Planner, error) {
 		p, err := in.Open(ctx)
 		if err != nil {
 			return nil, err
@@ -68,18 +69,20 @@ func NewInput[T any](ssc *StreamingContext, op string, in Input[T]) *DStream[T] 
 	if p, ok := in.(Prefetcher); ok {
 		node.Prefetch = p.Prefetch
 	}
-	graph.Inputs = append(graph.Inputs, node)
-	return &DStream[T]{ssc, node.Stream, func(g *plan.Generation) *rdd.RDD[T] {
+	if !graph.Frozen() {
+		graph.Inputs = append(graph.Inputs, node)
+	}
+	return &DStream[T]{ssc: ssc, node: node.Stream, make: func(g *plan.Generation) *rdd.RDD[T] {
 		var ranges []byte
 		if a := g.Alloc.Input(node.ID); a != nil {
 			ranges = a.Ranges
 		}
 		partitions, read, err := in.Generate(ranges)
 		if err != nil {
-			g.Lineage.Fail(&rdd.OpError{Op: op, Site: site, Err: err})
+			g.Lineage.Fail(&rdd.OpError{Op: op, Site: decl.Site, Err: err})
 			partitions, read = 0, nil
 		}
-		return rdd.Source(g.Lineage, op, site, partitions, read)
+		return rdd.Source(g.Lineage, op, decl.Site, partitions, read)
 	}}
 }
 

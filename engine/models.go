@@ -37,6 +37,9 @@ func NewModel[V any](ssc *StreamingContext, name string, file []byte, load func(
 	if slices.ContainsFunc(ssc.program.Graph.Models, func(n *plan.Model) bool { return n.Name == name }) {
 		ssc.fail(op, errors.New("there are two models of this name"))
 	}
+	if !ssc.program.Open(op) {
+		return &Model[V]{ssc, &plan.Model{Name: name}}
+	}
 	n := &plan.Model{Name: name, Site: rdd.Caller(), Carried: modelstore.Digest(file), File: file}
 	n.Load = func(file []byte) (any, error) { return load(file) }
 	ssc.program.Graph.Models = append(ssc.program.Graph.Models, n)
@@ -108,6 +111,9 @@ func (m *Model[V]) control() (plan.ModelControl, error) {
 // is dropped with a warning.
 func UpdateModel[V any](d *DStream[[]byte], m *Model[V]) {
 	require(d.ssc, "updateModel", m != nil && m.ssc == d.ssc)
+	if !d.ssc.program.Open("updateModel " + m.node.Name) {
+		return
+	}
 	if m.node.Trained {
 		d.ssc.fail("updateModel "+m.node.Name, errors.New("the model is trained by another output already: only one can say which version comes next"))
 		return

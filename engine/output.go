@@ -41,14 +41,15 @@ type Pending interface {
 }
 
 // NewOutput declares an output operation that writes to out, under an operator
-// name. It is what connectors make sinks of.
-func NewOutput[T any](d *DStream[T], op string, out Output[T]) {
+// name. It is what connectors make sinks of. functions are the functions of the user
+// that out calls: they tell the output from others.
+func NewOutput[T any](d *DStream[T], op string, out Output[T], functions ...any) {
 	addOutput(d, op, func(g *plan.Generation) rdd.Action {
 		b := batchOf(g.Alloc)
 		return rdd.ForEachPartition(d.at(g), func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) ([]byte, error) {
 			return nil, writePartition(b, tc, out, rows)
 		})
-	}, plan.Output{Open: out.Open})
+	}, plan.Output{Open: out.Open}, functions...)
 }
 
 // writePartition writes a partition and commits it if there is something to commit.

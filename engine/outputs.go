@@ -16,7 +16,7 @@ import (
 // driver.maxResultSize bytes of them.
 func ForEachBatch[T any](d *DStream[T], f func(b Batch, rows []T) error) {
 	require(d.ssc, "forEachBatch", f != nil)
-	collectOutput(d, "forEachBatch", -1, func(_ context.Context, b Batch, rows []T) error { return f(b, rows) })
+	collectOutput(d, "forEachBatch", -1, func(_ context.Context, b Batch, rows []T) error { return f(b, rows) }, f)
 }
 
 // Print prints the first n elements of each batch (10 for n <= 0) on the
@@ -49,12 +49,12 @@ func printBatch[T any](w io.Writer, b Batch, rows []T, n int) error {
 // read; f returns it.
 func ForEachPartition[T any](d *DStream[T], f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error) {
 	require(d.ssc, "forEachPartition", f != nil)
-	NewOutput(d, "forEachPartition", outputFunc[T](f))
+	NewOutput(d, "forEachPartition", outputFunc[T](f), f)
 }
 
 // collectOutput declares an output that sends up to limit elements of each
 // partition (all for limit < 0) to the driver and hands them to f there.
-func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx context.Context, b Batch, rows []T) error) {
+func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx context.Context, b Batch, rows []T) error, functions ...any) {
 	codec, err := rdd.NewRows[T]()
 	if err != nil {
 		d.ssc.fail(op, err)
@@ -71,7 +71,7 @@ func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx contex
 				return err
 			}
 			return f(ctx, batchOf(a), rows)
-		}})
+		}}, functions...)
 }
 
 // checkResultSize bounds what one output brings to the driver.
@@ -87,12 +87,17 @@ func checkResultSize(results [][]byte, limit int) error {
 }
 
 // addOutput appends an output to the graph: out with the job that action generates.
-func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, out plan.Output) {
-	g, site := &d.ssc.program.Graph, rdd.Caller()
-	g.Declare(op, site)
-	if g.Frozen() {
+// functions are the user's.
+func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, out plan.Output, functions ...any) {
+	g, decl := &d.ssc.program.Graph, plan.Declared(op, functions...)
+	if !g.Open(op, decl.Site) {
 		return
 	}
-	out.Index, out.Op, out.Site, out.Parent, out.Action = int32(len(g.Outputs)), op, site, d.node.ID, action
+	out.Declaration, out.Index, out.Parent = decl, int32(len(g.Outputs)), d.asParent()
+	out.Action = func(gen *plan.Generation) rdd.Action {
+		a := action(gen)
+		a.Op, a.Site, a.Functions = decl.Op, decl.Site, append(a.Functions, decl.Symbols()...)
+		return a
+	}
 	g.Outputs = append(g.Outputs, &out)
 }

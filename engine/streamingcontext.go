@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 // StreamingContext is what the build function declares its streams in. The
@@ -55,14 +56,21 @@ func (ssc *StreamingContext) Shared(key any, make func() any) any {
 	v, ok := ssc.shared[key]
 	if !ok {
 		v = make()
-		ssc.shared[key] = v
+		if !ssc.program.Graph.Frozen() { // else it is for an operator that comes too late
+			ssc.shared[key] = v
+		}
 	}
 	return v
 }
 
 // Stop asks the driver to stop when what is planned is done. It doesn't wait,
-// and does nothing in other processes.
+// and does nothing in other processes. In the build function there is nothing to
+// stop yet: there it is an error of the program.
 func (ssc *StreamingContext) Stop() {
+	if !ssc.program.Graph.Frozen() {
+		ssc.program.Errs = append(ssc.program.Errs, &rdd.FrozenError{Op: "stop", Site: rdd.Caller(), Reason: tooEarly})
+		return
+	}
 	if d := ssc.program.Driver(); d != nil {
 		d.Stop()
 	}
@@ -70,7 +78,14 @@ func (ssc *StreamingContext) Stop() {
 
 // AddListener registers a listener on the driver; other processes skip it. A
 // listener implements any of the On… interfaces of this package.
-func (ssc *StreamingContext) AddListener(l any) { ssc.listeners = append(ssc.listeners, l) }
+func (ssc *StreamingContext) AddListener(l any) {
+	if ssc.program.Open("addListener") {
+		ssc.listeners = append(ssc.listeners, l)
+	}
+}
+
+// tooEarly is what Stop is told in the build function.
+const tooEarly = "nothing runs yet: call it in an output, a driver task or a listener, or return an error from the build function"
 
 // fail records an error with its place in the user's program.
 func (ssc *StreamingContext) fail(op string, err error) { ssc.program.Fail(op, err) }

@@ -11,20 +11,20 @@ import (
 // Map applies f to every element, on executors.
 func Map[T, U any](d *DStream[T], f func(T) U) *DStream[U] {
 	require(d.ssc, "map", f != nil)
-	return derive(d, "map", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.Map(r, f) })
+	return derive(d, "map", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.Map(r, f) }, f)
 }
 
 // Filter keeps the elements for which keep is true, on executors.
 func (d *DStream[T]) Filter(keep func(T) bool) *DStream[T] {
 	require(d.ssc, "filter", keep != nil)
-	return derive(d, "filter", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[T] { return r.Filter(keep) })
+	return derive(d, "filter", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[T] { return r.Filter(keep) }, keep)
 }
 
 // FlatMap applies f to every element and yields what it returns one by one, on
 // executors.
 func FlatMap[T, U any](d *DStream[T], f func(T) []U) *DStream[U] {
 	require(d.ssc, "flatMap", f != nil)
-	return derive(d, "flatMap", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.FlatMap(r, f) })
+	return derive(d, "flatMap", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.FlatMap(r, f) }, f)
 }
 
 // MapPartitions applies f to the sequence of each partition of each batch, on
@@ -32,19 +32,24 @@ func FlatMap[T, U any](d *DStream[T], f func(T) []U) *DStream[U] {
 // error as its last element if the partition can't be read; f passes it on.
 func MapPartitions[T, U any](d *DStream[T], f func(tc *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error]) *DStream[U] {
 	require(d.ssc, "mapPartitions", f != nil)
-	return derive(d, "mapPartitions", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.MapPartitions(r, f) })
+	return derive(d, "mapPartitions", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] { return rdd.MapPartitions(r, f) }, f)
 }
 
 // Union yields the elements of d and of the others.
 func (d *DStream[T]) Union(others ...*DStream[T]) *DStream[T] {
-	parents := []int32{d.node.ID}
+	parents := []plan.Parent{d.asParent()}
 	for _, o := range others {
+		if o == nil {
+			d.ssc.fail("union", errNoStream)
+			continue
+		}
 		if o.ssc != d.ssc {
 			d.ssc.fail("union", rdd.ErrForeign)
+			continue
 		}
-		parents = append(parents, o.node.ID)
+		parents = append(parents, o.asParent())
 	}
-	return &DStream[T]{d.ssc, d.ssc.program.Graph.AddStream("union", rdd.Caller(), parents...), func(g *plan.Generation) *rdd.RDD[T] {
+	return &DStream[T]{ssc: d.ssc, node: d.ssc.program.Graph.AddStream(plan.Declared("union"), parents...), make: func(g *plan.Generation) *rdd.RDD[T] {
 		rest := make([]*rdd.RDD[T], len(others))
 		for i, o := range others {
 			rest[i] = o.at(g)
@@ -57,8 +62,9 @@ func (d *DStream[T]) Union(others ...*DStream[T]) *DStream[T] {
 // the batch is complete. A stream with more than one output wants it, or each
 // output computes it anew.
 func (d *DStream[T]) Cache() *DStream[T] {
-	inner := d.make
-	d.make = func(g *plan.Generation) *rdd.RDD[T] { return inner(g).Cache() }
+	if d.ssc.program.Open("cache") {
+		d.node.Cached = true
+	}
 	return d
 }
 
@@ -72,7 +78,7 @@ func ReduceByKey[K comparable, V any](d *DStream[rdd.Pair[K, V]], f func(V, V) V
 	requireCodec[V](d.ssc, "reduceByKey")
 	return derive(d, "reduceByKey", func(_ *plan.Generation, r *rdd.RDD[rdd.Pair[K, V]]) *rdd.RDD[rdd.Pair[K, V]] {
 		return rdd.ReduceByKey(r, f, n)
-	})
+	}, f)
 }
 
 // CountByValue counts how often each value occurs in a batch, on executors.
@@ -96,7 +102,7 @@ func Count[T any](d *DStream[T]) *DStream[int64] {
 func Reduce[T any](d *DStream[T], f func(T, T) T) *DStream[T] {
 	require(d.ssc, "reduce", f != nil)
 	requireCodec[T](d.ssc, "reduce")
-	return derive(d, "reduce", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[T] { return rdd.Reduce(r, f) })
+	return derive(d, "reduce", func(_ *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[T] { return rdd.Reduce(r, f) }, f)
 }
 
 // require records an error of an operator whose argument is missing.

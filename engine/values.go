@@ -16,13 +16,21 @@ import (
 // builds the graph the zero value may be returned.
 func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context) (T, error)) T {
 	var none T
+	op := "value " + name
+	if !ssc.program.Open(op) {
+		return none
+	}
 	if f == nil {
-		ssc.fail("value "+name, rdd.ErrNilFunction)
+		ssc.fail(op, rdd.ErrNilFunction)
+		return none
+	}
+	if err := ssc.program.Graph.Once(plan.Declared(op, f)); err != nil {
+		ssc.fail(op, err)
 		return none
 	}
 	codec, err := encoding.For[T]()
 	if err != nil {
-		ssc.fail("value "+name, err)
+		ssc.fail(op, err)
 		return none
 	}
 	if len(ssc.program.Errs) > 0 {
@@ -36,12 +44,12 @@ func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context
 		return codec.Append(nil, v)
 	})
 	if err != nil {
-		ssc.fail("value "+name, err)
+		ssc.fail(op, err)
 		return none
 	}
 	v, _, err := codec.Decode(data)
 	if err != nil {
-		ssc.fail("value "+name, err)
+		ssc.fail(op, err)
 	}
 	return v
 }
@@ -61,9 +69,16 @@ func PerBatch[T any](ssc *StreamingContext, name string, f func(ctx context.Cont
 		ssc.fail("perBatch "+name, err)
 	}
 	require(ssc, "perBatch "+name, f != nil)
+	decl := plan.Declared("perBatch "+name, f)
 	v := &BatchValue[T]{index: len(ssc.program.Graph.Values), codec: codec}
+	if !ssc.program.Graph.Open(decl.Op, decl.Site) {
+		return v
+	}
+	if err := ssc.program.Graph.Once(decl); err != nil {
+		ssc.fail(decl.Op, err)
+	}
 	ssc.program.Graph.Values = append(ssc.program.Graph.Values, &plan.PerBatch{
-		Name: name, Site: rdd.Caller(),
+		Declaration: decl, Name: name,
 		Compute: func(ctx context.Context, a *plan.Allocation) ([]byte, error) {
 			x, err := f(ctx, batchOf(a))
 			if err != nil {
@@ -91,7 +106,9 @@ func (v *BatchValue[T]) At(b Batch) (T, error) {
 // Other processes skip it. An error stops the job before it starts.
 func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 	require(ssc, "onDriver", f != nil)
-	ssc.program.OnDriver = append(ssc.program.OnDriver, f)
+	if ssc.program.Open("onDriver") {
+		ssc.program.OnDriver = append(ssc.program.OnDriver, f)
+	}
 }
 
 // DriverTask declares a task that runs on the active driver beside the stream,
@@ -99,7 +116,9 @@ func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 // of f fails the job, unless ctx has ended.
 func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context) error) {
 	require(ssc, "driverTask "+name, f != nil)
-	ssc.program.DriverTasks = append(ssc.program.DriverTasks, plan.DriverTask{Name: name, Run: f})
+	if ssc.program.Open("driverTask " + name) {
+		ssc.program.DriverTasks = append(ssc.program.DriverTasks, plan.DriverTask{Name: name, Run: f})
+	}
 }
 
 // OnStop declares an effect: f runs on the driver when the stream has stopped,
@@ -107,5 +126,7 @@ func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context)
 // timeout.
 func (ssc *StreamingContext) OnStop(f func(ctx context.Context) error) {
 	require(ssc, "onStop", f != nil)
-	ssc.program.OnStop = append(ssc.program.OnStop, f)
+	if ssc.program.Open("onStop") {
+		ssc.program.OnStop = append(ssc.program.OnStop, f)
+	}
 }

@@ -36,7 +36,7 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 				}
 			}
 		})
-	})
+	}, encode, decode)
 }
 
 // predictor runs one partition through a model.

@@ -48,7 +48,7 @@ func TrainOn[T any](in *engine.DStream[T], m *ModelRef, step func(net Network, r
 				}
 			}
 		})
-	}), m.model)
+	}, step), m.model)
 }
 
 // gather collects a partition.

@@ -13,9 +13,28 @@ import (
 // RDD, whose encoded result reaches the driver.
 type Action struct {
 	Final *Node
+	// Op and Site are what declared the action and where, for its errors.
+	Op   string
+	Site Site
+	// Functions are the names (see [FuncName]) of the user's functions in it.
+	Functions []string
 	// Run computes a partition in a task and returns its result for the driver,
 	// nil for none.
 	Run func(tc *TaskContext, partition int) ([]byte, error)
+}
+
+// GuardedRun is Run in a guard, see [Guard]: what panics outside of the fused
+// operators is the action.
+func (a Action) GuardedRun(tc *TaskContext, partition int) (result []byte, err error) {
+	w := work{final: a.Final, tc: tc}
+	if a.Op != "" {
+		w.end = &Node{Op: a.Op, Site: a.Site, fns: a.Functions}
+	}
+	err = guard(w, func() (err error) {
+		result, err = a.Run(tc, partition)
+		return err
+	})
+	return result, err
 }
 
 // ForEachPartition returns the action that hands each partition's sequence to
@@ -25,8 +44,8 @@ type Action struct {
 // that couldn't be read must never count as done. What f returns goes to the
 // driver.
 func ForEachPartition[T any](r *RDD[T], f func(tc *TaskContext, rows iter.Seq2[T, error]) ([]byte, error)) Action {
-	return Action{r.node, func(tc *TaskContext, p int) ([]byte, error) {
-		rows, failed := kept(r.Compute(tc, p))
+	return Action{Final: r.node, Op: "forEachPartition", Functions: []string{FuncName(f)}, Run: func(tc *TaskContext, p int) ([]byte, error) {
+		rows, failed := kept(tc, r.Compute(tc, p))
 		result, err := f(tc, rows)
 		return result, cmp.Or(err, *failed)
 	}}
@@ -50,7 +69,7 @@ func (e Rows[T]) Collect(r *RDD[T], limit, maxBytes int) Action {
 	if limit < 0 {
 		limit = math.MaxInt
 	}
-	return Action{r.node, func(tc *TaskContext, p int) ([]byte, error) {
+	return Action{Final: r.node, Op: "collect", Run: func(tc *TaskContext, p int) ([]byte, error) {
 		var out []byte
 		if limit == 0 {
 			return nil, nil

@@ -25,7 +25,9 @@ type cacheEntry struct {
 // Cache marks the RDD's partitions to be kept, as slices in memory, until the
 // batch is forgotten. Without it they are computed anew for every use.
 func (r *RDD[T]) Cache() *RDD[T] {
-	r.node.Cached = true
+	if l := r.node.lineage; !l.tooLate("cache", l.site) {
+		r.node.Cached = true
+	}
 	return r
 }
 

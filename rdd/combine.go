@@ -9,13 +9,17 @@ import (
 
 // combiners holds one combined value for each key, in the order in which the
 // keys came: iterating a Go map would make every attempt another order.
+// A key that isn't equal to itself, because it is or holds a NaN, is found by its
+// encoding: NaN is one key, as in Spark.
 type combiners[K comparable, C any] struct {
 	index map[K]int32
+	nans  map[string]int32
+	keys  encoding.Codec[K]
 	pairs []Pair[K, C]
 }
 
-func newCombiners[K comparable, C any]() *combiners[K, C] {
-	return &combiners[K, C]{index: make(map[K]int32)}
+func newCombiners[K comparable, C any](keys encoding.Codec[K]) *combiners[K, C] {
+	return &combiners[K, C]{index: make(map[K]int32), keys: keys}
 }
 
 // slot returns the place of a key and whether it is new, in which case its
@@ -24,7 +28,30 @@ func (c *combiners[K, C]) slot(key K) (value *C, isNew bool) {
 	if i, ok := c.index[key]; ok {
 		return &c.pairs[i].Value, false
 	}
+	if key != key { // Go's map never finds it
+		return c.nanSlot(key)
+	}
 	c.index[key] = int32(len(c.pairs))
+	return c.add(key)
+}
+
+// nanSlot is slot for a key that isn't equal to itself.
+func (c *combiners[K, C]) nanSlot(key K) (value *C, isNew bool) {
+	b, err := c.keys.Append(nil, key)
+	if err != nil {
+		return c.add(key) // who encodes the pair meets the error again
+	}
+	if i, ok := c.nans[string(b)]; ok {
+		return &c.pairs[i].Value, false
+	}
+	if c.nans == nil {
+		c.nans = make(map[string]int32)
+	}
+	c.nans[string(b)] = int32(len(c.pairs))
+	return c.add(key)
+}
+
+func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 	c.pairs = append(c.pairs, Pair[K, C]{Key: key})
 	return &c.pairs[len(c.pairs)-1].Value, true
 }
@@ -40,7 +67,8 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 	if create == nil || merge == nil || mergeCombiners == nil {
 		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
 	}
-	return combineByKey(r, "combineByKey", site, partitions, merge, create, merge, mergeCombiners)
+	return combineByKey(r, "combineByKey", site, partitions,
+		[]string{FuncName(create), FuncName(merge), FuncName(mergeCombiners)}, create, merge, mergeCombiners)
 }
 
 // ReduceByKey combines the values of each key with f, which must be
@@ -52,7 +80,7 @@ func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partit
 	if f == nil {
 		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
 	}
-	return combineByKey(r, "reduceByKey", site, partitions, f, func(v V) V { return v }, f, f)
+	return combineByKey(r, "reduceByKey", site, partitions, []string{FuncName(f)}, func(v V) V { return v }, f, f)
 }
 
 // CountByValue counts how often each value occurs, on executors, and yields a
@@ -65,7 +93,7 @@ func CountByValue[T comparable](r *RDD[T], partitions int) *RDD[Pair[T, int64]] 
 
 func add(a, b int64) int64 { return a + b }
 
-func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Site, partitions int, fn any,
+func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Site, partitions int, fns []string,
 	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
 ) *RDD[Pair[K, C]] {
 	l := r.node.lineage
@@ -82,7 +110,7 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 	}
 	codec := pairCodec[K, C]{keys, values}
 	write := func(tc *TaskContext, p int, w BlockWriter) error {
-		acc := newCombiners[K, C]()
+		acc := newCombiners[K, C](keys)
 		for kv, err := range r.Compute(tc, p) {
 			if err != nil {
 				return err
@@ -97,7 +125,7 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 	}
 	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[Pair[K, C], error] {
 		return func(yield func(Pair[K, C], error) bool) {
-			acc := newCombiners[K, C]()
+			acc := newCombiners[K, C](keys)
 			for kv, err := range readBlocks(tc, codec, shuffle, p) {
 				if err != nil {
 					yield(kv, err)
@@ -120,7 +148,7 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 			}
 		}
 	}
-	return shuffled(r.node, op, site, partitions, fn, HashPartitioner{partitions}, write, read)
+	return shuffled(r.node, op, site, partitions, fns, HashPartitioner{partitions}, write, read)
 }
 
 // writeByKey writes pairs to the blocks of the partitions that their keys

@@ -29,7 +29,7 @@ func Reduce[T any](r *RDD[T], f func(T, T) T) *RDD[T] {
 	if f == nil {
 		r.node.lineage.Fail(&OpError{"reduce", r.node.lineage.site(), ErrNilFunction})
 	}
-	return aggregate(r, "reduce", f, func(seq iter.Seq2[T, error]) (acc T, any bool, err error) {
+	return aggregate(r, "reduce", []string{FuncName(f)}, func(seq iter.Seq2[T, error]) (acc T, any bool, err error) {
 		for v, err := range seq {
 			switch {
 			case err != nil:
@@ -47,7 +47,7 @@ func Reduce[T any](r *RDD[T], f func(T, T) T) *RDD[T] {
 // aggregate folds each partition with fold, which says whether it has a result,
 // and joins the results in partition order in a single task. Without any it
 // yields what empty returns.
-func aggregate[T, U any](r *RDD[T], op string, fn any, fold func(iter.Seq2[T, error]) (U, bool, error), join func(U, U) U, empty func() (U, bool)) *RDD[U] {
+func aggregate[T, U any](r *RDD[T], op string, fns []string, fold func(iter.Seq2[T, error]) (U, bool, error), join func(U, U) U, empty func() (U, bool)) *RDD[U] {
 	site := r.node.lineage.site()
 	codec, err := encoding.For[U]()
 	if err != nil {
@@ -83,5 +83,5 @@ func aggregate[T, U any](r *RDD[T], op string, fn any, fold func(iter.Seq2[T, er
 			}
 		}
 	}
-	return shuffled(r.node, op, site, 1, fn, nil, write, read)
+	return shuffled(r.node, op, site, 1, fns, nil, write, read)
 }

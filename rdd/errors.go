@@ -13,6 +13,8 @@ var (
 	ErrPartitions = errors.New("the number of partitions must be at least 1")
 	// ErrForeign: an operator was given RDDs of different batches or contexts.
 	ErrForeign = errors.New("the RDDs belong to different contexts")
+	// ErrNil: an operator was given no RDD, or returned none.
+	ErrNil = errors.New("the RDD is nil")
 	// ErrEncoding: an element type can't be encoded, or bytes can't be decoded.
 	ErrEncoding = errors.New("encoding failed")
 	// ErrResultTooLarge: the driver would be sent more than its limit.
@@ -32,8 +34,9 @@ func (e *OpError) Error() string { return fmt.Sprintf("%s at %s: %v", e.Op, e.Si
 // Unwrap returns the cause.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// FrozenError says that a transformation came when the batch's lineage was
-// already planned.
+// FrozenError says that something was declared or asked for at the wrong time:
+// a transformation when the batch's lineage was already planned, a stream when
+// the program was running.
 type FrozenError struct {
 	Op     string
 	Site   Site
@@ -50,6 +53,7 @@ type PanicError struct {
 	Op    string // operator whose function panicked, "" if it can't be told
 	Site  Site   // where the program called that operator
 	Value string // what was panicked with
+	Err   error  // the same, if it is an error
 	Place string // "at file:line", and where the user's program called that if it is elsewhere
 	Stack string // the stack from there to the outermost frame of the user's program
 }
@@ -61,6 +65,9 @@ func (e *PanicError) Error() string {
 	}
 	return fmt.Sprintf("%s at %s: %s", e.Op, e.Site, e.Cause())
 }
+
+// Unwrap returns the error that the code panicked with, nil if it was no error.
+func (e *PanicError) Unwrap() error { return e.Err }
 
 // Cause says what the code panicked with and where.
 func (e *PanicError) Cause() string {

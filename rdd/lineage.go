@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"sync"
 )
 
 // ID names an RDD for all processes of a job: the batch it belongs to, the
@@ -19,7 +20,8 @@ type ID struct {
 func (id ID) String() string { return fmt.Sprintf("%d/%d.%d", id.Batch, id.DStream, id.Ordinal) }
 
 // Lineage is the list of the RDDs of one batch, in the order they were made.
-// It isn't safe for concurrent use while it grows; once frozen it is read-only.
+// It isn't safe for concurrent use while it grows; once frozen it is read-only,
+// and what comes too late may come from any goroutine.
 type Lineage struct {
 	batch       uint64
 	parallelism int
@@ -27,7 +29,10 @@ type Lineage struct {
 	shuffles    []*ShuffleDependency
 	scope       scope
 	frozen      string
-	errs        []error
+	onLate      func(error)
+
+	errsLock sync.Mutex // when it is frozen, tasks may report what came too late
+	errs     []error
 }
 
 // scope says for which DStream nodes are being made.
@@ -35,6 +40,7 @@ type scope struct {
 	dstream int32
 	next    int32
 	site    Site
+	fns     []string
 }
 
 // NewLineage returns an empty lineage for a batch. Shuffles that aren't given a
@@ -50,10 +56,11 @@ func (l *Lineage) Parallelism() int { return l.parallelism }
 // In runs make with the given DStream as the owner of the nodes it creates.
 // Calls may nest; each DStream's nodes are numbered from 0 on its own, and a
 // DStream is entered once per lineage. The nodes get the given site, or, if it
-// is the zero value, the place that called their operator.
-func (l *Lineage) In(dstream int32, site Site, make func()) {
+// is the zero value, the place that called their operator. functions are the names
+// (see [FuncName]) of the user's functions that the DStream was declared with.
+func (l *Lineage) In(dstream int32, site Site, make func(), functions ...string) {
 	outer := l.scope
-	l.scope = scope{dstream: dstream, site: site}
+	l.scope = scope{dstream: dstream, site: site, fns: functions}
 	make()
 	l.scope = outer
 }
@@ -70,6 +77,11 @@ func (l *Lineage) site() Site {
 // error that gives the reason, and Err returns it.
 func (l *Lineage) Freeze(reason string) { l.frozen = reason }
 
+// OnLate has f told of each error that comes when the lineage is frozen, beside
+// Err: by then nobody may ask for that. It is called before Freeze; f may be
+// called by several goroutines at once.
+func (l *Lineage) OnLate(f func(error)) { l.onLate = f }
+
 // Nodes returns the nodes in the order they were made. Callers don't change it.
 func (l *Lineage) Nodes() []*Node { return l.nodes }
 
@@ -82,10 +94,36 @@ func (l *Lineage) Shuffle(id int) *ShuffleDependency {
 }
 
 // Err returns what went wrong while the lineage was built, all of it joined.
-func (l *Lineage) Err() error { return errors.Join(l.errs...) }
+func (l *Lineage) Err() error {
+	l.errsLock.Lock()
+	defer l.errsLock.Unlock()
+	return errors.Join(l.errs...)
+}
 
 // Fail records an error of an operator that can't be built.
-func (l *Lineage) Fail(err error) { l.errs = append(l.errs, err) }
+func (l *Lineage) Fail(err error) {
+	l.errsLock.Lock()
+	if len(l.errs) < maxErrors {
+		l.errs = append(l.errs, err)
+	}
+	l.errsLock.Unlock()
+	if l.frozen != "" && l.onLate != nil {
+		l.onLate(err)
+	}
+}
+
+// maxErrors bounds the errors that a lineage keeps.
+const maxErrors = 100
+
+// tooLate records that something was asked for when the lineage is frozen, and
+// reports whether it is.
+func (l *Lineage) tooLate(op string, site func() Site) bool {
+	if l.frozen == "" {
+		return false
+	}
+	l.Fail(&FrozenError{Op: op, Site: site(), Reason: l.frozen})
+	return true
+}
 
 // Describe returns one line for each node: id, operator, call site, partitions
 // and parents. Two processes agree on a batch if and only if these lines agree.
@@ -139,10 +177,10 @@ func Diff(oursName string, ours []string, theirsName string, theirs []string) st
 func (l *Lineage) add(n *Node) *Node {
 	n.lineage = l
 	n.ID = ID{Batch: l.batch, DStream: l.scope.dstream, Ordinal: l.scope.next}
-	if l.frozen != "" {
-		l.Fail(&FrozenError{Op: n.Op, Site: n.Site, Reason: l.frozen})
+	if l.tooLate(n.Op, func() Site { return n.Site }) {
 		return n
 	}
+	n.fns = append(n.fns, l.scope.fns...)
 	l.scope.next++
 	l.nodes = append(l.nodes, n)
 	return n

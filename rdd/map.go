@@ -77,15 +77,15 @@ func FlatMap[T, U any](r *RDD[T], f func(T) []U) *RDD[U] {
 // the given sequence must be passed on or ends the task all the same.
 func MapPartitions[T, U any](r *RDD[T], f func(tc *TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error]) *RDD[U] {
 	return narrow(r, "mapPartitions", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
-		return watched(r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(tc, in) })
+		return watched(tc, r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(tc, in) })
 	})
 }
 
 // watched runs f over in and yields in's error last if f swallowed it: a
 // partition that couldn't be read must never look like a shorter one.
-func watched[T, U any](in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
+func watched[T, U any](tc *TaskContext, in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
-		rows, failed := kept(in)
+		rows, failed := kept(tc, in)
 		for v, err := range f(rows) {
 			if err != nil {
 				yield(v, err)
@@ -103,18 +103,29 @@ func watched[T, U any](in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.
 }
 
 // kept returns a sequence that ends after its first error, and a place where
-// that error is found afterwards.
-func kept[T any](in iter.Seq2[T, error]) (iter.Seq2[T, error], *error) {
+// that error is found afterwards. Who panicked is found by its name on stacks, which
+// it keeps only if it isn't inlined.
+//
+//go:noinline
+func kept[T any](tc *TaskContext, in iter.Seq2[T, error]) (iter.Seq2[T, error], *error) {
 	failed := new(error)
 	return func(yield func(T, error) bool) {
+		ended := false
+		defer func() {
+			if !ended {
+				tc.notePanic()
+			}
+		}()
 		for v, err := range in {
 			if err != nil {
 				*failed = err
 			}
 			if !yield(v, err) || err != nil {
+				ended = true
 				return
 			}
 		}
+		ended = true
 	}, failed
 }
 
@@ -126,6 +137,10 @@ func (r *RDD[T]) Union(others ...*RDD[T]) *RDD[T] {
 	all := append([]*RDD[T]{r}, others...)
 	n := &Node{Op: "union", Site: site}
 	for _, o := range all {
+		if o == nil || o.node == nil {
+			l.Fail(&OpError{"union", site, ErrNil})
+			continue
+		}
 		if o.node.lineage != l {
 			l.Fail(&OpError{"union", site, ErrForeign})
 		}

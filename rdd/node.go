@@ -23,7 +23,7 @@ type Node struct {
 	Cached bool
 
 	lineage *Lineage
-	fn      string // name of the user's function, to find the operator in a stack
+	fns     []string // names of the user's functions, to tell operators apart and to find them in a stack
 }
 
 // Dependency is a [NarrowDependency] or a [*ShuffleDependency].
@@ -53,6 +53,9 @@ func (n *Node) describe() string {
 			fmt.Fprintf(&b, " by shuffle %d", s.ID)
 		}
 	}
+	if len(n.fns) > 0 {
+		fmt.Fprintf(&b, ", %s", strings.Join(n.fns, ", "))
+	}
 	return b.String()
 }
 
@@ -72,6 +75,9 @@ func (n *Node) appendIdentity(b []byte) []byte {
 		if s, ok := d.(*ShuffleDependency); ok {
 			b = binary.AppendUvarint(b, uint64(s.ID)+1)
 		}
+	}
+	for _, fn := range n.fns {
+		b = append(append(b, 0), fn...)
 	}
 	return append(b, 0)
 }

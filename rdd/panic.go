@@ -9,16 +9,45 @@ import (
 
 // Guard runs a task's work on the given final node and turns a panic of the
 // user's code into a [*PanicError] that names the operator.
-func Guard(final *Node, work func() error) (err error) {
+func Guard(final *Node, f func() error) (err error) { return guard(work{final: final}, f) }
+
+// work is what a task does, for finding who panicked.
+type work struct {
+	final *Node        // the last of the fused operators
+	end   *Node        // whose function or encoder takes what they yield; nil if unknown
+	tc    *TaskContext // nil if unknown
+}
+
+func guard(w work, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			frames := panicFrames()
+			if w.tc != nil {
+				frames = w.tc.beforePull(frames)
+			}
 			p := panicError(v, frames)
-			p.Op, p.Site = blame(final, frames)
+			p.Op, p.Site = w.blame(frames)
 			err = p
 		}
 	}()
-	return work()
+	return f()
+}
+
+// notePanic keeps the stack of a panic that goes through a sequence which the
+// user's code reads: if that reads it by iter.Pull, the panic comes out of there on
+// another stack. A deferred function calls it.
+func (tc *TaskContext) notePanic() {
+	task := tc.own()
+	task.pulled = task.beforePull(panicFrames())
+}
+
+// beforePull returns the frames of a panic with those before them that iter.Pull
+// left out.
+func (tc *TaskContext) beforePull(frames []runtime.Frame) []runtime.Frame {
+	if len(frames) == 0 || !strings.HasPrefix(frames[0].Function, "iter.Pull") {
+		return frames
+	}
+	return slices.Concat(tc.own().pulled, frames)
 }
 
 // Recovered returns the panic with the given value that a deferred function has
@@ -26,7 +55,8 @@ func Guard(final *Node, work func() error) (err error) {
 func Recovered(value any) *PanicError { return panicError(value, panicFrames()) }
 
 func panicError(value any, frames []runtime.Frame) *PanicError {
-	return &PanicError{Value: fmt.Sprint(value), Place: panicPlace(frames), Stack: stackText(frames)}
+	err, _ := value.(error)
+	return &PanicError{Value: fmt.Sprint(value), Err: err, Place: panicPlace(frames), Stack: stackText(frames)}
 }
 
 // panicFrames returns the stack from where the code panicked, the innermost frame
@@ -55,32 +85,115 @@ func panicFrames() []runtime.Frame {
 // users reports whether a frame is the user's own.
 func users(f runtime.Frame) bool { return !engineFrame(f) }
 
-// blame finds the operator whose function is the innermost on the panicking
-// stack.
-func blame(final *Node, frames []runtime.Frame) (op string, site Site) {
-	owners, seen := map[string]*Node{}, map[*Node]bool{}
+// encoders begins the names of the functions that encode and decode records.
+const encoders = "github.com/hibana-engine/hibana/rdd/encoding."
+
+// blame finds the operator whose function, encoder or decoder is the innermost on
+// the panicking stack. Further out are those that yielded the record.
+func (w work) blame(frames []runtime.Frame) (op string, site Site) {
+	owners, origins := w.operators()
+	depth := 0 // how many sequences that the user's code reads it is within
+	for _, f := range frames {
+		n := owner(owners, f.Function)
+		rest, coding := strings.CutPrefix(f.Function, encoders)
+		switch {
+		case coding && !strings.Contains(strings.ToLower(rest), "decode"):
+			n = w.end
+		case coding:
+			n = only(origins)
+		case strings.Contains(f.Function, ".kept["):
+			if strings.Contains(f.Function, "-range") {
+				depth++
+			} else {
+				depth--
+			}
+		}
+		if n == nil && depth < 0 {
+			n = only(origins) // further out is who reads what couldn't be read
+		}
+		if n != nil {
+			return n.Op, n.Site
+		}
+		if coding || depth < 0 {
+			break
+		}
+	}
+	return "", Site{}
+}
+
+// only returns the node that a list holds, nil unless it holds one.
+func only(nodes []*Node) *Node {
+	if len(nodes) == 1 {
+		return nodes[0]
+	}
+	return nil
+}
+
+// operators returns the operators of the task by the names of their functions, and
+// those of them that its records come from: sources, and readers of shuffles.
+func (w work) operators() (owners map[string]*Node, origins []*Node) {
+	owners = make(map[string]*Node)
+	own := func(n *Node) {
+		for _, fn := range n.fns {
+			fn = strings.TrimSuffix(fn, "-fm") // a method value's; the stack has the method
+			if fn != "" && owners[fn] == nil {
+				owners[fn] = n
+			}
+		}
+	}
+	if w.end != nil {
+		own(w.end)
+	}
+	seen := make(map[*Node]bool)
 	var walk func(n *Node)
 	walk = func(n *Node) {
 		if seen[n] {
 			return
 		}
 		seen[n] = true
-		if n.fn != "" && owners[n.fn] == nil {
-			owners[n.fn] = n
-		}
+		own(n)
+		origin := true
 		for _, d := range n.Deps {
-			walk(d.parent())
-		}
-	}
-	walk(final)
-	for _, f := range frames {
-		for name, n := range owners {
-			if f.Function == name || strings.HasPrefix(f.Function, name+".func") {
-				return n.Op, n.Site
+			if _, ok := d.(NarrowDependency); ok {
+				origin = false
+				walk(d.parent())
 			}
 		}
+		if origin {
+			origins = append(origins, n)
+		}
 	}
-	return "", Site{}
+	if w.final != nil {
+		walk(w.final)
+	}
+	return owners, origins
+}
+
+// owner returns the operator that a function on the stack belongs to: its own, or
+// the one in which it is written.
+func owner(owners map[string]*Node, function string) *Node {
+	for name := function; name != ""; name = enclosing(name) {
+		if n := owners[name]; n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// enclosing returns the function in which a function literal or the body of a range
+// over a function is written, "" if it is neither: a.f of a.f.func1, a.f.func1 of
+// a.f.func1.2, a.f of a.f-range1.
+func enclosing(function string) string {
+	rest := strings.TrimRight(function, "0123456789")
+	if rest == function {
+		return ""
+	}
+	for _, kind := range []string{"-range", ".func", "."} {
+		if outer, ok := strings.CutSuffix(rest, kind); ok {
+			return outer
+		}
+	}
+	return ""
 }
 
 // panicPlace says where the code panicked and, if that is deeper than the user's

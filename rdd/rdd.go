@@ -21,6 +21,7 @@ func (r *RDD[T]) Lineage() *Lineage { return r.node.lineage }
 // Compute runs the fused operators of one partition, in a task. After an error
 // the sequence ends.
 func (r *RDD[T]) Compute(tc *TaskContext, partition int) iter.Seq2[T, error] {
+	tc = tc.at(partition)
 	if !r.node.Cached || tc.Cache == nil {
 		return r.compute(tc, partition)
 	}
@@ -83,14 +84,15 @@ func Parallelize[T any](l *Lineage, elements []T, partitions int) *RDD[T] {
 // for each of its own.
 func narrow[T, U any](r *RDD[T], op string, fn any, compute func(*TaskContext, int) iter.Seq2[U, error]) *RDD[U] {
 	site := r.node.lineage.site()
-	if fn != nil && funcName(fn) == "" {
+	name := FuncName(fn)
+	if name == "" {
 		r.node.lineage.Fail(&OpError{op, site, ErrNilFunction})
 	}
 	n := r.node.lineage.add(&Node{
 		Op: op, Site: site, Partitions: r.node.Partitions,
 		Deps:          []Dependency{NarrowDependency{r.node}},
 		Indeterminate: r.node.Indeterminate,
-		fn:            funcName(fn),
+		fns:           []string{name},
 	})
 	return &RDD[U]{n, compute}
 }

@@ -16,7 +16,8 @@ type ShuffleDependency struct {
 	Parent     *Node // whose records are written
 	Partitions int   // number of partitions on the reading side
 
-	write func(tc *TaskContext, partition int, w BlockWriter) error
+	write  func(tc *TaskContext, partition int, w BlockWriter) error
+	reader *Node // the operator whose shuffle it is
 }
 
 func (d *ShuffleDependency) parent() *Node { return d.Parent }
@@ -25,6 +26,12 @@ func (d *ShuffleDependency) parent() *Node { return d.Parent }
 // The same attempt of the same partition writes the same bytes.
 func (d *ShuffleDependency) Write(tc *TaskContext, partition int, w BlockWriter) error {
 	return d.write(tc, partition, countingWriter{tc, w})
+}
+
+// GuardedWrite is Write in a guard, see [Guard]: what panics outside of the fused
+// operators is the shuffle's operator.
+func (d *ShuffleDependency) GuardedWrite(tc *TaskContext, partition int, w BlockWriter) error {
+	return guard(work{final: d.Parent, end: d.reader, tc: tc}, func() error { return d.Write(tc, partition, w) })
 }
 
 // countingWriter adds up what a task writes.
@@ -40,7 +47,7 @@ func (w countingWriter) WriteBlock(reduce int, block []byte) error {
 
 // shuffled makes the two sides of a shuffle: a dependency that write fills, and
 // a node that compute reads.
-func shuffled[U any](parent *Node, op string, site Site, partitions int, fn any, partitioner Partitioner,
+func shuffled[U any](parent *Node, op string, site Site, partitions int, fns []string, partitioner Partitioner,
 	write func(*TaskContext, int, BlockWriter) error,
 	compute func(tc *TaskContext, shuffle, partition int) iter.Seq2[U, error],
 ) *RDD[U] {
@@ -52,8 +59,9 @@ func shuffled[U any](parent *Node, op string, site Site, partitions int, fn any,
 	d := &ShuffleDependency{ID: len(l.shuffles), Parent: parent, Partitions: partitions, write: write}
 	n := l.add(&Node{
 		Op: op, Site: site, Partitions: partitions, Deps: []Dependency{d}, Partitioner: partitioner,
-		Indeterminate: parent.Indeterminate, fn: funcName(fn),
+		Indeterminate: parent.Indeterminate, fns: fns,
 	})
+	d.reader = n
 	if l.frozen == "" {
 		l.shuffles = append(l.shuffles, d)
 	}

@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"encoding/binary"
 	"fmt"
 	"path"
 	"reflect"
@@ -45,6 +46,48 @@ func Caller() Site {
 			return Site{}
 		}
 	}
+}
+
+// Call is a call of an operator in the user's program. Calls are equal (==) if the
+// same calls led to them from the build function: only a loop or a recursion
+// makes two of them.
+type Call struct {
+	Site Site   // where the operator was called
+	Via  string // where what calls it was called, and so on; the same in every process
+	pcs  string // the stack in this process
+}
+
+// maxCallers bounds the stack that tells calls apart.
+const maxCallers = 64
+
+// Called returns the call of the operator that calls it.
+func Called() Call {
+	var pcs [maxCallers]uintptr
+	n := runtime.Callers(2, pcs[:])
+	frames := runtime.CallersFrames(pcs[:n])
+	var sites []string
+	var c Call
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		if f.Function == declareFrame {
+			break // above it every process looks different
+		}
+		if f.Function == "" || engineFrame(f) {
+			continue
+		}
+		if s := (Site{shortPath(f.File), f.Line}); c.Site == (Site{}) {
+			c.Site = s
+		} else {
+			sites = append(sites, s.String())
+		}
+	}
+	var key []byte
+	for _, pc := range pcs[:n] {
+		key = binary.AppendUvarint(key, uint64(pc))
+	}
+	c.Via, c.pcs = strings.Join(sites, ", "), string(key)
+	return c
 }
 
 // Declare calls f, which declares a program. Below f's frames nothing is the
@@ -111,8 +154,9 @@ func shortPath(file string) string {
 	return path.Join(path.Base(dir), base)
 }
 
-// funcName returns the name of a function value as it appears in stacks.
-func funcName(f any) string {
+// FuncName returns the name of a function value as it appears in stacks, "" if it
+// is nil or no function.
+func FuncName(f any) string {
 	v := reflect.ValueOf(f)
 	if v.Kind() != reflect.Func || v.IsNil() {
 		return ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -14,7 +15,7 @@ type TaskContext struct {
 	context.Context
 
 	Batch     uint64 // sequence number of the batch
-	Partition int    // partition of the stage that this task computes
+	Partition int    // partition of the operator that is given the context
 	Attempt   int    // counts from 0
 	Epoch     uint64 // of the driver that launched the task: the next driver's is higher
 
@@ -27,9 +28,54 @@ type TaskContext struct {
 	// waits for the answer; an error means that it may not. Nil outside executors.
 	AskCommit func(ctx context.Context) error
 
-	Metrics TaskMetrics // filled by sources and sinks
+	Metrics TaskMetrics // filled by sources and sinks; see Counted
 
 	asked uint32 // calls of Killed
+
+	task   *TaskContext   // the task's own, nil in that one
+	others []*TaskContext // of the task's own: those of other partitions
+	pulled []runtime.Frame
+}
+
+// at returns the context for an operator's partition, which below a Union is
+// another than the task's: one for each partition.
+func (tc *TaskContext) at(partition int) *TaskContext {
+	if tc.Partition == partition {
+		return tc
+	}
+	task := tc.own()
+	if task.Partition == partition {
+		return task
+	}
+	for _, o := range task.others {
+		if o.Partition == partition {
+			return o
+		}
+	}
+	o := &TaskContext{
+		Context: tc.Context, Batch: tc.Batch, Partition: partition, Attempt: tc.Attempt, Epoch: tc.Epoch,
+		Shuffle: tc.Shuffle, Cache: tc.Cache, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, task: task,
+	}
+	task.others = append(task.others, o)
+	return o
+}
+
+// own returns the context that the task was begun with.
+func (tc *TaskContext) own() *TaskContext {
+	if tc.task != nil {
+		return tc.task
+	}
+	return tc
+}
+
+// Counted returns what the task counted, in all partitions that it computed.
+func (tc *TaskContext) Counted() TaskMetrics {
+	task := tc.own()
+	m := task.Metrics
+	for _, o := range task.others {
+		m.Add(o.Metrics)
+	}
+	return m
 }
 
 // Killed reports that the task was told to end. Sources ask before each record

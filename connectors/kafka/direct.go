@@ -80,7 +80,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	if decode == nil {
 		ssc.Fail("kafka.Direct", rdd.ErrNilFunction)
 	}
-	return engine.NewInput(ssc, "kafka "+strings.Join(topics.names, ","), d)
+	return engine.NewInput(ssc, "kafka "+strings.Join(topics.names, ","), d, decode)
 }
 
 // direct is the input of a direct stream.

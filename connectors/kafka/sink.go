@@ -65,7 +65,7 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	if encode == nil {
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
 	}
-	engine.NewOutput(d, "kafka sink "+topic, s)
+	engine.NewOutput(d, "kafka sink "+topic, s, encode, s.key)
 }
 
 // sink writes elements to a topic.

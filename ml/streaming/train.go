@@ -57,7 +57,7 @@ func train[T, S, P any](d *engine.DStream[T], m *engine.Model[S], op string,
 				}
 			}
 		})
-	}), m)
+	}, fold, merge, step), m)
 }
 
 // Apply maps a stream with f, on executors, which is given what the model has
@@ -84,7 +84,7 @@ func Apply[T, S, U any](d *engine.DStream[T], m *engine.Model[S], f func(state S
 				}
 			}
 		})
-	})
+	}, f)
 }
 
 // one yields what f returns.

@@ -2,6 +2,7 @@ package encoding
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 )
 
@@ -21,17 +22,18 @@ func ForKey[K comparable]() (Codec[K], error) {
 	return zeroCodec[K]{c}, nil
 }
 
-// zeroCodec writes -0, which equals 0, as 0.
+// zeroCodec writes -0, which equals 0, as 0, and every NaN as the same one: NaN is
+// one key.
 type zeroCodec[K comparable] struct{ Codec[K] }
 
 func (c zeroCodec[K]) Append(dst []byte, v K) ([]byte, error) {
 	switch f := any(&v).(type) {
 	case *float64:
-		*f += 0
+		*f = oneZero(*f)
 	case *float32:
-		*f += 0
+		*f = oneZero(*f)
 	default:
-		unsignZeros(reflect.ValueOf(&v).Elem())
+		oneZeros(reflect.ValueOf(&v).Elem())
 	}
 	return c.Codec.Append(dst, v)
 }
@@ -53,20 +55,28 @@ func hasFloat(t reflect.Type) bool {
 	return false
 }
 
-// unsignZeros makes each -0 that can be set a 0.
-func unsignZeros(v reflect.Value) {
+// oneZero returns the one zero and the one NaN that keys hold.
+func oneZero[F float32 | float64](f F) F {
+	if f != f {
+		return F(math.NaN())
+	}
+	return f + 0
+}
+
+// oneZeros makes each float that can be set what oneZero returns.
+func oneZeros(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Float32, reflect.Float64:
-		if v.CanSet() && v.Float() == 0 {
-			v.SetFloat(0)
+		if v.CanSet() {
+			v.SetFloat(oneZero(v.Float()))
 		}
 	case reflect.Array:
 		for i := range v.Len() {
-			unsignZeros(v.Index(i))
+			oneZeros(v.Index(i))
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			unsignZeros(v.Field(i))
+			oneZeros(v.Field(i))
 		}
 	}
 }

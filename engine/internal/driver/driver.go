@@ -137,6 +137,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	err := context.Cause(workCtx)
 	if err == nil {
 		d.settle(workCtx)
+		err = d.Program.Graph.LateError()
 	}
 	err = errors.Join(err, d.close())
 	d.tell(plan.StreamingStopped{Err: err})

@@ -169,13 +169,16 @@ func (e *Executor) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot)
 		tc.Shuffle, fetched = r, r.RemoteBytes
 	}
 	success, err := e.work(tc, gen, store, task.ID)
+	if err == nil {
+		err = e.program.Graph.LateError() // a task, this one maybe, declared something
+	}
 	if err != nil {
 		return scheduler.Failed(ctx, hinted(err))
 	}
+	success.Metrics = tc.Counted()
 	if fetched != nil {
-		tc.Metrics.ShuffleRemote = fetched()
+		success.Metrics.ShuffleRemote = fetched()
 	}
-	success.Metrics = tc.Metrics
 	return success
 }
 
@@ -186,10 +189,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 			return s, fmt.Errorf("%w: batch %d has no output %d", plan.ErrDiverged, id.Batch, output)
 		}
 		action := gen.Actions[output]
-		err = rdd.Guard(action.Final, func() (err error) {
-			s.Result, err = action.Run(tc, tc.Partition)
-			return err
-		})
+		s.Result, err = action.GuardedRun(tc, tc.Partition)
 		return s, err
 	}
 	n, _ := id.Shuffle()
@@ -198,7 +198,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
 	}
 	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
-	if err := rdd.Guard(dep.Parent, func() error { return dep.Write(tc, tc.Partition, w) }); err != nil {
+	if err := dep.GuardedWrite(tc, tc.Partition, w); err != nil {
 		w.Abort()
 		return s, err
 	}

@@ -73,13 +73,13 @@ func testJob(log plan.Log, standby bool, last uint64, effects *[]string) *Job {
 					return nil
 				}
 				p.OnDriver = append(p.OnDriver, func(context.Context) error { note("onDriver"); return nil })
-				in := &plan.Input{Stream: p.Graph.AddStream("in", rdd.Site{}), Open: func(context.Context) (plan.Planner, error) {
+				in := &plan.Input{Stream: p.Graph.AddStream(plan.Declared("in")), Open: func(context.Context) (plan.Planner, error) {
 					note("open")
 					return testPlanner{effects}, nil
 				}}
 				p.Graph.Inputs = append(p.Graph.Inputs, in)
 				p.Graph.Outputs = append(p.Graph.Outputs, &plan.Output{
-					Op: "out", Parent: in.ID,
+					Declaration: plan.Declared("out"), Parent: plan.Parent{ID: in.ID},
 					Action: func(g *plan.Generation) rdd.Action {
 						r := rdd.Source(g.Lineage, "in", rdd.Site{}, 1, func(*rdd.TaskContext, int) iter.Seq2[int, error] {
 							return func(func(int, error) bool) {}

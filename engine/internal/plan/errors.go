@@ -16,6 +16,8 @@ var (
 	ErrBuild = errors.New("the program can't be built")
 	// ErrDiverged: two processes built different graphs from one program.
 	ErrDiverged = errors.New("the program isn't the same in every process")
+	// ErrAmbiguous: operators that a loop declares can't be told apart.
+	ErrAmbiguous = errors.New("operators can't be told apart")
 	// ErrNotRecorded: a result of Value isn't recorded, and this process may not
 	// compute it.
 	ErrNotRecorded = errors.New("the driver recorded no value")

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -14,8 +15,9 @@ type Generation struct {
 	Actions []rdd.Action
 }
 
-// frozenReason is what a transformation after generation is told.
-const frozenReason = "this batch is planned already: declare transformations in the build function or in Transform, not inside an output or a task"
+// frozenReason is what a transformation of a batch's RDDs after their generation
+// is told.
+const frozenReason = "batch %d is planned already: declare transformations in the build function, or in Transform on the RDD that it is given, not inside an output or a task"
 
 // Generate makes the RDDs and the actions of a batch. It depends on the
 // program and the allocation alone.
@@ -30,13 +32,14 @@ func (g *Graph) Generate(a *Allocation, parallelism int) (*Generation, error) {
 		for _, o := range g.Outputs {
 			gen.Actions = append(gen.Actions, o.Action(gen))
 		}
-		return g.LateError()
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	gen.Lineage.Freeze(frozenReason)
-	if err := gen.Lineage.Err(); err != nil {
+	gen.Lineage.OnLate(g.tooLate)
+	gen.Lineage.Freeze(fmt.Sprintf(frozenReason, a.Seq))
+	if err := errors.Join(gen.Lineage.Err(), g.LateError()); err != nil {
 		return nil, fmt.Errorf("generating batch %d: %w", a.Seq, err)
 	}
 	return gen, nil

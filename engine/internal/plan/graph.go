@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -20,7 +21,8 @@ type Graph struct {
 	Values  []*PerBatch
 	Models  []*Model
 
-	frozen bool // the build function has returned
+	made   map[Declaration]bool // values and others that aren't nodes
+	frozen atomic.Bool          // the build function has returned
 
 	lateLock sync.Mutex
 	late     error // the first declaration that came afterwards
@@ -28,11 +30,12 @@ type Graph struct {
 
 // Stream is the element-free view of a DStream.
 type Stream struct {
-	ID        int32 // counts from 1
-	Op        string
-	Site      rdd.Site
+	Declaration
+	ID        int32    // counts from 1
 	InnerSite rdd.Site // given to the RDDs made for it; zero: each has its own
-	Parents   []int32
+	Parents   []Parent
+	Cached    bool
+	Names     []string // given by DStream.Named
 }
 
 // Input is a stream that reads from outside.
@@ -46,10 +49,9 @@ type Input struct {
 
 // Output is an output operation: a job in each batch.
 type Output struct {
+	Declaration
 	Index  int32
-	Op     string
-	Site   rdd.Site
-	Parent int32
+	Parent Parent
 	// Open prepares the output on the driver; nil if there is nothing to prepare.
 	Open func(ctx context.Context) error
 	// Action generates the job of a batch.
@@ -60,8 +62,8 @@ type Output struct {
 
 // PerBatch is a value computed on the driver for each batch.
 type PerBatch struct {
+	Declaration
 	Name    string
-	Site    rdd.Site
 	Compute func(ctx context.Context, a *Allocation) ([]byte, error)
 }
 
@@ -76,23 +78,33 @@ type Model struct {
 }
 
 // AddStream makes a node with the next id.
-func (g *Graph) AddStream(op string, site rdd.Site, parents ...int32) *Stream {
-	g.Declare(op, site)
-	n := &Stream{ID: int32(len(g.Streams) + 1), Op: op, Site: site, InnerSite: site, Parents: parents}
-	if !g.frozen {
+func (g *Graph) AddStream(d Declaration, parents ...Parent) *Stream {
+	n := &Stream{Declaration: d, ID: int32(len(g.Streams) + 1), InnerSite: d.Site, Parents: parents}
+	if g.Open(d.Op, d.Site) {
 		g.Streams = append(g.Streams, n)
 	}
 	return n
 }
 
-// Declare notes a declaration that comes when the graph is complete.
-func (g *Graph) Declare(op string, site rdd.Site) {
-	if g.frozen {
-		g.lateLock.Lock()
-		defer g.lateLock.Unlock()
-		if g.late == nil {
-			g.late = &rdd.FrozenError{Op: op, Site: site, Reason: frozenReason}
-		}
+// Open reports whether something can still be declared. What comes when the graph
+// is complete is noted, for whoever runs the user's code to ask for.
+func (g *Graph) Open(op string, site rdd.Site) bool {
+	if !g.Frozen() {
+		return true
+	}
+	g.tooLate(&rdd.FrozenError{Op: op, Site: site, Reason: runningReason})
+	return false
+}
+
+// runningReason is what a declaration is told that comes when the program runs.
+const runningReason = "the program runs already: declare transformations in the build function or in Transform, and all else in the build function, not inside an output or a task"
+
+// tooLate notes what came when it was too late for it.
+func (g *Graph) tooLate(err error) {
+	g.lateLock.Lock()
+	defer g.lateLock.Unlock()
+	if g.late == nil {
+		g.late = err
 	}
 }
 
@@ -104,7 +116,8 @@ func (g *Graph) LateError() error {
 }
 
 // Describe returns one line for each stream and output, for guards and people. A
-// line ends with the place in the program, which shape leaves out.
+// line ends with the place in the program and what else tells it from others,
+// which Shape leaves out.
 func (g *Graph) Describe() []string {
 	var lines []string
 	for _, s := range g.Streams {
@@ -114,15 +127,15 @@ func (g *Graph) Describe() []string {
 			if i == 0 {
 				sep = " of "
 			}
-			line += fmt.Sprintf("%s%d", sep, p)
+			line += fmt.Sprintf("%s%d", sep, p.ID)
 		}
-		lines = append(lines, fmt.Sprintf("%s at %s", line, s.Site))
+		lines = append(lines, line+s.where(s.Names, s.Parents...))
 	}
 	for _, o := range g.Outputs {
-		lines = append(lines, fmt.Sprintf("output %d: %s of %d at %s", o.Index, o.Op, o.Parent, o.Site))
+		lines = append(lines, fmt.Sprintf("output %d: %s of %d", o.Index, o.Op, o.Parent.ID)+o.where(nil, o.Parent))
 	}
 	for _, v := range g.Values {
-		lines = append(lines, fmt.Sprintf("per batch: %s at %s", v.Name, v.Site))
+		lines = append(lines, "per batch: "+v.Name+v.where(nil))
 	}
 	for _, m := range g.Models {
 		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))
@@ -138,16 +151,17 @@ func (g *Graph) Fingerprint() uint64 { return digest(g.Describe()) }
 func Shape(lines []string) []string {
 	shapes := make([]string, len(lines))
 	for i, line := range lines {
+		line, _, _ = strings.Cut(line, details)
 		shapes[i] = line[:max(0, strings.LastIndex(line, " at "))]
 	}
 	return shapes
 }
 
 // Freeze completes the graph: what is declared afterwards is an error.
-func (g *Graph) Freeze() { g.frozen = true }
+func (g *Graph) Freeze() { g.frozen.Store(true) }
 
 // Frozen reports whether the graph is complete.
-func (g *Graph) Frozen() bool { return g.frozen }
+func (g *Graph) Frozen() bool { return g.frozen.Load() }
 
 // digest returns a hash of lines.
 func digest(lines []string) uint64 {

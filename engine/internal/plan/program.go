@@ -62,8 +62,17 @@ func (p *Program) Activate(d *Driver) { p.driver.Store(d) }
 // Driver returns the active driver, nil if this copy isn't the driver's.
 func (p *Program) Driver() *Driver { return p.driver.Load() }
 
+// Open reports whether the program can still declare; what comes too late is
+// noted.
+func (p *Program) Open(op string) bool {
+	return !p.Graph.Frozen() || p.Graph.Open(op, rdd.Caller())
+}
+
 // Fail records an error of an operator with its place in the user's program.
 func (p *Program) Fail(op string, err error) {
+	if !p.Open(op) {
+		return
+	}
 	p.Errs = append(p.Errs, &rdd.OpError{Op: op, Site: rdd.Caller(), Err: err})
 }
 
@@ -72,7 +81,7 @@ func (p *Program) Fail(op string, err error) {
 func (p *Program) Build(declare func() error) error {
 	err := Guard("the build function", func() error { return rdd.Declare(declare) })
 	p.Graph.Freeze()
-	errs := p.Errs
+	errs := append(p.Errs, p.Graph.ambiguous()...)
 	if err != nil {
 		errs = append(errs, err)
 	} else if len(errs) == 0 && len(p.Graph.Outputs) == 0 {
