@@ -69,11 +69,18 @@ func withAdmin(ctx context.Context, brokers []string, opts []kgo.Opt, f func(con
 	return f(ctx, kadm.NewClient(cl))
 }
 
-// EndOffsets returns the offset after the last record of each partition of the
-// topics, which must exist.
+// EndOffsets returns up to where a stream can read each partition of the topics,
+// which must exist: what it gives is where [Latest] begins. Records of a
+// transaction that is still open, and those after it, come later.
 func EndOffsets(ctx context.Context, brokers []string, topics ...string) (map[string]map[int32]int64, error) {
+	return EndOffsetsWith(ctx, brokers, nil, topics...)
+}
+
+// EndOffsetsWith is EndOffsets of brokers that need the given options, those of
+// [ClientOptions].
+func EndOffsetsWith(ctx context.Context, brokers []string, opts []kgo.Opt, topics ...string) (map[string]map[int32]int64, error) {
 	ends := make(map[string]map[int32]int64)
-	err := withAdmin(ctx, brokers, nil, func(ctx context.Context, adm *kadm.Client) error {
+	err := withAdmin(ctx, brokers, opts, func(ctx context.Context, adm *kadm.Client) error {
 		listed, err := listEnds(ctx, adm, unknownTimeout, topics...)
 		if err != nil {
 			return fmt.Errorf("asking for the end of %s: %w", strings.Join(topics, ","), err)
@@ -97,12 +104,13 @@ const (
 	unknownTimeout = 2 * time.Second
 )
 
-// listEnds asks for the ends of topics until every partition's leader answers,
+// listEnds asks for the ends of topics (the last stable offsets, where streams
+// end) until every partition's leader answers,
 // or ctx ends, or a topic has been unknown for as long as unknown says.
 func listEnds(ctx context.Context, adm *kadm.Client, unknown time.Duration, topics ...string) (kadm.ListedOffsets, error) {
 	began := time.Now()
 	for {
-		listed, err := adm.ListEndOffsets(ctx, topics...)
+		listed, err := adm.ListCommittedOffsets(ctx, topics...)
 		if err == nil {
 			err = listed.Error()
 		}

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,6 +36,20 @@ func Skip() BadRecords { return BadRecords{policy: badSkip} }
 // in headers ("hibana-topic", "hibana-partition", "hibana-offset",
 // "hibana-error"), leaves it out and counts it. The topic must exist.
 func DeadLetter(topic string) BadRecords { return BadRecords{badDeadLetter, topic} }
+
+// check reports a topic that letters can't be written to.
+func (p BadRecords) check(topics []string) error {
+	if p.policy != badDeadLetter {
+		return nil
+	}
+	if err := checkTopic(p.topic); err != nil {
+		return fmt.Errorf("kafka.DeadLetter: %w", err)
+	}
+	if slices.Contains(topics, p.topic) {
+		return fmt.Errorf("kafka.DeadLetter: the stream reads topic %s itself, so that each letter would bring about another one; name another topic", p.topic)
+	}
+	return nil
+}
 
 // BadRecordError says which record could not be decoded.
 type BadRecordError struct {

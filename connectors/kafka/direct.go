@@ -1,12 +1,11 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -41,8 +40,12 @@ func Earliest() Start { return Start{} }
 func Latest() Start { return Start{latest: true} }
 
 // AtOffsets begins at given offsets, by topic and partition; a partition that
-// isn't among them is read from its oldest record. The offsets must be the same
-// in every process: take them from engine.Value.
+// isn't among them is read from its oldest record. Where an offset is beyond the
+// end of its partition, the stream waits until the records before it are there.
+// Topics that the stream doesn't read, partitions that aren't there, and offsets
+// that are negative or of records already deleted are refused before anything is
+// planned. The offsets must be the same in every process: take them from
+// engine.Value.
 func AtOffsets(offsets map[string]map[int32]int64) Start { return Start{offsets: offsets} }
 
 // DirectOption configures a direct stream.
@@ -68,14 +71,20 @@ func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
 	var o directOptions
 	for _, set := range opts {
+		if set == nil {
+			ssc.Fail("kafka.Direct", errNilOption)
+			continue
+		}
 		set(&o)
 	}
 	d := &direct[T]{
 		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
 		limits: partitionLimits(ssc), log: ssc.Logger(),
 	}
-	if len(topics.names) == 0 || slices.Contains(topics.names, "") {
-		ssc.Fail("kafka.Direct", errors.New("it names no topic: use kafka.Subscribe(\"topic\")"))
+	if err := topics.check(); err != nil {
+		ssc.Fail("kafka.Direct", err)
+	} else if err := cmp.Or(o.start.check(topics.names), o.bad.check(topics.names)); err != nil {
+		ssc.Fail("kafka.Direct", err)
 	}
 	if decode == nil {
 		ssc.Fail("kafka.Direct", rdd.ErrNilFunction)
@@ -95,7 +104,8 @@ type direct[T any] struct {
 	log     *slog.Logger
 }
 
-// Open connects the planner. It fails if no broker answers or a topic is unknown.
+// Open connects the planner. It fails if no broker answers, a topic is unknown,
+// or the stream is to begin in a partition that isn't there.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log}, d.topics...)
 	if err != nil {
@@ -106,7 +116,11 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		p.Close()
 		return nil, err
 	}
-	return &planner{source: p, first: d.options.start.resolve(parts), limits: d.limits}, nil
+	if err := d.options.start.within(parts); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &planner{source: p, brokers: strings.Join(d.brokers, ","), first: d.options.start.resolve(parts), limits: d.limits}, nil
 }
 
 // Generate makes one partition of each range.

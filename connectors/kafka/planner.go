@@ -18,31 +18,16 @@ import (
 // planner plans a direct stream's batches: each begins where the one before it
 // ended.
 type planner struct {
-	source *ranges.Planner
-	first  map[topicPartition]int64 // where a job without a batch begins
-	limits limits
+	source  *ranges.Planner
+	brokers string
+	first   map[topicPartition]int64 // where a job without a batch begins
+	limits  limits
 }
 
 // topicPartition names a partition.
 type topicPartition struct {
 	topic     string
 	partition int32
-}
-
-// resolve returns where a job's first batch begins in the partitions that are
-// there when the stream starts.
-func (s Start) resolve(parts []ranges.Partition) map[topicPartition]int64 {
-	first := make(map[topicPartition]int64, len(parts))
-	for _, p := range parts {
-		from := p.Start
-		if s.latest {
-			from = p.Until
-		} else if at, ok := s.offsets[p.Topic][p.Partition]; ok {
-			from = at
-		}
-		first[topicPartition{p.Topic, p.Partition}] = from
-	}
-	return first
 }
 
 // Plan returns the ranges of the next batch. While no broker answers it waits,
@@ -71,7 +56,9 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 }
 
 // next returns everything there is beyond the previous ranges, by partition in
-// the order of parts.
+// the order of parts. A range of a partition that doesn't reach yet to where the
+// job is to begin runs backwards, from that offset until the partition's end, and
+// reads nothing: so it says for the batch after it that this is still awaited.
 func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ranges.Range, error) {
 	before := make(map[topicPartition]ranges.Range, len(previous))
 	for _, r := range previous {
@@ -88,12 +75,15 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 			if !atStart || len(previous) > 0 { // the partition is new to the job: it is read whole
 				from = part.Start
 			}
-			if from > part.Until {
-				return nil, &ranges.EndError{Topic: part.Topic, Partition: part.Partition, Next: from, Until: from, End: part.Until}
+			if from < part.Start {
+				return nil, fmt.Errorf("kafka.AtOffsets: topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
+					part.Topic, part.Partition, from, part.Start)
 			}
 			rs[i] = part.Range(from)
 		case last.TopicID != part.TopicID:
-			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Err: ranges.ErrTopicRecreated}
+			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Brokers: p.brokers, Err: ranges.ErrTopicRecreated}
+		case last.From > last.Until:
+			rs[i] = part.Range(last.From)
 		case last.Until > part.Until:
 			return nil, &ranges.EndError{Topic: part.Topic, Partition: part.Partition, Next: last.Until, Until: last.Until, End: part.Until}
 		default:
@@ -104,7 +94,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
 			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 		})[0]
-		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Err: ranges.ErrUnknownPartition}
+		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: ranges.ErrUnknownPartition}
 	}
 	return rs, nil
 }

@@ -1,9 +1,9 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -38,7 +38,13 @@ type SinkOption[T any] func(*sink[T])
 
 // Key sets the records' keys; without it records have none and are spread over
 // the topic's partitions.
-func Key[T any](key func(T) []byte) SinkOption[T] { return func(s *sink[T]) { s.key = key } }
+func Key[T any](key func(T) []byte) SinkOption[T] {
+	return func(s *sink[T]) {
+		if s.key = key; key == nil {
+			s.wrong = fmt.Errorf("kafka.Key: %w", rdd.ErrNilFunction)
+		}
+	}
+}
 
 // Headers of the records that a sink writes, both in decimal: the batch's number
 // and the job's incarnation. With the record's source they tell what an earlier
@@ -57,10 +63,14 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	ssc := d.Context()
 	s := &sink[T]{topic: topic, producers: producers{Brokers(ssc), clientOptions(ssc), ssc.Logger()}, encode: encode}
 	for _, set := range opts {
+		if set == nil {
+			s.wrong = errNilOption
+			continue
+		}
 		set(s)
 	}
-	if topic == "" {
-		ssc.Fail("kafka.Sink", errors.New("it names no topic"))
+	if err := cmp.Or(checkTopic(topic), s.wrong); err != nil {
+		ssc.Fail("kafka.Sink", err)
 	}
 	if encode == nil {
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
@@ -75,6 +85,7 @@ type sink[T any] struct {
 	topic  string
 	encode Encoder[T]
 	key    func(T) []byte
+	wrong  error // with the options
 }
 
 // write produces one partition's elements and waits for their acknowledgements.

@@ -32,8 +32,8 @@ func (e *LostError) Error() string {
 		e.Topic, e.Partition, e.Next, e.Start)
 }
 
-// EndError says that a range reaches past what the partition holds: its log was
-// truncated, or the range was made up.
+// EndError says that a range reaches past what the partition holds: its log lost
+// its end, or the range was made up.
 type EndError struct {
 	Topic     string
 	Partition int32
@@ -43,8 +43,8 @@ type EndError struct {
 }
 
 func (e *EndError) Error() string {
-	return fmt.Sprintf("reading topic %s partition %d: offset %d of a range until %d is past the end, the log can be read up to %d; it was truncated since the range was planned",
-		e.Topic, e.Partition, e.Next, e.Until, e.End)
+	return fmt.Sprintf("topic %s partition %d can be read up to offset %d only, and it had reached %d: the end of its log is lost, as by an unclean leader election or an older copy of a broker's disk; to go on with what is there start a new job (another --checkpoint)",
+		e.Topic, e.Partition, e.End, e.Until)
 }
 
 // TopicError says that a topic or a partition is not there, or is another one.
@@ -67,9 +67,15 @@ func (e *TopicError) Error() string {
 	if e.Offset >= 0 {
 		fmt.Fprintf(&b, " offset %d", e.Offset)
 	}
-	fmt.Fprintf(&b, " at %s: %v", e.Brokers, e.Err)
-	if e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic) {
+	if e.Brokers != "" {
+		fmt.Fprintf(&b, " at %s", e.Brokers)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	switch {
+	case e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic):
 		b.WriteString("; check its name or create it, for example with kafka.EnsureTopic in OnDriver")
+	case errors.Is(e.Err, ErrTopicRecreated):
+		b.WriteString("; to read the new one start a new job (another --checkpoint)")
 	}
 	return b.String()
 }
