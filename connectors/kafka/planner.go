@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -49,10 +50,42 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	p.limits.apply(rs, req.Rate, req.Interval.Seconds())
 	for i, r := range rs {
 		plan.Records += r.Len()
-		plan.Backlog += parts[i].Until - r.Until
+		plan.Backlog += max(0, parts[i].High-max(r.From, r.Until))
 	}
+	plan.Held = held(parts, rs, time.Now())
 	plan.Ranges, err = encodeRanges(rs)
 	return plan, err
+}
+
+// heldAfter is for how long a partition's end may stand still, below records that
+// are there, before that is worth a word: transactions are open for a while.
+const heldAfter = 5 * time.Second
+
+// held says what keeps back records of partitions that are read up to their ends.
+func held(parts []ranges.Partition, rs []ranges.Range, now time.Time) string {
+	var first string
+	others := 0
+	for i, r := range rs {
+		why := ""
+		switch part := parts[i]; {
+		case r.From > r.Until:
+			why = fmt.Sprintf("topic %s partition %d is to be read from offset %d, and its end is %d: waiting for the records before it", r.Topic, r.Partition, r.From, part.Until)
+		case r.Until == part.Until && !part.Stuck.IsZero() && now.Sub(part.Stuck) >= heldAfter:
+			why = fmt.Sprintf("topic %s partition %d can't be read past offset %d, of %d, since %s: a transaction that begins there is still open; its producer must end it or time out (kafka-transactions.sh find-hanging finds one left behind)",
+				r.Topic, r.Partition, part.Until, part.High, part.Stuck.UTC().Format(time.RFC3339))
+		default:
+			continue
+		}
+		if first == "" {
+			first = why
+		} else {
+			others++
+		}
+	}
+	if others > 0 {
+		first += fmt.Sprintf("; and %d other partitions", others)
+	}
+	return first
 }
 
 // next returns everything there is beyond the previous ranges, by partition in
