@@ -69,6 +69,7 @@ func settings() []setting {
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *conf) *int { return &c.maxStageTries })},
 		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
 		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
+		{"streaming.kafka.maxBatchBytes", "bytes that a record batch of Kafka may take, also decompressed (100663296)", connector("streaming.kafka.maxBatchBytes")},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *conf) *time.Duration { return &c.localityWait })},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *conf) *string { return &c.modelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *conf) *int { return &c.modelsRetained })},

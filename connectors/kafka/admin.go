@@ -41,15 +41,18 @@ func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions
 	})
 }
 
-// requireTopic returns an error if a topic to be written doesn't exist.
-func requireTopic(ctx context.Context, brokers []string, topic string, opts []kgo.Opt) error {
+// requireTopic returns an error if a topic to be written by who doesn't exist.
+func requireTopic(ctx context.Context, brokers []string, topic, who string, opts []kgo.Opt) error {
 	return withAdmin(ctx, brokers, opts, func(ctx context.Context, adm *kadm.Client) error {
 		topics, err := adm.ListTopics(ctx, topic)
 		if err != nil {
 			return fmt.Errorf("looking for topic %s: %w", topic, err)
 		}
 		if !topics.Has(topic) {
-			return fmt.Errorf("topic %s, which the sink writes, does not exist at %s; create it, for example with kafka.EnsureTopic in OnDriver before the sink", topic, strings.Join(brokers, ","))
+			return fmt.Errorf("topic %s, which %s writes, does not exist at %s; create it, for example with kafka.EnsureTopic in OnDriver before the stream", topic, who, strings.Join(brokers, ","))
+		}
+		if err := topics[topic].Err; err != nil && !kerr.IsRetriable(err) {
+			return fmt.Errorf("topic %s, which %s writes, at %s: %w", topic, who, strings.Join(brokers, ","), err)
 		}
 		return nil
 	})

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -75,7 +77,7 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	if encode == nil {
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
 	}
-	ssc.OnDriver(func(ctx context.Context) error { return requireTopic(ctx, s.brokers, topic, *s.client) })
+	ssc.OnDriver(func(ctx context.Context) error { return s.check(ctx, topic, "the sink") })
 	engine.AddOutput(d, "kafka sink "+topic, s.write)
 }
 
@@ -129,6 +131,9 @@ func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, e
 		written++
 	}
 	wait.Wait() // each record is acknowledged, failed, or given up with the task's context
+	if errors.Is(failed, kerr.MessageTooLarge) {
+		failed = fmt.Errorf("%w; a record is larger than the producer or the topic takes: raise the topic's max.message.bytes, and the producer's limit with kafka.ClientOptions(ssc, kgo.ProducerBatchMaxBytes(N))", failed)
+	}
 	if err == nil && failed != nil {
 		err = fmt.Errorf("writing to topic %s: %w", s.topic, failed)
 	}

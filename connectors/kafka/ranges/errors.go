@@ -89,6 +89,11 @@ type CorruptError struct {
 	Offset    int64 // the batch's first offset or the record's own, as far as known
 	Reason    string
 	Err       error // the decompressor's error, or nil
+	// After is the offset behind a whole batch that is only too large, more than
+	// Options.MaxBatchBytes: a range that begins there leaves it out. Else it is 0.
+	After int64
+	// Records is how many records such a batch holds.
+	Records int64
 }
 
 func (e *CorruptError) Error() string {

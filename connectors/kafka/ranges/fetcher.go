@@ -196,7 +196,8 @@ func (r *Reader) acceptBatches(l *link, s *stream, p *kmsg.FetchResponseTopicPar
 		at, reason = s.next, "the broker does not send the whole batch"
 	}
 	if sc.bytes == 0 {
-		r.fail(s, &CorruptError{Topic: s.rg.Topic, Partition: s.rg.Partition, Offset: at, Reason: reason})
+		after, records := tooLarge(p.RecordBatches, r.opts.MaxBatchBytes)
+		r.fail(s, &CorruptError{Topic: s.rg.Topic, Partition: s.rg.Partition, Offset: at, Reason: reason, After: after, Records: records})
 		return
 	}
 	// If there is something corrupt behind the whole batches, the next fetch
