@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 )
 
@@ -62,14 +66,46 @@ func requireTopic(ctx context.Context, brokers []string, topic, who string, opts
 func withAdmin(ctx context.Context, brokers []string, opts []kgo.Opt, f func(context.Context, *kadm.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
+	var dials dialLog
 	cl, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"), kgo.DisableClientMetrics(), kgo.MetadataMinAge(adminPause),
+		kgo.WithHooks(&dials), kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"), kgo.DisableClientMetrics(), kgo.MetadataMinAge(adminPause),
 	}, opts...)...)
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", strings.Join(brokers, ","), err)
 	}
 	defer cl.Close()
-	return f(ctx, kadm.NewClient(cl))
+	err = f(ctx, kadm.NewClient(cl))
+	if last := dials.last.Load(); err != nil && last != nil {
+		return fmt.Errorf("%w (%w)", err, *last)
+	}
+	if ranges.Refusal(err) && !dials.answered.Load() {
+		return fmt.Errorf("%w; check the options of the client (kgo.SASL, kgo.DialTLSConfig), those of kafka.ClientOptions", err)
+	}
+	return err
+}
+
+// dialLog is a client's hook that notes whether a broker answered, and which
+// broker's own address couldn't be reached.
+type dialLog struct {
+	answered atomic.Bool
+	last     atomic.Pointer[error]
+}
+
+// OnBrokerConnect notes an address that can't be reached.
+func (d *dialLog) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if err == nil {
+		d.last.Store(nil)
+	} else if b.NodeID >= 0 {
+		why := ranges.Unreachable(b.NodeID, err)
+		d.last.Store(&why)
+	}
+}
+
+// OnBrokerE2E notes an answer.
+func (d *dialLog) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if e2e.Err() == nil && key == int16(kmsg.Metadata) {
+		d.answered.Store(true)
+	}
 }
 
 // EndOffsets returns up to where a stream can read each partition of the topics,

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -28,8 +30,14 @@ type producers struct {
 // it. It is a hook of that client.
 type producer struct {
 	*kgo.Client
-	acked   atomic.Int64          // records of sinks that were acknowledged
-	trouble atomic.Pointer[error] // the last with a broker
+	acked   atomic.Int64            // records of sinks that were acknowledged
+	trouble atomic.Pointer[trouble] // the last with a broker
+}
+
+// trouble is why a broker couldn't be reached or didn't answer.
+type trouble struct {
+	err error
+	at  time.Time
 }
 
 // Times of a producer.
@@ -113,8 +121,8 @@ func (p producers) sendAlone(tc *rdd.TaskContext, usual *producer, r *kgo.Record
 }
 
 // OnBrokerConnect notes why a broker can't be reached.
-func (p *producer) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	p.note(err)
+func (p *producer) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	p.note(ranges.Unreachable(b.NodeID, err))
 }
 
 // OnBrokerE2E notes why a broker doesn't answer.
@@ -122,9 +130,12 @@ func (p *producer) OnBrokerE2E(_ kgo.BrokerMetadata, _ int16, e2e kgo.BrokerE2E)
 
 func (p *producer) note(err error) {
 	if err != nil {
-		p.trouble.Store(&err)
+		p.trouble.Store(&trouble{err, time.Now()})
 	}
 }
+
+// errSilent: no connection failed, and yet nothing comes.
+var errSilent = errors.New("none: the brokers are connected and have not answered yet")
 
 // watch says in the log when records wait and none was acknowledged for a while,
 // until the returned function is called.
@@ -146,9 +157,9 @@ func (p *producer) watch(log *slog.Logger, topic string) (stop func()) {
 				since, seen = time.Now(), now
 				continue
 			}
-			var why error
-			if trouble := p.trouble.Load(); trouble != nil {
-				why = *trouble
+			why := errSilent
+			if last := p.trouble.Load(); last != nil && !last.at.Before(since) {
+				why = last.err
 			}
 			log.Warn("kafka: waiting for acknowledgements, nothing is skipped", "topic", topic, "records", waiting, "since", since, "error", why)
 		}

@@ -106,13 +106,17 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// NoBrokerError says that no broker could be reached to begin with.
+// NoBrokerError says that no broker could be reached to begin with, or that those
+// that were refused the client.
 type NoBrokerError struct {
 	Brokers []string
 	Err     error
 }
 
 func (e *NoBrokerError) Error() string {
+	if Refusal(e.Err) {
+		return fmt.Sprintf("Kafka at %s refuses the client: %v; check what the program gives to kafka.ClientOptions (kgo.SASL, kgo.DialTLSConfig)", strings.Join(e.Brokers, ","), e.Err)
+	}
 	return fmt.Sprintf("no Kafka broker answers at %s: %v; start one or name another with --brokers HOST:PORT", strings.Join(e.Brokers, ","), e.Err)
 }
 

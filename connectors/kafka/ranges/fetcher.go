@@ -100,7 +100,7 @@ func (r *Reader) take(l *link) ([]*stream, *kmsg.FetchRequest) {
 // unreachable sends streams back to the router. The client that failed asks for
 // the brokers anew, as theirs may have other addresses now.
 func (r *Reader) unreachable(l *link, cl *kgo.Client, streams []*stream, err error) {
-	err = fmt.Errorf("fetching from broker %d: %w", l.node, err)
+	err = fmt.Errorf("fetching from broker %d: %w", l.node, Unreachable(l.node, err))
 	r.mu.Lock()
 	for _, s := range streams {
 		delete(r.leaders, s.key())

@@ -219,7 +219,7 @@ func (p *Planner) confirm(verdict error) error {
 func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 	infos, err := describe(ctx, p.cl, p.topics)
 	if err != nil {
-		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || time.Since(began) >= p.opts.ConnectTimeout) {
+		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || Refusal(err) || time.Since(began) >= p.opts.ConnectTimeout) {
 			return &NoBrokerError{Brokers: p.opts.Brokers, Err: err}
 		}
 		return &retryError{err}
