@@ -52,6 +52,9 @@ type Plan struct {
 	Ranges  []byte // in the input's own encoding
 	Records int64  // how many records they hold at most
 	Backlog int64  // how many more were waiting
+	// Held says in words what keeps records back that are there, such as an open
+	// transaction; empty if nothing does.
+	Held string
 }
 
 // NewInput declares a stream that reads from in, under an operator name. functions

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 )
 
@@ -41,15 +45,18 @@ func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions
 	})
 }
 
-// requireTopic returns an error if a topic to be written doesn't exist.
-func requireTopic(ctx context.Context, brokers []string, topic string, opts []kgo.Opt) error {
+// requireTopic returns an error if a topic to be written by who doesn't exist.
+func requireTopic(ctx context.Context, brokers []string, topic, who string, opts []kgo.Opt) error {
 	return withAdmin(ctx, brokers, opts, func(ctx context.Context, adm *kadm.Client) error {
 		topics, err := adm.ListTopics(ctx, topic)
 		if err != nil {
 			return fmt.Errorf("looking for topic %s: %w", topic, err)
 		}
 		if !topics.Has(topic) {
-			return fmt.Errorf("topic %s, which the sink writes, does not exist at %s; create it, for example with kafka.EnsureTopic in OnDriver before the sink", topic, strings.Join(brokers, ","))
+			return fmt.Errorf("topic %s, which %s writes, does not exist at %s; create it, for example with kafka.EnsureTopic in OnDriver before the stream", topic, who, strings.Join(brokers, ","))
+		}
+		if err := topics[topic].Err; err != nil && !kerr.IsRetriable(err) {
+			return fmt.Errorf("topic %s, which %s writes, at %s: %w", topic, who, strings.Join(brokers, ","), err)
 		}
 		return nil
 	})
@@ -59,21 +66,60 @@ func requireTopic(ctx context.Context, brokers []string, topic string, opts []kg
 func withAdmin(ctx context.Context, brokers []string, opts []kgo.Opt, f func(context.Context, *kadm.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
+	var dials dialLog
 	cl, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"), kgo.DisableClientMetrics(), kgo.MetadataMinAge(adminPause),
+		kgo.WithHooks(&dials), kgo.SeedBrokers(brokers...), kgo.ClientID("hibana-admin"), kgo.DisableClientMetrics(), kgo.MetadataMinAge(adminPause),
 	}, opts...)...)
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", strings.Join(brokers, ","), err)
 	}
 	defer cl.Close()
-	return f(ctx, kadm.NewClient(cl))
+	err = f(ctx, kadm.NewClient(cl))
+	if last := dials.last.Load(); err != nil && last != nil {
+		return fmt.Errorf("%w (%w)", err, *last)
+	}
+	if ranges.Refusal(err) && !dials.answered.Load() {
+		return fmt.Errorf("%w; check the options of the client (kgo.SASL, kgo.DialTLSConfig), those of kafka.ClientOptions", err)
+	}
+	return err
 }
 
-// EndOffsets returns the offset after the last record of each partition of the
-// topics, which must exist.
+// dialLog is a client's hook that notes whether a broker answered, and which
+// broker's own address couldn't be reached.
+type dialLog struct {
+	answered atomic.Bool
+	last     atomic.Pointer[error]
+}
+
+// OnBrokerConnect notes an address that can't be reached.
+func (d *dialLog) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if err == nil {
+		d.last.Store(nil)
+	} else if b.NodeID >= 0 {
+		why := ranges.Unreachable(b.NodeID, err)
+		d.last.Store(&why)
+	}
+}
+
+// OnBrokerE2E notes an answer.
+func (d *dialLog) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if e2e.Err() == nil && key == int16(kmsg.Metadata) {
+		d.answered.Store(true)
+	}
+}
+
+// EndOffsets returns up to where a stream can read each partition of the topics,
+// which must exist: what it gives is where [Latest] begins. Records of a
+// transaction that is still open, and those after it, come later.
 func EndOffsets(ctx context.Context, brokers []string, topics ...string) (map[string]map[int32]int64, error) {
+	return EndOffsetsWith(ctx, brokers, nil, topics...)
+}
+
+// EndOffsetsWith is EndOffsets of brokers that need the given options, those of
+// [ClientOptions].
+func EndOffsetsWith(ctx context.Context, brokers []string, opts []kgo.Opt, topics ...string) (map[string]map[int32]int64, error) {
 	ends := make(map[string]map[int32]int64)
-	err := withAdmin(ctx, brokers, nil, func(ctx context.Context, adm *kadm.Client) error {
+	err := withAdmin(ctx, brokers, opts, func(ctx context.Context, adm *kadm.Client) error {
 		listed, err := listEnds(ctx, adm, unknownTimeout, topics...)
 		if err != nil {
 			return fmt.Errorf("asking for the end of %s: %w", strings.Join(topics, ","), err)
@@ -97,12 +143,13 @@ const (
 	unknownTimeout = 2 * time.Second
 )
 
-// listEnds asks for the ends of topics until every partition's leader answers,
+// listEnds asks for the ends of topics (the last stable offsets, where streams
+// end) until every partition's leader answers,
 // or ctx ends, or a topic has been unknown for as long as unknown says.
 func listEnds(ctx context.Context, adm *kadm.Client, unknown time.Duration, topics ...string) (kadm.ListedOffsets, error) {
 	began := time.Now()
 	for {
-		listed, err := adm.ListEndOffsets(ctx, topics...)
+		listed, err := adm.ListCommittedOffsets(ctx, topics...)
 		if err == nil {
 			err = listed.Error()
 		}

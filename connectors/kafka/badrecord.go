@@ -1,16 +1,22 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
-// BadRecords says what becomes of records that the decoder refuses: [Fail],
-// [Skip] or [DeadLetter].
+// BadRecords says what becomes of records that the decoder refuses, by an error
+// or a panic, and of batches that are larger than streaming.kafka.maxBatchBytes:
+// [Fail], [Skip] or [DeadLetter].
 type BadRecords struct {
 	policy badPolicy
 	topic  string
@@ -33,8 +39,25 @@ func Skip() BadRecords { return BadRecords{policy: badSkip} }
 
 // DeadLetter writes the record to a topic, with its coordinates and the reason
 // in headers ("hibana-topic", "hibana-partition", "hibana-offset",
-// "hibana-error"), leaves it out and counts it. The topic must exist.
+// "hibana-error", the last cut at 4 KiB), leaves it out and counts it. The topic
+// must exist when the stream starts. One that takes no record so large
+// (max.message.bytes) fails the job, as nothing is lost in silence; only of a
+// batch that is too large to be read is the letter without key and value.
 func DeadLetter(topic string) BadRecords { return BadRecords{badDeadLetter, topic} }
+
+// check reports a topic that letters can't be written to.
+func (p BadRecords) check(topics []string) error {
+	if p.policy != badDeadLetter {
+		return nil
+	}
+	if err := checkTopic(p.topic); err != nil {
+		return fmt.Errorf("kafka.DeadLetter: %w", err)
+	}
+	if slices.Contains(topics, p.topic) {
+		return fmt.Errorf("kafka.DeadLetter: the stream reads topic %s itself, so that each letter would bring about another one; name another topic", p.topic)
+	}
+	return nil
+}
 
 // BadRecordError says which record could not be decoded.
 type BadRecordError struct {
@@ -46,31 +69,79 @@ type BadRecordError struct {
 
 // Error gives the record's coordinates and the decoder's reason.
 func (e *BadRecordError) Error() string {
-	return fmt.Sprintf("bad record in topic %s partition %d at offset %d: %v; to go on without such records use kafka.OnBadRecord(kafka.Skip()) or kafka.DeadLetter",
-		e.Topic, e.Partition, e.Offset, e.Err)
+	return fmt.Sprintf("bad record in topic %s partition %d at offset %d: %s; to go on without such records use kafka.OnBadRecord(kafka.Skip()) or kafka.DeadLetter",
+		e.Topic, e.Partition, e.Offset, clip(e.Err.Error()))
 }
 
 // Unwrap returns the decoder's error.
 func (e *BadRecordError) Unwrap() error { return e.Err }
 
-// handle applies the policy to a record. It returns an error to fail the task.
-func (p BadRecords) handle(tc *rdd.TaskContext, to producers, r *Record, cause error) error {
+// maxReason is how much of a decoder's error is told: it may quote the record.
+const maxReason = 4 << 10
+
+func clip(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	return fmt.Sprintf("%s... (cut, %d bytes in all)", strings.ToValidUTF8(reason[:maxReason], ""), len(reason))
+}
+
+// tooLarge returns the error of a batch that is only too large to be read, if err
+// is one. The policy for bad records holds for its records too.
+func tooLarge(err error) (*ranges.CorruptError, bool) {
+	e, ok := errors.AsType[*ranges.CorruptError](err)
+	return e, ok && e.After > 0
+}
+
+// handle applies the policy to a record, or to the first of several that count.
+// It returns an error to fail the task.
+func (p BadRecords) handle(tc *rdd.TaskContext, to producers, r *Record, records int64, cause error) error {
 	switch p.policy {
 	case badSkip:
 	case badDeadLetter:
-		out, err := to.open(tc.Process)
-		if err != nil {
-			return err
-		}
-		defer out.watch(to.log, p.topic)()
-		if err := out.ProduceSync(tc, p.letter(r, cause)).FirstErr(); err != nil {
-			return fmt.Errorf("writing a bad record to the dead-letter topic %s: %w", p.topic, err)
+		if err := p.send(tc, to, r, cause); err != nil {
+			return fmt.Errorf("%w; the record at fault is in topic %s partition %d at offset %d: %s", err, r.Topic, r.Partition, r.Offset, clip(cause.Error()))
 		}
 	default:
+		if panicked, ok := cause.(*rdd.PanicError); ok { // it must stay one, for its stack
+			panicked.Value += fmt.Sprintf("; it came of the record in topic %s partition %d at offset %d; to go on without such records use kafka.OnBadRecord(kafka.Skip()) or kafka.DeadLetter", r.Topic, r.Partition, r.Offset)
+			return panicked
+		}
 		return &BadRecordError{r.Topic, r.Partition, r.Offset, cause}
 	}
-	tc.Metrics.BadRecords++
+	tc.Metrics.BadRecords += records
 	return nil
+}
+
+// send writes the letter. One that doesn't fit the usual producer's batches may
+// still fit the topic's: it is sent alone.
+func (p BadRecords) send(tc *rdd.TaskContext, to producers, r *Record, cause error) error {
+	out, err := to.open(tc.Process)
+	if err != nil {
+		return err
+	}
+	defer out.watch(to.log, p.topic)()
+	letter := p.letter(r, cause)
+	err = out.ProduceSync(tc, letter).FirstErr()
+	if errors.Is(err, kerr.MessageTooLarge) {
+		err = to.sendAlone(tc, out, p.letter(r, cause))
+	}
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge):
+		return fmt.Errorf("the dead-letter topic %s takes no letter of %d bytes: raise its max.message.bytes or use kafka.OnBadRecord(kafka.Skip()): %w", p.topic, size(letter), err)
+	case err != nil:
+		return fmt.Errorf("writing a bad record to the dead-letter topic %s: %w", p.topic, err)
+	}
+	return nil
+}
+
+// size is about what a record takes uncompressed.
+func size(r *kgo.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
 }
 
 // letter is what is written to the dead-letter topic.
@@ -83,7 +154,7 @@ func (p BadRecords) letter(r *Record, cause error) *kgo.Record {
 		{"hibana-topic", r.Topic},
 		{"hibana-partition", strconv.Itoa(int(r.Partition))},
 		{"hibana-offset", strconv.FormatInt(r.Offset, 10)},
-		{"hibana-error", cause.Error()},
+		{"hibana-error", clip(cause.Error())},
 	} {
 		out.Headers = append(out.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
 	}

@@ -53,11 +53,31 @@ type clientKey struct{}
 
 // ClientOptions adds franz-go options, such as kgo.DialTLSConfig and kgo.SASL,
 // to every Kafka client of the program's streams and sinks. Secrets are best
-// read from the environment or a file, where each process runs. [EnsureTopic]
-// takes the same options as arguments.
+// read from the environment or a file, where each process runs. [EnsureTopic] and
+// [EndOffsetsWith] take the same options as arguments. Options of consumers and
+// groups are refused, as they would have no effect: a stream reads by requests of
+// its own.
 func ClientOptions(ssc *engine.StreamingContext, opts ...kgo.Opt) {
+	for i, o := range opts {
+		if err := checkOption(o); err != nil {
+			ssc.Fail("kafka.ClientOptions", fmt.Errorf("option %d of %d: %w", i+1, len(opts), err))
+			return
+		}
+	}
 	all := clientOptions(ssc)
 	*all = append(*all, opts...)
+}
+
+// checkOption reports an option that no client here can use.
+func checkOption(o kgo.Opt) error {
+	if o == nil {
+		return errNilOption
+	}
+	_, consumer := o.(kgo.ConsumerOpt)
+	if _, group := o.(kgo.GroupOpt); consumer || group {
+		return errors.New("it is for consumers, and no client of a stream consumes: what a stream reads is set on kafka.Direct")
+	}
+	return nil
 }
 
 // clientOptions returns where the options are, which are complete when the

@@ -1,12 +1,13 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -41,8 +42,12 @@ func Earliest() Start { return Start{} }
 func Latest() Start { return Start{latest: true} }
 
 // AtOffsets begins at given offsets, by topic and partition; a partition that
-// isn't among them is read from its oldest record. The offsets must be the same
-// in every process: take them from engine.Value.
+// isn't among them is read from its oldest record. Where an offset is beyond the
+// end of its partition, the stream waits until the records before it are there.
+// Topics that the stream doesn't read, partitions that aren't there, and offsets
+// that are negative or of records already deleted are refused before anything is
+// planned. The offsets must be the same in every process: take them from
+// engine.Value.
 func AtOffsets(offsets map[string]map[int32]int64) Start { return Start{offsets: offsets} }
 
 // DirectOption configures a direct stream.
@@ -68,14 +73,20 @@ func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
 	var o directOptions
 	for _, set := range opts {
+		if set == nil {
+			ssc.Fail("kafka.Direct", errNilOption)
+			continue
+		}
 		set(&o)
 	}
 	d := &direct[T]{
 		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
-		limits: partitionLimits(ssc), log: ssc.Logger(),
+		limits: partitionLimits(ssc), maxBatch: maxBatchBytes(ssc), log: ssc.Logger(),
 	}
-	if len(topics.names) == 0 || slices.Contains(topics.names, "") {
-		ssc.Fail("kafka.Direct", errors.New("it names no topic: use kafka.Subscribe(\"topic\")"))
+	if err := topics.check(); err != nil {
+		ssc.Fail("kafka.Direct", err)
+	} else if err := cmp.Or(o.start.check(topics.names), o.bad.check(topics.names)); err != nil {
+		ssc.Fail("kafka.Direct", err)
 	}
 	if decode == nil {
 		ssc.Fail("kafka.Direct", rdd.ErrNilFunction)
@@ -85,18 +96,26 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 
 // direct is the input of a direct stream.
 type direct[T any] struct {
-	topics  []string
-	brokers []string
-	client  *[]kgo.Opt
-	decode  Decoder[T]
-	site    rdd.Site
-	options directOptions
-	limits  limits
-	log     *slog.Logger
+	topics   []string
+	brokers  []string
+	client   *[]kgo.Opt
+	decode   Decoder[T]
+	site     rdd.Site
+	options  directOptions
+	limits   limits
+	maxBatch int // bytes, 0 for the default
+	log      *slog.Logger
 }
 
-// Open connects the planner. It fails if no broker answers or a topic is unknown.
+// Open connects the planner. It fails if no broker answers, a topic is unknown
+// (that of bad records too),
+// or the stream is to begin in a partition that isn't there.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
+	if bad := d.options.bad; bad.policy == badDeadLetter {
+		if err := d.producers().check(ctx, bad.topic, "kafka.DeadLetter"); err != nil {
+			return nil, err
+		}
+	}
 	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log}, d.topics...)
 	if err != nil {
 		return nil, err
@@ -106,7 +125,11 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		p.Close()
 		return nil, err
 	}
-	return &planner{source: p, first: d.options.start.resolve(parts), limits: d.limits}, nil
+	if err := d.options.start.within(parts); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return &planner{source: p, brokers: strings.Join(d.brokers, ","), first: d.options.start.resolve(parts), limits: d.limits}, nil
 }
 
 // Generate makes one partition of each range.
@@ -136,7 +159,7 @@ type readerKey struct{ brokers string }
 // reader returns the process's reader.
 func (d *direct[T]) reader(p *rdd.Process) (*ranges.Reader, error) {
 	r, err := p.Resource(readerKey{strings.Join(d.brokers, ",")}, func() (any, func() error, error) {
-		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log})
+		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MaxBatchBytes: d.maxBatch})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -165,7 +188,21 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 		}
 		var records, bytes int64
 		defer func() { tc.Metrics.RecordsRead += records; tc.Metrics.BytesRead += bytes }()
-		for rec, err := range reader.Read(tc, r) {
+		bad := func(rec *Record, n int64, cause error) (goesOn bool) {
+			err := d.options.bad.handle(tc, d.producers(), rec, n, cause)
+			if err != nil {
+				yield(none, d.failed(err))
+			}
+			return err == nil
+		}
+		for rec, err := range d.records(tc, reader, r) {
+			if large, ok := tooLarge(err); ok {
+				at := &Record{Topic: large.Topic, Partition: large.Partition, Offset: large.Offset}
+				if !bad(at, large.Records, fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchSetting)) {
+					return
+				}
+				continue
+			}
 			if err != nil {
 				yield(none, err)
 				return
@@ -176,10 +213,9 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			}
 			records++
 			bytes += int64(len(rec.Key) + len(rec.Value))
-			v, err := d.decode(rec)
+			v, err := d.decoded(rec)
 			if err != nil {
-				if err = d.options.bad.handle(tc, d.producers(), rec, err); err != nil {
-					yield(none, &rdd.OpError{Op: "kafka.Direct", Site: d.site, Err: err})
+				if !bad(rec, 1, err) {
 					return
 				}
 				continue
@@ -189,4 +225,56 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			}
 		}
 	}
+}
+
+// records yields a range's records, and goes on after a batch that is too large.
+func (d *direct[T]) records(tc *rdd.TaskContext, reader *ranges.Reader, r ranges.Range) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		for more := true; more; {
+			more = false
+			for rec, err := range reader.Read(tc, r) {
+				if !yield(rec, err) {
+					return
+				}
+				if large, ok := tooLarge(err); ok {
+					r.From, more = large.After, true
+				}
+			}
+		}
+	}
+}
+
+// decoded calls the decoder; its panic is an error like another.
+func (d *direct[T]) decoded(rec *Record) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = rdd.Recovered(p)
+		}
+	}()
+	return d.decode(rec)
+}
+
+// failed names the stream in an error that fails a task.
+func (d *direct[T]) failed(err error) error {
+	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
+		p.Op, p.Site = "kafka.Direct", d.site
+		return p
+	}
+	return &rdd.OpError{Op: "kafka.Direct", Site: d.site, Err: err}
+}
+
+// maxBatchSetting bounds what one record batch takes.
+const maxBatchSetting = "streaming.kafka.maxBatchBytes"
+
+// maxBatchBytes reads the setting; 0 is the default.
+func maxBatchBytes(ssc *engine.StreamingContext) int {
+	s, ok := ssc.Setting(maxBatchSetting)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 1<<30 {
+		ssc.Fail("kafka", fmt.Errorf("%w: --conf %s=%s is not a number of bytes from 1 to %d", engine.ErrUsage, maxBatchSetting, s, 1<<30))
+	}
+	return n
 }

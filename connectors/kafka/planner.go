@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -18,31 +19,16 @@ import (
 // planner plans a direct stream's batches: each begins where the one before it
 // ended.
 type planner struct {
-	source *ranges.Planner
-	first  map[topicPartition]int64 // where a job without a batch begins
-	limits limits
+	source  *ranges.Planner
+	brokers string
+	first   map[topicPartition]int64 // where a job without a batch begins
+	limits  limits
 }
 
 // topicPartition names a partition.
 type topicPartition struct {
 	topic     string
 	partition int32
-}
-
-// resolve returns where a job's first batch begins in the partitions that are
-// there when the stream starts.
-func (s Start) resolve(parts []ranges.Partition) map[topicPartition]int64 {
-	first := make(map[topicPartition]int64, len(parts))
-	for _, p := range parts {
-		from := p.Start
-		if s.latest {
-			from = p.Until
-		} else if at, ok := s.offsets[p.Topic][p.Partition]; ok {
-			from = at
-		}
-		first[topicPartition{p.Topic, p.Partition}] = from
-	}
-	return first
 }
 
 // Plan returns the ranges of the next batch. While no broker answers it waits,
@@ -64,14 +50,48 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	p.limits.apply(rs, req.Rate, req.Interval.Seconds())
 	for i, r := range rs {
 		plan.Records += r.Len()
-		plan.Backlog += parts[i].Until - r.Until
+		plan.Backlog += max(0, parts[i].High-max(r.From, r.Until))
 	}
+	plan.Held = held(parts, rs, time.Now())
 	plan.Ranges, err = encodeRanges(rs)
 	return plan, err
 }
 
+// heldAfter is for how long a partition's end may stand still, below records that
+// are there, before that is worth a word: transactions are open for a while.
+const heldAfter = 5 * time.Second
+
+// held says what keeps back records of partitions that are read up to their ends.
+func held(parts []ranges.Partition, rs []ranges.Range, now time.Time) string {
+	var first string
+	others := 0
+	for i, r := range rs {
+		why := ""
+		switch part := parts[i]; {
+		case r.From > r.Until:
+			why = fmt.Sprintf("topic %s partition %d is to be read from offset %d, and its end is %d: waiting for the records before it", r.Topic, r.Partition, r.From, part.Until)
+		case r.Until == part.Until && !part.Stuck.IsZero() && now.Sub(part.Stuck) >= heldAfter:
+			why = fmt.Sprintf("topic %s partition %d can't be read past offset %d, of %d, since %s: a transaction that begins there is still open; its producer must end it or time out (kafka-transactions.sh find-hanging finds one left behind)",
+				r.Topic, r.Partition, part.Until, part.High, part.Stuck.UTC().Format(time.RFC3339))
+		default:
+			continue
+		}
+		if first == "" {
+			first = why
+		} else {
+			others++
+		}
+	}
+	if others > 0 {
+		first += fmt.Sprintf("; and %d other partitions", others)
+	}
+	return first
+}
+
 // next returns everything there is beyond the previous ranges, by partition in
-// the order of parts.
+// the order of parts. A range of a partition that doesn't reach yet to where the
+// job is to begin runs backwards, from that offset until the partition's end, and
+// reads nothing: so it says for the batch after it that this is still awaited.
 func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ranges.Range, error) {
 	before := make(map[topicPartition]ranges.Range, len(previous))
 	for _, r := range previous {
@@ -88,12 +108,15 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 			if !atStart || len(previous) > 0 { // the partition is new to the job: it is read whole
 				from = part.Start
 			}
-			if from > part.Until {
-				return nil, &ranges.EndError{Topic: part.Topic, Partition: part.Partition, Next: from, Until: from, End: part.Until}
+			if from < part.Start {
+				return nil, fmt.Errorf("kafka.AtOffsets: topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
+					part.Topic, part.Partition, from, part.Start)
 			}
 			rs[i] = part.Range(from)
 		case last.TopicID != part.TopicID:
-			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Err: ranges.ErrTopicRecreated}
+			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Brokers: p.brokers, Err: ranges.ErrTopicRecreated}
+		case last.From > last.Until:
+			rs[i] = part.Range(last.From)
 		case last.Until > part.Until:
 			return nil, &ranges.EndError{Topic: part.Topic, Partition: part.Partition, Next: last.Until, Until: last.Until, End: part.Until}
 		default:
@@ -104,7 +127,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
 			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 		})[0]
-		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Err: ranges.ErrUnknownPartition}
+		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: ranges.ErrUnknownPartition}
 	}
 	return rs, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
@@ -57,19 +58,28 @@ func TestNextRanges(t *testing.T) {
 		"latest":                     {Latest(), parts, nil, "[t/0 [100,100) t/1 [50,50)]", nil},
 		"offsets":                    {AtOffsets(map[string]map[int32]int64{"t": {0: 30}}), parts, nil, "[t/0 [30,100) t/1 [0,50)]", nil},
 		"goes on, a partition joins": {Latest(), parts, previous, "[t/0 [60,100) t/1 [0,50)]", nil},
+		"beyond the end":             {AtOffsets(map[string]map[int32]int64{"t": {0: 150}}), parts, nil, "[t/0 [150,100) t/1 [0,50)]", nil},
+		"still beyond the end": {Earliest(), parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, From: 150, Until: 90},
+			{Topic: "t", TopicID: [16]byte{1}, Partition: 1, Until: 50}}, "[t/0 [150,100) t/1 [50,50)]", nil},
+		"the start is reached": {Earliest(), parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, From: 95, Until: 90},
+			{Topic: "t", TopicID: [16]byte{1}, Partition: 1, Until: 50}}, "[t/0 [95,100) t/1 [50,50)]", nil},
 		"a topic made again": {Earliest(), parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{2}, Partition: 0, Until: 5}}, "",
 			ranges.ErrTopicRecreated},
 		"a partition that is gone": {Earliest(), parts[1:], previous, "", ranges.ErrUnknownPartition},
 	} {
-		p := &planner{first: c.start.resolve(c.parts)}
+		p := &planner{brokers: "b:1", first: c.start.resolve(c.parts)}
 		got, err := p.next(c.parts, c.previous)
+		if err != nil && !strings.Contains(err.Error(), " at b:1: ") {
+			t.Errorf("%s: it doesn't say where: %v", name, err)
+		}
 		if !errors.Is(err, c.err) || (err == nil && fmt.Sprint(got) != c.want) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
 	p := &planner{first: Earliest().resolve(parts)}
 	var end *ranges.EndError
-	if _, err := p.next(parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, Until: 500}}); !errors.As(err, &end) {
+	if _, err := p.next(parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, Until: 500}}); !errors.As(err, &end) ||
+		!strings.HasPrefix(err.Error(), "topic t partition 0 can be read up to offset 100 only, and it had reached 500: the end of its log is lost") {
 		t.Errorf("a log that was cut: %v", err)
 	}
 }

@@ -1,9 +1,12 @@
 package kafka
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -25,8 +30,14 @@ type producers struct {
 // it. It is a hook of that client.
 type producer struct {
 	*kgo.Client
-	acked   atomic.Int64          // records of sinks that were acknowledged
-	trouble atomic.Pointer[error] // the last with a broker
+	acked   atomic.Int64            // records of sinks that were acknowledged
+	trouble atomic.Pointer[trouble] // the last with a broker
+}
+
+// trouble is why a broker couldn't be reached or didn't answer.
+type trouble struct {
+	err error
+	at  time.Time
 }
 
 // Times of a producer.
@@ -39,20 +50,19 @@ const (
 )
 
 // producerKey finds a process's producer of a cluster.
-type producerKey struct{ brokers string }
+type producerKey struct {
+	brokers string
+	large   bool // of records that are sent alone
+}
 
 // open returns the process's producer. Ending a task's context gives up what it
 // has in flight: the next attempt may write it twice, as any attempt may.
 func (p producers) open(process *rdd.Process) (*producer, error) {
 	addrs := strings.Join(p.brokers, ",")
-	c, err := process.Resource(producerKey{addrs}, func() (any, func() error, error) {
+	c, err := process.Resource(producerKey{addrs, false}, func() (any, func() error, error) {
 		out := &producer{}
 		var err error
-		out.Client, err = kgo.NewClient(append([]kgo.Opt{
-			kgo.SeedBrokers(p.brokers...), kgo.ClientID("hibana-sink"), kgo.DisableClientMetrics(), kgo.WithHooks(out),
-			kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.UnknownTopicRetries(3),
-			kgo.RecordDeliveryTimeout(deliveryTimeout), kgo.AllowIdempotentProduceCancellation(),
-		}, *p.client...)...)
+		out.Client, err = kgo.NewClient(p.options(kgo.WithHooks(out))...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -64,9 +74,55 @@ func (p producers) open(process *rdd.Process) (*producer, error) {
 	return c.(*producer), nil
 }
 
+// options returns a producer's options, the program's among them.
+func (p producers) options(more ...kgo.Opt) []kgo.Opt {
+	return slices.Concat([]kgo.Opt{
+		kgo.SeedBrokers(p.brokers...), kgo.ClientID("hibana-sink"), kgo.DisableClientMetrics(),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.UnknownTopicRetries(3),
+		kgo.RecordDeliveryTimeout(deliveryTimeout), kgo.AllowIdempotentProduceCancellation(),
+	}, *p.client, more)
+}
+
+// check reports on the driver, before anything is read, that who can't write a
+// topic.
+func (p producers) check(ctx context.Context, topic, who string) error {
+	if err := kgo.ValidateOpts(p.options()...); err != nil {
+		return fmt.Errorf("%w: kafka.ClientOptions: a producer of %s can't be made with them: %w", engine.ErrUsage, who, err)
+	}
+	return requireTopic(ctx, p.brokers, topic, who, *p.client)
+}
+
+// lone is a process's producer of records that are larger than a batch may be, one
+// after the other.
+type lone struct {
+	*kgo.Client
+	sync.Mutex
+}
+
+// sendAlone writes a record in a batch of its own, as large as a request may be:
+// whether that is too large is the broker's to say.
+func (p producers) sendAlone(tc *rdd.TaskContext, usual *producer, r *kgo.Record) error {
+	addrs := strings.Join(p.brokers, ",")
+	c, err := tc.Process.Resource(producerKey{addrs, true}, func() (any, func() error, error) {
+		limit := usual.OptValue(kgo.BrokerMaxWriteBytes).(int32)
+		cl, err := kgo.NewClient(p.options(kgo.ProducerBatchMaxBytes(limit))...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &lone{Client: cl}, func() error { cl.Close(); return nil }, nil
+	})
+	if err != nil {
+		return fmt.Errorf("opening the producer of large records for %s: %w", addrs, err)
+	}
+	out := c.(*lone)
+	out.Lock()
+	defer out.Unlock()
+	return out.ProduceSync(tc, r).FirstErr()
+}
+
 // OnBrokerConnect notes why a broker can't be reached.
-func (p *producer) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	p.note(err)
+func (p *producer) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	p.note(ranges.Unreachable(b.NodeID, err))
 }
 
 // OnBrokerE2E notes why a broker doesn't answer.
@@ -74,9 +130,12 @@ func (p *producer) OnBrokerE2E(_ kgo.BrokerMetadata, _ int16, e2e kgo.BrokerE2E)
 
 func (p *producer) note(err error) {
 	if err != nil {
-		p.trouble.Store(&err)
+		p.trouble.Store(&trouble{err, time.Now()})
 	}
 }
+
+// errSilent: no connection failed, and yet nothing comes.
+var errSilent = errors.New("none: the brokers are connected and have not answered yet")
 
 // watch says in the log when records wait and none was acknowledged for a while,
 // until the returned function is called.
@@ -98,9 +157,9 @@ func (p *producer) watch(log *slog.Logger, topic string) (stop func()) {
 				since, seen = time.Now(), now
 				continue
 			}
-			var why error
-			if trouble := p.trouble.Load(); trouble != nil {
-				why = *trouble
+			why := errSilent
+			if last := p.trouble.Load(); last != nil && !last.at.Before(since) {
+				why = last.err
 			}
 			log.Warn("kafka: waiting for acknowledgements, nothing is skipped", "topic", topic, "records", waiting, "since", since, "error", why)
 		}

@@ -28,7 +28,7 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 			return nil, errors.New("no answer"), true
 		})
 		var log bytes.Buffer
-		s := sink[string]{producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, "out", String, nil}
+		s := sink[string]{producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, "out", String, nil, nil}
 		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 		defer cancel()
 		process := &rdd.Process{}

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -38,7 +40,13 @@ type SinkOption[T any] func(*sink[T])
 
 // Key sets the records' keys; without it records have none and are spread over
 // the topic's partitions.
-func Key[T any](key func(T) []byte) SinkOption[T] { return func(s *sink[T]) { s.key = key } }
+func Key[T any](key func(T) []byte) SinkOption[T] {
+	return func(s *sink[T]) {
+		if s.key = key; key == nil {
+			s.wrong = fmt.Errorf("kafka.Key: %w", rdd.ErrNilFunction)
+		}
+	}
+}
 
 // Headers of the records that a sink writes, both in decimal: the batch's number
 // and the job's incarnation. With the record's source they tell what an earlier
@@ -57,10 +65,14 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	ssc := d.Context()
 	s := &sink[T]{topic: topic, producers: producers{Brokers(ssc), clientOptions(ssc), ssc.Logger()}, encode: encode}
 	for _, set := range opts {
+		if set == nil {
+			s.wrong = errNilOption
+			continue
+		}
 		set(s)
 	}
-	if topic == "" {
-		ssc.Fail("kafka.Sink", errors.New("it names no topic"))
+	if err := cmp.Or(checkTopic(topic), s.wrong); err != nil {
+		ssc.Fail("kafka.Sink", err)
 	}
 	if encode == nil {
 		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
@@ -74,11 +86,12 @@ type sink[T any] struct {
 	topic  string
 	encode Encoder[T]
 	key    func(T) []byte
+	wrong  error // with the options
 }
 
-// Open makes sure that the topic is there.
+// Open makes sure that the topic can be written to.
 func (s *sink[T]) Open(ctx context.Context) error {
-	return requireTopic(ctx, s.brokers, s.topic, *s.client)
+	return s.check(ctx, s.topic, "the sink")
 }
 
 // Write produces one partition's elements and waits for their acknowledgements.
@@ -127,6 +140,9 @@ func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, e
 		written++
 	}
 	wait.Wait() // each record is acknowledged, failed, or given up with the task's context
+	if errors.Is(failed, kerr.MessageTooLarge) {
+		failed = fmt.Errorf("%w; a record is larger than the producer or the topic takes: raise the topic's max.message.bytes, and the producer's limit with kafka.ClientOptions(ssc, kgo.ProducerBatchMaxBytes(N))", failed)
+	}
 	if err == nil && failed != nil {
 		err = fmt.Errorf("writing to topic %s: %w", s.topic, failed)
 	}

@@ -62,7 +62,7 @@ func build(ssc *engine.StreamingContext, opt options) error {
 		return prepareTopics(ctx, brokers, opt)
 	})
 	images := kafka.Direct(ssc, kafka.Subscribe(opt.imagesTopic), decodeImage,
-		kafka.StartFrom(kafka.AtOffsets(base)), kafka.OnBadRecord(opt.badPolicy()))
+		kafka.StartFrom(kafka.AtOffsets(map[string]map[int32]int64{opt.imagesTopic: base[opt.imagesTopic]})), kafka.OnBadRecord(opt.badPolicy()))
 	digits := ml.Predict(images, network(ssc, opt.model), pixels, toDigit).Cache()
 	kafka.Sink(digits, opt.digitsTopic, kafka.JSON[Digit])
 

@@ -2,6 +2,7 @@ package ranges
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -113,6 +114,23 @@ func scan(b []byte, limit int) (s scanned, at int64, reason string) {
 	}
 }
 
+// tooLarge returns the offset behind the batch that b begins with, and how many
+// records that holds, if it is whole and sound and only larger than the limit.
+func tooLarge(b []byte, limit int) (after, records int64) {
+	if len(b) < batchHeader || b[16] != 2 {
+		return 0, 0
+	}
+	n := int64(int32(binary.BigEndian.Uint32(b[8:]))) + 12
+	if n <= int64(limit) || n > int64(len(b)) {
+		return 0, 0
+	}
+	h, reason := header(b[:n])
+	if reason != "" || binary.BigEndian.Uint32(b[17:]) != crc32.Checksum(b[21:n], crc32.MakeTable(crc32.Castagnoli)) {
+		return 0, 0
+	}
+	return h.last + 1, int64(h.count)
+}
+
 type scanned struct {
 	next           int64 // -1 when there is no whole batch
 	bytes, largest int
@@ -199,7 +217,11 @@ func (w *walker) records(h *batch, rec *Record, from, until int64, yield func(*R
 	if codec := int(h.attrs & attrCodec); codec != codecNone {
 		var err error
 		if h.records, err = w.dec.decompress(h.records, codec); err != nil {
-			return false, corrupt(rec, h.base, "cannot decompress the batch", err)
+			e := corrupt(rec, h.base, "cannot decompress the batch", err)
+			if errors.Is(err, errTooLarge) {
+				e.After, e.Records = h.last+1, int64(h.count)
+			}
+			return false, e
 		}
 	}
 	if control {
@@ -220,6 +242,6 @@ func (w *walker) marker(h *batch, rec *Record) error {
 	return err
 }
 
-func corrupt(rec *Record, offset int64, reason string, err error) error {
+func corrupt(rec *Record, offset int64, reason string, err error) *CorruptError {
 	return &CorruptError{Topic: rec.Topic, Partition: rec.Partition, Offset: offset, Reason: reason, Err: err}
 }

@@ -66,7 +66,11 @@ func (d *decompressor) decompress(src []byte, codec int) ([]byte, error) {
 			return nil, err
 		}
 		defer d.zstd.Put(z)
-		return z.DecodeAll(src, nil)
+		out, err := z.DecodeAll(src, nil)
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+			err = errTooLarge
+		}
+		return out, err
 	default:
 		return nil, fmt.Errorf("compression codec %d is unknown", codec)
 	}

@@ -32,8 +32,8 @@ func (e *LostError) Error() string {
 		e.Topic, e.Partition, e.Next, e.Start)
 }
 
-// EndError says that a range reaches past what the partition holds: its log was
-// truncated, or the range was made up.
+// EndError says that a range reaches past what the partition holds: its log lost
+// its end, or the range was made up.
 type EndError struct {
 	Topic     string
 	Partition int32
@@ -43,8 +43,8 @@ type EndError struct {
 }
 
 func (e *EndError) Error() string {
-	return fmt.Sprintf("reading topic %s partition %d: offset %d of a range until %d is past the end, the log can be read up to %d; it was truncated since the range was planned",
-		e.Topic, e.Partition, e.Next, e.Until, e.End)
+	return fmt.Sprintf("topic %s partition %d can be read up to offset %d only, and it had reached %d: the end of its log is lost, as by an unclean leader election or an older copy of a broker's disk; to go on with what is there start a new job (another --checkpoint)",
+		e.Topic, e.Partition, e.End, e.Until)
 }
 
 // TopicError says that a topic or a partition is not there, or is another one.
@@ -67,9 +67,15 @@ func (e *TopicError) Error() string {
 	if e.Offset >= 0 {
 		fmt.Fprintf(&b, " offset %d", e.Offset)
 	}
-	fmt.Fprintf(&b, " at %s: %v", e.Brokers, e.Err)
-	if e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic) {
+	if e.Brokers != "" {
+		fmt.Fprintf(&b, " at %s", e.Brokers)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	switch {
+	case e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic):
 		b.WriteString("; check its name or create it, for example with kafka.EnsureTopic in OnDriver")
+	case errors.Is(e.Err, ErrTopicRecreated):
+		b.WriteString("; to read the new one start a new job (another --checkpoint)")
 	}
 	return b.String()
 }
@@ -83,6 +89,11 @@ type CorruptError struct {
 	Offset    int64 // the batch's first offset or the record's own, as far as known
 	Reason    string
 	Err       error // the decompressor's error, or nil
+	// After is the offset behind a whole batch that is only too large, more than
+	// Options.MaxBatchBytes: a range that begins there leaves it out. Else it is 0.
+	After int64
+	// Records is how many records such a batch holds.
+	Records int64
 }
 
 func (e *CorruptError) Error() string {
@@ -95,13 +106,17 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// NoBrokerError says that no broker could be reached to begin with.
+// NoBrokerError says that no broker could be reached to begin with, or that those
+// that were refused the client.
 type NoBrokerError struct {
 	Brokers []string
 	Err     error
 }
 
 func (e *NoBrokerError) Error() string {
+	if Refusal(e.Err) {
+		return fmt.Sprintf("Kafka at %s refuses the client: %v; check what the program gives to kafka.ClientOptions (kgo.SASL, kgo.DialTLSConfig)", strings.Join(e.Brokers, ","), e.Err)
+	}
 	return fmt.Sprintf("no Kafka broker answers at %s: %v; start one or name another with --brokers HOST:PORT", strings.Join(e.Brokers, ","), e.Err)
 }
 

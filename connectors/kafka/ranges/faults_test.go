@@ -264,7 +264,31 @@ func TestBatchLargerThanLimit(t *testing.T) {
 		if _, err := read(t, small, ps[0].Range(0)); !errors.As(err, &corrupt) || !strings.Contains(err.Error(), "limit") {
 			t.Fatal(err)
 		}
+		if corrupt.Offset != 1 || corrupt.After != 2 || corrupt.Records != 1 {
+			t.Errorf("%+v: want one record at 1 and the next at 2", corrupt)
+		}
 	})
+}
+
+// A batch that is too large when decompressed says where it ends, in every codec.
+func TestBatchLargerThanLimitDecompressed(t *testing.T) {
+	b := kafkatest.Fake(t)
+	r := newReader(t, b, ranges.Options{MaxBatchBytes: 100_000})
+	for name, codec := range kafkatest.Codecs() {
+		topic := b.Topic(t, 1)
+		b.Produce(t, topic, []kgo.Opt{kgo.ProducerBatchCompression(codec)}, &kgo.Record{Value: bytes.Repeat([]byte("x"), 500_000)})
+		numbered(t, b, topic, 2)
+		rg := plan(t, b, topic)[0].Range(0)
+		var corrupt *ranges.CorruptError
+		if _, err := read(t, r, rg); !errors.As(err, &corrupt) || corrupt.After != 1 || corrupt.Records != 1 {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		rg.From = corrupt.After
+		if lines, err := read(t, r, rg); err != nil || len(lines) != 2 {
+			t.Errorf("%s: %q, %v", name, lines, err)
+		}
+	}
 }
 
 func TestCorruptBatch(t *testing.T) {

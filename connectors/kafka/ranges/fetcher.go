@@ -100,7 +100,7 @@ func (r *Reader) take(l *link) ([]*stream, *kmsg.FetchRequest) {
 // unreachable sends streams back to the router. The client that failed asks for
 // the brokers anew, as theirs may have other addresses now.
 func (r *Reader) unreachable(l *link, cl *kgo.Client, streams []*stream, err error) {
-	err = fmt.Errorf("fetching from broker %d: %w", l.node, err)
+	err = fmt.Errorf("fetching from broker %d: %w", l.node, Unreachable(l.node, err))
 	r.mu.Lock()
 	for _, s := range streams {
 		delete(r.leaders, s.key())
@@ -196,7 +196,8 @@ func (r *Reader) acceptBatches(l *link, s *stream, p *kmsg.FetchResponseTopicPar
 		at, reason = s.next, "the broker does not send the whole batch"
 	}
 	if sc.bytes == 0 {
-		r.fail(s, &CorruptError{Topic: s.rg.Topic, Partition: s.rg.Partition, Offset: at, Reason: reason})
+		after, records := tooLarge(p.RecordBatches, r.opts.MaxBatchBytes)
+		r.fail(s, &CorruptError{Topic: s.rg.Topic, Partition: s.rg.Partition, Offset: at, Reason: reason, After: after, Records: records})
 		return
 	}
 	// If there is something corrupt behind the whole batches, the next fetch

@@ -110,7 +110,7 @@ func listOffsets(ctx context.Context, cl *kgo.Client, node int32, uncommitted bo
 	}
 	res, err := cl.Broker(int(node)).Request(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("listing offsets at broker %d: %w", node, err)
+		return nil, fmt.Errorf("listing offsets at broker %d: %w", node, Unreachable(node, err))
 	}
 	answers := make(map[partitionKey]offsetAnswer, len(queries))
 	for _, t := range res.(*kmsg.ListOffsetsResponse).Topics {

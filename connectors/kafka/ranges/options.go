@@ -48,7 +48,8 @@ type Options struct {
 	// the leftovers of ended ranges, together (64 MiB).
 	BufferBytes int64
 	// MaxBatchBytes is the most that one batch may take, also decompressed
-	// (96 MiB).
+	// (96 MiB). What a broker sends is taken up to 1 GiB, so that the error can
+	// say where a larger batch ends.
 	MaxBatchBytes int
 	// EndTimeout is how long a Reader waits for a partition whose log ends before
 	// a range's Until: after a failover a new leader's high watermark may lag
@@ -92,5 +93,6 @@ func (o Options) client() (*kgo.Client, error) {
 		kgo.RetryTimeout(5 * time.Second),
 		kgo.DialTimeout(5 * time.Second),
 		kgo.DisableClientMetrics(),
+		kgo.BrokerMaxReadBytes(1 << 30), // a batch comes whole, whatever was asked for
 	}, o.Client...)...)
 }

@@ -25,6 +25,11 @@ type Partition struct {
 	// Until is the end of what can be read now: the last stable offset, or the
 	// high watermark with Options.ReadUncommitted.
 	Until int64
+	// High is the high watermark, asked for at most every 100 ms. It is past Until
+	// while a transaction is open.
+	High int64
+	// Stuck is since when Until has stood still below High; zero if it doesn't.
+	Stuck time.Time
 }
 
 // Range is the partition's offsets [from, p.Until).
@@ -45,6 +50,7 @@ type Planner struct {
 	leaders  map[partitionKey]leader
 	ids      map[string][16]byte
 	fresh    time.Time // of leaders; zero: ask anew
+	highs    time.Time // when the high watermarks were last asked for
 	reached  bool      // a broker has answered once
 	doubt    time.Time // since when a topic seems to be gone or another
 	waiting  outage
@@ -54,6 +60,10 @@ type Planner struct {
 // metadataAge is for how long a Planner trusts the leaders that it knows while
 // they answer: how long a new partition or a recreated topic may go unnoticed.
 const metadataAge = 5 * time.Second
+
+// highAge is for how long a Planner takes the high watermarks for what they were:
+// only people see them.
+const highAge = 100 * time.Millisecond
 
 // NewPlanner makes a Planner of topics. It connects when first used.
 func NewPlanner(o Options, topics ...string) (*Planner, error) {
@@ -81,8 +91,8 @@ func NewPlanner(o Options, topics ...string) (*Planner, error) {
 func (p *Planner) Close() { p.cl.Close() }
 
 // Plan returns all partitions by topic and number, as of now. It costs one
-// ListOffsets round trip to each leader, and every few seconds a Metadata round
-// trip.
+// ListOffsets round trip to each leader, a second one for the high watermarks at
+// most every 100 ms, and every few seconds a Metadata round trip.
 //
 // The first Plan fails with a NoBrokerError when no broker answers within
 // Options.ConnectTimeout. Later ones wait for the brokers to come back, say so
@@ -140,6 +150,7 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 	}
 	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, starts)
 	last := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends)
+	highs := p.highWatermarks(ctx, ends)
 	ps := make([]Partition, 0, len(p.leaders))
 	for key, at := range p.leaders {
 		part, ok := p.known[key]
@@ -153,7 +164,16 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		if end.offset < part.Until {
 			return nil, p.confirm(&EndError{Topic: key.topic, Partition: key.partition, Next: part.Until, Until: part.Until, End: end.offset})
 		}
-		part = Partition{Topic: key.topic, TopicID: p.ids[key.topic], Partition: key.partition, LeaderEpoch: at.epoch, Start: start.offset, Until: end.offset}
+		part = Partition{Topic: key.topic, TopicID: p.ids[key.topic], Partition: key.partition, LeaderEpoch: at.epoch, Start: start.offset, Until: end.offset, High: max(part.High, end.offset), Stuck: part.Stuck}
+		if high, ok := highs[key]; ok && high.err == nil { // else the plan is as good without it
+			part.High = max(high.offset, end.offset)
+		}
+		switch moved := !ok || end.offset > p.known[key].Until; {
+		case part.High == part.Until:
+			part.Stuck = time.Time{}
+		case moved || part.Stuck.IsZero():
+			part.Stuck = time.Now()
+		}
 		ps = append(ps, part)
 	}
 	for _, part := range ps {
@@ -163,6 +183,16 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
 	return ps, nil
+}
+
+// highWatermarks asks for them unless that was done just now, or they are what is
+// planned anyway.
+func (p *Planner) highWatermarks(ctx context.Context, queries map[int32][]offsetQuery) map[partitionKey]offsetAnswer {
+	if p.opts.ReadUncommitted || time.Since(p.highs) < highAge {
+		return nil
+	}
+	p.highs = time.Now()
+	return listFromAll(ctx, p.cl, true, queries)
 }
 
 // failure sorts a ListOffsets error.
@@ -189,7 +219,7 @@ func (p *Planner) confirm(verdict error) error {
 func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 	infos, err := describe(ctx, p.cl, p.topics)
 	if err != nil {
-		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || time.Since(began) >= p.opts.ConnectTimeout) {
+		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || Refusal(err) || time.Since(began) >= p.opts.ConnectTimeout) {
 			return &NoBrokerError{Brokers: p.opts.Brokers, Err: err}
 		}
 		return &retryError{err}

@@ -117,7 +117,7 @@ func (r *Reader) Stats() Stats {
 func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" {
-			yield(nil, fmt.Errorf("kafka: invalid range %v", rg))
+			yield(nil, fmt.Errorf("kafka: topic %q partition %d can't be read from offset %d: a topic has a name, and its partitions and offsets begin at 0", rg.Topic, rg.Partition, rg.From))
 			return
 		}
 		if rg.From >= rg.Until {

@@ -104,8 +104,7 @@ func (z sizes) learned(sc scanned, offsets int64) sizes {
 	return z
 }
 
-// maxResponse bounds a response, one large batch included; franz-go refuses to
-// read more than 100 MiB.
+// maxResponse bounds a response, unless its first batch is larger.
 const maxResponse = 96 << 20
 
 // fetchRequest asks one broker for streams, all of whose partitions differ. The

@@ -29,4 +29,5 @@ type Share struct {
 	Ranges  []byte // in the input's own encoding
 	Records int64  // how many records they hold at most
 	Backlog int64  // how many more were waiting
+	Held    string // why it doesn't hold what is there, empty if nothing is in the way
 }

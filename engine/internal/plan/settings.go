@@ -75,6 +75,7 @@ func settings() []setting {
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries })},
 		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
 		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
+		{"streaming.kafka.maxBatchBytes", "bytes that a record batch of Kafka may take, also decompressed (100663296)", connector("streaming.kafka.maxBatchBytes")},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait })},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained })},

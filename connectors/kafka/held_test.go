@@ -1,0 +1,74 @@
+package kafka
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// A transaction that stays open is seen in the backlog at once, and after a while
+// in words; a start that is waited for is said at once.
+func TestPlanSaysWhatIsHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "in"))
+		b.Produce(t, "in", nil, kgo.StringRecord("a"), kgo.StringRecord("b"))
+		open := b.Client(t, kgo.TransactionalID("open"))
+		if err := open.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := open.ProduceSync(t.Context(), &kgo.Record{Topic: "in"}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		b.Produce(t, "in", nil, kgo.StringRecord("c"), kgo.StringRecord("d"))
+
+		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		planner := func(start Start) func() engine.Plan {
+			d.options.start = start
+			p, err := d.Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			var last engine.Plan
+			return func() engine.Plan {
+				last, err = p.Plan(t.Context(), engine.PlanRequest{Previous: last.Ranges, Interval: time.Second})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				return last
+			}
+		}
+		plan := planner(Earliest())
+		if p := plan(); p.Records != 2 || p.Backlog != 3 || p.Held != "" {
+			t.Errorf("at first: %+v", p)
+		}
+		plan()
+		time.Sleep(heldAfter)
+		if p := plan(); p.Records != 0 || p.Backlog != 3 || !strings.HasPrefix(p.Held, "topic in partition 0 can't be read past offset 2, of 5, since 20") {
+			t.Errorf("after a while: %+v", p)
+		}
+		beyond := planner(AtOffsets(map[string]map[int32]int64{"in": {0: 4}}))
+		if p := beyond(); p.Records != 0 || p.Backlog != 1 || !strings.HasPrefix(p.Held, "topic in partition 0 is to be read from offset 4, and its end is 2") {
+			t.Errorf("beyond: %+v", p)
+		}
+		if err := open.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if p := plan(); p.Records != 4 || p.Backlog != 0 || p.Held != "" {
+			t.Errorf("in the end: %+v", p)
+		}
+		if p := beyond(); p.Records != 2 || p.Backlog != 0 || p.Held != "" {
+			t.Errorf("beyond, in the end: %+v", p)
+		}
+	})
+}

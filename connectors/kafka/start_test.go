@@ -1,0 +1,149 @@
+package kafka_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// values are records v0, v1 and so on.
+func values(from, until int) (records []*kgo.Record) {
+	for i := from; i < until; i++ {
+		records = append(records, kgo.StringRecord(fmt.Sprintf("v%d", i)))
+	}
+	return records
+}
+
+// Offsets that can't be meant are refused before they are recorded: the program
+// goes on from its checkpoint once they are corrected.
+func TestStartOffsetsAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		offsets map[string]map[int32]int64
+		says    string
+	}{
+		"negative":          {map[string]map[int32]int64{"in": {0: -1}}, "kafka.Direct at kafka/start_test.go:"},
+		"negative, words":   {map[string]map[int32]int64{"in": {0: -2}}, "offset -2 of topic in partition 0 is negative"},
+		"another topic":     {map[string]map[int32]int64{"inn": {0: 3}}, `kafka.AtOffsets names topic "inn", which the stream doesn't read: it reads in`},
+		"no partition":      {map[string]map[int32]int64{"in": {-7: 3}}, "kafka.AtOffsets names partition -7 of topic in"},
+		"another partition": {map[string]map[int32]int64{"in": {1: 3}}, "kafka.AtOffsets names partition 1 of topic in, which has 1"},
+		"deleted records":   {map[string]map[int32]int64{"in": {0: 1}}, "topic in partition 0 is to begin at offset 1, but the records before 2 are deleted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+				b.Produce(t, "in", nil, values(0, 5)...)
+				b.DeleteBefore(t, "in", 0, 2)
+				checkpoint := t.TempDir()
+				var got []string
+				program := func(offsets map[string]map[int32]int64) error {
+					return run(t, b, func(ssc *engine.StreamingContext) error {
+						collect(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.StartFrom(kafka.AtOffsets(offsets))), 2, &got)
+						return nil
+					}, "--checkpoint", checkpoint)
+				}
+				if err := program(c.offsets); err == nil || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("%v, want %q", err, c.says)
+				}
+				if err := program(map[string]map[int32]int64{"in": {0: 3}}); err != nil || !slices.Equal(got, []string{"v3", "v4"}) {
+					t.Errorf("corrected: %q, %v", got, err)
+				}
+			}, "in")
+		})
+	}
+}
+
+// A start beyond a partition's end is waited for.
+func TestStartBeyondTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		b.Produce(t, "in", nil, values(0, 5)...)
+		var got []string
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			start := kafka.StartFrom(kafka.AtOffsets(map[string]map[int32]int64{"in": {0: 7}}))
+			collect(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, start), 2, &got)
+			ssc.DriverTask("writer", func(context.Context) error {
+				for n := 5; n < 9; n++ {
+					time.Sleep(3 * time.Second)
+					b.Produce(t, "in", nil, values(n, n+1)...)
+				}
+				return nil
+			})
+			return nil
+		})
+		if err != nil || !slices.Equal(got, []string{"v7", "v8"}) {
+			t.Errorf("%q, %v", got, err)
+		}
+	}, "in")
+}
+
+// EndOffsets are where streams end, not where logs do.
+func TestEndOffsetsOfAnOpenTransaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "in"))
+		b.Produce(t, "in", nil, values(0, 5)...)
+		cl := b.Client(t, kgo.TransactionalID("open"))
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "in"}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		ends, err := kafka.EndOffsetsWith(t.Context(), b.Addrs, b.Opts, "in")
+		if err != nil || ends["in"][0] != 5 {
+			t.Errorf("%v, %v, want 5", ends, err)
+		}
+	})
+}
+
+// What is wrong with the options of a stream or a sink is said when the program
+// is built, with the place.
+func TestOptionsAreChecked(t *testing.T) {
+	direct := func(ssc *engine.StreamingContext, topic string, opts ...kafka.DirectOption) *engine.DStream[string] {
+		return kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue, opts...)
+	}
+	for says, build := range map[string]func(ssc *engine.StreamingContext){
+		"kafka.Direct at kafka/start_test.go:N: an option is nil":                    func(ssc *engine.StreamingContext) { direct(ssc, "in", nil) },
+		`kafka.Direct at kafka/start_test.go:N: no topic can be named "a b"`:         func(ssc *engine.StreamingContext) { direct(ssc, "a b") },
+		"kafka.Direct at kafka/start_test.go:N: it names no topic: the name is":      func(ssc *engine.StreamingContext) { direct(ssc, "") },
+		"kafka.Direct at kafka/start_test.go:N: kafka.DeadLetter: it names no topic": func(ssc *engine.StreamingContext) { direct(ssc, "in", kafka.OnBadRecord(kafka.DeadLetter(""))) },
+		"kafka.Direct at kafka/start_test.go:N: kafka.DeadLetter: the stream reads topic in itself": func(ssc *engine.StreamingContext) {
+			direct(ssc, "in", kafka.OnBadRecord(kafka.DeadLetter("in")))
+		},
+		`kafka.Sink at kafka/start_test.go:N: no topic can be named "a/b"`: func(ssc *engine.StreamingContext) {
+			kafka.Sink(direct(ssc, "in"), "a/b", kafka.String)
+		},
+		"kafka.Sink at kafka/start_test.go:N: an option is nil": func(ssc *engine.StreamingContext) {
+			kafka.Sink(direct(ssc, "in"), "in", kafka.String, nil)
+		},
+		"kafka.Sink at kafka/start_test.go:N: kafka.Key: the function is nil": func(ssc *engine.StreamingContext) {
+			kafka.Sink(direct(ssc, "in"), "in", kafka.String, kafka.Key[string](nil))
+		},
+		"kafka.ClientOptions at kafka/start_test.go:N: option 1 of 1: an option is nil": func(ssc *engine.StreamingContext) {
+			kafka.ClientOptions(ssc, nil)
+		},
+		"kafka.ClientOptions at kafka/start_test.go:N: option 1 of 1: it is for consumers": func(ssc *engine.StreamingContext) {
+			kafka.ClientOptions(ssc, kgo.ConsumerGroup("g"))
+		},
+	} {
+		place, words, _ := strings.Cut(says, "N: ")
+		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+			err := run(t, b, func(ssc *engine.StreamingContext) error {
+				build(ssc)
+				direct(ssc, "in").Print(1)
+				return nil
+			})
+			if err == nil || !strings.Contains(err.Error(), place) || !strings.Contains(err.Error(), words) {
+				t.Errorf("%v\nwant %s", err, says)
+			}
+		}, "in")
+	}
+}
