@@ -32,6 +32,7 @@ type driver struct {
 
 	planners []Planner
 	rates    []*rateController
+	held     []heldLog
 	queue    chan *plannedBatch
 
 	busLock sync.Mutex
@@ -148,6 +149,7 @@ func (d *driver) open(ctx context.Context) error {
 		}
 		d.planners = append(d.planners, p)
 		d.rates = append(d.rates, newRateController(&d.ssc.conf, d.ssc.interval))
+		d.held = append(d.held, heldLog{log: d.log})
 	}
 	return nil
 }

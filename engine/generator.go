@@ -109,6 +109,10 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 		a.Inputs = append(a.Inputs, InputAllocation{in.id, p.Ranges, p.Records})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
+		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.op, in.site), p.Held)
+		if info.Held == "" {
+			info.Held = p.Held
+		}
 	}
 	batch := Batch{Seq: a.Seq, Time: at, alloc: a}
 	for _, v := range d.ssc.graph.values {

@@ -51,6 +51,10 @@ type Plan struct {
 	Ranges  []byte // in the input's own encoding
 	Records int64  // how many records they hold at most
 	Backlog int64  // how many more were waiting
+	// Held says why the batch doesn't hold what is there although it may, e.g.
+	// that an open transaction is waited for. It is empty when nothing is in the
+	// way; the driver logs when that changes.
+	Held string
 }
 
 // NewInput declares a stream that reads from in, under an operator name.
