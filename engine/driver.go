@@ -15,8 +15,10 @@ import (
 // it, generates its RDDs and runs its outputs.
 //
 // THREADING: run starts five kinds of goroutines and waits for all of them. Two
-// of them are the model registry's. The generator owns planners and rate estimators and sends planned batches to
-// the runner over queue, which it closes. The runner owns the jobs. Driver
+// of them are the model registry's. The generator owns planners, the rate
+// estimator and what is beside them in the struct, and sends planned batches to
+// the runner over queue, which it closes; before it plans one it puts a token into
+// room, which the runner takes out with the batch. The runner owns the jobs. Driver
 // tasks belong to the user. What the runner tells the generator goes through
 // completed; listeners are called under busLock.
 type driver struct {
@@ -31,8 +33,11 @@ type driver struct {
 	log       *slog.Logger
 
 	planners []Planner
-	rates    []*rateController
 	held     []heldLog
+	demand   []int64         // of each input: records that it had to read at the last plan
+	rate     *rateController // of all inputs together
+	longest  time.Duration   // processing time of late
+	room     chan struct{}   // holds a token for each batch that is being planned or waits
 	queue    chan *plannedBatch
 
 	busLock sync.Mutex
@@ -67,14 +72,16 @@ type plannedBatch struct {
 	gen      *generation
 	done     map[int32]bool // outputs that were done before a restart
 	info     BatchInfo
+	queued   time.Time // when it was ready to run
 	replayed bool
 }
 
 // completedBatch is what the generator learns from the runner.
 type completedBatch struct {
-	alloc *BatchAllocation
-	info  BatchInfo
-	at    time.Time
+	alloc  *BatchAllocation
+	info   BatchInfo
+	waited time.Duration // behind other batches
+	at     time.Time
 }
 
 // run runs the stream until ctx ends or the program stops it, and then finishes
@@ -102,6 +109,7 @@ func (d *driver) run(ctx context.Context) error {
 		return errors.Join(err, d.close())
 	}
 	d.queue = make(chan *plannedBatch, d.ssc.conf.maxPending)
+	d.room = make(chan struct{}, d.ssc.conf.maxPending)
 	d.tell(func(b listenerBus) { tell(b, func(l OnStreamingStarted) { l.OnStreamingStarted(time.Now()) }) })
 
 	var tasks, work sync.WaitGroup
@@ -142,13 +150,14 @@ func (d *driver) open(ctx context.Context) error {
 			return err
 		}
 	}
+	d.rate = newRateController(&d.ssc.conf, d.ssc.interval, d.recovered.Last)
+	d.demand = make([]int64, len(d.ssc.graph.inputs))
 	for _, in := range d.ssc.graph.inputs {
 		p, err := in.open(ctx)
 		if err != nil {
 			return &rdd.OpError{Op: in.op, Site: in.site, Err: err}
 		}
 		d.planners = append(d.planners, p)
-		d.rates = append(d.rates, newRateController(&d.ssc.conf, d.ssc.interval))
 		d.held = append(d.held, heldLog{log: d.log})
 	}
 	return nil

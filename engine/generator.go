@@ -7,22 +7,28 @@ import (
 )
 
 // generateBatches is the JobGenerator: it hands the runner what an earlier
-// driver left unfinished, then a batch at each multiple of the interval, until
-// planning must end.
+// driver left unfinished, then the batches whose times passed while there was no
+// driver, then a batch at each multiple of the interval, until planning must end.
 func (d *driver) generateBatches(stopCtx, workCtx context.Context) error {
 	for _, p := range d.recovered.Incomplete {
+		if !d.reserve(workCtx) {
+			return nil
+		}
 		b, err := d.replay(workCtx, p)
 		if err != nil {
 			return err
 		}
-		if !d.enqueue(workCtx, b) {
-			return nil
+		d.queue <- b
+	}
+	g := generator{driver: d, previous: d.recovered.Last, skipped: skippedLog{log: d.log}}
+	for _, at := range g.missed(time.Now()) {
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return at }); !goesOn {
+			return err
 		}
 	}
-	previous := d.recovered.Last
 	next := nextTick(time.Now(), d.ssc.interval)
-	if previous != nil && !next.After(previous.Time()) { // planned by a clock that is ahead of this one
-		next = previous.Time().Add(d.ssc.interval)
+	if g.previous != nil && !next.After(g.previous.Time()) { // planned by a clock that is ahead of this one
+		next = g.previous.Time().Add(d.ssc.interval)
 	}
 	tick := newAlarm()
 	defer tick.close()
@@ -30,19 +36,48 @@ func (d *driver) generateBatches(stopCtx, workCtx context.Context) error {
 		if !tick.wait(stopCtx, d.untilTick(next)) {
 			return nil
 		}
-		d.settle(workCtx)
-		b, err := d.plan(stopCtx, workCtx, previous, next)
-		if stopCtx.Err() != nil && b == nil {
-			return nil // stopped while planning: nothing was logged
-		}
-		if err != nil {
+		newest := func() time.Time { return g.skipped.newest(time.Now(), next, d.ssc.interval) }
+		if goesOn, err := g.generate(stopCtx, workCtx, newest); !goesOn {
 			return err
 		}
-		if !d.enqueue(workCtx, b) {
-			return nil
-		}
-		previous = b.alloc
-		next = d.following(next)
+		next = g.previous.Time().Add(d.ssc.interval)
+	}
+}
+
+// generator makes one batch after the other.
+type generator struct {
+	*driver
+	previous *BatchAllocation
+	skipped  skippedLog
+}
+
+// generate makes a batch as soon as there is room for one, of the time that is
+// due then: a batch that waits behind a busy runner can't take up what comes
+// meanwhile. It reports whether planning goes on.
+func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.Time) (goesOn bool, err error) {
+	if !g.reserve(stopCtx) {
+		return false, nil
+	}
+	g.settle(workCtx)
+	b, err := g.plan(stopCtx, workCtx, g.previous, due())
+	if stopCtx.Err() != nil && b == nil {
+		return false, nil // stopped while planning: nothing was logged
+	}
+	if err != nil {
+		return false, err
+	}
+	g.queue <- b
+	g.previous = b.alloc
+	return true, nil
+}
+
+// reserve waits for room for a batch in the queue. It reports false if ctx ends.
+func (d *driver) reserve(ctx context.Context) bool {
+	select {
+	case d.room <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -55,30 +90,6 @@ func (d *driver) untilTick(next time.Time) time.Duration {
 // nextTick returns the first multiple of the interval after now.
 func nextTick(now time.Time, interval time.Duration) time.Time {
 	return now.Truncate(interval).Add(interval)
-}
-
-// following returns the tick after t. Ticks that were missed by far, because
-// planning waited for a broker or the machine slept, are left out: their
-// records are in the next batch.
-func (d *driver) following(t time.Time) time.Time {
-	next := t.Add(d.ssc.interval)
-	late := time.Since(next)
-	if slack := d.ssc.interval * time.Duration(d.ssc.conf.maxPending+1); late > slack {
-		latest := nextTick(time.Now(), d.ssc.interval).Add(-d.ssc.interval)
-		d.log.Warn("skipped batch times that were missed", "count", int64(latest.Sub(next)/d.ssc.interval), "resumed_at", latest)
-		return latest
-	}
-	return next
-}
-
-// enqueue hands a batch to the runner. It reports false if work has ended.
-func (d *driver) enqueue(ctx context.Context, b *plannedBatch) bool {
-	select {
-	case d.queue <- b:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // plan makes a batch: what it reads, the values of PerBatch, the log entry, the
@@ -95,8 +106,10 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 		return nil, fmt.Errorf("planning batch %d: waiting for what the batch before teaches: %w", a.Seq, err)
 	}
 	info := BatchInfo{Seq: a.Seq, Time: at}
+	elapsed := d.elapsed(previous, at)
+	budgets, left := shares(d.rate.budget(elapsed), d.demand), 0.0
 	for i, in := range d.ssc.graph.inputs {
-		req := PlanRequest{Seq: a.Seq, Time: at, Interval: d.ssc.interval, Rate: d.rates[i].limit()}
+		req := PlanRequest{Seq: a.Seq, Time: at, Interval: d.ssc.interval, Elapsed: elapsed, Budget: budgets[i] + left}
 		if previous != nil {
 			if p := previous.input(in.id); p != nil {
 				req.Previous = p.Ranges
@@ -109,6 +122,10 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 		a.Inputs = append(a.Inputs, InputAllocation{in.id, p.Ranges, p.Records})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
+		d.demand[i] = p.Records + p.Backlog
+		if left = 0; p.Backlog == 0 { // what one leaves is the next one's
+			left = max(0, req.Budget-float64(p.Records))
+		}
 		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.op, in.site), p.Held)
 		if info.Held == "" {
 			info.Held = p.Held
@@ -126,7 +143,7 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 		}
 		a.Values = append(a.Values, NamedValue{v.name, data})
 	}
-	a.Models = d.models.plan(a.Seq)
+	a.Models, a.Cost = d.models.plan(a.Seq), d.rate.estimate()
 	if err := d.batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
@@ -157,12 +174,23 @@ func (d *driver) invoke(ctx context.Context, b *plannedBatch) error {
 	if err := d.cluster.Invoke(ctx, b.gen, Invocation{b.alloc, b.gen.lineage.Hash()}); err != nil {
 		return fmt.Errorf("batch %d: %w", b.alloc.Seq, err)
 	}
-	b.info.Pending = len(d.queue)
+	b.info.Pending, b.queued = len(d.queue), time.Now()
 	d.tell(func(bus listenerBus) { tell(bus, func(l OnBatchSubmitted) { l.OnBatchSubmitted(b.info) }) })
 	return nil
 }
 
-// settle takes in what the runner has completed: it feeds the rate estimators
+// elapsed returns the time since the batch before, for which there is budget. Of a
+// time in which no batch was planned although the runner was free (no driver, no
+// broker, a machine asleep) an interval counts: what came meanwhile is read in
+// many batches, not in one.
+func (d *driver) elapsed(previous *BatchAllocation, at time.Time) time.Duration {
+	if previous == nil {
+		return d.ssc.interval
+	}
+	return min(at.Sub(previous.Time()), d.ssc.interval+d.longest)
+}
+
+// settle takes in what the runner has completed: it feeds the rate estimator
 // and tells the planners.
 func (d *driver) settle(ctx context.Context) {
 	d.doneLock.Lock()
@@ -170,44 +198,18 @@ func (d *driver) settle(ctx context.Context) {
 	d.completed = nil
 	d.doneLock.Unlock()
 	for _, c := range completed {
+		d.longest = max(c.info.ProcessingTime, d.longest*9/10)
+		if !c.info.Replayed {
+			d.rate.observe(c.at, c.info.Records, c.info.ProcessingTime, c.waited)
+		}
 		for i, in := range d.ssc.graph.inputs {
 			share := c.alloc.input(in.id)
 			if share == nil {
 				continue
 			}
-			if !c.info.Replayed {
-				d.rates[i].observe(c.at, share.Records, c.info)
-			}
 			if err := d.planners[i].Completed(ctx, share.Ranges); err != nil {
 				d.log.Warn("an input could not note a completed batch", "input", in.op, "batch", c.alloc.Seq, "err", err)
 			}
 		}
-	}
-}
-
-// rateController limits what an input's batches may hold.
-type rateController struct {
-	enabled  bool
-	interval time.Duration
-	estimate pidEstimator
-	rate     float64
-}
-
-func newRateController(c *conf, interval time.Duration) *rateController {
-	return &rateController{enabled: c.backpressure, interval: interval, estimate: pidEstimator{gains: c.pid}, rate: c.initialRate}
-}
-
-// limit returns the records per second that the next batch may hold, 0 for any.
-func (r *rateController) limit() float64 {
-	if !r.enabled {
-		return 0
-	}
-	return r.rate
-}
-
-// observe takes in a completed batch.
-func (r *rateController) observe(at time.Time, records int64, info BatchInfo) {
-	if rate, ok := r.estimate.observe(at, records, info.ProcessingTime, info.SchedulingDelay, r.interval); ok {
-		r.rate = rate
 	}
 }

@@ -41,3 +41,109 @@ func (e *pidEstimator) observe(at time.Time, records int64, processing, scheduli
 	e.at, e.rate, e.err = at, rate, err
 	return rate, true
 }
+
+// rateController limits what a batch may hold to what can be processed in time.
+// It is a function of what it was told and has no clock.
+//
+// The estimator is Spark's, but what it is fed is not how fast a batch was, since
+// a small one is all overhead: it is the cost of a record, told apart from the
+// fixed cost of a batch (CostEstimate). A batch is as long as the interval, or
+// four times its fixed cost where the interval is too short for that: smaller ones
+// would be no faster, and a limit that makes them so would never be left again.
+type rateController struct {
+	enabled  bool
+	interval time.Duration
+	initial  float64 // records/s before there is an estimate
+	pid      pidEstimator
+	cost     CostEstimate
+	seen     bool // a batch of this driver
+	odd      bool // the next batch is one of the larger ones
+}
+
+// overheadShare is the part of a batch that its fixed cost may be.
+const overheadShare = 0.25
+
+// vary is by how much batches that are limited differ in size, in turn: from
+// batches of one size nobody learns what a record costs.
+const vary = 0.2
+
+// newRateController returns a controller that goes on with what the allocation
+// before knew; nil for none.
+func newRateController(c *conf, interval time.Duration, before *BatchAllocation) *rateController {
+	r := &rateController{enabled: c.backpressure, interval: interval, initial: c.initialRate, pid: pidEstimator{gains: c.pid}}
+	if before != nil && before.Cost != nil && before.Cost.valid() {
+		r.cost = *before.Cost
+		r.pid.primed, r.pid.at, r.pid.rate, r.pid.err = true, before.Time(), r.cost.Rate, r.cost.Err
+	}
+	return r
+}
+
+// budget returns the records that the next batch may hold, 0 for any number.
+// elapsed is the time since the batch before.
+func (r *rateController) budget(elapsed time.Duration) float64 {
+	if !r.enabled {
+		return 0
+	}
+	if !r.pid.primed {
+		return r.initial * elapsed.Seconds()
+	}
+	fixed, _ := r.cost.line()
+	size := 1 - vary
+	if r.odd = !r.odd; r.odd {
+		size = 1 + vary
+	}
+	return max(size*r.pid.rate*(r.target(fixed)-fixed), r.pid.gains.minRate*elapsed.Seconds())
+}
+
+// target returns how many seconds a batch may take.
+func (r *rateController) target(fixed float64) float64 {
+	return max(r.interval.Seconds(), fixed/overheadShare)
+}
+
+// observe takes in a completed batch, which waited for others before it ran.
+func (r *rateController) observe(at time.Time, records int64, processing, waited time.Duration) {
+	if records <= 0 || processing <= 0 {
+		return // it tells nothing of what records cost
+	}
+	r.cost.add(records, processing, r.interval, !r.seen)
+	r.seen = true
+	fixed, perRecord := r.cost.line()
+	target := r.target(fixed)
+	perRecord = max(perRecord, (target-fixed)/r.cost.most(r.interval.Seconds()))
+	work := seconds(perRecord * float64(records))
+	// Where batches take longer than the interval each waits for the one before
+	// it: that is no delay that smaller ones would take away.
+	delay := max(0, waited-seconds(target)+r.interval)
+	r.pid.observe(at, records, work, delay, seconds(target))
+	r.cost.Rate, r.cost.Err = r.pid.rate, r.pid.err
+}
+
+// seconds returns a duration.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// estimate returns what is to be known after a restart, nil for nothing.
+func (r *rateController) estimate() *CostEstimate {
+	if r.cost.Weight == 0 {
+		return nil
+	}
+	c := r.cost
+	return &c
+}
+
+// shares divides a budget among inputs by what they had to read last time: most
+// of it, since each may have more now. 0 stands for no limit, of each as of all.
+func shares(budget float64, demand []int64) []float64 {
+	const even = 0.1
+	var total int64
+	for _, n := range demand {
+		total += n
+	}
+	s := make([]float64, len(demand))
+	for i, n := range demand {
+		s[i] = budget / float64(len(demand))
+		if total > 0 {
+			s[i] = even*s[i] + (1-even)*budget*float64(n)/float64(total)
+		}
+	}
+	return s
+}

@@ -15,6 +15,7 @@ func (d *driver) runBatches(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
+			<-d.room
 			if err := d.runBatch(ctx, b); err != nil {
 				return err
 			}
@@ -51,7 +52,7 @@ func (d *driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	now := time.Now()
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()
-	d.completed = append(d.completed, completedBatch{b.alloc, b.info, now})
+	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued), now})
 	d.doneLock.Unlock()
 	d.tell(func(bus listenerBus) { tell(bus, func(l OnBatchCompleted) { l.OnBatchCompleted(b.info) }) })
 	return nil
