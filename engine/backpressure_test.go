@@ -260,3 +260,33 @@ func TestBackpressureAfterPause(t *testing.T) {
 		}
 	})
 }
+
+// Inputs share a batch's time: together they take no longer than one alone, and
+// none of them starves.
+func TestBackpressureOfTwoInputs(t *testing.T) {
+	newLoad := func(rate float64) *load {
+		return &load{interval: 100 * ms, rate: rate, cost: linear(5*ms, ms), planned: make(map[uint64]loadBatch)}
+	}
+	flood, trickle := newLoad(5000), newLoad(50)
+	synctest.Test(t, func(t *testing.T) {
+		flood.began, trickle.began = time.Now(), time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		err := engine.NewApp("two").Run(ctx, []string{"--master", "local[1]", "--log-level", "error"}, 100*ms, func(ssc *engine.StreamingContext) error {
+			for _, l := range []*load{flood, trickle} {
+				engine.ForEachBatch(engine.NewInput[int](ssc, "load", l), l.work)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	f, s := after(flood.done, 20*time.Second), after(trickle.done, 20*time.Second)
+	if _, batch := worst(s); batch > 400*ms { // its output runs after the other's
+		t.Errorf("a batch took %s from its plan to its end", batch)
+	}
+	if a, b := perSecond(f), perSecond(s); a+b < 800 || a+b > 1000 || b < 48 {
+		t.Errorf("%.0f and %.0f records/s are read, 1,000 together are possible, 50 come to the second", a, b)
+	}
+}

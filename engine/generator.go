@@ -107,9 +107,9 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 	}
 	info := BatchInfo{Seq: a.Seq, Time: at}
 	elapsed := d.elapsed(previous, at)
-	budgets, left := shares(d.rate.budget(elapsed), d.demand), 0.0
+	budgets := shares(d.rate.budget(elapsed), d.demand)
 	for i, in := range d.ssc.graph.inputs {
-		req := PlanRequest{Seq: a.Seq, Time: at, Interval: d.ssc.interval, Elapsed: elapsed, Budget: budgets[i] + left}
+		req := PlanRequest{Seq: a.Seq, Time: at, Interval: d.ssc.interval, Elapsed: elapsed, Budget: budgets[i]}
 		if previous != nil {
 			if p := previous.input(in.id); p != nil {
 				req.Previous = p.Ranges
@@ -123,9 +123,6 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		d.demand[i] = p.Records + p.Backlog
-		if left = 0; p.Backlog == 0 { // what one leaves is the next one's
-			left = max(0, req.Budget-float64(p.Records))
-		}
 		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.op, in.site), p.Held)
 		if info.Held == "" {
 			info.Held = p.Held

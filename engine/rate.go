@@ -130,19 +130,28 @@ func (r *rateController) estimate() *CostEstimate {
 	return &c
 }
 
-// shares divides a budget among inputs by what they had to read last time: most
-// of it, since each may have more now. 0 stands for no limit, of each as of all.
+// shares divides a budget among inputs: each gets what it had to read last time,
+// and a little more since something may have come, but none more than an equal part
+// of what the others don't need. 0 stands for no limit, of each as of all.
 func shares(budget float64, demand []int64) []float64 {
-	const even = 0.1
-	var total int64
-	for _, n := range demand {
-		total += n
+	s, left := make([]float64, len(demand)), len(demand)
+	rest := budget
+	for settled := true; settled && left > 0; {
+		settled = false
+		even := rest / float64(left)
+		for i, n := range demand {
+			if want := 1.25*float64(n) + 1; s[i] == 0 && want < even {
+				s[i], settled = want, true
+				rest -= want
+				left--
+			}
+		}
 	}
-	s := make([]float64, len(demand))
-	for i, n := range demand {
-		s[i] = budget / float64(len(demand))
-		if total > 0 {
-			s[i] = even*s[i] + (1-even)*budget*float64(n)/float64(total)
+	for i := range s {
+		if s[i] == 0 { // it wants more than there is
+			s[i] = rest / float64(left)
+		} else if left == 0 { // all have what they want
+			s[i] += rest / float64(len(s))
 		}
 	}
 	return s
