@@ -27,7 +27,8 @@ const (
 	shortMemory, longMemory = 0.5, 0.95
 	firstWeight             = 0.2  // of a driver's first batch, which opens connections and fills caches
 	priorWeight             = 0.01 // of the assumption that records cost everything, and a batch nothing
-	surprise, forget        = 4, 0.02
+	surprise                = 4    // times more or less than expected: what was known holds no more,
+	forget                  = 0.02 // and weighs this
 )
 
 // add takes in a batch with records. First is a driver's first.
@@ -39,7 +40,7 @@ func (c *CostEstimate) add(records int64, took, interval time.Duration, first bo
 	keep := min(max(math.Exp(-max(t, interval.Seconds())), shortMemory), longMemory)
 	fixed, perRecord := c.line()
 	if expected := fixed + perRecord*n; t > surprise*expected || t < expected/surprise {
-		keep = forget // what was known holds no more
+		keep = forget
 	}
 	c.Weight = c.Weight*keep + weight
 	c.Records = c.Records*keep + weight*n

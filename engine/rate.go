@@ -73,7 +73,7 @@ func newRateController(c *conf, interval time.Duration, before *BatchAllocation)
 	r := &rateController{enabled: c.backpressure, interval: interval, initial: c.initialRate, pid: pidEstimator{gains: c.pid}}
 	if before != nil && before.Cost != nil && before.Cost.valid() {
 		r.cost = *before.Cost
-		r.pid.primed, r.pid.at, r.pid.rate, r.pid.err = true, before.Time(), r.cost.Rate, r.cost.Err
+		r.pid.primed, r.pid.rate, r.pid.err = true, r.cost.Rate, r.cost.Err // long ago, by whatever clock
 	}
 	return r
 }
