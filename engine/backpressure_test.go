@@ -175,6 +175,27 @@ func TestBackpressureAtShortIntervals(t *testing.T) {
 	}
 }
 
+// Where many batches may wait, what waits is finished before the plan can catch up;
+// it doesn't sink meanwhile.
+func TestBackpressureOfALongQueue(t *testing.T) {
+	stalled := false
+	l := &load{interval: 5 * ms, lasts: 6 * time.Second, rate: 10_000, args: []string{"--conf", "streaming.maxPendingBatches=100"}}
+	l.cost = func(at time.Duration, n int64) time.Duration {
+		if at > 2*time.Second && !stalled {
+			stalled = true
+			return 300 * ms
+		}
+		return linear(4500*us, 2*us)(at, n)
+	}
+	bs := l.run(t)
+	if record, _ := worst(bs); record > 350*ms {
+		t.Errorf("after a pause of 300ms a record took %s", record)
+	}
+	if r := perSecond(after(bs, 3*time.Second)); r < 9_900 {
+		t.Errorf("%.0f records/s are read", r)
+	}
+}
+
 // Batches that take longer than the interval, whatever is in them, hold what came
 // meanwhile.
 func TestBatchesLongerThanTheInterval(t *testing.T) {

@@ -114,6 +114,9 @@ func (r *rateController) observe(at time.Time, records int64, processing, waited
 	// Where batches take longer than the interval each waits for the one before
 	// it: that is no delay that smaller ones would take away.
 	delay := max(0, waited-seconds(target)+r.interval)
+	if gain := r.pid.gains.integral; gain > 0 { // half as many records drain a queue as fast as none
+		delay = min(delay, seconds(target/2/gain))
+	}
 	r.pid.observe(at, records, work, delay, seconds(target))
 	r.cost.Rate, r.cost.Err = r.pid.rate, r.pid.err
 }
