@@ -43,8 +43,14 @@ type PlanRequest struct {
 	Seq      uint64
 	Time     time.Time
 	Interval time.Duration
-	Previous []byte  // ranges of the batch before, nil for a job's first
-	Rate     float64 // records per second that the batch may hold, 0 without limit
+	Previous []byte // ranges of the batch before, nil for a job's first
+	// Elapsed is the time for which the batch reads: since the batch before, an
+	// interval for a job's first or after a pause in which nothing ran. A rate
+	// times it is what the batch may hold.
+	Elapsed time.Duration
+	// Budget is how many records the batch may hold, 0 for any number. It may be a
+	// fraction: those are carried over to the next batch by whoever rounds.
+	Budget float64
 }
 
 // Plan is one input's share of a batch.
@@ -52,8 +58,9 @@ type Plan struct {
 	Ranges  []byte // in the input's own encoding
 	Records int64  // how many records they hold at most
 	Backlog int64  // how many more were waiting
-	// Held says in words what keeps records back that are there, such as an open
-	// transaction; empty if nothing does.
+	// Held says why the batch doesn't hold what is there although it may, e.g.
+	// that an open transaction is waited for. It is empty when nothing is in the
+	// way; the driver logs when that changes.
 	Held string
 }
 

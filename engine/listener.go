@@ -11,9 +11,10 @@ import (
 type BatchInfo struct {
 	Seq     uint64
 	Time    time.Time
-	Records int64 // that its inputs were given
-	Backlog int64 // that were waiting behind them
-	Pending int   // batches that are planned and not begun
+	Records int64  // that its inputs were given
+	Backlog int64  // that were waiting behind them
+	Held    string // what keeps inputs from reading on, e.g. an open transaction; empty if nothing
+	Pending int    // batches that are planned and not begun
 	Metrics rdd.TaskMetrics
 
 	SchedulingDelay time.Duration // from the batch's time until its first job began

@@ -23,6 +23,7 @@ type planner struct {
 	brokers string
 	first   map[topicPartition]int64 // where a job without a batch begins
 	limits  limits
+	credit  map[topicPartition]float64 // fractions of records that the limits left over
 }
 
 // topicPartition names a partition.
@@ -47,7 +48,10 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 		return engine.Plan{}, err
 	}
 	var plan engine.Plan
-	p.limits.apply(rs, req.Rate, req.Interval.Seconds())
+	if p.credit == nil {
+		p.credit = make(map[topicPartition]float64)
+	}
+	p.limits.apply(rs, req.Budget, req.Elapsed.Seconds(), p.credit)
 	for i, r := range rs {
 		plan.Records += r.Len()
 		plan.Backlog += max(0, parts[i].High-max(r.From, r.Until))
@@ -173,30 +177,39 @@ func partitionLimits(ssc *engine.StreamingContext) limits {
 	return l
 }
 
-// apply shortens ranges to a rate in records per second, shared by lag (Spark's
-// DirectKafkaInputDStream.maxMessagesPerPartition). Without a rate only the
-// limit of a partition counts; without lag there is nothing to limit.
-func (l limits) apply(rs []ranges.Range, rate, seconds float64) {
+// apply shortens ranges to a batch's budget in records, shared by lag (Spark's
+// DirectKafkaInputDStream.maxMessagesPerPartition), and to each partition's limits
+// over the seconds since the batch before. The highest rate wins over the minimum.
+// Without a budget only the limit of a partition counts; without lag there is
+// nothing to limit. Fractions of records add up in credit.
+func (l limits) apply(rs []ranges.Range, budget, seconds float64, credit map[topicPartition]float64) {
 	var lag int64
 	for _, r := range rs {
 		lag += r.Len()
 	}
-	if lag == 0 || (rate <= 0 && l.maxRate <= 0) {
+	if lag == 0 || (budget <= 0 && l.maxRate <= 0) {
 		return
 	}
-	for i := range rs {
+	for i, r := range rs {
 		share := math.Inf(1)
-		if rate > 0 {
-			share = rate * float64(rs[i].Len()) / float64(lag)
+		if budget > 0 {
+			share = max(budget*float64(r.Len())/float64(lag), float64(l.minimum))
 		}
 		if l.maxRate > 0 {
-			share = min(share, l.maxRate)
+			share = min(share, l.maxRate*seconds)
 		}
-		if n := max(share*seconds, float64(l.minimum)); n < float64(rs[i].Len()) {
-			rs[i].Until = rs[i].From + int64(n)
+		if share >= float64(r.Len()) {
+			continue
 		}
+		key := topicPartition{r.Topic, r.Partition}
+		whole, fraction := math.Modf(share + credit[key] + roundingSlack)
+		credit[key] = max(0, fraction-roundingSlack)
+		rs[i].Until = r.From + min(int64(whole), r.Len())
 	}
 }
+
+// roundingSlack is what sums of fractions may lack of a whole record.
+const roundingSlack = 1e-6
 
 // rangesFormat is the version of the ranges' encoding in an allocation.
 const rangesFormat = 1

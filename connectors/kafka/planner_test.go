@@ -10,33 +10,70 @@ import (
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 )
 
-// The numbers are those of Spark's maxMessagesPerPartition: a rate is shared by
-// lag, capped per partition, times seconds; the minimum is per batch.
+// The numbers are those of Spark's maxMessagesPerPartition: a budget is shared by
+// lag and capped per partition; the minimum is per batch, below the highest rate.
 func TestLimits(t *testing.T) {
 	for name, c := range map[string]struct {
-		limits        limits
-		lags          []int64
-		rate, seconds float64
-		want          []int64
+		limits          limits
+		lags            []int64
+		budget, seconds float64
+		want            []int64
 	}{
-		"no rate, no limit":        {limits{minimum: 1}, []int64{5, 0}, 0, 1, []int64{5, 0}},
-		"no lag, nothing to limit": {limits{maxRate: 1, minimum: 1}, []int64{0, 0}, 10, 1, []int64{0, 0}},
-		"shared by lag":            {limits{minimum: 1}, []int64{100, 300}, 40, 1, []int64{10, 30}},
-		"times seconds":            {limits{minimum: 1}, []int64{100, 300}, 40, 0.5, []int64{5, 15}},
-		"capped per partition":     {limits{maxRate: 20, minimum: 1}, []int64{100, 300}, 40, 1, []int64{10, 20}},
-		"the cap alone":            {limits{maxRate: 20, minimum: 1}, []int64{100, 10}, 0, 2, []int64{40, 10}},
-		"the minimum is a batch's": {limits{minimum: 3}, []int64{100, 300}, 1, 0.01, []int64{3, 3}},
-		"less than the limit":      {limits{minimum: 1}, []int64{2, 2}, 1000, 1, []int64{2, 2}},
+		"no budget, no limit":       {limits{minimum: 1}, []int64{5, 0}, 0, 1, []int64{5, 0}},
+		"no lag, nothing to limit":  {limits{maxRate: 1, minimum: 1}, []int64{0, 0}, 10, 1, []int64{0, 0}},
+		"shared by lag":             {limits{minimum: 1}, []int64{100, 300}, 40, 1, []int64{10, 30}},
+		"capped per partition":      {limits{maxRate: 20, minimum: 1}, []int64{100, 300}, 40, 1, []int64{10, 20}},
+		"the cap alone":             {limits{maxRate: 20, minimum: 1}, []int64{100, 10}, 0, 2, []int64{40, 10}},
+		"the minimum is a batch's":  {limits{minimum: 3}, []int64{100, 300}, 1, 0.01, []int64{3, 3}},
+		"the cap over the minimum":  {limits{maxRate: 100, minimum: 50}, []int64{100, 300}, 1, 0.1, []int64{10, 10}},
+		"the cap without a minimum": {limits{maxRate: 100}, []int64{100, 300}, 0, 0.1, []int64{10, 10}},
+		"less than the limit":       {limits{minimum: 1}, []int64{2, 2}, 1000, 1, []int64{2, 2}},
 	} {
-		rs := make([]ranges.Range, len(c.lags))
-		for i, lag := range c.lags {
-			rs[i] = ranges.Range{Topic: "t", Partition: int32(i), From: 50, Until: 50 + lag}
-		}
-		c.limits.apply(rs, c.rate, c.seconds)
+		rs := lagging(c.lags...)
+		c.limits.apply(rs, c.budget, c.seconds, map[topicPartition]float64{})
 		for i, r := range rs {
 			if r.From != 50 || r.Len() != c.want[i] {
 				t.Errorf("%s: partition %d gets %d, want %d", name, i, r.Len(), c.want[i])
 			}
+		}
+	}
+}
+
+// lagging returns ranges of a topic's partitions that hold so many records.
+func lagging(lags ...int64) []ranges.Range {
+	rs := make([]ranges.Range, len(lags))
+	for i, lag := range lags {
+		rs[i] = ranges.Range{Topic: "t", Partition: int32(i), From: 50, Until: 50 + lag}
+	}
+	return rs
+}
+
+// Fractions of records are carried over: what is less than a record a batch is a
+// record in some of them, in each partition.
+func TestLimitsCarryFractions(t *testing.T) {
+	for name, c := range map[string]struct {
+		limits          limits
+		budget, seconds float64
+		want            int64 // records of each of two partitions in 100 batches
+	}{
+		"the highest rate, 0.2 a batch":           {limits{maxRate: 2, minimum: 1}, 0, 0.1, 20},
+		"the same without a minimum":              {limits{maxRate: 2}, 0, 0.1, 20},
+		"the highest rate, 1.5 a batch":           {limits{maxRate: 15, minimum: 1}, 1000, 0.1, 150},
+		"a budget of 0.5, no minimum":             {limits{}, 0.5, 0.1, 25},
+		"a budget of 0.5, below the highest rate": {limits{maxRate: 1000}, 0.5, 0.1, 25},
+		"a budget of 0.5, a minimum of 1":         {limits{minimum: 1}, 0.5, 0.1, 100},
+	} {
+		credit := map[topicPartition]float64{}
+		var got [2]int64
+		for range 100 {
+			rs := lagging(1000, 1000)
+			c.limits.apply(rs, c.budget, c.seconds, credit)
+			for i, r := range rs {
+				got[i] += r.Len()
+			}
+		}
+		if got != [2]int64{c.want, c.want} {
+			t.Errorf("%s: %v, want %d each", name, got, c.want)
 		}
 	}
 }

@@ -31,16 +31,21 @@ type Config struct {
 // it, generates its RDDs and runs its outputs.
 //
 // THREADING: Run starts four kinds of goroutines and waits for all of them. The
-// generator owns planners and rate estimators and sends planned batches to the
-// runner over queue, which it closes. The runner owns the jobs. Driver tasks
-// belong to the user, a participant's goroutine to the participant. What the
-// runner tells the generator goes through completed; listeners are called under
-// busLock.
+// generator owns planners, the rate estimator and what is beside them in the struct,
+// and sends planned batches to the runner over queue, which it closes; before it
+// plans one it puts a token into room, which the runner takes out with the batch. The
+// runner owns the jobs. Driver tasks belong to the user, a participant's goroutine to
+// the participant. What the runner tells the generator goes through completed;
+// listeners are called under busLock.
 type Driver struct {
 	Config
 
 	planners []plan.Planner // one for each input, nil until it is open
-	rates    []*rateController
+	held     []heldLog
+	demand   []int64         // of each input: records that it had to read at the last plan
+	rate     *rateController // of all inputs together
+	longest  time.Duration   // processing time of late
+	room     chan struct{}   // holds a token for each batch that is being planned or waits
 	queue    chan *plannedBatch
 
 	busLock sync.Mutex
@@ -76,14 +81,16 @@ type plannedBatch struct {
 	gen      *plan.Generation
 	done     map[int32]bool // outputs that were done before a restart
 	info     plan.BatchInfo
+	queued   time.Time // when it was ready to run
 	replayed bool
 }
 
 // completedBatch is what the generator learns from the runner.
 type completedBatch struct {
-	alloc *plan.Allocation
-	info  plan.BatchInfo
-	at    time.Time
+	alloc  *plan.Allocation
+	info   plan.BatchInfo
+	waited time.Duration // behind other batches
+	at     time.Time
 }
 
 // Run runs the stream until ctx ends or the program stops it, and then finishes
@@ -113,6 +120,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		return errors.Join(err, d.close())
 	}
 	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
+	d.room = make(chan struct{}, d.Program.Settings.MaxPending)
 	d.tell(plan.StreamingStarted{At: time.Now()})
 
 	var tasks, work sync.WaitGroup
@@ -157,6 +165,8 @@ func (d *Driver) open(ctx context.Context) error {
 			return err
 		}
 	}
+	d.rate = newRateController(&d.Program.Settings, d.Program.Interval, d.Recovered.Last)
+	d.demand = make([]int64, len(d.Program.Graph.Inputs))
 	for i, in := range d.Program.Graph.Inputs {
 		if d.planners[i] == nil {
 			p, err := in.Open(ctx)
@@ -165,7 +175,7 @@ func (d *Driver) open(ctx context.Context) error {
 			}
 			d.planners[i] = p
 		}
-		d.rates = append(d.rates, newRateController(&d.Program.Settings, d.Program.Interval))
+		d.held = append(d.held, heldLog{log: d.Log})
 	}
 	for _, out := range d.Program.Graph.Outputs {
 		if out.Open == nil {

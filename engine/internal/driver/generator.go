@@ -9,22 +9,28 @@ import (
 )
 
 // generateBatches is the JobGenerator: it hands the runner what an earlier
-// driver left unfinished, then a batch at each multiple of the interval, until
-// planning must end.
+// driver left unfinished, then the batches whose times passed while there was no
+// driver, then a batch at each multiple of the interval, until planning must end.
 func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 	for _, p := range d.Recovered.Incomplete {
+		if !d.reserve(workCtx) {
+			return nil
+		}
 		b, err := d.replay(workCtx, p)
 		if err != nil {
 			return err
 		}
-		if !d.enqueue(workCtx, b) {
-			return nil
+		d.queue <- b
+	}
+	g := generator{Driver: d, previous: d.Recovered.Last, skipped: skippedLog{log: d.Log}}
+	for _, at := range g.missed(time.Now()) {
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return at }); !goesOn {
+			return err
 		}
 	}
-	previous := d.Recovered.Last
 	next := nextTick(time.Now(), d.Program.Interval)
-	if previous != nil && !next.After(previous.Time()) { // planned by a clock that is ahead of this one
-		next = previous.Time().Add(d.Program.Interval)
+	if g.previous != nil && !next.After(g.previous.Time()) { // planned by a clock that is ahead of this one
+		next = g.previous.Time().Add(d.Program.Interval)
 	}
 	tick := newTicker()
 	defer tick.close()
@@ -32,19 +38,48 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 		if !tick.wait(stopCtx, d.untilTick(next)) {
 			return nil
 		}
-		d.settle(workCtx)
-		b, err := d.plan(stopCtx, workCtx, previous, next)
-		if stopCtx.Err() != nil && b == nil {
-			return nil // stopped while planning: nothing was logged
-		}
-		if err != nil {
+		newest := func() time.Time { return g.skipped.newest(time.Now(), next, d.Program.Interval) }
+		if goesOn, err := g.generate(stopCtx, workCtx, newest); !goesOn {
 			return err
 		}
-		if !d.enqueue(workCtx, b) {
-			return nil
-		}
-		previous = b.alloc
-		next = d.following(next)
+		next = g.previous.Time().Add(d.Program.Interval)
+	}
+}
+
+// generator makes one batch after the other.
+type generator struct {
+	*Driver
+	previous *plan.Allocation
+	skipped  skippedLog
+}
+
+// generate makes a batch as soon as there is room for one, of the time that is
+// due then: a batch that waits behind a busy runner can't take up what comes
+// meanwhile. It reports whether planning goes on.
+func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.Time) (goesOn bool, err error) {
+	if !g.reserve(stopCtx) {
+		return false, nil
+	}
+	g.settle(workCtx)
+	b, err := g.plan(stopCtx, workCtx, g.previous, due())
+	if stopCtx.Err() != nil && b == nil {
+		return false, nil // stopped while planning: nothing was logged
+	}
+	if err != nil {
+		return false, err
+	}
+	g.queue <- b
+	g.previous = b.alloc
+	return true, nil
+}
+
+// reserve waits for room for a batch in the queue. It reports false if ctx ends.
+func (d *Driver) reserve(ctx context.Context) bool {
+	select {
+	case d.room <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -57,30 +92,6 @@ func (d *Driver) untilTick(next time.Time) time.Duration {
 // nextTick returns the first multiple of the interval after now.
 func nextTick(now time.Time, interval time.Duration) time.Time {
 	return now.Truncate(interval).Add(interval)
-}
-
-// following returns the tick after t. Ticks that were missed by far, because
-// planning waited for a broker or the machine slept, are left out: their
-// records are in the next batch.
-func (d *Driver) following(t time.Time) time.Time {
-	next := t.Add(d.Program.Interval)
-	late := time.Since(next)
-	if slack := d.Program.Interval * time.Duration(d.Program.Settings.MaxPending+1); late > slack {
-		latest := nextTick(time.Now(), d.Program.Interval).Add(-d.Program.Interval)
-		d.Log.Warn("skipped batch times that were missed", "count", int64(latest.Sub(next)/d.Program.Interval), "resumed_at", latest)
-		return latest
-	}
-	return next
-}
-
-// enqueue hands a batch to the runner. It reports false if work has ended.
-func (d *Driver) enqueue(ctx context.Context, b *plannedBatch) bool {
-	select {
-	case d.queue <- b:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // plan makes a batch: what it reads, the values of PerBatch, the log entry, the
@@ -99,8 +110,10 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		}
 	}
 	info := plan.BatchInfo{Seq: a.Seq, Time: at}
+	elapsed := d.elapsed(previous, at)
+	budgets := shares(d.rate.budget(elapsed), d.demand)
 	for i, in := range d.Program.Graph.Inputs {
-		req := plan.PlanRequest{Seq: a.Seq, Time: at, Interval: d.Program.Interval, Rate: d.rates[i].limit()}
+		req := plan.PlanRequest{Seq: a.Seq, Time: at, Interval: d.Program.Interval, Elapsed: elapsed, Budget: budgets[i]}
 		if previous != nil {
 			if p := previous.Input(in.ID); p != nil {
 				req.Previous = p.Ranges
@@ -113,6 +126,11 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
+		d.demand[i] = p.Records + p.Backlog
+		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p.Held)
+		if info.Held == "" {
+			info.Held = p.Held
+		}
 	}
 	for _, v := range d.Program.Graph.Values {
 		var data []byte
@@ -128,6 +146,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	for _, p := range d.Participants {
 		p.Plan(a)
 	}
+	a.Cost = d.rate.estimate()
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
@@ -158,12 +177,23 @@ func (d *Driver) invoke(ctx context.Context, b *plannedBatch) error {
 	if err := d.Cluster.Invoke(ctx, b.gen, plan.Invocation{Allocation: b.alloc, Lineage: b.gen.Lineage.Hash()}); err != nil {
 		return fmt.Errorf("batch %d: %w", b.alloc.Seq, err)
 	}
-	b.info.Pending = len(d.queue)
+	b.info.Pending, b.queued = len(d.queue), time.Now()
 	d.tell(plan.BatchSubmitted{BatchInfo: b.info})
 	return nil
 }
 
-// settle takes in what the runner has completed: it feeds the rate estimators
+// elapsed returns the time since the batch before, for which there is budget. Of a
+// time in which no batch was planned although the runner was free (no driver, no
+// broker, a machine asleep) an interval counts: what came meanwhile is read in
+// many batches, not in one.
+func (d *Driver) elapsed(previous *plan.Allocation, at time.Time) time.Duration {
+	if previous == nil {
+		return d.Program.Interval
+	}
+	return min(at.Sub(previous.Time()), d.Program.Interval+d.longest)
+}
+
+// settle takes in what the runner has completed: it feeds the rate estimator
 // and tells the planners.
 func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Lock()
@@ -171,44 +201,18 @@ func (d *Driver) settle(ctx context.Context) {
 	d.completed = nil
 	d.doneLock.Unlock()
 	for _, c := range completed {
+		d.longest = max(c.info.ProcessingTime, d.longest*9/10)
+		if !c.info.Replayed {
+			d.rate.observe(c.at, c.info.Records, c.info.ProcessingTime, c.waited)
+		}
 		for i, in := range d.Program.Graph.Inputs {
 			share := c.alloc.Input(in.ID)
 			if share == nil {
 				continue
 			}
-			if !c.info.Replayed {
-				d.rates[i].observe(c.at, share.Records, c.info)
-			}
 			if err := d.planners[i].Completed(ctx, share.Ranges); err != nil {
 				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", c.alloc.Seq, "err", err)
 			}
 		}
-	}
-}
-
-// rateController limits what an input's batches may hold.
-type rateController struct {
-	enabled  bool
-	interval time.Duration
-	estimate pidEstimator
-	rate     float64
-}
-
-func newRateController(c *plan.Settings, interval time.Duration) *rateController {
-	return &rateController{enabled: c.Backpressure, interval: interval, estimate: pidEstimator{gains: c.PID}, rate: c.InitialRate}
-}
-
-// limit returns the records per second that the next batch may hold, 0 for any.
-func (r *rateController) limit() float64 {
-	if !r.enabled {
-		return 0
-	}
-	return r.rate
-}
-
-// observe takes in a completed batch.
-func (r *rateController) observe(at time.Time, records int64, info plan.BatchInfo) {
-	if rate, ok := r.estimate.observe(at, records, info.ProcessingTime, info.SchedulingDelay, r.interval); ok {
-		r.rate = rate
 	}
 }

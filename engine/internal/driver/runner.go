@@ -17,6 +17,7 @@ func (d *Driver) runBatches(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
+			<-d.room
 			if err := d.runBatch(ctx, b); err != nil {
 				return err
 			}
@@ -55,7 +56,7 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	now := time.Now()
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()
-	d.completed = append(d.completed, completedBatch{b.alloc, b.info, now})
+	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued), now})
 	d.doneLock.Unlock()
 	d.tell(plan.BatchCompleted{BatchInfo: b.info})
 	return nil

@@ -7,7 +7,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// AllocationFormat is the version of Allocation's encoding.
+// AllocationFormat is the version of Allocation's encoding. A field that may be
+// missing, and that a program which doesn't know it may ignore, needs no new one.
 const AllocationFormat = 1
 
 // Allocation says what one batch is made of. It is the batch log's entry,
@@ -24,6 +25,7 @@ type Allocation struct {
 	Models      []ModelPin        `msgpack:"models,omitempty"`
 	Values      []NamedValue      `msgpack:"vals,omitempty"` // of PerBatch, in the graph's order
 	Binary      string            `msgpack:"bin,omitempty"`  // digest of the program that planned it
+	Cost        *CostEstimate     `msgpack:"cost,omitempty"` // what was known when it was planned, for the next driver
 }
 
 // InputAllocation is one input's share of a batch.

@@ -20,8 +20,9 @@ type PlanRequest struct {
 	Seq      uint64
 	Time     time.Time
 	Interval time.Duration
-	Previous []byte  // ranges of the batch before, nil for a job's first
-	Rate     float64 // records per second that the batch may hold, 0 without limit
+	Previous []byte        // ranges of the batch before, nil for a job's first
+	Elapsed  time.Duration // the time for which the batch reads
+	Budget   float64       // records that the batch may hold, 0 for any number
 }
 
 // Share is one input's share of a batch.
