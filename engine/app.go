@@ -92,7 +92,7 @@ func (a *App) ChildArgs(args ...string) { a.childArgs = args }
 func (a *App) Stream(interval time.Duration, build BuildFunc) {
 	wrong := a.parse(os.Args[1:])
 	ctx, release := onInterrupt(context.Background(), a.sayInterrupted)
-	err := a.run(ctx, wrong, interval, build)
+	err := a.run(ctx, wrong, interval, build, (*job).runProcess)
 	release()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", a.name, err)
@@ -157,7 +157,7 @@ func onInterrupt(parent context.Context, first func()) (context.Context, func())
 // the stream stops gracefully. args are the command line without the program's
 // name.
 func (a *App) Run(ctx context.Context, args []string, interval time.Duration, build BuildFunc) error {
-	return a.run(ctx, a.parse(args), interval, build)
+	return a.run(ctx, a.parse(args), interval, build, (*job).run)
 }
 
 // parse reads the command line. It prints the help that was asked for on
@@ -186,7 +186,7 @@ func (a *App) parse(args []string) error {
 
 // run runs the program when the command line is read; wrong is what is wrong
 // with that.
-func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc) error {
+func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc, run func(j *job, ctx, planning context.Context, m master) error) error {
 	j, err := a.newJob(wrong, interval, build)
 	if role := os.Getenv(wire.RoleEnv); role != "" {
 		if role == wire.RoleDriver {
@@ -210,7 +210,7 @@ func (a *App) run(ctx context.Context, wrong error, interval time.Duration, buil
 			return err
 		}
 	}
-	return errors.Join(j.run(ctx, ctx, m), j.batches.Close())
+	return errors.Join(run(j, ctx, ctx, m), j.batches.Close())
 }
 
 // leastInterval is the shortest time between two batches.

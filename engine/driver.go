@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,11 @@ type driver struct {
 	models    *modelRegistry
 	requests  <-chan modelRequest // of users outside the program; nil for none
 	log       *slog.Logger
+	calls     *calls
+	farewell  *farewell
+
+	abort, stop context.CancelCauseFunc // end work, and planning
+	failed      sync.Once
 
 	planners []Planner
 	rates    []*rateController
@@ -87,17 +93,12 @@ func (d *driver) run(ctx context.Context) error {
 	if !d.ssc.conf.stopGracefully {
 		defer context.AfterFunc(ctx, func() { abort(ErrStopped) })()
 	}
-	d.ssc.stop = stop
-	fail := func(err error) {
-		if err != nil {
-			abort(err)
-			stop(err)
-		}
-	}
+	d.stop, d.abort, d.ssc.stop, d.bus.failed = stop, abort, stop, d.fail
 	if err := d.open(stopCtx); err != nil {
 		if ctx.Err() != nil {
 			err = nil // interrupted before anything was planned
 		}
+		d.fail(err)
 		return errors.Join(err, d.close())
 	}
 	d.queue = make(chan *plannedBatch, d.ssc.conf.maxPending)
@@ -109,13 +110,13 @@ func (d *driver) run(ctx context.Context) error {
 	tasks.Go(func() { d.models.tidy(modelCtx) })
 	tasks.Go(func() { d.models.serve(modelCtx, d.requests) })
 	for _, t := range d.ssc.driverTasks {
-		tasks.Go(func() { fail(d.runTask(stopCtx, t)) })
+		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
 	}
 	work.Go(func() {
 		defer close(d.queue)
-		fail(d.generateBatches(stopCtx, workCtx))
+		d.fail(d.generateBatches(stopCtx, workCtx))
 	})
-	work.Go(func() { fail(d.runBatches(workCtx)) })
+	work.Go(func() { d.fail(d.runBatches(workCtx)) })
 	work.Wait()
 	stop(nil) // a failed runner ends here too
 	endModels()
@@ -127,7 +128,27 @@ func (d *driver) run(ctx context.Context) error {
 	}
 	err = errors.Join(err, d.close())
 	d.tell(func(b listenerBus) { tell(b, func(l OnStreamingStopped) { l.OnStreamingStopped(err) }) })
+	if err == nil {
+		err = context.Cause(workCtx) // a listener that failed last of all
+	}
 	return err
+}
+
+// fail ends planning and work if err isn't nil, and says so at once: what still
+// runs may take its time.
+func (d *driver) fail(err error) {
+	if err == nil {
+		return
+	}
+	d.failed.Do(func() {
+		if !gaveUpPlace(err) && !errors.Is(err, ErrStopped) {
+			first, _, _ := strings.Cut(err.Error(), "\n")
+			d.log.Error("the stream has failed", "err", first)
+		}
+	})
+	d.farewell.begin(err, failPatience)
+	d.abort(err)
+	d.stop(err)
 }
 
 // open runs the program's effects and opens its inputs.
@@ -137,12 +158,16 @@ func (d *driver) open(ctx context.Context) error {
 	}
 	d.ssc.registry = d.models
 	for _, f := range d.ssc.onDriver {
-		if err := guardDriver("OnDriver", func() error { return f(ctx) }); err != nil {
-			return err
+		if err := d.calls.guard("OnDriver", func() error { return f(ctx) }); err != nil {
+			return fmt.Errorf("OnDriver: %w", err)
 		}
 	}
 	for _, in := range d.ssc.graph.inputs {
-		p, err := in.open(ctx)
+		p := &guardedPlanner{what: fmt.Sprintf("%s at %s", in.op, in.site), calls: d.calls}
+		err := d.calls.guard(p.what, func() (err error) {
+			p.planner, err = in.open(ctx)
+			return err
+		})
 		if err != nil {
 			return &rdd.OpError{Op: in.op, Site: in.site, Err: err}
 		}
@@ -164,7 +189,7 @@ func (d *driver) close() error {
 
 // runTask runs a task of the user beside the stream.
 func (d *driver) runTask(ctx context.Context, t driverTask) error {
-	err := guardDriver("driver task "+t.name, func() error { return t.run(ctx) })
+	err := d.calls.guard("driver task "+t.name, func() error { return t.run(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}
@@ -178,7 +203,8 @@ func (d *driver) tell(f func(b listenerBus)) {
 	f(d.bus)
 }
 
-// guardDriver runs the user's code on the driver and turns a panic into an error.
+// guardDriver runs the user's code on the driver and turns a panic into an error
+// that begins with what, if that isn't "".
 func guardDriver(what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -187,3 +213,24 @@ func guardDriver(what string, f func() error) (err error) {
 	}()
 	return f()
 }
+
+// guardedPlanner is a planner of a connector, whose panics are errors.
+type guardedPlanner struct {
+	planner Planner
+	what    string // operator and place
+	calls   *calls
+}
+
+func (p *guardedPlanner) Plan(ctx context.Context, req PlanRequest) (plan Plan, err error) {
+	err = p.calls.guard(p.what, func() (err error) {
+		plan, err = p.planner.Plan(ctx, req)
+		return err
+	})
+	return plan, err
+}
+
+func (p *guardedPlanner) Completed(ctx context.Context, ranges []byte) error {
+	return p.calls.guard(p.what, func() error { return p.planner.Completed(ctx, ranges) })
+}
+
+func (p *guardedPlanner) Close() error { return p.calls.guard(p.what, p.planner.Close) }

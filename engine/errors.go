@@ -79,10 +79,14 @@ func (e *BatchError) Unwrap() []error { return []error{ErrBatchFailed, e.Err} }
 
 // panicError is a panic of the user's code on the driver.
 type panicError struct {
-	what string
+	what string // "" if whoever wraps it says it
 	*rdd.PanicError
 }
 
 func (e *panicError) Error() string {
-	return fmt.Sprintf("%s: %s\n%s", e.what, e.Cause(), e.Stack)
+	what := e.what
+	if what != "" {
+		what += ": "
+	}
+	return fmt.Sprintf("%s%s\n%s", what, e.Cause(), e.Stack)
 }

@@ -27,6 +27,7 @@ type executor struct {
 	process *rdd.Process
 	cache   *rdd.Cache
 	models  *modelVersions
+	calls   *calls // in local mode, where the process ends with the job
 
 	mu      sync.Mutex
 	batches map[uint64]*generation
@@ -192,6 +193,7 @@ func (e *executor) work(tc *rdd.TaskContext, gen *generation, store *shuffle.Sto
 			return s, fmt.Errorf("%w: batch %d has no output %d", ErrDiverged, id.Batch, output)
 		}
 		action := gen.actions[output]
+		defer e.calls.begin(taskCall{action.Final, id})()
 		err = rdd.Guard(action.Final, func() (err error) {
 			s.Result, err = action.Run(tc, tc.Partition)
 			return err
@@ -203,6 +205,7 @@ func (e *executor) work(tc *rdd.TaskContext, gen *generation, store *shuffle.Sto
 	if dep == nil {
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", ErrDiverged, id.Batch, n)
 	}
+	defer e.calls.begin(taskCall{dep.Parent, id})()
 	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
 	if err := rdd.Guard(dep.Parent, func() error { return dep.Write(tc, tc.Partition, w) }); err != nil {
 		w.Abort()

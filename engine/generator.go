@@ -113,7 +113,7 @@ func (d *driver) plan(stopCtx, workCtx context.Context, previous *BatchAllocatio
 	batch := Batch{Seq: a.Seq, Time: at, alloc: a}
 	for _, v := range d.ssc.graph.values {
 		var data []byte
-		err := guardDriver("PerBatch "+v.name, func() (err error) {
+		err := d.calls.guard("PerBatch "+v.name, func() (err error) {
 			data, err = v.compute(stopCtx, batch)
 			return err
 		})

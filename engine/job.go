@@ -31,6 +31,9 @@ type job struct {
 	stdout      io.Writer
 	observe     []any // listeners of the master, beside the program's
 	requests    <-chan modelRequest
+
+	calls    *calls    // of the program's functions, see run
+	farewell *farewell // nil unless the process ends with the job
 }
 
 // master is where a job's tasks run.
@@ -45,6 +48,26 @@ type master interface {
 	connect(ctx context.Context, epoch uint64) (cluster, error)
 	// close lets the executors go. It is called once, in any case.
 	close() error
+}
+
+// runProcess is run for a process that ends with the job. It returns without
+// waiting for run when functions of the program hold that up for too long after
+// a failure, or after an interrupt that is to end the process at once.
+func (j *job) runProcess(ctx, planning context.Context, m master) error {
+	j.calls = &calls{}
+	j.farewell = newFarewell(j.calls, j.log)
+	defer j.farewell.end()
+	if !j.conf.stopGracefully {
+		defer context.AfterFunc(planning, func() { j.farewell.begin(ErrStopped, stopPatience) })()
+	}
+	done := make(chan error, 1)
+	go func() { done <- j.run(ctx, planning, m) }() // left behind if it is held up: the process ends then
+	select {
+	case err := <-done:
+		return err
+	case err := <-j.farewell.over:
+		return err
+	}
 }
 
 // run runs the job to its end. Planning ends with planning, which may be before
@@ -62,7 +85,7 @@ func (j *job) run(ctx, planning context.Context, m master) (err error) {
 	}
 	values := &valueLog{recorded: recovered.Values, record: j.batches.RecordValue}
 	ssc := j.context(ctx, header, values)
-	defer func() { err = errors.Join(err, runOnStop(ctx, ssc)) }()
+	defer func() { err = errors.Join(err, j.runOnStop(ctx, ssc)) }()
 	if err := ssc.build(j.app, j.build); err != nil {
 		return err
 	}
@@ -89,7 +112,8 @@ func (j *job) run(ctx, planning context.Context, m master) (err error) {
 	}
 	d := &driver{
 		ssc: ssc, header: header, epoch: epoch, recovered: recovered, batches: j.batches,
-		cluster: c, log: j.log, bus: append(ssc.listeners, j.observe...),
+		cluster: c, log: j.log, calls: j.calls, farewell: j.farewell,
+		bus:      listenerBus{listeners: append(ssc.listeners, j.observe...), calls: j.calls},
 		models:   newModelRegistry(ssc.graph.models, store, c, j.conf.modelsRetained, j.log),
 		requests: j.requests,
 	}
@@ -168,12 +192,15 @@ func divergedGraph(aName string, a []string, bName string, b []string) error {
 }
 
 // runOnStop runs what the program declared for its end, the last first.
-func runOnStop(ctx context.Context, ssc *StreamingContext) error {
+func (j *job) runOnStop(ctx context.Context, ssc *StreamingContext) error {
+	defer j.farewell.allow(stopTimeout)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	var errs []error
 	for i := len(ssc.onStop) - 1; i >= 0; i-- {
-		errs = append(errs, guardDriver("OnStop", func() error { return ssc.onStop[i](ctx) }))
+		if err := j.calls.guard("OnStop", func() error { return ssc.onStop[i](ctx) }); err != nil {
+			errs = append(errs, fmt.Errorf("OnStop: %w", err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -32,7 +34,8 @@ type OutputInfo struct {
 }
 
 // A listener is told what the driver does, in order, from one goroutine: it
-// must not block. It implements one or more of these interfaces.
+// must not block. A panic of one fails the stream. It implements one or more of
+// these interfaces.
 type (
 	// OnStreamingStarted is told before the first batch is planned.
 	OnStreamingStarted interface{ OnStreamingStarted(at time.Time) }
@@ -51,13 +54,30 @@ type (
 )
 
 // listenerBus calls the listeners of a driver.
-type listenerBus []any
+type listenerBus struct {
+	listeners []any
+	calls     *calls
+	failed    func(error) // told of a listener that panicked
+}
 
 // tell calls f for every listener that implements L.
 func tell[L any](bus listenerBus, f func(L)) {
-	for _, l := range bus {
-		if l, ok := l.(L); ok {
-			f(l)
+	for _, l := range bus.listeners {
+		if hears, ok := l.(L); ok {
+			bus.tell(l, reflect.TypeFor[L]().Name(), func() { f(hears) })
 		}
+	}
+}
+
+// tell calls a listener. If it panics the stream fails: what it was to do is as
+// much part of the program as an output.
+func (bus listenerBus) tell(l any, event string, f func()) {
+	what := fmt.Sprintf("listener %T, %s", l, event)
+	err := bus.calls.guard(what, func() error {
+		f()
+		return nil
+	})
+	if err != nil {
+		bus.failed(fmt.Errorf("%s: %w", what, err))
 	}
 }

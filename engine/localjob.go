@@ -41,8 +41,11 @@ func (m *localMaster) prepare(ctx context.Context, j *job, driverCopy *Streaming
 		return err
 	}
 	m.options = schedulerOptions(j, h)
+	m.options.Logger = j.log
 	var err error
-	m.exec, err = newExecutor(ctx, executorCopy, h)
+	if m.exec, err = newExecutor(ctx, executorCopy, h); err == nil {
+		m.exec.calls = j.calls
+	}
 	return err
 }
 

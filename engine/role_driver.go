@@ -45,7 +45,7 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 	progress := newProgressReports(daemon, j.log)
 	j.observe = append(j.observe, progress)
 	j.log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
-	err = j.run(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.log})
+	err = j.runProcess(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.log})
 	progress.close()
 	switch {
 	case errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed):
@@ -59,6 +59,12 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 		return err
 	}
 	return errors.Join(err, finish(ctx, daemon, epoch, err))
+}
+
+// gaveUpPlace reports whether a driver failed because it lost its place, which is
+// no failure of the job.
+func gaveUpPlace(err error) bool {
+	return errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed) || wire.Transient(err)
 }
 
 // finish ends the job.

@@ -64,7 +64,7 @@ func (d *driver) runOutput(ctx context.Context, b *plannedBatch, out *outputNode
 	results, metrics, err := d.cluster.Run(ctx, b.gen, out.index)
 	b.info.Metrics.Add(metrics)
 	if err == nil && out.onDriver != nil {
-		err = guardDriver(out.op, func() error { return out.onDriver(ctx, b.gen.batch, results) })
+		err = d.calls.guard(fmt.Sprintf("%s at %s", out.op, out.site), func() error { return out.onDriver(ctx, b.gen.batch, results) })
 	}
 	if err == nil {
 		err = d.ssc.graph.lateError()
