@@ -100,6 +100,7 @@ type daemonEvents struct {
 	mu      sync.Mutex
 	members *wire.Members // nil before the first
 	report  func([]wire.ExecutorProcess, int)
+	died    func(wire.ProcessDied)
 	fail    func(error)
 	lost    error // why the stream broke
 }
@@ -152,6 +153,12 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 			if m.Members.Expected > 0 {
 				once.Do(func() { close(e.known) })
 			}
+		case m.Died != nil:
+			e.mu.Lock()
+			if e.died != nil {
+				e.died(*m.Died)
+			}
+			e.mu.Unlock()
 		case m.Stop != nil:
 			e.stop(errStopAsked)
 		case m.Publish != nil:
@@ -230,10 +237,10 @@ func (e *daemonEvents) parallelism(ctx context.Context) (int, error) {
 // patience is short: a batch with fewer executors is better than none.
 func (e *daemonEvents) patience() time.Duration { return 300 * time.Millisecond }
 
-func (e *daemonEvents) start(_ JobHeader, report func([]wire.ExecutorProcess, int), fail func(error)) error {
+func (e *daemonEvents) start(_ JobHeader, report func([]wire.ExecutorProcess, int), died func(wire.ProcessDied), fail func(error)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.report, e.fail = report, fail
+	e.report, e.died, e.fail = report, died, fail
 	if e.members != nil {
 		report(e.members.Processes, e.members.Expected)
 	}

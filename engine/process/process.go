@@ -51,6 +51,7 @@ type Exit struct {
 	Status    string // such as "exit status 1" or "signal: killed"
 	Clean     bool   // the status is 0
 	Hung      bool   // it was killed, because it didn't speak over its socket, or not any more
+	ByItself  bool   // it exited or crashed, or took too much memory; nobody asked or killed it
 	LastWords string // what it printed last, see Tail
 }
 
@@ -101,6 +102,7 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 		return Exit{}, errors.Join(err, conn.Close())
 	}
 	yield(cmd.Process.Pid, s.Nice)
+	starved := outOfMemory()
 	server := wire.NewParentServer(cmp.Or(s.Start, StartPatience))
 	s.Serve(server)
 	var work sync.WaitGroup
@@ -117,12 +119,16 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	server.Stop()
 	work.Wait()
 	killGroup(cmd.Process.Pid) // what the program started and left behind
-	return Exit{
+	exit := Exit{
 		Status:    cmd.ProcessState.String(),
 		Clean:     err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success(),
 		Hung:      hung,
 		LastWords: last.LastWords(),
-	}, nil
+	}
+	if wanted := hung || ctx.Err() != nil || isClosed(s.Stop); !wanted {
+		exit.blame(cmd.ProcessState.Sys().(syscall.WaitStatus), outOfMemory() > starved)
+	}
+	return exit, nil
 }
 
 // start starts the process with its end of the socket pair.

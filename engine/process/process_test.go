@@ -45,17 +45,30 @@ func TestRunGivesWhatWasPromised(t *testing.T) {
 func TestRunSaysHowItEnded(t *testing.T) {
 	tests := []struct {
 		script, status, words string
-		clean                 bool
+		clean, byItself       bool
 	}{
-		{"echo fine", "exit status 0", "fine", true},
-		{"echo oops >&2; exit 3", "exit status 3", "oops", false},
-		{"kill -9 $$", "signal: killed", "", false},
-		{"echo panic: no; echo; echo goroutine 1; exit 2", "exit status 2", "panic: no\n\ngoroutine 1", false},
+		{"echo fine", "exit status 0", "fine", true, true},
+		{"echo oops >&2; exit 3", "exit status 3", "oops", false, true},
+		{"kill -9 $$", "signal: killed", "", false, false},
+		{"kill -TERM $$", "signal: terminated", "", false, false},
+		{"ulimit -c 0; kill -SEGV $$", "signal: segmentation fault", "", false, true},
+		{"echo panic: no; echo; echo goroutine 1; exit 2", "exit status 2", "panic: no\n\ngoroutine 1", false, true},
 	}
 	for _, tt := range tests {
 		exit, err := Run(t.Context(), shell(tt.script, io.Discard))
-		if err != nil || exit.Status != tt.status || exit.LastWords != tt.words || exit.Clean != tt.clean {
+		if err != nil || exit.Status != tt.status || exit.LastWords != tt.words || exit.Clean != tt.clean || exit.ByItself != tt.byItself {
 			t.Errorf("%s: %+v, %v", tt.script, exit, err)
+		}
+	}
+}
+
+// A process that the kernel kills for want of memory has itself to blame.
+func TestOutOfMemory(t *testing.T) {
+	for _, starved := range []bool{false, true} {
+		e := Exit{Status: "signal: killed"}
+		e.blame(syscall.WaitStatus(syscall.SIGKILL), starved)
+		if e.ByItself != starved || strings.Contains(e.Status, "out of memory") != starved {
+			t.Errorf("the kernel has killed for want of memory: %t; %+v", starved, e)
 		}
 	}
 }
@@ -117,7 +130,7 @@ func TestRunEnds(t *testing.T) {
 				cancel()
 			}()
 			exit, err := Run(ctx, s)
-			if err != nil || exit.Status != tt.status {
+			if err != nil || exit.Status != tt.status || exit.ByItself {
 				t.Errorf("%+v, %v", exit, err)
 			}
 			for deadline := time.Now().Add(5 * time.Second); alive(child); {
@@ -149,7 +162,7 @@ func TestRunStops(t *testing.T) {
 		close(stop)
 	}()
 	exit, err := Run(t.Context(), s)
-	if err != nil || !exit.Clean || !strings.HasSuffix(exit.LastWords, "asked") {
+	if err != nil || !exit.Clean || exit.ByItself || !strings.HasSuffix(exit.LastWords, "asked") {
 		t.Errorf("%+v, %v", exit, err)
 	}
 }
@@ -230,7 +243,7 @@ func TestRunEndsWhatHangs(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			exit, err := Run(ctx, s)
-			if err != nil || !exit.Hung || !strings.HasPrefix(exit.String(), "signal: killed, because it didn't answer") {
+			if err != nil || !exit.Hung || exit.ByItself || !strings.HasPrefix(exit.String(), "signal: killed, because it didn't answer") {
 				t.Errorf("%+v, %v", exit, err)
 			}
 		})
