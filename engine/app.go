@@ -213,8 +213,11 @@ func (a *App) run(ctx context.Context, wrong error, interval time.Duration, buil
 	return errors.Join(run(j, ctx, ctx, m), j.batches.Close())
 }
 
-// leastInterval is the shortest time between two batches.
-const leastInterval = time.Millisecond
+// Bounds of the time between two batches.
+const (
+	leastInterval = time.Millisecond
+	mostInterval  = 24 * time.Hour
+)
 
 // newJob returns the job that the command line asks for.
 func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*job, error) {
@@ -226,6 +229,9 @@ func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*job
 	}
 	if interval < leastInterval {
 		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at least %s, e.g. --batch-interval 500ms", ErrUsage, interval, leastInterval)
+	}
+	if interval > mostInterval {
+		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
 	}
 	log, err := newLogger(os.Stderr, a.opts.logLevel)
 	if err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -57,23 +58,35 @@ type setting struct {
 func settings() []setting {
 	return []setting{
 		{"streaming.backpressure.enabled", "plan no more than can be processed in time (true)", boolean(func(c *conf) *bool { return &c.backpressure })},
-		{"streaming.backpressure.initialRate", "records/s of an input before there is an estimate (100000)", positive(func(c *conf) *float64 { return &c.initialRate })},
-		{"streaming.backpressure.pid.proportional", "gain on the error (1.0)", notNegative(func(c *conf) *float64 { return &c.pid.proportional })},
-		{"streaming.backpressure.pid.integral", "gain on the scheduling delay (0.2)", notNegative(func(c *conf) *float64 { return &c.pid.integral })},
-		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *conf) *float64 { return &c.pid.derivative })},
-		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s (100)", positive(func(c *conf) *float64 { return &c.pid.minRate })},
-		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (4)", count(func(c *conf) *int { return &c.maxPending })},
+		{"streaming.backpressure.initialRate", "records/s of an input before there is an estimate (100000)", positive(func(c *conf) *float64 { return &c.initialRate }, maxRate)},
+		{"streaming.backpressure.pid.proportional", "gain on the error (1.0)", notNegative(func(c *conf) *float64 { return &c.pid.proportional }, maxGain)},
+		{"streaming.backpressure.pid.integral", "gain on the scheduling delay (0.2)", notNegative(func(c *conf) *float64 { return &c.pid.integral }, maxGain)},
+		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *conf) *float64 { return &c.pid.derivative }, maxGain)},
+		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s (100)", positive(func(c *conf) *float64 { return &c.pid.minRate }, maxRate)},
+		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (4)", count(func(c *conf) *int { return &c.maxPending }, maxPending)},
 		{"streaming.stopGracefullyOnShutdown", "finish what is planned on the first interrupt (true)", boolean(func(c *conf) *bool { return &c.stopGracefully })},
-		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *conf) *int { return &c.maxResultSize })},
-		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *conf) *int { return &c.maxTaskFailures })},
-		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *conf) *int { return &c.maxStageTries })},
+		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *conf) *int { return &c.maxResultSize }, maxResult)},
+		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *conf) *int { return &c.maxTaskFailures }, maxTries)},
+		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *conf) *int { return &c.maxStageTries }, maxTries)},
 		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
 		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
-		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *conf) *time.Duration { return &c.localityWait })},
+		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *conf) *time.Duration { return &c.localityWait }, maxWait)},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *conf) *string { return &c.modelStore })},
-		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *conf) *int { return &c.modelsRetained })},
+		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *conf) *int { return &c.modelsRetained }, maxRetained)},
 	}
 }
+
+// Upper bounds of settings: what is above is a slip, would take the memory, or
+// overflow.
+const (
+	maxRate     = 1e9  // records/s
+	maxGain     = 1000 // of the PID's
+	maxPending  = 10_000
+	maxResult   = min(1<<40, math.MaxInt/2) // bytes
+	maxTries    = 1000
+	maxRetained = 10_000
+	maxWait     = time.Hour
+)
 
 // printSettings writes the settings for people.
 func printSettings(w io.Writer) {
@@ -109,25 +122,35 @@ func boolean(field func(*conf) *bool) setter {
 	}
 }
 
-func positive(field func(*conf) *float64) setter {
+func positive(field func(*conf) *float64, most float64) setter {
 	return func(c *conf, s string) error {
 		v, err := number(s)
 		if *field(c) = v; err == nil && v <= 0 {
 			err = fmt.Errorf("%s is not above 0", s)
 		}
-		return err
+		return cmp.Or(err, above(v, most))
 	}
 }
 
-func notNegative(field func(*conf) *float64) setter {
+func notNegative(field func(*conf) *float64, most float64) setter {
 	return func(c *conf, s string) error {
 		v, err := number(s)
 		if *field(c) = v; err == nil && v < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
-		return err
+		return cmp.Or(err, above(v, most))
 	}
 }
+
+// above refuses a value over an upper bound.
+func above[T cmp.Ordered](v, most T) error {
+	if v > most {
+		return tooLarge(v, most)
+	}
+	return nil
+}
+
+func tooLarge(v, most any) error { return fmt.Errorf("%v is too large, at most %v goes", v, most) }
 
 // number parses a finite number.
 func number(s string) (float64, error) {
@@ -138,26 +161,29 @@ func number(s string) (float64, error) {
 	return v, nil
 }
 
-func count(field func(*conf) *int) setter {
+func count(field func(*conf) *int, most int) setter {
 	return func(c *conf, s string) error {
 		v, err := strconv.Atoi(s)
+		if errors.Is(err, strconv.ErrRange) && v > 0 {
+			return tooLarge(s, most)
+		}
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", s)
 		}
 		if *field(c) = v; v < 1 {
 			return fmt.Errorf("%s is below 1", s)
 		}
-		return nil
+		return above(v, most)
 	}
 }
 
-func duration(field func(*conf) *time.Duration) setter {
+func duration(field func(*conf) *time.Duration, most time.Duration) setter {
 	return func(c *conf, s string) error {
 		v, err := parseDuration(s)
 		if *field(c) = v; err == nil && v < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
-		return err
+		return cmp.Or(err, above(v, most))
 	}
 }
 
@@ -185,6 +211,6 @@ func connector(key string) setter {
 			err = fmt.Errorf("%s is negative", s)
 		}
 		c.other[key] = s
-		return err
+		return cmp.Or(err, above(v, maxRate))
 	}
 }

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 )
@@ -66,6 +68,32 @@ func TestSettings(t *testing.T) {
 		if err := c.set(s); err == nil {
 			t.Errorf("%s was taken", s)
 		}
+	}
+}
+
+// Every number and duration that can be set has an upper bound, which the error says.
+func TestSettingsHaveUpperBounds(t *testing.T) {
+	for _, s := range settings() {
+		if s.key == "models.store" {
+			continue // an address
+		}
+		refused := 0
+		for _, value := range []string{"999999999999999", "99999999999999999999", "2000h"} {
+			c := defaultConf()
+			err := c.set(s.key + "=" + value)
+			if err == nil {
+				t.Errorf("%s=%s was taken", s.key, value)
+			} else if strings.Contains(err.Error(), "too large, at most ") {
+				refused++
+			}
+		}
+		if isSwitch := s.set(new(defaultConf()), "true") == nil; refused == 0 && !isSwitch {
+			t.Errorf("%s doesn't say what its bound is", s.key)
+		}
+	}
+	_, err := NewApp("test").newJob(nil, 25*time.Hour, nil)
+	if !errors.Is(err, ErrUsage) {
+		t.Errorf("an interval of 25 h: %v", err)
 	}
 }
 
