@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -152,6 +153,9 @@ func start(ctx context.Context, s *Spec, file *os.File, last *Tail) (*exec.Cmd, 
 		// A program that was written a moment ago is busy as long as another child
 		// of this process, forked meanwhile and not yet exec'd, holds it open.
 		const longest = 200 * time.Millisecond
+		if missing := binaries.MissingInterpreter(s.Path); errors.Is(err, syscall.ENOENT) && missing != nil {
+			return nil, fmt.Errorf("starting %s: %w", s.Path, missing)
+		}
 		if !errors.Is(err, syscall.ETXTBSY) || wait > longest {
 			return nil, fmt.Errorf("%w: starting %s: %w", wire.ErrBinary, s.Path, err)
 		}

@@ -3,10 +3,12 @@ package process
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -84,6 +86,38 @@ func TestRunOfWhatCantBeStarted(t *testing.T) {
 		if _, err := Run(t.Context(), s); !errors.Is(err, wire.ErrBinary) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A program that lacks the loader of its C library says so, and what to do.
+func TestRunWithoutInterpreter(t *testing.T) {
+	loader := "/no/such/loader.so"
+	program := make([]byte, 64+56, 64+56+len(loader)+1)
+	copy(program, "\x7fELF\x02\x01\x01")
+	le := binary.LittleEndian
+	le.PutUint16(program[16:], 2)  // an executable
+	le.PutUint16(program[18:], 62) // for amd64
+	if runtime.GOARCH == "arm64" {
+		le.PutUint16(program[18:], 183)
+	}
+	le.PutUint32(program[20:], 1)
+	le.PutUint64(program[32:], 64) // the program headers' place, size and number
+	le.PutUint16(program[52:], 64)
+	le.PutUint16(program[54:], 56)
+	le.PutUint16(program[56:], 1)
+	le.PutUint16(program[58:], 64) // the size of a section's header
+	le.PutUint32(program[64:], 3)  // PT_INTERP
+	le.PutUint64(program[64+8:], 64+56)
+	le.PutUint64(program[64+32:], uint64(len(loader)+1))
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, append(append(program, loader...), 0), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := shell("", io.Discard)
+	s.Path = path
+	_, err := Run(t.Context(), s)
+	if !errors.Is(err, wire.ErrBinary) || !strings.Contains(err.Error(), loader) || !strings.Contains(err.Error(), "CGO_ENABLED=0 go build") {
+		t.Error(err)
 	}
 }
 
