@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .PHONY: test lint bench fuzz build
 
 build:
-	$(GO) build -o bin/ ./cmd/... ./examples/...
+	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/... ./examples/...
 
 test:
 	@./.ci/test

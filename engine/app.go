@@ -94,7 +94,7 @@ func (a *App) ChildArgs(args ...string) { a.childArgs = args }
 func (a *App) Stream(interval time.Duration, build BuildFunc) {
 	wrong := a.parse(os.Args[1:])
 	ctx, release := onInterrupt(context.Background(), a.sayInterrupted)
-	err := a.run(ctx, wrong, interval, build)
+	err := a.run(ctx, wrong, interval, build, (*launch.Job).RunProcess)
 	release()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", a.name, err)
@@ -159,7 +159,7 @@ func onInterrupt(parent context.Context, first func()) (context.Context, func())
 // the stream stops gracefully. args are the command line without the program's
 // name.
 func (a *App) Run(ctx context.Context, args []string, interval time.Duration, build BuildFunc) error {
-	return a.run(ctx, a.parse(args), interval, build)
+	return a.run(ctx, a.parse(args), interval, build, (*launch.Job).Run)
 }
 
 // parse reads the command line. It prints the help that was asked for on
@@ -188,7 +188,7 @@ func (a *App) parse(args []string) error {
 
 // run runs the program when the command line is read; wrong is what is wrong
 // with that.
-func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc) error {
+func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc, run func(j *launch.Job, ctx, planning context.Context, m launch.Master) error) error {
 	j, err := a.newJob(wrong, interval, build)
 	if role := os.Getenv(wire.RoleEnv); role != "" {
 		if role == wire.RoleDriver {
@@ -212,11 +212,14 @@ func (a *App) run(ctx context.Context, wrong error, interval time.Duration, buil
 			return err
 		}
 	}
-	return errors.Join(j.Run(ctx, ctx, m), j.Batches.Close())
+	return errors.Join(run(j, ctx, ctx, m), j.Batches.Close())
 }
 
-// leastInterval is the shortest time between two batches.
-const leastInterval = time.Millisecond
+// Bounds of the time between two batches.
+const (
+	leastInterval = time.Millisecond
+	mostInterval  = 24 * time.Hour
+)
 
 // newJob returns the job that the command line asks for.
 func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*launch.Job, error) {
@@ -228,6 +231,12 @@ func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*lau
 	}
 	if interval < leastInterval {
 		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at least %s, e.g. --batch-interval 500ms", ErrUsage, interval, leastInterval)
+	}
+	if interval > mostInterval {
+		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
+	}
+	if interval > mostInterval {
+		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
 	}
 	log, err := newLogger(os.Stderr, a.opts.logLevel)
 	if err != nil {

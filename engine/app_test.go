@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
+	"time"
 )
 
 func TestMaster(t *testing.T) {
@@ -18,5 +20,11 @@ func TestMaster(t *testing.T) {
 		if got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d, %v", master, got, err)
 		}
+	}
+}
+
+func TestIntervalHasAnUpperBound(t *testing.T) {
+	if _, err := NewApp("test").newJob(nil, 25*time.Hour, nil); !errors.Is(err, ErrUsage) {
+		t.Errorf("an interval of 25 h: %v", err)
 	}
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -34,7 +36,8 @@ type OutputInfo struct {
 }
 
 // A listener is told what the driver does, in order, from one goroutine: it
-// must not block. It implements one or more of these interfaces.
+// must not block. A panic of one fails the stream. It implements one or more of
+// these interfaces.
 type (
 	// OnStreamingStarted is told before the first batch is planned.
 	OnStreamingStarted interface{ OnStreamingStarted(at time.Time) }
@@ -53,10 +56,13 @@ type (
 )
 
 // listenerBus calls the listeners of a program.
-type listenerBus []any
+type listenerBus struct {
+	program   *plan.Program
+	listeners []any
+}
 
 // listen hands a driver's event to whoever listens to it.
-func (bus listenerBus) listen(e plan.Event) {
+func (bus *listenerBus) listen(e plan.Event) {
 	switch e := e.(type) {
 	case plan.StreamingStarted:
 		tell(bus, func(l OnStreamingStarted) { l.OnStreamingStarted(e.At) })
@@ -73,11 +79,21 @@ func (bus listenerBus) listen(e plan.Event) {
 	}
 }
 
-// tell calls f for every listener that implements L.
-func tell[L any](bus listenerBus, f func(L)) {
-	for _, l := range bus {
-		if l, ok := l.(L); ok {
-			f(l)
+// tell calls f for every listener that implements L. If one panics the stream
+// fails: what it was to do is as much part of the program as an output.
+func tell[L any](bus *listenerBus, f func(L)) {
+	for _, l := range bus.listeners {
+		hears, ok := l.(L)
+		if !ok {
+			continue
+		}
+		what := fmt.Sprintf("listener %T, %s", l, reflect.TypeFor[L]().Name())
+		err := bus.program.Calls.Guard(what, func() error {
+			f(hears)
+			return nil
+		})
+		if err != nil {
+			bus.program.Driver().Fail(fmt.Errorf("%s: %w", what, err))
 		}
 	}
 }

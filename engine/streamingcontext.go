@@ -18,7 +18,7 @@ type StreamingContext struct {
 	program   *plan.Program   // what this copy of the program declares
 	brokers   string
 	shared    map[any]any
-	listeners listenerBus
+	listeners *listenerBus
 }
 
 // BatchInterval returns the time between two batches.
@@ -80,7 +80,7 @@ func (ssc *StreamingContext) Stop() {
 // listener implements any of the On… interfaces of this package.
 func (ssc *StreamingContext) AddListener(l any) {
 	if ssc.program.Open("addListener") {
-		ssc.listeners = append(ssc.listeners, l)
+		ssc.listeners.listeners = append(ssc.listeners.listeners, l)
 	}
 }
 
@@ -96,7 +96,7 @@ type BuildFunc func(ssc *StreamingContext) error
 // builder returns what makes a copy of a program of its build function.
 func builder(brokers string, build BuildFunc) func(context.Context, *plan.Program) error {
 	return func(ctx context.Context, p *plan.Program) error {
-		ssc := &StreamingContext{ctx: ctx, program: p, brokers: brokers, shared: make(map[any]any)}
+		ssc := &StreamingContext{ctx: ctx, program: p, brokers: brokers, shared: make(map[any]any), listeners: &listenerBus{program: p}}
 		err := p.Build(func() error { return build(ssc) })
 		p.Listener = ssc.listeners.listen
 		return err

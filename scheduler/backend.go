@@ -34,7 +34,8 @@ type BackendEvents interface {
 	// once. An id that is there already is a new process in the place of the
 	// old one, which is lost.
 	ExecutorAdded(executor string, slots int)
-	// ExecutorLost says that an executor is gone with its blocks and its tasks.
+	// ExecutorLost says that an executor is gone with its blocks and its tasks. If
+	// it turns out later that a task made it die, it is called again and says so.
 	ExecutorLost(lost ExecutorLost)
 	// CommitAsked says that a launched task asks whether it may commit its output.
 	// AnswerCommit answers.

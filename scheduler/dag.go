@@ -203,7 +203,7 @@ func (e backendEvents) ExecutorAdded(executor string, slots int) {
 
 func (e backendEvents) ExecutorLost(lost ExecutorLost) {
 	e.d.post(func() {
-		e.d.opts.Logger.Warn("executor lost", "executor", lost.Executor, "cause", lost.Message)
+		e.d.opts.Logger.Warn("executor lost", "executor", lost.Executor, "cause", lost.Message, "counts", lost.CountsAgainst())
 		e.d.step(kernel.ExecutorLost{Executor: lost.Executor, ByTask: lost.ByTask}, lost)
 	})
 }

@@ -192,6 +192,31 @@ func TestLastCauseReachesTheSubmitter(t *testing.T) {
 	}
 }
 
+// A task whose executors die of it fails the job like one that fails four times, and
+// soon; executors that are only lost don't count.
+func TestTaskThatKillsItsExecutors(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		s := submit(t.Context(), d, single(5))
+		began := time.Now()
+		for n := range 9 {
+			l := b.next(t)
+			b.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.executor, Message: "EOF"})
+			if n%2 == 0 && n > 0 {
+				b.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.executor, Message: "exit status 3", LastWords: "bye", ByTask: true})
+			}
+			b.events.ExecutorAdded(fmt.Sprintf("x%d", n), 1)
+		}
+		<-s.ended
+		e, ok := errors.AsType[*scheduler.JobError](s.err)
+		if !ok || e.Op != "parallelize" || e.Message != "the executor process that ran it died: exit status 3" || !strings.HasSuffix(e.Stack, "wrote:\nbye") || e.Executor != "x7" || e.Attempts != 9 {
+			t.Errorf("%#v", s.err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 func TestFailuresInWords(t *testing.T) {
 	tests := []struct {
 		name string

@@ -17,7 +17,9 @@
 // # Failures
 //
 // How a task ended is data, an [Outcome], and says whether it counts against
-// the task. Four counted failures of one task fail the job. A failed fetch is
+// the task. Four counted failures of one task fail the job. A lost executor counts
+// only against the tasks that made it die, which a backend may know later than
+// that it is lost: it reports that loss again. A failed fetch is
 // never the reading task's fault: the map tasks whose output is lost run again,
 // then the reading tasks that aren't done. Four stage attempts in a row that
 // failed this way fail the job.

@@ -32,11 +32,11 @@ type JobError struct {
 	Op        string   // operator, "" if it can't be told
 	Site      rdd.Site // where the program called the operator
 	Message   string   // the last cause
-	Stack     string   // of a panic, "" without one
+	Stack     string   // of a panic, or what a process wrote last that died; may be ""
 }
 
 // Error gives operator and place, task, attempts and cause; then, on lines of its
-// own, the stack of a panic.
+// own, the stack.
 func (e *JobError) Error() string {
 	var b strings.Builder
 	if e.Op != "" {

@@ -60,6 +60,8 @@ type ExecutorLost struct {
 	Message  string `msgpack:"m"`
 	// ByTask says that a task made the executor die, so that it counts.
 	ByTask bool `msgpack:"t,omitempty"`
+	// LastWords is what its process wrote last, "" if it wrote nothing.
+	LastWords string `msgpack:"w,omitempty"`
 }
 
 // TaskKilled is an attempt that ended because it was told to.

@@ -277,6 +277,12 @@ func (d *DAGScheduler) jobError(a kernel.JobFailed, outcome Outcome) error {
 			e.Op, e.Site = x.Op, x.Site
 		}
 	}
+	if x, ok := outcome.(ExecutorLost); ok && x.ByTask {
+		e.Message = "the executor process that ran it died: " + x.Message
+		if x.LastWords != "" {
+			e.Stack = "the last that the process wrote:\n" + x.LastWords
+		}
+	}
 	switch a.Why {
 	case kernel.TaskSetbacks:
 		e.Message = fmt.Sprintf("interrupted %d times, the last time: %s", maxSetbacks, e.Message)

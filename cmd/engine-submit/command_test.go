@@ -56,7 +56,7 @@ func TestCommandLines(t *testing.T) {
 		{"--master 127.0.0.1:1 --patience 10ms list", exitUnknown, "", "no engine-driver answers; check the addresses"},
 		{"--master 127.0.0.1:1 cluster", exitUnknown, "", "connection refused"},
 		{path + "-none", exitFailed, "", "wordcount-none: no such file"},
-		{dir, exitUsage, "", "is a directory, not a program; build it first: go build"},
+		{dir, exitUsage, "", "is a directory, not a program; build it first: CGO_ENABLED=0 go build"},
 		{path + " -- --help", exitUsage, "", "run the program by itself: " + path + " --help"},
 		{path + " -h", exitUsage, "", "run the program by itself: " + path + " -h"},
 		{empty, exitFailed, "", "the binary can't be used: " + empty + " is empty"},

@@ -84,7 +84,7 @@ func (s *submission) run(rest []string) error {
 	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsRune(program, filepath.Separator):
 		return fmt.Errorf("%w: there is no command %q and no program of that name here; the commands are %s; see --help", errUsage, program, names())
 	case err == nil && info.IsDir():
-		return fmt.Errorf("%w: %s is a directory, not a program; build it first: go build -o ./program %s", errUsage, program, program)
+		return fmt.Errorf("%w: %s is a directory, not a program; build it first: CGO_ENABLED=0 go build -o ./program %s", errUsage, program, program)
 	}
 	if s.id == "" {
 		s.id = client.NewID()

@@ -2,9 +2,11 @@ package binaries
 
 import (
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -48,7 +50,44 @@ func Platform(r io.ReaderAt) (string, error) {
 	return "", fmt.Errorf("%w: it is no executable; %s", wire.ErrBinary, whatToSubmit)
 }
 
-const whatToSubmit = "build the program with `go build` and submit what that makes"
+const whatToSubmit = "build the program with `CGO_ENABLED=0 go build` and submit what that makes"
+
+// MissingInterpreter returns an error that says [wire.ErrBinary] if the program at
+// path is linked to a C library whose loader this machine doesn't have: the kernel
+// then says only that there is no such file, and means the loader.
+func MissingInterpreter(path string) error {
+	name := interpreter(path)
+	if name == "" {
+		return nil
+	}
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%w: it is linked to the C library and needs the interpreter %s, which this machine doesn't have; %s", wire.ErrBinary, name, whatToSubmit)
+}
+
+// interpreter returns the loader that an ELF file names, "" if it names none.
+func interpreter(path string) string {
+	f, err := elf.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_INTERP || p.Filesz > maxInterpreter {
+			continue
+		}
+		name := make([]byte, p.Filesz)
+		if _, err := p.ReadAt(name, 0); err != nil {
+			return ""
+		}
+		return string(bytes.TrimRight(name, "\x00"))
+	}
+	return ""
+}
+
+// maxInterpreter bounds the path of a loader, in bytes.
+const maxInterpreter = 4096
 
 // elfPlatform reads type and machine from an ELF header's first 20 bytes. Of the
 // systems with ELF files Linux is the one that matters here.

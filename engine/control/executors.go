@@ -192,6 +192,12 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 		r.s.log.Warn("a job's process has died", "job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
 		if d := r.drive(x.Incarnation); d != nil {
 			d.note(fmt.Sprintf("executor %s: %s", reg.ID, reason))
+			if p := d.process(); p != nil && x.Died != nil {
+				p.tellDied(wire.ProcessDied{
+					Executor: reg.ID, Address: wire.Clip(x.Died.Address, maxName),
+					Status: wire.Clip(x.Died.Status, maxReasonText), LastWords: wire.Clip(x.Died.LastWords, maxReasonText),
+				})
+			}
 		}
 		err = r.s.record(&processExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, never)
 	}

@@ -37,6 +37,7 @@ type jobService struct {
 	calls   sync.WaitGroup  // that may take completions or leave some
 
 	requests chan *wire.PublishModel // to be sent to the process
+	deaths   chan *wire.ProcessDied  // to be told to the process
 
 	mu       sync.Mutex
 	answers  map[uint64]chan<- *wire.PublishedModel // that are waited for, by request
@@ -51,7 +52,7 @@ type jobService struct {
 func newJobService(ctx context.Context, n *node, driver wire.DriverSpec, epoch uint64, report func(wire.Progress)) *jobService {
 	return &jobService{
 		node: n, spec: driver.Job, driver: driver, epoch: epoch, report: report, ctx: ctx, wake: make(chan struct{}, 1),
-		requests: make(chan *wire.PublishModel, maxRequests), answers: make(map[uint64]chan<- *wire.PublishedModel),
+		requests: make(chan *wire.PublishModel, maxRequests), deaths: make(chan *wire.ProcessDied, maxDeaths), answers: make(map[uint64]chan<- *wire.PublishedModel),
 	}
 }
 
@@ -117,6 +118,9 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 	stopSent := false
 	for {
 		changed := s.node.fsm.watch()
+		if err := s.sendDeaths(out); err != nil { // before the processes that follow
+			return err
+		}
 		var now wire.Members
 		stop := false
 		s.node.fsm.view(func(st *state) {
@@ -138,6 +142,10 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 		}
 		select {
 		case <-changed:
+		case died := <-s.deaths:
+			if err := out.Send(&wire.DriverEvent{Died: died}); err != nil {
+				return err
+			}
 		case q := <-s.requests:
 			if err := out.Send(&wire.DriverEvent{Publish: q}); err != nil {
 				return err
@@ -146,6 +154,32 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 			return out.Context().Err()
 		case <-s.ctx.Done():
 			return s.ctx.Err()
+		}
+	}
+}
+
+// maxDeaths bounds the executor processes that died and of which the process isn't
+// told yet. It goes on without those over it: what ran there was interrupted.
+const maxDeaths = 64
+
+// tellDied tells the process of an executor process that ended by itself.
+func (s *jobService) tellDied(died wire.ProcessDied) {
+	select {
+	case s.deaths <- &died:
+	default:
+	}
+}
+
+// sendDeaths sends what waits to be told.
+func (s *jobService) sendDeaths(out grpc.ServerStreamingServer[wire.DriverEvent]) error {
+	for {
+		select {
+		case died := <-s.deaths:
+			if err := out.Send(&wire.DriverEvent{Died: died}); err != nil {
+				return err
+			}
+		default:
+			return nil
 		}
 	}
 }

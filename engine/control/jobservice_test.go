@@ -26,6 +26,13 @@ func oneMember(t *testing.T) *member {
 // attach connects a driver process in place to the service of a job.
 func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()) {
 	t.Helper()
+	var s *jobService
+	return attachTo(t, n, job, epoch, &s)
+}
+
+// attachTo is attach for those that need the service too.
+func attachTo(t *testing.T, n *node, job, epoch uint64, service **jobService) (wire.JobLogClient, func()) {
+	t.Helper()
 	daemon, theirs, err := wire.SocketPair()
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +40,7 @@ func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()
 	ctx, cancel := context.WithCancel(t.Context())
 	spec := wire.DriverSpec{Job: wire.JobSpec{Incarnation: job, Platform: "p"}}
 	s := newJobService(ctx, n, spec, epoch, func(wire.Progress) {})
+	*service = s
 	server := wire.NewParentServer(20 * time.Second)
 	wire.RegisterJobLog(server, s)
 	var work sync.WaitGroup
@@ -136,7 +144,8 @@ func TestEvents(t *testing.T) {
 	n := oneMember(t).node
 	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).index
 	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
-	c, _ := attach(t, n, job, epoch)
+	var service *jobService
+	c, _ := attachTo(t, n, job, epoch, &service)
 	events, err := c.Events(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +171,14 @@ func TestEvents(t *testing.T) {
 	mustPropose(t, n, &processReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 1 || e.Members.Processes[0].Address != "x:1" {
 		t.Fatalf("its process: %+v", e)
+	}
+	service.tellDied(wire.ProcessDied{Executor: "e", Address: "x:1", Status: "exit status 3"})
+	mustPropose(t, n, &processReady{Executor: "e", Start: "1", Incarnation: job, Process: "q", Address: "x:2", Slots: 2})
+	if e := next(); e.Died == nil || e.Died.Address != "x:1" {
+		t.Fatalf("it died, before another took its place: %+v", e)
+	}
+	if e := next(); e.Members == nil || e.Members.Processes[0].Address != "x:2" {
+		t.Fatalf("the process in its place: %+v", e)
 	}
 	mustPropose(t, n, &loseExecutor{ID: "e", Start: "1"})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 || e.Members.Expected != 0 {

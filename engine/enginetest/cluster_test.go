@@ -232,6 +232,31 @@ func TestLineageDiverges(t *testing.T) {
 	}
 }
 
+// A task that makes its process exit fails the job, which says where and how, after
+// as many deaths as a task may have failures.
+func TestTaskThatExits(t *testing.T) {
+	deaths := newOnce(t)
+	_, err := enginetest.RunOnCluster(t, [][]int{{1, 2, 3, 4}}, 1, func(d *engine.DStream[int]) *engine.DStream[int] {
+		return engine.Map(d, func(i int) int {
+			if i == 3 {
+				for n := 0; n < 100 && !deaths.first(fmt.Sprint(n)); n++ {
+				}
+				fmt.Fprintln(os.Stderr, "the camera is gone")
+				os.Exit(7)
+			}
+			return i
+		})
+	})
+	for _, want := range []string{"map at enginetest/cluster_test.go", "died: exit status 7", "the camera is gone"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the job ended with %v; %q was expected", err, want)
+		}
+	}
+	if n, err := os.ReadDir(deaths.dir); err != nil || len(n) < 4 || len(n) > 6 {
+		t.Errorf("%d processes died, 4 were to: %v", len(n), err)
+	}
+}
+
 // A program whose processes always die fails and says how.
 func TestCrashingProcesses(t *testing.T) {
 	if os.Getenv(wire.RoleEnv) != "" {

@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -51,6 +52,7 @@ type Exit struct {
 	Status    string // such as "exit status 1" or "signal: killed"
 	Clean     bool   // the status is 0
 	Hung      bool   // it was killed, because it didn't speak over its socket, or not any more
+	ByItself  bool   // it exited or crashed, or took too much memory; nobody asked or killed it
 	LastWords string // what it printed last, see Tail
 }
 
@@ -101,6 +103,7 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 		return Exit{}, errors.Join(err, conn.Close())
 	}
 	yield(cmd.Process.Pid, s.Nice)
+	starved := outOfMemory()
 	server := wire.NewParentServer(cmp.Or(s.Start, StartPatience))
 	s.Serve(server)
 	var work sync.WaitGroup
@@ -117,12 +120,16 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	server.Stop()
 	work.Wait()
 	killGroup(cmd.Process.Pid) // what the program started and left behind
-	return Exit{
+	exit := Exit{
 		Status:    cmd.ProcessState.String(),
 		Clean:     err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success(),
 		Hung:      hung,
 		LastWords: last.LastWords(),
-	}, nil
+	}
+	if wanted := hung || ctx.Err() != nil || isClosed(s.Stop); !wanted {
+		exit.blame(cmd.ProcessState.Sys().(syscall.WaitStatus), outOfMemory() > starved)
+	}
+	return exit, nil
 }
 
 // start starts the process with its end of the socket pair.
@@ -146,6 +153,9 @@ func start(ctx context.Context, s *Spec, file *os.File, last *Tail) (*exec.Cmd, 
 		// A program that was written a moment ago is busy as long as another child
 		// of this process, forked meanwhile and not yet exec'd, holds it open.
 		const longest = 200 * time.Millisecond
+		if missing := binaries.MissingInterpreter(s.Path); errors.Is(err, syscall.ENOENT) && missing != nil {
+			return nil, fmt.Errorf("starting %s: %w", s.Path, missing)
+		}
 		if !errors.Is(err, syscall.ETXTBSY) || wait > longest {
 			return nil, fmt.Errorf("%w: starting %s: %w", wire.ErrBinary, s.Path, err)
 		}

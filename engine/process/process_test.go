@@ -3,10 +3,12 @@ package process
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,17 +47,30 @@ func TestRunGivesWhatWasPromised(t *testing.T) {
 func TestRunSaysHowItEnded(t *testing.T) {
 	tests := []struct {
 		script, status, words string
-		clean                 bool
+		clean, byItself       bool
 	}{
-		{"echo fine", "exit status 0", "fine", true},
-		{"echo oops >&2; exit 3", "exit status 3", "oops", false},
-		{"kill -9 $$", "signal: killed", "", false},
-		{"echo panic: no; echo; echo goroutine 1; exit 2", "exit status 2", "panic: no\n\ngoroutine 1", false},
+		{"echo fine", "exit status 0", "fine", true, true},
+		{"echo oops >&2; exit 3", "exit status 3", "oops", false, true},
+		{"kill -9 $$", "signal: killed", "", false, false},
+		{"kill -TERM $$", "signal: terminated", "", false, false},
+		{"ulimit -c 0; kill -SEGV $$", "signal: segmentation fault", "", false, true},
+		{"echo panic: no; echo; echo goroutine 1; exit 2", "exit status 2", "panic: no\n\ngoroutine 1", false, true},
 	}
 	for _, tt := range tests {
 		exit, err := Run(t.Context(), shell(tt.script, io.Discard))
-		if err != nil || exit.Status != tt.status || exit.LastWords != tt.words || exit.Clean != tt.clean {
+		if err != nil || exit.Status != tt.status || exit.LastWords != tt.words || exit.Clean != tt.clean || exit.ByItself != tt.byItself {
 			t.Errorf("%s: %+v, %v", tt.script, exit, err)
+		}
+	}
+}
+
+// A process that the kernel kills for want of memory has itself to blame.
+func TestOutOfMemory(t *testing.T) {
+	for _, starved := range []bool{false, true} {
+		e := Exit{Status: "signal: killed"}
+		e.blame(syscall.WaitStatus(syscall.SIGKILL), starved)
+		if e.ByItself != starved || strings.Contains(e.Status, "out of memory") != starved {
+			t.Errorf("the kernel has killed for want of memory: %t; %+v", starved, e)
 		}
 	}
 }
@@ -71,6 +86,38 @@ func TestRunOfWhatCantBeStarted(t *testing.T) {
 		if _, err := Run(t.Context(), s); !errors.Is(err, wire.ErrBinary) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A program that lacks the loader of its C library says so, and what to do.
+func TestRunWithoutInterpreter(t *testing.T) {
+	loader := "/no/such/loader.so"
+	program := make([]byte, 64+56, 64+56+len(loader)+1)
+	copy(program, "\x7fELF\x02\x01\x01")
+	le := binary.LittleEndian
+	le.PutUint16(program[16:], 2)  // an executable
+	le.PutUint16(program[18:], 62) // for amd64
+	if runtime.GOARCH == "arm64" {
+		le.PutUint16(program[18:], 183)
+	}
+	le.PutUint32(program[20:], 1)
+	le.PutUint64(program[32:], 64) // the program headers' place, size and number
+	le.PutUint16(program[52:], 64)
+	le.PutUint16(program[54:], 56)
+	le.PutUint16(program[56:], 1)
+	le.PutUint16(program[58:], 64) // the size of a section's header
+	le.PutUint32(program[64:], 3)  // PT_INTERP
+	le.PutUint64(program[64+8:], 64+56)
+	le.PutUint64(program[64+32:], uint64(len(loader)+1))
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, append(append(program, loader...), 0), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := shell("", io.Discard)
+	s.Path = path
+	_, err := Run(t.Context(), s)
+	if !errors.Is(err, wire.ErrBinary) || !strings.Contains(err.Error(), loader) || !strings.Contains(err.Error(), "CGO_ENABLED=0 go build") {
+		t.Error(err)
 	}
 }
 
@@ -117,7 +164,7 @@ func TestRunEnds(t *testing.T) {
 				cancel()
 			}()
 			exit, err := Run(ctx, s)
-			if err != nil || exit.Status != tt.status {
+			if err != nil || exit.Status != tt.status || exit.ByItself {
 				t.Errorf("%+v, %v", exit, err)
 			}
 			for deadline := time.Now().Add(5 * time.Second); alive(child); {
@@ -149,7 +196,7 @@ func TestRunStops(t *testing.T) {
 		close(stop)
 	}()
 	exit, err := Run(t.Context(), s)
-	if err != nil || !exit.Clean || !strings.HasSuffix(exit.LastWords, "asked") {
+	if err != nil || !exit.Clean || exit.ByItself || !strings.HasSuffix(exit.LastWords, "asked") {
 		t.Errorf("%+v, %v", exit, err)
 	}
 }
@@ -230,7 +277,7 @@ func TestRunEndsWhatHangs(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			exit, err := Run(ctx, s)
-			if err != nil || !exit.Hung || !strings.HasPrefix(exit.String(), "signal: killed, because it didn't answer") {
+			if err != nil || !exit.Hung || exit.ByItself || !strings.HasPrefix(exit.String(), "signal: killed, because it didn't answer") {
 				t.Errorf("%+v, %v", exit, err)
 			}
 		})

@@ -262,6 +262,17 @@ func (b *Backend) lost(l *link, cause error) {
 	b.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
 }
 
+// Died tells of an executor process that ended by itself: what ran there may be to
+// blame. The link may have lost it already, or is about to.
+func (b *Backend) Died(d wire.ProcessDied) {
+	b.mu.Lock()
+	events := b.events
+	b.mu.Unlock()
+	if events != nil && b.ctx.Err() == nil {
+		events.ExecutorLost(scheduler.ExecutorLost{Executor: NameOf(d.Executor, d.Address), Message: d.Status, LastWords: d.LastWords, ByTask: true})
+	}
+}
+
 // refuse notes an executor that can't build the program. The job fails when
 // none can.
 func (b *Backend) refuse(l *link, reason string) {

@@ -134,6 +134,17 @@ type ProcessExited struct {
 	Reason      string `msgpack:"why"`   // exit status and the last lines it wrote
 	Crashes     int    `msgpack:"n"`     // in a row, without a minute of life between
 	Fatal       bool   `msgpack:"fatal"` // it will not be tried again on this executor
+	// Died tells the job's driver of a process that took tasks and ended by itself.
+	Died *ProcessDied `msgpack:"died"`
+}
+
+// ProcessDied says that a process of a job exited or crashed although nobody ended
+// it: what it ran may be to blame.
+type ProcessDied struct {
+	Executor  string `msgpack:"e"`
+	Address   string `msgpack:"a"` // of its Tasks service
+	Status    string `msgpack:"s"` // such as "exit status 2"
+	LastWords string `msgpack:"w"` // what it wrote last
 }
 
 // Assignments lists the jobs that a daemon should run a process for; processes

@@ -69,6 +69,9 @@ type DriverEvent struct {
 	// Publish asks the driver to bring in a version of a model, or to go back to
 	// one.
 	Publish *PublishModel `msgpack:"pub"`
+	// Died tells of an executor process that ended by itself. What is said of the
+	// process in its place comes later.
+	Died *ProcessDied `msgpack:"died"`
 }
 
 // Activated makes a process the job's driver.

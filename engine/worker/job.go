@@ -81,7 +81,7 @@ func (d *daemon) supervise(ctx context.Context, j *job, report *jobReport, out *
 		},
 		OnExit: func(x Exit) {
 			d.log.Warn("a job's process has died", "job", inc, "crashes", x.Crashes, "reason", x.Reason)
-			d.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal})
+			d.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal, Died: x.Died})
 		},
 	}
 	return s.Run(ctx)

@@ -39,6 +39,8 @@ type Exit struct {
 	Reason  string // exit status and what it said last
 	Crashes int    // in a row, without a minute of life between
 	Fatal   bool   // it isn't started again
+
+	Died *wire.ProcessDied // nil unless it was ready and ended by itself
 }
 
 // Limits of a Supervisor.
@@ -83,15 +85,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	var count crashes
 	for {
 		began := time.Now()
-		process, reason := s.once(ctx)
+		exit := s.once(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		count.add(process != "", time.Since(began))
-		exit := Exit{Process: process, Reason: reason, Crashes: count.deaths, Fatal: count.hopeless()}
+		count.add(exit.Process != "", time.Since(began))
+		exit.Crashes, exit.Fatal = count.deaths, count.hopeless()
 		s.OnExit(exit)
 		if exit.Fatal {
-			return fmt.Errorf("%w: %d times in a row, the last time: %s", ErrCrashes, exit.Crashes, reason)
+			return fmt.Errorf("%w: %d times in a row, the last time: %s", ErrCrashes, exit.Crashes, exit.Reason)
 		}
 		select {
 		case <-time.After(count.wait()):
@@ -101,9 +103,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 }
 
-// once runs one process to its end and returns its id, if it became ready, and
-// why it ended.
-func (s *Supervisor) once(ctx context.Context) (id, reason string) {
+// once runs one process to its end and returns how it ended.
+func (s *Supervisor) once(ctx context.Context) Exit {
 	p := &offer{supervisor: s, id: wire.NewToken()[:16]}
 	exit, err := process.Run(ctx, process.Spec{
 		Path: s.Path, Name: s.Name, Args: s.Args, Dir: s.Dir, Env: s.Env, Nice: s.Nice, Role: wire.RoleExecutor, Output: s.Output,
@@ -111,9 +112,16 @@ func (s *Supervisor) once(ctx context.Context) (id, reason string) {
 		Patience: stopPatience,
 	})
 	if err != nil {
-		return "", err.Error()
+		return Exit{Reason: err.Error()}
 	}
-	return p.readyID(), exit.String()
+	x := Exit{Reason: exit.String()}
+	if address := p.readyAt(); address != "" {
+		x.Process = p.id
+		if exit.ByItself {
+			x.Died = &wire.ProcessDied{Executor: s.Spec.Executor, Address: address, Status: exit.Status, LastWords: exit.LastWords}
+		}
+	}
+	return x
 }
 
 // offer is the service that a job executor process calls.
@@ -121,8 +129,8 @@ type offer struct {
 	supervisor *Supervisor
 	id         string
 
-	mu    sync.Mutex
-	ready bool
+	mu      sync.Mutex
+	address string // where it takes tasks, "" before it is ready
 }
 
 // Attach implements wire.WorkerServer.
@@ -133,8 +141,8 @@ func (p *offer) Attach(context.Context, *wire.AttachExecutor) (*wire.ExecutorSpe
 // Ready implements wire.WorkerServer.
 func (p *offer) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyAnswer, error) {
 	p.mu.Lock()
-	again := p.ready
-	p.ready = true
+	again := p.address != ""
+	p.address = req.Address
 	p.mu.Unlock()
 	if !again {
 		p.supervisor.OnReady(p.id, req.Address)
@@ -142,11 +150,9 @@ func (p *offer) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyAns
 	return &wire.ReadyAnswer{}, nil
 }
 
-func (p *offer) readyID() string {
+// readyAt returns where the process takes tasks, "" if it never did.
+func (p *offer) readyAt() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.ready {
-		return ""
-	}
-	return p.id
+	return p.address
 }

@@ -72,7 +72,8 @@ type ExecutorAdded struct {
 	Slots    int // tasks it runs at once
 }
 
-// ExecutorLost says that an executor is gone with its tasks and outputs.
+// ExecutorLost says that an executor is gone with its tasks and outputs. Why it died
+// may be known only later: then it is told again, with ByTask.
 type ExecutorLost struct {
 	Executor string
 	ByTask   bool // a task made it die: counts against those it ran

@@ -31,6 +31,7 @@ func (k *Kernel) addExecutor(id string, slots int) {
 	if slots < 1 {
 		return
 	}
+	k.departed = slices.DeleteFunc(k.departed, func(d departure) bool { return d.executor == id }) // it came back
 	x := &executor{id: id, slots: slots, running: make([]attempt, 0, min(slots, 64)), index: -1}
 	k.executors[id] = x
 	k.offerSlot(x)
@@ -68,10 +69,22 @@ func (x *executor) disown(s *stage, partition int32) {
 	}
 }
 
+// departure is an executor that was lost with the attempts that counted there.
+type departure struct {
+	executor string
+	ran      []attempt
+}
+
+// maxDepartures bounds the lost executors of which it may yet turn out why they died.
+const maxDepartures = 64
+
 // loseExecutor takes back what ran and what was kept on an executor.
 func (k *Kernel) loseExecutor(id string, byTask bool) {
 	x := k.executors[id]
 	if x == nil {
+		if byTask {
+			k.blame(id)
+		}
 		return
 	}
 	x.gone = true
@@ -82,13 +95,41 @@ func (k *Kernel) loseExecutor(id string, byTask bool) {
 			k.loseOutputs(s, x)
 		}
 	}
-	for i := range x.running {
-		if a := x.running[i]; !a.disowned {
+	ran := slices.DeleteFunc(x.running, func(a attempt) bool { return a.disowned })
+	x.running = nil
+	if !byTask && len(ran) > 0 {
+		if len(k.departed) == maxDepartures {
+			k.departed = slices.Delete(k.departed, 0, 1)
+		}
+		k.departed = append(k.departed, departure{id, ran})
+	}
+	for _, a := range ran {
+		if a.stage.tasks[a.partition].state == running { // no job was given up meanwhile
 			k.retry(a, nil, id, byTask)
 		}
 	}
-	x.running = nil
 	k.resubmit(slices.Clone(k.jobs))
+}
+
+// blame takes in that an executor that was lost died by a task: what was held to
+// be an interruption of those that ran there counts against them.
+func (k *Kernel) blame(id string) {
+	i := slices.IndexFunc(k.departed, func(d departure) bool { return d.executor == id })
+	if i < 0 {
+		return
+	}
+	ran := k.departed[i].ran
+	k.departed = slices.Delete(k.departed, i, i+1)
+	for _, a := range ran {
+		s, t := a.stage, &a.stage.tasks[a.partition]
+		if t.state == done || len(s.jobs) == 0 || s.batch.seq < k.since {
+			continue
+		}
+		t.setbacks = max(0, t.setbacks-1)
+		if t.failures++; int(t.failures) >= k.config.MaxFailures {
+			k.failAll(s, JobFailed{Why: TaskFailures, Task: s.task(a.partition, a.number), Executor: id, Tries: int(a.number) + 1})
+		}
+	}
 }
 
 // loseOutputs takes back the outputs of a map stage on an executor.

@@ -20,6 +20,7 @@ type Kernel struct {
 	out    []Action
 
 	executors map[string]*executor
+	departed  []departure // the newest that were lost with tasks, nobody knows why
 	free      []*executor // executors with a free slot
 	turn      int         // whose turn it is in free
 	freed     []*executor // executors that may take more than before this step
@@ -127,6 +128,9 @@ func (k *Kernel) forget(until uint64) {
 			delete(k.batches, seq)
 		}
 	}
+	k.departed = slices.DeleteFunc(k.departed, func(d departure) bool {
+		return !slices.ContainsFunc(d.ran, func(a attempt) bool { return a.stage.batch.seq >= k.since })
+	})
 	k.forgetPlaces()
 }
 

@@ -148,6 +148,8 @@ func (w *world) event() error {
 		return w.addExecutor()
 	case n < 7:
 		return w.loseExecutor()
+	case n < 8:
+		return w.blame()
 	case n < 17:
 		return w.submit()
 	case n < 19:
@@ -201,6 +203,15 @@ func (w *world) loseExecutor() error {
 	name := w.pick()
 	w.drop(name)
 	return w.step(ExecutorLost{name, w.rng.IntN(8) == 0})
+}
+
+// blame says of an executor that isn't there that a task made it die.
+func (w *world) blame() error {
+	name := fmt.Sprintf("x%d", w.rng.IntN(8))
+	if w.executors[name] != nil {
+		return nil
+	}
+	return w.step(ExecutorLost{name, true})
 }
 
 func (w *world) pick() string {

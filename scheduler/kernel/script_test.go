@@ -20,7 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //
 //	config failures=4 setbacks=16 stages=4 wait=10ms
 //	add a 2                     executor a with 2 slots
-//	lose a [by task]
+//	lose a [by task]            by task may follow when a is lost already
 //	submit 1/0 m0*2 r0*1<-m0    output 0 of batch 1: map stage 0 of 2 tasks, read
 //	                            by a result stage of 1; ! after it: indeterminate;
 //	                            in=N at its end: reads input N

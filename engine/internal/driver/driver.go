@@ -24,6 +24,7 @@ type Config struct {
 	Models       plan.ModelControl
 	Planners     []plan.Planner  // of the inputs in the graph's order, as far as they are open already; New takes them over
 	Listeners    []plan.Listener // beside the program's
+	Failing      func(err error) // is told at once why the stream fails, the first time; may be nil
 	Log          *slog.Logger
 }
 
@@ -39,6 +40,9 @@ type Config struct {
 // listeners are called under busLock.
 type Driver struct {
 	Config
+
+	abort, stop context.CancelCauseFunc // end work, and planning
+	failed      sync.Once
 
 	planners []plan.Planner // one for each input, nil until it is open
 	held     []heldLog
@@ -106,17 +110,13 @@ func (d *Driver) Run(ctx context.Context) error {
 	if !d.Program.Settings.StopGracefully {
 		defer context.AfterFunc(ctx, func() { abort(plan.ErrStopped) })()
 	}
-	d.Program.Activate(&plan.Driver{Stop: func() { stop(nil) }, Models: d.Models})
-	fail := func(err error) {
-		if err != nil {
-			abort(err)
-			stop(err)
-		}
-	}
+	d.stop, d.abort = stop, abort
+	d.Program.Activate(&plan.Driver{Stop: func() { stop(nil) }, Fail: d.fail, Models: d.Models})
 	if err := d.open(stopCtx); err != nil {
 		if ctx.Err() != nil {
 			err = nil // interrupted before anything was planned
 		}
+		d.fail(err)
 		return errors.Join(err, d.close())
 	}
 	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
@@ -130,13 +130,13 @@ func (d *Driver) Run(ctx context.Context) error {
 		tasks.Go(func() { p.Run(partCtx) })
 	}
 	for _, t := range d.Program.DriverTasks {
-		tasks.Go(func() { fail(d.runTask(stopCtx, t)) })
+		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
 	}
 	work.Go(func() {
 		defer close(d.queue)
-		fail(d.generateBatches(stopCtx, workCtx))
+		d.fail(d.generateBatches(stopCtx, workCtx))
 	})
-	work.Go(func() { fail(d.runBatches(workCtx)) })
+	work.Go(func() { d.fail(d.runBatches(workCtx)) })
 	work.Wait()
 	stop(nil) // a failed runner ends here too
 	endParts()
@@ -149,7 +149,25 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, d.close())
 	d.tell(plan.StreamingStopped{Err: err})
+	if err == nil {
+		err = context.Cause(workCtx) // a listener that failed last of all
+	}
 	return err
+}
+
+// fail ends planning and work if err isn't nil, and says so at once: what still
+// runs may take its time.
+func (d *Driver) fail(err error) {
+	if err == nil {
+		return
+	}
+	d.failed.Do(func() {
+		if d.Failing != nil {
+			d.Failing(err)
+		}
+	})
+	d.abort(err)
+	d.stop(err)
 }
 
 // open brings the participants in, runs the program's effects and opens its
@@ -161,17 +179,17 @@ func (d *Driver) open(ctx context.Context) error {
 		}
 	}
 	for _, f := range d.Program.OnDriver {
-		if err := plan.Guard("OnDriver", func() error { return f(ctx) }); err != nil {
-			return err
+		if err := d.Program.Calls.Guard("OnDriver", func() error { return f(ctx) }); err != nil {
+			return fmt.Errorf("OnDriver: %w", err)
 		}
 	}
 	d.rate = newRateController(&d.Program.Settings, d.Program.Interval, d.Recovered.Last)
 	d.demand = make([]int64, len(d.Program.Graph.Inputs))
 	for i, in := range d.Program.Graph.Inputs {
 		if d.planners[i] == nil {
-			p, err := in.Open(ctx)
+			p, err := OpenInput(ctx, in, d.Program.Calls)
 			if err != nil {
-				return &rdd.OpError{Op: in.Op, Site: in.Site, Err: err}
+				return err
 			}
 			d.planners[i] = p
 		}
@@ -181,7 +199,8 @@ func (d *Driver) open(ctx context.Context) error {
 		if out.Open == nil {
 			continue
 		}
-		if err := plan.Guard(out.Op, func() error { return out.Open(ctx) }); err != nil {
+		what := fmt.Sprintf("%s at %s", out.Op, out.Site)
+		if err := d.Program.Calls.Guard(what, func() error { return out.Open(ctx) }); err != nil {
 			return &rdd.OpError{Op: out.Op, Site: out.Site, Err: err}
 		}
 	}
@@ -202,7 +221,7 @@ func (d *Driver) close() error {
 
 // runTask runs a task of the user beside the stream.
 func (d *Driver) runTask(ctx context.Context, t plan.DriverTask) error {
-	err := plan.Guard("driver task "+t.Name, func() error { return t.Run(ctx) })
+	err := d.Program.Calls.Guard("driver task "+t.Name, func() error { return t.Run(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}

@@ -134,7 +134,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	}
 	for _, v := range d.Program.Graph.Values {
 		var data []byte
-		err := plan.Guard("PerBatch "+v.Name, func() (err error) {
+		err := d.Program.Calls.Guard("PerBatch "+v.Name, func() (err error) {
 			data, err = v.Compute(stopCtx, a)
 			return err
 		})

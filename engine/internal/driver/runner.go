@@ -69,7 +69,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 	results, metrics, err := d.Cluster.Run(ctx, b.gen, out.Index)
 	b.info.Metrics.Add(metrics)
 	if err == nil && out.OnDriver != nil {
-		err = plan.Guard(out.Op, func() error { return out.OnDriver(ctx, b.alloc, results) })
+		err = d.Program.Calls.Guard(fmt.Sprintf("%s at %s", out.Op, out.Site), func() error { return out.OnDriver(ctx, b.alloc, results) })
 	}
 	if err == nil {
 		err = d.Program.Graph.LateError()

@@ -189,6 +189,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 			return s, fmt.Errorf("%w: batch %d has no output %d", plan.ErrDiverged, id.Batch, output)
 		}
 		action := gen.Actions[output]
+		defer e.program.Calls.Begin(taskCall{action.Final, id})()
 		s.Result, err = action.GuardedRun(tc, tc.Partition)
 		return s, err
 	}
@@ -197,6 +198,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 	if dep == nil {
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
 	}
+	defer e.program.Calls.Begin(taskCall{dep.Parent, id})()
 	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
 	if err := dep.GuardedWrite(tc, tc.Partition, w); err != nil {
 		w.Abort()

@@ -31,9 +31,9 @@ type executorSource interface {
 	// parallelism returns the default number of shuffle partitions.
 	parallelism(ctx context.Context) (int, error)
 	// start begins to start processes, if that is the source's to do. report
-	// takes those that are ready and how many are expected; fail takes the reason
-	// why there will be none.
-	start(h plan.JobHeader, report func(ready []wire.ExecutorProcess, expected int), fail func(error)) error
+	// takes those that are ready and how many are expected; died those that ended
+	// by themselves; fail takes the reason why there will be none.
+	start(h plan.JobHeader, report func(ready []wire.ExecutorProcess, expected int), died func(wire.ProcessDied), fail func(error)) error
 	// patience is how long the first batch waits for executors that are expected.
 	patience() time.Duration
 	// close ends the processes, if that is the source's to do.
@@ -67,7 +67,7 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 	c := newRemoteCluster(m.log)
 	m.cluster = c
 	m.config.Failed, m.config.Diverged, m.config.Check = c.fail, c.diverged, m.check(h)
-	return m.source.start(h, c.report, c.fail)
+	return m.source.start(h, c.report, c.died, c.fail)
 }
 
 // check returns the guard that compares an executor's graph with the driver's.
@@ -133,6 +133,16 @@ func (c *remoteCluster) report(ready []wire.ExecutorProcess, expected int) {
 	c.ready, c.expected = ready, expected
 	if c.backend != nil {
 		c.backend.SetMembers(ready, expected)
+	}
+}
+
+// died takes an executor process that ended by itself.
+func (c *remoteCluster) died(d wire.ProcessDied) {
+	c.mu.Lock()
+	b := c.backend
+	c.mu.Unlock()
+	if b != nil {
+		b.Died(d)
 	}
 }
 

@@ -47,7 +47,7 @@ func runDriver(ctx context.Context, j *Job, parent *wire.Parent) (err error) {
 	progress := newProgressReports(daemon, j.Log)
 	j.listeners = append(j.listeners, progress.listen)
 	j.Log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
-	err = j.Run(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.Log})
+	err = j.RunProcess(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.Log})
 	progress.close()
 	switch {
 	case errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed):
@@ -61,6 +61,12 @@ func runDriver(ctx context.Context, j *Job, parent *wire.Parent) (err error) {
 		return err
 	}
 	return errors.Join(err, finish(ctx, daemon, epoch, err))
+}
+
+// gaveUpPlace reports whether a driver failed because it lost its place, which is
+// no failure of the job.
+func gaveUpPlace(err error) bool {
+	return errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed) || wire.Transient(err)
 }
 
 // finish ends the job.
@@ -96,6 +102,7 @@ type daemonEvents struct {
 	mu      sync.Mutex
 	members *wire.Members // nil before the first
 	report  func([]wire.ExecutorProcess, int)
+	died    func(wire.ProcessDied)
 	fail    func(error)
 	lost    error // why the stream broke
 }
@@ -148,6 +155,12 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 			if m.Members.Expected > 0 {
 				once.Do(func() { close(e.known) })
 			}
+		case m.Died != nil:
+			e.mu.Lock()
+			if e.died != nil {
+				e.died(*m.Died)
+			}
+			e.mu.Unlock()
 		case m.Stop != nil:
 			e.stop(errStopAsked)
 		case m.Publish != nil:
@@ -226,10 +239,10 @@ func (e *daemonEvents) parallelism(ctx context.Context) (int, error) {
 // patience is short: a batch with fewer executors is better than none.
 func (e *daemonEvents) patience() time.Duration { return 300 * time.Millisecond }
 
-func (e *daemonEvents) start(_ plan.JobHeader, report func([]wire.ExecutorProcess, int), fail func(error)) error {
+func (e *daemonEvents) start(_ plan.JobHeader, report func([]wire.ExecutorProcess, int), died func(wire.ProcessDied), fail func(error)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.report, e.fail = report, fail
+	e.report, e.died, e.fail = report, died, fail
 	if e.members != nil {
 		report(e.members.Processes, e.members.Expected)
 	}

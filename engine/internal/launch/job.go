@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/driver"
@@ -33,6 +34,9 @@ type Job struct {
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
+
+	calls    *plan.Calls // of the program's functions, see RunProcess
+	farewell *farewell   // nil unless the process ends with the job
 }
 
 // Master is where a job's tasks run.
@@ -55,6 +59,35 @@ type cluster interface {
 	models.Executors
 }
 
+// RunProcess is Run for a process that ends with the job. It returns without
+// waiting for Run when functions of the program hold that up for too long after a
+// failure, or after an interrupt that is to end the process at once.
+func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
+	j.calls = &plan.Calls{}
+	j.farewell = newFarewell(j.calls, j.Log)
+	defer j.farewell.end()
+	if !j.Settings.StopGracefully {
+		defer context.AfterFunc(planning, func() { j.farewell.begin(plan.ErrStopped, stopPatience) })()
+	}
+	done := make(chan error, 1)
+	go func() { done <- j.Run(ctx, planning, m) }() // left behind if it is held up: the process ends then
+	select {
+	case err := <-done:
+		return err
+	case err := <-j.farewell.over:
+		return err
+	}
+}
+
+// failing says at once that the stream fails, and bounds how long its end takes.
+func (j *Job) failing(err error) {
+	if !gaveUpPlace(err) && !errors.Is(err, plan.ErrStopped) {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		j.Log.Error("the stream has failed", "err", first)
+	}
+	j.farewell.begin(err, failPatience)
+}
+
 // Run runs the job to its end. Planning ends with planning, which may be before
 // the job is under way: batches that an earlier driver has left are finished.
 // Getting under way ends with ctx.
@@ -71,7 +104,7 @@ func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
 func (j *Job) newProgram(h plan.JobHeader, values *plan.ValueLog) *plan.Program {
 	return &plan.Program{
 		App: j.App, Interval: j.Interval, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
-		Values: values, Log: j.Log, Stdout: j.Stdout,
+		Values: values, Log: j.Log, Stdout: j.Stdout, Calls: j.calls,
 	}
 }
 
@@ -109,12 +142,15 @@ func divergedGraph(aName string, a []string, bName string, b []string) error {
 const stopTimeout = 30 * time.Second
 
 // runOnStop runs what the program declared for its end, the last first.
-func runOnStop(ctx context.Context, p *plan.Program) error {
+func (j *Job) runOnStop(ctx context.Context, p *plan.Program) error {
+	defer j.farewell.allow(stopTimeout)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	var errs []error
 	for i := len(p.OnStop) - 1; i >= 0; i-- {
-		errs = append(errs, plan.Guard("OnStop", func() error { return p.OnStop[i](ctx) }))
+		if err := j.calls.Guard("OnStop", func() error { return p.OnStop[i](ctx) }); err != nil {
+			errs = append(errs, fmt.Errorf("OnStop: %w", err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -41,6 +41,7 @@ func (m *Local) prepare(ctx context.Context, j *Job, driverCopy *plan.Program, h
 		return err
 	}
 	m.options = schedulerOptions(j, h)
+	m.options.Logger = j.Log
 	var err error
 	m.exec, err = executor.New(ctx, executorCopy, h, nil)
 	return err

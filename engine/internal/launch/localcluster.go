@@ -44,6 +44,7 @@ type children struct {
 
 	mu      sync.Mutex
 	report  func([]wire.ExecutorProcess, int)
+	died    func(wire.ProcessDied)
 	fail    func(error)
 	ready   map[string]wire.ExecutorProcess // by executor
 	gone    map[string]string               // given up, and why
@@ -58,13 +59,13 @@ func (c *children) parallelism(context.Context) (int, error) { return c.n * c.sl
 // patience is long: these processes do come, or the job fails.
 func (c *children) patience() time.Duration { return 30 * time.Second }
 
-func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, int), fail func(error)) error {
+func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, int), died func(wire.ProcessDied), fail func(error)) error {
 	path, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program's file, to start executors from it: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel, c.report, c.fail = cancel, report, fail
+	c.cancel, c.report, c.died, c.fail = cancel, report, died, fail
 	c.ready, c.gone = make(map[string]wire.ExecutorProcess), make(map[string]string)
 	output := &lockedWriter{to: os.Stderr}
 	for i := range c.n {
@@ -107,6 +108,9 @@ func (c *children) exited(id string, x worker.Exit) {
 	c.log.Warn("an executor process died", "executor", id, "cause", x.Reason, "crashes", x.Crashes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if x.Died != nil {
+		c.died(*x.Died)
+	}
 	delete(c.ready, id)
 	c.tell()
 }

@@ -61,7 +61,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 			return errors.Join(err, p.closePlanners())
 		}
 	}
-	defer func() { err = errors.Join(err, runOnStop(ctx, p.program)) }()
+	defer func() { err = errors.Join(err, j.runOnStop(ctx, p.program)) }()
 	store, release, err := j.openModelStore(ctx, &p.program.Graph, &p.header)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
@@ -78,7 +78,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	return driver.New(driver.Config{
 		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: j.Batches, Cluster: c,
 		Participants: []driver.Participant{registry}, Models: registry, Planners: p.planners,
-		Listeners: j.listeners, Log: j.Log,
+		Listeners: j.listeners, Failing: j.failing, Log: j.Log,
 	}).Run(planning)
 }
 
@@ -96,13 +96,13 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 	p.values = &plan.ValueLog{Recorded: p.recovered.Values, Record: record}
 	program := p.job.newProgram(p.header, p.values)
 	if err := p.job.Build(ctx, program); err != nil {
-		return errors.Join(err, runOnStop(ctx, program))
+		return errors.Join(err, p.job.runOnStop(ctx, program))
 	}
 	p.header.Fingerprint, p.header.Graph = program.Graph.Fingerprint(), program.Graph.Describe()
 	if h := p.recovered.Header; h != nil && !slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)) {
 		err := fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
 			rdd.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
-		return errors.Join(err, runOnStop(ctx, program))
+		return errors.Join(err, p.job.runOnStop(ctx, program))
 	}
 	p.program = program
 	return nil
@@ -113,9 +113,9 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 func (p *prepared) open(ctx context.Context) {
 	p.planners = make([]plan.Planner, len(p.program.Graph.Inputs))
 	for i, in := range p.program.Graph.Inputs {
-		planner, err := in.Open(ctx)
+		planner, err := driver.OpenInput(ctx, in, p.program.Calls)
 		if err != nil {
-			p.job.Log.Debug("an input can't be opened ahead", "input", in.Op, "site", in.Site, "err", err)
+			p.job.Log.Debug("an input can't be opened ahead", "err", err)
 			continue
 		}
 		p.planners[i] = planner

@@ -6,8 +6,8 @@ import (
 	"github.com/hibana-engine/hibana/rdd"
 )
 
-// Guard runs the user's code on the driver and turns a panic into an error,
-// which begins with what.
+// Guard runs the user's code on the driver and turns a panic into an error
+// that begins with what, if that isn't "".
 func Guard(what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -23,10 +23,14 @@ func Panicked(what string, v any) error { return &panicError{what, rdd.Recovered
 
 // panicError is a panic of the user's code on the driver.
 type panicError struct {
-	what string
+	what string // "" if whoever wraps it says it
 	*rdd.PanicError
 }
 
 func (e *panicError) Error() string {
-	return fmt.Sprintf("%s: %s\n%s", e.what, e.Cause(), e.Stack)
+	what := e.what
+	if what != "" {
+		what += ": "
+	}
+	return fmt.Sprintf("%s%s\n%s", what, e.Cause(), e.Stack)
 }

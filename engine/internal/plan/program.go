@@ -30,6 +30,7 @@ type Program struct {
 	OnStop      []func(ctx context.Context) error
 	Listener    Listener // nil for none
 	Errs        []error  // of operators that can't be built
+	Calls       *Calls   // of the program's functions in this process; nil where nobody asks for them
 
 	driver atomic.Pointer[Driver] // nil unless this copy is the active driver's
 }
@@ -42,7 +43,8 @@ type DriverTask struct {
 
 // Driver is what a program may ask of the active driver.
 type Driver struct {
-	Stop   func() // asks for a graceful stop
+	Stop   func()          // asks for a graceful stop
+	Fail   func(err error) // fails the stream
 	Models ModelControl
 }
 

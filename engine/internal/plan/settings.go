@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -63,24 +64,36 @@ type setting struct {
 func settings() []setting {
 	return []setting{
 		{"streaming.backpressure.enabled", "plan no more than can be processed in time (true)", boolean(func(c *Settings) *bool { return &c.Backpressure })},
-		{"streaming.backpressure.initialRate", "records/s of an input before there is an estimate (100000)", positive(func(c *Settings) *float64 { return &c.InitialRate })},
-		{"streaming.backpressure.pid.proportional", "gain on the error (1.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Proportional })},
-		{"streaming.backpressure.pid.integral", "gain on the scheduling delay (0.2)", notNegative(func(c *Settings) *float64 { return &c.PID.Integral })},
-		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Derivative })},
-		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s of all inputs (100)", positive(func(c *Settings) *float64 { return &c.PID.MinRate })},
-		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (1)", count(func(c *Settings) *int { return &c.MaxPending })},
+		{"streaming.backpressure.initialRate", "records/s of an input before there is an estimate (100000)", positive(func(c *Settings) *float64 { return &c.InitialRate }, maxRate)},
+		{"streaming.backpressure.pid.proportional", "gain on the error (1.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Proportional }, maxGain)},
+		{"streaming.backpressure.pid.integral", "gain on the scheduling delay (0.2)", notNegative(func(c *Settings) *float64 { return &c.PID.Integral }, maxGain)},
+		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Derivative }, maxGain)},
+		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s of all inputs (100)", positive(func(c *Settings) *float64 { return &c.PID.MinRate }, maxRate)},
+		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (1)", count(func(c *Settings) *int { return &c.MaxPending }, maxPending)},
 		{"streaming.stopGracefullyOnShutdown", "finish what is planned on the first interrupt (true)", boolean(func(c *Settings) *bool { return &c.StopGracefully })},
-		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *Settings) *int { return &c.MaxResultSize })},
-		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures })},
-		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries })},
+		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *Settings) *int { return &c.MaxResultSize }, maxResult)},
+		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures }, maxTries)},
+		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries }, maxTries)},
 		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
 		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
 		{"streaming.kafka.maxBatchBytes", "bytes that a record batch of Kafka may take, also decompressed (100663296)", connector("streaming.kafka.maxBatchBytes")},
-		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait })},
+		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait }, maxWait)},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
-		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained })},
+		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained }, maxRetained)},
 	}
 }
+
+// Upper bounds of settings: what is above is a slip, would take the memory, or
+// overflow.
+const (
+	maxRate     = 1e9  // records/s
+	maxGain     = 1000 // of the PID's
+	maxPending  = 10_000
+	maxResult   = min(1<<40, math.MaxInt/2) // bytes
+	maxTries    = 1000
+	maxRetained = 10_000
+	maxWait     = time.Hour
+)
 
 // PrintSettings writes the settings for people.
 func PrintSettings(w io.Writer) {
@@ -116,25 +129,35 @@ func boolean(field func(*Settings) *bool) setter {
 	}
 }
 
-func positive(field func(*Settings) *float64) setter {
+func positive(field func(*Settings) *float64, most float64) setter {
 	return func(c *Settings, s string) error {
 		v, err := number(s)
 		if *field(c) = v; err == nil && v <= 0 {
 			err = fmt.Errorf("%s is not above 0", s)
 		}
-		return err
+		return cmp.Or(err, above(v, most))
 	}
 }
 
-func notNegative(field func(*Settings) *float64) setter {
+func notNegative(field func(*Settings) *float64, most float64) setter {
 	return func(c *Settings, s string) error {
 		v, err := number(s)
 		if *field(c) = v; err == nil && v < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
-		return err
+		return cmp.Or(err, above(v, most))
 	}
 }
+
+// above refuses a value over an upper bound.
+func above[T cmp.Ordered](v, most T) error {
+	if v > most {
+		return tooLarge(v, most)
+	}
+	return nil
+}
+
+func tooLarge(v, most any) error { return fmt.Errorf("%v is too large, at most %v goes", v, most) }
 
 // number parses a finite number.
 func number(s string) (float64, error) {
@@ -145,26 +168,29 @@ func number(s string) (float64, error) {
 	return v, nil
 }
 
-func count(field func(*Settings) *int) setter {
+func count(field func(*Settings) *int, most int) setter {
 	return func(c *Settings, s string) error {
 		v, err := strconv.Atoi(s)
+		if errors.Is(err, strconv.ErrRange) && v > 0 {
+			return tooLarge(s, most)
+		}
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", s)
 		}
 		if *field(c) = v; v < 1 {
 			return fmt.Errorf("%s is below 1", s)
 		}
-		return nil
+		return above(v, most)
 	}
 }
 
-func duration(field func(*Settings) *time.Duration) setter {
+func duration(field func(*Settings) *time.Duration, most time.Duration) setter {
 	return func(c *Settings, s string) error {
 		v, err := ParseDuration(s)
 		if *field(c) = v; err == nil && v < 0 {
 			err = fmt.Errorf("%s is negative", s)
 		}
-		return err
+		return cmp.Or(err, above(v, most))
 	}
 }
 
@@ -192,6 +218,6 @@ func connector(key string) setter {
 			err = fmt.Errorf("%s is negative", s)
 		}
 		c.Other[key] = s
-		return err
+		return cmp.Or(err, above(v, maxRate))
 	}
 }
