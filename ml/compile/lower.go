@@ -45,7 +45,7 @@ func (b *builder) lower() error {
 func (b *builder) finish() (*Model, error) {
 	out := b.alias[b.trace.Outputs[0]]
 	if b.low[out] < 0 {
-		return nil, fmt.Errorf("compiling: %w: its output does not depend on its input", ErrForward)
+		return nil, fmt.Errorf("%w: its output does not depend on its input", ErrForward)
 	}
 	output := b.nchw(b.low[out])
 	m := &Model{

@@ -19,6 +19,7 @@ type file struct {
 	others  [][]byte // further inputs
 	nodes   [][]byte
 	inits   [][]byte
+	outs    map[string][]byte // outputs with a shape
 }
 
 // rowFile starts a file of opset 17 whose input x has rows of the given shape.
@@ -135,7 +136,11 @@ func info(name string, dtype int64, dims []int) []byte {
 func (f *file) bytes(outputs ...string) []byte {
 	g := msg(nil, 11, info("x", f.dtype, append([]int{f.rows}, f.dims...)))
 	for _, name := range outputs {
-		g = msg(g, 12, msg(nil, 1, []byte(name)))
+		out, ok := f.outs[name]
+		if !ok {
+			out = msg(nil, 1, []byte(name))
+		}
+		g = msg(g, 12, out)
 	}
 	for _, i := range f.others {
 		g = msg(g, 11, i)

@@ -17,6 +17,10 @@
 // operator and its node; so is an attribute that would change the result and isn't
 // followed.
 //
+// A file that takes any number of rows is read for two as well, and refused if it
+// puts them together: see package compile. One whose batch is fixed to one row, or
+// that is valid for one alone, runs for each.
+//
 // LSTM and GRU are unrolled for one length of the sequences, which is the whole
 // length for every row: read a file once for each length that occurs.
 //

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"gorgonia.org/tensor"
@@ -15,12 +16,15 @@ import (
 // computed here and now.
 type importer struct {
 	opset     int
+	rows      int    // of the batch that the graph is read for
 	batch     int64  // the input's first dimension in the file, 0 if open or not the batch
+	fileBatch int64  // the size of the batch in the file, 0 if open
 	batchName string // of the input's batch dimension, "" if none
 	values    map[string]value
 	trace     *graph.Trace
-	left      int // of MaxElements
-	unrolled  int // steps of recurrent nodes up to here
+	left      int                            // of MaxElements
+	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
+	unrolled  int                            // steps of recurrent nodes up to here
 
 	node *node // the one being read
 }
@@ -36,8 +40,10 @@ type value struct {
 
 func (v value) isInt() bool { return v.index < 0 }
 
-func (f *File) trace(o options) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, values: map[string]value{}, trace: &graph.Trace{}, left: o.maxElements}
+// trace reads the graph for a number of rows. Weights go to arrays, or come from
+// there.
+func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
+	im := &importer{opset: f.Opset, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
 	if err := im.inputs(f, o); err != nil {
 		return nil, err
 	}
@@ -192,6 +198,9 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 		v, shape, err := t.int64s()
 		return value{index: -1, shape: shape, ints: v}, err
 	}
+	if a := im.arrays[t]; a != nil {
+		return im.array(t.name, a)
+	}
 	v, shape, err := t.float32s()
 	if err != nil {
 		return value{}, err
@@ -199,7 +208,12 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 	if len(v) == 0 { // how some writers leave an input out
 		return value{index: -1}, nil
 	}
-	return im.floats(t.name, v, shape)
+	a, err := nn.NewArray(v, shape...)
+	if err != nil {
+		return value{}, err
+	}
+	im.arrays[t] = a
+	return im.array(t.name, a)
 }
 
 // floats puts a constant into the trace.
@@ -208,6 +222,10 @@ func (im *importer) floats(name string, v []float32, shape []int) (value, error)
 	if err != nil {
 		return value{}, err
 	}
+	return im.array(name, a)
+}
+
+func (im *importer) array(name string, a *tensor.Dense) (value, error) {
 	return im.add(graph.Value{Kind: graph.Constant, Spec: nn.SpecOf(a), Name: name, Data: a})
 }
 

@@ -88,7 +88,7 @@ func reshape(im *importer, in []value) ([]value, error) {
 		n *= max(1, shape[i])
 	}
 	if len(target) > 0 && im.forBatch(target[0], x) {
-		shape[0] = 1
+		shape[0] = im.rows
 	}
 	if x.isInt() {
 		return reshapeInts(x, shape)
@@ -100,9 +100,9 @@ func reshape(im *importer, in []value) ([]value, error) {
 const maxReshaped = 1 << 31
 
 // forBatch tells whether a first dimension of a target shape stands for the
-// file's fixed batch size, of which one row is left.
+// file's fixed batch size, in whose place the rows are.
 func (im *importer) forBatch(d int64, x value) bool {
-	return im.batch > 1 && d == im.batch && !x.isInt() && im.data(x) == nil && len(x.shape) > 0 && x.shape[0] == 1
+	return im.batch > 1 && d == im.batch && !x.isInt() && im.data(x) == nil && len(x.shape) > 0 && x.shape[0] == im.rows
 }
 
 func reshapeInts(x value, shape []int) ([]value, error) {
@@ -320,7 +320,7 @@ func expand(im *importer, in []value) ([]value, error) {
 		d := int64(1)
 		if k := i - (rank - len(list)); k >= 0 {
 			if d = list[k]; i == 0 && im.forBatch(d, x) {
-				d = 1
+				d = int64(im.rows)
 			}
 		}
 		if k := i - (rank - len(x.shape)); k >= 0 && d == 1 {

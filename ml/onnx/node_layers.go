@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
@@ -264,8 +266,12 @@ func matMul(im *importer, in []value) ([]value, error) {
 		}
 		return one(y, err)
 	}
-	if ra != rb || !equalShapes(a.shape[:ra-2], b.shape[:rb-2]) {
+	if ra != rb {
 		return nil, fmt.Errorf("%w: a product of %s and %s, whose first dimensions differ", ErrUnsupported, shapeName(a.shape), shapeName(b.shape))
+	}
+	a, b, err := im.broadcastMatrices(a, b)
+	if err != nil {
+		return nil, err
 	}
 	batch, m := elements(a.shape[:ra-2]), a.shape[ra-2]
 	out := append(append([]int{}, a.shape[:ra-1]...), n)
@@ -282,6 +288,29 @@ func matMul(im *importer, in []value) ([]value, error) {
 		y, err = im.reshape(y, out)
 	}
 	return one(y, err)
+}
+
+// broadcastMatrices repeats matrices of which the other operand has more.
+func (im *importer) broadcastMatrices(a, b value) (value, value, error) {
+	r := len(a.shape)
+	shapes := [2][]int{slices.Clone(a.shape), slices.Clone(b.shape)}
+	for i := range r - 2 {
+		d := max(a.shape[i], b.shape[i])
+		if min(a.shape[i], b.shape[i]) != d && min(a.shape[i], b.shape[i]) != 1 {
+			return a, b, nn.ShapeErrorf("a product of %s and %s, whose first dimensions differ", shapeName(a.shape), shapeName(b.shape))
+		}
+		shapes[0][i], shapes[1][i] = d, d
+	}
+	for i, v := range []*value{&a, &b} {
+		if equalShapes(v.shape, shapes[i]) {
+			continue
+		}
+		var err error
+		if *v, err = im.apply(op.BroadcastTo{Shape: shapes[i]}, *v); err != nil {
+			return a, b, err
+		}
+	}
+	return a, b, nil
 }
 
 // reshape gives x a shape of the same size, if it hasn't got it.
