@@ -38,7 +38,7 @@ func (f *File) checkDims(o options) error {
 	var open []string
 	for _, v := range f.graph.inputs {
 		for _, d := range v.dims {
-			if d.value == 0 && d.name != "" && !slices.Contains(open, d.name) {
+			if !d.given && d.name != "" && !slices.Contains(open, d.name) {
 				open = append(open, d.name)
 			}
 		}
@@ -128,10 +128,13 @@ func batchFirst(shape []int, axis int) []int {
 // size is the size of an input's dimension that isn't the row's batch.
 func (o *options) size(input string, i int, d dimension, batch string) (int, error) {
 	n := d.value
-	if v, ok := o.dims[d.name]; ok && n == 0 {
+	if d.given && (n < 1 || n > math.MaxInt32) {
+		return 0, fmt.Errorf("%w: dimension %d of input %q has the size %d in the file; export it with its size, or open, with a name", ErrInput, i, input, n)
+	}
+	if v, ok := o.dims[d.name]; ok && !d.given {
 		n = int64(v)
 	}
-	if n == 0 && d.name != "" && d.name == batch {
+	if !d.given && d.name != "" && d.name == batch {
 		return 1, nil
 	}
 	if n < 1 || n > math.MaxInt32 {
@@ -191,6 +194,9 @@ func (im *importer) output(f *File, o options) (value, error) {
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]
+	if v.none != "" {
+		return value{}, fmt.Errorf("%w: output %q is %s", ErrInput, info.name, v.none)
+	}
 	if !ok || v.isInt() {
 		return value{}, fmt.Errorf("%w: output %q isn't an array of floats that a node writes", ErrInput, info.name)
 	}
