@@ -49,7 +49,7 @@ func compare(one, two *builder) error {
 // computes tells whether a step does more than move elements of the input.
 func (b *builder) computes(s graph.Step) bool {
 	switch s.Op.(type) {
-	case nn.View, op.Transpose, op.BroadcastTo, op.Slice, op.Split, op.Tile, op.Dropout:
+	case nn.View, op.Transpose, op.BroadcastTo, op.Slice, op.Split, op.Tile, op.Take, op.Dropout:
 		return false
 	case op.Concat:
 		return slices.ContainsFunc(s.In, func(v int) bool { return b.konst[v] != nil })

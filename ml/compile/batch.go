@@ -100,6 +100,8 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return transposed(in[0], o.Axes, rank), nil
 	case op.Slice:
 		return sliced(in[0], o.Ranges)
+	case op.Take:
+		return along(in[0], o.Axis, rank)
 	case op.Concat, op.Split, op.BroadcastTo, op.Tile, op.Pad:
 		return kept(in, len(out.Shape), b.specs(s), out), nil
 	case op.MatMul:

@@ -35,7 +35,7 @@ func (t *tracker) elements(s graph.Step) ([][]float32, error) {
 		return t.items(s, axes, inputs)
 	}
 	switch o := s.Op.(type) {
-	case nn.View, op.Dropout, op.Transpose, op.BroadcastTo, op.Slice, op.Split, op.Concat, op.Tile:
+	case nn.View, op.Dropout, op.Transpose, op.BroadcastTo, op.Slice, op.Split, op.Concat, op.Tile, op.Take:
 		return t.moved(s, s.Op)
 	case op.Pad:
 		return t.moved(s, op.Pad{Width: o.Width})
@@ -72,7 +72,7 @@ func (t *tracker) elements(s graph.Step) ([][]float32, error) {
 func elementwise(o nn.Op) bool {
 	switch o.(type) {
 	case op.ReLU, op.LeakyReLU, op.ELU, op.Sigmoid, op.Tanh, op.Softplus, op.ClippedReLU, op.HardSigmoid,
-		op.Neg, op.Exp, op.Log, op.Sqrt, op.Square, op.Abs, op.Affine, op.PowScalar, op.Clip,
+		op.Neg, op.Exp, op.Log, op.Sqrt, op.Square, op.Abs, op.Affine, op.PowScalar, op.Clip, op.RoundHalf,
 		op.Add, op.Sub, op.Mul, op.Div, op.Pow, op.Minimum, op.Maximum, op.Where, op.Huber:
 		return true
 	}

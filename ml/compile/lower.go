@@ -155,6 +155,9 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return b.lowerSlice(s, o)
 	case op.Split:
 		return b.lowerSplit(s, o)
+	case op.Take:
+		b.lowerTake(s, o)
+		return true
 	case op.Embed:
 		return b.lowerPick(s, o)
 	case op.Lookup:

@@ -48,7 +48,7 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 		b = msg(b, 1, []byte(strings.Trim(s, "_")))
 	}
 	for _, s := range strings.Fields(outputs) {
-		b = msg(b, 2, []byte(s))
+		b = msg(b, 2, []byte(strings.Trim(s, "_")))
 	}
 	b = msg(b, 3, []byte(fmt.Sprintf("%s_%d", op, len(f.nodes))))
 	b = msg(b, 4, []byte(op))
@@ -62,6 +62,8 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 			a = protowire.AppendFixed32(protowire.AppendTag(a, 2, protowire.Fixed32Type), math.Float32bits(v))
 		case int:
 			a = varint(a, 3, int64(v))
+		case int64: // an array of one integer
+			a = msg(a, 5, msg(varint(varint(nil, 1, 1), 2, 7), 9, binary.LittleEndian.AppendUint64(nil, uint64(v))))
 		case string:
 			a = msg(a, 4, []byte(v))
 		case []int: // unpacked, as most writers do

@@ -83,6 +83,9 @@ func Read(data []byte) (*File, error) {
 	if m.opset < MinOpset || m.opset > MaxOpset {
 		return nil, fmt.Errorf("onnx: %w: the file uses opset %d, opsets %d to %d are read", ErrOpset, m.opset, MinOpset, MaxOpset)
 	}
+	if err := m.graph.checkNames(); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
 	return &File{Producer: m.producer, Opset: int(m.opset), graph: m.graph}, nil
 }
 

@@ -11,6 +11,10 @@ import (
 	"github.com/hibana-engine/hibana/ml/nn"
 )
 
+// maxSteps bounds the operations that the nodes become, each of which takes a few
+// KiB until the network is compiled, whatever its arrays hold.
+const maxSteps = 1 << 17
+
 // importer walks a graph in its order, which ONNX requires to be topological.
 // Floats become values of a trace; integers, which only shapes are made of, are
 // computed here and now.
@@ -24,6 +28,7 @@ type importer struct {
 	trace     *graph.Trace
 	left      int                            // of MaxElements
 	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
+	ints      int                            // known integers that nodes gave up to here
 	unrolled  int                            // steps of recurrent nodes up to here
 
 	node *node // the one being read
@@ -35,6 +40,7 @@ type value struct {
 	index int // into Trace.Values, -1 for known integers
 	shape []int
 	ints  []int64 // row-major, only for known integers
+	none  string  // why there is nothing to compute with, else ""
 	whole bool    // the floats are integers of the graph that depend on the row
 }
 
@@ -94,36 +100,30 @@ func first(names []string) string {
 
 // read turns one node into steps or integers.
 func (im *importer) read(n *node) error {
-	f, ok := operators[n.operator()]
+	o, ok := operators[n.operator()]
 	if !ok {
 		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
 	}
-	in := make([]value, len(n.inputs))
-	for i, name := range n.inputs {
-		v, ok := im.values[name]
-		if !ok && name != "" {
-			return fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
-		}
-		if name == "" {
-			v = value{index: -1} // left out: no integers either
-		}
-		in[i] = v
+	if err := o.form(im.opset).check(n); err != nil {
+		return err
 	}
-	if len(n.outputs) == 0 {
-		return fmt.Errorf("%w: it has no output", ErrFormat)
+	in, err := im.arguments(n)
+	if err != nil {
+		return err
 	}
 	whole, err := im.whole(in)
 	if err != nil {
 		return err
 	}
-	out, err := f(im, in)
+	out, err := o.read(im, in)
 	if err != nil {
 		return err
 	}
 	for i, v := range out {
 		out[i].whole = v.whole || whole
-		if im.left -= len(v.ints); im.left < 0 {
-			return fmt.Errorf("%w: its integers exceed onnx.MaxElements", ErrTooLarge)
+		im.left -= len(v.ints)
+		if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
+			return fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
 		}
 	}
 	for i, name := range n.outputs {
@@ -131,12 +131,33 @@ func (im *importer) read(n *node) error {
 		case name == "":
 		case i < len(out):
 			im.values[name] = out[i]
-		default:
-			im.values[name] = value{index: -1} // read by nobody, or else an error there
+		default: // read by nobody, or else an error there
+			im.values[name] = nothing(fmt.Sprintf("output %d of %s, which isn't computed", i, n.label()))
 		}
 	}
 	return nil
 }
+
+// arguments returns the values that a node reads.
+func (im *importer) arguments(n *node) ([]value, error) {
+	in := make([]value, len(n.inputs))
+	for i, name := range n.inputs {
+		v, ok := im.values[name]
+		switch {
+		case name == "":
+			v = nothing("left out")
+		case !ok:
+			return nil, fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
+		case v.none != "":
+			return nil, fmt.Errorf("%w: input %d, %q, is %s", ErrUnsupported, i, name, v.none)
+		}
+		in[i] = v
+	}
+	return in, nil
+}
+
+// nothing stands for what can't be computed with.
+func nothing(why string) value { return value{index: -1, none: why} }
 
 // whole tells whether a node's results are integers that depend on the row. They
 // are kept as floats, so only what moves them may read them, and what they are for.
@@ -205,8 +226,8 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	if len(v) == 0 { // how some writers leave an input out
-		return value{index: -1}, nil
+	if len(v) == 0 {
+		return nothing(fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape))), nil
 	}
 	a, err := nn.NewArray(v, shape...)
 	if err != nil {
@@ -248,6 +269,9 @@ func (im *importer) apply(op nn.Op, in ...value) (value, error) {
 
 // applyAll adds a step.
 func (im *importer) applyAll(op nn.Op, in ...value) ([]value, error) {
+	if len(im.trace.Steps) == maxSteps {
+		return nil, fmt.Errorf("%w: more than %d operations", ErrTooLarge, maxSteps)
+	}
 	s := graph.Step{Op: op, Site: im.node.label()}
 	specs := make([]nn.Spec, len(in))
 	for i, v := range in {

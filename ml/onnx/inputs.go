@@ -39,7 +39,7 @@ func (f *File) checkDims(o options) error {
 	var open []string
 	for _, v := range f.graph.inputs {
 		for _, d := range v.dims {
-			if d.value == 0 && d.name != "" && !slices.Contains(open, d.name) {
+			if !d.given && d.name != "" && !slices.Contains(open, d.name) {
 				open = append(open, d.name)
 			}
 		}
@@ -153,7 +153,10 @@ func toFirst(rank, from int) []int {
 // size is the size of an input's dimension that isn't the row's batch.
 func (o *options) size(input string, i int, d dimension) (int, error) {
 	n := d.value
-	if v, ok := o.dims[d.name]; ok && n == 0 {
+	if d.given && (n < 1 || n > math.MaxInt32) {
+		return 0, fmt.Errorf("%w: dimension %d of input %q has the size %d in the file; export it with its size, or open, with a name", ErrInput, i, input, n)
+	}
+	if v, ok := o.dims[d.name]; ok && !d.given {
 		n = int64(v)
 	}
 	if n < 1 || n > math.MaxInt32 {
@@ -171,7 +174,7 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 	var batch []int // axes that are as long as the batch
 	for i, d := range v.dims {
 		var err error
-		if _, given := o.dims[d.name]; d.value == 0 && d.name != "" && d.name == im.batchName && !given {
+		if _, given := o.dims[d.name]; !d.given && d.name != "" && d.name == im.batchName && !given {
 			shape[i], batch = 1, append(batch, i)
 		} else if shape[i], err = o.size(v.name, i, d); err != nil {
 			return value{}, err
@@ -233,6 +236,9 @@ func (im *importer) output(f *File, o options) (value, error) {
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]
+	if v.none != "" {
+		return value{}, fmt.Errorf("%w: output %q is %s", ErrInput, info.name, v.none)
+	}
 	if !ok || v.isInt() {
 		return value{}, fmt.Errorf("%w: output %q isn't an array of floats that a node writes", ErrInput, info.name)
 	}
