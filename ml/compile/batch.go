@@ -12,7 +12,8 @@ import (
 // all rows, would work on each row alone and mean something else than in the
 // network. This file follows the batch axis through a trace to refuse it. Where
 // the axis can't be followed (a row that was taken out, axes that were joined)
-// nothing is refused: such a pass was written for one row.
+// nothing is refused: either the pass was written for one row, or its trace of two
+// rows tells (owners.go).
 
 // axes is a set of axes one of which is the batch's; empty if that isn't known.
 type axes uint64
@@ -99,6 +100,8 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return transposed(in[0], o.Axes, rank), nil
 	case op.Slice:
 		return sliced(in[0], o.Ranges)
+	case op.Take:
+		return along(in[0], o.Axis, rank)
 	case op.Concat, op.Split, op.BroadcastTo, op.Tile, op.Pad:
 		return kept(in, len(out.Shape), b.specs(s), out), nil
 	case op.MatMul:

@@ -405,12 +405,14 @@ func linearOf(in, out int) func(x *nn.Variable) *nn.Variable {
 // TestTrainingNetworkIsRefused: a training-mode trace would mix the rows.
 func TestTrainingNetworkIsRefused(t *testing.T) {
 	net := links.Sequential(links.BatchNormalization(3))
-	trace, err := graph.Record(nn.Train, func(x []*nn.Variable) []*nn.Variable { return []*nn.Variable{net.Forward(x[0])} },
-		tensor.New(tensor.WithShape(1, 3), tensor.WithBacking([]float32{1, 2, 3})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := compile.Trace(trace); !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "nn.Evaluate") {
+	_, err := compile.Recorded(func(rows int) (*graph.Trace, error) {
+		x, err := nn.Zeros(rows, 3)
+		if err != nil {
+			return nil, err
+		}
+		return graph.Record(nn.Train, func(x []*nn.Variable) []*nn.Variable { return []*nn.Variable{net.Forward(x[0])} }, x)
+	})
+	if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "nn.Evaluate") {
 		t.Errorf("error %v, want one that says to record in mode Evaluate", err)
 	}
 }

@@ -6,7 +6,7 @@
 //
 // # What is done once
 //
-// [Trace] evaluates what depends on weights alone, refuses weights that hold a
+// [Network] evaluates what depends on weights alone, refuses weights that hold a
 // NaN or an infinity, drops what does nothing in inference (dropout, identity,
 // changes of shape), folds batch normalisation into the convolution or dense
 // layer before it, fuses convolution, bias, a residual sum, activation and max
@@ -23,9 +23,19 @@
 // at once they do with one chain of sums per element, whose order depends on the
 // layer alone; every other operation runs once for each row, with that row as
 // its whole input. So no row's result depends, to the last bit, on the rows
-// beside it or on their number. An operation
-// over the batch axis, which would mean something else for one row, is refused
-// (batch.go).
+// beside it or on their number.
+//
+// The network must keep rows apart too, and what isn't known to is refused. It is
+// recorded a second time, with two rows. The trace of one shows most of what goes
+// over the batch axis (batch.go). In that of two each element has owners, the rows
+// that it depends on, and an operation that makes one of both is refused with its
+// line (owners.go, follow.go); an operation of the user's own says that it keeps
+// rows apart as an nn.Rowwise. Both traces must compute the same with the same
+// constants (alike.go). And unless it costs more than a second, two different rows
+// run together, as the network does, and each alone, as the model does
+// (together.go): that knows nothing of operations, and their results must agree. A
+// network that fails with two rows was written for one, so that each row of a
+// batch is a run of its own.
 //
 // # How a batch runs
 //

@@ -43,6 +43,8 @@ func unaryFunc(o nn.Op) func(y, x []float32) {
 		return kernel.HardSigmoid
 	case op.Exp:
 		return kernel.Exp
+	case op.RoundHalf:
+		return kernel.RoundHalf
 	case op.Square:
 		return func(y, x []float32) { kernel.Mul(y, x, x) }
 	case op.Clip:

@@ -45,7 +45,7 @@ func (b *builder) lower() error {
 func (b *builder) finish() (*Model, error) {
 	out := b.alias[b.trace.Outputs[0]]
 	if b.low[out] < 0 {
-		return nil, fmt.Errorf("compiling: %w: its output does not depend on its input", ErrForward)
+		return nil, fmt.Errorf("%w: its output does not depend on its input", ErrForward)
 	}
 	output := b.nchw(b.low[out])
 	m := &Model{
@@ -155,6 +155,9 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return b.lowerSlice(s, o)
 	case op.Split:
 		return b.lowerSplit(s, o)
+	case op.Take:
+		b.lowerTake(s, o)
+		return true
 	case op.Embed:
 		return b.lowerPick(s, o)
 	case op.Lookup:

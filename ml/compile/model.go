@@ -2,6 +2,7 @@ package compile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,39 +28,91 @@ type Model struct {
 	weights int // bytes
 }
 
-// Network records one forward pass in mode Evaluate for a row of the given
-// shape, without the batch dimension, and compiles it. What it computes with
-// functions is recorded; a forward pass that reads elements that depend on its
-// input is refused with an error that says nn.ErrRead.
+// Network records a forward pass in mode Evaluate for a row of the given shape,
+// without the batch dimension, and compiles it. What it computes with functions is
+// recorded; a forward pass that reads elements that depend on its input is refused
+// with an error that says nn.ErrRead. It is recorded with two rows as well, and
+// refused if it puts them together; one that fails with more than one row was
+// written for one, and is computed for each.
 func Network(forward func(x *nn.Variable) *nn.Variable, shape ...int) (*Model, error) {
 	if forward == nil {
 		return nil, fmt.Errorf("compiling: %w: it is nil", ErrForward)
 	}
-	x, err := nn.Zeros(append([]int{1}, shape...)...)
-	if err != nil {
-		return nil, fmt.Errorf("compiling: input: %w", err)
-	}
-	t, err := graph.Record(nn.Evaluate, func(x []*nn.Variable) []*nn.Variable {
-		return []*nn.Variable{forward(x[0])}
-	}, x)
-	if err != nil {
-		return nil, fmt.Errorf("compiling: %w", err)
-	}
-	return Trace(t)
+	return Recorded(func(rows int) (*graph.Trace, error) {
+		if rows == 1 {
+			return record(forward, append([]int{1}, shape...))
+		}
+		t, err := recordBatch(forward, append([]int{rows}, shape...))
+		if errors.Is(err, nn.ErrShape) || errors.Is(err, nn.ErrValue) {
+			return nil, nil
+		}
+		return t, err
+	})
 }
 
-// Trace compiles a forward pass that was recorded in mode Evaluate with one
-// input, a float32 array of one row (1, ...), and one output. The trace and the
-// network aren't needed any more afterwards.
-func Trace(t *graph.Trace) (*Model, error) {
-	b, err := newBuilder(t)
-	if err == nil {
-		err = b.lower()
+// record runs forward on zeros.
+func record(forward func(x *nn.Variable) *nn.Variable, shape []int) (*graph.Trace, error) {
+	x, err := nn.Zeros(shape...)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
 	}
+	return graph.Record(nn.Evaluate, func(x []*nn.Variable) []*nn.Variable {
+		return []*nn.Variable{forward(x[0])}
+	}, x)
+}
+
+// recordBatch is record for more than one row. A program that was written for one
+// may do anything with more, and is refused if it panics.
+func recordBatch(forward func(x *nn.Variable) *nn.Variable, shape []int) (t *graph.Trace, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: it panics: %v; a pass for one row at a time returns what failed, as functions.Reshape does", ErrForward, p)
+		}
+	}()
+	return record(forward, shape)
+}
+
+// Recorded compiles a network that record writes down, in mode Evaluate, for a
+// given number of rows: one input, a float32 array (rows, ...), and one output. It
+// is asked for one row, which is what is compiled, and for two, which must be kept
+// apart and computed alike: it returns nil if the network takes one row only, and
+// then each row of a batch is one run of the network. The traces and the network
+// aren't needed any more afterwards.
+func Recorded(record func(rows int) (*graph.Trace, error)) (*Model, error) {
+	m, err := compileRows(record)
 	if err != nil {
 		return nil, fmt.Errorf("compiling: %w", err)
 	}
-	return b.finish()
+	return m, nil
+}
+
+func compileRows(record func(rows int) (*graph.Trace, error)) (*Model, error) {
+	one, err := record(1)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBuilder(one)
+	if err != nil {
+		return nil, err
+	}
+	two, err := record(rowsTogether)
+	if err != nil {
+		return nil, fmt.Errorf("with %d rows: %w", rowsTogether, err)
+	}
+	var t *together
+	if two != nil {
+		if t, err = withTwo(b, two); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.lower(); err != nil {
+		return nil, err
+	}
+	m, err := b.finish()
+	if err == nil && t != nil {
+		err = t.checkResults(m)
+	}
+	return m, err
 }
 
 // InputShape returns the shape of a row, without the batch dimension.

@@ -59,6 +59,19 @@ func (l *pick) run(n int, in, out [][]float32) error {
 
 func (l *pick) String() string { return fmt.Sprintf("pick %d of %d", len(l.ids), l.rows) }
 
+// take takes known elements of an axis.
+type take struct {
+	outer, size, inner int // elements before, of and behind the axis, for each row
+	index              []int32
+}
+
+func (l *take) run(n int, in, out [][]float32) error {
+	op.Pick(out[0], in[0], n*l.outer, l.size, l.inner, l.index)
+	return nil
+}
+
+func (l *take) String() string { return fmt.Sprintf("take %d of %d", len(l.index), l.size) }
+
 // lookup turns numbers into rows of a table.
 type lookup struct {
 	table     []float32
@@ -203,6 +216,17 @@ func (b *builder) lowerSplit(s graph.Step, o op.Split) bool {
 		from += count
 	}
 	return true
+}
+
+// lowerTake emits a choice of elements along an axis.
+func (b *builder) lowerTake(s graph.Step, o op.Take) {
+	x := b.trace.Values[s.In[0]].Spec.Shape
+	axis := o.Axis
+	if axis < 0 {
+		axis += len(x)
+	}
+	l := &take{size(x[:axis]), x[axis], size(x[axis+1:]), o.Index}
+	b.put(s, l, value{}, -1, b.nchw(b.low[b.alias[s.In[0]]]))
 }
 
 // lowerPick emits a lookup of known rows in what was computed.

@@ -217,6 +217,13 @@ func (it *SerialIterator[T]) Serialize(s *serializers.Serializer) {
 // loadedOrder reads the order of the pass under way and tells whether it fits a
 // data set of n examples.
 func loadedOrder(s *serializers.Serializer, n int) ([]int, error) {
+	h, ok := s.Header("order")
+	if !ok {
+		return nil, serializers.ErrMissing
+	}
+	if h.Len() != n {
+		return nil, fmt.Errorf("%w: it orders %d examples, the data set has %d", serializers.ErrShape, h.Len(), n)
+	}
 	a, ok := s.Array("order")
 	if !ok {
 		return nil, serializers.ErrMissing

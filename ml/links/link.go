@@ -288,13 +288,16 @@ func (p *param) serialize(s *serializers.Serializer) {
 		s.Fail(fmt.Errorf("%s: %w: show the network an input, or load it, before saving", s.Path(p.name), nn.ErrUninitialized))
 		return
 	}
-	a, ok := s.Array(p.name)
+	a, ok := s.Header(p.name)
 	if !ok {
 		return
 	}
 	if !p.fits(a.Shape) {
 		s.Fail(fmt.Errorf("%s: %w: expected %s, found %s", s.Path(p.name), serializers.ErrShape,
 			strings.ReplaceAll(nn.FormatShape(p.pattern), "-1", "?"), nn.FormatShape(a.Shape)))
+		return
+	}
+	if a, ok = s.Array(p.name); !ok {
 		return
 	}
 	values, err := a.Float32s()

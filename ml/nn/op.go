@@ -48,6 +48,14 @@ type InPlace interface {
 	BackwardInPlace()
 }
 
+// Rowwise is an Op that computes each element of its outputs' first axis from the
+// same element of its inputs' first axis, and from inputs that are weights. Only
+// such an operation of a user's own can be compiled for batches.
+type Rowwise interface {
+	Op
+	Rowwise()
+}
+
 // View is an Op with one input whose only output is the same elements in
 // another shape. Variables share the memory instead of calling Forward, and
 // where possible Backward; Gorgonia's machines call both.

@@ -61,17 +61,7 @@ func (im *importer) refuse(name string, only int64) error {
 }
 
 // has tells whether an optional input is there.
-func has(in []value, i int) bool { return i < len(in) && (in[i].index >= 0 || in[i].ints != nil) }
-
-// need fails if there are fewer inputs.
-func need(in []value, n int) error {
-	for i := range n {
-		if !has(in, i) {
-			return fmt.Errorf("%w: input %d is missing", ErrFormat, i)
-		}
-	}
-	return nil
-}
+func has(in []value, i int) bool { return i < len(in) && in[i].none == "" }
 
 // list returns integers that come as input i, or as an attribute in older
 // opsets; ok is false if neither is there.
@@ -79,6 +69,9 @@ func (im *importer) list(in []value, i int, name string) (v []int64, ok bool, er
 	if has(in, i) {
 		if !in[i].isInt() {
 			return nil, false, fmt.Errorf("%w: input %d must be integers that are known when the file is read", ErrUnsupported, i)
+		}
+		if len(in[i].shape) != 1 {
+			return nil, false, fmt.Errorf("%w: input %d has the shape %s, want a list", ErrFormat, i, shapeName(in[i].shape))
 		}
 		return in[i].ints, true, nil
 	}
@@ -95,13 +88,10 @@ func (im *importer) scalar(in []value, i int, name string, def float32) (float32
 	if !has(in, i) {
 		return im.attrFloat(name, def), nil
 	}
-	if in[i].isInt() && len(in[i].ints) == 1 {
-		return float32(in[i].ints[0]), nil
-	}
-	if d := im.data(in[i]); d != nil && d.Shape().TotalSize() == 1 {
+	if d := im.data(in[i]); d != nil && len(in[i].shape) <= 1 && elements(in[i].shape) == 1 {
 		return d.Float32s()[0], nil
 	}
-	return 0, fmt.Errorf("%w: input %d must be one constant number", ErrUnsupported, i)
+	return 0, fmt.Errorf("%w: input %d must be one constant number of the type of input 0", ErrUnsupported, i)
 }
 
 // axis checks an axis and counts a negative one from the last.
@@ -140,3 +130,16 @@ func elements(shape []int) int {
 }
 
 var infinity = float32(math.Inf(1))
+
+// broadcasts tells whether an array of shape from may stand for one of shape to,
+// by ONNX's unidirectional rule: axes are matched from the last, those of one
+// element repeat.
+func broadcasts(from, to []int) bool {
+	lead := len(to) - len(from)
+	for i, d := range from {
+		if lead < 0 || d != 1 && d != to[lead+i] {
+			return false
+		}
+	}
+	return lead >= 0
+}

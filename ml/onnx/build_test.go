@@ -19,6 +19,7 @@ type file struct {
 	others  [][]byte // further inputs
 	nodes   [][]byte
 	inits   [][]byte
+	outs    map[string][]byte // outputs with a shape
 }
 
 // rowFile starts a file of opset 17 whose input x has rows of the given shape.
@@ -47,7 +48,7 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 		b = msg(b, 1, []byte(strings.Trim(s, "_")))
 	}
 	for _, s := range strings.Fields(outputs) {
-		b = msg(b, 2, []byte(s))
+		b = msg(b, 2, []byte(strings.Trim(s, "_")))
 	}
 	b = msg(b, 3, []byte(fmt.Sprintf("%s_%d", op, len(f.nodes))))
 	b = msg(b, 4, []byte(op))
@@ -61,6 +62,8 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 			a = protowire.AppendFixed32(protowire.AppendTag(a, 2, protowire.Fixed32Type), math.Float32bits(v))
 		case int:
 			a = varint(a, 3, int64(v))
+		case int64: // an array of one integer
+			a = msg(a, 5, msg(varint(varint(nil, 1, 1), 2, 7), 9, binary.LittleEndian.AppendUint64(nil, uint64(v))))
 		case string:
 			a = msg(a, 4, []byte(v))
 		case []int: // unpacked, as most writers do
@@ -135,7 +138,11 @@ func info(name string, dtype int64, dims []int) []byte {
 func (f *file) bytes(outputs ...string) []byte {
 	g := msg(nil, 11, info("x", f.dtype, append([]int{f.rows}, f.dims...)))
 	for _, name := range outputs {
-		g = msg(g, 12, msg(nil, 1, []byte(name)))
+		out, ok := f.outs[name]
+		if !ok {
+			out = msg(nil, 1, []byte(name))
+		}
+		g = msg(g, 12, out)
 	}
 	for _, i := range f.others {
 		g = msg(g, 11, i)

@@ -15,16 +15,23 @@
 // Integers, such as words, are written into a row as floats, which hold them
 // exactly up to 2^24. Operators that are not known are an error that names the
 // operator and its node; so is an attribute that would change the result and isn't
-// followed.
+// followed, and whatever ONNX doesn't allow: attributes that an operator hasn't got in
+// the file's opset, or of another kind, and names that are written twice. What trains,
+// such as Dropout with training_mode, is refused. A Cast to float16 rounds; all else
+// is computed with float32.
+//
+// A file that takes any number of rows is read for two as well, and refused if it
+// puts them together: see package compile. One whose batch is fixed to one row, or
+// that is valid for one alone, runs for each.
 //
 // LSTM and GRU are unrolled for one length of the sequences, which is the whole
 // length for every row: read a file once for each length that occurs.
 //
 // Files may come from anyone: every length is checked against what is there, the
-// graph's arrays are bounded ([MaxElements]), and nothing in a file is executed,
+// graph's arrays are bounded ([MaxElements]), so are its operations, and nothing in a file is executed,
 // opened or fetched; weights in external files are refused.
 //
 // The files: proto.go decodes the wire format, tensor.go arrays, inputs.go settles
-// inputs and outputs, importer.go walks the graph, the node_*.go files hold the
-// operators by family.
+// inputs and outputs, importer.go walks the graph, operators.go has what a node of
+// each operator may hold, the node_*.go files read them by family.
 package onnx

@@ -1,10 +1,14 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
+
+	"gorgonia.org/tensor"
 
 	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/nn"
 )
 
 // The operator sets that are read.
@@ -27,15 +31,43 @@ func Compile(data []byte, opts ...Option) (*compile.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := f.Trace(opts...)
-	if err != nil {
-		return nil, err
-	}
-	m, err := compile.Trace(t)
+	m, err := f.compile(newOptions(opts))
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	return m, nil
+}
+
+// compile reads the graph for one row, and for two to see that it keeps them apart.
+func (f *File) compile(o options) (*compile.Model, error) {
+	arrays := map[*tensorProto]*tensor.Dense{}
+	one, err := f.trace(o, 1, arrays)
+	if err != nil {
+		return nil, err
+	}
+	return compile.Recorded(func(rows int) (*graph.Trace, error) {
+		if rows == 1 {
+			return one, nil
+		}
+		batch := f.fileBatch(o)
+		if batch == 1 {
+			return nil, nil
+		}
+		t, err := f.trace(o, rows, arrays)
+		if batch == 0 && (errors.Is(err, nn.ErrShape) || errors.Is(err, ErrFormat)) {
+			return nil, nil // valid for one row alone
+		}
+		return t, err
+	})
+}
+
+// fileBatch is the number of rows that the file takes, 0 if any.
+func (f *File) fileBatch(o options) int64 {
+	row, _, err := f.split(o)
+	if err != nil || o.batch >= len(row.dims) {
+		return 0
+	}
+	return row.dims[o.batch].value
 }
 
 // Read decodes a file, which must not be changed afterwards. The graph's inputs
@@ -51,13 +83,16 @@ func Read(data []byte) (*File, error) {
 	if m.opset < MinOpset || m.opset > MaxOpset {
 		return nil, fmt.Errorf("onnx: %w: the file uses opset %d, opsets %d to %d are read", ErrOpset, m.opset, MinOpset, MaxOpset)
 	}
+	if err := m.graph.checkNames(); err != nil {
+		return nil, fmt.Errorf("onnx: %w", err)
+	}
 	return &File{Producer: m.producer, Opset: int(m.opset), graph: m.graph}, nil
 }
 
 // Trace turns the graph into operations on one row. Nodes that don't lead to the
 // output are left out, but checked.
 func (f *File) Trace(opts ...Option) (*graph.Trace, error) {
-	t, err := f.trace(newOptions(opts))
+	t, err := f.trace(newOptions(opts), 1, map[*tensorProto]*tensor.Dense{})
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"gorgonia.org/tensor"
@@ -10,17 +11,25 @@ import (
 	"github.com/hibana-engine/hibana/ml/nn"
 )
 
+// maxSteps bounds the operations that the nodes become, each of which takes a few
+// KiB until the network is compiled, whatever its arrays hold.
+const maxSteps = 1 << 17
+
 // importer walks a graph in its order, which ONNX requires to be topological.
 // Floats become values of a trace; integers, which only shapes are made of, are
 // computed here and now.
 type importer struct {
 	opset     int
+	rows      int    // of the batch that the graph is read for
 	batch     int64  // the input's first dimension in the file, 0 if open or not the batch
+	fileBatch int64  // the size of the batch in the file, 0 if open
 	batchName string // of the input's batch dimension, "" if none
 	values    map[string]value
 	trace     *graph.Trace
-	left      int // of MaxElements
-	unrolled  int // steps of recurrent nodes up to here
+	left      int                            // of MaxElements
+	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
+	ints      int                            // known integers that nodes gave up to here
+	unrolled  int                            // steps of recurrent nodes up to here
 
 	node *node // the one being read
 }
@@ -31,13 +40,16 @@ type value struct {
 	index int // into Trace.Values, -1 for known integers
 	shape []int
 	ints  []int64 // row-major, only for known integers
+	none  string  // why there is nothing to compute with, else ""
 	whole bool    // the floats are integers of the graph that depend on the row
 }
 
 func (v value) isInt() bool { return v.index < 0 }
 
-func (f *File) trace(o options) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, values: map[string]value{}, trace: &graph.Trace{}, left: o.maxElements}
+// trace reads the graph for a number of rows. Weights go to arrays, or come from
+// there.
+func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
+	im := &importer{opset: f.Opset, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
 	if err := im.inputs(f, o); err != nil {
 		return nil, err
 	}
@@ -88,36 +100,30 @@ func first(names []string) string {
 
 // read turns one node into steps or integers.
 func (im *importer) read(n *node) error {
-	f, ok := operators[n.operator()]
+	o, ok := operators[n.operator()]
 	if !ok {
 		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
 	}
-	in := make([]value, len(n.inputs))
-	for i, name := range n.inputs {
-		v, ok := im.values[name]
-		if !ok && name != "" {
-			return fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
-		}
-		if name == "" {
-			v = value{index: -1} // left out: no integers either
-		}
-		in[i] = v
+	if err := o.form(im.opset).check(n); err != nil {
+		return err
 	}
-	if len(n.outputs) == 0 {
-		return fmt.Errorf("%w: it has no output", ErrFormat)
+	in, err := im.arguments(n)
+	if err != nil {
+		return err
 	}
 	whole, err := im.whole(in)
 	if err != nil {
 		return err
 	}
-	out, err := f(im, in)
+	out, err := o.read(im, in)
 	if err != nil {
 		return err
 	}
 	for i, v := range out {
 		out[i].whole = v.whole || whole
-		if im.left -= len(v.ints); im.left < 0 {
-			return fmt.Errorf("%w: its integers exceed onnx.MaxElements", ErrTooLarge)
+		im.left -= len(v.ints)
+		if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
+			return fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
 		}
 	}
 	for i, name := range n.outputs {
@@ -125,12 +131,33 @@ func (im *importer) read(n *node) error {
 		case name == "":
 		case i < len(out):
 			im.values[name] = out[i]
-		default:
-			im.values[name] = value{index: -1} // read by nobody, or else an error there
+		default: // read by nobody, or else an error there
+			im.values[name] = nothing(fmt.Sprintf("output %d of %s, which isn't computed", i, n.label()))
 		}
 	}
 	return nil
 }
+
+// arguments returns the values that a node reads.
+func (im *importer) arguments(n *node) ([]value, error) {
+	in := make([]value, len(n.inputs))
+	for i, name := range n.inputs {
+		v, ok := im.values[name]
+		switch {
+		case name == "":
+			v = nothing("left out")
+		case !ok:
+			return nil, fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
+		case v.none != "":
+			return nil, fmt.Errorf("%w: input %d, %q, is %s", ErrUnsupported, i, name, v.none)
+		}
+		in[i] = v
+	}
+	return in, nil
+}
+
+// nothing stands for what can't be computed with.
+func nothing(why string) value { return value{index: -1, none: why} }
 
 // whole tells whether a node's results are integers that depend on the row. They
 // are kept as floats, so only what moves them may read them, and what they are for.
@@ -192,14 +219,22 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 		v, shape, err := t.int64s()
 		return value{index: -1, shape: shape, ints: v}, err
 	}
+	if a := im.arrays[t]; a != nil {
+		return im.array(t.name, a)
+	}
 	v, shape, err := t.float32s()
 	if err != nil {
 		return value{}, err
 	}
-	if len(v) == 0 { // how some writers leave an input out
-		return value{index: -1}, nil
+	if len(v) == 0 {
+		return nothing(fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape))), nil
 	}
-	return im.floats(t.name, v, shape)
+	a, err := nn.NewArray(v, shape...)
+	if err != nil {
+		return value{}, err
+	}
+	im.arrays[t] = a
+	return im.array(t.name, a)
 }
 
 // floats puts a constant into the trace.
@@ -208,6 +243,10 @@ func (im *importer) floats(name string, v []float32, shape []int) (value, error)
 	if err != nil {
 		return value{}, err
 	}
+	return im.array(name, a)
+}
+
+func (im *importer) array(name string, a *tensor.Dense) (value, error) {
 	return im.add(graph.Value{Kind: graph.Constant, Spec: nn.SpecOf(a), Name: name, Data: a})
 }
 
@@ -230,6 +269,9 @@ func (im *importer) apply(op nn.Op, in ...value) (value, error) {
 
 // applyAll adds a step.
 func (im *importer) applyAll(op nn.Op, in ...value) ([]value, error) {
+	if len(im.trace.Steps) == maxSteps {
+		return nil, fmt.Errorf("%w: more than %d operations", ErrTooLarge, maxSteps)
+	}
 	s := graph.Step{Op: op, Site: im.node.label()}
 	specs := make([]nn.Spec, len(in))
 	for i, v := range in {

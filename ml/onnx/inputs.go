@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/nn"
@@ -38,7 +39,7 @@ func (f *File) checkDims(o options) error {
 	var open []string
 	for _, v := range f.graph.inputs {
 		for _, d := range v.dims {
-			if d.value == 0 && d.name != "" && !slices.Contains(open, d.name) {
+			if !d.given && d.name != "" && !slices.Contains(open, d.name) {
 				open = append(open, d.name)
 			}
 		}
@@ -84,8 +85,8 @@ func (f *File) split(o options) (row valueInfo, fixed []valueInfo, err error) {
 // integers tells whether elements of a type are integers that an input may have.
 func integers(dtype int64) bool { return dtype == typeInt64 || dtype == typeInt32 }
 
-// row adds the input of the row, with the batch as its first dimension; where the
-// graph wants it elsewhere, one row makes that a change of shape.
+// row adds the input of the rows, with the batch as its first dimension; where the
+// graph wants it elsewhere it is moved there.
 func (im *importer) row(v valueInfo, o options) error {
 	if v.dtype != typeFloat && !integers(v.dtype) {
 		return fmt.Errorf("%w: input %q has elements of %s, want float, int32 or int64", ErrInput, v.name, typeName(v.dtype))
@@ -95,15 +96,16 @@ func (im *importer) row(v valueInfo, o options) error {
 	}
 	shape := make([]int, len(v.dims))
 	for i, d := range v.dims {
-		if shape[i] = 1; i != o.batch {
+		if shape[i] = im.rows; i != o.batch {
 			var err error
-			if shape[i], err = o.size(v.name, i, d, ""); err != nil {
+			if shape[i], err = o.size(v.name, i, d); err != nil {
 				return err
 			}
 		}
 	}
-	if im.batchName = v.dims[o.batch].name; o.batch == 0 {
-		im.batch = v.dims[0].value
+	im.batchName, im.fileBatch = v.dims[o.batch].name, v.dims[o.batch].value
+	if o.batch == 0 {
+		im.batch = im.fileBatch
 	}
 	in, err := im.add(graph.Value{Kind: graph.Input, Spec: nn.FloatSpec(batchFirst(shape, o.batch)...), Name: v.name})
 	if err != nil {
@@ -111,7 +113,7 @@ func (im *importer) row(v valueInfo, o options) error {
 	}
 	im.trace.Inputs = []int{in.index}
 	im.node = &node{name: v.name}
-	if in, err = im.reshape(in, shape); err != nil {
+	if in, err = im.transpose(in, fromFirst(len(shape), o.batch)); err != nil {
 		return err
 	}
 	in.whole = integers(v.dtype)
@@ -125,14 +127,37 @@ func batchFirst(shape []int, axis int) []int {
 	return slices.Insert(rest, 0, shape[axis])
 }
 
-// size is the size of an input's dimension that isn't the row's batch.
-func (o *options) size(input string, i int, d dimension, batch string) (int, error) {
-	n := d.value
-	if v, ok := o.dims[d.name]; ok && n == 0 {
-		n = int64(v)
+// fromFirst is the order of axes that moves the first one to where it is said.
+func fromFirst(rank, to int) []int {
+	axes := make([]int, rank)
+	for i := range axes {
+		switch {
+		case i < to:
+			axes[i] = i + 1
+		case i > to:
+			axes[i] = i
+		}
 	}
-	if n == 0 && d.name != "" && d.name == batch {
-		return 1, nil
+	return axes
+}
+
+// toFirst is the order of axes that moves the said one to the front.
+func toFirst(rank, from int) []int {
+	axes := make([]int, rank)
+	for i := range axes {
+		axes[i] = i
+	}
+	return batchFirst(axes, from)
+}
+
+// size is the size of an input's dimension that isn't the row's batch.
+func (o *options) size(input string, i int, d dimension) (int, error) {
+	n := d.value
+	if d.given && (n < 1 || n > math.MaxInt32) {
+		return 0, fmt.Errorf("%w: dimension %d of input %q has the size %d in the file; export it with its size, or open, with a name", ErrInput, i, input, n)
+	}
+	if v, ok := o.dims[d.name]; ok && !d.given {
+		n = int64(v)
 	}
 	if n < 1 || n > math.MaxInt32 {
 		return 0, fmt.Errorf("%w: dimension %d (%q) of input %q is open; give it with onnx.Dim", ErrInput, i, d.name, input)
@@ -146,9 +171,12 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 		return value{}, fmt.Errorf("%w: only arrays of float32, int32 or int64 with a shape can be fixed", ErrInput)
 	}
 	shape, n := make([]int, len(v.dims)), 1
+	var batch []int // axes that are as long as the batch
 	for i, d := range v.dims {
 		var err error
-		if shape[i], err = o.size(v.name, i, d, im.batchName); err != nil {
+		if _, given := o.dims[d.name]; !d.given && d.name != "" && d.name == im.batchName && !given {
+			shape[i], batch = 1, append(batch, i)
+		} else if shape[i], err = o.size(v.name, i, d); err != nil {
 			return value{}, err
 		}
 		if shape[i] > im.left/n {
@@ -168,6 +196,10 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 		for i, x := range given {
 			f[i] = float32(x)
 		}
+		for _, a := range batch {
+			f = forEach(f, elements(shape[a:]), im.rows)
+			shape[a] = im.rows
+		}
 		return im.floats(v.name, f, shape)
 	}
 	ints := make([]int64, n)
@@ -176,8 +208,21 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 			return value{}, fmt.Errorf("%w: %v is no integer", ErrInput, x)
 		}
 	}
-	im.left -= n
+	for _, a := range batch {
+		ints = forEach(ints, elements(shape[a:]), im.rows)
+		shape[a] = im.rows
+	}
+	im.left -= len(ints)
 	return value{index: -1, shape: shape, ints: ints}, nil
+}
+
+// forEach repeats each run of n elements for each row.
+func forEach[T any](v []T, n, rows int) []T {
+	var out []T
+	for run := range slices.Chunk(v, max(1, n)) {
+		out = append(out, slices.Repeat(run, rows)...)
+	}
+	return out
 }
 
 // output returns the graph's output with the batch as its first dimension.
@@ -191,19 +236,68 @@ func (im *importer) output(f *File, o options) (value, error) {
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]
+	if v.none != "" {
+		return value{}, fmt.Errorf("%w: output %q is %s", ErrInput, info.name, v.none)
+	}
 	if !ok || v.isInt() {
 		return value{}, fmt.Errorf("%w: output %q isn't an array of floats that a node writes", ErrInput, info.name)
+	}
+	if err := im.declared(info, v, o); err != nil {
+		return value{}, fmt.Errorf("output %q: %w", info.name, err)
 	}
 	if o.batch == 0 {
 		return v, nil
 	}
-	axis := o.batch
-	if named := slices.IndexFunc(info.dims, func(d dimension) bool { return d.name != "" && d.name == im.batchName }); named >= 0 {
-		axis = named
-	}
-	if axis >= len(v.shape) || v.shape[axis] != 1 {
+	axis := im.batchAxis(info, o)
+	if axis >= len(v.shape) || v.shape[axis] != im.rows {
 		return v, nil
 	}
 	im.node = &node{name: info.name}
-	return im.reshape(v, batchFirst(v.shape, axis))
+	return im.transpose(v, toFirst(len(v.shape), axis))
+}
+
+// batchAxis is where an output has the batch: where its dimension has the batch's
+// name, else where the input has it.
+func (im *importer) batchAxis(info valueInfo, o options) int {
+	named := slices.IndexFunc(info.dims, func(d dimension) bool { return d.name != "" && d.name == im.batchName })
+	if named >= 0 {
+		return named
+	}
+	return o.batch
+}
+
+// declared holds an output against the shape that the file says it has. Files say
+// nothing sure of the batch's size, which is theirs; that it is kept is checked by
+// package compile.
+func (im *importer) declared(info valueInfo, v value, o options) error {
+	if !info.known {
+		return nil
+	}
+	wrong := len(info.dims) != len(v.shape)
+	for i, d := range info.dims {
+		if wrong || i == im.batchAxis(info, o) {
+			continue
+		}
+		wrong = d.value > 0 && d.value != int64(v.shape[i]) && (d.value != im.fileBatch || v.shape[i] != im.rows)
+	}
+	if wrong {
+		return fmt.Errorf("%w: the file says that it has the shape %s, and for %d rows it has %s", ErrInput, declaredShape(info.dims), im.rows, shapeName(v.shape))
+	}
+	return nil
+}
+
+// declaredShape writes dimensions, of which some may be open.
+func declaredShape(dims []dimension) string {
+	all := make([]string, len(dims))
+	for i, d := range dims {
+		switch {
+		case d.value > 0:
+			all[i] = fmt.Sprint(d.value)
+		case d.name != "":
+			all[i] = d.name
+		default:
+			all[i] = "?"
+		}
+	}
+	return "(" + strings.Join(all, ", ") + ")"
 }

@@ -8,26 +8,32 @@ import (
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
-// identity reads Identity and Dropout, which do nothing in inference.
-func identity(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
+// identity reads Identity.
+func identity(_ *importer, in []value) ([]value, error) { return in[:1], nil }
+
+// dropout reads Dropout, which does nothing in inference.
+func dropout(_ *importer, in []value) ([]value, error) {
+	if has(in, 2) && !(in[2].isInt() && len(in[2].ints) == 1 && in[2].ints[0] == 0) {
+		return nil, fmt.Errorf("%w: input 2, training_mode, must be a constant that is false; export the network for inference", ErrUnsupported)
 	}
 	return in[:1], nil
 }
 
 // constant reads Constant.
 func constant(im *importer, _ []value) ([]value, error) {
+	if n := len(im.node.attrs); n != 1 {
+		return nil, fmt.Errorf("%w: it has %d values, want one", ErrFormat, n)
+	}
 	for name, a := range im.node.attrs {
 		switch name {
 		case "value":
-			if a.t == nil {
-				return nil, fmt.Errorf("%w: attribute value is no array", ErrFormat)
-			}
 			return one(im.constant(a.t))
 		case "value_float":
 			return one(im.floats("", []float32{a.f}, nil))
 		case "value_floats":
+			if len(a.floats) == 0 {
+				return []value{nothing("an empty list of floats")}, nil
+			}
 			return one(im.floats("", a.floats, []int{len(a.floats)}))
 		case "value_int":
 			return []value{{index: -1, shape: []int{}, ints: []int64{a.i}}}, nil
@@ -39,34 +45,47 @@ func constant(im *importer, _ []value) ([]value, error) {
 }
 
 // cast reads Cast: floats stay float32, integers stay integers or become floats.
-// Those that depend on the row are floats already.
+// Those that depend on the row are floats already. What becomes float16 is rounded
+// to it and computed with as float32.
 func cast(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	to := im.attr("to", 0)
-	floats := to == typeFloat || to == typeDouble || to == typeFloat16
+	toFloat := to == typeFloat || to == typeDouble || to == typeFloat16
 	x := in[0]
-	switch {
-	case x.isInt() && floats && len(x.ints) > 0:
+	if x.isInt() && toFloat && len(x.ints) > 0 {
 		v := make([]float32, len(x.ints))
 		for i, n := range x.ints {
 			v[i] = float32(n)
 		}
-		return one(im.floats("", v, x.shape))
-	case x.isInt() && integers(to), !x.isInt() && floats, x.whole && integers(to):
-		x.whole = !floats && x.whole
+		var err error
+		if x, err = im.floats("", v, x.shape); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case !x.isInt() && to == typeFloat16:
+		x.whole = false
+		return one(im.apply(op.RoundHalf{}, x))
+	case x.isInt() && to == typeInt32:
+		return []value{{index: -1, shape: x.shape, ints: wrapped(x.ints)}}, nil
+	case x.isInt() && integers(to), !x.isInt() && toFloat, x.whole && integers(to):
+		x.whole = !toFloat && x.whole
 		return []value{x}, nil
 	}
 	return nil, fmt.Errorf("%w: a conversion to %s", ErrUnsupported, typeName(to))
 }
 
+// wrapped keeps the lowest 32 bits of integers.
+func wrapped(v []int64) []int64 {
+	out := make([]int64, len(v))
+	for i, n := range v {
+		out[i] = int64(int32(n))
+	}
+	return out
+}
+
 // reshape reads Reshape. A shape that was written down for the file's fixed batch
 // size is meant for the batch.
 func reshape(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
 	target, _, err := im.list(in, 1, "shape")
 	if err != nil {
 		return nil, err
@@ -88,7 +107,7 @@ func reshape(im *importer, in []value) ([]value, error) {
 		n *= max(1, shape[i])
 	}
 	if len(target) > 0 && im.forBatch(target[0], x) {
-		shape[0] = 1
+		shape[0] = im.rows
 	}
 	if x.isInt() {
 		return reshapeInts(x, shape)
@@ -100,9 +119,9 @@ func reshape(im *importer, in []value) ([]value, error) {
 const maxReshaped = 1 << 31
 
 // forBatch tells whether a first dimension of a target shape stands for the
-// file's fixed batch size, of which one row is left.
+// file's fixed batch size, in whose place the rows are.
 func (im *importer) forBatch(d int64, x value) bool {
-	return im.batch > 1 && d == im.batch && !x.isInt() && im.data(x) == nil && len(x.shape) > 0 && x.shape[0] == 1
+	return im.batch > 1 && d == im.batch && !x.isInt() && im.data(x) == nil && len(x.shape) > 0 && x.shape[0] == im.rows
 }
 
 func reshapeInts(x value, shape []int) ([]value, error) {
@@ -126,9 +145,6 @@ func reshapeInts(x value, shape []int) ([]value, error) {
 
 // flatten reads Flatten.
 func flatten(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	s := in[0].shape
 	a := im.attr("axis", 1)
 	if a < 0 {
@@ -142,9 +158,6 @@ func flatten(im *importer, in []value) ([]value, error) {
 
 // squeeze reads Squeeze and Unsqueeze.
 func squeeze(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	list, given, err := im.list(in, 1, "axes")
 	if err != nil {
 		return nil, err
@@ -164,6 +177,9 @@ func squeeze(im *importer, in []value) ([]value, error) {
 			shape = slices.Insert(shape, a, 1)
 		}
 	} else {
+		if given && len(list) == 0 { // all axes of one element, or none: runtimes differ
+			return nil, fmt.Errorf("%w: an empty list of axes", ErrUnsupported)
+		}
 		axes, err := axesOf(list, len(x.shape))
 		if err != nil {
 			return nil, err
@@ -187,16 +203,16 @@ func squeeze(im *importer, in []value) ([]value, error) {
 
 // transpose reads Transpose.
 func transpose(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
+	perm, rank := im.attrInts("perm"), len(in[0].shape)
+	if im.node.attrs["perm"] != nil && len(perm) != rank {
+		return nil, fmt.Errorf("%w: perm %v for %d dimensions", ErrFormat, perm, rank)
 	}
 	var axes []int
-	for _, p := range im.attrInts("perm") {
-		a, err := axis(p, len(in[0].shape))
-		if err != nil {
-			return nil, err
+	for _, p := range perm {
+		if p < 0 || p >= int64(rank) {
+			return nil, fmt.Errorf("%w: perm %v for %d dimensions", ErrFormat, perm, rank)
 		}
-		axes = append(axes, a)
+		axes = append(axes, int(p))
 	}
 	return one(im.transpose(in[0], axes))
 }
@@ -221,9 +237,6 @@ func (im *importer) transpose(x value, axes []int) (value, error) {
 
 // concat reads Concat.
 func concat(im *importer, in []value) ([]value, error) {
-	if err := need(in, max(1, len(in))); err != nil {
-		return nil, err
-	}
 	if slices.IndexFunc(in, func(v value) bool { return !v.isInt() }) < 0 {
 		var all []int64
 		for _, v := range in {
@@ -231,6 +244,9 @@ func concat(im *importer, in []value) ([]value, error) {
 				return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(v.shape))
 			}
 			all = append(all, v.ints...)
+		}
+		if _, err := axis(im.attr("axis", 0), 1); err != nil {
+			return nil, err
 		}
 		return ints(all)
 	}
@@ -243,38 +259,53 @@ func concat(im *importer, in []value) ([]value, error) {
 
 // split reads Split.
 func split(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	a, err := axis(im.attr("axis", 0), len(in[0].shape))
 	if err != nil {
 		return nil, err
 	}
-	list, given, err := im.list(in, 1, "split")
+	sizes, err := im.parts(in, in[0].shape[a])
 	if err != nil {
 		return nil, err
 	}
-	var sizes []int
-	if n, parts := in[0].shape[a], len(im.node.outputs); !given {
-		chunk := (n + parts - 1) / parts
-		for ; n > 0; n -= chunk {
-			sizes = append(sizes, min(chunk, n))
-		}
-	}
-	for _, n := range list {
-		if n < 1 || n > int64(in[0].shape[a]) {
-			return nil, fmt.Errorf("%w: parts %v of %d elements", ErrUnsupported, list, in[0].shape[a])
-		}
-		sizes = append(sizes, int(n))
+	if len(sizes) != len(im.node.outputs) {
+		return nil, fmt.Errorf("%w: %d parts %v for %d outputs", ErrFormat, len(sizes), sizes, len(im.node.outputs))
 	}
 	return im.applyAll(op.Split{Axis: a, Sizes: sizes}, in[0])
 }
 
-// pad reads Pad with a constant.
-func pad(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
+// parts returns the sizes of Split's results, which are equal unless they are
+// given; since opset 18 the last may be smaller.
+func (im *importer) parts(in []value, n int) ([]int, error) {
+	list, given, err := im.list(in, 1, "split")
+	if err != nil {
 		return nil, err
 	}
+	count := len(im.node.outputs)
+	if want := im.node.attrs["num_outputs"]; want != nil && (given || want.i != int64(count)) {
+		return nil, fmt.Errorf("%w: num_outputs is %d, with %d outputs, given sizes: %t", ErrFormat, want.i, count, given)
+	}
+	var sizes []int
+	if !given {
+		if im.opset < 18 && n%count != 0 {
+			return nil, fmt.Errorf("%w: an axis of %d in %d equal parts", ErrFormat, n, count)
+		}
+		chunk := (n + count - 1) / count
+		for ; n > 0; n -= chunk {
+			sizes = append(sizes, min(chunk, n))
+		}
+		return sizes, nil
+	}
+	for _, d := range list {
+		if d < 1 || d > int64(n) {
+			return nil, fmt.Errorf("%w: parts %v of %d elements", ErrUnsupported, list, n)
+		}
+		sizes = append(sizes, int(d))
+	}
+	return sizes, nil
+}
+
+// pad reads Pad with a constant.
+func pad(im *importer, in []value) ([]value, error) {
 	if mode := im.attrString("mode", "constant"); mode != "constant" {
 		return nil, fmt.Errorf("%w: mode %q", ErrUnsupported, mode)
 	}
@@ -303,9 +334,6 @@ func pad(im *importer, in []value) ([]value, error) {
 
 // expand reads Expand.
 func expand(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
 	list, _, err := im.list(in, 1, "")
 	if err != nil {
 		return nil, err
@@ -320,7 +348,7 @@ func expand(im *importer, in []value) ([]value, error) {
 		d := int64(1)
 		if k := i - (rank - len(list)); k >= 0 {
 			if d = list[k]; i == 0 && im.forBatch(d, x) {
-				d = 1
+				d = int64(im.rows)
 			}
 		}
 		if k := i - (rank - len(x.shape)); k >= 0 && d == 1 {

@@ -8,9 +8,6 @@ import (
 
 // slice reads Slice.
 func slice(im *importer, in []value) ([]value, error) {
-	if err := need(in, 3); err != nil {
-		return nil, err
-	}
 	var lists [4][]int64 // starts, ends, axes, steps
 	for i := range lists {
 		v, given, err := im.list(in, i+1, "")
@@ -26,6 +23,7 @@ func slice(im *importer, in []value) ([]value, error) {
 	for i, d := range x.shape {
 		ranges[i] = op.Range{Count: d, Step: 1}
 	}
+	seen := make([]bool, len(x.shape))
 	for i := range lists[0] {
 		a, step := int64(i), int64(1)
 		if lists[2] != nil {
@@ -38,6 +36,10 @@ func slice(im *importer, in []value) ([]value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if seen[k] {
+			return nil, fmt.Errorf("%w: axis %d twice", ErrFormat, k)
+		}
+		seen[k] = true
 		if ranges[k], err = cut(x.shape[k], lists[0][i], lists[1][i], step); err != nil {
 			return nil, err
 		}
@@ -91,15 +93,9 @@ func cut(n int, start, end, step int64) (op.Range, error) {
 	return op.Range{From: int(start), Count: int(count), Step: int(step)}, nil
 }
 
-// maxGathered bounds the indices of Gather, each of which becomes a step.
-const maxGathered = 1024
-
 // gather reads Gather with known indices, or with indices that depend on the row
 // along the first axis, as in an embedding.
 func gather(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
 	x, index := in[0], in[1]
 	a, err := axis(im.attr("axis", 0), len(x.shape))
 	if err != nil {
@@ -111,44 +107,57 @@ func gather(im *importer, in []value) ([]value, error) {
 	if !index.isInt() || len(index.shape) > 1 {
 		return nil, fmt.Errorf("%w: indices must be known when the file is read, one or a list, or be integers of the row along axis 0", ErrUnsupported)
 	}
-	if len(index.ints) > maxGathered {
-		return nil, fmt.Errorf("%w: %d indices, the most is %d", ErrUnsupported, len(index.ints), maxGathered)
-	}
-	drop := len(index.shape) == 0
-	parts := make([]value, 0, len(index.ints))
-	var out []int64
-	for _, i := range index.ints {
-		k, err := axis(i, x.shape[a])
-		if err != nil {
-			return nil, fmt.Errorf("%w: index %d of %d", ErrFormat, i, x.shape[a])
-		}
-		if x.isInt() {
-			if len(x.shape) != 1 {
-				return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(x.shape))
-			}
-			out = append(out, x.ints[k])
-			continue
-		}
-		ranges := make([]op.Range, a+1)
-		for j := range ranges {
-			ranges[j] = op.Range{Count: x.shape[j], Step: 1}
-		}
-		ranges[a] = op.Range{From: k, Count: 1, Step: 1, Drop: drop}
-		p, err := im.apply(op.Slice{Ranges: ranges}, x)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, p)
-	}
-	switch {
-	case x.isInt() && drop && len(out) == 1:
-		return []value{{index: -1, shape: []int{}, ints: out}}, nil
-	case x.isInt():
-		return ints(out)
-	case len(parts) == 0:
+	if len(index.ints) == 0 {
 		return nil, fmt.Errorf("%w: no index", ErrUnsupported)
-	case len(parts) == 1:
-		return parts, nil
 	}
-	return one(im.apply(op.Concat{Axis: a}, parts...))
+	at := make([]int32, len(index.ints))
+	for i, n := range index.ints {
+		k, err := axis(n, x.shape[a])
+		if err != nil {
+			return nil, fmt.Errorf("%w: index %d of %d", ErrFormat, n, x.shape[a])
+		}
+		at[i] = int32(k)
+	}
+	if x.isInt() {
+		return gatherInts(x, at, len(index.shape) == 0)
+	}
+	if r, ok := regular(at); ok {
+		r.Drop = len(index.shape) == 0
+		ranges := make([]op.Range, a+1)
+		for i := range a {
+			ranges[i] = op.Range{Count: x.shape[i], Step: 1}
+		}
+		ranges[a] = r
+		return one(im.apply(op.Slice{Ranges: ranges}, x))
+	}
+	return one(im.apply(op.Take{Axis: a, Index: at}, x))
+}
+
+// gatherInts takes elements of a list of known integers.
+func gatherInts(x value, at []int32, drop bool) ([]value, error) {
+	if len(x.shape) != 1 {
+		return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(x.shape))
+	}
+	out := make([]int64, len(at))
+	for i, k := range at {
+		out[i] = x.ints[k]
+	}
+	if drop {
+		return []value{{index: -1, shape: []int{}, ints: out}}, nil
+	}
+	return ints(out)
+}
+
+// regular tells whether indices are equally far apart, as in a range.
+func regular(at []int32) (r op.Range, ok bool) {
+	r = op.Range{From: int(at[0]), Count: len(at), Step: 1}
+	if len(at) > 1 {
+		r.Step = int(at[1] - at[0])
+	}
+	for i, k := range at {
+		if int(k) != r.From+i*r.Step {
+			return r, false
+		}
+	}
+	return r, r.Step != 0
 }

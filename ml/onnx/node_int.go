@@ -9,6 +9,9 @@ import (
 // maxInts bounds a list of integers that a node makes: shapes, axes, indices.
 const maxInts = 1 << 16
 
+// maxAllInts bounds those of all nodes together.
+const maxAllInts = 1 << 22
+
 // ints is a result that is a list of integers.
 func ints(v []int64) ([]value, error) {
 	if len(v) > maxInts {
@@ -22,9 +25,6 @@ func ints(v []int64) ([]value, error) {
 
 // shapeOf reads Shape.
 func shapeOf(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	s := in[0].shape
 	rank := int64(len(s))
 	at := func(v int64) int64 {
@@ -46,9 +46,6 @@ func shapeOf(im *importer, in []value) ([]value, error) {
 
 // constantOfShape reads ConstantOfShape.
 func constantOfShape(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	list, _, err := im.list(in, 0, "")
 	if err != nil {
 		return nil, err

@@ -2,18 +2,14 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
-// reader turns a node, im.node, with its inputs into its outputs.
-type reader func(im *importer, in []value) ([]value, error)
-
 // conv reads Conv.
 func conv(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
 	x, w := in[0], in[1]
 	if len(x.shape) != 4 || len(w.shape) != 4 {
 		return nil, fmt.Errorf("%w: x has shape %s and W %s, only images (N, C, H, W) are supported", ErrUnsupported, shapeName(x.shape), shapeName(w.shape))
@@ -33,7 +29,10 @@ func conv(im *importer, in []value) ([]value, error) {
 	if err := im.packs(elements(w.shape[1:])*c.Groups, (w.shape[0]+c.Groups-1)/c.Groups); err != nil {
 		return nil, err
 	}
-	if x, err = im.pad(&g, x, 0, true); err != nil {
+	if list := im.attrInts("kernel_shape"); list != nil && !slices.Equal(list, []int64{int64(g.kh), int64(g.kw)}) {
+		return nil, fmt.Errorf("%w: kernel_shape is %v, W has the shape %s", ErrFormat, list, shapeName(w.shape))
+	}
+	if x, err = im.pad(&g, x); err != nil {
 		return nil, err
 	}
 	c.PadH, c.PadW = g.ph, g.pw
@@ -50,38 +49,49 @@ type window struct {
 	ph, pw                 int // the padding that is left to the operation
 }
 
-// pad reads pads and auto_pad. What isn't the same on both sides, or may not be
-// left to the operation, becomes a step of its own.
-func (im *importer) pad(g *window, x value, with float32, leave bool) (value, error) {
-	var p [4]int // top, left, bottom, right
-	switch mode := im.attrString("auto_pad", "NOTSET"); mode {
-	case "NOTSET":
-		if list := im.attrInts("pads"); list != nil {
-			if len(list) != 4 {
-				return value{}, fmt.Errorf("%w: pads %v, want four: only images are supported", ErrUnsupported, list)
-			}
-			for i, v := range list {
-				if v < 0 || v > maxSide {
-					return value{}, fmt.Errorf("%w: pads %v", ErrUnsupported, list)
-				}
-				p[i] = int(v)
-			}
+// pads reads pads and auto_pad: top, left, bottom and right.
+func (im *importer) pads(g window, x []int) (p [4]int, err error) {
+	mode, list := im.attrString("auto_pad", "NOTSET"), im.attrInts("pads")
+	if list != nil && len(list) != 4 {
+		return p, fmt.Errorf("%w: pads %v, want four: only images are supported", ErrUnsupported, list)
+	}
+	for i, v := range list {
+		if v < 0 || v > maxSide {
+			return p, fmt.Errorf("%w: pads %v", ErrUnsupported, list)
 		}
-	case "VALID":
+		p[i] = int(v)
+	}
+	if mode != "NOTSET" && p != [4]int{} {
+		return p, fmt.Errorf("%w: both pads %v and auto_pad %q", ErrFormat, list, mode)
+	}
+	switch mode {
+	case "NOTSET", "VALID":
 	case "SAME_UPPER", "SAME_LOWER":
-		p[0], p[2] = same(x.shape[2], g.kh, g.sh, g.dh, mode == "SAME_LOWER")
-		p[1], p[3] = same(x.shape[3], g.kw, g.sw, g.dw, mode == "SAME_LOWER")
+		p[0], p[2] = same(x[2], g.kh, g.sh, g.dh, mode == "SAME_LOWER")
+		p[1], p[3] = same(x[3], g.kw, g.sw, g.dw, mode == "SAME_LOWER")
 	default:
-		return value{}, fmt.Errorf("%w: auto_pad %q", ErrUnsupported, mode)
+		return p, fmt.Errorf("%w: auto_pad %q", ErrFormat, mode)
 	}
-	if p == [4]int{} {
-		return x, nil
+	return p, nil
+}
+
+// pad reads a convolution's padding. What isn't the same on both sides becomes a
+// step of its own.
+func (im *importer) pad(g *window, x value) (value, error) {
+	p, err := im.pads(*g, x.shape)
+	if err != nil || p == [4]int{} {
+		return x, err
 	}
-	if p[0] == p[2] && p[1] == p[3] && leave {
+	if p[0] == p[2] && p[1] == p[3] {
 		g.ph, g.pw = p[0], p[1]
 		return x, im.fits(x.shape, p)
 	}
-	return im.apply(op.Pad{Width: [][2]int{{}, {}, {p[0], p[2]}, {p[1], p[3]}}, Value: with}, x)
+	return im.around(x, p)
+}
+
+// around puts zeros around images.
+func (im *importer) around(x value, p [4]int) (value, error) {
+	return im.apply(op.Pad{Width: [][2]int{{}, {}, {p[0], p[2]}, {p[1], p[3]}}}, x)
 }
 
 // fits keeps padded images within the limit too.
@@ -107,9 +117,6 @@ func same(n, k, s, d int, lower bool) (begin, end int) {
 
 // pool reads MaxPool and AveragePool.
 func pool(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	x, average := in[0], im.node.op == "AveragePool"
 	if len(x.shape) != 4 {
 		return nil, fmt.Errorf("%w: x has shape %s, only images (N, C, H, W) are supported", ErrUnsupported, shapeName(x.shape))
@@ -131,34 +138,49 @@ func pool(im *importer, in []value) ([]value, error) {
 	if d := im.attrInts("dilations"); d != nil && (len(d) != 2 || d[0] != 1 || d[1] != 1) {
 		return nil, fmt.Errorf("%w: dilations %v", ErrUnsupported, d)
 	}
-	counts := im.attr("count_include_pad", 0) != 0
-	coverAll := im.attr("ceil_mode", 0) != 0
-	with := -infinity
-	if average {
-		with = 0
-	}
-	// A padding that counts, or one side of which is wider, becomes a part of the image.
-	if x, err = im.pad(&g, x, with, !(average && counts)); err != nil {
+	p, err := im.pads(g, x.shape)
+	if err != nil {
 		return nil, err
 	}
-	if average && !counts && g.ph == 0 && g.pw == 0 && !equalShapes(x.shape, in[0].shape) {
-		return nil, fmt.Errorf("%w: an average that leaves out an uneven padding", ErrUnsupported)
+	if mode := im.attrString("auto_pad", "NOTSET"); (mode == "SAME_UPPER" || mode == "SAME_LOWER") && (skips(x.shape[2], g.kh, g.sh) || skips(x.shape[3], g.kw, g.sw)) {
+		return nil, fmt.Errorf("%w: auto_pad %q with windows that leave elements out, which runtimes place differently; export it with pads", ErrUnsupported, mode)
 	}
-	w := op.Window{KH: g.kh, KW: g.kw, StrideH: g.sh, StrideW: g.sw, PadH: g.ph, PadW: g.pw, CoverAll: coverAll}
-	if coverAll && (beyond(x.shape[2], g.kh, g.sh, g.ph) || beyond(x.shape[3], g.kw, g.sw, g.pw)) {
-		return nil, fmt.Errorf("%w: with ceil_mode a window lies outside the image", ErrUnsupported)
+	if max(p[0], p[2]) >= g.kh || max(p[1], p[3]) >= g.kw {
+		return nil, fmt.Errorf("%w: pads %v, which a window of %dx%d doesn't reach over", ErrUnsupported, p, g.kh, g.kw)
 	}
-	if average {
-		return one(im.apply(op.AvgPool2D{Window: w, ExcludePad: true}, x))
+	up := im.attr("ceil_mode", 0) != 0
+	w := op.Window{KH: g.kh, KW: g.kw, StrideH: g.sh, StrideW: g.sw, PadH: p[0], PadW: p[1],
+		OutH: pooled(x.shape[2], g.kh, g.sh, p[0], p[2], up), OutW: pooled(x.shape[3], g.kw, g.sw, p[1], p[3], up)}
+	if w.OutH < 1 || w.OutW < 1 {
+		return nil, fmt.Errorf("%w: a window of %dx%d is larger than images of %s", ErrFormat, g.kh, g.kw, shapeName(x.shape))
 	}
-	return one(im.apply(op.MaxPool2D{Window: w}, x))
+	if !average {
+		return one(im.apply(op.MaxPool2D{Window: w}, x))
+	}
+	if im.attr("count_include_pad", 0) != 0 && p != [4]int{} { // it becomes a part of the image
+		if x, err = im.around(x, p); err != nil {
+			return nil, err
+		}
+		w.PadH, w.PadW = 0, 0
+	}
+	return one(im.apply(op.AvgPool2D{Window: w, ExcludePad: true}, x))
 }
 
-// beyond tells whether the last window of a size that is rounded up starts behind
-// the image, which ONNX leaves out.
-func beyond(n, k, s, p int) bool {
-	out := (n+2*p-k+s-1)/s + 1
-	return (out-1)*s >= n+p
+// skips tells whether windows that are SAME reach less far than n elements.
+func skips(n, k, stride int) bool { return ((n+stride-1)/stride-1)*stride+k < n }
+
+// pooled is the number of windows of size k on an axis of n elements. Rounded up,
+// a last window that would begin behind the elements is left out.
+func pooled(n, k, stride, begin, end int, up bool) int {
+	span := n + begin + end - k
+	if span < 0 {
+		return 0
+	}
+	out := span/stride + 1
+	if up && span%stride != 0 && out*stride < n+begin {
+		out++
+	}
+	return out
 }
 
 func equalShapes(a, b []int) bool {
@@ -175,9 +197,6 @@ func equalShapes(a, b []int) bool {
 
 // globalPool reads GlobalAveragePool and GlobalMaxPool.
 func globalPool(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	s := in[0].shape
 	if len(s) != 4 {
 		return nil, fmt.Errorf("%w: x has shape %s, only images (N, C, H, W) are supported", ErrUnsupported, shapeName(s))
@@ -191,11 +210,13 @@ func globalPool(im *importer, in []value) ([]value, error) {
 
 // batchNorm reads BatchNormalization in inference.
 func batchNorm(im *importer, in []value) ([]value, error) {
-	if err := need(in, 5); err != nil {
-		return nil, err
-	}
 	if err := im.refuse("training_mode", 0); err != nil {
 		return nil, err
+	}
+	for i, name := range im.node.outputs[1:] {
+		if name != "" {
+			return nil, fmt.Errorf("%w: output %d, %q: only training has statistics as results; export the network for inference", ErrUnsupported, i+1, name)
+		}
 	}
 	return one(im.apply(op.FixedBatchNorm{Eps: im.attrFloat("epsilon", 1e-5)}, in[:5]...))
 }
@@ -211,8 +232,8 @@ func (im *importer) packs(k, n int) error {
 
 // gemm reads Gemm: alpha*A'*B' + beta*C.
 func gemm(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
+	if len(in[0].shape) != 2 || len(in[1].shape) != 2 {
+		return nil, fmt.Errorf("%w: a product of %s and %s, want matrices", ErrFormat, shapeName(in[0].shape), shapeName(in[1].shape))
 	}
 	y, err := im.apply(op.MatMul{TransA: im.attr("transA", 0) != 0, TransB: im.attr("transB", 0) != 0}, in[0], in[1])
 	if err == nil {
@@ -223,6 +244,9 @@ func gemm(im *importer, in []value) ([]value, error) {
 	}
 	if y, err = im.scale(y, im.attrFloat("alpha", 1)); err != nil || !has(in, 2) {
 		return one(y, err)
+	}
+	if !broadcasts(in[2].shape, y.shape) {
+		return nil, fmt.Errorf("%w: C has the shape %s, which doesn't broadcast to %s", ErrFormat, shapeName(in[2].shape), shapeName(y.shape))
 	}
 	c, err := im.scale(in[2], im.attrFloat("beta", 1))
 	if err != nil {
@@ -241,9 +265,6 @@ func (im *importer) scale(x value, by float32) (value, error) {
 // matMul reads MatMul by NumPy's rules: the last two dimensions are matrices, the
 // others broadcast.
 func matMul(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
 	a, b := in[0], in[1]
 	ra, rb := len(a.shape), len(b.shape)
 	if ra < 2 || rb < 2 {
@@ -264,8 +285,12 @@ func matMul(im *importer, in []value) ([]value, error) {
 		}
 		return one(y, err)
 	}
-	if ra != rb || !equalShapes(a.shape[:ra-2], b.shape[:rb-2]) {
+	if ra != rb {
 		return nil, fmt.Errorf("%w: a product of %s and %s, whose first dimensions differ", ErrUnsupported, shapeName(a.shape), shapeName(b.shape))
+	}
+	a, b, err := im.broadcastMatrices(a, b)
+	if err != nil {
+		return nil, err
 	}
 	batch, m := elements(a.shape[:ra-2]), a.shape[ra-2]
 	out := append(append([]int{}, a.shape[:ra-1]...), n)
@@ -282,6 +307,29 @@ func matMul(im *importer, in []value) ([]value, error) {
 		y, err = im.reshape(y, out)
 	}
 	return one(y, err)
+}
+
+// broadcastMatrices repeats matrices of which the other operand has more.
+func (im *importer) broadcastMatrices(a, b value) (value, value, error) {
+	r := len(a.shape)
+	shapes := [2][]int{slices.Clone(a.shape), slices.Clone(b.shape)}
+	for i := range r - 2 {
+		d := max(a.shape[i], b.shape[i])
+		if min(a.shape[i], b.shape[i]) != d && min(a.shape[i], b.shape[i]) != 1 {
+			return a, b, nn.ShapeErrorf("a product of %s and %s, whose first dimensions differ", shapeName(a.shape), shapeName(b.shape))
+		}
+		shapes[0][i], shapes[1][i] = d, d
+	}
+	for i, v := range []*value{&a, &b} {
+		if equalShapes(v.shape, shapes[i]) {
+			continue
+		}
+		var err error
+		if *v, err = im.apply(op.BroadcastTo{Shape: shapes[i]}, *v); err != nil {
+			return a, b, err
+		}
+	}
+	return a, b, nil
 }
 
 // reshape gives x a shape of the same size, if it hasn't got it.

@@ -9,9 +9,6 @@ import (
 
 // elementwise reads operators of one input that have an operation of their own.
 func elementwise(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	var o nn.Op
 	switch im.node.op {
 	case "Relu":
@@ -48,9 +45,6 @@ func elementwise(im *importer, in []value) ([]value, error) {
 
 // arithmetic reads operators of two inputs that broadcast.
 func arithmetic(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
 	a, b := in[0], in[1]
 	if a.isInt() && b.isInt() {
 		return intArithmetic(im.node.op, a, b)
@@ -73,9 +67,6 @@ func arithmetic(im *importer, in []value) ([]value, error) {
 
 // extremes reads Min and Max of any number of inputs.
 func extremes(im *importer, in []value) ([]value, error) {
-	if err := need(in, max(1, len(in))); err != nil {
-		return nil, err
-	}
 	var o nn.Op = op.Maximum{}
 	if im.node.op == "Min" {
 		o = op.Minimum{}
@@ -92,9 +83,6 @@ func extremes(im *importer, in []value) ([]value, error) {
 
 // clip reads Clip.
 func clip(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	low, err := im.scalar(in, 1, "min", -infinity)
 	if err != nil {
 		return nil, err
@@ -103,31 +91,46 @@ func clip(im *importer, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return one(im.apply(op.Clip{Low: low, High: high}, in[0]))
+	return one(im.apply(op.Clip{Low: min(low, high), High: high}, in[0])) // crossed limits give the upper one
 }
 
-// prelu reads PRelu with one slope for each channel.
+// prelu reads PRelu, whose slopes broadcast to the input.
 func prelu(im *importer, in []value) ([]value, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
+	x, slope := in[0], in[1]
+	if !broadcasts(slope.shape, x.shape) {
+		return nil, fmt.Errorf("%w: slopes of shape %s, which don't broadcast to %s", ErrFormat, shapeName(slope.shape), shapeName(x.shape))
 	}
-	slope := in[1]
-	if len(in[0].shape) < 2 || elements(slope.shape) != in[0].shape[1] {
-		return nil, fmt.Errorf("%w: slopes of shape %s for %s, want one for each channel", ErrUnsupported, shapeName(slope.shape), shapeName(in[0].shape))
+	if channelwise(slope.shape, x.shape) {
+		w, err := im.reshape(slope, []int{x.shape[1]})
+		if err != nil {
+			return nil, err
+		}
+		return one(im.apply(op.PReLU{}, x, w))
 	}
-	w, err := im.reshape(slope, []int{in[0].shape[1]})
+	above, err := im.apply(op.ReLU{}, x)
 	if err != nil {
 		return nil, err
 	}
-	return one(im.apply(op.PReLU{}, in[0], w))
+	below, err := im.apply(op.Clip{Low: -infinity, High: 0}, x)
+	if err == nil {
+		below, err = im.apply(op.Mul{}, below, slope)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.Add{}, above, below))
+}
+
+// channelwise tells whether a shape that broadcasts to another has one element for
+// each of its channels, axis 1.
+func channelwise(from, to []int) bool {
+	channel := len(from) - len(to) + 1 // the axis of from that is matched with it
+	return len(to) > 1 && channel >= 0 && from[channel] == to[1] && elements(from) == to[1]
 }
 
 // softmax reads Softmax and LogSoftmax. Before opset 13 they go over all axes
 // from the given one on.
 func softmax(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	def := int64(-1)
 	if im.opset < 13 {
 		def = 1
@@ -158,9 +161,6 @@ func softmax(im *importer, in []value) ([]value, error) {
 
 // reduce reads ReduceMean, ReduceSum, ReduceMax and ReduceMin.
 func reduce(im *importer, in []value) ([]value, error) {
-	if err := need(in, 1); err != nil {
-		return nil, err
-	}
 	list, given, err := im.list(in, 1, "axes")
 	if err != nil {
 		return nil, err

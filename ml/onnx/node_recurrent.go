@@ -39,9 +39,6 @@ type recurrent struct {
 
 // read checks attributes and inputs.
 func (r *recurrent) read(in []value, activations ...string) error {
-	if err := need(in, 3); err != nil {
-		return err
-	}
 	r.in = in
 	if err := r.attributes(activations); err != nil {
 		return err
@@ -88,11 +85,7 @@ func (r *recurrent) attributes(activations []string) error {
 	if r.node.attrs["clip"] != nil {
 		return fmt.Errorf("%w: attribute clip", ErrUnsupported)
 	}
-	layout := r.attr("layout", 0)
-	r.batchFirst = layout == 1
-	if layout != 0 && layout != 1 {
-		return fmt.Errorf("%w: layout %d", ErrFormat, layout)
-	}
+	r.batchFirst = r.attr("layout", 0) == 1
 	return nil
 }
 
@@ -126,6 +119,9 @@ func (r *recurrent) lengths() error {
 	lens := r.in[4]
 	if !lens.isInt() {
 		return fmt.Errorf("%w: sequence_lens that depend on the row; fix them to the whole length, %d", ErrUnsupported, r.steps)
+	}
+	if len(lens.shape) != 1 || len(lens.ints) == 0 || r.rows > 1 && len(lens.ints) != r.rows {
+		return fmt.Errorf("%w: sequence_lens of shape %s for %d sequences", ErrFormat, shapeName(lens.shape), r.rows)
 	}
 	for _, n := range lens.ints {
 		if n != int64(r.steps) {

@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -137,6 +138,16 @@ func TestOperators(t *testing.T) {
 		{"Clip", rowFile(6).float("lo", []float32{-1}).float("hi", []float32{2}).node("Clip", "x lo hi", "y"), x, []float32{-1, -1, 0, 1, 2, 2}},
 		{"Clip without high", rowFile(6).float("lo", []float32{0}).node("Clip", "x lo", "y"), x, []float32{0, 0, 0, 1, 2, 3}},
 		{"PRelu", rowFile(6).float("w", []float32{.5, .1, 1, 1, 1, 1}, 6).node("PRelu", "x w", "y"), x, []float32{-1, -.1, 0, 1, 2, 3}},
+		{"PRelu along the last axis", rowFile(2, 2).float("w", []float32{.1, 10}, 2).node("PRelu", "x w", "y"), []float32{-1, -1, -2, 2}, []float32{-.1, -10, -.2, 2}},
+		{"PRelu for channels", rowFile(2, 2).float("w", []float32{.1, 10}, 2, 1).node("PRelu", "x w", "y"), []float32{-1, -1, -2, 2}, []float32{-.1, -.1, -20, 2}},
+		{"PRelu for all", rowFile(2, 2).float("w", []float32{.5}).node("PRelu", "x w", "y"), []float32{-1, -1, -2, 2}, []float32{-.5, -.5, -1, 2}},
+		{"Clip with crossed limits", rowFile(3).float("lo", []float32{1}).float("hi", []float32{-1}, 1).node("Clip", "x lo hi", "y"), []float32{-5, 0, 5}, []float32{-1, -1, -1}},
+		{"Cast to float16", rowFile(3).node("Cast", "x", "h", "to", 10).node("Cast", "h", "y", "to", 1), []float32{.1, 1.0004, 65519}, []float32{.099975586, 1, 65504}},
+		{"Cast to int32 wraps", rowFile(1).node("Constant", "", "c", "value_ints", []int{1<<32 + 3}).node("Cast", "c", "i", "to", 6).node("Cast", "i", "f", "to", 1).node("Mul", "x f", "y"), []float32{2}, []float32{6}},
+		{"Dropout that is told not to train", rowFile(2).array("no", 9, []byte{0}, nil).node("Dropout", "x _ no", "y"), []float32{1, 2}, []float32{1, 2}},
+		{"Split, the last smaller", rowFile(5).opset(18).node("Split", "x", "a y", "axis", 1, "num_outputs", 2), []float32{1, 2, 3, 4, 5}, []float32{4, 5}},
+		{"Gather irregularly", rowFile(2, 4).int("i", 0, -1, 0, 1).node("Gather", "x i", "y", "axis", 2), []float32{1, 2, 3, 4, 5, 6, 7, 8}, []float32{1, 4, 1, 2, 5, 8, 5, 6}},
+		{"Gather a range", rowFile(2, 3).int("i", 2, 1, 0).node("Gather", "x i", "y", "axis", -1), x, []float32{0, -1, -2, 3, 2, 1}},
 		{"Pow", rowFile(6).float("two", []float32{2}).node("Pow", "x two", "y"), x, []float32{4, 1, 0, 1, 4, 9}},
 		{"Sub from a constant", rowFile(6).float("c", []float32{1, 1, 1, 2, 2, 2}, 6).node("Sub", "c x", "y"), x, []float32{3, 2, 1, 1, 0, -1}},
 		{"Max of three", rowFile(6).float("a", []float32{1}, 1).float("b", []float32{0, 0, 0, 5, 0, 0}, 1, 6).node("Max", "x a b", "y"), x, []float32{1, 1, 1, 5, 2, 3}},
@@ -149,7 +160,7 @@ func TestOperators(t *testing.T) {
 		{"Softmax since 13", rowFile(2, 2).node("Softmax", "x", "y"), []float32{0, 0, 0, 0}, []float32{.5, .5, .5, .5}},
 		{"LogSoftmax", rowFile(2).node("LogSoftmax", "x", "y"), []float32{5, 5}, []float32{-.6931472, -.6931472}},
 		{"ReduceMean", rowFile(2, 2).node("ReduceMean", "x", "y", "axes", []int{2}, "keepdims", 0).opset(13), []float32{1, 2, 3, 4}, []float32{1.5, 3.5}},
-		{"ReduceMax by input", rowFile(2, 2).int("a", -1).node("ReduceMax", "x a", "y"), []float32{1, 2, 3, 4}, []float32{2, 4}},
+		{"ReduceMax by input", rowFile(2, 2).int("a", -1).node("ReduceMax", "x a", "y").opset(18), []float32{1, 2, 3, 4}, []float32{2, 4}},
 		{"Transpose", rowFile(2, 3).node("Transpose", "x", "y", "perm", []int{0, 2, 1}), x, []float32{-2, 1, -1, 2, 0, 3}},
 		{"Slice backward", rowFile(6).int("s", -1).int("e", -7).int("a", 1).int("st", -2).node("Slice", "x s e a st", "y"), x, []float32{3, 1, -1}},
 		{"Slice without axes", rowFile(6).int("s", 0, 1).int("e", 1, 1<<40).node("Slice", "x s e", "y"), x, []float32{-1, 0, 1, 2, 3}},
@@ -169,6 +180,12 @@ func TestOperators(t *testing.T) {
 		{"GlobalAveragePool", rowFile(1, 3, 3).node("GlobalAveragePool", "x", "y"), image, []float32{5}},
 		{"GlobalMaxPool", rowFile(1, 3, 3).node("GlobalMaxPool", "x", "y"), image, []float32{9}},
 		{"MaxPool with ceil_mode", rowFile(1, 3, 3).node("MaxPool", "x", "y", "kernel_shape", []int{2, 2}, "strides", []int{2, 2}, "ceil_mode", 1), image, []float32{5, 6, 8, 9}},
+		{"MaxPool with ceil_mode, nothing behind the image", rowFile(1, 1, 4).node("MaxPool", "x", "y", "kernel_shape", []int{1, 3}, "strides", []int{1, 4}, "pads", []int{0, 0, 0, 2}, "ceil_mode", 1), []float32{0, 1, 3, 2}, []float32{3}},
+		{"MaxPool with ceil_mode on one axis", rowFile(1, 3, 4).node("MaxPool", "x", "y", "kernel_shape", []int{2, 3}, "strides", []int{2, 4}, "pads", []int{0, 0, 0, 2}, "ceil_mode", 1),
+			[]float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, []float32{7, 11}},
+		{"AveragePool with ceil_mode", rowFile(1, 3, 3).node("AveragePool", "x", "y", "kernel_shape", []int{2, 2}, "strides", []int{2, 2}, "ceil_mode", 1), image, []float32{3, 4.5, 7.5, 9}},
+		{"AveragePool excludes uneven padding", rowFile(1, 3, 3).node("AveragePool", "x", "y", "kernel_shape", []int{2, 2}, "strides", []int{2, 2}, "pads", []int{1, 1, 0, 0}), image, []float32{1, 2.5, 5.5, 7}},
+		{"AveragePool counts padding, not what is behind", rowFile(1, 1, 3).node("AveragePool", "x", "y", "kernel_shape", []int{1, 3}, "strides", []int{1, 2}, "pads", []int{0, 1, 0, 1}, "ceil_mode", 1, "count_include_pad", 1), []float32{1, 2, 3}, []float32{1, 5. / 3}},
 		{"MaxPool padded unevenly", rowFile(1, 3, 3).node("MaxPool", "x", "y", "kernel_shape", []int{2, 2}, "strides", []int{2, 2}, "pads", []int{1, 1, 0, 0}), image, []float32{1, 3, 7, 9}},
 		{"AveragePool excludes padding", rowFile(1, 3, 3).node("AveragePool", "x", "y", "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}), image, []float32{3, 4, 6, 7}},
 		{"AveragePool counts padding", rowFile(1, 3, 3).node("AveragePool", "x", "y", "kernel_shape", []int{3, 3}, "strides", []int{2, 2}, "pads", []int{1, 1, 1, 1}, "count_include_pad", 1), image, []float32{12. / 9, 16. / 9, 24. / 9, 28. / 9}},
@@ -227,6 +244,37 @@ func TestRefuses(t *testing.T) {
 		{"too large", rowFile(2).int("s", 1<<20, 1<<20, 2).node("Expand", "x s", "y").bytes("y"), onnx.ErrTooLarge, "MaxElements"},
 		{"overflow", rowFile(2).int("s", 1<<30, 1<<30, 16).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "target shape"},
 		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode"},
+		{"training with statistics", rowFile(2).float("c", []float32{1, 1}, 2).opset(11).node("BatchNormalization", "x c c c c", "y m v _ _").bytes("y"), onnx.ErrUnsupported, `output 1, "m"`},
+		{"training of Dropout", rowFile(2).float("r", []float32{.5}).array("yes", 9, []byte{1}, nil).node("Dropout", "x r yes", "y").bytes("y"), onnx.ErrUnsupported, "training_mode"},
+		{"mask of Dropout", rowFile(2).node("Dropout", "x", "h mask").node("Relu", "mask", "y").bytes("y"), onnx.ErrUnsupported, `input 0, "mask", is output 1 of node "Dropout_0", which isn't computed`},
+		{"kernel_shape", rowFile(1, 3, 3).float("w", make([]float32, 9), 1, 1, 3, 3).node("Conv", "x w", "y", "kernel_shape", []int{2, 2}).bytes("y"), onnx.ErrFormat, "kernel_shape is [2 2], W has the shape (1, 1, 3, 3)"},
+		{"pads and auto_pad", rowFile(1, 3, 3).float("w", make([]float32, 9), 1, 1, 3, 3).node("Conv", "x w", "y", "pads", []int{1, 1, 1, 1}, "auto_pad", "SAME_UPPER").bytes("y"), onnx.ErrFormat, "both pads"},
+		{"unknown attribute", rowFile(2).node("Relu", "x", "y", "alpha", float32(1)).bytes("y"), onnx.ErrFormat, `the attribute "alpha"`},
+		{"attribute of a later opset", rowFile(2).opset(13).int("s", 2).node("Reshape", "x s", "y", "allowzero", 0).bytes("y"), onnx.ErrFormat, `"allowzero"`},
+		{"attribute of another kind", rowFile(2).node("Softmax", "x", "y", "axis", float32(1)).bytes("y"), onnx.ErrFormat, "attribute axis doesn't hold one value of the kind that it should: integer"},
+		{"list for a number", rowFile(2).node("Softmax", "x", "y", "axis", []int{1}).bytes("y"), onnx.ErrFormat, "attribute axis"},
+		{"no truth value", rowFile(2).node("ReduceSum", "x", "y", "keepdims", 2).bytes("y"), onnx.ErrFormat, "attribute keepdims 2, want 0 or 1"},
+		{"attribute twice", rowFile(2).node("Softmax", "x", "y", "axis", 1, "axis", 1).bytes("y"), onnx.ErrFormat, `the attribute "axis" twice`},
+		{"attribute missing", rowFile(2).node("Concat", "x x", "y").bytes("y"), onnx.ErrFormat, "attribute axis is missing"},
+		{"inputs too many", rowFile(2).node("Relu", "x x", "y").bytes("y"), onnx.ErrFormat, "2 inputs, the most is 1"},
+		{"inputs too few", rowFile(2).node("Add", "x", "y").bytes("y"), onnx.ErrFormat, "input 1 is missing"},
+		{"outputs too many", rowFile(2).node("Relu", "x", "y z").bytes("y"), onnx.ErrFormat, "2 outputs, the most is 1"},
+		{"value written twice", rowFile(2).node("Relu", "x", "y").node("Neg", "x", "y").bytes("y"), onnx.ErrFormat, `node "Neg_1": operator Neg: it writes "y"`},
+		{"input written", rowFile(2).node("Relu", "x", "x").bytes("x"), onnx.ErrFormat, `it writes "x"`},
+		{"weights written", rowFile(2).float("w", []float32{1}, 1).node("Relu", "x", "w").bytes("w"), onnx.ErrFormat, `it writes "w"`},
+		{"weights twice", rowFile(2).float("w", []float32{1}, 1).float("w", []float32{2}, 1).node("Mul", "x w", "y").bytes("y"), onnx.ErrFormat, `two arrays have the name "w"`},
+		{"input twice", rowFile(2).input("x", 1, 2).node("Relu", "x", "y").bytes("y"), onnx.ErrFormat, `two inputs have the name "x"`},
+		{"slopes", rowFile(2, 2).float("w", []float32{1, 2, 3}, 3).node("PRelu", "x w", "y").bytes("y"), onnx.ErrFormat, "don't broadcast to (1, 2, 2)"},
+		{"C of Gemm", rowFile(2).float("w", make([]float32, 4), 2, 2).float("c", make([]float32, 6), 3, 2).node("Gemm", "x w c", "y").bytes("y"), onnx.ErrFormat, "C has the shape (3, 2)"},
+		{"limit of Clip", rowFile(2).float("lo", []float32{1}, 1, 1).node("Clip", "x lo", "y").bytes("y"), onnx.ErrUnsupported, "input 1 must be one constant number"},
+		{"parts of Split", rowFile(6).int("n", 2, 4).node("Split", "x n", "a b y", "axis", 1).bytes("y"), onnx.ErrFormat, "2 parts [2 4] for 3 outputs"},
+		{"unequal parts of Split", rowFile(5).node("Split", "x", "a y", "axis", 1).bytes("y"), onnx.ErrFormat, "an axis of 5 in 2 equal parts"},
+		{"axis twice in Slice", rowFile(6).int("s", 0, 1).int("e", 3, 4).int("a", 1, -1).node("Slice", "x s e a", "y").bytes("y"), onnx.ErrFormat, "axis 1 twice"},
+		{"shape that is a number", rowFile(6).scalar("s", 6).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "input 1 has the shape (), want a list"},
+		{"axes that are none", rowFile(6).node("Transpose", "x", "y", "perm", []int{0, 2}).bytes("y"), onnx.ErrFormat, "perm [0 2] for 2 dimensions"},
+		{"two values of Constant", rowFile(2).node("Constant", "", "c", "value_int", 1, "value_float", float32(1)).node("Mul", "x c", "y").bytes("y"), onnx.ErrFormat, "2 values, want one"},
+		{"padding wider than the window", rowFile(1, 3, 3).node("MaxPool", "x", "y", "kernel_shape", []int{2, 2}, "pads", []int{0, 0, 0, 2}).bytes("y"), onnx.ErrUnsupported, "doesn't reach over"},
+		{"empty constant", rowFile(2).float("none", nil, 0).node("Mul", "x none", "y").bytes("y"), onnx.ErrUnsupported, `input 1, "none", is an array of shape (0), which holds no element`},
 		{"sum of tokens", tokenFile(2).node("Add", "x x", "y").bytes("y"), onnx.ErrUnsupported, `node "Add_0": operator Add: not supported: input 0 holds integers that depend on the row`},
 		{"tokens along another axis", tokenFile(2).float("w", []float32{1, 2}, 1, 2).node("Gather", "w x", "y", "axis", 1).bytes("y"), onnx.ErrUnsupported, "along axis 0"},
 		{"two inputs", rowFile(2).input("lengths", 6, 0).node("Relu", "x", "y").bytes("y"), onnx.ErrInput, "onnx.Fix"},
@@ -304,6 +352,80 @@ func TestOptions(t *testing.T) {
 	}
 	ints := rowFile(2).input("n", 7, 1).node("Cast", "n", "f", "to", 1).node("Mul", "x f", "y").bytes("y")
 	if _, err := onnx.Compile(ints, onnx.Fix("n", 1.5)); !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), "1.5 is no integer") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestNoSize: a dimension of 0 isn't open.
+func TestNoSize(t *testing.T) {
+	shape := msg(msg(nil, 1, msg(nil, 2, []byte("N"))), 1, varint(nil, 1, 0))
+	input := msg(msg(nil, 1, []byte("x")), 2, msg(nil, 1, msg(varint(nil, 1, 1), 2, shape)))
+	f := rowFile(1).node("Relu", "x", "y")
+	g := msg(msg(msg(nil, 11, input), 12, msg(nil, 1, []byte("y"))), 1, f.nodes[0])
+	_, err := onnx.Compile(msg(msg(nil, 7, g), 8, varint(nil, 2, 17)))
+	if !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), `dimension 1 of input "x" has the size 0`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestGathers: a node costs what its result is worth, whatever indices it shares
+// with others.
+func TestGathers(t *testing.T) {
+	f := rowFile(4)
+	index := make([]int, 1024)
+	for i := range index {
+		index[i] = i * i % 4
+	}
+	f.int("i", index...).node("Gather", "x i", "h0", "axis", 1)
+	const nodes = 1500
+	for i := range nodes {
+		f.node("Gather", fmt.Sprintf("h%d i", i), fmt.Sprintf("h%d", i+1), "axis", 1)
+	}
+	data := f.bytes(fmt.Sprintf("h%d", nodes))
+	r, err := onnx.Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace, err := r.Trace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(trace.Steps); n != nodes+1 {
+		t.Errorf("%d operations for %d nodes", n, nodes+1)
+	}
+	m, err := onnx.Compile(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := m.ScratchBytes(1); n > 1<<20 {
+		t.Errorf("%d bytes for a worker of one row", n)
+	}
+	y, err := m.NewWorker(2).Run([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 2)
+	if err != nil || len(y) != 2*len(index) || y[0] != 1 || y[1] != 2 || y[len(index)+1] != 6 {
+		t.Errorf("results %v... of %d, error %v", y[:2], len(y), err)
+	}
+}
+
+// TestBounds: what nodes take besides arrays is bounded too.
+func TestBounds(t *testing.T) {
+	steps := rowFile(2)
+	for i := range 1 << 16 { // three operations each
+		in := "x"
+		if i > 0 {
+			in = fmt.Sprintf("h%d", i-1)
+		}
+		steps.node("PRelu", in+" s", fmt.Sprintf("h%d", i))
+	}
+	_, err := onnx.Compile(steps.float("s", []float32{1}).bytes("h65535"))
+	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), "more than 131072 operations") {
+		t.Errorf("error %v", err)
+	}
+	integers := rowFile(2).int("n", 1<<16)
+	for i := range 65 {
+		integers.node("ConstantOfShape", "n", fmt.Sprintf("c%d", i), "value", int64(0))
+	}
+	_, err = onnx.Compile(integers.node("Relu", "x", "y").bytes("y"))
+	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), "integers") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -39,4 +39,5 @@ func Output(name string) Option { return func(o *options) { o.output = name } }
 
 // MaxElements bounds the elements of all arrays of the graph together, for one
 // row: weights, what is computed from them, and activations (default 2^28, 1 GiB).
+// A file is read for two rows as well, which share the weights.
 func MaxElements(n int) Option { return func(o *options) { o.maxElements = n } }

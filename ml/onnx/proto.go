@@ -40,6 +40,9 @@ type node struct {
 
 // attribute is an AttributeProto; graphs in attributes are not read.
 type attribute struct {
+	declared kind   // 0 if the file doesn't say
+	holds    uint64 // the kinds of which there is a value, as bits
+
 	f      float32
 	i      int64
 	s      string
@@ -70,7 +73,8 @@ type valueInfo struct {
 
 // dimension is a number, or else a name that may be empty.
 type dimension struct {
-	value int64
+	value int64 // 0 if it has none
+	given bool  // it has a value, which may be 0
 	name  string
 }
 
@@ -116,18 +120,47 @@ func each(message string, b []byte, f func(field) error) error {
 	return nil
 }
 
+// is refuses a field of another wire type than the schema's.
+func (x field) is(want protowire.Type) error {
+	if x.typ != want {
+		return fmt.Errorf("%w: field %d has wire type %d, want %d", ErrFormat, x.num, x.typ, want)
+	}
+	return nil
+}
+
 // message decodes a nested message.
 func (x field) message(parse func([]byte) error) error {
-	if x.typ != protowire.BytesType {
-		return fmt.Errorf("%w: field %d is no message", ErrFormat, x.num)
+	if err := x.is(protowire.BytesType); err != nil {
+		return err
 	}
 	return parse(x.b)
+}
+
+// text takes a string.
+func (x field) text(to *string) error {
+	*to = string(x.b)
+	return x.is(protowire.BytesType)
+}
+
+// appendText takes a repeated string.
+func (x field) appendText(to *[]string) error {
+	*to = append(*to, string(x.b))
+	return x.is(protowire.BytesType)
+}
+
+// integer takes an integer.
+func (x field) integer(to *int64) error {
+	*to = int64(x.u)
+	return x.is(protowire.VarintType)
 }
 
 // appendInts takes a repeated integer, packed or not.
 func (x field) appendInts(to []int64) ([]int64, error) {
 	if x.typ == protowire.VarintType {
 		return append(to, int64(x.u)), nil
+	}
+	if err := x.is(protowire.BytesType); err != nil {
+		return nil, err
 	}
 	for b := x.b; len(b) > 0; {
 		v, n := protowire.ConsumeVarint(b)
@@ -144,6 +177,9 @@ func (x field) appendFloats(to []float32) ([]float32, error) {
 	if x.typ == protowire.Fixed32Type {
 		return append(to, math.Float32frombits(uint32(x.u))), nil
 	}
+	if err := x.is(protowire.BytesType); err != nil {
+		return nil, err
+	}
 	for b := x.b; len(b) > 0; b = b[4:] {
 		v, n := protowire.ConsumeFixed32(b)
 		if n < 0 {
@@ -159,6 +195,9 @@ func (x field) appendDoubles(to []float64) ([]float64, error) {
 	if x.typ == protowire.Fixed64Type {
 		return append(to, math.Float64frombits(x.u)), nil
 	}
+	if err := x.is(protowire.BytesType); err != nil {
+		return nil, err
+	}
 	for b := x.b; len(b) > 0; b = b[8:] {
 		v, n := protowire.ConsumeFixed64(b)
 		if n < 0 {
@@ -173,8 +212,11 @@ func (m *modelProto) parse(b []byte) error {
 	return each("ModelProto", b, func(x field) error {
 		switch x.num {
 		case 2:
-			m.producer = string(x.b)
+			return x.text(&m.producer)
 		case 7:
+			if m.graph != nil {
+				return fmt.Errorf("%w: it holds two graphs", ErrFormat)
+			}
 			m.graph = &graphProto{}
 			return x.message(m.graph.parse)
 		case 8:
@@ -189,16 +231,20 @@ func (m *modelProto) parseOpset(b []byte) error {
 	err := each("OperatorSetIdProto", b, func(x field) error {
 		switch x.num {
 		case 1:
-			domain = string(x.b)
+			return x.text(&domain)
 		case 2:
-			version = int64(x.u)
+			return x.integer(&version)
 		}
 		return nil
 	})
-	if domain == "" || domain == "ai.onnx" {
-		m.opset = version
+	if err != nil || domain != "" && domain != "ai.onnx" {
+		return err
 	}
-	return err
+	if m.opset != 0 && m.opset != version {
+		return fmt.Errorf("%w: it uses both opset %d and opset %d", ErrFormat, m.opset, version)
+	}
+	m.opset = version
+	return nil
 }
 
 func (g *graphProto) parse(b []byte) error {
@@ -233,17 +279,17 @@ func (n *node) parse(b []byte) error {
 	return each("NodeProto", b, func(x field) error {
 		switch x.num {
 		case 1:
-			n.inputs = append(n.inputs, string(x.b))
+			return x.appendText(&n.inputs)
 		case 2:
-			n.outputs = append(n.outputs, string(x.b))
+			return x.appendText(&n.outputs)
 		case 3:
-			n.name = string(x.b)
+			return x.text(&n.name)
 		case 4:
-			n.op = string(x.b)
+			return x.text(&n.op)
 		case 5:
 			return x.message(n.parseAttribute)
 		case 7:
-			n.domain = string(x.b)
+			return x.text(&n.domain)
 		}
 		return nil
 	})
@@ -252,15 +298,16 @@ func (n *node) parse(b []byte) error {
 func (n *node) parseAttribute(b []byte) error {
 	a, name := &attribute{}, ""
 	err := each("AttributeProto", b, func(x field) (err error) {
+		a.holds |= 1 << fieldKinds[x.num] &^ 1
 		switch x.num {
 		case 1:
-			name = string(x.b)
+			err = x.text(&name)
 		case 2:
-			a.f = math.Float32frombits(uint32(x.u))
+			a.f, err = math.Float32frombits(uint32(x.u)), x.is(protowire.Fixed32Type)
 		case 3:
-			a.i = int64(x.u)
+			err = x.integer(&a.i)
 		case 4:
-			a.s = string(x.b)
+			err = x.text(&a.s)
 		case 5:
 			a.t = &tensorProto{}
 			err = x.message(a.t.parse)
@@ -269,12 +316,19 @@ func (n *node) parseAttribute(b []byte) error {
 		case 8:
 			a.ints, err = x.appendInts(a.ints)
 		case 9:
-			a.strs = append(a.strs, string(x.b))
+			err = x.appendText(&a.strs)
+		case 20:
+			err = x.integer((*int64)(&a.declared))
+		case 21:
+			err = fmt.Errorf("%w: an attribute refers to one of a function", ErrFormat)
 		}
 		return err
 	})
 	if len(n.attrs) == maxAttributes {
 		return fmt.Errorf("%w: node %q has more than %d attributes", ErrTooLarge, n.name, maxAttributes)
+	}
+	if n.attrs[name] != nil {
+		return fmt.Errorf("%w: node %q has the attribute %q twice", ErrFormat, n.name, name)
 	}
 	n.attrs[name] = a
 	return err
@@ -286,15 +340,17 @@ func (t *tensorProto) parse(b []byte) error {
 		case 1:
 			t.dims, err = x.appendInts(t.dims)
 		case 2:
-			t.dtype = int64(x.u)
+			err = x.integer(&t.dtype)
+		case 3:
+			err = fmt.Errorf("%w: an array in segments", ErrUnsupported)
 		case 4:
 			t.floats, err = x.appendFloats(t.floats)
 		case 5, 7:
 			t.ints, err = x.appendInts(t.ints)
 		case 8:
-			t.name = string(x.b)
+			err = x.text(&t.name)
 		case 9:
-			t.raw = x.b
+			t.raw, err = x.b, x.is(protowire.BytesType)
 		case 10:
 			t.doubles, err = x.appendDoubles(t.doubles)
 		case 13:
@@ -311,7 +367,7 @@ func appendInfo(to *[]valueInfo, b []byte) error {
 	err := each("ValueInfoProto", b, func(x field) error {
 		switch x.num {
 		case 1:
-			v.name = string(x.b)
+			return x.text(&v.name)
 		case 2:
 			return x.message(v.parseType)
 		}
@@ -330,7 +386,7 @@ func (v *valueInfo) parseType(b []byte) error {
 			return each("TypeProto.Tensor", b, func(x field) error {
 				switch x.num {
 				case 1:
-					v.dtype = int64(x.u)
+					return x.integer(&v.dtype)
 				case 2:
 					v.known = true
 					return x.message(v.parseShape)
@@ -351,9 +407,10 @@ func (v *valueInfo) parseShape(b []byte) error {
 			return each("TensorShapeProto.Dimension", b, func(x field) error {
 				switch x.num {
 				case 1:
-					d.value = int64(x.u)
+					d.given = true
+					return x.integer(&d.value)
 				case 2:
-					d.name = string(x.b)
+					return x.text(&d.name)
 				}
 				return nil
 			})

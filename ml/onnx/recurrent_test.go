@@ -155,10 +155,10 @@ func (c *recurrentCase) random(r *rand.Rand) (x []float32, w weights) {
 
 // file makes the graph: its output is Y, Y_h and Y_c behind each other.
 func (c *recurrentCase) file(w weights) *file {
-	d, all, layout := c.directions(), c.gates()*c.units, 0
+	d, all := c.directions(), c.gates()*c.units
 	shape, state := []int{c.steps, c.rows, c.in}, []int{d, c.rows, c.units}
 	if c.rowsFirst {
-		layout, shape, state = 1, []int{c.rows, c.steps, c.in}, []int{c.rows, d, c.units}
+		shape, state = []int{c.rows, c.steps, c.in}, []int{c.rows, d, c.units}
 	}
 	f := rowFile(shape...).int("to", shape...).node("Reshape", "x to", "X").int("flat", 1, -1)
 	f.float("W", w.w, d, all, c.in).float("R", w.r, d, all, c.units)
@@ -171,7 +171,10 @@ func (c *recurrentCase) file(w weights) *file {
 		f.float("h", w.h, state...).float("c", w.c, state...)
 		in[5], in[6] = "h", "c"
 	}
-	attrs := []any{"hidden_size", c.units, "direction", c.direction, "layout", layout}
+	attrs := []any{"hidden_size", c.units, "direction", c.direction}
+	if c.rowsFirst { // the attribute is there since opset 14
+		attrs = append(attrs, "layout", 1)
+	}
 	if c.activations != nil {
 		attrs = append(attrs, "activations", c.activations)
 	}

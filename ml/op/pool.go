@@ -6,18 +6,21 @@ import (
 )
 
 // Window is how a pooling slides over an image. CoverAll rounds the output's
-// size up, so that every element is in a window (Chainer's cover_all, ONNX's
-// ceil_mode).
+// size up, so that every element is in a window (Chainer's cover_all). OutH and
+// OutW say how many windows there are instead, unless they are 0; then PadH and
+// PadW are the padding before the image, and windows reach behind it as they may.
 type Window struct {
 	KH, KW           int
 	StrideH, StrideW int
 	PadH, PadW       int
 	CoverAll         bool
+	OutH, OutW       int
 }
 
 func (w Window) shape(x []int) kernel.PoolShape {
 	return kernel.PoolShape{N: x[0], C: x[1], H: x[2], W: x[3], KH: w.KH, KW: w.KW,
-		StrideH: w.StrideH, StrideW: w.StrideW, PadH: w.PadH, PadW: w.PadW, CoverAll: w.CoverAll}
+		StrideH: w.StrideH, StrideW: w.StrideW, PadH: w.PadH, PadW: w.PadW, CoverAll: w.CoverAll,
+		FixedH: w.OutH, FixedW: w.OutW}
 }
 
 func checkImages(in []nn.Spec) error {
@@ -119,6 +122,7 @@ func (o Unpool2D) Outputs(in []nn.Spec) ([]nn.Spec, error) {
 // target describes the pooling of the output that gives x.
 func (o Unpool2D) target(x []int) kernel.PoolShape {
 	s := o.shape(x)
+	s.FixedH, s.FixedW = 0, 0
 	s.H = kernel.UnpoolOut(x[2], o.KH, o.StrideH, o.PadH, o.CoverAll)
 	s.W = kernel.UnpoolOut(x[3], o.KW, o.StrideW, o.PadW, o.CoverAll)
 	return s

@@ -163,17 +163,20 @@ func (c *common) serialize(s *serializers.Serializer, p *nn.Parameter) {
 	}
 	loaded := make([][]float32, len(names))
 	for i, name := range names {
-		a, ok := s.Array(name)
+		a, ok := s.Header(name)
 		if !ok {
+			continue
+		}
+		if p.Initialized() && !slices.Equal(a.Shape, p.Shape()) {
+			s.Fail(fmt.Errorf("%s: %w: expected %s, found %s", s.Path(name), serializers.ErrShape, nn.FormatShape(p.Shape()), nn.FormatShape(a.Shape)))
+			continue
+		}
+		if a, ok = s.Array(name); !ok {
 			continue
 		}
 		values, err := a.Float32s()
 		if err != nil {
 			s.Fail(fmt.Errorf("%s: %w: %w", s.Path(name), serializers.ErrType, err))
-			continue
-		}
-		if p.Initialized() && !slices.Equal(a.Shape, p.Shape()) {
-			s.Fail(fmt.Errorf("%s: %w: expected %s, found %s", s.Path(name), serializers.ErrShape, nn.FormatShape(p.Shape()), nn.FormatShape(a.Shape)))
 			continue
 		}
 		loaded[i] = slices.Clone(values)

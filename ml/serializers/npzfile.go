@@ -84,11 +84,11 @@ func ReadNPZ(r io.ReaderAt, size int64, object Stateful, opts ...Option) error {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	entries, err := npz.Read(r, size, o.limits)
+	archive, err := npz.Open(r, size, o.limits)
 	if err != nil {
 		return err
 	}
-	return restore(entries, object, o)
+	return restore(archive, object, o)
 }
 
 func collect(object Stateful) ([]npz.Entry, error) {
@@ -100,16 +100,18 @@ func collect(object Stateful) ([]npz.Entry, error) {
 	return f.entries, errors.Join(f.errs...)
 }
 
-// restore checks everything first and changes the object only if all is well.
-func restore(entries []npz.Entry, object Stateful, o options) error {
-	f := &file{arrays: map[string]npz.Array{}, used: map[string]bool{}}
-	for _, e := range entries {
-		if name, ok := strings.CutPrefix(e.Name, o.prefix); ok {
-			f.arrays[strings.TrimPrefix(name, "/")] = e.Array
+// restore checks everything first and changes the object only if all is well. Only
+// arrays that the object asks for, and that fit it, are decoded.
+func restore(archive *npz.Archive, object Stateful, o options) error {
+	f := &file{archive: archive, keys: map[string]string{}, used: map[string]bool{}}
+	names := archive.Names()
+	for _, full := range names {
+		if name, ok := strings.CutPrefix(full, o.prefix); ok {
+			f.keys[strings.TrimPrefix(name, "/")] = full
 		}
 	}
-	if len(f.arrays) == 0 && len(entries) > 0 {
-		return fmt.Errorf("no key starts with %q; the file has %s", o.prefix, list(names(entries)))
+	if len(f.keys) == 0 && len(names) > 0 {
+		return fmt.Errorf("no key starts with %q; the file has %s", o.prefix, list(names))
 	}
 	object.Serialize(&Serializer{file: f})
 	if err := f.problems(o); err != nil {
@@ -135,7 +137,7 @@ func (f *file) problems(o options) error {
 			errs = append(errs, err)
 		}
 	}
-	for key := range f.arrays {
+	for key := range f.keys {
 		if !f.used[key] {
 			extra = append(extra, key)
 		}
@@ -168,14 +170,6 @@ func commonPrefix(missing, extra []string) string {
 		}
 	}
 	return ""
-}
-
-func names(entries []npz.Entry) []string {
-	out := make([]string, len(entries))
-	for i, e := range entries {
-		out[i] = e.Name
-	}
-	return out
 }
 
 // list writes keys, the first dozen of a long list.

@@ -41,10 +41,11 @@ type Serializer struct {
 // file is what all Serializers of one save or load share.
 type file struct {
 	saving  bool
-	entries []npz.Entry          // what was collected, when saving
-	arrays  map[string]npz.Array // what the file holds, when loading
-	used    map[string]bool      // the keys that were asked for
-	then    []func() error       // what to do once everything was checked
+	entries []npz.Entry       // what was collected, when saving
+	archive *npz.Archive      // what the file holds, when loading
+	keys    map[string]string // the archive's names by those that objects use
+	used    map[string]bool   // the keys that were asked for
+	then    []func() error    // what to do once everything was checked
 	errs    []error
 }
 
@@ -77,10 +78,10 @@ func (s *Serializer) Has(name string) bool {
 		return false
 	}
 	path := s.prefix + name
-	if _, ok := s.file.arrays[path]; ok {
+	if _, ok := s.file.keys[path]; ok {
 		return true
 	}
-	for key := range s.file.arrays {
+	for key := range s.file.keys {
 		if strings.HasPrefix(key, path+"/") {
 			return true
 		}
@@ -91,23 +92,37 @@ func (s *Serializer) Has(name string) bool {
 // Skip marks everything in the file under name as known, so that it doesn't
 // count as extra.
 func (s *Serializer) Skip(name string) {
-	for key := range s.file.arrays {
+	for key := range s.file.keys {
 		if key == s.prefix+name || strings.HasPrefix(key, s.prefix+name+"/") {
 			s.file.used[key] = true
 		}
 	}
 }
 
+// Header gives the type and the shape of the array that the file holds under name,
+// without its elements, to be checked before Array decodes them. A missing one is
+// reported and gives false.
+func (s *Serializer) Header(name string) (npz.Array, bool) {
+	return s.read(name, s.file.archive.Header)
+}
+
 // Array gives the array that the file holds under name, for values whose shape
 // or kind only the file knows. A missing one is reported and gives false.
-func (s *Serializer) Array(name string) (npz.Array, bool) {
+func (s *Serializer) Array(name string) (npz.Array, bool) { return s.read(name, s.file.archive.Array) }
+
+func (s *Serializer) read(name string, from func(string) (npz.Array, error)) (npz.Array, bool) {
 	path := s.prefix + name
-	a, ok := s.file.arrays[path]
+	full, ok := s.file.keys[path]
 	if !ok {
 		s.Fail(fmt.Errorf("%s: %w", path, ErrMissing))
-		return a, false
+		return npz.Array{}, false
 	}
 	s.file.used[path] = true
+	a, err := from(full)
+	if err != nil {
+		s.Fail(err)
+		return a, false
+	}
 	if a.Type == npz.Object {
 		s.Fail(fmt.Errorf("%s: %w: a pickled Python object (Chainer writes one for a parameter without a shape)", path, ErrType))
 		return a, false
@@ -131,12 +146,16 @@ func (s *Serializer) Float32s(name string, shape []int, data []float32) {
 		s.Put(name, a)
 		return
 	}
-	a, ok := s.Array(name)
+	h, ok := s.Header(name)
 	if !ok {
 		return
 	}
-	if !slices.Equal(a.Shape, shape) {
-		s.Fail(fmt.Errorf("%s: %w: expected %s, found %s", s.prefix+name, ErrShape, formatShape(shape), formatShape(a.Shape)))
+	if !slices.Equal(h.Shape, shape) {
+		s.Fail(fmt.Errorf("%s: %w: expected %s, found %s", s.prefix+name, ErrShape, formatShape(shape), formatShape(h.Shape)))
+		return
+	}
+	a, ok := s.Array(name)
+	if !ok {
 		return
 	}
 	from, err := a.Float32s()
@@ -153,7 +172,7 @@ func (s *Serializer) Int(name string, v *int) {
 		s.Put(name, npz.Scalar(int64(*v)))
 		return
 	}
-	load(s, name, npz.Array.Int, func(n int64) { *v = int(n) })
+	loadOne(s, name, npz.Array.Int, func(n int64) { *v = int(n) })
 }
 
 // Float visits a number, kept as a 0-d float64.
@@ -162,7 +181,7 @@ func (s *Serializer) Float(name string, v *float64) {
 		s.Put(name, npz.Scalar(*v))
 		return
 	}
-	load(s, name, npz.Array.Float, func(f float64) { *v = f })
+	loadOne(s, name, npz.Array.Float, func(f float64) { *v = f })
 }
 
 // Bool visits a truth value, kept as a 0-d bool.
@@ -171,7 +190,7 @@ func (s *Serializer) Bool(name string, v *bool) {
 		s.Put(name, npz.Scalar(*v))
 		return
 	}
-	load(s, name, npz.Array.Int, func(n int64) { *v = n != 0 })
+	loadOne(s, name, npz.Array.Int, func(n int64) { *v = n != 0 })
 }
 
 // Text visits a string, kept as a 0-d array of Unicode characters.
@@ -180,7 +199,7 @@ func (s *Serializer) Text(name string, v *string) {
 		s.Put(name, npz.Scalar(*v))
 		return
 	}
-	load(s, name, npz.Array.Text, func(t string) { *v = t })
+	loadOne(s, name, npz.Array.Text, func(t string) { *v = t })
 }
 
 // Ints visits a list of integers of any length, kept as a 1-d int64 array.
@@ -199,6 +218,19 @@ func (s *Serializer) Ints(name string, v *[]int) {
 			(*v)[i] = int(n)
 		}
 	})
+}
+
+// loadOne is load for arrays of one element, which is checked before they are read.
+func loadOne[T any](s *Serializer, name string, get func(npz.Array) (T, error), set func(T)) {
+	h, ok := s.Header(name)
+	if !ok {
+		return
+	}
+	if h.Len() != 1 {
+		s.Fail(fmt.Errorf("%s: %w: shape %s where one value is wanted", s.prefix+name, ErrType, formatShape(h.Shape)))
+		return
+	}
+	load(s, name, get, set)
 }
 
 // load reads one value now and assigns it once everything was checked.

@@ -1,6 +1,7 @@
 package serializers_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/ml/serializers"
+	"github.com/hibana-engine/hibana/ml/serializers/npz"
 )
 
 // layer is a small object with every kind of value.
@@ -54,6 +56,67 @@ func TestNothingToSave(t *testing.T) {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is a file, %v", err)
 	}
+}
+
+// TestDecodesWhatFits: names and shapes are held against the object before any
+// element is read, so a file costs what the object is worth. The elements that are
+// not to be read aren't there.
+func TestDecodesWhatFits(t *testing.T) {
+	header := func(shape string) []byte {
+		text := "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + "}"
+		return append([]byte("\x93NUMPY\x01\x00"), append([]byte{byte(len(text)), 0}, text...)...)
+	}
+	w := append(header("(1, 2)"), 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40)
+	for _, c := range []struct {
+		name  string
+		files map[string][]byte
+		is    error
+		says  string
+	}{
+		{"as it should be", map[string][]byte{"W": w, "N": append(header("()"), 0, 0, 0, 0)}, nil, ""},
+		{"another name", map[string][]byte{"W": w, "N": append(header("()"), 0, 0, 0, 0), "V": header("(100000000,)")}, serializers.ErrExtra, "V"},
+		{"another shape", map[string][]byte{"W": header("(100000000,)"), "N": append(header("()"), 0, 0, 0, 0)}, serializers.ErrShape, "expected (1, 2), found (100000000)"},
+		{"many for one", map[string][]byte{"W": w, "N": header("(100000000,)")}, serializers.ErrType, "shape (100000000) where one value is wanted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var file bytes.Buffer
+			z := zip.NewWriter(&file)
+			for name, content := range c.files {
+				to, err := z.Create(name + ".npy")
+				if err == nil {
+					_, err = to.Write(content)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := z.Close(); err != nil {
+				t.Fatal(err)
+			}
+			m := &matrix{W: make([]float32, 2)}
+			err := serializers.LoadNPZBytes(file.Bytes(), m)
+			if c.is == nil {
+				if err != nil || m.W[0] != 1 || m.W[1] != 2 {
+					t.Errorf("error %v, W %v", err, m.W)
+				}
+				return
+			}
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || errors.Is(err, npz.ErrFormat) {
+				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
+			}
+		})
+	}
+}
+
+// matrix is a small object with an array and a number.
+type matrix struct {
+	W []float32
+	N float64
+}
+
+func (m *matrix) Serialize(s *serializers.Serializer) {
+	s.Float32s("W", []int{1, 2}, m.W)
+	s.Float("N", &m.N)
 }
 
 type nothing struct{}

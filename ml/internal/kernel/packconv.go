@@ -119,7 +119,7 @@ func (p *PackedConv) epilogue() int {
 func (p *PackedConv) fusesPool(l Level) bool {
 	q := p.pool
 	return l.shape().pool && q.KH == 2 && q.KW == 2 && q.StrideH == 2 && q.StrideW == 2 && q.PadH == 0 && q.PadW == 0 &&
-		(!q.CoverAll || p.oh%2 == 0 && p.ow%2 == 0) && p.act <= ReLUActivation && !p.pointwise && p.k <= 2*convBlockK
+		2*q.OutH() <= p.oh && 2*q.OutW() <= p.ow && p.act <= ReLUActivation && !p.pointwise && p.k <= 2*convBlockK
 }
 
 // imagePooled convolves and pools one padded image into y.

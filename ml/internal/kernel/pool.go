@@ -11,9 +11,11 @@ type PoolShape struct {
 	KH, KW           int
 	StrideH, StrideW int
 	PadH, PadW       int
-	// CoverAll rounds the size of the result up (Chainer's cover_all, ONNX's
-	// ceil_mode), so that every input is in a window.
+	// CoverAll rounds the size of the result up (Chainer's cover_all), so that every
+	// input is in a window.
 	CoverAll bool
+	// FixedH and FixedW are the size of the result, 0 for what follows from the rest.
+	FixedH, FixedW int
 	// ExcludePad makes an average count the positions inside the image only
 	// (ONNX's count_include_pad = 0). Chainer counts the padding as zeros.
 	ExcludePad bool
@@ -30,15 +32,27 @@ func (s PoolShape) Validate() error {
 		return fmt.Errorf("pooling with padding %dx%d not smaller than the window %dx%d: %w", s.PadH, s.PadW, s.KH, s.KW, ErrShape)
 	case s.OutH() < 1 || s.OutW() < 1:
 		return fmt.Errorf("pooling of a %dx%d image with window %dx%d leaves nothing: %w", s.H, s.W, s.KH, s.KW, ErrShape)
+	case s.FixedH > 0 && (s.OutH()-1)*s.StrideH-s.PadH >= s.H, s.FixedW > 0 && (s.OutW()-1)*s.StrideW-s.PadW >= s.W:
+		return fmt.Errorf("pooling of a %dx%d image to %dx%d has windows outside: %w", s.H, s.W, s.OutH(), s.OutW(), ErrShape)
 	}
 	return nil
 }
 
 // OutH returns the height of the result.
-func (s PoolShape) OutH() int { return poolOut(s.H, s.KH, s.StrideH, s.PadH, s.CoverAll) }
+func (s PoolShape) OutH() int {
+	if s.FixedH > 0 {
+		return s.FixedH
+	}
+	return poolOut(s.H, s.KH, s.StrideH, s.PadH, s.CoverAll)
+}
 
 // OutW returns the width of the result.
-func (s PoolShape) OutW() int { return poolOut(s.W, s.KW, s.StrideW, s.PadW, s.CoverAll) }
+func (s PoolShape) OutW() int {
+	if s.FixedW > 0 {
+		return s.FixedW
+	}
+	return poolOut(s.W, s.KW, s.StrideW, s.PadW, s.CoverAll)
+}
 
 func poolOut(size, kernel, stride, pad int, coverAll bool) int {
 	span := size + 2*pad - kernel

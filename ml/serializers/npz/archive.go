@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,8 +44,15 @@ func (l Limits) withDefaults() Limits {
 // from two bits, 1032:1). An entry that declares more is lying.
 const maxRatio = 1032
 
-// Read reads all arrays of an .npz of size bytes, in the file's order.
-func Read(r io.ReaderAt, size int64, limits Limits) ([]Entry, error) {
+// Archive is an .npz whose arrays are decoded when they are asked for.
+type Archive struct {
+	names []string // in the file's order
+	files map[string]*zip.File
+}
+
+// Open reads the list of an .npz of size bytes and holds the names and the sizes
+// that it declares against limits. Nothing is decoded yet.
+func Open(r io.ReaderAt, size int64, limits Limits) (*Archive, error) {
 	limits = limits.withDefaults()
 	archive, err := zip.NewReader(r, size)
 	if err != nil {
@@ -54,24 +62,57 @@ func Read(r io.ReaderAt, size int64, limits Limits) ([]Entry, error) {
 		return nil, fmt.Errorf("%w: %d arrays (at most %d)", ErrTooLarge, len(archive.File), limits.MaxEntries)
 	}
 	left := limits.MaxBytes
-	entries := make([]Entry, 0, len(archive.File))
-	seen := make(map[string]bool, len(archive.File))
+	a := &Archive{files: make(map[string]*zip.File, len(archive.File))}
 	for _, f := range archive.File {
 		name, ok := strings.CutSuffix(f.Name, ".npy")
 		if !ok {
 			return nil, fmt.Errorf("%w: the archive holds %q, which is not an .npy", ErrFormat, f.Name)
 		}
-		if seen[name] {
+		if a.files[name] != nil {
 			return nil, fmt.Errorf("%w: the archive holds %q twice", ErrFormat, name)
 		}
-		seen[name] = true
 		if err := plausible(f, left); err != nil {
 			return nil, fmt.Errorf("array %q: %w", name, err)
 		}
 		left -= int64(f.UncompressedSize64)
-		a, err := readEntry(f)
+		a.files[name] = f
+		a.names = append(a.names, name)
+	}
+	return a, nil
+}
+
+// Names lists the arrays in the file's order.
+func (a *Archive) Names() []string { return slices.Clone(a.names) }
+
+// Header reads the type and the shape of an array, without its elements.
+func (a *Archive) Header(name string) (Array, error) { return a.read(name, entryHeader) }
+
+// Array reads an array.
+func (a *Archive) Array(name string) (Array, error) { return a.read(name, readEntry) }
+
+func (a *Archive) read(name string, from func(*zip.File) (Array, error)) (Array, error) {
+	f := a.files[name]
+	if f == nil {
+		return Array{}, fmt.Errorf("%w: the archive holds no array %q", ErrFormat, name)
+	}
+	array, err := from(f)
+	if err != nil {
+		return Array{}, fmt.Errorf("array %q: %w", name, err)
+	}
+	return array, nil
+}
+
+// Read reads all arrays of an .npz of size bytes, in the file's order.
+func Read(r io.ReaderAt, size int64, limits Limits) ([]Entry, error) {
+	archive, err := Open(r, size, limits)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(archive.names))
+	for _, name := range archive.names {
+		a, err := archive.Array(name)
 		if err != nil {
-			return nil, fmt.Errorf("array %q: %w", name, err)
+			return nil, err
 		}
 		entries = append(entries, Entry{Name: name, Array: a})
 	}
@@ -100,6 +141,22 @@ func plausible(f *zip.File, left int64) error {
 	return nil
 }
 
+// entryHeader reads what stands before an entry's elements.
+func entryHeader(f *zip.File) (a Array, err error) {
+	r, err := f.Open()
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	h, _, err := readHeader(r)
+	if err != nil {
+		return a, err
+	}
+	_, err = elements(h.shape)
+	return Array{Type: h.kind, Shape: h.shape}, err
+}
+
+// readEntry reads an entry to its end.
 func readEntry(f *zip.File) (a Array, err error) {
 	r, err := f.Open()
 	if err != nil {

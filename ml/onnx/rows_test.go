@@ -1,0 +1,114 @@
+package onnx_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/ml/onnx"
+)
+
+// declare gives an output of floats a shape; a dimension of 0 is open and has the
+// name of the input's at its place.
+func (f *file) declare(output string, dims ...int) *file {
+	if f.outs == nil {
+		f.outs = map[string][]byte{}
+	}
+	f.outs[output] = info(output, 1, dims)
+	return f
+}
+
+// lstmOver adds an LSTM of one unit that reads name (steps, 1, 2).
+func (f *file) lstmOver(name string) *file {
+	w := []float32{0.5, -0.2, 0.1, 0.3, -0.4, 0.2, 0.6, 0.1}
+	return f.float("w", w, 1, 4, 2).float("r", w[:4], 1, 4, 1).node("LSTM", name+" w r", "y4", "hidden_size", 1)
+}
+
+// TestMixedRowsAreRefused: files that one row alone doesn't show to mix rows. Each
+// error names the node.
+func TestMixedRowsAreRefused(t *testing.T) {
+	const mixes, counts = "puts rows of the batch together", "does something else with two rows"
+	two := []float32{1, 2, 3, 4}
+	for _, c := range []struct {
+		name string
+		file []byte
+		says string
+		node string
+	}{
+		{"transpose and reduce", rowFile(2).node("Transpose", "x", "t", "perm", []int{1, 0}).node("ReduceMean", "t", "m", "axes", []int{1}).
+			node("Sub", "t m", "d").node("Transpose", "d", "y", "perm", []int{1, 0}).bytes("y"), mixes, "ReduceMean_1"},
+		{"transpose of a fixed batch", rowFile(2).batch(8).node("Transpose", "x", "t", "perm", []int{1, 0}).node("ReduceMean", "t", "m", "axes", []int{1}).
+			node("Sub", "t m", "d").node("Transpose", "d", "y", "perm", []int{1, 0}).bytes("y"), mixes, "ReduceMean_1"},
+		{"old softmax over all", rowFile(2).opset(11).node("Softmax", "x", "y", "axis", 0).bytes("y"), mixes, "Softmax_0"},
+		{"flattened to one row", rowFile(2).node("Flatten", "x", "f", "axis", 0).node("ReduceMax", "f", "m", "axes", []int{1}).
+			node("Div", "x m", "y").bytes("y"), mixes, "ReduceMax_1"},
+		{"flattened and multiplied", rowFile(2).node("Transpose", "x", "t", "perm", []int{1, 0}).node("MatMul", "x t", "p").
+			node("MatMul", "p x", "y").bytes("y"), "", "MatMul_1"},
+		{"first row", rowFile(2).scalar("i", 0).node("Gather", "x i", "g", "axis", 0).node("Sub", "x g", "y").bytes("y"), mixes, "Sub_1"},
+		{"first row as a slice", rowFile(2).int("from", 0).int("until", 1).int("axis", 0).node("Slice", "x from until axis", "g").
+			node("Sub", "x g", "y").bytes("y"), mixes, "Sub_1"},
+		{"rows as steps", rowFile(2).int("one", 1).node("Unsqueeze", "x one", "s").lstmOver("s").int("s12", 1, 2).
+			node("Squeeze", "y4 s12", "y").bytes("y"), mixes, "LSTM_1"},
+		{"by the number of rows", rowFile(2).node("Shape", "x", "s").scalar("zero", 0).node("Gather", "s zero", "n").
+			node("Cast", "n", "f", "to", 1).node("Div", "x f", "y").bytes("y"), counts, "Div_3"},
+		{"a constant for each row", rowFile(2).float("c", two, 2, 2).node("Add", "x c", "y").bytes("y"), "each row's part isn't known", "Add_0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := onnx.Compile(c.file)
+			if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.node) {
+				t.Errorf("error %v, want ErrForward with %q at %s", err, c.says, c.node)
+			}
+		})
+	}
+}
+
+// TestRowsApart: what looks like the above and keeps rows apart has, for each row,
+// the result of the batch.
+func TestRowsApart(t *testing.T) {
+	x := []float32{1, 2, 3, 5, 8, 13, -1, -4, -9, 0.5, 0.25, 0}
+	for _, c := range []struct {
+		name string
+		file []byte
+		want []float32 // of 3 rows of 4 elements
+	}{
+		{"mean of each row, transposed", rowFile(4).node("Transpose", "x", "t", "perm", []int{1, 0}).node("ReduceMean", "t", "y", "axes", []int{0}, "keepdims", 0).
+			declare("y", 0).bytes("y"), []float32{2.75, 4, -2.0625}},
+		{"batch in the middle", rowFile(2, 2).node("Transpose", "x", "t", "perm", []int{1, 0, 2}).node("ReduceSum", "t axes", "s", "keepdims", 0).
+			int("axes", 0).declare("s", 0, 2).bytes("s"), []float32{4, 7, 7, 9, -8.75, 0.5}},
+		{"one matrix for all rows", rowFile(2, 2).float("w", []float32{1, 1, 0, 2}, 1, 2, 2).node("MatMul", "x w", "y").
+			declare("y", 0, 2, 2).bytes("y"), []float32{1, 5, 3, 13, 8, 34, -1, -9, -9, -8, 0.25, 0.25}},
+		{"zeros for each row", rowFile(4).node("Shape", "x", "s").node("ConstantOfShape", "s", "z").node("Max", "x z", "y").
+			declare("y", 0, 4).bytes("y"), []float32{1, 2, 3, 5, 8, 13, 0, 0, 0, 0.5, 0.25, 0}},
+		{"a fixed batch", rowFile(4).batch(8).int("shape", 8, 2, 2).node("Reshape", "x shape", "r").node("ReduceSum", "r axes", "y", "keepdims", 0).
+			int("axes", 1).declare("y", 8, 2).bytes("y"), []float32{4, 7, 7, 9, -8.75, 0.5}},
+		{"one row at a time", rowFile(4).batch(1).node("Flatten", "x", "f", "axis", 0).node("ReduceMax", "f", "y", "axes", []int{1}).
+			declare("y", 1, 1).bytes("y"), []float32{5, 13, 0.5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, err := onnx.Compile(c.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			y, err := m.NewWorker(3).Run(x, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, y, c.want)
+		})
+	}
+}
+
+// TestDeclaredOutput: an output must have the shape that the file says.
+func TestDeclaredOutput(t *testing.T) {
+	net := func() *file { return rowFile(2).float("w", make([]float32, 6), 2, 3).node("MatMul", "x w", "y") }
+	for _, c := range []struct {
+		dims []int
+		ok   bool
+	}{{[]int{0, 3}, true}, {[]int{0, 0}, true}, {[]int{1, 3}, true}, {[]int{0, 4}, false}, {[]int{0}, false}, {[]int{0, 3, 1}, false}} {
+		_, err := onnx.Compile(net().declare("y", c.dims...).bytes("y"))
+		if c.ok && err != nil || !c.ok && (!errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), `output "y": `)) {
+			t.Errorf("declared %v: %v", c.dims, err)
+		}
+	}
+}
