@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -16,7 +17,7 @@ import (
 // remoteMaster runs tasks in executor processes.
 type remoteMaster struct {
 	source   executorSource
-	security wire.Security // with the job's secret
+	security security.Security // with the job's secret
 	log      *slog.Logger
 
 	config  remote.Config

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/engine/worker"
 )
@@ -20,10 +21,10 @@ func newLocalCluster(n, slots int, args []string, log *slog.Logger) master {
 	if args == nil {
 		args = os.Args[1:]
 	}
-	secret := wire.NewToken()
+	secret := security.NewToken()
 	return &remoteMaster{
 		source:   &children{n: n, slots: slots, args: args, secret: secret, log: log},
-		security: wire.Security{}.WithToken(secret),
+		security: security.Security{}.WithToken(secret),
 		log:      log,
 	}
 }

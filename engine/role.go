@@ -4,19 +4,19 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 )
 
 // runRole runs the program in the role that the daemon which started it gave it.
 // The daemon's pipe is the process's life: when it closes, runRole returns at
 // once, whatever the program is doing, and the process ends.
-func runRole(ctx context.Context, role string, j *job) error {
-	switch role {
-	case wire.RoleDriver, wire.RoleExecutor:
+func runRole(ctx context.Context, assigned string, j *job) error {
+	switch assigned {
+	case role.Driver, role.Executor:
 	default:
-		return fmt.Errorf("%w: %s=%q; it is set by the engine's daemons only", ErrUsage, wire.RoleEnv, role)
+		return fmt.Errorf("%w: %s=%q; it is set by the engine's daemons only", ErrUsage, role.Env, assigned)
 	}
-	parent, err := wire.OpenParent()
+	parent, err := role.OpenParent()
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func runRole(ctx context.Context, role string, j *job) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { // left behind if the daemon is gone first: the process ends then
-		if role == wire.RoleDriver {
+		if assigned == role.Driver {
 			done <- runDriver(ctx, j, parent)
 		} else {
 			done <- runExecutor(ctx, j, parent)

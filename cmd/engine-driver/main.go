@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/control"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -85,7 +86,7 @@ var errUsage = errors.New("wrong use; see --help")
 // parse reads the command line.
 func parse(args []string, stderr io.Writer) (control.Config, error) {
 	var c control.Config
-	var security wire.SecurityFlags
+	var security cli.SecurityFlags
 	var level slog.Level
 	f := flag.NewFlagSet("engine-driver", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -100,7 +101,7 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)
-			wire.PrintFlags(stderr, f)
+			cli.PrintFlags(stderr, f)
 			return c, err
 		}
 		return c, fmt.Errorf("%w: %w", errUsage, err)

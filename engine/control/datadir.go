@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/disk"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -95,7 +96,7 @@ func (d *dataDir) claim(node string, replaces bool) error {
 	}
 	id, err := readIdentity(d.identityFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.save(identity{Format: identityFormat, Node: node, Copy: wire.NewToken()[:idLen], Replaces: replaces})
+		return d.save(identity{Format: identityFormat, Node: node, Copy: security.NewToken()[:idLen], Replaces: replaces})
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)

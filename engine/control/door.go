@@ -12,7 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 // A node listens on one address for gRPC and for Raft. The protocol that a client
@@ -32,7 +33,7 @@ const (
 // greeting. close ends them all and waits.
 type door struct {
 	listener  net.Listener
-	security  wire.Security
+	security  security.Security
 	log       *slog.Logger
 	roster    *roster
 	raft      *connListener
@@ -47,7 +48,7 @@ type door struct {
 	dialed  map[string]error              // by address: what came of the last try
 }
 
-func newDoor(l net.Listener, s wire.Security, r *roster, log *slog.Logger) *door {
+func newDoor(l net.Listener, s security.Security, r *roster, log *slog.Logger) *door {
 	return &door{
 		listener: l, security: s, log: log, roster: r, raft: newConnListener(l.Addr()), grpc: newConnListener(l.Addr()),
 		open: make(map[*trackedConn]introduction), dialed: make(map[string]error),
@@ -118,7 +119,7 @@ func (d *door) admit(conn net.Conn) error {
 	if err := conn.SetDeadline(time.Now().Add(greetTimeout)); err != nil {
 		return err
 	}
-	secured := tls.Server(conn, d.security.TLS(wire.GRPCProtocol, raftProtocol))
+	secured := tls.Server(conn, d.security.TLS(rpc.GRPCProtocol, raftProtocol))
 	if err := secured.Handshake(); err != nil {
 		return err
 	}

@@ -17,12 +17,13 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // openDoor returns a door that is open until the test ends. Raft's connections
 // are accepted and left alone.
-func openDoor(t *testing.T, l net.Listener, s wire.Security, r *roster) *door {
+func openDoor(t *testing.T, l net.Listener, s security.Security, r *roster) *door {
 	t.Helper()
 	d := newDoor(l, s, r, slog.New(slog.DiscardHandler))
 	d.start(func(err error) { t.Error(err) })
@@ -65,7 +66,7 @@ func TestGreetingIsJudged(t *testing.T) {
 	openDoor(t, lb, s, b)
 	tests := []struct {
 		name     string
-		security wire.Security
+		security security.Security
 		cluster  string
 		copy     string
 		admitted uint64
@@ -86,7 +87,7 @@ func TestGreetingIsJudged(t *testing.T) {
 		{"not in the list", s, "one", "copy-z", 0, "z", "z", ErrPeers, `without "z"`},
 		{"of another cluster", s, "two", "copy-c", 0, "up", "c", wire.ErrOtherCluster, "data directories"},
 		{"with another token", token(), "one", "copy-c", 0, "up", "c", wire.ErrUnauthenticated, "token"},
-		{"without a token", wire.Security{}, "one", "copy-c", 0, "up", "c", wire.ErrInsecure, "token"},
+		{"without a token", security.Security{}, "one", "copy-c", 0, "up", "c", wire.ErrInsecure, "token"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/logs"
 	"github.com/hibana-engine/hibana/engine/process"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -160,7 +161,7 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log)
 	work.Go(func() { d.killWhenOver(ctx, cancel) })
 	s.log.Info("starting a job's driver", "job", d.incarnation, "name", spec.Name, "epoch", epoch)
 	exit, err := process.Run(ctx, process.Spec{
-		Path: s.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Role: wire.RoleDriver, Dir: dir, Nice: driverNice,
+		Path: s.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Role: role.Driver, Dir: dir, Nice: driverNice,
 		Output: out, Stop: s.draining,
 		Serve: func(r grpc.ServiceRegistrar) { wire.RegisterJobLog(r, service) },
 	})

@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -26,23 +28,23 @@ func oneMember(t *testing.T) *member {
 // attach connects a driver process in place to the service of a job.
 func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()) {
 	t.Helper()
-	daemon, theirs, err := wire.SocketPair()
+	daemon, theirs, err := role.SocketPair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	spec := wire.DriverSpec{Job: wire.JobSpec{Incarnation: job, Platform: "p"}}
 	s := newJobService(ctx, n, spec, epoch, func(wire.Progress) {})
-	server := wire.NewParentServer(20 * time.Second)
+	server := rpc.NewPairServer(20 * time.Second)
 	wire.RegisterJobLog(server, s)
 	var work sync.WaitGroup
-	work.Go(func() { wire.ServeConn(server, daemon) })
+	work.Go(func() { role.ServeConn(server, daemon) })
 	work.Go(func() { s.flush(ctx) })
 	conn, err := net.FileConn(theirs)
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := wire.NewParent(conn)
+	p, err := role.NewParent(conn)
 	if err != nil {
 		t.Fatal(err)
 	}

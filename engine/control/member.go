@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 const (
@@ -43,7 +43,7 @@ type memberConfig struct {
 	dataDir  string
 	replace  bool         // a new dataDir takes the place of a lost one
 	listener net.Listener // nil: listen on the address in peers
-	security wire.Security
+	security security.Security
 	timing   Timing
 	segment  int // bytes of a file of Raft's log, 0 for segmentSize
 	log      *slog.Logger
@@ -89,7 +89,7 @@ func prepareMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 			return nil, err
 		}
 	}
-	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: wire.NewToken()[:idLen], node: c.id})
+	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: security.NewToken()[:idLen], node: c.id})
 	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
 	m.door = newDoor(l, c.security, m.roster, c.log)
 	if m.disk, err = openStorage(m.dir, c.segment, c.log, m.fail); err != nil {

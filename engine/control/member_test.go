@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -26,13 +27,13 @@ type members struct {
 }
 
 // newMembers returns three nodes.
-func newMembers(t testing.TB, security wire.Security) *members {
+func newMembers(t testing.TB, security security.Security) *members {
 	t.Helper()
 	return newMembersOf(t, security, "a", "b", "c")
 }
 
 // newMembersOf returns a group of the nodes with the ids given.
-func newMembersOf(t testing.TB, security wire.Security, ids ...string) *members {
+func newMembersOf(t testing.TB, security security.Security, ids ...string) *members {
 	t.Helper()
 	m := prepareMembers(t, security, ids...)
 	m.openAll()
@@ -40,7 +41,7 @@ func newMembersOf(t testing.TB, security wire.Security, ids ...string) *members 
 }
 
 // prepareMembers is newMembersOf for tests that change the configuration first.
-func prepareMembers(t testing.TB, security wire.Security, ids ...string) *members {
+func prepareMembers(t testing.TB, security security.Security, ids ...string) *members {
 	t.Helper()
 	p := make(peers)
 	var listeners []net.Listener
@@ -129,7 +130,7 @@ func (m *members) lead(i int) {
 	m.t.Fatalf("%s doesn't take the lead", id)
 }
 
-func token() wire.Security { return wire.Security{}.WithToken(wire.NewToken()) }
+func token() security.Security { return security.Security{}.WithToken(security.NewToken()) }
 
 func TestStateSurvivesTheDisk(t *testing.T) {
 	m := newMembers(t, token())
@@ -179,7 +180,7 @@ func TestDataDirIsChecked(t *testing.T) {
 		{"another group's", func(c *memberConfig) { c.peers = peers{"a": "127.0.0.1:0", "z": "127.0.0.1:1"} }, ErrPeers, "the data directory is of a cluster of a"},
 		{"not in the group", func(c *memberConfig) { c.id = "q" }, ErrPeers, `this driver, "q"`},
 		{"off loopback", func(c *memberConfig) { c.peers = peers{"a": "0.0.0.0:0"} }, wire.ErrInsecure, "mutual TLS"},
-		{"no token", func(c *memberConfig) { c.security = wire.Security{} }, wire.ErrInsecure, "token"},
+		{"no token", func(c *memberConfig) { c.security = security.Security{} }, wire.ErrInsecure, "token"},
 		{"a file", func(c *memberConfig) { c.dataDir = filepath.Join(used, "identity.json") }, ErrDataDir, "not a directory"},
 	}
 	for _, tt := range tests {

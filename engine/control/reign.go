@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -104,7 +105,7 @@ func (r *reign) found() error {
 	done := false
 	r.s.fsm.view(func(s *state) { done = named(s) })
 	if !done {
-		if err := r.s.record(&foundCluster{ClusterID: wire.NewToken()[:idLen]}, named); err != nil {
+		if err := r.s.record(&foundCluster{ClusterID: security.NewToken()[:idLen]}, named); err != nil {
 			return err
 		}
 	}

@@ -17,18 +17,20 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // fleet is a cluster of engine-drivers in this process, each with its directory.
 type fleet struct {
 	t        *testing.T
-	security wire.Security
+	security security.Security
 	peers    peers
 	dirs     map[string]string // by id
 	running  map[string]*runningDriver
 	news     chan struct{} // holds a token when something was logged
-	cluster  *wire.Cluster
+	cluster  *rpc.Cluster
 }
 
 // runningDriver is an engine-driver that runs.

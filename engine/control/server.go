@@ -13,6 +13,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -27,7 +29,7 @@ type Config struct {
 	// Replace says that Data is new and takes the place of this driver's directory,
 	// which is lost. It changes nothing for one that was admitted to the cluster.
 	Replace  bool
-	Security wire.Security
+	Security security.Security
 	Timing   Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once the door is open.
@@ -47,10 +49,10 @@ const failPatience = 5 * time.Second
 // their own and waits for them. gRPC calls the services from many.
 type server struct {
 	*member
-	security wire.Security
+	security security.Security
 	log      *slog.Logger
 	files    *jobFiles
-	drivers  *wire.Cluster // connections to the other nodes
+	drivers  *rpc.Cluster  // connections to the other nodes
 	uploads  chan struct{} // slots of submissions that send a binary
 	draining chan struct{} // closed when the node leaves
 	streams  sync.WaitGroup
@@ -177,7 +179,7 @@ func (s *server) run(ctx context.Context) error {
 	replaces := s.dir.id.Replaces // before keep writes to it
 	defer work.Wait()
 	defer cancel()
-	g := wire.NewServerOn(s.security)
+	g := rpc.NewServerOn(s.security)
 	wire.RegisterControl(g, &controlService{s})
 	wire.RegisterBinaries(g, &binaryService{s})
 	wire.RegisterExecutors(g, &executorService{s})
@@ -300,10 +302,10 @@ func (s *server) succeed(ctx context.Context, leads bool) {
 }
 
 // newDrivers returns connections to a cluster's drivers.
-func newDrivers(p peers, s wire.Security) (*wire.Cluster, error) {
+func newDrivers(p peers, s security.Security) (*rpc.Cluster, error) {
 	var all []string
 	for _, id := range p.ids() {
 		all = append(all, p[id])
 	}
-	return wire.NewCluster(strings.Join(all, ","), s)
+	return rpc.NewCluster(strings.Join(all, ","), s)
 }

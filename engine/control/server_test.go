@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -115,7 +116,7 @@ func TestLongListsAreSent(t *testing.T) {
 		one.fsm.state.jobs[inc] = &job{State: wire.JobSubmitted, Spec: wire.JobSpec{Incarnation: inc, Platform: "p/q", Args: []string{strings.Repeat("x", maxArgBytes)}}}
 	}
 	one.fsm.mu.Unlock()
-	cc, err := wire.Dial(one.door.Addr().String(), one.security)
+	cc, err := rpc.Dial(one.door.Addr().String(), one.security)
 	if err != nil {
 		t.Fatal(err)
 	}

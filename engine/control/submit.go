@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -155,7 +156,7 @@ func (r *reign) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAn
 	if err != nil {
 		return nil, err
 	}
-	spec := wire.JobSpec{Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: wire.NewToken()}
+	spec := wire.JobSpec{Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken()}
 	if !existed {
 		if spec.Platform, err = s.checkProgram(b); err != nil {
 			return nil, err

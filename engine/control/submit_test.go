@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -37,7 +38,7 @@ func TestSubmissionKeepsItsProgram(t *testing.T) {
 	s := newServersOf(t, "a")
 	one := s.all[s.reigning(-1)]
 	digest, unused := oldProgram(t, one, "abc"), oldProgram(t, one, "def")
-	cc, err := wire.Dial(one.door.Addr().String(), one.security)
+	cc, err := rpc.Dial(one.door.Addr().String(), one.security)
 	if err != nil {
 		t.Fatal(err)
 	}

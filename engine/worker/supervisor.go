@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/process"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -104,9 +106,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // once runs one process to its end and returns its id, if it became ready, and
 // why it ended.
 func (s *Supervisor) once(ctx context.Context) (id, reason string) {
-	p := &offer{supervisor: s, id: wire.NewToken()[:16]}
+	p := &offer{supervisor: s, id: security.NewToken()[:16]}
 	exit, err := process.Run(ctx, process.Spec{
-		Path: s.Path, Name: s.Name, Args: s.Args, Dir: s.Dir, Env: s.Env, Nice: s.Nice, Role: wire.RoleExecutor, Output: s.Output,
+		Path: s.Path, Name: s.Name, Args: s.Args, Dir: s.Dir, Env: s.Env, Nice: s.Nice, Role: role.Executor, Output: s.Output,
 		Serve:    func(r grpc.ServiceRegistrar) { wire.RegisterWorker(r, p) },
 		Patience: stopPatience,
 	})

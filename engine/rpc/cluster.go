@@ -1,4 +1,4 @@
-package wire
+package rpc
 
 import (
 	"context"
@@ -13,12 +13,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // Cluster finds the leader among the engine-drivers and follows it when it
 // changes. It is safe for concurrent use.
 type Cluster struct {
-	security  Security
+	security  security.Security
 	addresses []string // as given
 
 	mu    sync.Mutex
@@ -30,7 +33,7 @@ const maxKnown = 64
 
 // NewCluster returns a Cluster that knows of drivers at the given addresses,
 // host:port separated by commas. Nothing is connected yet.
-func NewCluster(addresses string, s Security) (*Cluster, error) {
+func NewCluster(addresses string, s security.Security) (*Cluster, error) {
 	c := &Cluster{security: s, conns: make(map[string]*grpc.ClientConn)}
 	for a := range strings.SplitSeq(addresses, ",") {
 		if a = strings.TrimSpace(a); a == "" {
@@ -42,7 +45,7 @@ func NewCluster(addresses string, s Security) (*Cluster, error) {
 		c.addresses = append(c.addresses, a)
 	}
 	if len(c.addresses) == 0 {
-		return nil, Misuse("no address of an engine-driver; give host:port,host:port,…")
+		return nil, wire.Misuse("no address of an engine-driver; give host:port,host:port,…")
 	}
 	return c, nil
 }
@@ -68,13 +71,13 @@ func (c *Cluster) Known() []string {
 // loopback, host:port, while a driver is on another machine: nobody there could
 // connect to it. Names other than localhost count as other machines.
 func (c *Cluster) CheckReachable(own string) error {
-	loopback, err := isLoopback(own)
+	loopback, err := security.IsLoopback(own)
 	if err != nil || !loopback {
 		return err
 	}
 	for _, a := range c.addresses {
-		if near, err := isLoopback(a); err == nil && !near {
-			return Misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one", own, a))
+		if near, err := security.IsLoopback(a); err == nil && !near {
+			return wire.Misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one", own, a))
 		}
 	}
 	return nil
@@ -100,7 +103,7 @@ func (c *Cluster) dial(address string) (*grpc.ClientConn, error) {
 		return cc, nil
 	}
 	if len(c.conns) >= maxKnown {
-		return nil, fmt.Errorf("%w: more than %d addresses of engine-drivers", ErrTooLarge, maxKnown)
+		return nil, fmt.Errorf("%w: more than %d addresses of engine-drivers", wire.ErrTooLarge, maxKnown)
 	}
 	cc, err := Dial(address, c.security)
 	if err != nil {
@@ -132,7 +135,7 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 				answers <- answer{a, "", err}
 				return
 			}
-			st, err := ControlClient{cc}.Cluster(ctx)
+			st, err := wire.ControlClient{CC: cc}.Cluster(ctx)
 			if err != nil {
 				answers <- answer{a, "", err}
 				return
@@ -161,11 +164,11 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 	slices.Sort(said)
 	switch {
 	case leaderless > 0:
-		return nil, "", fmt.Errorf("%w; are most of the drivers up?\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
+		return nil, "", fmt.Errorf("%w; are most of the drivers up?\n  %s", wire.ErrNoLeader, strings.Join(said, "\n  "))
 	case stranger != "": // waiting doesn't help
-		return nil, "", fmt.Errorf("%w: %s: %w", ErrUnauthenticated, stranger, errStranger)
+		return nil, "", fmt.Errorf("%w: %s: %w", wire.ErrUnauthenticated, stranger, security.ErrStranger)
 	}
-	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s", ErrNoLeader, strings.Join(said, "\n  "))
+	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s", wire.ErrNoLeader, strings.Join(said, "\n  "))
 }
 
 // Brief returns what a call's error says, without gRPC's words around it.
@@ -182,7 +185,7 @@ func Brief(err error) string {
 // strange reports whether a call failed because the process there didn't show in
 // TLS's handshake that it knows the token. gRPC keeps only the text of the cause.
 func strange(err error) bool {
-	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), errStranger.Error())
+	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), security.ErrStranger.Error())
 }
 
 // Do calls f with a connection to the leader, again with the new one while the
@@ -195,7 +198,7 @@ func (c *Cluster) Do(ctx context.Context, patience time.Duration, f func(ctx con
 		if err == nil {
 			err = f(ctx, cc)
 		}
-		if err == nil || ctx.Err() != nil || !Transient(err) || !time.Now().Add(wait).Before(deadline) {
+		if err == nil || ctx.Err() != nil || !wire.Transient(err) || !time.Now().Add(wait).Before(deadline) {
 			return err
 		}
 		select {

@@ -1,4 +1,4 @@
-package wire
+package security
 
 import (
 	"crypto/ed25519"
@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/big"
 	"sync"
+
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // Processes that share a secret never send it. Each derives the same Ed25519 key
@@ -23,9 +25,9 @@ import (
 // secretInfo makes the key one of this protocol and version (RFC 5869, info).
 const secretInfo = "hibana TLS key 1"
 
-// errStranger says that the process at the other end doesn't know the secret. Its
+// ErrStranger says that the process at the other end doesn't know the secret. Its
 // text is what strange finds in gRPC's errors.
-var errStranger = errors.New("the other process doesn't show that it knows the token; processes of one cluster share a token file (--token-file), or certificates (--tls-ca, --tls-cert, --tls-key)")
+var ErrStranger = errors.New("the other process doesn't show that it knows the token; processes of one cluster share a token file (--token-file), or certificates (--tls-ca, --tls-cert, --tls-key)")
 
 // secretTLS returns the configuration, for both ends, of connections between
 // those who know a secret. With "" there is none: no handshake succeeds. Names,
@@ -46,7 +48,7 @@ func secretTLS(secret string) *tls.Config {
 			}
 			key := c.Leaf.PublicKey.(ed25519.PublicKey)
 			if len(peer.PeerCertificates) == 0 || !key.Equal(peer.PeerCertificates[0].PublicKey) {
-				return fmt.Errorf("%w: %w", ErrUnauthenticated, errStranger)
+				return fmt.Errorf("%w: %w", wire.ErrUnauthenticated, ErrStranger)
 			}
 			return nil
 		},
@@ -56,7 +58,7 @@ func secretTLS(secret string) *tls.Config {
 // secretCertificate returns the certificate of a secret's key, signed by itself.
 func secretCertificate(secret string) (*tls.Certificate, error) {
 	if secret == "" {
-		return nil, fmt.Errorf("%w: there is neither a token nor a certificate", ErrInsecure)
+		return nil, fmt.Errorf("%w: there is neither a token nor a certificate", wire.ErrInsecure)
 	}
 	seed, err := hkdf.Key(sha256.New, []byte(secret), nil, secretInfo, ed25519.SeedSize)
 	if err != nil {

@@ -1,4 +1,4 @@
-package wire
+package security
 
 import (
 	"crypto/tls"
@@ -8,31 +8,25 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-)
 
-// TLSFiles name a node's certificate, its key and the certificate authority
-// that all nodes of the cluster share, in PEM. Either all are set or none.
-type TLSFiles struct {
-	CA   string `msgpack:"ca"`
-	Cert string `msgpack:"cert"`
-	Key  string `msgpack:"key"`
-}
+	"github.com/hibana-engine/hibana/engine/wire"
+)
 
 // Security is what a process knows to show that it belongs here and to check
 // that others do: certificates, or a secret where all is on loopback. Every
 // connection is TLS in which both ends show it. The zero value opens nothing.
 type Security struct {
-	Files TLSFiles    // where certificates were loaded from, if there are any
-	tls   *tls.Config // nil in the zero value
-	token string      // calls show it inside of certificates' TLS; "" where they needn't
+	Files wire.TLSFiles // where certificates were loaded from, if there are any
+	tls   *tls.Config   // nil in the zero value
+	token string        // calls show it inside of certificates' TLS; "" where they needn't
 }
 
 // LoadTLS returns a Security with the certificates in files, whose paths it
 // makes absolute: processes of jobs, which run in other directories, load them too.
 // A key that others may read is an error that says ErrInsecure.
-func LoadTLS(files TLSFiles) (Security, error) {
+func LoadTLS(files wire.TLSFiles) (Security, error) {
 	if files.CA == "" || files.Cert == "" || files.Key == "" {
-		return Security{}, Misuse("mutual TLS takes --tls-ca, --tls-cert and --tls-key; make the files with `engine-submit certs DIR`")
+		return Security{}, wire.Misuse("mutual TLS takes --tls-ca, --tls-cert and --tls-key; make the files with `engine-submit certs DIR`")
 	}
 	for _, path := range []*string{&files.CA, &files.Cert, &files.Key} {
 		absolute, err := filepath.Abs(*path)
@@ -69,7 +63,7 @@ func LoadTLS(files TLSFiles) (Security, error) {
 }
 
 // loadKeyPair reads a certificate and its key, which only its owner may read.
-func loadKeyPair(files TLSFiles) (tls.Certificate, error) {
+func loadKeyPair(files wire.TLSFiles) (tls.Certificate, error) {
 	cert, err := os.ReadFile(files.Cert)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -87,7 +81,7 @@ func loadKeyPair(files TLSFiles) (tls.Certificate, error) {
 // was verified.
 func (s Security) WithToken(token string) Security {
 	switch {
-	case s.Files != TLSFiles{}:
+	case s.Files != wire.TLSFiles{}:
 		s.token = token
 	case token == "":
 		s.tls = nil
@@ -110,40 +104,49 @@ func (s Security) TLS(protocols ...string) *tls.Config {
 	return c
 }
 
+// CallToken returns what calls show inside of certificates' TLS, "" where they
+// needn't.
+func (s Security) CallToken() string { return s.token }
+
 // CheckListen makes sure that a listener at address may be opened: with
 // certificates anywhere, with a token only on loopback.
 func (s Security) CheckListen(address string) error {
 	return s.check(address, "listening on "+address, ", or listen on 127.0.0.1")
 }
 
+// CheckDial makes sure that s is enough for calling an address.
+func (s Security) CheckDial(address string) error {
+	return s.check(address, "talking to "+address, "")
+}
+
 // check makes sure that s is enough for an address.
 func (s Security) check(address, doing, instead string) error {
-	if s.Files != (TLSFiles{}) {
+	if s.Files != (wire.TLSFiles{}) {
 		return nil
 	}
-	loopback, err := isLoopback(address)
+	loopback, err := IsLoopback(address)
 	if err != nil {
 		return err
 	}
 	if !loopback {
-		return fmt.Errorf("%w: %s, which other machines can reach, takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key%s", ErrInsecure, doing, instead)
+		return fmt.Errorf("%w: %s, which other machines can reach, takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key%s", wire.ErrInsecure, doing, instead)
 	}
 	if s.tls == nil {
-		return fmt.Errorf("%w: %s takes a token or mutual TLS", ErrInsecure, doing)
+		return fmt.Errorf("%w: %s takes a token or mutual TLS", wire.ErrInsecure, doing)
 	}
 	return nil
 }
 
-// isLoopback reports whether only this machine reaches a host:port. Names are
+// IsLoopback reports whether only this machine reaches a host:port. Names are
 // not looked up: of them only localhost is.
-func isLoopback(address string) (bool, error) {
+func IsLoopback(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		why := err.Error()
 		if a, ok := errors.AsType[*net.AddrError](err); ok {
 			why = a.Err // without the address
 		}
-		return false, Misuse(fmt.Sprintf("address %q: %s; it takes host:port, e.g. 127.0.0.1:7077", address, why))
+		return false, wire.Misuse(fmt.Sprintf("address %q: %s; it takes host:port, e.g. 127.0.0.1:7077", address, why))
 	}
 	if host == "localhost" {
 		return true, nil

@@ -1,10 +1,14 @@
-package wire
+package role
 
 import (
 	"context"
 	"net"
 	"testing"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // pair serves the echo service at one end of a socket pair and returns a Parent
@@ -23,8 +27,8 @@ func pair(t *testing.T) (p *Parent, daemon net.Conn, stop func()) {
 	if p, err = NewParent(conn); err != nil {
 		t.Fatal(err)
 	}
-	server := NewParentServer(20 * time.Second)
-	echo(server)
+	server := rpc.NewPairServer(20 * time.Second)
+	rpctest.Echo(server)
 	done := make(chan struct{})
 	go func() { defer close(done); ServeConn(server, daemon) }()
 	t.Cleanup(func() {
@@ -53,7 +57,7 @@ func TestParent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, daemon, stop := pair(t)
-			if err := attach(p.CC); err != nil {
+			if err := rpctest.Attach(p.CC); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -65,7 +69,7 @@ func TestParent(t *testing.T) {
 			await(t, "the process isn't told", p.Gone())
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			if _, err := (WorkerClient{p.CC}).Attach(ctx, &AttachExecutor{}); err == nil || ctx.Err() != nil {
+			if _, err := (wire.WorkerClient{CC: p.CC}).Attach(ctx, &wire.AttachExecutor{}); err == nil || ctx.Err() != nil {
 				t.Errorf("a call afterwards: %v", err)
 			}
 		})

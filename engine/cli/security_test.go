@@ -1,4 +1,4 @@
-package wire
+package cli
 
 import (
 	"errors"
@@ -7,12 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
+	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func TestSecurityFlags(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("HIBANA_TOKEN_FILE", filepath.Join(dir, "default", "token"))
-	load := func(daemon bool, args ...string) (Security, error) {
+	load := func(daemon bool, args ...string) (security.Security, error) {
 		t.Helper()
 		var s SecurityFlags
 		f := flag.NewFlagSet("test", flag.ContinueOnError)
@@ -31,22 +35,22 @@ func TestSecurityFlags(t *testing.T) {
 	}
 	again, err := load(false)
 	if err == nil {
-		err = attach(dial(t, serve(t, made, echo), again))
+		err = rpctest.Attach(rpctest.Dial(t, rpctest.Serve(t, made, rpctest.Echo), again))
 	}
 	if err != nil {
 		t.Errorf("a client with the daemon's token: %v", err)
 	}
 	other := filepath.Join(dir, "other")
-	if err := os.WriteFile(other, []byte(NewToken()+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(other, []byte(security.NewToken()+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := load(false, "--token-file", other); !errors.Is(err, ErrInsecure) {
+	if _, err := load(false, "--token-file", other); !errors.Is(err, wire.ErrInsecure) {
 		t.Errorf("a file that others may read: %v", err)
 	}
-	if _, err := load(false, "--tls-ca", "ca.pem"); !errors.Is(err, ErrInvalid) {
+	if _, err := load(false, "--tls-ca", "ca.pem"); !errors.Is(err, wire.ErrInvalid) {
 		t.Errorf("one TLS file alone: %v", err)
 	}
-	if _, err := load(true, "--tls-ca", "ca.pem", "--token-file", other); !errors.Is(err, ErrInvalid) {
+	if _, err := load(true, "--tls-ca", "ca.pem", "--token-file", other); !errors.Is(err, wire.ErrInvalid) {
 		t.Errorf("certificates and a token: %v", err)
 	}
 }

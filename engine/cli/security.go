@@ -1,4 +1,4 @@
-package wire
+package cli
 
 import (
 	"errors"
@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // SecurityFlags are the flags with which every command of a cluster is told how
 // its processes know each other.
 type SecurityFlags struct {
 	TokenFile string
-	TLS       TLSFiles
+	TLS       wire.TLSFiles
 }
 
 // AddTo adds the flags to a command's.
@@ -25,22 +28,22 @@ func (s *SecurityFlags) AddTo(f *flag.FlagSet) {
 
 // Load returns what the flags say: certificates, or else a token. A daemon makes
 // the token file if there is none; others get an error.
-func (s SecurityFlags) Load(daemon bool) (Security, error) {
-	if s.TLS != (TLSFiles{}) {
+func (s SecurityFlags) Load(daemon bool) (security.Security, error) {
+	if s.TLS != (wire.TLSFiles{}) {
 		if s.TokenFile != "" {
-			return Security{}, fmt.Errorf("%w: --token-file and --tls-… exclude each other: processes of one cluster know each other by certificates, or on loopback by a token", ErrInvalid)
+			return security.Security{}, fmt.Errorf("%w: --token-file and --tls-… exclude each other: processes of one cluster know each other by certificates, or on loopback by a token", wire.ErrInvalid)
 		}
-		return LoadTLS(s.TLS)
+		return security.LoadTLS(s.TLS)
 	}
 	path := s.TokenFile
 	if path == "" {
-		path = DefaultTokenFile()
+		path = security.DefaultTokenFile()
 	}
 	if !daemon {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return Security{}, fmt.Errorf("reading the token file %s: %w; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key", path, fs.ErrNotExist)
+			return security.Security{}, fmt.Errorf("reading the token file %s: %w; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key", path, fs.ErrNotExist)
 		}
 	}
-	token, err := LoadToken(path)
-	return Security{}.WithToken(token), err
+	token, err := security.LoadToken(path)
+	return security.Security{}.WithToken(token), err
 }

@@ -1,4 +1,4 @@
-package wire
+package rpc_test
 
 import (
 	"crypto/ed25519"
@@ -12,6 +12,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 // ownCertificate is a certificate that somebody made for himself.
@@ -42,7 +46,7 @@ func TestImpostorLearnsNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			token, called := NewToken(), make(chan metadata.MD, 1)
+			token, called := security.NewToken(), make(chan metadata.MD, 1)
 			impostor := grpc.NewServer(creds, grpc.UnknownServiceHandler(func(_ any, s grpc.ServerStream) error {
 				md, _ := metadata.FromIncomingContext(s.Context())
 				called <- md
@@ -51,12 +55,12 @@ func TestImpostorLearnsNothing(t *testing.T) {
 			done := make(chan struct{})
 			go func() { defer close(done); _ = impostor.Serve(l) }()
 			defer func() { impostor.Stop(); <-done }()
-			if err := attach(dial(t, l.Addr().String(), Security{}.WithToken(token))); err == nil {
+			if err := rpctest.Attach(rpctest.Dial(t, l.Addr().String(), security.Security{}.WithToken(token))); err == nil {
 				t.Error("the call succeeded")
 			}
 			select {
 			case md := <-called:
-				t.Errorf("it was called, with the token: %v", len(md.Get(tokenHeader)) == 1 && md.Get(tokenHeader)[0] == token)
+				t.Errorf("it was called, with the token: %v", len(md.Get(rpc.TokenHeader)) == 1 && md.Get(rpc.TokenHeader)[0] == token)
 			default:
 			}
 		})

@@ -1,4 +1,4 @@
-package wire
+package cli
 
 import (
 	"bytes"

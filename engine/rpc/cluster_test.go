@@ -1,4 +1,4 @@
-package wire
+package rpc_test
 
 import (
 	"context"
@@ -11,6 +11,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
+	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // drivers are engine-drivers of which one leads.
@@ -24,47 +30,47 @@ type drivers struct {
 
 // driver is one of them.
 type driver struct {
-	ControlServer // nothing else is called
-	all           *drivers
-	address       string
+	wire.ControlServer // nothing else is called
+	all                *drivers
+	address            string
 }
 
-func (d *driver) Cluster(context.Context, *ClusterRequest) (*ClusterStatus, error) {
+func (d *driver) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterStatus, error) {
 	d.all.mu.Lock()
 	defer d.all.mu.Unlock()
 	for _, a := range d.all.lagging {
 		if a == d.address {
-			return &ClusterStatus{}, nil
+			return &wire.ClusterStatus{}, nil
 		}
 	}
-	return &ClusterStatus{Leader: d.all.leader}, nil
+	return &wire.ClusterStatus{Leader: d.all.leader}, nil
 }
 
-func (d *driver) Status(context.Context, *JobRef) (*JobStatus, error) {
+func (d *driver) Status(context.Context, *wire.JobRef) (*wire.JobStatus, error) {
 	d.all.mu.Lock()
 	defer d.all.mu.Unlock()
 	d.all.asked = append(d.all.asked, d.address)
 	if d.address != d.all.really {
 		d.all.leader = d.all.really // word gets round
-		return nil, &NotLeaderError{Leader: d.all.really}
+		return nil, &wire.NotLeaderError{Leader: d.all.really}
 	}
-	return &JobStatus{Node: d.address}, nil
+	return &wire.JobStatus{Node: d.address}, nil
 }
 
-func startDrivers(t *testing.T, s Security, n int) (*drivers, []string) {
+func startDrivers(t *testing.T, s security.Security, n int) (*drivers, []string) {
 	all := &drivers{}
 	var addresses []string
 	for range n {
 		d := &driver{all: all}
-		d.address = serve(t, s, func(r grpc.ServiceRegistrar) { RegisterControl(r, d) })
+		d.address = rpctest.Serve(t, s, func(r grpc.ServiceRegistrar) { wire.RegisterControl(r, d) })
 		addresses = append(addresses, d.address)
 	}
 	return all, addresses
 }
 
-func newCluster(t *testing.T, s Security, addresses ...string) *Cluster {
+func newCluster(t *testing.T, s security.Security, addresses ...string) *rpc.Cluster {
 	t.Helper()
-	c, err := NewCluster(strings.Join(addresses, ", "), s)
+	c, err := rpc.NewCluster(strings.Join(addresses, ", "), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +92,14 @@ func closedPort(t *testing.T) string {
 // Do finds the leader from any address, also one that isn't in the list, and
 // follows it when it changes in the middle.
 func TestClusterFollowsTheLeader(t *testing.T) {
-	s := withToken()
+	s := securitytest.Token()
 	all, at := startDrivers(t, s, 3)
 	gone := closedPort(t)
 	c := newCluster(t, s, gone, at[0], at[1])
 	status := func() (node string) {
 		t.Helper()
 		err := c.Do(t.Context(), 10*time.Second, func(ctx context.Context, cc grpc.ClientConnInterface) error {
-			st, err := ControlClient{cc}.Status(ctx, JobRef{})
+			st, err := wire.ControlClient{CC: cc}.Status(ctx, wire.JobRef{})
 			if err == nil {
 				node = st.Node
 			}
@@ -120,20 +126,20 @@ func TestClusterFollowsTheLeader(t *testing.T) {
 }
 
 func TestClusterWithoutLeader(t *testing.T) {
-	s := withToken()
+	s := securitytest.Token()
 	all, at := startDrivers(t, s, 2)
 	all.lagging = at
 	c := newCluster(t, s, at...)
-	if _, _, err := c.Leader(t.Context()); !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), at[0]+": knows of no leader") {
+	if _, _, err := c.Leader(t.Context()); !errors.Is(err, wire.ErrNoLeader) || !strings.Contains(err.Error(), at[0]+": knows of no leader") {
 		t.Errorf("nobody leads: %v", err)
 	}
 	gone := closedPort(t)
-	if _, _, err := newCluster(t, s, gone).Leader(t.Context()); !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), gone) {
+	if _, _, err := newCluster(t, s, gone).Leader(t.Context()); !errors.Is(err, wire.ErrNoLeader) || !strings.Contains(err.Error(), gone) {
 		t.Errorf("nobody is there: %v", err)
 	}
 	called := 0
 	err := c.Do(t.Context(), 100*time.Millisecond, func(context.Context, grpc.ClientConnInterface) error { called++; return nil })
-	if !errors.Is(err, ErrNoLeader) || called > 0 {
+	if !errors.Is(err, wire.ErrNoLeader) || called > 0 {
 		t.Errorf("Do, with nobody who leads: %v after %d calls", err, called)
 	}
 	// One that knows is enough.
@@ -146,16 +152,16 @@ func TestClusterWithoutLeader(t *testing.T) {
 // Who has another token than all that answer hears so at once. Where a driver
 // knows the token, others that don't are taken for dead: somebody has their ports.
 func TestClusterOfStrangers(t *testing.T) {
-	s := withToken()
+	s := securitytest.Token()
 	all, at := startDrivers(t, s, 2)
-	stranger := serve(t, withToken(), echo)
+	stranger := rpctest.Serve(t, securitytest.Token(), rpctest.Echo)
 	_, _, err := newCluster(t, s, stranger, closedPort(t)).Leader(t.Context())
-	if !errors.Is(err, ErrUnauthenticated) || !strings.Contains(err.Error(), stranger) || !strings.Contains(err.Error(), "--token-file") {
+	if !errors.Is(err, wire.ErrUnauthenticated) || !strings.Contains(err.Error(), stranger) || !strings.Contains(err.Error(), "--token-file") {
 		t.Errorf("nobody knows the token: %v", err)
 	}
 	all.lagging = at
 	c := newCluster(t, s, stranger, at[0], at[1])
-	if _, _, err := c.Leader(t.Context()); !errors.Is(err, ErrNoLeader) || !strings.Contains(err.Error(), stranger+": not allowed: ") {
+	if _, _, err := c.Leader(t.Context()); !errors.Is(err, wire.ErrNoLeader) || !strings.Contains(err.Error(), stranger+": not allowed: ") {
 		t.Errorf("one doesn't, nobody leads: %v", err)
 	}
 	all.lagging, all.leader, all.really = nil, stranger, at[1]
@@ -166,7 +172,7 @@ func TestClusterOfStrangers(t *testing.T) {
 			all.leader = at[1]
 			all.mu.Unlock()
 		}
-		_, err := ControlClient{cc}.Status(ctx, JobRef{})
+		_, err := wire.ControlClient{CC: cc}.Status(ctx, wire.JobRef{})
 		return err
 	})
 	if err != nil || calls < 3 {
@@ -176,29 +182,29 @@ func TestClusterOfStrangers(t *testing.T) {
 
 // What a change of leader doesn't explain is returned at once.
 func TestClusterDoesNotRepeat(t *testing.T) {
-	s := withToken()
+	s := securitytest.Token()
 	all, at := startDrivers(t, s, 1)
 	all.leader = at[0]
 	c := newCluster(t, s, at[0])
 	called := 0
-	err := c.Do(t.Context(), time.Minute, func(context.Context, grpc.ClientConnInterface) error { called++; return ErrInvalid })
-	if !errors.Is(err, ErrInvalid) || called != 1 {
+	err := c.Do(t.Context(), time.Minute, func(context.Context, grpc.ClientConnInterface) error { called++; return wire.ErrInvalid })
+	if !errors.Is(err, wire.ErrInvalid) || called != 1 {
 		t.Errorf("%v after %d calls", err, called)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = c.Do(ctx, time.Minute, func(context.Context, grpc.ClientConnInterface) error { cancel(); return ErrNotReady })
-	if !errors.Is(err, ErrNotReady) {
+	err = c.Do(ctx, time.Minute, func(context.Context, grpc.ClientConnInterface) error { cancel(); return wire.ErrNotReady })
+	if !errors.Is(err, wire.ErrNotReady) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
 
 func TestClusterAddresses(t *testing.T) {
-	s := withToken()
+	s := securitytest.Token()
 	for list, want := range map[string]error{
-		"": ErrInvalid, " , ": ErrInvalid, "host": ErrInvalid, "127.0.0.1:1,192.0.2.1:7077": ErrInsecure,
+		"": wire.ErrInvalid, " , ": wire.ErrInvalid, "host": wire.ErrInvalid, "127.0.0.1:1,192.0.2.1:7077": wire.ErrInsecure,
 		strings.Repeat("127.0.0.1:1,", 100): nil,
 	} {
-		c, err := NewCluster(list, s)
+		c, err := rpc.NewCluster(list, s)
 		if !errors.Is(err, want) {
 			t.Errorf("%q: %v", list, err)
 		}

@@ -1,4 +1,4 @@
-package wire
+package rpc
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // tokenHeader carries the token of a call.
@@ -37,7 +39,7 @@ func authorize(token string) (unary []grpc.UnaryServerInterceptor, stream []grpc
 	check := func(ctx context.Context) error {
 		md, _ := metadata.FromIncomingContext(ctx)
 		if got := md.Get(tokenHeader); len(got) != 1 || subtle.ConstantTimeCompare([]byte(got[0]), []byte(token)) != 1 {
-			return fmt.Errorf("%w: %w", ErrUnauthenticated, errNoToken)
+			return fmt.Errorf("%w: %w", wire.ErrUnauthenticated, errNoToken)
 		}
 		return nil
 	}
