@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -16,16 +17,12 @@ import (
 // with before it is recorded on its own.
 const completeDelay = 100 * time.Millisecond
 
-// maxWaiting bounds the completions of a job that aren't recorded yet; they go
-// into one command.
-const maxWaiting = 1 << 16
-
 // wait adds completions to those that aren't recorded.
 func (s *jobService) wait(c []wire.Completion) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.waiting) + s.riding; len(c) > maxWaiting-n {
-		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), maxWaiting)
+	if n := len(s.waiting) + s.riding; len(c) > state.MaxCompletions-n {
+		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), state.MaxCompletions)
 	}
 	s.waiting = append(s.waiting, c...)
 	s.wakeFlush()
@@ -69,7 +66,7 @@ func (s *jobService) flushNow() (err error) {
 		return nil
 	}
 	defer s.settle(c, &err)
-	err = s.node.record(&completeOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
+	err = s.node.record(&state.CompleteOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
 	if errors.Is(err, wire.ErrJobEnded) {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -28,9 +29,9 @@ func (c *controlService) Jobs(_ *wire.JobsRequest, out grpc.ServerStreamingServe
 		return err
 	}
 	var all []wire.JobStatus
-	c.s.fsm.view(func(s *state) {
-		for _, j := range s.jobs {
-			all = append(all, s.status(j))
+	c.s.fsm.View(func(s *state.State) {
+		for _, j := range s.Jobs {
+			all = append(all, s.Status(j))
 		}
 	})
 	slices.SortFunc(all, func(x, y wire.JobStatus) int { return cmp.Compare(y.Spec.Incarnation, x.Spec.Incarnation) })
@@ -56,10 +57,10 @@ func (c *controlService) Status(_ context.Context, ref *wire.JobRef) (*wire.JobS
 func (r *reign) status(ref wire.JobRef) (*wire.JobStatus, error) {
 	var st wire.JobStatus
 	var err error
-	r.s.fsm.view(func(s *state) {
-		var j *job
-		if j, err = s.find(ref); err == nil {
-			st = s.status(j)
+	r.s.fsm.View(func(s *state.State) {
+		var j *state.Job
+		if j, err = s.Find(ref); err == nil {
+			st = s.Status(j)
 		}
 	})
 	if err != nil {
@@ -88,9 +89,9 @@ func (c *controlService) Kill(_ context.Context, req *wire.KillRequest) (*wire.J
 	}
 	inc := before.Spec.Incarnation
 	if req.Graceful {
-		err = c.s.record(&stopJob{Incarnation: inc}, never)
+		err = c.s.record(&state.StopJob{Incarnation: inc}, never)
 	} else {
-		err = c.s.record(&endJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, never)
+		err = c.s.record(&state.EndJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, never)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ending job %d: %w", inc, err)
@@ -106,7 +107,7 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 		return err
 	}
 	for {
-		changed := c.s.fsm.watch()
+		changed := c.s.fsm.Watch()
 		st, err := r.status(*ref)
 		if err != nil {
 			return err
@@ -133,6 +134,6 @@ func (c *controlService) Cluster(context.Context, *wire.ClusterRequest) (*wire.C
 	for _, id := range s.peers.ids() {
 		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: s.peers[id], Leader: id == leader})
 	}
-	s.fsm.view(func(st *state) { a.Executors = st.listExecutors() })
+	s.fsm.View(func(st *state.State) { a.Executors = st.ListExecutors() })
 	return a, nil
 }

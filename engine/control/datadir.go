@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"syscall"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -31,7 +32,7 @@ type identity struct {
 	// that the group hasn't admitted it yet: the node founds nothing.
 	Replaces bool `json:"replaces,omitempty"`
 	// Drivers are the newest admissions that the node knows of, by node.
-	Drivers map[string]admission `json:"drivers,omitempty"`
+	Drivers map[string]state.Admission `json:"drivers,omitempty"`
 }
 
 // readIdentity reads an identity file.
@@ -51,19 +52,16 @@ func parseIdentity(b []byte) (id identity, err error) {
 	if id.Format != identityFormat {
 		return id, fmt.Errorf("%w: it is of format %d, this version knows %d", wire.ErrFormat, id.Format, identityFormat)
 	}
-	if !validID(id.Node) || !validMark(id.Copy) || id.Cluster != "" && !validMark(id.Cluster) {
+	if !state.ValidID(id.Node) || !state.ValidMark(id.Copy) || id.Cluster != "" && !state.ValidMark(id.Cluster) {
 		return id, fmt.Errorf("%w: node %q, cluster %q, copy %q", wire.ErrMalformed, id.Node, id.Cluster, id.Copy)
 	}
 	for node, a := range id.Drivers {
-		if !validID(node) || !validMark(a.Copy) || a.Index == 0 {
+		if !state.ValidID(node) || !state.ValidMark(a.Copy) || a.Index == 0 {
 			return id, fmt.Errorf("%w: driver %q with copy %q at %d", wire.ErrMalformed, node, a.Copy, a.Index)
 		}
 	}
 	return id, nil
 }
-
-// validMark reports whether s may name a cluster, a data directory or a process.
-func validMark(s string) bool { return validID(s) && len(s) <= idLen }
 
 // dataDir is a node's directory on disk, locked by this process.
 type dataDir struct {
@@ -96,7 +94,7 @@ func (d *dataDir) claim(node string, replaces bool) error {
 	}
 	id, err := readIdentity(d.identityFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.save(identity{Format: identityFormat, Node: node, Copy: security.NewToken()[:idLen], Replaces: replaces})
+		return d.save(identity{Format: identityFormat, Node: node, Copy: security.NewToken()[:state.MarkLen], Replaces: replaces})
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)
@@ -130,7 +128,7 @@ func (d *dataDir) save(id identity) error {
 // learn remembers the cluster that the node belongs to, and which data directories
 // its drivers have. It is an error if this one isn't the node's: one that says
 // [wire.ErrOtherCluster] if it is of another cluster.
-func (d *dataDir) learn(cluster string, drivers map[string]admission) error {
+func (d *dataDir) learn(cluster string, drivers map[string]state.Admission) error {
 	id := d.id
 	switch {
 	case cluster == "":
@@ -151,7 +149,7 @@ func (d *dataDir) learn(cluster string, drivers map[string]admission) error {
 			return fmt.Errorf("%w: %s isn't it any more", errOtherCopy, d.path)
 		}
 		if id.Drivers == nil {
-			id.Drivers = make(map[string]admission)
+			id.Drivers = make(map[string]state.Admission)
 		}
 		id.Drivers[node] = a
 		id.Replaces = id.Replaces && node != id.Node

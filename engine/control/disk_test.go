@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -69,31 +70,31 @@ func TestBreakingDisk(t *testing.T) {
 				if !tt.leads {
 					broken = (first + 1) % 3
 				}
-				job := mustPropose(t, g.nodes[first], &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-				epoch := mustPropose(t, g.nodes[first], &assignDriver{Incarnation: job, Node: "a"}).index
+				job := mustPropose(t, g.nodes[first], &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+				epoch := mustPropose(t, g.nodes[first], &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 				tt.hit(disks[broken])
 				acknowledged := uint64(0)
 				for seq := uint64(1); seq <= 10; seq++ {
-					if _, err := g.nodes[first].propose(&allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq}); err != nil {
+					if _, err := g.nodes[first].propose(&state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: seq}); err != nil {
 						break
 					}
 					acknowledged = seq
 				}
 				g.cut(first) // new terms for all
-				if _, err := g.nodes[first].propose(&allocateBatch{Incarnation: job, Epoch: epoch, Seq: 99}); err == nil {
+				if _, err := g.nodes[first].propose(&state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: 99}); err == nil {
 					t.Error("a leader without a majority acknowledged a batch")
 				}
 				if broken == first {
 					second := g.leader(first)
-					g.nodes[second].fsm.view(func(s *state) {
-						if last := s.jobs[job].Last.Seq; last < acknowledged || last > acknowledged+1 {
+					g.nodes[second].fsm.View(func(s *state.State) {
+						if last := s.Jobs[job].Last.Seq; last < acknowledged || last > acknowledged+1 {
 							t.Errorf("batch %d is the last, %d was acknowledged", last, acknowledged)
 						}
 					})
 				}
 				g.mend(first)
 				last := g.leader(broken)
-				mustPropose(t, g.nodes[last], &endJob{Incarnation: job, State: wire.JobKilled})
+				mustPropose(t, g.nodes[last], &state.EndJob{Incarnation: job, State: wire.JobKilled})
 				err := <-failures[broken]
 				if !errors.Is(err, ErrDisk) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "/data") {
 					t.Errorf("it says %v", err)

@@ -55,7 +55,7 @@ func newDoor(l net.Listener, s security.Security, r *roster, log *slog.Logger) *
 	}
 }
 
-// clusterID returns the cluster's id, "" until it is known.
+// ClusterID returns the cluster's id, "" until it is known.
 func (d *door) clusterID() string { return d.roster.clusterID() }
 
 // start accepts connections until the door is closed. failed is told if that

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -60,7 +61,7 @@ func TestGreetingIsJudged(t *testing.T) {
 	s := token()
 	p := peers{"a": l.Addr().String(), "b": lb.Addr().String(), "c": "127.0.0.1:1"}
 	a := newRoster(p, introduction{copy: "copy-a", start: "1", node: "a"})
-	a.learn("one", map[string]admission{"a": {"copy-a", 3}, "b": {"copy-b", 4}})
+	a.learn("one", map[string]state.Admission{"a": {Copy: "copy-a", Index: 3}, "b": {Copy: "copy-b", Index: 4}})
 	openDoor(t, l, s, a)
 	b := newRoster(p, introduction{copy: "copy-b", start: "up", node: "b"})
 	openDoor(t, lb, s, b)
@@ -94,7 +95,7 @@ func TestGreetingIsJudged(t *testing.T) {
 			r := newRoster(p, introduction{copy: tt.copy, start: tt.start, node: tt.node})
 			r.learn(tt.cluster, nil)
 			if tt.admitted > 0 {
-				r.learn(tt.cluster, map[string]admission{tt.node: {tt.copy, tt.admitted}})
+				r.learn(tt.cluster, map[string]state.Admission{tt.node: {Copy: tt.copy, Index: tt.admitted}})
 			}
 			d := newDoor(l, tt.security, r, slog.New(slog.DiscardHandler))
 			conn, err := d.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
@@ -133,7 +134,7 @@ func TestAnswerIsJudged(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRoster(tt.peers, introduction{copy: "b", start: "1", node: "b"})
 			if tt.known != "" {
-				r.learn("one", map[string]admission{"a": {tt.known, 5}})
+				r.learn("one", map[string]state.Admission{"a": {Copy: tt.known, Index: 5}})
 			}
 			d := newDoor(l, s, r, slog.New(slog.DiscardHandler))
 			conn, err := d.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/logs"
 	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/role"
@@ -99,10 +100,10 @@ func (d *drive) prepare(spec wire.JobSpec) (dir string, err error) {
 }
 
 // job returns a copy of the job, nil if it has ended.
-func (d *drive) job() (j *job) {
-	d.r.s.fsm.view(func(s *state) {
-		if live := s.jobs[d.incarnation]; live != nil && !live.State.Final() {
-			j = live.clone()
+func (d *drive) job() (j *state.Job) {
+	d.r.s.fsm.View(func(s *state.State) {
+		if live := s.Jobs[d.incarnation]; live != nil && !live.State.Final() {
+			j = live.Clone()
 		}
 	})
 	return j
@@ -110,21 +111,21 @@ func (d *drive) job() (j *job) {
 
 // assign makes the process that is about to start the job's driver and returns
 // its epoch.
-func (d *drive) assign(j *job, crashed bool) (epoch uint64, err error) {
+func (d *drive) assign(j *state.Job, crashed bool) (epoch uint64, err error) {
 	s := d.r.s
-	mine := func(st *state) bool {
-		now := st.jobs[d.incarnation]
+	mine := func(st *state.State) bool {
+		now := st.Jobs[d.incarnation]
 		if now == nil || now.Epoch == j.Epoch || now.Node != s.id {
 			return false
 		}
 		epoch = now.Epoch
 		return true
 	}
-	if err := s.record(&assignDriver{Incarnation: d.incarnation, After: j.Epoch, Node: s.id, Crashed: crashed}, mine); err != nil {
+	if err := s.record(&state.AssignDriver{Incarnation: d.incarnation, After: j.Epoch, Node: s.id, Crashed: crashed}, mine); err != nil {
 		return 0, err
 	}
 	ok := false
-	s.fsm.view(func(st *state) { ok = mine(st) })
+	s.fsm.View(func(st *state.State) { ok = mine(st) })
 	if !ok {
 		return 0, &wire.NotLeaderError{Leader: s.leaderAddress()}
 	}
@@ -175,10 +176,10 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log)
 // killed, else it may exit by itself.
 func (d *drive) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
 	for {
-		changed := d.r.s.fsm.watch()
+		changed := d.r.s.fsm.Watch()
 		var now wire.JobState
-		d.r.s.fsm.view(func(s *state) {
-			if j := s.jobs[d.incarnation]; j != nil {
+		d.r.s.fsm.View(func(s *state.State) {
+			if j := s.Jobs[d.incarnation]; j != nil {
 				now = j.State
 			} else {
 				now = wire.JobKilled // forgotten: it ended long ago

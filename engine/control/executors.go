@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -20,9 +21,6 @@ const (
 	// executorReturn is how long a daemon whose stream broke may take to come
 	// back, and after a change of leader to come at all.
 	executorReturn = 3 * time.Second
-
-	maxSlots      = 4096
-	maxReasonText = 4 << 10
 )
 
 // follower is an executor daemon as the leader sees it. The reign's mu guards it.
@@ -59,7 +57,7 @@ func (e *executorService) Follow(stream grpc.BidiStreamingServer[wire.DaemonRepo
 		return err
 	}
 	defer r.leave(reg)
-	c := &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform}
+	c := &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform}
 	if err := e.s.record(c, never); err != nil {
 		return fmt.Errorf("registering executor %s: %w", reg.ID, err)
 	}
@@ -72,16 +70,16 @@ func checkRegister(reg *wire.Register, cluster string) error {
 	switch {
 	case reg == nil:
 		return fmt.Errorf("%w: an executor says first who it is", wire.ErrInvalid)
-	case !validID(reg.ID):
-		return fmt.Errorf("%w: executor id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, reg.ID, nodeLen)
-	case !validID(reg.Start) || !validPlatform(reg.Platform):
+	case !state.ValidID(reg.ID):
+		return fmt.Errorf("%w: executor id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, reg.ID, state.MaxID)
+	case !state.ValidID(reg.Start) || !validPlatform(reg.Platform):
 		return fmt.Errorf("%w: executor %s with start %q and platform %q", wire.ErrInvalid, reg.ID, reg.Start, reg.Platform)
-	case reg.Slots < 1 || reg.Slots > maxSlots:
-		return fmt.Errorf("%w: executor %s has %d slots; from 1 to %d go", wire.ErrInvalid, reg.ID, reg.Slots, maxSlots)
+	case reg.Slots < 1 || reg.Slots > state.MaxSlots:
+		return fmt.Errorf("%w: executor %s has %d slots; from 1 to %d go", wire.ErrInvalid, reg.ID, reg.Slots, state.MaxSlots)
 	case reg.ClusterID != "" && reg.ClusterID != cluster:
 		return fmt.Errorf("%w: executor %s followed cluster %s before, this is %s; give it another --data directory", wire.ErrOtherCluster, reg.ID, reg.ClusterID, cluster)
 	}
-	if _, _, err := net.SplitHostPort(reg.Address); err != nil || len(reg.Address) > maxName {
+	if _, _, err := net.SplitHostPort(reg.Address); err != nil || len(reg.Address) > state.MaxName {
 		return fmt.Errorf("%w: executor %s has address %q; it takes host:port", wire.ErrInvalid, reg.ID, reg.Address)
 	}
 	return nil
@@ -90,15 +88,15 @@ func checkRegister(reg *wire.Register, cluster string) error {
 // validPlatform reports whether s may be a platform, such as linux/amd64.
 func validPlatform(s string) bool {
 	os, arch, ok := strings.Cut(s, "/")
-	return ok && validID(os) && validID(arch)
+	return ok && state.ValidID(os) && state.ValidID(arch)
 }
 
 // admit gives a daemon its place among the followers. Another one with its id
 // keeps it while it is heard of.
 func (r *reign) admit(reg *wire.Register) (*follower, error) {
 	known := "" // start of the daemon that the state has
-	r.s.fsm.view(func(s *state) {
-		if e := s.executors[reg.ID]; e != nil && e.Lost == 0 {
+	r.s.fsm.View(func(s *state.State) {
+		if e := s.Executors[reg.ID]; e != nil && e.Lost == 0 {
 			known = e.Start
 		}
 	})
@@ -134,10 +132,10 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 	alive := time.NewTicker(wire.HeartbeatInterval)
 	defer alive.Stop()
 	for {
-		changed := r.s.fsm.watch()
+		changed := r.s.fsm.Watch()
 		now := &wire.Assignments{ClusterID: r.s.door.clusterID()}
 		here := false
-		r.s.fsm.view(func(s *state) { now.Jobs, here = s.assignments(reg.ID), s.has(reg.ID, reg.Start) })
+		r.s.fsm.View(func(s *state.State) { now.Jobs, here = s.Assignments(reg.ID), s.Has(reg.ID, reg.Start) })
 		if !here {
 			return fmt.Errorf("%w: executor %s was given up while it came back; it registers again", wire.ErrNotReady, reg.ID)
 		}
@@ -179,21 +177,21 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 	switch {
 	case m.Ready != nil:
 		p := m.Ready
-		if _, _, err := net.SplitHostPort(p.Address); err != nil || len(p.Address) > maxName || !validID(p.Process) || p.Slots < 1 || p.Slots > maxSlots {
+		if _, _, err := net.SplitHostPort(p.Address); err != nil || len(p.Address) > state.MaxName || !state.ValidID(p.Process) || p.Slots < 1 || p.Slots > state.MaxSlots {
 			return fmt.Errorf("%w: process %q at %q with %d slots", wire.ErrInvalid, p.Process, p.Address, p.Slots)
 		}
-		err = r.s.record(&processReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, never)
+		err = r.s.record(&state.ProcessReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, never)
 		if err == nil {
 			r.s.log.Info("a job's process is ready", "job", p.Incarnation, "executor", reg.ID, "address", p.Address)
 		}
 	case m.Exited != nil:
 		x := m.Exited
-		reason := x.Reason[:min(len(x.Reason), maxReasonText)]
+		reason := x.Reason[:min(len(x.Reason), state.MaxReasonText)]
 		r.s.log.Warn("a job's process has died", "job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
 		if d := r.drive(x.Incarnation); d != nil {
 			d.note(fmt.Sprintf("executor %s: %s", reg.ID, reason))
 		}
-		err = r.s.record(&processExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, never)
+		err = r.s.record(&state.ProcessExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, never)
 	}
 	if errors.Is(err, wire.ErrJobEnded) || errors.Is(err, wire.ErrNoJob) {
 		return nil // the daemon hears of it with its assignments
@@ -204,8 +202,8 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 // loseSilent tells the others which executors are gone.
 func (r *reign) loseSilent() {
 	alive := make(map[string]string) // start by id
-	r.s.fsm.view(func(s *state) {
-		for id, e := range s.executors {
+	r.s.fsm.View(func(s *state.State) {
+		for id, e := range s.Executors {
 			if e.Lost == 0 {
 				alive[id] = e.Start
 			}
@@ -216,7 +214,7 @@ func (r *reign) loseSilent() {
 			continue
 		}
 		r.s.log.Warn("an executor is lost", "executor", id)
-		if err := r.s.record(&loseExecutor{ID: id, Start: start}, never); err != nil {
+		if err := r.s.record(&state.LoseExecutor{ID: id, Start: start}, never); err != nil {
 			r.s.log.Warn("losing an executor", "executor", id, "err", err)
 			return // the reign is about to end
 		}

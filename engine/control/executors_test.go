@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -57,7 +58,7 @@ func (r *reign) follower(t *testing.T, reg *wire.Register) (sent <-chan *wire.As
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPropose(t, r.s.node, &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
+	mustPropose(t, r.s.node, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
 	ctx, cancel := context.WithCancel(t.Context())
 	stream := &daemonStream{ctx: ctx, sent: make(chan *wire.Assignments)}
 	done := make(chan error, 1)
@@ -94,9 +95,9 @@ func testExecutor() *wire.Register {
 // again, not told to end its jobs.
 func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 	r := reigning(t)
-	mustPropose(t, r.s.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
+	mustPropose(t, r.s.node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
 	reg := testExecutor()
-	mustPropose(t, r.s.node, &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
+	mustPropose(t, r.s.node, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
 	if !r.silent(reg.ID) {
 		t.Fatal("the daemon of before isn't given up")
 	}
@@ -104,7 +105,7 @@ func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
 		t.Fatalf("it is assigned %+v", a)
 	}
-	mustPropose(t, r.s.node, &loseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
+	mustPropose(t, r.s.node, &state.LoseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
 	for deadline := time.After(20 * time.Second); ; {
 		select {
 		case a := <-sent:
@@ -141,30 +142,30 @@ func TestLeaderSaysThatItIsThere(t *testing.T) {
 // but not for ever. Without one it fails at once.
 func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 	const platform = "p/q"
-	register := func(id string) command {
-		return &registerExecutor{ID: id, Start: "x", Slots: 1, Platform: platform, Address: "h:1"}
+	register := func(id string) state.Command {
+		return &state.RegisterExecutor{ID: id, Start: "x", Slots: 1, Platform: platform, Address: "h:1"}
 	}
 	tests := []struct {
 		name   string
-		before []command // the job is refused by e1 then
+		before []state.Command // the job is refused by e1 then
 		waits  bool
 	}{
 		{"nobody else", nil, false},
-		{"another one", []command{register("e2")}, true},
-		{"another one, away", []command{register("e2"), &loseExecutor{ID: "e2", Start: "x"}}, true},
-		{"another platform's, away", []command{
-			&registerExecutor{ID: "e2", Start: "x", Slots: 1, Platform: "p/z", Address: "h:1"}, &loseExecutor{ID: "e2", Start: "x"},
+		{"another one", []state.Command{register("e2")}, true},
+		{"another one, away", []state.Command{register("e2"), &state.LoseExecutor{ID: "e2", Start: "x"}}, true},
+		{"another platform's, away", []state.Command{
+			&state.RegisterExecutor{ID: "e2", Start: "x", Slots: 1, Platform: "p/z", Address: "h:1"}, &state.LoseExecutor{ID: "e2", Start: "x"},
 		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := reigning(t)
-			inc := mustPropose(t, r.s.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).index
+			inc := mustPropose(t, r.s.node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
 			mustPropose(t, r.s.node, register("e1"))
 			for _, c := range tt.before {
 				mustPropose(t, r.s.node, c)
 			}
-			mustPropose(t, r.s.node, &processExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
+			mustPropose(t, r.s.node, &state.ProcessExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
 			status := func() wire.JobStatus {
 				t.Helper()
 				st, err := r.status(wire.JobRef{Incarnation: inc})
@@ -181,7 +182,7 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			if !tt.waits {
 				return
 			}
-			mustPropose(t, r.s.node, &loseExecutor{ID: "e2", Start: "x"})
+			mustPropose(t, r.s.node, &state.LoseExecutor{ID: "e2", Start: "x"})
 			r.failRefused()
 			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
 				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)
@@ -190,34 +191,6 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			r.failRefused()
 			if st := status(); st.State != wire.JobFailed || !strings.Contains(st.Reason, "executor e1: no camera") {
 				t.Errorf("in the end it is %s: %s", st.State, st.Reason)
-			}
-		})
-	}
-}
-
-// What a daemon says of the end of a process, and what processes the job has then.
-func TestProcessExited(t *testing.T) {
-	tests := []struct {
-		name    string
-		process string // that ended, "" for one that was never ready
-		fatal   bool
-		left    int
-		refused bool
-	}{
-		{"the process", "p", false, 0, false},
-		{"an older one", "o", false, 1, false},
-		{"one after it that was never ready", "", false, 0, false},
-		{"the last one that is tried", "", true, 0, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := running(t)
-			mustApply(t, f, 12, &registerExecutor{ID: "e1", Start: "x", Slots: 1})
-			mustApply(t, f, 13, &processReady{Executor: "e1", Start: "x", Incarnation: 10, Process: "p", Address: "h:1", Slots: 1})
-			mustApply(t, f, 14, &processExited{Executor: "e1", Start: "x", Incarnation: 10, Process: tt.process, Fatal: tt.fatal, Reason: "why"})
-			j := f.state.jobs[10]
-			if n, refused := len(j.processes()), f.state.refusals(j) != ""; n != tt.left || refused != tt.refused {
-				t.Errorf("there are %d processes, and it is refused: %v", n, refused)
 			}
 		})
 	}

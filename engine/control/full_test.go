@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/disk/disktest"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -21,8 +22,8 @@ const (
 )
 
 // value returns the i-th recorded value of a job.
-func value(job, epoch uint64, i int) *recordValue {
-	return &recordValue{Incarnation: job, Epoch: epoch, Index: i, Value: wire.Value{Data: bytes.Repeat([]byte{byte(i)}, valueSize)}}
+func value(job, epoch uint64, i int) *state.RecordValue {
+	return &state.RecordValue{Incarnation: job, Epoch: epoch, Index: i, Value: wire.Value{Data: bytes.Repeat([]byte{byte(i)}, valueSize)}}
 }
 
 // fill records values until a node fails, whoever leads, and returns how many were
@@ -54,7 +55,7 @@ func (m *members) fill(failing int, job, epoch uint64) (acknowledged int) {
 
 // values counts the values that a leader has of a job.
 func (m *members) values(leader int, job uint64) (n int) {
-	m.nodes[leader].fsm.view(func(s *state) { n = len(s.jobs[job].Values) })
+	m.nodes[leader].fsm.View(func(s *state.State) { n = len(s.Jobs[job].Values) })
 	return n
 }
 
@@ -89,8 +90,8 @@ func TestFullDisk(t *testing.T) {
 			m.openAll()
 			m.lead(first)
 			n := m.nodes[first].node
-			job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-			epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+			job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+			epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 			acknowledged := m.fill(1, job, epoch)
 			saysFull(t, m.failure(1), filepath.Join(dir, "b", "raft"))
 			m.stop(1)
@@ -106,13 +107,13 @@ func TestFullDisk(t *testing.T) {
 			m.open(1)
 			m.lead(1)
 			mustPropose(t, m.nodes[1].node, value(job, epoch, acknowledged))
-			m.nodes[1].fsm.view(func(s *state) {
-				for i, v := range s.jobs[job].Values {
+			m.nodes[1].fsm.View(func(s *state.State) {
+				for i, v := range s.Jobs[job].Values {
 					if len(v.Data) != valueSize || v.Data[0] != byte(i) {
 						t.Errorf("value %d has %d bytes", i, len(v.Data))
 					}
 				}
-				if n := len(s.jobs[job].Values); n != acknowledged+1 {
+				if n := len(s.Jobs[job].Values); n != acknowledged+1 {
 					t.Errorf("%d values are there, want %d", n, acknowledged+1)
 				}
 			})
@@ -172,8 +173,8 @@ func TestSnapshotOnFullDisk(t *testing.T) {
 	m.conf[0].dataDir, m.conf[0].segment = filepath.Join(dir, "a"), segment
 	m.openAll()
 	n := m.nodes[m.leader()].node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	const values = 10
 	for i := range values {
 		mustPropose(t, n, value(job, epoch, i))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -18,9 +19,7 @@ import (
 const (
 	raftProtocol    = "hibana-raft"
 	greetingMagic   = "HBR2"
-	idLen           = 32
-	nodeLen         = 64
-	introductionLen = 3*idLen + nodeLen + 8
+	introductionLen = 3*state.MarkLen + state.MaxID + 8
 	greetingLen     = len(greetingMagic) + 1 + introductionLen
 	answerLen       = 1 + introductionLen
 )
@@ -79,12 +78,12 @@ func (a *answer) append(b []byte) []byte { return a.introduction.append(append(b
 
 func (i *introduction) append(b []byte) []byte {
 	for _, id := range []string{i.cluster, i.copy, i.start} {
-		b = appendField(b, id, idLen)
+		b = appendField(b, id, state.MarkLen)
 	}
-	return binary.BigEndian.AppendUint64(appendField(b, i.node, nodeLen), i.admitted)
+	return binary.BigEndian.AppendUint64(appendField(b, i.node, state.MaxID), i.admitted)
 }
 
-// appendField appends s in n bytes. It is not longer: see dataDir and validID.
+// appendField appends s in n bytes. It is not longer: see dataDir and ValidID.
 func appendField(b []byte, s string, n int) []byte {
 	field := make([]byte, n)
 	copy(field, s)
@@ -116,13 +115,13 @@ func parseAnswer(b []byte) (a answer, err error) {
 
 func parseIntroduction(b []byte) (i introduction, err error) {
 	for _, id := range []*string{&i.cluster, &i.copy, &i.start} {
-		*id, b = cutField(b, idLen)
-		if *id != "" && !validID(*id) {
+		*id, b = cutField(b, state.MarkLen)
+		if *id != "" && !state.ValidID(*id) {
 			return i, fmt.Errorf("%w: a driver introduces itself with %q", wire.ErrMalformed, *id)
 		}
 	}
-	i.node, b = cutField(b, nodeLen)
-	if !validID(i.node) {
+	i.node, b = cutField(b, state.MaxID)
+	if !state.ValidID(i.node) {
 		return i, fmt.Errorf("%w: a driver introduces itself as %q", wire.ErrMalformed, i.node)
 	}
 	i.admitted = binary.BigEndian.Uint64(b)

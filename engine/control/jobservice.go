@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -57,7 +58,7 @@ func newJobService(ctx context.Context, n *node, driver wire.DriverSpec, epoch u
 
 // record proposes a command until its outcome is known. After a barrier the
 // state says whether an earlier attempt was applied; done reads it.
-func (n *node) record(c command, done func(*state) bool) error {
+func (n *node) record(c state.Command, done func(*state.State) bool) error {
 	for attempt := 0; ; attempt++ {
 		_, err := n.propose(c)
 		if !errors.Is(err, wire.ErrUnknownOutcome) || attempt == recordAttempts {
@@ -67,7 +68,7 @@ func (n *node) record(c command, done func(*state) bool) error {
 			return err
 		}
 		applied := false
-		n.fsm.view(func(s *state) { applied = done(s) })
+		n.fsm.View(func(s *state.State) { applied = done(s) })
 		if applied {
 			return nil
 		}
@@ -75,7 +76,7 @@ func (n *node) record(c command, done func(*state) bool) error {
 }
 
 // never is for commands that do no harm when they are applied again.
-func never(*state) bool { return false }
+func never(*state.State) bool { return false }
 
 // check refuses a process that speaks for another epoch than its own.
 func (s *jobService) check(epoch uint64) error {
@@ -116,12 +117,12 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 	var sent *wire.Members
 	stopSent := false
 	for {
-		changed := s.node.fsm.watch()
+		changed := s.node.fsm.Watch()
 		var now wire.Members
 		stop := false
-		s.node.fsm.view(func(st *state) {
-			if j := st.jobs[s.spec.Incarnation]; j != nil {
-				now, stop = st.members(j), j.State == wire.JobStopping
+		s.node.fsm.View(func(st *state.State) {
+			if j := st.Jobs[s.spec.Incarnation]; j != nil {
+				now, stop = st.Members(j), j.State == wire.JobStopping
 			}
 		})
 		if sent == nil || sent.Expected != now.Expected || sent.Slots != now.Slots || !slices.Equal(sent.Processes, now.Processes) {
@@ -201,10 +202,10 @@ func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingS
 	if err := s.node.barrier(); err != nil {
 		return err
 	}
-	var j *job
-	s.node.fsm.view(func(st *state) {
-		if j, err = st.driven(s.spec.Incarnation, req.Epoch); err == nil {
-			j = j.clone()
+	var j *state.Job
+	s.node.fsm.View(func(st *state.State) {
+		if j, err = st.Driven(s.spec.Incarnation, req.Epoch); err == nil {
+			j = j.Clone()
 		}
 	})
 	if err != nil {
@@ -236,7 +237,7 @@ func (s *jobService) Start(_ context.Context, req *wire.StartRequest) (*wire.Rec
 	if err := s.check(req.Epoch); err != nil {
 		return nil, err
 	}
-	return &wire.Recorded{}, s.node.record(&startJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header}, never)
+	return &wire.Recorded{}, s.node.record(&state.StartJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header}, never)
 }
 
 // RecordValue implements wire.JobLogServer.
@@ -247,7 +248,7 @@ func (s *jobService) RecordValue(_ context.Context, req *wire.ValueRequest) (*wi
 	if len(req.Data) > wire.MaxPayload {
 		return nil, fmt.Errorf("%w: value %q has %d bytes, at most %d go; broadcast what is large", wire.ErrTooLarge, req.Name, len(req.Data), wire.MaxPayload)
 	}
-	c := &recordValue{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Index: req.Index, Value: wire.Value{Name: req.Name, Data: req.Data}}
+	c := &state.RecordValue{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Index: req.Index, Value: wire.Value{Name: req.Name, Data: req.Data}}
 	return &wire.Recorded{}, s.node.record(c, never)
 }
 
@@ -261,14 +262,14 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 	if len(req.Allocation) > wire.MaxPayload {
 		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
 	}
-	if len(req.Completions) > maxWaiting {
-		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), maxWaiting)
+	if len(req.Completions) > state.MaxCompletions {
+		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), state.MaxCompletions)
 	}
 	riding := s.take()
 	defer s.settle(riding, &err)
-	c := &allocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
-	err = s.node.record(c, func(st *state) bool {
-		j, err := st.driven(c.Incarnation, c.Epoch)
+	c := &state.AllocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
+	err = s.node.record(c, func(st *state.State) bool {
+		j, err := st.Driven(c.Incarnation, c.Epoch)
 		return err == nil && j.Last.Seq == c.Seq && j.Last.Epoch == c.Epoch && bytes.Equal(j.Last.Data, c.Data)
 	})
 	if err != nil {
@@ -306,9 +307,9 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 	if err := s.flushNow(); err != nil {
 		return nil, err
 	}
-	end := &endJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
+	end := &state.EndJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
 	if req.Failure != "" {
-		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), maxReason)
+		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), state.MaxReason)
 	}
 	return &wire.Recorded{}, s.node.record(end, never)
 }

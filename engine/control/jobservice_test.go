@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -83,8 +84,8 @@ func recovered(t *testing.T, c wire.JobLogClient, epoch uint64) (entries []*wire
 // included; what the first one says afterwards is refused.
 func TestJobLogOverTheSocket(t *testing.T) {
 	n := oneMember(t).node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	ctx := t.Context()
 	first, endFirst := attach(t, n, job, epoch)
 	if spec, err := first.Attach(ctx, &wire.AttachDriver{Name: "x"}); err != nil || spec.Job.Incarnation != job {
@@ -109,7 +110,7 @@ func TestJobLogOverTheSocket(t *testing.T) {
 	}
 	endFirst() // the process dies before its completions are recorded
 
-	next := mustPropose(t, n, &assignDriver{Incarnation: job, After: epoch, Node: "a", Crashed: true}).index
+	next := mustPropose(t, n, &state.AssignDriver{Incarnation: job, After: epoch, Node: "a", Crashed: true}).Index
 	deposed, _ := attach(t, n, job, epoch)
 	if err := deposed.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 3}); !errors.Is(err, wire.ErrStaleEpoch) {
 		t.Errorf("the deposed driver's batch: %v", err)
@@ -136,8 +137,8 @@ func TestJobLogOverTheSocket(t *testing.T) {
 // A driver is told that it is one, who its executors are, and to stop.
 func TestEvents(t *testing.T) {
 	n := oneMember(t).node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).Index
+	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	c, _ := attach(t, n, job, epoch)
 	events, err := c.Events(t.Context())
 	if err != nil {
@@ -157,19 +158,19 @@ func TestEvents(t *testing.T) {
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 {
 		t.Fatalf("then %+v", e)
 	}
-	mustPropose(t, n, &registerExecutor{ID: "e", Start: "1", Slots: 2, Platform: "p"})
+	mustPropose(t, n, &state.RegisterExecutor{ID: "e", Start: "1", Slots: 2, Platform: "p"})
 	if e := next(); e.Members == nil || e.Members.Expected != 1 {
 		t.Fatalf("an executor: %+v", e)
 	}
-	mustPropose(t, n, &processReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
+	mustPropose(t, n, &state.ProcessReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 1 || e.Members.Processes[0].Address != "x:1" {
 		t.Fatalf("its process: %+v", e)
 	}
-	mustPropose(t, n, &loseExecutor{ID: "e", Start: "1"})
+	mustPropose(t, n, &state.LoseExecutor{ID: "e", Start: "1"})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 || e.Members.Expected != 0 {
 		t.Fatalf("it is lost: %+v", e)
 	}
-	mustPropose(t, n, &stopJob{Incarnation: job})
+	mustPropose(t, n, &state.StopJob{Incarnation: job})
 	if e := next(); e.Stop == nil {
 		t.Fatalf("a wish to stop: %+v", e)
 	}
@@ -180,13 +181,13 @@ func TestEvents(t *testing.T) {
 func TestDiskIsSlow(t *testing.T) {
 	m := newMembersOf(t, token(), "a")
 	n := m.nodes[m.leader()].node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	c, _ := attach(t, n, job, epoch)
 	disk := m.disks[0]
 	disk.hangs.Store(true)
 	answer := make(chan error, 1)
-	go func() { _, err := n.propose(&stopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
+	go func() { _, err := n.propose(&state.StopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
 	<-disk.hung
 	s, err := c.Recover(t.Context(), &wire.RecoverRequest{Epoch: epoch})
 	if err == nil {
@@ -228,15 +229,15 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 				g.nodes = append(g.nodes, n)
 				defer g.close()
 				g.leader()
-				job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-				epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
-				mustPropose(t, n, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
+				job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+				epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+				mustPropose(t, n, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
 
 				ctx, cancel := context.WithCancel(t.Context())
 				s := newJobService(ctx, n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
 				var work sync.WaitGroup
 				disk.hangs.Store(true)
-				work.Go(func() { _, _ = n.propose(&stopJob{Incarnation: 99}) }) // what it answers is no matter
+				work.Go(func() { _, _ = n.propose(&state.StopJob{Incarnation: 99}) }) // what it answers is no matter
 				<-disk.hung
 				if _, err := s.Complete(ctx, &wire.CompleteRequest{Epoch: epoch, Completions: []wire.Completion{{Seq: 1, Output: wire.AllOutputs}}}); err != nil {
 					t.Fatal(err)
@@ -252,9 +253,9 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 				}
 				close(disk.release)
 				work.Wait()
-				n.fsm.view(func(st *state) {
-					if _, pending := st.jobs[job].pending(1); pending {
-						t.Errorf("the batch isn't complete: %+v", st.jobs[job].Pending)
+				n.fsm.View(func(st *state.State) {
+					if left := st.Jobs[job].Pending; len(left) > 0 {
+						t.Errorf("the batch isn't complete: %+v", left)
 					}
 				})
 				if _, err := s.Complete(t.Context(), &wire.CompleteRequest{Epoch: epoch}); err == nil {
@@ -279,11 +280,11 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 		want error
 		left int // that wait
 	}{
-		{"too many at once", func() error { return complete(maxWaiting + 1) }, wire.ErrTooLarge, 0},
-		{"as many as go", func() error { return complete(maxWaiting) }, nil, maxWaiting},
-		{"one more", func() error { return complete(1) }, wire.ErrTooLarge, maxWaiting},
+		{"too many at once", func() error { return complete(state.MaxCompletions + 1) }, wire.ErrTooLarge, 0},
+		{"as many as go", func() error { return complete(state.MaxCompletions) }, nil, state.MaxCompletions},
+		{"one more", func() error { return complete(1) }, wire.ErrTooLarge, state.MaxCompletions},
 		{"one more while they are recorded", func() error { s.take(); return complete(1) }, wire.ErrTooLarge, 0},
-		{"recording them fails", func() error { s.settle(make([]wire.Completion, maxWaiting), &failed); return nil }, nil, maxWaiting},
+		{"recording them fails", func() error { s.settle(make([]wire.Completion, state.MaxCompletions), &failed); return nil }, nil, state.MaxCompletions},
 		{"it succeeds", func() error { s.settle(s.take(), &recorded); return complete(1) }, nil, 1},
 	} {
 		if err := step.do(); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
@@ -293,7 +294,7 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 			t.Errorf("%s: %d wait, want %d", step.name, len(s.waiting), step.left)
 		}
 	}
-	_, err := s.Allocate(t.Context(), &wire.AllocateRequest{Epoch: 1, Seq: 1, Completions: make([]wire.Completion, maxWaiting+1)})
+	_, err := s.Allocate(t.Context(), &wire.AllocateRequest{Epoch: 1, Seq: 1, Completions: make([]wire.Completion, state.MaxCompletions+1)})
 	if !errors.Is(err, wire.ErrTooLarge) {
 		t.Errorf("too many with a batch: %v", err)
 	}
@@ -303,15 +304,15 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 // process can't know.
 func TestFailureIsExplained(t *testing.T) {
 	n := oneMember(t).node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
 	s.trouble = func() string { return "executor e: exit status 2; panic: in a goroutine" }
 	if _, err := s.Finish(t.Context(), &wire.FinishRequest{Epoch: epoch, Failure: "interrupted 32 times"}); err != nil {
 		t.Fatal(err)
 	}
-	n.fsm.view(func(st *state) {
-		if got, want := st.jobs[job].Reason, "interrupted 32 times\nwhat went wrong before: executor e: exit status 2; panic: in a goroutine"; got != want {
+	n.fsm.View(func(st *state.State) {
+		if got, want := st.Jobs[job].Reason, "interrupted 32 times\nwhat went wrong before: executor e: exit status 2; panic: in a goroutine"; got != want {
 			t.Errorf("%q", got)
 		}
 	})

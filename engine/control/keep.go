@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -30,7 +31,7 @@ func (s *server) keep(ctx context.Context) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for {
-		changed := s.fsm.watch()
+		changed := s.fsm.Watch()
 		if err := s.learn(); err != nil {
 			s.fail(err)
 			return
@@ -52,8 +53,8 @@ func (s *server) keep(ctx context.Context) {
 // once the state says so.
 func (s *server) learn() error {
 	var cluster string
-	var drivers map[string]admission
-	s.fsm.view(func(st *state) { cluster, drivers = st.clusterID, maps.Clone(st.drivers) })
+	var drivers map[string]state.Admission
+	s.fsm.View(func(st *state.State) { cluster, drivers = st.ClusterID, maps.Clone(st.Drivers) })
 	s.learning.Lock()
 	defer s.learning.Unlock()
 	before := s.dir.id
@@ -70,8 +71,8 @@ func (s *server) learn() error {
 // over.
 func (s *server) fetchMissing(ctx context.Context) {
 	var live []wire.JobSpec
-	s.fsm.view(func(st *state) {
-		for _, j := range st.jobs {
+	s.fsm.View(func(st *state.State) {
+		for _, j := range st.Jobs {
 			if !j.State.Final() {
 				live = append(live, j.Spec)
 			}
@@ -92,9 +93,9 @@ func (s *server) sweep() error {
 	live := make(map[uint64]bool)
 	var endings []uint64
 	var index uint64
-	s.fsm.viewAt(func(st *state, at uint64) {
+	s.fsm.ViewAt(func(st *state.State, at uint64) {
 		index = at
-		for inc, j := range st.jobs {
+		for inc, j := range st.Jobs {
 			if j.State.Final() {
 				endings = append(endings, inc)
 			} else {

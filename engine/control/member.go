@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/security"
 )
 
@@ -89,7 +90,7 @@ func prepareMember(ctx context.Context, c memberConfig) (_ *member, err error) {
 			return nil, err
 		}
 	}
-	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: security.NewToken()[:idLen], node: c.id})
+	m.roster = newRoster(c.peers, introduction{copy: m.dir.id.Copy, start: security.NewToken()[:state.MarkLen], node: c.id})
 	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
 	m.door = newDoor(l, c.security, m.roster, c.log)
 	if m.disk, err = openStorage(m.dir, c.segment, c.log, m.fail); err != nil {

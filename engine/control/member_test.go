@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -135,10 +136,10 @@ func token() security.Security { return security.Security{}.WithToken(security.N
 func TestStateSurvivesTheDisk(t *testing.T) {
 	m := newMembers(t, token())
 	l := m.leader()
-	job := mustPropose(t, m.nodes[l].node, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, m.nodes[l].node, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(t, m.nodes[l].node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(t, m.nodes[l].node, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	for seq := range uint64(20) {
-		mustPropose(t, m.nodes[l].node, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Data: []byte("x")})
+		mustPropose(t, m.nodes[l].node, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Data: []byte("x")})
 	}
 	m.stop(l) // the others go on
 	if next := m.leader(); next == l {
@@ -148,8 +149,8 @@ func TestStateSurvivesTheDisk(t *testing.T) {
 		m.stop(i)
 	}
 	m.openAll()
-	m.nodes[m.leader()].fsm.view(func(s *state) {
-		if j := s.jobs[job]; j == nil || j.Last.Seq != 20 || j.Epoch != epoch {
+	m.nodes[m.leader()].fsm.View(func(s *state.State) {
+		if j := s.Jobs[job]; j == nil || j.Last.Seq != 20 || j.Epoch != epoch {
 			t.Errorf("after a restart: %+v", j)
 		}
 	})
@@ -237,7 +238,7 @@ func TestDataIsPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&members{t: t, nodes: []*member{m}}).leader()
-	mustPropose(t, m.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Secret: "secret"}})
+	mustPropose(t, m.node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Secret: "secret"}})
 	if err := m.raft.Snapshot().Error(); err != nil {
 		t.Fatal(err)
 	}
@@ -289,13 +290,13 @@ func TestPeersAreChecked(t *testing.T) {
 func BenchmarkAllocate(b *testing.B) {
 	m := newMembers(b, token())
 	n := m.nodes[m.leader()].node
-	job := mustPropose(b, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(b, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	job := mustPropose(b, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(b, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	data := make([]byte, 512)
 	seq := uint64(0)
 	for b.Loop() {
 		seq++
-		mustPropose(b, n, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq, Data: data, Completions: []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}})
+		mustPropose(b, n, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: seq, Data: data, Completions: []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}})
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "allocations/s")
 }
@@ -309,14 +310,14 @@ func BenchmarkAllocateManyJobs(b *testing.B) {
 	b.ResetTimer()
 	for k := range jobs {
 		work.Go(func() {
-			job, err := n.propose(&submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(k)}})
+			job, err := n.propose(&state.SubmitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(k)}})
 			if err != nil {
 				b.Error(err)
 				return
 			}
-			epoch, err := n.propose(&assignDriver{Incarnation: job.index, Node: "a"})
+			epoch, err := n.propose(&state.AssignDriver{Incarnation: job.Index, Node: "a"})
 			for seq := uint64(1); err == nil && seq <= uint64(b.N/jobs+1); seq++ {
-				_, err = n.propose(&allocateBatch{Incarnation: job.index, Epoch: epoch.index, Seq: seq, Data: make([]byte, 512), Completions: []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}})
+				_, err = n.propose(&state.AllocateBatch{Incarnation: job.Index, Epoch: epoch.Index, Seq: seq, Data: make([]byte, 512), Completions: []wire.Completion{{Seq: seq - 1, Output: wire.AllOutputs}}})
 			}
 			if err != nil {
 				b.Error(err)
@@ -332,20 +333,22 @@ func TestLeaveBesideOneThatHangs(t *testing.T) {
 	m := newMembers(t, token())
 	l := m.leader()
 	hung := m.nodes[(l+1)%3]
-	hung.fsm.mu.Lock() // it applies nothing, and after a while takes nothing
-	job := mustPropose(t, m.nodes[l].node, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, m.nodes[l].node, &assignDriver{Incarnation: job, Node: "a"}).index
+	held, release := make(chan struct{}), make(chan struct{})
+	go hung.fsm.View(func(*state.State) { close(held); <-release }) // it applies nothing, and after a while takes nothing
+	<-held
+	job := mustPropose(t, m.nodes[l].node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := mustPropose(t, m.nodes[l].node, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	for seq := range uint64(1000) {
-		mustPropose(t, m.nodes[l].node, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Completions: []wire.Completion{{Seq: seq, Output: wire.AllOutputs}}})
+		mustPropose(t, m.nodes[l].node, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: seq + 1, Completions: []wire.Completion{{Seq: seq, Output: wire.AllOutputs}}})
 	}
 	began := time.Now()
 	m.stop(l)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it left after %s", took)
 	}
-	hung.fsm.mu.Unlock()
-	m.nodes[m.leader()].fsm.view(func(s *state) {
-		if last := s.jobs[job].Last.Seq; last != 1000 {
+	close(release)
+	m.nodes[m.leader()].fsm.View(func(s *state.State) {
+		if last := s.Jobs[job].Last.Seq; last != 1000 {
 			t.Errorf("batch %d is the last", last)
 		}
 	})

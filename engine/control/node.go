@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -76,7 +77,7 @@ const (
 // node is a member of the Raft group.
 type node struct {
 	raft    *raft.Raft
-	fsm     *fsm
+	fsm     *state.Machine
 	id      string
 	leading chan bool       // whether this node leads, each change
 	broken  <-chan struct{} // closed when the node can't go on
@@ -85,7 +86,7 @@ type node struct {
 // startNode starts a member of the group. One that has been there before goes on
 // with what it knows; a new one begins as p.founds says.
 func startNode(p raftParts) (*node, error) {
-	n := &node{fsm: newFSM(), id: p.id, leading: make(chan bool, 16), broken: p.failed}
+	n := &node{fsm: state.New(), id: p.id, leading: make(chan bool, 16), broken: p.failed}
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(p.id)
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = p.timing.Heartbeat, p.timing.Election, p.timing.Lease
@@ -106,7 +107,7 @@ func startNode(p raftParts) (*node, error) {
 			return nil, fmt.Errorf("%w: founding the cluster: %w", ErrDataDir, err)
 		}
 	}
-	if n.raft, err = raft.NewRaft(c, n.fsm, p.logs, p.stable, p.snapshots, p.transport); err != nil {
+	if n.raft, err = raft.NewRaft(c, fsm{n.fsm}, p.logs, p.stable, p.snapshots, p.transport); err != nil {
 		return nil, fmt.Errorf("%w: starting Raft from it: %w", ErrDataDir, err)
 	}
 	if !known && p.founds == waits {
@@ -157,17 +158,17 @@ func (n *node) samePeers(ids []string) error {
 // propose makes the group apply a command and returns what it answers. An error
 // that says [wire.ErrUnknownOutcome] leaves open whether it was or will be
 // applied: read the state back before proposing it again.
-func (n *node) propose(c command) (result, error) {
-	b, err := encodeCommand(c)
+func (n *node) propose(c state.Command) (state.Result, error) {
+	b, err := state.EncodeCommand(c)
 	if err != nil {
-		return result{}, err
+		return state.Result{}, err
 	}
 	if n.isBroken() {
-		return result{}, errBroken
+		return state.Result{}, errBroken
 	}
 	f := n.raft.Apply(b, proposeTimeout)
 	if err := n.await(f); err != nil {
-		return result{}, proposeError(err)
+		return state.Result{}, proposeError(err)
 	}
 	return proposed(f.Response())
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -130,15 +131,15 @@ func TestAcknowledgedSurvivesTheLeader(t *testing.T) {
 		g := newGroup(t)
 		defer g.close()
 		first := g.leader()
-		job := mustPropose(t, g.nodes[first], &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-		epoch := mustPropose(t, g.nodes[first], &assignDriver{Incarnation: job, Node: "a"}).index
+		job := mustPropose(t, g.nodes[first], &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+		epoch := mustPropose(t, g.nodes[first], &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 		const batches = 50
 		for seq := uint64(1); seq <= batches; seq++ {
-			mustPropose(t, g.nodes[first], &allocateBatch{Incarnation: job, Epoch: epoch, Seq: seq, Data: fmt.Append(nil, seq)})
+			mustPropose(t, g.nodes[first], &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: seq, Data: fmt.Append(nil, seq)})
 		}
 		g.cut(first)
 		began := time.Now()
-		if _, err := g.nodes[first].propose(&allocateBatch{Incarnation: job, Epoch: epoch, Seq: batches + 1}); err == nil {
+		if _, err := g.nodes[first].propose(&state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: batches + 1}); err == nil {
 			t.Error("a leader without a majority acknowledged a batch")
 		}
 		second := g.leader(first)
@@ -146,16 +147,16 @@ func TestAcknowledgedSurvivesTheLeader(t *testing.T) {
 		if d := time.Since(began); d > 3*time.Second { // several split votes in a row
 			t.Errorf("another leads after %v", d)
 		}
-		g.nodes[second].fsm.view(func(s *state) {
-			if j := s.jobs[job]; j == nil || j.Last.Seq != batches || len(j.Pending) != batches {
+		g.nodes[second].fsm.View(func(s *state.State) {
+			if j := s.Jobs[job]; j == nil || j.Last.Seq != batches || len(j.Pending) != batches {
 				t.Errorf("the new leader has %+v", j)
 			}
 		})
-		next := mustPropose(t, g.nodes[second], &assignDriver{Incarnation: job, After: epoch, Node: "b", Crashed: true}).index
+		next := mustPropose(t, g.nodes[second], &state.AssignDriver{Incarnation: job, After: epoch, Node: "b", Crashed: true}).Index
 		if next <= epoch {
 			t.Errorf("epoch %d follows %d", next, epoch)
 		}
-		_, err := g.nodes[second].propose(&allocateBatch{Incarnation: job, Epoch: epoch, Seq: batches + 1})
+		_, err := g.nodes[second].propose(&state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: batches + 1})
 		if !isErr(err, wire.ErrStaleEpoch) {
 			t.Errorf("the deposed driver's batch: %v", err)
 		}
@@ -185,3 +186,14 @@ func TestRaftErrorsAreTransient(t *testing.T) {
 		}
 	}
 }
+
+func mustPropose(t testing.TB, n *node, c state.Command) state.Result {
+	t.Helper()
+	r, err := n.propose(c)
+	if err != nil {
+		t.Fatalf("%T: %v", c, err)
+	}
+	return r
+}
+
+func isErr(err, want error) bool { return errors.Is(err, want) }

@@ -7,10 +7,9 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
-)
 
-// maxPeers bounds the drivers of a cluster.
-const maxPeers = 7
+	"github.com/hibana-engine/hibana/engine/control/state"
+)
 
 // peers are the drivers of a cluster: address by id. It tells Raft's transport
 // where they are.
@@ -22,8 +21,8 @@ func parsePeers(s string) (peers, error) {
 	seen := make(map[string]string) // id by address
 	for entry := range strings.SplitSeq(s, ",") {
 		id, address, ok := strings.Cut(strings.TrimSpace(entry), "=")
-		if !ok || !validID(id) {
-			return nil, fmt.Errorf("%w: %q; it takes id=host:port,id=host:port,…, ids of letters, digits, '-', '_' and '.', at most %d long", ErrPeers, entry, nodeLen)
+		if !ok || !state.ValidID(id) {
+			return nil, fmt.Errorf("%w: %q; it takes id=host:port,id=host:port,…, ids of letters, digits, '-', '_' and '.', at most %d long", ErrPeers, entry, state.MaxID)
 		}
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || port == "0" {
 			return nil, fmt.Errorf("%w: %q has no host:port, e.g. 127.0.0.1:7077", ErrPeers, entry)
@@ -36,17 +35,10 @@ func parsePeers(s string) (peers, error) {
 		}
 		p[id], seen[address] = address, id
 	}
-	if len(p) > maxPeers {
-		return nil, fmt.Errorf("%w: %d drivers, at most %d go", ErrPeers, len(p), maxPeers)
+	if len(p) > state.MaxDrivers {
+		return nil, fmt.Errorf("%w: %d drivers, at most %d go", ErrPeers, len(p), state.MaxDrivers)
 	}
 	return p, nil
-}
-
-// validID reports whether an id can stand on a command line and in a greeting.
-func validID(id string) bool {
-	return id != "" && len(id) <= nodeLen && strings.IndexFunc(id, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-	}) < 0
 }
 
 // ids lists the drivers' ids, sorted.

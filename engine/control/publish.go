@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -62,9 +63,9 @@ func checkPublish(b *wire.PublishBegin) error {
 	switch {
 	case b == nil:
 		return fmt.Errorf("%w: publishing begins with what it is", wire.ErrInvalid)
-	case b.Model == "" || len(b.Model) > maxName || !utf8.ValidString(b.Model):
-		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, maxName, b.Model)
-	case b.Rollback && len(b.Digest) > maxName:
+	case b.Model == "" || len(b.Model) > state.MaxName || !utf8.ValidString(b.Model):
+		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, state.MaxName, b.Model)
+	case b.Rollback && len(b.Digest) > state.MaxName:
 		return fmt.Errorf("%w: %.20q… is no version", wire.ErrInvalid, b.Digest)
 	case b.Rollback:
 		return nil

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -59,7 +60,7 @@ func (r *reign) run() {
 	tick := time.NewTicker(reignTick)
 	defer tick.Stop()
 	for r.ctx.Err() == nil {
-		changed := r.s.fsm.watch()
+		changed := r.s.fsm.Watch()
 		r.admitDrivers()
 		r.startDrives()
 		r.failRefused()
@@ -101,11 +102,11 @@ func (r *reign) begin() bool {
 
 // found names a new cluster.
 func (r *reign) found() error {
-	named := func(s *state) bool { return s.clusterID != "" }
+	named := func(s *state.State) bool { return s.ClusterID != "" }
 	done := false
-	r.s.fsm.view(func(s *state) { done = named(s) })
+	r.s.fsm.View(func(s *state.State) { done = named(s) })
 	if !done {
-		if err := r.s.record(&foundCluster{ClusterID: security.NewToken()[:idLen]}, named); err != nil {
+		if err := r.s.record(&state.FoundCluster{ClusterID: security.NewToken()[:state.MarkLen]}, named); err != nil {
 			return err
 		}
 	}
@@ -118,8 +119,8 @@ func (r *reign) startDrives() {
 		return
 	}
 	var live []uint64
-	r.s.fsm.view(func(s *state) {
-		for inc, j := range s.jobs {
+	r.s.fsm.View(func(s *state.State) {
+		for inc, j := range s.Jobs {
 			if !j.State.Final() {
 				live = append(live, inc)
 			}
@@ -166,10 +167,10 @@ const refusalPatience = time.Minute
 func (r *reign) failRefused() {
 	refused := make(map[uint64]string)
 	away := make(map[uint64]bool)
-	r.s.fsm.view(func(s *state) {
-		for inc, j := range s.jobs {
-			if why := s.refusals(j); why != "" && !j.State.Final() {
-				refused[inc], away[inc] = why, s.away(j)
+	r.s.fsm.View(func(s *state.State) {
+		for inc, j := range s.Jobs {
+			if why := s.Refusals(j); why != "" && !j.State.Final() {
+				refused[inc], away[inc] = why, s.Away(j)
 			}
 		}
 	})
@@ -185,8 +186,8 @@ func (r *reign) failRefused() {
 }
 
 // endJob puts a job into a final state, whoever drives it.
-func (r *reign) endJob(incarnation uint64, state wire.JobState, reason string) {
-	err := r.s.record(&endJob{Incarnation: incarnation, State: state, Reason: wire.Clip(reason, maxReason), At: time.Now().UnixNano()}, never)
+func (r *reign) endJob(incarnation uint64, as wire.JobState, reason string) {
+	err := r.s.record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, never)
 	if err != nil {
 		r.s.log.Warn("ending a job", "job", incarnation, "err", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -32,9 +33,9 @@ const (
 // gives their votes back to those that were replaced.
 func (r *reign) admitDrivers() {
 	var known map[string]string
-	r.s.fsm.view(func(s *state) {
-		known = make(map[string]string, len(s.drivers))
-		for node, a := range s.drivers {
+	r.s.fsm.View(func(s *state.State) {
+		known = make(map[string]string, len(s.Drivers))
+		for node, a := range s.Drivers {
 			known[node] = a.Copy
 		}
 	})
@@ -44,7 +45,7 @@ func (r *reign) admitDrivers() {
 			continue
 		}
 		r.s.log.Info("a driver is here for the first time", "driver", node)
-		if err := r.s.record(&admitDriver{Node: node, Copy: copy}, never); err != nil {
+		if err := r.s.record(&state.AdmitDriver{Node: node, Copy: copy}, never); err != nil {
 			r.s.log.Warn("admitting a driver", "driver", node, "err", err)
 			return // the reign is about to end, or tries again
 		}
@@ -102,7 +103,7 @@ func (d *driverService) Replace(_ context.Context, req *wire.ReplaceRequest) (*w
 	if err != nil {
 		return nil, err
 	}
-	if d.s.peers[req.Node] == "" || req.Node == d.s.id || !validMark(req.Copy) {
+	if d.s.peers[req.Node] == "" || req.Node == d.s.id || !state.ValidMark(req.Copy) {
 		return nil, fmt.Errorf("%w: driver %q with directory %q; the drivers are %v, and %s leads", wire.ErrInvalid, req.Node, req.Copy, d.s.peers.ids(), d.s.id)
 	}
 	// Whoever answers at the driver's address is the one that is meant.
@@ -121,7 +122,7 @@ func (r *reign) replace(node, copy string) error {
 	r.replacing.Lock()
 	defer r.replacing.Unlock()
 	var old string
-	r.s.fsm.view(func(s *state) { old = s.drivers[node].Copy })
+	r.s.fsm.View(func(s *state.State) { old = s.Drivers[node].Copy })
 	if old == copy {
 		return nil
 	}
@@ -129,7 +130,7 @@ func (r *reign) replace(node, copy string) error {
 		return err
 	}
 	r.s.log.Warn("a driver's data directory is replaced", "driver", node, "lost", old, "new", copy)
-	return r.s.record(&admitDriver{Node: node, Copy: copy, Instead: old}, never)
+	return r.s.record(&state.AdmitDriver{Node: node, Copy: copy, Instead: old}, never)
 }
 
 // replace asks to be admitted in place of a lost data directory, until the group
@@ -159,19 +160,4 @@ func (s *server) replace(ctx context.Context) {
 			return
 		}
 	}
-}
-
-func (c *admitDriver) apply(s *state, index uint64) (result, error) {
-	switch now := s.drivers[c.Node].Copy; {
-	case c.Node == "" || c.Copy == "":
-		return result{}, fmt.Errorf("%w: driver %q with directory %q", wire.ErrInvalid, c.Node, c.Copy)
-	case now == c.Copy:
-		return result{existed: true}, nil
-	case now != c.Instead:
-		return result{}, fmt.Errorf("%w: driver %s has directory %q, not %q", wire.ErrSequence, c.Node, now, c.Instead)
-	case now == "" && len(s.drivers) >= maxPeers:
-		return result{}, fmt.Errorf("%w: there are %d drivers, which is the limit", wire.ErrTooLarge, len(s.drivers))
-	}
-	s.drivers[c.Node] = admission{Copy: c.Copy, Index: index}
-	return result{index: index}, nil
 }

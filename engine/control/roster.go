@@ -3,13 +3,9 @@ package control
 import (
 	"maps"
 	"sync"
-)
 
-// admission says which data directory is a driver's.
-type admission struct {
-	Copy  string `json:"copy" msgpack:"copy"`
-	Index uint64 `json:"index" msgpack:"index"` // of the command that made it so
-}
+	"github.com/hibana-engine/hibana/engine/control/state"
+)
 
 // roster is what a node knows of the drivers: which data directory each of them
 // has. A driver whose directory is gone has forgotten its votes and what it has
@@ -20,21 +16,21 @@ type roster struct {
 	self  introduction // its cluster and admitted are in the fields below
 
 	mu       sync.Mutex
-	cluster  string                  // "" until it is known
-	known    map[string]admission    // by node; never an older admission after a newer one
-	met      map[string]introduction // by node: who answered at its address the last time
-	verified map[string]string       // by node: the process that answers at its address
+	cluster  string                     // "" until it is known
+	known    map[string]state.Admission // by node; never an older admission after a newer one
+	met      map[string]introduction    // by node: who answered at its address the last time
+	verified map[string]string          // by node: the process that answers at its address
 }
 
 func newRoster(p peers, self introduction) *roster {
 	return &roster{
-		peers: p, self: self, known: make(map[string]admission),
+		peers: p, self: self, known: make(map[string]state.Admission),
 		met: make(map[string]introduction), verified: make(map[string]string),
 	}
 }
 
 // learn takes in what the data directory remembers.
-func (r *roster) learn(cluster string, drivers map[string]admission) {
+func (r *roster) learn(cluster string, drivers map[string]state.Admission) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cluster = cluster

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -125,8 +126,8 @@ func (c *Config) member(ctx context.Context) (memberConfig, error) {
 	if mc.log == nil {
 		mc.log = slog.Default()
 	}
-	if !validID(c.ID) {
-		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, nodeLen)
+	if !state.ValidID(c.ID) {
+		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, state.MaxID)
 	}
 	if c.Data == "" {
 		return mc, fmt.Errorf("%w: no data directory is given", wire.ErrInvalid)
@@ -201,8 +202,8 @@ func (s *server) run(ctx context.Context) error {
 		s.drain()
 	case <-s.failed:
 		err = s.failure
-	case <-s.fsm.failed:
-		err = s.fsm.err()
+	case <-s.fsm.Stopped():
+		err = s.fsm.Err()
 	}
 	cancel() // ends the reign, which ends its processes and the streams that followed it
 	g.Stop()

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -91,7 +93,7 @@ func TestNewClusterIsNamed(t *testing.T) {
 	name := s.all[s.reigning(-1)].door.clusterID()
 	for _, one := range s.all {
 		for one.door.clusterID() == "" {
-			changed := one.fsm.watch()
+			changed := one.fsm.Watch()
 			if one.door.clusterID() == "" {
 				select {
 				case <-changed:
@@ -111,11 +113,12 @@ func TestLongListsAreSent(t *testing.T) {
 	s := newServersOf(t, "a")
 	one := s.all[s.reigning(-1)]
 	const jobs = 200
-	one.fsm.mu.Lock()
-	for inc := uint64(100); inc < 100+jobs; inc++ { // nobody has their binary, so that they don't start
-		one.fsm.state.jobs[inc] = &job{State: wire.JobSubmitted, Spec: wire.JobSpec{Incarnation: inc, Platform: "p/q", Args: []string{strings.Repeat("x", maxArgBytes)}}}
+	long := []string{strings.Repeat("x", state.MaxArgBytes)}
+	var submitted []uint64
+	for i := range jobs { // nobody has their binary, so that they don't start
+		spec := wire.JobSpec{Submission: fmt.Sprint(i), Binary: strings.Repeat("0", 64), Platform: "p/q", Args: long}
+		submitted = append(submitted, mustPropose(t, one.node, &state.SubmitJob{Spec: spec}).Index)
 	}
-	one.fsm.mu.Unlock()
 	cc, err := rpc.Dial(one.door.Addr().String(), one.security)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +129,7 @@ func TestLongListsAreSent(t *testing.T) {
 	for err == nil {
 		var st *wire.JobStatus
 		if st, err = list.Recv(); err == nil {
-			if want := uint64(100 + jobs - 1 - n); st.Spec.Incarnation != want {
+			if want := submitted[jobs-1-n]; st.Spec.Incarnation != want {
 				t.Fatalf("job %d comes where %d should", st.Spec.Incarnation, want)
 			}
 			n++
@@ -196,7 +199,7 @@ func TestDiskOfTheLeaderHangs(t *testing.T) {
 	leader, disk := s.all[l], s.disks[l]
 	waiting := make(chan error, 1)
 	disk.hangs.Store(true)
-	go func() { waiting <- leader.record(&stopJob{Incarnation: 99}, never) }() // its answer is waited for
+	go func() { waiting <- leader.record(&state.StopJob{Incarnation: 99}, never) }() // its answer is waited for
 	<-disk.hung
 	leader.disk.store.age()
 	if err := <-waiting; !wire.Transient(err) {

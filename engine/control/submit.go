@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -20,9 +21,6 @@ const (
 	maxUploads    = 8                // clients at a time that send a binary or a version
 	uploadStall   = 30 * time.Second // without a word from the client
 	replicateWait = time.Minute      // for a majority to have the binary
-	maxName       = 128
-	maxArgs       = 1024
-	maxArgBytes   = 96 << 10 // Linux takes 128 KiB for one argument
 )
 
 // Submit implements wire.ControlServer.
@@ -81,8 +79,8 @@ func checkSubmission(b *wire.SubmitBegin) error {
 	if err := wire.CheckSubmission(b.Submission); err != nil {
 		return err
 	}
-	if b.Name == "" || len(b.Name) > maxName || !utf8.ValidString(b.Name) || strings.ContainsFunc(b.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, maxName, b.Name)
+	if b.Name == "" || len(b.Name) > state.MaxName || !utf8.ValidString(b.Name) || strings.ContainsFunc(b.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, state.MaxName, b.Name)
 	}
 	if !binaries.ValidDigest(b.Binary) {
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Binary)
@@ -96,8 +94,8 @@ func checkSubmission(b *wire.SubmitBegin) error {
 			return fmt.Errorf("%w: argument %q has a zero byte", wire.ErrInvalid, a)
 		}
 	}
-	if len(b.Args) > maxArgs || n > maxArgBytes {
-		return fmt.Errorf("%w: %d arguments of %d bytes, at most %d of %d go", wire.ErrTooLarge, len(b.Args), n, maxArgs, maxArgBytes)
+	if len(b.Args) > state.MaxArgs || n > state.MaxArgBytes {
+		return fmt.Errorf("%w: %d arguments of %d bytes, at most %d of %d go", wire.ErrTooLarge, len(b.Args), n, state.MaxArgs, state.MaxArgBytes)
 	}
 	return nil
 }
@@ -105,7 +103,7 @@ func checkSubmission(b *wire.SubmitBegin) error {
 // submitted reports whether a submission was taken before. With other contents
 // it is an error that says wire.ErrSubmissionTaken.
 func (s *server) submitted(b *wire.SubmitBegin) (existed bool, err error) {
-	s.fsm.view(func(st *state) { _, existed, err = st.submission(b.Submission, b.Binary, b.Name, b.Args) })
+	s.fsm.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
 	return existed, err
 }
 
@@ -166,14 +164,14 @@ func (r *reign) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAn
 		}
 	}
 	var inc uint64
-	taken := func(st *state) (existed bool) {
-		inc, existed, err = st.submission(b.Submission, b.Binary, b.Name, b.Args)
+	taken := func(st *state.State) (existed bool) {
+		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
 		return existed
 	}
-	if err := s.record(&submitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	if err := s.record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
-	s.fsm.view(func(st *state) { taken(st) })
+	s.fsm.View(func(st *state.State) { taken(st) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package control
+package state
 
 import (
 	"errors"
@@ -15,85 +15,85 @@ type kind uint8
 
 // The commands. Numbers are never used again for something else.
 const (
-	kindFound    kind = 1  // foundCluster
-	kindAdmit    kind = 20 // admitDriver
-	kindSubmit   kind = 2  // submitJob
-	kindAssign   kind = 3  // assignDriver
-	kindStart    kind = 4  // startJob
-	kindValue    kind = 5  // recordValue
-	kindAllocate kind = 6  // allocateBatch
-	kindComplete kind = 7  // completeOutputs
-	kindStop     kind = 8  // stopJob
-	kindEnd      kind = 9  // endJob
-	kindRegister kind = 10 // registerExecutor
-	kindLose     kind = 11 // loseExecutor
-	kindReady    kind = 12 // processReady
-	kindExited   kind = 13 // processExited
+	kindFound    kind = 1  // FoundCluster
+	kindAdmit    kind = 20 // AdmitDriver
+	kindSubmit   kind = 2  // SubmitJob
+	kindAssign   kind = 3  // AssignDriver
+	kindStart    kind = 4  // StartJob
+	kindValue    kind = 5  // RecordValue
+	kindAllocate kind = 6  // AllocateBatch
+	kindComplete kind = 7  // CompleteOutputs
+	kindStop     kind = 8  // StopJob
+	kindEnd      kind = 9  // EndJob
+	kindRegister kind = 10 // RegisterExecutor
+	kindLose     kind = 11 // LoseExecutor
+	kindReady    kind = 12 // ProcessReady
+	kindExited   kind = 13 // ProcessExited
 )
 
 // errUnknownCommand stops the node: it never skips a command.
 var errUnknownCommand = errors.New("a command that this version doesn't know; upgrade this node, it stops so as not to skip it")
 
-// command is one of the commands below.
-type command interface {
+// Command is one of the commands below.
+type Command interface {
 	kind() kind
 	// apply changes the state. index is the command's in Raft's log. What it does
 	// and returns depends on the state and the command alone; an error leaves the
 	// state as it was.
-	apply(s *state, index uint64) (result, error)
+	apply(s *State, index uint64) (Result, error)
 }
 
-// result is what a command answers its proposer.
-type result struct {
-	index   uint64 // incarnation or epoch, of commands that make one
+// Result is what a command answers its proposer.
+type Result struct {
+	Index   uint64 // incarnation or epoch, of commands that make one
 	existed bool   // it had been done before
 }
 
-// foundCluster names the cluster. The first one counts.
-type foundCluster struct {
+// FoundCluster names the cluster. The first one counts.
+type FoundCluster struct {
 	ClusterID string `msgpack:"cid"`
 }
 
-// admitDriver makes a data directory a driver's: the votes and acknowledgements of
+// AdmitDriver makes a data directory a driver's: the votes and acknowledgements of
 // the node count from then on.
-type admitDriver struct {
+type AdmitDriver struct {
 	Node    string `msgpack:"node"`
 	Copy    string `msgpack:"copy"`
 	Instead string `msgpack:"inst"` // the copy that is lost, "" for the driver's first
 }
 
-// submitJob makes a job; its incarnation is the command's index.
-type submitJob struct {
+// SubmitJob makes a job; its incarnation is the command's index.
+type SubmitJob struct {
 	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
 	At   int64        `msgpack:"at"`   // nanoseconds since 1970
 }
 
-// assignDriver makes a node's process the job's driver; the epoch is the
+// AssignDriver makes a node's process the job's driver; the epoch is the
 // command's index.
-type assignDriver struct {
+type AssignDriver struct {
 	Incarnation uint64 `msgpack:"inc"`
 	After       uint64 `msgpack:"after"` // epoch that is replaced, 0 for the first
 	Node        string `msgpack:"node"`
 	Crashed     bool   `msgpack:"crash"` // the process before died
 }
 
-// startJob records a job's header.
-type startJob struct {
+// StartJob records a job's header.
+type StartJob struct {
 	Incarnation uint64 `msgpack:"inc"`
 	Epoch       uint64 `msgpack:"epoch"`
 	Header      []byte `msgpack:"h"`
 }
 
-// recordValue appends a recorded value.
-type recordValue struct {
+// RecordValue appends a recorded value.
+type RecordValue struct {
 	Incarnation uint64     `msgpack:"inc"`
 	Epoch       uint64     `msgpack:"epoch"`
 	Index       int        `msgpack:"i"`
 	Value       wire.Value `msgpack:"v"`
 }
 
-// allocateBatch appends a batch and applies completions.
-type allocateBatch struct {
+// AllocateBatch appends a batch and applies completions.
+type AllocateBatch struct {
 	Incarnation uint64            `msgpack:"inc"`
 	Epoch       uint64            `msgpack:"epoch"`
 	Seq         uint64            `msgpack:"seq"`
@@ -101,20 +101,20 @@ type allocateBatch struct {
 	Completions []wire.Completion `msgpack:"c"`
 }
 
-// completeOutputs applies completions for which no allocation came.
-type completeOutputs struct {
+// CompleteOutputs applies completions for which no allocation came.
+type CompleteOutputs struct {
 	Incarnation uint64            `msgpack:"inc"`
 	Epoch       uint64            `msgpack:"epoch"`
 	Completions []wire.Completion `msgpack:"c"`
 }
 
-// stopJob asks the job's driver for a graceful end.
-type stopJob struct {
+// StopJob asks the job's driver for a graceful end.
+type StopJob struct {
 	Incarnation uint64 `msgpack:"inc"`
 }
 
-// endJob puts a job into a final state.
-type endJob struct {
+// EndJob puts a job into a final state.
+type EndJob struct {
 	Incarnation uint64        `msgpack:"inc"`
 	Epoch       uint64        `msgpack:"epoch"` // of the driver that says so, 0 for whoever it is
 	State       wire.JobState `msgpack:"state"`
@@ -122,8 +122,8 @@ type endJob struct {
 	At          int64         `msgpack:"at"`
 }
 
-// registerExecutor makes an executor daemon known.
-type registerExecutor struct {
+// RegisterExecutor makes an executor daemon known.
+type RegisterExecutor struct {
 	ID       string `msgpack:"id"`
 	Start    string `msgpack:"start"` // another value: another daemon process
 	Address  string `msgpack:"addr"`
@@ -131,15 +131,15 @@ type registerExecutor struct {
 	Platform string `msgpack:"plat"`
 }
 
-// loseExecutor says that a daemon is gone, with its processes.
-type loseExecutor struct {
+// LoseExecutor says that a daemon is gone, with its processes.
+type LoseExecutor struct {
 	ID    string `msgpack:"id"`
 	Start string `msgpack:"start"`
 }
 
-// processReady adds a job's process on an executor; its instance is the
+// ProcessReady adds a job's process on an executor; its instance is the
 // command's index.
-type processReady struct {
+type ProcessReady struct {
 	Executor    string `msgpack:"exec"`
 	Start       string `msgpack:"start"` // of the executor
 	Incarnation uint64 `msgpack:"inc"`
@@ -148,8 +148,8 @@ type processReady struct {
 	Slots       int    `msgpack:"slots"`
 }
 
-// processExited removes it. A fatal one says that the executor won't try again.
-type processExited struct {
+// ProcessExited removes it. A fatal one says that the executor won't try again.
+type ProcessExited struct {
 	Executor    string `msgpack:"exec"`
 	Start       string `msgpack:"start"` // of the executor
 	Incarnation uint64 `msgpack:"inc"`
@@ -158,59 +158,59 @@ type processExited struct {
 	Reason      string `msgpack:"why"` // of a fatal exit
 }
 
-func (*foundCluster) kind() kind     { return kindFound }
-func (*admitDriver) kind() kind      { return kindAdmit }
-func (*submitJob) kind() kind        { return kindSubmit }
-func (*assignDriver) kind() kind     { return kindAssign }
-func (*startJob) kind() kind         { return kindStart }
-func (*recordValue) kind() kind      { return kindValue }
-func (*allocateBatch) kind() kind    { return kindAllocate }
-func (*completeOutputs) kind() kind  { return kindComplete }
-func (*stopJob) kind() kind          { return kindStop }
-func (*endJob) kind() kind           { return kindEnd }
-func (*registerExecutor) kind() kind { return kindRegister }
-func (*loseExecutor) kind() kind     { return kindLose }
-func (*processReady) kind() kind     { return kindReady }
-func (*processExited) kind() kind    { return kindExited }
+func (*FoundCluster) kind() kind     { return kindFound }
+func (*AdmitDriver) kind() kind      { return kindAdmit }
+func (*SubmitJob) kind() kind        { return kindSubmit }
+func (*AssignDriver) kind() kind     { return kindAssign }
+func (*StartJob) kind() kind         { return kindStart }
+func (*RecordValue) kind() kind      { return kindValue }
+func (*AllocateBatch) kind() kind    { return kindAllocate }
+func (*CompleteOutputs) kind() kind  { return kindComplete }
+func (*StopJob) kind() kind          { return kindStop }
+func (*EndJob) kind() kind           { return kindEnd }
+func (*RegisterExecutor) kind() kind { return kindRegister }
+func (*LoseExecutor) kind() kind     { return kindLose }
+func (*ProcessReady) kind() kind     { return kindReady }
+func (*ProcessExited) kind() kind    { return kindExited }
 
 // newCommand returns an empty command of a kind, nil if there is none.
-func newCommand(k kind) command {
+func newCommand(k kind) Command {
 	switch k {
 	case kindFound:
-		return new(foundCluster)
+		return new(FoundCluster)
 	case kindAdmit:
-		return new(admitDriver)
+		return new(AdmitDriver)
 	case kindSubmit:
-		return new(submitJob)
+		return new(SubmitJob)
 	case kindAssign:
-		return new(assignDriver)
+		return new(AssignDriver)
 	case kindStart:
-		return new(startJob)
+		return new(StartJob)
 	case kindValue:
-		return new(recordValue)
+		return new(RecordValue)
 	case kindAllocate:
-		return new(allocateBatch)
+		return new(AllocateBatch)
 	case kindComplete:
-		return new(completeOutputs)
+		return new(CompleteOutputs)
 	case kindStop:
-		return new(stopJob)
+		return new(StopJob)
 	case kindEnd:
-		return new(endJob)
+		return new(EndJob)
 	case kindRegister:
-		return new(registerExecutor)
+		return new(RegisterExecutor)
 	case kindLose:
-		return new(loseExecutor)
+		return new(LoseExecutor)
 	case kindReady:
-		return new(processReady)
+		return new(ProcessReady)
 	case kindExited:
-		return new(processExited)
+		return new(ProcessExited)
 	}
 	return nil
 }
 
-// encodeCommand returns a command as Raft's log holds it. One that decodeCommand
+// EncodeCommand returns a command as Raft's log holds it. One that decodeCommand
 // wouldn't read is an error that says [wire.ErrTooLarge].
-func encodeCommand(c command) ([]byte, error) {
+func EncodeCommand(c Command) ([]byte, error) {
 	payload, err := wire.Encode(c)
 	if err != nil {
 		return nil, err
@@ -224,9 +224,9 @@ func encodeCommand(c command) ([]byte, error) {
 	return append([]byte{commandFormat, byte(c.kind())}, payload...), nil
 }
 
-// decodeCommand reads what encodeCommand wrote. What it doesn't know is an error
+// decodeCommand reads what EncodeCommand wrote. What it doesn't know is an error
 // that says errUnknownCommand.
-func decodeCommand(b []byte) (command, error) {
+func decodeCommand(b []byte) (Command, error) {
 	if len(b) < 2 {
 		return nil, fmt.Errorf("%w: a command of %d bytes", wire.ErrMalformed, len(b))
 	}

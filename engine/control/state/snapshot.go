@@ -1,4 +1,4 @@
-package control
+package state
 
 import (
 	"bytes"
@@ -40,12 +40,12 @@ type image struct {
 // driver is a driver's admission.
 type driver struct {
 	Node string    `msgpack:"node"`
-	Data admission `msgpack:"data"`
+	Data Admission `msgpack:"data"`
 }
 
 // jobImage is a job as it is written: a map has no order of its own.
 type jobImage struct {
-	Job       job            `msgpack:"job"`
+	Job       Job            `msgpack:"job"`
 	Processes []processImage `msgpack:"proc"` // ascending
 	Refused   []refusalImage `msgpack:"ref"`  // ascending
 }
@@ -61,7 +61,7 @@ type refusalImage struct {
 }
 
 // image returns the job as it is written.
-func (j *job) image() *jobImage {
+func (j *Job) image() *jobImage {
 	img := &jobImage{Job: *j}
 	for _, id := range slices.Sorted(maps.Keys(j.Processes)) {
 		img.Processes = append(img.Processes, processImage{id, j.Processes[id]})
@@ -76,25 +76,25 @@ func (j *job) image() *jobImage {
 // records, of the image, of each job and of each executor, and the CRC-32C of the
 // records. A record is its length in 4 bytes and a message; numbers are big-endian.
 // The same state makes the same bytes.
-func writeSnapshot(w io.Writer, s *state, index uint64) error {
+func writeSnapshot(w io.Writer, s *State, index uint64) error {
 	if _, err := io.WriteString(w, snapshotMagic); err != nil {
 		return err
 	}
-	img := image{Index: index, ClusterID: s.clusterID, Jobs: len(s.jobs), Executors: len(s.executors)}
-	for _, node := range slices.Sorted(maps.Keys(s.drivers)) {
-		img.Drivers = append(img.Drivers, driver{node, s.drivers[node]})
+	img := image{Index: index, ClusterID: s.ClusterID, Jobs: len(s.Jobs), Executors: len(s.Executors)}
+	for _, node := range slices.Sorted(maps.Keys(s.Drivers)) {
+		img.Drivers = append(img.Drivers, driver{node, s.Drivers[node]})
 	}
 	records := recordWriter{w: w, sum: newSum()}
 	if err := records.write(&img); err != nil {
 		return err
 	}
-	for _, inc := range slices.Sorted(maps.Keys(s.jobs)) {
-		if err := records.write(s.jobs[inc].image()); err != nil {
+	for _, inc := range slices.Sorted(maps.Keys(s.Jobs)) {
+		if err := records.write(s.Jobs[inc].image()); err != nil {
 			return fmt.Errorf("job %d: %w", inc, err)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.executors)) {
-		if err := records.write(s.executors[id]); err != nil {
+	for _, id := range slices.Sorted(maps.Keys(s.Executors)) {
+		if err := records.write(s.Executors[id]); err != nil {
 			return fmt.Errorf("executor %s: %w", id, err)
 		}
 	}
@@ -135,7 +135,7 @@ func (r *recordWriter) write(v any) error {
 }
 
 // readSnapshot reads what writeSnapshot wrote.
-func readSnapshot(r io.Reader) (*state, uint64, error) {
+func readSnapshot(r io.Reader) (*State, uint64, error) {
 	magic := make([]byte, len(snapshotMagic))
 	if _, err := io.ReadFull(r, magic); err != nil {
 		return nil, 0, fmt.Errorf("%w: its beginning: %w", errSnapshot, err)
@@ -149,7 +149,7 @@ func readSnapshot(r io.Reader) (*state, uint64, error) {
 		return nil, 0, err
 	}
 	s := newState()
-	s.clusterID = img.ClusterID
+	s.ClusterID = img.ClusterID
 	err := s.restoreDrivers(img.Drivers)
 	for i := 0; i < img.Jobs && err == nil; i++ {
 		var j jobImage
@@ -210,30 +210,30 @@ func (r *recordReader) end() error {
 }
 
 // restoreDrivers adds the drivers of a snapshot.
-func (s *state) restoreDrivers(all []driver) error {
+func (s *State) restoreDrivers(all []driver) error {
 	for _, d := range all {
-		if _, there := s.drivers[d.Node]; there || d.Node == "" {
+		if _, there := s.Drivers[d.Node]; there || d.Node == "" {
 			return fmt.Errorf("%w: a driver is missing or there twice", errSnapshot)
 		}
-		s.drivers[d.Node] = d.Data
+		s.Drivers[d.Node] = d.Data
 	}
 	return nil
 }
 
 // restoreExecutor adds an executor of a snapshot.
-func (s *state) restoreExecutor(e *executor) error {
-	if s.executors[e.ID] != nil {
+func (s *State) restoreExecutor(e *executor) error {
+	if s.Executors[e.ID] != nil {
 		return fmt.Errorf("%w: executor %q is there twice", errSnapshot, e.ID)
 	}
-	s.executors[e.ID] = e
+	s.Executors[e.ID] = e
 	return nil
 }
 
 // restoreJob adds a job of a snapshot.
-func (s *state) restoreJob(img *jobImage) error {
+func (s *State) restoreJob(img *jobImage) error {
 	j := &img.Job
 	inc := j.Spec.Incarnation
-	if s.jobs[inc] != nil {
+	if s.Jobs[inc] != nil {
 		return fmt.Errorf("%w: job %d is there twice", errSnapshot, inc)
 	}
 	if old, there := s.submissions[j.Spec.Submission]; there {
@@ -249,14 +249,14 @@ func (s *state) restoreJob(img *jobImage) error {
 	for _, r := range img.Refused {
 		j.Refused[r.Executor] = r.Reason
 	}
-	s.jobs[inc] = j
+	s.Jobs[inc] = j
 	s.submissions[j.Spec.Submission] = inc
 	s.bytes += j.size()
 	return nil
 }
 
 // check makes sure of what commands keep true of a job.
-func (j *job) check() error {
+func (j *Job) check() error {
 	last := uint64(0)
 	for _, p := range j.Pending {
 		if p.Seq <= last || p.Seq > j.Last.Seq {

@@ -1,4 +1,4 @@
-package control
+package state
 
 import (
 	"bytes"
@@ -13,14 +13,14 @@ import (
 
 // randomCommand returns a command about a few jobs and executors of a state, so
 // that many are refused and many repeat.
-func randomCommand(r *rand.Rand, s *state) command {
+func randomCommand(r *rand.Rand, s *State) Command {
 	inc := uint64(r.IntN(3))
-	if jobs := slices.Sorted(maps.Keys(s.jobs)); len(jobs) > 0 && r.IntN(10) > 0 {
+	if jobs := slices.Sorted(maps.Keys(s.Jobs)); len(jobs) > 0 && r.IntN(10) > 0 {
 		inc = jobs[r.IntN(len(jobs))]
 	}
 	var epoch, last uint64
 	var values int
-	if j := s.jobs[inc]; j != nil {
+	if j := s.Jobs[inc]; j != nil {
 		epoch, last, values = j.Epoch, j.Last.Seq, len(j.Values)
 	}
 	if r.IntN(8) == 0 {
@@ -32,49 +32,49 @@ func randomCommand(r *rand.Rand, s *state) command {
 	}
 	switch r.IntN(24) {
 	case 0, 1:
-		return &submitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(r.IntN(9)), Binary: fmt.Sprint(r.IntN(12) / 11), Platform: "p", Secret: "s"}, At: r.Int64()}
+		return &SubmitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(r.IntN(9)), Binary: fmt.Sprint(r.IntN(12) / 11), Platform: "p", Secret: "s"}, At: r.Int64()}
 	case 2, 3, 4:
-		return &assignDriver{Incarnation: inc, After: epoch, Node: fmt.Sprint(r.IntN(3)), Crashed: r.IntN(2) == 0}
+		return &AssignDriver{Incarnation: inc, After: epoch, Node: fmt.Sprint(r.IntN(3)), Crashed: r.IntN(2) == 0}
 	case 5:
-		return &startJob{Incarnation: inc, Epoch: epoch, Header: make([]byte, r.IntN(3))}
+		return &StartJob{Incarnation: inc, Epoch: epoch, Header: make([]byte, r.IntN(3))}
 	case 6, 7:
-		return &recordValue{Incarnation: inc, Epoch: epoch, Index: values - r.IntN(2), Value: wire.Value{Name: "v", Data: make([]byte, r.IntN(4))}}
+		return &RecordValue{Incarnation: inc, Epoch: epoch, Index: values - r.IntN(2), Value: wire.Value{Name: "v", Data: make([]byte, r.IntN(4))}}
 	case 8, 9:
-		return &completeOutputs{Incarnation: inc, Epoch: epoch, Completions: done}
+		return &CompleteOutputs{Incarnation: inc, Epoch: epoch, Completions: done}
 	case 10:
-		return &stopJob{Incarnation: inc}
+		return &StopJob{Incarnation: inc}
 	case 11:
-		return &endJob{Incarnation: inc, Epoch: epoch * uint64(r.IntN(2)), State: wire.JobState(r.IntN(8)), Reason: "r", At: r.Int64()}
+		return &EndJob{Incarnation: inc, Epoch: epoch * uint64(r.IntN(2)), State: wire.JobState(r.IntN(8)), Reason: "r", At: r.Int64()}
 	case 12, 13:
-		return &registerExecutor{ID: id, Start: start, Slots: 2, Platform: "p"}
+		return &RegisterExecutor{ID: id, Start: start, Slots: 2, Platform: "p"}
 	case 14:
-		return &loseExecutor{ID: id, Start: start}
+		return &LoseExecutor{ID: id, Start: start}
 	case 15, 16:
-		return &processReady{Executor: id, Start: start, Incarnation: inc, Process: fmt.Sprint(r.IntN(3))}
+		return &ProcessReady{Executor: id, Start: start, Incarnation: inc, Process: fmt.Sprint(r.IntN(3))}
 	case 17:
-		return &processExited{Executor: id, Start: start, Incarnation: inc, Process: fmt.Sprint(r.IntN(3)), Fatal: r.IntN(3) == 0, Reason: "x"}
+		return &ProcessExited{Executor: id, Start: start, Incarnation: inc, Process: fmt.Sprint(r.IntN(3)), Fatal: r.IntN(3) == 0, Reason: "x"}
 	case 18:
-		return &foundCluster{ClusterID: fmt.Sprint(r.IntN(3))}
+		return &FoundCluster{ClusterID: fmt.Sprint(r.IntN(3))}
 	case 19:
 		node := fmt.Sprint("d", r.IntN(3))
-		return &admitDriver{Node: node, Copy: fmt.Sprint(r.Uint64()), Instead: []string{"", s.drivers[node].Copy}[r.IntN(2)]}
+		return &AdmitDriver{Node: node, Copy: fmt.Sprint(r.Uint64()), Instead: []string{"", s.Drivers[node].Copy}[r.IntN(2)]}
 	}
-	return &allocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Completions: done}
+	return &AllocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Completions: done}
 }
 
 // step is a command at its place in Raft's log, and what it answered.
 type step struct {
 	index  uint64
-	c      command
+	c      Command
 	answer string
 	done   bool // it wasn't refused
 }
 
 // randomSteps applies random commands to a new machine.
-func randomSteps(t *testing.T, seed uint64) ([]step, *fsm) {
+func randomSteps(t *testing.T, seed uint64) ([]step, *Machine) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
-	f := newFSM()
+	f := New()
 	var steps []step
 	for i := range uint64(200) {
 		s := step{index: 10 * (i + 1), c: randomCommand(r, f.state)} // there is room for repetitions
@@ -85,14 +85,14 @@ func randomSteps(t *testing.T, seed uint64) ([]step, *fsm) {
 	return steps, f
 }
 
-func told(r result, err error) string { return fmt.Sprint(r, err) }
+func told(r Result, err error) string { return fmt.Sprint(r, err) }
 
 // repeatable reports whether a command that was carried out does nothing when it
 // comes again at any later time. The others are about executors' daemons, of which
 // the newest word counts; they are repeated at once or not at all.
-func repeatable(c command) bool {
+func repeatable(c Command) bool {
 	switch c.(type) {
-	case *registerExecutor, *loseExecutor, *processReady, *processExited:
+	case *RegisterExecutor, *LoseExecutor, *ProcessReady, *ProcessExited:
 		return false
 	}
 	return true
@@ -107,7 +107,7 @@ func TestSameCommandsSameState(t *testing.T) {
 		steps, straight := randomSteps(t, seed)
 		want := saved(t, straight)
 		r := rand.New(rand.NewPCG(seed, 2))
-		repeated, restarted := newFSM(), newFSM()
+		repeated, restarted := New(), New()
 		for i, s := range steps {
 			if got := told(applyAt(t, repeated, s.index, s.c)); got != s.answer {
 				t.Fatalf("seed %d, command %d (%T) among repetitions: %s, want %s", seed, i, s.c, got, s.answer)
@@ -115,7 +115,7 @@ func TestSameCommandsSameState(t *testing.T) {
 			if got := told(applyAt(t, restarted, s.index, s.c)); got != s.answer {
 				t.Fatalf("seed %d, command %d (%T) after a restart: %s, want %s", seed, i, s.c, got, s.answer)
 			}
-			if s.answer == told(result{}, nil) || s.answer == told(result{index: s.index}, nil) {
+			if s.answer == told(Result{}, nil) || s.answer == told(Result{Index: s.index}, nil) {
 				accepted[s.c.kind()]++
 			}
 			for k := range uint64(r.IntN(3)) { // at once, and an older one

@@ -1,4 +1,4 @@
-package control
+package state
 
 import (
 	"fmt"
@@ -20,11 +20,21 @@ const (
 	jobShare         = 256 << 10 // of those, what is kept free for each job that runs
 	maxValues        = 10_000    // of a job
 	maxExecutors     = 1000
-	maxLostExecutors = 100      // the longest lost are forgotten
-	maxReason        = 16 << 10 // bytes of why a job ended
+	maxLostExecutors = 100 // the longest lost are forgotten
+	MaxDrivers       = 7
+	MaxReason        = 16 << 10 // bytes of why a job ended
+	MaxName          = 128      // bytes of a name or an address
+	MaxArgs          = 1024     // of a job
+	MaxArgBytes      = 96 << 10 // Linux takes 128 KiB for one argument
+	MaxSlots         = 4096     // of an executor
 	maxRefusals      = 8        // executors of a job whose reasons are kept whole
+	MaxReasonText    = 4 << 10  // bytes of why an executor refuses a job
 	shortReason      = 64       // bytes of those of others
 )
+
+// MaxCompletions bounds the completions of a job that aren't recorded yet: they go
+// into one command.
+const MaxCompletions = 1 << 16
 
 // What things count for beyond their contents, in bytes. It is more than their
 // encoding takes.
@@ -38,7 +48,7 @@ const (
 
 // size is what a job counts for, in bytes: what it is and what it records, at
 // least its share while it runs.
-func (j *job) size() int {
+func (j *Job) size() int {
 	n := jobBytes + len(j.Reason)
 	for _, a := range j.Spec.Args {
 		n += argBytes + len(a)
@@ -50,7 +60,7 @@ func (j *job) size() int {
 }
 
 // recorded is what a job's log counts for: its Bytes, added up.
-func (j *job) recorded() int {
+func (j *Job) recorded() int {
 	n := len(j.Header) + len(j.Last.Data)
 	for _, v := range j.Values {
 		n += valueBytes + len(v.Name) + len(v.Data)
@@ -62,7 +72,7 @@ func (j *job) recorded() int {
 }
 
 // room makes sure that n bytes more fit into the state.
-func (s *state) room(n int) error {
+func (s *State) room(n int) error {
 	if n > 0 && n > s.budget-s.bytes {
 		return fmt.Errorf("%w: the cluster remembers %d bytes of jobs, %d more are over the limit of %d; there is room when jobs complete batches or end",
 			wire.ErrTooLarge, s.bytes, n, s.budget)
@@ -71,7 +81,7 @@ func (s *state) room(n int) error {
 }
 
 // grow accounts for n more bytes of a job's log, or fewer if n is below 0.
-func (s *state) grow(j *job, n int) error {
+func (s *State) grow(j *Job, n int) error {
 	if n > 0 && n > maxJobBytes-j.Bytes {
 		return fmt.Errorf("%w: job %d has %d bytes of header, values and batches recorded, %d more are over the limit of %d",
 			wire.ErrTooLarge, j.Spec.Incarnation, j.Bytes, n, maxJobBytes)
@@ -88,7 +98,7 @@ func (s *state) grow(j *job, n int) error {
 
 // growth returns by how many bytes completions make a job's log grow; it is below
 // 0 when they end batches.
-func (j *job) growth(done []wire.Completion) (n int) {
+func (j *Job) growth(done []wire.Completion) (n int) {
 	ended := make(map[uint64]bool)
 	for _, c := range done {
 		if at, found := j.pending(c.Seq); found && c.Output == wire.AllOutputs && !ended[c.Seq] {
@@ -111,9 +121,9 @@ func (j *job) growth(done []wire.Completion) (n int) {
 }
 
 // refusal bounds what an executor says when it refuses a job.
-func (j *job) refusal(reason string) string {
+func (j *Job) refusal(reason string) string {
 	if len(j.Refused) >= maxRefusals {
 		return wire.Clip(reason, shortReason)
 	}
-	return wire.Clip(reason, maxReasonText)
+	return wire.Clip(reason, MaxReasonText)
 }
