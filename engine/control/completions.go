@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -66,7 +67,7 @@ func (s *jobService) flushNow() (err error) {
 		return nil
 	}
 	defer s.settle(c, &err)
-	err = s.node.record(&state.CompleteOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
+	err = s.node.Record(&state.CompleteOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, raftgroup.Never)
 	if errors.Is(err, wire.ErrJobEnded) {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -29,7 +30,7 @@ func (c *controlService) Jobs(_ *wire.JobsRequest, out grpc.ServerStreamingServe
 		return err
 	}
 	var all []wire.JobStatus
-	c.s.fsm.View(func(s *state.State) {
+	c.s.View(func(s *state.State) {
 		for _, j := range s.Jobs {
 			all = append(all, s.Status(j))
 		}
@@ -57,7 +58,7 @@ func (c *controlService) Status(_ context.Context, ref *wire.JobRef) (*wire.JobS
 func (r *reign) status(ref wire.JobRef) (*wire.JobStatus, error) {
 	var st wire.JobStatus
 	var err error
-	r.s.fsm.View(func(s *state.State) {
+	r.s.View(func(s *state.State) {
 		var j *state.Job
 		if j, err = s.Find(ref); err == nil {
 			st = s.Status(j)
@@ -89,9 +90,9 @@ func (c *controlService) Kill(_ context.Context, req *wire.KillRequest) (*wire.J
 	}
 	inc := before.Spec.Incarnation
 	if req.Graceful {
-		err = c.s.record(&state.StopJob{Incarnation: inc}, never)
+		err = c.s.Record(&state.StopJob{Incarnation: inc}, raftgroup.Never)
 	} else {
-		err = c.s.record(&state.EndJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, never)
+		err = c.s.Record(&state.EndJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, raftgroup.Never)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ending job %d: %w", inc, err)
@@ -107,7 +108,7 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 		return err
 	}
 	for {
-		changed := c.s.fsm.Watch()
+		changed := c.s.Watch()
 		st, err := r.status(*ref)
 		if err != nil {
 			return err
@@ -129,11 +130,11 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 // Cluster implements wire.ControlServer.
 func (c *controlService) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterStatus, error) {
 	s := c.s
-	leader := s.leader()
-	a := &wire.ClusterStatus{ClusterID: s.door.clusterID(), Node: s.id, Leader: s.peers[leader], Term: s.raft.CurrentTerm()}
-	for _, id := range s.peers.ids() {
-		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: s.peers[id], Leader: id == leader})
+	leader := s.Leader()
+	a := &wire.ClusterStatus{ClusterID: s.ClusterID(), Node: s.ID(), Leader: s.Peers()[leader], Term: s.Term()}
+	for _, id := range s.Peers().IDs() {
+		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: s.Peers()[id], Leader: id == leader})
 	}
-	s.fsm.View(func(st *state.State) { a.Executors = st.ListExecutors() })
+	s.View(func(st *state.State) { a.Executors = st.ListExecutors() })
 	return a, nil
 }

@@ -101,7 +101,7 @@ func (d *drive) prepare(spec wire.JobSpec) (dir string, err error) {
 
 // job returns a copy of the job, nil if it has ended.
 func (d *drive) job() (j *state.Job) {
-	d.r.s.fsm.View(func(s *state.State) {
+	d.r.s.View(func(s *state.State) {
 		if live := s.Jobs[d.incarnation]; live != nil && !live.State.Final() {
 			j = live.Clone()
 		}
@@ -115,17 +115,17 @@ func (d *drive) assign(j *state.Job, crashed bool) (epoch uint64, err error) {
 	s := d.r.s
 	mine := func(st *state.State) bool {
 		now := st.Jobs[d.incarnation]
-		if now == nil || now.Epoch == j.Epoch || now.Node != s.id {
+		if now == nil || now.Epoch == j.Epoch || now.Node != s.ID() {
 			return false
 		}
 		epoch = now.Epoch
 		return true
 	}
-	if err := s.record(&state.AssignDriver{Incarnation: d.incarnation, After: j.Epoch, Node: s.id, Crashed: crashed}, mine); err != nil {
+	if err := s.Record(&state.AssignDriver{Incarnation: d.incarnation, After: j.Epoch, Node: s.ID(), Crashed: crashed}, mine); err != nil {
 		return 0, err
 	}
 	ok := false
-	s.fsm.View(func(st *state.State) { ok = mine(st) })
+	s.View(func(st *state.State) { ok = mine(st) })
 	if !ok {
 		return 0, &wire.NotLeaderError{Leader: s.leaderAddress()}
 	}
@@ -154,7 +154,7 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel()
-	service := newJobService(ctx, s.node, wire.DriverSpec{Job: spec, ClusterID: s.door.clusterID(), Node: s.id, TLS: s.security.Files}, epoch, d.report)
+	service := newJobService(ctx, s.Replica, wire.DriverSpec{Job: spec, ClusterID: s.ClusterID(), Node: s.ID(), TLS: s.security.Files}, epoch, d.report)
 	service.trouble = d.lastTrouble
 	d.serve(service)
 	defer d.serve(nil)
@@ -176,9 +176,9 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log)
 // killed, else it may exit by itself.
 func (d *drive) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
 	for {
-		changed := d.r.s.fsm.Watch()
+		changed := d.r.s.Watch()
 		var now wire.JobState
-		d.r.s.fsm.View(func(s *state.State) {
+		d.r.s.View(func(s *state.State) {
 			if j := s.Jobs[d.incarnation]; j != nil {
 				now = j.State
 			} else {
@@ -214,8 +214,8 @@ func (d *drive) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	n := j.Crashes + 1
 	d.note(reason.Error())
 	s.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", n, "reason", reason)
-	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.id, reason) // a log's errors are told in the log
-	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0  // else this node is slow, or ill
+	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.ID(), reason) // a log's errors are told in the log
+	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0    // else this node is slow, or ill
 	if n >= maxCrashes || neverAJob {
 		why := reason.Error()
 		if n > 1 {

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -49,7 +50,7 @@ func (e *executorService) Follow(stream grpc.BidiStreamingServer[wire.DaemonRepo
 		return err
 	}
 	reg := first.Register
-	if err := checkRegister(reg, e.s.door.clusterID()); err != nil {
+	if err := checkRegister(reg, e.s.ClusterID()); err != nil {
 		return err
 	}
 	f, err := r.admit(reg)
@@ -58,7 +59,7 @@ func (e *executorService) Follow(stream grpc.BidiStreamingServer[wire.DaemonRepo
 	}
 	defer r.leave(reg)
 	c := &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform}
-	if err := e.s.record(c, never); err != nil {
+	if err := e.s.Record(c, raftgroup.Never); err != nil {
 		return fmt.Errorf("registering executor %s: %w", reg.ID, err)
 	}
 	e.s.log.Info("an executor follows", "executor", reg.ID, "address", reg.Address, "slots", reg.Slots)
@@ -95,7 +96,7 @@ func validPlatform(s string) bool {
 // keeps it while it is heard of.
 func (r *reign) admit(reg *wire.Register) (*follower, error) {
 	known := "" // start of the daemon that the state has
-	r.s.fsm.View(func(s *state.State) {
+	r.s.View(func(s *state.State) {
 		if e := s.Executors[reg.ID]; e != nil && e.Lost == 0 {
 			known = e.Start
 		}
@@ -132,10 +133,10 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 	alive := time.NewTicker(wire.HeartbeatInterval)
 	defer alive.Stop()
 	for {
-		changed := r.s.fsm.Watch()
-		now := &wire.Assignments{ClusterID: r.s.door.clusterID()}
+		changed := r.s.Watch()
+		now := &wire.Assignments{ClusterID: r.s.ClusterID()}
 		here := false
-		r.s.fsm.View(func(s *state.State) { now.Jobs, here = s.Assignments(reg.ID), s.Has(reg.ID, reg.Start) })
+		r.s.View(func(s *state.State) { now.Jobs, here = s.Assignments(reg.ID), s.Has(reg.ID, reg.Start) })
 		if !here {
 			return fmt.Errorf("%w: executor %s was given up while it came back; it registers again", wire.ErrNotReady, reg.ID)
 		}
@@ -180,7 +181,7 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 		if _, _, err := net.SplitHostPort(p.Address); err != nil || len(p.Address) > state.MaxName || !state.ValidID(p.Process) || p.Slots < 1 || p.Slots > state.MaxSlots {
 			return fmt.Errorf("%w: process %q at %q with %d slots", wire.ErrInvalid, p.Process, p.Address, p.Slots)
 		}
-		err = r.s.record(&state.ProcessReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, never)
+		err = r.s.Record(&state.ProcessReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, raftgroup.Never)
 		if err == nil {
 			r.s.log.Info("a job's process is ready", "job", p.Incarnation, "executor", reg.ID, "address", p.Address)
 		}
@@ -191,7 +192,7 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 		if d := r.drive(x.Incarnation); d != nil {
 			d.note(fmt.Sprintf("executor %s: %s", reg.ID, reason))
 		}
-		err = r.s.record(&state.ProcessExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, never)
+		err = r.s.Record(&state.ProcessExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, raftgroup.Never)
 	}
 	if errors.Is(err, wire.ErrJobEnded) || errors.Is(err, wire.ErrNoJob) {
 		return nil // the daemon hears of it with its assignments
@@ -202,7 +203,7 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 // loseSilent tells the others which executors are gone.
 func (r *reign) loseSilent() {
 	alive := make(map[string]string) // start by id
-	r.s.fsm.View(func(s *state.State) {
+	r.s.View(func(s *state.State) {
 		for id, e := range s.Executors {
 			if e.Lost == 0 {
 				alive[id] = e.Start
@@ -214,7 +215,7 @@ func (r *reign) loseSilent() {
 			continue
 		}
 		r.s.log.Warn("an executor is lost", "executor", id)
-		if err := r.s.record(&state.LoseExecutor{ID: id, Start: start}, never); err != nil {
+		if err := r.s.Record(&state.LoseExecutor{ID: id, Start: start}, raftgroup.Never); err != nil {
 			r.s.log.Warn("losing an executor", "executor", id, "err", err)
 			return // the reign is about to end
 		}

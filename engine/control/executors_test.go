@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -20,7 +21,7 @@ import (
 // a while.
 func reigning(t *testing.T) *reign {
 	t.Helper()
-	s := &server{member: oneMember(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
+	s := &server{Node: oneMember(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
 	r := newReign(t.Context(), s)
 	r.began = time.Now().Add(-time.Minute)
 	close(r.ready)
@@ -58,7 +59,7 @@ func (r *reign) follower(t *testing.T, reg *wire.Register) (sent <-chan *wire.As
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPropose(t, r.s.node, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
+	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
 	ctx, cancel := context.WithCancel(t.Context())
 	stream := &daemonStream{ctx: ctx, sent: make(chan *wire.Assignments)}
 	done := make(chan error, 1)
@@ -95,9 +96,9 @@ func testExecutor() *wire.Register {
 // again, not told to end its jobs.
 func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 	r := reigning(t)
-	mustPropose(t, r.s.node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
+	grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
 	reg := testExecutor()
-	mustPropose(t, r.s.node, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
+	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
 	if !r.silent(reg.ID) {
 		t.Fatal("the daemon of before isn't given up")
 	}
@@ -105,7 +106,7 @@ func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
 		t.Fatalf("it is assigned %+v", a)
 	}
-	mustPropose(t, r.s.node, &state.LoseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
+	grouptest.MustPropose(t, r.s.Replica, &state.LoseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
 	for deadline := time.After(20 * time.Second); ; {
 		select {
 		case a := <-sent:
@@ -160,12 +161,12 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := reigning(t)
-			inc := mustPropose(t, r.s.node, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
-			mustPropose(t, r.s.node, register("e1"))
+			inc := grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
+			grouptest.MustPropose(t, r.s.Replica, register("e1"))
 			for _, c := range tt.before {
-				mustPropose(t, r.s.node, c)
+				grouptest.MustPropose(t, r.s.Replica, c)
 			}
-			mustPropose(t, r.s.node, &state.ProcessExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
+			grouptest.MustPropose(t, r.s.Replica, &state.ProcessExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
 			status := func() wire.JobStatus {
 				t.Helper()
 				st, err := r.status(wire.JobRef{Incarnation: inc})
@@ -182,7 +183,7 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			if !tt.waits {
 				return
 			}
-			mustPropose(t, r.s.node, &state.LoseExecutor{ID: "e2", Start: "x"})
+			grouptest.MustPropose(t, r.s.Replica, &state.LoseExecutor{ID: "e2", Start: "x"})
 			r.failRefused()
 			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
 				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)

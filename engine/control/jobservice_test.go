@@ -11,8 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
+
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/rpc"
@@ -20,14 +24,14 @@ import (
 )
 
 // oneMember returns a node that is a group of its own, and leads.
-func oneMember(t *testing.T) *member {
+func oneMember(t *testing.T) *raftgroup.Node {
 	t.Helper()
-	m := newMembersOf(t, token(), "a")
-	return m.nodes[m.leader()]
+	m := grouptest.New(t, securitytest.Token(), "a")
+	return m.Nodes[m.Leader()]
 }
 
 // attach connects a driver process in place to the service of a job.
-func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()) {
+func attach(t *testing.T, n *raftgroup.Replica, job, epoch uint64) (wire.JobLogClient, func()) {
 	t.Helper()
 	daemon, theirs, err := role.SocketPair()
 	if err != nil {
@@ -83,9 +87,9 @@ func recovered(t *testing.T, c wire.JobLogClient, epoch uint64) (entries []*wire
 // What one driver process records the next one finds, its own completions
 // included; what the first one says afterwards is refused.
 func TestJobLogOverTheSocket(t *testing.T) {
-	n := oneMember(t).node
-	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
-	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+	n := oneMember(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	ctx := t.Context()
 	first, endFirst := attach(t, n, job, epoch)
 	if spec, err := first.Attach(ctx, &wire.AttachDriver{Name: "x"}); err != nil || spec.Job.Incarnation != job {
@@ -110,7 +114,7 @@ func TestJobLogOverTheSocket(t *testing.T) {
 	}
 	endFirst() // the process dies before its completions are recorded
 
-	next := mustPropose(t, n, &state.AssignDriver{Incarnation: job, After: epoch, Node: "a", Crashed: true}).Index
+	next := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, After: epoch, Node: "a", Crashed: true}).Index
 	deposed, _ := attach(t, n, job, epoch)
 	if err := deposed.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 3}); !errors.Is(err, wire.ErrStaleEpoch) {
 		t.Errorf("the deposed driver's batch: %v", err)
@@ -136,9 +140,9 @@ func TestJobLogOverTheSocket(t *testing.T) {
 
 // A driver is told that it is one, who its executors are, and to stop.
 func TestEvents(t *testing.T) {
-	n := oneMember(t).node
-	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).Index
-	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+	n := oneMember(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	c, _ := attach(t, n, job, epoch)
 	events, err := c.Events(t.Context())
 	if err != nil {
@@ -158,19 +162,19 @@ func TestEvents(t *testing.T) {
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 {
 		t.Fatalf("then %+v", e)
 	}
-	mustPropose(t, n, &state.RegisterExecutor{ID: "e", Start: "1", Slots: 2, Platform: "p"})
+	grouptest.MustPropose(t, n, &state.RegisterExecutor{ID: "e", Start: "1", Slots: 2, Platform: "p"})
 	if e := next(); e.Members == nil || e.Members.Expected != 1 {
 		t.Fatalf("an executor: %+v", e)
 	}
-	mustPropose(t, n, &state.ProcessReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
+	grouptest.MustPropose(t, n, &state.ProcessReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 1 || e.Members.Processes[0].Address != "x:1" {
 		t.Fatalf("its process: %+v", e)
 	}
-	mustPropose(t, n, &state.LoseExecutor{ID: "e", Start: "1"})
+	grouptest.MustPropose(t, n, &state.LoseExecutor{ID: "e", Start: "1"})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 || e.Members.Expected != 0 {
 		t.Fatalf("it is lost: %+v", e)
 	}
-	mustPropose(t, n, &state.StopJob{Incarnation: job})
+	grouptest.MustPropose(t, n, &state.StopJob{Incarnation: job})
 	if e := next(); e.Stop == nil {
 		t.Fatalf("a wish to stop: %+v", e)
 	}
@@ -179,16 +183,16 @@ func TestEvents(t *testing.T) {
 // A job whose log can't be read because the disk is slow isn't told that it has
 // failed, but to try again.
 func TestDiskIsSlow(t *testing.T) {
-	m := newMembersOf(t, token(), "a")
-	n := m.nodes[m.leader()].node
-	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
-	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+	m := grouptest.New(t, securitytest.Token(), "a")
+	n := m.Nodes[m.Leader()].Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	c, _ := attach(t, n, job, epoch)
-	disk := m.disks[0]
-	disk.hangs.Store(true)
+	disk := m.Disks[0]
+	disk.Hangs.Store(true)
 	answer := make(chan error, 1)
-	go func() { _, err := n.propose(&state.StopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
-	<-disk.hung
+	go func() { _, err := n.Propose(&state.StopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
+	<-disk.Hung
 	s, err := c.Recover(t.Context(), &wire.RecoverRequest{Epoch: epoch})
 	if err == nil {
 		_, err = s.Recv()
@@ -196,7 +200,7 @@ func TestDiskIsSlow(t *testing.T) {
 	if !wire.Transient(err) {
 		t.Errorf("while the disk hangs: %v", err)
 	}
-	close(disk.release)
+	close(disk.Release)
 	if err := <-answer; !errors.Is(err, wire.ErrNoJob) {
 		t.Errorf("what waited for the disk: %v", err)
 	}
@@ -216,29 +220,29 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := &group{t: t}
-				disk := newHungStore(raft.NewInmemStore())
+				g := &grouptest.Memory{T: t}
+				disk := grouptest.NewHungStore(raft.NewInmemStore())
 				_, transport := raft.NewInmemTransport("a")
-				n, err := startNode(raftParts{
-					id: "a", servers: []string{"a"}, logs: disk, stable: disk, snapshots: raft.NewInmemSnapshotStore(),
-					transport: transport, timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
+				n, err := raftgroup.Start(raftgroup.Parts{
+					ID: "a", Servers: []string{"a"}, Logs: disk, Stable: disk, Snapshots: raft.NewInmemSnapshotStore(),
+					Transport: transport, Timing: raftgroup.DefaultTiming(), Log: slog.New(slog.DiscardHandler),
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
-				g.nodes = append(g.nodes, n)
-				defer g.close()
-				g.leader()
-				job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
-				epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
-				mustPropose(t, n, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
+				g.Nodes = append(g.Nodes, n)
+				defer g.Close()
+				g.Leader()
+				job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+				epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+				grouptest.MustPropose(t, n, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
 
 				ctx, cancel := context.WithCancel(t.Context())
 				s := newJobService(ctx, n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
 				var work sync.WaitGroup
-				disk.hangs.Store(true)
-				work.Go(func() { _, _ = n.propose(&state.StopJob{Incarnation: 99}) }) // what it answers is no matter
-				<-disk.hung
+				disk.Hangs.Store(true)
+				work.Go(func() { _, _ = n.Propose(&state.StopJob{Incarnation: 99}) }) // what it answers is no matter
+				<-disk.Hung
 				if _, err := s.Complete(ctx, &wire.CompleteRequest{Epoch: epoch, Completions: []wire.Completion{{Seq: 1, Output: wire.AllOutputs}}}); err != nil {
 					t.Fatal(err)
 				}
@@ -249,11 +253,11 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 				work.Go(func() { s.flush(t.Context()) })
 				cancel()
 				if tt.next == 0 {
-					time.Sleep(2 * proposeTimeout) // of virtual time
+					time.Sleep(2 * raftgroup.ProposeTimeout) // of virtual time
 				}
-				close(disk.release)
+				close(disk.Release)
 				work.Wait()
-				n.fsm.View(func(st *state.State) {
+				n.View(func(st *state.State) {
 					if left := st.Jobs[job].Pending; len(left) > 0 {
 						t.Errorf("the batch isn't complete: %+v", left)
 					}
@@ -303,15 +307,15 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 // Why a job failed says what its executors' processes died of, which the driver
 // process can't know.
 func TestFailureIsExplained(t *testing.T) {
-	n := oneMember(t).node
-	job := mustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
-	epoch := mustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+	n := oneMember(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
 	s.trouble = func() string { return "executor e: exit status 2; panic: in a goroutine" }
 	if _, err := s.Finish(t.Context(), &wire.FinishRequest{Epoch: epoch, Failure: "interrupted 32 times"}); err != nil {
 		t.Fatal(err)
 	}
-	n.fsm.View(func(st *state.State) {
+	n.View(func(st *state.State) {
 		if got, want := st.Jobs[job].Reason, "interrupted 32 times\nwhat went wrong before: executor e: exit status 2; panic: in a goroutine"; got != want {
 			t.Errorf("%q", got)
 		}

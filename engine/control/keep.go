@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -31,9 +29,9 @@ func (s *server) keep(ctx context.Context) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for {
-		changed := s.fsm.Watch()
-		if err := s.learn(); err != nil {
-			s.fail(err)
+		changed := s.Watch()
+		if err := s.Learn(); err != nil {
+			s.Fail(err)
 			return
 		}
 		select {
@@ -49,29 +47,11 @@ func (s *server) keep(ctx context.Context) {
 	}
 }
 
-// learn remembers the cluster's id and which data directories its drivers have,
-// once the state says so.
-func (s *server) learn() error {
-	var cluster string
-	var drivers map[string]state.Admission
-	s.fsm.View(func(st *state.State) { cluster, drivers = st.ClusterID, maps.Clone(st.Drivers) })
-	s.learning.Lock()
-	defer s.learning.Unlock()
-	before := s.dir.id
-	if err := s.dir.learn(cluster, drivers); err != nil || reflect.DeepEqual(before, s.dir.id) {
-		return err
-	}
-	s.roster.learn(s.dir.id.Cluster, s.dir.id.Drivers)
-	s.door.dropRefused()
-	s.log.Debug("the identity has changed", "cluster", s.dir.id.Cluster, "drivers", s.dir.id.Drivers)
-	return nil
-}
-
 // fetchMissing gets the binaries of jobs that run, so that this node can take
 // over.
 func (s *server) fetchMissing(ctx context.Context) {
 	var live []wire.JobSpec
-	s.fsm.View(func(st *state.State) {
+	s.View(func(st *state.State) {
 		for _, j := range st.Jobs {
 			if !j.State.Final() {
 				live = append(live, j.Spec)
@@ -93,7 +73,7 @@ func (s *server) sweep() error {
 	live := make(map[uint64]bool)
 	var endings []uint64
 	var index uint64
-	s.fsm.ViewAt(func(st *state.State, at uint64) {
+	s.ViewAt(func(st *state.State, at uint64) {
 		index = at
 		for inc, j := range st.Jobs {
 			if j.State.Final() {
@@ -126,30 +106,22 @@ func (s *server) watchQuorum(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if s.leader() != "" {
+		if s.Leader() != "" {
 			if !told.IsZero() {
-				s.log.Info("there is a leader again", "leader", s.leader())
+				s.log.Info("there is a leader again", "leader", s.Leader())
 			}
 			seen, told = time.Now(), time.Time{}
 			continue
 		}
 		missing := time.Since(seen)
-		if why := s.door.refused(s.otherAddresses()); missing > refusedToJoin && why != nil {
-			s.fail(fmt.Errorf("the other drivers refuse this one: %w", why))
+		if why := s.Refused(); missing > refusedToJoin && why != nil {
+			s.Fail(fmt.Errorf("the other drivers refuse this one: %w", why))
 			return
 		}
 		if missing > quorumAlarm && time.Since(told) > quorumRemind {
 			told = time.Now()
 			s.log.Error("no driver leads, so that no job goes on",
-				"for", missing.Round(time.Second), "drivers", len(s.peers), "needed", len(s.peers)/2+1, "others", strings.Join(s.door.heard(s.otherAddresses()), "; "))
+				"for", missing.Round(time.Second), "drivers", len(s.Peers()), "needed", len(s.Peers())/2+1, "others", strings.Join(s.Heard(), "; "))
 		}
 	}
-}
-
-// otherAddresses lists where the other drivers are.
-func (s *server) otherAddresses() (all []string) {
-	for _, id := range s.others() {
-		all = append(all, s.peers[id])
-	}
-	return all
 }

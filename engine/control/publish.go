@@ -80,7 +80,7 @@ func checkPublish(b *wire.PublishBegin) error {
 // takeVersion takes a version's file onto the disk, where the job's driver
 // process reads it.
 func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, error)) error {
-	release, err := s.files.room.claim(b.Size)
+	release, err := s.files.room.Claim(b.Size)
 	if err != nil {
 		return fmt.Errorf("taking the version: %w", err)
 	}

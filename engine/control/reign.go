@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -30,8 +31,6 @@ type reign struct {
 	began  time.Time     // when ready was closed; read after it
 
 	refused map[uint64]time.Time // since when no executor can run a job; of run's goroutine
-
-	replacing sync.Mutex // held while a driver's data directory is replaced
 
 	mu        sync.Mutex
 	drives    map[uint64]*drive    // by incarnation
@@ -56,12 +55,12 @@ func (r *reign) run() {
 	if !r.begin() {
 		return
 	}
-	r.s.log.Info("this driver leads", "cluster", r.s.door.clusterID(), "after", time.Since(began).Round(time.Millisecond))
+	r.s.log.Info("this driver leads", "cluster", r.s.ClusterID(), "after", time.Since(began).Round(time.Millisecond))
 	tick := time.NewTicker(reignTick)
 	defer tick.Stop()
 	for r.ctx.Err() == nil {
-		changed := r.s.fsm.Watch()
-		r.admitDrivers()
+		changed := r.s.Watch()
+		r.s.AdmitDrivers()
 		r.startDrives()
 		r.failRefused()
 		r.loseSilent()
@@ -77,15 +76,15 @@ func (r *reign) run() {
 // it is new. It returns false if the reign is over before.
 func (r *reign) begin() bool {
 	for {
-		err := r.s.barrier()
+		err := r.s.Barrier()
 		if err == nil {
 			err = r.found()
 		}
 		if err == nil {
 			break
 		}
-		if errors.Is(err, wire.ErrOtherCluster) || errors.Is(err, ErrDataDir) {
-			r.s.fail(err)
+		if errors.Is(err, wire.ErrOtherCluster) || errors.Is(err, raftgroup.ErrDataDir) {
+			r.s.Fail(err)
 			return false
 		}
 		r.s.log.Warn("beginning to lead", "err", err)
@@ -104,13 +103,13 @@ func (r *reign) begin() bool {
 func (r *reign) found() error {
 	named := func(s *state.State) bool { return s.ClusterID != "" }
 	done := false
-	r.s.fsm.View(func(s *state.State) { done = named(s) })
+	r.s.View(func(s *state.State) { done = named(s) })
 	if !done {
-		if err := r.s.record(&state.FoundCluster{ClusterID: security.NewToken()[:state.MarkLen]}, named); err != nil {
+		if err := r.s.Record(&state.FoundCluster{ClusterID: security.NewToken()[:state.MarkLen]}, named); err != nil {
 			return err
 		}
 	}
-	return r.s.learn()
+	return r.s.Learn()
 }
 
 // startDrives starts a drive for each job that runs and has none.
@@ -119,7 +118,7 @@ func (r *reign) startDrives() {
 		return
 	}
 	var live []uint64
-	r.s.fsm.View(func(s *state.State) {
+	r.s.View(func(s *state.State) {
 		for inc, j := range s.Jobs {
 			if !j.State.Final() {
 				live = append(live, inc)
@@ -167,7 +166,7 @@ const refusalPatience = time.Minute
 func (r *reign) failRefused() {
 	refused := make(map[uint64]string)
 	away := make(map[uint64]bool)
-	r.s.fsm.View(func(s *state.State) {
+	r.s.View(func(s *state.State) {
 		for inc, j := range s.Jobs {
 			if why := s.Refusals(j); why != "" && !j.State.Final() {
 				refused[inc], away[inc] = why, s.Away(j)
@@ -187,7 +186,7 @@ func (r *reign) failRefused() {
 
 // endJob puts a job into a final state, whoever drives it.
 func (r *reign) endJob(incarnation uint64, as wire.JobState, reason string) {
-	err := r.s.record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, never)
+	err := r.s.Record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, raftgroup.Never)
 	if err != nil {
 		r.s.log.Warn("ending a job", "job", incarnation, "err", err)
 	}

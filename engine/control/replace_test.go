@@ -15,8 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
+
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -26,7 +30,7 @@ import (
 type fleet struct {
 	t        *testing.T
 	security security.Security
-	peers    peers
+	peers    raftgroup.Peers
 	dirs     map[string]string // by id
 	running  map[string]*runningDriver
 	news     chan struct{} // holds a token when something was logged
@@ -45,9 +49,9 @@ type runningDriver struct {
 
 func newFleet(t *testing.T, ids ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, security: token(), peers: make(peers), dirs: make(map[string]string), running: make(map[string]*runningDriver), news: make(chan struct{}, 1)}
+	f := &fleet{t: t, security: securitytest.Token(), peers: make(raftgroup.Peers), dirs: make(map[string]string), running: make(map[string]*runningDriver), news: make(chan struct{}, 1)}
 	for _, id := range ids {
-		l := listen(t)
+		l := rpctest.Listen(t)
 		f.peers[id] = l.Addr().String()
 		f.dirs[id] = filepath.Join(t.TempDir(), id)
 		if err := l.Close(); err != nil {
@@ -65,10 +69,10 @@ func newFleet(t *testing.T, ids ...string) *fleet {
 	return f
 }
 
-// list returns peers as they stand on the command line.
-func (p peers) list() string {
+// peerList returns peers as they stand on the command line.
+func peerList(p raftgroup.Peers) string {
 	var all []string
-	for _, id := range p.ids() {
+	for _, id := range p.IDs() {
 		all = append(all, id+"="+p[id])
 	}
 	return strings.Join(all, ",")
@@ -76,7 +80,7 @@ func (p peers) list() string {
 
 // config returns what an engine-driver is started with.
 func (f *fleet) config(id string) Config {
-	return Config{ID: id, Peers: f.peers.list(), Data: f.dirs[id], Security: f.security, Log: slog.New(slog.DiscardHandler)}
+	return Config{ID: id, Peers: peerList(f.peers), Data: f.dirs[id], Security: f.security, Log: slog.New(slog.DiscardHandler)}
 }
 
 // start starts an engine-driver.
@@ -182,7 +186,7 @@ func (f *fleet) executors() (ids []string) {
 func (f *fleet) admitted(id string) {
 	f.t.Helper()
 	f.await(f.dirs[id]+" is admitted", func() bool {
-		i, err := readIdentity(filepath.Join(f.dirs[id], "identity.json"))
+		i, err := raftgroup.ReadIdentity(filepath.Join(f.dirs[id], "identity.json"))
 		return err == nil && i.Drivers[id].Copy == i.Copy && !i.Replaces
 	})
 }
@@ -205,7 +209,7 @@ func (f *fleet) leader() string {
 	var leader string
 	if err := f.cluster.Do(f.t.Context(), 20*time.Second, func(ctx context.Context, _ grpc.ClientConnInterface) error {
 		_, address, err := f.cluster.Leader(ctx)
-		leader = f.peers.at(address)
+		leader = f.peers.At(address)
 		return err
 	}); err != nil {
 		f.t.Fatal(err)
@@ -238,13 +242,13 @@ func TestSecondDriverIsRefused(t *testing.T) {
 	for id := range f.peers {
 		elsewhere := maps.Clone(f.peers)
 		elsewhere[id] = "127.0.0.1:0"
-		l := listen(t)
+		l := rpctest.Listen(t)
 		elsewhere[id] = l.Addr().String()
 		_ = l.Close()
 		c := f.config(id)
-		c.Peers = elsewhere.list()
+		c.Peers = peerList(elsewhere)
 		c.Data = filepath.Join(t.TempDir(), "own")
-		f.refused(c, errOtherCopy, "give this one an id of its own")
+		f.refused(c, raftgroup.ErrOtherCopy, "give this one an id of its own")
 		c.Data = filepath.Join(t.TempDir(), "copied")
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			t.Fatal(err)
@@ -256,8 +260,8 @@ func TestSecondDriverIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.refused(c, errTwice, "stop one of the two")
-		c.Peers = f.peers.list()
+		f.refused(c, raftgroup.ErrTwice, "stop one of the two")
+		c.Peers = peerList(f.peers)
 		f.refused(c, syscall.EADDRINUSE, "has the port")
 	}
 	f.commit("e2")
@@ -281,7 +285,7 @@ func TestLostDirectoryIsReplaced(t *testing.T) {
 	f.dirs["d2"] = filepath.Join(t.TempDir(), "new")
 
 	f.start("d3")
-	f.refused(f.config("d2"), errOtherCopy, "--replace")
+	f.refused(f.config("d2"), raftgroup.ErrOtherCopy, "--replace")
 	replace := func(c *Config) { c.Replace = true }
 	f.start("d2", replace)
 	f.says("no driver leads, so that no job goes on") // d3 and it are no majority
@@ -307,7 +311,7 @@ func TestLostDirectoryIsReplaced(t *testing.T) {
 	f.stop("d2")
 	c := f.config("d2")
 	c.Data = lost
-	f.refused(c, errOtherCopy, "--replace")
+	f.refused(c, raftgroup.ErrOtherCopy, "--replace")
 	f.start("d1") // knew the lost one only
 	if got, want := fmt.Sprint(f.executors()), "[fifth first fourth second third]"; got != want {
 		t.Errorf("committed was %s, there is %s", want, got)
@@ -324,5 +328,5 @@ func TestLostLogIsNoticed(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(f.dirs["d1"], "raft")); err != nil {
 		t.Fatal(err)
 	}
-	f.refused(f.config("d1"), ErrDataDir, "--replace")
+	f.refused(f.config("d1"), raftgroup.ErrDataDir, "--replace")
 }

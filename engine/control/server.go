@@ -8,11 +8,11 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
@@ -31,7 +31,7 @@ type Config struct {
 	// which is lost. It changes nothing for one that was admitted to the cluster.
 	Replace  bool
 	Security security.Security
-	Timing   Timing // the zero value is DefaultTiming
+	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once the door is open.
 	Listening func(address string)
@@ -41,15 +41,12 @@ type Config struct {
 // take to finish what is planned.
 const drainPatience = 5 * time.Second
 
-// failPatience is how long a node that can't go on may take to end.
-const failPatience = 5 * time.Second
-
 // server is an engine-driver: a member of the group, and what it offers.
 //
 // THREADING: run starts lead, serve, keep, watchQuorum and replace in goroutines of
 // their own and waits for them. gRPC calls the services from many.
 type server struct {
-	*member
+	*raftgroup.Node
 	security security.Security
 	log      *slog.Logger
 	files    *jobFiles
@@ -57,7 +54,6 @@ type server struct {
 	uploads  chan struct{} // slots of submissions that send a binary
 	draining chan struct{} // closed when the node leaves
 	streams  sync.WaitGroup
-	learning sync.Mutex // guards the identity on disk: keep and a reign write it
 
 	mu    sync.Mutex
 	reign *reign // nil while this node doesn't lead
@@ -72,59 +68,43 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	m, err := openMember(ctx, mc)
+	m, err := raftgroup.Open(ctx, mc)
 	if err != nil {
 		return err
 	}
 	ended := make(chan error, 1) // has room for the one end
-	go func() { ended <- m.serve(ctx, c, mc) }()
-	return m.outcome(ended)
+	go func() { ended <- serve(ctx, m, c, mc) }()
+	return m.Outcome(ended)
 }
 
 // serve serves until ctx ends or the node can't go on, and closes the member.
-func (m *member) serve(ctx context.Context, c Config, mc memberConfig) (err error) {
+func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config) (err error) {
 	s := &server{
-		member: m, security: c.Security, log: mc.log,
+		Node: m, security: c.Security, log: mc.Log,
 		uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
 	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	if s.files, err = openJobFiles(m.dir); err != nil {
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if s.files, err = openJobFiles(m.DataDir()); err != nil {
 		return err
 	}
-	if s.drivers, err = newDrivers(mc.peers, c.Security); err != nil {
+	if s.drivers, err = newDrivers(mc.Peers, c.Security); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.drivers.Close()) }()
 	if c.Listening != nil {
-		c.Listening(mc.peers[c.ID])
+		c.Listening(mc.Peers[c.ID])
 	}
 	return s.run(ctx)
 }
 
-// outcome waits for the end of a member. One that can't go on, because its disk
-// hangs, may never come to it: then outcome returns without it.
-func (m *member) outcome(ended <-chan error) error {
-	select {
-	case err := <-ended:
-		return err
-	case <-m.failed:
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-time.After(failPatience):
-		return fmt.Errorf("%w; it is left as it is, since it doesn't come to an end within %s", m.failure, failPatience)
-	}
-}
-
 // member checks the configuration and opens the listener.
-func (c *Config) member(ctx context.Context) (memberConfig, error) {
-	mc := memberConfig{id: c.ID, dataDir: c.Data, replace: c.Replace, security: c.Security, timing: c.Timing, log: c.Log}
-	if mc.timing == (Timing{}) {
-		mc.timing = DefaultTiming()
+func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
+	mc := raftgroup.Config{ID: c.ID, DataDir: c.Data, Replace: c.Replace, Security: c.Security, Timing: c.Timing, Log: c.Log}
+	if mc.Timing == (raftgroup.Timing{}) {
+		mc.Timing = raftgroup.DefaultTiming()
 	}
-	if mc.log == nil {
-		mc.log = slog.Default()
+	if mc.Log == nil {
+		mc.Log = slog.Default()
 	}
 	if !state.ValidID(c.ID) {
 		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, state.MaxID)
@@ -134,50 +114,38 @@ func (c *Config) member(ctx context.Context) (memberConfig, error) {
 	}
 	var err error
 	if c.Peers != "" {
-		if mc.peers, err = parsePeers(c.Peers); err != nil {
+		if mc.Peers, err = raftgroup.ParsePeers(c.Peers); err != nil {
 			return mc, err
 		}
-		if mc.peers[c.ID] == "" {
-			return mc, fmt.Errorf("%w: they don't name this driver, %q", ErrPeers, c.ID)
+		if mc.Peers[c.ID] == "" {
+			return mc, fmt.Errorf("%w: they don't name this driver, %q", raftgroup.ErrPeers, c.ID)
 		}
 	}
 	listen := c.Listen
 	if listen == "" {
-		listen = mc.peers[c.ID]
+		listen = mc.Peers[c.ID]
 	}
 	if err := c.Security.CheckListen(listen); err != nil {
 		return mc, err
 	}
-	if mc.listener, err = listenOn(ctx, listen, c.ID); err != nil {
+	if mc.Listener, err = raftgroup.Listen(ctx, listen, c.ID); err != nil {
 		return mc, err
 	}
-	if mc.peers == nil {
+	if mc.Peers == nil {
 		host, _, err := net.SplitHostPort(listen)
 		if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too", ErrPeers, listen, c.ID), mc.listener.Close())
+			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too", raftgroup.ErrPeers, listen, c.ID), mc.Listener.Close())
 		}
-		mc.peers = peers{c.ID: mc.listener.Addr().String()}
+		mc.Peers = raftgroup.Peers{c.ID: mc.Listener.Addr().String()}
 	}
 	return mc, nil
-}
-
-// listenOn opens a node's listener.
-func listenOn(ctx context.Context, address, id string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w; another process, perhaps a second driver %q, has the port", err, id)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, err)
-	}
-	return l, nil
 }
 
 // run serves until ctx ends or the node can't go on.
 func (s *server) run(ctx context.Context) error {
 	var work sync.WaitGroup
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	replaces := s.dir.id.Replaces // before keep writes to it
+	replaces := s.DataDir().Replaces() // before keep writes to it
 	defer work.Wait()
 	defer cancel()
 	g := rpc.NewServerOn(s.security)
@@ -191,19 +159,19 @@ func (s *server) run(ctx context.Context) error {
 	work.Go(func() { s.keep(inner) })
 	work.Go(func() { s.watchQuorum(inner) })
 	if replaces {
-		work.Go(func() { s.replace(inner) })
+		work.Go(func() { s.AskToReplace(inner, s.drivers) })
 	}
-	s.log.Info("engine-driver is up", "id", s.id, "address", s.peers[s.id], "drivers", len(s.peers), "data", s.dir.path)
+	s.log.Info("engine-driver is up", "id", s.ID(), "address", s.Peers()[s.ID()], "drivers", len(s.Peers()), "data", s.DataDir().Path)
 	var err error
 	select {
 	case <-ctx.Done():
 		s.log.Info("leaving: job drivers finish what is planned", "patience", drainPatience)
 		close(s.draining)
 		s.drain()
-	case <-s.failed:
-		err = s.failure
-	case <-s.fsm.Stopped():
-		err = s.fsm.Err()
+	case <-s.Failed():
+		err = s.Failure()
+	case <-s.Stopped():
+		err = s.StopReason()
 	}
 	cancel() // ends the reign, which ends its processes and the streams that followed it
 	g.Stop()
@@ -213,8 +181,8 @@ func (s *server) run(ctx context.Context) error {
 
 // serve answers gRPC until the server is stopped.
 func (s *server) serve(g *grpc.Server) {
-	if err := g.Serve(s.door.grpc); err != nil && !errors.Is(err, net.ErrClosed) {
-		s.fail(fmt.Errorf("serving gRPC: %w", err))
+	if err := g.Serve(s.GRPC()); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.Fail(fmt.Errorf("serving gRPC: %w", err))
 	}
 }
 
@@ -243,7 +211,7 @@ func (s *server) drain() {
 		case <-patience:
 			s.log.Warn("job drivers haven't finished what is planned; whoever leads next runs it again")
 			return
-		case <-s.failed:
+		case <-s.Failed():
 			return
 		}
 	}
@@ -266,14 +234,14 @@ func (s *server) current() (*reign, error) {
 }
 
 // leaderAddress returns where the leader is, "" while there is none.
-func (s *server) leaderAddress() string { return s.peers[s.leader()] }
+func (s *server) leaderAddress() string { return s.Peers()[s.Leader()] }
 
 // lead begins a reign when the node becomes the leader and ends it when it
 // isn't any more, until ctx ends.
 func (s *server) lead(ctx context.Context) {
 	for {
 		select {
-		case leads := <-s.node.leading:
+		case leads := <-s.Leading():
 			s.succeed(ctx, leads)
 		case <-ctx.Done():
 			s.succeed(ctx, false)
@@ -303,9 +271,9 @@ func (s *server) succeed(ctx context.Context, leads bool) {
 }
 
 // newDrivers returns connections to a cluster's drivers.
-func newDrivers(p peers, s security.Security) (*rpc.Cluster, error) {
+func newDrivers(p raftgroup.Peers, s security.Security) (*rpc.Cluster, error) {
 	var all []string
-	for _, id := range p.ids() {
+	for _, id := range p.IDs() {
 		all = append(all, p[id])
 	}
 	return rpc.NewCluster(strings.Join(all, ","), s)

@@ -49,7 +49,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	need := !existed && !c.s.files.programs.Use(begin.Binary)
 	release := func() {}
 	if need {
-		if release, err = c.s.files.room.claim(begin.Size); err != nil {
+		if release, err = c.s.files.room.Claim(begin.Size); err != nil {
 			return fmt.Errorf("taking the binary: %w", err)
 		}
 		defer release()
@@ -103,7 +103,7 @@ func checkSubmission(b *wire.SubmitBegin) error {
 // submitted reports whether a submission was taken before. With other contents
 // it is an error that says wire.ErrSubmissionTaken.
 func (s *server) submitted(b *wire.SubmitBegin) (existed bool, err error) {
-	s.fsm.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
+	s.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
 	return existed, err
 }
 
@@ -168,10 +168,10 @@ func (r *reign) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAn
 		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
 		return existed
 	}
-	if err := s.record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	if err := s.Record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
-	s.fsm.View(func(st *state.State) { taken(st) })
+	s.View(func(st *state.State) { taken(st) })
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func TestSubmissionKeepsItsProgram(t *testing.T) {
 	s := newServersOf(t, "a")
 	one := s.all[s.reigning(-1)]
 	digest, unused := oldProgram(t, one, "abc"), oldProgram(t, one, "def")
-	cc, err := rpc.Dial(one.door.Addr().String(), one.security)
+	cc, err := rpc.Dial(one.GRPC().Addr().String(), one.security)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ package rpctest
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -68,4 +70,19 @@ func Attach(cc grpc.ClientConnInterface) error {
 	defer cancel()
 	_, err := wire.WorkerClient{CC: cc}.Attach(ctx, &wire.AttachExecutor{Name: "me"})
 	return err
+}
+
+// Listen opens a listener on a free port of loopback, below those of outgoing
+// connections: one of them could take it while the listener is closed for a while.
+func Listen(t testing.TB) net.Listener {
+	t.Helper()
+	for range 50 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+			return l
+		}
+	}
+	t.Fatal("no port is free")
+	return nil
 }
