@@ -38,8 +38,9 @@ func (s *jobService) wakeFlush() {
 	}
 }
 
-// take returns what waits, to be recorded. settle follows.
-func (s *jobService) take() []wire.Completion {
+// claimWaiting returns the completions that wait, for the caller to record. The
+// caller then calls release.
+func (s *jobService) claimWaiting() []wire.Completion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.waiting
@@ -48,9 +49,8 @@ func (s *jobService) take() []wire.Completion {
 	return c
 }
 
-// settle says what became of completions that were taken: they wait again if they
-// couldn't be recorded.
-func (s *jobService) settle(c []wire.Completion, err *error) {
+// release ends a claim. If recording failed with *err, the completions wait again.
+func (s *jobService) release(c []wire.Completion, err *error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.riding -= len(c)
@@ -62,11 +62,11 @@ func (s *jobService) settle(c []wire.Completion, err *error) {
 
 // flushNow records the completions that wait.
 func (s *jobService) flushNow() (err error) {
-	c := s.take()
+	c := s.claimWaiting()
 	if len(c) == 0 {
 		return nil
 	}
-	defer s.settle(c, &err)
+	defer s.release(c, &err)
 	err = s.node.Record(&state.CompleteOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, raftgroup.Never)
 	if errors.Is(err, wire.ErrJobEnded) {
 		return nil
@@ -76,9 +76,9 @@ func (s *jobService) flushNow() (err error) {
 
 // flush records completions that no allocation took along, until the process has
 // ended, and then what is left: what it has done is done, and another process here
-// would do it again. While it can't be recorded flush tries again, until the reign
+// would do it again. While it can't be recorded flush tries again, until the leadership
 // ends; then another node runs the batches again.
-func (s *jobService) flush(reign context.Context) {
+func (s *jobService) flush(leading context.Context) {
 	for s.ctx.Err() == nil {
 		select {
 		case <-s.wake:
@@ -95,10 +95,10 @@ func (s *jobService) flush(reign context.Context) {
 	s.over = true
 	s.mu.Unlock()
 	s.calls.Wait()
-	for wire.Transient(s.flushNow()) && reign.Err() == nil {
+	for wire.Transient(s.flushNow()) && leading.Err() == nil {
 		select {
 		case <-time.After(completeDelay):
-		case <-reign.Done():
+		case <-leading.Done():
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (c *controlService) Jobs(_ *wire.JobsRequest, out grpc.ServerStreamingServe
 	})
 	slices.SortFunc(all, func(x, y wire.JobStatus) int { return cmp.Compare(y.Spec.Incarnation, x.Spec.Incarnation) })
 	for i := range all {
-		r.tell(&all[i])
+		r.fill(&all[i])
 		if err := out.Send(&all[i]); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (c *controlService) Status(_ context.Context, ref *wire.JobRef) (*wire.JobS
 }
 
 // status returns how a job is.
-func (r *reign) status(ref wire.JobRef) (*wire.JobStatus, error) {
+func (r *leadership) status(ref wire.JobRef) (*wire.JobStatus, error) {
 	var st wire.JobStatus
 	var err error
 	r.s.View(func(s *state.State) {
@@ -67,14 +67,14 @@ func (r *reign) status(ref wire.JobRef) (*wire.JobStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.tell(&st)
+	r.fill(&st)
 	return &st, nil
 }
 
-// tell adds to a status what only the leader's memory has.
-func (r *reign) tell(st *wire.JobStatus) {
-	if d := r.drive(st.Spec.Incarnation); d != nil {
-		d.tell(st)
+// fill adds to a status what only the leader's memory has.
+func (r *leadership) fill(st *wire.JobStatus) {
+	if d := r.runner(st.Spec.Incarnation); d != nil {
+		d.fill(st)
 	}
 }
 

@@ -24,8 +24,8 @@ const (
 	executorReturn = 3 * time.Second
 )
 
-// follower is an executor daemon as the leader sees it. The reign's mu guards it.
-type follower struct {
+// daemon is an executor daemon as the leader sees it. The leadership's mu guards it.
+type daemon struct {
 	start   string         // of the daemon
 	heard   time.Time      // when it last said something
 	conn    *wire.Register // of its stream, nil while it has none
@@ -53,11 +53,11 @@ func (e *executorService) Follow(stream grpc.BidiStreamingServer[wire.DaemonRepo
 	if err := checkRegister(reg, e.s.ClusterID()); err != nil {
 		return err
 	}
-	f, err := r.admit(reg)
+	f, err := r.connect(reg)
 	if err != nil {
 		return err
 	}
-	defer r.leave(reg)
+	defer r.disconnect(reg)
 	c := &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform}
 	if err := e.s.Record(c, raftgroup.Never); err != nil {
 		return fmt.Errorf("registering executor %s: %w", reg.ID, err)
@@ -92,9 +92,9 @@ func validPlatform(s string) bool {
 	return ok && state.ValidID(os) && state.ValidID(arch)
 }
 
-// admit gives a daemon its place among the followers. Another one with its id
-// keeps it while it is heard of.
-func (r *reign) admit(reg *wire.Register) (*follower, error) {
+// connect registers a daemon's stream. It fails while another daemon with the same id
+// is connected.
+func (r *leadership) connect(reg *wire.Register) (*daemon, error) {
 	known := "" // start of the daemon that the state has
 	r.s.View(func(s *state.State) {
 		if e := s.Executors[reg.ID]; e != nil && e.Lost == 0 {
@@ -103,7 +103,7 @@ func (r *reign) admit(reg *wire.Register) (*follower, error) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.followers[reg.ID]
+	old := r.daemons[reg.ID]
 	switch {
 	case old == nil && known != "" && known != reg.Start && time.Since(r.began) < executorReturn:
 		// Whoever had the id before the change of leader comes first.
@@ -113,22 +113,23 @@ func (r *reign) admit(reg *wire.Register) (*follower, error) {
 	case old != nil && old.conn != nil: // the same daemon on a new connection
 		close(old.dropped)
 	}
-	f := &follower{start: reg.Start, heard: time.Now(), conn: reg, dropped: make(chan struct{})}
-	r.followers[reg.ID] = f
+	f := &daemon{start: reg.Start, heard: time.Now(), conn: reg, dropped: make(chan struct{})}
+	r.daemons[reg.ID] = f
 	return f, nil
 }
 
-// leave notes that a daemon's stream has ended.
-func (r *reign) leave(reg *wire.Register) {
+// disconnect records that a daemon's stream has ended.
+func (r *leadership) disconnect(reg *wire.Register) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.followers[reg.ID]; f != nil && f.conn == reg {
+	if f := r.daemons[reg.ID]; f != nil && f.conn == reg {
 		f.conn, f.heard = nil, time.Now()
 	}
 }
 
-// follow speaks with a daemon until its stream or the reign ends.
-func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.Assignments], reports *parts[wire.DaemonReport], reg *wire.Register, f *follower) error {
+// follow serves a daemon's stream: it sends assignments and handles reports,
+// until the stream or the leadership ends.
+func (r *leadership) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.Assignments], reports *inbox[wire.DaemonReport], reg *wire.Register, f *daemon) error {
 	var sent *wire.Assignments
 	alive := time.NewTicker(wire.HeartbeatInterval)
 	defer alive.Stop()
@@ -151,7 +152,7 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 			if !ok {
 				return reports.err
 			}
-			if err := r.take(m, reg); err != nil {
+			if err := r.handle(m, reg); err != nil {
 				return err
 			}
 		case <-changed:
@@ -167,10 +168,10 @@ func (r *reign) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, wire.A
 	}
 }
 
-// take handles one report of a daemon.
-func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
+// handle records what one report says.
+func (r *leadership) handle(m *wire.DaemonReport, reg *wire.Register) error {
 	r.mu.Lock()
-	if f := r.followers[reg.ID]; f != nil && f.conn == reg {
+	if f := r.daemons[reg.ID]; f != nil && f.conn == reg {
 		f.heard = time.Now()
 	}
 	r.mu.Unlock()
@@ -189,8 +190,8 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 		x := m.Exited
 		reason := x.Reason[:min(len(x.Reason), state.MaxReasonText)]
 		r.s.log.Warn("a job's process has died", "job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
-		if d := r.drive(x.Incarnation); d != nil {
-			d.note(fmt.Sprintf("executor %s: %s", reg.ID, reason))
+		if d := r.runner(x.Incarnation); d != nil {
+			d.setTrouble(fmt.Sprintf("executor %s: %s", reg.ID, reason))
 		}
 		err = r.s.Record(&state.ProcessExited{Executor: reg.ID, Start: reg.Start, Incarnation: x.Incarnation, Process: x.Process, Fatal: x.Fatal, Reason: reason}, raftgroup.Never)
 	}
@@ -201,7 +202,7 @@ func (r *reign) take(m *wire.DaemonReport, reg *wire.Register) error {
 }
 
 // loseSilent tells the others which executors are gone.
-func (r *reign) loseSilent() {
+func (r *leadership) loseSilent() {
 	alive := make(map[string]string) // start by id
 	r.s.View(func(s *state.State) {
 		for id, e := range s.Executors {
@@ -217,26 +218,26 @@ func (r *reign) loseSilent() {
 		r.s.log.Warn("an executor is lost", "executor", id)
 		if err := r.s.Record(&state.LoseExecutor{ID: id, Start: start}, raftgroup.Never); err != nil {
 			r.s.log.Warn("losing an executor", "executor", id, "err", err)
-			return // the reign is about to end
+			return // the leadership is about to end
 		}
 	}
 }
 
 // silent reports whether an executor is to be given up, and drops its stream.
-func (r *reign) silent(id string) bool {
+func (r *leadership) silent(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.followers[id]
+	f := r.daemons[id]
 	if f == nil {
 		return time.Since(r.began) > executorReturn
 	}
 	if f.conn != nil && time.Since(f.heard) > executorSilence {
 		close(f.dropped)
-		delete(r.followers, id)
+		delete(r.daemons, id)
 		return true
 	}
 	if f.conn == nil && time.Since(f.heard) > executorReturn {
-		delete(r.followers, id)
+		delete(r.daemons, id)
 		return true
 	}
 	return false

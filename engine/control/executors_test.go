@@ -17,12 +17,12 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// reigning returns the reign of a node that is a group of its own and has led for
+// leading returns the leadership of a node that is a group of its own and has led for
 // a while.
-func reigning(t *testing.T) *reign {
+func leading(t *testing.T) *leadership {
 	t.Helper()
 	s := &server{Node: oneMember(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
-	r := newReign(t.Context(), s)
+	r := newLeadership(t.Context(), s)
 	r.began = time.Now().Add(-time.Minute)
 	close(r.ready)
 	t.Cleanup(r.end)
@@ -51,11 +51,11 @@ func (s *daemonStream) Send(a *wire.Assignments) error {
 	return nil
 }
 
-// follower lets a daemon follow a leader. It returns what the daemon is sent and
+// daemon lets a daemon follow a leader. It returns what the daemon is sent and
 // why its stream ended.
-func (r *reign) follower(t *testing.T, reg *wire.Register) (sent <-chan *wire.Assignments, ended <-chan error) {
+func (r *leadership) daemon(t *testing.T, reg *wire.Register) (sent <-chan *wire.Assignments, ended <-chan error) {
 	t.Helper()
-	f, err := r.admit(reg)
+	f, err := r.connect(reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +95,14 @@ func testExecutor() *wire.Register {
 // A daemon that comes back while it is being given up is sent away, to register
 // again, not told to end its jobs.
 func TestExecutorComesBackWhileItIsLost(t *testing.T) {
-	r := reigning(t)
+	r := leading(t)
 	grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
 	reg := testExecutor()
 	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
 	if !r.silent(reg.ID) {
 		t.Fatal("the daemon of before isn't given up")
 	}
-	sent, ended := r.follower(t, reg)
+	sent, ended := r.daemon(t, reg)
 	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
 		t.Fatalf("it is assigned %+v", a)
 	}
@@ -127,8 +127,8 @@ func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 
 // A daemon is told that the leader is there, however long nothing changes.
 func TestLeaderSaysThatItIsThere(t *testing.T) {
-	r := reigning(t)
-	sent, _ := r.follower(t, testExecutor())
+	r := leading(t)
+	sent, _ := r.daemon(t, testExecutor())
 	if a := awaits(t, "a list", sent); a.Alive != nil {
 		t.Errorf("the first message is %+v", a)
 	}
@@ -160,7 +160,7 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := reigning(t)
+			r := leading(t)
 			inc := grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
 			grouptest.MustPropose(t, r.s.Replica, register("e1"))
 			for _, c := range tt.before {

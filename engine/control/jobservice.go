@@ -240,8 +240,8 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 	if len(req.Completions) > state.MaxCompletions {
 		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), state.MaxCompletions)
 	}
-	riding := s.take()
-	defer s.settle(riding, &err)
+	riding := s.claimWaiting()
+	defer s.release(riding, &err)
 	c := &state.AllocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
 	err = s.node.Record(c, func(st *state.State) bool {
 		j, err := st.Driven(c.Incarnation, c.Epoch)

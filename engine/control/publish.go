@@ -90,9 +90,9 @@ func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, er
 
 // publish hands a request to a job's driver process, waits for what comes of it
 // and gives the client signs of life meanwhile.
-func (r *reign) publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
+func (r *leadership) publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
 	var process *jobService
-	if d := r.drive(incarnation); d != nil {
+	if d := r.runner(incarnation); d != nil {
 		process = d.process()
 	}
 	if process == nil {

@@ -164,7 +164,7 @@ func (f *fleet) commit(executor string) {
 func (f *fleet) executors() (ids []string) {
 	f.t.Helper()
 	err := f.cluster.Do(f.t.Context(), 20*time.Second, func(ctx context.Context, leader grpc.ClientConnInterface) error {
-		// Who has no such job knows what is committed; before its reign has begun a
+		// Who has no such job knows what is committed; before its leadership has begun a
 		// leader says that it isn't ready.
 		if _, err := (wire.ControlClient{CC: leader}).Status(ctx, wire.JobRef{Incarnation: 1}); !errors.Is(err, wire.ErrNoJob) {
 			return err

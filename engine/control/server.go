@@ -22,7 +22,7 @@ import (
 // Config says how an engine-driver runs.
 type Config struct {
 	ID     string // of this driver, kept over restarts
-	Listen string // host:port of its door; "" for the one in Peers
+	Listen string // host:port of its listener; "" for the one in Peers
 	// Peers lists all drivers of the cluster as id=host:port,id=host:port,…; ""
 	// for a cluster of this driver alone.
 	Peers string
@@ -33,7 +33,7 @@ type Config struct {
 	Security security.Security
 	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
-	// Listening, unless nil, is called with the address once the door is open.
+	// Listening, unless nil, is called with the address once the listener is open.
 	Listening func(address string)
 }
 
@@ -55,8 +55,8 @@ type server struct {
 	draining chan struct{} // closed when the node leaves
 	streams  sync.WaitGroup
 
-	mu    sync.Mutex
-	reign *reign // nil while this node doesn't lead
+	mu         sync.Mutex
+	leadership *leadership // nil while this node doesn't lead
 }
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is
@@ -156,7 +156,7 @@ func (s *server) run(ctx context.Context) error {
 	wire.RegisterDrivers(g, &driverService{s})
 	work.Go(func() { s.serve(g) })
 	work.Go(func() { s.lead(inner) })
-	work.Go(func() { s.keep(inner) })
+	work.Go(func() { s.keepHouse(inner) })
 	work.Go(func() { s.watchQuorum(inner) })
 	if replaces {
 		work.Go(func() { s.AskToReplace(inner, s.drivers) })
@@ -173,7 +173,7 @@ func (s *server) run(ctx context.Context) error {
 	case <-s.Stopped():
 		err = s.StopReason()
 	}
-	cancel() // ends the reign, which ends its processes and the streams that followed it
+	cancel() // ends the leadership, which ends its processes and the streams that followed it
 	g.Stop()
 	s.streams.Wait()
 	return err
@@ -199,13 +199,13 @@ func (s *server) isDraining() bool {
 // drain waits until the job driver processes have finished what is planned.
 func (s *server) drain() {
 	s.mu.Lock()
-	r := s.reign
+	r := s.leadership
 	s.mu.Unlock()
 	if r == nil {
 		return
 	}
 	patience := time.After(drainPatience)
-	for _, d := range r.driven() {
+	for _, d := range r.allRunners() {
 		select {
 		case <-d.done:
 		case <-patience:
@@ -217,10 +217,10 @@ func (s *server) drain() {
 	}
 }
 
-// current returns the node's reign, or says who leads.
-func (s *server) current() (*reign, error) {
+// current returns the node's leadership, or says who leads.
+func (s *server) current() (*leadership, error) {
 	s.mu.Lock()
-	r := s.reign
+	r := s.leadership
 	s.mu.Unlock()
 	if r == nil {
 		return nil, &wire.NotLeaderError{Leader: s.leaderAddress()}
@@ -236,7 +236,7 @@ func (s *server) current() (*reign, error) {
 // leaderAddress returns where the leader is, "" while there is none.
 func (s *server) leaderAddress() string { return s.Peers()[s.Leader()] }
 
-// lead begins a reign when the node becomes the leader and ends it when it
+// lead begins a leadership when the node becomes the leader and ends it when it
 // isn't any more, until ctx ends.
 func (s *server) lead(ctx context.Context) {
 	for {
@@ -250,11 +250,11 @@ func (s *server) lead(ctx context.Context) {
 	}
 }
 
-// succeed ends the reign that there is, and begins another if the node leads.
+// succeed ends the leadership that there is, and begins another if the node leads.
 func (s *server) succeed(ctx context.Context, leads bool) {
 	s.mu.Lock()
-	old := s.reign
-	s.reign = nil
+	old := s.leadership
+	s.leadership = nil
 	s.mu.Unlock()
 	if old != nil {
 		old.end()
@@ -263,9 +263,9 @@ func (s *server) succeed(ctx context.Context, leads bool) {
 	if !leads {
 		return
 	}
-	r := newReign(ctx, s)
+	r := newLeadership(ctx, s)
 	s.mu.Lock()
-	s.reign = r
+	s.leadership = r
 	s.mu.Unlock()
 	r.work.Go(r.run)
 }

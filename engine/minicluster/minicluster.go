@@ -134,7 +134,7 @@ func (c *Cluster) Restart(id string) error {
 	d.cmd = exec.Command(d.path, d.args...)
 	d.cmd.Stdout, d.cmd.Stderr = out, out
 	d.cmd.Env = append(os.Environ(), c.cfg.Env...)
-	tieToParent(d.cmd)
+	dieWithParent(d.cmd)
 	err = d.cmd.Start()
 	_ = out.Close() // the process has its own
 	if err != nil {

@@ -73,7 +73,7 @@ func New(t testing.TB, n int) *Cluster {
 	return c
 }
 
-// start opens the driver's door.
+// start opens the driver's listener.
 func (d *driver) start(t testing.TB) {
 	t.Helper()
 	l, err := net.Listen("tcp", d.address)

@@ -37,13 +37,13 @@ func (l *connListener) Close() error {
 // Addr returns the address that the connections came to.
 func (l *connListener) Addr() net.Addr { return l.addr }
 
-// trackedConn is a connection of Raft's that its door knows of.
+// trackedConn is a connection of Raft's that its listener knows of.
 type trackedConn struct {
 	net.Conn
-	door *listener
+	listener *listener
 }
 
-// Close closes the connection; the door forgets it.
+// Close closes the connection; the listener forgets it.
 func (c *trackedConn) Close() error {
 	c.forget()
 	return c.Conn.Close()
@@ -61,7 +61,7 @@ func (c *trackedConn) cut() {
 }
 
 func (c *trackedConn) forget() {
-	c.door.mu.Lock()
-	defer c.door.mu.Unlock()
-	delete(c.door.open, c)
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	delete(c.listener.open, c)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// Dial connects to another node's door, and remembers what came of it.
+// Dial connects to another node's listener, and remembers what came of it.
 func (d *listener) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	conn, err := d.dial(string(address), timeout)
 	d.mu.Lock()

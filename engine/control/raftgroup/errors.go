@@ -1,6 +1,9 @@
 package raftgroup
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of this package, for errors.Is. What travels to clients is in wire.
 var (
@@ -11,4 +14,8 @@ var (
 	// ErrDisk: the disk fails, is full or doesn't answer. The node ends: another
 	// one leads then.
 	ErrDisk = errors.New("the disk of the data directory fails")
+	// ErrOtherCopy: another data directory is the driver's. Waiting doesn't help.
+	ErrOtherCopy = fmt.Errorf("%w: it isn't the one that the cluster knows", ErrDataDir)
+	// ErrTwice: another process is the driver. Waiting doesn't help.
+	ErrTwice = fmt.Errorf("%w: another engine-driver runs under this id", ErrPeers)
 )

@@ -39,13 +39,6 @@ const (
 	stranger     byte = 'S'
 )
 
-// Why nodes refuse each other. What says ErrOtherCopy or ErrTwice doesn't end by
-// waiting.
-var (
-	ErrOtherCopy = fmt.Errorf("%w: it isn't the one that the cluster knows", ErrDataDir)
-	ErrTwice     = fmt.Errorf("%w: another engine-driver runs under this id", ErrPeers)
-)
-
 // introduction is what a node says of itself.
 type introduction struct {
 	cluster  string // "" until it is known

@@ -15,7 +15,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/control/state"
 )
 
-// A greeting is read in one way only; nothing that comes makes the door panic or
+// A greeting is read in one way only; nothing that comes makes the listener panic or
 // hang, and what is no greeting of a peer isn't let in.
 func FuzzGreeting(f *testing.F) {
 	p := Peers{"a": "127.0.0.1:1", "b": "127.0.0.1:2"}
@@ -53,7 +53,7 @@ func FuzzGreeting(f *testing.F) {
 				_ = there.Close()
 			}
 		})
-		if d.admitRaft(here) == nil && !may {
+		if d.routeRaft(here) == nil && !may {
 			t.Errorf("%q is let in", b)
 		}
 		_, _ = here.Close(), there.Close()
@@ -61,7 +61,7 @@ func FuzzGreeting(f *testing.F) {
 	})
 }
 
-// nowhere is the listener of a door that takes no connections.
+// nowhere is the net.Listener of a listener that takes no connections.
 type nowhere struct{ net.Listener }
 
 func (nowhere) Addr() net.Addr { return &net.TCPAddr{} }

@@ -16,7 +16,7 @@ const (
 	nameTimeout = time.Second
 )
 
-// handshakes are a door's connections that haven't said yet what they are for. Of
+// handshakes are a listener's connections that haven't said yet what they are for. Of
 // one too many the oldest is closed: who means well needs milliseconds, so that
 // who says nothing keeps nobody out.
 type handshakes struct {

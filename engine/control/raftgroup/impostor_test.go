@@ -22,7 +22,7 @@ func TestImpostorIsntGreeted(t *testing.T) {
 	}
 	defer l.Close()
 	heard := make(chan []byte, 1)
-	go func() { // ends when the door has given up
+	go func() { // ends when the listener has given up
 		defer close(heard)
 		conn, err := l.Accept()
 		if err != nil {

@@ -71,7 +71,7 @@ func Listen(ctx context.Context, address, id string) (net.Listener, error) {
 	return l, nil
 }
 
-// start accepts connections until the door is closed. failed is told if that
+// start accepts connections until the listener is closed. failed is told if that
 // can't go on.
 func (d *listener) start(failed func(error)) {
 	d.accepting.Go(func() {
@@ -81,7 +81,7 @@ func (d *listener) start(failed func(error)) {
 	})
 }
 
-// run accepts connections until the door is closed.
+// run accepts connections until the listener is closed.
 func (d *listener) run() error {
 	for pause := firstAcceptPause; ; {
 		conn, err := d.listener.Accept()
@@ -90,7 +90,7 @@ func (d *listener) run() error {
 		}
 		if passes(err) {
 			d.log.Error("accepting connections", "address", d.listener.Addr(), "again in", pause, "err", err)
-			time.Sleep(pause) // a door that is closed meanwhile ends so much later
+			time.Sleep(pause) // a listener that is closed meanwhile ends so much later
 			pause = min(2*pause, lastAcceptPause)
 			continue
 		}
@@ -101,7 +101,7 @@ func (d *listener) run() error {
 		d.waiting.add(conn)
 		d.work.Go(func() {
 			defer d.waiting.leave(conn)
-			if err := d.admit(conn); err != nil {
+			if err := d.route(conn); err != nil {
 				_ = conn.Close() // it may be closed
 				d.log.Debug("connection refused", "from", conn.RemoteAddr(), "err", err)
 			}
@@ -127,8 +127,8 @@ func (d *listener) close() error {
 	return err
 }
 
-// admit finds out what a connection is for and hands it over.
-func (d *listener) admit(conn net.Conn) error {
+// route finds out what a connection is for and hands it over.
+func (d *listener) route(conn net.Conn) error {
 	if err := conn.SetDeadline(time.Now().Add(greetTimeout)); err != nil {
 		return err
 	}
@@ -139,11 +139,11 @@ func (d *listener) admit(conn net.Conn) error {
 	if secured.ConnectionState().NegotiatedProtocol != raftProtocol {
 		return d.handOver(d.grpc, secured)
 	}
-	return d.admitRaft(secured)
+	return d.routeRaft(secured)
 }
 
-// admitRaft reads a greeting and answers it.
-func (d *listener) admitRaft(conn net.Conn) error {
+// routeRaft reads a greeting and answers it.
+func (d *listener) routeRaft(conn net.Conn) error {
 	b := make([]byte, greetingLen)
 	if _, err := io.ReadFull(conn, b); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (d *listener) judge(g *greeting) byte {
 // track remembers a connection until it is closed, and closes one that comes too
 // late.
 func (d *listener) track(conn net.Conn, i introduction) (net.Conn, error) {
-	t := &trackedConn{Conn: conn, door: d}
+	t := &trackedConn{Conn: conn, listener: d}
 	d.mu.Lock()
 	late := d.severed
 	if !late {
@@ -231,7 +231,7 @@ func (d *listener) dropRefused() {
 	d.drop(func(i introduction) bool { return d.roster.judge(i) != welcome })
 }
 
-// sever closes the door and all of Raft's connections, so that the other nodes
+// sever closes the listener and all of Raft's connections, so that the other nodes
 // hear nothing more of this one.
 func (d *listener) sever() {
 	_ = d.listener.Close() // it may be closed
@@ -254,10 +254,10 @@ func (d *listener) handOver(l *connListener, conn net.Conn) error {
 	}
 }
 
-// Accept, Close and Addr make the door Raft's stream layer.
+// Accept, Close and Addr make the listener Raft's stream layer.
 func (d *listener) Accept() (net.Conn, error) { return d.raft.Accept() }
 
-// Close closes the door for Raft.
+// Close closes the listener for Raft.
 func (d *listener) Close() error { return d.raft.Close() }
 
 // Addr returns the address that is listened on.

@@ -23,9 +23,9 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// openDoor returns a door that is open until the test ends. Raft's connections
+// openListener returns a listener that is open until the test ends. Raft's connections
 // are accepted and left alone.
-func openDoor(t *testing.T, l net.Listener, s security.Security, r *roster) *listener {
+func openListener(t *testing.T, l net.Listener, s security.Security, r *roster) *listener {
 	t.Helper()
 	d := newListener(l, s, r, slog.New(slog.DiscardHandler))
 	d.start(func(err error) { t.Error(err) })
@@ -41,16 +41,16 @@ func openDoor(t *testing.T, l net.Listener, s security.Security, r *roster) *lis
 	return d
 }
 
-// A door knows a's and b's directories; c is in the list and was never there.
+// A listener knows a's and b's directories; c is in the list and was never there.
 func TestGreetingIsJudged(t *testing.T) {
 	l, lb := rpctest.Listen(t), rpctest.Listen(t)
 	s := securitytest.Token()
 	p := Peers{"a": l.Addr().String(), "b": lb.Addr().String(), "c": "127.0.0.1:1"}
 	a := newRoster(p, introduction{copy: "copy-a", start: "1", node: "a"})
 	a.learn("one", map[string]state.Admission{"a": {Copy: "copy-a", Index: 3}, "b": {Copy: "copy-b", Index: 4}})
-	openDoor(t, l, s, a)
+	openListener(t, l, s, a)
 	b := newRoster(p, introduction{copy: "copy-b", start: "up", node: "b"})
-	openDoor(t, lb, s, b)
+	openListener(t, lb, s, b)
 	tests := []struct {
 		name     string
 		security security.Security
@@ -104,7 +104,7 @@ func TestAnswerIsJudged(t *testing.T) {
 	s := securitytest.Token()
 	p := Peers{"a": l.Addr().String(), "b": "127.0.0.1:1"}
 	there := newRoster(p, introduction{copy: "new", start: "1", node: "a"})
-	openDoor(t, l, s, there)
+	openListener(t, l, s, there)
 	for _, tt := range []struct {
 		name  string
 		known string
@@ -145,7 +145,7 @@ func TestTheOneAtTheAddressStays(t *testing.T) {
 	p := Peers{"a": l.Addr().String(), "b": lb.Addr().String()}
 	addressOfB := lb.Addr().String()
 	_ = lb.Close() // b isn't up
-	openDoor(t, l, s, newRoster(p, introduction{copy: "a", start: "1", node: "a"}))
+	openListener(t, l, s, newRoster(p, introduction{copy: "a", start: "1", node: "a"}))
 	dial := func(start string) (net.Conn, error) {
 		d := newListener(l, s, newRoster(p, introduction{copy: "b", start: start, node: "b"}), slog.New(slog.DiscardHandler))
 		return d.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
@@ -159,7 +159,7 @@ func TestTheOneAtTheAddressStays(t *testing.T) {
 	if err != nil {
 		t.Skipf("the port was taken meanwhile: %v", err)
 	}
-	openDoor(t, lb, s, newRoster(p, introduction{copy: "b", start: "here", node: "b"}))
+	openListener(t, lb, s, newRoster(p, introduction{copy: "b", start: "here", node: "b"}))
 	here, err := dial("here")
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 	return nil, err
 }
 
-// Too many open files, and what else passes by itself, don't end a door.
+// Too many open files, and what else passes by itself, don't end a listener.
 func TestDoorOutlivesWhatPasses(t *testing.T) {
 	accept := func(err error) error {
 		return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
@@ -255,7 +255,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	l := rpctest.Listen(t)
 	s := securitytest.Token()
 	p := Peers{"a": l.Addr().String(), "b": "127.0.0.1:1"}
-	openDoor(t, l, s, newRoster(p, introduction{copy: "copy-a", start: "1", node: "a"}))
+	openListener(t, l, s, newRoster(p, introduction{copy: "copy-a", start: "1", node: "a"}))
 	var silent []net.Conn
 	for range maxGreeting {
 		conn, err := net.Dial("tcp", l.Addr().String())

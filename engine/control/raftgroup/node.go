@@ -27,18 +27,18 @@ const (
 const failPatience = 5 * time.Second
 
 // Node is a node of the group with what it stands on: data directory, disk,
-// door and transport.
+// listener and transport.
 type Node struct {
 	*Replica
 	peers     Peers
 	dir       *DataDir
 	roster    *roster
 	disk      *storage
-	door      *listener
+	listener  *listener
 	transport *raft.NetworkTransport
 	log       *slog.Logger
 
-	learning  sync.Mutex // guards the identity on disk: housekeeping and a leadership write it
+	learning  sync.Mutex // guards the identity on disk: housekeeping and the leader write it
 	replacing sync.Mutex // held while a driver's data directory is replaced
 
 	failOnce sync.Once
@@ -62,7 +62,7 @@ type Config struct {
 
 // Open opens a node and lets it join the group.
 func Open(ctx context.Context, c Config) (*Node, error) {
-	m, err := prepareMember(ctx, c)
+	m, err := prepare(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	return m, nil
 }
 
-// prepareMember opens what a node stands on.
-func prepareMember(ctx context.Context, c Config) (_ *Node, err error) {
+// prepare opens what a node stands on.
+func prepare(ctx context.Context, c Config) (_ *Node, err error) {
 	address := c.Peers[c.ID]
 	if address == "" {
 		return nil, fmt.Errorf("%w: they don't name this driver, %q", ErrPeers, c.ID)
@@ -86,7 +86,7 @@ func prepareMember(ctx context.Context, c Config) (_ *Node, err error) {
 		if err == nil {
 			return
 		}
-		if m.door == nil && c.Listener != nil {
+		if m.listener == nil && c.Listener != nil {
 			err = errors.Join(err, c.Listener.Close())
 		}
 		err = errors.Join(err, m.Close())
@@ -102,7 +102,7 @@ func prepareMember(ctx context.Context, c Config) (_ *Node, err error) {
 	}
 	m.roster = newRoster(c.Peers, introduction{copy: m.dir.id.Copy, start: security.NewToken()[:state.MarkLen], node: c.ID})
 	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
-	m.door = newListener(l, c.Security, m.roster, c.Log)
+	m.listener = newListener(l, c.Security, m.roster, c.Log)
 	if m.disk, err = openStorage(m.dir, c.Segment, c.Log, m.Fail); err != nil {
 		return nil, err
 	}
@@ -110,14 +110,14 @@ func prepareMember(ctx context.Context, c Config) (_ *Node, err error) {
 		m.disk.store.Store = c.WrapLog(m.disk.store.Store)
 	}
 	m.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		ServerAddressProvider: c.Peers, Logger: raftLogger(c.Log), Stream: m.door, MaxPool: 3, Timeout: transportTimeout,
+		ServerAddressProvider: c.Peers, Logger: raftLogger(c.Log), Stream: m.listener, MaxPool: 3, Timeout: transportTimeout,
 	})
 	return m, nil
 }
 
-// join opens the door, asks to be let in and starts Raft.
+// join opens the listener, asks to be let in and starts Raft.
 func (m *Node) join(c Config) error {
-	m.door.start(m.Fail)
+	m.listener.start(m.Fail)
 	if err := m.introduce(); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (m *Node) introduce() error {
 			continue
 		}
 		asking.Go(func() {
-			conn, err := m.door.dial(m.peers[id], introduceTimeout)
+			conn, err := m.listener.dial(m.peers[id], introduceTimeout)
 			if err == nil {
 				err = conn.Close()
 			}
@@ -190,7 +190,7 @@ func (m *Node) Peers() Peers { return m.peers }
 func (m *Node) DataDir() *DataDir { return m.dir }
 
 // GRPC returns the listener for connections of gRPC, whose TLS handshake is done.
-func (m *Node) GRPC() net.Listener { return m.door.grpc }
+func (m *Node) GRPC() net.Listener { return m.listener.grpc }
 
 // Failed returns a channel that is closed when the node can't go on; Failure says
 // why.
@@ -200,14 +200,14 @@ func (m *Node) Failed() <-chan struct{} { return m.failed }
 func (m *Node) Failure() error { return m.failure }
 
 // ClusterID returns the cluster's id, "" until it is known.
-func (m *Node) ClusterID() string { return m.door.clusterID() }
+func (m *Node) ClusterID() string { return m.listener.clusterID() }
 
 // Refused returns why this node can't join the others, nil if it may: one of them
 // has a reason that doesn't end by waiting, or all of them have one.
-func (m *Node) Refused() error { return m.door.refused(m.otherAddresses()) }
+func (m *Node) Refused() error { return m.listener.refused(m.otherAddresses()) }
 
 // Heard says what the others answer, as far as was tried.
-func (m *Node) Heard() []string { return m.door.heard(m.otherAddresses()) }
+func (m *Node) Heard() []string { return m.listener.heard(m.otherAddresses()) }
 
 // Learn remembers the cluster's id and which data directories its drivers have,
 // once the state says so.
@@ -222,7 +222,7 @@ func (m *Node) Learn() error {
 		return err
 	}
 	m.roster.learn(m.dir.id.Cluster, m.dir.id.Drivers)
-	m.door.dropRefused()
+	m.listener.dropRefused()
 	m.log.Debug("the identity has changed", "cluster", m.dir.id.Cluster, "drivers", m.dir.id.Drivers)
 	return nil
 }
@@ -245,14 +245,14 @@ func (m *Node) otherAddresses() (all []string) {
 	return all
 }
 
-// Fail says that the node can't go on. It closes the door and Raft's connections,
+// Fail says that the node can't go on. It closes the listener and Raft's connections,
 // over which a leader whose disk hangs would send heartbeats for ever. The first
 // failure counts.
 func (m *Node) Fail(err error) {
 	m.failOnce.Do(func() {
 		m.failure = err
 		close(m.failed)
-		m.door.sever()
+		m.listener.sever()
 	})
 }
 
@@ -274,8 +274,8 @@ func (m *Node) Close() error {
 	if m.transport != nil {
 		errs = append(errs, m.transport.Close())
 	}
-	if m.door != nil {
-		if err := m.door.close(); !errors.Is(err, net.ErrClosed) {
+	if m.listener != nil {
+		if err := m.listener.close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
@@ -300,7 +300,7 @@ func (m *Node) endRaft() bool {
 		case <-ended:
 			return true
 		case <-time.After(shutdownPatience):
-			m.door.dropAll() // another node that hangs holds what is sent to it
+			m.listener.dropAll() // another node that hangs holds what is sent to it
 		}
 	}
 	return false

@@ -21,7 +21,7 @@ import (
 // older majority had committed would be gone. So Raft must never take the new
 // directory for the old one. The leader takes the driver's vote away (which takes
 // a majority of the others, who then have everything), records the new directory,
-// from when on the doors turn the old one away, and gives the vote back to it:
+// from when on the listeners turn the old one away, and gives the vote back to it:
 // for Raft a member was removed and another one added, one after the other.
 
 // Times of a node that asks to be admitted.
@@ -100,7 +100,7 @@ func (m *Node) ReplaceDirectory(node, copy string) error {
 		return fmt.Errorf("%w: driver %q with directory %q; the drivers are %v, and %s leads", wire.ErrInvalid, node, copy, m.peers.IDs(), m.id)
 	}
 	// Whoever answers at the driver's address is the one that is meant.
-	there, err := m.door.ask(node)
+	there, err := m.listener.ask(node)
 	if err != nil {
 		return fmt.Errorf("%w: driver %s, which is to be replaced, can't be reached: %w", wire.ErrNotReady, node, err)
 	}

@@ -8,31 +8,35 @@ import (
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 )
 
-// hungStore is a log of which one write hangs, when hangs is set, until release
+// HungStore is a log of which one write hangs, when hangs is set, until release
 // is closed.
-type hungStore struct {
+type HungStore struct {
 	raftgroup.Store
 	Hangs   atomic.Bool
 	Hung    chan struct{} // closed when one hangs
 	Release chan struct{}
 }
 
-func NewHungStore(s raftgroup.Store) *hungStore {
-	return &hungStore{Store: s, Hung: make(chan struct{}), Release: make(chan struct{})}
+// NewHungStore returns a store that passes on to s.
+func NewHungStore(s raftgroup.Store) *HungStore {
+	return &HungStore{Store: s, Hung: make(chan struct{}), Release: make(chan struct{})}
 }
 
-func (h *hungStore) wait() {
+func (h *HungStore) wait() {
 	if h.Hangs.CompareAndSwap(true, false) {
 		close(h.Hung)
 		<-h.Release
 	}
 }
 
-func (h *hungStore) StoreLog(l *raft.Log) error    { h.wait(); return h.Store.StoreLog(l) }
-func (h *hungStore) StoreLogs(l []*raft.Log) error { h.wait(); return h.Store.StoreLogs(l) }
+// StoreLog implements raft.LogStore.
+func (h *HungStore) StoreLog(l *raft.Log) error { h.wait(); return h.Store.StoreLog(l) }
+
+// StoreLogs implements raft.LogStore.
+func (h *HungStore) StoreLogs(l []*raft.Log) error { h.wait(); return h.Store.StoreLogs(l) }
 
 // IsMonotonic implements raft.MonotonicLogStore.
-func (h *hungStore) IsMonotonic() bool {
+func (h *HungStore) IsMonotonic() bool {
 	m, ok := h.Store.(raft.MonotonicLogStore)
 	return ok && m.IsMonotonic()
 }

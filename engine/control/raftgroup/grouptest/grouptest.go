@@ -1,3 +1,6 @@
+// Package grouptest starts groups of nodes in this process for tests, of raftgroup and of
+// control: on disks and loopback (Group), or in memory and virtual time (Memory). A
+// HungStore is a disk that hangs.
 package grouptest
 
 import (
@@ -18,7 +21,7 @@ type Group struct {
 	T     testing.TB
 	Conf  []raftgroup.Config
 	Nodes []*raftgroup.Node // nil: closed
-	Disks []*hungStore
+	Disks []*HungStore
 }
 
 // NewThree returns three nodes.
@@ -45,7 +48,7 @@ func Prepare(t testing.TB, security security.Security, ids ...string) *Group {
 		listeners = append(listeners, l)
 		p[id] = l.Addr().String()
 	}
-	m := &Group{T: t, Nodes: make([]*raftgroup.Node, len(ids)), Disks: make([]*hungStore, len(ids))}
+	m := &Group{T: t, Nodes: make([]*raftgroup.Node, len(ids)), Disks: make([]*HungStore, len(ids))}
 	for i, id := range ids {
 		m.Conf = append(m.Conf, raftgroup.Config{
 			ID: id, Peers: p, DataDir: filepath.Join(t.TempDir(), id), Listener: listeners[i],
@@ -76,6 +79,7 @@ func (m *Group) OpenAll() {
 	}
 }
 
+// Open opens a node.
 func (m *Group) Open(i int) {
 	n, err := raftgroup.Open(m.T.Context(), m.Conf[i])
 	if err != nil {
@@ -86,6 +90,7 @@ func (m *Group) Open(i int) {
 	m.Nodes[i] = n
 }
 
+// Stop closes a node, if it is open.
 func (m *Group) Stop(i int) {
 	if m.Nodes[i] == nil {
 		return
@@ -122,6 +127,7 @@ func (m *Group) Lead(i int) {
 	m.T.Fatalf("%s doesn't take the lead", id)
 }
 
+// MustPropose has a node's group apply a command.
 func MustPropose(t testing.TB, n *raftgroup.Replica, c state.Command) state.Result {
 	t.Helper()
 	r, err := n.Propose(c)

@@ -18,6 +18,7 @@ type Memory struct {
 	transports []*raft.InmemTransport
 }
 
+// NewMemory returns a group whose logs are in memory.
 func NewMemory(t testing.TB) *Memory {
 	return NewMemoryOn(t, func(int) raftgroup.Store { return raft.NewInmemStore() })
 }
@@ -114,6 +115,7 @@ func (g *Memory) Mend(i int) {
 	}
 }
 
+// Close ends the nodes.
 func (g *Memory) Close() {
 	for _, n := range g.Nodes {
 		_ = n.Close()

@@ -31,10 +31,10 @@ const (
 	troubleLife = time.Minute     // for which something that went wrong is told
 )
 
-// drive runs a job's driver processes on this node, one after the other, for as
-// long as the job and the reign last.
-type drive struct {
-	r           *reign
+// driverRunner runs a job's driver processes on this node, one after the other, for as
+// long as the job and the leadership last.
+type driverRunner struct {
+	r           *leadership
 	incarnation uint64
 	done        chan struct{} // closed when run has returned
 
@@ -46,11 +46,11 @@ type drive struct {
 }
 
 // run drives the job.
-func (d *drive) run() {
+func (d *driverRunner) run() {
 	s := d.r.s
 	out, err := s.files.output.Open(d.incarnation)
 	if err != nil {
-		d.note(err.Error())
+		d.setTrouble(err.Error())
 		s.log.Error("a job's log can't be kept here", "job", d.incarnation, "err", err)
 		d.pause(fetchWait)
 		return
@@ -69,7 +69,7 @@ func (d *drive) run() {
 		}
 		dir, err := d.prepare(j.Spec)
 		if err != nil { // nobody's fault: it isn't a crash
-			d.note(err.Error())
+			d.setTrouble(err.Error())
 			if told != err.Error() {
 				told = err.Error()
 				s.log.Error("a job's driver can't be started here yet", "job", d.incarnation, "err", err)
@@ -83,7 +83,7 @@ func (d *drive) run() {
 			d.pause(firstWait)
 			continue
 		}
-		reason := d.once(j.Spec, epoch, dir, out)
+		reason := d.runOnce(j.Spec, epoch, dir, out)
 		if crashed = d.crashed(epoch, reason, out); !crashed {
 			return
 		}
@@ -92,7 +92,7 @@ func (d *drive) run() {
 
 // prepare makes sure that the job's program is here and makes its working
 // directory.
-func (d *drive) prepare(spec wire.JobSpec) (dir string, err error) {
+func (d *driverRunner) prepare(spec wire.JobSpec) (dir string, err error) {
 	if err := d.r.s.fetch(d.r.ctx, spec); err != nil {
 		return "", err
 	}
@@ -100,7 +100,7 @@ func (d *drive) prepare(spec wire.JobSpec) (dir string, err error) {
 }
 
 // job returns a copy of the job, nil if it has ended.
-func (d *drive) job() (j *state.Job) {
+func (d *driverRunner) job() (j *state.Job) {
 	d.r.s.View(func(s *state.State) {
 		if live := s.Jobs[d.incarnation]; live != nil && !live.State.Final() {
 			j = live.Clone()
@@ -111,7 +111,7 @@ func (d *drive) job() (j *state.Job) {
 
 // assign makes the process that is about to start the job's driver and returns
 // its epoch.
-func (d *drive) assign(j *state.Job, crashed bool) (epoch uint64, err error) {
+func (d *driverRunner) assign(j *state.Job, crashed bool) (epoch uint64, err error) {
 	s := d.r.s
 	mine := func(st *state.State) bool {
 		now := st.Jobs[d.incarnation]
@@ -147,8 +147,8 @@ func endOf(exit process.Exit, attached bool) error {
 	return fmt.Errorf("the driver process ended with %s", exit)
 }
 
-// once runs one driver process to its end and returns why it ended.
-func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log) error {
+// runOnce runs one driver process to its end and returns why it ended.
+func (d *driverRunner) runOnce(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log) error {
 	s := d.r.s
 	ctx, cancel := context.WithCancel(d.r.ctx)
 	var work sync.WaitGroup
@@ -174,7 +174,7 @@ func (d *drive) once(spec wire.JobSpec, epoch uint64, dir string, out *logs.Log)
 
 // killWhenOver ends the process when its job has ended: at once if it was
 // killed, else it may exit by itself.
-func (d *drive) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
+func (d *driverRunner) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
 	for {
 		changed := d.r.s.Watch()
 		var now wire.JobState
@@ -205,14 +205,14 @@ func (d *drive) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
 
 // crashed decides what the end of a process means: whether the job goes on with
 // another one here.
-func (d *drive) crashed(epoch uint64, reason error, out *logs.Log) bool {
+func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	s := d.r.s
 	j := d.job()
 	if j == nil || d.r.ctx.Err() != nil || s.isDraining() {
 		return false
 	}
 	n := j.Crashes + 1
-	d.note(reason.Error())
+	d.setTrouble(reason.Error())
 	s.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", n, "reason", reason)
 	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.ID(), reason) // a log's errors are told in the log
 	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0    // else this node is slow, or ill
@@ -230,8 +230,8 @@ func (d *drive) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	return true
 }
 
-// pause waits, or until the reign ends.
-func (d *drive) pause(t time.Duration) {
+// pause waits, or until the leadership ends.
+func (d *driverRunner) pause(t time.Duration) {
 	select {
 	case <-time.After(t):
 	case <-d.r.s.draining:
@@ -240,21 +240,21 @@ func (d *drive) pause(t time.Duration) {
 }
 
 // report keeps what the process says of itself.
-func (d *drive) report(p wire.Progress) {
+func (d *driverRunner) report(p wire.Progress) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.progress = p
 }
 
-// note keeps what went wrong, for those that ask how the job is.
-func (d *drive) note(trouble string) {
+// setTrouble keeps what went wrong, for those that ask how the job is.
+func (d *driverRunner) setTrouble(trouble string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.trouble, d.troubleAt = trouble, time.Now()
 }
 
 // lastTrouble returns what went wrong last, "" if that was long ago.
-func (d *drive) lastTrouble() string {
+func (d *driverRunner) lastTrouble() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if time.Since(d.troubleAt) > troubleLife {
@@ -264,21 +264,21 @@ func (d *drive) lastTrouble() string {
 }
 
 // serve says which process runs.
-func (d *drive) serve(s *jobService) {
+func (d *driverRunner) serve(s *jobService) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.service = s
 }
 
 // process returns what the process that runs may say, nil between two of them.
-func (d *drive) process() *jobService {
+func (d *driverRunner) process() *jobService {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.service
 }
 
-// tell adds to a status what only the leader's memory has.
-func (d *drive) tell(st *wire.JobStatus) {
+// fill adds to a status what only the leader's memory has.
+func (d *driverRunner) fill(st *wire.JobStatus) {
 	if trouble := d.lastTrouble(); trouble != "" {
 		if st.Reason != "" {
 			st.Reason += "; "

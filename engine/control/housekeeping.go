@@ -3,9 +3,7 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/control/state"
@@ -14,19 +12,15 @@ import (
 
 // Intervals and limits of what a node does beside.
 const (
-	keepInterval  = 30 * time.Second
-	keepAge       = 10 * time.Minute // of a binary that no job uses
+	houseInterval = 30 * time.Second
+	unusedAge     = 10 * time.Minute // of a binary that no job uses
 	keptOutputs   = 50               // newest jobs that have ended whose output stays
-	quorumTick    = 500 * time.Millisecond
-	quorumAlarm   = 3 * time.Second  // without a leader before it is told
-	quorumRemind  = 30 * time.Second // and told again
-	refusedToJoin = 10 * time.Second // without a leader, refused by the others: the node ends
 )
 
-// keep remembers what the state says of the cluster's drivers, fetches the binaries
+// keepHouse remembers what the state says of the cluster's drivers, fetches the binaries
 // of jobs that run and removes what no job needs, until ctx ends.
-func (s *server) keep(ctx context.Context) {
-	tick := time.NewTicker(keepInterval)
+func (s *server) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(houseInterval)
 	defer tick.Stop()
 	for {
 		changed := s.Watch()
@@ -90,38 +84,5 @@ func (s *server) sweep() error {
 	}
 	ended := func(inc uint64) bool { return inc <= index && !live[inc] }
 	over := func(inc uint64) bool { return ended(inc) && !kept[inc] }
-	return errors.Join(s.files.programs.Sweep(used, keepAge), s.files.prune(ended, over))
-}
-
-// watchQuorum tells when there is no leader and what the other drivers say, until
-// ctx ends. A node that the others refuse ends.
-func (s *server) watchQuorum(ctx context.Context) {
-	tick := time.NewTicker(quorumTick)
-	defer tick.Stop()
-	seen := time.Now() // when there was a leader
-	var told time.Time
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		if s.Leader() != "" {
-			if !told.IsZero() {
-				s.log.Info("there is a leader again", "leader", s.Leader())
-			}
-			seen, told = time.Now(), time.Time{}
-			continue
-		}
-		missing := time.Since(seen)
-		if why := s.Refused(); missing > refusedToJoin && why != nil {
-			s.Fail(fmt.Errorf("the other drivers refuse this one: %w", why))
-			return
-		}
-		if missing > quorumAlarm && time.Since(told) > quorumRemind {
-			told = time.Now()
-			s.log.Error("no driver leads, so that no job goes on",
-				"for", missing.Round(time.Second), "drivers", len(s.Peers()), "needed", len(s.Peers())/2+1, "others", strings.Join(s.Heard(), "; "))
-		}
-	}
+	return errors.Join(s.files.programs.Sweep(used, unusedAge), s.files.prune(ended, over))
 }

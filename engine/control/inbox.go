@@ -11,9 +11,9 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// parts are the messages that come on a stream, one at a time, so that who waits
+// inbox are the messages that come on a stream, one at a time, so that who waits
 // for the next can stop waiting.
-type parts[T any] struct {
+type inbox[T any] struct {
 	messages chan *T
 	err      error // why messages is closed; read after it
 	left     chan struct{}
@@ -21,8 +21,8 @@ type parts[T any] struct {
 
 // receive starts to receive. The goroutine ends with the stream, soon after the
 // method that called receive has called leave and returned; work waits for it.
-func receive[T any](work *sync.WaitGroup, recv func() (*T, error)) *parts[T] {
-	p := &parts[T]{messages: make(chan *T), left: make(chan struct{})}
+func receive[T any](work *sync.WaitGroup, recv func() (*T, error)) *inbox[T] {
+	p := &inbox[T]{messages: make(chan *T), left: make(chan struct{})}
 	work.Go(func() {
 		defer close(p.messages)
 		for {
@@ -43,11 +43,11 @@ func receive[T any](work *sync.WaitGroup, recv func() (*T, error)) *parts[T] {
 }
 
 // leave says that nobody wants more.
-func (p *parts[T]) leave() { close(p.left) }
+func (p *inbox[T]) leave() { close(p.left) }
 
-// next returns the next message. Waiting ends with ctx, a reign's, and with
+// next returns the next message. Waiting ends with ctx, a leadership's, and with
 // patience.
-func (p *parts[T]) next(ctx context.Context, patience time.Duration) (*T, error) {
+func (p *inbox[T]) next(ctx context.Context, patience time.Duration) (*T, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -63,18 +63,5 @@ func (p *parts[T]) next(ctx context.Context, patience time.Duration) (*T, error)
 		return nil, fmt.Errorf("%w: nothing came for %s", wire.ErrInvalid, patience)
 	case <-ctx.Done():
 		return nil, &wire.NotLeaderError{}
-	}
-}
-
-// pieces returns what comes of a file: a piece of it, or the word to commit. of
-// reads a message.
-func (p *parts[T]) pieces(ctx context.Context, of func(*T) (chunk []byte, commit bool)) func() (chunk []byte, commit bool, err error) {
-	return func() ([]byte, bool, error) {
-		m, err := p.next(ctx, uploadStall)
-		if err != nil {
-			return nil, false, err
-		}
-		chunk, commit := of(m)
-		return chunk, commit, nil
 	}
 }

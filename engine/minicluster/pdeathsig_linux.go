@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// tieToParent makes a daemon die with this process, so that a test that is
+// dieWithParent makes a daemon die with this process, so that a test that is
 // killed leaves none behind; a terminal's Ctrl-C isn't for it.
-func tieToParent(cmd *exec.Cmd) {
+func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

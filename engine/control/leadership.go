@@ -14,15 +14,15 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// reignTick is how often a leader looks after what makes no news by itself.
-const reignTick = 250 * time.Millisecond
+// leadershipTick is how often a leader looks after what makes no news by itself.
+const leadershipTick = 250 * time.Millisecond
 
-// reign is the time in which this node leads. It drives jobs and watches
+// leadership is the time in which this node leads. It runs jobs' drivers and watches
 // executors; what it decides becomes a command.
 //
-// THREADING: run is a goroutine, each drive another; work waits for them. end
+// THREADING: run is a goroutine, each runner another; work waits for them. end
 // cancels ctx, at which job driver processes are killed and streams end.
-type reign struct {
+type leadership struct {
 	s      *server
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -32,36 +32,36 @@ type reign struct {
 
 	refused map[uint64]time.Time // since when no executor can run a job; of run's goroutine
 
-	mu        sync.Mutex
-	drives    map[uint64]*drive    // by incarnation
-	followers map[string]*follower // by executor
+	mu      sync.Mutex
+	runners map[uint64]*driverRunner // by incarnation
+	daemons map[string]*daemon       // by executor
 }
 
-func newReign(ctx context.Context, s *server) *reign {
-	r := &reign{s: s, ready: make(chan struct{}), drives: make(map[uint64]*drive), followers: make(map[string]*follower), refused: make(map[uint64]time.Time)}
+func newLeadership(ctx context.Context, s *server) *leadership {
+	r := &leadership{s: s, ready: make(chan struct{}), runners: make(map[uint64]*driverRunner), daemons: make(map[string]*daemon), refused: make(map[uint64]time.Time)}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r
 }
 
-// end ends the reign and waits until its processes are gone.
-func (r *reign) end() {
+// end ends the leadership and waits until its processes are gone.
+func (r *leadership) end() {
 	r.cancel()
 	r.work.Wait()
 }
 
-// run begins the reign and looks after jobs and executors until it ends.
-func (r *reign) run() {
+// run begins the leadership and looks after jobs and executors until it ends.
+func (r *leadership) run() {
 	began := time.Now()
 	if !r.begin() {
 		return
 	}
 	r.s.log.Info("this driver leads", "cluster", r.s.ClusterID(), "after", time.Since(began).Round(time.Millisecond))
-	tick := time.NewTicker(reignTick)
+	tick := time.NewTicker(leadershipTick)
 	defer tick.Stop()
 	for r.ctx.Err() == nil {
 		changed := r.s.Watch()
 		r.s.AdmitDrivers()
-		r.startDrives()
+		r.startRunners()
 		r.failRefused()
 		r.loseSilent()
 		select {
@@ -73,8 +73,8 @@ func (r *reign) run() {
 }
 
 // begin waits until the state is what a majority has, and names the cluster if
-// it is new. It returns false if the reign is over before.
-func (r *reign) begin() bool {
+// it is new. It returns false if the leadership is over before.
+func (r *leadership) begin() bool {
 	for {
 		err := r.s.Barrier()
 		if err == nil {
@@ -100,7 +100,7 @@ func (r *reign) begin() bool {
 }
 
 // found names a new cluster.
-func (r *reign) found() error {
+func (r *leadership) found() error {
 	named := func(s *state.State) bool { return s.ClusterID != "" }
 	done := false
 	r.s.View(func(s *state.State) { done = named(s) })
@@ -112,8 +112,8 @@ func (r *reign) found() error {
 	return r.s.Learn()
 }
 
-// startDrives starts a drive for each job that runs and has none.
-func (r *reign) startDrives() {
+// startRunners starts a runner for each job that runs and has none.
+func (r *leadership) startRunners() {
 	if r.s.isDraining() {
 		return
 	}
@@ -129,33 +129,33 @@ func (r *reign) startDrives() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, inc := range live {
-		if r.drives[inc] != nil {
+		if r.runners[inc] != nil {
 			continue
 		}
-		d := &drive{r: r, incarnation: inc, done: make(chan struct{})}
-		r.drives[inc] = d
+		d := &driverRunner{r: r, incarnation: inc, done: make(chan struct{})}
+		r.runners[inc] = d
 		r.work.Go(func() {
 			d.run()
 			r.mu.Lock()
-			delete(r.drives, inc)
+			delete(r.runners, inc)
 			r.mu.Unlock()
 			close(d.done)
 		})
 	}
 }
 
-// driven lists the drives.
-func (r *reign) driven() []*drive {
+// allRunners lists the runners.
+func (r *leadership) allRunners() []*driverRunner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Collect(maps.Values(r.drives))
+	return slices.Collect(maps.Values(r.runners))
 }
 
-// drive returns a job's drive, nil if there is none.
-func (r *reign) drive(incarnation uint64) *drive {
+// runner returns a job's runner, nil if there is none.
+func (r *leadership) runner(incarnation uint64) *driverRunner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.drives[incarnation]
+	return r.runners[incarnation]
 }
 
 // refusalPatience is how long a job that the executors which are there can't run
@@ -163,7 +163,7 @@ func (r *reign) drive(incarnation uint64) *drive {
 const refusalPatience = time.Minute
 
 // failRefused ends the jobs that no executor can run.
-func (r *reign) failRefused() {
+func (r *leadership) failRefused() {
 	refused := make(map[uint64]string)
 	away := make(map[uint64]bool)
 	r.s.View(func(s *state.State) {
@@ -185,7 +185,7 @@ func (r *reign) failRefused() {
 }
 
 // endJob puts a job into a final state, whoever drives it.
-func (r *reign) endJob(incarnation uint64, as wire.JobState, reason string) {
+func (r *leadership) endJob(incarnation uint64, as wire.JobState, reason string) {
 	err := r.s.Record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, raftgroup.Never)
 	if err != nil {
 		r.s.log.Warn("ending a job", "job", incarnation, "err", err)
