@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -16,18 +15,6 @@ import (
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// leading returns the leadership of a node that is a group of its own and has led for
-// a while.
-func leading(t *testing.T) *leadership {
-	t.Helper()
-	s := &server{Node: oneMember(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
-	r := newLeadership(t.Context(), s)
-	r.began = time.Now().Add(-time.Minute)
-	close(r.ready)
-	t.Cleanup(r.end)
-	return r
-}
 
 // daemonStream is an executor daemon's stream, played by a test.
 type daemonStream struct {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -19,55 +17,8 @@ import (
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
-	"github.com/hibana-engine/hibana/engine/role"
-	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// oneMember returns a node that is a group of its own, and leads.
-func oneMember(t *testing.T) *raftgroup.Node {
-	t.Helper()
-	m := grouptest.New(t, securitytest.Token(), "a")
-	return m.Nodes[m.Leader()]
-}
-
-// attach connects a driver process in place to the service of a job.
-func attach(t *testing.T, n *raftgroup.Replica, job, epoch uint64) (wire.JobLogClient, func()) {
-	t.Helper()
-	daemon, theirs, err := role.SocketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	spec := wire.DriverSpec{Job: wire.JobSpec{Incarnation: job, Platform: "p"}}
-	s := newJobService(ctx, n, spec, epoch, func(wire.Progress) {})
-	server := rpc.NewPairServer(20 * time.Second)
-	wire.RegisterJobLog(server, s)
-	var work sync.WaitGroup
-	work.Go(func() { role.ServeConn(server, daemon) })
-	work.Go(func() { s.flush(ctx) })
-	conn, err := net.FileConn(theirs)
-	if err = errors.Join(err, theirs.Close()); err != nil {
-		t.Fatal(err)
-	}
-	p, err := role.NewParent(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var once sync.Once
-	end := func() {
-		once.Do(func() {
-			cancel()
-			if err := p.Close(); err != nil {
-				t.Error(err)
-			}
-			work.Wait()
-			<-p.Gone()
-		})
-	}
-	t.Cleanup(end)
-	return wire.JobLogClient{CC: p.CC}, end
-}
 
 // recovered collects what a driver finds.
 func recovered(t *testing.T, c wire.JobLogClient, epoch uint64) (entries []*wire.LogEntry) {
@@ -88,7 +39,7 @@ func recovered(t *testing.T, c wire.JobLogClient, epoch uint64) (entries []*wire
 // What one driver process records the next one finds, its own completions
 // included; what the first one says afterwards is refused.
 func TestJobLogOverTheSocket(t *testing.T) {
-	n := oneMember(t).Replica
+	n := oneNode(t).Replica
 	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
 	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	ctx := t.Context()
@@ -141,7 +92,7 @@ func TestJobLogOverTheSocket(t *testing.T) {
 
 // A driver is told that it is one, who its executors are, and to stop.
 func TestEvents(t *testing.T) {
-	n := oneMember(t).Replica
+	n := oneNode(t).Replica
 	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).Index
 	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	c, _ := attach(t, n, job, epoch)
@@ -221,17 +172,9 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := &grouptest.Memory{T: t}
 				disk := grouptest.NewHungStore(raft.NewInmemStore())
-				_, transport := raft.NewInmemTransport("a")
-				n, err := raftgroup.Start(raftgroup.Parts{
-					ID: "a", Servers: []string{"a"}, Logs: disk, Stable: disk, Snapshots: raft.NewInmemSnapshotStore(),
-					Transport: transport, Timing: raftgroup.DefaultTiming(), Log: slog.New(slog.DiscardHandler),
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				g.Nodes = append(g.Nodes, n)
+				g := grouptest.NewMemoryOn(t, func(int) raftgroup.Store { return disk }, "a")
+				n := g.Nodes[0]
 				defer g.Close()
 				g.Leader()
 				job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
@@ -309,7 +252,7 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 // Why a job failed says what its executors' processes died of, which the driver
 // process can't know.
 func TestFailureIsExplained(t *testing.T) {
-	n := oneMember(t).Replica
+	n := oneNode(t).Replica
 	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
 	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)

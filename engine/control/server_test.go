@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,82 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/security/securitytest"
-
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// servers are engine-drivers in one process.
-type servers struct {
-	*grouptest.Group
-	all   []*server
-	ended []chan error // what run returned
-}
-
-// newServers starts three servers, which end with the test.
-func newServers(t *testing.T) *servers {
-	t.Helper()
-	return newServersOf(t, "a", "b", "c")
-}
-
-// newServersOf starts the servers of a group.
-func newServersOf(t *testing.T, ids ...string) *servers {
-	t.Helper()
-	security := securitytest.Token()
-	s := &servers{Group: grouptest.New(t, security, ids...)}
-	ctx, cancel := context.WithCancel(context.Background())
-	for i, m := range s.Nodes {
-		one := &server{
-			Node: m, security: security, log: s.Conf[i].Log,
-			uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
-		}
-		var err error
-		if one.files, err = openJobFiles(m.DataDir()); err != nil {
-			t.Fatal(err)
-		}
-		if one.drivers, err = newDrivers(s.Conf[i].Peers, security); err != nil {
-			t.Fatal(err)
-		}
-		s.all, s.ended = append(s.all, one), append(s.ended, make(chan error, 1))
-		go func() { // the cleanup waits for it
-			err := one.run(ctx)
-			s.ended[i] <- errors.Join(err, one.drivers.Close())
-			close(s.ended[i])
-		}()
-	}
-	t.Cleanup(func() {
-		cancel()
-		for i := range s.ended {
-			<-s.ended[i]
-		}
-	})
-	return s
-}
-
-// leading waits until a server other than the one given leads.
-func (s *servers) leading(but int) int {
-	s.T.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		for i, one := range s.all {
-			if i == but {
-				continue
-			}
-			if r, err := one.current(); err == nil && r != nil {
-				return i
-			}
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-s.T.Context().Done():
-		}
-	}
-	s.T.Fatal("nobody reigns")
-	return -1
-}
 
 // All servers learn the name of a new cluster; the leadership and the
 // housekeeping do so at the same time.

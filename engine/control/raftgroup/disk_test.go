@@ -65,7 +65,7 @@ func TestBreakingDisk(t *testing.T) {
 				g := grouptest.NewMemoryOn(t, func(i int) raftgroup.Store {
 					disks[i], failures[i] = &breakingStore{InmemStore: raft.NewInmemStore()}, make(chan error, 100)
 					return raftgroup.NewWatchedStore(disks[i], "/data", func(err error) { failures[i] <- err })
-				})
+				}, "a", "b", "c")
 				defer g.Close()
 				first := g.Leader()
 				broken := first

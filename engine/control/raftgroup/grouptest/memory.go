@@ -11,23 +11,22 @@ import (
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 )
 
-// Memory is three nodes in memory.
+// Memory is a group in memory, of up to three nodes. It goes into virtual time.
 type Memory struct {
 	T          testing.TB
 	Nodes      []*raftgroup.Replica
 	transports []*raft.InmemTransport
 }
 
-// NewMemory returns a group whose logs are in memory.
+// NewMemory returns three nodes whose logs are in memory.
 func NewMemory(t testing.TB) *Memory {
-	return NewMemoryOn(t, func(int) raftgroup.Store { return raft.NewInmemStore() })
+	return NewMemoryOn(t, func(int) raftgroup.Store { return raft.NewInmemStore() }, "a", "b", "c")
 }
 
 // NewMemoryOn returns a group on given disks.
-func NewMemoryOn(t testing.TB, disk func(i int) raftgroup.Store) *Memory {
+func NewMemoryOn(t testing.TB, disk func(i int) raftgroup.Store, ids ...string) *Memory {
 	t.Helper()
 	g := &Memory{T: t}
-	ids := []string{"a", "b", "c"}
 	for _, id := range ids {
 		_, tr := raft.NewInmemTransport(raft.ServerAddress(id))
 		g.transports = append(g.transports, tr)
