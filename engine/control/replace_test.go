@@ -8,9 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
-
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
 )
 
 // A second engine-driver with an id that another one has doesn't start, whether

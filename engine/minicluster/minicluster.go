@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/client"
-
 	"github.com/hibana-engine/hibana/engine/security"
 )
 

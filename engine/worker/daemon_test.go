@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -356,23 +355,6 @@ func TestBadConfig(t *testing.T) {
 				t.Errorf("it ends with %v, expected %v", err, c.want)
 			}
 		})
-	}
-}
-
-// A process that never becomes ready is given up, with its last words.
-func TestSupervisorGivesUp(t *testing.T) {
-	var exits []worker.Exit
-	s := &worker.Supervisor{
-		Path: "/bin/sh", Args: []string{"-c", "echo no camera; exit 3"}, Output: io.Discard,
-		OnReady: func(string, string) { t.Error("it is ready") },
-		OnExit:  func(x worker.Exit) { exits = append(exits, x) },
-	}
-	err := s.Run(t.Context())
-	if !errors.Is(err, worker.ErrCrashes) || !strings.Contains(err.Error(), "no camera") {
-		t.Errorf("it ends with %v", err)
-	}
-	if n := len(exits); n == 0 || !exits[n-1].Fatal || exits[0].Fatal || exits[n-1].Crashes != n {
-		t.Errorf("exits %+v", exits)
 	}
 }
 

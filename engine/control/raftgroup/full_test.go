@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/security/securitytest"
-
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/disk/disktest"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 

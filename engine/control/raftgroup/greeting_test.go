@@ -10,9 +10,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hibana-engine/hibana/engine/security/securitytest"
-
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 )
 
 // A greeting is read in one way only; nothing that comes makes the listener panic or

@@ -13,13 +13,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
-	"github.com/hibana-engine/hibana/engine/security/securitytest"
-
 	"github.com/hashicorp/raft"
 
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
 	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 

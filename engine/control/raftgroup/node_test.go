@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
-	"github.com/hibana-engine/hibana/engine/security/securitytest"
-
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
