@@ -61,7 +61,7 @@ type server struct {
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is
 // planned, hands over the lead and returns nil. An error says why the node can't
-// start or go on; when it says [ErrDisk] goroutines that wait for the disk may be
+// start or go on; when it wraps [raftgroup.ErrDisk] goroutines that wait for the disk may be
 // left, and the process should exit.
 func Run(ctx context.Context, c Config) error {
 	mc, err := c.member(ctx)

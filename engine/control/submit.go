@@ -101,7 +101,7 @@ func checkSubmission(b *wire.SubmitBegin) error {
 }
 
 // submitted reports whether a submission was taken before. With other contents
-// it is an error that says wire.ErrSubmissionTaken.
+// it is an error that wraps wire.ErrSubmissionTaken.
 func (s *server) submitted(b *wire.SubmitBegin) (existed bool, err error) {
 	s.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
 	return existed, err

@@ -23,7 +23,7 @@ type Security struct {
 
 // LoadTLS returns a Security with the certificates in files, whose paths it
 // makes absolute: processes of jobs, which run in other directories, load them too.
-// A key that others may read is an error that says ErrInsecure.
+// A key that others may read is an error that wraps ErrInsecure.
 func LoadTLS(files wire.TLSFiles) (Security, error) {
 	if files.CA == "" || files.Cert == "" || files.Key == "" {
 		return Security{}, wire.Misuse("mutual TLS takes --tls-ca, --tls-cert and --tls-key; make the files with `engine-submit certs DIR`")

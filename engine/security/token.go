@@ -40,7 +40,7 @@ func DefaultTokenFile() string {
 
 // LoadToken reads a token file, and makes one with a random token if there is
 // none. A file that others may read, or that somebody else owns, is an error
-// that says [ErrInsecure].
+// that wraps [ErrInsecure].
 func LoadToken(path string) (string, error) {
 	token, err := readToken(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +82,7 @@ func readToken(path string) (string, error) {
 const maxPrivate = 1 << 20
 
 // readPrivate reads a file with a secret in it. One that others may read, or that
-// somebody else owns, is an error that says ErrInsecure.
+// somebody else owns, is an error that wraps ErrInsecure.
 func readPrivate(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

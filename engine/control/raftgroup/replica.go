@@ -131,7 +131,7 @@ func (n *Replica) samePeers(ids []string) error {
 }
 
 // Propose makes the group apply a command and returns what it answers. An error
-// that says [wire.ErrUnknownOutcome] leaves open whether it was or will be
+// that wraps [wire.ErrUnknownOutcome] leaves open whether it was or will be
 // applied: read the state back before proposing it again.
 func (n *Replica) Propose(c state.Command) (state.Result, error) {
 	b, err := state.EncodeCommand(c)

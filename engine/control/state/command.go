@@ -209,7 +209,7 @@ func newCommand(k kind) Command {
 }
 
 // EncodeCommand returns a command as Raft's log holds it. One that decodeCommand
-// wouldn't read is an error that says [wire.ErrTooLarge].
+// wouldn't read is an error that wraps [wire.ErrTooLarge].
 func EncodeCommand(c Command) ([]byte, error) {
 	payload, err := wire.Encode(c)
 	if err != nil {
@@ -225,7 +225,7 @@ func EncodeCommand(c Command) ([]byte, error) {
 }
 
 // decodeCommand reads what EncodeCommand wrote. What it doesn't know is an error
-// that says errUnknownCommand.
+// that wraps errUnknownCommand.
 func decodeCommand(b []byte) (Command, error) {
 	if len(b) < 2 {
 		return nil, fmt.Errorf("%w: a command of %d bytes", wire.ErrMalformed, len(b))

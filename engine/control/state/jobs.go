@@ -39,7 +39,7 @@ func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
 }
 
 // Submission finds the job of a submission that was taken before. One with other
-// contents is an error that says wire.ErrSubmissionTaken.
+// contents is an error that wraps wire.ErrSubmissionTaken.
 func (s *State) Submission(id, binary, name string, args []string) (incarnation uint64, existed bool, err error) {
 	inc, ok := s.submissions[id]
 	if !ok {
