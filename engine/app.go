@@ -15,9 +15,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/internal/launch"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 )
 
 // App is a program of the engine: a name, flags, and what Stream declares.
@@ -111,7 +112,7 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 // sayInterrupted tells who pressed Ctrl-C what happens now.
 func (a *App) sayInterrupted() {
 	switch {
-	case os.Getenv(wire.RoleEnv) != "": // nobody sits before this process
+	case os.Getenv(role.Env) != "": // nobody sits before this process
 	case a.opts.conf.StopGracefully:
 		fmt.Fprintf(os.Stderr, "%s: finishing what is planned; press Ctrl-C again to stop at once\n", a.name)
 	default:
@@ -168,7 +169,7 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 func (a *App) parse(args []string) error {
 	err := a.flags.Parse(args)
 	out := io.Writer(os.Stdout)
-	if os.Getenv(wire.RoleEnv) == wire.RoleExecutor {
+	if os.Getenv(role.Env) == role.Executor {
 		out = io.Discard // the driver process has said it
 	}
 	switch {
@@ -190,14 +191,14 @@ func (a *App) parse(args []string) error {
 // with that.
 func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc, run func(j *launch.Job, ctx, planning context.Context, m launch.Master) error) error {
 	j, err := a.newJob(wrong, interval, build)
-	if role := os.Getenv(wire.RoleEnv); role != "" {
-		if role == wire.RoleDriver {
+	if assigned := os.Getenv(role.Env); assigned != "" {
+		if assigned == role.Driver {
 			err = a.fitForCluster(err)
 		}
 		if err != nil {
 			j = a.failedJob(err)
 		}
-		return launch.RunRole(ctx, role, j)
+		return launch.RunRole(ctx, assigned, j)
 	}
 	if err != nil {
 		return err
@@ -352,7 +353,7 @@ func (a *App) usage(w io.Writer) {
 		fmt.Fprintf(w, "\nExample:\n  %s\n", a.example)
 	}
 	fmt.Fprint(w, "\nFlags:\n")
-	wire.PrintFlags(w, a.flags)
+	cli.PrintFlags(w, a.flags)
 	fmt.Fprintln(w)
 	plan.PrintSettings(w)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/minicluster"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // inJob reports whether this process is one of a job that the benchmark submitted.
-func inJob() bool { return os.Getenv(wire.RoleEnv) != "" }
+func inJob() bool { return os.Getenv(role.Env) != "" }
 
 // streamArgs returns the command line of a stream that is measured. Where a job of
 // a cluster runs was said when it was submitted.

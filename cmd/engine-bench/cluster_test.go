@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 )
 
 // A job refuses to be told where it runs.
@@ -12,7 +12,7 @@ func TestStreamArgs(t *testing.T) {
 	if args := streamArgs("local[2]", "b:1"); !slices.Contains(args, "local[2]") {
 		t.Errorf("alone %q", args)
 	}
-	t.Setenv(wire.RoleEnv, wire.RoleDriver)
+	t.Setenv(role.Env, role.Driver)
 	if args := streamArgs("local[2]", "b:1"); slices.Contains(args, "--master") || !slices.Contains(args, "b:1") {
 		t.Errorf("in a job %q", args)
 	}

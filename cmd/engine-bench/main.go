@@ -18,7 +18,7 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/cli"
 )
 
 // workload is one thing that can be measured.
@@ -92,7 +92,7 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	r, err := w.run(ctx, f, args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about)
-		wire.PrintFlags(stdout, f)
+		cli.PrintFlags(stdout, f)
 	}
 	if err != nil || r == nil { // an executor process has nothing to tell
 		return err

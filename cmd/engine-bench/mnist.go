@@ -14,7 +14,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/ml"
 	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
@@ -205,7 +205,7 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 		})
 		return nil
 	})
-	if err == nil && total != d.records && os.Getenv(wire.RoleEnv) != wire.RoleExecutor {
+	if err == nil && total != d.records && os.Getenv(role.Env) != role.Executor {
 		err = fmt.Errorf("recognised %d of %d images", total, d.records)
 	}
 	return err

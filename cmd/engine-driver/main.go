@@ -17,7 +17,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/control"
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -67,7 +69,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		}
 	}
 	fmt.Fprintln(stderr, "engine-driver:", err)
-	if errors.Is(err, errUsage) || errors.Is(err, control.ErrPeers) || errors.Is(err, wire.ErrInvalid) {
+	if errors.Is(err, errUsage) || errors.Is(err, raftgroup.ErrPeers) || errors.Is(err, wire.ErrInvalid) {
 		return exitUsage
 	}
 	return exitFailed
@@ -85,7 +87,7 @@ var errUsage = errors.New("wrong use; see --help")
 // parse reads the command line.
 func parse(args []string, stderr io.Writer) (control.Config, error) {
 	var c control.Config
-	var security wire.SecurityFlags
+	var security cli.SecurityFlags
 	var level slog.Level
 	f := flag.NewFlagSet("engine-driver", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -93,14 +95,14 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	f.StringVar(&c.Listen, "listen", "", "`host:port` to listen on (default: this driver's in --peers)")
 	f.StringVar(&c.Peers, "peers", "", "all drivers of the cluster, this one too: `id=host:port,…` (default: this one alone)")
 	f.StringVar(&c.Data, "data", "", "`directory` of this driver alone; made if it isn't there")
-	heartbeat := f.Duration("heartbeat-timeout", control.DefaultHeartbeat, "how long to wait for a word from the leader before an election; longer suits machines that are busy, alike for all drivers")
+	heartbeat := f.Duration("heartbeat-timeout", raftgroup.DefaultHeartbeat, "how long to wait for a word from the leader before an election; longer suits machines that are busy, alike for all drivers")
 	f.BoolVar(&c.Replace, "replace", false, "this driver's data directory is lost for good: take its place with a new one")
 	f.TextVar(&level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	security.AddTo(f)
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)
-			wire.PrintFlags(stderr, f)
+			cli.PrintFlags(stderr, f)
 			return c, err
 		}
 		return c, fmt.Errorf("%w: %w", errUsage, err)
@@ -118,7 +120,7 @@ func parse(args []string, stderr io.Writer) (control.Config, error) {
 	if *heartbeat < leastHeartbeat || *heartbeat > mostHeartbeat {
 		return c, fmt.Errorf("%w: --heartbeat-timeout %s is not between %s and %s", errUsage, *heartbeat, leastHeartbeat, mostHeartbeat)
 	}
-	c.Timing = control.TimingOf(*heartbeat)
+	c.Timing = raftgroup.TimingOf(*heartbeat)
 	var err error
 	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	c.Security, err = security.Load(true)

@@ -20,6 +20,9 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/disk/disktest"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -31,7 +34,7 @@ const batches = 100
 
 func TestMain(m *testing.M) {
 	switch {
-	case os.Getenv(wire.RoleEnv) == wire.RoleDriver:
+	case os.Getenv(role.Env) == role.Driver:
 		if err := drive(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -49,7 +52,7 @@ const stubborn = "stubborn"
 
 // drive is the job: it goes on after the last batch, until there are enough.
 func drive(ctx context.Context) error {
-	p, err := wire.OpenParent()
+	p, err := role.OpenParent()
 	if err != nil {
 		return err
 	}
@@ -96,7 +99,7 @@ func drive(ctx context.Context) error {
 }
 
 // cluster starts drivers with their data in dir and returns them by address.
-func cluster(t *testing.T, n int, dir string) (map[string]*exec.Cmd, *wire.Cluster) {
+func cluster(t *testing.T, n int, dir string) (map[string]*exec.Cmd, *rpc.Cluster) {
 	t.Helper()
 	var addresses, peers []string
 	for i := range n {
@@ -111,7 +114,7 @@ func cluster(t *testing.T, n int, dir string) (map[string]*exec.Cmd, *wire.Clust
 		}
 	}
 	tokenFile := filepath.Join(t.TempDir(), "token")
-	token, err := wire.LoadToken(tokenFile)
+	token, err := security.LoadToken(tokenFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +129,7 @@ func cluster(t *testing.T, n int, dir string) (map[string]*exec.Cmd, *wire.Clust
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 		drivers[a] = cmd
 	}
-	c, err := wire.NewCluster(strings.Join(addresses, ","), wire.Security{}.WithToken(token))
+	c, err := rpc.NewCluster(strings.Join(addresses, ","), security.Security{}.WithToken(token))
 	if err != nil {
 		t.Fatal(err)
 	}

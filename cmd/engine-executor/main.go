@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/engine/worker"
 )
@@ -81,7 +82,7 @@ var errUsage = errors.New("wrong use; see --help")
 // parse reads the command line.
 func parse(args []string, stderr io.Writer) (worker.Config, error) {
 	var c worker.Config
-	var security wire.SecurityFlags
+	var security cli.SecurityFlags
 	var level slog.Level
 	f := flag.NewFlagSet("engine-executor", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -95,7 +96,7 @@ func parse(args []string, stderr io.Writer) (worker.Config, error) {
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stderr, usage)
-			wire.PrintFlags(stderr, f)
+			cli.PrintFlags(stderr, f)
 			return c, err
 		}
 		return c, fmt.Errorf("%w: %w", errUsage, err)

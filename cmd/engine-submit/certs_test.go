@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -24,9 +26,9 @@ func certificates(t *testing.T, args ...string) (out string) {
 }
 
 // load returns the security that the flags for a machine give.
-func load(t *testing.T, dir, machine string) wire.Security {
+func load(t *testing.T, dir, machine string) security.Security {
 	t.Helper()
-	s, err := wire.LoadTLS(wire.TLSFiles{
+	s, err := security.LoadTLS(wire.TLSFiles{
 		CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, machine+".pem"), Key: filepath.Join(dir, machine+"-key.pem"),
 	})
 	if err != nil {
@@ -36,13 +38,13 @@ func load(t *testing.T, dir, machine string) wire.Security {
 }
 
 // serve serves nothing but a handshake.
-func serve(t *testing.T, s wire.Security) (address string) {
+func serve(t *testing.T, s security.Security) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := wire.NewServer(s)
+	server := rpc.NewServer(s)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Stop(); <-served })
@@ -51,7 +53,7 @@ func serve(t *testing.T, s wire.Security) (address string) {
 
 // shakeHands reports what a client hears of a server, which doesn't know of any
 // service.
-func shakeHands(t *testing.T, address string, s wire.Security) string {
+func shakeHands(t *testing.T, address string, s security.Security) string {
 	t.Helper()
 	c, err := client.New(client.Config{Master: address, Security: s, Patience: time.Millisecond})
 	if err != nil {
@@ -94,7 +96,7 @@ func TestCertificates(t *testing.T) {
 	if said := shakeHands(t, server, load(t, other, "localhost")); strings.Contains(said, greeted) {
 		t.Errorf("a machine of another cluster was let in: %s", said)
 	}
-	if said := shakeHands(t, server, wire.Security{}.WithToken(wire.NewToken())); strings.Contains(said, greeted) {
+	if said := shakeHands(t, server, security.Security{}.WithToken(security.NewToken())); strings.Contains(said, greeted) {
 		t.Errorf("somebody without a certificate was let in: %s", said)
 	}
 }

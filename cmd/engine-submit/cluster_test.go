@@ -16,13 +16,13 @@ import (
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/minicluster"
 	"github.com/hibana-engine/hibana/engine/modelstore"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
 // TestMain lets the test's binary be the program that is submitted.
 func TestMain(m *testing.M) {
-	if os.Getenv(wire.RoleEnv) == "" {
+	if os.Getenv(role.Env) == "" {
 		os.Exit(m.Run())
 	}
 	app := engine.NewApp("sums")

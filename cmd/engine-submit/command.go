@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -132,7 +133,7 @@ func invoke(p *process, c command, conn connection, args []string) error {
 			fmt.Fprintf(p.stderr, "  engine-submit %s\n", e)
 		}
 		fmt.Fprintln(p.stderr, "\nFlags:")
-		wire.PrintFlags(p.stderr, f)
+		cli.PrintFlags(p.stderr, f)
 	}
 	return c.run(ctx, p, f, conn, args)
 }

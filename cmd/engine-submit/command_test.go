@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -133,7 +135,7 @@ func TestRefused(t *testing.T) {
 	files := func(ca, cert string) wire.TLSFiles {
 		return wire.TLSFiles{CA: ca + "/ca.pem", Cert: cert + "/localhost.pem", Key: cert + "/localhost-key.pem"}
 	}
-	security, err := wire.LoadTLS(files(own, own))
+	certified, err := security.LoadTLS(files(own, own))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,13 +143,13 @@ func TestRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := wire.NewServer(security)
+	server := rpc.NewServer(certified)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) }) // ends with Stop
 	defer serving.Wait()
 	defer server.Stop()
 	wrong := filepath.Join(dir, "wrong")
-	if err := os.WriteFile(wrong, []byte(wire.NewToken()), 0o600); err != nil {
+	if err := os.WriteFile(wrong, []byte(security.NewToken()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	flags := func(f wire.TLSFiles) string {

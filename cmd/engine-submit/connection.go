@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -17,7 +18,7 @@ const masterEnv = "HIBANA_MASTER"
 // connection are the flags that say where the cluster is and how to get in.
 type connection struct {
 	master   string
-	security wire.SecurityFlags
+	security cli.SecurityFlags
 	patience time.Duration
 }
 

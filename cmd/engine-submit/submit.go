@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -65,7 +66,7 @@ Commands (each has a --help):
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, strings.ReplaceAll(about, "\n", " "))
 	}
 	fmt.Fprint(w, "\nFlags:\n")
-	wire.PrintFlags(w, s.flags)
+	cli.PrintFlags(w, s.flags)
 }
 
 // run submits the program that stands first, with what follows as its arguments.

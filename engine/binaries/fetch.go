@@ -48,6 +48,9 @@ func (s *Store) FetchFrom(ctx context.Context, digest string, size int64, source
 		return w.publish()
 	}
 	if err := disk.Room(s.dir, size-w.have, 0); err != nil {
+		if errors.Is(err, disk.ErrRoom) {
+			err = fmt.Errorf("%w: %w", wire.ErrTooLarge, err)
+		}
 		return fmt.Errorf("fetching the binary %.12s…: %w", digest, err)
 	}
 	var errs []error

@@ -14,6 +14,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -35,12 +37,12 @@ func serve(t testing.TB, name string, f fetches) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	security := wire.Security{}.WithToken(wire.NewToken())
-	server := wire.NewServer(security)
+	security := security.Security{}.WithToken(security.NewToken())
+	server := rpc.NewServer(security)
 	wire.RegisterBinaries(server, f)
 	var work sync.WaitGroup
 	work.Go(func() { _ = server.Serve(l) })
-	cc, err := wire.Dial(l.Addr().String(), security)
+	cc, err := rpc.Dial(l.Addr().String(), security)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -29,7 +31,7 @@ type Config struct {
 	// Master lists addresses of engine-drivers, host:port separated by commas.
 	// One that runs is enough; all of them survive the death of any.
 	Master   string
-	Security wire.Security
+	Security security.Security
 	Patience time.Duration // how long a call goes on without a leader; 0 is DefaultPatience
 	// Waiting is told why a call has got no answer, once, when it has waited for
 	// a second. It may be nil. It is called on the goroutine of the call.
@@ -38,14 +40,14 @@ type Config struct {
 
 // Client talks to a cluster. It is safe for concurrent use.
 type Client struct {
-	cluster  *wire.Cluster
+	cluster  *rpc.Cluster
 	patience time.Duration
 	waiting  func(error)
 }
 
 // New returns a Client. Nothing is connected yet.
 func New(c Config) (*Client, error) {
-	cluster, err := wire.NewCluster(c.Master, c.Security)
+	cluster, err := rpc.NewCluster(c.Master, c.Security)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +192,7 @@ func (e *plainError) Unwrap() error { return e.err }
 // plain takes gRPC's words off an error that comes from gRPC itself.
 func plain(err error) error {
 	if _, direct := err.(interface{ GRPCStatus() *status.Status }); direct {
-		return &plainError{err: err, message: wire.Brief(err)}
+		return &plainError{err: err, message: rpc.Brief(err)}
 	}
 	return err
 }

@@ -14,11 +14,12 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/client/clienttest"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // connect returns a client of drivers, with patience for a test.
-func connect(t *testing.T, master string, s wire.Security, patience time.Duration) *client.Client {
+func connect(t *testing.T, master string, s security.Security, patience time.Duration) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{Master: master, Security: s, Patience: patience})
 	if err != nil {
@@ -150,7 +151,7 @@ func TestSubmitRefuses(t *testing.T) {
 
 func TestTheClusterCannotBeReached(t *testing.T) {
 	drivers := clienttest.New(t, 3)
-	wrong := wire.Security{}.WithToken(wire.NewToken())
+	wrong := security.Security{}.WithToken(security.NewToken())
 	if _, err := connect(t, drivers.Master(), wrong, plenty).Jobs(t.Context()); !errors.Is(err, wire.ErrUnauthenticated) {
 		t.Errorf("a wrong token: %v", err)
 	}

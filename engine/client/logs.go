@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -57,7 +58,7 @@ type logReader struct {
 // read reads the log of the process that the job has now. Following, it is called
 // again until the job has ended: a leader that steps down ends the log that it
 // keeps, and the job goes on elsewhere.
-func (r *logReader) read(ctx context.Context, cluster *wire.Cluster, leader grpc.ClientConnInterface, advanced func()) error {
+func (r *logReader) read(ctx context.Context, cluster *rpc.Cluster, leader grpc.ClientConnInterface, advanced func()) error {
 	st, from, err := locate(ctx, wire.ControlClient{CC: leader}, r.job, r.o)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (c *Client) views(ctx context.Context, addresses []string) []View {
 // refusal returns why waiting for a leader, who wasn't found because of err, can't
 // help: some drivers of Config.Master and this process don't take each other for
 // the same cluster's, and no other driver answers. It is nil if waiting may help.
-// The error says [wire.ErrUnauthenticated].
+// The error wraps [wire.ErrUnauthenticated].
 func (c *Client) refusal(ctx context.Context, err error) error {
 	if !errors.Is(err, wire.ErrNoLeader) {
 		return nil

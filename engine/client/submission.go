@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -31,7 +32,7 @@ type Job struct {
 }
 
 // NewID returns a submission id that nobody has used.
-func NewID() string { return "s-" + wire.NewToken()[:16] }
+func NewID() string { return "s-" + security.NewToken()[:16] }
 
 // Submit sends a program to the cluster and returns when its job is recorded.
 // When ctx ends before that there is no job, unless the leader was recording it

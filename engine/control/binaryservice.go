@@ -23,7 +23,7 @@ func (b *binaryService) Fetch(req *wire.FetchRequest, stream grpc.ServerStreamin
 
 // Replicate implements wire.BinariesServer.
 func (b *binaryService) Replicate(ctx context.Context, req *wire.ReplicateRequest) (*wire.ReplicateAnswer, error) {
-	if b.s.peers[req.Node] == "" || req.Node == b.s.id {
+	if b.s.Peers()[req.Node] == "" || req.Node == b.s.ID() {
 		return nil, fmt.Errorf("%w: driver %q can't be asked for the binary", wire.ErrInvalid, req.Node)
 	}
 	return &wire.ReplicateAnswer{}, b.s.fetchFrom(ctx, req.Binary, req.Size, req.Node)
@@ -34,7 +34,7 @@ func (s *server) fetch(ctx context.Context, spec wire.JobSpec) error {
 	if s.files.programs.Has(spec.Binary) {
 		return nil
 	}
-	return s.fetchFrom(ctx, spec.Binary, spec.Size, s.others()...)
+	return s.fetchFrom(ctx, spec.Binary, spec.Size, s.Others()...)
 }
 
 // fetchFrom gets a program from other drivers, unless it is here; then it is kept for
@@ -43,30 +43,20 @@ func (s *server) fetchFrom(ctx context.Context, digest string, size int64, nodes
 	if s.files.programs.Use(digest) {
 		return nil
 	}
-	release, err := s.files.room.claim(size)
+	release, err := s.files.room.Claim(size)
 	if err != nil {
 		return fmt.Errorf("taking the binary: %w", err)
 	}
 	defer release()
 	var sources []binaries.Source
 	for _, id := range nodes {
-		cc, err := s.drivers.Conn(s.peers[id])
+		cc, err := s.drivers.Conn(s.Peers()[id])
 		if err != nil {
 			return err
 		}
-		sources = append(sources, binaries.Source{Name: s.peers[id], Client: wire.BinariesClient{CC: cc}})
+		sources = append(sources, binaries.Source{Name: s.Peers()[id], Client: wire.BinariesClient{CC: cc}})
 	}
 	return s.files.programs.FetchFrom(ctx, digest, size, sources...)
-}
-
-// others lists the other drivers.
-func (s *server) others() (ids []string) {
-	for _, id := range s.peers.ids() {
-		if id != s.id {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // replicate makes the other drivers keep a program that is here and returns when
@@ -74,7 +64,7 @@ func (s *server) others() (ids []string) {
 func (s *server) replicate(ctx context.Context, digest string, size int64) error {
 	ctx, cancel := context.WithTimeout(ctx, replicateWait)
 	defer cancel() // what isn't there yet fetches it later, see keep
-	others := s.others()
+	others := s.Others()
 	type answer struct {
 		node string
 		err  error
@@ -83,7 +73,7 @@ func (s *server) replicate(ctx context.Context, digest string, size int64) error
 	for _, id := range others {
 		s.streams.Go(func() { answers <- answer{id, s.sendTo(ctx, id, digest, size)} })
 	}
-	have, need := 1, len(s.peers)/2+1
+	have, need := 1, len(s.Peers())/2+1
 	var errs []error
 	for i := 0; have < need && i < len(others); i++ {
 		if a := <-answers; a.err != nil {
@@ -93,17 +83,17 @@ func (s *server) replicate(ctx context.Context, digest string, size int64) error
 		}
 	}
 	if have < need {
-		return fmt.Errorf("%w: %d of %d drivers have the binary, %d must: %w", wire.ErrNotReady, have, len(s.peers), need, errors.Join(errs...))
+		return fmt.Errorf("%w: %d of %d drivers have the binary, %d must: %w", wire.ErrNotReady, have, len(s.Peers()), need, errors.Join(errs...))
 	}
 	return nil
 }
 
 // sendTo makes another driver keep a program.
 func (s *server) sendTo(ctx context.Context, node, digest string, size int64) error {
-	cc, err := s.drivers.Conn(s.peers[node])
+	cc, err := s.drivers.Conn(s.Peers()[node])
 	if err != nil {
 		return err
 	}
-	_, err = wire.BinariesClient{CC: cc}.Replicate(ctx, &wire.ReplicateRequest{Binary: digest, Size: size, Node: s.id})
+	_, err = wire.BinariesClient{CC: cc}.Replicate(ctx, &wire.ReplicateRequest{Binary: digest, Size: size, Node: s.ID()})
 	return err
 }

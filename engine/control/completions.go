@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -16,16 +18,12 @@ import (
 // with before it is recorded on its own.
 const completeDelay = 100 * time.Millisecond
 
-// maxWaiting bounds the completions of a job that aren't recorded yet; they go
-// into one command.
-const maxWaiting = 1 << 16
-
 // wait adds completions to those that aren't recorded.
 func (s *jobService) wait(c []wire.Completion) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.waiting) + s.riding; len(c) > maxWaiting-n {
-		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), maxWaiting)
+	if n := len(s.waiting) + s.riding; len(c) > state.MaxCompletions-n {
+		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), state.MaxCompletions)
 	}
 	s.waiting = append(s.waiting, c...)
 	s.wakeFlush()
@@ -40,8 +38,9 @@ func (s *jobService) wakeFlush() {
 	}
 }
 
-// take returns what waits, to be recorded. settle follows.
-func (s *jobService) take() []wire.Completion {
+// claimWaiting returns the completions that wait, for the caller to record. The
+// caller then calls release.
+func (s *jobService) claimWaiting() []wire.Completion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.waiting
@@ -50,9 +49,8 @@ func (s *jobService) take() []wire.Completion {
 	return c
 }
 
-// settle says what became of completions that were taken: they wait again if they
-// couldn't be recorded.
-func (s *jobService) settle(c []wire.Completion, err *error) {
+// release ends a claim. If recording failed with *err, the completions wait again.
+func (s *jobService) release(c []wire.Completion, err *error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.riding -= len(c)
@@ -64,12 +62,12 @@ func (s *jobService) settle(c []wire.Completion, err *error) {
 
 // flushNow records the completions that wait.
 func (s *jobService) flushNow() (err error) {
-	c := s.take()
+	c := s.claimWaiting()
 	if len(c) == 0 {
 		return nil
 	}
-	defer s.settle(c, &err)
-	err = s.node.record(&completeOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, never)
+	defer s.release(c, &err)
+	err = s.node.Record(&state.CompleteOutputs{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Completions: c}, raftgroup.Never)
 	if errors.Is(err, wire.ErrJobEnded) {
 		return nil
 	}
@@ -78,9 +76,9 @@ func (s *jobService) flushNow() (err error) {
 
 // flush records completions that no allocation took along, until the process has
 // ended, and then what is left: what it has done is done, and another process here
-// would do it again. While it can't be recorded flush tries again, until the reign
+// would do it again. While it can't be recorded flush tries again, until the leadership
 // ends; then another node runs the batches again.
-func (s *jobService) flush(reign context.Context) {
+func (s *jobService) flush(leading context.Context) {
 	for s.ctx.Err() == nil {
 		select {
 		case <-s.wake:
@@ -97,10 +95,10 @@ func (s *jobService) flush(reign context.Context) {
 	s.over = true
 	s.mu.Unlock()
 	s.calls.Wait()
-	for wire.Transient(s.flushNow()) && reign.Err() == nil {
+	for wire.Transient(s.flushNow()) && leading.Err() == nil {
 		select {
 		case <-time.After(completeDelay):
-		case <-reign.Done():
+		case <-leading.Done():
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -28,14 +30,14 @@ func (c *controlService) Jobs(_ *wire.JobsRequest, out grpc.ServerStreamingServe
 		return err
 	}
 	var all []wire.JobStatus
-	c.s.fsm.view(func(s *state) {
-		for _, j := range s.jobs {
-			all = append(all, s.status(j))
+	c.s.View(func(s *state.State) {
+		for _, j := range s.Jobs {
+			all = append(all, s.Status(j))
 		}
 	})
 	slices.SortFunc(all, func(x, y wire.JobStatus) int { return cmp.Compare(y.Spec.Incarnation, x.Spec.Incarnation) })
 	for i := range all {
-		r.tell(&all[i])
+		r.fill(&all[i])
 		if err := out.Send(&all[i]); err != nil {
 			return err
 		}
@@ -53,26 +55,26 @@ func (c *controlService) Status(_ context.Context, ref *wire.JobRef) (*wire.JobS
 }
 
 // status returns how a job is.
-func (r *reign) status(ref wire.JobRef) (*wire.JobStatus, error) {
+func (r *leadership) status(ref wire.JobRef) (*wire.JobStatus, error) {
 	var st wire.JobStatus
 	var err error
-	r.s.fsm.view(func(s *state) {
-		var j *job
-		if j, err = s.find(ref); err == nil {
-			st = s.status(j)
+	r.s.View(func(s *state.State) {
+		var j *state.Job
+		if j, err = s.Find(ref); err == nil {
+			st = s.Status(j)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.tell(&st)
+	r.fill(&st)
 	return &st, nil
 }
 
-// tell adds to a status what only the leader's memory has.
-func (r *reign) tell(st *wire.JobStatus) {
-	if d := r.drive(st.Spec.Incarnation); d != nil {
-		d.tell(st)
+// fill adds to a status what only the leader's memory has.
+func (r *leadership) fill(st *wire.JobStatus) {
+	if d := r.runner(st.Spec.Incarnation); d != nil {
+		d.fill(st)
 	}
 }
 
@@ -88,9 +90,9 @@ func (c *controlService) Kill(_ context.Context, req *wire.KillRequest) (*wire.J
 	}
 	inc := before.Spec.Incarnation
 	if req.Graceful {
-		err = c.s.record(&stopJob{Incarnation: inc}, never)
+		err = c.s.Record(&state.StopJob{Incarnation: inc}, raftgroup.Never)
 	} else {
-		err = c.s.record(&endJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, never)
+		err = c.s.Record(&state.EndJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, raftgroup.Never)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ending job %d: %w", inc, err)
@@ -106,7 +108,7 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 		return err
 	}
 	for {
-		changed := c.s.fsm.watch()
+		changed := c.s.Watch()
 		st, err := r.status(*ref)
 		if err != nil {
 			return err
@@ -128,11 +130,11 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 // Cluster implements wire.ControlServer.
 func (c *controlService) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterStatus, error) {
 	s := c.s
-	leader := s.leader()
-	a := &wire.ClusterStatus{ClusterID: s.door.clusterID(), Node: s.id, Leader: s.peers[leader], Term: s.raft.CurrentTerm()}
-	for _, id := range s.peers.ids() {
-		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: s.peers[id], Leader: id == leader})
+	leader := s.Leader()
+	a := &wire.ClusterStatus{ClusterID: s.ClusterID(), Node: s.ID(), Leader: s.Peers()[leader], Term: s.Term()}
+	for _, id := range s.Peers().IDs() {
+		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: s.Peers()[id], Leader: id == leader})
 	}
-	s.fsm.view(func(st *state) { a.Executors = st.listExecutors() })
+	s.View(func(st *state.State) { a.Executors = st.ListExecutors() })
 	return a, nil
 }

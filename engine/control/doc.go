@@ -1,18 +1,21 @@
 // Package control is engine-driver: the control plane.
 //
-// The nodes of a cluster form one Raft group. What they agree on is small: which
-// jobs there are, each job's batch log, who its driver is, and which executors
-// are there (state.go). Everything that changes it is a command, conditional on
-// what the proposer knew and harmless when it is applied twice (command.go).
+// Its rooms build on each other. What the nodes of a cluster agree on is package state:
+// which jobs there are, each job's batch log, who its driver is, and which executors
+// are there. Package raftgroup makes nodes agree on it, over connections on which each
+// knows who the other is. This package is the node that leads, and what all nodes
+// serve:
 //
-// The leader runs each job's driver process from the submitted binary and speaks
-// with it over a socket pair (drive.go, jobservice.go). It never runs user code
-// itself. A node that loses the lead kills those processes at once; whoever wins
-// assigns a new epoch, and the log refuses what the old ones still say.
+//	server.go        a node from its start to its end
+//	leadership.go    what a node does while it leads
+//	driverrunner.go  a job's driver processes, one after the other
+//	jobservice.go    what such a process may ask, over its socket pair; completions.go
+//	executors.go     the executors' daemons
+//	controlservice.go, submit.go, publish.go, upload.go, inbox.go  engine-submit
+//	binaryservice.go, driverservice.go, jobfiles.go  the other drivers; files on disk
+//	housekeeping.go, quorum.go  what every node looks after
 //
-// A node listens on one address. What a client asks for in TLS's handshake says
-// whether a connection is for gRPC or for Raft (door.go). A driver is known by its
-// data directory, not by its id alone: another one under the id is refused
-// (roster.go) until the group has admitted it in place of the one that is lost
-// (replace.go).
+// The leader never runs user code itself. A node that loses the lead kills its jobs'
+// driver processes at once; the next leader assigns a new epoch, and the log refuses
+// what the old processes still say.
 package control

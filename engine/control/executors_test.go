@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -12,20 +11,10 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// reigning returns the reign of a node that is a group of its own and has led for
-// a while.
-func reigning(t *testing.T) *reign {
-	t.Helper()
-	s := &server{member: oneMember(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
-	r := newReign(t.Context(), s)
-	r.began = time.Now().Add(-time.Minute)
-	close(r.ready)
-	t.Cleanup(r.end)
-	return r
-}
 
 // daemonStream is an executor daemon's stream, played by a test.
 type daemonStream struct {
@@ -49,15 +38,15 @@ func (s *daemonStream) Send(a *wire.Assignments) error {
 	return nil
 }
 
-// follower lets a daemon follow a leader. It returns what the daemon is sent and
+// daemon lets a daemon follow a leader. It returns what the daemon is sent and
 // why its stream ended.
-func (r *reign) follower(t *testing.T, reg *wire.Register) (sent <-chan *wire.Assignments, ended <-chan error) {
+func (r *leadership) daemon(t *testing.T, reg *wire.Register) (sent <-chan *wire.Assignments, ended <-chan error) {
 	t.Helper()
-	f, err := r.admit(reg)
+	f, err := r.connect(reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPropose(t, r.s.node, &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
+	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
 	ctx, cancel := context.WithCancel(t.Context())
 	stream := &daemonStream{ctx: ctx, sent: make(chan *wire.Assignments)}
 	done := make(chan error, 1)
@@ -93,18 +82,18 @@ func testExecutor() *wire.Register {
 // A daemon that comes back while it is being given up is sent away, to register
 // again, not told to end its jobs.
 func TestExecutorComesBackWhileItIsLost(t *testing.T) {
-	r := reigning(t)
-	mustPropose(t, r.s.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
+	r := leading(t)
+	grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
 	reg := testExecutor()
-	mustPropose(t, r.s.node, &registerExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
+	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
 	if !r.silent(reg.ID) {
 		t.Fatal("the daemon of before isn't given up")
 	}
-	sent, ended := r.follower(t, reg)
+	sent, ended := r.daemon(t, reg)
 	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
 		t.Fatalf("it is assigned %+v", a)
 	}
-	mustPropose(t, r.s.node, &loseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
+	grouptest.MustPropose(t, r.s.Replica, &state.LoseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
 	for deadline := time.After(20 * time.Second); ; {
 		select {
 		case a := <-sent:
@@ -125,8 +114,8 @@ func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 
 // A daemon is told that the leader is there, however long nothing changes.
 func TestLeaderSaysThatItIsThere(t *testing.T) {
-	r := reigning(t)
-	sent, _ := r.follower(t, testExecutor())
+	r := leading(t)
+	sent, _ := r.daemon(t, testExecutor())
 	if a := awaits(t, "a list", sent); a.Alive != nil {
 		t.Errorf("the first message is %+v", a)
 	}
@@ -141,30 +130,30 @@ func TestLeaderSaysThatItIsThere(t *testing.T) {
 // but not for ever. Without one it fails at once.
 func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 	const platform = "p/q"
-	register := func(id string) command {
-		return &registerExecutor{ID: id, Start: "x", Slots: 1, Platform: platform, Address: "h:1"}
+	register := func(id string) state.Command {
+		return &state.RegisterExecutor{ID: id, Start: "x", Slots: 1, Platform: platform, Address: "h:1"}
 	}
 	tests := []struct {
 		name   string
-		before []command // the job is refused by e1 then
+		before []state.Command // the job is refused by e1 then
 		waits  bool
 	}{
 		{"nobody else", nil, false},
-		{"another one", []command{register("e2")}, true},
-		{"another one, away", []command{register("e2"), &loseExecutor{ID: "e2", Start: "x"}}, true},
-		{"another platform's, away", []command{
-			&registerExecutor{ID: "e2", Start: "x", Slots: 1, Platform: "p/z", Address: "h:1"}, &loseExecutor{ID: "e2", Start: "x"},
+		{"another one", []state.Command{register("e2")}, true},
+		{"another one, away", []state.Command{register("e2"), &state.LoseExecutor{ID: "e2", Start: "x"}}, true},
+		{"another platform's, away", []state.Command{
+			&state.RegisterExecutor{ID: "e2", Start: "x", Slots: 1, Platform: "p/z", Address: "h:1"}, &state.LoseExecutor{ID: "e2", Start: "x"},
 		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := reigning(t)
-			inc := mustPropose(t, r.s.node, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).index
-			mustPropose(t, r.s.node, register("e1"))
+			r := leading(t)
+			inc := grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
+			grouptest.MustPropose(t, r.s.Replica, register("e1"))
 			for _, c := range tt.before {
-				mustPropose(t, r.s.node, c)
+				grouptest.MustPropose(t, r.s.Replica, c)
 			}
-			mustPropose(t, r.s.node, &processExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
+			grouptest.MustPropose(t, r.s.Replica, &state.ProcessExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
 			status := func() wire.JobStatus {
 				t.Helper()
 				st, err := r.status(wire.JobRef{Incarnation: inc})
@@ -181,7 +170,7 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			if !tt.waits {
 				return
 			}
-			mustPropose(t, r.s.node, &loseExecutor{ID: "e2", Start: "x"})
+			grouptest.MustPropose(t, r.s.Replica, &state.LoseExecutor{ID: "e2", Start: "x"})
 			r.failRefused()
 			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
 				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)
@@ -190,34 +179,6 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			r.failRefused()
 			if st := status(); st.State != wire.JobFailed || !strings.Contains(st.Reason, "executor e1: no camera") {
 				t.Errorf("in the end it is %s: %s", st.State, st.Reason)
-			}
-		})
-	}
-}
-
-// What a daemon says of the end of a process, and what processes the job has then.
-func TestProcessExited(t *testing.T) {
-	tests := []struct {
-		name    string
-		process string // that ended, "" for one that was never ready
-		fatal   bool
-		left    int
-		refused bool
-	}{
-		{"the process", "p", false, 0, false},
-		{"an older one", "o", false, 1, false},
-		{"one after it that was never ready", "", false, 0, false},
-		{"the last one that is tried", "", true, 0, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := running(t)
-			mustApply(t, f, 12, &registerExecutor{ID: "e1", Start: "x", Slots: 1})
-			mustApply(t, f, 13, &processReady{Executor: "e1", Start: "x", Incarnation: 10, Process: "p", Address: "h:1", Slots: 1})
-			mustApply(t, f, 14, &processExited{Executor: "e1", Start: "x", Incarnation: 10, Process: tt.process, Fatal: tt.fatal, Reason: "why"})
-			j := f.state.jobs[10]
-			if n, refused := len(j.processes()), f.state.refusals(j) != ""; n != tt.left || refused != tt.refused {
-				t.Errorf("there are %d processes, and it is refused: %v", n, refused)
 			}
 		})
 	}

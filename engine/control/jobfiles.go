@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
-	"github.com/hibana-engine/hibana/engine/disk"
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/logs"
 )
 
@@ -23,23 +23,23 @@ type jobFiles struct {
 	programs *binaries.Store
 	versions *incoming
 	output   *logs.Server
-	room     *room
+	room     *raftgroup.Reserve
 }
 
-func openJobFiles(d *dataDir) (*jobFiles, error) {
-	programs, err := binaries.Open(filepath.Join(d.path, "binaries"))
+func openJobFiles(d *raftgroup.DataDir) (*jobFiles, error) {
+	programs, err := binaries.Open(filepath.Join(d.Path, "binaries"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
+		return nil, fmt.Errorf("%w: %w", raftgroup.ErrDataDir, err)
 	}
-	path, err := d.sub("jobs")
+	path, err := d.Sub("jobs")
 	if err != nil {
 		return nil, err
 	}
-	versions, err := openIncoming(filepath.Join(d.path, "versions"))
+	versions, err := openIncoming(filepath.Join(d.Path, "versions"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
+		return nil, fmt.Errorf("%w: %w", raftgroup.ErrDataDir, err)
 	}
-	f := &jobFiles{path: path, programs: programs, versions: versions, room: &room{path: path, free: disk.Free}}
+	f := &jobFiles{path: path, programs: programs, versions: versions, room: raftgroup.NewReserve(path)}
 	f.output = logs.NewServer(func(incarnation uint64) string { return filepath.Join(f.dir(incarnation), "log") })
 	return f, nil
 }

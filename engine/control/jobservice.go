@@ -3,7 +3,6 @@ package control
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,11 +11,10 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// recordAttempts bounds how often a command whose outcome is unknown is tried.
-const recordAttempts = 5
 
 // jobService is what one job driver process may say. It serves wire.JobLog over
 // the process's socket, so that it knows who speaks.
@@ -25,7 +23,7 @@ const recordAttempts = 5
 // process has ended; flush runs in one of its own, and last of all records what
 // those calls leave.
 type jobService struct {
-	node   *node
+	node   *raftgroup.Replica
 	spec   wire.JobSpec
 	driver wire.DriverSpec
 	epoch  uint64
@@ -49,34 +47,12 @@ type jobService struct {
 	wake     chan struct{}     // of capacity 1: waiting isn't empty any more
 }
 
-func newJobService(ctx context.Context, n *node, driver wire.DriverSpec, epoch uint64, report func(wire.Progress)) *jobService {
+func newJobService(ctx context.Context, n *raftgroup.Replica, driver wire.DriverSpec, epoch uint64, report func(wire.Progress)) *jobService {
 	return &jobService{
 		node: n, spec: driver.Job, driver: driver, epoch: epoch, report: report, ctx: ctx, wake: make(chan struct{}, 1),
 		requests: make(chan *wire.PublishModel, maxRequests), deaths: make(chan *wire.ProcessDied, maxDeaths), answers: make(map[uint64]chan<- *wire.PublishedModel),
 	}
 }
-
-// record proposes a command until its outcome is known. After a barrier the
-// state says whether an earlier attempt was applied; done reads it.
-func (n *node) record(c command, done func(*state) bool) error {
-	for attempt := 0; ; attempt++ {
-		_, err := n.propose(c)
-		if !errors.Is(err, wire.ErrUnknownOutcome) || attempt == recordAttempts {
-			return err
-		}
-		if err := n.barrier(); err != nil {
-			return err
-		}
-		applied := false
-		n.fsm.view(func(s *state) { applied = done(s) })
-		if applied {
-			return nil
-		}
-	}
-}
-
-// never is for commands that do no harm when they are applied again.
-func never(*state) bool { return false }
 
 // check refuses a process that speaks for another epoch than its own.
 func (s *jobService) check(epoch uint64) error {
@@ -117,15 +93,15 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 	var sent *wire.Members
 	stopSent := false
 	for {
-		changed := s.node.fsm.watch()
+		changed := s.node.Watch()
 		if err := s.sendDeaths(out); err != nil { // before the processes that follow
 			return err
 		}
 		var now wire.Members
 		stop := false
-		s.node.fsm.view(func(st *state) {
-			if j := st.jobs[s.spec.Incarnation]; j != nil {
-				now, stop = st.members(j), j.State == wire.JobStopping
+		s.node.View(func(st *state.State) {
+			if j := st.Jobs[s.spec.Incarnation]; j != nil {
+				now, stop = st.Members(j), j.State == wire.JobStopping
 			}
 		})
 		if sent == nil || sent.Expected != now.Expected || sent.Slots != now.Slots || !slices.Equal(sent.Processes, now.Processes) {
@@ -232,13 +208,13 @@ func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingS
 	if err := s.flushNow(); err != nil {
 		return err
 	}
-	if err := s.node.barrier(); err != nil {
+	if err := s.node.Barrier(); err != nil {
 		return err
 	}
-	var j *job
-	s.node.fsm.view(func(st *state) {
-		if j, err = st.driven(s.spec.Incarnation, req.Epoch); err == nil {
-			j = j.clone()
+	var j *state.Job
+	s.node.View(func(st *state.State) {
+		if j, err = st.Driven(s.spec.Incarnation, req.Epoch); err == nil {
+			j = j.Clone()
 		}
 	})
 	if err != nil {
@@ -270,7 +246,7 @@ func (s *jobService) Start(_ context.Context, req *wire.StartRequest) (*wire.Rec
 	if err := s.check(req.Epoch); err != nil {
 		return nil, err
 	}
-	return &wire.Recorded{}, s.node.record(&startJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header}, never)
+	return &wire.Recorded{}, s.node.Record(&state.StartJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header}, raftgroup.Never)
 }
 
 // RecordValue implements wire.JobLogServer.
@@ -281,8 +257,8 @@ func (s *jobService) RecordValue(_ context.Context, req *wire.ValueRequest) (*wi
 	if len(req.Data) > wire.MaxPayload {
 		return nil, fmt.Errorf("%w: value %q has %d bytes, at most %d go; broadcast what is large", wire.ErrTooLarge, req.Name, len(req.Data), wire.MaxPayload)
 	}
-	c := &recordValue{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Index: req.Index, Value: wire.Value{Name: req.Name, Data: req.Data}}
-	return &wire.Recorded{}, s.node.record(c, never)
+	c := &state.RecordValue{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Index: req.Index, Value: wire.Value{Name: req.Name, Data: req.Data}}
+	return &wire.Recorded{}, s.node.Record(c, raftgroup.Never)
 }
 
 // Allocate implements wire.JobLogServer.
@@ -295,14 +271,14 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 	if len(req.Allocation) > wire.MaxPayload {
 		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
 	}
-	if len(req.Completions) > maxWaiting {
-		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), maxWaiting)
+	if len(req.Completions) > state.MaxCompletions {
+		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), state.MaxCompletions)
 	}
-	riding := s.take()
-	defer s.settle(riding, &err)
-	c := &allocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
-	err = s.node.record(c, func(st *state) bool {
-		j, err := st.driven(c.Incarnation, c.Epoch)
+	riding := s.claimWaiting()
+	defer s.release(riding, &err)
+	c := &state.AllocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
+	err = s.node.Record(c, func(st *state.State) bool {
+		j, err := st.Driven(c.Incarnation, c.Epoch)
 		return err == nil && j.Last.Seq == c.Seq && j.Last.Epoch == c.Epoch && bytes.Equal(j.Last.Data, c.Data)
 	})
 	if err != nil {
@@ -340,11 +316,11 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 	if err := s.flushNow(); err != nil {
 		return nil, err
 	}
-	end := &endJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
+	end := &state.EndJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
 	if req.Failure != "" {
-		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), maxReason)
+		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), state.MaxReason)
 	}
-	return &wire.Recorded{}, s.node.record(end, never)
+	return &wire.Recorded{}, s.node.Record(end, raftgroup.Never)
 }
 
 // explain adds to why a job failed what its executors said when they ended.

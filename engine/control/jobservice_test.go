@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
-	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,61 +12,12 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
+	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
-
-// oneMember returns a node that is a group of its own, and leads.
-func oneMember(t *testing.T) *member {
-	t.Helper()
-	m := newMembersOf(t, token(), "a")
-	return m.nodes[m.leader()]
-}
-
-// attach connects a driver process in place to the service of a job.
-func attach(t *testing.T, n *node, job, epoch uint64) (wire.JobLogClient, func()) {
-	t.Helper()
-	var s *jobService
-	return attachTo(t, n, job, epoch, &s)
-}
-
-// attachTo is attach for those that need the service too.
-func attachTo(t *testing.T, n *node, job, epoch uint64, service **jobService) (wire.JobLogClient, func()) {
-	t.Helper()
-	daemon, theirs, err := wire.SocketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	spec := wire.DriverSpec{Job: wire.JobSpec{Incarnation: job, Platform: "p"}}
-	s := newJobService(ctx, n, spec, epoch, func(wire.Progress) {})
-	*service = s
-	server := wire.NewParentServer(20 * time.Second)
-	wire.RegisterJobLog(server, s)
-	var work sync.WaitGroup
-	work.Go(func() { wire.ServeConn(server, daemon) })
-	work.Go(func() { s.flush(ctx) })
-	conn, err := net.FileConn(theirs)
-	if err = errors.Join(err, theirs.Close()); err != nil {
-		t.Fatal(err)
-	}
-	p, err := wire.NewParent(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var once sync.Once
-	end := func() {
-		once.Do(func() {
-			cancel()
-			if err := p.Close(); err != nil {
-				t.Error(err)
-			}
-			work.Wait()
-			<-p.Gone()
-		})
-	}
-	t.Cleanup(end)
-	return wire.JobLogClient{CC: p.CC}, end
-}
 
 // recovered collects what a driver finds.
 func recovered(t *testing.T, c wire.JobLogClient, epoch uint64) (entries []*wire.LogEntry) {
@@ -88,9 +38,9 @@ func recovered(t *testing.T, c wire.JobLogClient, epoch uint64) (entries []*wire
 // What one driver process records the next one finds, its own completions
 // included; what the first one says afterwards is refused.
 func TestJobLogOverTheSocket(t *testing.T) {
-	n := oneMember(t).node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	n := oneNode(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	ctx := t.Context()
 	first, endFirst := attach(t, n, job, epoch)
 	if spec, err := first.Attach(ctx, &wire.AttachDriver{Name: "x"}); err != nil || spec.Job.Incarnation != job {
@@ -115,7 +65,7 @@ func TestJobLogOverTheSocket(t *testing.T) {
 	}
 	endFirst() // the process dies before its completions are recorded
 
-	next := mustPropose(t, n, &assignDriver{Incarnation: job, After: epoch, Node: "a", Crashed: true}).index
+	next := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, After: epoch, Node: "a", Crashed: true}).Index
 	deposed, _ := attach(t, n, job, epoch)
 	if err := deposed.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 3}); !errors.Is(err, wire.ErrStaleEpoch) {
 		t.Errorf("the deposed driver's batch: %v", err)
@@ -141,9 +91,9 @@ func TestJobLogOverTheSocket(t *testing.T) {
 
 // A driver is told that it is one, who its executors are, and to stop.
 func TestEvents(t *testing.T) {
-	n := oneMember(t).node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	n := oneNode(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	var service *jobService
 	c, _ := attachTo(t, n, job, epoch, &service)
 	events, err := c.Events(t.Context())
@@ -164,27 +114,27 @@ func TestEvents(t *testing.T) {
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 {
 		t.Fatalf("then %+v", e)
 	}
-	mustPropose(t, n, &registerExecutor{ID: "e", Start: "1", Slots: 2, Platform: "p"})
+	grouptest.MustPropose(t, n, &state.RegisterExecutor{ID: "e", Start: "1", Slots: 2, Platform: "p"})
 	if e := next(); e.Members == nil || e.Members.Expected != 1 {
 		t.Fatalf("an executor: %+v", e)
 	}
-	mustPropose(t, n, &processReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
+	grouptest.MustPropose(t, n, &state.ProcessReady{Executor: "e", Start: "1", Incarnation: job, Process: "p", Address: "x:1", Slots: 2})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 1 || e.Members.Processes[0].Address != "x:1" {
 		t.Fatalf("its process: %+v", e)
 	}
 	service.tellDied(wire.ProcessDied{Executor: "e", Address: "x:1", Status: "exit status 3"})
-	mustPropose(t, n, &processReady{Executor: "e", Start: "1", Incarnation: job, Process: "q", Address: "x:2", Slots: 2})
+	grouptest.MustPropose(t, n, &state.ProcessReady{Executor: "e", Start: "1", Incarnation: job, Process: "q", Address: "x:2", Slots: 2})
 	if e := next(); e.Died == nil || e.Died.Address != "x:1" {
 		t.Fatalf("it died, before another took its place: %+v", e)
 	}
 	if e := next(); e.Members == nil || e.Members.Processes[0].Address != "x:2" {
 		t.Fatalf("the process in its place: %+v", e)
 	}
-	mustPropose(t, n, &loseExecutor{ID: "e", Start: "1"})
+	grouptest.MustPropose(t, n, &state.LoseExecutor{ID: "e", Start: "1"})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 || e.Members.Expected != 0 {
 		t.Fatalf("it is lost: %+v", e)
 	}
-	mustPropose(t, n, &stopJob{Incarnation: job})
+	grouptest.MustPropose(t, n, &state.StopJob{Incarnation: job})
 	if e := next(); e.Stop == nil {
 		t.Fatalf("a wish to stop: %+v", e)
 	}
@@ -193,16 +143,16 @@ func TestEvents(t *testing.T) {
 // A job whose log can't be read because the disk is slow isn't told that it has
 // failed, but to try again.
 func TestDiskIsSlow(t *testing.T) {
-	m := newMembersOf(t, token(), "a")
-	n := m.nodes[m.leader()].node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	m := grouptest.New(t, securitytest.Token(), "a")
+	n := m.Nodes[m.Leader()].Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	c, _ := attach(t, n, job, epoch)
-	disk := m.disks[0]
-	disk.hangs.Store(true)
+	disk := m.Disks[0]
+	disk.Hangs.Store(true)
 	answer := make(chan error, 1)
-	go func() { _, err := n.propose(&stopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
-	<-disk.hung
+	go func() { _, err := n.Propose(&state.StopJob{Incarnation: 99}); answer <- err }() // its answer is waited for
+	<-disk.Hung
 	s, err := c.Recover(t.Context(), &wire.RecoverRequest{Epoch: epoch})
 	if err == nil {
 		_, err = s.Recv()
@@ -210,7 +160,7 @@ func TestDiskIsSlow(t *testing.T) {
 	if !wire.Transient(err) {
 		t.Errorf("while the disk hangs: %v", err)
 	}
-	close(disk.release)
+	close(disk.Release)
 	if err := <-answer; !errors.Is(err, wire.ErrNoJob) {
 		t.Errorf("what waited for the disk: %v", err)
 	}
@@ -230,29 +180,21 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := &group{t: t}
-				disk := newHungStore(raft.NewInmemStore())
-				_, transport := raft.NewInmemTransport("a")
-				n, err := startNode(raftParts{
-					id: "a", servers: []string{"a"}, logs: disk, stable: disk, snapshots: raft.NewInmemSnapshotStore(),
-					transport: transport, timing: DefaultTiming(), log: slog.New(slog.DiscardHandler),
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				g.nodes = append(g.nodes, n)
-				defer g.close()
-				g.leader()
-				job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-				epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
-				mustPropose(t, n, &allocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
+				disk := grouptest.NewHungStore(raft.NewInmemStore())
+				g := grouptest.NewMemoryOn(t, func(int) raftgroup.Store { return disk }, "a")
+				n := g.Nodes[0]
+				defer g.Close()
+				g.Leader()
+				job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+				epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+				grouptest.MustPropose(t, n, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
 
 				ctx, cancel := context.WithCancel(t.Context())
 				s := newJobService(ctx, n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
 				var work sync.WaitGroup
-				disk.hangs.Store(true)
-				work.Go(func() { _, _ = n.propose(&stopJob{Incarnation: 99}) }) // what it answers is no matter
-				<-disk.hung
+				disk.Hangs.Store(true)
+				work.Go(func() { _, _ = n.Propose(&state.StopJob{Incarnation: 99}) }) // what it answers is no matter
+				<-disk.Hung
 				if _, err := s.Complete(ctx, &wire.CompleteRequest{Epoch: epoch, Completions: []wire.Completion{{Seq: 1, Output: wire.AllOutputs}}}); err != nil {
 					t.Fatal(err)
 				}
@@ -263,13 +205,14 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 				work.Go(func() { s.flush(t.Context()) })
 				cancel()
 				if tt.next == 0 {
-					time.Sleep(2 * proposeTimeout) // of virtual time
+					time.Sleep(2 * raftgroup.ProposeTimeout) // of virtual time
 				}
-				close(disk.release)
+				close(disk.Release)
 				work.Wait()
-				n.fsm.view(func(st *state) {
-					if _, pending := st.jobs[job].pending(1); pending {
-						t.Errorf("the batch isn't complete: %+v", st.jobs[job].Pending)
+				n.View(func(st *state.State) {
+					left := st.Jobs[job].Pending
+					if slices.ContainsFunc(left, func(p wire.Pending) bool { return p.Seq == 1 }) {
+						t.Errorf("the batch isn't complete: %+v", left)
 					}
 				})
 				if _, err := s.Complete(t.Context(), &wire.CompleteRequest{Epoch: epoch}); err == nil {
@@ -294,12 +237,12 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 		want error
 		left int // that wait
 	}{
-		{"too many at once", func() error { return complete(maxWaiting + 1) }, wire.ErrTooLarge, 0},
-		{"as many as go", func() error { return complete(maxWaiting) }, nil, maxWaiting},
-		{"one more", func() error { return complete(1) }, wire.ErrTooLarge, maxWaiting},
-		{"one more while they are recorded", func() error { s.take(); return complete(1) }, wire.ErrTooLarge, 0},
-		{"recording them fails", func() error { s.settle(make([]wire.Completion, maxWaiting), &failed); return nil }, nil, maxWaiting},
-		{"it succeeds", func() error { s.settle(s.take(), &recorded); return complete(1) }, nil, 1},
+		{"too many at once", func() error { return complete(state.MaxCompletions + 1) }, wire.ErrTooLarge, 0},
+		{"as many as go", func() error { return complete(state.MaxCompletions) }, nil, state.MaxCompletions},
+		{"one more", func() error { return complete(1) }, wire.ErrTooLarge, state.MaxCompletions},
+		{"one more while they are recorded", func() error { s.claimWaiting(); return complete(1) }, wire.ErrTooLarge, 0},
+		{"recording them fails", func() error { s.release(make([]wire.Completion, state.MaxCompletions), &failed); return nil }, nil, state.MaxCompletions},
+		{"it succeeds", func() error { s.release(s.claimWaiting(), &recorded); return complete(1) }, nil, 1},
 	} {
 		if err := step.do(); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
 			t.Errorf("%s: %v", step.name, err)
@@ -308,7 +251,7 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 			t.Errorf("%s: %d wait, want %d", step.name, len(s.waiting), step.left)
 		}
 	}
-	_, err := s.Allocate(t.Context(), &wire.AllocateRequest{Epoch: 1, Seq: 1, Completions: make([]wire.Completion, maxWaiting+1)})
+	_, err := s.Allocate(t.Context(), &wire.AllocateRequest{Epoch: 1, Seq: 1, Completions: make([]wire.Completion, state.MaxCompletions+1)})
 	if !errors.Is(err, wire.ErrTooLarge) {
 		t.Errorf("too many with a batch: %v", err)
 	}
@@ -317,16 +260,16 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 // Why a job failed says what its executors' processes died of, which the driver
 // process can't know.
 func TestFailureIsExplained(t *testing.T) {
-	n := oneMember(t).node
-	job := mustPropose(t, n, &submitJob{Spec: wire.JobSpec{Submission: "s"}}).index
-	epoch := mustPropose(t, n, &assignDriver{Incarnation: job, Node: "a"}).index
+	n := oneNode(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
 	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
 	s.trouble = func() string { return "executor e: exit status 2; panic: in a goroutine" }
 	if _, err := s.Finish(t.Context(), &wire.FinishRequest{Epoch: epoch, Failure: "interrupted 32 times"}); err != nil {
 		t.Fatal(err)
 	}
-	n.fsm.view(func(st *state) {
-		if got, want := st.jobs[job].Reason, "interrupted 32 times\nwhat went wrong before: executor e: exit status 2; panic: in a goroutine"; got != want {
+	n.View(func(st *state.State) {
+		if got, want := st.Jobs[job].Reason, "interrupted 32 times\nwhat went wrong before: executor e: exit status 2; panic: in a goroutine"; got != want {
 			t.Errorf("%q", got)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -62,9 +63,9 @@ func checkPublish(b *wire.PublishBegin) error {
 	switch {
 	case b == nil:
 		return fmt.Errorf("%w: publishing begins with what it is", wire.ErrInvalid)
-	case b.Model == "" || len(b.Model) > maxName || !utf8.ValidString(b.Model):
-		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, maxName, b.Model)
-	case b.Rollback && len(b.Digest) > maxName:
+	case b.Model == "" || len(b.Model) > state.MaxName || !utf8.ValidString(b.Model):
+		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, state.MaxName, b.Model)
+	case b.Rollback && len(b.Digest) > state.MaxName:
 		return fmt.Errorf("%w: %.20q… is no version", wire.ErrInvalid, b.Digest)
 	case b.Rollback:
 		return nil
@@ -79,7 +80,7 @@ func checkPublish(b *wire.PublishBegin) error {
 // takeVersion takes a version's file onto the disk, where the job's driver
 // process reads it.
 func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, error)) error {
-	release, err := s.files.room.claim(b.Size)
+	release, err := s.files.room.Claim(b.Size)
 	if err != nil {
 		return fmt.Errorf("taking the version: %w", err)
 	}
@@ -89,9 +90,9 @@ func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, er
 
 // publish hands a request to a job's driver process, waits for what comes of it
 // and gives the client signs of life meanwhile.
-func (r *reign) publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
+func (r *leadership) publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
 	var process *jobService
-	if d := r.drive(incarnation); d != nil {
+	if d := r.runner(incarnation); d != nil {
 		process = d.process()
 	}
 	if process == nil {

@@ -1,225 +1,16 @@
 package control
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
-	"google.golang.org/grpc"
-
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/rpc/rpctest"
 )
-
-// fleet is a cluster of engine-drivers in this process, each with its directory.
-type fleet struct {
-	t        *testing.T
-	security wire.Security
-	peers    peers
-	dirs     map[string]string // by id
-	running  map[string]*runningDriver
-	news     chan struct{} // holds a token when something was logged
-	cluster  *wire.Cluster
-}
-
-// runningDriver is an engine-driver that runs.
-type runningDriver struct {
-	cancel context.CancelFunc
-	ended  chan error // holds how it ended
-	news   chan<- struct{}
-
-	mu   sync.Mutex
-	said map[string]int // how often it has logged a message
-}
-
-func newFleet(t *testing.T, ids ...string) *fleet {
-	t.Helper()
-	f := &fleet{t: t, security: token(), peers: make(peers), dirs: make(map[string]string), running: make(map[string]*runningDriver), news: make(chan struct{}, 1)}
-	for _, id := range ids {
-		l := listen(t)
-		f.peers[id] = l.Addr().String()
-		f.dirs[id] = filepath.Join(t.TempDir(), id)
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var err error
-	if f.cluster, err = newDrivers(f.peers, f.security); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		f.stop(slices.Collect(maps.Keys(f.running))...)
-		_ = f.cluster.Close()
-	})
-	return f
-}
-
-// list returns peers as they stand on the command line.
-func (p peers) list() string {
-	var all []string
-	for _, id := range p.ids() {
-		all = append(all, id+"="+p[id])
-	}
-	return strings.Join(all, ",")
-}
-
-// config returns what an engine-driver is started with.
-func (f *fleet) config(id string) Config {
-	return Config{ID: id, Peers: f.peers.list(), Data: f.dirs[id], Security: f.security, Log: slog.New(slog.DiscardHandler)}
-}
-
-// start starts an engine-driver.
-func (f *fleet) start(id string, change ...func(*Config)) {
-	f.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &runningDriver{cancel: cancel, ended: make(chan error, 1), news: f.news, said: make(map[string]int)}
-	c := f.config(id)
-	c.Log = slog.New(r)
-	for _, f := range change {
-		f(&c)
-	}
-	go func() { r.ended <- Run(ctx, c) }()
-	f.running[id] = r
-}
-
-// Enabled, WithAttrs, WithGroup and Handle make it a slog.Handler.
-func (r *runningDriver) Enabled(context.Context, slog.Level) bool { return true }
-func (r *runningDriver) WithAttrs([]slog.Attr) slog.Handler       { return r }
-func (r *runningDriver) WithGroup(string) slog.Handler            { return r }
-func (r *runningDriver) Handle(_ context.Context, record slog.Record) error {
-	r.mu.Lock()
-	r.said[record.Message]++
-	r.mu.Unlock()
-	select {
-	case r.news <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// says waits until one of the engine-drivers that run has logged a message.
-func (f *fleet) says(message string) {
-	f.t.Helper()
-	f.await(message, func() bool {
-		for _, r := range f.running {
-			r.mu.Lock()
-			n := r.said[message]
-			r.mu.Unlock()
-			if n > 0 {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-// stop ends engine-drivers.
-func (f *fleet) stop(ids ...string) {
-	f.t.Helper()
-	for _, id := range ids {
-		r := f.running[id]
-		delete(f.running, id)
-		r.cancel()
-		if err := <-r.ended; err != nil {
-			f.t.Errorf("driver %s: %v", id, err)
-		}
-	}
-}
-
-// commit has the cluster commit something: that an executor is there.
-func (f *fleet) commit(executor string) {
-	f.t.Helper()
-	ctx, cancel := context.WithCancel(f.t.Context())
-	defer cancel()
-	err := f.cluster.Do(ctx, 20*time.Second, func(ctx context.Context, leader grpc.ClientConnInterface) error {
-		stream, err := wire.ExecutorsClient{CC: leader}.Follow(ctx)
-		if err != nil {
-			return err
-		}
-		_ = stream.Send(&wire.DaemonReport{Register: &wire.Register{ID: executor, Start: "s", Address: "127.0.0.1:1", Slots: 1, Platform: "linux/amd64"}})
-		_, err = stream.Recv()
-		return err
-	})
-	if err != nil {
-		f.t.Fatalf("registering %s: %v", executor, err)
-	}
-}
-
-// executors lists what was committed, as the leader knows it.
-func (f *fleet) executors() (ids []string) {
-	f.t.Helper()
-	err := f.cluster.Do(f.t.Context(), 20*time.Second, func(ctx context.Context, leader grpc.ClientConnInterface) error {
-		// Who has no such job knows what is committed; before its reign has begun a
-		// leader says that it isn't ready.
-		if _, err := (wire.ControlClient{CC: leader}).Status(ctx, wire.JobRef{Incarnation: 1}); !errors.Is(err, wire.ErrNoJob) {
-			return err
-		}
-		st, err := wire.ControlClient{CC: leader}.Cluster(ctx)
-		ids = nil
-		for _, e := range st.Executors {
-			ids = append(ids, e.ID)
-		}
-		return err
-	})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return ids
-}
-
-// admitted waits until a driver's directory is the one that counts, and has a vote.
-func (f *fleet) admitted(id string) {
-	f.t.Helper()
-	f.await(f.dirs[id]+" is admitted", func() bool {
-		i, err := readIdentity(filepath.Join(f.dirs[id], "identity.json"))
-		return err == nil && i.Drivers[id].Copy == i.Copy && !i.Replaces
-	})
-}
-
-// await waits until something is so. It looks whenever an engine-driver has logged.
-func (f *fleet) await(what string, so func() bool) {
-	f.t.Helper()
-	for deadline := time.After(20 * time.Second); !so(); {
-		select {
-		case <-f.news:
-		case <-deadline:
-			f.t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
-// leader returns who leads.
-func (f *fleet) leader() string {
-	f.t.Helper()
-	var leader string
-	if err := f.cluster.Do(f.t.Context(), 20*time.Second, func(ctx context.Context, _ grpc.ClientConnInterface) error {
-		_, address, err := f.cluster.Leader(ctx)
-		leader = f.peers.at(address)
-		return err
-	}); err != nil {
-		f.t.Fatal(err)
-	}
-	return leader
-}
-
-// refused expects that an engine-driver doesn't start, whoever leads.
-func (f *fleet) refused(c Config, want error, says string) {
-	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
-	defer cancel()
-	if err := Run(ctx, c); !errors.Is(err, want) || !strings.Contains(err.Error(), says) {
-		f.t.Errorf("driver %s with --data %s: %v, want %v that says %q", c.ID, c.Data, err, want, says)
-	}
-}
 
 // A second engine-driver with an id that another one has doesn't start, whether
 // it has a directory of its own or a copy of the other's.
@@ -236,13 +27,13 @@ func TestSecondDriverIsRefused(t *testing.T) {
 	for id := range f.peers {
 		elsewhere := maps.Clone(f.peers)
 		elsewhere[id] = "127.0.0.1:0"
-		l := listen(t)
+		l := rpctest.Listen(t)
 		elsewhere[id] = l.Addr().String()
 		_ = l.Close()
 		c := f.config(id)
-		c.Peers = elsewhere.list()
+		c.Peers = peerList(elsewhere)
 		c.Data = filepath.Join(t.TempDir(), "own")
-		f.refused(c, errOtherCopy, "give this one an id of its own")
+		f.refused(c, raftgroup.ErrOtherCopy, "give this one an id of its own")
 		c.Data = filepath.Join(t.TempDir(), "copied")
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			t.Fatal(err)
@@ -254,8 +45,8 @@ func TestSecondDriverIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.refused(c, errTwice, "stop one of the two")
-		c.Peers = f.peers.list()
+		f.refused(c, raftgroup.ErrTwice, "stop one of the two")
+		c.Peers = peerList(f.peers)
 		f.refused(c, syscall.EADDRINUSE, "has the port")
 	}
 	f.commit("e2")
@@ -279,7 +70,7 @@ func TestLostDirectoryIsReplaced(t *testing.T) {
 	f.dirs["d2"] = filepath.Join(t.TempDir(), "new")
 
 	f.start("d3")
-	f.refused(f.config("d2"), errOtherCopy, "--replace")
+	f.refused(f.config("d2"), raftgroup.ErrOtherCopy, "--replace")
 	replace := func(c *Config) { c.Replace = true }
 	f.start("d2", replace)
 	f.says("no driver leads, so that no job goes on") // d3 and it are no majority
@@ -305,7 +96,7 @@ func TestLostDirectoryIsReplaced(t *testing.T) {
 	f.stop("d2")
 	c := f.config("d2")
 	c.Data = lost
-	f.refused(c, errOtherCopy, "--replace")
+	f.refused(c, raftgroup.ErrOtherCopy, "--replace")
 	f.start("d1") // knew the lost one only
 	if got, want := fmt.Sprint(f.executors()), "[fifth first fourth second third]"; got != want {
 		t.Errorf("committed was %s, there is %s", want, got)
@@ -322,5 +113,5 @@ func TestLostLogIsNoticed(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(f.dirs["d1"], "raft")); err != nil {
 		t.Fatal(err)
 	}
-	f.refused(f.config("d1"), ErrDataDir, "--replace")
+	f.refused(f.config("d1"), raftgroup.ErrDataDir, "--replace")
 }

@@ -8,18 +8,21 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/control/raftgroup"
+	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // Config says how an engine-driver runs.
 type Config struct {
 	ID     string // of this driver, kept over restarts
-	Listen string // host:port of its door; "" for the one in Peers
+	Listen string // host:port of its listener; "" for the one in Peers
 	// Peers lists all drivers of the cluster as id=host:port,id=host:port,…; ""
 	// for a cluster of this driver alone.
 	Peers string
@@ -27,10 +30,10 @@ type Config struct {
 	// Replace says that Data is new and takes the place of this driver's directory,
 	// which is lost. It changes nothing for one that was admitted to the cluster.
 	Replace  bool
-	Security wire.Security
-	Timing   Timing // the zero value is DefaultTiming
+	Security security.Security
+	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
-	// Listening, unless nil, is called with the address once the door is open.
+	// Listening, unless nil, is called with the address once the listener is open.
 	Listening func(address string)
 }
 
@@ -38,146 +41,114 @@ type Config struct {
 // take to finish what is planned.
 const drainPatience = 5 * time.Second
 
-// failPatience is how long a node that can't go on may take to end.
-const failPatience = 5 * time.Second
-
 // server is an engine-driver: a member of the group, and what it offers.
 //
 // THREADING: run starts lead, serve, keep, watchQuorum and replace in goroutines of
 // their own and waits for them. gRPC calls the services from many.
 type server struct {
-	*member
-	security wire.Security
+	*raftgroup.Node
+	security security.Security
 	log      *slog.Logger
 	files    *jobFiles
-	drivers  *wire.Cluster // connections to the other nodes
+	drivers  *rpc.Cluster  // connections to the other nodes
 	uploads  chan struct{} // slots of submissions that send a binary
 	draining chan struct{} // closed when the node leaves
 	streams  sync.WaitGroup
-	learning sync.Mutex // guards the identity on disk: keep and a reign write it
 
-	mu    sync.Mutex
-	reign *reign // nil while this node doesn't lead
+	mu         sync.Mutex
+	leadership *leadership // nil while this node doesn't lead
 }
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is
 // planned, hands over the lead and returns nil. An error says why the node can't
-// start or go on; when it says [ErrDisk] goroutines that wait for the disk may be
+// start or go on; when it wraps [raftgroup.ErrDisk] goroutines that wait for the disk may be
 // left, and the process should exit.
 func Run(ctx context.Context, c Config) error {
 	mc, err := c.member(ctx)
 	if err != nil {
 		return err
 	}
-	m, err := openMember(ctx, mc)
+	m, err := raftgroup.Open(ctx, mc)
 	if err != nil {
 		return err
 	}
 	ended := make(chan error, 1) // has room for the one end
-	go func() { ended <- m.serve(ctx, c, mc) }()
-	return m.outcome(ended)
+	go func() { ended <- serve(ctx, m, c, mc) }()
+	return m.Outcome(ended)
 }
 
 // serve serves until ctx ends or the node can't go on, and closes the member.
-func (m *member) serve(ctx context.Context, c Config, mc memberConfig) (err error) {
+func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config) (err error) {
 	s := &server{
-		member: m, security: c.Security, log: mc.log,
+		Node: m, security: c.Security, log: mc.Log,
 		uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
 	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	if s.files, err = openJobFiles(m.dir); err != nil {
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if s.files, err = openJobFiles(m.DataDir()); err != nil {
 		return err
 	}
-	if s.drivers, err = newDrivers(mc.peers, c.Security); err != nil {
+	if s.drivers, err = newDrivers(mc.Peers, c.Security); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.drivers.Close()) }()
 	if c.Listening != nil {
-		c.Listening(mc.peers[c.ID])
+		c.Listening(mc.Peers[c.ID])
 	}
 	return s.run(ctx)
 }
 
-// outcome waits for the end of a member. One that can't go on, because its disk
-// hangs, may never come to it: then outcome returns without it.
-func (m *member) outcome(ended <-chan error) error {
-	select {
-	case err := <-ended:
-		return err
-	case <-m.failed:
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-time.After(failPatience):
-		return fmt.Errorf("%w; it is left as it is, since it doesn't come to an end within %s", m.failure, failPatience)
-	}
-}
-
 // member checks the configuration and opens the listener.
-func (c *Config) member(ctx context.Context) (memberConfig, error) {
-	mc := memberConfig{id: c.ID, dataDir: c.Data, replace: c.Replace, security: c.Security, timing: c.Timing, log: c.Log}
-	if mc.timing == (Timing{}) {
-		mc.timing = DefaultTiming()
+func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
+	mc := raftgroup.Config{ID: c.ID, DataDir: c.Data, Replace: c.Replace, Security: c.Security, Timing: c.Timing, Log: c.Log}
+	if mc.Timing == (raftgroup.Timing{}) {
+		mc.Timing = raftgroup.DefaultTiming()
 	}
-	if mc.log == nil {
-		mc.log = slog.Default()
+	if mc.Log == nil {
+		mc.Log = slog.Default()
 	}
-	if !validID(c.ID) {
-		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, nodeLen)
+	if !state.ValidID(c.ID) {
+		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, state.MaxID)
 	}
 	if c.Data == "" {
 		return mc, fmt.Errorf("%w: no data directory is given", wire.ErrInvalid)
 	}
 	var err error
 	if c.Peers != "" {
-		if mc.peers, err = parsePeers(c.Peers); err != nil {
+		if mc.Peers, err = raftgroup.ParsePeers(c.Peers); err != nil {
 			return mc, err
 		}
-		if mc.peers[c.ID] == "" {
-			return mc, fmt.Errorf("%w: they don't name this driver, %q", ErrPeers, c.ID)
+		if mc.Peers[c.ID] == "" {
+			return mc, fmt.Errorf("%w: they don't name this driver, %q", raftgroup.ErrPeers, c.ID)
 		}
 	}
 	listen := c.Listen
 	if listen == "" {
-		listen = mc.peers[c.ID]
+		listen = mc.Peers[c.ID]
 	}
 	if err := c.Security.CheckListen(listen); err != nil {
 		return mc, err
 	}
-	if mc.listener, err = listenOn(ctx, listen, c.ID); err != nil {
+	if mc.Listener, err = raftgroup.Listen(ctx, listen, c.ID); err != nil {
 		return mc, err
 	}
-	if mc.peers == nil {
+	if mc.Peers == nil {
 		host, _, err := net.SplitHostPort(listen)
 		if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too", ErrPeers, listen, c.ID), mc.listener.Close())
+			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too", raftgroup.ErrPeers, listen, c.ID), mc.Listener.Close())
 		}
-		mc.peers = peers{c.ID: mc.listener.Addr().String()}
+		mc.Peers = raftgroup.Peers{c.ID: mc.Listener.Addr().String()}
 	}
 	return mc, nil
-}
-
-// listenOn opens a node's listener.
-func listenOn(ctx context.Context, address, id string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w; another process, perhaps a second driver %q, has the port", err, id)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, err)
-	}
-	return l, nil
 }
 
 // run serves until ctx ends or the node can't go on.
 func (s *server) run(ctx context.Context) error {
 	var work sync.WaitGroup
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	replaces := s.dir.id.Replaces // before keep writes to it
+	replaces := s.DataDir().Replaces() // before keep writes to it
 	defer work.Wait()
 	defer cancel()
-	g := wire.NewServerOn(s.security)
+	g := rpc.NewServerOn(s.security)
 	wire.RegisterControl(g, &controlService{s})
 	wire.RegisterBinaries(g, &binaryService{s})
 	wire.RegisterExecutors(g, &executorService{s})
@@ -185,24 +156,24 @@ func (s *server) run(ctx context.Context) error {
 	wire.RegisterDrivers(g, &driverService{s})
 	work.Go(func() { s.serve(g) })
 	work.Go(func() { s.lead(inner) })
-	work.Go(func() { s.keep(inner) })
+	work.Go(func() { s.keepHouse(inner) })
 	work.Go(func() { s.watchQuorum(inner) })
 	if replaces {
-		work.Go(func() { s.replace(inner) })
+		work.Go(func() { s.AskToReplace(inner, s.drivers) })
 	}
-	s.log.Info("engine-driver is up", "id", s.id, "address", s.peers[s.id], "drivers", len(s.peers), "data", s.dir.path)
+	s.log.Info("engine-driver is up", "id", s.ID(), "address", s.Peers()[s.ID()], "drivers", len(s.Peers()), "data", s.DataDir().Path)
 	var err error
 	select {
 	case <-ctx.Done():
 		s.log.Info("leaving: job drivers finish what is planned", "patience", drainPatience)
 		close(s.draining)
 		s.drain()
-	case <-s.failed:
-		err = s.failure
-	case <-s.fsm.failed:
-		err = s.fsm.err()
+	case <-s.Failed():
+		err = s.Failure()
+	case <-s.Stopped():
+		err = s.StopReason()
 	}
-	cancel() // ends the reign, which ends its processes and the streams that followed it
+	cancel() // ends the leadership, which ends its processes and the streams that followed it
 	g.Stop()
 	s.streams.Wait()
 	return err
@@ -210,8 +181,8 @@ func (s *server) run(ctx context.Context) error {
 
 // serve answers gRPC until the server is stopped.
 func (s *server) serve(g *grpc.Server) {
-	if err := g.Serve(s.door.grpc); err != nil && !errors.Is(err, net.ErrClosed) {
-		s.fail(fmt.Errorf("serving gRPC: %w", err))
+	if err := g.Serve(s.GRPC()); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.Fail(fmt.Errorf("serving gRPC: %w", err))
 	}
 }
 
@@ -228,28 +199,28 @@ func (s *server) isDraining() bool {
 // drain waits until the job driver processes have finished what is planned.
 func (s *server) drain() {
 	s.mu.Lock()
-	r := s.reign
+	r := s.leadership
 	s.mu.Unlock()
 	if r == nil {
 		return
 	}
 	patience := time.After(drainPatience)
-	for _, d := range r.driven() {
+	for _, d := range r.allRunners() {
 		select {
 		case <-d.done:
 		case <-patience:
 			s.log.Warn("job drivers haven't finished what is planned; whoever leads next runs it again")
 			return
-		case <-s.failed:
+		case <-s.Failed():
 			return
 		}
 	}
 }
 
-// current returns the node's reign, or says who leads.
-func (s *server) current() (*reign, error) {
+// current returns the node's leadership, or says who leads.
+func (s *server) current() (*leadership, error) {
 	s.mu.Lock()
-	r := s.reign
+	r := s.leadership
 	s.mu.Unlock()
 	if r == nil {
 		return nil, &wire.NotLeaderError{Leader: s.leaderAddress()}
@@ -263,14 +234,14 @@ func (s *server) current() (*reign, error) {
 }
 
 // leaderAddress returns where the leader is, "" while there is none.
-func (s *server) leaderAddress() string { return s.peers[s.leader()] }
+func (s *server) leaderAddress() string { return s.Peers()[s.Leader()] }
 
-// lead begins a reign when the node becomes the leader and ends it when it
+// lead begins a leadership when the node becomes the leader and ends it when it
 // isn't any more, until ctx ends.
 func (s *server) lead(ctx context.Context) {
 	for {
 		select {
-		case leads := <-s.node.leading:
+		case leads := <-s.Leading():
 			s.succeed(ctx, leads)
 		case <-ctx.Done():
 			s.succeed(ctx, false)
@@ -279,11 +250,11 @@ func (s *server) lead(ctx context.Context) {
 	}
 }
 
-// succeed ends the reign that there is, and begins another if the node leads.
+// succeed ends the leadership that there is, and begins another if the node leads.
 func (s *server) succeed(ctx context.Context, leads bool) {
 	s.mu.Lock()
-	old := s.reign
-	s.reign = nil
+	old := s.leadership
+	s.leadership = nil
 	s.mu.Unlock()
 	if old != nil {
 		old.end()
@@ -292,18 +263,18 @@ func (s *server) succeed(ctx context.Context, leads bool) {
 	if !leads {
 		return
 	}
-	r := newReign(ctx, s)
+	r := newLeadership(ctx, s)
 	s.mu.Lock()
-	s.reign = r
+	s.leadership = r
 	s.mu.Unlock()
 	r.work.Go(r.run)
 }
 
 // newDrivers returns connections to a cluster's drivers.
-func newDrivers(p peers, s wire.Security) (*wire.Cluster, error) {
+func newDrivers(p raftgroup.Peers, s security.Security) (*rpc.Cluster, error) {
 	var all []string
-	for _, id := range p.ids() {
+	for _, id := range p.IDs() {
 		all = append(all, p[id])
 	}
-	return wire.NewCluster(strings.Join(all, ","), s)
+	return rpc.NewCluster(strings.Join(all, ","), s)
 }

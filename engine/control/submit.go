@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -19,9 +21,6 @@ const (
 	maxUploads    = 8                // clients at a time that send a binary or a version
 	uploadStall   = 30 * time.Second // without a word from the client
 	replicateWait = time.Minute      // for a majority to have the binary
-	maxName       = 128
-	maxArgs       = 1024
-	maxArgBytes   = 96 << 10 // Linux takes 128 KiB for one argument
 )
 
 // Submit implements wire.ControlServer.
@@ -50,7 +49,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	need := !existed && !c.s.files.programs.Use(begin.Binary)
 	release := func() {}
 	if need {
-		if release, err = c.s.files.room.claim(begin.Size); err != nil {
+		if release, err = c.s.files.room.Claim(begin.Size); err != nil {
 			return fmt.Errorf("taking the binary: %w", err)
 		}
 		defer release()
@@ -80,8 +79,8 @@ func checkSubmission(b *wire.SubmitBegin) error {
 	if err := wire.CheckSubmission(b.Submission); err != nil {
 		return err
 	}
-	if b.Name == "" || len(b.Name) > maxName || !utf8.ValidString(b.Name) || strings.ContainsFunc(b.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, maxName, b.Name)
+	if b.Name == "" || len(b.Name) > state.MaxName || !utf8.ValidString(b.Name) || strings.ContainsFunc(b.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, state.MaxName, b.Name)
 	}
 	if !binaries.ValidDigest(b.Binary) {
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Binary)
@@ -95,67 +94,27 @@ func checkSubmission(b *wire.SubmitBegin) error {
 			return fmt.Errorf("%w: argument %q has a zero byte", wire.ErrInvalid, a)
 		}
 	}
-	if len(b.Args) > maxArgs || n > maxArgBytes {
-		return fmt.Errorf("%w: %d arguments of %d bytes, at most %d of %d go", wire.ErrTooLarge, len(b.Args), n, maxArgs, maxArgBytes)
+	if len(b.Args) > state.MaxArgs || n > state.MaxArgBytes {
+		return fmt.Errorf("%w: %d arguments of %d bytes, at most %d of %d go", wire.ErrTooLarge, len(b.Args), n, state.MaxArgs, state.MaxArgBytes)
 	}
 	return nil
 }
 
 // submitted reports whether a submission was taken before. With other contents
-// it is an error that says wire.ErrSubmissionTaken.
+// it is an error that wraps wire.ErrSubmissionTaken.
 func (s *server) submitted(b *wire.SubmitBegin) (existed bool, err error) {
-	s.fsm.view(func(st *state) { _, existed, err = st.submission(b.Submission, b.Binary, b.Name, b.Args) })
+	s.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
 	return existed, err
 }
 
-// upload takes a file and then the word to commit. next returns what comes: a
-// piece of the file, or that word.
-func (s *server) upload(into *binaries.Store, digest string, size int64, next func() (chunk []byte, commit bool, err error)) error {
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	default:
-		return fmt.Errorf("%w: %d files are being sent at this moment; try again", wire.ErrNotReady, maxUploads)
-	}
-	w, err := into.Create(digest, size)
-	if err != nil {
-		return err
-	}
-	for {
-		chunk, commit, err := next()
-		switch {
-		case err != nil:
-		case commit:
-			return w.Commit()
-		case len(chunk) == 0:
-			err = fmt.Errorf("%w: neither a piece of the file nor its end", wire.ErrInvalid)
-		default:
-			_, err = w.Write(chunk)
-		}
-		if err != nil {
-			w.Abort()
-			return err
-		}
-	}
-}
-
-// awaitCommit waits for the word to commit where no file is to come.
-func awaitCommit(next func() (chunk []byte, commit bool, err error)) error {
-	_, commit, err := next()
-	if err == nil && !commit {
-		err = fmt.Errorf("%w: a piece of a file came, nobody asked for it", wire.ErrInvalid)
-	}
-	return err
-}
-
 // submit makes a job of a submission whose binary is here.
-func (r *reign) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAnswer, error) {
+func (r *leadership) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAnswer, error) {
 	s := r.s
 	existed, err := s.submitted(b)
 	if err != nil {
 		return nil, err
 	}
-	spec := wire.JobSpec{Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: wire.NewToken()}
+	spec := wire.JobSpec{Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken()}
 	if !existed {
 		if spec.Platform, err = s.checkProgram(b); err != nil {
 			return nil, err
@@ -165,14 +124,14 @@ func (r *reign) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAn
 		}
 	}
 	var inc uint64
-	taken := func(st *state) (existed bool) {
-		inc, existed, err = st.submission(b.Submission, b.Binary, b.Name, b.Args)
+	taken := func(st *state.State) (existed bool) {
+		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
 		return existed
 	}
-	if err := s.record(&submitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	if err := s.Record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
-	s.fsm.view(func(st *state) { taken(st) })
+	s.View(func(st *state.State) { taken(st) })
 	if err != nil {
 		return nil, err
 	}

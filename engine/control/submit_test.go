@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -25,7 +26,7 @@ func oldProgram(t *testing.T, s *server, content string) (digest string) {
 	if _, err := w.Write([]byte(content)); err != nil {
 		t.Fatal(err)
 	}
-	old := time.Now().Add(-2 * keepAge)
+	old := time.Now().Add(-2 * unusedAge)
 	if err := errors.Join(w.Commit(), os.Chtimes(s.files.programs.Path(digest), old, old)); err != nil {
 		t.Fatal(err)
 	}
@@ -35,9 +36,9 @@ func oldProgram(t *testing.T, s *server, content string) (digest string) {
 // A program that a submission counts on isn't swept before the job is recorded.
 func TestSubmissionKeepsItsProgram(t *testing.T) {
 	s := newServersOf(t, "a")
-	one := s.all[s.reigning(-1)]
+	one := s.all[s.leading(-1)]
 	digest, unused := oldProgram(t, one, "abc"), oldProgram(t, one, "def")
-	cc, err := wire.Dial(one.door.Addr().String(), one.security)
+	cc, err := rpc.Dial(one.GRPC().Addr().String(), one.security)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestSubmissionKeepsItsProgram(t *testing.T) {
 // A driver that is asked to keep a program that it has doesn't sweep it.
 func TestReplicaIsKept(t *testing.T) {
 	s := newServersOf(t, "a", "b", "c")
-	s.reigning(-1)
+	s.leading(-1)
 	follower := s.all[1]
 	digest := oldProgram(t, follower, "abc")
 	if _, err := (&binaryService{follower}).Replicate(t.Context(), &wire.ReplicateRequest{Binary: digest, Size: 3, Node: "a"}); err != nil {

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // scarce is so little room, in bytes, that a write may have failed for want of it.
@@ -24,15 +22,19 @@ func Free(path string) (int64, error) {
 	return int64(fs.Bavail) * int64(fs.Bsize), nil
 }
 
+// ErrRoom says that a disk has less room than is needed.
+var ErrRoom = errors.New("the disk has no room")
+
 // Room makes sure that n more bytes fit on the file system of a path and that
-// reserve bytes stay free. An error says [wire.ErrTooLarge].
+// reserve bytes stay free. If they don't, the error wraps
+// [ErrRoom].
 func Room(path string, n, reserve int64) error {
 	free, err := Free(path)
 	if err != nil {
 		return err
 	}
 	if free-n < reserve {
-		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free; make room there", wire.ErrTooLarge, free>>20, path, (reserve+n)>>20)
+		return fmt.Errorf("%w: %d MB are free in %s, %d MB must stay free; make room there", ErrRoom, free>>20, path, (reserve+n)>>20)
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/disk/disktest"
-	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func TestRoom(t *testing.T) {
@@ -21,7 +20,7 @@ func TestRoom(t *testing.T) {
 		n, reserve int64
 		want       error
 	}{
-		{0, 0, nil}, {8 << 20, 0, nil}, {4 << 20, 4 << 20, nil}, {8<<20 + 1, 0, wire.ErrTooLarge}, {4 << 20, 5 << 20, wire.ErrTooLarge},
+		{0, 0, nil}, {8 << 20, 0, nil}, {4 << 20, 4 << 20, nil}, {8<<20 + 1, 0, disk.ErrRoom}, {4 << 20, 5 << 20, disk.ErrRoom},
 	} {
 		if err := disk.Room(dir, tt.n, tt.reserve); !errors.Is(err, tt.want) || (err != nil && !strings.Contains(err.Error(), dir)) {
 			t.Errorf("%d bytes with %d free: %v, want %v", tt.n, tt.reserve, err, tt.want)

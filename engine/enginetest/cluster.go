@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -75,7 +75,7 @@ func OnCluster(t *testing.T, build engine.BuildFunc, args ...string) error {
 	app.ChildArgs("-test.run="+pattern(t.Name()), "-test.count=1", "-test.timeout=5m")
 	args = append([]string{"--master", "local-cluster[2,1]", "--log-level", "error"}, args...)
 	err := app.Run(ctx, args, ClusterInterval, build)
-	if os.Getenv(wire.RoleEnv) != "" { // an executor process, at its end
+	if os.Getenv(role.Env) != "" { // an executor process, at its end
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(engine.ExitFailed)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -83,7 +83,7 @@ type once struct{ dir string }
 // processes inherit it.
 func newOnce(t *testing.T) once {
 	const env = "HIBANA_TEST_MARKS"
-	if os.Getenv(wire.RoleEnv) == "" {
+	if os.Getenv(role.Env) == "" {
 		t.Setenv(env, t.TempDir())
 	}
 	return once{os.Getenv(env)}
@@ -159,7 +159,7 @@ func TestKilledExecutors(t *testing.T) {
 func TestPanicOnOneExecutor(t *testing.T) {
 	marks := newOnce(t)
 	input, expected := sums(3, 100, 10)
-	unlucky := marks.dir != "" && os.Getenv(wire.RoleEnv) != "" && marks.first("unlucky")
+	unlucky := marks.dir != "" && os.Getenv(role.Env) != "" && marks.first("unlucky")
 	r, err := enginetest.RunOnCluster(t, input, len(input), func(d *engine.DStream[int]) *engine.DStream[pair] {
 		return sumByKey(engine.Map(d, func(i int) int {
 			if unlucky {
@@ -181,7 +181,7 @@ func TestBuildFailsOnExecutors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			marks := newOnce(t)
 			input, expected := sums(3, 100, 10)
-			broken := os.Getenv(wire.RoleEnv) != "" && (all || marks.first("broken"))
+			broken := os.Getenv(role.Env) != "" && (all || marks.first("broken"))
 			r, err := enginetest.RunOnCluster(t, input, len(input), func(d *engine.DStream[int]) *engine.DStream[pair] {
 				if broken {
 					panic("no such device")
@@ -204,7 +204,7 @@ func TestBuildFailsOnExecutors(t *testing.T) {
 
 // Executors that build another graph than the driver fail the job with a diff.
 func TestGraphDiverges(t *testing.T) {
-	executor := os.Getenv(wire.RoleEnv) != ""
+	executor := os.Getenv(role.Env) != ""
 	_, err := enginetest.RunOnCluster(t, [][]int{{1}}, 1, func(d *engine.DStream[int]) *engine.DStream[int] {
 		if executor {
 			d = d.Filter(func(int) bool { return true })
@@ -218,7 +218,7 @@ func TestGraphDiverges(t *testing.T) {
 
 // Executors that generate other RDDs for a batch fail the job with a diff.
 func TestLineageDiverges(t *testing.T) {
-	executor := os.Getenv(wire.RoleEnv) != ""
+	executor := os.Getenv(role.Env) != ""
 	_, err := enginetest.RunOnCluster(t, [][]int{{1}, {2}}, 2, func(d *engine.DStream[int]) *engine.DStream[int] {
 		return engine.Transform(d, func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[int] {
 			if executor && b.Seq == 2 {
@@ -259,7 +259,7 @@ func TestTaskThatExits(t *testing.T) {
 
 // A program whose processes always die fails and says how.
 func TestCrashingProcesses(t *testing.T) {
-	if os.Getenv(wire.RoleEnv) != "" {
+	if os.Getenv(role.Env) != "" {
 		panic("cannot start here")
 	}
 	_, err := enginetest.RunOnCluster(t, [][]int{{1}}, 1, func(d *engine.DStream[int]) *engine.DStream[int] { return d })

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/client"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 // Config says what a cluster is made of.
@@ -35,7 +35,7 @@ type Cluster struct {
 	cfg      Config
 	peers    string
 	daemons  map[string]*daemon // by id
-	security wire.Security
+	security security.Security
 }
 
 // daemon is one process.
@@ -66,11 +66,11 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cluster's directory: %w", err)
 	}
-	token, err := wire.LoadToken(c.Token)
+	token, err := security.LoadToken(c.Token)
 	if err != nil {
 		return nil, err
 	}
-	c.security = wire.Security{}.WithToken(token)
+	c.security = security.Security{}.WithToken(token)
 	var peers, addresses []string
 	for i := range cfg.Drivers {
 		address, err := freeAddress()
@@ -105,7 +105,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 // daemon is down.
 func freeAddress() (string, error) {
 	for range portTrials {
-		b := wire.NewToken()
+		b := security.NewToken()
 		port := 10_000 + (int(b[0])<<16+int(b[1])<<8+int(b[2])+int(b[3])*7919)%20_000
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
@@ -133,7 +133,7 @@ func (c *Cluster) Restart(id string) error {
 	d.cmd = exec.Command(d.path, d.args...)
 	d.cmd.Stdout, d.cmd.Stderr = out, out
 	d.cmd.Env = append(os.Environ(), c.cfg.Env...)
-	tieToParent(d.cmd)
+	dieWithParent(d.cmd)
 	err = d.cmd.Start()
 	_ = out.Close() // the process has its own
 	if err != nil {

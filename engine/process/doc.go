@@ -7,7 +7,7 @@
 //
 // The socket pair is the bond between the two. If the daemon dies the kernel
 // closes its end, and a program of this engine exits at once
-// ([wire.Parent.Gone]). If the process dies, [Run] returns. If it hangs, the
+// ([role.Parent.Gone]). If the process dies, [Run] returns. If it hangs, the
 // socket is closed after some seconds and the process is killed, as is one that
 // doesn't speak over it at all.
 package process

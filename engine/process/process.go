@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -26,7 +28,7 @@ type Spec struct {
 	Path string   // of the program
 	Name string   // as which it sees itself (argv[0]); "" for its path
 	Args []string // its command line, without its name
-	Role string   // wire.RoleDriver or wire.RoleExecutor
+	Role string   // role.Driver or role.Executor
 	Dir  string   // its working directory, "" for this process's
 	Env  []string // added to this process's environment, NAME=value
 	Nice int      // its niceness, above 0 to leave the CPU to the daemon
@@ -92,7 +94,7 @@ const (
 // THREADING: Run serves the socket and watches ctx in goroutines that it waits
 // for.
 func Run(ctx context.Context, s Spec) (Exit, error) {
-	conn, file, err := wire.SocketPair()
+	conn, file, err := role.SocketPair()
 	if err != nil {
 		return Exit{}, err
 	}
@@ -104,12 +106,12 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	}
 	yield(cmd.Process.Pid, s.Nice)
 	starved := outOfMemory()
-	server := wire.NewParentServer(cmp.Or(s.Start, StartPatience))
+	server := rpc.NewPairServer(cmp.Or(s.Start, StartPatience))
 	s.Serve(server)
 	var work sync.WaitGroup
 	served, ended := make(chan struct{}), make(chan struct{})
 	work.Go(func() {
-		wire.ServeConn(server, conn)
+		role.ServeConn(server, conn)
 		close(served)
 	})
 	hung := false
@@ -140,7 +142,7 @@ func start(ctx context.Context, s *Spec, file *os.File, last *Tail) (*exec.Cmd, 
 			cmd.Args[0] = s.Name
 		}
 		cmd.Dir = s.Dir
-		cmd.Env = append(append(withoutRole(os.Environ()), s.Env...), wire.RoleEnv+"="+s.Role)
+		cmd.Env = append(append(withoutRole(os.Environ()), s.Env...), role.Env+"="+s.Role)
 		cmd.ExtraFiles = []*os.File{file}
 		cmd.Stdout = io.MultiWriter(last, s.Output)
 		cmd.Stderr = cmd.Stdout
@@ -215,7 +217,7 @@ func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
 func withoutRole(env []string) []string {
 	kept := make([]string, 0, len(env)+1)
 	for _, e := range env {
-		if !strings.HasPrefix(e, wire.RoleEnv+"=") {
+		if !strings.HasPrefix(e, role.Env+"=") {
 			kept = append(kept, e)
 		}
 	}

@@ -17,20 +17,21 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // shell is a spec of a process that runs a script.
 func shell(script string, out io.Writer) Spec {
 	return Spec{
-		Path: "/bin/sh", Name: "program", Args: []string{"-c", script}, Role: wire.RoleDriver,
+		Path: "/bin/sh", Name: "program", Args: []string{"-c", script}, Role: role.Driver,
 		Output: out, Serve: func(grpc.ServiceRegistrar) {},
 	}
 }
 
 // A process finds the role, the socket and the niceness that it was promised.
 func TestRunGivesWhatWasPromised(t *testing.T) {
-	t.Setenv(wire.RoleEnv, "an inherited role")
+	t.Setenv(role.Env, "an inherited role")
 	var out bytes.Buffer
 	s := shell(`echo "$HIBANA_ROLE $EXTRA $0"; [ -S /proc/self/fd/3 ] && echo socket; pwd; sleep 0.05; nice`, &out)
 	s.Dir, s.Nice, s.Env = t.TempDir(), 7, []string{"EXTRA=more"}
@@ -219,7 +220,7 @@ func child(t *testing.T, kind string, out io.Writer) Spec {
 		t.Fatal(err)
 	}
 	return Spec{
-		Path: self, Args: []string{"-test.run=^TestChild$"}, Env: []string{childEnv + "=" + kind, "GOMAXPROCS=1"}, Role: wire.RoleExecutor,
+		Path: self, Args: []string{"-test.run=^TestChild$"}, Env: []string{childEnv + "=" + kind, "GOMAXPROCS=1"}, Role: role.Executor,
 		Output: out, Serve: func(r grpc.ServiceRegistrar) { wire.RegisterWorker(r, worker{}) },
 	}
 }
@@ -248,7 +249,7 @@ func TestChild(t *testing.T) {
 	case "slow to start":
 		time.Sleep(longest) // as a program that reads a large file before it becomes a job
 	}
-	parent, err := wire.OpenParent()
+	parent, err := role.OpenParent()
 	if err != nil {
 		t.Fatal(err)
 	}

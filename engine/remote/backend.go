@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
 )
@@ -17,10 +18,10 @@ import (
 // Config is what a Backend needs to know of its job.
 type Config struct {
 	Incarnation, Epoch uint64
-	Header             []byte        // for executors, opaque here
-	Values             []wire.Value  // recorded values that the program's build needs
-	Security           wire.Security // with the job's secret
-	MaxResultBytes     int64         // of one task
+	Header             []byte            // for executors, opaque here
+	Values             []wire.Value      // recorded values that the program's build needs
+	Security           security.Security // with the job's secret
+	MaxResultBytes     int64             // of one task
 	Logger             *slog.Logger
 
 	// Check compares what an executor built with what the driver did. Its error

@@ -7,7 +7,8 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 // maxConns bounds the connections to other executors that are kept when nobody
@@ -16,7 +17,7 @@ const maxConns = 64
 
 // conns keeps connections to other executors.
 type conns struct {
-	security wire.Security
+	security security.Security
 
 	mu     sync.Mutex
 	open   map[string]*conn // by address
@@ -39,7 +40,7 @@ func (c *conns) acquire(address string) (*grpc.ClientConn, error) {
 	}
 	x := c.open[address]
 	if x == nil {
-		cc, err := wire.Dial(address, c.security)
+		cc, err := rpc.Dial(address, c.security)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -50,7 +51,7 @@ const (
 )
 
 func newLink(b *Backend, name string, p wire.ExecutorProcess) (*link, error) {
-	cc, err := wire.Dial(p.Address, b.cfg.Security)
+	cc, err := rpc.Dial(p.Address, b.cfg.Security)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -21,7 +21,7 @@ type Fetcher struct {
 
 // NewFetcher returns the fetcher of the executor with the given name. s holds
 // the job's secret. Close closes its connections.
-func NewFetcher(incarnation uint64, self string, s wire.Security) *Fetcher {
+func NewFetcher(incarnation uint64, self string, s security.Security) *Fetcher {
 	return &Fetcher{incarnation: incarnation, self: self, silence: maxSilence, conns: conns{security: s, open: make(map[string]*conn)}}
 }
 

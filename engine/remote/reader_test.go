@@ -13,13 +13,14 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
 // holder starts an executor that has blocks of epoch 1.
-func holder(t *testing.T, id string, s wire.Security) *executor {
+func holder(t *testing.T, id string, s security.Security) *executor {
 	t.Helper()
 	h := &host{epoch: 1, store: shuffle.NewStore(1 << 30)}
 	return start(t, id, s, h)
@@ -43,7 +44,7 @@ func (x *executor) write(t *testing.T, m int32, blocks ...[]byte) shuffle.Output
 }
 
 // reader returns a reader of a process that has no blocks of its own.
-func reader(t *testing.T, s wire.Security, outs *shuffle.Outputs) *Reader {
+func reader(t *testing.T, s security.Security, outs *shuffle.Outputs) *Reader {
 	t.Helper()
 	f := NewFetcher(incarnation, "me@127.0.0.1:1", s)
 	t.Cleanup(func() { _ = f.Close() })

@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -108,7 +110,7 @@ type executor struct {
 }
 
 // start starts an executor.
-func start(t *testing.T, id string, s wire.Security, h *host) *executor {
+func start(t *testing.T, id string, s security.Security, h *host) *executor {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -116,7 +118,7 @@ func start(t *testing.T, id string, s wire.Security, h *host) *executor {
 	}
 	x := &executor{host: h, server: NewServer(incarnation, 2, h, slog.New(slog.DiscardHandler))}
 	x.ExecutorProcess = wire.ExecutorProcess{Executor: id, Instance: 1, Address: l.Addr().String(), Slots: 2}
-	doors := wire.NewServer(s)
+	doors := rpc.NewServer(s)
 	RegisterTasks(doors, x.server)
 	RegisterShuffle(doors, x.server)
 	var serving sync.WaitGroup
@@ -176,7 +178,7 @@ type driver struct {
 
 // drive starts a backend of an epoch with the given executors and closes it when
 // the test ends.
-func drive(t *testing.T, s wire.Security, epoch uint64, executors ...*executor) *driver {
+func drive(t *testing.T, s security.Security, epoch uint64, executors ...*executor) *driver {
 	t.Helper()
 	d := &driver{events: newEvents(), failed: make(chan error, 16), diverged: make(chan *Invoked, 16)}
 	d.Backend = NewBackend(Config{
@@ -231,9 +233,9 @@ func waiting(started chan<- scheduler.TaskID, causes chan<- error) *host {
 }
 
 // rawWork opens a stream to an executor as a driver would and sends messages.
-func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*ToExecutor) grpc.BidiStreamingClient[ToExecutor, FromExecutor] {
+func rawWork(t *testing.T, x *executor, s security.Security, messages ...*ToExecutor) grpc.BidiStreamingClient[ToExecutor, FromExecutor] {
 	t.Helper()
-	cc, err := wire.Dial(x.Address, s)
+	cc, err := rpc.Dial(x.Address, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,16 +254,16 @@ func rawWork(t *testing.T, x *executor, s wire.Security, messages ...*ToExecutor
 	return stream
 }
 
-func newSecret() wire.Security { return wire.Security{}.WithToken(wire.NewToken()) }
+func newSecret() security.Security { return security.Security{}.WithToken(security.NewToken()) }
 
 // startShuffle serves a Shuffle service until the test ends.
-func startShuffle(t *testing.T, s wire.Security, x ShuffleServer) string {
+func startShuffle(t *testing.T, s security.Security, x ShuffleServer) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	doors := wire.NewServer(s)
+	doors := rpc.NewServer(s)
 	RegisterShuffle(doors, x)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = doors.Serve(l) })

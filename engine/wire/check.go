@@ -35,7 +35,7 @@ func check(b []byte) error {
 
 // Check makes sure that Decode will take what Encode wrote. What is written to be
 // read later, to Raft's log or a snapshot, is checked before: what no node can
-// read would stop them all. An error says [ErrTooLarge].
+// read would stop them all. An error wraps [ErrTooLarge].
 func Check(encoded []byte) error {
 	if len(encoded) == 0 {
 		return fmt.Errorf("%w: a message without a format", ErrMalformed)

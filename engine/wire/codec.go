@@ -60,8 +60,8 @@ func Encode(v any) ([]byte, error) {
 }
 
 // Decode reads what Encode wrote into v, a pointer to a struct. What it keeps
-// doesn't alias b. Bytes of another version are an error that says [ErrFormat],
-// bytes that are no message one that says [ErrMalformed].
+// doesn't alias b. Bytes of another version are an error that wraps [ErrFormat],
+// bytes that are no message one that wraps [ErrMalformed].
 func Decode(b []byte, v any) error {
 	if len(b) == 0 {
 		return fmt.Errorf("%w: %T: it is empty", ErrMalformed, v)

@@ -26,7 +26,7 @@ type ControlServer interface {
 	// Publish brings a version of a model into a job that runs, or goes back to an
 	// earlier one. The client sends PublishBegin, the file in chunks and Commit; the
 	// server answers when batches are planned with the version, and before that now
-	// and then. An error that says ErrVersion is the job's refusal.
+	// and then. An error that wraps ErrVersion is the job's refusal.
 	Publish(grpc.BidiStreamingServer[PublishPart, PublishAnswer]) error
 	// Cluster says who is there. Any driver answers, with what it knows.
 	Cluster(context.Context, *ClusterRequest) (*ClusterStatus, error)

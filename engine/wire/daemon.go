@@ -43,7 +43,7 @@ func (c LogsClient) Logs(ctx context.Context, req *LogsRequest) (grpc.ServerStre
 // BinariesServer gives out programs. Every engine-driver serves what it has.
 type BinariesServer interface {
 	// Fetch sends a program from an offset on. One that the driver hasn't is an
-	// error that says ErrNoBinary: ask another. The receiver verifies the digest.
+	// error that wraps ErrNoBinary: ask another. The receiver verifies the digest.
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[Chunk]) error
 	// Replicate makes the driver fetch a program from another driver and keep it.
 	Replicate(context.Context, *ReplicateRequest) (*ReplicateAnswer, error)
@@ -92,7 +92,7 @@ type ExecutorsServer interface {
 	// its processes. The leader answers with the whole list of jobs that the
 	// daemon should run a process for, at once and whenever it changes, and with
 	// Alive every HeartbeatInterval.
-	// An id that another daemon uses is an error that says ErrExecutorTaken.
+	// An id that another daemon uses is an error that wraps ErrExecutorTaken.
 	Follow(grpc.BidiStreamingServer[DaemonReport, Assignments]) error
 }
 

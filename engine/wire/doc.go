@@ -1,5 +1,8 @@
-// Package wire holds what Hibana's processes say to each other: the messages,
-// the services they belong to, the codec, and who may talk at all.
+// Package wire holds what Hibana's processes say to each other: the messages, the
+// services they belong to, and the codec. It imports no other package of the
+// module. Who may talk at all is in package security, connections are in package
+// rpc, and Tasks and Shuffle, which carry what the scheduler makes, in package
+// remote.
 //
 // # Who talks to whom
 //
@@ -17,20 +20,6 @@
 // version before each. The set of messages is closed: a method takes and answers
 // exactly the struct types in its signature, fields that this version doesn't
 // know are refused, and nothing from the wire names a type, a path or a command.
-//
-// # Followers
-//
-// Any engine-driver may be asked. One that doesn't lead answers with an error
-// that says [ErrNotLeader] and where the leader is; [Cluster] follows it.
-//
-// # Doors
-//
-// Every connection is TLS in which both ends prove that they belong here. Outside
-// loopback that takes certificates, or a listener doesn't start. On loopback it
-// takes a token, kept in a file that only its owner may read and never sent: both
-// ends derive a key from it. So do the processes of a job from the job's secret;
-// where there are certificates calls show it inside of them instead. Between a daemon and the process it started is a socket pair that nobody else
-// can reach; when it closes the process ends ([OpenParent]).
 //
 // # Errors
 //

@@ -94,3 +94,11 @@ type ExecutorProcess struct {
 	Address  string `msgpack:"a"` // of its Tasks and Shuffle services
 	Slots    int    `msgpack:"s"` // tasks it runs at once
 }
+
+// TLSFiles name a node's certificate, its key and the certificate authority
+// that all nodes of the cluster share, in PEM. Either all are set or none.
+type TLSFiles struct {
+	CA   string `msgpack:"ca"`
+	Cert string `msgpack:"cert"`
+	Key  string `msgpack:"key"`
+}

@@ -21,7 +21,7 @@ type JobLogServer interface {
 	// and for the newest batch. It reads what a majority has.
 	Recover(*RecoverRequest, grpc.ServerStreamingServer[LogEntry]) error
 	// Start records the job's header. The first one stays: a different one is an
-	// error that says ErrInvalid.
+	// error that wraps ErrInvalid.
 	Start(context.Context, *StartRequest) (*Recorded, error)
 	// RecordValue records a result of Value. Its index counts from 0 without gaps.
 	RecordValue(context.Context, *ValueRequest) (*Recorded, error)

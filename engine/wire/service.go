@@ -2,8 +2,17 @@ package wire
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
+)
+
+// Times that services agree on.
+const (
+	// HeartbeatInterval is how often daemons say that they are alive.
+	HeartbeatInterval = 500 * time.Millisecond
+	// CallTimeout bounds a call that waits for nothing but the other process.
+	CallTimeout = 10 * time.Second
 )
 
 // The generic pieces from which the services are put together. S is a service's

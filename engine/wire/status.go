@@ -118,6 +118,26 @@ func fromStatus(err error, trailer metadata.MD) error {
 	return err
 }
 
+// ServerOptions make a gRPC server speak the messages of this package.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(Codec{}),
+		grpc.ChainUnaryInterceptor(serverUnary),
+		grpc.ChainStreamInterceptor(serverStream),
+		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.MaxSendMsgSize(MaxMessage),
+	}
+}
+
+// DialOptions make a gRPC client speak them.
+func DialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(Codec{}), grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithUnaryInterceptor(clientUnary),
+		grpc.WithStreamInterceptor(clientStream),
+	}
+}
+
 // clientUnary restores the identity of errors.
 func clientUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	var trailer metadata.MD

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 )
 
@@ -27,11 +29,30 @@ func (f failing) Replicate(context.Context, *ReplicateRequest) (*ReplicateAnswer
 	return nil, f.err
 }
 
+// connected returns a connection to a server that offers a Binaries service, until
+// the test ends.
+func connected(t *testing.T, b BinariesServer) *grpc.ClientConn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(ServerOptions()...)
+	RegisterBinaries(server, b)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(l) }()
+	cc, err := grpc.NewClient("passthrough:///"+l.Addr().String(), append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cc.Close(); server.Stop(); <-done })
+	return cc
+}
+
 // Errors keep what they are and what they say, from unary calls and streams.
 func TestErrorsKeepTheirIdentity(t *testing.T) {
 	f := &failing{}
-	s := withToken()
-	cc := dial(t, serve(t, s, func(r grpc.ServiceRegistrar) { RegisterBinaries(r, f) }), s)
+	cc := connected(t, f)
 	for _, k := range errorKinds() {
 		f.err = fmt.Errorf("doing things: %w: batch 7 ✗", k.err)
 		_, unary := BinariesClient{cc}.Replicate(t.Context(), &ReplicateRequest{})
@@ -61,8 +82,7 @@ func TestErrorsKeepTheirIdentity(t *testing.T) {
 
 func TestOtherErrors(t *testing.T) {
 	f := &failing{}
-	s := withToken()
-	cc := dial(t, serve(t, s, func(r grpc.ServiceRegistrar) { RegisterBinaries(r, f) }), s)
+	cc := connected(t, f)
 	for _, c := range []struct {
 		err  error
 		code codes.Code

@@ -12,6 +12,8 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -22,7 +24,7 @@ type Config struct {
 	Listen   string // host:port for logs; job processes listen on the same host
 	Data     string // directory
 	Slots    int    // tasks that a job runs here at once
-	Security wire.Security
+	Security security.Security
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once it is open.
 	Listening func(address string)
@@ -37,7 +39,7 @@ type daemon struct {
 	host     string // for job processes to listen on
 	address  string // of the Logs service
 	start    string // random: which daemon process this is
-	cluster  *wire.Cluster
+	cluster  *rpc.Cluster
 	dir      *dataDir
 	programs *binaries.Store
 	output   *logs.Server
@@ -73,7 +75,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.cluster.Close(), d.dir.close()) }()
-	server := wire.NewServer(c.Security)
+	server := rpc.NewServer(c.Security)
 	wire.RegisterLogs(server, d.output)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) }) // ends with Stop
@@ -93,7 +95,7 @@ func Run(ctx context.Context, c Config) (err error) {
 
 // check checks the configuration and returns the host that it listens on and the
 // drivers, for the caller to close.
-func (c *Config) check() (host string, cluster *wire.Cluster, err error) {
+func (c *Config) check() (host string, cluster *rpc.Cluster, err error) {
 	if c.Slots < 1 {
 		return "", nil, fmt.Errorf("%w: %d slots; an executor has at least one", wire.ErrInvalid, c.Slots)
 	}
@@ -104,7 +106,7 @@ func (c *Config) check() (host string, cluster *wire.Cluster, err error) {
 	if err := c.Security.CheckListen(c.Listen); err != nil {
 		return "", nil, err
 	}
-	if cluster, err = wire.NewCluster(c.Master, c.Security); err != nil {
+	if cluster, err = rpc.NewCluster(c.Master, c.Security); err != nil {
 		return "", nil, fmt.Errorf("--master: %w", err)
 	}
 	if err := cluster.CheckReachable(c.Listen); err != nil {
@@ -119,7 +121,7 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 		c.Log = slog.Default()
 	}
 	d := &daemon{
-		cfg: c, start: wire.NewToken()[:32], log: c.Log,
+		cfg: c, start: security.NewToken()[:32], log: c.Log,
 		jobs: make(map[uint64]*job), reports: make(map[uint64]*jobReport), wake: make(chan struct{}, 1),
 	}
 	if d.host, d.cluster, err = c.check(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -22,6 +21,9 @@ import (
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/engine/disk/disktest"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/engine/worker"
 )
@@ -32,10 +34,10 @@ const patience = 30 * time.Second
 // TestMain makes the test's binary the program of its jobs: a process is ready at
 // an address that holds its process id.
 func TestMain(m *testing.M) {
-	if os.Getenv(wire.RoleEnv) != wire.RoleExecutor {
+	if os.Getenv(role.Env) != role.Executor {
 		os.Exit(m.Run())
 	}
-	p, err := wire.OpenParent()
+	p, err := role.OpenParent()
 	if err != nil {
 		os.Exit(1)
 	}
@@ -145,7 +147,7 @@ func newLeader(t *testing.T) (*leader, wire.Assignment) {
 		t.Fatal(err)
 	}
 	l := &leader{address: listener.Addr().String(), streams: make(chan *following), store: store}
-	server := wire.NewServer(wire.Security{}.WithToken("token"))
+	server := rpc.NewServer(security.Security{}.WithToken("token"))
 	wire.RegisterControl(server, l)
 	wire.RegisterExecutors(server, l)
 	wire.RegisterBinaries(server, l)
@@ -162,7 +164,7 @@ func newLeader(t *testing.T) (*leader, wire.Assignment) {
 func (l *leader) config(t *testing.T) worker.Config {
 	return worker.Config{
 		ID: "e1", Master: l.address, Listen: "127.0.0.1:0", Data: t.TempDir(), Slots: 2,
-		Security: wire.Security{}.WithToken("token"), Log: slog.New(slog.DiscardHandler),
+		Security: security.Security{}.WithToken("token"), Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -330,7 +332,7 @@ func TestBadConfig(t *testing.T) {
 		"no host":          {func(c *worker.Config) { c.Listen = "0.0.0.0:0" }, wire.ErrInvalid},
 		"off loopback":     {func(c *worker.Config) { c.Listen = "192.0.2.1:0" }, wire.ErrInsecure},
 		"no drivers":       {func(c *worker.Config) { c.Master = " , " }, wire.ErrInvalid},
-		"a wrong token":    {func(c *worker.Config) { c.Security = wire.Security{}.WithToken("other") }, wire.ErrUnauthenticated},
+		"a wrong token":    {func(c *worker.Config) { c.Security = security.Security{}.WithToken("other") }, wire.ErrUnauthenticated},
 		"a file as folder": {func(c *worker.Config) { c.Data = "/dev/null" }, worker.ErrDataDir},
 		"another's folder": {func(c *worker.Config) {
 			b := []byte(`{"format":1,"executor":"e2"}`)
@@ -353,23 +355,6 @@ func TestBadConfig(t *testing.T) {
 				t.Errorf("it ends with %v, expected %v", err, c.want)
 			}
 		})
-	}
-}
-
-// A process that never becomes ready is given up, with its last words.
-func TestSupervisorGivesUp(t *testing.T) {
-	var exits []worker.Exit
-	s := &worker.Supervisor{
-		Path: "/bin/sh", Args: []string{"-c", "echo no camera; exit 3"}, Output: io.Discard,
-		OnReady: func(string, string) { t.Error("it is ready") },
-		OnExit:  func(x worker.Exit) { exits = append(exits, x) },
-	}
-	err := s.Run(t.Context())
-	if !errors.Is(err, worker.ErrCrashes) || !strings.Contains(err.Error(), "no camera") {
-		t.Errorf("it ends with %v", err)
-	}
-	if n := len(exits); n == 0 || !exits[n-1].Fatal || exits[0].Fatal || exits[n-1].Crashes != n {
-		t.Errorf("exits %+v", exits)
 	}
 }
 

@@ -1,6 +1,5 @@
-// Package worker is engine-executor. A [Supervisor] keeps one job executor
-// process alive; the daemon that [Run] runs has one for each job that the leader
-// assigns to it. The master local-cluster uses supervisors without a daemon.
+// Package worker is engine-executor. The daemon that [Run] runs keeps a job executor
+// process, with a [supervise.Supervisor], for each job that the leader assigns to it.
 //
 // The daemon follows whichever engine-driver leads. Without a leader its
 // processes go on: they belong to the job, whose driver finds them again after a

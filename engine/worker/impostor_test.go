@@ -5,7 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 // knocks is a listener that tells of connections.
@@ -39,7 +40,7 @@ func TestImpostorEndsNoDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	came := make(chan struct{})
-	impostor := wire.NewServer(wire.Security{}.WithToken(wire.NewToken()))
+	impostor := rpc.NewServer(security.Security{}.WithToken(security.NewToken()))
 	done := make(chan struct{})
 	go func() { defer close(done); _ = impostor.Serve(knocks{port, came}) }()
 	defer func() { impostor.Stop(); <-done }()

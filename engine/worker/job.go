@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/supervise"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -73,13 +74,13 @@ func (d *daemon) runJob(ctx context.Context, j *job, report *jobReport) error {
 // supervise keeps a process of the job until ctx ends or it keeps crashing.
 func (d *daemon) supervise(ctx context.Context, j *job, report *jobReport, out *logs.Log, work string) error {
 	inc := j.spec.Incarnation
-	s := &Supervisor{
+	s := &supervise.Supervisor{
 		Path: d.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Dir: work, Nice: executorNice, Output: out,
 		Spec: wire.ExecutorSpec{Job: j.spec, Executor: d.cfg.ID, Slots: j.slots, Host: d.host, TLS: d.cfg.Security.Files},
 		OnReady: func(process, address string) {
 			d.ready(report, &wire.ProcessReady{Incarnation: inc, Process: process, Address: address, Slots: j.slots})
 		},
-		OnExit: func(x Exit) {
+		OnExit: func(x supervise.Exit) {
 			d.log.Warn("a job's process has died", "job", inc, "crashes", x.Crashes, "reason", x.Reason)
 			d.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal, Died: x.Died})
 		},

@@ -10,6 +10,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -54,7 +56,7 @@ type job struct {
 func New(t testing.TB, n int) *Cluster {
 	t.Helper()
 	c := &Cluster{
-		Token: wire.NewToken(), t: t, changed: make(chan struct{}),
+		Token: security.NewToken(), t: t, changed: make(chan struct{}),
 		binaries: make(map[string][]byte), index: 10,
 	}
 	for i := range n {
@@ -71,14 +73,14 @@ func New(t testing.TB, n int) *Cluster {
 	return c
 }
 
-// start opens the driver's door.
+// start opens the driver's listener.
 func (d *driver) start(t testing.TB) {
 	t.Helper()
 	l, err := net.Listen("tcp", d.address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := wire.NewServer(d.cluster.Security())
+	server := rpc.NewServer(d.cluster.Security())
 	wire.RegisterControl(server, d)
 	wire.RegisterLogs(server, d)
 	d.cluster.update(func() { d.address, d.server = l.Addr().String(), server })
@@ -96,7 +98,7 @@ func (d *driver) stop() {
 }
 
 // Security is what a client of the drivers needs.
-func (c *Cluster) Security() wire.Security { return wire.Security{}.WithToken(c.Token) }
+func (c *Cluster) Security() security.Security { return security.Security{}.WithToken(c.Token) }
 
 // Master lists the drivers' addresses as engine-submit takes them.
 func (c *Cluster) Master() string {

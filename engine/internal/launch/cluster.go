@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -17,7 +18,7 @@ import (
 // remoteMaster runs tasks in executor processes.
 type remoteMaster struct {
 	source   executorSource
-	security wire.Security // with the job's secret
+	security security.Security // with the job's secret
 	log      *slog.Logger
 
 	config  remote.Config

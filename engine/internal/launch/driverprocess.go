@@ -13,13 +13,14 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // runDriver is the life of a job driver process: it waits until it is the job's
 // driver, runs the job, and ends it. A driver that loses its place, because a
 // newer one has the job or the log can't be written, ends without ending the job.
-func runDriver(ctx context.Context, j *Job, parent *wire.Parent) (err error) {
+func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	daemon := wire.JobLogClient{CC: parent.CC}
 	call, cancel := context.WithTimeout(ctx, wire.CallTimeout)
 	defer cancel()

@@ -17,6 +17,9 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/executor"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -26,7 +29,7 @@ import (
 // runExecutor is the life of a job executor process: it offers its slots, builds
 // the program when the first driver brings the recorded values, and runs tasks
 // for whichever driver has the highest epoch, until ctx ends.
-func runExecutor(ctx context.Context, j *Job, parent *wire.Parent) error {
+func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 	daemon := wire.WorkerClient{CC: parent.CC}
 	call, cancel := context.WithTimeout(ctx, wire.CallTimeout)
 	defer cancel()
@@ -48,7 +51,7 @@ func runExecutor(ctx context.Context, j *Job, parent *wire.Parent) error {
 		fetcher: remote.NewFetcher(spec.Job.Incarnation, remote.NameOf(spec.Executor, listener.Addr().String()), security),
 	}
 	server := remote.NewServer(spec.Job.Incarnation, spec.Slots, h, j.Log)
-	doors := wire.NewServer(security)
+	doors := rpc.NewServer(security)
 	remote.RegisterTasks(doors, server)
 	remote.RegisterShuffle(doors, server)
 	var serving sync.WaitGroup
@@ -81,16 +84,16 @@ func letGo(s *grpc.Server) {
 }
 
 // jobSecurity returns what the processes of a job show each other.
-func jobSecurity(files wire.TLSFiles, secret string) (wire.Security, error) {
+func jobSecurity(files wire.TLSFiles, secret string) (security.Security, error) {
 	if files == (wire.TLSFiles{}) {
-		return wire.Security{}.WithToken(secret), nil
+		return security.Security{}.WithToken(secret), nil
 	}
-	s, err := wire.LoadTLS(files)
+	s, err := security.LoadTLS(files)
 	return s.WithToken(secret), err
 }
 
 // listen opens a listener at a free port of a host.
-func listen(ctx context.Context, host string, s wire.Security) (net.Listener, error) {
+func listen(ctx context.Context, host string, s security.Security) (net.Listener, error) {
 	address := net.JoinHostPort(host, "0")
 	if err := s.CheckListen(address); err != nil {
 		return nil, err

@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/supervise"
 	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/engine/worker"
 )
 
 // NewLocalCluster returns the master local-cluster[n,slots]: n processes of this
@@ -21,10 +22,10 @@ func NewLocalCluster(n, slots int, args []string, log *slog.Logger) Master {
 	if args == nil {
 		args = os.Args[1:]
 	}
-	secret := wire.NewToken()
+	secret := security.NewToken()
 	return &remoteMaster{
 		source:   &children{n: n, slots: slots, args: args, secret: secret, log: log},
-		security: wire.Security{}.WithToken(secret),
+		security: security.Security{}.WithToken(secret),
 		log:      log,
 	}
 }
@@ -70,14 +71,14 @@ func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, i
 	output := &lockedWriter{to: os.Stderr}
 	for i := range c.n {
 		id := fmt.Sprintf("executor-%d", i+1)
-		s := &worker.Supervisor{
+		s := &supervise.Supervisor{
 			Path: path, Args: c.args, Output: output,
 			Spec: wire.ExecutorSpec{
 				Job:      wire.JobSpec{Incarnation: h.Incarnation, Name: h.App, Args: c.args, Secret: c.secret},
 				Executor: id, Slots: c.slots, Host: loopback,
 			},
 			OnReady: func(_, address string) { c.isReady(id, address) },
-			OnExit:  func(x worker.Exit) { c.exited(id, x) },
+			OnExit:  func(x supervise.Exit) { c.exited(id, x) },
 		}
 		c.work.Go(func() {
 			if err := s.Run(ctx); err != nil {
@@ -104,7 +105,7 @@ func (c *children) isReady(id, address string) {
 	c.tell()
 }
 
-func (c *children) exited(id string, x worker.Exit) {
+func (c *children) exited(id string, x supervise.Exit) {
 	c.log.Warn("an executor process died", "executor", id, "cause", x.Reason, "crashes", x.Crashes)
 	c.mu.Lock()
 	defer c.mu.Unlock()

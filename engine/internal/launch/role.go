@@ -5,19 +5,19 @@ import (
 	"fmt"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
-	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/engine/role"
 )
 
 // RunRole runs the program in the role that the daemon which started it gave it.
 // The daemon's pipe is the process's life: when it closes, RunRole returns at
 // once, whatever the program is doing, and the process ends.
-func RunRole(ctx context.Context, role string, j *Job) error {
-	switch role {
-	case wire.RoleDriver, wire.RoleExecutor:
+func RunRole(ctx context.Context, assigned string, j *Job) error {
+	switch assigned {
+	case role.Driver, role.Executor:
 	default:
-		return fmt.Errorf("%w: %s=%q; it is set by the engine's daemons only", plan.ErrUsage, wire.RoleEnv, role)
+		return fmt.Errorf("%w: %s=%q; it is set by the engine's daemons only", plan.ErrUsage, role.Env, assigned)
 	}
-	parent, err := wire.OpenParent()
+	parent, err := role.OpenParent()
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func RunRole(ctx context.Context, role string, j *Job) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { // left behind if the daemon is gone first: the process ends then
-		if role == wire.RoleDriver {
+		if assigned == role.Driver {
 			done <- runDriver(ctx, j, parent)
 		} else {
 			done <- runExecutor(ctx, j, parent)

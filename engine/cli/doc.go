@@ -1,0 +1,2 @@
+// Package cli holds what the command lines of Hibana's programs have in common.
+package cli

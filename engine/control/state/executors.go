@@ -1,0 +1,149 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+func (c *RegisterExecutor) apply(s *State, _ uint64) (Result, error) {
+	old := s.Executors[c.ID]
+	if old == nil && len(s.Executors) >= maxExecutors {
+		return Result{}, fmt.Errorf("%w: there are %d executors, which is the limit", wire.ErrTooLarge, maxExecutors)
+	}
+	if old != nil && old.Start != c.Start {
+		s.dropProcesses(c.ID)
+	}
+	s.Executors[c.ID] = &executor{ID: c.ID, Start: c.Start, Address: c.Address, Slots: c.Slots, Platform: c.Platform}
+	return Result{existed: old != nil && old.Start == c.Start && old.Lost == 0}, nil
+}
+
+func (c *LoseExecutor) apply(s *State, index uint64) (Result, error) {
+	if !s.Has(c.ID, c.Start) {
+		return Result{existed: true}, nil
+	}
+	s.Executors[c.ID].Lost = index
+	s.dropProcesses(c.ID)
+	lost := slices.DeleteFunc(slices.Collect(maps.Values(s.Executors)), func(e *executor) bool { return e.Lost == 0 })
+	if len(lost) > maxLostExecutors {
+		oldest := slices.MinFunc(lost, func(a, b *executor) int { return cmp.Compare(a.Lost, b.Lost) })
+		delete(s.Executors, oldest.ID)
+	}
+	return Result{}, nil
+}
+
+func (c *ProcessReady) apply(s *State, index uint64) (Result, error) {
+	if !s.Has(c.Executor, c.Start) {
+		return Result{}, fmt.Errorf("%w: executor %s isn't registered", wire.ErrNotReady, c.Executor)
+	}
+	j := s.Jobs[c.Incarnation]
+	if j == nil {
+		return Result{}, fmt.Errorf("%w: %d", wire.ErrNoJob, c.Incarnation)
+	}
+	if j.State.Final() {
+		return Result{}, fmt.Errorf("%w: job %d is %s", wire.ErrJobEnded, c.Incarnation, j.State)
+	}
+	if old, ok := j.Processes[c.Executor]; ok && old.Process == c.Process {
+		return Result{Index: old.Instance, existed: true}, nil
+	}
+	j.Processes[c.Executor] = jobProcess{Process: c.Process, Instance: index, Address: c.Address, Slots: c.Slots}
+	delete(j.Refused, c.Executor)
+	return Result{Index: index}, nil
+}
+
+func (c *ProcessExited) apply(s *State, _ uint64) (Result, error) {
+	j, e := s.Jobs[c.Incarnation], s.Executors[c.Executor]
+	if j == nil || j.State.Final() || e == nil || e.Start != c.Start {
+		return Result{existed: true}, nil
+	}
+	// One that was never ready followed the one that was: the end of that may not
+	// have been heard of.
+	if c.Process == "" || j.Processes[c.Executor].Process == c.Process {
+		delete(j.Processes, c.Executor)
+	}
+	if c.Fatal {
+		j.Refused[c.Executor] = j.refusal(c.Reason)
+	}
+	return Result{}, nil
+}
+
+// Has reports whether a daemon is registered and not lost.
+func (s *State) Has(executor, start string) bool {
+	e := s.Executors[executor]
+	return e != nil && e.Start == start && e.Lost == 0
+}
+
+// dropProcesses removes an executor's processes from all jobs. A daemon that
+// comes back tries again what it refused.
+func (s *State) dropProcesses(executor string) {
+	for _, j := range s.Jobs {
+		delete(j.Processes, executor)
+		delete(j.Refused, executor)
+	}
+}
+
+// Members lists a job's executor processes and counts what to expect of the
+// executors that can run it.
+func (s *State) Members(j *Job) wire.Members {
+	m := wire.Members{Processes: j.processes()}
+	for id, e := range s.Executors {
+		if _, refused := j.Refused[id]; e.Lost == 0 && !refused && e.Platform == j.Spec.Platform {
+			m.Expected++
+			m.Slots += e.Slots
+		}
+	}
+	return m
+}
+
+// Refusals says why no executor can run a job, "" while one is left or none
+// has tried.
+func (s *State) Refusals(j *Job) string {
+	if len(j.Refused) == 0 || len(j.Processes) > 0 || s.Members(j).Expected > 0 {
+		return ""
+	}
+	var all []string
+	for _, id := range slices.Sorted(maps.Keys(j.Refused)) {
+		all = append(all, fmt.Sprintf("executor %s: %s", id, j.Refused[id]))
+	}
+	return strings.Join(all, "\n")
+}
+
+// Away reports whether an executor that could run a job is lost. Lost ones have
+// refused nothing.
+func (s *State) Away(j *Job) bool {
+	for _, e := range s.Executors {
+		if e.Lost != 0 && e.Platform == j.Spec.Platform {
+			return true
+		}
+	}
+	return false
+}
+
+// Assignments lists the jobs for an executor, the oldest first.
+func (s *State) Assignments(executor string) []wire.Assignment {
+	e := s.Executors[executor]
+	if e == nil || e.Lost != 0 {
+		return nil
+	}
+	var all []wire.Assignment
+	for _, inc := range slices.Sorted(maps.Keys(s.Jobs)) {
+		if j := s.Jobs[inc]; !j.State.Final() && j.Spec.Platform == e.Platform {
+			all = append(all, wire.Assignment{Spec: j.Spec, Slots: e.Slots})
+		}
+	}
+	return all
+}
+
+// processes lists a job's processes, sorted by executor.
+func (j *Job) processes() []wire.ExecutorProcess {
+	var all []wire.ExecutorProcess
+	for _, id := range slices.Sorted(maps.Keys(j.Processes)) {
+		p := j.Processes[id]
+		all = append(all, wire.ExecutorProcess{Executor: id, Instance: p.Instance, Address: p.Address, Slots: p.Slots})
+	}
+	return all
+}

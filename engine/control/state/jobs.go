@@ -1,0 +1,130 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
+	if inc, existed, err := s.Submission(c.Spec.Submission, c.Spec.Binary, c.Spec.Name, c.Spec.Args); existed || err != nil {
+		return Result{Index: inc, existed: existed}, err
+	}
+	live, oldest := s.countJobs()
+	if live >= maxLiveJobs {
+		return Result{}, fmt.Errorf("%w: %d jobs run, which is the limit", wire.ErrTooLarge, live)
+	}
+	spec := c.Spec
+	spec.Incarnation = index
+	j := &Job{
+		Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
+	}
+	growth := j.size()
+	full := len(s.Jobs)-live >= maxEndedJobs
+	if full {
+		growth -= s.Jobs[oldest].size()
+	}
+	if err := s.room(growth); err != nil {
+		return Result{}, err
+	}
+	if full {
+		delete(s.submissions, s.Jobs[oldest].Spec.Submission)
+		delete(s.Jobs, oldest)
+	}
+	s.bytes += growth
+	s.Jobs[index] = j
+	s.submissions[spec.Submission] = index
+	return Result{Index: index}, nil
+}
+
+// Submission finds the job of a submission that was taken before. One with other
+// contents is an error that wraps wire.ErrSubmissionTaken.
+func (s *State) Submission(id, binary, name string, args []string) (incarnation uint64, existed bool, err error) {
+	inc, ok := s.submissions[id]
+	if !ok {
+		return 0, false, nil
+	}
+	if old := s.Jobs[inc].Spec; old.Binary != binary || old.Name != name || !slices.Equal(old.Args, args) {
+		return 0, false, fmt.Errorf("%w: %q is job %d, with another binary, name or arguments", wire.ErrSubmissionTaken, id, inc)
+	}
+	return inc, true, nil
+}
+
+// countJobs returns how many jobs haven't ended, and the oldest that has.
+func (s *State) countJobs() (live int, oldest uint64) {
+	for inc, j := range s.Jobs {
+		if !j.State.Final() {
+			live++
+		} else if oldest == 0 || inc < oldest {
+			oldest = inc
+		}
+	}
+	return live, oldest
+}
+
+func (c *AssignDriver) apply(s *State, index uint64) (Result, error) {
+	j := s.Jobs[c.Incarnation]
+	if j == nil {
+		return Result{}, fmt.Errorf("%w: %d", wire.ErrNoJob, c.Incarnation)
+	}
+	if j.State.Final() {
+		return Result{}, fmt.Errorf("%w: job %d is %s", wire.ErrJobEnded, c.Incarnation, j.State)
+	}
+	if j.Epoch != c.After {
+		return Result{}, fmt.Errorf("%w: job %d is at epoch %d, not %d", wire.ErrSequence, c.Incarnation, j.Epoch, c.After)
+	}
+	j.Epoch, j.Node = index, c.Node
+	if j.State == wire.JobSubmitted {
+		j.State = wire.JobRunning
+	}
+	if c.Crashed {
+		j.Crashes++
+	}
+	return Result{Index: index}, nil
+}
+
+func (c *StopJob) apply(s *State, _ uint64) (Result, error) {
+	j, err := s.Find(wire.JobRef{Incarnation: c.Incarnation})
+	if err != nil {
+		return Result{}, err
+	}
+	switch j.State {
+	case wire.JobSubmitted: // nothing is planned
+		s.end(j, wire.JobFinished, "stopped before it began", j.Submitted)
+	case wire.JobRunning:
+		j.State = wire.JobStopping
+	default:
+		return Result{existed: true}, nil
+	}
+	return Result{}, nil
+}
+
+func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
+	j, err := s.Find(wire.JobRef{Incarnation: c.Incarnation})
+	if err != nil {
+		return Result{}, err
+	}
+	if c.Epoch != 0 && c.Epoch != j.Epoch {
+		return Result{}, fmt.Errorf("%w: job %d is at epoch %d, this driver's is %d", wire.ErrStaleEpoch, c.Incarnation, j.Epoch, c.Epoch)
+	}
+	if j.State.Final() {
+		return Result{existed: true}, nil
+	}
+	if !c.State.Final() || c.State > wire.JobKilled {
+		return Result{}, fmt.Errorf("%w: job %d can't end as %s", wire.ErrInvalid, c.Incarnation, c.State)
+	}
+	s.end(j, c.State, c.Reason, c.At)
+	return Result{}, nil
+}
+
+// end puts the job into a final state and drops its log.
+func (s *State) end(j *Job, state wire.JobState, reason string, at int64) {
+	before := j.size()
+	j.State, j.Reason, j.Ended = state, wire.Clip(reason, MaxReason), at
+	j.Header, j.Values, j.Pending, j.Bytes = nil, nil, nil, 0
+	j.Last = wire.Pending{Seq: j.Last.Seq}
+	j.Processes, j.Refused = nil, nil
+	j.Spec.Secret = ""
+	s.bytes += j.size() - before
+}

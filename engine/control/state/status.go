@@ -1,0 +1,36 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Status returns how a job is, without its secret.
+func (s *State) Status(j *Job) wire.JobStatus {
+	spec := j.Spec
+	spec.Secret = ""
+	st := wire.JobStatus{
+		Spec: spec, State: j.State, Reason: j.Reason, Node: j.Node, Epoch: j.Epoch, Crashes: j.Crashes,
+		LastBatch: j.Last.Seq, Pending: len(j.Pending), Submitted: j.Submitted, Ended: j.Ended, Executors: j.processes(),
+	}
+	if !j.State.Final() && s.Members(j).Expected == 0 {
+		st.Reason = fmt.Sprintf("it waits for an engine-executor on %s", spec.Platform)
+		if why := s.Refusals(j); why != "" {
+			st.Reason += "; those that are there can't run it\n" + why
+		}
+	}
+	return st
+}
+
+// ListExecutors lists the executors, sorted by id.
+func (s *State) ListExecutors() []wire.ExecutorStatus {
+	var all []wire.ExecutorStatus
+	for _, id := range slices.Sorted(maps.Keys(s.Executors)) {
+		e := s.Executors[id]
+		all = append(all, wire.ExecutorStatus{ID: e.ID, Address: e.Address, Slots: e.Slots, Platform: e.Platform, Alive: e.Lost == 0})
+	}
+	return all
+}

@@ -1,0 +1,11 @@
+package role
+
+// Env is the environment variable that tells a program which role it plays.
+// A program that is run by hand hasn't got it.
+const Env = "HIBANA_ROLE"
+
+// The roles of a program's process, values of Env.
+const (
+	Driver   = "driver"   // run the job: the service on fd 3 is JobLog
+	Executor = "executor" // run tasks: the service on fd 3 is Worker
+)
