@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,12 +89,15 @@ func (l *dirLog) open() error {
 		return l.replace(1)
 	}
 	l.number = numbers[len(numbers)-1]
+	if err := l.read(); err != nil {
+		return err
+	}
 	for _, old := range numbers[:len(numbers)-1] { // a replacement was interrupted after its rename
 		if err := os.Remove(l.path(old)); err != nil {
-			return fmt.Errorf("removing an old segment: %w", err)
+			return errors.Join(fmt.Errorf("removing an old segment: %w", err), l.segment.Close())
 		}
 	}
-	return l.read()
+	return nil
 }
 
 // segments returns the numbers of the segments in the directory, ascending.
@@ -116,7 +120,8 @@ func (l *dirLog) segments() ([]int, error) {
 func (l *dirLog) path(n int) string { return filepath.Join(l.dir, fmt.Sprintf("batches-%08d.log", n)) }
 
 // read replays the newest segment and opens it for appending. What a crash
-// left half written at its end is cut off, with a warning.
+// left half written at its end is cut off, with a warning. A segment of the old
+// format is replaced by one of the state that it holds.
 func (l *dirLog) read() error {
 	path := l.path(l.number)
 	b, err := os.ReadFile(path)
@@ -133,6 +138,10 @@ func (l *dirLog) read() error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the batch log: %w", err)
+	}
+	if bytes.HasPrefix(b, []byte(logMagicOld)) {
+		l.segment = f
+		return l.replace(l.number + 1)
 	}
 	if err := f.Truncate(whole); err != nil {
 		return errors.Join(fmt.Errorf("cutting the batch log: %w", err), f.Close())
@@ -254,6 +263,9 @@ func encodeEntries(entries []logEntry) ([]byte, error) {
 		payload, err := msgpack.Marshal(&entries[i])
 		if err != nil {
 			return nil, fmt.Errorf("encoding an entry of the batch log: %w", err)
+		}
+		if len(payload) > maxFrame {
+			return nil, fmt.Errorf("an entry of the batch log has %d bytes, %d are allowed: record less in Value and PerBatch", len(payload), maxFrame)
 		}
 		frames = appendFrame(frames, payload)
 	}

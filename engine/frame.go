@@ -4,54 +4,109 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"strings"
 )
 
-// logMagic begins every segment and names the format of its frames.
-const logMagic = "hibana batch log 1\n"
+// A segment begins with a line that names the format of its frames.
+const (
+	logFormat   = "hibana batch log "
+	logMagic    = logFormat + "2\n"
+	logMagicOld = logFormat + "1\n"
+)
 
 // maxFrame bounds the payload of one frame, in bytes.
 const maxFrame = 64 << 20
 
-// frameHead is the length of a frame's head: payload length and CRC-32C, both
-// big-endian, four bytes each.
-const frameHead = 8
+// A frame is a head, the payload and a byte that isn't 0. The head is the
+// payload's length, the payload's CRC-32C and the CRC-32C of these two, all
+// big-endian, four bytes each: a length that is damaged must not be taken for
+// that of an entry which a crash cut off.
+const (
+	frameHead = 12
+	frameEnd  = 0xed
+)
 
-// appendFrame appends a payload with its head.
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// appendFrame appends the frame of a payload.
 func appendFrame(dst, payload []byte) []byte {
+	at := len(dst)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
-	dst = binary.BigEndian.AppendUint32(dst, crc32.Checksum(payload, crc32.MakeTable(crc32.Castagnoli)))
-	return append(dst, payload...)
+	dst = binary.BigEndian.AppendUint32(dst, checksum(payload))
+	dst = binary.BigEndian.AppendUint32(dst, checksum(dst[at:]))
+	dst = append(dst, payload...)
+	return append(dst, frameEnd)
 }
 
 // readFrames hands the payloads of a segment to apply and returns the length of
-// its whole frames. A broken frame with nothing but zeros behind it is what a crash
-// leaves, or a loss of power before all of a grown file's data was written: the
-// last one, cut off or partly zero. It is no error; damage elsewhere is.
+// its whole frames. What is behind them is what a crash left of the last one.
 func readFrames(b []byte, apply func(payload []byte) error) (whole int64, err error) {
-	if len(b) < len(logMagic) || string(b[:len(logMagic)]) != logMagic {
-		return 0, fmt.Errorf("%w: it doesn't begin with %q", ErrCorruptLog, logMagic)
+	next, magic := nextFrame, logMagic
+	if strings.HasPrefix(string(b[:min(len(b), len(logMagicOld))]), logMagicOld) {
+		next, magic = nextFrameOld, logMagicOld
 	}
-	table := crc32.MakeTable(crc32.Castagnoli)
-	at := len(logMagic)
-	for len(b)-at >= frameHead {
-		n := int(binary.BigEndian.Uint32(b[at:]))
-		sum := binary.BigEndian.Uint32(b[at+4:])
-		body := b[at+frameHead:]
-		if n > len(body) && n <= maxFrame || allZero(b[at:]) {
-			break // torn
+	line := string(b[:min(len(b), len(magic))])
+	switch {
+	case line == magic:
+	case strings.HasPrefix(line, logFormat) && len(line) == len(magic):
+		return 0, fmt.Errorf("%w: it begins with %q, this program knows %q: start the newer version of the program", ErrFormat, line, magic)
+	default:
+		return 0, fmt.Errorf("%w: it doesn't begin with %q", ErrCorruptLog, magic)
+	}
+	at := len(magic)
+	for at < len(b) {
+		payload, size, err := next(b[at:])
+		if err != nil {
+			return int64(at), fmt.Errorf("%w: entry at offset %d: %w; the file is left as it is: restore it from a copy, or move the directory away to start anew", ErrCorruptLog, at, err)
 		}
-		if n > maxFrame || crc32.Checksum(body[:n], table) != sum {
-			if n <= maxFrame && allZero(body[n:]) {
-				break // torn: the length was written, not all of the payload
-			}
-			return int64(at), fmt.Errorf("%w: entry at offset %d has a wrong checksum; restore the file from a copy, or move the directory away to start anew", ErrCorruptLog, at)
+		if size == 0 {
+			break
 		}
-		if err := apply(body[:n]); err != nil {
+		if err := apply(payload); err != nil {
 			return int64(at), fmt.Errorf("entry at offset %d: %w", at, err)
 		}
-		at += frameHead + n
+		at += size
 	}
 	return int64(at), nil
+}
+
+// frameError says what is wrong with a frame.
+type frameError string
+
+func (e frameError) Error() string { return string(e) }
+
+const (
+	errFrameHead    = frameError("its length is damaged")
+	errFramePayload = frameError("it has a wrong checksum")
+)
+
+// nextFrame returns the payload of the frame that b begins with, and the frame's
+// size. It is 0 if the frame was never whole, so that nothing is behind it: the
+// file ends within it, or its end is zeros, as are those of a file that had grown
+// when the power failed before its data was written.
+func nextFrame(b []byte) (payload []byte, size int, err error) {
+	if len(b) < frameHead || allZero(b) {
+		return nil, 0, nil
+	}
+	n, sum := int(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])
+	body := b[frameHead:]
+	if checksum(b[:8]) != binary.BigEndian.Uint32(b[8:]) || n > maxFrame {
+		if allZero(body) && b[frameHead-1] == 0 {
+			return nil, 0, nil
+		}
+		return nil, 0, errFrameHead
+	}
+	if n >= len(body) {
+		return nil, 0, nil
+	}
+	payload, end, behind := body[:n], body[n], body[n+1:]
+	switch {
+	case end == frameEnd && checksum(payload) == sum:
+		return payload, frameHead + n + 1, nil
+	case end == 0 && allZero(behind):
+		return nil, 0, nil
+	}
+	return nil, 0, errFramePayload
 }
 
 func allZero(b []byte) bool {
