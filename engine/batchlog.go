@@ -2,8 +2,14 @@ package engine
 
 import (
 	"context"
-	"slices"
-	"sync"
+	"fmt"
+	"log/slog"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
+	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // BatchLog is where a job's driver writes down what it is about to do, before
@@ -39,10 +45,7 @@ type JobHeader struct {
 }
 
 // Completion says that an output of a batch is done.
-type Completion struct {
-	Seq    uint64 `msgpack:"seq"`
-	Output int32  `msgpack:"out"`
-}
+type Completion = batchlog.Completion
 
 // LogState is what a log's entries add up to.
 type LogState struct {
@@ -59,93 +62,85 @@ type PendingBatch struct {
 	Done       []int32 // outputs that are done, ascending
 }
 
-// start applies a new driver's header.
-func (s *LogState) start(h JobHeader) uint64 {
-	s.Header = &h
-	s.Epoch++
-	return s.Epoch
-}
-
-// allocate applies an allocation of a job with the given number of outputs.
-func (s *LogState) allocate(a *BatchAllocation) {
-	s.Last = a
-	s.Incomplete = append(s.Incomplete, PendingBatch{Allocation: a})
-}
-
-// complete applies a completion; what it doesn't know it ignores, so applying
-// one twice does no harm.
-func (s *LogState) complete(c Completion) {
-	for i := range s.Incomplete {
-		p := &s.Incomplete[i]
-		if p.Allocation.Seq != c.Seq {
-			continue
-		}
-		if c.Output == batchDone {
-			s.Incomplete = slices.Delete(s.Incomplete, i, i+1)
-			return
-		}
-		if at, found := slices.BinarySearch(p.Done, c.Output); !found {
-			p.Done = slices.Insert(p.Done, at, c.Output)
-		}
-		return
-	}
-}
-
-// batchDone as a completion's output means all of them.
-const batchDone int32 = -1
-
-// clone returns a copy that shares no slice which grows.
-func (s *LogState) clone() LogState {
-	c := *s
-	c.Values = slices.Clone(s.Values)
-	c.Incomplete = slices.Clone(s.Incomplete)
-	for i := range c.Incomplete {
-		c.Incomplete[i].Done = slices.Clone(c.Incomplete[i].Done)
-	}
-	return c
-}
-
-// memoryLog is a BatchLog that ends with the process. The zero value is empty.
-type memoryLog struct {
-	mu    sync.Mutex
-	state LogState
-}
-
 // NewMemoryLog returns a log that lives as long as the process: a job without a
 // checkpoint directory has one.
-func NewMemoryLog() BatchLog { return &memoryLog{} }
+func NewMemoryLog() BatchLog { return typedLog{new(batchlog.Memory)} }
 
-func (l *memoryLog) Recover(context.Context) (LogState, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.state.clone(), nil
+// OpenDirLog opens the batch log in a directory, which is made if need be. One
+// process at a time may have it open; another gets [ErrLocked].
+func OpenDirLog(dir string, log *slog.Logger) (BatchLog, error) {
+	l, err := dirlog.Open(dir, log)
+	if err != nil {
+		return nil, err
+	}
+	return typedLog{l}, nil
 }
 
-func (l *memoryLog) Start(_ context.Context, h JobHeader) (uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.state.start(h), nil
+// typedLog is a BatchLog over one that knows nothing of what it holds.
+type typedLog struct{ batchlog.Log }
+
+// Recover decodes what is recorded.
+func (l typedLog) Recover(ctx context.Context) (LogState, error) {
+	s, epoch, err := l.Log.Recover(ctx)
+	if err != nil {
+		return LogState{}, err
+	}
+	state := LogState{Epoch: epoch}
+	if len(s.Header) > 0 {
+		if state.Header, err = decodeHeader(s.Header); err != nil {
+			return LogState{}, err
+		}
+	}
+	for _, v := range s.Values {
+		state.Values = append(state.Values, NamedValue(v))
+	}
+	for _, b := range s.Pending {
+		a, err := DecodeAllocation(b.Data)
+		if err != nil {
+			return LogState{}, err
+		}
+		state.Incomplete = append(state.Incomplete, PendingBatch{Allocation: a, Done: b.Done})
+	}
+	if s.Last.Seq > 0 {
+		if state.Last, err = DecodeAllocation(s.Last.Data); err != nil {
+			return LogState{}, err
+		}
+	}
+	return state, nil
 }
 
-func (l *memoryLog) RecordValue(_ context.Context, v NamedValue) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.state.Values = append(l.state.Values, v)
-	return nil
+// decodeHeader reads a header, also one in a directory of the first format, which
+// has no version.
+func decodeHeader(b []byte) (*JobHeader, error) {
+	h := new(JobHeader)
+	if b[0] == wire.Format {
+		return h, wire.Decode(b, h)
+	}
+	if err := msgpack.Unmarshal(b, h); err != nil {
+		return nil, fmt.Errorf("%w: job header: %w", ErrCorruptLog, err)
+	}
+	return h, nil
 }
 
-func (l *memoryLog) Allocate(_ context.Context, a *BatchAllocation) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.state.allocate(a)
-	return nil
+// Start records the header.
+func (l typedLog) Start(ctx context.Context, h JobHeader) (uint64, error) {
+	b, err := wire.Encode(&h)
+	if err != nil {
+		return 0, err
+	}
+	return l.Log.Start(ctx, b)
 }
 
-func (l *memoryLog) Complete(_ context.Context, c Completion) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.state.complete(c)
-	return nil
+// RecordValue records a value.
+func (l typedLog) RecordValue(ctx context.Context, v NamedValue) error {
+	return l.Log.RecordValue(ctx, batchlog.Value(v))
 }
 
-func (l *memoryLog) Close() error { return nil }
+// Allocate records an allocation.
+func (l typedLog) Allocate(ctx context.Context, a *BatchAllocation) error {
+	b, err := a.Encode()
+	if err != nil {
+		return err
+	}
+	return l.Log.Allocate(ctx, a.Seq, b)
+}

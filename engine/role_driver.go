@@ -40,7 +40,7 @@ func runDriver(ctx context.Context, j *job, parent *wire.Parent) (err error) {
 	}
 	j.log = j.log.With("epoch", epoch)
 	j.incarnation, j.durable = spec.Job.Incarnation, true
-	j.batches = &raftLog{daemon: daemon, epoch: epoch}
+	j.batches = typedLog{&raftLog{daemon: daemon, epoch: epoch}}
 	j.requests = events.requests
 	progress := newProgressReports(daemon, j.log)
 	j.observe = append(j.observe, progress)

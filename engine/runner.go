@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
 )
 
 // runBatches is the JobScheduler: it runs the batches in order, and the outputs
@@ -38,9 +40,9 @@ func (d *driver) runBatch(ctx context.Context, b *plannedBatch) error {
 		if err := d.runOutput(ctx, b, out); err != nil {
 			return &BatchError{Seq: b.alloc.Seq, Output: out.op, Site: out.site, Err: err}
 		}
-		c := Completion{b.alloc.Seq, out.index}
+		c := Completion{Seq: b.alloc.Seq, Output: out.index}
 		if i == len(outputs)-1 {
-			c.Output = batchDone
+			c.Output = batchlog.AllOutputs
 		}
 		if err := d.batches.Complete(ctx, c); err != nil {
 			return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)

@@ -1,4 +1,4 @@
-package engine
+package dirlog
 
 import "encoding/binary"
 

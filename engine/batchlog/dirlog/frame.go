@@ -1,4 +1,4 @@
-package engine
+package dirlog
 
 import (
 	"encoding/binary"
@@ -38,12 +38,13 @@ func appendFrame(dst, payload []byte) []byte {
 	return append(dst, frameEnd)
 }
 
-// readFrames hands the payloads of a segment to apply and returns the length of
-// its whole frames. What is behind them is what a crash left of the last one.
-func readFrames(b []byte, apply func(payload []byte) error) (whole int64, err error) {
+// readFrames hands the payloads of a segment to apply, those of the first format
+// to applyOld, and returns the length of its whole frames. What is behind them is
+// what a crash left of the last one.
+func readFrames(b []byte, apply, applyOld func(payload []byte) error) (whole int64, err error) {
 	next, magic := nextFrame, logMagic
 	if strings.HasPrefix(string(b[:min(len(b), len(logMagicOld))]), logMagicOld) {
-		next, magic = nextFrameOld, logMagicOld
+		next, magic, apply = nextFrameOld, logMagicOld, applyOld
 	}
 	line := string(b[:min(len(b), len(magic))])
 	switch {
@@ -51,13 +52,13 @@ func readFrames(b []byte, apply func(payload []byte) error) (whole int64, err er
 	case strings.HasPrefix(line, logFormat) && len(line) == len(magic):
 		return 0, fmt.Errorf("%w: it begins with %q, this program knows %q: start the newer version of the program", ErrFormat, line, magic)
 	default:
-		return 0, fmt.Errorf("%w: it doesn't begin with %q", ErrCorruptLog, magic)
+		return 0, fmt.Errorf("%w: it doesn't begin with %q", ErrCorrupt, magic)
 	}
 	at := len(magic)
 	for at < len(b) {
 		payload, size, err := next(b[at:])
 		if err != nil {
-			return int64(at), fmt.Errorf("%w: entry at offset %d: %w; the file is left as it is: restore it from a copy, or move the directory away to start anew", ErrCorruptLog, at, err)
+			return int64(at), fmt.Errorf("%w: entry at offset %d: %w; the file is left as it is: restore it from a copy, or move the directory away to start anew", ErrCorrupt, at, err)
 		}
 		if size == 0 {
 			break

@@ -1,4 +1,4 @@
-package engine
+package dirlog
 
 import (
 	"bytes"
@@ -13,22 +13,29 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/vmihailenco/msgpack/v5"
-
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/disk"
 )
 
-// dirLog is a BatchLog in a directory: segments of framed entries. Allocations
-// are synced to the disk; completions are written at once and synced with the
-// next allocation. A segment that has grown is replaced by a new one that
-// begins with the state so far.
-type dirLog struct {
+// Errors of this package, for errors.Is.
+var (
+	// ErrCorrupt: the bytes of a log are broken.
+	ErrCorrupt = errors.New("the batch log is damaged")
+	// ErrFormat: bytes were written by a version that this one doesn't know.
+	ErrFormat = errors.New("unknown format version")
+	// ErrLocked: another process uses the directory.
+	ErrLocked = errors.New("the checkpoint directory is in use")
+)
+
+// Log is a batchlog.Log in a directory. It is safe for concurrent use.
+type Log struct {
 	dir  string
 	log  *slog.Logger
 	lock *os.File
 
 	mu      sync.Mutex
-	state   LogState
+	state   batchlog.State
+	epoch   uint64
 	segment *os.File
 	number  int   // of the segment
 	size    int64 // of the segment, up to the last whole entry
@@ -39,19 +46,9 @@ type dirLog struct {
 // segmentLimit is the size in bytes at which a segment is replaced.
 const segmentLimit = 1 << 20
 
-// logEntry is one entry; one field is set.
-type logEntry struct {
-	Header     *JobHeader  `msgpack:"h,omitempty"`
-	Epoch      uint64      `msgpack:"e,omitempty"` // with Header
-	Value      *NamedValue `msgpack:"v,omitempty"`
-	Allocation []byte      `msgpack:"a,omitempty"`
-	Last       bool        `msgpack:"l,omitempty"` // with Allocation: newest one, complete already
-	Completion *Completion `msgpack:"c,omitempty"`
-}
-
-// OpenDirLog opens the batch log in a directory, which is made if need be. One
-// process at a time may have it open; another gets [ErrLocked].
-func OpenDirLog(dir string, log *slog.Logger) (BatchLog, error) {
+// Open opens the batch log in a directory, which is made if need be. One process
+// at a time may have it open; another gets [ErrLocked].
+func Open(dir string, log *slog.Logger) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the checkpoint directory: %w", err)
 	}
@@ -59,7 +56,7 @@ func OpenDirLog(dir string, log *slog.Logger) (BatchLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &dirLog{dir: dir, log: log, lock: lock, limit: segmentLimit}
+	l := &Log{dir: dir, log: log, lock: lock, limit: segmentLimit}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -80,7 +77,7 @@ func lockDir(dir string) (*os.File, error) {
 }
 
 // open reads the newest segment, or makes the first.
-func (l *dirLog) open() error {
+func (l *Log) open() error {
 	numbers, err := l.segments()
 	if err != nil {
 		return err
@@ -101,7 +98,7 @@ func (l *dirLog) open() error {
 }
 
 // segments returns the numbers of the segments in the directory, ascending.
-func (l *dirLog) segments() ([]int, error) {
+func (l *Log) segments() ([]int, error) {
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoint directory: %w", err)
@@ -117,18 +114,22 @@ func (l *dirLog) segments() ([]int, error) {
 	return numbers, nil
 }
 
-func (l *dirLog) path(n int) string { return filepath.Join(l.dir, fmt.Sprintf("batches-%08d.log", n)) }
+func (l *Log) path(n int) string { return filepath.Join(l.dir, fmt.Sprintf("batches-%08d.log", n)) }
 
 // read replays the newest segment and opens it for appending. What a crash
 // left half written at its end is cut off, with a warning. A segment of the old
 // format is replaced by one of the state that it holds.
-func (l *dirLog) read() error {
+func (l *Log) read() error {
 	path := l.path(l.number)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading the batch log: %w", err)
 	}
-	whole, err := readFrames(b, func(payload []byte) error { return l.apply(payload) })
+	r := reader{state: &l.state, epoch: &l.epoch}
+	whole, err := readFrames(b, r.apply, r.applyOld)
+	if err == nil {
+		err = r.check()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -150,93 +151,63 @@ func (l *dirLog) read() error {
 	return nil
 }
 
-// apply adds an entry to the state.
-func (l *dirLog) apply(payload []byte) error {
-	var e logEntry
-	if err := msgpack.Unmarshal(payload, &e); err != nil {
-		return fmt.Errorf("%w: %w", ErrCorruptLog, err)
-	}
-	switch {
-	case e.Header != nil:
-		l.state.start(*e.Header)
-		l.state.Epoch = e.Epoch
-	case e.Value != nil:
-		l.state.Values = append(l.state.Values, *e.Value)
-	case e.Allocation != nil:
-		a, err := DecodeAllocation(e.Allocation)
-		if err != nil {
-			return err
-		}
-		l.state.allocate(a)
-		if e.Last {
-			l.state.complete(Completion{a.Seq, batchDone})
-		}
-	case e.Completion != nil:
-		l.state.complete(*e.Completion)
-	default:
-		return fmt.Errorf("%w: an entry of a kind that this program doesn't know", ErrFormat)
-	}
-	return nil
-}
-
-func (l *dirLog) Recover(context.Context) (LogState, error) {
+// Recover returns what is recorded.
+func (l *Log) Recover(context.Context) (batchlog.State, uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.clone(), nil
+	return l.state.Clone(), l.epoch, nil
 }
 
-func (l *dirLog) Start(_ context.Context, h JobHeader) (uint64, error) {
+// Start records a header in place of the one before.
+func (l *Log) Start(_ context.Context, header []byte) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	epoch := l.state.Epoch + 1
-	if err := l.append(true, logEntry{Header: &h, Epoch: epoch}); err != nil {
+	epoch := l.epoch + 1
+	if err := l.state.Restart(header, l.writes(true, entry{Header: header, Epoch: epoch})); err != nil {
 		return 0, err
 	}
-	return l.state.start(h), nil
+	l.epoch = epoch
+	return epoch, nil
 }
 
-func (l *dirLog) RecordValue(_ context.Context, v NamedValue) error {
+// RecordValue syncs a value to the disk.
+func (l *Log) RecordValue(_ context.Context, v batchlog.Value) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.append(true, logEntry{Value: &v}); err != nil {
-		return err
-	}
-	l.state.Values = append(l.state.Values, v)
-	return nil
+	_, err := l.state.Record(len(l.state.Values), v, 0, l.writes(true, entry{Value: &v}))
+	return err
 }
 
-func (l *dirLog) Allocate(_ context.Context, a *BatchAllocation) error {
+// Allocate syncs an allocation to the disk, and the completions before it.
+func (l *Log) Allocate(_ context.Context, seq uint64, allocation []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, err := a.Encode()
-	if err != nil {
-		return err
-	}
 	if l.size > l.limit {
 		if err := l.replace(l.number + 1); err != nil {
 			return err
 		}
 	}
-	if err := l.append(true, logEntry{Allocation: b}); err != nil {
-		return err
-	}
-	l.state.allocate(a)
-	return nil
+	b := batchlog.Batch{Seq: seq, Epoch: l.epoch, Data: allocation}
+	_, err := l.state.Allocate(b, nil, 0, l.writes(true, entry{Batch: &b}))
+	return err
 }
 
-func (l *dirLog) Complete(_ context.Context, c Completion) error {
+// Complete writes a completion. It is on the disk with the next allocation.
+func (l *Log) Complete(_ context.Context, c batchlog.Completion) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.append(false, logEntry{Completion: &c}); err != nil {
-		return err
-	}
-	l.state.complete(c)
-	return nil
+	_, err := l.state.Complete([]batchlog.Completion{c}, l.writes(false, entry{Completion: &c}))
+	return err
+}
+
+// writes returns what makes a change durable: writing its entry.
+func (l *Log) writes(sync bool, e entry) batchlog.Commit {
+	return func(int) error { return l.append(sync, e) }
 }
 
 // append writes entries behind the last whole one. After an error the segment
 // is cut back, so that a full disk leaves a readable log.
-func (l *dirLog) append(sync bool, entries ...logEntry) error {
+func (l *Log) append(sync bool, entries ...entry) error {
 	if l.failed != nil {
 		return l.failed
 	}
@@ -256,29 +227,9 @@ func (l *dirLog) append(sync bool, entries ...logEntry) error {
 	return nil
 }
 
-// encodeEntries returns the frames of entries.
-func encodeEntries(entries []logEntry) ([]byte, error) {
-	var frames []byte
-	for i := range entries {
-		payload, err := msgpack.Marshal(&entries[i])
-		if err != nil {
-			return nil, fmt.Errorf("encoding an entry of the batch log: %w", err)
-		}
-		if len(payload) > maxFrame {
-			return nil, fmt.Errorf("an entry of the batch log has %d bytes, %d are allowed: record less in Value and PerBatch", len(payload), maxFrame)
-		}
-		frames = appendFrame(frames, payload)
-	}
-	return frames, nil
-}
-
 // replace makes segment n of the state so far, then drops the one before it.
-func (l *dirLog) replace(n int) error {
-	entries, err := l.snapshot()
-	if err != nil {
-		return err
-	}
-	frames, err := encodeEntries(entries)
+func (l *Log) replace(n int) error {
+	frames, err := encodeEntries(snapshot(&l.state, l.epoch))
 	if err != nil {
 		return err
 	}
@@ -307,39 +258,8 @@ func (l *dirLog) replace(n int) error {
 	return nil
 }
 
-// snapshot returns entries that add up to the state.
-func (l *dirLog) snapshot() ([]logEntry, error) {
-	var entries []logEntry
-	if s := &l.state; s.Header != nil {
-		entries = append(entries, logEntry{Header: s.Header, Epoch: s.Epoch})
-	}
-	for i := range l.state.Values {
-		entries = append(entries, logEntry{Value: &l.state.Values[i]})
-	}
-	add := func(a *BatchAllocation, complete bool) error {
-		b, err := a.Encode()
-		entries = append(entries, logEntry{Allocation: b, Last: complete})
-		return err
-	}
-	pending := l.state.Incomplete
-	for _, p := range pending {
-		if err := add(p.Allocation, false); err != nil {
-			return nil, err
-		}
-		for _, out := range p.Done {
-			entries = append(entries, logEntry{Completion: &Completion{p.Allocation.Seq, out}})
-		}
-	}
-	if last := l.state.Last; last != nil && (len(pending) == 0 || pending[len(pending)-1].Allocation.Seq < last.Seq) {
-		if err := add(last, true); err != nil {
-			return nil, err
-		}
-	}
-	return entries, nil
-}
-
 // Close syncs and closes the log and gives up the lock.
-func (l *dirLog) Close() error {
+func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.segment == nil {
