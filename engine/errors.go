@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -18,13 +18,13 @@ var (
 	// ErrDiverged: two processes built different graphs from one program.
 	ErrDiverged = errors.New("the program isn't the same in every process")
 	// ErrCorruptLog: bytes of the batch log or of an allocation are broken.
-	ErrCorruptLog = dirlog.ErrCorrupt
+	ErrCorruptLog = batchlog.ErrCorrupt
 	// ErrFormat: bytes were written by a version that this one doesn't know.
-	ErrFormat = dirlog.ErrFormat
+	ErrFormat = batchlog.ErrFormat
 	// ErrOtherProgram: the checkpoint belongs to another program or graph.
 	ErrOtherProgram = errors.New("the checkpoint is of another program")
 	// ErrLocked: another process uses the checkpoint directory.
-	ErrLocked = dirlog.ErrLocked
+	ErrLocked = batchlog.ErrLocked
 	// ErrStopped: the stream has been stopped.
 	ErrStopped = errors.New("the stream is stopped")
 	// ErrNoExecutor: all executors of the job were given up.

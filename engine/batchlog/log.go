@@ -2,7 +2,18 @@ package batchlog
 
 import (
 	"context"
+	"errors"
 	"sync"
+)
+
+// Errors of logs, for errors.Is.
+var (
+	// ErrCorrupt: the bytes of a log are broken.
+	ErrCorrupt = errors.New("the batch log is damaged")
+	// ErrFormat: bytes were written by a version that this one doesn't know.
+	ErrFormat = errors.New("unknown format version")
+	// ErrLocked: another process uses the log's directory.
+	ErrLocked = errors.New("the checkpoint directory is in use")
 )
 
 // Log is where a job's driver writes down what it is about to do, before it does

@@ -17,16 +17,6 @@ import (
 	"github.com/hibana-engine/hibana/engine/disk"
 )
 
-// Errors of this package, for errors.Is.
-var (
-	// ErrCorrupt: the bytes of a log are broken.
-	ErrCorrupt = errors.New("the batch log is damaged")
-	// ErrFormat: bytes were written by a version that this one doesn't know.
-	ErrFormat = errors.New("unknown format version")
-	// ErrLocked: another process uses the directory.
-	ErrLocked = errors.New("the checkpoint directory is in use")
-)
-
 // Log is a batchlog.Log in a directory. It is safe for concurrent use.
 type Log struct {
 	dir  string
@@ -47,7 +37,7 @@ type Log struct {
 const segmentLimit = 1 << 20
 
 // Open opens the batch log in a directory, which is made if need be. One process
-// at a time may have it open; another gets [ErrLocked].
+// at a time may have it open; another gets [batchlog.ErrLocked].
 func Open(dir string, log *slog.Logger) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the checkpoint directory: %w", err)
@@ -71,7 +61,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%w: %s: stop the other process or use another directory", ErrLocked, dir)
+		return nil, fmt.Errorf("%w: %s: stop the other process or use another directory", batchlog.ErrLocked, dir)
 	}
 	return f, nil
 }

@@ -101,7 +101,7 @@ func TestDamagedLog(t *testing.T) {
 	} {
 		must(t, os.WriteFile(file, c.b, 0o600))
 		_, err := Open(dir, slog.New(slog.DiscardHandler))
-		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), c.where) {
+		if !errors.Is(err, batchlog.ErrCorrupt) && !errors.Is(err, batchlog.ErrFormat) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), c.where) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -123,7 +123,7 @@ func zero(b []byte, at, n int) []byte {
 func TestLogIsLocked(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
-	if _, err := Open(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, ErrLocked) {
+	if _, err := Open(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, batchlog.ErrLocked) {
 		t.Error(err)
 	}
 	must(t, l.Close())

@@ -67,7 +67,7 @@ func (r reader) apply(payload []byte) error {
 	var e entry
 	err := msgpack.Unmarshal(payload, &e)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", batchlog.ErrCorrupt, err)
 	}
 	switch {
 	case e.Epoch != 0:
@@ -82,10 +82,10 @@ func (r reader) apply(payload []byte) error {
 	case e.Completion != nil:
 		_, err = r.state.Complete([]batchlog.Completion{*e.Completion}, nil)
 	default:
-		return fmt.Errorf("%w: an entry of a kind that this program doesn't know", ErrFormat)
+		return fmt.Errorf("%w: an entry of a kind that this program doesn't know", batchlog.ErrFormat)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", batchlog.ErrCorrupt, err)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (r reader) apply(payload []byte) error {
 // check makes sure of the state when all entries were added.
 func (r reader) check() error {
 	if err := r.state.Check(); err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", batchlog.ErrCorrupt, err)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ type completionOld struct {
 func (r reader) applyOld(payload []byte) error {
 	var e entryOld
 	if err := msgpack.Unmarshal(payload, &e); err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w", batchlog.ErrCorrupt, err)
 	}
 	switch {
 	case e.Header != nil:
@@ -132,14 +132,14 @@ func (r reader) applyOld(payload []byte) error {
 			Epoch uint64 `msgpack:"epoch"`
 		}
 		if err := msgpack.Unmarshal(e.Allocation, &b); err != nil || b.Seq == 0 {
-			return errors.Join(fmt.Errorf("%w: an allocation without a number", ErrCorrupt), err)
+			return errors.Join(fmt.Errorf("%w: an allocation without a number", batchlog.ErrCorrupt), err)
 		}
 		r.state.Restore(batchlog.Batch{Seq: b.Seq, Epoch: b.Epoch, Data: e.Allocation}, e.Last)
 	case e.Completion != nil:
 		_, err := r.state.Complete([]batchlog.Completion{{Seq: e.Completion.Seq, Output: e.Completion.Output}}, nil)
 		return err
 	default:
-		return fmt.Errorf("%w: an entry of a kind that this program doesn't know", ErrFormat)
+		return fmt.Errorf("%w: an entry of a kind that this program doesn't know", batchlog.ErrFormat)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
 )
 
 // A segment begins with a line that names the format of its frames.
@@ -50,15 +52,15 @@ func readFrames(b []byte, apply, applyOld func(payload []byte) error) (whole int
 	switch {
 	case line == magic:
 	case strings.HasPrefix(line, logFormat) && len(line) == len(magic):
-		return 0, fmt.Errorf("%w: it begins with %q, this program knows %q: start the newer version of the program", ErrFormat, line, magic)
+		return 0, fmt.Errorf("%w: it begins with %q, this program knows %q: start the newer version of the program", batchlog.ErrFormat, line, magic)
 	default:
-		return 0, fmt.Errorf("%w: it doesn't begin with %q", ErrCorrupt, magic)
+		return 0, fmt.Errorf("%w: it doesn't begin with %q", batchlog.ErrCorrupt, magic)
 	}
 	at := len(magic)
 	for at < len(b) {
 		payload, size, err := next(b[at:])
 		if err != nil {
-			return int64(at), fmt.Errorf("%w: entry at offset %d: %w; the file is left as it is: restore it from a copy, or move the directory away to start anew", ErrCorrupt, at, err)
+			return int64(at), fmt.Errorf("%w: entry at offset %d: %w; the file is left as it is: restore it from a copy, or move the directory away to start anew", batchlog.ErrCorrupt, at, err)
 		}
 		if size == 0 {
 			break

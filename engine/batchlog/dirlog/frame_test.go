@@ -83,7 +83,7 @@ func refused(t *testing.T, dir, file string, b []byte, at int) {
 	if err == nil {
 		_ = l.Close()
 	}
-	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "left as it is") {
+	if !errors.Is(err, batchlog.ErrCorrupt) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "left as it is") {
 		t.Fatalf("damaged at %d: %v", at, err)
 	}
 	if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, b) {
@@ -99,7 +99,7 @@ func damaged(t *testing.T, dir, file string, whole []byte, until int) {
 		for bit := range 8 {
 			b := bytes.Clone(whole)
 			b[at] ^= 1 << bit
-			if _, err := readFrames(b, nothing, nothing); !errors.Is(err, ErrCorrupt) {
+			if _, err := readFrames(b, nothing, nothing); !errors.Is(err, batchlog.ErrCorrupt) {
 				t.Fatalf("bit %d of byte %d: %v", bit, at, err)
 			}
 			if at%20 == 0 && bit == at/20%8 {
@@ -161,7 +161,7 @@ func TestOldLog(t *testing.T) {
 func TestNewerLog(t *testing.T) {
 	dir, file, whole := writtenLog(t)
 	must(t, os.WriteFile(file, append([]byte(logFormat+"3\n"), whole[len(logMagic):]...), 0o600))
-	if _, err := Open(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "newer") {
+	if _, err := Open(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, batchlog.ErrFormat) || !strings.Contains(err.Error(), "newer") {
 		t.Error(err)
 	}
 }
