@@ -80,7 +80,7 @@ func (e Rows[T]) Collect(r *RDD[T], limit, maxBytes int) Action {
 				return nil, err
 			}
 			if out, err = e.codec.Append(out, v); err != nil {
-				return nil, err
+				return nil, &OpError{r.node.Op, r.node.Site, err}
 			}
 			if len(out) > maxBytes {
 				return nil, fmt.Errorf("%w: partition %d of %s at %s has more than %d bytes for the driver", ErrResultTooLarge, p, r.node.Op, r.node.Site, maxBytes)

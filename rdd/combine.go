@@ -121,7 +121,7 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 				*c = merge(*c, kv.Value)
 			}
 		}
-		return writeByKey(acc.pairs, keys, codec, partitions, w)
+		return writeByKey(acc.pairs, keys, codec, partitions, w, func(err error) error { return &OpError{op, site, err} })
 	}
 	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[Pair[K, C], error] {
 		return func(yield func(Pair[K, C], error) bool) {
@@ -152,8 +152,8 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 }
 
 // writeByKey writes pairs to the blocks of the partitions that their keys
-// belong to, in order.
-func writeByKey[K comparable, C any](pairs []Pair[K, C], keys encoding.Codec[K], codec encoding.Codec[Pair[K, C]], partitions int, w BlockWriter) error {
+// belong to, in order. failed says of an error where the pairs are from.
+func writeByKey[K comparable, C any](pairs []Pair[K, C], keys encoding.Codec[K], codec encoding.Codec[Pair[K, C]], partitions int, w BlockWriter, failed func(error) error) error {
 	out := newBlocks(codec, partitions)
 	var key []byte
 	for _, kv := range pairs {
@@ -161,12 +161,12 @@ func writeByKey[K comparable, C any](pairs []Pair[K, C], keys encoding.Codec[K],
 		if partitions > 1 {
 			var err error
 			if key, err = keys.Append(key[:0], kv.Key); err != nil {
-				return err
+				return failed(err)
 			}
 			reduce = partitionOf(key, partitions)
 		}
 		if err := out.add(reduce, kv); err != nil {
-			return err
+			return failed(err)
 		}
 	}
 	return out.flush(w)

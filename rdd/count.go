@@ -60,7 +60,7 @@ func aggregate[T, U any](r *RDD[T], op string, fns []string, fold func(iter.Seq2
 		}
 		block, err := codec.Append(nil, v)
 		if err != nil {
-			return err
+			return &OpError{op, site, err}
 		}
 		return w.WriteBlock(0, block)
 	}

@@ -10,6 +10,10 @@ import (
 var (
 	// ErrUnencodable: no codec can be made for the type.
 	ErrUnencodable = errors.New("type can't be encoded")
+	// ErrTooDeep: a value holds more within one another than is followed.
+	ErrTooDeep = errors.New("value is nested too deeply")
+	// ErrTooLarge: a value's encoding would be too long.
+	ErrTooLarge = errors.New("value is too large")
 	// ErrCorrupt: the bytes are not what the codec wrote.
 	ErrCorrupt = errors.New("encoded bytes are broken")
 )
@@ -32,20 +36,24 @@ type SelfCodec interface {
 // For returns the codec of T, or an error that says [ErrUnencodable] and why.
 func For[T any]() (Codec[T], error) {
 	var zero T
-	if s, ok := any(zero).(SelfCodec); ok {
+	t := reflect.TypeFor[T]()
+	if s, ok := any(zero).(SelfCodec); ok && t.Kind() != reflect.Pointer {
 		c, err := s.NewCodec()
 		if err != nil {
 			return nil, err
 		}
-		return c.(Codec[T]), nil
+		if c, ok := c.(Codec[T]); ok { // else T embeds the type that has one
+			return c, nil
+		}
 	}
 	if c, ok := builtin[T](); ok {
 		return c, nil
 	}
-	if err := encodable(reflect.TypeFor[T](), false); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrUnencodable, reflect.TypeFor[T](), err)
+	c, err := compile(t, false)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnencodable, t, err)
 	}
-	return reflected[T]{}, nil
+	return reflected[T]{c}, nil
 }
 
 // funcs is a codec of two functions.
@@ -54,7 +62,13 @@ type funcs[T any] struct {
 	decode func([]byte) (T, []byte, error)
 }
 
-func (c funcs[T]) Append(dst []byte, v T) ([]byte, error) { return c.append(dst, v), nil }
+func (c funcs[T]) Append(dst []byte, v T) ([]byte, error) {
+	out := c.append(dst, v)
+	if err := checkSize(len(out) - len(dst)); err != nil {
+		return dst, fmt.Errorf("encoding a %T: %w", v, err)
+	}
+	return out, nil
+}
 
 func (c funcs[T]) Decode(src []byte) (T, []byte, error) { return c.decode(src) }
 

@@ -86,7 +86,6 @@ func TestRoundTrips(t *testing.T) {
 	roundTrip(t, point{1, -2, []string{"t"}}, point{})
 	roundTrip(t, map[string][]int{"a": {1}, "b": nil})
 	roundTrip(t, &point{X: 3})
-	roundTrip(t, time.Unix(1, 2).UTC().Local())
 }
 
 // Types of the tests below.

@@ -12,7 +12,7 @@ import (
 // brings its own encoding must see to it itself.
 func ForKey[K comparable]() (Codec[K], error) {
 	t := reflect.TypeFor[K]()
-	if err := encodable(t, true); err != nil {
+	if _, err := compile(t, true); err != nil {
 		return nil, fmt.Errorf("%w as a key: %s: %w", ErrUnencodable, t, err)
 	}
 	c, err := For[K]()

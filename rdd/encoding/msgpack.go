@@ -30,6 +30,9 @@ const (
 	codeStr32    = 0xdb
 	codeArray16  = 0xdc
 	codeArray32  = 0xdd
+	codeMap16    = 0xde
+	codeMap32    = 0xdf
+	fixMap       = 0x80
 	fixArray     = 0x90
 	fixStr       = 0xa0
 	fixNegative  = 0xe0
@@ -281,6 +284,40 @@ func DecodeArrayLen(src []byte) (int, []byte, error) {
 	default:
 		return 0, src, unexpected(c, "an array")
 	}
+}
+
+// appendMapLen appends the head of a map of n entries.
+func appendMapLen(dst []byte, n int) []byte {
+	switch {
+	case n <= fixArrayMax:
+		return append(dst, fixMap|byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, codeMap16), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(dst, codeMap32), uint32(n))
+}
+
+// decodeMapLen reads the head of a map, whose length is to be trusted as little
+// as an array's.
+func decodeMapLen(src []byte) (int, []byte, error) {
+	switch {
+	case len(src) == 0:
+		return 0, src, short("a map")
+	case src[0]&^fixArrayMax == fixMap:
+		return int(src[0] & fixArrayMax), src[1:], nil
+	case src[0] == codeMap16 && len(src) >= 3:
+		return int(binary.BigEndian.Uint16(src[1:])), src[3:], nil
+	case src[0] == codeMap32 && len(src) >= 5:
+		return int(binary.BigEndian.Uint32(src[1:])), src[5:], nil
+	case isMap(src[0]):
+		return 0, src, short("a map")
+	}
+	return 0, src, unexpected(src[0], "a map")
+}
+
+// isMap reports whether a map begins with the code.
+func isMap(code byte) bool {
+	return code&^fixArrayMax == fixMap || code == codeMap16 || code == codeMap32
 }
 
 func appendNothing(dst []byte, _ struct{}) []byte { return append(dst, codeNil) }

@@ -11,40 +11,38 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
 // testLog is a batch log that notes what is written to it.
 type testLog struct {
-	state  plan.LogState
+	plan.Log
 	writes []string
 }
 
-func (l *testLog) Recover(context.Context) (plan.LogState, error) { return l.state.Clone(), nil }
+func newTestLog() *testLog { return &testLog{Log: LogOver(new(batchlog.Memory))} }
 
-func (l *testLog) Start(_ context.Context, h plan.JobHeader) (uint64, error) {
+func (l *testLog) Start(ctx context.Context, h plan.JobHeader) (uint64, error) {
 	l.writes = append(l.writes, "start")
-	return l.state.Start(h), nil
+	return l.Log.Start(ctx, h)
 }
 
-func (l *testLog) RecordValue(_ context.Context, v plan.NamedValue) error {
+func (l *testLog) RecordValue(ctx context.Context, v plan.NamedValue) error {
 	l.writes = append(l.writes, "value "+v.Name)
-	l.state.Values = append(l.state.Values, v)
-	return nil
+	return l.Log.RecordValue(ctx, v)
 }
 
-func (l *testLog) Allocate(_ context.Context, a *plan.Allocation) error {
-	l.state.Allocate(a)
-	return nil
+// recorded returns what the log holds.
+func (l *testLog) recorded(t *testing.T) plan.LogState {
+	t.Helper()
+	s, err := l.Recover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
-
-func (l *testLog) Complete(_ context.Context, c plan.Completion) error {
-	l.state.Complete(c)
-	return nil
-}
-
-func (l *testLog) Close() error { return nil }
 
 // testPlanner plans empty batches and notes that it was closed.
 type testPlanner struct{ effects *[]string }
@@ -104,7 +102,7 @@ func testJob(log plan.Log, standby bool, last uint64, effects *[]string) *Job {
 // before was, also with what that one logged since.
 func TestPreparedStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &testLog{}
+		log := newTestLog()
 		var effects []string
 		fresh, err := testJob(log, true, 2, &effects).prepare(t.Context(), &Local{Slots: 1})
 		if err != nil || fresh.program != nil || len(log.writes)+len(effects) > 0 {
@@ -130,8 +128,8 @@ func TestPreparedStandby(t *testing.T) {
 		if want := []string{"open", "onDriver", "close"}; !slices.Equal(effects, want) || !slices.Equal(log.writes, []string{"start"}) {
 			t.Errorf("activated it did %v, want %v; it wrote %v", effects, want, log.writes)
 		}
-		if log.state.Last.Seq != 3 || log.state.Epoch != 2 {
-			t.Errorf("it went on to batch %d in epoch %d, want 3 and 2", log.state.Last.Seq, log.state.Epoch)
+		if s := log.recorded(t); s.Last.Seq != 3 || s.Epoch != 2 {
+			t.Errorf("it went on to batch %d in epoch %d, want 3 and 2", s.Last.Seq, s.Epoch)
 		}
 
 		effects, log.writes = nil, nil
@@ -140,8 +138,8 @@ func TestPreparedStandby(t *testing.T) {
 		if err := errors.Join(fresh.activate(t.Context(), t.Context()), m.close()); err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"onDriver", "open", "close"}; !slices.Equal(effects, want) || log.state.Last.Seq != 4 {
-			t.Errorf("the one prepared first did %v, want %v, up to batch %d", effects, want, log.state.Last.Seq)
+		if want := []string{"onDriver", "open", "close"}; !slices.Equal(effects, want) || log.recorded(t).Last.Seq != 4 {
+			t.Errorf("the one prepared first did %v, want %v, up to batch %d", effects, want, log.recorded(t).Last.Seq)
 		}
 	})
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// raftLog is a plan.Log in the Raft log of the engine-drivers, reached through
+// raftLog is a batchlog.Log in the Raft log of the engine-drivers, reached through
 // the daemon that started this process. Every write carries the epoch; a driver
 // that isn't the newest gets wire.ErrStaleEpoch.
 type raftLog struct {
@@ -19,50 +19,37 @@ type raftLog struct {
 	values int // recorded so far
 }
 
-// Recover reads what a majority has.
-func (l *raftLog) Recover(ctx context.Context) (plan.LogState, error) {
-	var state plan.LogState
+// Recover reads what a majority has. The epoch is that of the newest allocation.
+func (l *raftLog) Recover(ctx context.Context) (batchlog.State, uint64, error) {
+	var state batchlog.State
 	s, err := l.daemon.Recover(ctx, &wire.RecoverRequest{Epoch: l.epoch})
-	if err != nil {
-		return state, fmt.Errorf("reading the batch log: %w", err)
-	}
-	for {
-		e, err := s.Recv()
-		if errors.Is(err, io.EOF) {
-			l.values = len(state.Values)
-			return state, nil
-		}
-		if err == nil {
+	for err == nil {
+		var e *wire.LogEntry
+		if e, err = s.Recv(); err == nil {
 			err = take(&state, e)
 		}
-		if err != nil {
-			return state, fmt.Errorf("reading the batch log: %w", err)
-		}
 	}
+	if !errors.Is(err, io.EOF) {
+		return state, 0, fmt.Errorf("reading the batch log: %w", err)
+	}
+	l.values = len(state.Values)
+	return state, state.Last.Epoch, nil
 }
 
 // take adds a part of what is recorded.
-func take(s *plan.LogState, e *wire.LogEntry) error {
+func take(s *batchlog.State, e *wire.LogEntry) error {
+	batch := func(p *wire.Pending) batchlog.Batch {
+		return batchlog.Batch{Seq: p.Seq, Epoch: p.Epoch, Data: p.Data, Done: p.Done}
+	}
 	switch {
 	case e.Header != nil:
-		s.Header = new(plan.JobHeader)
-		return wire.Decode(e.Header.Data, s.Header)
+		s.Header = e.Header.Data
 	case e.Value != nil:
-		s.Values = append(s.Values, plan.NamedValue{Name: e.Value.Name, Data: e.Value.Data})
+		s.Values = append(s.Values, batchlog.Value{Name: e.Value.Name, Data: e.Value.Data})
 	case e.Pending != nil:
-		a, err := plan.DecodeAllocation(e.Pending.Data)
-		if err != nil {
-			return err
-		}
-		s.Incomplete = append(s.Incomplete, plan.PendingBatch{Allocation: a, Done: e.Pending.Done})
-		s.Epoch = max(s.Epoch, e.Pending.Epoch)
+		s.Restore(batch(e.Pending), false)
 	case e.Last != nil:
-		a, err := plan.DecodeAllocation(e.Last.Data)
-		if err != nil {
-			return err
-		}
-		s.Last = a
-		s.Epoch = max(s.Epoch, e.Last.Epoch)
+		s.Restore(batch(e.Last), true)
 	default:
 		return fmt.Errorf("%w: an entry without contents", wire.ErrMalformed)
 	}
@@ -70,19 +57,15 @@ func take(s *plan.LogState, e *wire.LogEntry) error {
 }
 
 // Start records the header. The epoch is the one that the process was given.
-func (l *raftLog) Start(ctx context.Context, h plan.JobHeader) (uint64, error) {
-	b, err := wire.Encode(&h)
-	if err == nil {
-		err = l.daemon.Start(ctx, &wire.StartRequest{Epoch: l.epoch, Header: b})
-	}
-	if err != nil {
+func (l *raftLog) Start(ctx context.Context, header []byte) (uint64, error) {
+	if err := l.daemon.Start(ctx, &wire.StartRequest{Epoch: l.epoch, Header: header}); err != nil {
 		return 0, fmt.Errorf("recording the job's header: %w", err)
 	}
 	return l.epoch, nil
 }
 
 // RecordValue makes a result of Value durable.
-func (l *raftLog) RecordValue(ctx context.Context, v plan.NamedValue) error {
+func (l *raftLog) RecordValue(ctx context.Context, v batchlog.Value) error {
 	if len(v.Data) > wire.MaxPayload {
 		return fmt.Errorf("%w: it takes %d bytes, at most %d can be recorded", wire.ErrTooLarge, len(v.Data), wire.MaxPayload)
 	}
@@ -95,20 +78,16 @@ func (l *raftLog) RecordValue(ctx context.Context, v plan.NamedValue) error {
 
 // Allocate commits an allocation. When it returns nil nothing can lose it; when
 // the outcome isn't known the driver gives up its place.
-func (l *raftLog) Allocate(ctx context.Context, a *plan.Allocation) error {
-	b, err := a.Encode()
-	if err != nil {
-		return err
+func (l *raftLog) Allocate(ctx context.Context, seq uint64, allocation []byte) error {
+	if n := len(allocation); n > wire.MaxPayload {
+		return fmt.Errorf("%w: the allocation takes %d bytes, at most %d can be logged; plan fewer ranges", wire.ErrTooLarge, n, wire.MaxPayload)
 	}
-	if len(b) > wire.MaxPayload {
-		return fmt.Errorf("%w: the allocation takes %d bytes, at most %d can be logged; plan fewer ranges", wire.ErrTooLarge, len(b), wire.MaxPayload)
-	}
-	return l.daemon.Allocate(ctx, &wire.AllocateRequest{Epoch: l.epoch, Seq: a.Seq, Allocation: b})
+	return l.daemon.Allocate(ctx, &wire.AllocateRequest{Epoch: l.epoch, Seq: seq, Allocation: allocation})
 }
 
 // Complete hands a completion to the daemon, which writes it with the next
 // allocation.
-func (l *raftLog) Complete(ctx context.Context, c plan.Completion) error {
+func (l *raftLog) Complete(ctx context.Context, c batchlog.Completion) error {
 	return l.daemon.Complete(ctx, &wire.CompleteRequest{Epoch: l.epoch, Completions: []wire.Completion{{Seq: c.Seq, Output: c.Output}}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -22,13 +23,13 @@ var (
 	// compute it.
 	ErrNotRecorded = errors.New("the driver recorded no value")
 	// ErrCorruptLog: bytes of the batch log or of an allocation are broken.
-	ErrCorruptLog = errors.New("the batch log is damaged")
+	ErrCorruptLog = batchlog.ErrCorrupt
 	// ErrFormat: bytes were written by a version that this one doesn't know.
-	ErrFormat = errors.New("unknown format version")
+	ErrFormat = batchlog.ErrFormat
 	// ErrOtherProgram: the checkpoint belongs to another program or graph.
 	ErrOtherProgram = errors.New("the checkpoint is of another program")
 	// ErrLocked: another process uses the checkpoint directory.
-	ErrLocked = errors.New("the checkpoint directory is in use")
+	ErrLocked = batchlog.ErrLocked
 	// ErrStopped: the stream has been stopped.
 	ErrStopped = errors.New("the stream is stopped")
 	// ErrNoExecutor: all executors of the job were given up.

@@ -2,7 +2,8 @@ package plan
 
 import (
 	"context"
-	"slices"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
 )
 
 // Log is where a job's driver writes down what it is about to do, before
@@ -38,10 +39,10 @@ type JobHeader struct {
 }
 
 // Completion says that an output of a batch is done.
-type Completion struct {
-	Seq    uint64 `msgpack:"seq"`
-	Output int32  `msgpack:"out"`
-}
+type Completion = batchlog.Completion
+
+// BatchDone as a completion's output means all of them.
+const BatchDone = batchlog.AllOutputs
 
 // LogState is what a log's entries add up to.
 type LogState struct {
@@ -56,50 +57,4 @@ type LogState struct {
 type PendingBatch struct {
 	Allocation *Allocation
 	Done       []int32 // outputs that are done, ascending
-}
-
-// Start applies a new driver's header.
-func (s *LogState) Start(h JobHeader) uint64 {
-	s.Header = &h
-	s.Epoch++
-	return s.Epoch
-}
-
-// Allocate applies an allocation of a job with the given number of outputs.
-func (s *LogState) Allocate(a *Allocation) {
-	s.Last = a
-	s.Incomplete = append(s.Incomplete, PendingBatch{Allocation: a})
-}
-
-// Complete applies a completion; what it doesn't know it ignores, so applying
-// one twice does no harm.
-func (s *LogState) Complete(c Completion) {
-	for i := range s.Incomplete {
-		p := &s.Incomplete[i]
-		if p.Allocation.Seq != c.Seq {
-			continue
-		}
-		if c.Output == BatchDone {
-			s.Incomplete = slices.Delete(s.Incomplete, i, i+1)
-			return
-		}
-		if at, found := slices.BinarySearch(p.Done, c.Output); !found {
-			p.Done = slices.Insert(p.Done, at, c.Output)
-		}
-		return
-	}
-}
-
-// BatchDone as a completion's output means all of them.
-const BatchDone int32 = -1
-
-// Clone returns a copy that shares no slice which grows.
-func (s *LogState) Clone() LogState {
-	c := *s
-	c.Values = slices.Clone(s.Values)
-	c.Incomplete = slices.Clone(s.Incomplete)
-	for i := range c.Incomplete {
-		c.Incomplete[i].Done = slices.Clone(c.Incomplete[i].Done)
-	}
-	return c
 }

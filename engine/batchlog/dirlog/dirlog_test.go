@@ -1,0 +1,221 @@
+package dirlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
+)
+
+func mustOpen(t *testing.T, dir string) *Log {
+	t.Helper()
+	l, err := Open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// allocation is the allocation of a batch, whatever that is.
+func allocation(seq uint64) []byte { return fmt.Appendf(bytes.Repeat([]byte{7}, 60), "batch %d", seq) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A log that is cut off anywhere, as a crash may cut it, opens with a prefix of
+// what was written.
+func TestTornLog(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	l := mustOpen(t, dir)
+	_, err := l.Start(ctx, []byte("header"))
+	must(t, err)
+	const batches = 5
+	for seq := uint64(1); seq <= batches; seq++ {
+		must(t, l.Allocate(ctx, seq, allocation(seq)))
+	}
+	file := l.path(l.number)
+	must(t, l.Close())
+	whole, err := os.ReadFile(file)
+	must(t, err)
+	for _, zeros := range []int{0, 1, 5000} { // the file was extended, its data not written
+		var last uint64
+		for cut := len(logMagic); cut <= len(whole); cut++ {
+			must(t, os.WriteFile(file, append(slices.Clone(whole[:cut]), make([]byte, zeros)...), 0o600))
+			l := mustOpen(t, dir)
+			s, _, _ := l.Recover(ctx)
+			seq := s.Last.Seq
+			if seq < last {
+				t.Fatalf("cut at %d, %d zeros: batch %d, a shorter file had %d", cut, zeros, seq, last)
+			}
+			last = seq
+			must(t, l.Allocate(ctx, seq+1, allocation(seq+1)))
+			must(t, l.Close())
+			l = mustOpen(t, dir)
+			if s, _, _ := l.Recover(ctx); s.Last.Seq != seq+1 {
+				t.Fatalf("cut at %d, %d zeros: batch %d was lost", cut, zeros, seq+1)
+			}
+			must(t, l.Close())
+		}
+		if last != batches {
+			t.Errorf("the whole log with %d zeros has %d batches", zeros, last)
+		}
+	}
+}
+
+func TestDamagedLog(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	l := mustOpen(t, dir)
+	for seq := uint64(1); seq <= 3; seq++ {
+		must(t, l.Allocate(ctx, seq, allocation(seq)))
+	}
+	file := l.path(l.number)
+	must(t, l.Close())
+	whole, err := os.ReadFile(file)
+	must(t, err)
+	first := fmt.Sprintf("entry at offset %d", len(logMagic))
+	for name, c := range map[string]struct {
+		b     []byte
+		where string
+	}{
+		"a flipped bit":                 {flip(whole, len(logMagic)+frameHead+3), first},
+		"zeros where an entry was":      {zero(whole, len(logMagic)+frameHead+3, 9), first},
+		"zeros where a whole entry was": {zero(whole, len(logMagic), 64), first},
+		"another file":                  {[]byte("not a log at all, surely"), ""},
+		"an empty file":                 {[]byte{}, ""},
+		"an unknown entry":              {appendFrame(slices.Clone(whole), []byte{0x80}), fmt.Sprintf("entry at offset %d", len(whole))},
+	} {
+		must(t, os.WriteFile(file, c.b, 0o600))
+		_, err := Open(dir, slog.New(slog.DiscardHandler))
+		if !errors.Is(err, batchlog.ErrCorrupt) && !errors.Is(err, batchlog.ErrFormat) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), c.where) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func flip(b []byte, at int) []byte {
+	b = slices.Clone(b)
+	b[at] ^= 4
+	return b
+}
+
+// zero returns b with n bytes from at set to 0.
+func zero(b []byte, at, n int) []byte {
+	b = slices.Clone(b)
+	clear(b[at : at+n])
+	return b
+}
+
+func TestLogIsLocked(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir)
+	if _, err := Open(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, batchlog.ErrLocked) {
+		t.Error(err)
+	}
+	must(t, l.Close())
+	must(t, mustOpen(t, dir).Close())
+}
+
+// Segments are replaced as the log grows, and the state survives it.
+func TestLogStaysSmall(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	l := mustOpen(t, dir)
+	l.limit = 2000
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	_, err := l.Start(ctx, []byte("header"))
+	must(t, err)
+	for seq := uint64(1); seq <= 300; seq++ {
+		must(t, l.Allocate(ctx, seq, allocation(seq)))
+		for back := range uint64(3) {
+			if seq > back && rnd.IntN(2) == 0 {
+				must(t, l.Complete(ctx, batchlog.Completion{Seq: seq - back, Output: batchlog.AllOutputs}))
+			}
+		}
+		if seq > 3 {
+			must(t, l.Complete(ctx, batchlog.Completion{Seq: seq - 3, Output: batchlog.AllOutputs}))
+		}
+	}
+	want, _, _ := l.Recover(ctx)
+	if l.number < 10 {
+		t.Errorf("only %d segments were made", l.number)
+	}
+	must(t, l.Close())
+	files, _ := filepath.Glob(filepath.Join(dir, "batches-*"))
+	if len(files) != 1 {
+		t.Errorf("%d files are left", len(files))
+	}
+	l = mustOpen(t, dir)
+	got, _, _ := l.Recover(ctx)
+	if fmt.Sprintf("%+v", summary(got)) != fmt.Sprintf("%+v", summary(want)) {
+		t.Errorf("got %+v, want %+v", summary(got), summary(want))
+	}
+	must(t, l.Close())
+}
+
+func summary(s batchlog.State) []uint64 {
+	seqs := []uint64{s.Last.Seq}
+	for _, p := range s.Pending {
+		seqs = append(seqs, p.Seq)
+	}
+	return seqs
+}
+
+func TestFullDisk(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	l := mustOpen(t, dir)
+	must(t, l.Allocate(ctx, 1, allocation(1)))
+	real := l.segment
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no /dev/full on this system")
+	}
+	l.segment = full
+	if err := l.Allocate(ctx, 2, allocation(2)); err == nil {
+		t.Error("a full disk went unnoticed")
+	}
+	if err := l.Complete(ctx, batchlog.Completion{Seq: 1, Output: 0}); err == nil {
+		t.Error("the log goes on after an error")
+	}
+	l.segment = real
+	must(t, l.Close())
+	l = mustOpen(t, dir)
+	if s, _, _ := l.Recover(ctx); s.Last.Seq != 1 {
+		t.Errorf("%+v", s)
+	}
+	must(t, l.Close())
+}
+
+func FuzzReadFrames(f *testing.F) {
+	e, _ := encodeEntries([]entry{{Value: &batchlog.Value{Name: "a", Data: []byte{1}}}, {Completion: &batchlog.Completion{Seq: 1, Output: 2}}})
+	f.Add(append([]byte(logMagic), e...))
+	f.Add([]byte(logMagic))
+	f.Add([]byte(logMagicOld))
+	f.Add(append(append([]byte(logMagic), e[:len(e)-3]...), make([]byte, 20)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var s batchlog.State
+		var epoch uint64
+		r := reader{&s, &epoch}
+		n, err := readFrames(b, r.apply, r.applyOld)
+		if n < 0 || n > int64(len(b)) || (err == nil && n < int64(len(logMagic))) {
+			t.Errorf("%d of %d bytes are whole, %v", n, len(b), err)
+		}
+	})
+}

@@ -1,0 +1,84 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// LogOver returns the log of a job over one that knows nothing of what it holds.
+func LogOver(l batchlog.Log) plan.Log { return typedLog{l} }
+
+// typedLog is a plan.Log over one that knows nothing of what it holds.
+type typedLog struct{ batchlog.Log }
+
+// Recover decodes what is recorded.
+func (l typedLog) Recover(ctx context.Context) (plan.LogState, error) {
+	s, epoch, err := l.Log.Recover(ctx)
+	if err != nil {
+		return plan.LogState{}, err
+	}
+	state := plan.LogState{Epoch: epoch}
+	if len(s.Header) > 0 {
+		if state.Header, err = decodeHeader(s.Header); err != nil {
+			return plan.LogState{}, err
+		}
+	}
+	for _, v := range s.Values {
+		state.Values = append(state.Values, plan.NamedValue(v))
+	}
+	for _, b := range s.Pending {
+		a, err := plan.DecodeAllocation(b.Data)
+		if err != nil {
+			return plan.LogState{}, err
+		}
+		state.Incomplete = append(state.Incomplete, plan.PendingBatch{Allocation: a, Done: b.Done})
+	}
+	if s.Last.Seq > 0 {
+		if state.Last, err = plan.DecodeAllocation(s.Last.Data); err != nil {
+			return plan.LogState{}, err
+		}
+	}
+	return state, nil
+}
+
+// decodeHeader reads a header, also one in a directory of the first format, which
+// has no version.
+func decodeHeader(b []byte) (*plan.JobHeader, error) {
+	h := new(plan.JobHeader)
+	if b[0] == wire.Format {
+		return h, wire.Decode(b, h)
+	}
+	if err := msgpack.Unmarshal(b, h); err != nil {
+		return nil, fmt.Errorf("%w: job header: %w", plan.ErrCorruptLog, err)
+	}
+	return h, nil
+}
+
+// Start records the header.
+func (l typedLog) Start(ctx context.Context, h plan.JobHeader) (uint64, error) {
+	b, err := wire.Encode(&h)
+	if err != nil {
+		return 0, err
+	}
+	return l.Log.Start(ctx, b)
+}
+
+// RecordValue records a value.
+func (l typedLog) RecordValue(ctx context.Context, v plan.NamedValue) error {
+	return l.Log.RecordValue(ctx, batchlog.Value(v))
+}
+
+// Allocate records an allocation.
+func (l typedLog) Allocate(ctx context.Context, a *plan.Allocation) error {
+	b, err := a.Encode()
+	if err != nil {
+		return err
+	}
+	return l.Log.Allocate(ctx, a.Seq, b)
+}
