@@ -30,7 +30,7 @@ func (s *jobService) wait(c []wire.Completion) error {
 	return nil
 }
 
-// wakeFlush tells flush that completions wait. mu is held.
+// wakeFlush wakes flush, because completions wait. mu is held.
 func (s *jobService) wakeFlush() {
 	select {
 	case s.wake <- struct{}{}:

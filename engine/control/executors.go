@@ -201,7 +201,7 @@ func (r *leadership) handle(m *wire.DaemonReport, reg *wire.Register) error {
 	return err
 }
 
-// loseSilent tells the others which executors are gone.
+// loseSilent records which executors are gone.
 func (r *leadership) loseSilent() {
 	alive := make(map[string]string) // start by id
 	r.s.View(func(s *state.State) {

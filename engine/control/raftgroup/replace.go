@@ -130,7 +130,7 @@ func (m *Node) replace(node, copy string) error {
 // says that this one counts or ctx ends.
 func (m *Node) AskToReplace(ctx context.Context, drivers *rpc.Cluster) {
 	m.log.Info("waiting to be admitted in place of the data directory that is lost", "driver", m.id)
-	var told time.Time
+	var logged time.Time
 	for {
 		err := drivers.Do(ctx, replaceRetry, func(ctx context.Context, leader grpc.ClientConnInterface) error {
 			_, err := wire.DriversClient{CC: leader}.Replace(ctx, &wire.ReplaceRequest{Node: m.id, Copy: m.roster.self.copy})
@@ -143,8 +143,8 @@ func (m *Node) AskToReplace(ctx context.Context, drivers *rpc.Cluster) {
 		case errors.Is(err, wire.ErrInvalid), errors.Is(err, wire.ErrUnauthenticated):
 			m.Fail(fmt.Errorf("replacing the data directory of driver %s: %w", m.id, err))
 			return
-		case ctx.Err() == nil && time.Since(told) > replaceRemind:
-			told = time.Now()
+		case ctx.Err() == nil && time.Since(logged) > replaceRemind:
+			logged = time.Now()
 			m.log.Warn("not admitted yet", "driver", m.id, "err", err)
 		}
 		select {

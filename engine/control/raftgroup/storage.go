@@ -31,7 +31,7 @@ type storage struct {
 }
 
 // openStorage opens Raft's files in a data directory; the log's are of segment
-// bytes, 0 for segmentSize. fail is told when the disk fails or hangs.
+// bytes, 0 for segmentSize. fail is called when the disk fails or hangs.
 func openStorage(d *DataDir, segment int, log *slog.Logger, fail func(error)) (*storage, error) {
 	path, err := d.Sub("raft")
 	if err != nil {
