@@ -23,7 +23,8 @@ func (s *jobService) wait(c []wire.Completion) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.waiting) + s.riding; len(c) > state.MaxCompletions-n {
-		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), state.MaxCompletions)
+		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d",
+			wire.ErrTooLarge, n, s.spec.Incarnation, len(c), state.MaxCompletions)
 	}
 	s.waiting = append(s.waiting, c...)
 	s.wakeFlush()

@@ -219,7 +219,8 @@ func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	if n >= maxCrashes || neverAJob {
 		why := reason.Error()
 		if n > 1 {
-			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v", n, reason)
+			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v",
+				n, reason)
 		}
 		d.r.endJob(d.incarnation, wire.JobFailed, why)
 		return false

@@ -97,7 +97,8 @@ func (n *Replica) demote(id string) error {
 // driver must answer at its address with that directory.
 func (m *Node) ReplaceDirectory(node, copy string) error {
 	if m.peers[node] == "" || node == m.id || !state.ValidMark(copy) {
-		return fmt.Errorf("%w: driver %q with directory %q; the drivers are %v, and %s leads", wire.ErrInvalid, node, copy, m.peers.IDs(), m.id)
+		return fmt.Errorf("%w: driver %q with directory %q; the drivers are %v, and %s leads",
+			wire.ErrInvalid, node, copy, m.peers.IDs(), m.id)
 	}
 	// Whoever answers at the driver's address is the one that is meant.
 	there, err := m.listener.ask(node)
@@ -105,7 +106,8 @@ func (m *Node) ReplaceDirectory(node, copy string) error {
 		return fmt.Errorf("%w: driver %s, which is to be replaced, can't be reached: %w", wire.ErrNotReady, node, err)
 	}
 	if there.node != node || there.copy != copy {
-		return fmt.Errorf("%w: at %s, the address of driver %s, another engine-driver answers: %s with directory %s", wire.ErrInvalid, m.peers[node], node, there.node, there.copy)
+		return fmt.Errorf("%w: at %s, the address of driver %s, another engine-driver answers: %s with directory %s",
+			wire.ErrInvalid, m.peers[node], node, there.node, there.copy)
 	}
 	return m.replace(node, copy)
 }

@@ -68,7 +68,8 @@ func openError(path string, err error) error {
 	if full := disk.Explain(path, err); full != err {
 		return fmt.Errorf("%w: %w; make room and start it again", ErrDisk, full)
 	}
-	return fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the data directory away and start with an empty one and --replace", ErrDataDir, path, err)
+	return fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the data directory away and start with an empty one and --replace",
+		ErrDataDir, path, err)
 }
 
 // close closes the files. Raft has been shut down before.
