@@ -147,8 +147,15 @@ func submit(ctx context.Context, cc grpc.ClientConnInterface, args ...string) (u
 	if err != nil {
 		return 0, err
 	}
+	send := func(p *wire.SubmitPart) error {
+		err := s.Send(p)
+		if errors.Is(err, io.EOF) { // the server has ended the stream; Recv says why
+			_, err = s.Recv()
+		}
+		return err
+	}
 	sum := sha256.Sum256(program)
-	if err := s.Send(&wire.SubmitPart{Begin: &wire.SubmitBegin{Submission: "once", Name: "test", Args: args, Binary: hex.EncodeToString(sum[:]), Size: int64(len(program))}}); err != nil {
+	if err := send(&wire.SubmitPart{Begin: &wire.SubmitBegin{Submission: "once", Name: "test", Args: args, Binary: hex.EncodeToString(sum[:]), Size: int64(len(program))}}); err != nil {
 		return 0, err
 	}
 	a, err := s.Recv()
@@ -157,12 +164,12 @@ func submit(ctx context.Context, cc grpc.ClientConnInterface, args ...string) (u
 	}
 	for a.Need && len(program) > 0 {
 		n := min(wire.ChunkSize, len(program))
-		if err := s.Send(&wire.SubmitPart{Chunk: program[:n]}); err != nil {
+		if err := send(&wire.SubmitPart{Chunk: program[:n]}); err != nil {
 			return 0, err
 		}
 		program = program[n:]
 	}
-	if err := s.Send(&wire.SubmitPart{Commit: true}); err != nil {
+	if err := send(&wire.SubmitPart{Commit: true}); err != nil {
 		return 0, err
 	}
 	if a, err = s.Recv(); err != nil {

@@ -31,7 +31,8 @@ func (s *SecurityFlags) AddTo(f *flag.FlagSet) {
 func (s SecurityFlags) Load(daemon bool) (security.Security, error) {
 	if s.TLS != (wire.TLSFiles{}) {
 		if s.TokenFile != "" {
-			return security.Security{}, fmt.Errorf("%w: --token-file and --tls-… exclude each other: processes of one cluster know each other by certificates, or on loopback by a token", wire.ErrInvalid)
+			return security.Security{}, fmt.Errorf("%w: --token-file and --tls-… exclude each other: processes of one cluster know each other by certificates, or on loopback by a token",
+				wire.ErrInvalid)
 		}
 		return security.LoadTLS(s.TLS)
 	}
@@ -41,7 +42,8 @@ func (s SecurityFlags) Load(daemon bool) (security.Security, error) {
 	}
 	if !daemon {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return security.Security{}, fmt.Errorf("reading the token file %s: %w; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key", path, fs.ErrNotExist)
+			return security.Security{}, fmt.Errorf("reading the token file %s: %w; the daemons of a cluster on this machine make it when they start: do they run, as this user? Name another one with --token-file, or give --tls-ca, --tls-cert and --tls-key",
+				path, fs.ErrNotExist)
 		}
 	}
 	token, err := security.LoadToken(path)

@@ -83,7 +83,8 @@ func (s *server) replicate(ctx context.Context, digest string, size int64) error
 		}
 	}
 	if have < need {
-		return fmt.Errorf("%w: %d of %d drivers have the binary, %d must: %w", wire.ErrNotReady, have, len(s.Peers()), need, errors.Join(errs...))
+		return fmt.Errorf("%w: %d of %d drivers have the binary, %d must: %w",
+			wire.ErrNotReady, have, len(s.Peers()), need, errors.Join(errs...))
 	}
 	return nil
 }

@@ -23,14 +23,15 @@ func (s *jobService) wait(c []wire.Completion) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.waiting) + s.riding; len(c) > state.MaxCompletions-n {
-		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d", wire.ErrTooLarge, n, s.spec.Incarnation, len(c), state.MaxCompletions)
+		return fmt.Errorf("%w: %d completions of job %d wait to be recorded, %d more are over the limit of %d",
+			wire.ErrTooLarge, n, s.spec.Incarnation, len(c), state.MaxCompletions)
 	}
 	s.waiting = append(s.waiting, c...)
 	s.wakeFlush()
 	return nil
 }
 
-// wakeFlush tells flush that completions wait. mu is held.
+// wakeFlush wakes flush, because completions wait. mu is held.
 func (s *jobService) wakeFlush() {
 	select {
 	case s.wake <- struct{}{}:

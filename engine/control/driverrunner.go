@@ -28,7 +28,7 @@ const (
 	lastWait    = 5 * time.Second
 	fetchWait   = time.Second     // before a binary is looked for again
 	exitWait    = 5 * time.Second // for a process to exit after its job has ended
-	troubleLife = time.Minute     // for which something that went wrong is told
+	troubleLife = time.Minute     // for which something that went wrong is in the status
 )
 
 // driverRunner runs a job's driver processes on this node, one after the other, for as
@@ -61,7 +61,7 @@ func (d *driverRunner) run() {
 		}
 	}()
 	crashed := false
-	told := "" // why it couldn't be started the last time
+	logged := "" // why it couldn't be started the last time
 	for d.r.ctx.Err() == nil && !s.isDraining() {
 		j := d.job()
 		if j == nil {
@@ -70,8 +70,8 @@ func (d *driverRunner) run() {
 		dir, err := d.prepare(j.Spec)
 		if err != nil { // nobody's fault: it isn't a crash
 			d.setTrouble(err.Error())
-			if told != err.Error() {
-				told = err.Error()
+			if logged != err.Error() {
+				logged = err.Error()
 				s.log.Error("a job's driver can't be started here yet", "job", d.incarnation, "err", err)
 			}
 			d.pause(fetchWait)
@@ -214,12 +214,13 @@ func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	n := j.Crashes + 1
 	d.setTrouble(reason.Error())
 	s.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", n, "reason", reason)
-	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.ID(), reason) // a log's errors are told in the log
+	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", s.ID(), reason) // a log says itself what it couldn't write
 	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0    // else this node is slow, or ill
 	if n >= maxCrashes || neverAJob {
 		why := reason.Error()
 		if n > 1 {
-			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v", n, reason)
+			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v",
+				n, reason)
 		}
 		d.r.endJob(d.incarnation, wire.JobFailed, why)
 		return false

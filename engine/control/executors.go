@@ -72,13 +72,17 @@ func checkRegister(reg *wire.Register, cluster string) error {
 	case reg == nil:
 		return fmt.Errorf("%w: an executor says first who it is", wire.ErrInvalid)
 	case !state.ValidID(reg.ID):
-		return fmt.Errorf("%w: executor id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, reg.ID, state.MaxID)
+		return fmt.Errorf("%w: executor id %q; letters, digits, '-', '_' and '.' go, at most %d",
+			wire.ErrInvalid, reg.ID, state.MaxID)
 	case !state.ValidID(reg.Start) || !validPlatform(reg.Platform):
-		return fmt.Errorf("%w: executor %s with start %q and platform %q", wire.ErrInvalid, reg.ID, reg.Start, reg.Platform)
+		return fmt.Errorf("%w: executor %s with start %q and platform %q",
+			wire.ErrInvalid, reg.ID, reg.Start, reg.Platform)
 	case reg.Slots < 1 || reg.Slots > state.MaxSlots:
-		return fmt.Errorf("%w: executor %s has %d slots; from 1 to %d go", wire.ErrInvalid, reg.ID, reg.Slots, state.MaxSlots)
+		return fmt.Errorf("%w: executor %s has %d slots; from 1 to %d go",
+			wire.ErrInvalid, reg.ID, reg.Slots, state.MaxSlots)
 	case reg.ClusterID != "" && reg.ClusterID != cluster:
-		return fmt.Errorf("%w: executor %s followed cluster %s before, this is %s; give it another --data directory", wire.ErrOtherCluster, reg.ID, reg.ClusterID, cluster)
+		return fmt.Errorf("%w: executor %s followed cluster %s before, this is %s; give it another --data directory",
+			wire.ErrOtherCluster, reg.ID, reg.ClusterID, cluster)
 	}
 	if _, _, err := net.SplitHostPort(reg.Address); err != nil || len(reg.Address) > state.MaxName {
 		return fmt.Errorf("%w: executor %s has address %q; it takes host:port", wire.ErrInvalid, reg.ID, reg.Address)
@@ -109,7 +113,8 @@ func (r *leadership) connect(reg *wire.Register) (*daemon, error) {
 		// Whoever had the id before the change of leader comes first.
 		return nil, fmt.Errorf("%w: another executor %q may come back yet", wire.ErrNotReady, reg.ID)
 	case old != nil && old.conn != nil && old.start != reg.Start:
-		return nil, fmt.Errorf("%w: %q; another engine-executor at %s has it, give this one another --id", wire.ErrExecutorTaken, reg.ID, old.conn.Address)
+		return nil, fmt.Errorf("%w: %q; another engine-executor at %s has it, give this one another --id",
+			wire.ErrExecutorTaken, reg.ID, old.conn.Address)
 	case old != nil && old.conn != nil: // the same daemon on a new connection
 		close(old.dropped)
 	}
@@ -139,7 +144,8 @@ func (r *leadership) follow(stream grpc.BidiStreamingServer[wire.DaemonReport, w
 		here := false
 		r.s.View(func(s *state.State) { now.Jobs, here = s.Assignments(reg.ID), s.Has(reg.ID, reg.Start) })
 		if !here {
-			return fmt.Errorf("%w: executor %s was given up while it came back; it registers again", wire.ErrNotReady, reg.ID)
+			return fmt.Errorf("%w: executor %s was given up while it came back; it registers again",
+				wire.ErrNotReady, reg.ID)
 		}
 		if sent == nil || !reflect.DeepEqual(sent, now) {
 			if err := wire.SendAssignments(stream, now); err != nil {
@@ -189,7 +195,8 @@ func (r *leadership) handle(m *wire.DaemonReport, reg *wire.Register) error {
 	case m.Exited != nil:
 		x := m.Exited
 		reason := x.Reason[:min(len(x.Reason), state.MaxReasonText)]
-		r.s.log.Warn("a job's process has died", "job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
+		r.s.log.Warn("a job's process has died",
+			"job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
 		if d := r.runner(x.Incarnation); d != nil {
 			d.setTrouble(fmt.Sprintf("executor %s: %s", reg.ID, reason))
 			if p := d.process(); p != nil && x.Died != nil {
@@ -207,7 +214,7 @@ func (r *leadership) handle(m *wire.DaemonReport, reg *wire.Register) error {
 	return err
 }
 
-// loseSilent tells the others which executors are gone.
+// loseSilent records which executors are gone.
 func (r *leadership) loseSilent() {
 	alive := make(map[string]string) // start by id
 	r.s.View(func(s *state.State) {

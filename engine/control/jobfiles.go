@@ -59,7 +59,7 @@ func (f *jobFiles) workDir(incarnation uint64) (string, error) {
 }
 
 // prune removes the working directories of jobs that have ended, and all files
-// of those that are over. It is told of each job that has files here.
+// of those that are over. Both are called for each job that has files here.
 func (f *jobFiles) prune(ended, over func(incarnation uint64) bool) error {
 	entries, err := os.ReadDir(f.path)
 	if err != nil {

@@ -173,7 +173,8 @@ func (s *jobService) request(q *wire.PublishModel) (answer <-chan *wire.Publishe
 	select {
 	case s.requests <- q:
 	default:
-		return nil, nil, fmt.Errorf("%w: %d versions wait to be published in job %d; try again", wire.ErrNotReady, maxRequests, s.spec.Incarnation)
+		return nil, nil, fmt.Errorf("%w: %d versions wait to be published in job %d; try again",
+			wire.ErrNotReady, maxRequests, s.spec.Incarnation)
 	}
 	c := make(chan *wire.PublishedModel, 1) // the one answer has room
 	s.answers[q.ID] = c
@@ -255,7 +256,8 @@ func (s *jobService) RecordValue(_ context.Context, req *wire.ValueRequest) (*wi
 		return nil, err
 	}
 	if len(req.Data) > wire.MaxPayload {
-		return nil, fmt.Errorf("%w: value %q has %d bytes, at most %d go; broadcast what is large", wire.ErrTooLarge, req.Name, len(req.Data), wire.MaxPayload)
+		return nil, fmt.Errorf("%w: value %q has %d bytes, at most %d go; broadcast what is large",
+			wire.ErrTooLarge, req.Name, len(req.Data), wire.MaxPayload)
 	}
 	c := &state.RecordValue{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Index: req.Index, Value: wire.Value{Name: req.Name, Data: req.Data}}
 	return &wire.Recorded{}, s.node.Record(c, raftgroup.Never)
@@ -269,10 +271,12 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 	}
 	defer leave()
 	if len(req.Allocation) > wire.MaxPayload {
-		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
+		return nil, fmt.Errorf("%w: the allocation of batch %d has %d bytes, at most %d go",
+			wire.ErrTooLarge, req.Seq, len(req.Allocation), wire.MaxPayload)
 	}
 	if len(req.Completions) > state.MaxCompletions {
-		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go", wire.ErrTooLarge, req.Seq, len(req.Completions), state.MaxCompletions)
+		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go",
+			wire.ErrTooLarge, req.Seq, len(req.Completions), state.MaxCompletions)
 	}
 	riding := s.claimWaiting()
 	defer s.release(riding, &err)

@@ -54,7 +54,8 @@ func (c *controlService) Publish(stream grpc.BidiStreamingServer[wire.PublishPar
 	if err != nil {
 		return err
 	}
-	c.s.log.Info("a user has published a version of a model", "job", st.Spec.Incarnation, "model", begin.Model, "version", digest, "rollback", begin.Rollback)
+	c.s.log.Info("a user has published a version of a model",
+		"job", st.Spec.Incarnation, "model", begin.Model, "version", digest, "rollback", begin.Rollback)
 	return stream.Send(&wire.PublishAnswer{Digest: digest})
 }
 
@@ -64,7 +65,8 @@ func checkPublish(b *wire.PublishBegin) error {
 	case b == nil:
 		return fmt.Errorf("%w: publishing begins with what it is", wire.ErrInvalid)
 	case b.Model == "" || len(b.Model) > state.MaxName || !utf8.ValidString(b.Model):
-		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, state.MaxName, b.Model)
+		return fmt.Errorf("%w: a model's name has from 1 to %d bytes of text, not %q",
+			wire.ErrInvalid, state.MaxName, b.Model)
 	case b.Rollback && len(b.Digest) > state.MaxName:
 		return fmt.Errorf("%w: %.20q… is no version", wire.ErrInvalid, b.Digest)
 	case b.Rollback:
@@ -72,7 +74,8 @@ func checkPublish(b *wire.PublishBegin) error {
 	case !binaries.ValidDigest(b.Digest):
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Digest)
 	case b.Size <= 0 || b.Size > binaries.MaxSize:
-		return fmt.Errorf("%w: a version's file of %d bytes; it may have from 1 to %d", wire.ErrTooLarge, b.Size, int64(binaries.MaxSize))
+		return fmt.Errorf("%w: a version's file of %d bytes; it may have from 1 to %d",
+			wire.ErrTooLarge, b.Size, int64(binaries.MaxSize))
 	}
 	return nil
 }
@@ -117,7 +120,8 @@ func (r *leadership) publish(stream grpc.BidiStreamingServer[wire.PublishPart, w
 				return "", err
 			}
 		case <-process.ctx.Done():
-			return "", fmt.Errorf("%w: the driver process of job %d has ended meanwhile", wire.ErrUnknownOutcome, incarnation)
+			return "", fmt.Errorf("%w: the driver process of job %d has ended meanwhile",
+				wire.ErrUnknownOutcome, incarnation)
 		case <-stream.Context().Done():
 			return "", context.Cause(stream.Context())
 		}

@@ -10,18 +10,18 @@ import (
 // Times of a node without a leader.
 const (
 	quorumTick    = 500 * time.Millisecond
-	quorumAlarm   = 3 * time.Second  // without a leader before it is told
-	quorumRemind  = 30 * time.Second // and told again
+	quorumAlarm   = 3 * time.Second  // without a leader before it is logged
+	quorumRemind  = 30 * time.Second // and logged again
 	refusedToJoin = 10 * time.Second // without a leader, refused by the others: the node ends
 )
 
-// watchQuorum tells when there is no leader and what the other drivers say, until
+// watchQuorum logs when there is no leader and what the other drivers say, until
 // ctx ends. A node that the others refuse ends.
 func (s *server) watchQuorum(ctx context.Context) {
 	tick := time.NewTicker(quorumTick)
 	defer tick.Stop()
 	seen := time.Now() // when there was a leader
-	var told time.Time
+	var logged time.Time
 	for {
 		select {
 		case <-tick.C:
@@ -29,10 +29,10 @@ func (s *server) watchQuorum(ctx context.Context) {
 			return
 		}
 		if s.Leader() != "" {
-			if !told.IsZero() {
+			if !logged.IsZero() {
 				s.log.Info("there is a leader again", "leader", s.Leader())
 			}
-			seen, told = time.Now(), time.Time{}
+			seen, logged = time.Now(), time.Time{}
 			continue
 		}
 		missing := time.Since(seen)
@@ -40,8 +40,8 @@ func (s *server) watchQuorum(ctx context.Context) {
 			s.Fail(fmt.Errorf("the other drivers refuse this one: %w", why))
 			return
 		}
-		if missing > quorumAlarm && time.Since(told) > quorumRemind {
-			told = time.Now()
+		if missing > quorumAlarm && time.Since(logged) > quorumRemind {
+			logged = time.Now()
 			s.log.Error("no driver leads, so that no job goes on",
 				"for", missing.Round(time.Second), "drivers", len(s.Peers()), "needed", len(s.Peers())/2+1, "others", strings.Join(s.Heard(), "; "))
 		}

@@ -107,7 +107,8 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 		mc.Log = slog.Default()
 	}
 	if !state.ValidID(c.ID) {
-		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d", wire.ErrInvalid, c.ID, state.MaxID)
+		return mc, fmt.Errorf("%w: the driver's id %q; letters, digits, '-', '_' and '.' go, at most %d",
+			wire.ErrInvalid, c.ID, state.MaxID)
 	}
 	if c.Data == "" {
 		return mc, fmt.Errorf("%w: no data directory is given", wire.ErrInvalid)
@@ -134,7 +135,8 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 	if mc.Peers == nil {
 		host, _, err := net.SplitHostPort(listen)
 		if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too", raftgroup.ErrPeers, listen, c.ID), mc.Listener.Close())
+			return mc, errors.Join(fmt.Errorf("%w: others can't connect to %q; give --peers %s=host:port too",
+				raftgroup.ErrPeers, listen, c.ID), mc.Listener.Close())
 		}
 		mc.Peers = raftgroup.Peers{c.ID: mc.Listener.Addr().String()}
 	}
@@ -161,7 +163,8 @@ func (s *server) run(ctx context.Context) error {
 	if replaces {
 		work.Go(func() { s.AskToReplace(inner, s.drivers) })
 	}
-	s.log.Info("engine-driver is up", "id", s.ID(), "address", s.Peers()[s.ID()], "drivers", len(s.Peers()), "data", s.DataDir().Path)
+	s.log.Info("engine-driver is up",
+		"id", s.ID(), "address", s.Peers()[s.ID()], "drivers", len(s.Peers()), "data", s.DataDir().Path)
 	var err error
 	select {
 	case <-ctx.Done():

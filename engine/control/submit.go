@@ -80,13 +80,15 @@ func checkSubmission(b *wire.SubmitBegin) error {
 		return err
 	}
 	if b.Name == "" || len(b.Name) > state.MaxName || !utf8.ValidString(b.Name) || strings.ContainsFunc(b.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q", wire.ErrInvalid, state.MaxName, b.Name)
+		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q",
+			wire.ErrInvalid, state.MaxName, b.Name)
 	}
 	if !binaries.ValidDigest(b.Binary) {
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Binary)
 	}
 	if b.Size <= 0 || b.Size > binaries.MaxSize {
-		return fmt.Errorf("%w: a binary of %d bytes; they may have from 1 to %d", wire.ErrTooLarge, b.Size, binaries.MaxSize)
+		return fmt.Errorf("%w: a binary of %d bytes; they may have from 1 to %d",
+			wire.ErrTooLarge, b.Size, binaries.MaxSize)
 	}
 	n := 0
 	for _, a := range b.Args {
@@ -95,7 +97,8 @@ func checkSubmission(b *wire.SubmitBegin) error {
 		}
 	}
 	if len(b.Args) > state.MaxArgs || n > state.MaxArgBytes {
-		return fmt.Errorf("%w: %d arguments of %d bytes, at most %d of %d go", wire.ErrTooLarge, len(b.Args), n, state.MaxArgs, state.MaxArgBytes)
+		return fmt.Errorf("%w: %d arguments of %d bytes, at most %d of %d go",
+			wire.ErrTooLarge, len(b.Args), n, state.MaxArgs, state.MaxArgBytes)
 	}
 	return nil
 }
@@ -153,7 +156,8 @@ func (s *server) checkProgram(b *wire.SubmitBegin) (platform string, err error) 
 		return "", err
 	}
 	if here := binaries.ThisPlatform(); platform != here {
-		return "", fmt.Errorf("%w: it is for %s, the engine-drivers run on %s; build it with GOOS and GOARCH set to that", wire.ErrBinary, platform, here)
+		return "", fmt.Errorf("%w: it is for %s, the engine-drivers run on %s; build it with GOOS and GOARCH set to that",
+			wire.ErrBinary, platform, here)
 	}
 	return platform, nil
 }

@@ -59,7 +59,7 @@ func (l *oneConn) Close() error   { l.close(); return nil }
 func (l *oneConn) Addr() net.Addr { return l.addr }
 func (l *oneConn) close()         { l.once.Do(func() { close(l.closed) }) }
 
-// closingConn tells when it is closed.
+// closingConn calls closed when it is closed.
 type closingConn struct {
 	net.Conn
 	closed func()

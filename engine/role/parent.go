@@ -29,12 +29,14 @@ func OpenParent() (*Parent, error) {
 	syscall.CloseOnExec(parentFD)
 	f := os.NewFile(parentFD, "daemon")
 	if f == nil {
-		return nil, fmt.Errorf("%w: %s is set, but there is no daemon on file descriptor 3; run the program without it", wire.ErrInvalid, Env)
+		return nil, fmt.Errorf("%w: %s is set, but there is no daemon on file descriptor 3; run the program without it",
+			wire.ErrInvalid, Env)
 	}
 	conn, err := net.FileConn(f)
 	err = errors.Join(err, f.Close())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s is set, but file descriptor 3 isn't a daemon's socket; run the program without it: %w", wire.ErrInvalid, Env, err)
+		return nil, fmt.Errorf("%w: %s is set, but file descriptor 3 isn't a daemon's socket; run the program without it: %w",
+			wire.ErrInvalid, Env, err)
 	}
 	return NewParent(conn)
 }

@@ -77,7 +77,8 @@ func (c *Cluster) CheckReachable(own string) error {
 	}
 	for _, a := range c.addresses {
 		if near, err := security.IsLoopback(a); err == nil && !near {
-			return wire.Misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one", own, a))
+			return wire.Misuse(fmt.Sprintf("%s can't be reached from other machines, and the engine-driver %s may be on one",
+				own, a))
 		}
 	}
 	return nil
@@ -164,11 +165,13 @@ func (c *Cluster) Leader(ctx context.Context) (cc grpc.ClientConnInterface, addr
 	slices.Sort(said)
 	switch {
 	case leaderless > 0:
-		return nil, "", fmt.Errorf("%w; are most of the drivers up?\n  %s", wire.ErrNoLeader, strings.Join(said, "\n  "))
+		return nil, "", fmt.Errorf("%w; are most of the drivers up?\n  %s",
+			wire.ErrNoLeader, strings.Join(said, "\n  "))
 	case stranger != "": // waiting doesn't help
 		return nil, "", fmt.Errorf("%w: %s: %w", wire.ErrUnauthenticated, stranger, security.ErrStranger)
 	}
-	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s", wire.ErrNoLeader, strings.Join(said, "\n  "))
+	return nil, "", fmt.Errorf("%w: no engine-driver answers; check the addresses and that they run\n  %s",
+		wire.ErrNoLeader, strings.Join(said, "\n  "))
 }
 
 // Brief returns what a call's error says, without gRPC's words around it.

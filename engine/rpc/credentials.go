@@ -21,7 +21,8 @@ type clientTLS struct {
 func (c clientTLS) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := c.TransportCredentials.ClientHandshake(ctx, authority, conn)
 	if _, other := errors.AsType[tls.RecordHeaderError](err); other {
-		err = fmt.Errorf("%s doesn't speak TLS: has another program the port, or an older version of this one? %w", conn.RemoteAddr(), err)
+		err = fmt.Errorf("%s doesn't speak TLS: has another program the port, or an older version of this one? %w",
+			conn.RemoteAddr(), err)
 	}
 	return secured, info, err
 }

@@ -129,7 +129,8 @@ func (s Security) check(address, doing, instead string) error {
 		return err
 	}
 	if !loopback {
-		return fmt.Errorf("%w: %s, which other machines can reach, takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key%s", wire.ErrInsecure, doing, instead)
+		return fmt.Errorf("%w: %s, which other machines can reach, takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key%s",
+			wire.ErrInsecure, doing, instead)
 	}
 	if s.tls == nil {
 		return fmt.Errorf("%w: %s takes a token or mutual TLS", wire.ErrInsecure, doing)

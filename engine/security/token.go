@@ -73,7 +73,8 @@ func readToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(b))
 	if raw, err := hex.DecodeString(token); err != nil || len(raw) != tokenBytes {
-		return "", fmt.Errorf("%w: the token file %s doesn't hold %d hexadecimal digits; it takes the one of the cluster's other processes", wire.ErrInsecure, path, 2*tokenBytes)
+		return "", fmt.Errorf("%w: the token file %s doesn't hold %d hexadecimal digits; it takes the one of the cluster's other processes",
+			wire.ErrInsecure, path, 2*tokenBytes)
 	}
 	return token, nil
 }
@@ -94,7 +95,8 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o, so that others may read it; run chmod 600 on it", wire.ErrInsecure, path, mode)
+		return nil, fmt.Errorf("%w: %s has mode %04o, so that others may read it; run chmod 600 on it",
+			wire.ErrInsecure, path, mode)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
 		return nil, fmt.Errorf("%w: %s belongs to user %d, this is %d", wire.ErrInsecure, path, st.Uid, os.Geteuid())

@@ -15,10 +15,12 @@ const maxSubmission = 64
 func CheckSubmission(id string) error {
 	const digits, letters = "0123456789", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	if id == "" || len(id) > maxSubmission || strings.Trim(id, digits+letters+"-_.") != "" {
-		return Misuse(fmt.Sprintf("submission id %q; letters, digits, '-', '_' and '.' go, at most %d", id, maxSubmission))
+		return Misuse(fmt.Sprintf("submission id %q; letters, digits, '-', '_' and '.' go, at most %d",
+			id, maxSubmission))
 	}
 	if !strings.Contains(digits+letters, id[:1]) || strings.Trim(id, digits) == "" {
-		return Misuse(fmt.Sprintf("submission id %q would be taken for a flag or a job's number: it begins with a letter or digit, and isn't digits alone", id))
+		return Misuse(fmt.Sprintf("submission id %q would be taken for a flag or a job's number: it begins with a letter or digit, and isn't digits alone",
+			id))
 	}
 	return nil
 }

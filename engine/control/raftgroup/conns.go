@@ -57,7 +57,7 @@ func (c *trackedConn) cut() {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
 	}
-	_ = conn.Close() // whoever reads from it sees that
+	_ = conn.Close() // its reader gets an error
 }
 
 func (c *trackedConn) forget() {

@@ -50,7 +50,8 @@ func parseIdentity(b []byte) (id identity, err error) {
 		return id, err
 	}
 	if id.Format != identityFormat {
-		return id, fmt.Errorf("%w: it is of format %d, this version knows %d", wire.ErrFormat, id.Format, identityFormat)
+		return id, fmt.Errorf("%w: it is of format %d, this version knows %d",
+			wire.ErrFormat, id.Format, identityFormat)
 	}
 	if !state.ValidID(id.Node) || !state.ValidMark(id.Copy) || id.Cluster != "" && !state.ValidMark(id.Cluster) {
 		return id, fmt.Errorf("%w: node %q, cluster %q, copy %q", wire.ErrMalformed, id.Node, id.Cluster, id.Copy)
@@ -90,7 +91,8 @@ func OpenDataDir(path, node string, replaces bool) (*DataDir, error) {
 // claim locks the directory and makes sure that it is the node's.
 func (d *DataDir) claim(node string, replaces bool) error {
 	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("%w: another engine-driver uses %s; each needs a --data directory of its own", ErrDataDir, d.Path)
+		return fmt.Errorf("%w: another engine-driver uses %s; each needs a --data directory of its own",
+			ErrDataDir, d.Path)
 	}
 	id, err := ReadIdentity(d.identityFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -100,7 +102,8 @@ func (d *DataDir) claim(node string, replaces bool) error {
 		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)
 	}
 	if id.Node != node {
-		return fmt.Errorf("%w: %s belongs to driver %q, this is %q; give another --data directory or --id %s", ErrDataDir, d.Path, id.Node, node, id.Node)
+		return fmt.Errorf("%w: %s belongs to driver %q, this is %q; give another --data directory or --id %s",
+			ErrDataDir, d.Path, id.Node, node, id.Node)
 	}
 	if replaces && id.Cluster == "" && !id.Replaces { // it was refused without --replace
 		id.Replaces = true
@@ -134,7 +137,8 @@ func (d *DataDir) learn(cluster string, drivers map[string]state.Admission) erro
 	case cluster == "":
 		return nil
 	case id.Cluster != "" && id.Cluster != cluster:
-		return fmt.Errorf("%w: %s is of cluster %s, the drivers in --peers are of %s; give another --data directory", wire.ErrOtherCluster, d.Path, id.Cluster, cluster)
+		return fmt.Errorf("%w: %s is of cluster %s, the drivers in --peers are of %s; give another --data directory",
+			wire.ErrOtherCluster, d.Path, id.Cluster, cluster)
 	}
 	id.Cluster = cluster
 	id.Drivers = maps.Clone(id.Drivers)

@@ -90,7 +90,8 @@ func (d *listener) recognize(address string, there introduction) error {
 	case otherCluster:
 		return fmt.Errorf("%w: cluster %s", wire.ErrOtherCluster, there.cluster)
 	}
-	return fmt.Errorf("%w: driver %q has another data directory than before; it must be started with --replace", ErrPeers, there.node)
+	return fmt.Errorf("%w: driver %q has another data directory than before; it must be started with --replace",
+		ErrPeers, there.node)
 }
 
 // ask returns who answers at a driver's address.

@@ -141,7 +141,8 @@ func (a *answer) refusal(node, address string) error {
 		return fmt.Errorf("%w for driver %q; if another engine-driver runs as %q give this one an id of its own, "+
 			"if the directory that the cluster knows is lost for good start with --replace", ErrOtherCopy, node, node)
 	case twice:
-		return fmt.Errorf("%w: driver %s finds another %q at the address that it has for it; stop one of the two, or give this one an id of its own", ErrTwice, a.node, node)
+		return fmt.Errorf("%w: driver %s finds another %q at the address that it has for it; stop one of the two, or give this one an id of its own",
+			ErrTwice, a.node, node)
 	case stranger:
 		return fmt.Errorf("%w: driver %s at %s has a list without %q", ErrPeers, a.node, address, node)
 	}

@@ -17,8 +17,8 @@ const (
 )
 
 // handshakes are a listener's connections that haven't said yet what they are for. Of
-// one too many the oldest is closed: who means well needs milliseconds, so that
-// who says nothing keeps nobody out.
+// one too many the oldest is closed: a real client needs milliseconds, so that one that
+// sends nothing keeps nobody out.
 type handshakes struct {
 	mu    sync.Mutex
 	conns []net.Conn // the oldest first
@@ -29,7 +29,7 @@ func (s *handshakes) add(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) >= maxGreeting {
-		_ = s.conns[0].Close() // whoever reads from it sees that
+		_ = s.conns[0].Close() // its reader gets an error
 		s.conns = slices.Delete(s.conns, 0, 1)
 	}
 	s.conns = append(s.conns, c)

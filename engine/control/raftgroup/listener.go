@@ -71,7 +71,7 @@ func Listen(ctx context.Context, address, id string) (net.Listener, error) {
 	return l, nil
 }
 
-// start accepts connections until the listener is closed. failed is told if that
+// start accepts connections until the listener is closed. failed is called if that
 // can't go on.
 func (d *listener) start(failed func(error)) {
 	d.accepting.Go(func() {

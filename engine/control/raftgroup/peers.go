@@ -22,7 +22,8 @@ func ParsePeers(s string) (Peers, error) {
 	for entry := range strings.SplitSeq(s, ",") {
 		id, address, ok := strings.Cut(strings.TrimSpace(entry), "=")
 		if !ok || !state.ValidID(id) {
-			return nil, fmt.Errorf("%w: %q; it takes id=host:port,id=host:port,…, ids of letters, digits, '-', '_' and '.', at most %d long", ErrPeers, entry, state.MaxID)
+			return nil, fmt.Errorf("%w: %q; it takes id=host:port,id=host:port,…, ids of letters, digits, '-', '_' and '.', at most %d long",
+				ErrPeers, entry, state.MaxID)
 		}
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || port == "0" {
 			return nil, fmt.Errorf("%w: %q has no host:port, e.g. 127.0.0.1:7077", ErrPeers, entry)

@@ -97,7 +97,8 @@ func (n *Replica) demote(id string) error {
 // driver must answer at its address with that directory.
 func (m *Node) ReplaceDirectory(node, copy string) error {
 	if m.peers[node] == "" || node == m.id || !state.ValidMark(copy) {
-		return fmt.Errorf("%w: driver %q with directory %q; the drivers are %v, and %s leads", wire.ErrInvalid, node, copy, m.peers.IDs(), m.id)
+		return fmt.Errorf("%w: driver %q with directory %q; the drivers are %v, and %s leads",
+			wire.ErrInvalid, node, copy, m.peers.IDs(), m.id)
 	}
 	// Whoever answers at the driver's address is the one that is meant.
 	there, err := m.listener.ask(node)
@@ -105,7 +106,8 @@ func (m *Node) ReplaceDirectory(node, copy string) error {
 		return fmt.Errorf("%w: driver %s, which is to be replaced, can't be reached: %w", wire.ErrNotReady, node, err)
 	}
 	if there.node != node || there.copy != copy {
-		return fmt.Errorf("%w: at %s, the address of driver %s, another engine-driver answers: %s with directory %s", wire.ErrInvalid, m.peers[node], node, there.node, there.copy)
+		return fmt.Errorf("%w: at %s, the address of driver %s, another engine-driver answers: %s with directory %s",
+			wire.ErrInvalid, m.peers[node], node, there.node, there.copy)
 	}
 	return m.replace(node, copy)
 }
@@ -130,7 +132,7 @@ func (m *Node) replace(node, copy string) error {
 // says that this one counts or ctx ends.
 func (m *Node) AskToReplace(ctx context.Context, drivers *rpc.Cluster) {
 	m.log.Info("waiting to be admitted in place of the data directory that is lost", "driver", m.id)
-	var told time.Time
+	var logged time.Time
 	for {
 		err := drivers.Do(ctx, replaceRetry, func(ctx context.Context, leader grpc.ClientConnInterface) error {
 			_, err := wire.DriversClient{CC: leader}.Replace(ctx, &wire.ReplaceRequest{Node: m.id, Copy: m.roster.self.copy})
@@ -143,8 +145,8 @@ func (m *Node) AskToReplace(ctx context.Context, drivers *rpc.Cluster) {
 		case errors.Is(err, wire.ErrInvalid), errors.Is(err, wire.ErrUnauthenticated):
 			m.Fail(fmt.Errorf("replacing the data directory of driver %s: %w", m.id, err))
 			return
-		case ctx.Err() == nil && time.Since(told) > replaceRemind:
-			told = time.Now()
+		case ctx.Err() == nil && time.Since(logged) > replaceRemind:
+			logged = time.Now()
 			m.log.Warn("not admitted yet", "driver", m.id, "err", err)
 		}
 		select {

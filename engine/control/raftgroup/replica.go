@@ -75,7 +75,8 @@ func Start(p Parts) (*Replica, error) {
 		return nil, fmt.Errorf("%w: reading Raft's state: %w", ErrDataDir, err)
 	}
 	if !known && p.founds == lost {
-		return nil, fmt.Errorf("%w: Raft's log and snapshots are gone from it, and with them what the node has promised; move it away and start with an empty one and --replace", ErrDataDir)
+		return nil, fmt.Errorf("%w: Raft's log and snapshots are gone from it, and with them what the node has promised; move it away and start with an empty one and --replace",
+			ErrDataDir)
 	}
 	if !known && p.founds == founds {
 		if err := raft.BootstrapCluster(c, p.Logs, p.Stable, p.Snapshots, p.Transport, configuration(p.Servers)); err != nil {

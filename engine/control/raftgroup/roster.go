@@ -29,7 +29,7 @@ func newRoster(p Peers, self introduction) *roster {
 	}
 }
 
-// learn takes in what the data directory remembers.
+// learn adds what the data directory remembers.
 func (r *roster) learn(cluster string, drivers map[string]state.Admission) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *roster) judge(i introduction) (verdict byte) {
 	return twice
 }
 
-// meet notes who answers at a driver's address.
+// meet records who answers at a driver's address.
 func (r *roster) meet(i introduction) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,7 +102,7 @@ func (r *roster) isVerified(i introduction) bool {
 	return r.verified[i.node] == i.start
 }
 
-// verify notes that it is.
+// verify records that it is.
 func (r *roster) verify(i introduction) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -54,7 +54,8 @@ func (s *snapshotStore) Create(v raft.SnapshotVersion, index, term uint64, c raf
 	return &snapshotSink{sink, s}, nil
 }
 
-// ended notes the end of writing a snapshot. One that failed leaves nothing.
+// ended records that the writing of a snapshot has ended. One that failed leaves
+// nothing.
 func (s *snapshotStore) ended(id string, err error) error {
 	s.mu.Lock()
 	delete(s.writing, id)

@@ -31,7 +31,7 @@ type storage struct {
 }
 
 // openStorage opens Raft's files in a data directory; the log's are of segment
-// bytes, 0 for segmentSize. fail is told when the disk fails or hangs.
+// bytes, 0 for segmentSize. fail is called when the disk fails or hangs.
 func openStorage(d *DataDir, segment int, log *slog.Logger, fail func(error)) (*storage, error) {
 	path, err := d.Sub("raft")
 	if err != nil {
@@ -68,7 +68,8 @@ func openError(path string, err error) error {
 	if full := disk.Explain(path, err); full != err {
 		return fmt.Errorf("%w: %w; make room and start it again", ErrDisk, full)
 	}
-	return fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the data directory away and start with an empty one and --replace", ErrDataDir, path, err)
+	return fmt.Errorf("%w: Raft's log in %s: %w; if the files are damaged, move the data directory away and start with an empty one and --replace",
+		ErrDataDir, path, err)
 }
 
 // close closes the files. Raft has been shut down before.

@@ -66,7 +66,7 @@ func (w *watchedStore) do(f func() error) error {
 	return w.broke(err)
 }
 
-// begin notes a write, or says why there are none any more.
+// begin records a write, or returns why there are none any more.
 func (w *watchedStore) begin() (*write, error) {
 	one := &write{time.Now()}
 	w.mu.Lock()

@@ -216,7 +216,8 @@ func EncodeCommand(c Command) ([]byte, error) {
 		return nil, err
 	}
 	if len(payload) > wire.MaxMessage {
-		return nil, fmt.Errorf("%w: a command of %d bytes, at most %d go", wire.ErrTooLarge, len(payload), wire.MaxMessage)
+		return nil, fmt.Errorf("%w: a command of %d bytes, at most %d go",
+			wire.ErrTooLarge, len(payload), wire.MaxMessage)
 	}
 	if err := wire.Check(payload); err != nil {
 		return nil, fmt.Errorf("a command that can't be read again: %w", err)

@@ -19,7 +19,8 @@ func (c *StartJob) apply(s *State, _ uint64) (Result, error) {
 	}
 	if j.Header != nil {
 		if !bytes.Equal(j.Header, c.Header) {
-			return Result{}, fmt.Errorf("%w: job %d was started with another header: another graph or parallelism", wire.ErrInvalid, c.Incarnation)
+			return Result{}, fmt.Errorf("%w: job %d was started with another header: another graph or parallelism",
+				wire.ErrInvalid, c.Incarnation)
 		}
 		return Result{existed: true}, nil
 	}
@@ -38,15 +39,18 @@ func (c *RecordValue) apply(s *State, _ uint64) (Result, error) {
 	if c.Index >= 0 && c.Index < len(j.Values) {
 		old := j.Values[c.Index]
 		if old.Name != c.Value.Name || !bytes.Equal(old.Data, c.Value.Data) {
-			return Result{}, fmt.Errorf("%w: value %d of job %d was recorded with another content", wire.ErrSequence, c.Index, c.Incarnation)
+			return Result{}, fmt.Errorf("%w: value %d of job %d was recorded with another content",
+				wire.ErrSequence, c.Index, c.Incarnation)
 		}
 		return Result{existed: true}, nil
 	}
 	if c.Index != len(j.Values) {
-		return Result{}, fmt.Errorf("%w: value %d of job %d, the next is %d", wire.ErrSequence, c.Index, c.Incarnation, len(j.Values))
+		return Result{}, fmt.Errorf("%w: value %d of job %d, the next is %d",
+			wire.ErrSequence, c.Index, c.Incarnation, len(j.Values))
 	}
 	if len(j.Values) >= maxValues {
-		return Result{}, fmt.Errorf("%w: job %d has recorded %d values, which is the limit", wire.ErrTooLarge, c.Incarnation, maxValues)
+		return Result{}, fmt.Errorf("%w: job %d has recorded %d values, which is the limit",
+			wire.ErrTooLarge, c.Incarnation, maxValues)
 	}
 	if err := s.grow(j, valueBytes+len(c.Value.Name)+len(c.Value.Data)); err != nil {
 		return Result{}, err
@@ -62,15 +66,18 @@ func (c *AllocateBatch) apply(s *State, _ uint64) (Result, error) {
 	}
 	if c.Seq == j.Last.Seq && c.Seq != 0 {
 		if j.Last.Epoch != c.Epoch || !bytes.Equal(j.Last.Data, c.Data) {
-			return Result{}, fmt.Errorf("%w: batch %d of job %d is allocated with another content", wire.ErrSequence, c.Seq, c.Incarnation)
+			return Result{}, fmt.Errorf("%w: batch %d of job %d is allocated with another content",
+				wire.ErrSequence, c.Seq, c.Incarnation)
 		}
 		return Result{existed: true}, s.complete(j, c.Completions)
 	}
 	if c.Seq != j.Last.Seq+1 {
-		return Result{}, fmt.Errorf("%w: batch %d of job %d, the next is %d", wire.ErrSequence, c.Seq, c.Incarnation, j.Last.Seq+1)
+		return Result{}, fmt.Errorf("%w: batch %d of job %d, the next is %d",
+			wire.ErrSequence, c.Seq, c.Incarnation, j.Last.Seq+1)
 	}
 	if done := j.wouldComplete(c.Completions); len(j.Pending)-done >= maxPending {
-		return Result{}, fmt.Errorf("%w: job %d has %d batches that aren't complete, which is the limit", wire.ErrTooLarge, c.Incarnation, maxPending)
+		return Result{}, fmt.Errorf("%w: job %d has %d batches that aren't complete, which is the limit",
+			wire.ErrTooLarge, c.Incarnation, maxPending)
 	}
 	last, pending := j.Last, j.Pending
 	j.Last = wire.Pending{Seq: c.Seq, Epoch: c.Epoch, Data: c.Data}

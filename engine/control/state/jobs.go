@@ -46,7 +46,8 @@ func (s *State) Submission(id, binary, name string, args []string) (incarnation 
 		return 0, false, nil
 	}
 	if old := s.Jobs[inc].Spec; old.Binary != binary || old.Name != name || !slices.Equal(old.Args, args) {
-		return 0, false, fmt.Errorf("%w: %q is job %d, with another binary, name or arguments", wire.ErrSubmissionTaken, id, inc)
+		return 0, false, fmt.Errorf("%w: %q is job %d, with another binary, name or arguments",
+			wire.ErrSubmissionTaken, id, inc)
 	}
 	return inc, true, nil
 }
@@ -72,7 +73,8 @@ func (c *AssignDriver) apply(s *State, index uint64) (Result, error) {
 		return Result{}, fmt.Errorf("%w: job %d is %s", wire.ErrJobEnded, c.Incarnation, j.State)
 	}
 	if j.Epoch != c.After {
-		return Result{}, fmt.Errorf("%w: job %d is at epoch %d, not %d", wire.ErrSequence, c.Incarnation, j.Epoch, c.After)
+		return Result{}, fmt.Errorf("%w: job %d is at epoch %d, not %d",
+			wire.ErrSequence, c.Incarnation, j.Epoch, c.After)
 	}
 	j.Epoch, j.Node = index, c.Node
 	if j.State == wire.JobSubmitted {
@@ -106,7 +108,8 @@ func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
 		return Result{}, err
 	}
 	if c.Epoch != 0 && c.Epoch != j.Epoch {
-		return Result{}, fmt.Errorf("%w: job %d is at epoch %d, this driver's is %d", wire.ErrStaleEpoch, c.Incarnation, j.Epoch, c.Epoch)
+		return Result{}, fmt.Errorf("%w: job %d is at epoch %d, this driver's is %d",
+			wire.ErrStaleEpoch, c.Incarnation, j.Epoch, c.Epoch)
 	}
 	if j.State.Final() {
 		return Result{existed: true}, nil

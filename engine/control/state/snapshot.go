@@ -123,7 +123,8 @@ func (r *recordWriter) write(v any) error {
 		return err
 	}
 	if r.written += len(b) + 4; len(b) > maxRecord || r.written > maxSnapshot {
-		return fmt.Errorf("%w: a snapshot of more than %d bytes, or a record of more than %d", wire.ErrTooLarge, maxSnapshot, maxRecord)
+		return fmt.Errorf("%w: a snapshot of more than %d bytes, or a record of more than %d",
+			wire.ErrTooLarge, maxSnapshot, maxRecord)
 	}
 	for _, part := range [][]byte{binary.BigEndian.AppendUint32(nil, uint32(len(b))), b} {
 		r.sum.Write(part)

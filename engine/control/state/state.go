@@ -126,7 +126,8 @@ func (s *State) Driven(incarnation, epoch uint64) (*Job, error) {
 	case j == nil:
 		return nil, fmt.Errorf("%w: %d", wire.ErrNoJob, incarnation)
 	case epoch != j.Epoch || epoch == 0:
-		return nil, fmt.Errorf("%w: job %d is at epoch %d, this driver's is %d", wire.ErrStaleEpoch, incarnation, j.Epoch, epoch)
+		return nil, fmt.Errorf("%w: job %d is at epoch %d, this driver's is %d",
+			wire.ErrStaleEpoch, incarnation, j.Epoch, epoch)
 	case j.State.Final():
 		return nil, fmt.Errorf("%w: job %d is %s", wire.ErrJobEnded, incarnation, j.State)
 	}
