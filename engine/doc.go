@@ -9,7 +9,8 @@
 // must be the same everywhere comes from [Value] or [PerBatch].
 //
 // The driver plans a batch at each tick: every [Input] says which range it
-// reads. The [BatchAllocation] is logged before anything is scheduled, and from
+// reads. The allocation is logged before anything is scheduled, and from
 // it and the program alone the driver and the executors generate the same RDDs.
-// DESIGN.md in this folder has the goroutines, the file map and the invariants.
+// DESIGN.md in this folder has the file map, the words and the invariants, and says where to
+// look and where to add something; each room below has a DESIGN.md of its own.
 package engine
