@@ -207,11 +207,8 @@ func (a *App) run(ctx context.Context, wrong error, interval time.Duration, buil
 	if err != nil {
 		return err
 	}
-	j.Batches = NewMemoryLog()
-	if a.opts.checkpoint != "" {
-		if j.Batches, err = OpenDirLog(a.opts.checkpoint, j.Log); err != nil {
-			return err
-		}
+	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
+		return err
 	}
 	return errors.Join(run(j, ctx, ctx, m), j.Batches.Close())
 }

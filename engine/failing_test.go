@@ -30,7 +30,10 @@ func startJob(t *testing.T, ctx context.Context, build BuildFunc, settings ...st
 	}
 	log = &lockedBuffer{}
 	j.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	j.Batches, j.Stdout = NewMemoryLog(), log
+	if j.Batches, err = launch.OpenLog("", j.Log); err != nil {
+		t.Fatal(err)
+	}
+	j.Stdout = log
 	over := make(chan error, 1)
 	go func() { over <- j.RunProcess(ctx, ctx, &launch.Local{Slots: 2}) }()
 	return log, over

@@ -43,7 +43,7 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	}
 	j.Log = j.Log.With("epoch", epoch)
 	j.Incarnation, j.Durable = spec.Job.Incarnation, true
-	j.Batches = LogOver(&raftLog{daemon: daemon, epoch: epoch})
+	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch}}
 	j.requests = events.requests
 	progress := newProgressReports(daemon, j.Log)
 	j.listeners = append(j.listeners, progress.listen)

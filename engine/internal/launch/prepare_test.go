@@ -22,7 +22,7 @@ type testLog struct {
 	writes []string
 }
 
-func newTestLog() *testLog { return &testLog{Log: LogOver(new(batchlog.Memory))} }
+func newTestLog() *testLog { return &testLog{Log: typedLog{new(batchlog.Memory)}} }
 
 func (l *testLog) Start(ctx context.Context, h plan.JobHeader) (uint64, error) {
 	l.writes = append(l.writes, "start")

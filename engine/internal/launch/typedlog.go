@@ -3,16 +3,29 @@ package launch
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/hibana-engine/hibana/engine/batchlog"
+	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// LogOver returns the log of a job over one that knows nothing of what it holds.
-func LogOver(l batchlog.Log) plan.Log { return typedLog{l} }
+// OpenLog opens the batch log in a checkpoint directory, which is made if need be. One
+// process at a time may have it open; another gets [batchlog.ErrLocked]. Without a
+// directory, "", the log lives as long as the process.
+func OpenLog(checkpoint string, log *slog.Logger) (plan.Log, error) {
+	if checkpoint == "" {
+		return typedLog{new(batchlog.Memory)}, nil
+	}
+	l, err := dirlog.Open(checkpoint, log)
+	if err != nil {
+		return nil, err
+	}
+	return typedLog{l}, nil
+}
 
 // typedLog is a plan.Log over one that knows nothing of what it holds.
 type typedLog struct{ batchlog.Log }

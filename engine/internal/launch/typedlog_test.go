@@ -1,4 +1,4 @@
-package engine
+package launch
 
 import (
 	"context"
@@ -14,14 +14,15 @@ import (
 // opens it again where that is possible.
 func logs(t *testing.T) map[string]func(t *testing.T) (open func() plan.Log, durable bool) {
 	return map[string]func(t *testing.T) (func() plan.Log, bool){
-		"memory": func(*testing.T) (func() plan.Log, bool) {
-			l := NewMemoryLog()
+		"memory": func(t *testing.T) (func() plan.Log, bool) {
+			l, err := OpenLog("", nil)
+			must(t, err)
 			return func() plan.Log { return l }, false
 		},
 		"directory": func(t *testing.T) (func() plan.Log, bool) {
 			dir := t.TempDir()
 			return func() plan.Log {
-				l, err := OpenDirLog(dir, slog.New(slog.DiscardHandler))
+				l, err := OpenLog(dir, slog.New(slog.DiscardHandler))
 				must(t, err)
 				return l
 			}, true
