@@ -233,13 +233,12 @@ func TestBuildErrors(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	for line, want := range map[string]string{
 		"--conf help":                                   "flag: help requested",
-		"--conf streaming.kafka.maxRate=5":              `wrong use: invalid value "streaming.kafka.maxRate=5" for flag -conf: unknown setting "streaming.kafka.maxRate"; --conf help lists the settings`,
 		"--conf nothing":                                `wrong use: invalid value "nothing" for flag -conf: it is not key=value; --conf help lists the settings`,
 		"--conf locality.wait=3":                        `wrong use: invalid value "locality.wait=3" for flag -conf: "3" is not a duration, which has a unit, e.g. 500ms or 2s`,
 		"--conf task.maxFailures=x":                     `wrong use: invalid value "task.maxFailures=x" for flag -conf: "x" is not a whole number`,
 		"--conf streaming.backpressure.initialRate=Inf": `wrong use: invalid value "streaming.backpressure.initialRate=Inf" for flag -conf: "Inf" is not a number`,
 		"--conf streaming.backpressure.enabled=si":      `wrong use: invalid value "streaming.backpressure.enabled=si" for flag -conf: "si" is neither true nor false`,
-		"--conf streaming.kafka.maxRatePerPartition=-1": `wrong use: invalid value "streaming.kafka.maxRatePerPartition=-1" for flag -conf: -1 is negative`,
+		"--conf task.maxFailures=0":                     `wrong use: invalid value "task.maxFailures=0" for flag -conf: 0 is below 1`,
 		"--batch-interval 5":                            `wrong use: invalid value "5" for flag -batch-interval: "5" is not a duration, which has a unit, e.g. 500ms or 2s`,
 		"--batch-interval 999us":                        `wrong use: the batch interval is 999µs, it must be at least 1ms, e.g. --batch-interval 500ms`,
 		"--no-such":                                     `wrong use: flag provided but not defined: -no-such`,

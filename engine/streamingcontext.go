@@ -28,20 +28,14 @@ func (ssc *StreamingContext) BatchInterval() time.Duration { return ssc.program.
 // It is part of the job and the same in every process.
 func (ssc *StreamingContext) DefaultParallelism() int { return ssc.program.Parallelism }
 
-// Brokers returns the value of the flag --brokers, "" if it wasn't given.
+// Brokers returns the text of the flag --brokers, which is for connectors to read;
+// "" if it wasn't given.
 func (ssc *StreamingContext) Brokers() string { return ssc.brokers }
 
 // Durable reports whether the job outlives this process: it has a checkpoint
 // directory or runs on a cluster. What lives in the process, such as an
 // embedded broker, doesn't fit with it.
 func (ssc *StreamingContext) Durable() bool { return ssc.program.Durable }
-
-// Setting returns the value of a connector's setting (--conf key=value), if it
-// was given.
-func (ssc *StreamingContext) Setting(key string) (value string, ok bool) {
-	value, ok = ssc.program.Settings.Other[key]
-	return value, ok
-}
 
 // Logger returns the process's logger. Log on executors or in OnDriver, not in
 // the build function: that runs in every process.

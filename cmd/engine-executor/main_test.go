@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/cli"
 )
 
 // certificate writes a certificate of an authority that is the machine itself,
@@ -65,21 +67,21 @@ func TestWrongUse(t *testing.T) {
 		{"--help", 0, "An executor of a Hibana cluster"},
 		{"--help", 0, "Exit status: 0 after a signal"},
 		{"-h", 0, "\n  --master addresses\n"},
-		{"", exitUsage, "--id is missing"},
-		{"--nope", exitUsage, "flag provided but not defined: -nope"},
-		{"--slots many", exitUsage, `invalid value "many" for flag -slots`},
-		{"--id a", exitUsage, "--master is missing"},
-		{"--id a --master b:1", exitUsage, "--data is missing"},
-		{start + "b:1 c", exitUsage, `it takes no argument "c"`},
-		{start + "b:1 --log-level no", exitUsage, "log-level"},
-		{start + "foo", exitUsage, `engine-executor: --master: address "foo": missing port in address; it takes host:port`},
-		{start + "127.0.0.1:1 --slots 0", exitUsage, "0 slots"},
-		{start + "127.0.0.1:1 --listen :0", exitUsage, "it must name a host of this machine"},
-		{start + "127.0.0.1:1 --tls-ca " + cert, exitUsage, "takes --tls-ca, --tls-cert and --tls-key"},
-		{start + "192.0.2.2:1", exitFailed, "takes mutual TLS"},
-		{start + "127.0.0.1:1,192.0.2.2:1" + tls, exitUsage, "127.0.0.1:0 can't be reached from other machines, and the engine-driver 192.0.2.2:1 may be on one; give --listen HOST:0"},
-		{start + "127.0.0.1:1 --listen " + taken.Addr().String(), exitFailed, `perhaps a second executor "a", has the port`},
-		{"--id b --data " + data + " --master 127.0.0.1:1 --listen " + taken.Addr().String(), exitFailed, `perhaps a second executor "b"`}, // the directory is nobody's yet
+		{"", cli.ExitUsage, "--id is missing"},
+		{"--nope", cli.ExitUsage, "flag provided but not defined: -nope"},
+		{"--slots many", cli.ExitUsage, `invalid value "many" for flag -slots`},
+		{"--id a", cli.ExitUsage, "--master is missing"},
+		{"--id a --master b:1", cli.ExitUsage, "--data is missing"},
+		{start + "b:1 c", cli.ExitUsage, `it takes no argument "c"`},
+		{start + "b:1 --log-level no", cli.ExitUsage, "log-level"},
+		{start + "foo", cli.ExitUsage, `engine-executor: --master: address "foo": missing port in address; it takes host:port`},
+		{start + "127.0.0.1:1 --slots 0", cli.ExitUsage, "0 slots"},
+		{start + "127.0.0.1:1 --listen :0", cli.ExitUsage, "it must name a host of this machine"},
+		{start + "127.0.0.1:1 --tls-ca " + cert, cli.ExitUsage, "takes --tls-ca, --tls-cert and --tls-key"},
+		{start + "192.0.2.2:1", cli.ExitFailed, "takes mutual TLS"},
+		{start + "127.0.0.1:1,192.0.2.2:1" + tls, cli.ExitUsage, "127.0.0.1:0 can't be reached from other machines, and the engine-driver 192.0.2.2:1 may be on one; give --listen HOST:0"},
+		{start + "127.0.0.1:1 --listen " + taken.Addr().String(), cli.ExitFailed, `perhaps a second executor "a", has the port`},
+		{"--id b --data " + data + " --master 127.0.0.1:1 --listen " + taken.Addr().String(), cli.ExitFailed, `perhaps a second executor "b"`}, // the directory is nobody's yet
 	} {
 		t.Run(x.args, func(t *testing.T) {
 			var out strings.Builder

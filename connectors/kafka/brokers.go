@@ -22,6 +22,7 @@ type brokersKey struct{}
 // keeps its topics in memory, so it doesn't go together with --checkpoint or a
 // cluster.
 func Brokers(ssc *engine.StreamingContext) []string {
+	readSettings(ssc) // whoever uses Kafka has its settings, also who only writes
 	return ssc.Shared(brokersKey{}, func() any { return findBrokers(ssc) }).([]string)
 }
 

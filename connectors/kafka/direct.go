@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -79,9 +78,10 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 		}
 		set(&o)
 	}
+	conf := readSettings(ssc)
 	d := &direct[T]{
 		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
-		limits: partitionLimits(ssc), maxBatch: maxBatchBytes(ssc), log: ssc.Logger(),
+		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail("kafka.Direct", err)
@@ -198,7 +198,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 		for rec, err := range d.records(tc, reader, r) {
 			if large, ok := tooLarge(err); ok {
 				at := &Record{Topic: large.Topic, Partition: large.Partition, Offset: large.Offset}
-				if !bad(at, large.Records, fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchSetting)) {
+				if !bad(at, large.Records, fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchBytes.Key)) {
 					return
 				}
 				continue
@@ -261,20 +261,4 @@ func (d *direct[T]) failed(err error) error {
 		return p
 	}
 	return &rdd.OpError{Op: "kafka.Direct", Site: d.site, Err: err}
-}
-
-// maxBatchSetting bounds what one record batch takes.
-const maxBatchSetting = "streaming.kafka.maxBatchBytes"
-
-// maxBatchBytes reads the setting; 0 is the default.
-func maxBatchBytes(ssc *engine.StreamingContext) int {
-	s, ok := ssc.Setting(maxBatchSetting)
-	if !ok {
-		return 0
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > 1<<30 {
-		ssc.Fail("kafka", fmt.Errorf("%w: --conf %s=%s is not a number of bytes from 1 to %d", engine.ErrUsage, maxBatchSetting, s, 1<<30))
-	}
-	return n
 }

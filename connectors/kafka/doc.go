@@ -12,4 +12,10 @@
 // The sink is idempotent within one attempt of a task; a batch that was in
 // flight when a process died may be written twice, with the same batch number in
 // the header "hibana-batch".
+//
+// Settings of streams, given as --conf key=value, with their defaults in brackets:
+//
+//	streaming.kafka.maxRatePerPartition: records/s of one partition at most, 0 for no limit (0)
+//	streaming.kafka.minRatePerPartition: records of one partition and batch at least (1)
+//	streaming.kafka.maxBatchBytes: bytes that a record batch may take, also decompressed (100663296)
 package kafka

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -149,32 +148,6 @@ func (p *planner) Close() error {
 type limits struct {
 	maxRate float64 // records per second and partition, 0 without limit
 	minimum int64   // records per batch and partition
-}
-
-// Settings of the limits, as Spark names them.
-const (
-	maxRateSetting = "streaming.kafka.maxRatePerPartition"
-	minRateSetting = "streaming.kafka.minRatePerPartition"
-)
-
-// partitionLimits reads the settings.
-func partitionLimits(ssc *engine.StreamingContext) limits {
-	l := limits{minimum: 1}
-	if s, ok := ssc.Setting(maxRateSetting); ok {
-		v, err := strconv.ParseFloat(s, 64)
-		if err != nil || !(v >= 0) {
-			ssc.Fail("kafka", fmt.Errorf("%w: --conf %s=%s is not a rate in records per second", engine.ErrUsage, maxRateSetting, s))
-		}
-		l.maxRate = v
-	}
-	if s, ok := ssc.Setting(minRateSetting); ok {
-		v, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || v < 0 {
-			ssc.Fail("kafka", fmt.Errorf("%w: --conf %s=%s is not a number of records", engine.ErrUsage, minRateSetting, s))
-		}
-		l.minimum = v
-	}
-	return l
 }
 
 // apply shortens ranges to a batch's budget in records, shared by lag (Spark's

@@ -104,7 +104,7 @@ func (s *Store) reserve(id MapID, n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n > s.limit-s.used {
-		return fmt.Errorf("%w: a block of %d bytes of map task %d of shuffle %d in batch %d, with %d of %d bytes in use; run more executors, or give a batch less to do (a shorter --batch-interval, streaming.kafka.maxRatePerPartition)",
+		return fmt.Errorf("%w: a block of %d bytes of map task %d of shuffle %d in batch %d, with %d of %d bytes in use; run more executors, or give a batch less to do (a shorter --batch-interval, a lower highest rate of its inputs)",
 			ErrFull, n, id.Map, id.Shuffle, id.Batch, s.used, s.limit)
 	}
 	s.used += n

@@ -95,7 +95,11 @@ func (p *prepared) recover(ctx context.Context) (err error) {
 func (p *prepared) build(ctx context.Context, record func(context.Context, plan.NamedValue) error) error {
 	p.values = &plan.ValueLog{Recorded: p.recovered.Values, Record: record}
 	program := p.job.newProgram(p.header, p.values)
-	if err := p.job.Build(ctx, program); err != nil {
+	err := p.job.Build(ctx, program)
+	if err == nil {
+		err = program.UnknownSettings()
+	}
+	if err != nil {
 		return errors.Join(err, p.job.runOnStop(ctx, program))
 	}
 	p.header.Fingerprint, p.header.Graph = program.Graph.Fingerprint(), program.Graph.Describe()

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,8 @@ type Graph struct {
 	Outputs []*Output
 	Values  []*PerBatch
 	Models  []*Model
+	// Settings are those that connectors declared, by key.
+	Settings map[string]*ConnectorSetting
 
 	made   map[Declaration]bool // values and others that aren't nodes
 	frozen atomic.Bool          // the build function has returned
@@ -140,6 +144,11 @@ func (g *Graph) Describe() []string {
 	for _, m := range g.Models {
 		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))
 	}
+	for _, key := range slices.Sorted(maps.Keys(g.Settings)) {
+		if s := g.Settings[key]; s.Given {
+			lines = append(lines, s.describe())
+		}
+	}
 	return lines
 }
 
@@ -147,12 +156,15 @@ func (g *Graph) Describe() []string {
 func (g *Graph) Fingerprint() uint64 { return digest(g.Describe()) }
 
 // Shape returns the lines of Describe without their places: what a program that
-// was edited must still have in common with its checkpoint.
+// was edited, or has other settings, must still have in common with its checkpoint.
 func Shape(lines []string) []string {
-	shapes := make([]string, len(lines))
-	for i, line := range lines {
+	shapes := make([]string, 0, len(lines))
+	for _, line := range lines {
+		if strings.HasPrefix(line, settingLine) {
+			continue
+		}
 		line, _, _ = strings.Cut(line, details)
-		shapes[i] = line[:max(0, strings.LastIndex(line, " at "))]
+		shapes = append(shapes, line[:max(0, strings.LastIndex(line, " at "))])
 	}
 	return shapes
 }

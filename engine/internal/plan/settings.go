@@ -28,7 +28,7 @@ type Settings struct {
 	LocalityWait    time.Duration
 	ModelStore      string            // URL or path; "" for the default
 	ModelsRetained  int               // earlier versions of each model
-	Other           map[string]string // settings of connectors
+	Other           map[string]string // what isn't the engine's: of connectors, or unknown
 }
 
 // Gains configures the estimator of an input's rate, a PID controller.
@@ -74,9 +74,6 @@ func settings() []setting {
 		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *Settings) *int { return &c.MaxResultSize }, maxResult)},
 		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures }, maxTries)},
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries }, maxTries)},
-		{"streaming.kafka.maxRatePerPartition", "records/s of one Kafka partition at most (no limit)", connector("streaming.kafka.maxRatePerPartition")},
-		{"streaming.kafka.minRatePerPartition", "records of one Kafka partition and batch at least (1)", connector("streaming.kafka.minRatePerPartition")},
-		{"streaming.kafka.maxBatchBytes", "bytes that a record batch of Kafka may take, also decompressed (100663296)", connector("streaming.kafka.maxBatchBytes")},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait }, maxWait)},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained }, maxRetained)},
@@ -101,18 +98,22 @@ func PrintSettings(w io.Writer) {
 	for _, s := range settings() {
 		fmt.Fprintf(w, "  %-44s %s\n", s.key, s.help)
 	}
+	fmt.Fprint(w, "A connector has settings of its own, which the documentation of its package lists (go doc).\n")
 }
 
-// Set applies one key=value.
+// Set applies one key=value. A key that isn't the engine's is kept for the
+// connectors, which declare theirs when the program is built: see
+// [Program.UnknownSettings].
 func (c *Settings) Set(pair string) error {
 	key, value, ok := strings.Cut(pair, "=")
-	if !ok {
+	if !ok || key == "" {
 		return errors.New("it is not key=value; --conf help lists the settings")
 	}
 	all := settings()
 	i := slices.IndexFunc(all, func(s setting) bool { return s.key == key })
 	if i < 0 {
-		return fmt.Errorf("unknown setting %q; --conf help lists the settings", key)
+		c.Other[key] = value
+		return nil
 	}
 	return all[i].set(c, value)
 }
@@ -170,19 +171,44 @@ func number(s string) (float64, error) {
 
 func count(field func(*Settings) *int, most int) setter {
 	return func(c *Settings, s string) error {
-		v, err := strconv.Atoi(s)
-		if errors.Is(err, strconv.ErrRange) && v > 0 {
-			return tooLarge(s, most)
-		}
-		if err != nil {
-			return fmt.Errorf("%q is not a whole number", s)
-		}
-		if *field(c) = v; v < 1 {
-			return fmt.Errorf("%s is below 1", s)
-		}
-		return above(v, most)
+		v, err := WholeNumber(s, 1, int64(most))
+		*field(c) = int(v)
+		return err
 	}
 }
+
+// WholeNumber parses a whole number within bounds.
+func WholeNumber(s string, least, most int64) (int64, error) {
+	v, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && v > 0:
+		return 0, tooLarge(s, most)
+	case errors.Is(err, strconv.ErrRange):
+		return 0, tooSmall(s, least)
+	case err != nil:
+		return 0, fmt.Errorf("%q is not a whole number", s)
+	}
+	return v, within(v, least, most)
+}
+
+// Number parses a number within bounds.
+func Number(s string, least, most float64) (float64, error) {
+	v, err := number(s)
+	if err != nil {
+		return 0, err
+	}
+	return v, within(v, least, most)
+}
+
+// within refuses a value outside of its bounds.
+func within[T cmp.Ordered](v, least, most T) error {
+	if v < least {
+		return tooSmall(v, least)
+	}
+	return above(v, most)
+}
+
+func tooSmall(v, least any) error { return fmt.Errorf("%v is below %v", v, least) }
 
 func duration(field func(*Settings) *time.Duration, most time.Duration) setter {
 	return func(c *Settings, s string) error {
@@ -207,17 +233,5 @@ func address(field func(*Settings) *string) setter {
 	return func(c *Settings, s string) (err error) {
 		*field(c), err = modelstore.Address(s)
 		return err
-	}
-}
-
-// connector keeps a number for a connector, which reads it with Setting.
-func connector(key string) setter {
-	return func(c *Settings, s string) error {
-		v, err := number(s)
-		if err == nil && v < 0 {
-			err = fmt.Errorf("%s is negative", s)
-		}
-		c.Other[key] = s
-		return cmp.Or(err, above(v, maxRate))
 	}
 }

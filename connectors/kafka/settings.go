@@ -1,0 +1,43 @@
+package kafka
+
+import "github.com/hibana-engine/hibana/engine"
+
+// Settings of streams, as Spark names them where it has them; nobody writes to
+// these. The package's documentation lists them.
+var (
+	maxRatePerPartition = engine.Setting[float64]{
+		Key:   "streaming.kafka.maxRatePerPartition",
+		Help:  "records/s of one partition at most, 0 for no limit (0)",
+		Parse: engine.Number(0, 1e9),
+	}
+	minRatePerPartition = engine.Setting[int64]{
+		Key:     "streaming.kafka.minRatePerPartition",
+		Help:    "records of one partition and batch at least (1)",
+		Default: 1,
+		Parse:   engine.WholeNumber(0, 1e9),
+	}
+	maxBatchBytes = engine.Setting[int64]{
+		Key:   "streaming.kafka.maxBatchBytes",
+		Help:  "bytes that a record batch may take, also decompressed (100663296)",
+		Parse: engine.WholeNumber(1, 1<<30),
+	}
+)
+
+// settings are the values of a program's settings.
+type settings struct {
+	limits   limits
+	maxBatch int // bytes, 0 for the reader's default
+}
+
+// settingsKey finds the settings in a context.
+type settingsKey struct{}
+
+// readSettings returns the settings of a program's streams, read by the first.
+func readSettings(ssc *engine.StreamingContext) settings {
+	return ssc.Shared(settingsKey{}, func() any {
+		return settings{
+			limits:   limits{maxRate: maxRatePerPartition.Read(ssc), minimum: minRatePerPartition.Read(ssc)},
+			maxBatch: int(maxBatchBytes.Read(ssc)),
+		}
+	}).(settings)
+}

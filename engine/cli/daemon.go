@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Exit codes of daemons.
+const (
+	ExitOK     = 0 // it served until a signal
+	ExitFailed = 1 // it can't start or go on
+	ExitUsage  = 2 // the command line is wrong
+)
+
+// ErrUsage: the command line is wrong.
+var ErrUsage = errors.New("wrong use; see --help")
+
+// Main runs a daemon until it is done and ends the process with the exit code that
+// run returns. The first interrupt or SIGTERM ends ctx, the second the process.
+func Main(run func(ctx context.Context, args []string, stderr io.Writer) int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	code := run(ctx, os.Args[1:], os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// Daemon is the command line of a daemon: its own flags and those that all daemons
+// have, for logging and security.
+type Daemon struct {
+	Flags *flag.FlagSet // add the daemon's own before Parse
+
+	usage    string
+	stderr   io.Writer
+	level    slog.Level
+	security SecurityFlags
+}
+
+// NewDaemon returns the command line of the daemon of that name. usage is what
+// --help prints before the flags; everything is printed to stderr.
+func NewDaemon(name, usage string, stderr io.Writer) *Daemon {
+	d := &Daemon{Flags: flag.NewFlagSet(name, flag.ContinueOnError), usage: usage, stderr: stderr}
+	d.Flags.SetOutput(io.Discard)
+	d.Flags.TextVar(&d.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
+	d.security.AddTo(d.Flags)
+	return d
+}
+
+// Parse reads the command line, which must give the required flags. It prints the
+// help that was asked for and returns flag.ErrHelp then; what is wrong is an error
+// that says [ErrUsage].
+func (d *Daemon) Parse(args []string, required ...string) error {
+	err := d.Flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(d.stderr, d.usage)
+		PrintFlags(d.stderr, d.Flags)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	case d.Flags.NArg() > 0:
+		return fmt.Errorf("%w: it takes no argument %q", ErrUsage, d.Flags.Arg(0))
+	}
+	for _, name := range required {
+		if d.Flags.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("%w: --%s is missing", ErrUsage, name)
+		}
+	}
+	return nil
+}
+
+// Log returns the logger that the command line asks for.
+func (d *Daemon) Log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(d.stderr, &slog.HandlerOptions{Level: d.level}))
+}
+
+// Security returns what the command line says of who may talk to the daemon. It
+// makes the token file if there is none.
+func (d *Daemon) Security() (security.Security, error) { return d.security.Load(true) }
+
+// Code says why the daemon ended, if something is wrong, and returns its exit code.
+// misuse are errors that mean a wrong command line, beside [ErrUsage] and
+// [wire.ErrInvalid].
+func (d *Daemon) Code(err error, misuse ...error) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return ExitOK
+	}
+	fmt.Fprintf(d.stderr, "%s: %v\n", d.Flags.Name(), err)
+	is := func(target error) bool { return errors.Is(err, target) }
+	if is(ErrUsage) || is(wire.ErrInvalid) || slices.ContainsFunc(misuse, is) {
+		return ExitUsage
+	}
+	return ExitFailed
+}

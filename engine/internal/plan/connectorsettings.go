@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// ConnectorSetting is a setting that a connector declared.
+type ConnectorSetting struct {
+	Key, Help string
+	Value     string // as it was given
+	Given     bool
+}
+
+// describe returns the setting's line in a graph's description.
+func (s *ConnectorSetting) describe() string {
+	return fmt.Sprintf("%s%s=%q", settingLine, s.Key, s.Value)
+}
+
+// settingLine begins a line of a graph's description that isn't part of its shape:
+// a job that goes on may have another setting.
+const settingLine = "setting: "
+
+// DeclareSetting declares a connector's setting. It may be declared again, in the
+// same words.
+func (p *Program) DeclareSetting(key, help string) (*ConnectorSetting, error) {
+	for _, s := range settings() {
+		if s.key == key {
+			return nil, fmt.Errorf("%q is a setting of the engine; give the connector's another key", key)
+		}
+	}
+	known := p.Graph.Settings[key]
+	switch {
+	case key == "" || strings.Contains(key, "="):
+		return nil, fmt.Errorf("%q can't be the key of --conf key=value", key)
+	case known == nil:
+		value, given := p.Settings.Other[key]
+		known = &ConnectorSetting{Key: key, Help: help, Value: value, Given: given}
+		if p.Graph.Settings == nil {
+			p.Graph.Settings = make(map[string]*ConnectorSetting)
+		}
+		p.Graph.Settings[key] = known
+	case known.Help != help:
+		return nil, fmt.Errorf("another connector has declared %q, as %q; two settings can't have one key", key, known.Help)
+	}
+	return known, nil
+}
+
+// UnknownSettings returns an error for the --conf keys that are neither the
+// engine's nor of a connector that the program uses. The program has been built
+// without an error. Only the driver asks: what is wrong is said once.
+func (p *Program) UnknownSettings() error {
+	known := slices.Collect(maps.Keys(p.Graph.Settings))
+	for _, s := range settings() {
+		known = append(known, s.key)
+	}
+	slices.Sort(known)
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(p.Settings.Other)) {
+		if p.Graph.Settings[key] == nil {
+			errs = append(errs, fmt.Errorf("%w: --conf %s=%s: unknown setting %q%s; %s", ErrUsage, key, p.Settings.Other[key], key, suggestion(key, known), whereListed))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// whereListed says how to see all settings.
+const whereListed = "--conf help lists the engine's, and the documentation of a connector's package (go doc) those of the connector, which only a program that uses it has"
+
+// suggestion names the known key that is nearest, unless none is near.
+func suggestion(key string, known []string) string {
+	nearest := slices.MinFunc(known, func(a, b string) int { return cmp.Compare(slip(key, a), slip(key, b)) })
+	if 3*slip(key, nearest) > max(len(key), len(nearest)) {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", nearest)
+}
+
+// slip returns how large the slip is that makes one key the other. None is smaller
+// than to leave off the end.
+func slip(a, b string) int {
+	if strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
+		return 0
+	}
+	return distance(a, b)
+}
+
+// distance returns how many letters must be written, removed or replaced to make
+// one word the other (Levenshtein); case doesn't count.
+func distance(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	row := make([]int, len(b)+1) // from the letters of a so far to those of b up to each
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// Setting is a setting of a connector, given on the command line as --conf
+// key=value. The engine learns of it where a program uses the connector, which
+// calls Read then: a key that nobody has read when the program is built is refused,
+// so that no slip goes unseen. List a connector's settings in the documentation of
+// its package, where --conf help sends people.
+type Setting[T any] struct {
+	Key     string                        // such as "streaming.radio.maxRate"
+	Help    string                        // what it says, in a few words
+	Default T                             // when it isn't given
+	Parse   func(value string) (T, error) // its error says what goes, bounds too; see [Number] and [WholeNumber]
+}
+
+// Read declares the setting and returns its value. Call it in the build function;
+// it may be called again. A value that is wrong fails the program like a wrong flag.
+// Processes with different values are refused; a job that goes on after a restart
+// may have another.
+func (s Setting[T]) Read(ssc *StreamingContext) T {
+	const op = "setting"
+	if !ssc.program.Open(op) {
+		return s.Default
+	}
+	if s.Parse == nil {
+		ssc.fail(op, fmt.Errorf("%s: Parse: %w", s.Key, rdd.ErrNilFunction))
+		return s.Default
+	}
+	declared, err := ssc.program.DeclareSetting(s.Key, s.Help)
+	if err != nil {
+		ssc.fail(op, err)
+		return s.Default
+	}
+	if !declared.Given {
+		return s.Default
+	}
+	v, err := s.Parse(declared.Value)
+	if err != nil {
+		ssc.fail(op, fmt.Errorf("%w: --conf %s=%s (%s): %w", ErrUsage, s.Key, declared.Value, s.Help, err))
+		return s.Default
+	}
+	return v
+}
+
+// Number returns what parses a setting's value as a number within bounds.
+func Number(least, most float64) func(value string) (float64, error) {
+	return func(value string) (float64, error) { return plan.Number(value, least, most) }
+}
+
+// WholeNumber returns what parses a setting's value as a whole number within
+// bounds.
+func WholeNumber(least, most int64) func(value string) (int64, error) {
+	return func(value string) (int64, error) { return plan.WholeNumber(value, least, most) }
+}
