@@ -7,7 +7,7 @@ import "slices"
 const (
 	valueBytes = 32
 	batchBytes = 64
-	doneBytes  = 64 // an output of a batch
+	doneBytes  = 64 // an output of a batch: a state of bounded size stays below the values that a message may hold
 )
 
 // Size is what the state counts for, in bytes: what the growths add up to that

@@ -6,14 +6,21 @@
 // knows who the other is. This package is the node that leads, and what all nodes
 // serve:
 //
-//	server.go        a node from its start to its end
-//	leadership.go    what a node does while it leads
-//	driverrunner.go  a job's driver processes, one after the other
-//	jobservice.go    what such a process may ask, over its socket pair; completions.go
-//	executors.go     the executors' daemons
-//	controlservice.go, submit.go, publish.go, upload.go, inbox.go  engine-submit
-//	binaryservice.go, driverservice.go, jobfiles.go  the other drivers; files on disk
-//	housekeeping.go, quorum.go  what every node looks after
+//	node.go            what an engine-driver has whether it leads or not; jobfiles.go,
+//	                   incoming.go, programs.go: files on disk, and from other drivers
+//	driverrunner.go    a job's driver processes, one after the other; health.go
+//	jobservice.go      what such a process may ask, over its socket pair; completions.go,
+//	                   publications.go
+//	leadership.go      what a node does while it leads: runners.go, daemons.go; lead.go
+//	                   says whether it does
+//	controlservice.go  engine-submit; submit.go, publish.go, upload.go, inbox.go
+//	executorservice.go the executors' daemons
+//	driverservice.go   the other drivers
+//	housekeeping.go    what every node looks after; quorum.go
+//	server.go          an engine-driver from its start to its end
+//
+// Each file uses those above it. What runs in the leadership, a process or a service has
+// the node for what it needs of the group, and keeps its own state.
 //
 // The leader never runs user code itself. A node that loses the lead kills its jobs'
 // driver processes at once; the next leader assigns a new epoch, and the log refuses

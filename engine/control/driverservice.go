@@ -7,14 +7,15 @@ import (
 )
 
 // driverService is what the other drivers ask.
-type driverService struct{ s *server }
-
-var _ wire.DriversServer = (*driverService)(nil)
+type driverService struct {
+	n    *node
+	lead *lead
+}
 
 // Replace implements wire.DriversServer.
 func (d *driverService) Replace(_ context.Context, req *wire.ReplaceRequest) (*wire.ReplaceAnswer, error) {
-	if _, err := d.s.current(); err != nil {
+	if _, err := d.lead.current(); err != nil {
 		return nil, err
 	}
-	return &wire.ReplaceAnswer{}, d.s.ReplaceDirectory(req.Node, req.Copy)
+	return &wire.ReplaceAnswer{}, d.n.ReplaceDirectory(req.Node, req.Copy)
 }

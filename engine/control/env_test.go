@@ -39,9 +39,9 @@ func oneNode(t *testing.T) *raftgroup.Node {
 // a while.
 func leading(t *testing.T) *leadership {
 	t.Helper()
-	s := &server{Node: oneNode(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
-	r := newLeadership(t.Context(), s)
-	r.began = time.Now().Add(-time.Minute)
+	n := &node{Node: oneNode(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
+	r := newLeadership(t.Context(), n)
+	r.daemons.began = time.Now().Add(-time.Minute)
 	close(r.ready)
 	t.Cleanup(r.end)
 	return r
@@ -67,17 +67,11 @@ func newServersOf(t *testing.T, ids ...string) *servers {
 	s := &servers{Group: grouptest.New(t, security, ids...)}
 	ctx, cancel := context.WithCancel(context.Background())
 	for i, m := range s.Nodes {
-		one := &server{
-			Node: m, security: security, log: s.Conf[i].Log,
-			uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
-		}
-		var err error
-		if one.files, err = openJobFiles(m.DataDir()); err != nil {
+		n, err := newNode(m, s.Conf[i].Peers, security, s.Conf[i].Log)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if one.drivers, err = newDrivers(s.Conf[i].Peers, security); err != nil {
-			t.Fatal(err)
-		}
+		one := newServer(n)
 		s.all, s.ended = append(s.all, one), append(s.ended, make(chan error, 1))
 		go func() { // the cleanup waits for it
 			err := one.run(ctx)
@@ -102,7 +96,7 @@ func (s *servers) leading(but int) int {
 			if i == but {
 				continue
 			}
-			if r, err := one.current(); err == nil && r != nil {
+			if r, err := one.lead.current(); err == nil && r != nil {
 				return i
 			}
 		}
@@ -131,13 +125,13 @@ func attachTo(t *testing.T, n *raftgroup.Replica, job, epoch uint64, service **j
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	spec := wire.DriverSpec{Job: wire.JobSpec{Incarnation: job, Platform: "p"}}
-	s := newJobService(ctx, n, spec, epoch, func(wire.Progress) {})
+	s := newJobService(ctx, n, spec, epoch, new(health))
 	*service = s
 	server := rpc.NewPairServer(20 * time.Second)
 	wire.RegisterJobLog(server, s)
 	var work sync.WaitGroup
 	work.Go(func() { role.ServeConn(server, daemon) })
-	work.Go(func() { s.flush(ctx) })
+	work.Go(func() { s.completions.flush(ctx) })
 	conn, err := net.FileConn(theirs)
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		t.Fatal(err)

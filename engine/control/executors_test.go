@@ -42,11 +42,11 @@ func (s *daemonStream) Send(a *wire.Assignments) error {
 // why its stream ended.
 func (r *leadership) daemon(t *testing.T, reg *wire.Register) (sent <-chan *wire.Assignments, ended <-chan error) {
 	t.Helper()
-	f, err := r.connect(reg)
+	f, err := r.daemons.connect(reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
+	grouptest.MustPropose(t, r.n.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: reg.Slots, Platform: reg.Platform})
 	ctx, cancel := context.WithCancel(t.Context())
 	stream := &daemonStream{ctx: ctx, sent: make(chan *wire.Assignments)}
 	done := make(chan error, 1)
@@ -54,7 +54,7 @@ func (r *leadership) daemon(t *testing.T, reg *wire.Register) (sent <-chan *wire
 	reports := receive(&work, stream.Recv)
 	work.Go(func() {
 		defer reports.leave()
-		done <- r.follow(stream, reports, reg, f)
+		done <- (&executorService{n: r.n}).follow(r, stream, reports, reg, f)
 	})
 	t.Cleanup(func() {
 		cancel()
@@ -83,17 +83,17 @@ func testExecutor() *wire.Register {
 // again, not told to end its jobs.
 func TestExecutorComesBackWhileItIsLost(t *testing.T) {
 	r := leading(t)
-	grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
+	grouptest.MustPropose(t, r.n.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
 	reg := testExecutor()
-	grouptest.MustPropose(t, r.s.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
-	if !r.silent(reg.ID) {
+	grouptest.MustPropose(t, r.n.Replica, &state.RegisterExecutor{ID: reg.ID, Start: reg.Start, Address: reg.Address, Slots: 1, Platform: reg.Platform})
+	if !r.daemons.silent(reg.ID) {
 		t.Fatal("the daemon of before isn't given up")
 	}
 	sent, ended := r.daemon(t, reg)
 	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
 		t.Fatalf("it is assigned %+v", a)
 	}
-	grouptest.MustPropose(t, r.s.Replica, &state.LoseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
+	grouptest.MustPropose(t, r.n.Replica, &state.LoseExecutor{ID: reg.ID, Start: reg.Start}) // what was decided before it came
 	for deadline := time.After(20 * time.Second); ; {
 		select {
 		case a := <-sent:
@@ -148,12 +148,12 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := leading(t)
-			inc := grouptest.MustPropose(t, r.s.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
-			grouptest.MustPropose(t, r.s.Replica, register("e1"))
+			inc := grouptest.MustPropose(t, r.n.Replica, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s", Platform: platform}}).Index
+			grouptest.MustPropose(t, r.n.Replica, register("e1"))
 			for _, c := range tt.before {
-				grouptest.MustPropose(t, r.s.Replica, c)
+				grouptest.MustPropose(t, r.n.Replica, c)
 			}
-			grouptest.MustPropose(t, r.s.Replica, &state.ProcessExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
+			grouptest.MustPropose(t, r.n.Replica, &state.ProcessExited{Executor: "e1", Start: "x", Incarnation: inc, Fatal: true, Reason: "no camera"})
 			status := func() wire.JobStatus {
 				t.Helper()
 				st, err := r.status(wire.JobRef{Incarnation: inc})
@@ -170,7 +170,7 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			if !tt.waits {
 				return
 			}
-			grouptest.MustPropose(t, r.s.Replica, &state.LoseExecutor{ID: "e2", Start: "x"})
+			grouptest.MustPropose(t, r.n.Replica, &state.LoseExecutor{ID: "e2", Start: "x"})
 			r.failRefused()
 			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
 				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)

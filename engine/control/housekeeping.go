@@ -19,21 +19,21 @@ const (
 
 // keepHouse remembers what the state says of the cluster's drivers, fetches the binaries
 // of jobs that run and removes what no job needs, until ctx ends.
-func (s *server) keepHouse(ctx context.Context) {
+func keepHouse(ctx context.Context, n *node) {
 	tick := time.NewTicker(houseInterval)
 	defer tick.Stop()
 	for {
-		changed := s.Watch()
-		if err := s.Learn(); err != nil {
-			s.Fail(err)
+		changed := n.Watch()
+		if err := n.Learn(); err != nil {
+			n.Fail(err)
 			return
 		}
 		select {
 		case <-changed:
 		case <-tick.C:
-			s.fetchMissing(ctx)
-			if err := s.sweep(); err != nil {
-				s.log.Warn("removing what no job needs", "err", err)
+			fetchMissing(ctx, n)
+			if err := sweep(n); err != nil {
+				n.log.Warn("removing what no job needs", "err", err)
 			}
 		case <-ctx.Done():
 			return
@@ -43,9 +43,9 @@ func (s *server) keepHouse(ctx context.Context) {
 
 // fetchMissing gets the binaries of jobs that run, so that this node can take
 // over.
-func (s *server) fetchMissing(ctx context.Context) {
+func fetchMissing(ctx context.Context, n *node) {
 	var live []wire.JobSpec
-	s.View(func(st *state.State) {
+	n.View(func(st *state.State) {
 		for _, j := range st.Jobs {
 			if !j.State.Final() {
 				live = append(live, j.Spec)
@@ -53,8 +53,8 @@ func (s *server) fetchMissing(ctx context.Context) {
 		}
 	})
 	for _, spec := range live {
-		if err := s.fetch(ctx, spec); err != nil && ctx.Err() == nil {
-			s.log.Warn("a binary can't be kept here", "job", spec.Incarnation, "err", err)
+		if err := n.programs.fetch(ctx, spec); err != nil && ctx.Err() == nil {
+			n.log.Warn("a binary can't be kept here", "job", spec.Incarnation, "err", err)
 		}
 	}
 }
@@ -62,12 +62,12 @@ func (s *server) fetchMissing(ctx context.Context) {
 // sweep removes binaries, working directories and output that no job needs. A
 // job that the state doesn't know yet, because this node is behind, is none of
 // those.
-func (s *server) sweep() error {
+func sweep(n *node) error {
 	used := make(map[string]bool)
 	live := make(map[uint64]bool)
 	var endings []uint64
 	var index uint64
-	s.ViewAt(func(st *state.State, at uint64) {
+	n.ViewAt(func(st *state.State, at uint64) {
 		index = at
 		for inc, j := range st.Jobs {
 			if j.State.Final() {
@@ -84,5 +84,5 @@ func (s *server) sweep() error {
 	}
 	ended := func(inc uint64) bool { return inc <= index && !live[inc] }
 	over := func(inc uint64) bool { return ended(inc) && !kept[inc] }
-	return errors.Join(s.files.programs.Sweep(used, unusedAge), s.files.prune(ended, over))
+	return errors.Join(n.programs.Sweep(used, unusedAge), n.files.prune(ended, over))
 }

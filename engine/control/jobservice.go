@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,37 +20,32 @@ import (
 // the process's socket, so that it knows who speaks.
 //
 // THREADING: gRPC calls it from many goroutines, also for a moment after the
-// process has ended; flush runs in one of its own, and last of all records what
-// those calls leave.
+// process has ended; what those calls leave of completions is recorded last of all.
 type jobService struct {
 	node   *raftgroup.Replica
 	spec   wire.JobSpec
 	driver wire.DriverSpec
 	epoch  uint64
-	report func(wire.Progress)
-	// trouble, unless nil, says what went wrong with the job's processes lately:
-	// the driver process itself sees only that connections break.
-	trouble func() string
-	ctx     context.Context // of the process
-	calls   sync.WaitGroup  // that may take completions or leave some
+	health *health
+	ctx    context.Context // of the process
 
-	requests chan *wire.PublishModel // to be sent to the process
-	deaths   chan *wire.ProcessDied  // to be told to the process
-
-	mu       sync.Mutex
-	answers  map[uint64]chan<- *wire.PublishedModel // that are waited for, by request
-	asked    uint64                                 // the last request's id
-	attached bool
-	over     bool              // the process has ended: no call begins
-	waiting  []wire.Completion // not recorded yet
-	riding   int               // completions that are being recorded
-	wake     chan struct{}     // of capacity 1: waiting isn't empty any more
+	completions  *completions
+	publications *publications
+	deaths       chan *wire.ProcessDied // to be told to the process
+	attached     atomic.Bool            // the process has introduced itself
 }
 
-func newJobService(ctx context.Context, n *raftgroup.Replica, driver wire.DriverSpec, epoch uint64, report func(wire.Progress)) *jobService {
+// newJobService returns the service for a process that runs under ctx. What the process
+// reports goes into its job's health, as does what is wrong with its executors: the
+// process itself sees only that connections break.
+func newJobService(ctx context.Context, n *raftgroup.Replica, driver wire.DriverSpec, epoch uint64, h *health) *jobService {
+	job := driver.Job.Incarnation
+	record := func(c []wire.Completion) error {
+		return n.Record(&state.CompleteOutputs{Incarnation: job, Epoch: epoch, Completions: c}, raftgroup.Never)
+	}
 	return &jobService{
-		node: n, spec: driver.Job, driver: driver, epoch: epoch, report: report, ctx: ctx, wake: make(chan struct{}, 1),
-		requests: make(chan *wire.PublishModel, maxRequests), deaths: make(chan *wire.ProcessDied, maxDeaths), answers: make(map[uint64]chan<- *wire.PublishedModel),
+		node: n, spec: driver.Job, driver: driver, epoch: epoch, health: h, ctx: ctx,
+		completions: newCompletions(ctx, job, record), publications: newPublications(job), deaths: make(chan *wire.ProcessDied, maxDeaths),
 	}
 }
 
@@ -68,20 +63,12 @@ func (s *jobService) enter(epoch uint64) (leave func(), err error) {
 	if err := s.check(epoch); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return nil, s.ctx.Err()
-	}
-	s.calls.Add(1)
-	return s.calls.Done, nil
+	return s.completions.enter()
 }
 
 // Attach implements wire.JobLogServer.
 func (s *jobService) Attach(context.Context, *wire.AttachDriver) (*wire.DriverSpec, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.attached = true
+	s.attached.Store(true)
 	return &s.driver, nil
 }
 
@@ -122,7 +109,7 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 			if err := out.Send(&wire.DriverEvent{Died: died}); err != nil {
 				return err
 			}
-		case q := <-s.requests:
+		case q := <-s.publications.requests:
 			if err := out.Send(&wire.DriverEvent{Publish: q}); err != nil {
 				return err
 			}
@@ -160,42 +147,12 @@ func (s *jobService) sendDeaths(out grpc.ServerStreamingServer[wire.DriverEvent]
 	}
 }
 
-// maxRequests bounds the requests that wait for the process to take them.
-const maxRequests = 16
-
-// request asks the process to bring in a version. The answer comes on a channel,
-// until forget is called.
-func (s *jobService) request(q *wire.PublishModel) (answer <-chan *wire.PublishedModel, forget func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked++
-	q.ID = s.asked
-	select {
-	case s.requests <- q:
-	default:
-		return nil, nil, fmt.Errorf("%w: %d versions wait to be published in job %d; try again",
-			wire.ErrNotReady, maxRequests, s.spec.Incarnation)
-	}
-	c := make(chan *wire.PublishedModel, 1) // the one answer has room
-	s.answers[q.ID] = c
-	return c, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.answers, q.ID)
-	}, nil
-}
-
-// Published implements wire.JobLogServer. Nobody may wait for the answer any more.
+// Published implements wire.JobLogServer.
 func (s *jobService) Published(_ context.Context, a *wire.PublishedModel) (*wire.Recorded, error) {
 	if err := s.check(a.Epoch); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.answers[a.ID]; c != nil {
-		delete(s.answers, a.ID)
-		c <- a
-	}
+	s.publications.answer(a)
 	return &wire.Recorded{}, nil
 }
 
@@ -206,7 +163,7 @@ func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingS
 		return err
 	}
 	defer leave()
-	if err := s.flushNow(); err != nil {
+	if err := s.completions.flushNow(); err != nil {
 		return err
 	}
 	if err := s.node.Barrier(); err != nil {
@@ -278,8 +235,8 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 		return nil, fmt.Errorf("%w: batch %d comes with %d completions, at most %d go",
 			wire.ErrTooLarge, req.Seq, len(req.Completions), state.MaxCompletions)
 	}
-	riding := s.claimWaiting()
-	defer s.release(riding, &err)
+	riding := s.completions.claim()
+	defer s.completions.release(riding, &err)
 	c := &state.AllocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
 	err = s.node.Record(c, func(st *state.State) bool {
 		j, err := st.Driven(c.Incarnation, c.Epoch)
@@ -298,7 +255,7 @@ func (s *jobService) Complete(_ context.Context, req *wire.CompleteRequest) (*wi
 		return nil, err
 	}
 	defer leave()
-	if err := s.wait(req.Completions); err != nil {
+	if err := s.completions.wait(req.Completions); err != nil {
 		return nil, err
 	}
 	return &wire.Recorded{}, nil
@@ -306,7 +263,7 @@ func (s *jobService) Complete(_ context.Context, req *wire.CompleteRequest) (*wi
 
 // Report implements wire.JobLogServer.
 func (s *jobService) Report(_ context.Context, p *wire.Progress) (*wire.Recorded, error) {
-	s.report(*p)
+	s.health.report(*p)
 	return &wire.Recorded{}, nil
 }
 
@@ -317,7 +274,7 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 		return nil, err
 	}
 	defer leave()
-	if err := s.flushNow(); err != nil {
+	if err := s.completions.flushNow(); err != nil {
 		return nil, err
 	}
 	end := &state.EndJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
@@ -329,18 +286,8 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 
 // explain adds to why a job failed what its executors said when they ended.
 func (s *jobService) explain(failure string) string {
-	if s.trouble == nil {
-		return failure
-	}
-	if why := s.trouble(); why != "" && !strings.Contains(failure, why) {
+	if why := s.health.lastTrouble(); why != "" && !strings.Contains(failure, why) {
 		return failure + "\nwhat went wrong before: " + why
 	}
 	return failure
-}
-
-// hasAttached reports whether the process has introduced itself.
-func (s *jobService) hasAttached() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.attached
 }

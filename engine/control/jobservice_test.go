@@ -190,7 +190,7 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 				grouptest.MustPropose(t, n, &state.AllocateBatch{Incarnation: job, Epoch: epoch, Seq: 1})
 
 				ctx, cancel := context.WithCancel(t.Context())
-				s := newJobService(ctx, n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
+				s := newJobService(ctx, n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, new(health))
 				var work sync.WaitGroup
 				disk.Hangs.Store(true)
 				work.Go(func() { _, _ = n.Propose(&state.StopJob{Incarnation: 99}) }) // what it answers is no matter
@@ -202,7 +202,7 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 					work.Go(func() { _, _ = s.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: tt.next}) })
 					synctest.Wait()
 				}
-				work.Go(func() { s.flush(t.Context()) })
+				work.Go(func() { s.completions.flush(t.Context()) })
 				cancel()
 				if tt.next == 0 {
 					time.Sleep(2 * raftgroup.ProposeTimeout) // of virtual time
@@ -225,7 +225,7 @@ func TestCompletionsOutliveTheProcess(t *testing.T) {
 
 // Completions that wait are bounded, those that are being recorded included.
 func TestCompletionsThatWaitAreBounded(t *testing.T) {
-	s := newJobService(t.Context(), nil, wire.DriverSpec{}, 1, nil)
+	s := newJobService(t.Context(), nil, wire.DriverSpec{}, 1, new(health))
 	complete := func(n int) error {
 		_, err := s.Complete(t.Context(), &wire.CompleteRequest{Epoch: 1, Completions: make([]wire.Completion, n)})
 		return err
@@ -240,15 +240,18 @@ func TestCompletionsThatWaitAreBounded(t *testing.T) {
 		{"too many at once", func() error { return complete(state.MaxCompletions + 1) }, wire.ErrTooLarge, 0},
 		{"as many as go", func() error { return complete(state.MaxCompletions) }, nil, state.MaxCompletions},
 		{"one more", func() error { return complete(1) }, wire.ErrTooLarge, state.MaxCompletions},
-		{"one more while they are recorded", func() error { s.claimWaiting(); return complete(1) }, wire.ErrTooLarge, 0},
-		{"recording them fails", func() error { s.release(make([]wire.Completion, state.MaxCompletions), &failed); return nil }, nil, state.MaxCompletions},
-		{"it succeeds", func() error { s.release(s.claimWaiting(), &recorded); return complete(1) }, nil, 1},
+		{"one more while they are recorded", func() error { s.completions.claim(); return complete(1) }, wire.ErrTooLarge, 0},
+		{"recording them fails", func() error {
+			s.completions.release(make([]wire.Completion, state.MaxCompletions), &failed)
+			return nil
+		}, nil, state.MaxCompletions},
+		{"it succeeds", func() error { s.completions.release(s.completions.claim(), &recorded); return complete(1) }, nil, 1},
 	} {
 		if err := step.do(); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
 			t.Errorf("%s: %v", step.name, err)
 		}
-		if len(s.waiting) != step.left {
-			t.Errorf("%s: %d wait, want %d", step.name, len(s.waiting), step.left)
+		if len(s.completions.waiting) != step.left {
+			t.Errorf("%s: %d wait, want %d", step.name, len(s.completions.waiting), step.left)
 		}
 	}
 	_, err := s.Allocate(t.Context(), &wire.AllocateRequest{Epoch: 1, Seq: 1, Completions: make([]wire.Completion, state.MaxCompletions+1)})
@@ -263,8 +266,8 @@ func TestFailureIsExplained(t *testing.T) {
 	n := oneNode(t).Replica
 	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
 	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
-	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, nil)
-	s.trouble = func() string { return "executor e: exit status 2; panic: in a goroutine" }
+	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, new(health))
+	s.health.setTrouble("executor e: exit status 2; panic: in a goroutine")
 	if _, err := s.Finish(t.Context(), &wire.FinishRequest{Epoch: epoch, Failure: "interrupted 32 times"}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,23 +22,21 @@ const leadershipTick = 250 * time.Millisecond
 // THREADING: run is a goroutine, each runner another; work waits for them. end
 // cancels ctx, at which job driver processes are killed and streams end.
 type leadership struct {
-	s      *server
+	n      *node
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	ready  chan struct{} // closed when all that was committed before is applied
-	began  time.Time     // when ready was closed; read after it
 
+	runners *runners
+	daemons *daemons
 	refused map[uint64]time.Time // since when no executor can run a job; of run's goroutine
-
-	mu      sync.Mutex
-	runners map[uint64]*driverRunner // by incarnation
-	daemons map[string]*daemon       // by executor
 }
 
-func newLeadership(ctx context.Context, s *server) *leadership {
-	r := &leadership{s: s, ready: make(chan struct{}), runners: make(map[uint64]*driverRunner), daemons: make(map[string]*daemon), refused: make(map[uint64]time.Time)}
+func newLeadership(ctx context.Context, n *node) *leadership {
+	r := &leadership{n: n, ready: make(chan struct{}), daemons: newDaemons(n), refused: make(map[uint64]time.Time)}
 	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.runners = newRunners(r.ctx, n, &r.work)
 	return r
 }
 
@@ -55,15 +52,15 @@ func (r *leadership) run() {
 	if !r.begin() {
 		return
 	}
-	r.s.log.Info("this driver leads", "cluster", r.s.ClusterID(), "after", time.Since(began).Round(time.Millisecond))
+	r.n.log.Info("this driver leads", "cluster", r.n.ClusterID(), "after", time.Since(began).Round(time.Millisecond))
 	tick := time.NewTicker(leadershipTick)
 	defer tick.Stop()
 	for r.ctx.Err() == nil {
-		changed := r.s.Watch()
-		r.s.AdmitDrivers()
-		r.startRunners()
+		changed := r.n.Watch()
+		r.n.AdmitDrivers()
+		r.runners.startMissing()
 		r.failRefused()
-		r.loseSilent()
+		r.daemons.loseSilent()
 		select {
 		case <-changed:
 		case <-tick.C:
@@ -76,7 +73,7 @@ func (r *leadership) run() {
 // it is new. It returns false if the leadership is over before.
 func (r *leadership) begin() bool {
 	for {
-		err := r.s.Barrier()
+		err := r.n.Barrier()
 		if err == nil {
 			err = r.found()
 		}
@@ -84,17 +81,17 @@ func (r *leadership) begin() bool {
 			break
 		}
 		if errors.Is(err, wire.ErrOtherCluster) || errors.Is(err, raftgroup.ErrDataDir) {
-			r.s.Fail(err)
+			r.n.Fail(err)
 			return false
 		}
-		r.s.log.Warn("beginning to lead", "err", err)
+		r.n.log.Warn("beginning to lead", "err", err)
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-r.ctx.Done():
 			return false
 		}
 	}
-	r.began = time.Now()
+	r.daemons.began = time.Now()
 	close(r.ready)
 	return true
 }
@@ -103,59 +100,13 @@ func (r *leadership) begin() bool {
 func (r *leadership) found() error {
 	named := func(s *state.State) bool { return s.ClusterID != "" }
 	done := false
-	r.s.View(func(s *state.State) { done = named(s) })
+	r.n.View(func(s *state.State) { done = named(s) })
 	if !done {
-		if err := r.s.Record(&state.FoundCluster{ClusterID: security.NewToken()[:state.MarkLen]}, named); err != nil {
+		if err := r.n.Record(&state.FoundCluster{ClusterID: security.NewToken()[:state.MarkLen]}, named); err != nil {
 			return err
 		}
 	}
-	return r.s.Learn()
-}
-
-// startRunners starts a runner for each job that runs and has none.
-func (r *leadership) startRunners() {
-	if r.s.isDraining() {
-		return
-	}
-	var live []uint64
-	r.s.View(func(s *state.State) {
-		for inc, j := range s.Jobs {
-			if !j.State.Final() {
-				live = append(live, inc)
-			}
-		}
-	})
-	slices.Sort(live)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, inc := range live {
-		if r.runners[inc] != nil {
-			continue
-		}
-		d := &driverRunner{r: r, incarnation: inc, done: make(chan struct{})}
-		r.runners[inc] = d
-		r.work.Go(func() {
-			d.run()
-			r.mu.Lock()
-			delete(r.runners, inc)
-			r.mu.Unlock()
-			close(d.done)
-		})
-	}
-}
-
-// allRunners lists the runners.
-func (r *leadership) allRunners() []*driverRunner {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Collect(maps.Values(r.runners))
-}
-
-// runner returns a job's runner, nil if there is none.
-func (r *leadership) runner(incarnation uint64) *driverRunner {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.runners[incarnation]
+	return r.n.Learn()
 }
 
 // refusalPatience is how long a job that the executors which are there can't run
@@ -166,7 +117,7 @@ const refusalPatience = time.Minute
 func (r *leadership) failRefused() {
 	refused := make(map[uint64]string)
 	away := make(map[uint64]bool)
-	r.s.View(func(s *state.State) {
+	r.n.View(func(s *state.State) {
 		for inc, j := range s.Jobs {
 			if why := s.Refusals(j); why != "" && !j.State.Final() {
 				refused[inc], away[inc] = why, s.Away(j)
@@ -179,15 +130,31 @@ func (r *leadership) failRefused() {
 			r.refused[inc] = time.Now()
 		}
 		if !away[inc] || time.Since(r.refused[inc]) >= refusalPatience {
-			r.endJob(inc, wire.JobFailed, "no executor can run it\n"+why)
+			r.n.endJob(inc, wire.JobFailed, "no executor can run it\n"+why)
 		}
 	}
 }
 
-// endJob puts a job into a final state, whoever drives it.
-func (r *leadership) endJob(incarnation uint64, as wire.JobState, reason string) {
-	err := r.s.Record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, raftgroup.Never)
+// status returns how a job is.
+func (r *leadership) status(ref wire.JobRef) (*wire.JobStatus, error) {
+	var st wire.JobStatus
+	var err error
+	r.n.View(func(s *state.State) {
+		var j *state.Job
+		if j, err = s.Find(ref); err == nil {
+			st = s.Status(j)
+		}
+	})
 	if err != nil {
-		r.s.log.Warn("ending a job", "job", incarnation, "err", err)
+		return nil, err
+	}
+	r.fill(&st)
+	return &st, nil
+}
+
+// fill adds to a status what only the leader's memory has.
+func (r *leadership) fill(st *wire.JobStatus) {
+	if d := r.runners.of(st.Spec.Incarnation); d != nil {
+		d.health.fill(st)
 	}
 }

@@ -3,8 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"os"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -17,11 +15,11 @@ import (
 
 // Publish implements wire.ControlServer.
 func (c *controlService) Publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer]) error {
-	r, err := c.s.current()
+	r, err := c.lead.current()
 	if err != nil {
 		return err
 	}
-	parts := receive(&c.s.streams, stream.Recv)
+	parts := receive(&c.n.streams, stream.Recv)
 	defer parts.leave()
 	part, err := parts.next(r.ctx, uploadStall)
 	if err != nil {
@@ -43,18 +41,18 @@ func (c *controlService) Publish(stream grpc.BidiStreamingServer[wire.PublishPar
 	if begin.Rollback {
 		err = awaitCommit(next)
 	} else {
-		defer c.s.files.versions.hold(begin.Digest)()
-		request.Path = c.s.files.versions.Path(begin.Digest)
-		err = c.s.takeVersion(begin, next)
+		defer c.n.files.versions.hold(begin.Digest)()
+		request.Path = c.n.files.versions.Path(begin.Digest)
+		err = c.takeVersion(begin, next)
 	}
 	if err != nil {
 		return err
 	}
-	digest, err := r.publish(stream, st.Spec.Incarnation, request)
+	digest, err := c.publish(r, stream, st.Spec.Incarnation, request)
 	if err != nil {
 		return err
 	}
-	c.s.log.Info("a user has published a version of a model",
+	c.n.log.Info("a user has published a version of a model",
 		"job", st.Spec.Incarnation, "model", begin.Model, "version", digest, "rollback", begin.Rollback)
 	return stream.Send(&wire.PublishAnswer{Digest: digest})
 }
@@ -82,26 +80,26 @@ func checkPublish(b *wire.PublishBegin) error {
 
 // takeVersion takes a version's file onto the disk, where the job's driver
 // process reads it.
-func (s *server) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, error)) error {
-	release, err := s.files.room.Claim(b.Size)
+func (c *controlService) takeVersion(b *wire.PublishBegin, next func() ([]byte, bool, error)) error {
+	release, err := c.n.files.room.Claim(b.Size)
 	if err != nil {
 		return fmt.Errorf("taking the version: %w", err)
 	}
 	defer release()
-	return s.upload(s.files.versions.Store, b.Digest, b.Size, next)
+	return c.uploads.take(c.n.files.versions.Store, b.Digest, b.Size, next)
 }
 
 // publish hands a request to a job's driver process, waits for what comes of it
 // and gives the client signs of life meanwhile.
-func (r *leadership) publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
+func (c *controlService) publish(r *leadership, stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
 	var process *jobService
-	if d := r.runner(incarnation); d != nil {
+	if d := r.runners.of(incarnation); d != nil {
 		process = d.process()
 	}
 	if process == nil {
 		return "", fmt.Errorf("%w: job %d has no driver process at this moment", wire.ErrNotReady, incarnation)
 	}
-	answer, forget, err := process.request(request)
+	answer, forget, err := process.publications.request(request)
 	if err != nil {
 		return "", err
 	}
@@ -124,45 +122,6 @@ func (r *leadership) publish(stream grpc.BidiStreamingServer[wire.PublishPart, w
 				wire.ErrUnknownOutcome, incarnation)
 		case <-stream.Context().Done():
 			return "", context.Cause(stream.Context())
-		}
-	}
-}
-
-// incoming are the files of versions that are on their way to job driver
-// processes. They go when nobody needs them any more.
-//
-// THREADING: all methods are safe for concurrent use.
-type incoming struct {
-	*binaries.Store
-
-	mu    sync.Mutex
-	users map[string]int // by digest
-}
-
-// openIncoming opens the directory and empties it: who wanted what an earlier
-// process left there is gone.
-func openIncoming(dir string) (*incoming, error) {
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
-	s, err := binaries.OpenCache(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &incoming{Store: s, users: make(map[string]int)}, nil
-}
-
-// hold keeps a version's file, if it comes, until release is called.
-func (i *incoming) hold(digest string) (release func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.users[digest]++
-	return func() {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		if i.users[digest]--; i.users[digest] == 0 {
-			delete(i.users, digest)
-			_ = i.Remove(digest) // it may not have come; the next start removes what stays
 		}
 	}
 }

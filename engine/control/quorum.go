@@ -17,7 +17,7 @@ const (
 
 // watchQuorum logs when there is no leader and what the other drivers say, until
 // ctx ends. A node that the others refuse ends.
-func (s *server) watchQuorum(ctx context.Context) {
+func watchQuorum(ctx context.Context, n *node) {
 	tick := time.NewTicker(quorumTick)
 	defer tick.Stop()
 	seen := time.Now() // when there was a leader
@@ -28,22 +28,22 @@ func (s *server) watchQuorum(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if s.Leader() != "" {
+		if n.Leader() != "" {
 			if !logged.IsZero() {
-				s.log.Info("there is a leader again", "leader", s.Leader())
+				n.log.Info("there is a leader again", "leader", n.Leader())
 			}
 			seen, logged = time.Now(), time.Time{}
 			continue
 		}
 		missing := time.Since(seen)
-		if why := s.Refused(); missing > refusedToJoin && why != nil {
-			s.Fail(fmt.Errorf("the other drivers refuse this one: %w", why))
+		if why := n.Refused(); missing > refusedToJoin && why != nil {
+			n.Fail(fmt.Errorf("the other drivers refuse this one: %w", why))
 			return
 		}
 		if missing > quorumAlarm && time.Since(logged) > quorumRemind {
 			logged = time.Now()
-			s.log.Error("no driver leads, so that no job goes on",
-				"for", missing.Round(time.Second), "drivers", len(s.Peers()), "needed", len(s.Peers())/2+1, "others", strings.Join(s.Heard(), "; "))
+			n.log.Error("no driver leads, so that no job goes on",
+				"for", missing.Round(time.Second), "drivers", len(n.Peers()), "needed", len(n.Peers())/2+1, "others", strings.Join(n.Heard(), "; "))
 		}
 	}
 }

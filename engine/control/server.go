@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,21 +42,14 @@ const drainPatience = 5 * time.Second
 
 // server is an engine-driver: a member of the group, and what it offers.
 //
-// THREADING: run starts lead, serve, keep, watchQuorum and replace in goroutines of
-// their own and waits for them. gRPC calls the services from many.
+// THREADING: run starts serve, the lead, keepHouse, watchQuorum and AskToReplace in
+// goroutines of its own and waits for them. gRPC calls the services from many.
 type server struct {
-	*raftgroup.Node
-	security security.Security
-	log      *slog.Logger
-	files    *jobFiles
-	drivers  *rpc.Cluster  // connections to the other nodes
-	uploads  chan struct{} // slots of submissions that send a binary
-	draining chan struct{} // closed when the node leaves
-	streams  sync.WaitGroup
-
-	mu         sync.Mutex
-	leadership *leadership // nil while this node doesn't lead
+	*node
+	lead *lead
 }
+
+func newServer(n *node) *server { return &server{node: n, lead: &lead{n: n}} }
 
 // Run runs an engine-driver until ctx ends, then lets job drivers finish what is
 // planned, hands over the lead and returns nil. An error says why the node can't
@@ -79,22 +71,16 @@ func Run(ctx context.Context, c Config) error {
 
 // serve serves until ctx ends or the node can't go on, and closes the member.
 func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config) (err error) {
-	s := &server{
-		Node: m, security: c.Security, log: mc.Log,
-		uploads: make(chan struct{}, maxUploads), draining: make(chan struct{}),
-	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if s.files, err = openJobFiles(m.DataDir()); err != nil {
+	n, err := newNode(m, mc.Peers, c.Security, mc.Log)
+	if err != nil {
 		return err
 	}
-	if s.drivers, err = newDrivers(mc.Peers, c.Security); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.drivers.Close()) }()
+	defer func() { err = errors.Join(err, n.drivers.Close()) }()
 	if c.Listening != nil {
 		c.Listening(mc.Peers[c.ID])
 	}
-	return s.run(ctx)
+	return newServer(n).run(ctx)
 }
 
 // member checks the configuration and opens the listener.
@@ -147,19 +133,19 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 func (s *server) run(ctx context.Context) error {
 	var work sync.WaitGroup
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	replaces := s.DataDir().Replaces() // before keep writes to it
+	replaces := s.DataDir().Replaces() // before keepHouse writes to it
 	defer work.Wait()
 	defer cancel()
 	g := rpc.NewServerOn(s.security)
-	wire.RegisterControl(g, &controlService{s})
-	wire.RegisterBinaries(g, &binaryService{s})
-	wire.RegisterExecutors(g, &executorService{s})
+	wire.RegisterControl(g, &controlService{n: s.node, lead: s.lead, uploads: newUploads()})
+	wire.RegisterBinaries(g, &binaryService{s.programs})
+	wire.RegisterExecutors(g, &executorService{s.node, s.lead})
 	wire.RegisterLogs(g, s.files.output)
-	wire.RegisterDrivers(g, &driverService{s})
+	wire.RegisterDrivers(g, &driverService{s.node, s.lead})
 	work.Go(func() { s.serve(g) })
-	work.Go(func() { s.lead(inner) })
-	work.Go(func() { s.keepHouse(inner) })
-	work.Go(func() { s.watchQuorum(inner) })
+	work.Go(func() { s.lead.run(inner) })
+	work.Go(func() { keepHouse(inner, s.node) })
+	work.Go(func() { watchQuorum(inner, s.node) })
 	if replaces {
 		work.Go(func() { s.AskToReplace(inner, s.drivers) })
 	}
@@ -170,7 +156,7 @@ func (s *server) run(ctx context.Context) error {
 	case <-ctx.Done():
 		s.log.Info("leaving: job drivers finish what is planned", "patience", drainPatience)
 		close(s.draining)
-		s.drain()
+		s.lead.drain(drainPatience)
 	case <-s.Failed():
 		err = s.Failure()
 	case <-s.Stopped():
@@ -187,97 +173,4 @@ func (s *server) serve(g *grpc.Server) {
 	if err := g.Serve(s.GRPC()); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.Fail(fmt.Errorf("serving gRPC: %w", err))
 	}
-}
-
-// isDraining reports whether the node is about to leave.
-func (s *server) isDraining() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
-}
-
-// drain waits until the job driver processes have finished what is planned.
-func (s *server) drain() {
-	s.mu.Lock()
-	r := s.leadership
-	s.mu.Unlock()
-	if r == nil {
-		return
-	}
-	patience := time.After(drainPatience)
-	for _, d := range r.allRunners() {
-		select {
-		case <-d.done:
-		case <-patience:
-			s.log.Warn("job drivers haven't finished what is planned; whoever leads next runs it again")
-			return
-		case <-s.Failed():
-			return
-		}
-	}
-}
-
-// current returns the node's leadership, or says who leads.
-func (s *server) current() (*leadership, error) {
-	s.mu.Lock()
-	r := s.leadership
-	s.mu.Unlock()
-	if r == nil {
-		return nil, &wire.NotLeaderError{Leader: s.leaderAddress()}
-	}
-	select {
-	case <-r.ready:
-		return r, nil
-	default:
-		return nil, fmt.Errorf("%w: this engine-driver has just become the leader", wire.ErrNotReady)
-	}
-}
-
-// leaderAddress returns where the leader is, "" while there is none.
-func (s *server) leaderAddress() string { return s.Peers()[s.Leader()] }
-
-// lead begins a leadership when the node becomes the leader and ends it when it
-// isn't any more, until ctx ends.
-func (s *server) lead(ctx context.Context) {
-	for {
-		select {
-		case leads := <-s.Leading():
-			s.succeed(ctx, leads)
-		case <-ctx.Done():
-			s.succeed(ctx, false)
-			return
-		}
-	}
-}
-
-// succeed ends the leadership that there is, and begins another if the node leads.
-func (s *server) succeed(ctx context.Context, leads bool) {
-	s.mu.Lock()
-	old := s.leadership
-	s.leadership = nil
-	s.mu.Unlock()
-	if old != nil {
-		old.end()
-		s.log.Info("this driver doesn't lead any more")
-	}
-	if !leads {
-		return
-	}
-	r := newLeadership(ctx, s)
-	s.mu.Lock()
-	s.leadership = r
-	s.mu.Unlock()
-	r.work.Go(r.run)
-}
-
-// newDrivers returns connections to a cluster's drivers.
-func newDrivers(p raftgroup.Peers, s security.Security) (*rpc.Cluster, error) {
-	var all []string
-	for _, id := range p.IDs() {
-		all = append(all, p[id])
-	}
-	return rpc.NewCluster(strings.Join(all, ","), s)
 }

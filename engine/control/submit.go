@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,20 +15,13 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// Limits of a submission.
-const (
-	maxUploads    = 8                // clients at a time that send a binary or a version
-	uploadStall   = 30 * time.Second // without a word from the client
-	replicateWait = time.Minute      // for a majority to have the binary
-)
-
 // Submit implements wire.ControlServer.
 func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart, wire.SubmitAnswer]) error {
-	r, err := c.s.current()
+	r, err := c.lead.current()
 	if err != nil {
 		return err
 	}
-	parts := receive(&c.s.streams, stream.Recv)
+	parts := receive(&c.n.streams, stream.Recv)
 	defer parts.leave()
 	part, err := parts.next(r.ctx, uploadStall)
 	if err != nil {
@@ -42,14 +34,14 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	if err := checkSubmission(begin); err != nil {
 		return err
 	}
-	existed, err := c.s.submitted(begin)
+	existed, err := c.submitted(begin)
 	if err != nil {
 		return err
 	}
-	need := !existed && !c.s.files.programs.Use(begin.Binary)
+	need := !existed && !c.n.programs.Use(begin.Binary)
 	release := func() {}
 	if need {
-		if release, err = c.s.files.room.Claim(begin.Size); err != nil {
+		if release, err = c.n.files.room.Claim(begin.Size); err != nil {
 			return fmt.Errorf("taking the binary: %w", err)
 		}
 		defer release()
@@ -59,7 +51,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	}
 	next := parts.pieces(r.ctx, func(p *wire.SubmitPart) ([]byte, bool) { return p.Chunk, p.Commit })
 	if need {
-		err = c.s.upload(c.s.files.programs, begin.Binary, begin.Size, next)
+		err = c.uploads.take(c.n.programs.Store, begin.Binary, begin.Size, next)
 	} else {
 		err = awaitCommit(next)
 	}
@@ -67,7 +59,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 	if err != nil {
 		return err
 	}
-	answer, err := r.submit(stream.Context(), begin)
+	answer, err := c.submit(stream.Context(), begin)
 	if err != nil {
 		return err
 	}
@@ -105,24 +97,23 @@ func checkSubmission(b *wire.SubmitBegin) error {
 
 // submitted reports whether a submission was taken before. With other contents
 // it is an error that wraps wire.ErrSubmissionTaken.
-func (s *server) submitted(b *wire.SubmitBegin) (existed bool, err error) {
-	s.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
+func (c *controlService) submitted(b *wire.SubmitBegin) (existed bool, err error) {
+	c.n.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
 	return existed, err
 }
 
 // submit makes a job of a submission whose binary is here.
-func (r *leadership) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAnswer, error) {
-	s := r.s
-	existed, err := s.submitted(b)
+func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.SubmitAnswer, error) {
+	existed, err := c.submitted(b)
 	if err != nil {
 		return nil, err
 	}
 	spec := wire.JobSpec{Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken()}
 	if !existed {
-		if spec.Platform, err = s.checkProgram(b); err != nil {
+		if spec.Platform, err = c.n.programs.check(b.Binary, b.Size); err != nil {
 			return nil, err
 		}
-		if err := s.replicate(ctx, b.Binary, b.Size); err != nil {
+		if err := c.n.programs.replicate(ctx, b.Binary, b.Size); err != nil {
 			return nil, err
 		}
 	}
@@ -131,33 +122,13 @@ func (r *leadership) submit(ctx context.Context, b *wire.SubmitBegin) (*wire.Sub
 		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
 		return existed
 	}
-	if err := s.Record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	if err := c.n.Record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
-	s.View(func(st *state.State) { taken(st) })
+	c.n.View(func(st *state.State) { taken(st) })
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info("a job is submitted", "job", inc, "name", b.Name, "submission", b.Submission, "existed", existed)
+	c.n.log.Info("a job is submitted", "job", inc, "name", b.Name, "submission", b.Submission, "existed", existed)
 	return &wire.SubmitAnswer{Incarnation: inc, Existed: existed}, nil
-}
-
-// checkProgram makes sure that a binary that is here can be run here.
-func (s *server) checkProgram(b *wire.SubmitBegin) (platform string, err error) {
-	path := s.files.programs.Path(b.Binary)
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", wire.ErrNoBinary, err)
-	}
-	if info.Size() != b.Size {
-		return "", fmt.Errorf("%w: it has %d bytes, not %d as announced", wire.ErrBinary, info.Size(), b.Size)
-	}
-	if platform, err = binaries.PlatformOfFile(path); err != nil {
-		return "", err
-	}
-	if here := binaries.ThisPlatform(); platform != here {
-		return "", fmt.Errorf("%w: it is for %s, the engine-drivers run on %s; build it with GOOS and GOARCH set to that",
-			wire.ErrBinary, platform, here)
-	}
-	return platform, nil
 }

@@ -53,7 +53,7 @@ func TestSubmissionKeepsItsProgram(t *testing.T) {
 	if a, err := stream.Recv(); err != nil || a.Need {
 		t.Fatalf("the answer is %+v, %v", a, err)
 	}
-	if err := one.sweep(); err != nil {
+	if err := sweep(one.node); err != nil {
 		t.Fatal(err)
 	}
 	if one.files.programs.Has(unused) {
@@ -73,10 +73,10 @@ func TestReplicaIsKept(t *testing.T) {
 	s.leading(-1)
 	follower := s.all[1]
 	digest := oldProgram(t, follower, "abc")
-	if _, err := (&binaryService{follower}).Replicate(t.Context(), &wire.ReplicateRequest{Binary: digest, Size: 3, Node: "a"}); err != nil {
+	if _, err := (&binaryService{follower.programs}).Replicate(t.Context(), &wire.ReplicateRequest{Binary: digest, Size: 3, Node: "a"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := follower.sweep(); err != nil || !follower.files.programs.Has(digest) {
+	if err := sweep(follower.node); err != nil || !follower.files.programs.Has(digest) {
 		t.Errorf("it is gone: %v", err)
 	}
 }

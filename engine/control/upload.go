@@ -3,9 +3,16 @@ package control
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Limits of what clients send.
+const (
+	maxUploads  = 8                // clients at a time that send a binary or a version
+	uploadStall = 30 * time.Second // without a word from the client
 )
 
 // pieces returns what comes of a file: a piece of it, or the word to commit. of
@@ -21,12 +28,17 @@ func (p *inbox[T]) pieces(ctx context.Context, of func(*T) (chunk []byte, commit
 	}
 }
 
-// upload takes a file and then the word to commit. next returns what comes: a
+// uploads lets a bounded number of clients send a file at a time.
+type uploads chan struct{}
+
+func newUploads() uploads { return make(uploads, maxUploads) }
+
+// take takes a file and then the word to commit. next returns what comes: a
 // piece of the file, or that word.
-func (s *server) upload(into *binaries.Store, digest string, size int64, next func() (chunk []byte, commit bool, err error)) error {
+func (u uploads) take(into *binaries.Store, digest string, size int64, next func() (chunk []byte, commit bool, err error)) error {
 	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
+	case u <- struct{}{}:
+		defer func() { <-u }()
 	default:
 		return fmt.Errorf("%w: %d files are being sent at this moment; try again", wire.ErrNotReady, maxUploads)
 	}

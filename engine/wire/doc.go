@@ -1,8 +1,8 @@
 // Package wire holds what Hibana's processes say to each other: the messages, the
-// services they belong to, and the codec. It imports no other package of the
-// module. Who may talk at all is in package security, connections are in package
-// rpc, and Tasks and Shuffle, which carry what the scheduler makes, in package
-// remote.
+// services they belong to, and the codec. Of the module it imports package batchlog
+// alone, whose types are what is recorded of a job. Who may talk at all is in package
+// security, connections are in package rpc, and Tasks and Shuffle, which carry what
+// the scheduler makes, in package remote.
 //
 // # Who talks to whom
 //

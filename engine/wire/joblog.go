@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/batchlog"
 )
 
 // JobLogServer is what engine-driver offers the job driver process that it
@@ -110,19 +112,19 @@ type Header struct {
 	Data []byte `msgpack:"d"`
 }
 
-// Value is a recorded value.
-type Value struct {
-	Name string `msgpack:"n"`
-	Data []byte `msgpack:"d"`
-}
+// What is recorded of a job is what every batch log holds.
+type (
+	// Value is a recorded value.
+	Value = batchlog.Value
+	// Pending is a batch and which of its outputs are done.
+	Pending = batchlog.Batch
+	// Completion says that an output of a batch is done. AllOutputs as its output
+	// means that the batch is complete.
+	Completion = batchlog.Completion
+)
 
-// Pending is a batch and which of its outputs are done.
-type Pending struct {
-	Seq   uint64  `msgpack:"seq"`
-	Epoch uint64  `msgpack:"epoch"` // of the driver that allocated it
-	Data  []byte  `msgpack:"d"`     // the allocation, opaque to the log
-	Done  []int32 `msgpack:"done"`  // ascending
-}
+// AllOutputs as a completion's output means all of the batch's outputs.
+const AllOutputs = batchlog.AllOutputs
 
 // StartRequest records the header.
 type StartRequest struct {
@@ -145,16 +147,6 @@ type AllocateRequest struct {
 	Allocation  []byte       `msgpack:"a"` // opaque to the log
 	Completions []Completion `msgpack:"c"` // of earlier batches
 }
-
-// Completion says that an output of a batch is done. AllOutputs as its output
-// means that the batch is complete.
-type Completion struct {
-	Seq    uint64 `msgpack:"s"`
-	Output int32  `msgpack:"o"`
-}
-
-// AllOutputs as a completion's output means all of the batch's outputs.
-const AllOutputs int32 = -1
 
 // CompleteRequest reports completions.
 type CompleteRequest struct {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -39,11 +38,8 @@ const MaxCompletions = 1 << 16
 // What things count for beyond their contents, in bytes. It is more than their
 // encoding takes.
 const (
-	jobBytes   = 1 << 10 // with all that is bounded and small
-	argBytes   = 8
-	valueBytes = 32
-	batchBytes = 64
-	doneBytes  = 64 // an output of a batch: a job's record stays below the values that a message may hold
+	jobBytes = 1 << 10 // with all that is bounded and small
+	argBytes = 8
 )
 
 // size is what a job counts for, in bytes: what it is and what it records, at
@@ -57,18 +53,6 @@ func (j *Job) size() int {
 		return n
 	}
 	return n + max(j.Bytes, jobShare)
-}
-
-// recorded is what a job's log counts for: its Bytes, added up.
-func (j *Job) recorded() int {
-	n := len(j.Header) + len(j.Last.Data)
-	for _, v := range j.Values {
-		n += valueBytes + len(v.Name) + len(v.Data)
-	}
-	for _, p := range j.Pending {
-		n += batchBytes + len(p.Data) + doneBytes*len(p.Done)
-	}
-	return n
 }
 
 // room makes sure that n bytes more fit into the state.
@@ -94,30 +78,6 @@ func (s *State) grow(j *Job, n int) error {
 	}
 	s.bytes += j.size() - before
 	return nil
-}
-
-// growth returns by how many bytes completions make a job's log grow; it is below
-// 0 when they end batches.
-func (j *Job) growth(done []wire.Completion) (n int) {
-	ended := make(map[uint64]bool)
-	for _, c := range done {
-		if at, found := j.pending(c.Seq); found && c.Output == wire.AllOutputs && !ended[c.Seq] {
-			ended[c.Seq] = true
-			n -= batchBytes + len(j.Pending[at].Data) + doneBytes*len(j.Pending[at].Done)
-		}
-	}
-	added := make(map[wire.Completion]bool)
-	for _, c := range done {
-		at, found := j.pending(c.Seq)
-		if !found || ended[c.Seq] || added[c] {
-			continue
-		}
-		if _, known := slices.BinarySearch(j.Pending[at].Done, c.Output); !known {
-			added[c] = true
-			n += doneBytes
-		}
-	}
-	return n
 }
 
 // refusal bounds what an executor says when it refuses a job.

@@ -34,7 +34,7 @@ func checkCount(t *testing.T, s *State) {
 	all := 0
 	for inc, j := range s.Jobs {
 		all += j.size()
-		if log := j.recorded(); log != j.Bytes {
+		if log := j.Size(); log != j.Bytes {
 			t.Fatalf("job %d has recorded %d bytes and counts %d", inc, log, j.Bytes)
 		}
 	}

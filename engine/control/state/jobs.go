@@ -125,8 +125,8 @@ func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
 func (s *State) end(j *Job, state wire.JobState, reason string, at int64) {
 	before := j.size()
 	j.State, j.Reason, j.Ended = state, wire.Clip(reason, MaxReason), at
-	j.Header, j.Values, j.Pending, j.Bytes = nil, nil, nil, 0
-	j.Last = wire.Pending{Seq: j.Last.Seq}
+	j.Drop()
+	j.Bytes = 0
 	j.Processes, j.Refused = nil, nil
 	j.Spec.Secret = ""
 	s.bytes += j.size() - before

@@ -258,17 +258,10 @@ func (s *State) restoreJob(img *jobImage) error {
 
 // check makes sure of what commands keep true of a job.
 func (j *Job) check() error {
-	last := uint64(0)
-	for _, p := range j.Pending {
-		if p.Seq <= last || p.Seq > j.Last.Seq {
-			return fmt.Errorf("batch %d after %d, the last is %d", p.Seq, last, j.Last.Seq)
-		}
-		if !slices.IsSorted(p.Done) {
-			return fmt.Errorf("batch %d: outputs %v are done", p.Seq, p.Done)
-		}
-		last = p.Seq
+	if err := j.BatchLog.Check(); err != nil {
+		return err
 	}
-	switch n := j.recorded(); {
+	switch n := j.Size(); {
 	case j.State < wire.JobSubmitted || j.State > wire.JobKilled:
 		return fmt.Errorf("state %d", j.State)
 	case n != j.Bytes:

@@ -3,8 +3,8 @@ package state
 import (
 	"fmt"
 	"maps"
-	"slices"
 
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -20,20 +20,20 @@ type State struct {
 	budget int // for them
 }
 
+// BatchLog is what is recorded of a job: the machine that every batch log is.
+type BatchLog = batchlog.State
+
 // Job is one job and its batch log.
 type Job struct {
-	Spec      wire.JobSpec          `msgpack:"spec"`
-	State     wire.JobState         `msgpack:"state"`
-	Reason    string                `msgpack:"why"`
-	Submitted int64                 `msgpack:"at"`
-	Ended     int64                 `msgpack:"end"`
-	Epoch     uint64                `msgpack:"epoch"` // 0 before the first driver
-	Node      string                `msgpack:"node"`
-	Crashes   int                   `msgpack:"crash"` // drivers that died since an output was done
-	Header    []byte                `msgpack:"h"`
-	Values    []wire.Value          `msgpack:"vals"`
-	Last      wire.Pending          `msgpack:"last"`  // Seq 0 before the first batch; its Done is unused
-	Pending   []wire.Pending        `msgpack:"pend"`  // Invariant: Seq ascends and is at most Last.Seq
+	Spec      wire.JobSpec  `msgpack:"spec"`
+	State     wire.JobState `msgpack:"state"`
+	Reason    string        `msgpack:"why"`
+	Submitted int64         `msgpack:"at"`
+	Ended     int64         `msgpack:"end"`
+	Epoch     uint64        `msgpack:"epoch"` // 0 before the first driver
+	Node      string        `msgpack:"node"`
+	Crashes   int           `msgpack:"crash"` // drivers that died since an output was done
+	BatchLog  `msgpack:",inline"`
 	Bytes     int                   `msgpack:"bytes"` // of header, values, batches and the last one
 	Processes map[string]jobProcess `msgpack:"-"`     // by executor; see jobImage
 	Refused   map[string]string     `msgpack:"-"`     // executors that can't run it, and why
@@ -93,11 +93,7 @@ func (s *State) clone() *State {
 // Clone returns a copy that shares payloads only.
 func (j *Job) Clone() *Job {
 	c := *j
-	c.Values = slices.Clone(j.Values)
-	c.Pending = slices.Clone(j.Pending)
-	for i := range c.Pending {
-		c.Pending[i].Done = slices.Clone(c.Pending[i].Done)
-	}
+	c.BatchLog = j.BatchLog.Clone()
 	c.Processes = maps.Clone(j.Processes)
 	c.Refused = maps.Clone(j.Refused)
 	return &c

@@ -38,18 +38,15 @@ func (l *raftLog) Recover(ctx context.Context) (batchlog.State, uint64, error) {
 
 // take adds a part of what is recorded.
 func take(s *batchlog.State, e *wire.LogEntry) error {
-	batch := func(p *wire.Pending) batchlog.Batch {
-		return batchlog.Batch{Seq: p.Seq, Epoch: p.Epoch, Data: p.Data, Done: p.Done}
-	}
 	switch {
 	case e.Header != nil:
 		s.Header = e.Header.Data
 	case e.Value != nil:
-		s.Values = append(s.Values, batchlog.Value{Name: e.Value.Name, Data: e.Value.Data})
+		s.Values = append(s.Values, *e.Value)
 	case e.Pending != nil:
-		s.Restore(batch(e.Pending), false)
+		s.Restore(*e.Pending, false)
 	case e.Last != nil:
-		s.Restore(batch(e.Last), true)
+		s.Restore(*e.Last, true)
 	default:
 		return fmt.Errorf("%w: an entry without contents", wire.ErrMalformed)
 	}
@@ -88,7 +85,7 @@ func (l *raftLog) Allocate(ctx context.Context, seq uint64, allocation []byte) e
 // Complete hands a completion to the daemon, which writes it with the next
 // allocation.
 func (l *raftLog) Complete(ctx context.Context, c batchlog.Completion) error {
-	return l.daemon.Complete(ctx, &wire.CompleteRequest{Epoch: l.epoch, Completions: []wire.Completion{{Seq: c.Seq, Output: c.Output}}})
+	return l.daemon.Complete(ctx, &wire.CompleteRequest{Epoch: l.epoch, Completions: []batchlog.Completion{c}})
 }
 
 // Close does nothing: the daemon owns the log.
