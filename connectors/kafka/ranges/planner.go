@@ -13,30 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Partition is what a Planner knows of one partition.
-type Partition struct {
-	Topic       string
-	TopicID     [16]byte
-	Partition   int32
-	LeaderEpoch int32
-	// Start is the first offset of the log, as of when the Planner first saw the
-	// partition.
-	Start int64
-	// Until is the end of what can be read now: the last stable offset, or the
-	// high watermark with Options.ReadUncommitted.
-	Until int64
-	// High is the high watermark, asked for at most every 100 ms. It is past Until
-	// while a transaction is open.
-	High int64
-	// Stuck is since when Until has stood still below High; zero if it doesn't.
-	Stuck time.Time
-}
-
-// Range is the partition's offsets [from, p.Until).
-func (p Partition) Range(from int64) Range {
-	return Range{Topic: p.Topic, TopicID: p.TopicID, Partition: p.Partition, LeaderEpoch: p.LeaderEpoch, From: from, Until: p.Until}
-}
-
 // Planner learns which partitions topics have and up to where they can be read.
 // It belongs to the driver. It has no goroutines of its own beside the client's;
 // its methods may be called from several goroutines and take turns.

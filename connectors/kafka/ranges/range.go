@@ -2,8 +2,7 @@ package ranges
 
 import (
 	"fmt"
-	"iter"
-	"slices"
+	"time"
 )
 
 // Range is the offsets [From, Until) of one partition. It is comparable: equal
@@ -29,55 +28,26 @@ func (r Range) String() string {
 	return fmt.Sprintf("%s/%d [%d,%d)", r.Topic, r.Partition, r.From, r.Until)
 }
 
-// Record is one record where it lies in a fetch response.
-type Record struct {
-	Topic     string
-	Partition int32
-	Offset    int64
-	// Timestamp is in milliseconds since the Unix epoch: the producer's, or the
-	// broker's where the topic says LogAppendTime. -1 means none.
-	Timestamp int64
-	// Key and Value are nil when null; a null value is a tombstone.
-	Key, Value []byte
-
-	headers []byte // as encoded, each already checked
-	nheader int
+// Partition is what a Planner knows of one partition.
+type Partition struct {
+	Topic       string
+	TopicID     [16]byte
+	Partition   int32
+	LeaderEpoch int32
+	// Start is the first offset of the log, as of when the Planner first saw the
+	// partition.
+	Start int64
+	// Until is the end of what can be read now: the last stable offset, or the
+	// high watermark with Options.ReadUncommitted.
+	Until int64
+	// High is the high watermark, asked for at most every 100 ms. It is past Until
+	// while a transaction is open.
+	High int64
+	// Stuck is since when Until has stood still below High; zero if it doesn't.
+	Stuck time.Time
 }
 
-// NumHeaders is the number of headers.
-func (r *Record) NumHeaders() int { return r.nheader }
-
-// Headers iterates over the headers in order. A null value is nil. The slices
-// alias the record's buffer.
-func (r *Record) Headers() iter.Seq2[[]byte, []byte] {
-	return func(yield func(key, value []byte) bool) {
-		b, at := r.headers, 0
-		for range r.nheader {
-			var key, value []byte
-			key, at, _ = field(b, at)
-			value, at, _ = field(b, at)
-			if !yield(key, value) {
-				return
-			}
-		}
-	}
-}
-
-// Header returns the value of the last header named key, as later ones override
-// earlier ones in Kafka's clients.
-func (r *Record) Header(key string) (value []byte, ok bool) {
-	for k, v := range r.Headers() {
-		if string(k) == key {
-			value, ok = v, true
-		}
-	}
-	return value, ok
-}
-
-// Clone copies the record's bytes, so that it no longer keeps the response that
-// it came in alive.
-func (r *Record) Clone() Record {
-	c := *r
-	c.Key, c.Value, c.headers = slices.Clone(r.Key), slices.Clone(r.Value), slices.Clone(r.headers)
-	return c
+// Range is the partition's offsets [from, p.Until).
+func (p Partition) Range(from int64) Range {
+	return Range{Topic: p.Topic, TopicID: p.TopicID, Partition: p.Partition, LeaderEpoch: p.LeaderEpoch, From: from, Until: p.Until}
 }

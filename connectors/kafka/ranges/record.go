@@ -1,62 +1,62 @@
 package ranges
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"iter"
+	"slices"
+)
 
-// decode hands out the records of a batch (decompressed) in [from, until). A
-// record is a varint size and that many bytes: attributes int8 (unused), then
-// varints for timestamp delta and offset delta, key, value, and the headers'
-// count and their keys and values, each a varint length (-1 null) and bytes.
-//
-// The checksum holds, so wrong lengths are the producer's own. They are errors:
-// every slice here is bounded by what is known to be there.
-func decode(h *batch, rec *Record, from, until int64, yield func(*Record, error) bool) (bool, error) {
-	b, at := h.records, 0
-	prev := int64(-1)
-	for range h.count {
-		size, k := varint(b, at)
-		if k < 0 || size < 6 || size > int64(len(b)-k) {
-			return false, corrupt(rec, h.base+prev+1, "record is longer than its batch", nil)
-		}
-		at = k + int(size)
-		body := b[k:at:at]
-		stamp, k := varint(body, 1)
-		delta, k := varint(body, k)
-		if k < 0 || delta <= prev || delta > h.last-h.base {
-			return false, corrupt(rec, h.base+prev+1, "record's offset is out of order or outside its batch", nil)
-		}
-		prev = delta
-		offset := h.base + delta
-		if offset < from {
-			continue
-		}
-		if offset >= until {
-			return true, nil
-		}
-		var ok bool
-		rec.Key, k, ok = field(body, k)
-		if ok {
-			rec.Value, k, ok = field(body, k)
-		}
-		if !ok {
-			return false, corrupt(rec, offset, "record's key or value is longer than the record", nil)
-		}
-		rec.Offset, rec.Timestamp = offset, h.firstTime+stamp
-		if h.attrs&attrLogAppendTime != 0 {
-			rec.Timestamp = h.maxTime
-		}
-		if k == len(body)-1 && body[k] == 0 { // no headers, the usual case
-			rec.headers, rec.nheader = nil, 0
-		} else if rec.headers, rec.nheader, ok = headers(body, k); !ok {
-			return false, corrupt(rec, offset, "record's headers do not fit the record", nil)
-		}
-		if !yield(rec, nil) {
-			return false, nil
+// Record is one record where it lies in a fetch response.
+type Record struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	// Timestamp is in milliseconds since the Unix epoch: the producer's, or the
+	// broker's where the topic says LogAppendTime. -1 means none.
+	Timestamp int64
+	// Key and Value are nil when null; a null value is a tombstone.
+	Key, Value []byte
+
+	headers []byte // as encoded, each already checked
+	nheader int
+}
+
+// NumHeaders is the number of headers.
+func (r *Record) NumHeaders() int { return r.nheader }
+
+// Headers iterates over the headers in order. A null value is nil. The slices
+// alias the record's buffer.
+func (r *Record) Headers() iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		b, at := r.headers, 0
+		for range r.nheader {
+			var key, value []byte
+			key, at, _ = field(b, at)
+			value, at, _ = field(b, at)
+			if !yield(key, value) {
+				return
+			}
 		}
 	}
-	if at != len(b) {
-		return false, corrupt(rec, h.last, "batch holds more bytes than its records", nil)
+}
+
+// Header returns the value of the last header named key, as later ones override
+// earlier ones in Kafka's clients.
+func (r *Record) Header(key string) (value []byte, ok bool) {
+	for k, v := range r.Headers() {
+		if string(k) == key {
+			value, ok = v, true
+		}
 	}
-	return true, nil
+	return value, ok
+}
+
+// Clone copies the record's bytes, so that it no longer keeps the response that
+// it came in alive.
+func (r *Record) Clone() Record {
+	c := *r
+	c.Key, c.Value, c.headers = slices.Clone(r.Key), slices.Clone(r.Value), slices.Clone(r.headers)
+	return c
 }
 
 // headers checks that the headers at b[at:] are whole, so that iterating over
