@@ -44,10 +44,10 @@ type options struct {
 
 // Exit codes of a program.
 const (
-	ExitOK          = 0   // the stream was stopped and everything planned is done
-	ExitFailed      = 1   // the job failed
-	ExitUsage       = 2   // the command line is wrong
-	ExitInterrupted = 130 // an interrupt ended the process before everything planned was done
+	ExitOK          = 0                    // the stream was stopped and everything planned is done
+	ExitFailed      = 1                    // the job failed
+	ExitUsage       = 2                    // the command line is wrong
+	ExitInterrupted = role.ExitInterrupted // an interrupt ended the process before everything planned was done
 )
 
 // NewApp returns a program with the engine's flags. It touches nothing outside.
@@ -96,6 +96,7 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 	wrong := a.parse(os.Args[1:])
 	ctx, release := onInterrupt(context.Background(), a.sayInterrupted)
 	err := a.run(ctx, wrong, interval, build, (*launch.Job).RunProcess)
+	interrupted := ctx.Err() != nil
 	release()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", a.name, err)
@@ -103,8 +104,8 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 			fmt.Fprintf(os.Stderr, "run %s --help for its flags\n", a.name)
 		}
 	}
-	if errors.Is(err, ErrStopped) && !a.opts.conf.StopGracefully {
-		os.Exit(ExitInterrupted)
+	if errors.Is(err, ErrStopped) && !a.opts.conf.StopGracefully || interrupted && os.Getenv(role.Env) == role.Executor {
+		os.Exit(ExitInterrupted) // of an executor: it was told to end, no task ended it
 	}
 	os.Exit(exitCode(err))
 }
@@ -210,7 +211,7 @@ func (a *App) run(ctx context.Context, wrong error, interval time.Duration, buil
 	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
 		return err
 	}
-	return errors.Join(run(j, ctx, ctx, m), j.Batches.Close())
+	return run(j, ctx, ctx, m)
 }
 
 // Bounds of the time between two batches.

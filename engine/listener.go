@@ -35,7 +35,7 @@ type OutputInfo struct {
 	Err      error
 }
 
-// A listener is told what the driver does, in order, from one goroutine: it
+// A listener is told what the driver does, in order, one event at a time: it
 // must not block. A panic of one fails the stream. It implements one or more of
 // these interfaces.
 type (

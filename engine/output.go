@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
@@ -35,8 +36,8 @@ type Output[T any] interface {
 type Pending interface {
 	// Commit makes what was written visible.
 	Commit(ctx context.Context) error
-	// Abort drops what was written: the driver denied the commit or can't be asked,
-	// or the task was killed, in which case ctx has ended.
+	// Abort drops what was written: the driver denied the commit or can't be asked, or
+	// the task was killed. ctx ends after 10 s, not with the task.
 	Abort(ctx context.Context) error
 }
 
@@ -70,10 +71,15 @@ func writePartition[T any](b Batch, tc *rdd.TaskContext, out Output[T], rows ite
 		err = tc.AskCommit(tc)
 	}
 	if err != nil {
-		return errors.Join(err, pending.Abort(tc))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tc), abortTimeout)
+		defer cancel()
+		return errors.Join(err, pending.Abort(ctx))
 	}
 	return pending.Commit(tc)
 }
+
+// abortTimeout bounds an Abort, which comes when the task may have been killed.
+const abortTimeout = 10 * time.Second
 
 // outputFunc is an output that writes as it goes.
 type outputFunc[T any] func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error

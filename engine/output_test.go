@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
@@ -119,6 +120,40 @@ func TestOutput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A task that is killed while it asks, here because another output of the job fails,
+// drops what it wrote, in a context that hasn't ended.
+func TestOutputOfAKilledTask(t *testing.T) {
+	aborted := make(chan error, 1)
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		engine.NewOutput(engine.QueueStream(ssc, [][]int{{1}}, 1), "slow", slowOutput{aborted})
+		ssc.DriverTask("bad", func(context.Context) error { time.Sleep(5 * time.Second); return errors.New("no licence") })
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "no licence") {
+		t.Error(err)
+	}
+	if err := <-aborted; err != nil {
+		t.Errorf("Abort was called in a context that has ended: %v", err)
+	}
+}
+
+// slowOutput writes until its task is killed.
+type slowOutput struct{ aborted chan<- error }
+
+func (slowOutput) Open(context.Context) error { return nil }
+
+func (s slowOutput) Write(_ engine.Batch, tc *rdd.TaskContext, _ iter.Seq2[int, error]) (engine.Pending, error) {
+	<-tc.Done()
+	return s, nil
+}
+
+func (slowOutput) Commit(context.Context) error { return errors.New("nobody may commit") }
+
+func (s slowOutput) Abort(ctx context.Context) error {
+	s.aborted <- ctx.Err()
+	return nil
 }
 
 // An output that can't be opened stops the job before it starts, with its place.

@@ -18,7 +18,7 @@ var (
 	ErrDuplicateJob = errors.New("the output's job was submitted before")
 	// ErrCommitDenied: the driver doesn't let an attempt commit its output, since its
 	// success wouldn't count any more.
-	ErrCommitDenied = errors.New("the output may not be committed: another attempt of the task has taken this one's place")
+	ErrCommitDenied = errors.New("the output may not be committed: the attempt's success would no longer count")
 )
 
 // JobError says why a job failed, in the words of the user's program.

@@ -70,7 +70,7 @@ type TaskKilled struct {
 }
 
 // Denied is an attempt that was refused the commit of its output, because
-// another attempt has it.
+// its success would no longer count.
 type Denied struct {
 	Message string `msgpack:"m"`
 }

@@ -5,14 +5,17 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"github.com/hibana-engine/hibana/engine/role"
 )
 
 // blame says whether a process that nobody here ended did so by itself. Signals
 // that people and machines send to end a process come from outside, but for the
-// one that the kernel sends when memory is used up; starved says that it sent some.
+// one that the kernel sends when memory is used up; starved says that it sent some. A
+// program that catches such a signal exits with role.ExitInterrupted.
 func (e *Exit) blame(status syscall.WaitStatus, starved bool) {
 	if !status.Signaled() {
-		e.ByItself = true
+		e.ByItself = status.ExitStatus() != role.ExitInterrupted
 		return
 	}
 	switch status.Signal() {

@@ -52,6 +52,7 @@ func TestRunSaysHowItEnded(t *testing.T) {
 	}{
 		{"echo fine", "exit status 0", "fine", true, true},
 		{"echo oops >&2; exit 3", "exit status 3", "oops", false, true},
+		{"exit 130", "exit status 130", "", false, false}, // a program that caught the signal
 		{"kill -9 $$", "signal: killed", "", false, false},
 		{"kill -TERM $$", "signal: terminated", "", false, false},
 		{"ulimit -c 0; kill -SEGV $$", "signal: segmentation fault", "", false, true},

@@ -9,3 +9,7 @@ const (
 	Driver   = "driver"   // run the job: the service on fd 3 is JobLog
 	Executor = "executor" // run tasks: the service on fd 3 is Worker
 )
+
+// ExitInterrupted is the exit status of a program that was told to end by a signal:
+// whoever started it is not to blame a task of its for that.
+const ExitInterrupted = 130

@@ -245,11 +245,16 @@ func (t *tracker) items(s graph.Step, axes int, inputs []int) ([][]float32, erro
 	for j, v := range s.Out {
 		shape := t.shape(v)
 		count, err := size(shape[:min(axes, len(shape))]), error(nil)
+		for _, k := range inputs {
+			if len(rows[k]) != count { // its items aren't those of the inputs
+				return t.mingled(s)
+			}
+		}
 		n := size(shape) / count
 		for i := range count {
 			o := float32(nobody)
 			for _, r := range rows {
-				if i < len(r) {
+				if r != nil {
 					if o, err = join(o, r[i]); err != nil {
 						return nil, err
 					}

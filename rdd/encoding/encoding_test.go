@@ -271,3 +271,21 @@ func ExampleFor() {
 	fmt.Printf("% x %v\n", b, v)
 	// Output: 93 01 cc c8 ff [1 200 -1]
 }
+
+// An alias may be the field's own name, or stand twice.
+func TestAliasOfTheSameName(t *testing.T) {
+	type T struct {
+		A int `msgpack:"a,alias:a,alias:b,alias:b"`
+	}
+	c, err := encoding.For[T]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := c.Append(nil, T{7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _, err := c.Decode(b); err != nil || v.A != 7 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}

@@ -95,7 +95,11 @@ func (c *compiler) fields(t reflect.Type, at place, into *structFields, path []i
 // add adds a field of the struct t.
 func (s *structFields) add(f structField, t reflect.Type, aliases []string) error {
 	for _, name := range append([]string{f.name}, aliases...) {
-		if other, taken := s.names[name]; taken {
+		other, taken := s.names[name]
+		if taken && other == len(s.list) {
+			continue // the field's own name, given as an alias too
+		}
+		if taken {
 			return fmt.Errorf("fields %s and %s of %s are both encoded as %q: name one otherwise with a msgpack tag", s.list[other].goName, f.goName, t, name)
 		}
 		s.names[name] = len(s.list)

@@ -208,6 +208,9 @@ func (k *Kernel) answerCommit(e CommitAsked) {
 	}
 	i := x.find(e.Task)
 	granted := i >= 0 && !x.running[i].disowned && x.running[i].stage.isResult()
+	if granted {
+		x.running[i].stage.tasks[e.Task.Partition].granted = true
+	}
 	k.do(CommitAnswer{e.Executor, e.Task, granted})
 }
 

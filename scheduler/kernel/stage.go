@@ -50,6 +50,7 @@ type task struct {
 	// pending one has failed, nil if it hasn't.
 	executor *executor
 	written  uint64        // the kernel's clock when it became done
+	granted  bool          // an attempt was granted the commit, and may have committed
 	after    time.Duration // when a pending one may be launched again
 }
 
@@ -103,7 +104,7 @@ func (s *stage) renew() {
 		t := &s.tasks[i]
 		t.failures, t.setbacks, t.after = 0, 0, 0
 		if s.isResult() {
-			t.state, t.executor = pending, nil
+			t.state, t.executor, t.granted = pending, nil, false
 		}
 	}
 	if s.isResult() {
@@ -251,7 +252,7 @@ func (k *Kernel) rollback(s *stage) {
 		}
 	}
 	for _, a := range affected {
-		if a.isResult() && a.done > 0 && len(a.jobs) > 0 {
+		if a.isResult() && len(a.jobs) > 0 && a.returned() {
 			k.fail(a.jobs[0], JobFailed{Why: ResultReturned})
 		}
 	}
@@ -260,6 +261,12 @@ func (k *Kernel) rollback(s *stage) {
 			k.restart(a)
 		}
 	}
+}
+
+// returned reports whether part of a result has gone out: was accepted, or may have been
+// committed by an attempt that was granted it.
+func (s *stage) returned() bool {
+	return s.done > 0 || slices.ContainsFunc(s.tasks, func(t task) bool { return t.granted })
 }
 
 // restart takes back everything that a stage has computed.

@@ -23,12 +23,16 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 		d.queue <- b
 	}
 	g := generator{Driver: d, previous: d.Recovered.Last, skipped: skippedLog{log: d.Log}}
-	for _, at := range g.missed(time.Now()) {
+	missed := g.missed(time.Now())
+	for _, at := range missed {
 		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return at }); !goesOn {
 			return err
 		}
 	}
 	next := nextTick(time.Now(), d.Program.Interval)
+	if len(missed) > 0 { // times passed while those ran: they are skipped as any
+		next = missed[len(missed)-1].Add(d.Program.Interval)
+	}
 	if g.previous != nil && !next.After(g.previous.Time()) { // planned by a clock that is ahead of this one
 		next = g.previous.Time().Add(d.Program.Interval)
 	}
@@ -60,10 +64,15 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 	if !g.reserve(stopCtx) {
 		return false, nil
 	}
+	for _, p := range g.Participants {
+		if err := p.Ready(stopCtx); err != nil {
+			return false, g.unlessStopped(stopCtx, fmt.Errorf("planning the next batch: %w", err))
+		}
+	}
 	g.settle(workCtx)
 	b, err := g.plan(stopCtx, workCtx, g.previous, due())
-	if stopCtx.Err() != nil && b == nil {
-		return false, nil // stopped while planning: nothing was logged
+	if b == nil {
+		return false, g.unlessStopped(stopCtx, err) // nothing was logged
 	}
 	if err != nil {
 		return false, err
@@ -71,6 +80,14 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 	g.queue <- b
 	g.previous = b.alloc
 	return true, nil
+}
+
+// unlessStopped returns an error of planning, nil if planning was stopped.
+func (g *generator) unlessStopped(stopCtx context.Context, err error) error {
+	if stopCtx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // reserve waits for room for a batch in the queue. It reports false if ctx ends.
@@ -103,11 +120,6 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	}
 	if previous != nil {
 		a.Seq = previous.Seq + 1
-	}
-	for _, p := range d.Participants {
-		if err := p.Ready(stopCtx); err != nil {
-			return nil, fmt.Errorf("planning batch %d: %w", a.Seq, err)
-		}
 	}
 	info := plan.BatchInfo{Seq: a.Seq, Time: at}
 	elapsed := d.elapsed(previous, at)

@@ -51,10 +51,10 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	err = j.RunProcess(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.Log})
 	progress.close()
 	switch {
-	case errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed):
+	case errors.Is(err, errLogLost) && errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed):
 		j.Log.Error("this driver was deposed: a newer one has the job, and everybody refuses this one", "err", err)
 		return err
-	case wire.Transient(err):
+	case errors.Is(err, errLogLost):
 		j.Log.Error("this driver has lost its log and gives up its place", "err", err)
 		return err
 	case ctx.Err() != nil && !events.stopAsked():
@@ -67,7 +67,7 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 // gaveUpPlace reports whether a driver failed because it lost its place, which is
 // no failure of the job.
 func gaveUpPlace(err error) bool {
-	return errors.Is(err, wire.ErrStaleEpoch) || errors.Is(err, remote.ErrDeposed) || wire.Transient(err)
+	return errors.Is(err, errLogLost) || errors.Is(err, remote.ErrDeposed)
 }
 
 // finish ends the job.
@@ -131,7 +131,7 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 		m, err := s.Recv()
 		if err != nil {
 			e.mu.Lock()
-			e.lost = fmt.Errorf("the daemon ended the stream of events: %w", err)
+			e.lost = fmt.Errorf("the daemon ended the stream of events: %w", lost(err))
 			if e.fail != nil {
 				e.fail(e.lost)
 			}

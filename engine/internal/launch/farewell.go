@@ -60,13 +60,26 @@ func (f *farewell) leave() {
 	f.over <- f.why // the first and only one
 }
 
-// allow gives what the program does at its end its time, after a failure, and
-// returns what to call when it is done.
+// errHeldUp ends a process whose program doesn't end.
+var errHeldUp = errors.New("functions of the program that run at its end didn't return in time")
+
+// allow gives what the program does at its end its time, and returns what to call
+// when it is done. After a failure that time is added to what is left.
 func (f *farewell) allow(d time.Duration) (done func()) {
-	if f == nil || !f.extend(d) {
+	if f == nil {
 		return func() {}
 	}
-	return func() { f.extend(0) }
+	f.mu.Lock()
+	ending := f.timer != nil
+	f.mu.Unlock()
+	switch {
+	case !ending:
+		f.begin(errHeldUp, d+failPatience)
+		return f.end
+	case f.extend(d):
+		return func() { f.extend(0) }
+	}
+	return func() {}
 }
 
 // extend begins the wait anew, longer by d, if it isn't over. An interrupt that

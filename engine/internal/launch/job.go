@@ -90,9 +90,9 @@ func (j *Job) failing(err error) {
 
 // Run runs the job to its end. Planning ends with planning, which may be before
 // the job is under way: batches that an earlier driver has left are finished.
-// Getting under way ends with ctx.
+// Getting under way ends with ctx. Run closes the job's log.
 func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
-	defer func() { err = errors.Join(err, m.close()) }()
+	defer func() { err = errors.Join(err, m.close(), j.Batches.Close()) }()
 	p, err := j.prepare(ctx, m)
 	if err != nil {
 		return err

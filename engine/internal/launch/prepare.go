@@ -58,7 +58,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	j := p.job
 	if j.standby {
 		if err := p.catchUp(ctx); err != nil {
-			return errors.Join(err, p.closePlanners())
+			return errors.Join(err, p.close(ctx))
 		}
 	}
 	defer func() { err = errors.Join(err, j.runOnStop(ctx, p.program)) }()
@@ -99,17 +99,25 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 	if err == nil {
 		err = program.UnknownSettings()
 	}
-	if err != nil {
-		return errors.Join(err, p.job.runOnStop(ctx, program))
+	if err == nil {
+		p.header.Fingerprint, p.header.Graph = program.Graph.Fingerprint(), program.Graph.Describe()
+		err = p.compare()
 	}
-	p.header.Fingerprint, p.header.Graph = program.Graph.Fingerprint(), program.Graph.Describe()
-	if h := p.recovered.Header; h != nil && !slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)) {
-		err := fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
-			rdd.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
+	if err != nil {
 		return errors.Join(err, p.job.runOnStop(ctx, program))
 	}
 	p.program = program
 	return nil
+}
+
+// compare makes sure that the program is the one that the log is of.
+func (p *prepared) compare() error {
+	h := p.recovered.Header
+	if h == nil || slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)) {
+		return nil
+	}
+	return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
+		rdd.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
 }
 
 // open opens the inputs of a job that is under way. What can't be opened now is
@@ -134,7 +142,7 @@ func (p *prepared) catchUp(ctx context.Context) error {
 	}
 	if p.program != nil && built.Incarnation == p.header.Incarnation && built.Parallelism == p.header.Parallelism {
 		p.header.Fingerprint, p.header.Graph = built.Fingerprint, built.Graph
-		return nil
+		return p.compare()
 	}
 	if err := p.closePlanners(); err != nil {
 		return err
@@ -152,6 +160,15 @@ func (p *prepared) takeOver(ctx context.Context) (c cluster, epoch uint64, err e
 	}
 	c, err = p.master.connect(ctx, epoch)
 	return c, epoch, err
+}
+
+// close ends what a job that won't be activated holds.
+func (p *prepared) close(ctx context.Context) error {
+	err := p.closePlanners()
+	if p.program != nil {
+		err = errors.Join(err, p.job.runOnStop(ctx, p.program))
+	}
+	return err
 }
 
 // closePlanners closes the inputs that were opened ahead.

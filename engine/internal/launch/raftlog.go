@@ -19,6 +19,18 @@ type raftLog struct {
 	values int // recorded so far
 }
 
+// errLogLost marks the errors for which a driver gives up its place: the log isn't its
+// own any more, or can't be written. They are no failure of the job.
+var errLogLost = errors.New("this driver has lost its log")
+
+// lost marks an error of the daemon's that is no failure of the job.
+func lost(err error) error {
+	if errors.Is(err, wire.ErrStaleEpoch) || wire.Transient(err) {
+		return fmt.Errorf("%w: %w", errLogLost, err)
+	}
+	return err
+}
+
 // Recover reads what a majority has. The epoch is that of the newest allocation.
 func (l *raftLog) Recover(ctx context.Context) (batchlog.State, uint64, error) {
 	var state batchlog.State
@@ -30,7 +42,7 @@ func (l *raftLog) Recover(ctx context.Context) (batchlog.State, uint64, error) {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return state, 0, fmt.Errorf("reading the batch log: %w", err)
+		return state, 0, fmt.Errorf("reading the batch log: %w", lost(err))
 	}
 	l.values = len(state.Values)
 	return state, state.Last.Epoch, nil
@@ -56,7 +68,7 @@ func take(s *batchlog.State, e *wire.LogEntry) error {
 // Start records the header. The epoch is the one that the process was given.
 func (l *raftLog) Start(ctx context.Context, header []byte) (uint64, error) {
 	if err := l.daemon.Start(ctx, &wire.StartRequest{Epoch: l.epoch, Header: header}); err != nil {
-		return 0, fmt.Errorf("recording the job's header: %w", err)
+		return 0, fmt.Errorf("recording the job's header: %w", lost(err))
 	}
 	return l.epoch, nil
 }
@@ -67,7 +79,7 @@ func (l *raftLog) RecordValue(ctx context.Context, v batchlog.Value) error {
 		return fmt.Errorf("%w: it takes %d bytes, at most %d can be recorded", wire.ErrTooLarge, len(v.Data), wire.MaxPayload)
 	}
 	if err := l.daemon.RecordValue(ctx, &wire.ValueRequest{Epoch: l.epoch, Index: l.values, Name: v.Name, Data: v.Data}); err != nil {
-		return err
+		return lost(err)
 	}
 	l.values++
 	return nil
@@ -79,13 +91,13 @@ func (l *raftLog) Allocate(ctx context.Context, seq uint64, allocation []byte) e
 	if n := len(allocation); n > wire.MaxPayload {
 		return fmt.Errorf("%w: the allocation takes %d bytes, at most %d can be logged; plan fewer ranges", wire.ErrTooLarge, n, wire.MaxPayload)
 	}
-	return l.daemon.Allocate(ctx, &wire.AllocateRequest{Epoch: l.epoch, Seq: seq, Allocation: allocation})
+	return lost(l.daemon.Allocate(ctx, &wire.AllocateRequest{Epoch: l.epoch, Seq: seq, Allocation: allocation}))
 }
 
 // Complete hands a completion to the daemon, which writes it with the next
 // allocation.
 func (l *raftLog) Complete(ctx context.Context, c batchlog.Completion) error {
-	return l.daemon.Complete(ctx, &wire.CompleteRequest{Epoch: l.epoch, Completions: []batchlog.Completion{c}})
+	return lost(l.daemon.Complete(ctx, &wire.CompleteRequest{Epoch: l.epoch, Completions: []batchlog.Completion{c}}))
 }
 
 // Close does nothing: the daemon owns the log.

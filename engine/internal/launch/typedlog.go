@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -65,7 +66,14 @@ func (l typedLog) Recover(ctx context.Context) (plan.LogState, error) {
 func decodeHeader(b []byte) (*plan.JobHeader, error) {
 	h := new(plan.JobHeader)
 	if b[0] == wire.Format {
-		return h, wire.Decode(b, h)
+		err := wire.Decode(b, h)
+		switch {
+		case errors.Is(err, wire.ErrFormat):
+			return nil, fmt.Errorf("%w: job header: %w", plan.ErrFormat, err)
+		case err != nil:
+			return nil, fmt.Errorf("%w: job header: %w", plan.ErrCorruptLog, err)
+		}
+		return h, nil
 	}
 	if err := msgpack.Unmarshal(b, h); err != nil {
 		return nil, fmt.Errorf("%w: job header: %w", plan.ErrCorruptLog, err)

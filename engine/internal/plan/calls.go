@@ -9,7 +9,7 @@ import (
 )
 
 // Calls are the functions of the program that run now in this process, so that
-// one that doesn't return can be named. The methods of nil do nothing but call.
+// one that doesn't return can be named. The methods of nil note nothing.
 type Calls struct {
 	mu      sync.Mutex
 	begun   uint64
@@ -54,6 +54,9 @@ const maxNamed = 8
 
 // String names the calls that run, the oldest first.
 func (c *Calls) String() string {
+	if c == nil {
+		return "unknown"
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([]call, 0, len(c.running))

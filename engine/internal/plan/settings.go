@@ -19,7 +19,7 @@ import (
 type Settings struct {
 	Backpressure    bool
 	PID             Gains
-	InitialRate     float64 // records/s of an input before there is an estimate
+	InitialRate     float64 // records/s of all inputs before there is an estimate
 	MaxPending      int     // batches planned ahead of the one that runs
 	StopGracefully  bool
 	MaxResultSize   int // bytes
@@ -64,7 +64,7 @@ type setting struct {
 func settings() []setting {
 	return []setting{
 		{"streaming.backpressure.enabled", "plan no more than can be processed in time (true)", boolean(func(c *Settings) *bool { return &c.Backpressure })},
-		{"streaming.backpressure.initialRate", "records/s of an input before there is an estimate (100000)", positive(func(c *Settings) *float64 { return &c.InitialRate }, maxRate)},
+		{"streaming.backpressure.initialRate", "records/s of all inputs before there is an estimate (100000)", positive(func(c *Settings) *float64 { return &c.InitialRate }, maxRate)},
 		{"streaming.backpressure.pid.proportional", "gain on the error (1.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Proportional }, maxGain)},
 		{"streaming.backpressure.pid.integral", "gain on the scheduling delay (0.2)", notNegative(func(c *Settings) *float64 { return &c.PID.Integral }, maxGain)},
 		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Derivative }, maxGain)},
