@@ -3,11 +3,14 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -119,5 +122,47 @@ func TestNumbers(t *testing.T) {
 		if _, err := engine.WholeNumber(-1, 2)(value); says == "" && err != nil || says != "" && (err == nil || err.Error() != says) {
 			t.Errorf("%q: %v, want %s", value, err, says)
 		}
+	}
+}
+
+// Executor processes read the values of the driver's process.
+func TestConnectorSettingOnExecutorProcesses(t *testing.T) {
+	r, err := enginetest.RunOnCluster(t, [][]int{{1, 2, 3}}, 1, func(d *engine.DStream[int]) *engine.DStream[int64] {
+		v := speed.Read(d.Context())
+		return engine.Map(d, func(i int) int64 { return v })
+	}, "--conf", "tape.speed=15")
+	if err != nil || len(r.Batches) != 1 || !slices.Equal(r.Batches[0], []int64{15, 15, 15}) {
+		t.Errorf("%v, %v", r.Batches, err)
+	}
+}
+
+// Executor processes that were started with another value are refused.
+func TestOtherConnectorSettingOnExecutorProcesses(t *testing.T) {
+	pair := "tape.speed=15"
+	if os.Getenv(role.Env) == role.Executor {
+		pair = "tape.speed=16"
+	}
+	err := enginetest.OnCluster(t, func(ssc *engine.StreamingContext) error {
+		speed.Read(ssc)
+		numbers(ssc).Print(1)
+		return nil
+	}, "--conf", pair)
+	if !errors.Is(err, engine.ErrDiverged) || !strings.Contains(err.Error(), `tape.speed="15"`) || !strings.Contains(err.Error(), `tape.speed="16"`) {
+		t.Error(err)
+	}
+}
+
+// The driver's process says what is wrong, and the executors' don't say it again.
+func TestWrongConnectorSettingOnExecutorProcesses(t *testing.T) {
+	executor := os.Getenv(role.Env) == role.Executor
+	err := enginetest.OnCluster(t, func(ssc *engine.StreamingContext) error {
+		if executor {
+			panic("an executor builds what the driver has refused")
+		}
+		numbers(ssc).Print(1)
+		return nil
+	}, "--conf", "tape.speed=15")
+	if !errors.Is(err, engine.ErrUsage) || strings.Count(err.Error(), "tape.speed=15") != 1 {
+		t.Error(err)
 	}
 }
