@@ -49,7 +49,7 @@ func TestWrongConnectorSetting(t *testing.T) {
 		"tape.speed=0":          "wrong use: --conf tape.speed=0 (inches/s (7)): 0 is below 1",
 		"tape.speed=99":         "wrong use: --conf tape.speed=99 (inches/s (7)): 99 is too large, at most 30 goes",
 		"tape.speed=fast":       `wrong use: --conf tape.speed=fast (inches/s (7)): "fast" is not a whole number`,
-		"tape.sped=3":           `wrong use: --conf tape.sped=3: unknown setting "tape.sped", did you mean "tape.speed"?; --conf help lists`,
+		"tape.sped=3":           `wrong use: --conf tape.sped=3: unknown setting "tape.sped" (did you mean "tape.speed"?); --conf help lists`,
 		"task.maxFailure=1":     `did you mean "task.maxFailures"?`,
 		"radio.frequency=100.6": `wrong use: --conf radio.frequency=100.6: unknown setting "radio.frequency"; --conf help lists`,
 	} {
