@@ -3,11 +3,14 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -46,7 +49,7 @@ func TestWrongConnectorSetting(t *testing.T) {
 		"tape.speed=0":          "wrong use: --conf tape.speed=0 (inches/s (7)): 0 is below 1",
 		"tape.speed=99":         "wrong use: --conf tape.speed=99 (inches/s (7)): 99 is too large, at most 30 goes",
 		"tape.speed=fast":       `wrong use: --conf tape.speed=fast (inches/s (7)): "fast" is not a whole number`,
-		"tape.sped=3":           `wrong use: --conf tape.sped=3: unknown setting "tape.sped", did you mean "tape.speed"?; --conf help lists`,
+		"tape.sped=3":           `wrong use: --conf tape.sped=3: unknown setting "tape.sped" (did you mean "tape.speed"?); --conf help lists`,
 		"task.maxFailure=1":     `did you mean "task.maxFailures"?`,
 		"radio.frequency=100.6": `wrong use: --conf radio.frequency=100.6: unknown setting "radio.frequency"; --conf help lists`,
 	} {
@@ -119,5 +122,47 @@ func TestNumbers(t *testing.T) {
 		if _, err := engine.WholeNumber(-1, 2)(value); says == "" && err != nil || says != "" && (err == nil || err.Error() != says) {
 			t.Errorf("%q: %v, want %s", value, err, says)
 		}
+	}
+}
+
+// Executor processes read the values of the driver's process.
+func TestConnectorSettingOnExecutorProcesses(t *testing.T) {
+	r, err := enginetest.RunOnCluster(t, [][]int{{1, 2, 3}}, 1, func(d *engine.DStream[int]) *engine.DStream[int64] {
+		v := speed.Read(d.Context())
+		return engine.Map(d, func(i int) int64 { return v })
+	}, "--conf", "tape.speed=15")
+	if err != nil || len(r.Batches) != 1 || !slices.Equal(r.Batches[0], []int64{15, 15, 15}) {
+		t.Errorf("%v, %v", r.Batches, err)
+	}
+}
+
+// Executor processes that were started with another value are refused.
+func TestOtherConnectorSettingOnExecutorProcesses(t *testing.T) {
+	pair := "tape.speed=15"
+	if os.Getenv(role.Env) == role.Executor {
+		pair = "tape.speed=16"
+	}
+	err := enginetest.OnCluster(t, func(ssc *engine.StreamingContext) error {
+		speed.Read(ssc)
+		numbers(ssc).Print(1)
+		return nil
+	}, "--conf", pair)
+	if !errors.Is(err, engine.ErrDiverged) || !strings.Contains(err.Error(), `tape.speed="15"`) || !strings.Contains(err.Error(), `tape.speed="16"`) {
+		t.Error(err)
+	}
+}
+
+// The driver's process says what is wrong, and the executors' don't say it again.
+func TestWrongConnectorSettingOnExecutorProcesses(t *testing.T) {
+	executor := os.Getenv(role.Env) == role.Executor
+	err := enginetest.OnCluster(t, func(ssc *engine.StreamingContext) error {
+		if executor {
+			panic("an executor builds what the driver has refused")
+		}
+		numbers(ssc).Print(1)
+		return nil
+	}, "--conf", "tape.speed=15")
+	if !errors.Is(err, engine.ErrUsage) || strings.Count(err.Error(), "tape.speed=15") != 1 {
+		t.Error(err)
 	}
 }

@@ -132,7 +132,7 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{foreign}, exitFailed, `^$`, `the binary can't be used`},
 		{[]string{self, "--", "--batches", "5"}, exitOK, `^job \d+ finished after .*: \d+ batches`, `submitted .* as job`},
 		{[]string{self, "--", "--nonsense"}, exitFailed, `^job \d+ failed`, `failed: the program can't be built:\s+wrong use: flag provided but not defined: -nonsense`},
-		{[]string{self, "--", "--batches", "5", "--conf", "task.maxFailure=1"}, exitFailed, `^job \d+ failed`, `failed: wrong use: --conf task.maxFailure=1: unknown setting "task.maxFailure", did you mean "task.maxFailures"\?; --conf help lists`},
+		{[]string{self, "--", "--batches", "5", "--conf", "task.maxFailure=1"}, exitFailed, `^job \d+ failed`, `failed: wrong use: --conf task.maxFailure=1: unknown setting "task.maxFailure" \(did you mean "task.maxFailures"\?\); --conf help lists`},
 		{[]string{self, "--", "--batches", "5", "--master", "local[2]"}, exitFailed, `^job \d+ failed`, `wrong use: --master local\[2\] is for a program that runs by itself`},
 		{[]string{self, "--", "--checkpoint", "/tmp/x"}, exitFailed, `^job \d+ failed`, `wrong use: --checkpoint /tmp/x is for a program that runs by itself`},
 		{[]string{"--submission", "help", self, "--", "--batches", "5", "--help"}, exitFailed, `^job \d+ failed`, `the command line asks for help: it is in the job's log; sums --help`},

@@ -110,6 +110,7 @@ func TestBadInput(t *testing.T) {
 		{"--model gpt", 2, "there are cnn and mlp"},
 		{"--on-bad-image cry", 2, "there are fail, skip and dead-letter"},
 		{"--conf no.such=1", 2, "unknown setting"},
+		{"--conf streaming.kafka.maxRatePerPartition=-1", 2, "--conf streaming.kafka.maxRatePerPartition=-1 (records/s of one partition at most, 0 for no limit (0)): -1 is below 0"},
 		{"--rate 0", 2, "--rate 0 is not above 0"},
 		{"--brokers nowhere", 2, "is not HOST:PORT"},
 		{"--no-such-flag", 2, "not defined"},

@@ -13,20 +13,19 @@ import (
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
 	"github.com/hibana-engine/hibana/examples/internal/language"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/iterators"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/optimizers"
-	"github.com/hibana-engine/hibana/ml/training"
 	"github.com/hibana-engine/hibana/ml/training/extensions"
 )
 
 // options are the program's flags.
 type options struct {
-	epochs, batch, steps, units, words int
-	seed                               uint64
-	dir                                string
+	train.Options
+	steps, units, words int
 }
 
 func main() {
@@ -35,15 +34,12 @@ func main() {
 
 // program reads the command line and trains.
 func program(ctx context.Context, args []string, stdout io.Writer) error {
-	var o options
+	o := options{Options: train.Options{Epochs: 8, Batch: 20}}
 	f := flag.NewFlagSet("ptb", flag.ContinueOnError)
-	f.IntVar(&o.epochs, "epochs", 8, "passes over the text")
-	f.IntVar(&o.batch, "batch", 20, "places in the text read at once")
+	o.AddTo(f, "the text", "places in the text read at once", "text, weights and dropout")
 	f.IntVar(&o.steps, "steps", 20, "words that gradients go back")
 	f.IntVar(&o.units, "units", 64, "units of a layer")
 	f.IntVar(&o.words, "words", 40_000, "words of text to train on")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of text, weights and dropout")
-	f.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
 	if err := cli.Parse(f, "ptb --epochs 5 --words 10000", args, stdout); err != nil {
 		return err
 	}
@@ -53,25 +49,21 @@ func program(ctx context.Context, args []string, stdout io.Writer) error {
 
 // run trains and gives the perplexity on text that was not trained on.
 func run(ctx context.Context, o options, w io.Writer) (float64, error) {
-	if o.epochs < 1 || o.batch < 1 || o.steps < 1 || o.units < 1 || o.words < 4*o.batch*(o.steps+1) {
-		return 0, fmt.Errorf("%w: --epochs, --batch, --steps and --units must be at least 1, and --words at least %d", cli.ErrUsage, 4*o.batch*(o.steps+1))
+	if o.Epochs < 1 || o.Batch < 1 || o.steps < 1 || o.units < 1 || o.words < 4*o.Batch*(o.steps+1) {
+		return 0, fmt.Errorf("%w: --epochs, --batch, --steps and --units must be at least 1, and --words at least %d", cli.ErrUsage, 4*o.Batch*(o.steps+1))
 	}
 	model := newLanguageModel(len(language.Vocabulary()), o.units, 0.2)
-	links.Seed(model, o.seed)
+	links.Seed(model, o.Seed)
 	optimizer := optimizers.Adam(model)
 	optimizer.Alpha = 0.003
 	optimizer.AddHook(optimizers.GradientClipping(5))
 
-	train := windows(language.Text(o.words, o.seed+1), o.batch, o.steps)
-	test := windows(language.Text(o.words/4, o.seed+2), o.batch, o.steps)
-	trainer := training.New(optimizer, iterators.Serial(train, 1, iterators.Ordered()), training.Epochs(float64(o.epochs)),
-		training.Seed(o.seed), training.Out(o.dir))
+	text := windows(language.Text(o.words, o.Seed+1), o.Batch, o.steps)
+	test := windows(language.Text(o.words/4, o.Seed+2), o.Batch, o.steps)
+	trainer := train.Trainer(o.Options, w, optimizer, iterators.Serial(text, 1, iterators.Ordered()), "main/perplexity", "validation/main/perplexity")
 	evaluate := extensions.Evaluate(test)
 	evaluate.BatchSize = 1
-	report := extensions.PrintReport("epoch", "main/perplexity", "validation/main/perplexity", "elapsed_time")
-	report.Out = w
-	trainer.Extend(evaluate, extensions.LogReport(), report, extensions.ProgressBar(),
-		extensions.PlotReport("perplexity.png", "main/perplexity", "validation/main/perplexity"))
+	trainer.Extend(evaluate, extensions.PlotReport("perplexity.png", "main/perplexity", "validation/main/perplexity"))
 	if err := trainer.Run(ctx); err != nil {
 		return 0, err
 	}
@@ -79,7 +71,7 @@ func run(ctx context.Context, o options, w io.Writer) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	story, err := write(model, 40, o.seed)
+	story, err := write(model, 40, o.Seed)
 	if err != nil {
 		return 0, err
 	}

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 )
 
 func TestLearnsTheLanguage(t *testing.T) {
 	var printed bytes.Buffer
-	o := options{epochs: 5, batch: 10, steps: 10, units: 32, words: 6000, dir: t.TempDir()}
+	o := options{train.Options{Epochs: 5, Batch: 10, Dir: t.TempDir()}, 10, 32, 6000}
 	perplexity, err := run(t.Context(), o, &printed)
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +44,8 @@ func TestWindowsFollowEachOther(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for _, o := range []options{
-		{epochs: 1, batch: 20, steps: 20, units: 8, words: 1600}, // no window to test on
-		{epochs: 0, batch: 20, steps: 20, units: 8, words: 2000},
+		{train.Options{Epochs: 1, Batch: 20}, 20, 8, 1600}, // no window to test on
+		{train.Options{Epochs: 0, Batch: 20}, 20, 8, 2000},
 	} {
 		if _, err := run(t.Context(), o, &bytes.Buffer{}); !errors.Is(err, cli.ErrUsage) {
 			t.Errorf("%+v: %v", o, err)

@@ -10,13 +10,13 @@ import (
 	"io"
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 	"github.com/hibana-engine/hibana/ml/datasets"
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/iterators"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/optimizers"
-	"github.com/hibana-engine/hibana/ml/training"
 	"github.com/hibana-engine/hibana/ml/training/extensions"
 )
 
@@ -70,9 +70,8 @@ func (m *recursive) Loss(tape *nn.Tape, batch []*node, report *links.Report) *nn
 
 // options are the program's flags.
 type options struct {
-	epochs, batch, units, trees int
-	seed                        uint64
-	dir                         string
+	train.Options
+	units, trees int
 }
 
 func main() {
@@ -81,14 +80,11 @@ func main() {
 
 // program reads the command line and trains.
 func program(ctx context.Context, args []string, stdout io.Writer) error {
-	var o options
+	o := options{Options: train.Options{Epochs: 15, Batch: 25}}
 	f := flag.NewFlagSet("sentiment-tree", flag.ContinueOnError)
-	f.IntVar(&o.epochs, "epochs", 15, "passes over the trees")
-	f.IntVar(&o.batch, "batch", 25, "trees a step")
+	o.AddTo(f, "the trees", "trees a step", "trees, weights and order")
 	f.IntVar(&o.units, "units", 30, "length of a node's vector")
 	f.IntVar(&o.trees, "trees", 3000, "trees to train on")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of trees, weights and order")
-	f.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
 	if err := cli.Parse(f, "sentiment-tree --epochs 5 --trees 1000", args, stdout); err != nil {
 		return err
 	}
@@ -98,21 +94,20 @@ func program(ctx context.Context, args []string, stdout io.Writer) error {
 
 // run trains and gives the accuracy on trees that were not trained on.
 func run(ctx context.Context, o options, w io.Writer) (float64, error) {
-	if o.epochs < 1 || o.batch < 1 || o.units < 1 || o.trees < 4 {
+	if o.Epochs < 1 || o.Batch < 1 || o.units < 1 || o.trees < 4 {
 		return 0, fmt.Errorf("%w: --epochs, --batch and --units must be at least 1, and --trees at least 4", cli.ErrUsage)
 	}
 	model := newRecursive(o.units)
-	links.Seed(model, o.seed)
+	links.Seed(model, o.Seed)
 	optimizer := optimizers.AdaGrad(model)
 	optimizer.LR = 0.05
 	optimizer.AddHook(optimizers.WeightDecay(1e-4))
 
-	train, test := datasets.Slice[*node](forest(o.trees, o.seed+1)), datasets.Slice[*node](forest(o.trees/4, o.seed+2))
-	trainer := training.New(optimizer, iterators.Serial(train, o.batch, iterators.Seed(o.seed)), training.Epochs(float64(o.epochs)), training.Out(o.dir))
+	trees, test := datasets.Slice[*node](forest(o.trees, o.Seed+1)), datasets.Slice[*node](forest(o.trees/4, o.Seed+2))
+	batches := iterators.Serial(trees, o.Batch, iterators.Seed(o.Seed))
+	trainer := train.Trainer(o.Options, w, optimizer, batches, "main/loss", "main/accuracy", "validation/main/accuracy")
 	evaluate := extensions.Evaluate(test)
-	report := extensions.PrintReport("epoch", "main/loss", "main/accuracy", "validation/main/accuracy", "elapsed_time")
-	report.Out = w
-	trainer.Extend(evaluate, extensions.LogReport(), report, extensions.ProgressBar(), extensions.PlotReport("loss.png"))
+	trainer.Extend(evaluate, extensions.PlotReport("loss.png"))
 	if err := trainer.Run(ctx); err != nil {
 		return 0, err
 	}

@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 )
 
 func TestLearnsOpinions(t *testing.T) {
 	var printed bytes.Buffer
-	accuracy, err := run(t.Context(), options{epochs: 6, batch: 20, units: 16, trees: 500, dir: t.TempDir()}, &printed)
+	accuracy, err := run(t.Context(), options{train.Options{Epochs: 6, Batch: 20, Dir: t.TempDir()}, 16, 500}, &printed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +50,13 @@ func TestLabels(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for _, o := range []options{
-		{batch: 5, units: 4, trees: 20},
-		{epochs: 1, batch: 5, trees: 20},
-		{epochs: 1, units: 4, trees: 20},
-		{epochs: 1, units: 4, batch: 5},
-		{epochs: 1, units: 4, batch: 5, trees: -4},
+		{train.Options{Batch: 5}, 4, 20},
+		{train.Options{Epochs: 1, Batch: 5}, 0, 20},
+		{train.Options{Epochs: 1}, 4, 20},
+		{train.Options{Epochs: 1, Batch: 5}, 4, 0},
+		{train.Options{Epochs: 1, Batch: 5}, 4, -4},
 	} {
-		o.dir = t.TempDir()
+		o.Dir = t.TempDir()
 		if _, err := run(t.Context(), o, &bytes.Buffer{}); !errors.Is(err, cli.ErrUsage) {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -11,28 +11,25 @@ import (
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
 	"github.com/hibana-engine/hibana/examples/internal/mnistnet"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 	"github.com/hibana-engine/hibana/ml/datasets"
 	"github.com/hibana-engine/hibana/ml/iterators"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/optimizers"
 	"github.com/hibana-engine/hibana/ml/serializers"
-	"github.com/hibana-engine/hibana/ml/training"
 	"github.com/hibana-engine/hibana/ml/training/extensions"
 )
 
 // options are the program's flags.
 type options struct {
+	train.Options
 	model   string
-	epochs  int
-	batch   int
-	seed    uint64
 	alpha   float64
 	decay   float64
 	dropout float64
 	augment bool
 	limit   int
 	out     string
-	dir     string
 	plot    string
 	resume  bool
 }
@@ -48,25 +45,22 @@ func main() {
 }
 
 func parse(args []string, stdout io.Writer) (options, error) {
-	var o options
+	o := options{Options: train.Options{Epochs: 20, Batch: 100}}
 	f := flag.NewFlagSet("train-mnist", flag.ContinueOnError)
 	f.StringVar(&o.model, "model", "mlp", "network: mlp or cnn")
-	f.IntVar(&o.epochs, "epochs", 20, "passes over the training images")
-	f.IntVar(&o.batch, "batch", 100, "images a step")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of weights, order, dropout and augmentation")
+	o.AddTo(f, "the training images", "images a step", "weights, order, dropout and augmentation")
 	f.Float64Var(&o.alpha, "alpha", 0.001, "Adam's step size at the start")
 	f.Float64Var(&o.decay, "decay", 1, "factor on the step size after each epoch")
 	f.Float64Var(&o.dropout, "dropout", 0, "ratio dropped before the last layer")
 	f.BoolVar(&o.augment, "augment", false, "shift, turn and scale the training images at random")
 	f.IntVar(&o.limit, "limit", 0, "use only the first images of each set (0 = all)")
 	f.StringVar(&o.out, "out", "", "file for the trained weights (.npz)")
-	f.StringVar(&o.dir, "dir", "result", "directory for the log, the plot and snapshots")
 	f.StringVar(&o.plot, "plot", "loss.png", "plot of the loss, in the directory")
 	f.BoolVar(&o.resume, "resume", false, "go on from the newest snapshot in the directory")
 	if err := cli.Parse(f, "train-mnist --model cnn --epochs 3 --out mnist-cnn.npz", args, stdout); err != nil {
 		return o, err
 	}
-	if o.epochs < 1 || o.batch < 1 || o.limit < 0 {
+	if o.Epochs < 1 || o.Batch < 1 || o.limit < 0 {
 		return o, fmt.Errorf("%w: --epochs and --batch must be at least 1, --limit not negative", cli.ErrUsage)
 	}
 	return o, nil
@@ -78,24 +72,19 @@ func run(ctx context.Context, opt options, w io.Writer) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", cli.ErrUsage, err)
 	}
-	links.Seed(net, opt.seed)
+	links.Seed(net, opt.Seed)
 	model := links.Classifier(net)
 	optimizer := optimizers.Adam(model)
 	optimizer.Alpha = opt.alpha
 
-	train, test := data(opt)
-	batches := iterators.Serial(train, opt.batch, iterators.Seed(opt.seed))
-	trainer := training.New(optimizer, batches, training.Epochs(float64(opt.epochs)), training.Seed(opt.seed), training.Out(opt.dir))
+	images, test := data(opt)
+	batches := iterators.Serial(images, opt.Batch, iterators.Seed(opt.Seed))
+	trainer := train.Trainer(opt.Options, w, optimizer, batches, "main/loss", "validation/main/loss", "main/accuracy", "validation/main/accuracy")
 
-	report := extensions.PrintReport("epoch", "main/loss", "validation/main/loss", "main/accuracy", "validation/main/accuracy", "elapsed_time")
-	report.Out = w
 	save := extensions.Snapshot()
 	save.Keep, save.OnStop, save.Resume = 1, true, opt.resume
 	trainer.Extend(
 		extensions.Evaluate(test),
-		extensions.LogReport(),
-		report,
-		extensions.ProgressBar(),
 		extensions.PlotReport(opt.plot),
 		extensions.ExponentialShift("alpha", opt.decay),
 		save)
@@ -126,7 +115,7 @@ func data(opt options) (train, test datasets.Dataset[datasets.Example]) {
 	}
 	if opt.augment {
 		move := datasets.Jitter{Shift: 2, Rotate: 10, Scale: 0.1}
-		train = datasets.Augment(train, opt.seed, func(r *rand.Rand, e datasets.Example) datasets.Example { return move.Apply(r, e) })
+		train = datasets.Augment(train, opt.Seed, func(r *rand.Rand, e datasets.Example) datasets.Example { return move.Apply(r, e) })
 	}
 	return train, test
 }

@@ -47,7 +47,7 @@ func TestTrainsBothNetworks(t *testing.T) {
 				t.Error(err)
 			}
 			for _, name := range []string{"log", "loss.png", "snapshot_iter_20"} {
-				if _, err := os.Stat(filepath.Join(opt.dir, name)); err != nil {
+				if _, err := os.Stat(filepath.Join(opt.Dir, name)); err != nil {
 					t.Error(err)
 				}
 			}

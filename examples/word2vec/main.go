@@ -13,19 +13,18 @@ import (
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
 	"github.com/hibana-engine/hibana/examples/internal/language"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 	"github.com/hibana-engine/hibana/ml/iterators"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/optimizers"
-	"github.com/hibana-engine/hibana/ml/training"
 	"github.com/hibana-engine/hibana/ml/training/extensions"
 )
 
 // options are the program's flags.
 type options struct {
-	epochs, batch, window, units, words int
-	out                                 string
-	seed                                uint64
-	dir                                 string
+	train.Options
+	window, units, words int
+	out                  string
 }
 
 func main() {
@@ -34,16 +33,13 @@ func main() {
 
 // program reads the command line and trains.
 func program(ctx context.Context, args []string, stdout io.Writer) error {
-	var o options
+	o := options{Options: train.Options{Epochs: 10, Batch: 100}}
 	f := flag.NewFlagSet("word2vec", flag.ContinueOnError)
-	f.IntVar(&o.epochs, "epochs", 10, "passes over the text")
-	f.IntVar(&o.batch, "batch", 100, "pairs of words a step")
+	o.AddTo(f, "the text", "pairs of words a step", "text, vectors, order and samples")
 	f.IntVar(&o.window, "window", 2, "words on each side that a word tells")
 	f.IntVar(&o.units, "units", 16, "length of a vector")
 	f.IntVar(&o.words, "words", 10_000, "words of text")
 	f.StringVar(&o.out, "out", "ns", "loss: ns, negative sampling, or hsm, hierarchical softmax")
-	f.Uint64Var(&o.seed, "seed", 0, "seed of text, vectors, order and samples")
-	f.StringVar(&o.dir, "dir", "result", "directory for the log and the plot")
 	if err := cli.Parse(f, "word2vec --out hsm --epochs 5", args, stdout); err != nil {
 		return err
 	}
@@ -53,23 +49,21 @@ func program(ctx context.Context, args []string, stdout io.Writer) error {
 
 // run trains and gives the share of the words whose nearest is of their kind.
 func run(ctx context.Context, o options, w io.Writer) (float64, error) {
-	if o.epochs < 1 || o.batch < 1 || o.window < 1 || o.units < 1 || o.words <= 2*o.window {
+	if o.Epochs < 1 || o.Batch < 1 || o.window < 1 || o.units < 1 || o.words <= 2*o.window {
 		return 0, fmt.Errorf("%w: --epochs, --batch, --window and --units must be at least 1, --words more than two windows", cli.ErrUsage)
 	}
-	ids := language.Text(o.words, o.seed+1)
+	ids := language.Text(o.words, o.Seed+1)
 	model, err := newSkipGram(o.out, count(ids), o.units)
 	if err != nil {
 		return 0, err
 	}
-	links.Seed(model, o.seed)
+	links.Seed(model, o.Seed)
 	optimizer := optimizers.Adam(model)
 	optimizer.Alpha = 0.01
 
-	batches := iterators.Serial(pairs(ids, o.window), o.batch, iterators.Seed(o.seed))
-	trainer := training.New(optimizer, batches, training.Epochs(float64(o.epochs)), training.Seed(o.seed), training.Out(o.dir))
-	report := extensions.PrintReport("epoch", "main/loss", "elapsed_time")
-	report.Out = w
-	trainer.Extend(extensions.LogReport(), report, extensions.ProgressBar(), extensions.PlotReport("loss.png", "main/loss"))
+	batches := iterators.Serial(pairs(ids, o.window), o.Batch, iterators.Seed(o.Seed))
+	trainer := train.Trainer(o.Options, w, optimizer, batches, "main/loss")
+	trainer.Extend(extensions.PlotReport("loss.png", "main/loss"))
 	if err := trainer.Run(ctx); err != nil {
 		return 0, err
 	}

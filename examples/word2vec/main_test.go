@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/examples/internal/cli"
+	"github.com/hibana-engine/hibana/examples/internal/train"
 	"github.com/hibana-engine/hibana/ml/datasets"
 )
 
@@ -15,7 +16,7 @@ func TestLearnsKindsOfWords(t *testing.T) {
 	for _, out := range []string{"ns", "hsm"} {
 		t.Run(out, func(t *testing.T) {
 			var printed bytes.Buffer
-			o := options{epochs: 3, batch: 100, window: 2, units: 12, words: 4000, out: out, dir: t.TempDir()}
+			o := options{train.Options{Epochs: 3, Batch: 100, Dir: t.TempDir()}, 2, 12, 4000, out}
 			share, err := run(t.Context(), o, &printed)
 			if err != nil {
 				t.Fatal(err)

@@ -69,7 +69,7 @@ func (p *Program) UnknownSettings() error {
 }
 
 // whereListed says how to see all settings.
-const whereListed = "--conf help lists the engine's, and the documentation of a connector's package (go doc) those of the connector, which only a program that uses it has"
+const whereListed = "--conf help lists the engine's settings; a connector's are in the documentation of its package (go doc), and known to the programs that use it"
 
 // suggestion names the known key that is nearest, unless none is near.
 func suggestion(key string, known []string) string {
@@ -77,7 +77,7 @@ func suggestion(key string, known []string) string {
 	if 3*slip(key, nearest) > max(len(key), len(nearest)) {
 		return ""
 	}
-	return fmt.Sprintf(", did you mean %q?", nearest)
+	return fmt.Sprintf(" (did you mean %q?)", nearest)
 }
 
 // slip returns how large the slip is that makes one key the other. None is smaller
