@@ -5,9 +5,7 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
-	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -54,24 +52,4 @@ func (c *Client) persist(ctx context.Context, f func(ctx context.Context, leader
 			patience, told = c.patience-quiet, true
 		}
 	}
-}
-
-// plainError is an error of gRPC without the words that mean nothing to people.
-type plainError struct {
-	err     error
-	message string
-}
-
-// Error returns gRPC's description.
-func (e *plainError) Error() string { return e.message }
-
-// Unwrap returns gRPC's error.
-func (e *plainError) Unwrap() error { return e.err }
-
-// plain takes gRPC's words off an error that comes from gRPC itself.
-func plain(err error) error {
-	if _, direct := err.(interface{ GRPCStatus() *status.Status }); direct {
-		return &plainError{err: err, message: rpc.Brief(err)}
-	}
-	return err
 }
