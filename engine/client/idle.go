@@ -9,6 +9,10 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
+// errSilent says that a driver took a call and doesn't answer. What is asked may
+// be asked again, of whoever leads then.
+var errSilent = errors.New("the driver doesn't answer")
+
 // idleCall is a call that is given up when nothing has come of it for a while:
 // a driver that was stopped, or whose machine is gone, keeps connections open.
 type idleCall struct {

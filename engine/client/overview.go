@@ -8,9 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -87,19 +84,4 @@ func (c *Client) refusal(ctx context.Context, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w:\n  %s", wire.ErrUnauthenticated, strings.Join(said, "\n  "))
-}
-
-// refused reports whether a call failed because one side doesn't know the
-// other's token or certificate. Of a handshake gRPC keeps only the text.
-func refused(err error) bool {
-	if errors.Is(err, wire.ErrUnauthenticated) {
-		return true
-	}
-	if status.Code(err) != codes.Unavailable {
-		return false
-	}
-	text := status.Convert(err).Message()
-	return slices.ContainsFunc([]string{"x509: ", "remote error: tls: ", "tls: first record", wire.ErrUnauthenticated.Error() + ": "}, func(cause string) bool {
-		return strings.Contains(text, cause)
-	})
 }

@@ -66,8 +66,8 @@ func (p *programs) replicate(ctx context.Context, digest string, size int64) err
 	defer cancel() // what isn't there yet fetches it later, see keepHouse
 	others := p.group.Others()
 	type answer struct {
-		node string
-		err  error
+		driver string
+		err    error
 	}
 	answers := make(chan answer, len(others)) // has room for all of them
 	for _, id := range others {
@@ -77,7 +77,7 @@ func (p *programs) replicate(ctx context.Context, digest string, size int64) err
 	var errs []error
 	for i := 0; have < need && i < len(others); i++ {
 		if a := <-answers; a.err != nil {
-			errs = append(errs, fmt.Errorf("driver %s: %w", a.node, a.err))
+			errs = append(errs, fmt.Errorf("driver %s: %w", a.driver, a.err))
 		} else {
 			have++
 		}

@@ -56,15 +56,6 @@ type SubmitAnswer struct {
 	Existed     bool   `msgpack:"old"` // the submission was taken before
 }
 
-// JobRef names a job by its number, or by its submission id.
-type JobRef struct {
-	Incarnation uint64 `msgpack:"inc"`
-	Submission  string `msgpack:"sub"` // if Incarnation is 0
-}
-
-// JobsRequest asks for all jobs that are remembered.
-type JobsRequest struct{}
-
 // KillRequest ends a job.
 type KillRequest struct {
 	Job      JobRef `msgpack:"job"`
@@ -135,6 +126,11 @@ func (c ControlClient) Status(ctx context.Context, job JobRef) (*JobStatus, erro
 // Kill calls ControlServer.Kill.
 func (c ControlClient) Kill(ctx context.Context, req *KillRequest) (*JobStatus, error) {
 	return Call[KillRequest, JobStatus](ctx, c.CC, "Control/Kill", req)
+}
+
+// Publish calls ControlServer.Publish.
+func (c ControlClient) Publish(ctx context.Context) (grpc.BidiStreamingClient[PublishPart, PublishAnswer], error) {
+	return OpenBidi[PublishPart, PublishAnswer](ctx, c.CC, "Control/Publish")
 }
 
 // Watch calls ControlServer.Watch.

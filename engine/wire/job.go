@@ -20,6 +20,15 @@ type JobSpec struct {
 // processes: its name and its number, as in wordcount-12.
 func (s *JobSpec) ProcessName() string { return fmt.Sprintf("%s-%d", s.Name, s.Incarnation) }
 
+// JobRef names a job by its number, or by its submission id.
+type JobRef struct {
+	Incarnation uint64 `msgpack:"inc"`
+	Submission  string `msgpack:"sub"` // if Incarnation is 0
+}
+
+// JobsRequest asks for all jobs that are remembered.
+type JobsRequest struct{}
+
 // JobState is where a job is in its life.
 type JobState uint8
 

@@ -228,6 +228,12 @@ func (c JobLogClient) Report(ctx context.Context, p *Progress) error {
 	return err
 }
 
+// Published calls JobLogServer.Published.
+func (c JobLogClient) Published(ctx context.Context, req *PublishedModel) error {
+	_, err := Call[PublishedModel, Recorded](ctx, c.CC, "JobLog/Published", req)
+	return err
+}
+
 // Finish calls JobLogServer.Finish.
 func (c JobLogClient) Finish(ctx context.Context, req *FinishRequest) error {
 	_, err := Call[FinishRequest, Recorded](ctx, c.CC, "JobLog/Finish", req)

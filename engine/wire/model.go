@@ -1,11 +1,6 @@
 package wire
 
-import (
-	"context"
-	"time"
-
-	"google.golang.org/grpc"
-)
+import "time"
 
 // A version of a model is published by a file's way through four doors:
 // engine-submit sends it to the leading engine-driver (Control.Publish), which
@@ -58,15 +53,4 @@ type PublishedModel struct {
 	ID      uint64 `msgpack:"id"`
 	Digest  string `msgpack:"digest"` // what batches are planned with
 	Failure string `msgpack:"why"`    // why the version was refused, "" if it wasn't
-}
-
-// Publish calls ControlServer.Publish.
-func (c ControlClient) Publish(ctx context.Context) (grpc.BidiStreamingClient[PublishPart, PublishAnswer], error) {
-	return OpenBidi[PublishPart, PublishAnswer](ctx, c.CC, "Control/Publish")
-}
-
-// Published calls JobLogServer.Published.
-func (c JobLogClient) Published(ctx context.Context, req *PublishedModel) error {
-	_, err := Call[PublishedModel, Recorded](ctx, c.CC, "JobLog/Published", req)
-	return err
 }

@@ -32,39 +32,25 @@ type Config struct {
 
 // daemon is an engine-executor.
 //
-// THREADING: Run's goroutine follows the leader and decides which jobs run; each
-// job has a goroutine of its own that it waits for. mu guards what jobs report.
+// THREADING: Run's goroutine follows the leader and decides which jobs run.
 type daemon struct {
-	cfg      Config
-	host     string // for job processes to listen on
-	address  string // of the Logs service
-	start    string // random: which daemon process this is
-	cluster  *rpc.Cluster
-	dir      *dataDir
-	programs *binaries.Store
-	output   *logs.Server
-	log      *slog.Logger
-	work     sync.WaitGroup // of jobs that are ending
-
-	jobs   map[uint64]*job // of Run's goroutine
-	pruned time.Time       // of Run's goroutine
-
-	mu      sync.Mutex
-	reports map[uint64]*jobReport // by incarnation
-	wake    chan struct{}         // holds a token when there is something to report
+	cfg     Config
+	address string // of the Logs service
+	start   string // random: which daemon process this is
+	cluster *rpc.Cluster
+	dir     *dataDir
+	output  *logs.Server
+	jobs    *jobs
+	log     *slog.Logger
 }
 
-// Times and limits of a daemon.
+// Times of a daemon.
 const (
-	firstRetry  = 50 * time.Millisecond
-	lastRetry   = time.Second
-	sayAfter    = 5 * time.Second  // without a leader, before the daemon says so
-	sayAgain    = 30 * time.Second // and again
-	takenFor    = 10 * time.Second // an id may be taken, by a daemon that was just killed
-	pruneEvery  = time.Minute
-	keepFiles   = 24 * time.Hour   // of jobs that have ended
-	keptJobs    = 50               // newest of them; older ones go earlier
-	keepProgram = 10 * time.Minute // after the last job that used it
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = time.Second
+	sayAfter   = 5 * time.Second  // without a leader, before the daemon says so
+	sayAgain   = 30 * time.Second // and again
+	takenFor   = 10 * time.Second // an id may be taken, by a daemon that was just killed
 )
 
 // Run runs an engine-executor until ctx ends, then ends its processes and
@@ -86,10 +72,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	d.log.Info("engine-executor is up", "id", c.ID, "address", d.address, "slots", c.Slots, "data", c.Data)
 	err = d.run(ctx)
-	for _, j := range d.jobs {
-		j.cancel()
-	}
-	d.work.Wait()
+	d.jobs.end()
 	return err
 }
 
@@ -120,13 +103,12 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	d := &daemon{
-		cfg: c, start: security.NewToken()[:32], log: c.Log,
-		jobs: make(map[uint64]*job), reports: make(map[uint64]*jobReport), wake: make(chan struct{}, 1),
-	}
-	if d.host, d.cluster, err = c.check(); err != nil {
+	d := &daemon{cfg: c, start: security.NewToken()[:32], log: c.Log}
+	host, cluster, err := c.check()
+	if err != nil {
 		return nil, nil, err
 	}
+	d.cluster = cluster
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.cluster.Close())
@@ -140,10 +122,15 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 			err = errors.Join(err, d.dir.close())
 		}
 	}()
-	if d.programs, err = binaries.OpenCache(d.dir.binaries()); err != nil {
+	programs, err := binaries.OpenCache(d.dir.binaries())
+	if err != nil {
 		return nil, nil, err
 	}
 	d.output = logs.NewServer(func(incarnation uint64) string { return d.dir.jobLog(incarnation) })
+	d.jobs = &jobs{
+		executor: c.ID, host: host, tls: c.Security.Files, cluster: cluster, dir: d.dir, programs: programs, output: d.output,
+		reports: newReports(), log: c.Log, running: make(map[uint64]*job),
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w; another process, perhaps a second executor %q, has the port; with port 0 --listen takes a free one", err, c.ID)
@@ -183,15 +170,25 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 }
 
-// prune removes the files that no job needs.
-func (d *daemon) prune() {
-	d.pruned = time.Now()
-	keep := make(map[string]bool)
-	live := make(map[uint64]bool)
-	for inc, j := range d.jobs {
-		keep[j.spec.Binary], live[inc] = true, true
+// follow follows one leader until the stream breaks. It reports whether the
+// leader took the daemon in.
+func (d *daemon) follow(ctx context.Context) (followed bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	cc, address, err := d.cluster.Leader(ctx)
+	if err != nil {
+		return false, err
 	}
-	if err := errors.Join(d.programs.Sweep(keep, keepProgram), d.dir.prune(live, keepFiles, keptJobs)); err != nil {
-		d.log.Warn("removing files of jobs that have ended", "err", err)
+	stream, err := wire.ExecutorsClient{CC: cc}.Follow(ctx)
+	if err != nil {
+		return false, err
+	}
+	return newFollowing(d.register(), d.jobs, stream, address).run(ctx, cancel)
+}
+
+// register says to a leader who the daemon is.
+func (d *daemon) register() *wire.Register {
+	return &wire.Register{
+		ID: d.cfg.ID, Start: d.start, ClusterID: d.dir.cluster(), Address: d.address, Slots: d.cfg.Slots, Platform: binaries.ThisPlatform(),
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -21,28 +20,13 @@ const leaderSilence = 4 * wire.HeartbeatInterval
 // errSilent is why a daemon leaves a leader that hangs.
 var errSilent = errors.New("the leader has said nothing")
 
-// follow follows one leader until the stream breaks. It reports whether the
-// leader took the daemon in.
-func (d *daemon) follow(ctx context.Context) (followed bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	cc, address, err := d.cluster.Leader(ctx)
-	if err != nil {
-		return false, err
-	}
-	stream, err := wire.ExecutorsClient{CC: cc}.Follow(ctx)
-	if err != nil {
-		return false, err
-	}
-	return newFollowing(d, stream, address).run(ctx, cancel)
-}
-
 // following is the daemon's stream to one leader.
 //
 // THREADING: run's goroutine sends and decides; receive has one of its own, which
 // run waits for.
 type following struct {
-	d        *daemon
+	self     *wire.Register // who the daemon is
+	jobs     *jobs
 	stream   grpc.BidiStreamingClient[wire.DaemonReport, wire.Assignments]
 	leader   string
 	silent   *time.Timer            // runs while the leader says nothing
@@ -50,8 +34,8 @@ type following struct {
 	broken   chan error             // why the stream broke
 }
 
-func newFollowing(d *daemon, stream grpc.BidiStreamingClient[wire.DaemonReport, wire.Assignments], leader string) *following {
-	return &following{d: d, stream: stream, leader: leader, assigned: make(chan *wire.Assignments, 1), broken: make(chan error, 1)}
+func newFollowing(self *wire.Register, jobs *jobs, stream grpc.BidiStreamingClient[wire.DaemonReport, wire.Assignments], leader string) *following {
+	return &following{self: self, jobs: jobs, stream: stream, leader: leader, assigned: make(chan *wire.Assignments, 1), broken: make(chan error, 1)}
 }
 
 // run serves the stream until it breaks or the leader says nothing. cancel ends
@@ -93,11 +77,7 @@ func (f *following) receive() {
 
 // serve registers, reports and takes assignments until the stream breaks.
 func (f *following) serve(ctx context.Context) (followed bool, err error) {
-	d := f.d
-	register := &wire.Register{
-		ID: d.cfg.ID, Start: d.start, ClusterID: d.dir.cluster(), Address: d.address, Slots: d.cfg.Slots, Platform: binaries.ThisPlatform(),
-	}
-	if f.stream.Send(&wire.DaemonReport{Register: register}) != nil {
+	if f.stream.Send(&wire.DaemonReport{Register: f.self}) != nil {
 		return false, <-f.broken // Recv says why
 	}
 	beat := time.NewTicker(wire.HeartbeatInterval)
@@ -108,18 +88,19 @@ func (f *following) serve(ctx context.Context) (followed bool, err error) {
 			if !f.report() {
 				return true, <-f.broken
 			}
-			wake = d.wake
+			wake = f.jobs.reports.wake
 		}
 		select {
 		case a := <-f.assigned:
 			if !followed {
 				followed = true
-				d.log.Info("following a leader", "leader", f.leader, "jobs", len(a.Jobs))
-				d.reportAll()
+				f.jobs.log.Info("following a leader", "leader", f.leader, "jobs", len(a.Jobs))
+				f.jobs.reports.again()
 			}
-			if err := f.take(a); err != nil {
+			if err := f.jobs.dir.joinCluster(a.ClusterID); err != nil {
 				return true, err
 			}
+			f.jobs.assign(a.Jobs)
 		case err := <-f.broken:
 			return followed, err
 		case <-wake:
@@ -127,8 +108,8 @@ func (f *following) serve(ctx context.Context) (followed bool, err error) {
 			if f.stream.Send(&wire.DaemonReport{Heartbeat: &wire.Heartbeat{}}) != nil {
 				return followed, <-f.broken
 			}
-			if followed && time.Since(d.pruned) > pruneEvery { // it is known which jobs run
-				d.prune()
+			if followed && time.Since(f.jobs.pruned) > pruneEvery { // it is known which jobs run
+				f.jobs.prune()
 			}
 		case <-ctx.Done():
 			return followed, ctx.Err()
@@ -138,33 +119,10 @@ func (f *following) serve(ctx context.Context) (followed bool, err error) {
 
 // report sends what jobs have to report. It returns false if the stream broke.
 func (f *following) report() bool {
-	for _, m := range f.d.takeReports() {
+	for _, m := range f.jobs.reports.take() {
 		if f.stream.Send(m) != nil {
 			return false
 		}
 	}
 	return true
-}
-
-// take carries out assignments.
-func (f *following) take(a *wire.Assignments) error {
-	d := f.d
-	if err := d.dir.joinCluster(a.ClusterID); err != nil {
-		return err
-	}
-	want := make(map[uint64]bool, len(a.Jobs))
-	for _, j := range a.Jobs {
-		want[j.Spec.Incarnation] = true
-		if d.jobs[j.Spec.Incarnation] == nil {
-			d.startJob(j)
-		}
-	}
-	for inc, j := range d.jobs {
-		if !want[inc] {
-			d.log.Info("a job has ended here", "job", inc, "name", j.spec.Name)
-			j.cancel()
-			delete(d.jobs, inc)
-		}
-	}
-	return nil
 }

@@ -30,9 +30,10 @@ func newDaemon(t *testing.T) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
+	log := slog.New(slog.DiscardHandler)
 	return &daemon{
-		cfg: Config{ID: "e1", Slots: 1}, start: "start", log: slog.New(slog.DiscardHandler), dir: dir, programs: programs,
-		jobs: make(map[uint64]*job), reports: make(map[uint64]*jobReport), wake: make(chan struct{}, 1),
+		cfg: Config{ID: "e1", Slots: 1}, start: "start", log: log, dir: dir,
+		jobs: &jobs{dir: dir, programs: programs, reports: newReports(), log: log, running: make(map[uint64]*job)},
 	}
 }
 
@@ -52,7 +53,7 @@ func follow(t *testing.T, d *daemon, ctx context.Context, cancel context.CancelC
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {
-		_, err := newFollowing(d, s, "leader").run(ctx, cancel)
+		_, err := newFollowing(d.register(), d.jobs, s, "leader").run(ctx, cancel)
 		done <- err
 	}()
 	select {
@@ -69,7 +70,7 @@ func follow(t *testing.T, d *daemon, ctx context.Context, cancel context.CancelC
 func TestStreamBreaksWhileReporting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDaemon(t)
-		d.reports[7] = &jobReport{ready: &wire.ProcessReady{Incarnation: 7, Process: "p"}}
+		d.jobs.reports.byJob[7] = &jobReport{ready: &wire.ProcessReady{Incarnation: 7, Process: "p"}}
 		gone := errors.New("the leader steps down")
 		lists, registered := 2, false
 		s := &stream{
@@ -109,7 +110,7 @@ func TestSilentLeader(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDaemon(t)
-				d.jobs[7] = &job{cancel: func() { t.Error("a job is ended") }}
+				d.jobs.running[7] = &job{cancel: func() { t.Error("a job is ended") }}
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				said := -1
@@ -141,11 +142,13 @@ func TestSilentLeader(t *testing.T) {
 // nobody, and to the next leader.
 func TestReports(t *testing.T) {
 	ready := func(process string) func(*daemon, *jobReport) {
-		return func(d *daemon, r *jobReport) { d.ready(r, &wire.ProcessReady{Incarnation: 7, Process: process}) }
+		return func(d *daemon, r *jobReport) {
+			d.jobs.reports.ready(r, &wire.ProcessReady{Incarnation: 7, Process: process})
+		}
 	}
 	exited := func(process string, fatal bool) func(*daemon, *jobReport) {
 		return func(d *daemon, r *jobReport) {
-			d.exited(r, &wire.ProcessExited{Incarnation: 7, Process: process, Fatal: fatal})
+			d.jobs.reports.exited(r, &wire.ProcessExited{Incarnation: 7, Process: process, Fatal: fatal})
 		}
 	}
 	type events = []func(*daemon, *jobReport)
@@ -168,7 +171,7 @@ func TestReports(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDaemon(t)
 			r := &jobReport{}
-			d.reports[7] = r
+			d.jobs.reports.byJob[7] = r
 			for _, leader := range []struct {
 				events events
 				want   string
@@ -176,11 +179,11 @@ func TestReports(t *testing.T) {
 				for _, e := range leader.events {
 					e(d, r)
 				}
-				d.reportAll()
-				if got := said(d.takeReports()); got != leader.want {
+				d.jobs.reports.again()
+				if got := said(d.jobs.reports.take()); got != leader.want {
 					t.Errorf("it reports %q, expected %q", got, leader.want)
 				}
-				if again := said(d.takeReports()); again != "" {
+				if again := said(d.jobs.reports.take()); again != "" {
 					t.Errorf("it reports %q twice", again)
 				}
 			}
@@ -213,12 +216,12 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.jobs[live] = &job{}
+	d.jobs.running[live] = &job{}
 	old := time.Now().Add(-2 * keepFiles)
 	if err := os.Chtimes(d.dir.job(ended-1), old, old); err != nil {
 		t.Fatal(err)
 	}
-	d.prune()
+	d.jobs.prune()
 	for inc := uint64(1); inc <= ended; inc++ {
 		_, err := os.Stat(d.dir.job(inc))
 		want := inc == live || inc > ended-keptJobs && inc != ended-1
@@ -251,7 +254,7 @@ func TestPruneGoesOn(t *testing.T) {
 				time.Sleep(wire.HeartbeatInterval) // of virtual time
 				switch time.Since(began) {
 				case 5 * time.Minute: // it runs here from now on
-					d.jobs[live] = &job{cancel: func() {}}
+					d.jobs.running[live] = &job{cancel: func() {}}
 					return &wire.Assignments{ClusterID: "cluster", Jobs: []wire.Assignment{{Spec: wire.JobSpec{Incarnation: live}}}}, nil
 				case 15 * time.Minute:
 					return nil, over

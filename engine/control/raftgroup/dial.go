@@ -7,15 +7,32 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
+// dialer connects to other drivers, and makes sure that they are who they should be.
+// It is safe for concurrent use.
+type dialer struct {
+	security security.Security
+	roster   *roster
+	conns    *openConns // Raft's, which it dialed or which came in
+
+	mu     sync.Mutex
+	dialed map[string]error // by address: what came of the last try
+}
+
+func newDialer(s security.Security, r *roster) *dialer {
+	return &dialer{security: s, roster: r, conns: newOpenConns(), dialed: make(map[string]error)}
+}
+
 // Dial connects to another node's listener, and remembers what came of it.
-func (d *listener) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (d *dialer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	conn, err := d.dial(string(address), timeout)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -24,7 +41,7 @@ func (d *listener) Dial(address raft.ServerAddress, timeout time.Duration) (net.
 }
 
 // heard says what the nodes at some addresses answer, as far as was tried.
-func (d *listener) heard(addresses []string) (all []string) {
+func (d *dialer) heard(addresses []string) (all []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, a := range addresses {
@@ -40,7 +57,7 @@ func (d *listener) heard(addresses []string) (all []string) {
 
 // refused returns why this node can't join those at some addresses: one of them
 // has a reason that doesn't end by waiting, or all of them have one. Else nil.
-func (d *listener) refused(addresses []string) error {
+func (d *dialer) refused(addresses []string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var why error
@@ -63,7 +80,7 @@ func (d *listener) refused(addresses []string) error {
 }
 
 // dial connects to the driver at an address, which lets this node in.
-func (d *listener) dial(address string, timeout time.Duration) (net.Conn, error) {
+func (d *dialer) dial(address string, timeout time.Duration) (net.Conn, error) {
 	conn, there, err := d.greet(address, forRaft, timeout)
 	if err != nil {
 		return nil, err
@@ -74,12 +91,12 @@ func (d *listener) dial(address string, timeout time.Duration) (net.Conn, error)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("joining the driver at %s: %w", address, err), conn.Close())
 	}
-	return d.track(conn, there.introduction)
+	return d.conns.track(conn, there.introduction)
 }
 
 // recognize makes sure that whoever answers at an address is the driver that
 // should.
-func (d *listener) recognize(address string, there introduction) error {
+func (d *dialer) recognize(address string, there introduction) error {
 	if want := d.roster.peers.At(address); want != there.node {
 		return fmt.Errorf("%w: driver %q answers there, not %q", ErrPeers, there.node, want)
 	}
@@ -95,7 +112,7 @@ func (d *listener) recognize(address string, there introduction) error {
 }
 
 // ask returns who answers at a driver's address.
-func (d *listener) ask(node string) (introduction, error) {
+func (d *dialer) ask(node string) (introduction, error) {
 	conn, there, err := d.greet(d.roster.peers[node], forName, nameTimeout)
 	if err != nil {
 		return introduction{}, err
@@ -104,7 +121,7 @@ func (d *listener) ask(node string) (introduction, error) {
 }
 
 // greet connects to an address, says who we are and returns the answer.
-func (d *listener) greet(address string, purpose byte, timeout time.Duration) (net.Conn, answer, error) {
+func (d *dialer) greet(address string, purpose byte, timeout time.Duration) (net.Conn, answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: d.security.TLS(raftProtocol)}).DialContext(ctx, "tcp", address)
@@ -119,7 +136,7 @@ func (d *listener) greet(address string, purpose byte, timeout time.Duration) (n
 }
 
 // converse greets on a connection.
-func (d *listener) converse(conn net.Conn, purpose byte, deadline time.Time) (there answer, err error) {
+func (d *dialer) converse(conn net.Conn, purpose byte, deadline time.Time) (there answer, err error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return there, err
 	}

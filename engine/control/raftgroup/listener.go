@@ -28,31 +28,25 @@ const (
 	lastAcceptPause  = time.Second
 )
 
-// listener accepts a node's connections and hands them to gRPC or to Raft.
+// listener accepts a node's connections and hands them to gRPC or to Raft. With its
+// dialer it is Raft's stream layer.
 //
 // THREADING: run accepts, in a goroutine of its own; so has each connection's
 // greeting. close ends them all and waits.
 type listener struct {
+	*dialer
 	listener  net.Listener
-	security  security.Security
 	log       *slog.Logger
-	roster    *roster
 	raft      *connListener
 	grpc      *connListener
 	waiting   handshakes
 	accepting sync.WaitGroup
 	work      sync.WaitGroup // of connections on their way in
-
-	mu      sync.Mutex
-	open    map[*trackedConn]introduction // Raft's connections, and with whom
-	severed bool                          // it takes no others
-	dialed  map[string]error              // by address: what came of the last try
 }
 
 func newListener(l net.Listener, s security.Security, r *roster, log *slog.Logger) *listener {
 	return &listener{
-		listener: l, security: s, log: log, roster: r, raft: newConnListener(l.Addr()), grpc: newConnListener(l.Addr()),
-		open: make(map[*trackedConn]introduction), dialed: make(map[string]error),
+		dialer: newDialer(s, r), listener: l, log: log, raft: newConnListener(l.Addr()), grpc: newConnListener(l.Addr()),
 	}
 }
 
@@ -155,7 +149,7 @@ func (d *listener) routeRaft(conn net.Conn) error {
 	a := answer{verdict: d.judge(&g), introduction: d.roster.introduce()}
 	stays := a.verdict == welcome && g.purpose == forRaft
 	if stays { // before the other side knows, so that drop finds it
-		if conn, err = d.track(conn, g.introduction); err != nil {
+		if conn, err = d.conns.track(conn, g.introduction); err != nil {
 			return err
 		}
 	}
@@ -188,57 +182,20 @@ func (d *listener) judge(g *greeting) byte {
 		return twice
 	}
 	d.roster.verify(g.introduction)
-	d.drop(func(i introduction) bool { return i.node == g.node && i.start != g.start })
+	d.conns.drop(func(i introduction) bool { return i.node == g.node && i.start != g.start })
 	return welcome
 }
 
-// track remembers a connection until it is closed, and closes one that comes too
-// late.
-func (d *listener) track(conn net.Conn, i introduction) (net.Conn, error) {
-	t := &trackedConn{Conn: conn, listener: d}
-	d.mu.Lock()
-	late := d.severed
-	if !late {
-		d.open[t] = i
-	}
-	d.mu.Unlock()
-	if late {
-		return nil, errors.Join(net.ErrClosed, conn.Close())
-	}
-	return t, nil
-}
-
-// drop closes the connections of some nodes.
-func (d *listener) drop(of func(introduction) bool) {
-	var all []*trackedConn
-	d.mu.Lock()
-	for conn, i := range d.open {
-		if of(i) {
-			all = append(all, conn)
-		}
-	}
-	d.mu.Unlock()
-	for _, conn := range all {
-		conn.cut()
-	}
-}
-
-// dropAll closes all of Raft's connections.
-func (d *listener) dropAll() { d.drop(func(introduction) bool { return true }) }
-
 // dropRefused closes the connections of nodes that the roster turns away now.
 func (d *listener) dropRefused() {
-	d.drop(func(i introduction) bool { return d.roster.judge(i) != welcome })
+	d.conns.drop(func(i introduction) bool { return d.roster.judge(i) != welcome })
 }
 
 // sever closes the listener and all of Raft's connections, so that the other nodes
 // hear nothing more of this one.
 func (d *listener) sever() {
 	_ = d.listener.Close() // it may be closed
-	d.mu.Lock()
-	d.severed = true
-	d.mu.Unlock()
-	d.dropAll()
+	d.conns.sever()
 }
 
 // handOver gives a connection to a listener.
@@ -254,7 +211,7 @@ func (d *listener) handOver(l *connListener, conn net.Conn) error {
 	}
 }
 
-// Accept, Close and Addr make the listener Raft's stream layer.
+// Accept returns Raft's next connection.
 func (d *listener) Accept() (net.Conn, error) { return d.raft.Accept() }
 
 // Close closes the listener for Raft.

@@ -188,7 +188,7 @@ func TestRefusalsEndANode(t *testing.T) {
 		"one knows another":      {map[string]error{"b": ErrTwice, "c": nil}, ErrTwice},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &listener{dialed: tt.dialed}
+			d := &dialer{dialed: tt.dialed}
 			if err := d.refused([]string{"b", "c"}); !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}

@@ -130,7 +130,7 @@ func (m *Node) start(c Config) (err error) {
 	var starting sync.WaitGroup
 	starting.Go(func() {
 		m.Replica, err = Start(Parts{
-			ID: c.ID, Servers: c.Peers.IDs(), founds: m.founds(), Logs: m.disk.store, Stable: m.disk.store, Snapshots: m.disk.snapshots,
+			ID: c.ID, Servers: c.Peers.IDs(), founds: m.founding(), Logs: m.disk.store, Stable: m.disk.store, Snapshots: m.disk.snapshots,
 			Transport: m.transport, Timing: c.Timing, Log: c.Log, failed: m.failed,
 		})
 		returned = true
@@ -170,10 +170,10 @@ func (m *Node) introduce() error {
 	return nil
 }
 
-// founds says what a node without any state of Raft's does: it founds the group
+// founding says what a node without any state of Raft's does: it founds the group
 // with the others, or waits to be admitted. A directory of a cluster has had such
 // a state.
-func (m *Node) founds() founding {
+func (m *Node) founding() founding {
 	switch {
 	case m.dir.id.Cluster != "":
 		return lost
@@ -300,7 +300,7 @@ func (m *Node) endRaft() bool {
 		case <-ended:
 			return true
 		case <-time.After(shutdownPatience):
-			m.listener.dropAll() // another node that hangs holds what is sent to it
+			m.listener.conns.dropAll() // another node that hangs holds what is sent to it
 		}
 	}
 	return false

@@ -6,12 +6,6 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// Admission says which data directory is a driver's.
-type Admission struct {
-	Copy  string `json:"copy" msgpack:"copy"`
-	Index uint64 `json:"index" msgpack:"index"` // of the command that made it so
-}
-
 func (c *FoundCluster) apply(s *State, _ uint64) (Result, error) {
 	if s.ClusterID == "" {
 		s.ClusterID = c.ClusterID

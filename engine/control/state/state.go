@@ -57,6 +57,12 @@ type executor struct {
 	Lost     uint64 `msgpack:"lost"` // index at which it was lost, 0 while it is there
 }
 
+// Admission says which data directory is a driver's.
+type Admission struct {
+	Copy  string `json:"copy" msgpack:"copy"`
+	Index uint64 `json:"index" msgpack:"index"` // of the command that made it so
+}
+
 // newState returns the state before the first command.
 func newState() *State {
 	return &State{

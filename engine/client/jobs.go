@@ -1,0 +1,81 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Jobs lists the jobs that the cluster remembers, the newest first.
+func (c *Client) Jobs(ctx context.Context) ([]wire.JobStatus, error) {
+	var jobs []wire.JobStatus
+	err := c.persist(ctx, func(ctx context.Context, leader grpc.ClientConnInterface, _ func()) error {
+		call, cancel := withIdle(ctx, attempt)
+		defer cancel()
+		jobs = nil
+		stream, err := wire.ControlClient{CC: leader}.Jobs(call.ctx)
+		for err == nil {
+			var st *wire.JobStatus
+			if st, err = stream.Recv(); err == nil {
+				call.alive(attempt)
+				jobs = append(jobs, *st)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return call.verdict(err)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// Status says how a job is.
+func (c *Client) Status(ctx context.Context, job wire.JobRef) (*wire.JobStatus, error) {
+	st, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.JobStatus, error) {
+		return cc.Status(ctx, job)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking for job %s: %w", name(job), err)
+	}
+	return st, nil
+}
+
+// Kill ends a job, at once or when what is planned is done. A job that has ended
+// already stays as it is.
+func (c *Client) Kill(ctx context.Context, job wire.JobRef, graceful bool) (*wire.JobStatus, error) {
+	st, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.JobStatus, error) {
+		return cc.Kill(ctx, &wire.KillRequest{Job: job, Graceful: graceful})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ending job %s: %w", name(job), err)
+	}
+	return st, nil
+}
+
+// Leader waits until there is a leader and returns what it knows of the cluster.
+func (c *Client) Leader(ctx context.Context) (*wire.ClusterStatus, error) {
+	st, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.ClusterStatus, error) {
+		return cc.Cluster(ctx)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking for the cluster: %w", err)
+	}
+	return st, nil
+}
+
+// name names a job in errors.
+func name(job wire.JobRef) string {
+	if job.Incarnation != 0 {
+		return strconv.FormatUint(job.Incarnation, 10)
+	}
+	return job.Submission
+}
