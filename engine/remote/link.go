@@ -89,7 +89,7 @@ func (l *link) run() {
 			l.cfg.Failed(fmt.Errorf("%w: executor %s: %w", ErrDeposed, l.name, err))
 			return
 		case isRefusal:
-			l.refused(string(why))
+			l.giveUp(string(why))
 			return
 		case isFatal:
 			l.cfg.Failed(fatal.err)
@@ -197,9 +197,9 @@ func (l *link) lost(cause error) {
 	l.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
 }
 
-// refused says that the executor can't build the program. The job fails when none
+// giveUp says that the executor can't build the program. The job fails when none
 // can.
-func (l *link) refused(reason string) {
+func (l *link) giveUp(reason string) {
 	l.cfg.Logger.Error("an executor can't build the program", "executor", l.name, "cause", reason)
 	if hopeless, ids := l.attendance.refuse(l.process.Executor, reason); hopeless {
 		l.cfg.Failed(fmt.Errorf("%w: the driver built it, and building it failed on %s: %s", ErrNoExecutor, strings.Join(ids, ", "), reason))
