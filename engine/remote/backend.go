@@ -4,71 +4,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 
-	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
 )
-
-// Config is what a Backend needs to know of its job.
-type Config struct {
-	Incarnation, Epoch uint64
-	Header             []byte            // for executors, opaque here
-	Values             []wire.Value      // recorded values that the program's build needs
-	Security           security.Security // with the job's secret
-	MaxResultBytes     int64             // of one task
-	Logger             *slog.Logger
-
-	// Check compares what an executor built with what the driver did. Its error
-	// fails the job.
-	Check func(executor string, r *Registered) error
-	// Diverged is told of an executor that couldn't generate a batch alike.
-	Diverged func(executor string, r *Invoked)
-	// Failed is told why the job can't go on. It is called at most once for each
-	// executor and doesn't block, like the other two.
-	Failed func(err error)
-}
 
 // Backend reaches the job executor processes of a job. It implements
 // scheduler.Backend.
 //
 // THREADING: all methods are safe for concurrent use and don't block, but for
-// Close. Each member has a goroutine, link.run, that Close waits for.
+// Close. Each member has a goroutine, link.run, that Close waits for. mu guards who
+// the members are; what executors are told and who is there is kept in common.
 type Backend struct {
-	cfg     Config
-	ctx     context.Context // ends with Close
-	cancel  context.CancelCauseFunc
-	links   sync.WaitGroup
-	silence time.Duration // of an executor, after which it is lost
+	common
+	cancel context.CancelCauseFunc
+	links  sync.WaitGroup
 
-	mu          sync.Mutex
-	events      scheduler.BackendEvents // nil before Start
-	wanted      []wire.ExecutorProcess  // last SetMembers
-	expected    int
-	members     map[string]*link // by name
-	ending      map[string]*link // that left and may still report their loss, by name
-	invocations []*Invoke        // not forgotten, ascending
-	hold        *Hold            // models that executors are to have; nil before the first
-	refused     map[string]string
-	refusals    int
-	changed     chan struct{} // closed and replaced when an executor comes or is refused
+	mu      sync.Mutex
+	wanted  []wire.ExecutorProcess // last SetMembers
+	members map[string]*link       // by name
+	ending  map[string]*link       // that left and may still report their loss, by name
 }
-
-// maxRefusals is how often in all executors may say that they can't build the
-// program before the job is given up, if none of them can.
-const maxRefusals = 3
 
 // NewBackend returns a backend without members.
 func NewBackend(cfg Config) *Backend {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Backend{
-		cfg: cfg, ctx: ctx, cancel: cancel, members: make(map[string]*link), ending: make(map[string]*link),
-		refused: make(map[string]string), changed: make(chan struct{}), silence: maxSilence,
+		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(), attendance: newAttendance()},
+		cancel: cancel, members: make(map[string]*link), ending: make(map[string]*link),
 	}
 }
 
@@ -85,8 +50,8 @@ func (b *Backend) Start(events scheduler.BackendEvents) {
 func (b *Backend) SetMembers(processes []wire.ExecutorProcess, expected int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.wanted, b.expected = slices.Clone(processes), expected
-	b.note()
+	b.wanted = slices.Clone(processes)
+	b.attendance.expect(expected)
 	b.reconcile()
 }
 
@@ -102,7 +67,7 @@ func (b *Backend) reconcile() {
 		if b.members[name] != nil {
 			continue
 		}
-		l, err := newLink(b, name, p)
+		l, err := newLink(&b.common, name, p)
 		if err != nil {
 			b.cfg.Logger.Error("an executor can't be reached", "executor", name, "err", err)
 			continue
@@ -145,14 +110,14 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 // AnswerCommit implements scheduler.Backend.
 func (b *Backend) AnswerCommit(executor string, id scheduler.TaskID, granted bool) {
 	if l := b.member(executor); l != nil {
-		l.post(&ToExecutor{Commit: &CommitAnswer{ID: id, Granted: granted}})
+		l.out.post(&ToExecutor{Commit: &CommitAnswer{ID: id, Granted: granted}})
 	}
 }
 
 // Kill implements scheduler.Backend.
 func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	if l := b.member(executor); l != nil {
-		l.post(&ToExecutor{Kill: &KillTask{ID: id, Reason: reason}})
+		l.out.post(&ToExecutor{Kill: &KillTask{ID: id, Reason: reason}})
 	}
 }
 
@@ -168,37 +133,20 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 	if len(invocation) > wire.MaxPayload {
 		return fmt.Errorf("%w: what describes batch %d takes %d bytes, at most %d can be sent; plan fewer ranges", wire.ErrTooLarge, seq, len(invocation), wire.MaxPayload)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	inv := &Invoke{Seq: seq, Invocation: invocation}
-	b.invocations = append(b.invocations, inv)
-	for _, l := range b.members {
-		l.post(&ToExecutor{Invoke: inv})
-	}
+	b.briefing.invoke(&Invoke{Seq: seq, Invocation: invocation})
 	return nil
 }
 
 // Forget drops what executors keep of the batches before until.
-func (b *Backend) Forget(until uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < until })
-	for _, l := range b.members {
-		l.forget(until)
-	}
-}
+func (b *Backend) Forget(until uint64) { b.briefing.forget(until) }
 
 // Ready returns the number of executors that take tasks.
 func (b *Backend) Ready() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.ready()
-}
-
-func (b *Backend) ready() int {
 	n := 0
 	for _, l := range b.members {
-		if l.isReady() {
+		if l.ready.Load() {
 			n++
 		}
 	}
@@ -209,11 +157,8 @@ func (b *Backend) ready() int {
 // so that the first batch finds them all; or until ctx ends.
 func (b *Backend) Await(ctx context.Context) {
 	for {
-		b.mu.Lock()
-		there := b.expected > 0 && b.ready()+len(b.refused) >= b.expected
-		changed := b.changed
-		b.mu.Unlock()
-		if there {
+		changed := b.attendance.change()
+		if b.attendance.isComplete(b.Ready()) {
 			return
 		}
 		select {
@@ -224,43 +169,11 @@ func (b *Backend) Await(ctx context.Context) {
 	}
 }
 
-// note wakes those who await a change. It is called with mu held.
-func (b *Backend) note() {
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
-
 // Close ends the streams and waits for their goroutines. Executors kill what
 // still runs.
 func (b *Backend) Close() {
 	b.cancel(ErrClosed)
 	b.links.Wait()
-}
-
-// admit makes a registered executor ready: it is told of the batches in flight
-// before the scheduler may launch tasks there.
-func (b *Backend) admit(l *link, r *Registered) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.refused, l.process.Executor)
-	l.models = make(map[ModelVersion]string)
-	for _, h := range r.Held {
-		l.models[h.Version] = h.Failure
-	}
-	l.open(b.hold, b.invocations)
-	b.events.ExecutorAdded(l.name, r.Slots)
-	b.note()
-}
-
-// lost reports that an executor that was ready is gone.
-func (b *Backend) lost(l *link, cause error) {
-	if b.ctx.Err() != nil {
-		return
-	}
-	b.mu.Lock()
-	b.note()
-	b.mu.Unlock()
-	b.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
 }
 
 // Died tells of an executor process that ended by itself: what ran there may be to
@@ -271,25 +184,5 @@ func (b *Backend) Died(d wire.ProcessDied) {
 	b.mu.Unlock()
 	if events != nil && b.ctx.Err() == nil {
 		events.ExecutorLost(scheduler.ExecutorLost{Executor: NameOf(d.Executor, d.Address), Message: d.Status, LastWords: d.LastWords, ByTask: true})
-	}
-}
-
-// refuse notes an executor that can't build the program. The job fails when
-// none can.
-func (b *Backend) refuse(l *link, reason string) {
-	b.cfg.Logger.Error("an executor can't build the program", "executor", l.name, "cause", reason)
-	b.mu.Lock()
-	b.refused[l.process.Executor] = reason
-	b.refusals++
-	b.note()
-	hopeless := b.refusals >= maxRefusals && len(b.refused) >= b.expected
-	ids := make([]string, 0, len(b.refused))
-	for id := range b.refused {
-		ids = append(ids, id)
-	}
-	b.mu.Unlock()
-	if hopeless {
-		slices.Sort(ids)
-		b.cfg.Failed(fmt.Errorf("%w: the driver built it, and building it failed on %s: %s", ErrNoExecutor, strings.Join(ids, ", "), reason))
 	}
 }

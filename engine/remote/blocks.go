@@ -2,16 +2,12 @@ package remote
 
 import (
 	"fmt"
-	"hash/crc32"
 
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
-
-// checksum returns the CRC-32C of a piece. Package crc32 makes the table once.
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // Fetch implements remote.ShuffleServer: it sends the blocks that map tasks here
 // have for one reduce partition.

@@ -20,6 +20,16 @@ var (
 	ErrClosed = errors.New("closed")
 )
 
+// refusal is the error of a stream to an executor that can't build the program.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// fatalError fails the job.
+type fatalError struct{ err error }
+
+func (e *fatalError) Error() string { return e.err.Error() }
+
 // Name returns the name under which the scheduler knows an executor's process.
 func Name(p wire.ExecutorProcess) string { return NameOf(p.Executor, p.Address) }
 

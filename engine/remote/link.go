@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,16 +15,27 @@ import (
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
-	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
+
+// common is what a backend and its links share. It doesn't change once there are
+// links; what is in it has locks of its own.
+type common struct {
+	cfg        Config
+	ctx        context.Context         // ends with Close
+	silence    time.Duration           // of an executor, after which it is lost
+	events     scheduler.BackendEvents // nil before Start
+	briefing   *briefing
+	attendance *attendance
+}
 
 // link is the driver's connection to one job executor process. It connects
 // until it is cancelled or there is no point in it.
 //
 // THREADING: run is the link's goroutine; it starts one that sends while there
-// is a stream and waits for it. Others post messages under mu.
+// is a stream and waits for it. What others ask of a link goes to its outbox and its
+// holdings, each with a lock of its own.
 type link struct {
-	backend *Backend
+	*common
 	name    string
 	process wire.ExecutorProcess
 	cc      *grpc.ClientConn
@@ -30,16 +43,9 @@ type link struct {
 	cancel  context.CancelCauseFunc
 	done    chan struct{} // closed when nothing more is reported
 
-	// models are the versions that the executor has answered for on this stream,
-	// and why it can't load one, "" if it has. Guarded by the backend's mu.
-	models map[ModelVersion]string
-
-	mu     sync.Mutex
-	ready  bool // registered: messages are taken
-	outbox []*ToExecutor
-	wake   chan struct{}               // holds a token when the outbox isn't empty
-	sent   map[*shuffle.Outputs]uint32 // numbers of what the executor was told on this stream
-	number uint32
+	ready    atomic.Bool // the executor takes tasks, and the scheduler knows of it
+	out      *outbox
+	holdings holdings
 }
 
 // Times of a link.
@@ -50,32 +56,27 @@ const (
 	lastRetry       = time.Second
 )
 
-func newLink(b *Backend, name string, p wire.ExecutorProcess) (*link, error) {
-	cc, err := rpc.Dial(p.Address, b.cfg.Security)
+func newLink(c *common, name string, p wire.ExecutorProcess) (*link, error) {
+	cc, err := rpc.Dial(p.Address, c.cfg.Security)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(b.ctx)
-	return &link{backend: b, name: name, process: p, cc: cc, ctx: ctx, cancel: cancel, wake: make(chan struct{}, 1), done: make(chan struct{})}, nil
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	return &link{common: c, name: name, process: p, cc: cc, ctx: ctx, cancel: cancel, done: make(chan struct{}), out: newOutbox()}, nil
 }
-
-// refusal is the error of a stream to an executor that can't build the program.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
 
 // run keeps a stream to the executor.
 func (l *link) run() {
 	defer func() { _ = l.cc.Close() }() // nothing is written that could be lost
 	defer l.cancel(nil)
-	log := l.backend.cfg.Logger
+	log := l.cfg.Logger
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		wasReady, err := l.stream()
 		if cause := context.Cause(l.ctx); cause != nil {
 			err = cause
 		}
 		if wasReady {
-			l.backend.lost(l, err)
+			l.lost(err)
 			wait = firstRetry
 		}
 		if l.ctx.Err() != nil {
@@ -85,13 +86,13 @@ func (l *link) run() {
 		fatal, isFatal := errors.AsType[*fatalError](err)
 		switch {
 		case errors.Is(err, wire.ErrStaleEpoch):
-			l.backend.cfg.Failed(fmt.Errorf("%w: executor %s: %w", ErrDeposed, l.name, err))
+			l.cfg.Failed(fmt.Errorf("%w: executor %s: %w", ErrDeposed, l.name, err))
 			return
 		case isRefusal:
-			l.backend.refuse(l, string(why))
+			l.giveUp(string(why))
 			return
 		case isFatal:
-			l.backend.cfg.Failed(fatal.err)
+			l.cfg.Failed(fatal.err)
 			return
 		}
 		log.Debug("connecting to an executor again", "executor", l.name, "cause", err, "in", wait)
@@ -103,11 +104,6 @@ func (l *link) run() {
 	}
 }
 
-// fatalError fails the job.
-type fatalError struct{ err error }
-
-func (e *fatalError) Error() string { return e.err.Error() }
-
 // stream opens a stream and serves it until it breaks. It reports whether the
 // executor became ready.
 func (l *link) stream() (ready bool, err error) {
@@ -117,7 +113,7 @@ func (l *link) stream() (ready bool, err error) {
 		cancel(fmt.Errorf("the executor didn't register within %s", registerTimeout))
 	})
 	defer late.Stop()
-	silence := l.backend.silence
+	silence := l.silence
 	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
 	defer silent.Stop()
 	work, err := TasksClient{CC: l.cc}.Work(ctx)
@@ -130,16 +126,18 @@ func (l *link) stream() (ready bool, err error) {
 		return false, causeOf(ctx, err)
 	}
 	late.Stop()
-	l.backend.admit(l, registered)
+	l.admit(registered)
 	var sender sync.WaitGroup
 	sender.Go(func() {
 		// io.EOF means that the stream has ended; receive learns why.
-		if err := l.send(ctx, s); err != nil && !errors.Is(err, io.EOF) {
+		if err := l.out.send(ctx, s); err != nil && !errors.Is(err, io.EOF) {
 			cancel(err)
 		}
 	})
 	err = causeOf(ctx, l.receive(s))
-	l.shut()
+	l.ready.Store(false)
+	l.briefing.leave(l)
+	l.out.shut()
 	cancel(nil)
 	sender.Wait()
 	return true, err
@@ -147,10 +145,10 @@ func (l *link) stream() (ready bool, err error) {
 
 // register introduces the driver and takes the executor's answer.
 func (l *link) register(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) (*Registered, error) {
-	cfg := &l.backend.cfg
+	cfg := &l.cfg
 	messages := []*ToExecutor{{Hello: &Hello{
 		Incarnation: cfg.Incarnation, Epoch: cfg.Epoch, Executor: l.process.Executor, Header: cfg.Header, Values: len(cfg.Values),
-		Hold: l.backend.holding(),
+		Hold: l.briefing.holding(),
 	}}}
 	for i := range cfg.Values { // each may be as large as a message can carry
 		messages = append(messages, &ToExecutor{Values: &Values{First: i, Values: cfg.Values[i : i+1]}})
@@ -179,134 +177,74 @@ func (l *link) register(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) (*
 	return r, nil
 }
 
-// open makes the link take messages, first what it lacks of the models and the
-// batches in flight.
+// admit makes a registered executor ready: it is told of the batches in flight
+// before the scheduler may launch tasks there, and counts when the scheduler knows.
+func (l *link) admit(r *Registered) {
+	l.attendance.accept(l.process.Executor)
+	l.holdings.begin(r.Held)
+	l.briefing.join(l)
+	l.events.ExecutorAdded(l.name, r.Slots)
+	l.ready.Store(true)
+	l.attendance.note()
+}
+
+// lost reports that an executor that was ready is gone.
+func (l *link) lost(cause error) {
+	if l.common.ctx.Err() != nil {
+		return
+	}
+	l.attendance.note()
+	l.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
+}
+
+// giveUp says that the executor can't build the program. The job fails when none
+// can.
+func (l *link) giveUp(reason string) {
+	l.cfg.Logger.Error("an executor can't build the program", "executor", l.name, "cause", reason)
+	if hopeless, ids := l.attendance.refuse(l.process.Executor, reason); hopeless {
+		l.cfg.Failed(fmt.Errorf("%w: the driver built it, and building it failed on %s: %s", ErrNoExecutor, strings.Join(ids, ", "), reason))
+	}
+}
+
+// open implements listener: it makes the link take messages.
 func (l *link) open(hold *Hold, invocations []*Invoke) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ready, l.sent, l.number = true, make(map[*shuffle.Outputs]uint32), 0
+	var first []*ToExecutor
 	if hold != nil {
-		l.push(&ToExecutor{Hold: hold})
+		l.holdings.want(hold.Versions)
+		first = append(first, &ToExecutor{Hold: hold})
 	}
 	for _, i := range invocations {
-		l.push(&ToExecutor{Invoke: i})
+		first = append(first, &ToExecutor{Invoke: i})
 	}
+	l.out.open(first...)
 }
 
-// shut drops what wasn't sent and takes nothing more.
-func (l *link) shut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ready, l.outbox, l.sent = false, nil, nil
+// hold implements listener.
+func (l *link) hold(h *Hold) {
+	l.holdings.change(h.Versions)
+	l.out.post(&ToExecutor{Hold: h})
 }
 
-func (l *link) isReady() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ready
-}
+// invoke implements listener.
+func (l *link) invoke(i *Invoke) { l.out.post(&ToExecutor{Invoke: i}) }
 
-// post hands a message to the sender, unless there is no stream. What can be
-// posted is bounded by the executor's slots and the batches in flight.
-func (l *link) post(m *ToExecutor) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ready {
-		l.push(m)
-	}
-}
+// forget implements listener.
+func (l *link) forget(until uint64) { l.out.forget(until) }
 
-// push is called with mu held.
-func (l *link) push(m *ToExecutor) {
-	l.outbox = append(l.outbox, m)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// launch posts a task, after what it reads, if that is new to the executor.
+// launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {
 	for _, outs := range task.Inputs {
 		if err := sendable(outs); err != nil {
-			l.backend.events.TaskEnded(l.name, task.ID, scheduler.ExceptionFailure{Message: err.Error()})
+			l.events.TaskEnded(l.name, task.ID, scheduler.ExceptionFailure{Message: err.Error()})
 			return
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.ready {
-		return // its loss is reported
-	}
-	m := &Launch{ID: task.ID}
-	for _, outs := range task.Inputs {
-		n, known := l.sent[outs]
-		if !known {
-			l.number++
-			n = l.number
-			l.sent[outs] = n
-			l.push(&ToExecutor{Outputs: &MapOutputs{Number: n, Outputs: *outs}})
-		}
-		m.Inputs = append(m.Inputs, n)
-	}
-	l.push(&ToExecutor{Launch: m})
-}
-
-// maxSizes bounds the sizes of blocks in one message: map times reduce partitions.
-const maxSizes = wire.MaxPayload / 8
-
-// sendable makes sure that map outputs fit into a message.
-func sendable(outs *shuffle.Outputs) error {
-	sizes := 0
-	for i := range outs.Maps {
-		sizes += len(outs.Maps[i].Bytes)
-	}
-	if sizes > maxSizes {
-		return fmt.Errorf("%w: shuffle %d of batch %d has %d map partitions and %d blocks, at most %d can be described to executors; use fewer partitions",
-			wire.ErrTooLarge, outs.Shuffle, outs.Batch, len(outs.Maps), sizes, maxSizes)
-	}
-	return nil
-}
-
-// forget posts that batches are no longer needed.
-func (l *link) forget(until uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.ready {
-		return
-	}
-	for outs := range l.sent {
-		if outs.Batch < until {
-			delete(l.sent, outs)
-		}
-	}
-	l.push(&ToExecutor{Forget: &Forget{Until: until}})
-}
-
-// send sends what is posted until ctx ends or the stream breaks.
-func (l *link) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
-	var batch []*ToExecutor
-	for {
-		select {
-		case <-l.wake:
-		case <-ctx.Done():
-			return nil
-		}
-		l.mu.Lock()
-		batch, l.outbox = l.outbox, batch[:0]
-		l.mu.Unlock()
-		for i, m := range batch {
-			if err := s.Send(m); err != nil {
-				return err
-			}
-			batch[i] = nil
-		}
-	}
+	l.out.launch(task)
 }
 
 // receive takes what the executor sends until the stream breaks.
 func (l *link) receive(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
-	results := results{limit: l.backend.cfg.MaxResultBytes}
+	results := results{limit: l.cfg.MaxResultBytes}
 	for {
 		m, err := s.Recv()
 		if err != nil {
@@ -314,16 +252,17 @@ func (l *link) receive(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) err
 		}
 		switch {
 		case m.Ended != nil:
-			l.backend.events.TaskEnded(l.name, m.Ended.ID, results.outcome(m.Ended))
+			l.events.TaskEnded(l.name, m.Ended.ID, results.outcome(m.Ended))
 		case m.Commit != nil:
-			l.backend.events.CommitAsked(l.name, m.Commit.ID)
+			l.events.CommitAsked(l.name, m.Commit.ID)
 		case m.Part != nil:
 			results.add(m.Part)
 		case m.Held != nil:
-			l.backend.held(l, *m.Held)
+			l.holdings.answer(*m.Held)
+			l.attendance.note()
 		case m.Invoked != nil:
 			if m.Invoked.Failure != "" {
-				l.backend.cfg.Diverged(l.name, m.Invoked)
+				l.cfg.Diverged(l.name, m.Invoked)
 			}
 		default:
 			return fmt.Errorf("%w: the executor sent an empty message", wire.ErrMalformed)

@@ -4,36 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"time"
 
-	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
-
-// Fetcher reads shuffle blocks for the tasks of one executor process.
-type Fetcher struct {
-	incarnation uint64
-	self        string // name of this executor
-	conns       conns
-	silence     time.Duration // of an executor that is to send, after which it is lost
-}
-
-// NewFetcher returns the fetcher of the executor with the given name. s holds
-// the job's secret. Close closes its connections.
-func NewFetcher(incarnation uint64, self string, s security.Security) *Fetcher {
-	return &Fetcher{incarnation: incarnation, self: self, silence: maxSilence, conns: conns{security: s, open: make(map[string]*conn)}}
-}
-
-// Close closes the connections to other executors. No task reads any more.
-func (f *Fetcher) Close() error { return f.conns.close() }
-
-// Reader returns a reader for one task of a driver's epoch, which reads the
-// outputs in inputs: those in this process from store, the others from their
-// executors.
-func (f *Fetcher) Reader(epoch uint64, inputs []*shuffle.Outputs, store *shuffle.Store) *Reader {
-	return &Reader{fetcher: f, epoch: epoch, inputs: inputs, store: store}
-}
 
 // Reader reads map outputs for one task. It implements rdd.ShuffleReader. One
 // goroutine uses it.
@@ -43,6 +17,13 @@ type Reader struct {
 	inputs  []*shuffle.Outputs
 	store   *shuffle.Store
 	remote  int64
+}
+
+// Reader returns a reader for one task of a driver's epoch, which reads the
+// outputs in inputs: those in this process from store, the others from their
+// executors.
+func (f *Fetcher) Reader(epoch uint64, inputs []*shuffle.Outputs, store *shuffle.Store) *Reader {
+	return &Reader{fetcher: f, epoch: epoch, inputs: inputs, store: store}
 }
 
 // RemoteBytes returns how many bytes of blocks came from other executors.
@@ -59,7 +40,7 @@ func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) 
 			yield(nil, fmt.Errorf("reading shuffle %d of batch %d: the task wasn't given its map outputs", shuffle, batch))
 			return
 		}
-		w := newWindow(ctx, r, outs, reduce)
+		w := newWindow(ctx, r.fetcher, r.epoch, outs, reduce)
 		defer w.close()
 		for m := range outs.Maps {
 			for b, err := range r.blocksOf(ctx, w, outs, m, reduce) {

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
-
-	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -40,7 +37,7 @@ type Host interface {
 //
 // THREADING: each stream has two goroutines: gRPC's, which sends, and one that
 // receives and calls the host under hosting. Tasks run in the slots of a
-// local.Backend. mu guards who drives; it is never held while the host works.
+// local.Backend. No lock but hosting is held while the host works.
 type Server struct {
 	incarnation uint64
 	host        Host
@@ -51,17 +48,14 @@ type Server struct {
 
 	hosting sync.Mutex // held while the host is called for a session
 
-	mu      sync.Mutex
-	epoch   uint64   // highest seen
-	current *session // nil while nobody drives
-	closed  bool
+	fence fence // who drives
+
+	mu     sync.Mutex
+	closed bool // no stream begins any more
 }
 
 // executorName is what the local backend calls the process's slots.
 const executorName = "slots"
-
-// helloTimeout bounds the time between a stream's beginning and its Hello.
-const helloTimeout = 10 * time.Second
 
 // NewServer returns a server of a job that runs as many tasks at once as there
 // are slots. Close ends it.
@@ -81,37 +75,12 @@ func (s *Server) Failed() <-chan string { return s.failed }
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
-	current := s.current
 	s.mu.Unlock()
-	if current != nil {
+	if current := s.fence.driving(); current != nil {
 		current.end(ErrClosed)
 	}
 	s.receivers.Wait()
 	s.slots.Close()
-}
-
-// Work implements remote.TasksServer.
-func (s *Server) Work(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
-	sess := newSession(s)
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return ErrClosed
-	}
-	s.receivers.Go(func() { // ends with the stream
-		err := sess.receive(stream)
-		s.note(err)
-		sess.end(err)
-	})
-	s.mu.Unlock()
-	late := time.AfterFunc(helloTimeout, sess.expire)
-	defer late.Stop()
-	err := sess.send(stream)
-	s.leave(sess, err)
-	if _, ok := errors.AsType[refusal](err); ok {
-		return nil // the answer said it
-	}
-	return err
 }
 
 // note says that the process has no use if a session ended because the program
@@ -131,18 +100,10 @@ func (s *Server) admit(sess *session, hello *Hello) error {
 	if hello.Incarnation != s.incarnation {
 		return fmt.Errorf("%w: this process is of job %d, the driver's is %d", wire.ErrInvalid, s.incarnation, hello.Incarnation)
 	}
-	s.mu.Lock()
-	if ended, cause := sess.isOver(); ended { // it waited for the host, and its driver has gone
-		s.mu.Unlock()
-		return cause
+	before, deposed, err := s.fence.admit(sess, hello.Epoch)
+	if err != nil {
+		return err
 	}
-	if hello.Epoch < s.epoch {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: this executor follows epoch %d, the driver's is %d", wire.ErrStaleEpoch, s.epoch, hello.Epoch)
-	}
-	before, deposed := s.current, hello.Epoch > s.epoch
-	s.epoch, s.current = hello.Epoch, sess
-	s.mu.Unlock()
 	if before != nil {
 		err := errors.New("the driver has connected again")
 		if deposed {
@@ -157,48 +118,27 @@ func (s *Server) admit(sess *session, hello *Hello) error {
 // leave takes a session that has ended off, and kills its tasks.
 func (s *Server) leave(sess *session, cause error) {
 	sess.end(cause) // before, so that it isn't admitted afterwards
-	s.mu.Lock()
-	if s.current == sess {
-		s.current = nil
-	}
-	s.mu.Unlock()
+	s.fence.leave(sess)
 	s.kill(sess, errors.New("the connection to the driver broke"))
 }
 
 // kill ends the tasks of a session that no longer drives.
 func (s *Server) kill(sess *session, cause error) {
-	s.mu.Lock()
-	ids := make([]scheduler.TaskID, 0, len(sess.tasks))
-	for id := range sess.tasks {
-		ids = append(ids, id)
-	}
-	clear(sess.tasks)
-	s.mu.Unlock()
-	for _, id := range ids {
+	for _, id := range sess.strikeAll() {
 		s.slots.Kill(executorName, id, cause.Error())
 	}
 }
 
 // launch runs a task for a session, unless that no longer drives.
 func (s *Server) launch(sess *session, task scheduler.Task) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current != sess {
+	return s.fence.whileDriving(sess, func(epoch uint64) error {
+		if task.ID.Incarnation != s.incarnation || task.ID.Epoch != epoch {
+			return fmt.Errorf("%w: %s of epoch %d on a stream of epoch %d", wire.ErrMalformed, task.ID, task.ID.Epoch, epoch)
+		}
+		sess.begin(task.ID)
+		s.slots.Launch(executorName, task) // doesn't block
 		return nil
-	}
-	if task.ID.Incarnation != s.incarnation || task.ID.Epoch != s.epoch {
-		return fmt.Errorf("%w: %s of epoch %d on a stream of epoch %d", wire.ErrMalformed, task.ID, task.ID.Epoch, s.epoch)
-	}
-	sess.tasks[task.ID] = struct{}{}
-	s.slots.Launch(executorName, task) // doesn't block
-	return nil
-}
-
-// drives reports whether a session is the one that drives.
-func (s *Server) drives(sess *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current == sess
+	})
 }
 
 // slotEvents takes what the slots report.
@@ -210,29 +150,14 @@ func (slotEvents) ExecutorLost(scheduler.ExecutorLost) {}
 // CommitAsked asks the driver that launched the task. If that is gone, the task is
 // killed.
 func (e slotEvents) CommitAsked(_ string, id scheduler.TaskID) {
-	e.s.mu.Lock()
-	sess := e.s.current
-	mine := false
-	if sess != nil {
-		_, mine = sess.tasks[id]
-	}
-	e.s.mu.Unlock()
-	if mine {
+	if sess := e.s.fence.driving(); sess != nil && sess.runs(id) {
 		sess.post(&FromExecutor{Commit: &CommitAsk{ID: id}})
 	}
 }
 
 // TaskEnded tells the driver that launched the task, if it is still there.
 func (e slotEvents) TaskEnded(_ string, id scheduler.TaskID, outcome scheduler.Outcome) {
-	e.s.mu.Lock()
-	sess := e.s.current
-	mine := false
-	if sess != nil {
-		_, mine = sess.tasks[id]
-		delete(sess.tasks, id)
-	}
-	e.s.mu.Unlock()
-	if mine {
+	if sess := e.s.fence.driving(); sess != nil && sess.strike(id) {
 		sess.post(ended(id, outcome)...)
 	}
 }

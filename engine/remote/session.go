@@ -1,9 +1,9 @@
 package remote
 
 import (
-	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,31 +11,62 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
-	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
-// session is one driver's stream, on the executor.
+// session is one driver's stream, on the executor: what is to be sent on it, the
+// tasks that run for it, and whether it is over.
+//
+// THREADING: anybody posts, one goroutine sends. mu guards all but wake; no other
+// lock is taken meanwhile.
 type session struct {
-	server  *Server
-	tasks   map[scheduler.TaskID]struct{} // that run for it; guarded by server.mu
-	outputs map[uint32]*shuffle.Outputs   // of the receiving goroutine
+	wake chan struct{} // holds a token when there is something to do
 
 	mu      sync.Mutex
+	tasks   map[scheduler.TaskID]struct{} // that run for it
 	outbox  []*FromExecutor
-	wake    chan struct{} // holds a token when there is something to do
 	ended   bool
 	cause   error
 	greeted bool // Hello came
 }
 
-// maxOutputs bounds the map outputs that a driver may name and not forget.
-const maxOutputs = 1 << 16
+// helloTimeout bounds the time between a stream's beginning and its Hello.
+const helloTimeout = 10 * time.Second
 
-func newSession(s *Server) *session {
-	return &session{
-		server: s, tasks: make(map[scheduler.TaskID]struct{}), outputs: make(map[uint32]*shuffle.Outputs),
-		wake: make(chan struct{}, 1),
-	}
+func newSession() *session {
+	return &session{tasks: make(map[scheduler.TaskID]struct{}), wake: make(chan struct{}, 1)}
+}
+
+// begin notes a task that runs for the session.
+func (x *session) begin(id scheduler.TaskID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tasks[id] = struct{}{}
+}
+
+// runs reports whether a task runs for the session.
+func (x *session) runs(id scheduler.TaskID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, mine := x.tasks[id]
+	return mine
+}
+
+// strike takes a task off. It reports whether it ran for the session.
+func (x *session) strike(id scheduler.TaskID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, mine := x.tasks[id]
+	delete(x.tasks, id)
+	return mine
+}
+
+// strikeAll takes all tasks off and returns them.
+func (x *session) strikeAll() []scheduler.TaskID {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ids := slices.Collect(maps.Keys(x.tasks))
+	clear(x.tasks)
+	return ids
 }
 
 // post hands messages to send. They are bounded by the slots and the batches.
@@ -63,6 +94,13 @@ func (x *session) isOver() (bool, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.ended, x.cause
+}
+
+// greet notes that Hello came.
+func (x *session) greet() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.greeted = true
 }
 
 // expire ends the session if Hello hasn't come.
@@ -112,116 +150,4 @@ func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]
 			return cause
 		}
 	}
-}
-
-// receive takes what the driver sends, and returns why it stops.
-func (x *session) receive(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
-	if err := x.greet(stream); err != nil {
-		return err
-	}
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := x.take(m); err != nil {
-			return err
-		}
-	}
-}
-
-// greet takes Hello and the values and answers with what was built.
-func (x *session) greet(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
-	m, err := stream.Recv()
-	if err != nil {
-		return err
-	}
-	hello := m.Hello
-	if hello == nil {
-		return fmt.Errorf("%w: a driver's stream begins with Hello", wire.ErrMalformed)
-	}
-	var values []wire.Value
-	for len(values) < hello.Values {
-		if m, err = stream.Recv(); err != nil {
-			return err
-		}
-		if m.Values == nil || m.Values.First != len(values) || len(m.Values.Values) == 0 {
-			return fmt.Errorf("%w: value %d of %d was to follow", wire.ErrMalformed, len(values)+1, hello.Values)
-		}
-		values = append(values, m.Values.Values...)
-	}
-	x.mu.Lock()
-	x.greeted = true
-	x.mu.Unlock()
-
-	x.server.hosting.Lock()
-	defer x.server.hosting.Unlock()
-	if err := x.server.admit(x, hello); err != nil {
-		return err
-	}
-	r := x.server.host.Register(hello, values)
-	x.post(&FromExecutor{Registered: r})
-	if r.Failure != "" {
-		return refusal(r.Failure)
-	}
-	x.server.log.Info("a driver has connected", "epoch", hello.Epoch)
-	return nil
-}
-
-// take carries out one message.
-func (x *session) take(m *ToExecutor) error {
-	switch {
-	case m.Launch != nil:
-		return x.launch(m.Launch)
-	case m.Outputs != nil:
-		if len(x.outputs) >= maxOutputs {
-			return fmt.Errorf("%w: more than %d map outputs", wire.ErrTooLarge, maxOutputs)
-		}
-		x.outputs[m.Outputs.Number] = &m.Outputs.Outputs
-	case m.Kill != nil:
-		x.server.slots.Kill(executorName, m.Kill.ID, m.Kill.Reason)
-	case m.Commit != nil:
-		x.server.slots.AnswerCommit(executorName, m.Commit.ID, m.Commit.Granted)
-	case m.Invoke != nil:
-		x.hosted(func(h Host) { x.post(&FromExecutor{Invoked: h.Invoke(m.Invoke)}) })
-	case m.Hold != nil:
-		x.hosted(func(h Host) {
-			h.Hold(m.Hold, func(held *Held) { x.post(&FromExecutor{Held: held}) })
-		})
-	case m.Forget != nil:
-		for n, outs := range x.outputs {
-			if outs.Batch < m.Forget.Until {
-				delete(x.outputs, n)
-			}
-		}
-		x.hosted(func(h Host) { h.Forget(m.Forget.Until) })
-	default:
-		return fmt.Errorf("%w: the driver sent a message that has no place here", wire.ErrMalformed)
-	}
-	return nil
-}
-
-// hosted calls the host, unless the session no longer drives.
-func (x *session) hosted(f func(Host)) {
-	x.server.hosting.Lock()
-	defer x.server.hosting.Unlock()
-	if x.server.drives(x) {
-		f(x.server.host)
-	}
-}
-
-// launch starts a task with what it reads.
-func (x *session) launch(m *Launch) error {
-	task := scheduler.Task{ID: m.ID}
-	for _, n := range m.Inputs {
-		outs := x.outputs[n]
-		if outs == nil {
-			return fmt.Errorf("%w: %s reads map outputs %d, which weren't named", wire.ErrMalformed, m.ID, n)
-		}
-		task.Inputs = append(task.Inputs, outs)
-	}
-	return x.server.launch(x, task)
 }

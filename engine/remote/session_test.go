@@ -14,7 +14,7 @@ import (
 func TestLateSessionEndsNobody(t *testing.T) {
 	s := NewServer(incarnation, 1, succeed(nil), slog.New(slog.DiscardHandler))
 	t.Cleanup(s.Close)
-	live, late := newSession(s), newSession(s)
+	live, late := newSession(), newSession()
 	hello := &Hello{Incarnation: incarnation, Epoch: 1}
 	if err := s.admit(live, hello); err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestLateSessionEndsNobody(t *testing.T) {
 	if err := s.admit(late, hello); !errors.Is(err, gone) {
 		t.Errorf("the late one is admitted: %v", err)
 	}
-	if ended, _ := live.isOver(); ended || !s.drives(live) {
+	if ended, _ := live.isOver(); ended || !s.fence.drives(live) {
 		t.Error("the live one doesn't drive any more")
 	}
 }

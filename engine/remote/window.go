@@ -27,7 +27,8 @@ const (
 type window struct {
 	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
-	reader  *Reader
+	fetcher *Fetcher
+	epoch   uint64 // of the driver whose task reads
 	outs    *shuffle.Outputs
 	reduce  int
 	sources []*source
@@ -51,12 +52,12 @@ type fetched struct {
 	lost bool // the executor can't be reached or has nothing
 }
 
-func newWindow(ctx context.Context, r *Reader, outs *shuffle.Outputs, reduce int) *window {
-	w := &window{reader: r, outs: outs, reduce: reduce, of: make(map[string]int)}
+func newWindow(ctx context.Context, f *Fetcher, epoch uint64, outs *shuffle.Outputs, reduce int) *window {
+	w := &window{fetcher: f, epoch: epoch, outs: outs, reduce: reduce, of: make(map[string]int)}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	for m := range outs.Maps {
 		out := &outs.Maps[m]
-		if out.Executor == r.fetcher.self || reduce < 0 || reduce >= len(out.Bytes) || out.Bytes[reduce] == 0 {
+		if out.Executor == f.self || reduce < 0 || reduce >= len(out.Bytes) || out.Bytes[reduce] == 0 {
 			continue
 		}
 		i, known := w.of[out.Executor]
@@ -133,18 +134,18 @@ func (w *window) deliver(s *source, f fetched) bool {
 // too, for a task that asks for more.
 func (w *window) stream(s *source) error {
 	address := addressOf(s.executor)
-	cc, err := w.reader.fetcher.conns.acquire(address)
+	cc, err := w.fetcher.conns.acquire(address)
 	if err != nil {
 		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, err)
 	}
-	defer w.reader.fetcher.conns.release(address)
+	defer w.fetcher.conns.release(address)
 	ctx, cancel := context.WithCancelCause(w.ctx)
 	defer cancel(nil)
-	silence := w.reader.fetcher.silence
+	silence := w.fetcher.silence
 	stalled := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
 	defer stalled.Stop()
 	stream, err := ShuffleClient{CC: cc}.Fetch(ctx, &FetchBlocks{
-		Incarnation: w.reader.fetcher.incarnation, Epoch: w.reader.epoch,
+		Incarnation: w.fetcher.incarnation, Epoch: w.epoch,
 		Batch: w.outs.Batch, Shuffle: w.outs.Shuffle, Reduce: int32(w.reduce), Maps: s.maps,
 	})
 	if err != nil {

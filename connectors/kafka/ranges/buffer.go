@@ -2,13 +2,17 @@ package ranges
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
 // buffer holds what no reader has asked for yet: prefetched streams and the
-// leftovers of ended ranges. Their cost stays below limit. It belongs to
-// Reader.mu.
+// leftovers of ended ranges. Their cost stays below limit.
+//
+// THREADING: mu guards it, and opened and cost of every stream in it. Of other
+// locks only a stream's is taken meanwhile.
 type buffer struct {
+	mu          sync.Mutex
 	limit, used int64
 	early       map[Range]*stream
 	left        map[partitionKey]leftover
@@ -26,15 +30,23 @@ type leftover struct {
 // prefetchAge is when a prefetched range that nobody has read makes room.
 const prefetchAge = 30 * time.Second
 
-func newBuffer(limit int64) buffer {
-	return buffer{limit: limit, early: make(map[Range]*stream), left: make(map[partitionKey]leftover)}
+func newBuffer(limit int64) *buffer {
+	return &buffer{limit: limit, early: make(map[Range]*stream), left: make(map[partitionKey]leftover)}
 }
 
-func (b *buffer) has(rg Range) bool { return b.early[rg] != nil }
+// has reports whether a range is prefetched already.
+func (b *buffer) has(rg Range) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.early[rg] != nil
+}
 
-// admit takes a prefetched stream unless there is no room.
+// admit takes a prefetched stream, unless there is no room or there is one of the
+// range.
 func (b *buffer) admit(s *stream) bool {
-	if s.cost > b.limit {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.cost > b.limit || b.early[s.rg] != nil {
 		return false
 	}
 	for b.used+s.cost > b.limit && len(b.order) > 0 {
@@ -43,8 +55,8 @@ func (b *buffer) admit(s *stream) bool {
 	if b.used+s.cost > b.limit {
 		for rg, old := range b.early {
 			if s.opened.Sub(old.opened) > prefetchAge {
-				old.closed, old.ready = true, nil
-				b.claim(rg)
+				old.close()
+				b.remove(rg)
 			}
 		}
 	}
@@ -58,6 +70,13 @@ func (b *buffer) admit(s *stream) bool {
 
 // claim gives a prefetched stream to its reader. nil if there is none.
 func (b *buffer) claim(rg Range) *stream {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.remove(rg)
+}
+
+// remove is called with mu held.
+func (b *buffer) remove(rg Range) *stream {
 	s := b.early[rg]
 	if s == nil {
 		return nil
@@ -68,16 +87,23 @@ func (b *buffer) claim(rg Range) *stream {
 	return s
 }
 
-// arrived corrects the cost of a stream that is still prefetched.
-func (b *buffer) arrived(s *stream, cost int64) {
-	if b.early[s.rg] == s {
-		b.used += cost - s.cost
-		s.cost = cost
+// arrived corrects the cost of a stream that is still prefetched, and reports
+// whether it is.
+func (b *buffer) arrived(s *stream, cost int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.early[s.rg] != s {
+		return false
 	}
+	b.used += cost - s.cost
+	s.cost = cost
+	return true
 }
 
 // keep remembers a leftover, making room by dropping older ones.
 func (b *buffer) keep(s *stream, c chunk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	key := s.key()
 	b.drop(key)
 	if c.cost > b.limit {
@@ -97,6 +123,8 @@ func (b *buffer) keep(s *stream, c chunk) {
 // leftover takes the leftover that the range can begin with. One of the same
 // partition that it cannot begin with stays: a retry reads backwards.
 func (b *buffer) leftover(rg Range) (chunk, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	key := partitionKey{rg.Topic, rg.Partition}
 	l, ok := b.left[key]
 	if !ok || l.from != rg.From || l.id != rg.TopicID {
@@ -106,6 +134,16 @@ func (b *buffer) leftover(rg Range) (chunk, bool) {
 	return l.chunk, true
 }
 
+// close drops all and takes nothing more.
+func (b *buffer) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limit, b.used, b.order = 0, 0, nil
+	clear(b.early)
+	clear(b.left)
+}
+
+// drop is called with mu held.
 func (b *buffer) drop(key partitionKey) {
 	l, ok := b.left[key]
 	if !ok {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Sentinels for errors.Is; the typed errors below carry the coordinates.
@@ -121,3 +123,9 @@ func (e *NoBrokerError) Error() string {
 }
 
 func (e *NoBrokerError) Unwrap() error { return e.Err }
+
+// isFatal says that asking again does not help.
+func isFatal(err error) bool {
+	ke, ok := errors.AsType[*kerr.Error](err)
+	return ok && !ke.Retriable
+}

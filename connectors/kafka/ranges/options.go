@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -82,6 +83,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
 	return o, nil
 }
+
+// addresses are the brokers' for an error message.
+func (o *Options) addresses() string { return strings.Join(o.Brokers, ",") }
 
 // client makes a franz-go client that fails fast: waiting and retrying are ours,
 // so that they show in the log and end with the caller's context.

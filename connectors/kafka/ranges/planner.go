@@ -30,7 +30,7 @@ type Planner struct {
 	reached  bool      // a broker has answered once
 	doubt    time.Time // since when a topic seems to be gone or another
 	waiting  outage
-	waitsFor stream // stands for all partitions in waiting
+	waitsFor *stream // stands for all partitions in waiting
 }
 
 // metadataAge is for how long a Planner trusts the leaders that it knows while
@@ -59,7 +59,8 @@ func NewPlanner(o Options, topics ...string) (*Planner, error) {
 		known:    make(map[partitionKey]Partition),
 		leaders:  make(map[partitionKey]leader),
 		ids:      make(map[string][16]byte),
-		waitsFor: *newStream(Range{Topic: strings.Join(topics, ",")}),
+		waiting:  outage{log: o.Logger},
+		waitsFor: newStream(Range{Topic: strings.Join(topics, ",")}),
 	}, nil
 }
 
@@ -84,7 +85,7 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		var waits *retryError
 		switch {
 		case err == nil:
-			p.waiting.over(p.opts.Logger, &p.waitsFor)
+			p.waiting.over(p.waitsFor)
 			p.waitsFor.progress()
 			p.doubt = time.Time{}
 			return ps, nil
@@ -96,7 +97,7 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		p.fresh = time.Time{}
 		delay := p.waitsFor.backoff()
 		if p.reached && p.doubt.IsZero() { // else the next attempt may well be the last
-			p.waiting.enter(p.opts.Logger, &p.waitsFor, waits.err)
+			p.waiting.enter(p.waitsFor, waits.err)
 		}
 		select {
 		case <-time.After(delay):
@@ -174,7 +175,7 @@ func (p *Planner) highWatermarks(ctx context.Context, queries map[int32][]offset
 // failure sorts a ListOffsets error.
 func (p *Planner) failure(key partitionKey, err error) error {
 	if isFatal(err) {
-		return &TopicError{Topic: key.topic, Partition: key.partition, Offset: -1, Brokers: p.brokers(), Err: err}
+		return &TopicError{Topic: key.topic, Partition: key.partition, Offset: -1, Brokers: p.opts.addresses(), Err: err}
 	}
 	return &retryError{fmt.Errorf("listing offsets of topic %s partition %d: %w", key.topic, key.partition, err)}
 }
@@ -212,7 +213,7 @@ func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 			info.err = ErrTopicRecreated
 		}
 		if info.err != nil {
-			err := &TopicError{Topic: topic, Partition: -1, Offset: -1, Brokers: p.brokers(), Err: info.err}
+			err := &TopicError{Topic: topic, Partition: -1, Offset: -1, Brokers: p.opts.addresses(), Err: info.err}
 			if isFatal(info.err) {
 				return err
 			}
@@ -229,5 +230,3 @@ func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 	p.leaders, p.fresh = leaders, time.Now()
 	return nil
 }
-
-func (p *Planner) brokers() string { return strings.Join(p.opts.Brokers, ",") }

@@ -14,46 +14,27 @@ import (
 // called by many task slots at once. It has its own connections, so that no
 // fetch waits behind a consumer's long poll.
 //
-// Threading: Read runs in its caller and walks chunks. The router goroutine asks
+// THREADING: Read runs in its caller and walks chunks. The router's goroutine asks
 // for leaders and hands each stream that wants more to its leader's link. Every
-// link has Options.Connections fetcher goroutines, each with a connection of its
-// own; a fetcher takes pending streams, sends one request for all of them and
-// deliver their chunks. Close ends and awaits them all. mu guards what they
-// share and is never held during I/O.
+// link has Options.Connections fetchers, each with a goroutine and a connection of
+// its own, which takes the link's streams, sends one request for all of them and
+// delivers their chunks. Close ends and awaits them all. The Reader itself doesn't
+// change: what its goroutines share are streams, links, routes, the lobby, history,
+// buffer and outage, each with a lock of its own that is never held during I/O. A
+// stream's is always the last one taken.
 type Reader struct {
 	opts    Options
 	clients []*kgo.Client
-	dec     *decompressor
 	ctx     context.Context // ends when the Reader is closed
 	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-	routing chan struct{} // wakes the router; capacity 1
+	routing sync.WaitGroup // the router's goroutine
 
-	mu       sync.Mutex
-	leaders  map[partitionKey]route
-	links    map[int32]*link
-	unrouted []*stream
-	waiting  outage
-	sizes    map[partitionKey]sizes
-	read     map[partitionKey]int64 // Until of the range that was read last
-	buffer   buffer
-	stats    Stats
-}
-
-// route is the last known place of a partition and its topic's identity.
-type route struct {
-	id [16]byte
-	at leader
-}
-
-// Stats are a Reader's counters since it was made.
-type Stats struct {
-	Fetches    int64 // requests answered
-	Refreshes  int64 // requests for leaders
-	Bytes      int64 // of record batches received
-	Lost       int64 // offsets skipped under SkipLost
-	Prefetched int64 // ranges that began from a prefetched chunk
-	Leftovers  int64 // ranges that began from what the previous one had left over
+	links   *links
+	router  *router
+	outage  *outage
+	history *history
+	buffer  *buffer
+	counts  counters
 }
 
 // New makes a Reader. It connects when the first range is wanted.
@@ -62,16 +43,7 @@ func New(o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{
-		opts:    o,
-		dec:     newDecompressor(o.MaxBatchBytes),
-		routing: make(chan struct{}, 1),
-		leaders: make(map[partitionKey]route),
-		links:   make(map[int32]*link),
-		sizes:   make(map[partitionKey]sizes),
-		read:    make(map[partitionKey]int64),
-		buffer:  newBuffer(o.BufferBytes),
-	}
+	r := &Reader{opts: o, outage: &outage{log: o.Logger}, history: newHistory(), buffer: newBuffer(o.BufferBytes)}
 	for range o.Connections {
 		cl, err := o.client()
 		if err != nil {
@@ -83,30 +55,32 @@ func New(o Options) (*Reader, error) {
 		r.clients = append(r.clients, cl)
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.wg.Go(r.runRouter)
+	dec := newDecompressor(o.MaxBatchBytes)
+	r.links = newLinks(o.Connections, func(l *link, connection int) {
+		f := fetcher{
+			opts: &r.opts, link: l, cl: r.clients[connection], router: r.router, outage: r.outage,
+			history: r.history, buffer: r.buffer, counts: &r.counts, dec: dec,
+		}
+		f.run(r.ctx)
+	})
+	r.router = newRouter(&r.opts, r.clients[0], r.links, r.outage, &r.counts)
+	r.routing.Go(func() { r.router.run(r.ctx) })
 	return r, nil
 }
 
 // Close ends all reads with ErrClosed and waits for the Reader's goroutines.
 func (r *Reader) Close() {
-	r.mu.Lock() // want starts goroutines under mu unless ctx has ended
 	r.cancel()
-	r.mu.Unlock()
-	r.wg.Wait()
+	r.links.close()
+	r.routing.Wait()
 	for _, cl := range r.clients {
 		cl.Close()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.buffer = newBuffer(0)
+	r.buffer.close()
 }
 
 // Stats returns the counters.
-func (r *Reader) Stats() Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stats
-}
+func (r *Reader) Stats() Stats { return r.counts.stats() }
 
 // Read yields the range's records in offset order. The Record is reused for the
 // next one; its Key and Value are not and stay valid, but each keeps the whole
@@ -144,7 +118,7 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 				return
 			}
 			if len(c.batches) > 0 { // what is left begins at Until or reaches past it
-				r.keep(s, c)
+				r.buffer.keep(s, c)
 				return
 			}
 		}
@@ -158,91 +132,67 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 // for which Options.BufferBytes leaves no room are not prefetched, and one that
 // nobody reads is dropped in time.
 func (r *Reader) Prefetch(ranges ...Range) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
-		return
-	}
 	now := time.Now()
+	var admitted []*stream
 	for _, rg := range ranges {
-		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.buffer.has(rg) {
+		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.ctx.Err() != nil {
 			continue
 		}
-		if until, ok := r.read[partitionKey{rg.Topic, rg.Partition}]; !ok || until != rg.From {
+		if r.buffer.has(rg) || !r.history.follows(rg) {
 			continue
 		}
-		s := newStream(rg)
-		r.resume(s)
-		s.opened, s.cost = now, int64(r.sizes[s.key()].estimate(s, r.opts.PartitionBytes))
+		s := r.begin(rg)
+		s.opened, s.cost = now, int64(r.history.estimate(s, r.opts.PartitionBytes))
 		for _, c := range s.ready {
 			s.cost += c.cost
 		}
 		if r.buffer.admit(s) {
-			r.want(s)
+			admitted = append(admitted, s)
 		}
 	}
+	r.router.want(admitted...)
 }
 
 // open takes the range's prefetched stream, or begins one.
 func (r *Reader) open(rg Range) *stream {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	s := r.buffer.claim(rg)
 	if s == nil {
-		s = newStream(rg)
-		r.resume(s)
+		s = r.begin(rg)
 	} else {
-		r.stats.Prefetched++
+		r.counts.prefetched.Add(1)
 	}
-	r.want(s)
+	r.router.want(s)
 	return s
 }
 
-// resume lets a stream begin with what the range before it had left over.
-func (r *Reader) resume(s *stream) {
-	if c, ok := r.buffer.leftover(s.rg); ok {
-		s.ready = append(s.ready, c)
-		s.next = min(c.next, s.rg.Until)
-		r.stats.Leftovers++
+// begin makes a stream, which begins with what the range before had left over.
+func (r *Reader) begin(rg Range) *stream {
+	s := newStream(rg)
+	if c, ok := r.buffer.leftover(rg); ok {
+		s.resume(c)
+		r.counts.leftovers.Add(1)
 	}
+	return s
 }
 
 // release ends the reader's interest in a stream.
 func (r *Reader) release(s *stream) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.closed, s.ready = true, nil
-	r.read[s.key()] = s.rg.Until
-	r.waiting.leave(s)
-}
-
-// keep remembers what a stream's last chunk holds past its range.
-func (r *Reader) keep(s *stream, c chunk) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.buffer.keep(s, c)
+	s.close()
+	r.outage.leave(s)
+	r.history.ended(s.rg)
 }
 
 // nextChunk waits for the stream's next chunk. ok is false at the range's end.
 func (r *Reader) nextChunk(ctx context.Context, s *stream) (c chunk, ok bool, err error) {
 	for {
-		r.mu.Lock()
+		c, ok, isOver, err := s.take()
 		switch {
-		case len(s.ready) > 0:
-			c = s.ready[0]
-			s.ready = append(s.ready[:0], s.ready[1:]...)
-			r.want(s)
-			r.mu.Unlock()
+		case ok:
+			r.router.want(s)
 			return c, true, nil
-		case s.err != nil:
-			err = s.err
-			r.mu.Unlock()
+		case isOver:
 			return chunk{}, false, err
-		case s.next >= s.rg.Until:
-			r.mu.Unlock()
-			return chunk{}, false, nil
 		}
-		r.mu.Unlock()
 		select {
 		case <-s.wake:
 		case <-ctx.Done():

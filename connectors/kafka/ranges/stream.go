@@ -1,40 +1,47 @@
 package ranges
 
 import (
+	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// stream is one range on its way from the broker to its reader. All fields but
-// wake belong to Reader.mu.
+// stream is one range on its way from the broker to its reader.
 //
-// Invariant: From <= next, and while next < Until and err == nil and the stream
-// is not closed, it is in exactly one of these places if inflight is set: a
-// link's pending list, a request, or the router's list.
+// THREADING: mu guards what the reader and the fetching of the stream share.
+// While inflight is set the stream is in exactly one place: the router's list, a
+// link's queue, or a request. Whoever has it there is its holder, and nobody else
+// uses the fields of the holder or changes next. begin makes its caller the
+// holder; move, deliver and fail end that.
+//
+// Invariant: From <= next. While next < Until and err is nil and the stream isn't
+// closed, it is inflight, or a chunk waits, or nobody has asked for more.
 type stream struct {
-	rg    Range
-	id    [16]byte // the topic's, rg.TopicID unless that is zero
-	wake  chan struct{}
-	next  int64 // the offset to fetch next
-	ready []chunk
-	err   error
+	rg   Range
+	wake chan struct{} // holds a token when something has changed
 
-	inflight bool
+	mu       sync.Mutex
+	next     int64 // the offset to fetch next
+	ready    []chunk
+	err      error
+	inflight bool // somebody is its holder
 	closed   bool // nobody reads on
-	alone    bool // ask for it in a request of its own: an empty answer proves a gap
-	wants    int  // size of a batch that was cut off
-	cuts     int  // times in a row that happened
 
+	// The holder's.
+	id         [16]byte  // the topic's, rg.TopicID unless that is zero
 	at         leader    // where the next fetch goes
+	alone      bool      // ask for it in a request of its own: an empty answer proves a gap
+	wants      int       // size of a batch that was cut off
+	cuts       int       // times in a row that happened
 	tries      int       // attempts without progress
 	retryAt    time.Time // when to try again
 	doubtSince time.Time // when a broker first said the topic or partition is gone or too short
 	shortSince time.Time // when the log's end was first seen before Until
-	waiting    bool      // counted in Reader.waiting
 
+	waiting bool // the outage's: counted there
+
+	// The buffer's.
 	opened time.Time // of a prefetched stream
-	cost   int64     // bytes that a prefetched stream takes of BufferBytes
+	cost   int64     // bytes that a prefetched stream takes
 }
 
 // chunk is what one response holds of one stream.
@@ -43,6 +50,10 @@ type chunk struct {
 	next int64 // offset after the last batch
 	cost int64 // bytes of the response that it keeps alive
 }
+
+// maxReady is how many chunks may wait: one is being walked and one in flight
+// beside them.
+const maxReady = 2
 
 func newStream(rg Range) *stream {
 	return &stream{rg: rg, id: rg.TopicID, next: rg.From, wake: make(chan struct{}, 1)}
@@ -55,6 +66,8 @@ func (s *stream) attrs() []any {
 	if s.rg.Until == 0 {
 		return []any{"for", "the plan of " + s.rg.Topic}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return []any{"for", s.rg.String(), "next", s.next}
 }
 
@@ -64,6 +77,85 @@ func (s *stream) signal() {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// resume lets a new stream begin with what the range before it had left over.
+func (s *stream) resume(c chunk) {
+	s.ready, s.next = append(s.ready, c), min(c.next, s.rg.Until)
+}
+
+// begin makes the caller the stream's holder, unless it has one, two chunks wait,
+// or there is nothing more to fetch.
+func (s *stream) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inflight || s.closed || s.err != nil || s.next >= s.rg.Until || len(s.ready) >= maxReady {
+		return false
+	}
+	s.inflight = true
+	return true
+}
+
+// take returns the stream's next chunk. isOver says that there is none any more,
+// because of err or, if that is nil, as the range has ended.
+func (s *stream) take() (c chunk, ok, isOver bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.ready) > 0:
+		c = s.ready[0]
+		s.ready = append(s.ready[:0], s.ready[1:]...)
+		return c, true, false, nil
+	case s.err != nil:
+		return chunk{}, false, true, s.err
+	}
+	return chunk{}, false, s.next >= s.rg.Until, nil
+}
+
+// close says that nobody reads on.
+func (s *stream) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed, s.ready = true, nil
+}
+
+func (s *stream) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// deliver hands a chunk to the reader; the stream goes on after it. What was wrong
+// is forgotten. The caller stays the holder if it is to ask for more, as onward says
+// and there is more to ask for.
+func (s *stream) deliver(c chunk, onward bool) (goesOn bool) {
+	s.progress()
+	s.mu.Lock()
+	if !s.closed {
+		s.ready = append(s.ready, c)
+	}
+	s.next = c.next
+	s.inflight = onward && !s.closed && s.next < s.rg.Until && len(s.ready) < maxReady
+	goesOn = s.inflight
+	s.mu.Unlock()
+	s.signal()
+	return goesOn
+}
+
+// move goes on at an offset: nothing is to be read before it.
+func (s *stream) move(next int64) {
+	s.mu.Lock()
+	s.next, s.inflight = next, false
+	s.mu.Unlock()
+	s.signal()
+}
+
+// fail ends the stream.
+func (s *stream) fail(err error) {
+	s.mu.Lock()
+	s.err, s.inflight = err, false
+	s.mu.Unlock()
+	s.signal()
 }
 
 // progress forgets what was wrong.
@@ -78,59 +170,4 @@ func (s *stream) backoff() time.Duration {
 	d := min(10*time.Millisecond<<min(s.tries, 10), 500*time.Millisecond)
 	s.tries++
 	return d
-}
-
-// sizes are a partition's last sizes; they tell how much to ask for.
-type sizes struct {
-	perOffset float64
-	largest   int // batch
-}
-
-// estimate is how many bytes the rest of the stream takes, limit if unknown.
-func (z sizes) estimate(s *stream, limit int32) int32 {
-	if s.wants > 0 {
-		return int32(s.wants)
-	}
-	if z.largest == 0 {
-		return limit
-	}
-	want := float64(s.rg.Until-s.next)*z.perOffset*1.05 + float64(z.largest)
-	return int32(min(want, float64(limit)))
-}
-
-func (z sizes) learned(sc scanned, offsets int64) sizes {
-	z.perOffset = float64(sc.bytes) / float64(max(1, offsets))
-	z.largest = max(sc.largest, z.largest-z.largest/8)
-	return z
-}
-
-// maxResponse bounds a response, unless its first batch is larger.
-const maxResponse = 96 << 20
-
-// fetchRequest asks one broker for streams, all of whose partitions differ. The
-// broker answers at once, data or not: all that was planned is there already.
-//
-// What bounds the response are the partitions' limits. The request's own must
-// never be what cuts a partition short: kfake leaves the aborted transactions out
-// of the answer then, and their records would show.
-func fetchRequest(streams []*stream, estimates []int32, o *Options) *kmsg.FetchRequest {
-	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID, req.SessionEpoch = -1, -1
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 0, 0, maxResponse
-	if !o.ReadUncommitted {
-		req.IsolationLevel = 1
-	}
-	for i, s := range streams {
-		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch = s.rg.Partition, s.next, s.at.epoch
-		p.PartitionMaxBytes = max(1, estimates[i])
-		if n := len(req.Topics); n == 0 || req.Topics[n-1].TopicID != s.id || req.Topics[n-1].Topic != s.rg.Topic {
-			t := kmsg.NewFetchRequestTopic()
-			t.Topic, t.TopicID = s.rg.Topic, s.id
-			req.Topics = append(req.Topics, t)
-		}
-		t := &req.Topics[len(req.Topics)-1]
-		t.Partitions = append(t.Partitions, p)
-	}
-	return req
 }

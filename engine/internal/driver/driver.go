@@ -97,64 +97,6 @@ type completedBatch struct {
 	at     time.Time
 }
 
-// Run runs the stream until ctx ends or the program stops it, and then finishes
-// what is planned; or until something fails. It returns why it failed.
-func (d *Driver) Run(ctx context.Context) error {
-	for _, p := range d.Participants {
-		defer p.Close()
-	}
-	stopCtx, stop := context.WithCancelCause(ctx) // ends when planning must end
-	defer stop(nil)
-	workCtx, abort := context.WithCancelCause(context.WithoutCancel(ctx)) // ends when work must end
-	defer abort(nil)
-	if !d.Program.Settings.StopGracefully {
-		defer context.AfterFunc(ctx, func() { abort(plan.ErrStopped) })()
-	}
-	d.stop, d.abort = stop, abort
-	d.Program.Activate(&plan.Driver{Stop: func() { stop(nil) }, Fail: d.fail, Models: d.Models})
-	if err := d.open(stopCtx); err != nil {
-		if ctx.Err() != nil {
-			err = nil // interrupted before anything was planned
-		}
-		d.fail(err)
-		return errors.Join(err, d.close())
-	}
-	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
-	d.room = make(chan struct{}, d.Program.Settings.MaxPending)
-	d.tell(plan.StreamingStarted{At: time.Now()})
-
-	var tasks, work sync.WaitGroup
-	partCtx, endParts := context.WithCancel(workCtx)
-	defer endParts()
-	for _, p := range d.Participants {
-		tasks.Go(func() { p.Run(partCtx) })
-	}
-	for _, t := range d.Program.DriverTasks {
-		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
-	}
-	work.Go(func() {
-		defer close(d.queue)
-		d.fail(d.generateBatches(stopCtx, workCtx))
-	})
-	work.Go(func() { d.fail(d.runBatches(workCtx)) })
-	work.Wait()
-	stop(nil) // a failed runner ends here too
-	endParts()
-	tasks.Wait()
-
-	err := context.Cause(workCtx)
-	if err == nil {
-		d.settle(workCtx)
-		err = d.Program.Graph.LateError()
-	}
-	err = errors.Join(err, d.close())
-	d.tell(plan.StreamingStopped{Err: err})
-	if err == nil {
-		err = context.Cause(workCtx) // a listener that failed last of all
-	}
-	return err
-}
-
 // fail ends planning and work if err isn't nil, and says so at once: what still
 // runs may take its time.
 func (d *Driver) fail(err error) {
@@ -217,15 +159,6 @@ func (d *Driver) close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// runTask runs a task of the user beside the stream.
-func (d *Driver) runTask(ctx context.Context, t plan.DriverTask) error {
-	err := d.Program.Calls.Guard("driver task "+t.Name, func() error { return t.Run(ctx) })
-	if err == nil || ctx.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("driver task %s: %w", t.Name, err)
 }
 
 // tell calls the listeners, one event at a time.

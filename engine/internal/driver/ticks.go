@@ -5,31 +5,9 @@ import (
 	"time"
 )
 
-// maxMadeUp is how many batch times are made up that passed while there was no
-// driver.
-const maxMadeUp = 100
-
-// missed returns the batch times between the last batch of the driver before and
-// now, the newest maxMadeUp of them.
-func (g *generator) missed(now time.Time) []time.Time {
-	if g.previous == nil {
-		return nil
-	}
-	interval := g.Program.Interval
-	first := nextTick(g.previous.Time(), interval)
-	if now.Before(first) {
-		return nil
-	}
-	count := int64(now.Sub(first)/interval) + 1
-	left := max(0, count-maxMadeUp)
-	first = first.Add(time.Duration(left) * interval)
-	g.Log.Info("batch times passed since the last batch was planned; their records are in the batches that are made up, and in the next ones",
-		"made_up", count-left, "skipped", left, "last", g.previous.Time())
-	times := make([]time.Time, count-left)
-	for i := range times {
-		times[i] = first.Add(time.Duration(i) * interval)
-	}
-	return times
+// nextTick returns the first multiple of the interval after now.
+func nextTick(now time.Time, interval time.Duration) time.Time {
+	return now.Truncate(interval).Add(interval)
 }
 
 // skippedLog says that batch times were skipped, at most once in remindAfter.

@@ -64,12 +64,6 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	return errors.Join(err, finish(ctx, daemon, epoch, err))
 }
 
-// gaveUpPlace reports whether a driver failed because it lost its place, which is
-// no failure of the job.
-func gaveUpPlace(err error) bool {
-	return errors.Is(err, errLogLost) || errors.Is(err, remote.ErrDeposed)
-}
-
 // finish ends the job.
 func finish(ctx context.Context, daemon wire.JobLogClient, epoch uint64, failure error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.CallTimeout)

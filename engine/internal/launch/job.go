@@ -12,6 +12,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/driver"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -59,26 +60,6 @@ type cluster interface {
 	models.Executors
 }
 
-// RunProcess is Run for a process that ends with the job. It returns without
-// waiting for Run when functions of the program hold that up for too long after a
-// failure, or after an interrupt that is to end the process at once.
-func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
-	j.calls = &plan.Calls{}
-	j.farewell = newFarewell(j.calls, j.Log)
-	defer j.farewell.end()
-	if !j.Settings.StopGracefully {
-		defer context.AfterFunc(planning, func() { j.farewell.begin(plan.ErrStopped, stopPatience) })()
-	}
-	done := make(chan error, 1)
-	go func() { done <- j.Run(ctx, planning, m) }() // left behind if it is held up: the process ends then
-	select {
-	case err := <-done:
-		return err
-	case err := <-j.farewell.over:
-		return err
-	}
-}
-
 // failing says at once that the stream fails, and bounds how long its end takes.
 func (j *Job) failing(err error) {
 	if !gaveUpPlace(err) && !errors.Is(err, plan.ErrStopped) {
@@ -88,16 +69,10 @@ func (j *Job) failing(err error) {
 	j.farewell.begin(err, failPatience)
 }
 
-// Run runs the job to its end. Planning ends with planning, which may be before
-// the job is under way: batches that an earlier driver has left are finished.
-// Getting under way ends with ctx. Run closes the job's log.
-func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
-	defer func() { err = errors.Join(err, m.close(), j.Batches.Close()) }()
-	p, err := j.prepare(ctx, m)
-	if err != nil {
-		return err
-	}
-	return p.activate(ctx, planning)
+// gaveUpPlace reports whether a driver failed because it lost its place, which is
+// no failure of the job.
+func gaveUpPlace(err error) bool {
+	return errors.Is(err, errLogLost) || errors.Is(err, remote.ErrDeposed)
 }
 
 // newProgram returns an empty copy of the program.

@@ -247,15 +247,6 @@ func (r *Registry) wakeTidy() {
 	}
 }
 
-// Run carries out the requests of users outside the program and tidies up, until
-// ctx ends.
-func (r *Registry) Run(ctx context.Context) {
-	var work sync.WaitGroup
-	work.Go(func() { r.tidy(ctx) })
-	work.Go(func() { r.serve(ctx, r.requests) })
-	work.Wait()
-}
-
 // Close ends publishing: the stream is over.
 func (r *Registry) Close() { close(r.ended) }
 

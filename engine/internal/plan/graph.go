@@ -2,12 +2,8 @@ package plan
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash/fnv"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -119,70 +115,38 @@ func (g *Graph) LateError() error {
 	return g.late
 }
 
-// Describe returns one line for each stream and output, for guards and people. A
-// line ends with the place in the program and what else tells it from others,
-// which Shape leaves out.
-func (g *Graph) Describe() []string {
-	var lines []string
-	for _, s := range g.Streams {
-		line := fmt.Sprintf("stream %d: %s", s.ID, s.Op)
-		for i, p := range s.Parents {
-			sep := ", "
-			if i == 0 {
-				sep = " of "
-			}
-			line += fmt.Sprintf("%s%d", sep, p.ID)
-		}
-		lines = append(lines, line+s.where(s.Names, s.Parents...))
-	}
-	for _, o := range g.Outputs {
-		lines = append(lines, fmt.Sprintf("output %d: %s of %d", o.Index, o.Op, o.Parent.ID)+o.where(nil, o.Parent))
-	}
-	for _, v := range g.Values {
-		lines = append(lines, "per batch: "+v.Name+v.where(nil))
-	}
-	for _, m := range g.Models {
-		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))
-	}
-	for _, key := range slices.Sorted(maps.Keys(g.Settings)) {
-		if s := g.Settings[key]; s.Given {
-			lines = append(lines, s.describe())
-		}
-	}
-	return lines
-}
-
-// Fingerprint is a digest of Describe: two processes of one program have the same.
-func (g *Graph) Fingerprint() uint64 { return digest(g.Describe()) }
-
-// Shape returns the lines of Describe without their places: what a program that
-// was edited, or has other settings, must still have in common with its checkpoint.
-func Shape(lines []string) []string {
-	shapes := make([]string, 0, len(lines))
-	for _, line := range lines {
-		if strings.HasPrefix(line, settingLine) {
-			continue
-		}
-		line, _, _ = strings.Cut(line, details)
-		shapes = append(shapes, line[:max(0, strings.LastIndex(line, " at "))])
-	}
-	return shapes
-}
-
 // Freeze completes the graph: what is declared afterwards is an error.
 func (g *Graph) Freeze() { g.frozen.Store(true) }
 
 // Frozen reports whether the graph is complete.
 func (g *Graph) Frozen() bool { return g.frozen.Load() }
 
-// digest returns a hash of lines.
-func digest(lines []string) uint64 {
-	h := fnv.New64a()
-	var n [8]byte
-	for _, line := range lines {
-		binary.BigEndian.PutUint64(n[:], uint64(len(line)))
-		_, _ = h.Write(n[:]) // hash.Hash never fails
-		_, _ = h.Write([]byte(line))
+// frozenReason is what a transformation of a batch's RDDs after their generation
+// is told.
+const frozenReason = "batch %d is planned already: declare transformations in the build function, or in Transform on the RDD that it is given, not inside an output or a task"
+
+// Generate makes the RDDs and the actions of a batch. It depends on the
+// program and the allocation alone.
+func (g *Graph) Generate(a *Allocation, parallelism int) (*Generation, error) {
+	gen := &Generation{
+		Alloc:   a,
+		Lineage: rdd.NewLineage(a.Seq, parallelism),
+		Memo:    make(map[int32]any, len(g.Streams)),
+		Actions: make([]rdd.Action, 0, len(g.Outputs)),
 	}
-	return h.Sum64()
+	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
+		for _, o := range g.Outputs {
+			gen.Actions = append(gen.Actions, o.Action(gen))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	gen.Lineage.OnLate(g.tooLate)
+	gen.Lineage.Freeze(fmt.Sprintf(frozenReason, a.Seq))
+	if err := errors.Join(gen.Lineage.Err(), g.LateError()); err != nil {
+		return nil, fmt.Errorf("generating batch %d: %w", a.Seq, err)
+	}
+	return gen, nil
 }

@@ -1,0 +1,40 @@
+package launch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+)
+
+// RunProcess is Run for a process that ends with the job. It returns without
+// waiting for Run when functions of the program hold that up for too long after a
+// failure, or after an interrupt that is to end the process at once.
+func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
+	j.calls = &plan.Calls{}
+	j.farewell = newFarewell(j.calls, j.Log)
+	defer j.farewell.end()
+	if !j.Settings.StopGracefully {
+		defer context.AfterFunc(planning, func() { j.farewell.begin(plan.ErrStopped, stopPatience) })()
+	}
+	done := make(chan error, 1)
+	go func() { done <- j.Run(ctx, planning, m) }() // left behind if it is held up: the process ends then
+	select {
+	case err := <-done:
+		return err
+	case err := <-j.farewell.over:
+		return err
+	}
+}
+
+// Run runs the job to its end. Planning ends with planning, which may be before
+// the job is under way: batches that an earlier driver has left are finished.
+// Getting under way ends with ctx. Run closes the job's log.
+func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
+	defer func() { err = errors.Join(err, m.close(), j.Batches.Close()) }()
+	p, err := j.prepare(ctx, m)
+	if err != nil {
+		return err
+	}
+	return p.activate(ctx, planning)
+}

@@ -1,0 +1,82 @@
+package remote
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// attendance says how many executors are expected and which can't build the
+// program, and wakes those who wait for more of them.
+//
+// THREADING: mu guards it; no other lock is taken meanwhile.
+type attendance struct {
+	mu       sync.Mutex
+	expected int
+	refused  map[string]string // why, by executor
+	refusals int
+	changed  chan struct{} // closed and replaced when an executor comes, goes or answers
+}
+
+// maxRefusals is how often in all executors may say that they can't build the
+// program before the job is given up, if none of them can.
+const maxRefusals = 3
+
+func newAttendance() *attendance {
+	return &attendance{refused: make(map[string]string), changed: make(chan struct{})}
+}
+
+// expect says how many executors should take tasks.
+func (a *attendance) expect(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expected = n
+	a.wakeAll()
+}
+
+// accept notes that an executor has built the program after all.
+func (a *attendance) accept(executor string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.refused, executor)
+}
+
+// refuse notes that an executor can't build the program. It reports whether none
+// can, and which couldn't.
+func (a *attendance) refuse(executor, reason string) (hopeless bool, refused []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused[executor] = reason
+	a.refusals++
+	a.wakeAll()
+	return a.refusals >= maxRefusals && len(a.refused) >= a.expected, slices.Sorted(maps.Keys(a.refused))
+}
+
+// isComplete reports whether those who are ready and those who refuse are as many
+// as are expected.
+func (a *attendance) isComplete(ready int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.expected > 0 && ready+len(a.refused) >= a.expected
+}
+
+// note wakes those who await a change.
+func (a *attendance) note() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wakeAll()
+}
+
+// change returns what is closed at the next change. It is asked for before the
+// state is looked at.
+func (a *attendance) change() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
+}
+
+// wakeAll is called with mu held.
+func (a *attendance) wakeAll() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}

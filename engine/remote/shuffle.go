@@ -1,0 +1,61 @@
+package remote
+
+import (
+	"context"
+	"hash/crc32"
+
+	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// ShuffleServer gives a job's other executor processes the blocks that map tasks
+// left here. Both ends know the job's secret. gRPC's flow control holds the sender
+// back when the reader is slow.
+type ShuffleServer interface {
+	// Fetch sends the blocks for one reduce partition, map by map in the order
+	// asked for, each in the order in which it was written. Map output that isn't
+	// there is a Block that says Missing, and ends the stream.
+	Fetch(*FetchBlocks, grpc.ServerStreamingServer[Block]) error
+}
+
+// FetchBlocks asks for the blocks of one reduce partition.
+type FetchBlocks struct {
+	Incarnation uint64     `msgpack:"inc"`
+	Epoch       uint64     `msgpack:"epoch"` // of the driver whose task reads
+	Batch       uint64     `msgpack:"b"`
+	Shuffle     int32      `msgpack:"s"`
+	Reduce      int32      `msgpack:"r"`
+	Maps        []MapBlock `msgpack:"m"`
+}
+
+// MapBlock names what one attempt of a map task wrote.
+type MapBlock struct {
+	Map     int32 `msgpack:"m"`
+	Attempt int32 `msgpack:"a"`
+}
+
+// Block is a block or a piece of one, at most ChunkSize.
+type Block struct {
+	Map     int32  `msgpack:"m"`
+	Data    []byte `msgpack:"d"`
+	Sum     uint32 `msgpack:"c"` // CRC-32C of Data
+	More    bool   `msgpack:"+"` // the block goes on in the next message
+	Missing string `msgpack:"x"` // why the map's output isn't there, "" if it is
+}
+
+// RegisterShuffle offers the service.
+func RegisterShuffle(r grpc.ServiceRegistrar, s ShuffleServer) {
+	r.RegisterService(wire.Service("Shuffle", (*ShuffleServer)(nil), nil, wire.Downstream("Fetch", ShuffleServer.Fetch)), s)
+}
+
+// ShuffleClient calls the service.
+type ShuffleClient struct{ CC grpc.ClientConnInterface }
+
+// Fetch calls ShuffleServer.Fetch.
+func (c ShuffleClient) Fetch(ctx context.Context, req *FetchBlocks) (grpc.ServerStreamingClient[Block], error) {
+	return wire.OpenDownstream[FetchBlocks, Block](ctx, c.CC, "Shuffle/Fetch", req)
+}
+
+// checksum returns the CRC-32C of a piece. Package crc32 makes the table once.
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
