@@ -1,7 +1,6 @@
 package rdd
 
 import (
-	"context"
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -124,12 +123,11 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 		return writeByKey(acc.pairs, keys, codec, partitions, w, func(err error) error { return &OpError{op, site, err} })
 	}
 	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[Pair[K, C], error] {
-		return func(yield func(Pair[K, C], error) bool) {
+		return computed(tc, func() ([]Pair[K, C], error) {
 			acc := newCombiners[K, C](keys)
 			for kv, err := range readBlocks(tc, codec, shuffle, p) {
 				if err != nil {
-					yield(kv, err)
-					return
+					return nil, err
 				}
 				if c, isNew := acc.slot(kv.Key); isNew {
 					*c = kv.Value
@@ -137,16 +135,8 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 					*c = mergeCombiners(*c, kv.Value)
 				}
 			}
-			for _, kv := range acc.pairs {
-				if tc.Killed() {
-					yield(Pair[K, C]{}, context.Cause(tc))
-					return
-				}
-				if !yield(kv, nil) {
-					return
-				}
-			}
-		}
+			return acc.pairs, nil
+		})
 	}
 	return shuffled(r.node, op, site, partitions, fns, HashPartitioner{partitions}, write, read)
 }
