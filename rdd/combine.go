@@ -66,6 +66,9 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 	if create == nil || merge == nil || mergeCombiners == nil {
 		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
 	}
+	if partitions == 0 {
+		partitions = r.node.lineage.parallelism
+	}
 	return combineByKey(r, "combineByKey", site, partitions,
 		[]string{FuncName(create), FuncName(merge), FuncName(mergeCombiners)}, create, merge, mergeCombiners)
 }
@@ -73,20 +76,22 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 // ReduceByKey combines the values of each key with f, which must be
 // associative: first within each map task, in the order of its records, then
 // across them, in the order of the map partitions. It runs on executors.
-// partitions 0 means the default parallelism.
-func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions int) *RDD[Pair[K, V]] {
+// partitions, if given, is the number of partitions of the result; else it is the
+// default parallelism.
+func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions ...int) *RDD[Pair[K, V]] {
 	site := r.node.lineage.site()
 	if f == nil {
 		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
 	}
-	return combineByKey(r, "reduceByKey", site, partitions, []string{FuncName(f)}, func(v V) V { return v }, f, f)
+	return combineByKey(r, "reduceByKey", site, r.node.lineage.optional(partitions), []string{FuncName(f)}, func(v V) V { return v }, f, f)
 }
 
 // CountByValue counts how often each value occurs, on executors, and yields a
-// pair for each. partitions 0 means the default parallelism.
-func CountByValue[T comparable](r *RDD[T], partitions int) *RDD[Pair[T, int64]] {
+// pair for each. partitions, if given, is the number of partitions of the result; else
+// it is the default parallelism.
+func CountByValue[T comparable](r *RDD[T], partitions ...int) *RDD[Pair[T, int64]] {
 	ones := Map(r, func(v T) Pair[T, int64] { return Pair[T, int64]{v, 1} })
-	return combineByKey(ones, "countByValue", r.node.lineage.site(), partitions, nil,
+	return combineByKey(ones, "countByValue", r.node.lineage.site(), r.node.lineage.optional(partitions), nil,
 		func(n int64) int64 { return n }, add, add)
 }
 
@@ -96,9 +101,6 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
 ) *RDD[Pair[K, C]] {
 	l := r.node.lineage
-	if partitions == 0 {
-		partitions = l.parallelism
-	}
 	keys, err := encoding.ForKey[K]()
 	if err != nil {
 		l.Fail(&OpError{op, site, err})

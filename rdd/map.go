@@ -2,6 +2,7 @@ package rdd
 
 import (
 	"context"
+	"fmt"
 	"iter"
 )
 
@@ -109,9 +110,9 @@ func (r *RDD[T]) Union(others ...*RDD[T]) *RDD[T] {
 	site := l.site()
 	all := append([]*RDD[T]{r}, others...)
 	n := &Node{Op: "union", Site: site}
-	for _, o := range all {
+	for i, o := range all {
 		if o == nil || o.node == nil {
-			l.Fail(&OpError{"union", site, ErrNil})
+			l.Fail(&OpError{"union", site, fmt.Errorf("argument %d: %w", i, ErrNil)})
 			continue
 		}
 		if o.node.lineage != l {
