@@ -112,6 +112,16 @@ func ofBatch[T any](g *plan.Generation, n *plan.Stream, r *rdd.RDD[T]) *rdd.RDD[
 	return rdd.Source[T](g.Lineage, n.Op, n.Site, 0, nil) // so that the program can be read to its end
 }
 
+// Cache keeps each batch's computed partitions in the executors' memory until
+// the batch is complete. A stream with more than one output wants it, or each
+// output computes it anew.
+func (d *DStream[T]) Cache() *DStream[T] {
+	if d.ssc.program.Open("cache") {
+		d.node.Cached = true
+	}
+	return d
+}
+
 // Named names the stream and returns it under that name: what is declared on what
 // is returned is told apart by the name. Operators that a loop declares with one
 // function need it, since a loop may run in another order in another process, as a

@@ -41,8 +41,7 @@ var (
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = plan.ErrBatchFailed
 
-	errNoName   = errors.New("the name is empty")
-	errNoStream = errors.New("a stream is nil")
+	errNoName = errors.New("the name is empty")
 )
 
 // BuildError lists what is wrong with the user's program: App is its name, Errs

@@ -63,7 +63,7 @@ func testOneWay(t *testing.T, all map[string][]string) {
 		"connectors": {"rdd", "engine"},
 		"ml":         {"rdd", "engine"},
 
-		"engine/wire":          {},
+		"engine/wire":          {"engine/batchlog"},
 		"engine/security":      {"engine/wire"},
 		"engine/rpc":           {"engine/wire", "engine/security"},
 		"engine/role":          {"engine/wire", "engine/security", "engine/rpc"},

@@ -89,3 +89,19 @@ func (outputFunc[T]) Open(context.Context) error { return nil }
 func (f outputFunc[T]) Write(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (Pending, error) {
 	return nil, f(b, tc, rows)
 }
+
+// addOutput appends an output to the graph: out with the job that action generates.
+// functions are the user's.
+func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, out plan.Output, functions ...any) {
+	g, decl := &d.ssc.program.Graph, plan.Declared(op, functions...)
+	if !g.Open(op, decl.Site) {
+		return
+	}
+	out.Declaration, out.Index, out.Parent = decl, int32(len(g.Outputs)), d.asParent()
+	out.Action = func(gen *plan.Generation) rdd.Action {
+		a := action(gen)
+		a.Op, a.Site, a.Functions = decl.Op, decl.Site, append(a.Functions, decl.Symbols()...)
+		return a
+	}
+	g.Outputs = append(g.Outputs, &out)
+}

@@ -85,19 +85,3 @@ func checkResultSize(results [][]byte, limit int) error {
 	}
 	return nil
 }
-
-// addOutput appends an output to the graph: out with the job that action generates.
-// functions are the user's.
-func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, out plan.Output, functions ...any) {
-	g, decl := &d.ssc.program.Graph, plan.Declared(op, functions...)
-	if !g.Open(op, decl.Site) {
-		return
-	}
-	out.Declaration, out.Index, out.Parent = decl, int32(len(g.Outputs)), d.asParent()
-	out.Action = func(gen *plan.Generation) rdd.Action {
-		a := action(gen)
-		a.Op, a.Site, a.Functions = decl.Op, decl.Site, append(a.Functions, decl.Symbols()...)
-		return a
-	}
-	g.Outputs = append(g.Outputs, &out)
-}

@@ -42,18 +42,14 @@ func (q *queue[T]) Generate(ranges []byte) (int, func(*rdd.TaskContext, int) ite
 		batch = q.batches[i]
 	}
 	return q.partitions, func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] {
+		rows := rdd.Elements(tc, batch[p*len(batch)/q.partitions:(p+1)*len(batch)/q.partitions])
 		return func(yield func(T, error) bool) {
-			for _, v := range batch[p*len(batch)/q.partitions : (p+1)*len(batch)/q.partitions] {
-				if tc.Killed() {
-					var none T
-					yield(none, context.Cause(tc))
-					return
+			rows(func(v T, err error) bool {
+				if err == nil {
+					tc.Metrics.RecordsRead++
 				}
-				tc.Metrics.RecordsRead++
-				if !yield(v, nil) {
-					return
-				}
-			}
+				return yield(v, err)
+			})
 		}
 	}, nil
 }

@@ -84,6 +84,13 @@ const tooEarly = "nothing runs yet: call it in an output, a driver task or a lis
 // fail records an error with its place in the user's program.
 func (ssc *StreamingContext) fail(op string, err error) { ssc.program.Fail(op, err) }
 
+// require records an error of an operator whose argument is missing.
+func require(ssc *StreamingContext, op string, ok bool) {
+	if !ok {
+		ssc.fail(op, rdd.ErrNilFunction)
+	}
+}
+
 // BuildFunc declares a program's streams.
 type BuildFunc func(ssc *StreamingContext) error
 

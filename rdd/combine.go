@@ -1,7 +1,6 @@
 package rdd
 
 import (
-	"context"
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -67,6 +66,9 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 	if create == nil || merge == nil || mergeCombiners == nil {
 		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
 	}
+	if partitions == 0 {
+		partitions = r.node.lineage.parallelism
+	}
 	return combineByKey(r, "combineByKey", site, partitions,
 		[]string{FuncName(create), FuncName(merge), FuncName(mergeCombiners)}, create, merge, mergeCombiners)
 }
@@ -74,20 +76,22 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
 // ReduceByKey combines the values of each key with f, which must be
 // associative: first within each map task, in the order of its records, then
 // across them, in the order of the map partitions. It runs on executors.
-// partitions 0 means the default parallelism.
-func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions int) *RDD[Pair[K, V]] {
+// partitions, if given, is the number of partitions of the result; else it is the
+// default parallelism.
+func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions ...int) *RDD[Pair[K, V]] {
 	site := r.node.lineage.site()
 	if f == nil {
 		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
 	}
-	return combineByKey(r, "reduceByKey", site, partitions, []string{FuncName(f)}, func(v V) V { return v }, f, f)
+	return combineByKey(r, "reduceByKey", site, r.node.lineage.optional(partitions), []string{FuncName(f)}, func(v V) V { return v }, f, f)
 }
 
 // CountByValue counts how often each value occurs, on executors, and yields a
-// pair for each. partitions 0 means the default parallelism.
-func CountByValue[T comparable](r *RDD[T], partitions int) *RDD[Pair[T, int64]] {
+// pair for each. partitions, if given, is the number of partitions of the result; else
+// it is the default parallelism.
+func CountByValue[T comparable](r *RDD[T], partitions ...int) *RDD[Pair[T, int64]] {
 	ones := Map(r, func(v T) Pair[T, int64] { return Pair[T, int64]{v, 1} })
-	return combineByKey(ones, "countByValue", r.node.lineage.site(), partitions, nil,
+	return combineByKey(ones, "countByValue", r.node.lineage.site(), r.node.lineage.optional(partitions), nil,
 		func(n int64) int64 { return n }, add, add)
 }
 
@@ -97,9 +101,6 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
 ) *RDD[Pair[K, C]] {
 	l := r.node.lineage
-	if partitions == 0 {
-		partitions = l.parallelism
-	}
 	keys, err := encoding.ForKey[K]()
 	if err != nil {
 		l.Fail(&OpError{op, site, err})
@@ -124,12 +125,11 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 		return writeByKey(acc.pairs, keys, codec, partitions, w, func(err error) error { return &OpError{op, site, err} })
 	}
 	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[Pair[K, C], error] {
-		return func(yield func(Pair[K, C], error) bool) {
+		return computed(tc, func() ([]Pair[K, C], error) {
 			acc := newCombiners[K, C](keys)
 			for kv, err := range readBlocks(tc, codec, shuffle, p) {
 				if err != nil {
-					yield(kv, err)
-					return
+					return nil, err
 				}
 				if c, isNew := acc.slot(kv.Key); isNew {
 					*c = kv.Value
@@ -137,16 +137,8 @@ func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Si
 					*c = mergeCombiners(*c, kv.Value)
 				}
 			}
-			for _, kv := range acc.pairs {
-				if tc.Killed() {
-					yield(Pair[K, C]{}, context.Cause(tc))
-					return
-				}
-				if !yield(kv, nil) {
-					return
-				}
-			}
-		}
+			return acc.pairs, nil
+		})
 	}
 	return shuffled(r.node, op, site, partitions, fns, HashPartitioner{partitions}, write, read)
 }

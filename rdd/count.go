@@ -65,12 +65,11 @@ func aggregate[T, U any](r *RDD[T], op string, fns []string, fold func(iter.Seq2
 		return w.WriteBlock(0, block)
 	}
 	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[U, error] {
-		return func(yield func(U, error) bool) {
+		return computed(tc, func() ([]U, error) {
 			acc, found := empty()
 			for v, err := range readBlocks(tc, codec, shuffle, p) {
 				if err != nil {
-					yield(acc, err)
-					return
+					return nil, err
 				}
 				if found {
 					acc = join(acc, v)
@@ -78,10 +77,11 @@ func aggregate[T, U any](r *RDD[T], op string, fns []string, fold func(iter.Seq2
 					acc, found = v, true
 				}
 			}
-			if found {
-				yield(acc, nil)
+			if !found {
+				return nil, nil
 			}
-		}
+			return []U{acc}, nil
+		})
 	}
 	return shuffled(r.node, op, site, 1, fns, nil, write, read)
 }

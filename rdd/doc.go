@@ -17,5 +17,8 @@
 // side, and read back in the order of the partitions that wrote them. So every
 // attempt of a task yields the same records in the same order.
 //
+// An operator is written here once; package engine lifts it to streams. DESIGN.md of
+// engine says how to add one.
+//
 // The package knows nothing of clusters, of Kafka or of time.
 package rdd

@@ -14,7 +14,7 @@ var (
 	// ErrForeign: an operator was given RDDs of different batches or contexts.
 	ErrForeign = errors.New("the RDDs belong to different contexts")
 	// ErrNil: an operator was given no RDD, or returned none.
-	ErrNil = errors.New("the RDD is nil")
+	ErrNil = errors.New("nil in place of an RDD or stream")
 	// ErrEncoding: an element type can't be encoded, or bytes can't be decoded.
 	ErrEncoding = errors.New("encoding failed")
 	// ErrResultTooLarge: the driver would be sent more than its limit.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -53,6 +54,15 @@ func NewLineage(batch uint64, parallelism int) *Lineage {
 // Parallelism returns the partition count of shuffles that name none.
 func (l *Lineage) Parallelism() int { return l.parallelism }
 
+// optional returns a trailing partition count, the lineage's parallelism if none is
+// given.
+func (l *Lineage) optional(partitions []int) int {
+	if len(partitions) == 0 {
+		return l.parallelism
+	}
+	return partitions[0]
+}
+
 // In runs make with the given DStream as the owner of the nodes it creates.
 // Calls may nest; each DStream's nodes are numbered from 0 on its own, and a
 // DStream is entered once per lineage. The nodes get the given site, or, if it
@@ -94,10 +104,13 @@ func (l *Lineage) Shuffle(id int) *ShuffleDependency {
 }
 
 // Err returns what went wrong while the lineage was built, all of it joined.
-func (l *Lineage) Err() error {
+func (l *Lineage) Err() error { return errors.Join(l.Errs()...) }
+
+// Errs returns what went wrong while the lineage was built, one by one.
+func (l *Lineage) Errs() []error {
 	l.errsLock.Lock()
 	defer l.errsLock.Unlock()
-	return errors.Join(l.errs...)
+	return slices.Clone(l.errs)
 }
 
 // Fail records an error of an operator that can't be built.
@@ -180,7 +193,11 @@ func (l *Lineage) add(n *Node) *Node {
 	if l.tooLate(n.Op, func() Site { return n.Site }) {
 		return n
 	}
-	n.fns = append(n.fns, l.scope.fns...)
+	for _, fn := range l.scope.fns {
+		if !slices.Contains(n.fns, fn) {
+			n.fns = append(n.fns, fn)
+		}
+	}
 	l.scope.next++
 	l.nodes = append(l.nodes, n)
 	return n

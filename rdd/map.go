@@ -2,6 +2,7 @@ package rdd
 
 import (
 	"context"
+	"fmt"
 	"iter"
 )
 
@@ -10,16 +11,7 @@ func Map[T, U any](r *RDD[T], f func(T) U) *RDD[U] {
 	return narrow(r, "map", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
 		in := r.Compute(tc, p)
 		return func(yield func(U, error) bool) {
-			for v, err := range in {
-				if err != nil {
-					var none U
-					yield(none, err)
-					return
-				}
-				if !yield(f(v), nil) {
-					return
-				}
-			}
+			in(func(v T, err error) bool { return !ends(yield, err) && yield(f(v), nil) })
 		}
 	})
 }
@@ -30,15 +22,7 @@ func (r *RDD[T]) Filter(keep func(T) bool) *RDD[T] {
 	out := narrow(r, "filter", keep, func(tc *TaskContext, p int) iter.Seq2[T, error] {
 		in := r.Compute(tc, p)
 		return func(yield func(T, error) bool) {
-			for v, err := range in {
-				if err != nil {
-					yield(v, err)
-					return
-				}
-				if keep(v) && !yield(v, nil) {
-					return
-				}
-			}
+			in(func(v T, err error) bool { return !ends(yield, err) && (!keep(v) || yield(v, nil)) })
 		}
 	})
 	out.node.Partitioner = r.node.Partitioner
@@ -51,23 +35,20 @@ func FlatMap[T, U any](r *RDD[T], f func(T) []U) *RDD[U] {
 	return narrow(r, "flatMap", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
 		in := r.Compute(tc, p)
 		return func(yield func(U, error) bool) {
-			for v, err := range in {
-				if err != nil {
-					var none U
-					yield(none, err)
-					return
+			in(func(v T, err error) bool {
+				if ends(yield, err) {
+					return false
 				}
-				for _, u := range f(v) {
+				for _, u := range f(v) { // as in each, whose call would cost as much as the loop
 					if tc.Killed() {
-						var none U
-						yield(none, context.Cause(tc))
-						return
+						return !ends(yield, context.Cause(tc))
 					}
 					if !yield(u, nil) {
-						return
+						return false
 					}
 				}
-			}
+				return true
+			})
 		}
 	})
 }
@@ -87,18 +68,11 @@ func watched[T, U any](tc *TaskContext, in iter.Seq2[T, error], f func(iter.Seq2
 	return func(yield func(U, error) bool) {
 		rows, failed := kept(tc, in)
 		for v, err := range f(rows) {
-			if err != nil {
-				yield(v, err)
-				return
-			}
-			if !yield(v, nil) {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
-		if *failed != nil {
-			var none U
-			yield(none, *failed)
-		}
+		ends(yield, *failed)
 	}
 }
 
@@ -136,9 +110,9 @@ func (r *RDD[T]) Union(others ...*RDD[T]) *RDD[T] {
 	site := l.site()
 	all := append([]*RDD[T]{r}, others...)
 	n := &Node{Op: "union", Site: site}
-	for _, o := range all {
+	for i, o := range all {
 		if o == nil || o.node == nil {
-			l.Fail(&OpError{"union", site, ErrNil})
+			l.Fail(&OpError{"union", site, fmt.Errorf("argument %d: %w", i, ErrNil)})
 			continue
 		}
 		if o.node.lineage != l {

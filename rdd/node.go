@@ -3,6 +3,7 @@ package rdd
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,9 @@ type Node struct {
 	lineage *Lineage
 	fns     []string // names of the user's functions, to tell operators apart and to find them in a stack
 }
+
+// Functions returns the names (see [FuncName]) of the user's functions in the operator.
+func (n *Node) Functions() []string { return slices.Clone(n.fns) }
 
 // Dependency is a [NarrowDependency] or a [*ShuffleDependency].
 type Dependency interface{ parent() *Node }

@@ -1,9 +1,6 @@
 package rdd
 
-import (
-	"context"
-	"iter"
-)
+import "iter"
 
 // RDD is a lazily computed collection of T in partitions. It is made by a
 // source or by a transformation and never changes.
@@ -25,31 +22,14 @@ func (r *RDD[T]) Compute(tc *TaskContext, partition int) iter.Seq2[T, error] {
 	if !r.node.Cached || tc.Cache == nil {
 		return r.compute(tc, partition)
 	}
-	return func(yield func(T, error) bool) {
-		rows, err := cached(tc, r.node.ID, partition, func() ([]T, error) {
-			return collect(r.compute(tc, partition))
-		})
-		if err != nil {
-			var none T
-			yield(none, err)
-			return
-		}
-		for _, v := range rows {
-			if tc.Killed() {
-				var none T
-				yield(none, context.Cause(tc))
-				return
-			}
-			if !yield(v, nil) {
-				return
-			}
-		}
-	}
+	return computed(tc, func() ([]T, error) {
+		return cached(tc, r.node.ID, partition, func() ([]T, error) { return collect(r.compute(tc, partition)) })
+	})
 }
 
 // Source makes an RDD that reads from outside: read yields the records of one
 // partition, the same at every attempt unless it is declared indeterminate. It asks
-// [TaskContext.Killed] before each.
+// [TaskContext.Killed] before each, as [Elements] does.
 func Source[T any](l *Lineage, op string, site Site, partitions int, read func(tc *TaskContext, partition int) iter.Seq2[T, error]) *RDD[T] {
 	n := l.add(&Node{Op: op, Site: site, Partitions: partitions})
 	return &RDD[T]{n, read}
@@ -64,19 +44,7 @@ func Parallelize[T any](l *Lineage, elements []T, partitions int) *RDD[T] {
 		partitions = 1
 	}
 	return Source(l, "parallelize", site, partitions, func(tc *TaskContext, p int) iter.Seq2[T, error] {
-		from, until := p*len(elements)/partitions, (p+1)*len(elements)/partitions
-		return func(yield func(T, error) bool) {
-			for _, v := range elements[from:until] {
-				if tc.Killed() {
-					var none T
-					yield(none, context.Cause(tc))
-					return
-				}
-				if !yield(v, nil) {
-					return
-				}
-			}
-		}
+		return Elements(tc, elements[p*len(elements)/partitions:(p+1)*len(elements)/partitions])
 	})
 }
 

@@ -61,7 +61,7 @@ func TestShuffles(t *testing.T) {
 	if s := fmt.Sprint(counts); s != "[{b 3} {a 2} {c 1} {d 1}]" { // the order in which they came
 		t.Error(s)
 	}
-	if n := rdd.CountByValue(words, 0).Node().Partitions; n != 3 {
+	if n := rdd.CountByValue(words).Node().Partitions; n != 3 {
 		t.Errorf("default parallelism gave %d partitions", n)
 	}
 	lists := flat(t, rdd.CombineByKey(ones, 1,
@@ -162,6 +162,7 @@ func TestErrorsOfBuilding(t *testing.T) {
 	}{
 		"nil function":    {func(l *rdd.Lineage) { rdd.Map[int, int](ints(l, 1, 1), nil) }, rdd.ErrNilFunction},
 		"no partitions":   {func(l *rdd.Lineage) { rdd.CountByValue(ints(l, 1, 1), -1) }, rdd.ErrPartitions},
+		"none by number":  {func(l *rdd.Lineage) { rdd.CountByValue(ints(l, 1, 1), 0) }, rdd.ErrPartitions},
 		"slices":          {func(l *rdd.Lineage) { rdd.Parallelize(l, []int{1}, 0) }, rdd.ErrPartitions},
 		"another context": {func(l *rdd.Lineage) { ints(l, 1, 1).Union(ints(rdd.NewLineage(2, 1), 1, 1)) }, rdd.ErrForeign},
 	} {

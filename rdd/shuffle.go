@@ -100,21 +100,19 @@ func (b *blocks[T]) flush(w BlockWriter) error {
 // partitions that wrote them.
 func readBlocks[T any](tc *TaskContext, codec encoding.Codec[T], shuffle, reduce int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var none T
 		for block, err := range tc.Shuffle.Blocks(tc, tc.Batch, shuffle, reduce) {
-			if err != nil {
-				yield(none, err)
+			if ends(yield, err) {
 				return
 			}
 			tc.Metrics.ShuffleRead += int64(len(block))
 			for len(block) > 0 {
 				if tc.Killed() {
-					yield(none, context.Cause(tc))
+					ends(yield, context.Cause(tc))
 					return
 				}
 				var v T
 				if v, block, err = codec.Decode(block); err != nil {
-					yield(none, fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, shuffle, reduce, err))
+					ends(yield, fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, shuffle, reduce, err))
 					return
 				}
 				if !yield(v, nil) {

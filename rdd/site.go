@@ -100,10 +100,10 @@ func Declare(f func() error) error { return f() }
 // declareFrame is how Declare is named in a stack.
 const declareFrame = "github.com/hibana-engine/hibana/rdd.Declare"
 
-// engineFrame reports whether a frame belongs to the engine or to the standard
-// library. Tests of the engine, its examples and its
-// commands count as users. The file tells, not the function: a closure that was
-// inlined into the user's function bears its name.
+// engineFrame reports whether a frame belongs to the engine's module or to the
+// standard library. Tests count as users, and so do the programs of the module: what
+// is below its folders examples and cmd. The file tells, not the function: a closure
+// that was inlined into the user's function bears its name.
 func engineFrame(f runtime.Frame) bool {
 	if strings.HasSuffix(f.File, "_test.go") {
 		return false
@@ -112,15 +112,8 @@ func engineFrame(f runtime.Frame) bool {
 		return true
 	}
 	rest, ok := strings.CutPrefix(f.File, moduleRoot)
-	if !ok {
-		return false
-	}
 	top, _, _ := strings.Cut(rest, "/")
-	switch top {
-	case "rdd", "scheduler", "engine", "connectors", "ml":
-		return true
-	}
-	return false
+	return ok && top != "examples" && top != "cmd"
 }
 
 // Where the engine's and the standard library's source were when they were

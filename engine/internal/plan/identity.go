@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -21,19 +22,25 @@ type Declaration struct {
 // Declared returns the Declaration of the operator that the program calls, with
 // the user's functions.
 func Declared(op string, functions ...any) Declaration {
-	d := Declaration{Op: op, call: rdd.Called()}
-	d.Site = d.call.Site
-	d.functions = strings.Join(functionNames(functions), ", ")
-	return d
+	return declared(op, functionNames(functions), rdd.Called())
 }
 
-// functionNames returns the names of those that aren't nil.
+// DeclaredAs is Declared for an operator that has made an RDD, which knows its name
+// and the user's functions.
+func DeclaredAs(made *rdd.Node) Declaration {
+	return declared(made.Op, made.Functions(), rdd.Called())
+}
+
+func declared(op string, functions []string, call rdd.Call) Declaration {
+	names := slices.DeleteFunc(functions, func(name string) bool { return name == "" }) // a nil function
+	return Declaration{Op: op, Site: call.Site, call: call, functions: strings.Join(names, ", ")}
+}
+
+// functionNames returns the names of functions, "" for those that are nil.
 func functionNames(functions []any) []string {
-	var names []string
-	for _, f := range functions {
-		if name := rdd.FuncName(f); name != "" {
-			names = append(names, name)
-		}
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		names[i] = rdd.FuncName(f)
 	}
 	return names
 }

@@ -78,6 +78,14 @@ func (p *Program) Fail(op string, err error) {
 	p.Errs = append(p.Errs, &rdd.OpError{Op: op, Site: rdd.Caller(), Err: err})
 }
 
+// Failed records errors that have their place, unless it is too late: then whoever
+// declares the operator is told so.
+func (p *Program) Failed(errs []error) {
+	if !p.Graph.Frozen() {
+		p.Errs = append(p.Errs, errs...)
+	}
+}
+
 // Build runs declare, which declares the program's streams, and returns what is
 // wrong with the program.
 func (p *Program) Build(declare func() error) error {
