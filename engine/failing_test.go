@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/launch"
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 // startJob runs a program as a process does, in virtual time. It returns what the
@@ -101,7 +104,7 @@ func TestFailureIsToldAtOnce(t *testing.T) {
 			ssc.AddListener(badListener{})
 			ssc.OnStop(func(context.Context) error { <-block; return nil })
 			ForEachBatch(QueueStream(ssc, [][]int{{1}}, 1), func(Batch, []int) error { return nil })
-		}, "listener engine.badListener, OnBatchCompleted: ", "OnStop (for "},
+		}, "listener engine.badListener, OnBatchCompleted: ", "OnStop at engine/failing_test.go:"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -198,15 +201,15 @@ func TestInterrupt(t *testing.T) {
 // What a driver's function is called stands once in the error of its panic.
 func TestPanicsAreNamedOnce(t *testing.T) {
 	for name, build := range map[string]func(ssc *StreamingContext){
-		"driver task t: ": func(ssc *StreamingContext) { ssc.DriverTask("t", func(context.Context) error { panic("boom") }) },
-		"OnDriver: ":      func(ssc *StreamingContext) { ssc.OnDriver(func(context.Context) error { panic("boom") }) },
+		"driver task t: ":                     func(ssc *StreamingContext) { ssc.DriverTask("t", func(context.Context) error { panic("boom") }) },
+		"OnDriver at engine/failing_test.go:": func(ssc *StreamingContext) { ssc.OnDriver(func(context.Context) error { panic("boom") }) },
 		"forEachBatch": func(ssc *StreamingContext) {
 			ForEachBatch(QueueStream(ssc, [][]int{{1}}, 1), func(Batch, []int) error { panic("boom") })
 		},
 		"value v at ": func(ssc *StreamingContext) {
 			PerBatch(ssc, "v", func(context.Context, Batch) (int, error) { panic("boom") })
 		},
-		"OnStop: ": func(ssc *StreamingContext) {
+		"OnStop at engine/failing_test.go:": func(ssc *StreamingContext) {
 			ssc.OnStop(func(context.Context) error { panic("boom") })
 			ssc.OnDriver(func(context.Context) error { ssc.Stop(); return nil })
 		},
@@ -225,6 +228,110 @@ func TestPanicsAreNamedOnce(t *testing.T) {
 				first, _, _ := strings.Cut(err.Error(), "\n")
 				if strings.Count(first, name) != 1 || !strings.Contains(first, "panic at ") {
 					t.Error(first)
+				}
+			})
+		})
+	}
+}
+
+// Code of the program that ends its goroutine, as a test's FailNow does, fails the
+// stream wherever the driver calls it.
+func TestGoexitFails(t *testing.T) {
+	for name, build := range map[string]func(ssc *StreamingContext){
+		"ForEachBatch": func(ssc *StreamingContext) {
+			ForEachBatch(QueueStream(ssc, [][]int{{1}}, 1), func(Batch, []int) error { runtime.Goexit(); return nil })
+		},
+		"PerBatch": func(ssc *StreamingContext) {
+			PerBatch(ssc, "v", func(context.Context, Batch) (int, error) { runtime.Goexit(); return 0, nil })
+		},
+		"Transform": func(ssc *StreamingContext) {
+			Transform(QueueStream(ssc, [][]int{{1}}, 1), func(_ Batch, r *rdd.RDD[int]) *rdd.RDD[int] { runtime.Goexit(); return r }).Print(1)
+		},
+		"OnDriver": func(ssc *StreamingContext) {
+			ssc.OnDriver(func(context.Context) error { runtime.Goexit(); return nil })
+		},
+		"Value": func(ssc *StreamingContext) {
+			Value(ssc, "v", func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+		},
+		"build":    func(*StreamingContext) { runtime.Goexit() },
+		"listener": func(ssc *StreamingContext) { ssc.AddListener(exitingListener{}) },
+		"OnStop": func(ssc *StreamingContext) {
+			ssc.OnStop(func(context.Context) error { runtime.Goexit(); return nil })
+			ssc.OnDriver(func(context.Context) error { ssc.Stop(); return nil })
+		},
+		"a decoder": func(ssc *StreamingContext) {
+			Map(QueueStream(ssc, [][]int{{1}}, 1), func(int) int { runtime.Goexit(); return 0 }).Print(1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, ended := startJob(t, t.Context(), func(ssc *StreamingContext) error {
+					QueueStream(ssc, [][]int{{1}}, 1).Print(1)
+					build(ssc)
+					return nil
+				})
+				if err := <-ended; err == nil || !strings.Contains(err.Error(), "ended its goroutine") {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+type exitingListener struct{}
+
+func (exitingListener) OnBatchCompleted(BatchInfo) { runtime.Goexit() }
+
+// What a task's code panicked or failed with is found by errors.Is where the task ran
+// in this process; and an error names the operator whose function returned it.
+func TestErrorsOfTasks(t *testing.T) {
+	sentinel := errors.New("no licence")
+	for name, c := range map[string]struct {
+		build func(in *DStream[int])
+		says  string
+	}{
+		"a panic": {func(in *DStream[int]) { Map(in, func(int) int { panic(sentinel) }).Print(1) }, "map at engine/failing_test.go:"},
+		"an error of MapPartitions": {func(in *DStream[int]) {
+			failing := MapPartitions(in, func(_ *rdd.TaskContext, _ iter.Seq2[int, error]) iter.Seq2[int, error] {
+				return func(yield func(int, error) bool) { yield(0, sentinel) }
+			})
+			Map(failing, func(i int) int { return i }).Print(1)
+		}, "mapPartitions at engine/failing_test.go:"},
+		"an error of ForEachPartition": {func(in *DStream[int]) {
+			ForEachPartition(Map(in, func(i int) int { return i }), func(Batch, *rdd.TaskContext, iter.Seq2[int, error]) error { return sentinel })
+		}, "forEachPartition at engine/failing_test.go:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, ended := startJob(t, t.Context(), func(ssc *StreamingContext) error {
+					c.build(QueueStream(ssc, [][]int{{1}}, 1))
+					return nil
+				})
+				if err := <-ended; !errors.Is(err, sentinel) || !strings.Contains(err.Error(), c.says) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// Declarations that can't be meant are errors of the program, said once.
+func TestWrongDeclarations(t *testing.T) {
+	for says, build := range map[string]func(ssc *StreamingContext){
+		"onStop at engine/failing_test.go:":       func(ssc *StreamingContext) { ssc.OnStop(nil) },
+		"has none of the methods of a listener":   func(ssc *StreamingContext) { ssc.AddListener(struct{}{}) },
+		"<nil> has none of the methods of":        func(ssc *StreamingContext) { ssc.AddListener(nil) },
+		"the number of partitions must be from 1": func(ssc *StreamingContext) { CountByValue(QueueStream(ssc, [][]int{{1}}, 1), 1<<40).Print(1) },
+	} {
+		t.Run(says, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, ended := startJob(t, t.Context(), func(ssc *StreamingContext) error {
+					QueueStream(ssc, [][]int{{1}}, 1).Print(1)
+					build(ssc)
+					return nil
+				})
+				if err := <-ended; !errors.Is(err, ErrBuild) || strings.Count(err.Error(), says) != 1 || strings.Contains(err.Error(), "panic") {
+					t.Error(err)
 				}
 			})
 		})

@@ -55,6 +55,15 @@ type (
 	OnStreamingStopped interface{ OnStreamingStopped(err error) }
 )
 
+// hears reports whether a value listens to anything.
+func hears(l any) bool {
+	switch l.(type) {
+	case OnStreamingStarted, OnBatchSubmitted, OnBatchStarted, OnBatchCompleted, OnOutputOperationCompleted, OnStreamingStopped:
+		return true
+	}
+	return false
+}
+
 // listenerBus calls the listeners of a program.
 type listenerBus struct {
 	program   *plan.Program
@@ -83,13 +92,13 @@ func (bus *listenerBus) listen(e plan.Event) {
 // fails: what it was to do is as much part of the program as an output.
 func tell[L any](bus *listenerBus, f func(L)) {
 	for _, l := range bus.listeners {
-		hears, ok := l.(L)
+		listener, ok := l.(L)
 		if !ok {
 			continue
 		}
 		what := fmt.Sprintf("listener %T, %s", l, reflect.TypeFor[L]().Name())
 		err := bus.program.Calls.Guard(what, func() error {
-			f(hears)
+			f(listener)
 			return nil
 		})
 		if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -73,6 +74,10 @@ func (ssc *StreamingContext) Stop() {
 // AddListener registers a listener on the driver; other processes skip it. A
 // listener implements any of the On… interfaces of this package.
 func (ssc *StreamingContext) AddListener(l any) {
+	if !hears(l) {
+		ssc.fail("addListener", fmt.Errorf("%T has none of the methods of a listener, such as OnBatchCompleted(engine.BatchInfo)", l))
+		return
+	}
 	if ssc.program.Open("addListener") {
 		ssc.listeners.listeners = append(ssc.listeners.listeners, l)
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // Value runs f once, on the active driver while it builds the graph, and
-// returns its result in every process and after every restart: the result is
-// recorded and replayed. Time, random numbers, files and requests belong in it,
+// returns its result in every process and, once a batch was planned, after every restart:
+// the result is recorded and replayed. Time, random numbers, files and requests belong in it,
 // since a program may not have effects of its own. In a process that only
 // builds the graph the zero value may be returned.
 func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context) (T, error)) T {
@@ -37,7 +37,11 @@ func Value[T any](ssc *StreamingContext, name string, f func(ctx context.Context
 		return none // the program can't run: what failed before may be why this would
 	}
 	data, err := ssc.program.Values.Get(ssc.ctx, name, func(ctx context.Context) ([]byte, error) {
-		v, err := f(ctx)
+		var v T
+		err := ssc.program.Calls.Guard(op, func() (err error) {
+			v, err = f(ctx)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +111,7 @@ func (v *BatchValue[T]) At(b Batch) (T, error) {
 func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 	require(ssc, "onDriver", f != nil)
 	if ssc.program.Open("onDriver") {
-		ssc.program.OnDriver = append(ssc.program.OnDriver, f)
+		ssc.program.OnDriver = append(ssc.program.OnDriver, plan.Effect{Site: rdd.Caller(), Run: f})
 	}
 }
 
@@ -126,7 +130,7 @@ func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context)
 // timeout.
 func (ssc *StreamingContext) OnStop(f func(ctx context.Context) error) {
 	require(ssc, "onStop", f != nil)
-	if ssc.program.Open("onStop") {
-		ssc.program.OnStop = append(ssc.program.OnStop, f)
+	if ssc.program.Open("onStop") && f != nil {
+		ssc.program.OnStop = append(ssc.program.OnStop, plan.Effect{Site: rdd.Caller(), Run: f})
 	}
 }

@@ -2,6 +2,7 @@ package rdd
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -34,7 +35,25 @@ func (a Action) GuardedRun(tc *TaskContext, partition int) (result []byte, err e
 		result, err = a.Run(tc, partition)
 		return err
 	})
+	if own, ok := err.(ownError); ok {
+		err = attributed(own.error, a.Op, a.Site)
+	}
 	return result, err
+}
+
+// ownError is an error of the action's own, not of the sequence that it read.
+type ownError struct{ error }
+
+// attributed returns an error of an operator's function with the operator and its
+// place, unless it says already whose it is.
+func attributed(err error, op string, site Site) error {
+	_, isOp := errors.AsType[*OpError](err)
+	_, isPanic := errors.AsType[*PanicError](err)
+	_, isFetch := errors.AsType[*FetchFailedError](err)
+	if isOp || isPanic || isFetch || op == "" {
+		return err
+	}
+	return &OpError{op, site, err}
 }
 
 // ForEachPartition returns the action that hands each partition's sequence to
@@ -47,6 +66,9 @@ func ForEachPartition[T any](r *RDD[T], f func(tc *TaskContext, rows iter.Seq2[T
 	return Action{Final: r.node, Op: "forEachPartition", Functions: []string{FuncName(f)}, Run: func(tc *TaskContext, p int) ([]byte, error) {
 		rows, failed := kept(tc, r.Compute(tc, p))
 		result, err := f(tc, rows)
+		if err != nil && *failed == nil {
+			err = ownError{err}
+		}
 		return result, cmp.Or(err, *failed)
 	}}
 }

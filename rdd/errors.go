@@ -9,8 +9,8 @@ import (
 var (
 	// ErrNilFunction: an operator was given no function.
 	ErrNilFunction = errors.New("the function is nil")
-	// ErrPartitions: a partition count is below 1.
-	ErrPartitions = errors.New("the number of partitions must be at least 1")
+	// ErrPartitions: a partition count is below 1 or above MaxPartitions.
+	ErrPartitions = fmt.Errorf("the number of partitions must be from 1 to %d", MaxPartitions)
 	// ErrForeign: an operator was given RDDs of different batches or contexts.
 	ErrForeign = errors.New("the RDDs belong to different contexts")
 	// ErrNil: an operator was given no RDD, or returned none.

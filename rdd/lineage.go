@@ -189,6 +189,10 @@ func Diff(oursName string, ours []string, theirsName string, theirs []string) st
 // so that a program that is already in error can be read to its end.
 func (l *Lineage) add(n *Node) *Node {
 	n.lineage = l
+	if n.Partitions > MaxPartitions {
+		l.Fail(&OpError{n.Op, n.Site, ErrPartitions})
+		n.Partitions = 1
+	}
 	n.ID = ID{Batch: l.batch, DStream: l.scope.dstream, Ordinal: l.scope.next}
 	if l.tooLate(n.Op, func() Site { return n.Site }) {
 		return n

@@ -57,17 +57,23 @@ func FlatMap[T, U any](r *RDD[T], f func(T) []U) *RDD[U] {
 // executors; f is called for an empty partition too. An error that comes out of
 // the given sequence must be passed on or ends the task all the same.
 func MapPartitions[T, U any](r *RDD[T], f func(tc *TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error]) *RDD[U] {
-	return narrow(r, "mapPartitions", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
-		return watched(tc, r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(tc, in) })
+	var out *RDD[U]
+	out = narrow(r, "mapPartitions", f, func(tc *TaskContext, p int) iter.Seq2[U, error] {
+		return watched(tc, out.node, r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(tc, in) })
 	})
+	return out
 }
 
 // watched runs f over in and yields in's error last if f swallowed it: a
-// partition that couldn't be read must never look like a shorter one.
-func watched[T, U any](tc *TaskContext, in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
+// partition that couldn't be read must never look like a shorter one. An error of f's
+// own is the node's.
+func watched[T, U any](tc *TaskContext, n *Node, in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
 		rows, failed := kept(tc, in)
 		for v, err := range f(rows) {
+			if err != nil && *failed == nil {
+				err = attributed(err, n.Op, n.Site)
+			}
 			if !yield(v, err) || err != nil {
 				return
 			}

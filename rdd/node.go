@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// MaxPartitions is how many partitions an RDD can have: one is a task at least.
+const MaxPartitions = 1_000_000
+
 // Node is the element-free view of an RDD: what the scheduler and the guards
 // see. Its exported fields are set when it is made and never change.
 type Node struct {

@@ -33,7 +33,11 @@ type JobError struct {
 	Site      rdd.Site // where the program called the operator
 	Message   string   // the last cause
 	Stack     string   // of a panic, or what a process wrote last that died; may be ""
+	Err       error    // the last cause itself, if the task ran in this process; nil else
 }
+
+// Unwrap returns the last cause, if the task ran in this process.
+func (e *JobError) Unwrap() error { return e.Err }
 
 // Error gives operator and place, task, attempts and cause; then, on lines of its
 // own, the stack.
@@ -45,7 +49,7 @@ func (e *JobError) Error() string {
 	b.WriteString(e.Message)
 	fmt.Fprintf(&b, " (batch %d, output %d, %s", e.Batch, e.Output, stageName(e.Stage))
 	if e.Partition >= 0 {
-		fmt.Fprintf(&b, ", partition %d, attempt %d", e.Partition, e.Attempts)
+		fmt.Fprintf(&b, ", partition %d, %d attempts", e.Partition, e.Attempts)
 	}
 	if e.Executor != "" {
 		fmt.Fprintf(&b, ", executor %s", e.Executor)

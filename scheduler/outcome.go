@@ -44,6 +44,9 @@ type ExceptionFailure struct {
 	// NoFault says that the machinery failed, not the task, so that the failure
 	// doesn't count against it.
 	NoFault bool `msgpack:"n,omitempty"`
+	// Err is the error itself, where the task ran in the driver's process; it doesn't
+	// travel.
+	Err error `msgpack:"-"`
 }
 
 // FetchFailed is an attempt that couldn't read a map task's output.
@@ -126,10 +129,10 @@ func Failed(ctx context.Context, err error) Outcome {
 		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
 	}
 	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
-		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack}
+		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack, Err: err}
 	}
 	if op, ok := errors.AsType[*rdd.OpError](err); ok {
-		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site}
+		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site, Err: err}
 	}
-	return ExceptionFailure{Message: err.Error()}
+	return ExceptionFailure{Message: err.Error(), Err: err}
 }

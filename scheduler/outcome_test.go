@@ -37,6 +37,10 @@ func TestFailed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := scheduler.Failed(tt.ctx, tt.err)
+			if x, ok := tt.want.(scheduler.ExceptionFailure); ok {
+				x.Err = tt.err // the error itself, for who is in the same process
+				tt.want = x
+			}
 			if got != tt.want || got.CountsAgainst() != tt.counts {
 				t.Errorf("%#v, counts %v", got, got.CountsAgainst())
 			}
@@ -97,7 +101,7 @@ func TestJobErrorIsReadable(t *testing.T) {
 		Batch: 7, Output: 1, Stage: scheduler.MapStage(2), Partition: 3, Attempts: 4, Executor: "a",
 		Op: "map", Site: rdd.Site{File: "app/main.go", Line: 12}, Message: "panic: nil map", Stack: "main.f",
 	}
-	if got, want := e.Error(), "map at app/main.go:12: panic: nil map (batch 7, output 1, shuffle-map stage 2, partition 3, attempt 4, executor a)\nmain.f"; got != want {
+	if got, want := e.Error(), "map at app/main.go:12: panic: nil map (batch 7, output 1, shuffle-map stage 2, partition 3, 4 attempts, executor a)\nmain.f"; got != want {
 		t.Error(got)
 	}
 	bare := &scheduler.JobError{Batch: 7, Stage: scheduler.ResultStage(0), Partition: -1, Message: "lost"}

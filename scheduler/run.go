@@ -273,6 +273,7 @@ func (d *DAGScheduler) jobError(a kernel.JobFailed, outcome Outcome) error {
 		e.Message = outcome.Reason()
 	}
 	if x, ok := outcome.(ExceptionFailure); ok {
+		e.Err = x.Err
 		if e.Stack = x.Stack; x.Op != "" {
 			e.Op, e.Site = x.Op, x.Site
 		}

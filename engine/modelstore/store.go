@@ -76,6 +76,9 @@ func checkDigest(digest string) error {
 // Address returns the URL of a store that a user gave: a URL stays as it is, a
 // path becomes one of the scheme file.
 func Address(given string) (string, error) {
+	if given == "" {
+		return "", fmt.Errorf("%w: it is empty: give a directory or a URL", ErrURL)
+	}
 	if u, err := url.Parse(given); err == nil && u.Scheme != "" {
 		if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
 			return "", fmt.Errorf("%w: %q: this program has drivers for %s; a path or a file: URL works, others need a blank import of their driver",
@@ -84,7 +87,7 @@ func Address(given string) (string, error) {
 		return given, nil
 	}
 	abs, err := filepath.Abs(given)
-	if err != nil || given == "" {
+	if err != nil {
 		return "", fmt.Errorf("%w: %q: %w", ErrURL, given, err)
 	}
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String(), nil

@@ -38,7 +38,7 @@ const (
 	maxDepth = 10_000
 	// maxSize is how many bytes an encoding may have: a value whose parts share
 	// pointers is written out in full, and may grow without end.
-	maxSize = 1 << 30
+	maxSize = 256 << 20
 )
 
 // bounds is what is left of the limits at some place within a value.

@@ -108,7 +108,8 @@ func (l *Log) path(n int) string { return filepath.Join(l.dir, fmt.Sprintf("batc
 
 // read replays the newest segment and opens it for appending. What a crash
 // left half written at its end is cut off, with a warning. A segment of the old
-// format is replaced by one of the state that it holds.
+// format is replaced by one of the state that it holds. A log in which no batch was
+// planned begins anew.
 func (l *Log) read() error {
 	path := l.path(l.number)
 	b, err := os.ReadFile(path)
@@ -129,6 +130,9 @@ func (l *Log) read() error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the batch log: %w", err)
+	}
+	if l.state.Last.Seq == 0 { // no batch was planned: what was recorded, values, may be what was in the way
+		l.state, whole = batchlog.State{}, min(whole, int64(len(logMagic)))
 	}
 	if bytes.HasPrefix(b, []byte(logMagicOld)) {
 		l.segment = f

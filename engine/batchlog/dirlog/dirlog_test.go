@@ -219,3 +219,32 @@ func FuzzReadFrames(f *testing.F) {
 		}
 	})
 }
+
+// What was recorded for a job that never planned a batch doesn't outlive its process: it
+// may be what kept the job from planning.
+func TestUnusedLogBeginsAnew(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir)
+	must(t, l.RecordValue(t.Context(), batchlog.Value{Name: "offsets", Data: []byte{1}}))
+	if _, err := l.Start(t.Context(), []byte("header")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, l.Close())
+	l = mustOpen(t, dir)
+	s, _, err := l.Recover(t.Context())
+	if err != nil || len(s.Values) > 0 || len(s.Header) > 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	must(t, l.RecordValue(t.Context(), batchlog.Value{Name: "offsets", Data: []byte{2}}))
+	if _, err := l.Start(t.Context(), []byte("header")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, l.Allocate(t.Context(), 1, []byte("batch")))
+	must(t, l.Close())
+	l = mustOpen(t, dir)
+	s, _, err = l.Recover(t.Context())
+	if err != nil || len(s.Values) != 1 || s.Values[0].Data[0] != 2 || s.Last.Seq != 1 {
+		t.Errorf("after a batch: %+v, %v", s, err)
+	}
+	must(t, l.Close())
+}

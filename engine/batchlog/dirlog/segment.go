@@ -28,7 +28,7 @@ func readFrames(b []byte, apply, applyOld func(payload []byte) error) (whole int
 	case strings.HasPrefix(line, logFormat) && len(line) == len(magic):
 		return 0, fmt.Errorf("%w: it begins with %q, this program knows %q: start the newer version of the program", batchlog.ErrFormat, line, magic)
 	default:
-		return 0, fmt.Errorf("%w: it doesn't begin with %q", batchlog.ErrCorrupt, magic)
+		return 0, fmt.Errorf("%w: it doesn't begin with %q; the file is left as it is: restore it from a copy, or move the directory away to start anew", batchlog.ErrCorrupt, magic)
 	}
 	at := len(magic)
 	for at < len(b) {

@@ -121,8 +121,9 @@ func (d *Driver) open(ctx context.Context) error {
 		}
 	}
 	for _, f := range d.Program.OnDriver {
-		if err := d.Program.Calls.Guard("OnDriver", func() error { return f(ctx) }); err != nil {
-			return fmt.Errorf("OnDriver: %w", err)
+		what := fmt.Sprintf("OnDriver at %s", f.Site)
+		if err := d.Program.Calls.Guard(what, func() error { return f.Run(ctx) }); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	d.rate = newRateController(&d.Program.Settings, d.Program.Interval, d.Recovered.Last)

@@ -38,6 +38,7 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 	}
 	tick := newTicker()
 	defer tick.close()
+	defer func() { g.skipped.flush(d.Program.Interval) }()
 	for {
 		if !tick.wait(stopCtx, d.untilTick(next)) {
 			return nil
@@ -205,7 +206,10 @@ func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch
 // invoke generates a batch's RDDs and tells the executors to do the same.
 func (d *Driver) invoke(ctx context.Context, b *plannedBatch) error {
 	var err error
-	if b.gen, err = d.Program.Graph.Generate(b.alloc, d.Header.Parallelism); err != nil {
+	end := d.Program.Calls.Begin(fmt.Sprintf("generating batch %d", b.alloc.Seq))
+	b.gen, err = d.Program.Graph.Generate(b.alloc, d.Header.Parallelism)
+	end()
+	if err != nil {
 		return err
 	}
 	if err := d.Cluster.Invoke(ctx, b.gen, plan.Invocation{Allocation: b.alloc, Lineage: b.gen.Lineage.Hash()}); err != nil {

@@ -30,3 +30,11 @@ func (s *skippedLog) newest(now, next time.Time, interval time.Duration) time.Ti
 	}
 	return at
 }
+
+// flush says what wasn't said yet, at the end.
+func (s *skippedLog) flush(interval time.Duration) {
+	if s.count > 0 {
+		s.log.Warn("skipped batch times that passed while earlier batches ran or planning waited", "count", s.count, "interval", interval)
+		s.count = 0
+	}
+}

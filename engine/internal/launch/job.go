@@ -66,7 +66,11 @@ func (j *Job) failing(err error) {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		j.Log.Error("the stream has failed", "err", first)
 	}
-	j.farewell.begin(err, failPatience)
+	patience := failPatience
+	if errors.Is(err, plan.ErrStopped) { // an interrupt that is to end the process at once
+		patience = stopPatience
+	}
+	j.farewell.begin(err, patience)
 }
 
 // gaveUpPlace reports whether a driver failed because it lost its place, which is
@@ -123,8 +127,11 @@ func (j *Job) runOnStop(ctx context.Context, p *plan.Program) error {
 	defer cancel()
 	var errs []error
 	for i := len(p.OnStop) - 1; i >= 0; i-- {
-		if err := j.calls.Guard("OnStop", func() error { return p.OnStop[i](ctx) }); err != nil {
-			errs = append(errs, fmt.Errorf("OnStop: %w", err))
+		f := p.OnStop[i]
+		what := fmt.Sprintf("OnStop at %s", f.Site)
+		if err := j.calls.Guard(what, func() error { return f.Run(ctx) }); err != nil {
+			j.Log.Error("an effect at the stream's end has failed", "effect", what, "err", err)
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -70,7 +70,7 @@ func testJob(log plan.Log, standby bool, last uint64, effects *[]string) *Job {
 					p.Fail("value v", err)
 					return nil
 				}
-				p.OnDriver = append(p.OnDriver, func(context.Context) error { note("onDriver"); return nil })
+				p.OnDriver = append(p.OnDriver, plan.Effect{Run: func(context.Context) error { note("onDriver"); return nil }})
 				in := &plan.Input{Stream: p.Graph.AddStream(plan.Declared("in")), Open: func(context.Context) (plan.Planner, error) {
 					note("open")
 					return testPlanner{effects}, nil

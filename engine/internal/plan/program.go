@@ -25,14 +25,20 @@ type Program struct {
 	Stdout      io.Writer
 
 	Graph       Graph
-	OnDriver    []func(ctx context.Context) error
+	OnDriver    []Effect
 	DriverTasks []DriverTask
-	OnStop      []func(ctx context.Context) error
+	OnStop      []Effect
 	Listener    Listener // nil for none
 	Errs        []error  // of operators that can't be built
 	Calls       *Calls   // of the program's functions in this process; nil where nobody asks for them
 
 	driver atomic.Pointer[Driver] // nil unless this copy is the active driver's
+}
+
+// Effect is a function that runs on the driver alone.
+type Effect struct {
+	Site rdd.Site // where it was declared
+	Run  func(ctx context.Context) error
 }
 
 // DriverTask is a task of the user that runs beside the stream.
@@ -89,7 +95,9 @@ func (p *Program) Failed(errs []error) {
 // Build runs declare, which declares the program's streams, and returns what is
 // wrong with the program.
 func (p *Program) Build(declare func() error) error {
+	end := p.Calls.Begin("the build function")
 	err := Guard("the build function", func() error { return rdd.Declare(declare) })
+	end()
 	p.Graph.Freeze()
 	errs := append(p.Errs, p.Graph.ambiguous()...)
 	if err != nil {
