@@ -12,5 +12,6 @@
 // reads. The allocation is logged before anything is scheduled, and from
 // it and the program alone the driver and the executors generate the same RDDs.
 // DESIGN.md in this folder has the file map, the words and the invariants, and says where to
-// look and where to add something; each room below has a DESIGN.md of its own.
+// look and where to add something; internal, remote, control, worker and security have pages of
+// their own.
 package engine

@@ -19,7 +19,7 @@ import (
 // executor that is there has loaded it, and the history says so; the allocations
 // carry it from there.
 //
-// THREADING: after open all methods are safe for concurrent use. publishing holds
+// THREADING: after Open all methods are safe for concurrent use. publishing holds
 // a token while nobody brings in a version for the user. tidy is a goroutine of
 // driver.run. mu is never held while the store or executors are asked; a
 // model's writing, disk and holding are taken before it.
