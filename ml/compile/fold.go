@@ -55,9 +55,6 @@ func newBuilder(t *graph.Trace) (*builder, error) {
 	if err := b.simplify(); err != nil {
 		return nil, err
 	}
-	if err := b.checkBatch(); err != nil {
-		return nil, err
-	}
 	return b, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // attr returns an integer attribute.
@@ -87,6 +89,9 @@ func (im *importer) list(in []value, i int, name string) (v []int64, ok bool, er
 func (im *importer) scalar(in []value, i int, name string, def float32) (float32, error) {
 	if !has(in, i) {
 		return im.attrFloat(name, def), nil
+	}
+	if v := in[i]; v.isInt() && len(v.ints) == 1 && v.ints[0] <= op.MaxExact && v.ints[0] >= -op.MaxExact {
+		return float32(v.ints[0]), nil
 	}
 	if d := im.data(in[i]); d != nil && len(in[i].shape) <= 1 && elements(in[i].shape) == 1 {
 		return d.Float32s()[0], nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // maxSteps bounds the operations that the nodes become, each of which takes a few
@@ -31,20 +32,26 @@ type importer struct {
 	ints      int                            // known integers that nodes gave up to here
 	unrolled  int                            // steps of recurrent nodes up to here
 
-	node *node // the one being read
+	node  *node // the one being read
+	takes takes // of its operator
 }
 
 // value is what a name in the graph stands for: an array of floats in the trace,
-// or known integers.
+// which may stand for integers or truth values that depend on the row, or known
+// integers.
 type value struct {
 	index int // into Trace.Values, -1 for known integers
 	shape []int
 	ints  []int64 // row-major, only for known integers
 	none  string  // why there is nothing to compute with, else ""
-	whole bool    // the floats are integers of the graph that depend on the row
+	dtype int64   // the elements' type in the file; 0 in the middle of a node
 }
 
+// isInt tells whether v is known integers or truth values.
 func (v value) isInt() bool { return v.index < 0 }
+
+// whole tells whether v's floats stand for integers or truth values.
+func (v value) whole() bool { return v.index >= 0 && v.dtype != 0 && !isFloat(v.dtype) }
 
 // trace reads the graph for a number of rows. Weights go to arrays, or come from
 // there.
@@ -100,42 +107,80 @@ func first(names []string) string {
 
 // read turns one node into steps or integers.
 func (im *importer) read(n *node) error {
-	o, ok := operators[n.operator()]
-	if !ok {
+	o, ok := operatorOf(n.operator())
+	f, known := formOf(n.operator(), im.opset)
+	if !ok || !known {
 		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
 	}
-	if err := o.form(im.opset).check(n); err != nil {
+	if err := f.check(n); err != nil {
 		return err
 	}
 	in, err := im.arguments(n)
 	if err != nil {
 		return err
 	}
-	whole, err := im.whole(in)
-	if err != nil {
-		return err
-	}
+	im.takes = o.takes
 	out, err := o.read(im, in)
 	if err != nil {
 		return err
 	}
-	for i, v := range out {
-		out[i].whole = v.whole || whole
-		im.left -= len(v.ints)
-		if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
-			return fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
+	for i := range out {
+		if out[i], err = im.settle(out[i], in); err != nil {
+			return err
 		}
 	}
 	for i, name := range n.outputs {
 		switch {
 		case name == "":
 		case i < len(out):
-			im.values[name] = out[i]
+			im.set(name, out[i])
 		default: // read by nobody, or else an error there
-			im.values[name] = nothing(fmt.Sprintf("output %d of %s, which isn't computed", i, n.label()))
+			im.set(name, nothing(fmt.Sprintf("output %d of %s, which isn't computed", i, n.label())))
 		}
 	}
 	return nil
+}
+
+// set gives a name its value.
+func (im *importer) set(name string, v value) { im.values[name] = v }
+
+// settle gives a node's result its type, by default that of the first input, and
+// sees to it that integers are ones that floats hold.
+func (im *importer) settle(v value, in []value) (value, error) {
+	if v.none != "" {
+		return v, nil
+	}
+	if v.dtype == 0 {
+		v.dtype = typeFloat
+		if len(in) > 0 && in[0].none == "" {
+			v.dtype = in[0].dtype
+		}
+	}
+	im.left -= len(v.ints)
+	if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
+		return v, fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
+	}
+	low, high := limits(v.dtype)
+	switch {
+	case v.isInt() && isFloat(v.dtype): // folded
+		return im.constantOf(v)
+	case v.isInt() && (v.dtype == typeInt64 || v.dtype == typeUint64): // they wrap as Go's do
+		return v, nil
+	case v.isInt():
+		for _, x := range v.ints {
+			if float64(x) < low || float64(x) > high {
+				return v, fmt.Errorf("%w: the result %d doesn't fit %s", ErrUnsupported, x, typeName(v.dtype))
+			}
+		}
+	case im.takes == numbers && v.whole() && !slices.ContainsFunc(in, func(x value) bool { return x.index == v.index }):
+		dtype := v.dtype
+		var err error
+		if v, err = im.add1(op.Exact{Low: float32(max(low, -op.MaxExact)), High: float32(min(high, op.MaxExact))}, v); err != nil {
+			return v, err
+		}
+		v.dtype = dtype
+	}
+	return v, nil
 }
 
 // arguments returns the values that a node reads.
@@ -158,21 +203,6 @@ func (im *importer) arguments(n *node) ([]value, error) {
 
 // nothing stands for what can't be computed with.
 func nothing(why string) value { return value{index: -1, none: why} }
-
-// whole tells whether a node's results are integers that depend on the row. They
-// are kept as floats, so only what moves them may read them, and what they are for.
-func (im *importer) whole(in []value) (bool, error) {
-	i := slices.IndexFunc(in, func(v value) bool { return v.whole })
-	switch operator := im.node.operator(); {
-	case i < 0, operator == "Shape", operator == "Cast":
-		return false, nil
-	case operator == "Gather":
-		return in[0].whole, nil
-	case moves[operator]:
-		return true, nil
-	}
-	return false, fmt.Errorf("%w: input %d holds integers that depend on the row; they can be moved, looked up with Gather and cast to float", ErrUnsupported, i)
-}
 
 // finish makes v the output and leaves out what doesn't lead to it.
 func (im *importer) finish(v value) *graph.Trace {
@@ -217,10 +247,10 @@ func (im *importer) add(v graph.Value) (value, error) {
 func (im *importer) constant(t *tensorProto) (value, error) {
 	if !t.float() {
 		v, shape, err := t.int64s()
-		return value{index: -1, shape: shape, ints: v}, err
+		return value{index: -1, shape: shape, ints: v, dtype: t.dtype}, err
 	}
 	if a := im.arrays[t]; a != nil {
-		return im.array(t.name, a)
+		return im.typed(t.dtype)(im.array(t.name, a))
 	}
 	v, shape, err := t.float32s()
 	if err != nil {
@@ -234,7 +264,15 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 		return value{}, err
 	}
 	im.arrays[t] = a
-	return im.array(t.name, a)
+	return im.typed(t.dtype)(im.array(t.name, a))
+}
+
+// typed gives a value its elements' type.
+func (im *importer) typed(dtype int64) func(value, error) (value, error) {
+	return func(v value, err error) (value, error) {
+		v.dtype = dtype
+		return v, err
+	}
 }
 
 // floats puts a constant into the trace.
@@ -267,17 +305,50 @@ func (im *importer) apply(op nn.Op, in ...value) (value, error) {
 	return out[0], nil
 }
 
-// applyAll adds a step.
-func (im *importer) applyAll(op nn.Op, in ...value) ([]value, error) {
+// applyAll adds a step, or computes it if all is known.
+func (im *importer) applyAll(o nn.Op, in ...value) ([]value, error) {
+	known := len(in) > 0
+	for i, v := range in {
+		if v.none != "" || im.takes == floats && (v.isInt() || v.whole()) {
+			return nil, fmt.Errorf("%w: input %d is left out or holds integers, want floats", ErrUnsupported, i)
+		}
+		known = known && v.isInt()
+	}
+	if known {
+		return im.fold(o, in)
+	}
+	var err error
+	in = slices.Clone(in)
+	for i := range in {
+		if in[i].isInt() {
+			if in[i], err = im.constantOf(in[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if im.small(in) {
+		return im.foldFloats(o, in)
+	}
+	return im.step(o, in)
+}
+
+// add1 adds a step with one output, whatever the operator takes.
+func (im *importer) add1(o nn.Op, in value) (value, error) {
+	out, err := im.step(o, []value{in})
+	if err != nil {
+		return value{}, err
+	}
+	return out[0], nil
+}
+
+// step adds a step.
+func (im *importer) step(op nn.Op, in []value) ([]value, error) {
 	if len(im.trace.Steps) == maxSteps {
 		return nil, fmt.Errorf("%w: more than %d operations", ErrTooLarge, maxSteps)
 	}
 	s := graph.Step{Op: op, Site: im.node.label()}
 	specs := make([]nn.Spec, len(in))
 	for i, v := range in {
-		if v.isInt() {
-			return nil, fmt.Errorf("%w: input %d is left out or holds integers, want floats", ErrUnsupported, i)
-		}
 		s.In = append(s.In, v.index)
 		specs[i] = im.trace.Values[v.index].Spec
 	}

@@ -213,6 +213,12 @@ func batchNorm(im *importer, in []value) ([]value, error) {
 	if err := im.refuse("training_mode", 0); err != nil {
 		return nil, err
 	}
+	if im.opset < 7 && im.attr("is_test", 0) == 0 {
+		return nil, fmt.Errorf("%w: is_test is 0, which trains; export the network for inference", ErrUnsupported)
+	}
+	if err := im.refuse("spatial", 1); err != nil {
+		return nil, err
+	}
 	for i, name := range im.node.outputs[1:] {
 		if name != "" {
 			return nil, fmt.Errorf("%w: output %d, %q: only training has statistics as results; export the network for inference", ErrUnsupported, i+1, name)
@@ -334,6 +340,9 @@ func (im *importer) broadcastMatrices(a, b value) (value, value, error) {
 
 // reshape gives x a shape of the same size, if it hasn't got it.
 func (im *importer) reshape(x value, shape []int) (value, error) {
+	if x.isInt() && elements(shape) == len(x.ints) {
+		return value{index: -1, shape: shape, ints: x.ints, dtype: x.dtype}, nil
+	}
 	if equalShapes(x.shape, shape) {
 		return x, nil
 	}

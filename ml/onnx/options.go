@@ -7,6 +7,7 @@ type options struct {
 	dims        map[string]int
 	fixed       map[string][]float64
 	batch       int
+	whole       bool
 	output      string
 	maxElements int
 }
@@ -20,12 +21,18 @@ func newOptions(opts []Option) options {
 }
 
 // Dim fixes an open dimension, such as "height" or the length of sequences, of the
-// graph's inputs. The batch dimension needs none.
+// graph's inputs. One without a name of its own is named by its place: "x[2]" is
+// dimension 2 of input x. The batch dimension needs none.
 func Dim(name string, size int) Option { return func(o *options) { o.dims[name] = size } }
 
 // Batch says which axis of the input is the batch, by default 0: 1 where the time
 // comes first. In the model it is the first all the same, in the output too.
 func Batch(axis int) Option { return func(o *options) { o.batch = axis } }
+
+// Whole says that no axis of the input is a batch: one row of the model is all that
+// the graph reads in one call, with every dimension that the file gives it. What
+// the graph does with the first axis is then its own affair.
+func Whole() Option { return func(o *options) { o.whole = true } }
 
 // Fix gives an input of the graph the same values for every row, such as the
 // lengths of sequences that are all of one length, or a state to begin with. One

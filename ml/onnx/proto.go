@@ -407,8 +407,10 @@ func (v *valueInfo) parseShape(b []byte) error {
 			return each("TensorShapeProto.Dimension", b, func(x field) error {
 				switch x.num {
 				case 1:
-					d.given = true
-					return x.integer(&d.value)
+					d.given = int64(x.u) >= 0 // some writers say -1 for an open one
+					err := x.integer(&d.value)
+					d.value = max(0, d.value)
+					return err
 				case 2:
 					return x.text(&d.name)
 				}
