@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Array is an array of numbers or truth values, as in ONNX's files of test data.
@@ -81,4 +82,15 @@ func (v valueInfo) port() Port {
 		p.Dims[i] = int(max(0, min(d.value, math.MaxInt32)))
 	}
 	return p
+}
+
+// Operators lists the operators of the graph's nodes, each once, with the domain if
+// it isn't ONNX's own; nodes of graphs within nodes aren't looked at.
+func (f *File) Operators() []string {
+	var all []string
+	for _, n := range f.graph.nodes {
+		all = append(all, n.operator())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -41,18 +41,6 @@ func (im *importer) attrInts(name string) []int64 {
 // maxSide bounds kernel sizes, strides, paddings and dilations.
 const maxSide = 1 << 16
 
-// pair returns an attribute of two sizes, height and width.
-func (im *importer) pair(name string, def int) (h, w int, err error) {
-	v := im.attrInts(name)
-	if v == nil {
-		return def, def, nil
-	}
-	if len(v) != 2 || v[0] < 1 || v[1] < 1 || v[0] > maxSide || v[1] > maxSide {
-		return 0, 0, fmt.Errorf("%w: attribute %s is %v, want two sizes of at least 1: only images are supported", ErrUnsupported, name, v)
-	}
-	return int(v[0]), int(v[1]), nil
-}
-
 // refuse fails if an integer attribute has another value than the only one that
 // is supported.
 func (im *importer) refuse(name string, only int64) error {

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/tensor"
@@ -146,7 +147,7 @@ func (im *importer) constantOf(v value) (value, error) {
 		return value{}, err
 	}
 	if len(f) == 0 {
-		return nothing(fmt.Sprintf("an array of shape %s, which holds no element", shapeName(v.shape))), nil
+		return noElement(v.shape), nil
 	}
 	return im.typed(v.dtype)(im.floats("", f, v.shape))
 }
@@ -174,6 +175,9 @@ func (im *importer) foldFloats(o nn.Op, in []value) ([]value, error) {
 		arrays[i] = im.data(v)
 	}
 	c, err := call(o, arrays)
+	if errors.Is(err, ErrTooLarge) {
+		return im.step(o, in)
+	}
 	if err != nil {
 		return nil, err
 	}

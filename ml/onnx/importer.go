@@ -21,6 +21,7 @@ const maxSteps = 1 << 17
 // computed here and now.
 type importer struct {
 	opset     int
+	operators map[string]operator
 	rows      int    // of the batch that the graph is read for
 	batch     int64  // the input's first dimension in the file, 0 if open or not the batch
 	fileBatch int64  // the size of the batch in the file, 0 if open
@@ -44,6 +45,7 @@ type value struct {
 	shape []int
 	ints  []int64 // row-major, only for known integers
 	none  string  // why there is nothing to compute with, else ""
+	empty bool    // it is an array without elements
 	dtype int64   // the elements' type in the file; 0 in the middle of a node
 }
 
@@ -56,7 +58,7 @@ func (v value) whole() bool { return v.index >= 0 && v.dtype != 0 && !isFloat(v.
 // trace reads the graph for a number of rows. Weights go to arrays, or come from
 // there.
 func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
+	im := &importer{opset: f.Opset, operators: operators, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
 	if err := im.inputs(f, o); err != nil {
 		return nil, err
 	}
@@ -107,7 +109,7 @@ func first(names []string) string {
 
 // read turns one node into steps or integers.
 func (im *importer) read(n *node) error {
-	o, ok := operatorOf(n.operator())
+	o, ok := im.operators[n.operator()]
 	f, known := formOf(n.operator(), im.opset)
 	if !ok || !known {
 		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
@@ -193,7 +195,7 @@ func (im *importer) arguments(n *node) ([]value, error) {
 			v = nothing("left out")
 		case !ok:
 			return nil, fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
-		case v.none != "":
+		case v.none != "" && !(v.empty && n.op == "Resize"): // which has it for what is left out
 			return nil, fmt.Errorf("%w: input %d, %q, is %s", ErrUnsupported, i, name, v.none)
 		}
 		in[i] = v
@@ -203,6 +205,11 @@ func (im *importer) arguments(n *node) ([]value, error) {
 
 // nothing stands for what can't be computed with.
 func nothing(why string) value { return value{index: -1, none: why} }
+
+// noElement stands for an array of floats without elements.
+func noElement(shape []int) value {
+	return value{index: -1, none: fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape)), empty: true}
+}
 
 // finish makes v the output and leaves out what doesn't lead to it.
 func (im *importer) finish(v value) *graph.Trace {
@@ -257,7 +264,7 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 		return value{}, err
 	}
 	if len(v) == 0 {
-		return nothing(fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape))), nil
+		return noElement(shape), nil
 	}
 	a, err := nn.NewArray(v, shape...)
 	if err != nil {

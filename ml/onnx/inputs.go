@@ -124,7 +124,7 @@ func (im *importer) row(v valueInfo, o options) error {
 		return err
 	}
 	im.trace.Inputs = []int{in.index}
-	im.node = &node{name: v.name}
+	im.node, im.takes = &node{name: v.name}, anything
 	if in, err = im.transpose(in, fromFirst(len(shape), o.batch)); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (im *importer) all(v valueInfo, o options) error {
 		return err
 	}
 	im.trace.Inputs = []int{in.index}
-	im.node = &node{name: v.name}
+	im.node, im.takes = &node{name: v.name}, anything
 	if in, err = im.reshape(in, shape); err != nil {
 		return err
 	}
@@ -295,6 +295,7 @@ func (im *importer) output(f *File, o options) (value, error) {
 	if err := im.declared(info, v, o); err != nil {
 		return value{}, fmt.Errorf("output %q: %w", info.name, err)
 	}
+	im.takes = anything
 	if o.whole {
 		im.node = &node{name: info.name}
 		return im.reshape(v, append([]int{1}, v.shape...))

@@ -67,7 +67,7 @@ func (im *importer) cast(x value, to int64) (value, error) {
 // asFloats turns known integers into floats, rounded where they must be.
 func (im *importer) asFloats(x value) (value, error) {
 	if len(x.ints) == 0 {
-		return nothing(fmt.Sprintf("an array of shape %s, which holds no element", shapeName(x.shape))), nil
+		return noElement(x.shape), nil
 	}
 	v := make([]float32, len(x.ints))
 	for i, n := range x.ints {

@@ -92,25 +92,29 @@ func cut(n int, start, end, step int64) (op.Range, error) {
 // gather reads Gather with known indices, or with indices that depend on the row
 // along the first axis, as in an embedding.
 func gather(im *importer, in []value) ([]value, error) {
-	x, index := in[0], in[1]
-	a, err := axis(im.attr("axis", 0), len(x.shape))
+	a, err := axis(im.attr("axis", 0), len(in[0].shape))
 	if err != nil {
 		return nil, err
 	}
+	return one(im.gather(in[0], in[1], a))
+}
+
+// gather takes elements of an axis.
+func (im *importer) gather(x, index value, a int) (value, error) {
 	if index.whole() && a == 0 {
-		return one(im.apply(op.Lookup{}, index, x))
+		return im.apply(op.Lookup{}, index, x)
 	}
 	if !index.isInt() {
-		return nil, fmt.Errorf("%w: indices must be known when the file is read, or be integers of the row along axis 0", ErrUnsupported)
+		return value{}, fmt.Errorf("%w: indices must be known when the file is read, or be integers of the row along axis 0", ErrUnsupported)
 	}
 	if len(index.ints) == 0 {
-		return nil, fmt.Errorf("%w: no index", ErrUnsupported)
+		return value{}, fmt.Errorf("%w: no index", ErrUnsupported)
 	}
 	at := make([]int32, len(index.ints))
 	for i, n := range index.ints {
 		k, err := axis(n, x.shape[a])
 		if err != nil {
-			return nil, fmt.Errorf("%w: index %d of %d", ErrFormat, n, x.shape[a])
+			return value{}, fmt.Errorf("%w: index %d of %d", ErrFormat, n, x.shape[a])
 		}
 		at[i] = int32(k)
 	}
@@ -121,13 +125,13 @@ func gather(im *importer, in []value) ([]value, error) {
 			ranges[i] = op.Range{Count: x.shape[i], Step: 1}
 		}
 		ranges[a] = r
-		return one(im.apply(op.Slice{Ranges: ranges}, x))
+		return im.apply(op.Slice{Ranges: ranges}, x)
 	}
 	y, err := im.apply(op.Take{Axis: a, Index: at}, x)
 	if err != nil || len(index.shape) == 1 {
-		return one(y, err)
+		return y, err
 	}
-	return one(im.reshape(y, slices.Concat(x.shape[:a], index.shape, x.shape[a+1:])))
+	return im.reshape(y, slices.Concat(x.shape[:a], index.shape, x.shape[a+1:]))
 }
 
 // regular tells whether indices are equally far apart, as in a range.

@@ -46,13 +46,6 @@ type attrs map[string]kind
 // many stands for any number of inputs or outputs.
 const many = 1 << 30
 
-// operators are the known operators of ONNX's default domain. The table is never
-// written; it is a function, so that If can read what is in it.
-func operatorOf(name string) (operator, bool) {
-	o, ok := operators[name]
-	return o, ok
-}
-
 // formOf is what a node of an operator may hold in an opset.
 func formOf(name string, opset int) (f form, ok bool) {
 	for _, later := range schemas[name] {

@@ -1,9 +1,9 @@
 package onnx
 
 // operators are the known operators of ONNX's default domain. The table is never
-// written.
+// written; what reads nodes finds it in its importer, since the table refers to If.
 var operators = map[string]operator{
-	"Conv": {conv, floats}, "MaxPool": {pool, floats}, "AveragePool": {pool, floats},
+	"Conv": {conv, floats}, "MaxPool": {pool, floats}, "AveragePool": {pool, floats}, "LpPool": {pool, floats}, "ConvTranspose": {convTranspose, floats},
 	"GlobalAveragePool": {globalPool, floats}, "GlobalMaxPool": {globalPool, floats},
 	"BatchNormalization": {batchNorm, floats},
 	"Gemm":               {gemm, numbers}, "MatMul": {matMul, numbers},
@@ -49,6 +49,10 @@ var operators = map[string]operator{
 	"LayerNormalization": {layerNorm, floats}, "RMSNormalization": {rmsNorm, floats}, "InstanceNormalization": {groupNorm, floats},
 	"GroupNormalization": {groupNorm, floats}, "MeanVarianceNormalization": {meanVarianceNorm, floats}, "LpNormalization": {lpNorm, floats}, "LRN": {lrn, floats},
 
+	"Resize": {resize, anything}, "Upsample": {resize, floats}, "If": {branch, unchecked},
+	"Attention": {attend, anything}, "RotaryEmbedding": {rotary, anything}, "RNN": {rnn, floats}, "Einsum": {einsum, floats},
+	"NegativeLogLikelihoodLoss": {loss, anything}, "SoftmaxCrossEntropyLoss": {loss, anything},
+	"QuantizeLinear": {quantize, unchecked}, "DequantizeLinear": {dequantize, unchecked}, "Compress": {compress, anything},
 	"Size": {size, unchecked}, "Range": {span, unchecked}, "Tile": {tile, anything}, "Trilu": {triangle, anything},
 	"DepthToSpace": {blocks, anything}, "SpaceToDepth": {blocks, anything}, "OneHot": {oneHot, anything}, "EyeLike": {eyeLike, unchecked},
 	"GatherElements": {gatherElements, anything}, "GatherND": {gatherND, anything},
