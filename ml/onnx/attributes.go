@@ -60,7 +60,7 @@ func (im *importer) list(in []value, i int, name string) (v []int64, ok bool, er
 		if !in[i].isInt() {
 			return nil, false, fmt.Errorf("%w: input %d must be integers that are known when the file is read", ErrUnsupported, i)
 		}
-		if len(in[i].shape) != 1 {
+		if rank := len(in[i].shape); rank > 1 || rank == 0 && name != "axes" { // which one number may stand for, in every runtime
 			return nil, false, fmt.Errorf("%w: input %d has the shape %s, want a list", ErrFormat, i, shapeName(in[i].shape))
 		}
 		return in[i].ints, true, nil

@@ -16,6 +16,9 @@ import (
 // KiB until the network is compiled, whatever its arrays hold.
 const maxSteps = 1 << 17
 
+// maxReads bounds the nodes that are read, those of loops in each of their steps.
+const maxReads = 1 << 18
+
 // importer walks a graph in its order, which ONNX requires to be topological.
 // Floats become values of a trace; integers, which only shapes are made of, are
 // computed here and now.
@@ -31,7 +34,8 @@ type importer struct {
 	left      int                            // of MaxElements
 	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
 	ints      int                            // known integers that nodes gave up to here
-	unrolled  int                            // steps of recurrent nodes up to here
+	unrolled  int                            // steps of recurrent nodes and loops up to here
+	reads     int                            // nodes up to here
 
 	node  *node // the one being read
 	takes takes // of its operator
@@ -109,6 +113,9 @@ func first(names []string) string {
 
 // read turns one node into steps or integers.
 func (im *importer) read(n *node) error {
+	if im.reads++; im.reads > maxReads {
+		return fmt.Errorf("%w: more than %d nodes, of loops in every step", ErrTooLarge, maxReads)
+	}
 	o, ok := im.operators[n.operator()]
 	f, known := formOf(n.operator(), im.opset)
 	if !ok || !known {
@@ -122,6 +129,9 @@ func (im *importer) read(n *node) error {
 		return err
 	}
 	im.takes = o.takes
+	if i := slices.IndexFunc(in, func(v value) bool { return v.dtype == typeBool }); i >= 0 && o.takes == numbers {
+		return fmt.Errorf("%w: input %d holds truth values, want numbers", ErrFormat, i)
+	}
 	out, err := o.read(im, in)
 	if err != nil {
 		return err

@@ -146,6 +146,47 @@ func TestRowsOfNewOperators(t *testing.T) {
 	near(t, y, []float32{3, 5, 8, 3, -1, -1})
 }
 
+// TestTooLarge: a small file can't ask for much memory.
+func TestTooLarge(t *testing.T) {
+	for name, file := range map[string]*file{
+		"Resize":  rowFile(1, 1, 2).float("s", []float32{1, 1, 1, 1e9}, 4).node("Resize", "x _ s", "y"),
+		"MaxPool": rowFile(1, 1, 2).node("MaxPool", "x", "y", "kernel_shape", []int{1, 60000}, "dilations", []int{1, 2}, "pads", []int{0, 65536, 0, 65536}),
+		"Tile":    rowFile(2).int("r", 1, 1<<31-1).node("Tile", "x r", "y"),
+		"Range": rowFile(2).ints("a", []int{0}).ints("b", []int{1 << 40}).ints("c", []int{1}).node("Range", "a b c", "r").
+			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"),
+		"Loop": rowFile(2).ints("n", []int{1 << 40}).array("on", 9, []byte{1}, nil).
+			node("Loop", "n on x", "y", "body", loopBody(rowFile(0).node("Identity", "c", "d").node("Relu", "v", "w"), "d", "w")),
+	} {
+		_, err := onnx.Compile(file.bytes("y"), onnx.MaxElements(1<<20))
+		if !errors.Is(err, onnx.ErrTooLarge) && !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), name+"_") {
+			t.Errorf("%s: %v, want too large, at the node", name, err)
+		}
+	}
+}
+
+// loopBody is a graph with the inputs of a Loop that carries v.
+func loopBody(f *file, outputs ...string) graphAttr {
+	g := f.graph(outputs...)
+	for _, name := range []string{"i", "c", "v"} {
+		g = msg(g, 11, msg(nil, 1, []byte(name)))
+	}
+	return g
+}
+
+// TestLoop unrolls three steps and collects what each one has.
+func TestLoop(t *testing.T) {
+	body := func(f *file) graphAttr { return loopBody(f, "d", "w", "w2") }
+	net := rowFile(2).ints("n", []int{3}).array("on", 9, []byte{1}, nil).
+		node("Loop", "n on x", "last all", "body", body(rowFile(0).node("Identity", "c", "d").node("Cast", "i", "f", "to", 1).
+			node("Add", "v f", "w").node("Identity", "w", "w2"))).
+		node("ReduceSum", "all axis", "s", "keepdims", 0).int("axis", 0).node("Sub", "s last", "y")
+	y, err := run(t, net.bytes("y"), []float32{1, 10, 0, 5}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{1 + 2, 10 + 11, 0 + 1, 5 + 6}) // x, x+1, x+3, less the last
+}
+
 // TestIf: the graph that a known condition chooses is read, with its own names.
 func TestIf(t *testing.T) {
 	branch := func(op string) graphAttr {

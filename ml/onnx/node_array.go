@@ -19,7 +19,14 @@ func dropout(im *importer, in []value) ([]value, error) {
 	if has(in, 2) && !(in[2].isInt() && len(in[2].ints) == 1 && in[2].ints[0] == 0) {
 		return nil, fmt.Errorf("%w: input 2, training_mode, must be a constant that is false; export the network for inference", ErrUnsupported)
 	}
-	return in[:1], nil
+	if len(im.node.outputs) < 2 || elements(in[0].shape) > maxInts {
+		return in[:1], nil
+	}
+	mask := value{index: -1, shape: in[0].shape, ints: slices.Repeat([]int64{1}, elements(in[0].shape)), dtype: typeBool}
+	if im.opset < 10 { // it was of the input's type
+		mask.dtype = in[0].dtype
+	}
+	return []value{in[0], mask}, nil
 }
 
 // constant reads Constant.

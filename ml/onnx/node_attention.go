@@ -117,6 +117,9 @@ func (a *attention) product(x, y value) value {
 
 // bias is what is added to the scores: minus infinity for what isn't to be seen.
 func (a *attention) bias() (bias value, ok bool) {
+	if a.err != nil {
+		return value{}, false
+	}
 	none := float32(math.Inf(-1))
 	queries, keys := a.q.shape[2], a.k.shape[2]
 	if has(a.in, 3) {

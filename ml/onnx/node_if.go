@@ -1,9 +1,6 @@
 package onnx
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // maxNesting bounds graphs within graphs.
 const maxNesting = 8
@@ -18,16 +15,20 @@ func branch(im *importer, in []value) ([]value, error) {
 	if in[0].ints[0] != 0 {
 		name = "then_branch"
 	}
-	return im.inner(im.node.attrs[name].g)
+	out, err := im.inner(im.node.attrs[name].g, nil)
+	if err == nil && len(out) != len(im.node.outputs) {
+		err = fmt.Errorf("%w: %d results for %d outputs", ErrFormat, len(out), len(im.node.outputs))
+	}
+	return out, err
 }
 
-// inner reads a graph within a node. It sees the names outside; its own are
-// forgotten behind it.
-func (im *importer) inner(g *graphProto) ([]value, error) {
-	if g == nil {
-		return nil, fmt.Errorf("%w: it has no graph", ErrFormat)
+// inner reads a graph within a node, whose inputs are args. It sees the names
+// outside; its own are forgotten behind it.
+func (im *importer) inner(g *graphProto, args []value) ([]value, error) {
+	if g == nil || len(g.inputs) != len(args) {
+		return nil, fmt.Errorf("%w: it has no graph of %d inputs", ErrFormat, len(args))
 	}
-	node := im.node
+	node, takes := im.node, im.takes
 	hidden, had := map[string]value{}, map[string]bool{}
 	keep := func(name string) {
 		if !had[name] {
@@ -38,7 +39,7 @@ func (im *importer) inner(g *graphProto) ([]value, error) {
 		}
 	}
 	defer func() {
-		im.node = node
+		im.node, im.takes = node, takes
 		for name := range had {
 			if v, ok := hidden[name]; ok {
 				im.values[name] = v
@@ -47,6 +48,10 @@ func (im *importer) inner(g *graphProto) ([]value, error) {
 			}
 		}
 	}()
+	for i, info := range g.inputs {
+		keep(info.name)
+		im.values[info.name] = args[i]
+	}
 	for _, t := range g.initializers {
 		v, err := im.constant(t)
 		if err != nil {
@@ -71,9 +76,6 @@ func (im *importer) inner(g *graphProto) ([]value, error) {
 			return nil, fmt.Errorf("%w: its graph has no output %q", ErrFormat, info.name)
 		}
 		out = append(out, v)
-	}
-	if len(out) != len(node.outputs) && !slices.Contains(node.outputs, "") {
-		return nil, fmt.Errorf("%w: %d results for %d outputs", ErrFormat, len(out), len(node.outputs))
 	}
 	return out, nil
 }

@@ -42,7 +42,7 @@ func batchNorm(im *importer, in []value) ([]value, error) {
 // packs keeps the packed weights of a layer within the limit: kernels want columns
 // in multiples of 32, so that a layer of one column takes 32 times its weights.
 func (im *importer) packs(k, n int) error {
-	if width := (n + 31) &^ 31; k > im.left/width {
+	if width := (n + 31) &^ 31; width > n && k > im.left/(width-n) { // the weights are counted
 		return fmt.Errorf("%w: packed weights of %d by %d exceed onnx.MaxElements", ErrTooLarge, k, width)
 	}
 	return nil

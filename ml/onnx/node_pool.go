@@ -19,6 +19,9 @@ type pooling struct {
 // pool reads MaxPool, AveragePool and LpPool.
 func pool(im *importer, in []value) ([]value, error) {
 	x := in[0]
+	if x.isInt() {
+		return nil, fmt.Errorf("%w: known integers", ErrUnsupported)
+	}
 	if len(x.shape) < 3 || len(x.shape) > 5 {
 		return nil, fmt.Errorf("%w: x has shape %s, want (N, C) and one to three axes", ErrUnsupported, shapeName(x.shape))
 	}
@@ -140,6 +143,9 @@ func (p pooling) apart(x value, g slide) (value, error) {
 		wide := slide{kernel: []int{(g.kernel[i]-1)*g.dilation[i] + 1}, stride: g.stride[i : i+1], before: g.before[i : i+1], after: g.after[i : i+1]}
 		if out[i] = pooled(n, wide, 0, p.up); out[i] < 1 {
 			return value{}, fmt.Errorf("%w: a window of %v is larger than images of %s", ErrFormat, g.kernel, shapeName(x.shape))
+		}
+		if out[i] > p.left/g.kernel[i] {
+			return value{}, fmt.Errorf("%w: %d windows of %d elements", ErrTooLarge, out[i], g.kernel[i])
 		}
 		padded.after[i] = max(padded.after[i], (out[i]-1)*g.stride[i]+wide.kernel[0]-n-g.before[i])
 	}

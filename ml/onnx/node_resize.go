@@ -134,6 +134,9 @@ func (r resizing) bySizes(given []int64, shape, axes []int, scales []float64, si
 // axis resizes one axis.
 func (r resizing) axis(x value, axis, size int, scale float64) (value, error) {
 	n := x.shape[axis]
+	if size > r.left/(elements(x.shape)/n) {
+		return value{}, fmt.Errorf("%w: an axis of %s resized to %d", ErrTooLarge, shapeName(x.shape), size)
+	}
 	places := make([]float64, size)
 	for i := range places {
 		var err error

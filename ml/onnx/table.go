@@ -3,13 +3,13 @@ package onnx
 // operators are the known operators of ONNX's default domain. The table is never
 // written; what reads nodes finds it in its importer, since the table refers to If.
 var operators = map[string]operator{
-	"Conv": {conv, floats}, "MaxPool": {pool, floats}, "AveragePool": {pool, floats}, "LpPool": {pool, floats}, "ConvTranspose": {convTranspose, floats},
+	"Conv": {conv, floats}, "MaxPool": {pool, anything}, "AveragePool": {pool, floats}, "LpPool": {pool, floats}, "ConvTranspose": {convTranspose, floats},
 	"GlobalAveragePool": {globalPool, floats}, "GlobalMaxPool": {globalPool, floats},
 	"BatchNormalization": {batchNorm, floats},
 	"Gemm":               {gemm, numbers}, "MatMul": {matMul, numbers},
 	"LSTM": {lstm, floats}, "GRU": {gru, floats},
 
-	"Relu": {elementwise, anything}, "Neg": {elementwise, numbers}, "Abs": {elementwise, numbers},
+	"Relu": {elementwise, numbers}, "Neg": {elementwise, numbers}, "Abs": {elementwise, numbers},
 	"Sigmoid": {elementwise, floats}, "Tanh": {elementwise, floats}, "Softplus": {elementwise, floats},
 	"Exp": {elementwise, floats}, "Log": {elementwise, floats}, "Sqrt": {elementwise, floats},
 	"LeakyRelu": {elementwise, floats}, "Elu": {elementwise, floats}, "HardSigmoid": {elementwise, floats},
@@ -49,7 +49,8 @@ var operators = map[string]operator{
 	"LayerNormalization": {layerNorm, floats}, "RMSNormalization": {rmsNorm, floats}, "InstanceNormalization": {groupNorm, floats},
 	"GroupNormalization": {groupNorm, floats}, "MeanVarianceNormalization": {meanVarianceNorm, floats}, "LpNormalization": {lpNorm, floats}, "LRN": {lrn, floats},
 
-	"Resize": {resize, anything}, "Upsample": {resize, floats}, "If": {branch, unchecked},
+	"Resize": {resize, anything}, "Upsample": {resize, floats}, "If": {branch, unchecked}, "Loop": {loop, anything}, "Scan": {scan, anything},
+	"ReverseSequence": {reverseSequence, anything}, "CenterCropPad": {centerCropPad, anything}, "BitwiseNot": {bitwiseNot, numbers},
 	"Attention": {attend, anything}, "RotaryEmbedding": {rotary, anything}, "RNN": {rnn, floats}, "Einsum": {einsum, floats},
 	"NegativeLogLikelihoodLoss": {loss, anything}, "SoftmaxCrossEntropyLoss": {loss, anything},
 	"QuantizeLinear": {quantize, unchecked}, "DequantizeLinear": {dequantize, unchecked}, "Compress": {compress, anything},
