@@ -71,7 +71,7 @@ func (f *File) compile(o options) (*compile.Model, error) {
 
 // fileBatch is the number of rows that the file takes, 0 if any.
 func (f *File) fileBatch(o options) int64 {
-	row, _, err := f.split(o)
+	row, _, _, err := f.split(o)
 	if err != nil || o.batch >= len(row.dims) {
 		return 0
 	}

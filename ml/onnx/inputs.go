@@ -18,13 +18,15 @@ func (im *importer) inputs(f *File, o options) error {
 	if err := f.checkDims(o); err != nil {
 		return err
 	}
-	row, fixed, err := f.split(o)
+	row, more, fixed, err := f.split(o)
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.whole && o.batch != 0:
 		return fmt.Errorf("%w: onnx.Batch(%d) with onnx.Whole, which says that there is no batch", ErrInput, o.batch)
+	case len(more) > 0:
+		err = im.packed(append([]valueInfo{row}, more...), o)
 	case o.whole && row.name == "": // all are fixed, which Trace allows
 	case o.whole:
 		err = im.all(row, o)
@@ -70,11 +72,20 @@ func (f *File) checkDims(o options) error {
 	return nil
 }
 
-// split finds the one input that neither an initializer nor an option gives.
-func (f *File) split(o options) (row valueInfo, fixed []valueInfo, err error) {
+// split finds the one input that neither an initializer nor an option gives, and
+// those that are further parts of the row.
+func (f *File) split(o options) (row valueInfo, more, fixed []valueInfo, err error) {
 	weights := map[string]bool{}
 	for _, t := range f.graph.initializers {
 		weights[t.name] = true
+	}
+	for _, name := range o.perRow {
+		i := slices.IndexFunc(f.graph.inputs, func(v valueInfo) bool { return v.name == name })
+		_, given := o.fixed[name]
+		if i < 0 || given {
+			return row, nil, nil, fmt.Errorf("%w: onnx.PerRow(%q): the graph has no such input that nothing else gives", ErrInput, name)
+		}
+		more = append(more, f.graph.inputs[i])
 	}
 	var rows []string
 	for _, v := range f.graph.inputs {
@@ -82,19 +93,20 @@ func (f *File) split(o options) (row valueInfo, fixed []valueInfo, err error) {
 		switch {
 		case ok:
 			fixed = append(fixed, v)
+		case slices.Contains(o.perRow, v.name):
 		case !weights[v.name]:
 			rows, row = append(rows, v.name), v
 		}
 	}
 	for name := range o.fixed {
 		if !slices.ContainsFunc(fixed, func(v valueInfo) bool { return v.name == name }) {
-			return row, nil, fmt.Errorf("%w: the graph has no input %q to fix", ErrInput, name)
+			return row, nil, nil, fmt.Errorf("%w: the graph has no input %q to fix", ErrInput, name)
 		}
 	}
-	if len(rows) != 1 && !(o.whole && len(rows) == 0) {
-		return row, nil, fmt.Errorf("%w: the graph has the inputs %q, want one; give the others with onnx.Fix", ErrInput, rows)
+	if len(rows) != 1 && !(o.whole && len(rows) == 0 && len(more) == 0) {
+		return row, nil, nil, fmt.Errorf("%w: the graph has the inputs %q, want one; give the others with onnx.Fix or onnx.PerRow", ErrInput, rows)
 	}
-	return row, fixed, nil
+	return row, more, fixed, nil
 }
 
 // row adds the input of the rows, with the batch as its first dimension; where the
@@ -269,14 +281,11 @@ func forEach[T any](v []T, n, rows int) []T {
 	return out
 }
 
-// output returns the graph's output with the batch as its first dimension.
-func (im *importer) output(f *File, o options) (value, error) {
-	i := 0
-	if o.output != "" {
-		i = slices.IndexFunc(f.graph.outputs, func(v valueInfo) bool { return v.name == o.output })
-	}
-	if i < 0 || i >= len(f.graph.outputs) {
-		return value{}, fmt.Errorf("%w: the graph has no output %q", ErrInput, o.output)
+// outputNamed returns an output of the graph with the batch as its first dimension.
+func (im *importer) outputNamed(f *File, o options, name string) (value, error) {
+	i := slices.IndexFunc(f.graph.outputs, func(v valueInfo) bool { return v.name == name })
+	if i < 0 {
+		return value{}, fmt.Errorf("%w: the graph has no output %q", ErrInput, name)
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]
@@ -300,7 +309,7 @@ func (im *importer) output(f *File, o options) (value, error) {
 		im.node = &node{name: info.name}
 		return im.reshape(v, append([]int{1}, v.shape...))
 	}
-	if o.batch == 0 {
+	if o.batch == 0 && len(o.outputs) < 2 {
 		return v, nil
 	}
 	axis := im.batchAxis(info, o)

@@ -3,6 +3,7 @@ package onnx_test
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -185,6 +186,51 @@ func TestLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, y, []float32{1 + 2, 10 + 11, 0 + 1, 5 + 6}) // x, x+1, x+3, less the last
+}
+
+// TestSeveralInputsAndOutputs: a state that each row has of its own, with the batch
+// in the middle, goes in and out.
+func TestSeveralInputsAndOutputs(t *testing.T) {
+	net := func() *file {
+		f := rowFile(2).float("two", []float32{2})
+		f.others = append(f.others, infoOf("state", "1", "d0", "2"))
+		f.outs = map[string][]byte{"next": infoOf("next", "1", "d0", "2")}
+		return f.int("zero", 0).node("Squeeze", "state zero", "s").node("Add", "x s", "y").node("Mul", "state two", "next")
+	}
+	m, err := onnx.Compile(net().bytes("y", "next"), onnx.PerRow("state"), onnx.Output("y", "next"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.InputLen() != 4 || m.OutputLen() != 4 {
+		t.Fatalf("a row of %d, a result of %d, want 4 and 4", m.InputLen(), m.OutputLen())
+	}
+	y, err := m.NewWorker(2).Run([]float32{1, 2, 10, 20, 3, 4, 30, 40}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{11, 22, 20, 40, 33, 44, 60, 80})
+	for name, opts := range map[string][]onnx.Option{
+		"PerRow(\"nobody\")": {onnx.PerRow("nobody")},
+		"no output \"z\"":    {onnx.PerRow("state"), onnx.Output("y", "z")},
+		"PerRow(\"state\")":  {onnx.PerRow("state"), onnx.Fix("state", 0)},
+	} {
+		if _, err := onnx.Compile(net().bytes("y", "next"), opts...); !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// infoOf describes an input of floats whose dimensions are numbers or names.
+func infoOf(name string, dims ...string) []byte {
+	var shape []byte
+	for _, d := range dims {
+		b := msg(nil, 2, []byte(d))
+		if n, err := strconv.Atoi(d); err == nil {
+			b = varint(nil, 1, int64(n))
+		}
+		shape = msg(shape, 1, b)
+	}
+	return msg(msg(nil, 1, []byte(name)), 2, msg(nil, 1, msg(varint(nil, 1, 1), 2, shape)))
 }
 
 // TestIf: the graph that a known condition chooses is read, with its own names.

@@ -8,7 +8,8 @@ type options struct {
 	fixed       map[string][]float64
 	batch       int
 	whole       bool
-	output      string
+	outputs     []string
+	perRow      []string
 	maxElements int
 }
 
@@ -41,8 +42,16 @@ func Fix(input string, values ...float64) Option {
 	return func(o *options) { o.fixed[input] = values }
 }
 
-// Output picks an output of the graph by its name, by default the first.
-func Output(name string) Option { return func(o *options) { o.output = name } }
+// PerRow makes further inputs of the graph parts of the model's row, such as the
+// state of a stream: a row is then a list of numbers, those of the input without an
+// option and behind them those of each input that is named here.
+func PerRow(inputs ...string) Option {
+	return func(o *options) { o.perRow = append(o.perRow, inputs...) }
+}
+
+// Output picks an output of the graph by its name, by default the first. Of several,
+// a row's result is a list of numbers, those of each one after another.
+func Output(names ...string) Option { return func(o *options) { o.outputs = names } }
 
 // MaxElements bounds the elements of all arrays of the graph together, for one
 // row: weights, what is computed from them, and activations (default 2^28, 1 GiB).

@@ -28,6 +28,7 @@ type group struct {
 	count   [wrong + 1]int
 	reasons map[string]int
 	files   []string // lines, of packages
+	bad     int      // of them
 }
 
 // report collects verdicts.
@@ -59,13 +60,16 @@ func (r *report) add(in, name string, v verdict, why string) {
 }
 
 // file notes a published file.
-func (r *report) file(in, line string) {
-	r.group(in).files = append(r.group(in).files, line)
+func (r *report) file(in, line string, ok bool) {
+	g := r.group(in)
+	if g.files = append(g.files, line); !ok {
+		g.bad++
+	}
 }
 
 func (r *report) wrong() (n int) {
 	for _, g := range r.groups {
-		n += g.count[wrong]
+		n += g.count[wrong] + g.bad
 	}
 	return n
 }
