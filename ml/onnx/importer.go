@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gorgonia.org/tensor"
 
@@ -75,10 +76,10 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 			im.values[t.name] = v
 		}
 	}
-	for _, n := range f.graph.nodes {
+	for i, n := range f.graph.nodes {
 		im.node = n
 		if err := im.read(n); err != nil {
-			return nil, fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), err)
+			return nil, fmt.Errorf("%s: operator %s: %w%s", n.label(), n.operator(), err, im.alsoUnknown(f.graph.nodes[i:]))
 		}
 	}
 	out, err := im.output(f, o)
@@ -87,6 +88,31 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 	}
 	return im.finish(out), nil
 }
+
+// alsoUnknown lists the unknown operators of nodes behind the first, so that one
+// message has all that a file needs.
+func (im *importer) alsoUnknown(nodes []*node) string {
+	var names []string
+	for _, n := range nodes[1:] {
+		name := n.operator()
+		_, known := formOf(name, im.opset)
+		if _, ok := im.operators[name]; (!ok || !known) && name != nodes[0].operator() && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	more := ""
+	if len(names) > maxListed {
+		names, more = names[:maxListed], " and others"
+	}
+	return fmt.Sprintf("; behind it there are operators that aren't supported: %s%s", strings.Join(names, ", "), more)
+}
+
+// maxListed bounds the operators that a message lists.
+const maxListed = 16
 
 // label names a node in messages.
 func (n *node) label() string {

@@ -99,6 +99,13 @@ func TestIntegersAreExact(t *testing.T) {
 	if y, err := run(t, small, []float32{200}, 1); !errors.Is(err, nn.ErrValue) {
 		t.Errorf("200 as int8: %v, %v, want ErrValue", y, err)
 	}
+	quantized := rowFile(1).float("s", []float32{.5}).array("z", 2, []byte{10}, nil).node("QuantizeLinear", "x s z", "q").node("Cast", "q", "y", "to", 1).bytes("y")
+	if y, err := run(t, quantized, []float32{1.5, 1000}, 2); err != nil || y[0] != 13 || y[1] != 255 {
+		t.Errorf("1.5 and 1000, quantized: %v, %v", y, err)
+	}
+	if y, err := run(t, quantized, []float32{float32(math.NaN())}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("a NaN, quantized: %v, %v, want ErrValue", y, err)
+	}
 	by0 := tokenFile(1).ints("z", []int{0}).node("Div", "x z", "s").node("Cast", "s", "y", "to", 1).bytes("y")
 	if y, err := run(t, by0, []float32{1}, 1); !errors.Is(err, nn.ErrValue) {
 		t.Errorf("1/0 of integers: %v, %v, want ErrValue", y, err)
@@ -231,6 +238,14 @@ func infoOf(name string, dims ...string) []byte {
 		shape = msg(shape, 1, b)
 	}
 	return msg(msg(nil, 1, []byte(name)), 2, msg(nil, 1, msg(varint(nil, 1, 1), 2, shape)))
+}
+
+// TestAllUnknownOperators: one message has every operator that a file would need.
+func TestAllUnknownOperators(t *testing.T) {
+	_, err := onnx.Compile(rowFile(2).node("Det", "x", "a").node("Unique", "a", "b").node("Relu", "b", "c").node("Unique", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Det_0": operator Det`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, Unique") {
+		t.Errorf("error %v, want one that lists Det, Bernoulli and Unique", err)
+	}
 }
 
 // TestIf: the graph that a known condition chooses is read, with its own names.

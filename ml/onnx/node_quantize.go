@@ -47,6 +47,7 @@ func quantize(im *importer, in []value) ([]value, error) {
 	}
 	low, high := limits(dtype)
 	y = c.do(op.Clip{Low: float32(low), High: float32(high)}, y)
+	y = c.do(op.Exact{Low: float32(low), High: float32(high)}, y) // a NaN is no integer
 	y.dtype = dtype
 	return c.results(y)
 }
@@ -97,4 +98,21 @@ func compress(im *importer, in []value) ([]value, error) {
 		}
 	}
 	return one(im.apply(op.Take{Axis: a, Index: index}, x))
+}
+
+// dynamicQuantize reads DynamicQuantizeLinear: to uint8, by a scale with which the
+// least and the largest element, and zero, are in reach.
+func dynamicQuantize(im *importer, in []value) ([]value, error) {
+	c := &calls{importer: im}
+	largest := c.do(op.Clip{Low: 0, High: infinity}, c.do(op.Max{}, in[0]))
+	least := c.do(op.Clip{Low: -infinity, High: 0}, c.do(op.Min{}, in[0]))
+	scale := c.do(op.Affine{Scale: 1. / 255}, c.do(op.Sub{}, largest, least))
+	within := func(x value) value { // zeros alone have no scale, which Exact finds
+		return c.do(op.Exact{Low: 0, High: 255}, c.do(op.Clip{Low: 0, High: 255}, x))
+	}
+	quotient := func(x value) value { return c.do(op.Map{Function: "Round"}, c.do(op.Div{}, x, scale)) }
+	zero := within(quotient(c.do(op.Neg{}, least)))
+	y := within(c.do(op.Add{}, quotient(in[0]), zero))
+	y.dtype, scale.dtype, zero.dtype = typeUint8, typeFloat, typeUint8
+	return c.results(y, scale, zero)
 }

@@ -53,7 +53,7 @@ var operators = map[string]operator{
 	"ReverseSequence": {reverseSequence, anything}, "CenterCropPad": {centerCropPad, anything}, "BitwiseNot": {bitwiseNot, numbers},
 	"Attention": {attend, anything}, "RotaryEmbedding": {rotary, anything}, "RNN": {rnn, floats}, "Einsum": {einsum, floats},
 	"NegativeLogLikelihoodLoss": {loss, anything}, "SoftmaxCrossEntropyLoss": {loss, anything},
-	"QuantizeLinear": {quantize, unchecked}, "DequantizeLinear": {dequantize, unchecked}, "Compress": {compress, anything},
+	"QuantizeLinear": {quantize, unchecked}, "DequantizeLinear": {dequantize, unchecked}, "DynamicQuantizeLinear": {dynamicQuantize, floats}, "Compress": {compress, anything},
 	"Size": {size, unchecked}, "Range": {span, unchecked}, "Tile": {tile, anything}, "Trilu": {triangle, anything},
 	"DepthToSpace": {blocks, anything}, "SpaceToDepth": {blocks, anything}, "OneHot": {oneHot, anything}, "EyeLike": {eyeLike, unchecked},
 	"GatherElements": {gatherElements, anything}, "GatherND": {gatherND, anything},

@@ -75,13 +75,13 @@ func (r *report) wrong() (n int) {
 }
 
 // place is what differs from test to test in an error: its node, names and numbers.
-var place = regexp.MustCompile(`^onnx: |node "[^"]*": |node \d+ \(output "[^"]*"\): |input "[^"]*"|output "[^"]*"`)
+var place = regexp.MustCompile(`^onnx: |node "[^"]*": |node \d+ \(output "[^"]*"\): |input "[^"]*"|output "[^"]*"|array "[^"]*"|dimension \d+| \(opset \d+\)`)
 
 // reason is an error without the place.
 func reason(why string) string {
 	why = place.ReplaceAllStringFunc(why, func(s string) string {
 		s, _, _ = strings.Cut(s, " ")
-		if s == "input" || s == "output" {
+		if s == "input" || s == "output" || s == "array" || s == "dimension" {
 			return s
 		}
 		return ""
