@@ -86,11 +86,22 @@ func TestMoreOperators(t *testing.T) {
 // beside it.
 func TestIntegersAreExact(t *testing.T) {
 	square := tokenFile(1).node("Mul", "x x", "s").node("Cast", "s", "y", "to", 1).bytes("y")
-	if y, err := run(t, square, []float32{4096}, 1); err != nil || y[0] != 1<<24 {
-		t.Errorf("4096*4096: %v, %v", y, err)
+	if y, err := run(t, square, []float32{4095}, 1); err != nil || y[0] != 4095*4095 {
+		t.Errorf("4095*4095: %v, %v", y, err)
 	}
 	if y, err := run(t, square, []float32{4097}, 1); !errors.Is(err, nn.ErrValue) {
 		t.Errorf("4097*4097: %v, %v, want ErrValue", y, err)
+	}
+	next := tokenFile(1).ints("one", []int{1}).node("Add", "x one", "s").node("Cast", "s", "y", "to", 1).bytes("y")
+	if y, err := run(t, next, []float32{1 << 24}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("2^24+1, which float32 rounds to 2^24: %v, %v, want ErrValue", y, err)
+	}
+	sum := tokenFile(4).node("ReduceSum", "x axes", "s", "keepdims", 0).int("axes", 1).node("Cast", "s", "y", "to", 1).bytes("y")
+	if y, err := run(t, sum, []float32{1<<24 - 1, 1, 1, -3}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("a sum that is rounded on its way: %v, %v, want ErrValue", y, err)
+	}
+	if y, err := run(t, sum, []float32{1 << 20, -5, 1, 7}, 1); err != nil || y[0] != 1<<20+3 {
+		t.Errorf("a sum of integers: %v, %v", y, err)
 	}
 	small := rowFile(1).node("Cast", "x", "i", "to", 3).node("Cast", "i", "y", "to", 1).bytes("y")
 	if y, err := run(t, small, []float32{-128.9}, 1); err != nil || y[0] != -128 {

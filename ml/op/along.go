@@ -28,7 +28,21 @@ type Index struct {
 func (Index) Name() string { return "Index" }
 
 func (o Index) Outputs(in []nn.Spec) ([]nn.Spec, error) {
+	if err := checkPlaces(in, o.Axis); err != nil {
+		return nil, err
+	}
 	return Axes{Over: []int{o.Axis}, Keep: true}.outputs(in)
+}
+
+// checkPlaces refuses an axis whose places float32 doesn't tell apart.
+func checkPlaces(in []nn.Spec, axis int) error {
+	if _, err := alongAxis(in, axis); err != nil {
+		return err
+	}
+	if n := in[0].Shape[mustAxis(axis, len(in[0].Shape))]; n > MaxExact {
+		return nn.ShapeErrorf("an axis of %d, the most is %d", n, MaxExact)
+	}
+	return nil
 }
 
 func (o Index) Forward(c *nn.Call) error {
@@ -94,7 +108,7 @@ type Top struct {
 func (Top) Name() string { return "Top" }
 
 func (o Top) Outputs(in []nn.Spec) ([]nn.Spec, error) {
-	if _, err := alongAxis(in, o.Axis); err != nil {
+	if err := checkPlaces(in, o.Axis); err != nil {
 		return nil, err
 	}
 	shape := slices.Clone([]int(in[0].Shape))

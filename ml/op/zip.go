@@ -90,8 +90,9 @@ func (Select) Forward(c *nn.Call) error {
 	return nil
 }
 
-// MaxExact is the largest whole number of which float32 holds all below.
-const MaxExact = 1 << 24
+// MaxExact is the largest whole number that stands for itself alone in float32: what
+// is rounded to it was it, while 2^24 may have been 2^24+1.
+const MaxExact = 1<<24 - 1
 
 // Exact passes on whole numbers of a range and fails on anything else, so that
 // integers that are kept as floats are never wrong. Input x; output of the same
