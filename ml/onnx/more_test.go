@@ -163,6 +163,12 @@ func TestRowsOfNewOperators(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, y, []float32{3, 5, 8, 3, -1, -1})
+	resized := rowFile(1, 2, 2).float("s", []float32{1, 1, 2, 1}, 4).node("Resize", "x _ s", "r", "mode", "linear", "coordinate_transformation_mode", "align_corners").
+		float("c", []float32{2.5}).node("Greater", "r c", "m").float("zero", []float32{0}).node("Where", "m r zero", "y").bytes("y")
+	if y, err = run(t, resized, []float32{0, 3, 3, 9, 6, 0, 6, 3}, 2); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{0, 3, 0, 5, 0, 7, 3, 9, 6, 0, 6, 0, 6, 0, 6, 3})
 }
 
 // TestTooLarge: a small file can't ask for much memory.
