@@ -34,7 +34,7 @@
 //
 // Files may come from anyone: every length is checked against what is there, the
 // graph's arrays are bounded ([MaxElements]), so are its operations, and nothing in a file is executed,
-// opened or fetched; weights in external files are refused.
+// opened or fetched; weights in other files are refused unless [Files] has them.
 //
 // The files: proto.go decodes the wire format, tensor.go arrays, inputs.go settles
 // inputs and outputs, importer.go walks the graph, fold.go computes what is known,

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ type importer struct {
 	batchName string // of the input's batch dimension, "" if none
 	values    map[string]value
 	trace     *graph.Trace
+	files     fs.FS                          // for arrays in other files, nil for none
 	left      int                            // of MaxElements
 	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
 	ints      int                            // known integers that nodes gave up to here
@@ -62,7 +64,7 @@ func (v value) whole() bool { return v.index >= 0 && v.dtype != 0 && !isFloat(v.
 // trace reads the graph for a number of rows. Weights go to arrays, or come from
 // there.
 func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, operators: operators, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
+	im := &importer{opset: f.Opset, operators: operators, files: o.files, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
 	if err := im.inputs(f, o); err != nil {
 		return nil, err
 	}

@@ -1,11 +1,15 @@
 package onnx_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"io"
+	"io/fs"
 	"math"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/onnx"
@@ -262,6 +266,46 @@ func TestAllUnknownOperators(t *testing.T) {
 	_, err := onnx.Compile(rowFile(2).node("Det", "x", "a").node("Unique", "a", "b").node("Relu", "b", "c").node("Unique", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
 	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Det_0": operator Det`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, Unique") {
 		t.Errorf("error %v, want one that lists Det, Bernoulli and Unique", err)
+	}
+}
+
+// TestWeightsInAnotherFile reads an array from where the file says it lies, and
+// nothing else.
+func TestWeightsInAnotherFile(t *testing.T) {
+	net := func(location, offset, length string) []byte {
+		f := rowFile(2)
+		b := varint(varint(msg(nil, 8, []byte("w")), 2, 1), 1, 2)
+		for _, e := range [][2]string{{"location", location}, {"offset", offset}, {"length", length}} {
+			b = msg(b, 13, msg(msg(nil, 1, []byte(e[0])), 2, []byte(e[1])))
+		}
+		f.inits = append(f.inits, varint(b, 14, 1))
+		return f.node("Mul", "x w", "y").bytes("y")
+	}
+	var data []byte
+	for _, v := range []float32{7, 2, 3} {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	files := fstest.MapFS{"weights/w.bin": {Data: data}}
+	y, err := run(t, net("weights/w.bin", "4", "8"), []float32{5, 10}, 1, onnx.Files(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{10, 30})
+	for _, c := range []struct {
+		file []byte
+		opts []onnx.Option
+		want error
+	}{
+		{net("weights/w.bin", "4", "8"), nil, onnx.ErrUnsupported},
+		{net("weights/w.bin", "8", "8"), []onnx.Option{onnx.Files(files)}, io.ErrUnexpectedEOF},
+		{net("weights/w.bin", "-4", "8"), []onnx.Option{onnx.Files(files)}, onnx.ErrFormat},
+		{net("weights/w.bin", "0", "12"), []onnx.Option{onnx.Files(files)}, onnx.ErrFormat},
+		{net("../w.bin", "0", "8"), []onnx.Option{onnx.Files(files)}, fs.ErrInvalid},
+		{net("none.bin", "0", "8"), []onnx.Option{onnx.Files(files)}, fs.ErrNotExist},
+	} {
+		if _, err := onnx.Compile(c.file, c.opts...); !errors.Is(err, c.want) {
+			t.Errorf("%v, want %v", err, c.want)
+		}
 	}
 }
 

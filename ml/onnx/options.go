@@ -1,5 +1,7 @@
 package onnx
 
+import "io/fs"
+
 // Option changes how a file is read.
 type Option func(*options)
 
@@ -10,6 +12,7 @@ type options struct {
 	whole       bool
 	outputs     []string
 	perRow      []string
+	files       fs.FS
 	maxElements int
 }
 
@@ -52,6 +55,10 @@ func PerRow(inputs ...string) Option {
 // Output picks an output of the graph by its name, by default the first. Of several,
 // a row's result is a list of numbers, those of each one after another.
 func Output(names ...string) Option { return func(o *options) { o.outputs = names } }
+
+// Files says where the files lie to which an ONNX file may refer for its weights
+// (external data), by paths within it. Without this such a file is refused.
+func Files(files fs.FS) Option { return func(o *options) { o.files = files } }
 
 // MaxElements bounds the elements of all arrays of the graph together, for one
 // row: weights, what is computed from them, and activations (default 2^28, 1 GiB).

@@ -68,6 +68,7 @@ type tensorProto struct {
 	ints     []int64 // of int32_data, int64_data
 	doubles  []float64
 	external bool
+	place    external
 }
 
 // valueInfo is a ValueInfoProto of tensor type.
@@ -366,7 +367,7 @@ func (t *tensorProto) parse(b []byte) error {
 		case 10:
 			t.doubles, err = x.appendDoubles(t.doubles)
 		case 13:
-			t.external = true
+			err = x.message(t.parseExternal)
 		case 14:
 			t.external = t.external || x.u == 1
 		}

@@ -32,13 +32,21 @@ func (im *importer) add(v graph.Value) (value, error) {
 // constant takes an array of the file.
 func (im *importer) constant(t *tensorProto) (value, error) {
 	if !t.float() {
+		t, err := im.inside(t)
+		if err != nil {
+			return value{}, err
+		}
 		v, shape, err := t.int64s()
 		return value{index: -1, shape: shape, ints: v, dtype: t.dtype}, err
 	}
 	if a := im.arrays[t]; a != nil {
 		return im.typed(t.dtype)(im.array(t.name, a))
 	}
-	v, shape, err := t.float32s()
+	bytes, err := im.inside(t)
+	if err != nil {
+		return value{}, err
+	}
+	v, shape, err := bytes.float32s()
 	if err != nil {
 		return value{}, err
 	}

@@ -80,7 +80,7 @@ func (t *tensorProto) shape() (shape []int, size int, err error) {
 		size *= int(d)
 	}
 	if t.external {
-		return nil, 0, fmt.Errorf("%w: array %q lies in another file; save the model as one file", ErrUnsupported, t.name)
+		return nil, 0, fmt.Errorf("%w: array %q lies in another file; save the model as one file, or give onnx.Files", ErrUnsupported, t.name)
 	}
 	return shape, size, nil
 }
