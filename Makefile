@@ -1,19 +1,26 @@
 # make test   everything: unit tests with the race detector, cluster and chaos
 #             tests, and what needs a real Kafka (started from Maven Central's
 #             jars where there is Java)
+# make test-models  what ONNX's conformance tests and published networks say of
+#             ml/onnx; fetches them with pip into .cache and writes docs/onnx.md
+#             (PYTHON=... one that has onnxruntime, to compare with)
 # make lint   gofmt, go vet, staticcheck
 # make bench  the benchmarks that docs/performance.md quotes
 
 GO ?= go
+PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test lint bench fuzz build
+.PHONY: test test-models lint bench fuzz build
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/... ./examples/...
 
 test:
 	@./.ci/test
+
+test-models:
+	$(GO) run ./ml/onnx/modeltest -cache .cache/models -python $(PYTHON) -table docs/onnx.md
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files' >&2; exit 1; }

@@ -84,6 +84,16 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return reduced(in[0], o.Axes, rank)
 	case op.Min:
 		return reduced(in[0], o.Axes, rank)
+	case op.Prod:
+		return reduced(in[0], o.Axes, rank)
+	case op.Index:
+		return reduced(in[0], op.Axes{Over: []int{o.Axis}, Keep: true}, rank)
+	case op.Cumulate:
+		return along(in[0], o.Axis, rank)
+	case op.Top:
+		return along(in[0], o.Axis, rank)
+	case op.Resample:
+		return along(in[0], o.Axis, rank)
 	case op.LogSumExp:
 		return reduced(in[0], op.Axes{Over: []int{o.Axis}}, rank)
 	case op.MeanSquaredError, op.MeanAbsoluteError:
@@ -106,7 +116,7 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return kept(in, len(out.Shape), b.specs(s), out), nil
 	case op.MatMul:
 		return product(in, o, rank)
-	case op.Add, op.Sub, op.Mul, op.Div, op.Pow, op.Minimum, op.Maximum, op.Where:
+	case op.Add, op.Sub, op.Mul, op.Div, op.Pow, op.Minimum, op.Maximum, op.Where, op.Zip, op.Select:
 		return b.elementwise(s, in)
 	case op.Embed, op.Lookup: // in a constant table
 		if len(in) == 1 {

@@ -53,6 +53,13 @@ func unaryFunc(o nn.Op) func(y, x []float32) {
 				y[i] = min(max(v, o.Low), o.High)
 			}
 		}
+	case op.Map:
+		f := o.Func()
+		return func(y, x []float32) {
+			for i, v := range x {
+				y[i] = f(v)
+			}
+		}
 	case op.Affine:
 		return func(y, x []float32) {
 			for i, v := range x {

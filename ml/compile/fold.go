@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -55,14 +56,15 @@ func newBuilder(t *graph.Trace) (*builder, error) {
 	if err := b.simplify(); err != nil {
 		return nil, err
 	}
-	if err := b.checkBatch(); err != nil {
-		return nil, err
-	}
 	return b, nil
 }
 
-// checkFinite refuses weights that hold a NaN or an infinity.
+// checkFinite refuses weights that hold a NaN or an infinity. Constants of a single
+// number, and masks of zeros and infinities, are none.
 func checkFinite(v graph.Value) error {
+	if v.Kind == graph.Constant && isMask(nn.Floats(v.Data)) {
+		return nil
+	}
 	for i, f := range nn.Floats(v.Data) {
 		if math.Float32bits(f)&0x7f800000 == 0x7f800000 {
 			name := v.Name
@@ -73,6 +75,13 @@ func checkFinite(v graph.Value) error {
 		}
 	}
 	return nil
+}
+
+func isMask(v []float32) bool {
+	if len(v) == 1 {
+		return !math.IsNaN(float64(v[0]))
+	}
+	return !slices.ContainsFunc(v, func(f float32) bool { return f != 0 && !math.IsInf(float64(f), 0) })
 }
 
 // simplify evaluates the steps that depend on constants alone and finds those

@@ -57,6 +57,16 @@ func (t *tracker) elements(s graph.Step) ([][]float32, error) {
 		return t.reduced(s, o.Axes)
 	case op.Min:
 		return t.reduced(s, o.Axes)
+	case op.Prod:
+		return t.reduced(s, o.Axes)
+	case op.Index:
+		return t.reduced(s, op.Axes{Over: []int{o.Axis}, Keep: true})
+	case op.Cumulate:
+		return t.along(s, o.Axis)
+	case op.Top:
+		return t.along(s, o.Axis)
+	case op.Resample:
+		return t.along(s, o.Axis)
 	case op.LogSumExp:
 		return t.reduced(s, op.Axes{Over: []int{o.Axis}})
 	case op.Argmax:
@@ -73,7 +83,8 @@ func elementwise(o nn.Op) bool {
 	switch o.(type) {
 	case op.ReLU, op.LeakyReLU, op.ELU, op.Sigmoid, op.Tanh, op.Softplus, op.ClippedReLU, op.HardSigmoid,
 		op.Neg, op.Exp, op.Log, op.Sqrt, op.Square, op.Abs, op.Affine, op.PowScalar, op.Clip, op.RoundHalf,
-		op.Add, op.Sub, op.Mul, op.Div, op.Pow, op.Minimum, op.Maximum, op.Where, op.Huber:
+		op.Add, op.Sub, op.Mul, op.Div, op.Pow, op.Minimum, op.Maximum, op.Where, op.Huber,
+		op.Map, op.Zip, op.Select, op.Exact:
 		return true
 	}
 	return false
@@ -291,17 +302,25 @@ func (t *tracker) reduced(s graph.Step, axes op.Axes) ([][]float32, error) {
 	return high, nil
 }
 
-// along is for operations that look at an axis as a whole and keep it.
+// along is for operations that look at an axis as a whole and keep it, with as many
+// elements or others.
 func (t *tracker) along(s graph.Step, axis int) ([][]float32, error) {
 	axes := op.Axes{Over: []int{axis}, Keep: true}
 	all, err := t.reduced(s, axes)
 	if err != nil {
 		return nil, err
 	}
-	shape := append([]int{}, t.shape(s.In[0])...)
-	kept := append([]int{}, shape...)
+	kept := append([]int{}, t.shape(s.In[0])...)
 	kept[(axis+len(kept))%len(kept)] = 1
-	return computed(op.BroadcastTo{Shape: shape}, arrayOf(all[0], kept))
+	var outs [][]float32
+	for _, v := range s.Out {
+		out, err := computed(op.BroadcastTo{Shape: t.shape(v)}, arrayOf(all[0], kept))
+		if err != nil {
+			return nil, err
+		}
+		outs = append(outs, out[0])
+	}
+	return outs, nil
 }
 
 // product is for matrices, or batches of them.

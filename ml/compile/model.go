@@ -50,6 +50,24 @@ func Network(forward func(x *nn.Variable) *nn.Variable, shape ...int) (*Model, e
 	})
 }
 
+// Whole compiles a network, recorded in mode Evaluate, one row of which is all that
+// it is ever given in one call: nothing is known or checked of a batch axis within.
+// Its input and its output are (1, ...).
+func Whole(t *graph.Trace) (*Model, error) {
+	b, err := newBuilder(t)
+	if err != nil {
+		return nil, fmt.Errorf("compiling: %w", err)
+	}
+	if err := b.lower(); err != nil {
+		return nil, fmt.Errorf("compiling: %w", err)
+	}
+	m, err := b.finish()
+	if err != nil {
+		return nil, fmt.Errorf("compiling: %w", err)
+	}
+	return m, nil
+}
+
 // record runs forward on zeros.
 func record(forward func(x *nn.Variable) *nn.Variable, shape []int) (*graph.Trace, error) {
 	x, err := nn.Zeros(shape...)
@@ -93,6 +111,9 @@ func compileRows(record func(rows int) (*graph.Trace, error)) (*Model, error) {
 	}
 	b, err := newBuilder(one)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.checkBatch(); err != nil {
 		return nil, err
 	}
 	two, err := record(rowsTogether)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // attr returns an integer attribute.
@@ -39,18 +41,6 @@ func (im *importer) attrInts(name string) []int64 {
 // maxSide bounds kernel sizes, strides, paddings and dilations.
 const maxSide = 1 << 16
 
-// pair returns an attribute of two sizes, height and width.
-func (im *importer) pair(name string, def int) (h, w int, err error) {
-	v := im.attrInts(name)
-	if v == nil {
-		return def, def, nil
-	}
-	if len(v) != 2 || v[0] < 1 || v[1] < 1 || v[0] > maxSide || v[1] > maxSide {
-		return 0, 0, fmt.Errorf("%w: attribute %s is %v, want two sizes of at least 1: only images are supported", ErrUnsupported, name, v)
-	}
-	return int(v[0]), int(v[1]), nil
-}
-
 // refuse fails if an integer attribute has another value than the only one that
 // is supported.
 func (im *importer) refuse(name string, only int64) error {
@@ -70,7 +60,7 @@ func (im *importer) list(in []value, i int, name string) (v []int64, ok bool, er
 		if !in[i].isInt() {
 			return nil, false, fmt.Errorf("%w: input %d must be integers that are known when the file is read", ErrUnsupported, i)
 		}
-		if len(in[i].shape) != 1 {
+		if rank := len(in[i].shape); rank > 1 || rank == 0 && name != "axes" { // which one number may stand for, in every runtime
 			return nil, false, fmt.Errorf("%w: input %d has the shape %s, want a list", ErrFormat, i, shapeName(in[i].shape))
 		}
 		return in[i].ints, true, nil
@@ -87,6 +77,9 @@ func (im *importer) list(in []value, i int, name string) (v []int64, ok bool, er
 func (im *importer) scalar(in []value, i int, name string, def float32) (float32, error) {
 	if !has(in, i) {
 		return im.attrFloat(name, def), nil
+	}
+	if v := in[i]; v.isInt() && len(v.ints) == 1 && v.ints[0] <= op.MaxExact && v.ints[0] >= -op.MaxExact {
+		return float32(v.ints[0]), nil
 	}
 	if d := im.data(in[i]); d != nil && len(in[i].shape) <= 1 && elements(in[i].shape) == 1 {
 		return d.Float32s()[0], nil

@@ -64,6 +64,8 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 			a = varint(a, 3, int64(v))
 		case int64: // an array of one integer
 			a = msg(a, 5, msg(varint(varint(nil, 1, 1), 2, 7), 9, binary.LittleEndian.AppendUint64(nil, uint64(v))))
+		case graphAttr:
+			a = msg(a, 6, v)
 		case string:
 			a = msg(a, 4, []byte(v))
 		case []int: // unpacked, as most writers do
@@ -154,4 +156,22 @@ func (f *file) bytes(outputs ...string) []byte {
 		g = msg(g, 5, t)
 	}
 	return msg(msg(varint(nil, 1, 8), 7, g), 8, varint(nil, 2, int64(f.version)))
+}
+
+// graphAttr is a graph within a node.
+type graphAttr []byte
+
+// graph makes a graph of the nodes for a node's attribute; it reads names outside.
+func (f *file) graph(outputs ...string) graphAttr {
+	var g []byte
+	for _, n := range f.nodes {
+		g = msg(g, 1, n)
+	}
+	for _, t := range f.inits {
+		g = msg(g, 5, t)
+	}
+	for _, name := range outputs {
+		g = msg(g, 12, msg(nil, 1, []byte(name)))
+	}
+	return g
 }

@@ -13,8 +13,8 @@ import (
 
 // The operator sets that are read.
 const (
-	MinOpset = 11
-	MaxOpset = 20
+	MinOpset = 6
+	MaxOpset = 27
 )
 
 // File is a decoded ONNX file. It keeps the file's bytes.
@@ -31,6 +31,11 @@ func Compile(data []byte, opts ...Option) (*compile.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.Compile(opts...)
+}
+
+// Compile compiles the graph for inference.
+func (f *File) Compile(opts ...Option) (*compile.Model, error) {
 	m, err := f.compile(newOptions(opts))
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
@@ -44,6 +49,9 @@ func (f *File) compile(o options) (*compile.Model, error) {
 	one, err := f.trace(o, 1, arrays)
 	if err != nil {
 		return nil, err
+	}
+	if o.whole {
+		return compile.Whole(one)
 	}
 	return compile.Recorded(func(rows int) (*graph.Trace, error) {
 		if rows == 1 {
@@ -63,7 +71,7 @@ func (f *File) compile(o options) (*compile.Model, error) {
 
 // fileBatch is the number of rows that the file takes, 0 if any.
 func (f *File) fileBatch(o options) int64 {
-	row, _, err := f.split(o)
+	row, _, _, err := f.split(o)
 	if err != nil || o.batch >= len(row.dims) {
 		return 0
 	}

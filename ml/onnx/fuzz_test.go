@@ -1,7 +1,10 @@
 package onnx_test
 
 import (
+	"archive/zip"
+	"io"
 	"math/rand/v2"
+	"path"
 	"testing"
 
 	"github.com/hibana-engine/hibana/ml/onnx"
@@ -25,9 +28,13 @@ func FuzzCompile(f *testing.F) {
 		_, w := c.random(rand.New(rand.NewPCG(1, 1)))
 		f.Add(c.file(w).bytes("y"))
 	}
+	for _, model := range nodeTests(f) {
+		f.Add(model)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, opts := range [][]onnx.Option{
 			{},
+			{onnx.Whole()},
 			{onnx.Batch(1), onnx.Dim("T", 3), onnx.Fix("lengths", 3)},
 		} {
 			m, err := onnx.Compile(data, append(opts, onnx.MaxElements(1<<16))...)
@@ -41,4 +48,28 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// nodeTests are the small networks of ONNX's own tests.
+func nodeTests(t testing.TB) (models [][]byte) {
+	z, err := zip.OpenReader("testdata/nodes.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for _, file := range z.File {
+		if path.Base(file.Name) != "model.onnx" {
+			continue
+		}
+		r, err := file.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, b)
+	}
+	return models
 }

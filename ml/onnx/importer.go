@@ -2,54 +2,69 @@ package onnx
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
+	"strings"
 
 	"gorgonia.org/tensor"
 
 	"github.com/hibana-engine/hibana/ml/graph"
-	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // maxSteps bounds the operations that the nodes become, each of which takes a few
 // KiB until the network is compiled, whatever its arrays hold.
 const maxSteps = 1 << 17
 
+// maxReads bounds the nodes that are read, those of loops in each of their steps.
+const maxReads = 1 << 18
+
 // importer walks a graph in its order, which ONNX requires to be topological.
 // Floats become values of a trace; integers, which only shapes are made of, are
 // computed here and now.
 type importer struct {
 	opset     int
+	operators map[string]operator
 	rows      int    // of the batch that the graph is read for
 	batch     int64  // the input's first dimension in the file, 0 if open or not the batch
 	fileBatch int64  // the size of the batch in the file, 0 if open
 	batchName string // of the input's batch dimension, "" if none
 	values    map[string]value
 	trace     *graph.Trace
+	files     fs.FS                          // for arrays in other files, nil for none
 	left      int                            // of MaxElements
 	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
 	ints      int                            // known integers that nodes gave up to here
-	unrolled  int                            // steps of recurrent nodes up to here
+	unrolled  int                            // steps of recurrent nodes and loops up to here
+	reads     int                            // nodes up to here
 
-	node *node // the one being read
+	node  *node // the one being read
+	takes takes // of its operator
 }
 
 // value is what a name in the graph stands for: an array of floats in the trace,
-// or known integers.
+// which may stand for integers or truth values that depend on the row, or known
+// integers.
 type value struct {
 	index int // into Trace.Values, -1 for known integers
 	shape []int
 	ints  []int64 // row-major, only for known integers
 	none  string  // why there is nothing to compute with, else ""
-	whole bool    // the floats are integers of the graph that depend on the row
+	empty bool    // it is an array without elements
+	dtype int64   // the elements' type in the file; 0 in the middle of a node
 }
 
+// isInt tells whether v is known integers or truth values.
 func (v value) isInt() bool { return v.index < 0 }
+
+// whole tells whether v's floats stand for integers or truth values.
+func (v value) whole() bool { return v.index >= 0 && v.dtype != 0 && !isFloat(v.dtype) }
 
 // trace reads the graph for a number of rows. Weights go to arrays, or come from
 // there.
 func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
+	im := &importer{opset: f.Opset, operators: operators, files: o.files, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
 	if err := im.inputs(f, o); err != nil {
 		return nil, err
 	}
@@ -62,10 +77,10 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 			im.values[t.name] = v
 		}
 	}
-	for _, n := range f.graph.nodes {
+	for i, n := range f.graph.nodes {
 		im.node = n
 		if err := im.read(n); err != nil {
-			return nil, fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), err)
+			return nil, fmt.Errorf("%s: operator %s: %w%s", n.label(), n.operator(), err, im.alsoUnknown(f.graph.nodes[i:]))
 		}
 	}
 	out, err := im.output(f, o)
@@ -74,6 +89,31 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 	}
 	return im.finish(out), nil
 }
+
+// alsoUnknown lists the unknown operators of nodes behind the first, so that one
+// message has all that a file needs.
+func (im *importer) alsoUnknown(nodes []*node) string {
+	var names []string
+	for _, n := range nodes[1:] {
+		name := n.operator()
+		_, known := formOf(name, im.opset)
+		if _, ok := im.operators[name]; (!ok || !known) && name != nodes[0].operator() && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	more := ""
+	if len(names) > maxListed {
+		names, more = names[:maxListed], " and others"
+	}
+	return fmt.Sprintf("; behind it there are operators that aren't supported: %s%s", strings.Join(names, ", "), more)
+}
+
+// maxListed bounds the operators that a message lists.
+const maxListed = 16
 
 // label names a node in messages.
 func (n *node) label() string {
@@ -100,42 +140,86 @@ func first(names []string) string {
 
 // read turns one node into steps or integers.
 func (im *importer) read(n *node) error {
-	o, ok := operators[n.operator()]
-	if !ok {
+	if im.reads++; im.reads > maxReads {
+		return fmt.Errorf("%w: more than %d nodes, of loops in every step", ErrTooLarge, maxReads)
+	}
+	o, ok := im.operators[n.operator()]
+	f, known := formOf(n.operator(), im.opset)
+	if !ok || !known {
 		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
 	}
-	if err := o.form(im.opset).check(n); err != nil {
+	if err := f.check(n); err != nil {
 		return err
 	}
 	in, err := im.arguments(n)
 	if err != nil {
 		return err
 	}
-	whole, err := im.whole(in)
-	if err != nil {
-		return err
+	im.takes = o.takes
+	if i := slices.IndexFunc(in, func(v value) bool { return v.dtype == typeBool }); i >= 0 && o.takes == numbers {
+		return fmt.Errorf("%w: input %d holds truth values, want numbers", ErrFormat, i)
 	}
 	out, err := o.read(im, in)
 	if err != nil {
 		return err
 	}
-	for i, v := range out {
-		out[i].whole = v.whole || whole
-		im.left -= len(v.ints)
-		if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
-			return fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
+	for i := range out {
+		if out[i], err = im.settle(out[i], in); err != nil {
+			return err
 		}
 	}
 	for i, name := range n.outputs {
 		switch {
 		case name == "":
 		case i < len(out):
-			im.values[name] = out[i]
+			im.set(name, out[i])
 		default: // read by nobody, or else an error there
-			im.values[name] = nothing(fmt.Sprintf("output %d of %s, which isn't computed", i, n.label()))
+			im.set(name, nothing(fmt.Sprintf("output %d of %s, which isn't computed", i, n.label())))
 		}
 	}
 	return nil
+}
+
+// set gives a name its value.
+func (im *importer) set(name string, v value) { im.values[name] = v }
+
+// settle gives a node's result its type, by default that of the first input, and
+// sees to it that integers are ones that floats hold.
+func (im *importer) settle(v value, in []value) (value, error) {
+	if v.none != "" {
+		return v, nil
+	}
+	if v.dtype == 0 {
+		v.dtype = typeFloat
+		if len(in) > 0 && in[0].none == "" {
+			v.dtype = in[0].dtype
+		}
+	}
+	im.left -= len(v.ints)
+	if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
+		return v, fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
+	}
+	low, high := limits(v.dtype)
+	switch {
+	case v.isInt() && isFloat(v.dtype): // folded
+		return im.constantOf(v)
+	case v.isInt() && (v.dtype == typeInt64 || v.dtype == typeUint64): // they wrap as Go's do
+		return v, nil
+	case v.isInt():
+		for _, x := range v.ints {
+			if float64(x) < low || float64(x) > high {
+				return v, fmt.Errorf("%w: the result %d doesn't fit %s", ErrUnsupported, x, typeName(v.dtype))
+			}
+		}
+	case im.takes == numbers && v.whole() && !slices.ContainsFunc(in, func(x value) bool { return x.index == v.index }):
+		dtype := v.dtype
+		var err error
+		if v, err = im.add1(op.Exact{Low: float32(max(low, -op.MaxExact)), High: float32(min(high, op.MaxExact))}, v); err != nil {
+			return v, err
+		}
+		v.dtype = dtype
+	}
+	return v, nil
 }
 
 // arguments returns the values that a node reads.
@@ -148,7 +232,7 @@ func (im *importer) arguments(n *node) ([]value, error) {
 			v = nothing("left out")
 		case !ok:
 			return nil, fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
-		case v.none != "":
+		case v.none != "" && !(v.empty && n.op == "Resize"): // which has it for what is left out
 			return nil, fmt.Errorf("%w: input %d, %q, is %s", ErrUnsupported, i, name, v.none)
 		}
 		in[i] = v
@@ -159,19 +243,9 @@ func (im *importer) arguments(n *node) ([]value, error) {
 // nothing stands for what can't be computed with.
 func nothing(why string) value { return value{index: -1, none: why} }
 
-// whole tells whether a node's results are integers that depend on the row. They
-// are kept as floats, so only what moves them may read them, and what they are for.
-func (im *importer) whole(in []value) (bool, error) {
-	i := slices.IndexFunc(in, func(v value) bool { return v.whole })
-	switch operator := im.node.operator(); {
-	case i < 0, operator == "Shape", operator == "Cast":
-		return false, nil
-	case operator == "Gather":
-		return in[0].whole, nil
-	case moves[operator]:
-		return true, nil
-	}
-	return false, fmt.Errorf("%w: input %d holds integers that depend on the row; they can be moved, looked up with Gather and cast to float", ErrUnsupported, i)
+// noElement stands for an array of floats without elements.
+func noElement(shape []int) value {
+	return value{index: -1, none: fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape)), empty: true}
 }
 
 // finish makes v the output and leaves out what doesn't lead to it.
@@ -194,106 +268,6 @@ func (im *importer) finish(v value) *graph.Trace {
 	slices.Reverse(steps)
 	t.Steps = steps
 	return t
-}
-
-// add puts a value into the trace within the limit.
-func (im *importer) add(v graph.Value) (value, error) {
-	n := 1
-	for _, d := range v.Spec.Shape {
-		if d < 1 || d > im.left/n {
-			return value{}, fmt.Errorf("%w: an array of shape %s exceeds onnx.MaxElements", ErrTooLarge, v.Spec)
-		}
-		n *= d
-	}
-	if len(v.Spec.Shape) > maxRank {
-		return value{}, fmt.Errorf("%w: %d dimensions", ErrUnsupported, len(v.Spec.Shape))
-	}
-	im.left -= n
-	im.trace.Values = append(im.trace.Values, v)
-	return value{index: len(im.trace.Values) - 1, shape: v.Spec.Shape}, nil
-}
-
-// constant takes an array of the file.
-func (im *importer) constant(t *tensorProto) (value, error) {
-	if !t.float() {
-		v, shape, err := t.int64s()
-		return value{index: -1, shape: shape, ints: v}, err
-	}
-	if a := im.arrays[t]; a != nil {
-		return im.array(t.name, a)
-	}
-	v, shape, err := t.float32s()
-	if err != nil {
-		return value{}, err
-	}
-	if len(v) == 0 {
-		return nothing(fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape))), nil
-	}
-	a, err := nn.NewArray(v, shape...)
-	if err != nil {
-		return value{}, err
-	}
-	im.arrays[t] = a
-	return im.array(t.name, a)
-}
-
-// floats puts a constant into the trace.
-func (im *importer) floats(name string, v []float32, shape []int) (value, error) {
-	a, err := nn.NewArray(v, shape...)
-	if err != nil {
-		return value{}, err
-	}
-	return im.array(name, a)
-}
-
-func (im *importer) array(name string, a *tensor.Dense) (value, error) {
-	return im.add(graph.Value{Kind: graph.Constant, Spec: nn.SpecOf(a), Name: name, Data: a})
-}
-
-// data returns the array of a constant, nil if it is computed.
-func (im *importer) data(v value) *tensor.Dense {
-	if v.isInt() {
-		return nil
-	}
-	return im.trace.Values[v.index].Data
-}
-
-// apply adds a step with one output.
-func (im *importer) apply(op nn.Op, in ...value) (value, error) {
-	out, err := im.applyAll(op, in...)
-	if err != nil {
-		return value{}, err
-	}
-	return out[0], nil
-}
-
-// applyAll adds a step.
-func (im *importer) applyAll(op nn.Op, in ...value) ([]value, error) {
-	if len(im.trace.Steps) == maxSteps {
-		return nil, fmt.Errorf("%w: more than %d operations", ErrTooLarge, maxSteps)
-	}
-	s := graph.Step{Op: op, Site: im.node.label()}
-	specs := make([]nn.Spec, len(in))
-	for i, v := range in {
-		if v.isInt() {
-			return nil, fmt.Errorf("%w: input %d is left out or holds integers, want floats", ErrUnsupported, i)
-		}
-		s.In = append(s.In, v.index)
-		specs[i] = im.trace.Values[v.index].Spec
-	}
-	outs, err := op.Outputs(specs)
-	if err != nil {
-		return nil, fmt.Errorf("%w; given %v", err, specs)
-	}
-	values := make([]value, len(outs))
-	for i, o := range outs {
-		if values[i], err = im.add(graph.Value{Kind: graph.Computed, Spec: o}); err != nil {
-			return nil, err
-		}
-		s.Out = append(s.Out, values[i].index)
-	}
-	im.trace.Steps = append(im.trace.Steps, s)
-	return values, nil
 }
 
 // one is the result of an operator with one output.

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -17,11 +18,22 @@ func (im *importer) inputs(f *File, o options) error {
 	if err := f.checkDims(o); err != nil {
 		return err
 	}
-	row, fixed, err := f.split(o)
+	row, more, fixed, err := f.split(o)
 	if err != nil {
 		return err
 	}
-	if err := im.row(row, o); err != nil {
+	switch {
+	case o.whole && o.batch != 0:
+		return fmt.Errorf("%w: onnx.Batch(%d) with onnx.Whole, which says that there is no batch", ErrInput, o.batch)
+	case len(more) > 0:
+		err = im.packed(append([]valueInfo{row}, more...), o)
+	case o.whole && row.name == "": // all are fixed, which Trace allows
+	case o.whole:
+		err = im.all(row, o)
+	default:
+		err = im.row(row, o)
+	}
+	if err != nil {
 		return err
 	}
 	for _, v := range fixed {
@@ -36,11 +48,16 @@ func (im *importer) inputs(f *File, o options) error {
 
 // checkDims refuses sizes that are none and names that no input has.
 func (f *File) checkDims(o options) error {
-	var open []string
+	var open []string // with what they are called
+	places := map[string]bool{}
 	for _, v := range f.graph.inputs {
-		for _, d := range v.dims {
-			if !d.given && d.name != "" && !slices.Contains(open, d.name) {
-				open = append(open, d.name)
+		for i, d := range v.dims {
+			if d.given {
+				continue
+			}
+			places[place(v.name, i)] = true
+			if name := cmp.Or(d.name, place(v.name, i)); !slices.Contains(open, name) {
+				open = append(open, name)
 			}
 		}
 	}
@@ -48,18 +65,27 @@ func (f *File) checkDims(o options) error {
 		if o.dims[name] < 1 {
 			return fmt.Errorf("%w: onnx.Dim(%q, %d): a size is at least 1", ErrInput, name, o.dims[name])
 		}
-		if !slices.Contains(open, name) {
+		if !slices.Contains(open, name) && !places[name] {
 			return fmt.Errorf("%w: onnx.Dim(%q, %d): no input has an open dimension of this name; there are %q", ErrInput, name, o.dims[name], open)
 		}
 	}
 	return nil
 }
 
-// split finds the one input that neither an initializer nor an option gives.
-func (f *File) split(o options) (row valueInfo, fixed []valueInfo, err error) {
+// split finds the one input that neither an initializer nor an option gives, and
+// those that are further parts of the row.
+func (f *File) split(o options) (row valueInfo, more, fixed []valueInfo, err error) {
 	weights := map[string]bool{}
 	for _, t := range f.graph.initializers {
 		weights[t.name] = true
+	}
+	for _, name := range o.perRow {
+		i := slices.IndexFunc(f.graph.inputs, func(v valueInfo) bool { return v.name == name })
+		_, given := o.fixed[name]
+		if i < 0 || given {
+			return row, nil, nil, fmt.Errorf("%w: onnx.PerRow(%q): the graph has no such input that nothing else gives", ErrInput, name)
+		}
+		more = append(more, f.graph.inputs[i])
 	}
 	var rows []string
 	for _, v := range f.graph.inputs {
@@ -67,29 +93,27 @@ func (f *File) split(o options) (row valueInfo, fixed []valueInfo, err error) {
 		switch {
 		case ok:
 			fixed = append(fixed, v)
+		case slices.Contains(o.perRow, v.name):
 		case !weights[v.name]:
 			rows, row = append(rows, v.name), v
 		}
 	}
 	for name := range o.fixed {
 		if !slices.ContainsFunc(fixed, func(v valueInfo) bool { return v.name == name }) {
-			return row, nil, fmt.Errorf("%w: the graph has no input %q to fix", ErrInput, name)
+			return row, nil, nil, fmt.Errorf("%w: the graph has no input %q to fix", ErrInput, name)
 		}
 	}
-	if len(rows) != 1 {
-		return row, nil, fmt.Errorf("%w: the graph has the inputs %q, want one; give the others with onnx.Fix", ErrInput, rows)
+	if len(rows) != 1 && !(o.whole && len(rows) == 0 && len(more) == 0) {
+		return row, nil, nil, fmt.Errorf("%w: the graph has the inputs %q, want one; give the others with onnx.Fix or onnx.PerRow", ErrInput, rows)
 	}
-	return row, fixed, nil
+	return row, more, fixed, nil
 }
-
-// integers tells whether elements of a type are integers that an input may have.
-func integers(dtype int64) bool { return dtype == typeInt64 || dtype == typeInt32 }
 
 // row adds the input of the rows, with the batch as its first dimension; where the
 // graph wants it elsewhere it is moved there.
 func (im *importer) row(v valueInfo, o options) error {
-	if v.dtype != typeFloat && !integers(v.dtype) {
-		return fmt.Errorf("%w: input %q has elements of %s, want float, int32 or int64", ErrInput, v.name, typeName(v.dtype))
+	if !isNumber(v.dtype) {
+		return fmt.Errorf("%w: input %q has elements of %s, want numbers or truth values", ErrInput, v.name, typeName(v.dtype))
 	}
 	if !v.known || o.batch < 0 || o.batch >= len(v.dims) || len(v.dims) > maxRank {
 		return fmt.Errorf("%w: input %q has no shape whose dimension %d is the batch", ErrInput, v.name, o.batch)
@@ -112,11 +136,37 @@ func (im *importer) row(v valueInfo, o options) error {
 		return err
 	}
 	im.trace.Inputs = []int{in.index}
-	im.node = &node{name: v.name}
+	im.node, im.takes = &node{name: v.name}, anything
 	if in, err = im.transpose(in, fromFirst(len(shape), o.batch)); err != nil {
 		return err
 	}
-	in.whole = integers(v.dtype)
+	in.dtype = v.dtype
+	im.values[v.name] = in
+	return nil
+}
+
+// all adds an input that is a row as a whole.
+func (im *importer) all(v valueInfo, o options) error {
+	if !v.known || len(v.dims) >= maxRank || !isNumber(v.dtype) {
+		return fmt.Errorf("%w: input %q has elements of %s and %d dimensions, want numbers or truth values and at most %d", ErrInput, v.name, typeName(v.dtype), len(v.dims), maxRank-1)
+	}
+	shape := make([]int, len(v.dims))
+	for i, d := range v.dims {
+		var err error
+		if shape[i], err = o.size(v.name, i, d); err != nil {
+			return err
+		}
+	}
+	in, err := im.add(graph.Value{Kind: graph.Input, Spec: nn.FloatSpec(append([]int{1}, shape...)...), Name: v.name})
+	if err != nil {
+		return err
+	}
+	im.trace.Inputs = []int{in.index}
+	im.node, im.takes = &node{name: v.name}, anything
+	if in, err = im.reshape(in, shape); err != nil {
+		return err
+	}
+	in.dtype = v.dtype
 	im.values[v.name] = in
 	return nil
 }
@@ -150,6 +200,9 @@ func toFirst(rank, from int) []int {
 	return batchFirst(axes, from)
 }
 
+// place names a dimension by where it is.
+func place(input string, axis int) string { return fmt.Sprintf("%s[%d]", input, axis) }
+
 // size is the size of an input's dimension that isn't the row's batch.
 func (o *options) size(input string, i int, d dimension) (int, error) {
 	n := d.value
@@ -157,6 +210,9 @@ func (o *options) size(input string, i int, d dimension) (int, error) {
 		return 0, fmt.Errorf("%w: dimension %d of input %q has the size %d in the file; export it with its size, or open, with a name", ErrInput, i, input, n)
 	}
 	if v, ok := o.dims[d.name]; ok && !d.given {
+		n = int64(v)
+	}
+	if v, ok := o.dims[place(input, i)]; ok && !d.given {
 		n = int64(v)
 	}
 	if n < 1 || n > math.MaxInt32 {
@@ -167,8 +223,8 @@ func (o *options) size(input string, i int, d dimension) (int, error) {
 
 // fixed makes a constant of an input.
 func (im *importer) fixed(v valueInfo, o options) (value, error) {
-	if !v.known || len(v.dims) > maxRank || v.dtype != typeFloat && !integers(v.dtype) {
-		return value{}, fmt.Errorf("%w: only arrays of float32, int32 or int64 with a shape can be fixed", ErrInput)
+	if !v.known || len(v.dims) > maxRank || !isNumber(v.dtype) {
+		return value{}, fmt.Errorf("%w: only arrays of numbers or truth values with a shape can be fixed", ErrInput)
 	}
 	shape, n := make([]int, len(v.dims)), 1
 	var batch []int // axes that are as long as the batch
@@ -191,7 +247,7 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 	if len(given) != n {
 		return value{}, fmt.Errorf("%w: %d values for shape %s", ErrInput, len(given), shapeName(shape))
 	}
-	if v.dtype == typeFloat {
+	if isFloat(v.dtype) {
 		f := make([]float32, n)
 		for i, x := range given {
 			f[i] = float32(x)
@@ -200,7 +256,7 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 			f = forEach(f, elements(shape[a:]), im.rows)
 			shape[a] = im.rows
 		}
-		return im.floats(v.name, f, shape)
+		return im.typed(v.dtype)(im.floats(v.name, f, shape))
 	}
 	ints := make([]int64, n)
 	for i, x := range given {
@@ -213,7 +269,7 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 		shape[a] = im.rows
 	}
 	im.left -= len(ints)
-	return value{index: -1, shape: shape, ints: ints}, nil
+	return value{index: -1, shape: shape, ints: ints, dtype: v.dtype}, nil
 }
 
 // forEach repeats each run of n elements for each row.
@@ -225,19 +281,22 @@ func forEach[T any](v []T, n, rows int) []T {
 	return out
 }
 
-// output returns the graph's output with the batch as its first dimension.
-func (im *importer) output(f *File, o options) (value, error) {
-	i := 0
-	if o.output != "" {
-		i = slices.IndexFunc(f.graph.outputs, func(v valueInfo) bool { return v.name == o.output })
-	}
-	if i < 0 || i >= len(f.graph.outputs) {
-		return value{}, fmt.Errorf("%w: the graph has no output %q", ErrInput, o.output)
+// outputNamed returns an output of the graph with the batch as its first dimension.
+func (im *importer) outputNamed(f *File, o options, name string) (value, error) {
+	i := slices.IndexFunc(f.graph.outputs, func(v valueInfo) bool { return v.name == name })
+	if i < 0 {
+		return value{}, fmt.Errorf("%w: the graph has no output %q", ErrInput, name)
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]
 	if v.none != "" {
 		return value{}, fmt.Errorf("%w: output %q is %s", ErrInput, info.name, v.none)
+	}
+	if ok && v.isInt() && o.whole { // the tests of ONNX have such
+		var err error
+		if v, err = im.constantOf(v); err != nil {
+			return value{}, fmt.Errorf("output %q: %w", info.name, err)
+		}
 	}
 	if !ok || v.isInt() {
 		return value{}, fmt.Errorf("%w: output %q isn't an array of floats that a node writes", ErrInput, info.name)
@@ -245,7 +304,12 @@ func (im *importer) output(f *File, o options) (value, error) {
 	if err := im.declared(info, v, o); err != nil {
 		return value{}, fmt.Errorf("output %q: %w", info.name, err)
 	}
-	if o.batch == 0 {
+	im.takes = anything
+	if o.whole {
+		im.node = &node{name: info.name}
+		return im.reshape(v, append([]int{1}, v.shape...))
+	}
+	if o.batch == 0 && len(o.outputs) < 2 {
 		return v, nil
 	}
 	axis := im.batchAxis(info, o)
@@ -275,7 +339,7 @@ func (im *importer) declared(info valueInfo, v value, o options) error {
 	}
 	wrong := len(info.dims) != len(v.shape)
 	for i, d := range info.dims {
-		if wrong || i == im.batchAxis(info, o) {
+		if wrong || !o.whole && i == im.batchAxis(info, o) {
 			continue
 		}
 		wrong = d.value > 0 && d.value != int64(v.shape[i]) && (d.value != im.fileBatch || v.shape[i] != im.rows)

@@ -15,6 +15,7 @@ const (
 	kindInt     kind = 2
 	kindString  kind = 3
 	kindTensor  kind = 4
+	kindGraph   kind = 5
 	kindFloats  kind = 6
 	kindInts    kind = 7
 	kindStrings kind = 8
@@ -40,7 +41,7 @@ func (k kind) list() bool { return k == kindFloats || k == kindInts || k == kind
 
 // fieldKinds are the fields of AttributeProto that hold a value. The table is never
 // written.
-var fieldKinds = map[protowire.Number]kind{2: kindFloat, 3: kindInt, 4: kindString, 5: kindTensor, 6: 5, 7: kindFloats, 8: kindInts, 9: kindStrings,
+var fieldKinds = map[protowire.Number]kind{2: kindFloat, 3: kindInt, 4: kindString, 5: kindTensor, 6: kindGraph, 7: kindFloats, 8: kindInts, 9: kindStrings,
 	10: 9, 11: 10, 14: 13, 15: 14, 22: kindSparse, 23: 12}
 
 // check refuses an attribute of another kind, by what it says it holds and by what

@@ -12,11 +12,21 @@ import (
 func identity(_ *importer, in []value) ([]value, error) { return in[:1], nil }
 
 // dropout reads Dropout, which does nothing in inference.
-func dropout(_ *importer, in []value) ([]value, error) {
+func dropout(im *importer, in []value) ([]value, error) {
+	if im.opset < 7 && im.attr("is_test", 0) == 0 {
+		return nil, fmt.Errorf("%w: is_test is 0, which trains; export the network for inference", ErrUnsupported)
+	}
 	if has(in, 2) && !(in[2].isInt() && len(in[2].ints) == 1 && in[2].ints[0] == 0) {
 		return nil, fmt.Errorf("%w: input 2, training_mode, must be a constant that is false; export the network for inference", ErrUnsupported)
 	}
-	return in[:1], nil
+	if len(im.node.outputs) < 2 || elements(in[0].shape) > maxInts {
+		return in[:1], nil
+	}
+	mask := value{index: -1, shape: in[0].shape, ints: slices.Repeat([]int64{1}, elements(in[0].shape)), dtype: typeBool}
+	if im.opset < 10 { // it was of the input's type
+		mask.dtype = in[0].dtype
+	}
+	return []value{in[0], mask}, nil
 }
 
 // constant reads Constant.
@@ -36,51 +46,12 @@ func constant(im *importer, _ []value) ([]value, error) {
 			}
 			return one(im.floats("", a.floats, []int{len(a.floats)}))
 		case "value_int":
-			return []value{{index: -1, shape: []int{}, ints: []int64{a.i}}}, nil
+			return []value{{index: -1, shape: []int{}, ints: []int64{a.i}, dtype: typeInt64}}, nil
 		case "value_ints":
-			return []value{{index: -1, shape: []int{len(a.ints)}, ints: a.ints}}, nil
+			return []value{{index: -1, shape: []int{len(a.ints)}, ints: a.ints, dtype: typeInt64}}, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: it has no numeric value", ErrUnsupported)
-}
-
-// cast reads Cast: floats stay float32, integers stay integers or become floats.
-// Those that depend on the row are floats already. What becomes float16 is rounded
-// to it and computed with as float32.
-func cast(im *importer, in []value) ([]value, error) {
-	to := im.attr("to", 0)
-	toFloat := to == typeFloat || to == typeDouble || to == typeFloat16
-	x := in[0]
-	if x.isInt() && toFloat && len(x.ints) > 0 {
-		v := make([]float32, len(x.ints))
-		for i, n := range x.ints {
-			v[i] = float32(n)
-		}
-		var err error
-		if x, err = im.floats("", v, x.shape); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case !x.isInt() && to == typeFloat16:
-		x.whole = false
-		return one(im.apply(op.RoundHalf{}, x))
-	case x.isInt() && to == typeInt32:
-		return []value{{index: -1, shape: x.shape, ints: wrapped(x.ints)}}, nil
-	case x.isInt() && integers(to), !x.isInt() && toFloat, x.whole && integers(to):
-		x.whole = !toFloat && x.whole
-		return []value{x}, nil
-	}
-	return nil, fmt.Errorf("%w: a conversion to %s", ErrUnsupported, typeName(to))
-}
-
-// wrapped keeps the lowest 32 bits of integers.
-func wrapped(v []int64) []int64 {
-	out := make([]int64, len(v))
-	for i, n := range v {
-		out[i] = int64(int32(n))
-	}
-	return out
 }
 
 // reshape reads Reshape. A shape that was written down for the file's fixed batch
@@ -140,7 +111,7 @@ func reshapeInts(x value, shape []int) ([]value, error) {
 	if n != len(x.ints) {
 		return nil, fmt.Errorf("%w: %d integers don't fit %v", ErrFormat, len(x.ints), shape)
 	}
-	return []value{{index: -1, shape: shape, ints: x.ints}}, nil
+	return []value{{index: -1, shape: shape, ints: x.ints, dtype: x.dtype}}, nil
 }
 
 // flatten reads Flatten.
@@ -195,9 +166,6 @@ func squeeze(im *importer, in []value) ([]value, error) {
 			}
 		}
 	}
-	if x.isInt() {
-		return []value{{index: -1, shape: shape, ints: x.ints}}, nil
-	}
 	return one(im.reshape(x, shape))
 }
 
@@ -237,24 +205,33 @@ func (im *importer) transpose(x value, axes []int) (value, error) {
 
 // concat reads Concat.
 func concat(im *importer, in []value) ([]value, error) {
-	if slices.IndexFunc(in, func(v value) bool { return !v.isInt() }) < 0 {
-		var all []int64
-		for _, v := range in {
-			if len(v.shape) != 1 {
-				return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(v.shape))
-			}
-			all = append(all, v.ints...)
+	for _, v := range in {
+		if v.dtype != in[0].dtype {
+			return nil, fmt.Errorf("%w: arrays of %s and %s", ErrFormat, typeName(in[0].dtype), typeName(v.dtype))
 		}
-		if _, err := axis(im.attr("axis", 0), 1); err != nil {
-			return nil, err
-		}
-		return ints(all)
+	}
+	in, empty := withElements(in)
+	if len(in) == 0 {
+		return []value{empty}, nil
 	}
 	a, err := axis(im.attr("axis", 0), len(in[0].shape))
 	if err != nil {
 		return nil, err
 	}
 	return one(im.apply(op.Concat{Axis: a}, in...))
+}
+
+// withElements leaves out known lists that hold nothing, such as the shape of a
+// scalar.
+func withElements(in []value) (rest []value, empty value) {
+	rest = slices.DeleteFunc(slices.Clone(in), func(v value) bool {
+		gone := v.isInt() && len(v.ints) == 0 && len(v.shape) == 1
+		if gone {
+			empty = v
+		}
+		return gone
+	})
+	return rest, empty
 }
 
 // split reads Split.
@@ -302,34 +279,6 @@ func (im *importer) parts(in []value, n int) ([]int, error) {
 		sizes = append(sizes, int(d))
 	}
 	return sizes, nil
-}
-
-// pad reads Pad with a constant.
-func pad(im *importer, in []value) ([]value, error) {
-	if mode := im.attrString("mode", "constant"); mode != "constant" {
-		return nil, fmt.Errorf("%w: mode %q", ErrUnsupported, mode)
-	}
-	list, _, err := im.list(in, 1, "pads")
-	if err != nil {
-		return nil, err
-	}
-	v, err := im.scalar(in, 2, "value", 0)
-	if err != nil {
-		return nil, err
-	}
-	rank := len(in[0].shape)
-	if len(list) != 2*rank || has(in, 3) {
-		return nil, fmt.Errorf("%w: pads %v for %s", ErrUnsupported, list, shapeName(in[0].shape))
-	}
-	widths := make([][2]int, rank)
-	for i := range widths {
-		before, after := list[i], list[i+rank]
-		if before < 0 || after < 0 || before > maxSide || after > maxSide {
-			return nil, fmt.Errorf("%w: pads %v", ErrUnsupported, list)
-		}
-		widths[i] = [2]int{int(before), int(after)}
-	}
-	return one(im.apply(op.Pad{Width: widths, Value: v}, in[0]))
 }
 
 // expand reads Expand.

@@ -84,3 +84,18 @@ func (r *recurrent) gruResetFirst(d int) {
 		return r.try(op.Add{}, n, r.try(op.Mul{}, update, r.try(op.Sub{}, h, n)))
 	}, r.product(r.x, r.outputs(wx, 0, 2*k)), r.product(r.x, r.outputs(wx, 2*k, k)))
 }
+
+// rnn reads RNN: h' = tanh(x W + h R).
+func rnn(im *importer, in []value) ([]value, error) {
+	r := &recurrent{importer: im, gates: 1, order: []int{0}}
+	if err := r.read(in, "Tanh"); err != nil {
+		return nil, err
+	}
+	for d := range r.backward {
+		wx, wh := r.products(d)
+		r.walk(d, func(h value, x []value) value {
+			return r.try(op.Tanh{}, r.try(op.Add{}, x[0], r.product(h, wh)))
+		}, r.product(r.x, wx))
+	}
+	return r.finish()
+}

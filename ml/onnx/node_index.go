@@ -2,21 +2,25 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // slice reads Slice.
 func slice(im *importer, in []value) ([]value, error) {
-	var lists [4][]int64 // starts, ends, axes, steps
-	for i := range lists {
-		v, given, err := im.list(in, i+1, "")
+	var lists [4][]int64                                               // starts, ends, axes, steps
+	for i, name := range []string{"starts", "ends", "axes", "steps"} { // attributes before opset 10
+		v, given, err := im.list(in, i+1, name)
 		if err != nil {
 			return nil, err
 		}
 		if lists[i] = v; given && len(v) != len(lists[0]) {
 			return nil, fmt.Errorf("%w: starts, ends, axes and steps differ in length", ErrFormat)
 		}
+	}
+	if lists[0] == nil || lists[1] == nil {
+		return nil, fmt.Errorf("%w: starts or ends are missing", ErrFormat)
 	}
 	x := in[0]
 	ranges := make([]op.Range, len(x.shape))
@@ -43,17 +47,12 @@ func slice(im *importer, in []value) ([]value, error) {
 		if ranges[k], err = cut(x.shape[k], lists[0][i], lists[1][i], step); err != nil {
 			return nil, err
 		}
-	}
-	if x.isInt() {
-		if len(ranges) != 1 {
-			return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(x.shape))
+		if ranges[k].Count == 0 {
+			if x.isInt() && len(x.shape) == 1 {
+				return []value{{index: -1, shape: []int{0}, ints: []int64{}, dtype: x.dtype}}, nil
+			}
+			return nil, fmt.Errorf("%w: nothing is left of an axis of %d", ErrUnsupported, x.shape[k])
 		}
-		r := ranges[0]
-		var out []int64
-		for i := range r.Count {
-			out = append(out, x.ints[r.From+i*r.Step])
-		}
-		return ints(out)
 	}
 	return one(im.apply(op.Slice{Ranges: ranges}, x))
 }
@@ -87,65 +86,52 @@ func cut(n int, start, end, step int64) (op.Range, error) {
 		}
 		count = (start - end - step - 1) / -step
 	}
-	if count < 1 {
-		return op.Range{}, fmt.Errorf("%w: nothing is left of an axis of %d", ErrUnsupported, n)
-	}
-	return op.Range{From: int(start), Count: int(count), Step: int(step)}, nil
+	return op.Range{From: int(start), Count: int(max(0, count)), Step: int(step)}, nil
 }
 
 // gather reads Gather with known indices, or with indices that depend on the row
 // along the first axis, as in an embedding.
 func gather(im *importer, in []value) ([]value, error) {
-	x, index := in[0], in[1]
-	a, err := axis(im.attr("axis", 0), len(x.shape))
+	a, err := axis(im.attr("axis", 0), len(in[0].shape))
 	if err != nil {
 		return nil, err
 	}
-	if index.whole && a == 0 {
-		return one(im.apply(op.Lookup{}, index, x))
+	return one(im.gather(in[0], in[1], a))
+}
+
+// gather takes elements of an axis.
+func (im *importer) gather(x, index value, a int) (value, error) {
+	if index.whole() && a == 0 {
+		return im.apply(op.Lookup{}, index, x)
 	}
-	if !index.isInt() || len(index.shape) > 1 {
-		return nil, fmt.Errorf("%w: indices must be known when the file is read, one or a list, or be integers of the row along axis 0", ErrUnsupported)
+	if !index.isInt() {
+		return value{}, fmt.Errorf("%w: indices must be known when the file is read, or be integers of the row along axis 0", ErrUnsupported)
 	}
 	if len(index.ints) == 0 {
-		return nil, fmt.Errorf("%w: no index", ErrUnsupported)
+		return value{}, fmt.Errorf("%w: no index", ErrUnsupported)
 	}
 	at := make([]int32, len(index.ints))
 	for i, n := range index.ints {
 		k, err := axis(n, x.shape[a])
 		if err != nil {
-			return nil, fmt.Errorf("%w: index %d of %d", ErrFormat, n, x.shape[a])
+			return value{}, fmt.Errorf("%w: index %d of %d", ErrFormat, n, x.shape[a])
 		}
 		at[i] = int32(k)
 	}
-	if x.isInt() {
-		return gatherInts(x, at, len(index.shape) == 0)
-	}
-	if r, ok := regular(at); ok {
+	if r, ok := regular(at); ok && len(index.shape) < 2 {
 		r.Drop = len(index.shape) == 0
 		ranges := make([]op.Range, a+1)
 		for i := range a {
 			ranges[i] = op.Range{Count: x.shape[i], Step: 1}
 		}
 		ranges[a] = r
-		return one(im.apply(op.Slice{Ranges: ranges}, x))
+		return im.apply(op.Slice{Ranges: ranges}, x)
 	}
-	return one(im.apply(op.Take{Axis: a, Index: at}, x))
-}
-
-// gatherInts takes elements of a list of known integers.
-func gatherInts(x value, at []int32, drop bool) ([]value, error) {
-	if len(x.shape) != 1 {
-		return nil, fmt.Errorf("%w: integers of shape %s", ErrUnsupported, shapeName(x.shape))
+	y, err := im.apply(op.Take{Axis: a, Index: at}, x)
+	if err != nil || len(index.shape) == 1 {
+		return y, err
 	}
-	out := make([]int64, len(at))
-	for i, k := range at {
-		out[i] = x.ints[k]
-	}
-	if drop {
-		return []value{{index: -1, shape: []int{}, ints: out}}, nil
-	}
-	return ints(out)
+	return im.reshape(y, slices.Concat(x.shape[:a], index.shape, x.shape[a+1:]))
 }
 
 // regular tells whether indices are equally far apart, as in a range.

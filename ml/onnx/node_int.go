@@ -2,8 +2,7 @@ package onnx
 
 import (
 	"fmt"
-
-	"github.com/hibana-engine/hibana/ml/nn"
+	"math"
 )
 
 // maxInts bounds a list of integers that a node makes: shapes, axes, indices.
@@ -20,7 +19,7 @@ func ints(v []int64) ([]value, error) {
 	if v == nil {
 		v = []int64{}
 	}
-	return []value{{index: -1, shape: []int{len(v)}, ints: v}}, nil
+	return []value{{index: -1, shape: []int{len(v)}, ints: v, dtype: typeInt64}}, nil
 }
 
 // shapeOf reads Shape.
@@ -74,7 +73,7 @@ func constantOfShape(im *importer, in []value) ([]value, error) {
 		for i := range out {
 			out[i] = v[0]
 		}
-		return []value{{index: -1, shape: shape, ints: out}}, nil
+		return []value{{index: -1, shape: shape, ints: out, dtype: t.dtype}}, nil
 	}
 	v, _, err := t.float32s()
 	if err != nil {
@@ -87,38 +86,44 @@ func constantOfShape(im *importer, in []value) ([]value, error) {
 	for i := range out {
 		out[i] = v[0]
 	}
-	return one(im.floats("", out, shape))
+	return one(im.typed(t.dtype)(im.floats("", out, shape)))
 }
 
-// intArithmetic computes with lists of integers of one length, or a list and one
-// number.
-func intArithmetic(operator string, a, b value) ([]value, error) {
-	n := max(len(a.ints), len(b.ints))
-	if len(a.shape) > 1 || len(b.shape) > 1 || len(a.ints) != n && len(a.ints) != 1 || len(b.ints) != n && len(b.ints) != 1 {
-		return nil, fmt.Errorf("%w: integers of shapes %s and %s", ErrUnsupported, nn.FormatShape(a.shape), nn.FormatShape(b.shape))
+// size reads Size.
+func size(_ *importer, in []value) ([]value, error) {
+	return []value{{index: -1, shape: []int{}, ints: []int64{int64(elements(in[0].shape))}, dtype: typeInt64}}, nil
+}
+
+// span reads Range, of known numbers.
+func span(im *importer, in []value) ([]value, error) {
+	if in[0].dtype != in[1].dtype || in[0].dtype != in[2].dtype {
+		return nil, fmt.Errorf("%w: start, limit and delta are %s, %s and %s", ErrFormat, typeName(in[0].dtype), typeName(in[1].dtype), typeName(in[2].dtype))
 	}
-	out := make([]int64, n)
-	for i := range out {
-		x, y := a.ints[i%len(a.ints)], b.ints[i%len(b.ints)]
-		switch operator {
-		case "Add":
-			out[i] = x + y
-		case "Sub":
-			out[i] = x - y
-		case "Mul":
-			out[i] = x * y
-		case "Div":
-			if y == 0 {
-				return nil, fmt.Errorf("%w: a division by 0", ErrFormat)
-			}
-			out[i] = x / y
+	var v [3]float64
+	for i, x := range in {
+		switch {
+		case x.isInt() && len(x.ints) == 1:
+			v[i] = float64(x.ints[0])
+		case im.data(x) != nil && elements(x.shape) == 1:
+			v[i] = float64(im.data(x).Float32s()[0])
 		default:
-			return nil, fmt.Errorf("%w with integers", ErrUnsupported)
+			return nil, fmt.Errorf("%w: input %d must be one number that is known when the file is read", ErrUnsupported, i)
 		}
 	}
-	shape := a.shape
-	if len(b.ints) > len(a.ints) || len(b.shape) > len(a.shape) {
-		shape = b.shape
+	n := math.Ceil((v[1] - v[0]) / v[2])
+	if !(n >= 1 && n <= maxInts) {
+		return nil, fmt.Errorf("%w: a range of %v numbers", ErrUnsupported, n)
 	}
-	return []value{{index: -1, shape: shape, ints: out}}, nil
+	if in[0].isInt() {
+		out := make([]int64, int(n))
+		for i := range out {
+			out[i] = in[0].ints[0] + int64(i)*in[2].ints[0]
+		}
+		return []value{{index: -1, shape: []int{len(out)}, ints: out}}, nil
+	}
+	out := make([]float32, int(n))
+	for i := range out {
+		out[i] = float32(v[0] + float64(i)*v[2])
+	}
+	return one(im.floats("", out, []int{len(out)}))
 }

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
@@ -43,44 +44,6 @@ func elementwise(im *importer, in []value) ([]value, error) {
 	return one(im.apply(o, in[0]))
 }
 
-// arithmetic reads operators of two inputs that broadcast.
-func arithmetic(im *importer, in []value) ([]value, error) {
-	a, b := in[0], in[1]
-	if a.isInt() && b.isInt() {
-		return intArithmetic(im.node.op, a, b)
-	}
-	switch im.node.op {
-	case "Add":
-		return one(im.apply(op.Add{}, a, b))
-	case "Sub":
-		return one(im.apply(op.Sub{}, a, b))
-	case "Mul":
-		return one(im.apply(op.Mul{}, a, b))
-	case "Div":
-		return one(im.apply(op.Div{}, a, b))
-	}
-	if d := im.data(b); d != nil && d.Shape().TotalSize() == 1 && len(b.shape) <= len(a.shape) {
-		return one(im.apply(op.PowScalar{Exponent: d.Float32s()[0]}, a))
-	}
-	return one(im.apply(op.Pow{}, a, b))
-}
-
-// extremes reads Min and Max of any number of inputs.
-func extremes(im *importer, in []value) ([]value, error) {
-	var o nn.Op = op.Maximum{}
-	if im.node.op == "Min" {
-		o = op.Minimum{}
-	}
-	y := in[0]
-	for _, x := range in[1:] {
-		var err error
-		if y, err = im.apply(o, y, x); err != nil {
-			return nil, err
-		}
-	}
-	return []value{y}, nil
-}
-
 // clip reads Clip.
 func clip(im *importer, in []value) ([]value, error) {
 	low, err := im.scalar(in, 1, "min", -infinity)
@@ -97,10 +60,11 @@ func clip(im *importer, in []value) ([]value, error) {
 // prelu reads PRelu, whose slopes broadcast to the input.
 func prelu(im *importer, in []value) ([]value, error) {
 	x, slope := in[0], in[1]
-	if !broadcasts(slope.shape, x.shape) {
+	forChannels := im.opset < 7 && len(x.shape) > 1 && slices.Equal(slope.shape, x.shape[1:2])
+	if !forChannels && !broadcasts(slope.shape, x.shape) {
 		return nil, fmt.Errorf("%w: slopes of shape %s, which don't broadcast to %s", ErrFormat, shapeName(slope.shape), shapeName(x.shape))
 	}
-	if channelwise(slope.shape, x.shape) {
+	if channelwise(slope.shape, x.shape) || forChannels {
 		w, err := im.reshape(slope, []int{x.shape[1]})
 		if err != nil {
 			return nil, err
@@ -128,23 +92,26 @@ func channelwise(from, to []int) bool {
 	return len(to) > 1 && channel >= 0 && from[channel] == to[1] && elements(from) == to[1]
 }
 
-// softmax reads Softmax and LogSoftmax. Before opset 13 they go over all axes
-// from the given one on.
+// softmax reads Softmax and LogSoftmax.
 func softmax(im *importer, in []value) ([]value, error) {
-	def := int64(-1)
-	if im.opset < 13 {
-		def = 1
-	}
-	x := in[0]
-	a, err := axis(im.attr("axis", def), len(x.shape))
-	if err != nil {
-		return nil, err
-	}
-	along := func(x value, a int) (value, error) {
+	return im.coerced(in[0], func(x value, a int) (value, error) {
 		if im.node.op == "LogSoftmax" {
 			return im.apply(op.LogSoftmax{Axis: a}, x)
 		}
 		return im.apply(op.Softmax{Axis: a}, x)
+	})
+}
+
+// coerced applies what goes along the node's axis. Before opset 13 it goes over all
+// axes from there on.
+func (im *importer) coerced(x value, along func(x value, a int) (value, error)) ([]value, error) {
+	def := int64(-1)
+	if im.opset < 13 {
+		def = 1
+	}
+	a, err := axis(im.attr("axis", def), len(x.shape))
+	if err != nil {
+		return nil, err
 	}
 	if im.opset >= 13 || a == len(x.shape)-1 {
 		return one(along(x, a))
@@ -157,32 +124,4 @@ func softmax(im *importer, in []value) ([]value, error) {
 		y, err = im.reshape(y, x.shape)
 	}
 	return one(y, err)
-}
-
-// reduce reads ReduceMean, ReduceSum, ReduceMax and ReduceMin.
-func reduce(im *importer, in []value) ([]value, error) {
-	list, given, err := im.list(in, 1, "axes")
-	if err != nil {
-		return nil, err
-	}
-	if len(list) == 0 {
-		given = false
-	}
-	if !given && im.attr("noop_with_empty_axes", 0) != 0 {
-		return in[:1], nil
-	}
-	over, err := axesOf(list, len(in[0].shape))
-	if err != nil {
-		return nil, err
-	}
-	axes := op.Axes{Over: over, Keep: im.attr("keepdims", 1) != 0}
-	switch im.node.op {
-	case "ReduceMean":
-		return one(im.apply(op.Mean{Axes: axes}, in[0]))
-	case "ReduceSum":
-		return one(im.apply(op.Sum{Axes: axes}, in[0]))
-	case "ReduceMax":
-		return one(im.apply(op.Max{Axes: axes}, in[0]))
-	}
-	return one(im.apply(op.Min{Axes: axes}, in[0]))
 }

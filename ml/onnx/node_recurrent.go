@@ -85,6 +85,9 @@ func (r *recurrent) attributes(activations []string) error {
 	if r.node.attrs["clip"] != nil {
 		return fmt.Errorf("%w: attribute clip", ErrUnsupported)
 	}
+	if r.opset < 7 {
+		return fmt.Errorf("%w in opset %d", ErrUnsupported, r.opset)
+	}
 	r.batchFirst = r.attr("layout", 0) == 1
 	return nil
 }

@@ -1,5 +1,7 @@
 package onnx
 
+import "io/fs"
+
 // Option changes how a file is read.
 type Option func(*options)
 
@@ -7,7 +9,10 @@ type options struct {
 	dims        map[string]int
 	fixed       map[string][]float64
 	batch       int
-	output      string
+	whole       bool
+	outputs     []string
+	perRow      []string
+	files       fs.FS
 	maxElements int
 }
 
@@ -20,12 +25,18 @@ func newOptions(opts []Option) options {
 }
 
 // Dim fixes an open dimension, such as "height" or the length of sequences, of the
-// graph's inputs. The batch dimension needs none.
+// graph's inputs. One without a name of its own is named by its place: "x[2]" is
+// dimension 2 of input x. The batch dimension needs none.
 func Dim(name string, size int) Option { return func(o *options) { o.dims[name] = size } }
 
 // Batch says which axis of the input is the batch, by default 0: 1 where the time
 // comes first. In the model it is the first all the same, in the output too.
 func Batch(axis int) Option { return func(o *options) { o.batch = axis } }
+
+// Whole says that no axis of the input is a batch: one row of the model is all that
+// the graph reads in one call, with every dimension that the file gives it. What
+// the graph does with the first axis is then its own affair.
+func Whole() Option { return func(o *options) { o.whole = true } }
 
 // Fix gives an input of the graph the same values for every row, such as the
 // lengths of sequences that are all of one length, or a state to begin with. One
@@ -34,8 +45,20 @@ func Fix(input string, values ...float64) Option {
 	return func(o *options) { o.fixed[input] = values }
 }
 
-// Output picks an output of the graph by its name, by default the first.
-func Output(name string) Option { return func(o *options) { o.output = name } }
+// PerRow makes further inputs of the graph parts of the model's row, such as the
+// state of a stream: a row is then a list of numbers, those of the input without an
+// option and behind them those of each input that is named here.
+func PerRow(inputs ...string) Option {
+	return func(o *options) { o.perRow = append(o.perRow, inputs...) }
+}
+
+// Output picks an output of the graph by its name, by default the first. Of several,
+// a row's result is a list of numbers, those of each one after another.
+func Output(names ...string) Option { return func(o *options) { o.outputs = names } }
+
+// Files says where the files lie to which an ONNX file may refer for its weights
+// (external data), by paths within it. Without this such a file is refused.
+func Files(files fs.FS) Option { return func(o *options) { o.files = files } }
 
 // MaxElements bounds the elements of all arrays of the graph together, for one
 // row: weights, what is computed from them, and activations (default 2^28, 1 GiB).

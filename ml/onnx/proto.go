@@ -28,6 +28,9 @@ type graphProto struct {
 	initializers []*tensorProto
 	inputs       []valueInfo
 	outputs      []valueInfo
+
+	depth     int  // of graphs in attributes around it
+	nodeCount *int // of the whole file
 }
 
 // node is a NodeProto.
@@ -36,9 +39,12 @@ type node struct {
 	inputs, outputs  []string
 	attrs            map[string]*attribute
 	number           int // position in the graph
+
+	depth     int // of its graph
+	nodeCount *int
 }
 
-// attribute is an AttributeProto; graphs in attributes are not read.
+// attribute is an AttributeProto.
 type attribute struct {
 	declared kind   // 0 if the file doesn't say
 	holds    uint64 // the kinds of which there is a value, as bits
@@ -47,6 +53,7 @@ type attribute struct {
 	i      int64
 	s      string
 	t      *tensorProto
+	g      *graphProto
 	floats []float32
 	ints   []int64
 	strs   []string
@@ -61,6 +68,7 @@ type tensorProto struct {
 	ints     []int64 // of int32_data, int64_data
 	doubles  []float64
 	external bool
+	place    external
 }
 
 // valueInfo is a ValueInfoProto of tensor type.
@@ -217,7 +225,7 @@ func (m *modelProto) parse(b []byte) error {
 			if m.graph != nil {
 				return fmt.Errorf("%w: it holds two graphs", ErrFormat)
 			}
-			m.graph = &graphProto{}
+			m.graph = &graphProto{nodeCount: new(int)}
 			return x.message(m.graph.parse)
 		case 8:
 			return x.message(m.parseOpset)
@@ -251,10 +259,10 @@ func (g *graphProto) parse(b []byte) error {
 	return each("GraphProto", b, func(x field) error {
 		switch x.num {
 		case 1:
-			if len(g.nodes) == maxNodes {
+			if *g.nodeCount++; *g.nodeCount > maxNodes {
 				return fmt.Errorf("%w: more than %d nodes", ErrTooLarge, maxNodes)
 			}
-			n := &node{number: len(g.nodes), attrs: map[string]*attribute{}}
+			n := &node{number: len(g.nodes), attrs: map[string]*attribute{}, depth: g.depth, nodeCount: g.nodeCount}
 			g.nodes = append(g.nodes, n)
 			return x.message(n.parse)
 		case 5:
@@ -311,6 +319,11 @@ func (n *node) parseAttribute(b []byte) error {
 		case 5:
 			a.t = &tensorProto{}
 			err = x.message(a.t.parse)
+		case 6:
+			if a.g = (&graphProto{depth: n.depth + 1, nodeCount: n.nodeCount}); a.g.depth > maxNesting {
+				return fmt.Errorf("%w: more than %d graphs within each other", ErrTooLarge, maxNesting)
+			}
+			err = x.message(a.g.parse)
 		case 7:
 			a.floats, err = x.appendFloats(a.floats)
 		case 8:
@@ -354,68 +367,10 @@ func (t *tensorProto) parse(b []byte) error {
 		case 10:
 			t.doubles, err = x.appendDoubles(t.doubles)
 		case 13:
-			t.external = true
+			err = x.message(t.parseExternal)
 		case 14:
 			t.external = t.external || x.u == 1
 		}
-		return err
-	})
-}
-
-func appendInfo(to *[]valueInfo, b []byte) error {
-	v := valueInfo{}
-	err := each("ValueInfoProto", b, func(x field) error {
-		switch x.num {
-		case 1:
-			return x.text(&v.name)
-		case 2:
-			return x.message(v.parseType)
-		}
-		return nil
-	})
-	*to = append(*to, v)
-	return err
-}
-
-func (v *valueInfo) parseType(b []byte) error {
-	return each("TypeProto", b, func(x field) error {
-		if x.num != 1 { // sequences, maps, optionals
-			return nil
-		}
-		return x.message(func(b []byte) error {
-			return each("TypeProto.Tensor", b, func(x field) error {
-				switch x.num {
-				case 1:
-					return x.integer(&v.dtype)
-				case 2:
-					v.known = true
-					return x.message(v.parseShape)
-				}
-				return nil
-			})
-		})
-	})
-}
-
-func (v *valueInfo) parseShape(b []byte) error {
-	return each("TensorShapeProto", b, func(x field) error {
-		if x.num != 1 {
-			return nil
-		}
-		d := dimension{}
-		err := x.message(func(b []byte) error {
-			return each("TensorShapeProto.Dimension", b, func(x field) error {
-				switch x.num {
-				case 1:
-					d.given = true
-					return x.integer(&d.value)
-				case 2:
-					return x.text(&d.name)
-				}
-				return nil
-			})
-		})
-		v.dims = append(v.dims, d)
 		return err
 	})
 }

@@ -68,11 +68,12 @@ func (o Conv2D) Backward(c *nn.Call) error {
 
 // Deconv2D is the transposed convolution: the gradient of a convolution by its
 // input. Inputs x (N, C, H, W), W (C, OC/Groups, KH, KW), [b (OC)]; output
-// (N, OC, OH, OW) with OH = OutH, or StrideH*(H-1) + KH - 2*PadH if OutH is 0.
+// (N, OC, OH, OW) with OH = OutH, or StrideH*(H-1) + DilH*(KH-1) + 1 - 2*PadH if OutH is 0.
 type Deconv2D struct {
 	StrideH, StrideW int
 	PadH, PadW       int
 	OutH, OutW       int
+	DilH, DilW       int // 0 for 1
 	Groups           int
 }
 
@@ -81,10 +82,10 @@ func (Deconv2D) Name() string { return "Deconvolution2D" }
 func (o Deconv2D) outSize(x, w []int) (h, wd int) {
 	h, wd = o.OutH, o.OutW
 	if h == 0 {
-		h = o.StrideH*(x[2]-1) + w[2] - 2*o.PadH
+		h = o.StrideH*(x[2]-1) + max(1, o.DilH)*(w[2]-1) + 1 - 2*o.PadH
 	}
 	if wd == 0 {
-		wd = o.StrideW*(x[3]-1) + w[3] - 2*o.PadW
+		wd = o.StrideW*(x[3]-1) + max(1, o.DilW)*(w[3]-1) + 1 - 2*o.PadW
 	}
 	return h, wd
 }
@@ -93,7 +94,7 @@ func (o Deconv2D) outSize(x, w []int) (h, wd int) {
 func (o Deconv2D) shape(x, w []int) kernel.ConvShape {
 	h, wd := o.outSize(x, w)
 	return kernel.ConvShape{N: x[0], C: w[1] * o.Groups, H: h, W: wd, OC: x[1], KH: w[2], KW: w[3],
-		StrideH: o.StrideH, StrideW: o.StrideW, PadH: o.PadH, PadW: o.PadW, DilH: 1, DilW: 1, Groups: o.Groups}
+		StrideH: o.StrideH, StrideW: o.StrideW, PadH: o.PadH, PadW: o.PadW, DilH: max(1, o.DilH), DilW: max(1, o.DilW), Groups: o.Groups}
 }
 
 func (o Deconv2D) Outputs(in []nn.Spec) ([]nn.Spec, error) {

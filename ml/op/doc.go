@@ -8,5 +8,7 @@
 // and its outputs. An input in [brackets] may be left out. Every operation
 // checks its inputs' shapes, types and, for labels, values, and its gradient is
 // compared with Chainer's and with numeric differences in the tests of package
-// functions.
+// functions. Those that say that they have no gradient (Map, Zip, Select, Exact, Lookup,
+// Take and what looks along an axis in along.go) are for networks from files, and are
+// held against ONNX's own tests in package onnx.
 package op

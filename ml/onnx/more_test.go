@@ -1,0 +1,332 @@
+package onnx_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/onnx"
+)
+
+// ints adds an array of integers of any shape.
+func (f *file) ints(name string, v []int, shape ...int) *file {
+	var raw []byte
+	for _, n := range v {
+		for b := range 8 {
+			raw = append(raw, byte(uint64(n)>>(8*b)))
+		}
+	}
+	return f.array(name, 7, raw, shape)
+}
+
+func run(t *testing.T, file []byte, x []float32, rows int, opts ...onnx.Option) ([]float32, error) {
+	t.Helper()
+	m, err := onnx.Compile(file, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return m.NewWorker(rows).Run(x, rows)
+}
+
+// TestMoreOperators has what ONNX's own small tests don't: operators of which there
+// is none, opsets whose nodes mean something else, and integers by their values.
+func TestMoreOperators(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, c := range []struct {
+		name  string
+		file  *file
+		input []float32
+		want  []float32
+	}{
+		{"Mish", rowFile(3).opset(18).node("Mish", "x", "y"), []float32{-1, 0, 2}, []float32{-.30340147, 0, 1.943959}},
+		{"Not", rowFile(3).float("z", []float32{0}).node("Less", "x z", "b").node("Not", "b", "n").node("Cast", "n", "y", "to", 1), []float32{-1, 0, 2}, []float32{0, 1, 1}},
+		{"Slice by attributes", rowFile(4).opset(9).node("Slice", "x", "y", "axes", []int{1}, "starts", []int{1}, "ends", []int{3}), []float32{1, 2, 3, 4}, []float32{2, 3}},
+		{"Clip by attributes", rowFile(3).opset(6).node("Clip", "x", "y", "min", float32(0), "max", float32(1)), []float32{-1, .5, 2}, []float32{0, .5, 1}},
+		{"Add along an axis", rowFile(2, 2).opset(6).float("b", []float32{10, 20}, 2).node("Add", "x b", "y", "broadcast", 1, "axis", 1), []float32{1, 2, 3, 4}, []float32{11, 12, 23, 24}},
+		{"PRelu for channels in opset 6", rowFile(2, 2).opset(6).float("w", []float32{.1, 10}, 2).node("PRelu", "x w", "y"), []float32{-1, -1, -2, 2}, []float32{-.1, -.1, -20, 2}},
+		{"Upsample", rowFile(1, 1, 2).opset(9).float("s", []float32{1, 1, 1, 2}, 4).node("Upsample", "x s", "y", "mode", "nearest"), []float32{1, 2}, []float32{1, 1, 2, 2}},
+		{"sum of tokens", tokenFile(2).node("Add", "x x", "s").node("Cast", "s", "y", "to", 1), []float32{3, 4}, []float32{6, 8}},
+		{"quotient of tokens", tokenFile(2).ints("two", []int{2}).node("Div", "x two", "s").node("Cast", "s", "y", "to", 1), []float32{-3, 5}, []float32{-1, 2}},
+		{"remainder of tokens", tokenFile(2).ints("n", []int{3}).node("Mod", "x n", "s").node("Cast", "s", "y", "to", 1), []float32{-4, 5}, []float32{2, 2}},
+		{"mask of tokens", tokenFile(3).ints("pad", []int{0}).float("none", []float32{-inf}).float("zero", []float32{0}).
+			node("Equal", "x pad", "m").node("Where", "m none zero", "y"), []float32{7, 0, 1}, []float32{0, -inf, 0}},
+		{"matrix of known integers", rowFile(2).ints("a", []int{1, 2, 3, 4}, 2, 2).ints("b", []int{10, 20}, 2).
+			node("Transpose", "a", "t").node("Mul", "t b", "p").node("ReduceSum", "p axes", "s", "keepdims", 0).int("axes", 0).
+			node("Cast", "s", "f", "to", 1).node("Mul", "x f", "y"), []float32{1, 1}, []float32{30, 140}},
+		{"large known integers are moved as they are", rowFile(2).ints("a", []int{math.MaxInt64, 1}, 2).ints("i", []int{1, 0}, 2).node("Gather", "a i", "b").
+			int("zero", 0, 0).node("Slice", "b one two", "e").int("one", 1).int("two", 2).int("axis", 1).int("from", 1).node("Slice", "x from e axis", "y"), []float32{1, 2}, []float32{2}},
+		{"Size and Range", rowFile(3).node("Size", "x", "n").ints("zero", []int{0}).ints("one", []int{1}).node("Range", "zero n one", "r").
+			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"), []float32{10, 10, 10}, []float32{10, 11, 12}},
+		{"Pad by reflection", rowFile(4).int("p", 0, 2, 0, 1).node("Pad", "x p", "y", "mode", "reflect"), []float32{1, 2, 3, 4}, []float32{3, 2, 1, 2, 3, 4, 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			opts := []onnx.Option{}
+			if c.name == "Size and Range" { // of a batch these would be others
+				opts = append(opts, onnx.Whole())
+				c.file.batch(1)
+			}
+			y, err := run(t, c.file.bytes("y"), c.input, 1, opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, w := range c.want {
+				if math.IsInf(float64(w), 0) && y[i] == w {
+					y[i], c.want[i] = 0, 0
+				}
+			}
+			near(t, y, c.want)
+		})
+	}
+}
+
+// TestIntegersAreExact: what float32 can't hold is an error of the row, not a number
+// beside it.
+func TestIntegersAreExact(t *testing.T) {
+	square := tokenFile(1).node("Mul", "x x", "s").node("Cast", "s", "y", "to", 1).bytes("y")
+	if y, err := run(t, square, []float32{4095}, 1); err != nil || y[0] != 4095*4095 {
+		t.Errorf("4095*4095: %v, %v", y, err)
+	}
+	if y, err := run(t, square, []float32{4097}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("4097*4097: %v, %v, want ErrValue", y, err)
+	}
+	next := tokenFile(1).ints("one", []int{1}).node("Add", "x one", "s").node("Cast", "s", "y", "to", 1).bytes("y")
+	if y, err := run(t, next, []float32{1 << 24}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("2^24+1, which float32 rounds to 2^24: %v, %v, want ErrValue", y, err)
+	}
+	sum := tokenFile(4).node("ReduceSum", "x axes", "s", "keepdims", 0).int("axes", 1).node("Cast", "s", "y", "to", 1).bytes("y")
+	if y, err := run(t, sum, []float32{1<<24 - 1, 1, 1, -3}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("a sum that is rounded on its way: %v, %v, want ErrValue", y, err)
+	}
+	if y, err := run(t, sum, []float32{1 << 20, -5, 1, 7}, 1); err != nil || y[0] != 1<<20+3 {
+		t.Errorf("a sum of integers: %v, %v", y, err)
+	}
+	small := rowFile(1).node("Cast", "x", "i", "to", 3).node("Cast", "i", "y", "to", 1).bytes("y")
+	if y, err := run(t, small, []float32{-128.9}, 1); err != nil || y[0] != -128 {
+		t.Errorf("-128.9 as int8: %v, %v", y, err)
+	}
+	if y, err := run(t, small, []float32{200}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("200 as int8: %v, %v, want ErrValue", y, err)
+	}
+	quantized := rowFile(1).float("s", []float32{.5}).array("z", 2, []byte{10}, nil).node("QuantizeLinear", "x s z", "q").node("Cast", "q", "y", "to", 1).bytes("y")
+	if y, err := run(t, quantized, []float32{1.5, 1000}, 2); err != nil || y[0] != 13 || y[1] != 255 {
+		t.Errorf("1.5 and 1000, quantized: %v, %v", y, err)
+	}
+	if y, err := run(t, quantized, []float32{float32(math.NaN())}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("a NaN, quantized: %v, %v, want ErrValue", y, err)
+	}
+	by0 := tokenFile(1).ints("z", []int{0}).node("Div", "x z", "s").node("Cast", "s", "y", "to", 1).bytes("y")
+	if y, err := run(t, by0, []float32{1}, 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("1/0 of integers: %v, %v, want ErrValue", y, err)
+	}
+}
+
+// TestWhole: over its first axis a network may do what it likes if that is no batch.
+func TestWhole(t *testing.T) {
+	net := rowFile(2).batch(3).node("ReduceMean", "x", "y", "axes", []int{0}, "keepdims", 0).bytes("y")
+	if _, err := onnx.Compile(net); err == nil {
+		t.Error("the mean over the batch was compiled")
+	}
+	y, err := run(t, net, []float32{1, 2, 3, 4, 5, 9, 0, 0, 0, 0, 0, 6}, 2, onnx.Whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{3, 5, 0, 2})
+	if _, err := onnx.Compile(net, onnx.Whole(), onnx.Batch(1)); !errors.Is(err, onnx.ErrInput) {
+		t.Errorf("a whole input with a batch: %v", err)
+	}
+}
+
+// TestRowsOfNewOperators: what looks along an axis is refused where that is the
+// batch's, and keeps rows apart elsewhere.
+func TestRowsOfNewOperators(t *testing.T) {
+	for _, op := range []struct {
+		name, inputs, outputs string
+		opset                 int
+		attrs                 []any
+	}{
+		{"ArgMax", "x", "i", 17, []any{"axis", 0}}, {"CumSum", "x zero", "i", 17, nil}, {"TopK", "x one", "i j", 17, []any{"axis", 0}},
+		{"ReduceProd", "x", "i", 17, []any{"axes", []int{0}}}, {"Hardmax", "x", "i", 17, []any{"axis", 0}},
+		{"LpNormalization", "x", "i", 17, []any{"axis", 0}}, {"LayerNormalization", "x w", "i", 17, []any{"axis", 0}},
+	} {
+		file := rowFile(2).opset(op.opset).scalar("zero", 0).int("one", 1).float("w", []float32{1, 1}, 1, 2).
+			node(op.name, op.inputs, op.outputs, op.attrs...).node("Cast", "i", "f", "to", 1).node("Add", "f x", "y").bytes("y")
+		if _, err := onnx.Compile(file); err == nil || !strings.Contains(err.Error(), op.name) {
+			t.Errorf("%s along the batch: %v, want an error that names it", op.name, err)
+		}
+	}
+	apart := rowFile(3).scalar("one", 1).node("CumSum", "x one", "c").node("ArgMax", "c", "a", "axis", 1).node("Cast", "a", "f", "to", 1).node("Add", "f c", "y").bytes("y")
+	y, err := run(t, apart, []float32{1, 2, 3, 3, -4, 0}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{3, 5, 8, 3, -1, -1})
+	resized := rowFile(1, 2, 2).float("s", []float32{1, 1, 2, 1}, 4).node("Resize", "x _ s", "r", "mode", "linear", "coordinate_transformation_mode", "align_corners").
+		float("c", []float32{2.5}).node("Greater", "r c", "m").float("zero", []float32{0}).node("Where", "m r zero", "y").bytes("y")
+	if y, err = run(t, resized, []float32{0, 3, 3, 9, 6, 0, 6, 3}, 2); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{0, 3, 0, 5, 0, 7, 3, 9, 6, 0, 6, 0, 6, 0, 6, 3})
+}
+
+// TestTooLarge: a small file can't ask for much memory.
+func TestTooLarge(t *testing.T) {
+	for name, file := range map[string]*file{
+		"Resize":  rowFile(1, 1, 2).float("s", []float32{1, 1, 1, 1e9}, 4).node("Resize", "x _ s", "y"),
+		"MaxPool": rowFile(1, 1, 2).node("MaxPool", "x", "y", "kernel_shape", []int{1, 60000}, "dilations", []int{1, 2}, "pads", []int{0, 65536, 0, 65536}),
+		"Tile":    rowFile(2).int("r", 1, 1<<31-1).node("Tile", "x r", "y"),
+		"Range": rowFile(2).ints("a", []int{0}).ints("b", []int{1 << 40}).ints("c", []int{1}).node("Range", "a b c", "r").
+			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"),
+		"Loop": rowFile(2).ints("n", []int{1 << 40}).array("on", 9, []byte{1}, nil).
+			node("Loop", "n on x", "y", "body", loopBody(rowFile(0).node("Identity", "c", "d").node("Relu", "v", "w"), "d", "w")),
+	} {
+		_, err := onnx.Compile(file.bytes("y"), onnx.MaxElements(1<<20))
+		if !errors.Is(err, onnx.ErrTooLarge) && !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), name+"_") {
+			t.Errorf("%s: %v, want too large, at the node", name, err)
+		}
+	}
+}
+
+// loopBody is a graph with the inputs of a Loop that carries v.
+func loopBody(f *file, outputs ...string) graphAttr {
+	g := f.graph(outputs...)
+	for _, name := range []string{"i", "c", "v"} {
+		g = msg(g, 11, msg(nil, 1, []byte(name)))
+	}
+	return g
+}
+
+// TestLoop unrolls three steps and collects what each one has.
+func TestLoop(t *testing.T) {
+	body := func(f *file) graphAttr { return loopBody(f, "d", "w", "w2") }
+	net := rowFile(2).ints("n", []int{3}).array("on", 9, []byte{1}, nil).
+		node("Loop", "n on x", "last all", "body", body(rowFile(0).node("Identity", "c", "d").node("Cast", "i", "f", "to", 1).
+			node("Add", "v f", "w").node("Identity", "w", "w2"))).
+		node("ReduceSum", "all axis", "s", "keepdims", 0).int("axis", 0).node("Sub", "s last", "y")
+	y, err := run(t, net.bytes("y"), []float32{1, 10, 0, 5}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{1 + 2, 10 + 11, 0 + 1, 5 + 6}) // x, x+1, x+3, less the last
+}
+
+// TestSeveralInputsAndOutputs: a state that each row has of its own, with the batch
+// in the middle, goes in and out.
+func TestSeveralInputsAndOutputs(t *testing.T) {
+	net := func() *file {
+		f := rowFile(2).float("two", []float32{2})
+		f.others = append(f.others, infoOf("state", "1", "d0", "2"))
+		f.outs = map[string][]byte{"next": infoOf("next", "1", "d0", "2")}
+		return f.int("zero", 0).node("Squeeze", "state zero", "s").node("Add", "x s", "y").node("Mul", "state two", "next")
+	}
+	m, err := onnx.Compile(net().bytes("y", "next"), onnx.PerRow("state"), onnx.Output("y", "next"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.InputLen() != 4 || m.OutputLen() != 4 {
+		t.Fatalf("a row of %d, a result of %d, want 4 and 4", m.InputLen(), m.OutputLen())
+	}
+	y, err := m.NewWorker(2).Run([]float32{1, 2, 10, 20, 3, 4, 30, 40}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{11, 22, 20, 40, 33, 44, 60, 80})
+	for name, opts := range map[string][]onnx.Option{
+		"PerRow(\"nobody\")": {onnx.PerRow("nobody")},
+		"no output \"z\"":    {onnx.PerRow("state"), onnx.Output("y", "z")},
+		"PerRow(\"state\")":  {onnx.PerRow("state"), onnx.Fix("state", 0)},
+	} {
+		if _, err := onnx.Compile(net().bytes("y", "next"), opts...); !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// infoOf describes an input of floats whose dimensions are numbers or names.
+func infoOf(name string, dims ...string) []byte {
+	var shape []byte
+	for _, d := range dims {
+		b := msg(nil, 2, []byte(d))
+		if n, err := strconv.Atoi(d); err == nil {
+			b = varint(nil, 1, int64(n))
+		}
+		shape = msg(shape, 1, b)
+	}
+	return msg(msg(nil, 1, []byte(name)), 2, msg(nil, 1, msg(varint(nil, 1, 1), 2, shape)))
+}
+
+// TestAllUnknownOperators: one message has every operator that a file would need.
+func TestAllUnknownOperators(t *testing.T) {
+	_, err := onnx.Compile(rowFile(2).node("Det", "x", "a").node("Unique", "a", "b").node("Relu", "b", "c").node("Unique", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Det_0": operator Det`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, Unique") {
+		t.Errorf("error %v, want one that lists Det, Bernoulli and Unique", err)
+	}
+}
+
+// TestWeightsInAnotherFile reads an array from where the file says it lies, and
+// nothing else.
+func TestWeightsInAnotherFile(t *testing.T) {
+	net := func(location, offset, length string) []byte {
+		f := rowFile(2)
+		b := varint(varint(msg(nil, 8, []byte("w")), 2, 1), 1, 2)
+		for _, e := range [][2]string{{"location", location}, {"offset", offset}, {"length", length}} {
+			b = msg(b, 13, msg(msg(nil, 1, []byte(e[0])), 2, []byte(e[1])))
+		}
+		f.inits = append(f.inits, varint(b, 14, 1))
+		return f.node("Mul", "x w", "y").bytes("y")
+	}
+	var data []byte
+	for _, v := range []float32{7, 2, 3} {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	files := fstest.MapFS{"weights/w.bin": {Data: data}}
+	y, err := run(t, net("weights/w.bin", "4", "8"), []float32{5, 10}, 1, onnx.Files(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{10, 30})
+	for _, c := range []struct {
+		file []byte
+		opts []onnx.Option
+		want error
+	}{
+		{net("weights/w.bin", "4", "8"), nil, onnx.ErrUnsupported},
+		{net("weights/w.bin", "8", "8"), []onnx.Option{onnx.Files(files)}, io.ErrUnexpectedEOF},
+		{net("weights/w.bin", "-4", "8"), []onnx.Option{onnx.Files(files)}, onnx.ErrFormat},
+		{net("weights/w.bin", "0", "12"), []onnx.Option{onnx.Files(files)}, onnx.ErrFormat},
+		{net("../w.bin", "0", "8"), []onnx.Option{onnx.Files(files)}, fs.ErrInvalid},
+		{net("none.bin", "0", "8"), []onnx.Option{onnx.Files(files)}, fs.ErrNotExist},
+	} {
+		if _, err := onnx.Compile(c.file, c.opts...); !errors.Is(err, c.want) {
+			t.Errorf("%v, want %v", err, c.want)
+		}
+	}
+}
+
+// TestIf: the graph that a known condition chooses is read, with its own names.
+func TestIf(t *testing.T) {
+	branch := func(op string) graphAttr {
+		return rowFile(0).node(op, "x", "inner").graph("inner")
+	}
+	net := func(yes byte) []byte {
+		return rowFile(2).array("c", 9, []byte{yes}, nil).node("If", "c", "y", "then_branch", branch("Relu"), "else_branch", branch("Neg")).bytes("y")
+	}
+	for yes, want := range [][]float32{{1, -2}, {0, 2}} {
+		y, err := run(t, net(byte(yes)), []float32{-1, 2}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, y, want)
+	}
+	row := rowFile(2).float("z", []float32{0}).node("ReduceMax", "x", "m", "keepdims", 0).node("Less", "m z", "c").
+		node("If", "c", "y", "then_branch", branch("Relu"), "else_branch", branch("Neg")).batch(1).bytes("y")
+	if _, err := onnx.Compile(row); !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "a condition that depends on the row") {
+		t.Errorf("a condition of the row: %v", err)
+	}
+}
