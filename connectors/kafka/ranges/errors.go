@@ -109,7 +109,7 @@ func (e *CorruptError) Error() string {
 func (e *CorruptError) Unwrap() error { return e.Err }
 
 // NoBrokerError says that no broker could be reached to begin with, or that those
-// that were refused the client.
+// that were refused the client or couldn't serve it yet.
 type NoBrokerError struct {
 	Brokers []string
 	Err     error
@@ -118,6 +118,9 @@ type NoBrokerError struct {
 func (e *NoBrokerError) Error() string {
 	if Refusal(e.Err) {
 		return fmt.Sprintf("Kafka at %s refuses the client: %v; check what the program gives to kafka.ClientOptions (kgo.SASL, kgo.DialTLSConfig)", strings.Join(e.Brokers, ","), e.Err)
+	}
+	if _, ok := errors.AsType[*kerr.Error](e.Err); ok {
+		return fmt.Sprintf("Kafka at %s can't serve the client yet: %v; start the program again when its brokers are up", strings.Join(e.Brokers, ","), e.Err)
 	}
 	return fmt.Sprintf("no Kafka broker answers at %s: %v; start one or name another with --brokers HOST:PORT", strings.Join(e.Brokers, ","), e.Err)
 }
