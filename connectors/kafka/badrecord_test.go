@@ -149,10 +149,13 @@ func TestBatchTooLargeToRead(t *testing.T) {
 	limit := []string{"--conf", "streaming.kafka.maxBatchBytes=200000", "--conf", "task.maxFailures=1"}
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 		err := letters(t, b, bad, kafka.Fail(), limit...)
-		for _, says := range []string{"bad record in topic in partition 0 at offset 1", "over the limit of 200000", "raise --conf streaming.kafka.maxBatchBytes"} {
+		for _, says := range []string{"bad record in topic in partition 0 at offset 1", "the batch at offset 1 is too large", "over the limit of 200000", "raise --conf streaming.kafka.maxBatchBytes"} {
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("%v\ndoesn't say %q", err, says)
 			}
+		}
+		if err != nil && strings.Contains(err.Error(), "corrupt") {
+			t.Errorf("nothing is corrupt: %v", err)
 		}
 	})
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {

@@ -84,7 +84,8 @@ func (e *TopicError) Error() string {
 
 func (e *TopicError) Unwrap() error { return e.Err }
 
-// CorruptError says that a batch or a record is not what Kafka's format allows.
+// CorruptError says that a batch or a record is not what Kafka's format allows,
+// or, where After is set, only that a batch is larger than the limit.
 type CorruptError struct {
 	Topic     string
 	Partition int32
@@ -99,6 +100,9 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
+	if e.After > 0 {
+		return fmt.Sprintf("reading topic %s partition %d: the batch at offset %d is too large: %s", e.Topic, e.Partition, e.Offset, e.Reason)
+	}
 	s := fmt.Sprintf("reading topic %s partition %d: corrupt data at offset %d: %s", e.Topic, e.Partition, e.Offset, e.Reason)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
