@@ -188,8 +188,8 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 		}
 		var records, bytes int64
 		defer func() { tc.Metrics.RecordsRead += records; tc.Metrics.BytesRead += bytes }()
-		bad := func(rec *Record, n int64, cause error) (goesOn bool) {
-			err := d.options.bad.handle(tc, d.producers(), rec, n, cause)
+		bad := func(b badRecord) (goesOn bool) {
+			err := d.options.bad.handle(tc, d.producers(), b)
 			if err != nil {
 				yield(none, d.failed(err))
 			}
@@ -197,8 +197,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 		}
 		for rec, err := range d.records(tc, reader, r) {
 			if large, ok := tooLarge(err); ok {
-				at := &Record{Topic: large.Topic, Partition: large.Partition, Offset: large.Offset}
-				if !bad(at, large.Records, fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchBytes.Key)) {
+				if b := ofBatch(large, r); b.records > 0 && !bad(b) {
 					return
 				}
 				continue
@@ -215,7 +214,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			bytes += int64(len(rec.Key) + len(rec.Value))
 			v, err := d.decoded(rec)
 			if err != nil {
-				if !bad(rec, 1, err) {
+				if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
 					return
 				}
 				continue
