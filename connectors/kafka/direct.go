@@ -70,32 +70,34 @@ func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.
 // for each topic partition. decode runs on executors. What a batch holds is
 // bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
+	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
 	var o directOptions
 	for _, set := range opts {
 		if set == nil {
-			ssc.Fail("kafka.Direct", errNilOption)
+			ssc.Fail(op, errNilOption)
 			continue
 		}
 		set(&o)
 	}
 	conf := readSettings(ssc)
 	d := &direct[T]{
-		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
+		op: op, topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
 		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
-		ssc.Fail("kafka.Direct", err)
+		ssc.Fail(op, err)
 	} else if err := cmp.Or(o.start.check(topics.names), o.bad.check(topics.names)); err != nil {
-		ssc.Fail("kafka.Direct", err)
+		ssc.Fail(op, err)
 	}
 	if decode == nil {
-		ssc.Fail("kafka.Direct", rdd.ErrNilFunction)
+		ssc.Fail(op, rdd.ErrNilFunction)
 	}
-	return engine.NewInput(ssc, "kafka "+strings.Join(topics.names, ","), d, decode)
+	return engine.NewInput(ssc, op, d, decode)
 }
 
 // direct is the input of a direct stream.
 type direct[T any] struct {
+	op       string // its name in errors
 	topics   []string
 	brokers  []string
 	client   *[]kgo.Opt
@@ -256,8 +258,8 @@ func (d *direct[T]) decoded(rec *Record) (v T, err error) {
 // failed names the stream in an error that fails a task.
 func (d *direct[T]) failed(err error) error {
 	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
-		p.Op, p.Site = "kafka.Direct", d.site
+		p.Op, p.Site = d.op, d.site
 		return p
 	}
-	return &rdd.OpError{Op: "kafka.Direct", Site: d.site, Err: err}
+	return &rdd.OpError{Op: d.op, Site: d.site, Err: err}
 }
