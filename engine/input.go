@@ -58,10 +58,17 @@ type Plan struct {
 	Ranges  []byte // in the input's own encoding
 	Records int64  // how many records they hold at most
 	Backlog int64  // how many more were waiting
+	// Blocked is how many of Backlog the batch couldn't have held whatever its
+	// budget: those of a transaction that is still open, or over a rate's limit. An
+	// input's part of the next budget goes by the others, so that it takes none
+	// away from inputs that can use it.
+	Blocked int64
 	// Held says why the batch doesn't hold what is there although it may, e.g.
 	// that an open transaction is waited for. It is empty when nothing is in the
 	// way; the driver logs when that changes.
 	Held string
+	// HeldSince is since when that is so; zero stands for since this plan.
+	HeldSince time.Time
 }
 
 // NewInput declares a stream that reads from in, under an operator name. functions

@@ -34,7 +34,9 @@ const (
 // default: nothing is lost in silence.
 func Fail() BadRecords { return BadRecords{} }
 
-// Skip leaves the record out and counts it in the task's metrics.
+// Skip leaves the record out and counts it in the task's metrics. The log says so
+// at once, and then every 30 s how many there were and where the last one was, as
+// it does with DeadLetter.
 func Skip() BadRecords { return BadRecords{policy: badSkip} }
 
 // DeadLetter writes the record to a topic, with its coordinates and the reason
@@ -93,12 +95,36 @@ func tooLarge(err error) (*ranges.CorruptError, bool) {
 	return e, ok && e.After > 0
 }
 
-// handle applies the policy to a record, or to the first of several that count.
-// It returns an error to fail the task.
-func (p BadRecords) handle(tc *rdd.TaskContext, to producers, r *Record, records int64, cause error) error {
+// badRecord is a record that the decoder refuses, or stands for those of a batch
+// that are in a range.
+type badRecord struct {
+	*Record
+	records int64
+	cause   error
+	letter  bool // it is the one to write a letter about
+}
+
+// ofBatch returns what a range has of a batch that is too large. The batch may
+// straddle ranges, each of which counts its own records. The one letter about it is
+// written by the range that holds its last offset: a job may begin in its middle.
+func ofBatch(large *ranges.CorruptError, r ranges.Range) badRecord {
+	return badRecord{
+		Record:  &Record{Topic: large.Topic, Partition: large.Partition, Offset: large.Offset},
+		records: min(large.Records, min(large.After, r.Until)-max(large.Offset, r.From)),
+		cause:   fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchBytes.Key),
+		letter:  r.From < large.After && large.After <= r.Until,
+	}
+}
+
+// handle applies the policy. It returns an error to fail the task.
+func (p BadRecords) handle(tc *rdd.TaskContext, to producers, b badRecord) error {
+	r, cause := b.Record, b.cause
 	switch p.policy {
 	case badSkip:
 	case badDeadLetter:
+		if !b.letter {
+			break
+		}
 		if err := p.send(tc, to, r, cause); err != nil {
 			return fmt.Errorf("%w; the record at fault is in topic %s partition %d at offset %d: %s", err, r.Topic, r.Partition, r.Offset, clip(cause.Error()))
 		}
@@ -109,7 +135,8 @@ func (p BadRecords) handle(tc *rdd.TaskContext, to producers, r *Record, records
 		}
 		return &BadRecordError{r.Topic, r.Partition, r.Offset, cause}
 	}
-	tc.Metrics.BadRecords += records
+	tc.Metrics.BadRecords += b.records
+	p.log(tc.Process, to.log, b)
 	return nil
 }
 

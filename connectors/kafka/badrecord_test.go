@@ -55,7 +55,7 @@ func letters(t *testing.T, b *kafkatest.Broker, bad string, policy kafka.BadReco
 func TestDecoderPanics(t *testing.T) {
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 		err := letters(t, b, "panic", kafka.Fail(), "--conf", "task.maxFailures=1")
-		for _, says := range []string{"kafka.Direct at kafka/badrecord_test.go:", "panic at kafka/badrecord_test.go:", "slice bounds out of range",
+		for _, says := range []string{"kafka.Direct(in) at kafka/badrecord_test.go:", "panic at kafka/badrecord_test.go:", "slice bounds out of range",
 			"topic in partition 0 at offset 1", "kafka.OnBadRecord", "decodeShort"} {
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("%v\ndoesn't say %q", err, says)
@@ -85,7 +85,7 @@ func TestDeadLetterTopicIsMissing(t *testing.T) {
 			kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.OnBadRecord(kafka.DeadLetter("dead"))).Print(1)
 			return nil
 		})
-		if err == nil || !strings.Contains(err.Error(), "kafka in at kafka/badrecord_test.go:") ||
+		if err == nil || !strings.Contains(err.Error(), "kafka.Direct(in) at kafka/badrecord_test.go:") ||
 			!strings.Contains(err.Error(), "topic dead, which kafka.DeadLetter writes, does not exist") || !strings.Contains(err.Error(), "kafka.EnsureTopic") {
 			t.Error(err)
 		}
@@ -149,10 +149,13 @@ func TestBatchTooLargeToRead(t *testing.T) {
 	limit := []string{"--conf", "streaming.kafka.maxBatchBytes=200000", "--conf", "task.maxFailures=1"}
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 		err := letters(t, b, bad, kafka.Fail(), limit...)
-		for _, says := range []string{"bad record in topic in partition 0 at offset 1", "over the limit of 200000", "raise --conf streaming.kafka.maxBatchBytes"} {
+		for _, says := range []string{"bad record in topic in partition 0 at offset 1", "the batch at offset 1 is too large", "over the limit of 200000", "raise --conf streaming.kafka.maxBatchBytes"} {
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("%v\ndoesn't say %q", err, says)
 			}
+		}
+		if err != nil && strings.Contains(err.Error(), "corrupt") {
+			t.Errorf("nothing is corrupt: %v", err)
 		}
 	})
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {

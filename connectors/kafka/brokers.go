@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -92,8 +93,9 @@ func parseBrokers(list string) ([]string, error) {
 	var addrs []string
 	for a := range strings.SplitSeq(list, ",") {
 		a = strings.TrimSpace(a)
-		if _, port, err := net.SplitHostPort(a); err != nil || port == "" {
-			return nil, fmt.Errorf("%w: --brokers: %q is not HOST:PORT", engine.ErrUsage, a)
+		_, port, err := net.SplitHostPort(a)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+			return nil, fmt.Errorf("%w: --brokers: %q is not HOST:PORT, with a port from 1 to 65535", engine.ErrUsage, a)
 		}
 		addrs = append(addrs, a)
 	}

@@ -70,32 +70,34 @@ func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.
 // for each topic partition. decode runs on executors. What a batch holds is
 // bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
+	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
 	var o directOptions
 	for _, set := range opts {
 		if set == nil {
-			ssc.Fail("kafka.Direct", errNilOption)
+			ssc.Fail(op, errNilOption)
 			continue
 		}
 		set(&o)
 	}
 	conf := readSettings(ssc)
 	d := &direct[T]{
-		topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
+		op: op, topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
 		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
-		ssc.Fail("kafka.Direct", err)
+		ssc.Fail(op, err)
 	} else if err := cmp.Or(o.start.check(topics.names), o.bad.check(topics.names)); err != nil {
-		ssc.Fail("kafka.Direct", err)
+		ssc.Fail(op, err)
 	}
 	if decode == nil {
-		ssc.Fail("kafka.Direct", rdd.ErrNilFunction)
+		ssc.Fail(op, rdd.ErrNilFunction)
 	}
-	return engine.NewInput(ssc, "kafka "+strings.Join(topics.names, ","), d, decode)
+	return engine.NewInput(ssc, op, d, decode)
 }
 
 // direct is the input of a direct stream.
 type direct[T any] struct {
+	op       string // its name in errors
 	topics   []string
 	brokers  []string
 	client   *[]kgo.Opt
@@ -188,8 +190,8 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 		}
 		var records, bytes int64
 		defer func() { tc.Metrics.RecordsRead += records; tc.Metrics.BytesRead += bytes }()
-		bad := func(rec *Record, n int64, cause error) (goesOn bool) {
-			err := d.options.bad.handle(tc, d.producers(), rec, n, cause)
+		bad := func(b badRecord) (goesOn bool) {
+			err := d.options.bad.handle(tc, d.producers(), b)
 			if err != nil {
 				yield(none, d.failed(err))
 			}
@@ -197,8 +199,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 		}
 		for rec, err := range d.records(tc, reader, r) {
 			if large, ok := tooLarge(err); ok {
-				at := &Record{Topic: large.Topic, Partition: large.Partition, Offset: large.Offset}
-				if !bad(at, large.Records, fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchBytes.Key)) {
+				if b := ofBatch(large, r); b.records > 0 && !bad(b) {
 					return
 				}
 				continue
@@ -215,7 +216,7 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			bytes += int64(len(rec.Key) + len(rec.Value))
 			v, err := d.decoded(rec)
 			if err != nil {
-				if !bad(rec, 1, err) {
+				if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
 					return
 				}
 				continue
@@ -257,8 +258,8 @@ func (d *direct[T]) decoded(rec *Record) (v T, err error) {
 // failed names the stream in an error that fails a task.
 func (d *direct[T]) failed(err error) error {
 	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
-		p.Op, p.Site = "kafka.Direct", d.site
+		p.Op, p.Site = d.op, d.site
 		return p
 	}
-	return &rdd.OpError{Op: "kafka.Direct", Site: d.site, Err: err}
+	return &rdd.OpError{Op: d.op, Site: d.site, Err: err}
 }

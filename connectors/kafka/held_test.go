@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 )
 
@@ -47,28 +48,49 @@ func TestPlanSaysWhatIsHeld(t *testing.T) {
 				return last
 			}
 		}
-		plan := planner(Earliest())
-		if p := plan(); p.Records != 2 || p.Backlog != 3 || p.Held != "" {
+		plan, stuck := planner(Earliest()), time.Now()
+		if p := plan(); p.Records != 2 || p.Backlog != 3 || p.Blocked != 3 || p.Held != "" {
 			t.Errorf("at first: %+v", p)
 		}
 		plan()
 		time.Sleep(heldAfter)
-		if p := plan(); p.Records != 0 || p.Backlog != 3 || !strings.HasPrefix(p.Held, "topic in partition 0 can't be read past offset 2, of 5, since 20") {
+		if p := plan(); p.Records != 0 || p.Backlog != 3 || p.Blocked != 3 || !p.HeldSince.Equal(stuck) || !strings.HasPrefix(p.Held, "topic in partition 0 can't be read past offset 2, of 5, since 20") {
 			t.Errorf("after a while: %+v", p)
 		}
 		beyond := planner(AtOffsets(map[string]map[int32]int64{"in": {0: 4}}))
-		if p := beyond(); p.Records != 0 || p.Backlog != 1 || !strings.HasPrefix(p.Held, "topic in partition 0 is to be read from offset 4, and its end is 2") {
+		if p := beyond(); p.Records != 0 || p.Backlog != 1 || p.Blocked != 1 || !p.HeldSince.IsZero() || !strings.HasPrefix(p.Held, "topic in partition 0 is to be read from offset 4, and its end is 2") {
 			t.Errorf("beyond: %+v", p)
 		}
 		if err := open.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if p := plan(); p.Records != 4 || p.Backlog != 0 || p.Held != "" {
+		if p := plan(); p.Records != 4 || p.Backlog != 0 || p.Blocked != 0 || p.Held != "" {
 			t.Errorf("in the end: %+v", p)
 		}
 		if p := beyond(); p.Records != 2 || p.Backlog != 0 || p.Held != "" {
 			t.Errorf("beyond, in the end: %+v", p)
 		}
 	})
+}
+
+// What a batch leaves is blocked if no budget would have let it in: a limit of the
+// rate counts like a transaction that is open.
+func TestPlanSaysWhatIsBlocked(t *testing.T) {
+	for name, c := range map[string]struct {
+		maxRate, budget           float64
+		records, backlog, blocked int64
+	}{
+		"everything is read":                  {0, 0, 40, 60, 60},
+		"a budget leaves records":             {0, 10, 10, 90, 60},
+		"the highest rate does":               {20, 0, 20, 80, 80},
+		"a budget, and a rate above it":       {20, 10, 10, 90, 80},
+		"a rate that lets everything be read": {100, 10, 10, 90, 60},
+	} {
+		p := &planner{limits: limits{maxRate: c.maxRate}, first: map[topicPartition]int64{}}
+		got, err := p.plan([]ranges.Partition{{Topic: "t", Until: 40, High: 100}}, engine.PlanRequest{Budget: c.budget, Elapsed: time.Second})
+		if err != nil || got.Records != c.records || got.Backlog != c.backlog || got.Blocked != c.blocked {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
 }

@@ -124,7 +124,7 @@ func TestBadRecords(t *testing.T) {
 					return nil
 				})
 				if name == "fail" {
-					says := fmt.Sprintf("kafka.Direct at kafka/kafka_test.go:%d: bad record in topic in partition 0 at offset 1: decoding JSON", direct+1)
+					says := fmt.Sprintf("kafka.Direct(in) at kafka/kafka_test.go:%d: bad record in topic in partition 0 at offset 1: decoding JSON", direct+1)
 					if err == nil || !strings.Contains(err.Error(), says) {
 						t.Error(err)
 					}
@@ -181,7 +181,7 @@ func TestErrors(t *testing.T) {
 			kafka.Direct(ssc, kafka.Subscribe("nowhere"), kafka.StringValue).Print(1)
 			return nil
 		})
-		if err == nil || !strings.Contains(err.Error(), "kafka nowhere at kafka/kafka_test.go:") || !strings.Contains(err.Error(), "check its name or create it, for example with kafka.EnsureTopic in OnDriver") {
+		if err == nil || !strings.Contains(err.Error(), "kafka.Direct(nowhere) at kafka/kafka_test.go:") || !strings.Contains(err.Error(), "check its name or create it, for example with kafka.EnsureTopic in OnDriver") {
 			t.Error(err)
 		}
 		err = run(t, b, func(ssc *engine.StreamingContext) error { kafka.Brokers(ssc); return nil }, "--brokers", "nowhere")

@@ -38,6 +38,11 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	if err != nil {
 		return engine.Plan{}, err
 	}
+	return p.plan(parts, req)
+}
+
+// plan returns the batch's ranges of partitions as they are now.
+func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine.Plan, error) {
 	previous, err := decodeRanges(req.Previous)
 	if err != nil {
 		return engine.Plan{}, fmt.Errorf("the ranges of the batch before: %w", err)
@@ -53,9 +58,12 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	p.limits.apply(rs, req.Budget, req.Elapsed.Seconds(), p.credit)
 	for i, r := range rs {
 		plan.Records += r.Len()
-		plan.Backlog += max(0, parts[i].High-max(r.From, r.Until))
+		beyond := max(0, parts[i].High-max(r.From, r.Until))
+		free := p.limits.most(parts[i].Until-r.From, req.Elapsed.Seconds()) - r.Len()
+		plan.Backlog += beyond
+		plan.Blocked += beyond - min(beyond, max(0, free))
 	}
-	plan.Held = held(parts, rs, time.Now())
+	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
 	plan.Ranges, err = encodeRanges(rs)
 	return plan, err
 }
@@ -64,9 +72,9 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 // are there, before that is worth a word: transactions are open for a while.
 const heldAfter = 5 * time.Second
 
-// held says what keeps back records of partitions that are read up to their ends.
-func held(parts []ranges.Partition, rs []ranges.Range, now time.Time) string {
-	var first string
+// held says what keeps back records of partitions that are read up to their ends,
+// and since when, if that is known.
+func held(parts []ranges.Partition, rs []ranges.Range, now time.Time) (first string, since time.Time) {
 	others := 0
 	for i, r := range rs {
 		why := ""
@@ -76,6 +84,9 @@ func held(parts []ranges.Partition, rs []ranges.Range, now time.Time) string {
 		case r.Until == part.Until && !part.Stuck.IsZero() && now.Sub(part.Stuck) >= heldAfter:
 			why = fmt.Sprintf("topic %s partition %d can't be read past offset %d, of %d, since %s: a transaction that begins there is still open; its producer must end it or time out (kafka-transactions.sh find-hanging finds one left behind)",
 				r.Topic, r.Partition, part.Until, part.High, part.Stuck.UTC().Format(time.RFC3339))
+			if since.IsZero() || part.Stuck.Before(since) {
+				since = part.Stuck
+			}
 		default:
 			continue
 		}
@@ -88,7 +99,7 @@ func held(parts []ranges.Partition, rs []ranges.Range, now time.Time) string {
 	if others > 0 {
 		first += fmt.Sprintf("; and %d other partitions", others)
 	}
-	return first
+	return first, since
 }
 
 // next returns everything there is beyond the previous ranges, by partition in
@@ -148,6 +159,15 @@ func (p *planner) Close() error {
 type limits struct {
 	maxRate float64 // records per second and partition, 0 without limit
 	minimum int64   // records per batch and partition
+}
+
+// most returns how many of the records of a partition a batch may hold whatever
+// its budget.
+func (l limits) most(lag int64, seconds float64) int64 {
+	if l.maxRate <= 0 {
+		return lag
+	}
+	return min(lag, int64(math.Ceil(l.maxRate*seconds)))
 }
 
 // apply shortens ranges to a batch's budget in records, shared by lag (Spark's

@@ -6,8 +6,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+	"github.com/hibana-engine/hibana/engine"
 )
 
 // The numbers are those of Spark's maxMessagesPerPartition: a budget is shared by
@@ -147,9 +149,22 @@ func FuzzDecodeRanges(f *testing.F) {
 }
 
 func TestParseBrokers(t *testing.T) {
-	for list, ok := range map[string]bool{"a:1": true, "a:1, b:2": true, "a": false, "": false, "a:1,": false, "[::1]:9": true} {
+	for list, ok := range map[string]bool{"a:1": true, "a:1, b:2": true, "a": false, "": false, "a:1,": false, "[::1]:9": true,
+		"a:65535": true, "a:65536": false, "127.0.0.1:99999": false, "a:0": false, "a:-1": false, "a:+1": false, "a:kafka": false, "a:": false} {
 		if _, err := parseBrokers(list); (err == nil) != ok {
 			t.Errorf("%q: %v", list, err)
 		}
+	}
+}
+
+// An address that can't be one is a wrong flag, said once and before anything is
+// connected.
+func TestWrongBrokers(t *testing.T) {
+	err := engine.NewApp("test").Run(t.Context(), []string{"--brokers", "127.0.0.1:99999", "--log-level", "error"}, time.Second, func(ssc *engine.StreamingContext) error {
+		Sink(Direct(ssc, Subscribe("in"), StringValue), "out", String)
+		return nil
+	})
+	if says := `--brokers: "127.0.0.1:99999" is not HOST:PORT, with a port from 1 to 65535`; !errors.Is(err, engine.ErrUsage) || strings.Count(err.Error(), says) != 1 {
+		t.Errorf("%v\nwant %s", err, says)
 	}
 }

@@ -96,7 +96,7 @@ func (p producers) check(ctx context.Context, topic, who string) error {
 // after the other.
 type lone struct {
 	*kgo.Client
-	sync.Mutex
+	turn chan struct{} // holds one while a record is sent
 }
 
 // sendAlone writes a record in a batch of its own, as large as a request may be:
@@ -109,14 +109,18 @@ func (p producers) sendAlone(tc *rdd.TaskContext, usual *producer, r *kgo.Record
 		if err != nil {
 			return nil, nil, err
 		}
-		return &lone{Client: cl}, func() error { cl.Close(); return nil }, nil
+		return &lone{cl, make(chan struct{}, 1)}, func() error { cl.Close(); return nil }, nil
 	})
 	if err != nil {
 		return fmt.Errorf("opening the producer of large records for %s: %w", addrs, err)
 	}
 	out := c.(*lone)
-	out.Lock()
-	defer out.Unlock()
+	select {
+	case out.turn <- struct{}{}:
+		defer func() { <-out.turn }()
+	case <-tc.Done():
+		return fmt.Errorf("waiting to send a large record: %w", context.Cause(tc))
+	}
 	return out.ProduceSync(tc, r).FirstErr()
 }
 

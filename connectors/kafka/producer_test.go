@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
@@ -39,6 +40,52 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || len(lines) < 2 || !strings.Contains(lines[1], "waiting for acknowledgements") ||
 			!strings.Contains(lines[1], "topic=out records=1") || !strings.Contains(lines[1], "EOF") {
 			t.Errorf("%v\n%s", err, &log)
+		}
+	})
+}
+
+// Who waits for another task's large record to be sent ends with its own task.
+func TestLargeRecordsWaitWithTheirTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "dead"))
+		b.Fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			return nil, errors.New("no answer"), true
+		})
+		p := producers{b.Addrs, &b.Opts, slog.New(slog.DiscardHandler)}
+		process := &rdd.Process{}
+		defer func() { _ = process.Close() }()
+		usual, err := p.open(process)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(ctx context.Context) <-chan error {
+			sent := make(chan error, 1)
+			go func() {
+				sent <- p.sendAlone(&rdd.TaskContext{Context: ctx, Process: process}, usual, &kgo.Record{Topic: "dead"})
+			}()
+			return sent
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		first := send(ctx)
+		time.Sleep(time.Second) // the first has its turn
+		killed, kill := context.WithCancelCause(t.Context())
+		second := send(killed)
+		synctest.Wait()
+		why, at := errors.New("the task was killed"), time.Now()
+		kill(why)
+		if err := <-second; !errors.Is(err, why) || time.Since(at) > time.Second {
+			t.Errorf("after %v: %v", time.Since(at), err)
+		}
+		select {
+		case err := <-first:
+			t.Errorf("the first has ended: %v", err)
+		default:
+		}
+		cancel()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Errorf("the first: %v", err)
 		}
 	})
 }

@@ -19,7 +19,7 @@ var (
 	maxBatchBytes = engine.Setting[int64]{
 		Key:   "streaming.kafka.maxBatchBytes",
 		Help:  "bytes that a record batch may take, also decompressed (100663296)",
-		Parse: engine.WholeNumber(1, 1<<30),
+		Parse: engine.WholeNumber(1<<10, 1<<30),
 	}
 )
 

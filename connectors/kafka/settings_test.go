@@ -92,7 +92,8 @@ func TestWrongSettings(t *testing.T) {
 		"streaming.kafka.maxRatePerPartition=2e9":      "2e+09 is too large, at most 1e+09 goes",
 		"streaming.kafka.minRatePerPartition=1.5":      `"1.5" is not a whole number`,
 		"streaming.kafka.minRatePerPartition=-1":       "-1 is below 0",
-		"streaming.kafka.maxBatchBytes=0":              "0 is below 1",
+		"streaming.kafka.maxBatchBytes=0":              "0 is below 1024",
+		"streaming.kafka.maxBatchBytes=1":              "1 is below 1024",
 		"streaming.kafka.maxBatchBytes=99999999999999": "99999999999999 is too large, at most 1073741824 goes",
 	} {
 		if err := build(t, pair, direct); !errors.Is(err, engine.ErrUsage) || strings.Count(err.Error(), pair) != 1 || !strings.Contains(err.Error(), says) {
@@ -100,10 +101,10 @@ func TestWrongSettings(t *testing.T) {
 		}
 	}
 	var got settings
-	err := build(t, "streaming.kafka.maxRatePerPartition=0.5 streaming.kafka.minRatePerPartition=0 streaming.kafka.maxBatchBytes=5", func(ssc *engine.StreamingContext) {
+	err := build(t, "streaming.kafka.maxRatePerPartition=0.5 streaming.kafka.minRatePerPartition=0 streaming.kafka.maxBatchBytes=5000", func(ssc *engine.StreamingContext) {
 		got = readSettings(ssc)
 	})
-	if want := (settings{limits{maxRate: 0.5}, 5}); got != want || errors.Is(err, engine.ErrUsage) {
+	if want := (settings{limits{maxRate: 0.5}, 5000}); got != want || errors.Is(err, engine.ErrUsage) {
 		t.Errorf("read %+v, want %+v; %v", got, want, err)
 	}
 	if err := build(t, "", func(ssc *engine.StreamingContext) { got = readSettings(ssc) }); got != (settings{limits{minimum: 1}, 0}) {

@@ -62,7 +62,7 @@ const (
 // flight wrote before its process died is written again, with the same number
 // in the header [BatchHeader]. The topic must exist; see [EnsureTopic].
 func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...SinkOption[T]) {
-	ssc := d.Context()
+	ssc, op := d.Context(), fmt.Sprintf("kafka.Sink(%s)", topic)
 	s := &sink[T]{topic: topic, producers: producers{Brokers(ssc), clientOptions(ssc), ssc.Logger()}, encode: encode}
 	for _, set := range opts {
 		if set == nil {
@@ -72,12 +72,12 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 		set(s)
 	}
 	if err := cmp.Or(checkTopic(topic), s.wrong); err != nil {
-		ssc.Fail("kafka.Sink", err)
+		ssc.Fail(op, err)
 	}
 	if encode == nil {
-		ssc.Fail("kafka.Sink", rdd.ErrNilFunction)
+		ssc.Fail(op, rdd.ErrNilFunction)
 	}
-	engine.NewOutput(d, "kafka sink "+topic, s, encode, s.key)
+	engine.NewOutput(d, op, s, encode, s.key)
 }
 
 // sink writes elements to a topic.

@@ -32,7 +32,7 @@ func TestStartOffsetsAreRefused(t *testing.T) {
 		offsets map[string]map[int32]int64
 		says    string
 	}{
-		"negative":          {map[string]map[int32]int64{"in": {0: -1}}, "kafka.Direct at kafka/start_test.go:"},
+		"negative":          {map[string]map[int32]int64{"in": {0: -1}}, "kafka.Direct(in) at kafka/start_test.go:"},
 		"negative, words":   {map[string]map[int32]int64{"in": {0: -2}}, "offset -2 of topic in partition 0 is negative"},
 		"another topic":     {map[string]map[int32]int64{"inn": {0: 3}}, `kafka.AtOffsets names topic "inn", which the stream doesn't read: it reads in`},
 		"no partition":      {map[string]map[int32]int64{"in": {-7: 3}}, "kafka.AtOffsets names partition -7 of topic in"},
@@ -111,20 +111,20 @@ func TestOptionsAreChecked(t *testing.T) {
 		return kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue, opts...)
 	}
 	for says, build := range map[string]func(ssc *engine.StreamingContext){
-		"kafka.Direct at kafka/start_test.go:N: an option is nil":                    func(ssc *engine.StreamingContext) { direct(ssc, "in", nil) },
-		`kafka.Direct at kafka/start_test.go:N: no topic can be named "a b"`:         func(ssc *engine.StreamingContext) { direct(ssc, "a b") },
-		"kafka.Direct at kafka/start_test.go:N: it names no topic: the name is":      func(ssc *engine.StreamingContext) { direct(ssc, "") },
-		"kafka.Direct at kafka/start_test.go:N: kafka.DeadLetter: it names no topic": func(ssc *engine.StreamingContext) { direct(ssc, "in", kafka.OnBadRecord(kafka.DeadLetter(""))) },
-		"kafka.Direct at kafka/start_test.go:N: kafka.DeadLetter: the stream reads topic in itself": func(ssc *engine.StreamingContext) {
+		"kafka.Direct(in) at kafka/start_test.go:N: an option is nil":                    func(ssc *engine.StreamingContext) { direct(ssc, "in", nil) },
+		`kafka.Direct(a b) at kafka/start_test.go:N: no topic can be named "a b"`:        func(ssc *engine.StreamingContext) { direct(ssc, "a b") },
+		"kafka.Direct() at kafka/start_test.go:N: it names no topic: the name is":        func(ssc *engine.StreamingContext) { direct(ssc, "") },
+		"kafka.Direct(in) at kafka/start_test.go:N: kafka.DeadLetter: it names no topic": func(ssc *engine.StreamingContext) { direct(ssc, "in", kafka.OnBadRecord(kafka.DeadLetter(""))) },
+		"kafka.Direct(in) at kafka/start_test.go:N: kafka.DeadLetter: the stream reads topic in itself": func(ssc *engine.StreamingContext) {
 			direct(ssc, "in", kafka.OnBadRecord(kafka.DeadLetter("in")))
 		},
-		`kafka.Sink at kafka/start_test.go:N: no topic can be named "a/b"`: func(ssc *engine.StreamingContext) {
+		`kafka.Sink(a/b) at kafka/start_test.go:N: no topic can be named "a/b"`: func(ssc *engine.StreamingContext) {
 			kafka.Sink(direct(ssc, "in"), "a/b", kafka.String)
 		},
-		"kafka.Sink at kafka/start_test.go:N: an option is nil": func(ssc *engine.StreamingContext) {
+		"kafka.Sink(in) at kafka/start_test.go:N: an option is nil": func(ssc *engine.StreamingContext) {
 			kafka.Sink(direct(ssc, "in"), "in", kafka.String, nil)
 		},
-		"kafka.Sink at kafka/start_test.go:N: kafka.Key: the function is nil": func(ssc *engine.StreamingContext) {
+		"kafka.Sink(in) at kafka/start_test.go:N: kafka.Key: the function is nil": func(ssc *engine.StreamingContext) {
 			kafka.Sink(direct(ssc, "in"), "in", kafka.String, kafka.Key[string](nil))
 		},
 		"kafka.ClientOptions at kafka/start_test.go:N: option 1 of 1: an option is nil": func(ssc *engine.StreamingContext) {

@@ -52,9 +52,14 @@ func batchSize(b []byte, limit int) (size int, ok bool, reason string) {
 	case n < batchHeader-12:
 		return 0, false, fmt.Sprintf("batch length %d is too small", n)
 	case int(n) > limit-12:
-		return 0, false, fmt.Sprintf("batch length %d is over the limit of %d", n, limit)
+		return 0, false, overLimit(int64(n)+12, limit)
 	}
 	return int(n) + 12, true, ""
+}
+
+// overLimit says that a batch is larger than Options.MaxBatchBytes.
+func overLimit(size int64, limit int) string {
+	return fmt.Sprintf("its %d bytes are over the limit of %d (MaxBatchBytes)", size, limit)
 }
 
 // header parses the header of a whole batch without verifying its checksum.

@@ -84,7 +84,8 @@ func (e *TopicError) Error() string {
 
 func (e *TopicError) Unwrap() error { return e.Err }
 
-// CorruptError says that a batch or a record is not what Kafka's format allows.
+// CorruptError says that a batch or a record is not what Kafka's format allows,
+// or, where After is set, only that a batch is larger than the limit.
 type CorruptError struct {
 	Topic     string
 	Partition int32
@@ -99,6 +100,9 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
+	if e.After > 0 {
+		return fmt.Sprintf("reading topic %s partition %d: the batch at offset %d is too large: %s", e.Topic, e.Partition, e.Offset, e.Reason)
+	}
 	s := fmt.Sprintf("reading topic %s partition %d: corrupt data at offset %d: %s", e.Topic, e.Partition, e.Offset, e.Reason)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
@@ -109,7 +113,7 @@ func (e *CorruptError) Error() string {
 func (e *CorruptError) Unwrap() error { return e.Err }
 
 // NoBrokerError says that no broker could be reached to begin with, or that those
-// that were refused the client.
+// that were refused the client or couldn't serve it yet.
 type NoBrokerError struct {
 	Brokers []string
 	Err     error
@@ -118,6 +122,9 @@ type NoBrokerError struct {
 func (e *NoBrokerError) Error() string {
 	if Refusal(e.Err) {
 		return fmt.Sprintf("Kafka at %s refuses the client: %v; check what the program gives to kafka.ClientOptions (kgo.SASL, kgo.DialTLSConfig)", strings.Join(e.Brokers, ","), e.Err)
+	}
+	if _, ok := errors.AsType[*kerr.Error](e.Err); ok {
+		return fmt.Sprintf("Kafka at %s can't serve the client yet: %v; start the program again when its brokers are up", strings.Join(e.Brokers, ","), e.Err)
 	}
 	return fmt.Sprintf("no Kafka broker answers at %s: %v; start one or name another with --brokers HOST:PORT", strings.Join(e.Brokers, ","), e.Err)
 }

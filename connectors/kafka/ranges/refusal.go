@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Refusal reports whether an error is the answer of something that listens, such
-// as a broker that doesn't know the client's password, and not a lack of one.
+// as a broker that doesn't know the client's password, and not a lack of one. An
+// answer that may be another one the next time, as from a broker that is starting,
+// refuses nothing.
 func Refusal(err error) bool {
-	if _, ok := errors.AsType[*kerr.Error](err); ok {
+	if isFatal(err) {
 		return true
 	}
 	if _, ok := errors.AsType[*kgo.ErrFirstReadEOF](err); ok {

@@ -89,11 +89,12 @@ func (w *walker) records(h *batch, rec *Record, from, until int64, yield func(*R
 	if codec := int(h.attrs & attrCodec); codec != codecNone {
 		var err error
 		if h.records, err = w.dec.decompress(h.records, codec); err != nil {
-			e := corrupt(rec, h.base, "cannot decompress the batch", err)
 			if errors.Is(err, errTooLarge) {
+				e := corrupt(rec, h.base, fmt.Sprintf("its records are over the limit of %d bytes (MaxBatchBytes) when decompressed", w.limit), nil)
 				e.After, e.Records = h.last+1, int64(h.count)
+				return false, e
 			}
-			return false, e
+			return false, corrupt(rec, h.base, "cannot decompress the batch", err)
 		}
 	}
 	if control {

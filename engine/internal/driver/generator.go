@@ -161,8 +161,8 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
-		d.demand[i] = p.Records + p.Backlog
-		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p.Held)
+		d.demand[i] = demand(p)
+		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p)
 		if info.Held == "" {
 			info.Held = p.Held
 		}

@@ -3,6 +3,8 @@ package driver
 import (
 	"log/slog"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
 
 // remindAfter is how long the log is silent about something that lasts.
@@ -16,8 +18,10 @@ type heldLog struct {
 	said  time.Time
 }
 
-// note takes in the reason of the newest plan, "" for none.
-func (h *heldLog) note(now time.Time, input, reason string) {
+// note takes in what the newest plan says of what holds the input up, and since
+// when.
+func (h *heldLog) note(now time.Time, input string, p plan.Share) {
+	reason := p.Held
 	switch {
 	case reason == "" && h.since.IsZero():
 	case reason == "":
@@ -25,7 +29,10 @@ func (h *heldLog) note(now time.Time, input, reason string) {
 		h.since = time.Time{}
 	case h.since.IsZero():
 		h.since, h.said = now, now
-		h.log.Warn("an input is held up", "input", input, "reason", reason)
+		if !p.HeldSince.IsZero() {
+			h.since = p.HeldSince
+		}
+		h.log.Warn("an input is held up", "input", input, "reason", reason, "since", h.since)
 	case now.Sub(h.said) >= remindAfter:
 		h.said = now
 		h.log.Warn("an input is still held up", "input", input, "reason", reason, "since", h.since)

@@ -131,6 +131,9 @@ func (r *rateController) estimate() *plan.CostEstimate {
 	return &c
 }
 
+// demand is how many records an input would have read without a budget.
+func demand(p plan.Share) int64 { return p.Records + max(0, p.Backlog-p.Blocked) }
+
 // shares divides a budget among inputs: each gets what it had to read last time,
 // and a little more since something may have come, but none more than an equal part
 // of what the others don't need. 0 stands for no limit, of each as of all.

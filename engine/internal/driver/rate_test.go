@@ -140,3 +140,20 @@ func TestShares(t *testing.T) {
 		}
 	}
 }
+
+// An input of which nothing more can be read leaves the budget to the others,
+// however much it has waiting.
+func TestSharesOfABlockedInput(t *testing.T) {
+	held := plan.Share{Backlog: 1 << 40, Blocked: 1 << 40}
+	partly := plan.Share{Records: 5, Backlog: 1 << 40, Blocked: 1<<40 - 3}
+	healthy := plan.Share{Records: 50, Backlog: 1 << 20}
+	got := shares(100, []int64{demand(held), demand(partly), demand(healthy)})
+	for i, want := range []float64{1, 11, 88} {
+		if math.Abs(got[i]-want) > 0.01 {
+			t.Errorf("input %d gets %v of 100, want %v", i, got[i], want)
+		}
+	}
+	if got := demand(plan.Share{Records: 7, Backlog: 2, Blocked: 9}); got != 7 {
+		t.Errorf("more is blocked than waits: %d, want 7", got)
+	}
+}

@@ -27,8 +27,10 @@ type PlanRequest struct {
 
 // Share is one input's share of a batch.
 type Share struct {
-	Ranges  []byte // in the input's own encoding
-	Records int64  // how many records they hold at most
-	Backlog int64  // how many more were waiting
-	Held    string // why it doesn't hold what is there, empty if nothing is in the way
+	Ranges    []byte    // in the input's own encoding
+	Records   int64     // how many records they hold at most
+	Backlog   int64     // how many more were waiting
+	Blocked   int64     // of Backlog, how many no budget would have let in
+	Held      string    // why it doesn't hold what is there, empty if nothing is in the way
+	HeldSince time.Time // since when, zero for since this plan
 }
