@@ -32,6 +32,7 @@
 // opened or fetched; weights in external files are refused.
 //
 // The files: proto.go decodes the wire format, tensor.go arrays, inputs.go settles
-// inputs and outputs, importer.go walks the graph, operators.go has what a node of
+// inputs and outputs, importer.go walks the graph, batch.go explains
+// nodes that fit the file's batch only, operators.go has what a node of
 // each operator may hold, the node_*.go files read them by family.
 package onnx

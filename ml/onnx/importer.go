@@ -46,33 +46,50 @@ type value struct {
 
 func (v value) isInt() bool { return v.index < 0 }
 
-// trace reads the graph for a number of rows. Weights go to arrays, or come from
-// there.
+// newImporter reads for a number of rows. Weights go to arrays, or come from there.
+func newImporter(f *File, o options, rows int, arrays map[*tensorProto]*tensor.Dense) *importer {
+	return &importer{opset: f.Opset, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
+}
+
+// trace reads the graph for a number of rows.
 func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
-	if err := im.inputs(f, o); err != nil {
+	im := newImporter(f, o, rows, arrays)
+	if i, err := im.nodes(f, o, len(f.graph.nodes)); err != nil {
+		if i >= 0 {
+			n := f.graph.nodes[i]
+			err = fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), im.inRows(f, o, i, err))
+		}
 		return nil, err
-	}
-	for _, t := range f.graph.initializers {
-		v, err := im.constant(t)
-		if err != nil {
-			return nil, err
-		}
-		if _, fixed := o.fixed[t.name]; !fixed {
-			im.values[t.name] = v
-		}
-	}
-	for _, n := range f.graph.nodes {
-		im.node = n
-		if err := im.read(n); err != nil {
-			return nil, fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), err)
-		}
 	}
 	out, err := im.output(f, o)
 	if err != nil {
 		return nil, err
 	}
 	return im.finish(out), nil
+}
+
+// nodes reads the graph up to a number of nodes, and tells which one failed, -1 if
+// none did.
+func (im *importer) nodes(f *File, o options, until int) (int, error) {
+	if err := im.inputs(f, o); err != nil {
+		return -1, err
+	}
+	for _, t := range f.graph.initializers {
+		v, err := im.constant(t)
+		if err != nil {
+			return -1, err
+		}
+		if _, fixed := o.fixed[t.name]; !fixed {
+			im.values[t.name] = v
+		}
+	}
+	for i, n := range f.graph.nodes[:until] {
+		im.node = n
+		if err := im.read(n); err != nil {
+			return i, err
+		}
+	}
+	return -1, nil
 }
 
 // label names a node in messages.

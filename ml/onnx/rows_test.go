@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/onnx"
 )
 
@@ -149,5 +150,39 @@ func TestDeclaredOutput(t *testing.T) {
 		if c.ok && err != nil || !c.ok && (!errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), `output "y": `)) {
 			t.Errorf("declared %v: %v", c.dims, err)
 		}
+	}
+}
+
+// TestFileBatchRefused: nodes that are valid for the file's batch and not for the
+// rows that it is read for are not called broken; those that are broken anyway are.
+func TestFileBatchRefused(t *testing.T) {
+	const fixed, open = "the file's batch of 2 is read a row at a time, which this node doesn't fit", "the file is read a row at a time"
+	two := func() *file { return rowFile(2).batch(2) }
+	for _, c := range []struct {
+		name string
+		file []byte
+		is   error
+		says string
+	}{
+		{"Split of the batch", two().node("Split", "x", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, fixed + " (an axis of 1 in 2 equal parts)"},
+		{"Split of the batch by sizes", two().int("s", 1, 1).node("Split", "x s", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, fixed},
+		{"Split of an open batch", rowFile(2).node("Split", "x", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, open},
+		{"Split that never fits", two().node("Split", "x", "y z w", "axis", 0).bytes("y"), onnx.ErrFormat, "an axis of 1 in 3 equal parts"},
+		{"Reshape of all", two().int("flat", -1).node("Reshape", "x flat", "f").int("s", 2, 2).node("Reshape", "f s", "y").bytes("y"), onnx.ErrUnsupported, fixed + " (cannot reshape 2 elements to (2, 2)"},
+		{"Reshape of rows", two().int("s", -1, 4).node("Reshape", "x s", "y").bytes("y"), onnx.ErrUnsupported, fixed + " (cannot reshape 2 elements to (-1, 4)"},
+		{"Reshape of rows of an open batch", rowFile(2).int("s", -1, 4).node("Reshape", "x s", "y").bytes("y"), onnx.ErrUnsupported, open},
+		{"Reshape that never fits", two().int("s", -1, 3).node("Reshape", "x s", "y").bytes("y"), nn.ErrShape, "cannot reshape 2 elements to (-1, 3)"},
+		{"rows in another order", two().int("i", 1, 0).node("Gather", "x i", "y", "axis", 0).bytes("y"), onnx.ErrUnsupported, fixed + " (index 1 of 1)"},
+		{"the second row", rowFile(2).scalar("i", 1).node("Gather", "x i", "y", "axis", 0).bytes("y"), onnx.ErrUnsupported, open + ", which this node doesn't fit (index 1 of 1)"},
+		{"weights for each row", two().float("w", make([]float32, 4), 2, 2).node("Concat", "x w", "y", "axis", 1).bytes("y"), onnx.ErrUnsupported, fixed},
+		{"two rows of a batch of 8", rowFile(2).batch(8).int("s", -1, 2).node("Reshape", "x s", "r").int("n", 1, 7).node("Split", "r n", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, "the file's batch of 8 is read a row at a time"},
+		{"a batch beyond all limits", rowFile(2).batch(1<<40).node("Split", "x", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, "the file's batch of 1099511627776 is read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := onnx.Compile(c.file)
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || errors.Is(err, onnx.ErrFormat) != (c.is == onnx.ErrFormat) {
+				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
+			}
+		})
 	}
 }
