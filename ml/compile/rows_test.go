@@ -18,7 +18,7 @@ import (
 func TestMixedRowsAreRefused(t *testing.T) {
 	lstm := links.Add(&links.Chain{}, "lstm", links.NStepLSTM(1, 4, 3))
 	count := func(x *nn.Variable) float32 { return float32(x.Dim(0)) }
-	const mixes, counts, part = "puts rows of the batch together", "does something else with two rows", "two rows must have twice as much as one"
+	const mixes, counts, part = "puts rows of the batch together", "does something else with two rows", "which should be twice as large"
 	for _, c := range []struct {
 		name    string
 		forward func(x *nn.Variable) *nn.Variable
@@ -85,7 +85,7 @@ func TestMixedRowsAreRefused(t *testing.T) {
 // TestOutputsOutOfOrderAreRefused: networks that keep rows apart but don't return
 // the first row's result and then the second's.
 func TestOutputsOutOfOrderAreRefused(t *testing.T) {
-	const order, half = "isn't the first row's result followed by the second's", "two rows must have twice as much as one"
+	const order, half = "isn't the first row's result followed by the second's", "which should be twice as large"
 	reversed := func(x *nn.Variable) []*nn.Variable {
 		rows := f.Separate(x, 0)
 		slices.Reverse(rows)

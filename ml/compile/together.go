@@ -79,7 +79,7 @@ func (t *together) checkOutput(one *graph.Trace) error {
 	err := error(nil)
 	switch {
 	case both.Size() != rowsTogether*out.Size():
-		err = fmt.Errorf("%w: its output is %s for one row and %s for two, where two rows must have twice as much as one: it holds an array or a shape for a certain number of rows, or takes some rows only; make it for any number of rows, or for exactly one",
+		err = fmt.Errorf("%w: its output has the shape %s for one row and %s for two, which should be twice as large: something before it has a fixed number of rows, or takes some rows only; make it for any number of rows, or for exactly one",
 			ErrForward, nn.FormatShape(out.Shape), nn.FormatShape(both.Shape))
 	case !t.owners.halves:
 		err = fmt.Errorf("%w: its output for two rows, %s, isn't the first row's result followed by the second's, so that it can't be cut into rows: the batch must be its first axis, in the order of the rows, and parts of one row are joined along another axis",
