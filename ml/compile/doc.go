@@ -30,7 +30,9 @@
 // over the batch axis (batch.go). In that of two each element has owners, the rows
 // that it depends on, and an operation that makes one of both is refused with its
 // line (owners.go, follow.go); an operation of the user's own says that it keeps
-// rows apart as an nn.Rowwise. Both traces must compute the same with the same
+// rows apart as an nn.Rowwise. The output of two rows must be the first row's result
+// and then the second's, as Run returns them, which excludes what joins or moves
+// along the batch axis (together.go). Both traces must compute the same with the same
 // constants (alike.go). And unless it costs more than a second, two different rows
 // run together, as the network does, and each alone, as the model does
 // (together.go): that knows nothing of operations, and their results must agree. A

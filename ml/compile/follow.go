@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"gorgonia.org/tensor"
@@ -258,7 +260,11 @@ func (t *tracker) items(s graph.Step, axes int, inputs []int) ([][]float32, erro
 		count, err := size(shape[:min(axes, len(shape))]), error(nil)
 		for _, k := range inputs {
 			if len(rows[k]) != count { // its items aren't those of the inputs
-				return t.mingled(s)
+				out, err := t.mingled(s)
+				if errors.Is(err, errUnknown) {
+					err = fmt.Errorf("%w: output %d is %s, input %d %s", errItems, j, nn.FormatShape(shape), k, nn.FormatShape(t.shape(s.In[k])))
+				}
+				return out, err
 			}
 		}
 		n := size(shape) / count

@@ -32,8 +32,9 @@ type Model struct {
 // without the batch dimension, and compiles it. What it computes with functions is
 // recorded; a forward pass that reads elements that depend on its input is refused
 // with an error that says nn.ErrRead. It is recorded with two rows as well, and
-// refused if it puts them together; one that fails with more than one row was
-// written for one, and is computed for each.
+// refused if it puts them together or doesn't return the first row's result followed
+// by the second's; one that fails with more than one row was written for one, and is
+// computed for each.
 func Network(forward func(x *nn.Variable) *nn.Variable, shape ...int) (*Model, error) {
 	if forward == nil {
 		return nil, fmt.Errorf("compiling: %w: it is nil", ErrForward)

@@ -124,6 +124,9 @@ var errMixes = errors.New("it puts rows of the batch together, so that a row's r
 // errUnknown says that nothing is known of an operation over both rows.
 var errUnknown = errors.New("it isn't known to keep the rows of a batch apart; an operation of your own that does says so as an nn.Rowwise")
 
+// errItems says that an operation hasn't an item of its output for each of its input.
+var errItems = errors.New("it isn't known which of its output's elements belong to which row of the batch, as its outputs and inputs (all but weights) must have first axes of one size")
+
 // join is the owner of what is made of elements of two owners.
 func join(a, b float32) (float32, error) {
 	if a != b && a != nobody && b != nobody {

@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 func TestMixedRowsAreRefused(t *testing.T) {
 	lstm := links.Add(&links.Chain{}, "lstm", links.NStepLSTM(1, 4, 3))
 	count := func(x *nn.Variable) float32 { return float32(x.Dim(0)) }
-	const mixes, counts, part = "puts rows of the batch together", "does something else with two rows", "each row's part isn't known"
+	const mixes, counts, part = "puts rows of the batch together", "does something else with two rows", "which should be twice as large"
 	for _, c := range []struct {
 		name    string
 		forward func(x *nn.Variable) *nn.Variable
@@ -61,6 +62,7 @@ func TestMixedRowsAreRefused(t *testing.T) {
 		}, counts},
 		{"an operation that nobody knows", func(x *nn.Variable) *nn.Variable { return nn.Apply1(unknown{}, x) }, "isn't known to keep the rows"},
 		{"constant rows", func(x *nn.Variable) *nn.Variable { return f.Add(x, nn.From(x.Tape(), make([]float32, 8), 2, 4)) }, part},
+		{"the first row only", func(x *nn.Variable) *nn.Variable { return f.ExpandDims(f.Exp(f.Separate(x, 0)[0]), 0) }, part},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := compile.Network(c.forward, 4)
@@ -78,6 +80,101 @@ func TestMixedRowsAreRefused(t *testing.T) {
 	if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "one row!") {
 		t.Errorf("a panic with two rows: %v", err)
 	}
+}
+
+// TestOutputsOutOfOrderAreRefused: networks that keep rows apart but don't return
+// the first row's result and then the second's.
+func TestOutputsOutOfOrderAreRefused(t *testing.T) {
+	const order, half = "isn't the first row's result followed by the second's", "which should be twice as large"
+	reversed := func(x *nn.Variable) []*nn.Variable {
+		rows := f.Separate(x, 0)
+		slices.Reverse(rows)
+		return rows
+	}
+	for _, c := range []struct {
+		name    string
+		forward func(x *nn.Variable) *nn.Variable
+		says    string
+	}{
+		{"joined along the batch", func(x *nn.Variable) *nn.Variable { return f.Concat([]*nn.Variable{x, x}, 0) }, order},
+		{"three parts", func(x *nn.Variable) *nn.Variable { return f.Concat([]*nn.Variable{x, f.Exp(x), x}, 0) }, order},
+		{"joined and computed with", func(x *nn.Variable) *nn.Variable {
+			return f.ReLU(linearOf(4, 3)(f.Concat([]*nn.Variable{x, f.Neg(x)}, -2)))
+		}, order},
+		{"joined, then flat", func(x *nn.Variable) *nn.Variable { return f.Reshape(f.Concat([]*nn.Variable{x, x}, 0), -1) }, order},
+		{"batch last", func(x *nn.Variable) *nn.Variable { return f.Transpose(x) }, order},
+		{"batch last, as rows", func(x *nn.Variable) *nn.Variable { return f.Reshape(f.Transpose(x), x.Dim(0), 4) }, order},
+		{"batch in the middle", func(x *nn.Variable) *nn.Variable { return f.Transpose(f.Reshape(x, -1, 2, 2), 1, 0, 2) }, order},
+		{"stacked in front", func(x *nn.Variable) *nn.Variable { return f.Stack([]*nn.Variable{x, f.Exp(x)}, 0) }, order},
+		{"columns as rows", func(x *nn.Variable) *nn.Variable { return f.Concat(f.SplitAxis(x, 2, 1), 0) }, order},
+		{"rows stacked backward", func(x *nn.Variable) *nn.Variable { return f.Stack(reversed(x), 0) }, order},
+		{"rows joined backward", func(x *nn.Variable) *nn.Variable {
+			parts := f.SplitAxis(x, x.Dim(0), 0)
+			slices.Reverse(parts)
+			return f.Concat(parts, 0)
+		}, order},
+		{"tiled along the batch", func(x *nn.Variable) *nn.Variable { return nn.Apply1(op.Tile{Reps: []int{2, 1}}, x) }, order},
+		{"repeated in front", func(x *nn.Variable) *nn.Variable { return f.BroadcastTo(x, 3, x.Dim(0), 4) }, order},
+		{"blocks before rows", func(x *nn.Variable) *nn.Variable {
+			return f.Reshape(f.Transpose(f.Reshape(x, x.Dim(0), 2, 2), 1, 0, 2), 2*x.Dim(0), 2)
+		}, order},
+		{"constants behind all rows", func(x *nn.Variable) *nn.Variable {
+			return f.Concat([]*nn.Variable{x, nn.From(x.Tape(), make([]float32, x.Dim(0)*4), x.Shape()...)}, 0)
+		}, order},
+		{"a constant row in front", func(x *nn.Variable) *nn.Variable {
+			return f.Concat([]*nn.Variable{nn.From(x.Tape(), make([]float32, 4), 1, 4), x}, 0)
+		}, half},
+		{"a row of padding", func(x *nn.Variable) *nn.Variable { return f.Pad(x, [][2]int{{1, 1}, {0, 0}}, 0) }, half},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := compile.Network(c.forward, 4)
+			if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "compile/") {
+				t.Errorf("error %v, want ErrForward with %q and the line", err, c.says)
+			}
+		})
+	}
+}
+
+// twice is an nn.Rowwise with two items of its output for each of its input.
+type twice struct{ op.ReLU }
+
+func (twice) Rowwise() {}
+
+func (twice) Outputs(in []nn.Spec) ([]nn.Spec, error) {
+	shape := slices.Clone(in[0].Shape)
+	shape[0] *= 2
+	return []nn.Spec{nn.FloatSpec(shape...)}, nil
+}
+
+func (twice) Forward(c *nn.Call) error {
+	for i, v := range append(slices.Clone(c.X(0)), c.X(0)...) {
+		c.Y(0)[i] = v
+	}
+	return nil
+}
+
+// TestItemsOfARowwiseOperation: an operation that says that it keeps rows apart
+// must have an item of its output for each of its input, else it isn't known whose
+// they are. What it makes of one row alone is that row's all the same.
+func TestItemsOfARowwiseOperation(t *testing.T) {
+	_, err := compile.Network(func(x *nn.Variable) *nn.Variable { return f.Reshape(nn.Apply1(twice{}, x), x.Dim(0), -1) }, 4)
+	if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "compile/rows_test.go:") ||
+		!strings.Contains(err.Error(), "output 0 is (4, 4), input 0 (2, 4)") {
+		t.Errorf("error %v, want ErrForward with both shapes and the line", err)
+	}
+	forward := func(x *nn.Variable) *nn.Variable {
+		var out []*nn.Variable
+		for _, row := range f.Separate(x, 0) {
+			out = append(out, nn.Apply1(twice{}, row))
+		}
+		return f.Stack(out, 0)
+	}
+	m, err := compile.Network(forward, 3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := rows(m, 2)
+	near(t, "each row alone", run(t, m.NewWorker(2), x, 2), forward(nn.From(nn.NewTape(nn.Evaluate), x, 2, 3, 2)).Floats())
 }
 
 // unknown adds up everything and says nothing of rows.
@@ -114,10 +211,23 @@ func (liar) Rowwise() {}
 // TestResultsAreCompared: a network that no analysis sees through gives itself
 // away by what it computes.
 func TestResultsAreCompared(t *testing.T) {
-	_, err := compile.Network(func(x *nn.Variable) *nn.Variable { return nn.Apply1(liar{}, x) }, 4)
-	if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "of two rows together, row 0 has") {
-		t.Errorf("error %v, want one that compares the results", err)
+	for _, o := range []nn.Op{liar{}, backward{}} {
+		_, err := compile.Network(func(x *nn.Variable) *nn.Variable { return nn.Apply1(o, x) }, 4)
+		if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "of two rows together, row 0 has") {
+			t.Errorf("%T: error %v, want one that compares the results", o, err)
+		}
 	}
+}
+
+// backward says that it keeps rows apart, and puts the last first.
+type backward struct{ doubled }
+
+func (backward) Forward(c *nn.Call) error {
+	x, n := c.X(0), 4
+	for i := range x {
+		c.Y(0)[i] = x[len(x)-n-i/n*n+i%n]
+	}
+	return nil
 }
 
 // TestRowsApart: what moves the batch around, joins it with other axes or walks

@@ -68,27 +68,25 @@ func (b *builder) maker(v int) (made *graph.Step) {
 	return made
 }
 
-// checkOutput refuses an output in which each row hasn't as much as alone. A pass
-// that returns what it makes of the first row only was written for one row.
+// checkOutput refuses an output of two rows that isn't the result of the first row
+// and then that of the second: a model lays results out so, and a network that
+// doesn't means something else. Elements that depend on no row may lie in either.
 func (t *together) checkOutput(one *graph.Trace) error {
-	n, both := output(one).Size(), output(t.b.trace)
 	if t.owners == nil {
 		return nil // it is refused as a constant
 	}
-	if t.owners.halves {
-		if both.Size() == rowsTogether*n {
-			return nil
-		}
-	} else {
-		var count [3]int
-		for _, o := range t.owners.each {
-			count[int(o)]++
-		}
-		if count[row0]+count[nobody] == n && count[row1] == 0 || count[row0] == n && count[row1] == n && count[nobody] == 0 {
-			return nil
-		}
+	out, both := output(one), output(t.b.trace)
+	err := error(nil)
+	switch {
+	case both.Size() != rowsTogether*out.Size():
+		err = fmt.Errorf("%w: its output has the shape %s for one row and %s for two, which should be twice as large: something before it has a fixed number of rows, or takes some rows only; make it for any number of rows, or for exactly one",
+			ErrForward, nn.FormatShape(out.Shape), nn.FormatShape(both.Shape))
+	case !t.owners.halves:
+		err = fmt.Errorf("%w: its output for two rows, %s, isn't the first row's result followed by the second's, so that it can't be cut into rows: the batch must be its first axis, in the order of the rows, and parts of one row are joined along another axis",
+			ErrForward, nn.FormatShape(both.Shape))
+	default:
+		return nil
 	}
-	err := fmt.Errorf("%w: the output is %s for one row and %s for two, of which each row's part isn't known", ErrForward, output(one), both)
 	if s := t.b.maker(t.b.trace.Outputs[0]); s != nil {
 		return stepError(s.Op, s.Site, err)
 	}
@@ -117,10 +115,7 @@ func (t *together) checkResults(m *Model) error {
 		}
 	}
 	for r := range rowsTogether {
-		together := t.part(y, r)
-		if len(together) == 0 {
-			continue // of the first row only
-		}
+		together := y[r*n : (r+1)*n]
 		alone, err := w.Run(x[r*m.InputLen():(r+1)*m.InputLen()], 1)
 		if err != nil {
 			return err
@@ -133,21 +128,6 @@ func (t *together) checkResults(m *Model) error {
 		}
 	}
 	return nil
-}
-
-// part takes a row's elements out of the output.
-func (t *together) part(y []float32, row int) []float32 {
-	if t.owners.halves {
-		n := len(y) / rowsTogether
-		return y[row*n : (row+1)*n]
-	}
-	var part []float32
-	for i, o := range t.owners.each {
-		if o == float32(row+1) || o == nobody && row == 0 {
-			part = append(part, y[i])
-		}
-	}
-	return part
 }
 
 // close allows for the other order in which a model adds up: rows that mix differ

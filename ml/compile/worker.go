@@ -64,7 +64,7 @@ func (w *Worker) Run(x []float32, n int) (y []float32, err error) {
 		return nil, fmt.Errorf("%w: %d rows, this worker takes 1 to %d", ErrRows, n, w.max)
 	}
 	if len(x) != n*m.InputLen() {
-		return nil, fmt.Errorf("%w: %d floats for %d rows, want %d floats a row, %s", ErrRows, len(x), n, m.InputLen(), nn.FormatShape(m.in))
+		return nil, fmt.Errorf("%w: %d floats for a batch of %d, want %d floats a row, %s", ErrRows, len(x), n, m.InputLen(), nn.FormatShape(m.in))
 	}
 	w.x = x
 	defer func() { w.x = nil }()

@@ -22,6 +22,9 @@ type file struct {
 	outs    map[string][]byte // outputs with a shape
 }
 
+// ofKind is an attribute of the value 1 that says that it is of another kind.
+type ofKind int64
+
 // rowFile starts a file of opset 17 whose input x has rows of the given shape.
 func rowFile(shape ...int) *file { return &file{version: 17, dims: shape, dtype: 1} }
 
@@ -66,6 +69,8 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 			a = msg(a, 5, msg(varint(varint(nil, 1, 1), 2, 7), 9, binary.LittleEndian.AppendUint64(nil, uint64(v))))
 		case graphAttr:
 			a = msg(a, 6, v)
+		case ofKind: // an integer that says what kind it is of
+			a = varint(varint(a, 3, 1), 20, int64(v))
 		case string:
 			a = msg(a, 4, []byte(v))
 		case []int: // unpacked, as most writers do

@@ -37,8 +37,8 @@
 // opened or fetched; weights in other files are refused unless [Files] has them.
 //
 // The files: proto.go decodes the wire format, tensor.go arrays, inputs.go settles
-// inputs and outputs, importer.go walks the graph, fold.go computes what is known,
-// schemas.go has what a node of each operator may hold, table.go who reads it, the
-// node_*.go files read them by family. The command modeltest holds all of it against
-// ONNX's own tests.
+// inputs and outputs, importer.go walks the graph, batch.go explains nodes that fit the
+// file's batch only, fold.go computes what is known, schemas.go has what a node of each
+// operator may hold, table.go who reads it, the node_*.go files read them by family.
+// The command modeltest holds all of it against ONNX's own tests.
 package onnx

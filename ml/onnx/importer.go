@@ -61,27 +61,20 @@ func (v value) isInt() bool { return v.index < 0 }
 // whole tells whether v's floats stand for integers or truth values.
 func (v value) whole() bool { return v.index >= 0 && v.dtype != 0 && !isFloat(v.dtype) }
 
-// trace reads the graph for a number of rows. Weights go to arrays, or come from
-// there.
+// newImporter reads for a number of rows. Weights go to arrays, or come from there.
+func newImporter(f *File, o options, rows int, arrays map[*tensorProto]*tensor.Dense) *importer {
+	return &importer{opset: f.Opset, operators: operators, files: o.files, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
+}
+
+// trace reads the graph for a number of rows.
 func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense) (*graph.Trace, error) {
-	im := &importer{opset: f.Opset, operators: operators, files: o.files, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
-	if err := im.inputs(f, o); err != nil {
+	im := newImporter(f, o, rows, arrays)
+	if i, err := im.nodes(f, o, len(f.graph.nodes)); err != nil {
+		if i >= 0 {
+			n := f.graph.nodes[i]
+			err = fmt.Errorf("%s: operator %s: %w%s", n.label(), n.operator(), im.inRows(f, o, i, err), im.alsoUnknown(f.graph.nodes[i:]))
+		}
 		return nil, err
-	}
-	for _, t := range f.graph.initializers {
-		v, err := im.constant(t)
-		if err != nil {
-			return nil, err
-		}
-		if _, fixed := o.fixed[t.name]; !fixed {
-			im.values[t.name] = v
-		}
-	}
-	for i, n := range f.graph.nodes {
-		im.node = n
-		if err := im.read(n); err != nil {
-			return nil, fmt.Errorf("%s: operator %s: %w%s", n.label(), n.operator(), err, im.alsoUnknown(f.graph.nodes[i:]))
-		}
 	}
 	out, err := im.output(f, o)
 	if err != nil {
@@ -114,6 +107,30 @@ func (im *importer) alsoUnknown(nodes []*node) string {
 
 // maxListed bounds the operators that a message lists.
 const maxListed = 16
+
+// nodes reads the graph up to a number of nodes, and tells which one failed, -1 if
+// none did.
+func (im *importer) nodes(f *File, o options, until int) (int, error) {
+	if err := im.inputs(f, o); err != nil {
+		return -1, err
+	}
+	for _, t := range f.graph.initializers {
+		v, err := im.constant(t)
+		if err != nil {
+			return -1, err
+		}
+		if _, fixed := o.fixed[t.name]; !fixed {
+			im.values[t.name] = v
+		}
+	}
+	for i, n := range f.graph.nodes[:until] {
+		im.node = n
+		if err := im.read(n); err != nil {
+			return i, err
+		}
+	}
+	return -1, nil
+}
 
 // label names a node in messages.
 func (n *node) label() string {

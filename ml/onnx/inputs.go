@@ -330,24 +330,40 @@ func (im *importer) batchAxis(info valueInfo, o options) int {
 	return o.batch
 }
 
-// declared holds an output against the shape that the file says it has. Files say
-// nothing sure of the batch's size, which is theirs; that it is kept is checked by
-// package compile.
+// declared holds an output against the shape that the file says it has. What has the
+// batch's name has its size. Files say nothing sure of a fixed size of the batch,
+// which is theirs; that it is kept is checked by package compile.
 func (im *importer) declared(info valueInfo, v value, o options) error {
 	if !info.known {
 		return nil
 	}
 	wrong := len(info.dims) != len(v.shape)
 	for i, d := range info.dims {
-		if wrong || !o.whole && i == im.batchAxis(info, o) {
+		if wrong {
+			break
+		}
+		if !o.whole && !d.given && d.name != "" && d.name == im.batchName {
+			_, given := o.dims[d.name]
+			wrong = !given && v.shape[i] != im.rows
+			continue
+		}
+		if !o.whole && i == im.batchAxis(info, o) {
 			continue
 		}
 		wrong = d.value > 0 && d.value != int64(v.shape[i]) && (d.value != im.fileBatch || v.shape[i] != im.rows)
 	}
 	if wrong {
-		return fmt.Errorf("%w: the file says that it has the shape %s, and for %d rows it has %s", ErrInput, declaredShape(info.dims), im.rows, shapeName(v.shape))
+		return fmt.Errorf("%w: the file says that it has the shape %s, and for %s it has %s", ErrInput, declaredShape(info.dims), rowCount(im.rows), shapeName(v.shape))
 	}
 	return nil
+}
+
+// rowCount writes a number of rows.
+func rowCount(n int) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }
 
 // declaredShape writes dimensions, of which some may be open.

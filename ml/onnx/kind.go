@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -35,6 +36,15 @@ func (k kind) String() string {
 	return names[k]
 }
 
+// one is the kind with its article.
+func (k kind) one() string {
+	name := k.String()
+	if strings.ContainsRune("aeiou", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
+}
+
 // list tells whether an attribute may hold nothing, for which the file has no
 // field.
 func (k kind) list() bool { return k == kindFloats || k == kindInts || k == kindStrings }
@@ -53,7 +63,7 @@ func (a *attribute) check(want kind) error {
 	}
 	switch holds := a.holds &^ (1 << k); {
 	case a.declared != 0 && a.declared != k:
-		return fmt.Errorf("is a %s, want %s", a.declared, want)
+		return fmt.Errorf("is %s, want %s", a.declared.one(), want)
 	case holds != 0, a.declared == 0 && a.holds == 0 && !k.list():
 		return fmt.Errorf("doesn't hold one value of the kind that it should: %s", want)
 	case want == kindFlag && a.i != 0 && a.i != 1:

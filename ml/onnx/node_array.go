@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hibana-engine/hibana/ml/nn"
@@ -303,7 +304,10 @@ func expand(im *importer, in []value) ([]value, error) {
 		if k := i - (rank - len(x.shape)); k >= 0 && d == 1 {
 			d = int64(x.shape[k])
 		}
-		if d < 1 || d > 1<<31-1 {
+		if d > math.MaxInt32 {
+			return nil, fmt.Errorf("%w: target shape %v exceeds onnx.MaxElements or %d for an axis", ErrTooLarge, list, math.MaxInt32)
+		}
+		if d < 1 {
 			return nil, fmt.Errorf("%w: target shape %v", ErrFormat, list)
 		}
 		shape[i] = int(d)

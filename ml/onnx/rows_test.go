@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/onnx"
 )
 
@@ -52,12 +53,48 @@ func TestMixedRowsAreRefused(t *testing.T) {
 			node("Squeeze", "y4 s12", "y").bytes("y"), mixes, "LSTM_1"},
 		{"by the number of rows", rowFile(2).node("Shape", "x", "s").scalar("zero", 0).node("Gather", "s zero", "n").
 			node("Cast", "n", "f", "to", 1).node("Div", "x f", "y").bytes("y"), counts, "Div_3"},
-		{"a constant for each row", rowFile(2).float("c", two, 2, 2).node("Add", "x c", "y").bytes("y"), "each row's part isn't known", "Add_0"},
+		{"a constant for each row", rowFile(2).float("c", two, 2, 2).node("Add", "x c", "y").bytes("y"), "which should be twice as large", "Add_0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := onnx.Compile(c.file)
 			if !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.node) {
 				t.Errorf("error %v, want ErrForward with %q at %s", err, c.says, c.node)
+			}
+		})
+	}
+}
+
+// TestOutputsOutOfOrderAreRefused: files whose output isn't the first row's result
+// and then the second's. Each error names the node.
+func TestOutputsOutOfOrderAreRefused(t *testing.T) {
+	const order = "isn't the first row's result followed by the second's"
+	joined := func(axis int) *file { return rowFile(2).node("Concat", "x x", "y", "axis", axis) }
+	for _, c := range []struct {
+		name string
+		file []byte
+		is   error
+		says string
+		node string
+	}{
+		{"joined along the batch", joined(0).bytes("y"), compile.ErrForward, order, "Concat_0"},
+		{"joined along axis -2", joined(-2).bytes("y"), compile.ErrForward, order, "Concat_0"},
+		{"declared as long as the batch", joined(0).declare("y", 0, 2).bytes("y"), onnx.ErrInput, "has the shape (d0, 2), and for 1 row it has (2, 2)", `output "y"`},
+		{"fixed batch", joined(0).batch(2).declare("y", 4, 2).bytes("y"), compile.ErrForward, order, "Concat_0"},
+		{"transposed", rowFile(2).node("Transpose", "x", "y").bytes("y"), compile.ErrForward, order, "Transpose_0"},
+		{"transposed as declared", rowFile(2).node("Transpose", "x", "y").declare("y", 2, 0).bytes("y"), compile.ErrForward, order, "Transpose_0"},
+		{"transposed around axes of one element", rowFile(1, 2).node("Transpose", "x", "y", "perm", []int{2, 0, 1}).bytes("y"), compile.ErrForward, order, "Transpose_0"},
+		{"columns split and joined as rows", rowFile(4).node("Split", "x", "a b", "axis", 1).node("Concat", "a b", "y", "axis", 0).bytes("y"), compile.ErrForward, order, "Concat_1"},
+		{"reshaped and transposed", rowFile(4).int("s", -1, 2, 2).node("Reshape", "x s", "r").node("Transpose", "r", "t", "perm", []int{1, 0, 2}).
+			int("f", -1, 2).node("Reshape", "t f", "y").bytes("y"), compile.ErrForward, order, "Transpose_1"},
+		{"stacked in front", rowFile(2).int("zero", 0).node("Unsqueeze", "x zero", "a").node("Concat", "a a", "y", "axis", 0).bytes("y"), compile.ErrForward, order, "Concat_1"},
+		{"repeated along the batch", rowFile(2).int("s", 3, 1, 1).node("Expand", "x s", "y").bytes("y"), compile.ErrForward, order, "Expand_0"},
+		{"first row", rowFile(2).int("from", 0).int("until", 1).int("axis", 0).node("Slice", "x from until axis", "y").bytes("y"), compile.ErrForward, "which should be twice as large", "Slice_0"},
+		{"backward", rowFile(2).int("from", -1).int("until", -9).int("axis", 0).int("step", -1).node("Slice", "x from until axis step", "y").bytes("y"), compile.ErrForward, "", "Slice_0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := onnx.Compile(c.file)
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.node) {
+				t.Errorf("error %v, want %v with %q at %s", err, c.is, c.says, c.node)
 			}
 		})
 	}
@@ -82,6 +119,9 @@ func TestRowsApart(t *testing.T) {
 			declare("y", 0, 4).bytes("y"), []float32{1, 2, 3, 5, 8, 13, 0, 0, 0, 0.5, 0.25, 0}},
 		{"a fixed batch", rowFile(4).batch(8).int("shape", 8, 2, 2).node("Reshape", "x shape", "r").node("ReduceSum", "r axes", "y", "keepdims", 0).
 			int("axes", 1).declare("y", 8, 2).bytes("y"), []float32{4, 7, 7, 9, -8.75, 0.5}},
+		{"joined along the batch and taken apart", rowFile(2, 2).node("Concat", "x x", "xx", "axis", 0).int("s", 2, -1, 2, 2).node("Reshape", "xx s", "r").
+			node("Transpose", "r", "y", "perm", []int{1, 2, 0, 3}).declare("y", 0, 2, 2, 2).bytes("y"),
+			[]float32{1, 2, 1, 2, 3, 5, 3, 5, 8, 13, 8, 13, -1, -4, -1, -4, -9, 0.5, -9, 0.5, 0.25, 0, 0.25, 0}},
 		{"one row at a time", rowFile(4).batch(1).node("Flatten", "x", "f", "axis", 0).node("ReduceMax", "f", "y", "axes", []int{1}).
 			declare("y", 1, 1).bytes("y"), []float32{5, 13, 0.5}},
 	} {
@@ -110,5 +150,39 @@ func TestDeclaredOutput(t *testing.T) {
 		if c.ok && err != nil || !c.ok && (!errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), `output "y": `)) {
 			t.Errorf("declared %v: %v", c.dims, err)
 		}
+	}
+}
+
+// TestFileBatchRefused: nodes that are valid for the file's batch and not for the
+// rows that it is read for are not called broken; those that are broken anyway are.
+func TestFileBatchRefused(t *testing.T) {
+	const fixed, open = "the file's batch of 2 is read a row at a time, which this node doesn't fit", "the file is read a row at a time"
+	two := func() *file { return rowFile(2).batch(2) }
+	for _, c := range []struct {
+		name string
+		file []byte
+		is   error
+		says string
+	}{
+		{"Split of the batch", two().node("Split", "x", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, fixed + " (an axis of 1 in 2 equal parts)"},
+		{"Split of the batch by sizes", two().int("s", 1, 1).node("Split", "x s", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, fixed},
+		{"Split of an open batch", rowFile(2).node("Split", "x", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, open},
+		{"Split that never fits", two().node("Split", "x", "y z w", "axis", 0).bytes("y"), onnx.ErrFormat, "an axis of 1 in 3 equal parts"},
+		{"Reshape of all", two().int("flat", -1).node("Reshape", "x flat", "f").int("s", 2, 2).node("Reshape", "f s", "y").bytes("y"), onnx.ErrUnsupported, fixed + " (cannot reshape 2 elements to (2, 2)"},
+		{"Reshape of rows", two().int("s", -1, 4).node("Reshape", "x s", "y").bytes("y"), onnx.ErrUnsupported, fixed + " (cannot reshape 2 elements to (-1, 4)"},
+		{"Reshape of rows of an open batch", rowFile(2).int("s", -1, 4).node("Reshape", "x s", "y").bytes("y"), onnx.ErrUnsupported, open},
+		{"Reshape that never fits", two().int("s", -1, 3).node("Reshape", "x s", "y").bytes("y"), nn.ErrShape, "cannot reshape 2 elements to (-1, 3)"},
+		{"rows in another order", two().int("i", 1, 0).node("Gather", "x i", "y", "axis", 0).bytes("y"), onnx.ErrUnsupported, fixed + " (index 1 of 1)"},
+		{"the second row", rowFile(2).scalar("i", 1).node("Gather", "x i", "y", "axis", 0).bytes("y"), onnx.ErrUnsupported, open + ", which this node doesn't fit (index 1 of 1)"},
+		{"weights for each row", two().float("w", make([]float32, 4), 2, 2).node("Concat", "x w", "y", "axis", 1).bytes("y"), onnx.ErrUnsupported, fixed},
+		{"two rows of a batch of 8", rowFile(2).batch(8).int("s", -1, 2).node("Reshape", "x s", "r").int("n", 1, 7).node("Split", "r n", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, "the file's batch of 8 is read a row at a time"},
+		{"a batch beyond all limits", rowFile(2).batch(1<<40).node("Split", "x", "y z", "axis", 0).bytes("y"), onnx.ErrUnsupported, "the file's batch of 1099511627776 is read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := onnx.Compile(c.file)
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || errors.Is(err, onnx.ErrFormat) != (c.is == onnx.ErrFormat) {
+				t.Errorf("error %v, want %v with %q", err, c.is, c.says)
+			}
+		})
 	}
 }
