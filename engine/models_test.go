@@ -19,7 +19,7 @@ import (
 )
 
 // loadTime is how long it takes, in virtual time, to load a version.
-const loadTime = 2500 * time.Millisecond
+const loadTime = 2501 * time.Millisecond // no tick comes at the same moment
 
 var errBadModel = errors.New("layer fc1 holds a NaN")
 

@@ -133,7 +133,7 @@ func newFirstLine() *firstLine { return &firstLine{line: make(chan string, 1)} }
 
 func (w *firstLine) Write(b []byte) (int, error) {
 	w.buf.Write(b)
-	if line, rest, ok := strings.Cut(w.buf.String(), "\n"); ok && rest == "" {
+	if line, _, ok := strings.Cut(w.buf.String(), "\n"); ok {
 		select {
 		case w.line <- line:
 		default:

@@ -163,7 +163,7 @@ func TestBreakAndReadAgain(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	b := kafkatest.Fake(t, kfake.NumBrokers(1))
 	topic := b.Topic(t, 1)
-	const n = 20_000
+	const n = 40_000 // a read has fixed costs, of the client and of kfake: some 200
 	cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	for i := range n {
 		cl.Produce(t.Context(), &kgo.Record{Key: []byte("k"), Value: fmt.Append(nil, i), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}}, nil)
