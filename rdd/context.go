@@ -13,13 +13,19 @@ type Context struct {
 	runner  Runner
 }
 
-// Runner computes actions on behalf of a program.
+// Runner computes actions on behalf of a copy of a program, and what else the copies of
+// a program must see alike.
 type Runner interface {
 	// Run computes an action and returns what it returned for each of its partitions,
 	// in their order.
 	Run(a lineage.Action) ([][]byte, error)
 	// MaxResultBytes is how many bytes one action may bring to the program.
 	MaxResultBytes() int
+	// Value returns what compute returns, which is called in one copy of the program
+	// only, the driver's: the others are given its result, or its error.
+	Value(site lineage.Site, compute func() ([]byte, error)) ([]byte, error)
+	// OnDriver calls f in the driver's copy of the program and does nothing in others.
+	OnDriver(site lineage.Site, f func() error) error
 }
 
 // NewContext returns the context in which RDDs are added to a lineage. Without a runner

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -29,9 +30,10 @@ type Lineage struct {
 	batch       uint64
 	parallelism int
 	nodes       []*Node
-	shuffles    []*ShuffleDependency
+	shuffles    []*ShuffleDependency // those with ids from drained on
+	drained     int                  // shuffles that Drain has taken off
 	scope       scope
-	frozen      string
+	frozen      atomic.Pointer[string] // why, nil while it may grow
 	onLate      func(error)
 
 	errsLock sync.Mutex // when it is frozen, tasks may report what came too late
@@ -78,7 +80,21 @@ func (l *Lineage) Site() Site {
 
 // Freeze forbids further nodes. A transformation after it is recorded as an
 // error that gives the reason, and Err returns it.
-func (l *Lineage) Freeze(reason string) { l.frozen = reason }
+func (l *Lineage) Freeze(reason string) { l.frozen.Store(&reason) }
+
+// Thaw lets a frozen lineage grow again.
+func (l *Lineage) Thaw() { l.frozen.Store(nil) }
+
+// Drain takes the nodes off that were made since the last call, and returns them in a
+// lineage of their own: a program that goes on for long must not keep all that it ever
+// made. Numbers go on where they were.
+func (l *Lineage) Drain() *Lineage {
+	made := NewLineage(l.batch, l.parallelism)
+	made.nodes, made.shuffles, made.drained = l.nodes, l.shuffles, l.drained
+	l.drained += len(l.shuffles)
+	l.nodes, l.shuffles = nil, nil
+	return made
+}
 
 // OnLate has f told of each error that comes when the lineage is frozen, beside
 // Err: by then nobody may ask for that. It is called before Freeze; f may be
@@ -90,10 +106,11 @@ func (l *Lineage) Nodes() []*Node { return l.nodes }
 
 // Shuffle returns the shuffle dependency with the given id, or nil.
 func (l *Lineage) Shuffle(id int) *ShuffleDependency {
-	if id < 0 || id >= len(l.shuffles) {
+	i := id - l.drained
+	if i < 0 || i >= len(l.shuffles) {
 		return nil
 	}
-	return l.shuffles[id]
+	return l.shuffles[i]
 }
 
 // Err returns what went wrong while the lineage was built, all of it joined.
@@ -113,7 +130,7 @@ func (l *Lineage) Fail(err error) {
 		l.errs = append(l.errs, err)
 	}
 	l.errsLock.Unlock()
-	if l.frozen != "" && l.onLate != nil {
+	if l.frozen.Load() != nil && l.onLate != nil {
 		l.onLate(err)
 	}
 }
@@ -124,10 +141,11 @@ const maxErrors = 100
 // TooLate records that something was asked for when the lineage is frozen, and
 // reports whether it is.
 func (l *Lineage) TooLate(op string, site func() Site) bool {
-	if l.frozen == "" {
+	reason := l.frozen.Load()
+	if reason == nil {
 		return false
 	}
-	l.Fail(&FrozenError{Op: op, Site: site(), Reason: l.frozen})
+	l.Fail(&FrozenError{Op: op, Site: site(), Reason: *reason})
 	return true
 }
 
@@ -205,8 +223,8 @@ func (l *Lineage) Add(n *Node) *Node {
 // AddShuffle gives a shuffle its id and the function that writes a partition of its
 // parent. The node that reads it is added afterwards.
 func (l *Lineage) AddShuffle(d *ShuffleDependency, write func(tc *task.Context, partition int, w task.BlockWriter) error) *ShuffleDependency {
-	d.ID, d.write = len(l.shuffles), write
-	if l.frozen == "" {
+	d.ID, d.write = l.drained+len(l.shuffles), write
+	if l.frozen.Load() == nil {
 		l.shuffles = append(l.shuffles, d)
 	}
 	return d
