@@ -47,7 +47,7 @@ func (e *JobError) Error() string {
 		fmt.Fprintf(&b, "%s at %s: ", e.Op, e.Site)
 	}
 	b.WriteString(e.Message)
-	fmt.Fprintf(&b, " (batch %d, output %d, %s", e.Batch, e.Output, stageName(e.Stage))
+	fmt.Fprintf(&b, " (%s, %s", jobName(e.Batch, e.Output), stageName(e.Batch, e.Stage))
 	if e.Partition >= 0 {
 		fmt.Fprintf(&b, ", partition %d, %d attempts", e.Partition, e.Attempts)
 	}

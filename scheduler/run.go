@@ -253,7 +253,7 @@ func (j *jobRun) end(err error) {
 
 // jobError puts the reason for giving up a job into words.
 func (d *DAGScheduler) jobError(a kernel.JobFailed, outcome Outcome) error {
-	name := fmt.Sprintf("batch %d, output %d", a.Job.Batch, a.Job.Output)
+	name := jobName(a.Job.Batch, int(a.Job.Output))
 	switch a.Why {
 	case kernel.Cancelled:
 		return fmt.Errorf("%s: %w", name, d.jobs[a.Job].cause)

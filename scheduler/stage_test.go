@@ -125,4 +125,8 @@ func TestTaskID(t *testing.T) {
 	if got, want := m.String()+"; "+r.String(), "batch 7, shuffle-map stage 2, partition 3, attempt 1; batch 7, result stage of output 2, partition 0, attempt 0"; got != want {
 		t.Error(got)
 	}
+	m.Batch, r.Batch = 0, 0 // of a batch program
+	if got, want := m.String()+"; "+r.String(), "shuffle-map stage 2, partition 3, attempt 1; result stage of step 2, partition 0, attempt 0"; got != want {
+		t.Error(got)
+	}
 }

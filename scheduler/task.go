@@ -42,11 +42,30 @@ func (t TaskID) Output() (output int, ok bool) { return int(-1 - t.Stage), t.Sta
 // String returns the coordinates for people, such as
 // "batch 7, shuffle-map stage 0, partition 3, attempt 1".
 func (t TaskID) String() string {
-	return fmt.Sprintf("batch %d, %s, partition %d, attempt %d", t.Batch, stageName(t.Stage), t.Partition, t.Attempt)
+	where := fmt.Sprintf("%s, partition %d, attempt %d", stageName(t.Batch, t.Stage), t.Partition, t.Attempt)
+	if t.Batch == programBatch {
+		return where
+	}
+	return fmt.Sprintf("batch %d, %s", t.Batch, where)
 }
 
-func stageName(stage int32) string {
-	if stage < 0 {
+// programBatch is the batch of a batch program's RDDs. Its outputs are the program's
+// steps.
+const programBatch = 0
+
+// jobName names an output for people.
+func jobName(batch uint64, output int) string {
+	if batch == programBatch {
+		return fmt.Sprintf("step %d", output)
+	}
+	return fmt.Sprintf("batch %d, output %d", batch, output)
+}
+
+func stageName(batch uint64, stage int32) string {
+	switch {
+	case stage < 0 && batch == programBatch:
+		return fmt.Sprintf("result stage of step %d", -1-stage)
+	case stage < 0:
 		return fmt.Sprintf("result stage of output %d", -1-stage)
 	}
 	return fmt.Sprintf("shuffle-map stage %d", stage)
