@@ -21,13 +21,14 @@ import (
 	"github.com/hibana-engine/hibana/engine/role"
 )
 
-// App is a program of the engine: a name, flags, and what Stream declares.
+// App is a program of the engine: a name, flags, and what Stream or Batch is given.
 type App struct {
 	name    string
 	flags   *flag.FlagSet
 	opts    options
 	example string
 
+	batch     bool     // Batch runs it
 	childArgs []string // see ChildArgs
 	confHelp  bool     // --conf help
 }
@@ -44,7 +45,7 @@ type options struct {
 
 // Exit codes of a program.
 const (
-	ExitOK          = 0                    // the stream was stopped and everything planned is done
+	ExitOK          = 0                    // the stream was stopped and everything planned is done; the batch program has ended
 	ExitFailed      = 1                    // the job failed
 	ExitUsage       = 2                    // the command line is wrong
 	ExitInterrupted = role.ExitInterrupted // an interrupt ended the process before everything planned was done
@@ -93,9 +94,14 @@ func (a *App) ChildArgs(args ...string) { a.childArgs = args }
 // the Exit codes. The first interrupt (Ctrl-C, SIGTERM) finishes what is
 // planned; the second ends the process at once.
 func (a *App) Stream(interval time.Duration, build BuildFunc) {
+	a.runProcess(func() (*launch.Job, error) { return a.newStream(interval, build) })
+}
+
+// runProcess runs a job and ends the process.
+func (a *App) runProcess(newJob func() (*launch.Job, error)) {
 	wrong := a.parse(os.Args[1:])
 	ctx, release := onInterrupt(context.Background(), a.sayInterrupted)
-	err := a.run(ctx, wrong, interval, build, (*launch.Job).RunProcess)
+	err := a.run(ctx, wrong, newJob, (*launch.Job).RunProcess)
 	interrupted := ctx.Err() != nil
 	release()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -104,7 +110,7 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 			fmt.Fprintf(os.Stderr, "run %s --help for its flags\n", a.name)
 		}
 	}
-	if errors.Is(err, ErrStopped) && !a.opts.conf.StopGracefully || interrupted && os.Getenv(role.Env) == role.Executor {
+	if errors.Is(err, ErrStopped) && !a.opts.conf.StopGracefully || errors.Is(err, ErrInterrupted) || interrupted && os.Getenv(role.Env) == role.Executor {
 		os.Exit(ExitInterrupted) // of an executor: it was told to end, no task ended it
 	}
 	os.Exit(exitCode(err))
@@ -114,6 +120,8 @@ func (a *App) Stream(interval time.Duration, build BuildFunc) {
 func (a *App) sayInterrupted() {
 	switch {
 	case os.Getenv(role.Env) != "": // nobody sits before this process
+	case a.batch:
+		fmt.Fprintf(os.Stderr, "%s: stopping; press Ctrl-C again to end the process at once\n", a.name)
 	case a.opts.conf.StopGracefully:
 		fmt.Fprintf(os.Stderr, "%s: finishing what is planned; press Ctrl-C again to stop at once\n", a.name)
 	default:
@@ -161,7 +169,7 @@ func onInterrupt(parent context.Context, first func()) (context.Context, func())
 // the stream stops gracefully. args are the command line without the program's
 // name.
 func (a *App) Run(ctx context.Context, args []string, interval time.Duration, build BuildFunc) error {
-	return a.run(ctx, a.parse(args), interval, build, (*launch.Job).Run)
+	return a.run(ctx, a.parse(args), func() (*launch.Job, error) { return a.newStream(interval, build) }, (*launch.Job).Run)
 }
 
 // parse reads the command line. It prints the help that was asked for on
@@ -188,10 +196,14 @@ func (a *App) parse(args []string) error {
 	return nil
 }
 
-// run runs the program when the command line is read; wrong is what is wrong
-// with that.
-func (a *App) run(ctx context.Context, wrong error, interval time.Duration, build BuildFunc, run func(j *launch.Job, ctx, planning context.Context, m launch.Master) error) error {
-	j, err := a.newJob(wrong, interval, build)
+// run runs the job that newJob returns when the command line is read; wrong is what is
+// wrong with that.
+func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, error), run func(j *launch.Job, ctx, planning context.Context, m launch.Master) error) error {
+	var j *launch.Job
+	err := wrong
+	if err == nil {
+		j, err = newJob()
+	}
 	if assigned := os.Getenv(role.Env); assigned != "" {
 		if assigned == role.Driver {
 			err = a.fitForCluster(err)
@@ -220,11 +232,8 @@ const (
 	mostInterval  = 24 * time.Hour
 )
 
-// newJob returns the job that the command line asks for.
-func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*launch.Job, error) {
-	if wrong != nil {
-		return nil, wrong
-	}
+// newStream returns the stream that the command line asks for.
+func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, error) {
 	if flagGiven(a.flags, "batch-interval") {
 		interval = a.opts.interval
 	}
@@ -234,15 +243,22 @@ func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*lau
 	if interval > mostInterval {
 		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
 	}
+	j, err := a.newJob()
+	if err != nil {
+		return nil, err
+	}
+	j.Interval, j.Build = interval, builder(a.opts.brokers, build)
+	j.Durable, j.Checkpoint = a.opts.checkpoint != "", a.opts.checkpoint
+	return j, nil
+}
+
+// newJob returns what the command line says of any job.
+func (a *App) newJob() (*launch.Job, error) {
 	log, err := newLogger(os.Stderr, a.opts.logLevel)
 	if err != nil {
 		return nil, err
 	}
-	return &launch.Job{
-		App: a.name, Interval: interval, Build: builder(a.opts.brokers, build),
-		Settings: a.opts.conf, Log: log, Stdout: os.Stdout,
-		Durable: a.opts.checkpoint != "", Checkpoint: a.opts.checkpoint,
-	}, nil
+	return &launch.Job{App: a.name, Settings: a.opts.conf, Log: log, Stdout: os.Stdout}, nil
 }
 
 // fitForCluster returns what keeps a command line from being a job's: wrong, what

@@ -24,7 +24,7 @@ func TestMaster(t *testing.T) {
 }
 
 func TestIntervalHasAnUpperBound(t *testing.T) {
-	if _, err := NewApp("test").newJob(nil, 25*time.Hour, nil); !errors.Is(err, ErrUsage) {
+	if _, err := NewApp("test").newStream(25*time.Hour, nil); !errors.Is(err, ErrUsage) {
 		t.Errorf("an interval of 25 h: %v", err)
 	}
 }

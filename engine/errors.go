@@ -26,6 +26,9 @@ var (
 	ErrLocked = plan.ErrLocked
 	// ErrStopped: the stream has been stopped.
 	ErrStopped = plan.ErrStopped
+	// ErrInterrupted: a batch program was told to end before it had. The process exits
+	// with 130.
+	ErrInterrupted = plan.ErrInterrupted
 	// ErrNoExecutor: all executors of the job were given up.
 	ErrNoExecutor = plan.ErrNoExecutor
 	// ErrNoModel: the program declares no such model.

@@ -27,7 +27,7 @@ func startJob(t *testing.T, ctx context.Context, build BuildFunc, settings ...st
 			t.Fatal(err)
 		}
 	}
-	j, err := a.newJob(nil, time.Second, build)
+	j, err := a.newStream(time.Second, build)
 	if err != nil {
 		t.Fatal(err)
 	}

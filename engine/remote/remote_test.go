@@ -65,14 +65,15 @@ func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
 	return r
 }
 
-func (h *host) Invoke(i *Invoke) *Invoked {
+func (h *host) Invoke(i *Invoke, answer func(*Invoked)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.invoked = append(h.invoked, i.Seq)
 	if string(i.Invocation) == "other" {
-		return &Invoked{Seq: i.Seq, Failure: "it differs", Lineage: []string{"mine"}}
+		answer(&Invoked{Seq: i.Seq, Failure: "it differs", Lineage: []string{"mine"}})
+		return
 	}
-	return &Invoked{Seq: i.Seq}
+	answer(&Invoked{Seq: i.Seq})
 }
 
 // Hold answers as load says.

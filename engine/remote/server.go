@@ -22,8 +22,10 @@ type Host interface {
 	// builds the program, the first time, and says what it built. A program that
 	// can't be built is an answer with Failure set.
 	Register(hello *Hello, values []wire.Value) *Registered
-	// Invoke generates a batch. Being told of one again does no harm.
-	Invoke(i *Invoke) *Invoked
+	// Invoke generates a batch, or takes in what a batch program's driver has done.
+	// Being told of it again does no harm. answer is called at most once, now or
+	// later, from any goroutine.
+	Invoke(i *Invoke, answer func(*Invoked))
 	// Hold brings in and drops versions of models. It doesn't wait: answer is
 	// called for each version, from other goroutines.
 	Hold(hold *Hold, answer func(*Held))

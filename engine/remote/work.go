@@ -117,7 +117,9 @@ func (x *receiver) take(m *ToExecutor) error {
 	case m.Commit != nil:
 		x.server.slots.AnswerCommit(executorName, m.Commit.ID, m.Commit.Granted)
 	case m.Invoke != nil:
-		x.hosted(func(h Host) { x.session.post(&FromExecutor{Invoked: h.Invoke(m.Invoke)}) })
+		x.hosted(func(h Host) {
+			h.Invoke(m.Invoke, func(answer *Invoked) { x.session.post(&FromExecutor{Invoked: answer}) })
+		})
 	case m.Hold != nil:
 		x.hosted(func(h Host) {
 			h.Hold(m.Hold, func(held *Held) { x.session.post(&FromExecutor{Held: held}) })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
@@ -28,13 +29,17 @@ type Executor struct {
 	parallelism int
 
 	process  *task.Process
-	cache    *task.Cache
 	versions *models.Versions
 
 	mu      sync.Mutex
+	cache   *task.Cache
 	batches map[uint64]*plan.Generation
 	epoch   uint64         // of the newest driver seen
 	store   *shuffle.Store // of blocks that tasks of this epoch wrote
+	copy    *replay.Copy   // of a batch program, nil for a stream
+	left    []*replay.Copy // those that were stopped
+
+	pieces replay.Unpacker // of what the driver of a batch program tells; used by who tells
 
 	// remote reads blocks of other processes too; nil in local mode.
 	remote *remote.Fetcher
@@ -134,8 +139,9 @@ func (e *Executor) Forget(until uint64) {
 		}
 	}
 	store := e.store
+	cache := e.cache
 	e.mu.Unlock()
-	e.cache.Forget(until)
+	cache.Forget(until)
 	store.Forget(until)
 }
 
@@ -148,11 +154,9 @@ func (e *Executor) Graph() *plan.Graph { return &e.program.Graph }
 
 // Run runs one task. It implements scheduler.Runner.
 func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) scheduler.Outcome {
-	e.mu.Lock()
-	gen := e.batches[t.ID.Batch]
-	e.mu.Unlock()
-	if gen == nil {
-		return scheduler.ExceptionFailure{Message: fmt.Sprintf("the executor wasn't told of batch %d", t.ID.Batch), NoFault: true}
+	found, err := e.find(ctx, t.ID)
+	if err != nil {
+		return unfound(ctx, err)
 	}
 	store := e.Store(t.ID.Epoch)
 	if store == nil {
@@ -160,7 +164,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	}
 	tc := &task.Context{
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
-		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
+		Cache: e.cached(), Slot: slot, Process: e.process, AskCommit: t.AskCommit,
 	}
 	var fetched func() int64
 	if e.remote == nil {
@@ -169,12 +173,12 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 		r := e.remote.Reader(t.ID.Epoch, t.Inputs, store)
 		tc.Shuffle, fetched = r, r.RemoteBytes
 	}
-	success, err := e.work(tc, gen, store, t.ID)
+	success, err := e.work(tc, found, store, t.ID)
 	if err == nil {
 		err = e.program.Graph.LateError() // a task, this one maybe, declared something
 	}
 	if err != nil {
-		return scheduler.Failed(ctx, hinted(err))
+		return scheduler.Failed(ctx, e.hinted(err))
 	}
 	success.Metrics = tc.Counted()
 	if fetched != nil {
@@ -183,22 +187,60 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	return success
 }
 
-// work computes what the task's coordinates name.
-func (e *Executor) work(tc *task.Context, gen *plan.Generation, store *shuffle.Store, id scheduler.TaskID) (s scheduler.Success, err error) {
+// cached returns the partitions that are kept.
+func (e *Executor) cached() *task.Cache {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cache
+}
+
+// find returns what a task's coordinates name.
+func (e *Executor) find(ctx context.Context, id scheduler.TaskID) (replay.Found, error) {
+	e.mu.Lock()
+	gen, follows := e.batches[id.Batch], e.copy
+	e.mu.Unlock()
+	switch {
+	case follows != nil:
+		return follows.Find(ctx, id)
+	case gen == nil:
+		return replay.Found{}, fmt.Errorf("%w of batch %d", errNotTold, id.Batch)
+	}
 	if output, ok := id.Output(); ok {
 		if output >= len(gen.Actions) {
-			return s, fmt.Errorf("%w: batch %d has no output %d", plan.ErrDiverged, id.Batch, output)
+			return replay.Found{}, fmt.Errorf("%w: batch %d has no output %d", plan.ErrDiverged, id.Batch, output)
 		}
-		action := gen.Actions[output]
-		defer e.program.Calls.Begin(taskCall{action.Final, id})()
-		s.Result, err = action.GuardedRun(tc, tc.Partition)
-		return s, err
+		return replay.Found{Action: &gen.Actions[output]}, nil
 	}
 	n, _ := id.Shuffle()
 	dep := gen.Lineage.Shuffle(n)
 	if dep == nil {
-		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
+		return replay.Found{}, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
 	}
+	return replay.Found{Shuffle: dep}, nil
+}
+
+// errNotTold is no fault of the task's: the machinery sent it too early.
+var errNotTold = errors.New("the executor wasn't told")
+
+// unfound returns the outcome of a task that the executor can't make sense of.
+func unfound(ctx context.Context, err error) scheduler.Outcome {
+	switch {
+	case ctx.Err() != nil:
+		return scheduler.Failed(ctx, err)
+	case errors.Is(err, replay.ErrOver):
+		return scheduler.TaskKilled{Message: err.Error()}
+	}
+	return scheduler.ExceptionFailure{Message: err.Error(), NoFault: errors.Is(err, errNotTold), Err: err}
+}
+
+// work computes what the task's coordinates name.
+func (e *Executor) work(tc *task.Context, f replay.Found, store *shuffle.Store, id scheduler.TaskID) (s scheduler.Success, err error) {
+	if f.Action != nil {
+		defer e.program.Calls.Begin(taskCall{f.Action.Final, id})()
+		s.Result, err = f.Action.GuardedRun(tc, tc.Partition)
+		return s, err
+	}
+	dep := f.Shuffle
 	defer e.program.Calls.Begin(taskCall{dep.Parent, id})()
 	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions())
 	if err := dep.GuardedWrite(tc, tc.Partition, w); err != nil {
@@ -212,6 +254,7 @@ func (e *Executor) work(tc *task.Context, gen *plan.Generation, store *shuffle.S
 
 // Close releases what the process holds.
 func (e *Executor) Close() error {
+	e.stopCopies()
 	err := e.process.Close()
 	if e.remote != nil {
 		err = errors.Join(err, e.remote.Close())
@@ -219,12 +262,15 @@ func (e *Executor) Close() error {
 	return err
 }
 
-// captureHint explains the panic that a closure meets when it uses what was set
-// on the driver only.
-const captureHint = " (if this value was set in OnDriver, ForEachBatch or a driver task: tasks run on the executors' copy of the program, which doesn't see it; pass it through engine.Value or engine.PerBatch, see docs/programs.md)"
+// Hints that explain the panic which a closure meets when it uses what was set on the
+// driver only.
+const (
+	captureHint      = " (if this value was set in OnDriver, ForEachBatch or a driver task: tasks run on the executors' copy of the program, which doesn't see it; pass it through engine.Value or engine.PerBatch, see docs/programs.md)"
+	batchCaptureHint = " (if this value was set in OnDriver: tasks run on the executors' copy of the program, which doesn't see it; pass it through rdd.Value, see docs/programs.md)"
+)
 
 // hinted adds a hint to a panic that looks like a captured driver-side value.
-func hinted(err error) error {
+func (e *Executor) hinted(err error) error {
 	p, ok := errors.AsType[*rdd.PanicError](err)
 	if !ok {
 		return err
@@ -233,6 +279,9 @@ func hinted(err error) error {
 	case "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map":
 		with := *p
 		with.Value += captureHint
+		if e.IsBatch() {
+			with.Value = p.Value + batchCaptureHint
+		}
 		return &with
 	}
 	return err

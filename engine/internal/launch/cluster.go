@@ -66,6 +66,7 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 		m.config.Values = append(m.config.Values, wire.Value{Name: v.Name, Data: v.Data})
 	}
 	c := newRemoteCluster(m.log)
+	c.isBatch = j.Batch
 	m.cluster = c
 	m.config.Failed, m.config.Diverged, m.config.Check = c.fail, c.diverged, m.check(h)
 	return m.source.start(h, c.report, c.died, c.fail)
@@ -100,9 +101,11 @@ func (m *remoteMaster) close() error {
 
 // remoteCluster is the driver's view of executor processes.
 type remoteCluster struct {
-	log  *slog.Logger
-	ctx  context.Context // ends when the job can't go on; its cause says why
-	stop context.CancelCauseFunc
+	log     *slog.Logger
+	isBatch bool            // the job is a batch program
+	ctx     context.Context // ends when the job can't go on; its cause says why
+	stop    context.CancelCauseFunc
+	told    uint64 // pieces of a batch program's entries; of its driver
 
 	mu       sync.Mutex
 	backend  *remote.Backend // nil before open
@@ -152,6 +155,10 @@ func (c *remoteCluster) fail(err error) { c.stop(err) }
 
 // diverged ends the job because an executor generated something else.
 func (c *remoteCluster) diverged(executor string, inv *remote.Invoked) {
+	if c.isBatch {
+		c.fail(&copyError{executor, inv.Failure})
+		return
+	}
 	c.mu.Lock()
 	gen := c.batches[inv.Seq]
 	c.mu.Unlock()

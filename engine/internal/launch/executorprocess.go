@@ -114,7 +114,9 @@ type executorHost struct {
 	log     *slog.Logger
 	fetcher *remote.Fetcher
 
-	values []wire.Value
+	values   []wire.Value
+	diverged divergence
+	epoch    uint64 // that a batch program's copy follows
 	exec   atomic.Pointer[executor.Executor] // nil before the build
 	loads  sync.WaitGroup                    // who waits for a version of a model to answer
 }
@@ -146,6 +148,11 @@ func (h *executorHost) register(hello *remote.Hello, values []wire.Value) (*remo
 		return nil, fmt.Errorf("%w: the values that this driver recorded aren't those that the executor was built with", plan.ErrDiverged)
 	}
 	e.Adopt(hello.Epoch)
+	if e.IsBatch() && hello.Epoch > h.epoch {
+		h.epoch = hello.Epoch
+		h.diverged.reset()
+		e.Follow(func(err error) { h.diverged.say(named(err, hello.Executor)) })
+	}
 	r := &remote.Registered{Fingerprint: e.Graph().Fingerprint(), Slots: h.slots, Batches: e.Known(), Held: h.load(e, hello.Hold)}
 	if r.Fingerprint != header.Fingerprint {
 		r.Graph = e.Graph().Describe()
@@ -205,8 +212,20 @@ func (h *executorHost) hold(e *executor.Executor, hold *remote.Hold, start func(
 	}
 }
 
-// Invoke generates a batch.
-func (h *executorHost) Invoke(i *remote.Invoke) *remote.Invoked {
+// Invoke generates a batch, or takes in what a batch program's driver has done.
+func (h *executorHost) Invoke(i *remote.Invoke, answer func(*remote.Invoked)) {
+	if e := h.exec.Load(); e.IsBatch() {
+		h.diverged.answerBy(answer)
+		if err := e.TellPiece(i.Seq, i.Invocation); err != nil {
+			h.diverged.say(err)
+		}
+		return
+	}
+	answer(h.generate(i))
+}
+
+// generate generates a stream's batch.
+func (h *executorHost) generate(i *remote.Invoke) *remote.Invoked {
 	answer := &remote.Invoked{Seq: i.Seq}
 	var inv plan.Invocation
 	err := wire.Decode(i.Invocation, &inv)

@@ -53,7 +53,7 @@ func (f *farewell) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	level := slog.LevelError
-	if errors.Is(f.why, plan.ErrStopped) {
+	if asAsked(f.why) {
 		level = slog.LevelWarn // as somebody asked
 	}
 	f.log.Log(context.Background(), level, "the process ends, and doesn't wait any longer for what still runs", "running", f.calls.String())

@@ -12,16 +12,18 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/driver"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
-// Job is a program that is about to run as a stream: what all masters have in
-// common on the driver's side.
+// Job is a program that is about to run: what all masters have in common on the
+// driver's side.
 type Job struct {
 	App         string
-	Incarnation uint64 // which submission of the job; 0 in local modes
-	Interval    time.Duration
+	Incarnation uint64        // which submission of the job; 0 in local modes
+	Batch       bool          // it is a batch program rather than a stream
+	Interval    time.Duration // 0 for a batch program
 	// Build declares the streams of one copy of the program in p, and returns what
 	// is wrong with it.
 	Build      func(ctx context.Context, p *plan.Program) error
@@ -57,20 +59,31 @@ type Master interface {
 // cluster is a job's executors, as its driver and its models see them.
 type cluster interface {
 	driver.Cluster
+	replay.Cluster
 	models.Executors
 }
 
-// failing says at once that the stream fails, and bounds how long its end takes.
+// failing says at once that the stream or the program fails, and bounds how long its end
+// takes.
 func (j *Job) failing(err error) {
-	if !gaveUpPlace(err) && !errors.Is(err, plan.ErrStopped) {
+	if !gaveUpPlace(err) && !asAsked(err) {
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		j.Log.Error("the stream has failed", "err", first)
+		what := "the stream has failed"
+		if j.Batch {
+			what = "the program has failed"
+		}
+		j.Log.Error(what, "err", first)
 	}
 	patience := failPatience
 	if errors.Is(err, plan.ErrStopped) { // an interrupt that is to end the process at once
 		patience = stopPatience
 	}
 	j.farewell.begin(err, patience)
+}
+
+// asAsked reports whether a job ended before its time because somebody asked for it.
+func asAsked(err error) bool {
+	return errors.Is(err, plan.ErrStopped) || errors.Is(err, plan.ErrInterrupted)
 }
 
 // gaveUpPlace reports whether a driver failed because it lost its place, which is

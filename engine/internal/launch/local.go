@@ -60,7 +60,11 @@ func (m *Local) connect(_ context.Context, epoch uint64) (cluster, error) {
 	m.exec.Adopt(epoch)
 	m.backend = local.New(local.Executor{ID: localExecutor, Slots: m.Slots, Runner: m.exec})
 	m.dag = scheduler.NewDAGScheduler(m.backend, m.options)
-	return &localCluster{dag: m.dag, exec: m.exec}, nil
+	c := &localCluster{dag: m.dag, exec: m.exec}
+	if m.exec.IsBatch() {
+		c.program = newLocalProgram(m.exec)
+	}
+	return c, nil
 }
 
 func (m *Local) close() error {
@@ -76,8 +80,9 @@ func (m *Local) close() error {
 
 // localCluster is the driver's view of local mode.
 type localCluster struct {
-	dag  *scheduler.DAGScheduler
-	exec *executor.Executor
+	dag     *scheduler.DAGScheduler
+	exec    *executor.Executor
+	program *localProgram // nil for a stream
 
 	mu   sync.Mutex
 	held map[plan.ModelPin]*models.Version // what Hold named last

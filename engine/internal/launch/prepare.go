@@ -71,6 +71,9 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
+	if j.Batch {
+		return p.runProgram(planning, c)
+	}
 	registry := models.NewRegistry(models.Config{
 		Models: p.program.Graph.Models, Store: store, Executors: c, Retained: j.Settings.ModelsRetained,
 		Durable: p.header.Durable, Requests: j.requests, Log: j.Log,

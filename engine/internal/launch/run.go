@@ -14,7 +14,10 @@ func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
 	j.calls = &plan.Calls{}
 	j.farewell = newFarewell(j.calls, j.Log)
 	defer j.farewell.end()
-	if !j.Settings.StopGracefully {
+	switch {
+	case j.Batch: // an interrupt ends it, but not in the middle of what its functions do
+		defer context.AfterFunc(planning, func() { j.farewell.begin(plan.ErrInterrupted, failPatience) })()
+	case !j.Settings.StopGracefully:
 		defer context.AfterFunc(planning, func() { j.farewell.begin(plan.ErrStopped, stopPatience) })()
 	}
 	done := make(chan error, 1)

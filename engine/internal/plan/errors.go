@@ -32,6 +32,8 @@ var (
 	ErrLocked = batchlog.ErrLocked
 	// ErrStopped: the stream has been stopped.
 	ErrStopped = errors.New("the stream is stopped")
+	// ErrInterrupted: a batch program was told to end before it had.
+	ErrInterrupted = errors.New("the program was interrupted")
 	// ErrNoExecutor: all executors of the job were given up.
 	ErrNoExecutor = errors.New("no executor is left")
 	// ErrNoModel: the program declares no such model.
@@ -83,18 +85,23 @@ func (e *BatchError) Error() string {
 // Unwrap returns ErrBatchFailed and the cause.
 func (e *BatchError) Unwrap() []error { return []error{ErrBatchFailed, e.Err} }
 
-// DivergedError says that an executor generated other RDDs than the driver.
+// DivergedError says that an executor made other RDDs than the driver: for a batch of a
+// stream, or on the way to a step of a batch program.
 type DivergedError struct {
-	Batch    uint64
+	Batch    uint64   // 0 in a batch program
+	Step     uint64   // counts a batch program's actions and values from 1
 	Name     string   // of the executor
-	Driver   []string // what the driver generated, one line for each RDD
-	Executor []string // what the executor generated
+	Driver   []string // what the driver made, one line for each RDD
+	Executor []string // what the executor made
 }
 
-// Error says which batch differs and how.
+// Error says which batch or step differs and how.
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("%v: executor %s generates other RDDs for batch %d than the driver\n%s",
-		ErrDiverged, e.Name, e.Batch, lineage.Diff("driver", e.Driver, "executor", e.Executor))
+	where := fmt.Sprintf("executor %s generates other RDDs for batch %d than the driver", e.Name, e.Batch)
+	if e.Step > 0 {
+		where = fmt.Sprintf("step %d of the copy on executor %s isn't the driver's; what differs between processes (time, random numbers, files, environment) belongs in rdd.Value", e.Step, e.Name)
+	}
+	return fmt.Sprintf("%v: %s\n%s", ErrDiverged, where, lineage.Diff("driver", e.Driver, "executor", e.Executor))
 }
 
 // Unwrap returns ErrDiverged.

@@ -14,7 +14,8 @@ import (
 
 // Program is one copy of the user's program: what a StreamingContext was given
 // and what the build function declared in it. The driver runs the driver's copy,
-// an executor its own. It is complete when [Program.Build] has returned.
+// an executor its own. It is complete when [Program.Build] has returned, or
+// [Program.BuildBatch].
 type Program struct {
 	App         string
 	Interval    time.Duration
@@ -24,6 +25,9 @@ type Program struct {
 	Values      *ValueLog
 	Log         *slog.Logger
 	Stdout      io.Writer
+
+	// Body is a batch program, nil for a stream. It is called once in each copy.
+	Body func(sc *rdd.Context) error
 
 	Graph       Graph
 	OnDriver    []Effect

@@ -1,0 +1,241 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler"
+)
+
+// Cluster is what a batch program's driver needs of those who compute.
+type Cluster interface {
+	// Tell tells the executors of an entry, in order, those that come later too.
+	Tell(e Entry) error
+	// RunAction computes the action of a step. Its error is a *scheduler.JobError if
+	// tasks failed.
+	RunAction(ctx context.Context, step int, a lineage.Action) (*scheduler.JobResult, error)
+}
+
+// Driver runs the driver's copy of a batch program.
+//
+// THREADING: Run calls the program, which takes one step after the other. mu guards
+// what Summary looks at.
+type Driver struct {
+	program *plan.Program
+	cluster Cluster
+	failing func(error)
+	log     *slog.Logger
+
+	ctx     context.Context // of Run
+	lineage *lineage.Lineage
+	turn    turn
+	fatal   error // why the program can't go on, the first reason
+
+	mu      sync.Mutex
+	summary Summary
+}
+
+// Summary says what a program has done so far.
+type Summary struct {
+	Steps   uint64
+	Current string // operator and place of the step that runs, "" between steps
+	Tasks   int    // attempts that counted
+	Failed  int    // attempts that didn't
+	Metrics task.Metrics
+}
+
+// NewDriver returns a driver that is to be run. failing is told at once why the program
+// can't go on, if that is so: what still runs of it may take its time.
+func NewDriver(p *plan.Program, c Cluster, failing func(error), log *slog.Logger) *Driver {
+	return &Driver{program: p, cluster: c, failing: failing, log: log}
+}
+
+// Run runs the program until it has ended, and returns why it failed. When ctx ends,
+// its step fails, and so do all that follow.
+func (d *Driver) Run(ctx context.Context) error {
+	started := time.Now()
+	sc := d.program.NewContext(driverRunner{d})
+	d.ctx, d.lineage = ctx, sc.Lineage()
+	err := d.program.RunBody(sc)
+	d.lineage.Freeze("the program has ended")
+	switch {
+	case d.fatal != nil && !errors.Is(err, d.fatal):
+		err = errors.Join(d.fatal, err) // the program made something else of it
+	case err == nil:
+		err = errors.Join(d.lineage.Err(), d.program.Graph.LateError())
+	}
+	if err == nil {
+		s := d.Summary()
+		d.log.Info("the program has ended", "steps", s.Steps, "tasks", s.Tasks, "failed_attempts", s.Failed,
+			"records_read", s.Metrics.RecordsRead, "shuffle_bytes", s.Metrics.ShuffleWritten, "took", time.Since(started).Round(time.Millisecond))
+	}
+	return err
+}
+
+// Summary says what the program has done so far.
+func (d *Driver) Summary() Summary {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.summary
+}
+
+// step takes the next step: compute says what comes of it. Its errors end the program;
+// what the program may go on with is a Failure in the result.
+func (d *Driver) step(op string, site lineage.Site, describe func(made *lineage.Lineage) *Step, compute func(n int) (*Result, error)) ([][]byte, error) {
+	if err := d.turn.begin(d.lineage, op, site); err != nil {
+		return nil, err
+	}
+	defer d.turn.end(d.lineage)
+	n := d.enter(fmt.Sprintf("%s at %s", op, site))
+	defer d.leave()
+	if err := d.interrupted(); err != nil {
+		return nil, err
+	}
+	var r *Result
+	err := d.cluster.Tell(Entry{Format: Format, Step: n, Begun: describe(d.lineage.Drain())})
+	if err == nil {
+		r, err = compute(int(n))
+	}
+	if err == nil {
+		err = d.cluster.Tell(Entry{Format: Format, Step: n, Result: r})
+	}
+	if err != nil {
+		return nil, d.giveUp(err)
+	}
+	return r.values()
+}
+
+// enter notes the step that runs and returns its number.
+func (d *Driver) enter(what string) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.summary.Steps++
+	d.summary.Current = what
+	return d.summary.Steps
+}
+
+func (d *Driver) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.summary.Current = ""
+}
+
+// interrupted returns why no step is taken any more, nil if one is.
+func (d *Driver) interrupted() error {
+	if d.fatal == nil && d.ctx.Err() != nil {
+		d.fatal = plan.ErrInterrupted
+	}
+	return d.fatal
+}
+
+// giveUp notes why the program can't go on.
+func (d *Driver) giveUp(err error) error {
+	if interrupted := d.interrupted(); interrupted != nil {
+		return interrupted
+	}
+	if d.fatal == nil {
+		d.fatal = err
+		d.failing(err)
+	}
+	return d.fatal
+}
+
+// driverRunner is the driver as its program sees it. It implements rdd.Runner.
+type driverRunner struct{ *Driver }
+
+func (d driverRunner) MaxResultBytes() int { return d.program.Settings.MaxResultSize }
+
+// Run computes an action.
+func (d driverRunner) Run(a lineage.Action) ([][]byte, error) {
+	return d.step(a.Op, a.Site, func(made *lineage.Lineage) *Step { return actionStep(made, a) }, func(n int) (*Result, error) {
+		job, err := d.cluster.RunAction(d.ctx, n, a)
+		if err != nil {
+			return failed(err)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.summary.Tasks += job.Tasks
+		d.summary.Failed += job.Failed
+		d.summary.Metrics.Add(job.Metrics)
+		if err := d.checkSize(job.Partitions); err != nil {
+			return failed(&rdd.OpError{Op: a.Op, Site: a.Site, Err: err})
+		}
+		return &Result{Parts: job.Partitions}, nil
+	})
+}
+
+// checkSize bounds what a step brings to the program.
+func (d driverRunner) checkSize(parts [][]byte) error {
+	size, limit := 0, d.MaxResultBytes()
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size > limit {
+		return fmt.Errorf("%w: %d bytes; raise driver.maxResultSize (now %d) or reduce on executors first", rdd.ErrResultTooLarge, size, limit)
+	}
+	return nil
+}
+
+// failed returns what comes of an action that failed: an error that the program may
+// do something about, unless it isn't the action's.
+func failed(err error) (*Result, error) {
+	tooLarge := errors.Is(err, rdd.ErrResultTooLarge)
+	if job, ok := errors.AsType[*scheduler.JobError](err); ok {
+		return &Result{Failure: &Failure{Message: job.Error(), TooLarge: tooLarge}}, nil
+	}
+	if op, ok := errors.AsType[*rdd.OpError](err); ok && tooLarge {
+		return &Result{Failure: &Failure{Message: op.Error(), TooLarge: true}}, nil
+	}
+	return nil, err
+}
+
+// Value computes a value.
+func (d driverRunner) Value(site lineage.Site, compute func() ([]byte, error)) ([]byte, error) {
+	parts, err := d.step("value", site, func(made *lineage.Lineage) *Step { return valueStep(made, site) }, func(int) (*Result, error) {
+		var data []byte
+		err := d.program.Calls.Guard(fmt.Sprintf("the function of value at %s", site), func() (err error) {
+			data, err = compute()
+			return err
+		})
+		parts := [][]byte{data}
+		if err == nil {
+			err = d.checkSize(parts)
+		}
+		if err != nil {
+			return &Result{Failure: &Failure{Message: err.Error(), TooLarge: errors.Is(err, rdd.ErrResultTooLarge)}}, nil
+		}
+		return &Result{Parts: parts}, nil
+	})
+	return theValue(parts, err)
+}
+
+// theValue returns the only part of a result.
+func theValue(parts [][]byte, err error) ([]byte, error) {
+	if err == nil && len(parts) != 1 {
+		err = fmt.Errorf("%w: a value of %d parts", plan.ErrDiverged, len(parts))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parts[0], nil
+}
+
+// OnDriver calls f. It is no step: other copies don't come to it.
+func (d driverRunner) OnDriver(site lineage.Site, f func() error) error {
+	if err := d.turn.begin(d.lineage, "onDriver", site); err != nil {
+		return err
+	}
+	defer d.turn.end(d.lineage)
+	if err := d.interrupted(); err != nil {
+		return err
+	}
+	return d.program.Calls.Guard(fmt.Sprintf("OnDriver at %s", site), f)
+}

@@ -1,0 +1,75 @@
+package replay
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+)
+
+// Format is the version of Entry's encoding.
+const Format = 1
+
+// Entry is what the driver tells the other copies of the program of one of its steps.
+// It has come to it, or it is done: one of Begun and Result is set.
+type Entry struct {
+	Format int     `msgpack:"v"`
+	Step   uint64  `msgpack:"n"` // counts from 1
+	Begun  *Step   `msgpack:"b"`
+	Result *Result `msgpack:"r"`
+}
+
+// Step says what a copy of the program has made since the step before, and what it asks
+// for now. Copies of one program have equal steps.
+type Step struct {
+	Lines []string `msgpack:"l"` // a line for each RDD, and one for the step
+}
+
+// Result is what came of a step.
+type Result struct {
+	Parts   [][]byte `msgpack:"p"` // of an action's partitions, or a value
+	Failure *Failure `msgpack:"f"`
+}
+
+// Failure is why a step failed. It is the error that all copies of the program are given,
+// the driver's too, so that they go on alike: it has nothing in it that doesn't travel.
+type Failure struct {
+	Message  string `msgpack:"m"`
+	TooLarge bool   `msgpack:"t"` // it says rdd.ErrResultTooLarge
+}
+
+// Error returns the cause.
+func (f *Failure) Error() string { return f.Message }
+
+// Is reports what the failure says.
+func (f *Failure) Is(target error) bool { return f.TooLarge && target == rdd.ErrResultTooLarge }
+
+// values returns the result as the program is given it.
+func (r *Result) values() ([][]byte, error) {
+	if r.Failure != nil {
+		return nil, r.Failure
+	}
+	return r.Parts, nil
+}
+
+// actionStep returns the step of an action.
+func actionStep(made *lineage.Lineage, a lineage.Action) *Step {
+	line := fmt.Sprintf("action %s at %s of %d.%d", a.Op, a.Site, a.Final.ID.DStream, a.Final.ID.Ordinal)
+	if a.Partitions != nil {
+		line += fmt.Sprintf(", partitions %v", a.Partitions)
+	}
+	if len(a.Functions) > 0 {
+		line += ", " + strings.Join(a.Functions, ", ")
+	}
+	return &Step{Lines: append(made.Describe(), line)}
+}
+
+// valueStep returns the step of a value.
+func valueStep(made *lineage.Lineage, site lineage.Site) *Step {
+	return &Step{Lines: append(made.Describe(), fmt.Sprintf("value at %s", site))}
+}
+
+// equal reports whether two copies of the program have come to one step alike.
+func (s *Step) equal(o *Step) bool { return slices.Equal(s.Lines, o.Lines) }
