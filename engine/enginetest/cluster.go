@@ -69,12 +69,20 @@ func RunOnCluster[T, U any](t *testing.T, input [][]T, batches int, op func(*eng
 // doesn't return.
 func OnCluster(t *testing.T, build engine.BuildFunc, args ...string) error {
 	t.Helper()
+	return onCluster(t, args, func(ctx context.Context, app *engine.App, args []string) error {
+		return app.Run(ctx, args, ClusterInterval, build)
+	})
+}
+
+// onCluster has run run an app on executor processes.
+func onCluster(t *testing.T, args []string, run func(ctx context.Context, app *engine.App, args []string) error) error {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
 	defer cancel()
 	app := engine.NewApp(t.Name())
 	app.ChildArgs("-test.run="+pattern(t.Name()), "-test.count=1", "-test.timeout=5m")
 	args = append([]string{"--master", "local-cluster[2,1]", "--log-level", "error"}, args...)
-	err := app.Run(ctx, args, ClusterInterval, build)
+	err := run(ctx, app, args)
 	if os.Getenv(role.Env) != "" { // an executor process, at its end
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -2,5 +2,5 @@
 // stream over given batches in virtual time (testing/synctest), through the same
 // driver, scheduler and strict local mode that run it in earnest.
 // [ClusterOperation] runs it on executor processes, which are started from the
-// test's own binary.
+// test's own binary. [Batch] and [BatchOnCluster] do so with a batch program.
 package enginetest

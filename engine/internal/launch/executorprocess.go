@@ -116,9 +116,9 @@ type executorHost struct {
 
 	values   []wire.Value
 	diverged divergence
-	epoch    uint64 // that a batch program's copy follows
-	exec   atomic.Pointer[executor.Executor] // nil before the build
-	loads  sync.WaitGroup                    // who waits for a version of a model to answer
+	epoch    uint64                            // that a batch program's copy follows
+	exec     atomic.Pointer[executor.Executor] // nil before the build
+	loads    sync.WaitGroup                    // who waits for a version of a model to answer
 }
 
 // Register builds the program, the first time, and says what it built.

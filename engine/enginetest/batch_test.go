@@ -1,0 +1,140 @@
+package enginetest_test
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// rounds returns a program that needs in each round what came of the one before, on a
+// cached RDD and through shuffles, and hands what it has found to found. before is called
+// in each task with its place.
+func rounds(n int, before func(place string), found func(sums []pair)) engine.BatchFunc {
+	return func(sc *rdd.Context) error {
+		numbers := make([]int, 400)
+		for i := range numbers {
+			numbers[i] = i
+		}
+		base := rdd.Parallelize(sc, numbers, rdd.Partitions(4)).Cache()
+		var sums []pair
+		for round := range n {
+			shift := rdd.Value(sc, func() int { return len(sums) + round })
+			keyed := rdd.Map(base, func(i int) pair { return kv(fmt.Sprint((i+shift)%10), int64(i+shift)) })
+			var err error
+			sums, err = rdd.Collect(beginning(rdd.ReduceByKey(beginning(keyed, "map", round, before),
+				func(a, b int64) int64 { return a + b }, rdd.Partitions(3)), "reduce", round, before))
+			if err != nil {
+				return err
+			}
+		}
+		sc.OnDriver(func() error { found(sums); return nil })
+		return nil
+	}
+}
+
+// beginning calls before when a partition is begun.
+func beginning(r *rdd.RDD[pair], stage string, round int, before func(place string)) *rdd.RDD[pair] {
+	return rdd.TryMapPartitions(r, func(p rdd.Part, in iter.Seq2[pair, error]) iter.Seq2[pair, error] {
+		return func(yield func(pair, error) bool) {
+			before(fmt.Sprintf("%s-%d-%d", stage, round, p.Index))
+			in(yield)
+		}
+	})
+}
+
+// A batch program has one result, in local mode and on executor processes that are
+// killed in the middle: of map tasks, of reading tasks, with what they had cached.
+func TestBatchOnKilledExecutors(t *testing.T) {
+	const n = 8
+	var local, cluster []pair
+	if os.Getenv(role.Env) == "" {
+		err := enginetest.Batch(t, rounds(n, func(string) {}, func(sums []pair) { local = sums }))
+		if err != nil || len(local) != 10 {
+			t.Fatal(local, err)
+		}
+	}
+	marks := newOnce(t)
+	deaths := []string{"map-0-1", "reduce-2-0", "map-3-3", "reduce-6-2"}
+	die := func(place string) {
+		if slices.Contains(deaths, place) && marks.first(place) {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+	err := enginetest.BatchOnCluster(t, rounds(n, die, func(sums []pair) { cluster = sums }))
+	if err != nil || !slices.Equal(cluster, local) {
+		t.Errorf("local:   %v\ncluster: %v; %v", local, cluster, err)
+	}
+	if done, err := os.ReadDir(marks.dir); err != nil || len(done) != len(deaths) {
+		t.Errorf("%d of %d kills happened: %v", len(done), len(deaths), err)
+	}
+}
+
+// Executors are told of results that are larger than a message.
+func TestLargeResultsOfBatch(t *testing.T) {
+	const size = 9 << 20 // above what a message carries
+	var lengths []int
+	err := enginetest.BatchOnCluster(t, func(sc *rdd.Context) error {
+		long := func(int) string { return strings.Repeat("x", size) }
+		all, err := rdd.Collect(rdd.Map(rdd.Parallelize(sc, []int{1, 2}, rdd.Partitions(3)), long))
+		if err != nil {
+			return err
+		}
+		value := rdd.Value(sc, func() string { return all[0] + "y" })
+		lengths1, err := rdd.Collect(rdd.Map(rdd.Parallelize(sc, []int{1}), func(int) int { return len(all[1]) + len(value) }))
+		sc.OnDriver(func() error { lengths = lengths1; return nil })
+		return err
+	})
+	if err != nil || !slices.Equal(lengths, []int{2*size + 1}) {
+		t.Errorf("%v, %v", lengths, err)
+	}
+}
+
+// A copy that does something else ends the job, which says what and where.
+func TestBatchDiverges(t *testing.T) {
+	count := func(sc *rdd.Context, more bool) error {
+		r := rdd.Parallelize(sc, []int{1, 2, 3})
+		if more {
+			r = r.Filter(func(int) bool { return true })
+		}
+		_, err := rdd.Count(r)
+		return err
+	}
+	executor := os.Getenv(role.Env) != ""
+	for name, c := range map[string]struct {
+		program engine.BatchFunc
+		says    []string
+	}{
+		"other RDDs": {func(sc *rdd.Context) error {
+			return errors.Join(count(sc, false), count(sc, executor))
+		}, []string{"step 2 of the copy on executor executor-", "filter at enginetest/batch_test.go:", "action count at enginetest/batch_test.go:"}},
+		"another end": {func(sc *rdd.Context) error {
+			if err := count(sc, false); err != nil || executor {
+				panic("this machine is another one")
+			}
+			return count(sc, false)
+		}, []string{"executor executor-", "has ended before step 2", "this machine is another one"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := enginetest.BatchOnCluster(t, c.program)
+			if !errors.Is(err, engine.ErrDiverged) {
+				t.Fatal(err)
+			}
+			for _, s := range c.says {
+				if !strings.Contains(err.Error(), s) {
+					t.Errorf("it doesn't say %q:\n%v", s, err)
+				}
+			}
+		})
+	}
+}
