@@ -254,11 +254,12 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 
 // newJob returns what the command line says of any job.
 func (a *App) newJob() (*launch.Job, error) {
-	log, err := newLogger(os.Stderr, a.opts.logLevel)
+	status := cli.NewStatusLine(os.Stderr, func() int { return cli.TerminalWidth(os.Stderr) })
+	log, err := newLogger(status, a.opts.logLevel)
 	if err != nil {
 		return nil, err
 	}
-	return &launch.Job{App: a.name, Settings: a.opts.conf, Log: log, Stdout: os.Stdout}, nil
+	return &launch.Job{App: a.name, Settings: a.opts.conf, Log: log, Stdout: os.Stdout, Status: status}, nil
 }
 
 // fitForCluster returns what keeps a command line from being a job's: wrong, what

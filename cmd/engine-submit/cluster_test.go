@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +31,11 @@ func TestMain(m *testing.M) {
 	batches := app.Flags().Int("batches", 1, "batches with records, after which the program stops")
 	panics := app.Flags().Bool("panic", false, "panic in a task")
 	asks := app.Flags().Bool("model", false, "print the version of a model of each batch")
+	rounds := app.Flags().Int("rounds", 0, "be a batch program of so many rounds")
+	hold := app.Flags().String("hold", "", "a `file` for which a batch program's tasks wait in the sixth round")
+	if slices.Contains(os.Args, "--rounds") { // which only the flags know that aren't read yet
+		app.Batch(func(sc *rdd.Context) error { return sumInRounds(sc, *rounds, *panics, *hold) })
+	}
 	app.Stream(20*time.Millisecond, func(ssc *engine.StreamingContext) error {
 		input := make([][]int, *batches)
 		for i := range input {
@@ -53,6 +60,32 @@ func TestMain(m *testing.M) {
 		})
 		return nil
 	})
+}
+
+// sumInRounds is a batch program that adds numbers up.
+func sumInRounds(sc *rdd.Context, rounds int, panics bool, hold string) error {
+	total := 0
+	for round := range rounds {
+		numbers := rdd.Map(rdd.Parallelize(sc, []int{1, 2, 3, 4, 5, 6}, rdd.Partitions(3)), func(n int) rdd.Pair[int, int] {
+			if panics {
+				panic("no number pleases me")
+			}
+			for round == 5 && hold != "" {
+				if _, err := os.Stat(hold); err == nil {
+					break
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			return rdd.Pair[int, int]{Key: n % 2, Value: n + total}
+		})
+		sums, err := rdd.Collect(rdd.ReduceByKey(numbers, func(a, b int) int { return a + b }, rdd.Partitions(2)))
+		if err != nil {
+			return err
+		}
+		total = rdd.Value(sc, func() int { return sums[0].Value + sums[1].Value - 5*total })
+	}
+	sc.OnDriver(func() error { fmt.Println("the total is", total); return nil })
+	return nil
 }
 
 // printVersions prints the version of model m that a batch uses, when it is
@@ -139,6 +172,11 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{"--submission", "help", self, "--", "--batches", "5", "--help"}, exitFailed, `^job \d+ failed`, `the command line asks for help: it is in the job's log; sums --help`},
 		{[]string{"logs", "help"}, exitOK, `(?s)Usage: sums \[flags\].*batches with records`, `the log on d\d`},
 		{[]string{self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `no number pleases me`},
+		{[]string{"--submission", "batch", self, "--", "--rounds", "10"}, exitOK, `^job \d+ finished after .*: 20 steps, 50 tasks`, `submitted .* as job`},
+		{[]string{"logs", "batch"}, exitOK, `the total is 210\n`, `the log on d\d`},
+		{[]string{"status", "batch"}, exitOK, `state +finished\n`, `^$`},
+		{[]string{self, "--", "--rounds", "1", "--panic"}, exitFailed, `^job \d+ failed`, `(?s)map at engine-submit/cluster_test.go:\d+: panic.*no number pleases me \(step 1, `},
+		{[]string{self, "--", "--rounds", "1", "--checkpoint", "/tmp/x"}, exitFailed, `^job \d+ failed`, `wrong use: --checkpoint is for streams`},
 		{[]string{"--detach", "--submission", "once", self}, exitOK, `^\d+\n$`, `as job \d+\n$`},
 		{[]string{"--submission", "once", self}, exitOK, `finished`, `was taken before, as job`},
 		{[]string{"--submission", "once", self, "other"}, exitFailed, `^$`, `the submission id is taken`},
@@ -156,9 +194,58 @@ func TestOnDaemons(t *testing.T) {
 		}
 	}
 	t.Run("hangs", func(t *testing.T) { testHangs(t, c, self) })
+	t.Run("batch program", func(t *testing.T) { testBatchProgram(t, c, self) })
 	t.Run("models", func(t *testing.T) { testModels(t, c, self) })
 	t.Run("the leader dies", func(t *testing.T) { testLeaderDies(t, c, self) })
 	t.Run("no quorum", func(t *testing.T) { testNoQuorum(t, c) })
+}
+
+// testBatchProgram looks at a batch program while it runs, kills the leader, and with it
+// the program's driver process, and sees that the program is started over.
+func testBatchProgram(t *testing.T, c *minicluster.Cluster, self string) {
+	file := filepath.Join(t.TempDir(), "go")
+	program := []string{"--submission", "rounds", self, "--", "--rounds", "10", "--hold", file}
+	watch, code := around(0), make(chan int, 1)
+	go func() { code <- run(&watch.process, program) }()
+	shows := func(args []string, pattern string) {
+		t.Helper()
+		deadline := time.Now().Add(30 * time.Second)
+		for {
+			s := around(0)
+			run(&s.process, args)
+			if regexp.MustCompile(pattern).MatchString(s.out.String()) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("engine-submit %q doesn't show %q: %s%s", args, pattern, s.out.String(), s.err.String())
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	const stage = `map at engine-submit/cluster_test\.go:\d+ \[ +\] \(0 \+ 3\) / 3`
+	status := `(?s)state +running\n.*step +11, collect at engine-submit/cluster_test\.go:\d+\nstage +` + stage + `\n.*this driver +11 steps, 25 tasks`
+	shows([]string{"status", "rounds"}, status)
+	shows([]string{"list"}, `running .* step 11 +- .* rounds\n`)
+	watch.err.await(t, "step 11, collect at engine-submit/cluster_test.go:")
+	leader, err := c.Leader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Kill(leader); err != nil {
+		t.Fatal(err)
+	}
+	watch.err.await(t, "goes on with a new driver process")
+	shows([]string{"status", "rounds"}, status)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-code; got != exitOK || !strings.Contains(watch.out.String(), "finished") {
+		t.Errorf("exit code %d\nstdout: %s\nstderr: %s", got, watch.out.String(), watch.err.String())
+	}
+	shows([]string{"logs", "rounds"}, `the total is 210\n`)
+	if err := c.Restart(leader); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // testModels publishes versions of a model while a job runs, kills the leader in

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -16,7 +17,7 @@ const plainInterval = 5 * time.Second
 // now and then elsewhere.
 type display struct {
 	p    *process
-	line *statusLine
+	line *cli.StatusLine
 	now  func() time.Time
 
 	last    *wire.JobStatus
@@ -26,14 +27,14 @@ type display struct {
 	records map[uint64]int64 // of each driver process that was seen, by epoch
 }
 
-func newDisplay(p *process, line *statusLine) *display {
+func newDisplay(p *process, line *cli.StatusLine) *display {
 	return &display{p: p, line: line, now: time.Now, records: make(map[uint64]int64)}
 }
 
 // uploading shows how much of a program is sent.
 func (d *display) uploading(name string, sent, total int64) {
 	share := float64(sent) / float64(max(total, 1))
-	d.line.set(fmt.Sprintf("uploading %s %s %3.0f %%  %s of %s", name, bar(30, share), 100*share, size(sent), size(total)))
+	d.line.Set(fmt.Sprintf("uploading %s %s %3.0f %%  %s of %s", name, cli.Bar(30, share), 100*share, size(sent), size(total)))
 }
 
 // update takes in what is new of the job.
@@ -51,13 +52,14 @@ func (d *display) update(st *wire.JobStatus) {
 		d.p.say("job %d goes on with a new driver process, on %s (epoch %d)%s", st.Spec.Incarnation, st.Node, st.Epoch, why)
 	}
 	text := d.describe(st)
-	d.line.set(text)
-	if d.line.terminal() || st.State.Final() {
+	d.line.Set(text)
+	if d.line.Terminal() || st.State.Final() {
 		return
 	}
 	was := d.shown
 	news := was == nil || was.State != st.State || was.Progress.Message != st.Progress.Message
-	if !news && (was.LastBatch == st.LastBatch || d.now().Sub(d.printed) < plainInterval) {
+	moved := was == nil || was.LastBatch != st.LastBatch || st.Progress.Program != nil
+	if !news && (!moved || d.now().Sub(d.printed) < plainInterval) {
 		return
 	}
 	d.shown = st
@@ -73,6 +75,9 @@ func (d *display) describe(st *wire.JobStatus) string {
 	}
 	if st.LastBatch > 0 {
 		parts = append(parts, fmt.Sprintf("batch %d", st.LastBatch))
+	}
+	if p := st.Progress.Program; p != nil {
+		parts = append(parts, programParts(p)...)
 	}
 	if p := st.Progress; p.Batches > 0 {
 		parts = append(parts, thousands(d.total())+" records", thousands(int64(p.RecordsPerSec))+" records/s",
@@ -101,7 +106,11 @@ func (d *display) total() (n int64) {
 
 // summary returns what became of a job, in a line.
 func (d *display) summary(st *wire.JobStatus) string {
-	s := fmt.Sprintf("job %d %s after %s: %d batches", st.Spec.Incarnation, st.State, age(st, d.now()), st.LastBatch)
+	s := fmt.Sprintf("job %d %s after %s", st.Spec.Incarnation, st.State, age(st, d.now()))
+	if p := st.Progress.Program; p != nil {
+		return s + ": " + programTotal(p)
+	}
+	s += fmt.Sprintf(": %d batches", st.LastBatch)
 	if n := d.total(); n > 0 {
 		// What a driver process did in its last second before it died isn't known.
 		s += ", " + strings.Repeat("at least ", min(1, len(d.records)-1)) + thousands(n) + " records"

@@ -36,9 +36,10 @@ func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "JOB\tNAME\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSUBMISSION")
 		for _, st := range jobs {
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%s\n",
+			batches, pending := progressColumns(&st)
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
 				st.Spec.Incarnation, st.Spec.Name, st.State, clock(st.Submitted), age(&st, now),
-				st.LastBatch, st.Pending, orDash(st.Node), len(st.Executors), st.Spec.Submission)
+				batches, pending, orDash(st.Node), len(st.Executors), st.Spec.Submission)
 		}
 		return w.Flush()
 	})

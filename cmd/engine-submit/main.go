@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/term"
+	"github.com/hibana-engine/hibana/engine/cli"
 )
 
 func main() {
@@ -22,12 +22,6 @@ func main() {
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
 		signals: signals,
-		width: func() int { // of the terminal that progress is shown on, 0 if it is none
-			w, _, err := term.GetSize(int(os.Stderr.Fd()))
-			if err != nil {
-				return 0
-			}
-			return w
-		},
+		width:   func() int { return cli.TerminalWidth(os.Stderr) },
 	}, os.Args[1:]))
 }

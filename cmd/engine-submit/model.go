@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client"
 )
 
@@ -41,13 +42,13 @@ func publishModel(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 		return err
 	}
 	publication.Model = others[1]
-	line := &statusLine{w: p.stderr, width: p.width}
+	line := cli.NewStatusLine(p.stderr, p.width)
 	if !*rollback {
 		publication.File = others[2]
 		d := newDisplay(p, line)
 		publication.Uploaded = func(sent, total int64) {
 			if d.uploading(filepath.Base(publication.File), sent, total); sent == total {
-				line.set("the executors load it")
+				line.Set("the executors load it")
 			}
 		}
 	}
@@ -56,7 +57,7 @@ func publishModel(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 			return err
 		}
 		digest, err := c.Publish(ctx, publication)
-		line.set("")
+		line.Set("")
 		if err != nil {
 			if ctx.Err() != nil {
 				p.say("interrupted; the version may still come in, the job's log says so")

@@ -70,7 +70,12 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	if st.Crashes > 0 {
 		line("crashes", "%d of the driver process since it last got something done", st.Crashes)
 	}
-	line("batches", "%d allocated, %d of them not complete", st.LastBatch, st.Pending)
+	switch {
+	case st.Progress.Program != nil:
+		describeProgram(st, line)
+	case st.LastBatch > 0 || !st.State.Final(): // else it may have been a batch program
+		line("batches", "%d allocated, %d of them not complete", st.LastBatch, st.Pending)
+	}
 	if prog := st.Progress; prog.Batches > 0 && !st.State.Final() {
 		line("this driver", "%d batches, %s records", prog.Batches, thousands(prog.Records))
 		line("last batch", "%d: waited %s, ran %s, %s records/s, %d waiting",

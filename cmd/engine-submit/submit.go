@@ -22,7 +22,7 @@ import (
 // submission is the command line that submits a program.
 type submission struct {
 	p        *process
-	line     *statusLine
+	line     *cli.StatusLine
 	conn     *connection
 	flags    *flag.FlagSet
 	detach   bool
@@ -30,7 +30,7 @@ type submission struct {
 }
 
 func newSubmission(p *process, conn *connection) *submission {
-	line := &statusLine{w: p.stderr, width: p.width}
+	line := cli.NewStatusLine(p.stderr, p.width)
 	shown := *p
 	shown.stderr = line
 	s := &submission{p: &shown, line: line, conn: conn, flags: flag.NewFlagSet("engine-submit", flag.ContinueOnError)}
@@ -95,7 +95,7 @@ func (s *submission) run(rest []string) error {
 	return s.conn.connect(s.p, func(c *client.Client) error {
 		d := newDisplay(s.p, s.line)
 		job, err := s.upload(c, d, program, args)
-		s.line.set("")
+		s.line.Set("")
 		switch {
 		case err != nil:
 			return err
@@ -122,7 +122,7 @@ func (s *submission) upload(c *client.Client, d *display, program string, args [
 		Uploaded: func(sent, total int64) { d.uploading(name, sent, total) },
 	})
 	if ctx.Err() != nil && err != nil {
-		s.line.set("")
+		s.line.Set("")
 		s.p.say("interrupted while submitting; engine-submit status %s says whether there is a job", s.id)
 	}
 	return job, err
@@ -138,7 +138,7 @@ func (s *submission) follow(c *client.Client, d *display, job wire.JobRef) error
 	close(ended)
 	watching.Wait()
 	cancel(nil)
-	s.line.set("")
+	s.line.Set("")
 	if code, ok := errors.AsType[exitError](err); ok {
 		s.p.say("job %d is left to itself; engine-submit status %d asks for it", job.Incarnation, job.Incarnation)
 		return code

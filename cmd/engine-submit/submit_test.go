@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client/clienttest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -242,7 +243,7 @@ func TestTerminal(t *testing.T) {
 
 func TestPlainLinesAreFew(t *testing.T) {
 	s := around(0)
-	d := newDisplay(&s.process, &statusLine{w: &s.err, width: s.width})
+	d := newDisplay(&s.process, cli.NewStatusLine(&s.err, s.width))
 	now := time.Unix(0, 0)
 	d.now = func() time.Time { return now }
 	for i := range 100 { // 20 s

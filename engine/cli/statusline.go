@@ -1,31 +1,47 @@
-package main
+package cli
 
 import (
 	"io"
+	"os"
 	"strings"
 	"sync"
+
+	"golang.org/x/term"
 )
 
-// statusLine is a terminal's last line, which is written again and again while
+// StatusLine is a terminal's last line, which is written again and again while
 // other text scrolls away above it. On what is no terminal there is no such line.
 // It is safe for concurrent use.
-type statusLine struct {
+type StatusLine struct {
 	w     io.Writer
-	width func() int // of the terminal, 0 if it is none
+	width func() int
 
 	mu   sync.Mutex
 	text string // as it stands there
 }
 
-// terminal reports whether there is one.
-func (l *statusLine) terminal() bool { return l.width() > 0 }
+// NewStatusLine returns the line of the terminal behind w, which is empty. width returns
+// the terminal's, 0 if there is none.
+func NewStatusLine(w io.Writer, width func() int) *StatusLine { return &StatusLine{w: w, width: width} }
 
-// set replaces the line; "" takes it away. It does nothing off a terminal.
-func (l *statusLine) set(text string) {
-	width := l.width()
-	if width == 0 {
+// TerminalWidth returns the width of the terminal behind a file, 0 if it is none.
+func TerminalWidth(f *os.File) int {
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
+// Terminal reports whether there is one. The methods of nil know of none.
+func (l *StatusLine) Terminal() bool { return l != nil && l.width() > 0 }
+
+// Set replaces the line; "" takes it away. It does nothing off a terminal.
+func (l *StatusLine) Set(text string) {
+	if !l.Terminal() {
 		return
 	}
+	width := l.width()
 	if r := []rune(text); len(r) >= width {
 		text = string(r[:width-1])
 	}
@@ -39,7 +55,7 @@ func (l *statusLine) set(text string) {
 }
 
 // Write writes whole lines above the line.
-func (l *statusLine) Write(b []byte) (int, error) {
+func (l *StatusLine) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clear()
@@ -49,20 +65,20 @@ func (l *statusLine) Write(b []byte) (int, error) {
 }
 
 // clear and draw are called with mu held. What can't be shown isn't worth an error.
-func (l *statusLine) clear() {
+func (l *StatusLine) clear() {
 	if l.text != "" {
 		_, _ = io.WriteString(l.w, "\r\x1b[K")
 	}
 }
 
-func (l *statusLine) draw() {
+func (l *StatusLine) draw() {
 	if l.text != "" {
 		_, _ = io.WriteString(l.w, l.text)
 	}
 }
 
-// bar returns a bar of the given width in characters, done by a share from 0 to 1.
-func bar(width int, done float64) string {
+// Bar returns a bar of the given width in characters, done by a share from 0 to 1.
+func Bar(width int, done float64) string {
 	full := min(width, int(done*float64(width)))
 	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]"
 }

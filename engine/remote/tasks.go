@@ -52,10 +52,10 @@ type Values struct {
 	Values []wire.Value `msgpack:"v"`
 }
 
-// Invoke tells of a batch.
+// Invoke tells of a batch, or of what a batch program's driver has done.
 type Invoke struct {
-	Seq        uint64 `msgpack:"seq"`
-	Invocation []byte `msgpack:"i"` // allocation and lineage hash, in the engine's encoding
+	Seq        uint64 `msgpack:"seq"` // of the batch; of a batch program counted from 1
+	Invocation []byte `msgpack:"i"`   // allocation and lineage hash, or a piece of the program's record, in the engine's encoding
 }
 
 // MapOutputs says where a shuffle's blocks are. It replaces what was said under

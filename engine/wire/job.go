@@ -92,7 +92,29 @@ type Progress struct {
 	ProcessingMS  float64 `msgpack:"p"` // how long it ran
 	Waiting       int     `msgpack:"w"` // batches planned and not begun
 	Message       string  `msgpack:"m"` // what the job waits for, if it does
+	// Program is how a batch program does, nil for a stream.
+	Program *ProgramProgress `msgpack:"g"`
 }
+
+// ProgramProgress is how a batch program does in its driver process.
+type ProgramProgress struct {
+	Step   uint64          `msgpack:"n"` // its newest: an action or a value, counted from 1
+	At     string          `msgpack:"a"` // operator and place of the step that runs, "" between steps
+	Stages []StageProgress `msgpack:"s"` // of that step, those that run, at most MaxStages
+	Tasks  int             `msgpack:"t"` // attempts that counted
+	Failed int             `msgpack:"f"` // attempts that didn't
+}
+
+// StageProgress is how far a stage is.
+type StageProgress struct {
+	Name    string `msgpack:"n"` // operator and place
+	Tasks   int    `msgpack:"t"`
+	Done    int    `msgpack:"d"`
+	Running int    `msgpack:"r"`
+}
+
+// MaxStages bounds the stages in a ProgramProgress.
+const MaxStages = 16
 
 // ExecutorProcess is a job's process on an executor, ready for tasks.
 type ExecutorProcess struct {

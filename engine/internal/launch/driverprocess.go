@@ -46,7 +46,7 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch}}
 	j.requests = events.requests
 	progress := newProgressReports(daemon, j.Log)
-	j.listeners = append(j.listeners, progress.listen)
+	j.listeners, j.reports = append(j.listeners, progress.listen), progress
 	j.Log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
 	err = j.RunProcess(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.Log})
 	progress.close()
@@ -289,6 +289,14 @@ func (p *progressReports) listen(e plan.Event) {
 	s.SchedulingMS = float64(b.SchedulingDelay) / float64(time.Millisecond)
 	s.ProcessingMS = float64(b.ProcessingTime) / float64(time.Millisecond)
 	s.RecordsPerSec = float64(b.Records) / max(b.ProcessingTime.Seconds(), 1e-6)
+	p.fresh = true
+}
+
+// program keeps how a batch program does.
+func (p *progressReports) program(state *wire.ProgramProgress, records int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Program, p.state.Records = state, records
 	p.fresh = true
 }
 

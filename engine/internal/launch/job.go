@@ -9,12 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/internal/driver"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/scheduler"
 )
 
 // Job is a program that is about to run: what all masters have in common on the
@@ -33,10 +35,12 @@ type Job struct {
 	Checkpoint string // directory, "" for none
 	Log        *slog.Logger
 	Stdout     io.Writer
+	Status     *cli.StatusLine // on which a batch program's progress is shown; nil for none
 
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
+	reports   *progressReports // to the daemon, nil where there is none
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job
@@ -61,6 +65,8 @@ type cluster interface {
 	driver.Cluster
 	replay.Cluster
 	models.Executors
+	// Progress returns how far the stages are that run.
+	Progress() []scheduler.StageProgress
 }
 
 // failing says at once that the stream or the program fails, and bounds how long its end

@@ -48,7 +48,13 @@ func named(err error, executor string) error {
 func (p *prepared) runProgram(ctx context.Context, c cluster) error {
 	var once sync.Once
 	failing := func(err error) { once.Do(func() { p.job.failing(err) }) }
-	err := replay.NewDriver(p.program, c, failing, p.job.Log).Run(ctx)
+	j := p.job
+	d := replay.NewDriver(replay.Config{
+		Program: p.program, Cluster: c, Failing: failing, StepEnded: func() { j.Status.Set("") }, Log: j.Log,
+	})
+	stop := j.watch(d, c)
+	err := d.Run(ctx)
+	stop()
 	if err != nil {
 		failing(err)
 	}
@@ -84,6 +90,8 @@ func (c *localCluster) Tell(e replay.Entry) error {
 	return nil
 }
 
+func (c *localCluster) Progress() []scheduler.StageProgress { return c.dag.Progress() }
+
 // RunAction implements replay.Cluster.
 func (c *localCluster) RunAction(ctx context.Context, step int, a lineage.Action) (*scheduler.JobResult, error) {
 	return runAction(ctx, c.program.running, c.dag, step, a)
@@ -107,6 +115,8 @@ func (c *remoteCluster) Tell(e replay.Entry) error {
 	}
 	return nil
 }
+
+func (c *remoteCluster) Progress() []scheduler.StageProgress { return c.dag.Progress() }
 
 // RunAction implements replay.Cluster.
 func (c *remoteCluster) RunAction(ctx context.Context, step int, a lineage.Action) (*scheduler.JobResult, error) {

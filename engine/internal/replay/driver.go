@@ -24,15 +24,24 @@ type Cluster interface {
 	RunAction(ctx context.Context, step int, a lineage.Action) (*scheduler.JobResult, error)
 }
 
+// Config says what a batch program's driver works with.
+type Config struct {
+	Program *plan.Program // the driver's copy
+	Cluster Cluster
+	// Failing is told at once why the program can't go on, if that is so: what still
+	// runs of it may take its time.
+	Failing func(error)
+	// StepEnded is called after each step, before the program goes on.
+	StepEnded func()
+	Log       *slog.Logger
+}
+
 // Driver runs the driver's copy of a batch program.
 //
 // THREADING: Run calls the program, which takes one step after the other. mu guards
 // what Summary looks at.
 type Driver struct {
-	program *plan.Program
-	cluster Cluster
-	failing func(error)
-	log     *slog.Logger
+	Config
 
 	ctx     context.Context // of Run
 	lineage *lineage.Lineage
@@ -52,29 +61,26 @@ type Summary struct {
 	Metrics task.Metrics
 }
 
-// NewDriver returns a driver that is to be run. failing is told at once why the program
-// can't go on, if that is so: what still runs of it may take its time.
-func NewDriver(p *plan.Program, c Cluster, failing func(error), log *slog.Logger) *Driver {
-	return &Driver{program: p, cluster: c, failing: failing, log: log}
-}
+// NewDriver returns a driver that is to be run.
+func NewDriver(c Config) *Driver { return &Driver{Config: c} }
 
 // Run runs the program until it has ended, and returns why it failed. When ctx ends,
 // its step fails, and so do all that follow.
 func (d *Driver) Run(ctx context.Context) error {
 	started := time.Now()
-	sc := d.program.NewContext(driverRunner{d})
+	sc := d.Program.NewContext(driverRunner{d})
 	d.ctx, d.lineage = ctx, sc.Lineage()
-	err := d.program.RunBody(sc)
+	err := d.Program.RunBody(sc)
 	d.lineage.Freeze("the program has ended")
 	switch {
 	case d.fatal != nil && !errors.Is(err, d.fatal):
 		err = errors.Join(d.fatal, err) // the program made something else of it
 	case err == nil:
-		err = errors.Join(d.lineage.Err(), d.program.Graph.LateError())
+		err = errors.Join(d.lineage.Err(), d.Program.Graph.LateError())
 	}
 	if err == nil {
 		s := d.Summary()
-		d.log.Info("the program has ended", "steps", s.Steps, "tasks", s.Tasks, "failed_attempts", s.Failed,
+		d.Log.Info("the program has ended", "steps", s.Steps, "tasks", s.Tasks, "failed_attempts", s.Failed,
 			"records_read", s.Metrics.RecordsRead, "shuffle_bytes", s.Metrics.ShuffleWritten, "took", time.Since(started).Round(time.Millisecond))
 	}
 	return err
@@ -100,12 +106,12 @@ func (d *Driver) step(op string, site lineage.Site, describe func(made *lineage.
 		return nil, err
 	}
 	var r *Result
-	err := d.cluster.Tell(Entry{Format: Format, Step: n, Begun: describe(d.lineage.Drain())})
+	err := d.Cluster.Tell(Entry{Format: Format, Step: n, Begun: describe(d.lineage.Drain())})
 	if err == nil {
 		r, err = compute(int(n))
 	}
 	if err == nil {
-		err = d.cluster.Tell(Entry{Format: Format, Step: n, Result: r})
+		err = d.Cluster.Tell(Entry{Format: Format, Step: n, Result: r})
 	}
 	if err != nil {
 		return nil, d.giveUp(err)
@@ -126,6 +132,16 @@ func (d *Driver) leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.summary.Current = ""
+	d.StepEnded()
+}
+
+// While calls f, which doesn't block, unless the step with the given number is over.
+func (d *Driver) While(step uint64, f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.summary.Steps == step && d.summary.Current != "" {
+		f()
+	}
 }
 
 // interrupted returns why no step is taken any more, nil if one is.
@@ -143,7 +159,7 @@ func (d *Driver) giveUp(err error) error {
 	}
 	if d.fatal == nil {
 		d.fatal = err
-		d.failing(err)
+		d.Failing(err)
 	}
 	return d.fatal
 }
@@ -151,12 +167,12 @@ func (d *Driver) giveUp(err error) error {
 // driverRunner is the driver as its program sees it. It implements rdd.Runner.
 type driverRunner struct{ *Driver }
 
-func (d driverRunner) MaxResultBytes() int { return d.program.Settings.MaxResultSize }
+func (d driverRunner) MaxResultBytes() int { return d.Program.Settings.MaxResultSize }
 
 // Run computes an action.
 func (d driverRunner) Run(a lineage.Action) ([][]byte, error) {
 	return d.step(a.Op, a.Site, func(made *lineage.Lineage) *Step { return actionStep(made, a) }, func(n int) (*Result, error) {
-		job, err := d.cluster.RunAction(d.ctx, n, a)
+		job, err := d.Cluster.RunAction(d.ctx, n, a)
 		if err != nil {
 			return failed(err)
 		}
@@ -201,7 +217,7 @@ func failed(err error) (*Result, error) {
 func (d driverRunner) Value(site lineage.Site, compute func() ([]byte, error)) ([]byte, error) {
 	parts, err := d.step("value", site, func(made *lineage.Lineage) *Step { return valueStep(made, site) }, func(int) (*Result, error) {
 		var data []byte
-		err := d.program.Calls.Guard(fmt.Sprintf("the function of value at %s", site), func() (err error) {
+		err := d.Program.Calls.Guard(fmt.Sprintf("the function of value at %s", site), func() (err error) {
 			data, err = compute()
 			return err
 		})
@@ -237,5 +253,5 @@ func (d driverRunner) OnDriver(site lineage.Site, f func() error) error {
 	if err := d.interrupted(); err != nil {
 		return err
 	}
-	return d.program.Calls.Guard(fmt.Sprintf("OnDriver at %s", site), f)
+	return d.Program.Calls.Guard(fmt.Sprintf("OnDriver at %s", site), f)
 }
