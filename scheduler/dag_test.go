@@ -374,6 +374,43 @@ func TestLocalityWait(t *testing.T) {
 	})
 }
 
+// A job may be of some partitions; the output's next job of others, with what the
+// map stage left.
+func TestSomePartitions(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		counts := rdd.CountByValue(rdd.Parallelize(rdd.NewLineage(1, 1), []int{1}, 1), 9)
+		job := scheduler.NewJob(1, 0, counts.Node())
+		blocks := scheduler.Success{Map: &scheduler.MapStatus{Bytes: make([]int64, 9)}}
+		for round, partitions := range [][]int32{{0}, {2, 7}} {
+			job.Partitions = partitions
+			s := submit(t.Context(), d, job)
+			if round == 0 {
+				b.end(b.next(t), blocks)
+			}
+			for _, p := range partitions {
+				l := b.next(t)
+				if id := l.task.ID; id.Stage != scheduler.ResultStage(0) || id.Partition != p || len(l.task.Inputs) != 1 {
+					t.Fatalf("round %d: launched %+v", round, l.task)
+				}
+				b.end(l, scheduler.Success{Result: fmt.Append(nil, p)})
+			}
+			<-s.ended
+			if s.err != nil || len(s.result.Partitions) != len(partitions) {
+				t.Fatalf("round %d: %+v, %v", round, s.result, s.err)
+			}
+			for i, p := range partitions {
+				if got := string(s.result.Partitions[i]); got != fmt.Sprint(p) {
+					t.Errorf("round %d: partition %d is %q", round, p, got)
+				}
+			}
+		}
+		job.Partitions = []int32{9}
+		if _, err := d.Submit(t.Context(), job); err == nil || !strings.Contains(err.Error(), "don't fit together") {
+			t.Error(err)
+		}
+	})
+}
+
 // instant runs tasks that do nothing.
 type instant struct{}
 

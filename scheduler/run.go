@@ -73,7 +73,8 @@ func (d *DAGScheduler) submit(j *jobRun) {
 			d.tracker.Register(j.job.Batch, s.ID, s.Partitions)
 		}
 	}
-	j.result.Partitions = make([][]byte, j.job.Stages[len(specs)-1].Partitions)
+	specs[len(specs)-1].Only = j.job.Partitions
+	j.result.Partitions = make([][]byte, j.job.width())
 	d.step(kernel.JobSubmitted{Job: j.id(), Stages: specs}, nil)
 }
 
@@ -216,10 +217,10 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes)
 		return
 	}
-	j.result.Partitions[t.Partition] = s.Result
+	j.result.Partitions[j.job.place(t.Partition)] = s.Result
 	if j.bytes += int64(len(s.Result)); j.bytes > d.opts.MaxResultBytes {
 		n := r.stage.Node
-		err := &rdd.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", rdd.ErrResultTooLarge, d.opts.MaxResultBytes, r.stage.Partitions)}
+		err := &rdd.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", rdd.ErrResultTooLarge, d.opts.MaxResultBytes, j.job.width())}
 		d.post(func() { d.cancel(j, err) })
 	}
 }

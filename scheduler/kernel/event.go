@@ -39,6 +39,7 @@ type Stage struct {
 	// share it and describe it alike.
 	ID            int32
 	Partitions    int
+	Only          []int32 // of a result stage, the partitions to compute, ascending; nil means all
 	Parents       []int32 // map stages whose output it reads
 	Indeterminate bool    // another attempt may yield other output
 	Input         Input   // where its partitions come from
@@ -148,7 +149,8 @@ type Kill struct {
 
 // Accept says that the success just reported counts: as the partition's result,
 // or as the place of the map task's output. It comes once for each partition,
-// again only after an [OutputLost].
+// again only after an [OutputLost]: what a task brings beside its output, such as
+// what it added to accumulators, counts exactly then.
 type Accept struct {
 	Executor string
 	Task     Task
@@ -169,7 +171,7 @@ type CommitAnswer struct {
 	Granted  bool
 }
 
-// JobDone says that all partitions of a job's result were accepted.
+// JobDone says that all partitions that the job asked for were accepted.
 type JobDone struct{ Job Job }
 
 // JobFailed says that a job was given up.

@@ -25,7 +25,7 @@ func (k *Kernel) submitJob(e JobSubmitted) {
 		case s == nil:
 			s = k.newStage(b, spec)
 		case len(s.jobs) == 0:
-			s.renew()
+			s.renew(spec)
 		}
 		s.jobs = append(s.jobs, j)
 		s.place.last = max(s.place.last, b.seq)
@@ -45,18 +45,31 @@ func (k *Kernel) wellFormed(e JobSubmitted) bool {
 				return false
 			}
 		}
-		if last := i == len(e.Stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 {
+		if last := i == len(e.Stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 || !wellChosen(spec) {
 			return false
 		}
 		if b == nil || b.stages[spec.ID] == nil {
 			continue
 		}
 		s := b.stages[spec.ID]
-		if len(s.tasks) != spec.Partitions || len(s.parents) != len(spec.Parents) || spec.ID < 0 && len(s.jobs) > 0 {
+		if s.partitions != spec.Partitions || len(s.parents) != len(spec.Parents) || spec.ID < 0 && len(s.jobs) > 0 {
 			return false
 		}
 	}
 	return len(e.Stages) > 0
+}
+
+// wellChosen reports whether the partitions that a stage is to compute are some of
+// its own, ascending, and the stage is one that may leave others out.
+func wellChosen(spec Stage) bool {
+	last := int32(-1)
+	for _, p := range spec.Only {
+		if p <= last || int(p) >= spec.Partitions {
+			return false
+		}
+		last = p
+	}
+	return spec.Only == nil || spec.ID < 0
 }
 
 // cancelJob ends a job on request.

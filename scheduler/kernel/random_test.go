@@ -272,6 +272,7 @@ func (w *world) submit() error {
 	} else if n := len(stages); n > 0 {
 		result.Parents = []int32{int32(w.rng.IntN(n))}
 	}
+	result.Only = w.some(result.Partitions)
 	key := stageKey{job.Batch, result.ID}
 	w.stages[key] = result
 	for p := range result.Partitions {
@@ -280,6 +281,33 @@ func (w *world) submit() error {
 	stages = append(stages, result)
 	w.jobs[job] = stages
 	return w.step(JobSubmitted{job, stages})
+}
+
+// some returns some of n partitions, or nil for all.
+func (w *world) some(n int) []int32 {
+	if w.rng.IntN(2) == 0 {
+		return nil
+	}
+	only := []int32{}
+	for p := range n {
+		if w.rng.IntN(2) == 0 {
+			only = append(only, int32(p))
+		}
+	}
+	return only
+}
+
+// needed returns the partitions that a stage is to compute.
+func (w *world) needed(key stageKey) []int32 {
+	spec := w.stages[key]
+	if spec.Only != nil {
+		return spec.Only
+	}
+	all := make([]int32, spec.Partitions)
+	for p := range all {
+		all[p] = int32(p)
+	}
+	return all
 }
 
 func (w *world) anyRunning() *simTask {
@@ -421,6 +449,9 @@ func (w *world) launch(l Launch) error {
 		}
 	}
 	key := stageKey{l.Task.Batch, l.Task.Stage}
+	if !slices.Contains(w.needed(key), l.Task.Partition) {
+		return fmt.Errorf("%s was launched, of which only %v are needed", l.Task, w.needed(key))
+	}
 	if out, ok := w.outputs[partKey{key, l.Task.Partition}]; ok {
 		return fmt.Errorf("%s was launched, but attempt %d was accepted", l.Task, out.attempt)
 	}
@@ -452,16 +483,16 @@ func (w *world) given(key stageKey) string {
 // complete checks that all of a stage's partitions count, that map output is where
 // it can be read, and that all were computed from the same indeterminate output.
 func (w *world) complete(key stageKey) error {
-	spec := w.stages[key]
-	for p := range int32(spec.Partitions) {
+	needed := w.needed(key)
+	for _, p := range needed {
 		out, ok := w.outputs[partKey{key, p}]
 		switch {
 		case !ok:
 			return fmt.Errorf("partition %d of stage %v is missing", p, key)
 		case key.id >= 0 && w.executors[out.executor] == nil:
 			return fmt.Errorf("the output of partition %d of stage %v was on %s, which is gone", p, key, out.executor)
-		case out.read != w.outputs[partKey{key, 0}].read:
-			return fmt.Errorf("partitions 0 and %d of stage %v were computed from different attempts: %s and %s", p, key, w.outputs[partKey{key, 0}].read, out.read)
+		case out.read != w.outputs[partKey{key, needed[0]}].read:
+			return fmt.Errorf("partitions %d and %d of stage %v were computed from different attempts: %s and %s", needed[0], p, key, w.outputs[partKey{key, needed[0]}].read, out.read)
 		}
 	}
 	return nil

@@ -24,6 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //	submit 1/0 m0*2 r0*1<-m0    output 0 of batch 1: map stage 0 of 2 tasks, read
 //	                            by a result stage of 1; ! after it: indeterminate;
 //	                            in=N at its end: reads input N
+//	submit 1/0 r0*9[2,5]        partitions 2 and 5 of 9 only
 //	ok 1:m0/0#1 [on a]          attempt 1 of partition 0 of map stage 0 of batch 1
 //	fail, interrupt             the same
 //	commit 1:r0/0#0 [on a]      it asks whether it may commit its output
@@ -211,13 +212,20 @@ func parseConfig(args []string) Config {
 	return c
 }
 
-// parseStage reads m1*2!<-m0,m2in=3.
+// parseStage reads m1*2!<-m0,m2in=3, or r0*9[2,5]<-m1.
 func parseStage(a string) Stage {
 	a, input, explicit := strings.Cut(a, "in=")
 	a, parents, _ := strings.Cut(a, "<-")
 	a, indeterminate := strings.CutSuffix(a, "!")
+	a, only, some := strings.Cut(strings.TrimSuffix(a, "]"), "[")
 	id, n, _ := strings.Cut(a, "*")
 	s := Stage{ID: parseStageID(id), Partitions: atoi(n), Indeterminate: indeterminate}
+	if some {
+		s.Only = []int32{}
+		for _, p := range strings.FieldsFunc(only, func(r rune) bool { return r == ',' }) {
+			s.Only = append(s.Only, int32(atoi(p)))
+		}
+	}
 	s.Input = Input{Ordinal: s.ID}
 	if explicit {
 		s.Input = Input{DStream: 1, Ordinal: int32(atoi(input))}

@@ -15,6 +15,9 @@ type stage struct {
 	jobs          []*job   // that need it and haven't ended
 	indeterminate bool
 	place         *place
+	partitions    int             // that it could compute
+	only          []int32         // those that its tasks compute, nil for all
+	tried         map[int32]int32 // launches of partitions in earlier jobs, of a result stage
 
 	state   stageState
 	tasks   []task
@@ -40,7 +43,8 @@ const (
 	active                    // invariant: all its parents are complete
 )
 
-// task is a partition of a stage.
+// task is a partition of a stage. Tasks are known within the kernel by their index
+// in the stage, which is the partition unless the stage is of some only.
 type task struct {
 	state    taskState
 	failures int32 // that count
@@ -77,9 +81,9 @@ const (
 func (k *Kernel) newStage(b *batch, spec Stage) *stage {
 	s := &stage{
 		id: spec.ID, batch: b, order: k.stages, indeterminate: spec.Indeterminate,
-		tasks: make([]task, spec.Partitions), place: k.placeOf(spec),
-		attempt: -1, failed: -1,
+		place: k.placeOf(spec), partitions: spec.Partitions, attempt: -1, failed: -1,
 	}
+	s.layOut(spec.Only)
 	k.stages++
 	for _, id := range spec.Parents {
 		p := b.stages[id]
@@ -90,6 +94,40 @@ func (k *Kernel) newStage(b *batch, spec Stage) *stage {
 	return s
 }
 
+// layOut makes a stage's tasks, for some of its partitions or, with nil, for all.
+func (s *stage) layOut(only []int32) {
+	if s.only, s.done = only, 0; only == nil {
+		s.tasks = make([]task, s.partitions)
+	} else {
+		s.tasks = make([]task, len(only))
+	}
+	for p, n := range s.tried {
+		if i := s.index(p); i >= 0 {
+			s.tasks[i].tries = n
+		}
+	}
+}
+
+// partition returns which partition a task computes.
+func (s *stage) partition(i int32) int32 {
+	if s.only == nil {
+		return i
+	}
+	return s.only[i]
+}
+
+// index returns the task that computes a partition, -1 if none does.
+func (s *stage) index(partition int32) int32 {
+	if s.only == nil {
+		return partition
+	}
+	i, ok := slices.BinarySearch(s.only, partition)
+	if !ok {
+		return -1
+	}
+	return int32(i)
+}
+
 // complete reports whether all tasks are done.
 func (s *stage) complete() bool { return s.done == len(s.tasks) }
 
@@ -97,18 +135,25 @@ func (s *stage) complete() bool { return s.done == len(s.tasks) }
 func (s *stage) isResult() bool { return s.id < 0 }
 
 // renew readies a stage that no job needed for another job: failures are
-// forgiven, and a result stage begins anew.
-func (s *stage) renew() {
+// forgiven, and a result stage begins anew, with the partitions that are asked for
+// now and attempts that were never used.
+func (s *stage) renew(spec Stage) {
 	s.failures = 0
+	if s.isResult() {
+		if s.tried == nil {
+			s.tried = make(map[int32]int32)
+		}
+		for i, t := range s.tasks {
+			if t.tries > 0 {
+				s.tried[s.partition(int32(i))] = t.tries
+			}
+		}
+		s.layOut(spec.Only)
+		return
+	}
 	for i := range s.tasks {
 		t := &s.tasks[i]
 		t.failures, t.setbacks, t.after = 0, 0, 0
-		if s.isResult() {
-			t.state, t.executor, t.granted = pending, nil, false
-		}
-	}
-	if s.isResult() {
-		s.done = 0
 	}
 }
 
@@ -275,7 +320,7 @@ func (k *Kernel) restart(s *stage) {
 	for p := range s.tasks {
 		if t := &s.tasks[p]; t.state == done {
 			t.state, t.executor = pending, nil
-			k.do(OutputLost{s.batch.seq, s.id, int32(p)})
+			k.do(OutputLost{s.batch.seq, s.id, s.partition(int32(p))})
 		}
 	}
 	s.done, s.broken = 0, false
@@ -284,6 +329,6 @@ func (k *Kernel) restart(s *stage) {
 	}
 }
 
-func (s *stage) task(partition, attempt int32) Task {
-	return Task{s.batch.seq, s.id, partition, attempt}
+func (s *stage) task(i, attempt int32) Task {
+	return Task{s.batch.seq, s.id, s.partition(i), attempt}
 }
