@@ -9,7 +9,7 @@ func (k *Kernel) submitJob(e JobSubmitted) {
 	case e.Job.Batch < k.since:
 		k.do(JobFailed{Job: e.Job, Why: Forgotten, Task: noTask(e.Job)})
 		return
-	case !k.wellFormed(e):
+	case !k.wellFormed(e.Stages, nil, e.Job.Batch):
 		k.do(JobFailed{Job: e.Job, Why: Malformed, Task: noTask(e.Job)})
 		return
 	}
@@ -18,8 +18,33 @@ func (k *Kernel) submitJob(e JobSubmitted) {
 		b = &batch{seq: e.Job.Batch, stages: make(map[int32]*stage, len(e.Stages))}
 		k.batches[b.seq] = b
 	}
-	j := &job{id: e.Job, stages: make([]*stage, len(e.Stages))}
-	for i, spec := range e.Stages {
+	j := &job{id: e.Job, stages: make([]*stage, 0, len(e.Stages))}
+	k.jobs = append(k.jobs, j)
+	k.resubmit(k.take(b, j, e.Stages))
+}
+
+// cutJob gives a job the stages that it has by what is cached now.
+func (k *Kernel) cutJob(e JobCut) {
+	i := slices.IndexFunc(k.jobs, func(j *job) bool { return j.id == e.Job })
+	if i < 0 {
+		return // it has ended
+	}
+	j := k.jobs[i]
+	if !k.wellFormed(e.Stages, j, e.Job.Batch) {
+		k.fail(j, JobFailed{Why: Malformed})
+		return
+	}
+	k.resubmit(k.take(k.batches[e.Job.Batch], j, e.Stages))
+}
+
+// take gives a job its stages. A stage that another job needs keeps the parents that
+// it has and gets those that are new. While its tasks are launched it keeps to what
+// it has: they need no more, or will miss a block. Stages that waited for a newer cut
+// go on; if they miss a block again, their jobs are cut once more. It returns the jobs
+// to resubmit: others may need what they didn't need before.
+func (k *Kernel) take(b *batch, j *job, specs []Stage) []*job {
+	affected := []*job{j}
+	for _, spec := range specs {
 		s := b.stages[spec.ID]
 		switch {
 		case s == nil:
@@ -27,36 +52,66 @@ func (k *Kernel) submitJob(e JobSubmitted) {
 		case len(s.jobs) == 0:
 			s.renew(spec)
 		}
-		s.jobs = append(s.jobs, j)
-		s.place.last = max(s.place.last, b.seq)
-		j.stages[i] = s
+		if s.state != active {
+			s.holders = k.resolve(spec.Holders)
+			s.link(spec.Parents)
+			for _, o := range slices.Clone(s.jobs) {
+				k.claimParents(o, s)
+				affected = append(affected, o)
+			}
+		}
+		k.claim(j, s)
+		j.final = s
 	}
-	k.jobs = append(k.jobs, j)
-	k.resubmit([]*job{j})
+	for _, s := range j.stages {
+		s.uncut = false
+	}
+	return affected
 }
 
-// wellFormed reports whether a job's stages name parents that come before them,
-// agree with what the batch has, and end with a result stage that isn't running.
-func (k *Kernel) wellFormed(e JobSubmitted) bool {
-	b := k.batches[e.Job.Batch]
-	for i, spec := range e.Stages {
+// claim says that a job needs a stage, and with it what that stage reads.
+func (k *Kernel) claim(j *job, s *stage) {
+	if slices.Contains(s.jobs, j) {
+		return
+	}
+	if len(s.jobs) == 0 {
+		s.forgive()
+	}
+	s.jobs = append(s.jobs, j)
+	s.place.last = max(s.place.last, s.batch.seq)
+	j.stages = append(j.stages, s)
+	k.claimParents(j, s)
+}
+
+func (k *Kernel) claimParents(j *job, s *stage) {
+	for _, p := range s.parents {
+		k.claim(j, p)
+	}
+}
+
+// wellFormed reports whether a job's stages name parents that come before them, both
+// in the list and by number, agree with what the batch has, and end with a result
+// stage that no other job runs.
+func (k *Kernel) wellFormed(stages []Stage, of *job, batch uint64) bool {
+	b := k.batches[batch]
+	for i, spec := range stages {
 		for _, p := range spec.Parents {
-			if p < 0 || !slices.ContainsFunc(e.Stages[:i], func(s Stage) bool { return s.ID == p }) {
+			if p < 0 || spec.ID >= 0 && p >= spec.ID || !slices.ContainsFunc(stages[:i], func(s Stage) bool { return s.ID == p }) {
 				return false
 			}
 		}
-		if last := i == len(e.Stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 || !wellChosen(spec) {
+		if last := i == len(stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 || !wellChosen(spec) {
 			return false
 		}
 		if b == nil || b.stages[spec.ID] == nil {
 			continue
 		}
 		s := b.stages[spec.ID]
-		if s.partitions != spec.Partitions || len(s.parents) != len(spec.Parents) || spec.ID < 0 && len(s.jobs) > 0 {
+		if s.partitions != spec.Partitions || spec.ID < 0 && len(s.jobs) > 0 && s.jobs[0] != of {
 			return false
 		}
 	}
-	return len(e.Stages) > 0
+	return len(stages) > 0
 }
 
 // wellChosen reports whether the partitions that a stage is to compute are some of
@@ -117,7 +172,7 @@ func (k *Kernel) resubmit(jobs []*job) {
 		again = false
 		k.round++
 		for _, j := range jobs {
-			if !j.ended && k.submit(j.final(), &again) {
+			if !j.ended && k.submit(j.final, &again) {
 				k.finish(j)
 			}
 		}

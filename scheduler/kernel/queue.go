@@ -124,7 +124,11 @@ func (k *Kernel) settle(s *stage, p int32) {
 		return
 	}
 	if k.config.LocalityWait <= 0 || len(k.executors) == 1 && !k.brief(s) {
-		s.queue.anywhere.push(p)
+		if x := s.holder(p); x != nil && x != s.tasks[p].executor && k.takes(x, s) {
+			k.launch(s, p, x)
+		} else {
+			s.queue.anywhere.push(p)
+		}
 		return
 	}
 	if bad := s.tasks[p].executor; bad != nil && !bad.gone && len(k.executors) > 1 {
@@ -136,7 +140,10 @@ func (k *Kernel) settle(s *stage, p int32) {
 		s.queue.hold(p, k.now+k.config.LocalityWait)
 		return
 	}
-	x := s.place.of(s.partition(p))
+	x := s.holder(p)
+	if x == nil {
+		x = s.place.of(s.partition(p))
+	}
 	switch {
 	case x == nil:
 		s.queue.anywhere.push(p)

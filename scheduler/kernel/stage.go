@@ -15,6 +15,7 @@ type stage struct {
 	jobs          []*job   // that need it and haven't ended
 	indeterminate bool
 	place         *place
+	holders       []*executor     // of cached blocks that partitions are computed from, nil where none is known
 	partitions    int             // that it could compute
 	only          []int32         // those that its tasks compute, nil for all
 	tried         map[int32]int32 // launches of partitions in earlier jobs, of a result stage
@@ -23,6 +24,7 @@ type stage struct {
 	tasks   []task
 	done    int  // tasks in state done
 	running int  // tasks in state running
+	uncut   bool // a cached block was missing: waits for its jobs to be cut again
 	broken  bool // an indeterminate stage that lost output since it was last begun anew
 
 	attempt  int32  // of the stage, -1 before the first
@@ -85,13 +87,30 @@ func (k *Kernel) newStage(b *batch, spec Stage) *stage {
 	}
 	s.layOut(spec.Only)
 	k.stages++
-	for _, id := range spec.Parents {
-		p := b.stages[id]
-		s.parents = append(s.parents, p)
-		p.readers = append(p.readers, s)
-	}
 	b.stages[s.id] = s
+	s.link(spec.Parents)
 	return s
+}
+
+// link adds parents that the stage doesn't have yet.
+func (s *stage) link(parents []int32) {
+	for _, id := range parents {
+		if p := s.batch.stages[id]; !slices.Contains(s.parents, p) {
+			s.parents = append(s.parents, p)
+			p.readers = append(p.readers, s)
+		}
+	}
+}
+
+// unlink drops the parents that aren't among those named.
+func (s *stage) unlink(named []int32) {
+	s.parents = slices.DeleteFunc(s.parents, func(p *stage) bool {
+		if slices.Contains(named, p.id) {
+			return false
+		}
+		p.readers = slices.DeleteFunc(p.readers, func(r *stage) bool { return r == s })
+		return true
+	})
 }
 
 // layOut makes a stage's tasks, for some of its partitions or, with nil, for all.
@@ -134,11 +153,23 @@ func (s *stage) complete() bool { return s.done == len(s.tasks) }
 // isResult reports whether the stage computes a job's result.
 func (s *stage) isResult() bool { return s.id < 0 }
 
-// renew readies a stage that no job needed for another job: failures are
-// forgiven, and a result stage begins anew, with the partitions that are asked for
-// now and attempts that were never used.
-func (s *stage) renew(spec Stage) {
+// forgive readies a stage that no job needed for another job.
+func (s *stage) forgive() {
 	s.failures = 0
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		t.failures, t.setbacks, t.after = 0, 0, 0
+	}
+}
+
+// renew gives a stage that no job needed what another job says of it. A result stage
+// begins anew, with the partitions that are asked for now and attempts that were
+// never used. What an indeterminate map stage did was made from the parents that it
+// had, which it keeps then.
+func (s *stage) renew(spec Stage) {
+	if s.isResult() || s.done == 0 || !s.indeterminate {
+		s.unlink(spec.Parents)
+	}
 	if s.isResult() {
 		if s.tried == nil {
 			s.tried = make(map[int32]int32)
@@ -149,11 +180,6 @@ func (s *stage) renew(spec Stage) {
 			}
 		}
 		s.layOut(spec.Only)
-		return
-	}
-	for i := range s.tasks {
-		t := &s.tasks[i]
-		t.failures, t.setbacks, t.after = 0, 0, 0
 	}
 }
 
@@ -168,6 +194,8 @@ func (k *Kernel) submit(s *stage, again *bool) bool {
 		return false
 	case s.done+s.running == len(s.tasks):
 		return false // what runs may have read what is lost
+	case s.uncut:
+		return false // what it reads isn't known
 	}
 	s.round = k.round
 	if s.broken {
@@ -215,7 +243,7 @@ func (k *Kernel) park(s *stage) {
 // stop makes a stage idle that no job needs.
 func (k *Kernel) stop(s *stage) {
 	k.withdraw(s)
-	s.state = idle
+	s.state, s.uncut = idle, false
 	k.killAll(s)
 }
 
@@ -240,7 +268,7 @@ func (k *Kernel) succeed(s *stage, p int32) {
 	t.state, t.written = done, k.clock
 	s.running--
 	s.done++
-	k.do(Accept{t.executor.id, s.task(p, t.tries-1)})
+	k.do(Accept{t.executor.id, s.task(p, t.tries-1), s.jobs[0].id})
 	if s.complete() {
 		k.completed(s)
 	}
@@ -255,7 +283,7 @@ func (k *Kernel) completed(s *stage) {
 		return
 	}
 	for _, r := range s.readers {
-		if r.state == waiting && !slices.ContainsFunc(r.parents, func(p *stage) bool { return !p.complete() }) {
+		if r.state == waiting && !r.uncut && !slices.ContainsFunc(r.parents, func(p *stage) bool { return !p.complete() }) {
 			k.activate(r)
 		}
 	}
