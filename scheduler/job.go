@@ -10,10 +10,8 @@ import (
 // Job is one output of one batch.
 type Job struct {
 	Batch  uint64
-	Output int // counts from 0 within the batch
-	// Stages are what Cut returned for the output's final RDD: parents first,
-	// the result stage last.
-	Stages []Stage
+	Output int       // counts from 0 within the batch
+	Final  *rdd.Node // the RDD that the output computes
 	// Partitions are those of the final RDD that the job computes, ascending; nil
 	// means all. The same output may be submitted again with others: what its map
 	// stages left is used again.
@@ -25,7 +23,7 @@ func (j Job) width() int {
 	if j.Partitions != nil {
 		return len(j.Partitions)
 	}
-	return j.Stages[len(j.Stages)-1].Partitions
+	return j.Final.Partitions
 }
 
 // place returns where in the result a partition of the final RDD is.
@@ -39,7 +37,7 @@ func (j Job) place(partition int32) int {
 
 // NewJob returns the job that computes an output of a batch, all its partitions.
 func NewJob(batch uint64, output int, final *rdd.Node) Job {
-	return Job{Batch: batch, Output: output, Stages: Cut(output, final)}
+	return Job{Batch: batch, Output: output, Final: final}
 }
 
 // JobResult is what a finished job brings back.

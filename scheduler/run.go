@@ -15,6 +15,9 @@ import (
 // closed.
 type jobRun struct {
 	job       Job
+	stages    []Stage     // how it is cut
+	cuts      int         // how often it was
+	runs      []*stageRun // of the stages of all cuts
 	submitted time.Time
 	bytes     int64 // of the result so far
 	cause     error // why it was cancelled
@@ -24,17 +27,46 @@ type jobRun struct {
 }
 
 func newJobRun(job Job) *jobRun {
-	return &jobRun{job: job, submitted: time.Now(), result: &JobResult{}, ended: make(chan struct{})}
+	job.Partitions = slices.Clone(job.Partitions)
+	r := &JobResult{Partitions: make([][]byte, job.width())}
+	return &jobRun{job: job, submitted: time.Now(), result: r, ended: make(chan struct{})}
 }
 
 func (j *jobRun) id() kernel.Job { return kernel.Job{Batch: j.job.Batch, Output: int32(j.job.Output)} }
 
-// stageRun is a stage of a batch that isn't forgotten.
+// maxCuts is how often a job's lineage is cut at what is cached. Then it relies on
+// nothing that may be gone.
+const maxCuts = 4
+
+// cut cuts the job's lineage at what is cached.
+func (j *jobRun) cut(b *Blocks) {
+	stored := b.Whole
+	if j.cuts++; j.cuts > maxCuts {
+		stored = nil
+	}
+	j.stages = Cut(j.job.Output, j.job.Final, stored)
+}
+
+// batchRun holds the stages of a batch that isn't forgotten.
+type batchRun struct {
+	stages map[int32]*stageRun
+	jobs   int // that run
+}
+
+// stageRun is a stage of a batch, as its jobs have cut it.
 type stageRun struct {
-	stage   Stage
-	jobs    []*jobRun // that need it and haven't ended, the oldest first
+	stage   Stage     // Parents and Cached are those of all cuts
+	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
+}
+
+// stage returns a stage of a batch, nil if no job has named it.
+func (d *DAGScheduler) stage(batch uint64, id int32) *stageRun {
+	if b := d.batches[batch]; b != nil {
+		return b.stages[id]
+	}
+	return nil
 }
 
 // submit hands a job to the kernel.
@@ -43,39 +75,64 @@ func (d *DAGScheduler) submit(j *jobRun) {
 	case d.closing:
 		j.end(ErrClosed)
 		return
-	case len(j.job.Stages) == 0:
-		j.end(fmt.Errorf("batch %d, output %d: the job has no stages", id.Batch, id.Output))
-		return
 	case d.jobs[id] != nil:
 		j.end(fmt.Errorf("batch %d, output %d: %w", id.Batch, id.Output, ErrDuplicateJob))
 		return
 	default:
 		d.jobs[id] = j
 	}
-	stages := d.batches[j.job.Batch]
-	if stages == nil {
-		stages = make(map[int32]*stageRun, len(j.job.Stages))
-		d.batches[j.job.Batch] = stages
+	b := d.batches[j.job.Batch]
+	if b == nil {
+		b = &batchRun{stages: make(map[int32]*stageRun, len(j.stages))}
+		d.batches[j.job.Batch] = b
 	}
-	specs := make([]kernel.Stage, len(j.job.Stages))
-	for i, s := range j.job.Stages {
+	b.jobs++
+	d.step(kernel.JobSubmitted{Job: j.id(), Stages: d.take(b, j)}, nil)
+}
+
+// cutAgain tells the kernel a job's stages by what is cached now.
+func (d *DAGScheduler) cutAgain(j *jobRun) {
+	if d.jobs[j.id()] == j {
+		j.cut(d.blocks)
+		d.step(kernel.JobCut{Job: j.id(), Stages: d.take(d.batches[j.job.Batch], j)}, nil)
+	}
+}
+
+// take notes a job's stages and returns them for the kernel.
+func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
+	specs := make([]kernel.Stage, len(j.stages))
+	for i, s := range j.stages {
 		specs[i] = kernel.Stage{
 			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
-			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input),
+			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: d.blocks.nearest(s.Node),
 		}
-		r := stages[s.ID]
+		r := b.stages[s.ID]
 		if r == nil {
 			r = &stageRun{stage: s, attempt: -1}
-			stages[s.ID] = r
+			r.stage.Parents, r.stage.Cached = nil, nil
+			b.stages[s.ID] = r
 		}
-		r.jobs = append(r.jobs, j)
+		r.stage.Parents = union(r.stage.Parents, s.Parents)
+		r.stage.Cached = union(r.stage.Cached, s.Cached)
+		if !slices.Contains(r.jobs, j) {
+			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)
+		}
 		if s.Kind == ShuffleMap {
 			d.tracker.Register(j.job.Batch, s.ID, s.Partitions)
 		}
 	}
 	specs[len(specs)-1].Only = j.job.Partitions
-	j.result.Partitions = make([][]byte, j.job.width())
-	d.step(kernel.JobSubmitted{Job: j.id(), Stages: specs}, nil)
+	return specs
+}
+
+// union appends to a what of b isn't there.
+func union[T comparable](a, b []T) []T {
+	for _, v := range b {
+		if !slices.Contains(a, v) {
+			a = append(a, v)
+		}
+	}
+	return a
 }
 
 // cancel asks the kernel for a job's end.
@@ -97,6 +154,9 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 	switch o := outcome.(type) {
 	case Success:
 		e.How = kernel.Succeeded
+	case BlockMissing:
+		e.How = kernel.BlockMissing
+		d.strike(executor, id, o)
 	case FetchFailed:
 		e.How, e.Fetch = kernel.FetchFailed, kernel.Fetch{Stage: o.Shuffle, Partition: o.MapPartition, Executor: o.Executor}
 	default:
@@ -109,6 +169,21 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		d.noteFailure(executor, id, outcome)
 	}
 	d.step(e, outcome)
+}
+
+// strike takes in that cached partitions aren't where they should be.
+func (d *DAGScheduler) strike(executor string, id TaskID, o BlockMissing) {
+	if o.Executor != "" {
+		executor = o.Executor
+	}
+	for _, b := range o.Blocks {
+		d.blocks.Remove(executor, b)
+	}
+	if r := d.stage(id.Batch, id.Stage); r != nil && len(o.Blocks) == 0 {
+		for _, n := range r.stage.Cached {
+			d.blocks.RemoveAll(executor, n.ID)
+		}
+	}
 }
 
 // commitAsked hands a task's question to the kernel. One of another driver is told
@@ -132,8 +207,12 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 	switch o := outcome.(type) {
 	case nil:
 		wrong = "the executor reported no outcome"
+	case BlockMissing:
+		if r := d.stage(id.Batch, id.Stage); r != nil && len(r.stage.Cached) == 0 {
+			wrong = "the task misses cached partitions, of which its stage reads none: " + o.Message
+		}
 	case Success:
-		r := d.batches[id.Batch][id.Stage]
+		r := d.stage(id.Batch, id.Stage)
 		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions) {
 			wrong = "the executor reported a map task's success without the sizes of its blocks"
 		}
@@ -147,7 +226,7 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 // noteFailure counts and logs an attempt that didn't succeed, unless nobody waits
 // for it any more.
 func (d *DAGScheduler) noteFailure(executor string, id TaskID, outcome Outcome) {
-	r := d.batches[id.Batch][id.Stage]
+	r := d.stage(id.Batch, id.Stage)
 	if r == nil || len(r.jobs) == 0 {
 		return
 	}
@@ -158,6 +237,7 @@ func (d *DAGScheduler) noteFailure(executor string, id TaskID, outcome Outcome) 
 // step feeds the kernel and carries out its decisions. outcome is that of the
 // event, if it has one.
 func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
+	var again []*jobRun
 	for _, a := range d.kernel.Step(time.Since(d.started), e) {
 		switch a := a.(type) {
 		case kernel.Launch:
@@ -170,6 +250,8 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.accept(a, outcome.(Success)) // the kernel accepts only what Succeeded
 		case kernel.OutputLost:
 			d.tracker.Remove(a.Batch, a.Stage, a.Partition)
+		case kernel.CutAgain:
+			again = append(again, d.jobs[a.Job])
 		case kernel.JobDone:
 			j := d.retire(a.Job)
 			j.result.Time = time.Since(j.submitted)
@@ -181,6 +263,9 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.timer.Reset(max(0, a.At-time.Since(d.started)))
 		}
 	}
+	for _, j := range again {
+		d.cutAgain(j)
+	}
 }
 
 func (d *DAGScheduler) taskID(t kernel.Task) TaskID {
@@ -189,11 +274,14 @@ func (d *DAGScheduler) taskID(t kernel.Task) TaskID {
 
 // launch gives a task to the backend.
 func (d *DAGScheduler) launch(a kernel.Launch) {
-	id, r := d.taskID(a.Task), d.batches[a.Task.Batch][a.Task.Stage]
+	id, r := d.taskID(a.Task), d.stage(a.Task.Batch, a.Task.Stage)
 	if r.attempt != a.StageAttempt {
 		r.attempt, r.inputs = a.StageAttempt, nil
 		for _, shuffle := range r.stage.Parents {
 			outs, err := d.tracker.Outputs(id.Batch, shuffle)
+			if err != nil && len(r.stage.Cached) > 0 {
+				continue // what is made from it is cached, or will be found missing
+			}
 			if err != nil { // the kernel's invariant is that there are all
 				err = fmt.Errorf("launching %s: %w", id, err)
 				d.post(func() { d.taskEnded(a.Executor, id, Failed(context.Background(), err)) })
@@ -209,8 +297,8 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 // accept keeps what a task brought.
 func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	t := a.Task
-	r := d.batches[t.Batch][t.Stage]
-	j := r.jobs[0]
+	r, j := d.stage(t.Batch, t.Stage), d.jobs[a.Job]
+	d.blocks.Add(a.Executor, s.Stored)
 	j.result.Tasks++
 	j.result.Metrics.Add(s.Metrics)
 	if r.stage.Kind == ShuffleMap {
@@ -225,20 +313,20 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	}
 }
 
-// retire takes a job that has ended off its stages. Stages that left no map output
-// go with it.
+// retire takes a job that has ended off its stages. Those that left no map output go
+// with it, unless another job may have come to need them.
 func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 	j := d.jobs[id]
 	delete(d.jobs, id)
-	stages := d.batches[id.Batch]
-	for _, s := range j.job.Stages {
-		r := stages[s.ID]
+	b := d.batches[id.Batch]
+	b.jobs--
+	for _, r := range j.runs {
 		r.jobs = slices.DeleteFunc(r.jobs, func(o *jobRun) bool { return o == j })
-		if s.Kind == Result || len(r.jobs) == 0 && r.attempt < 0 {
-			delete(stages, s.ID)
+		if r.stage.Kind == Result || b.jobs == 0 && r.attempt < 0 {
+			delete(b.stages, r.stage.ID)
 		}
 	}
-	if len(stages) == 0 {
+	if len(b.stages) == 0 {
 		delete(d.batches, id.Batch)
 	}
 	return j
@@ -267,7 +355,7 @@ func (d *DAGScheduler) jobError(a kernel.JobFailed, outcome Outcome) error {
 		Batch: a.Job.Batch, Output: int(a.Job.Output), Stage: a.Task.Stage, Partition: int(a.Task.Partition),
 		Attempts: a.Tries, Executor: a.Executor, Message: "failed",
 	}
-	if r := d.batches[a.Job.Batch][a.Task.Stage]; r != nil {
+	if r := d.stage(a.Job.Batch, a.Task.Stage); r != nil {
 		e.Op, e.Site = r.stage.Node.Op, r.stage.Node.Site
 	}
 	if outcome != nil {

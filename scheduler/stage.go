@@ -38,6 +38,9 @@ type Stage struct {
 	// Parents are the IDs of the map stages whose blocks this stage reads, each
 	// once, in the order in which the lineage names them.
 	Parents []int32
+	// Cached are the RDDs whose partitions the tasks read where they are cached,
+	// instead of computing them from what is above.
+	Cached []*rdd.Node
 	// Indeterminate says that another attempt of a task may yield other records,
 	// so that a loss reruns the whole stage and all that read it.
 	Indeterminate bool
@@ -54,16 +57,22 @@ type Input struct {
 
 // Cut splits what an output's final RDD is derived from into stages, parents
 // before the stages that read them and the result stage last. It depends on
-// the lineage alone. Outputs of one batch that share a shuffle get equal map
-// stages for it.
-func Cut(output int, final *rdd.Node) []Stage {
-	c := cutter{seen: make(map[int32]bool)}
+// the lineage alone, and on what is cached: above an RDD that is cached whole, as
+// stored says, there are no stages for its readers. A nil stored means that nothing
+// is. Outputs of one batch that share a shuffle get equal map stages for it, if
+// they see the same cached.
+func Cut(output int, final *rdd.Node, stored func(*rdd.Node) bool) []Stage {
+	if stored == nil {
+		stored = func(*rdd.Node) bool { return false }
+	}
+	c := cutter{stored: stored, seen: make(map[int32]bool)}
 	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
 	return c.stages
 }
 
 // cutter collects stages.
 type cutter struct {
+	stored func(*rdd.Node) bool
 	stages []Stage
 	seen   map[int32]bool
 }
@@ -72,7 +81,9 @@ type cutter struct {
 func (c *cutter) add(s Stage) {
 	c.seen[s.ID] = true
 	s.Partitions, s.Indeterminate, s.Input = s.Node.Partitions, s.Node.Indeterminate, inputOf(s.Node)
-	for _, d := range shufflesOf(s.Node) {
+	var shuffles []*rdd.ShuffleDependency
+	shuffles, s.Cached = c.inputsOf(s.Node)
+	for _, d := range shuffles {
 		id := MapStage(d.ID)
 		s.Parents = append(s.Parents, id)
 		if !c.seen[id] {
@@ -82,17 +93,21 @@ func (c *cutter) add(s Stage) {
 	c.stages = append(c.stages, s)
 }
 
-// shufflesOf returns the shuffles that a task computing n reads, each once.
-func shufflesOf(n *rdd.Node) []*rdd.ShuffleDependency {
+// inputsOf returns the shuffles that a task computing n reads, and the cached RDDs,
+// each once.
+func (c *cutter) inputsOf(n *rdd.Node) (shuffles []*rdd.ShuffleDependency, cached []*rdd.Node) {
 	if len(n.Deps) == 0 {
-		return nil
+		return nil, nil
 	}
-	var found []*rdd.ShuffleDependency
 	visited := map[*rdd.Node]bool{n: true}
 	walk := []*rdd.Node{n}
 	for len(walk) > 0 {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
+		if n.Cached && c.stored(n) {
+			cached = append(cached, n)
+			continue
+		}
 		// Pushed from the last, so that dependencies are met in their order.
 		for _, dep := range slices.Backward(n.Deps) {
 			if p := rdd.ParentOf(dep); !isShuffle(dep) && !visited[p] {
@@ -101,12 +116,12 @@ func shufflesOf(n *rdd.Node) []*rdd.ShuffleDependency {
 			}
 		}
 		for _, dep := range n.Deps {
-			if d, ok := dep.(*rdd.ShuffleDependency); ok && !slices.Contains(found, d) {
-				found = append(found, d)
+			if d, ok := dep.(*rdd.ShuffleDependency); ok && !slices.Contains(shuffles, d) {
+				shuffles = append(shuffles, d)
 			}
 		}
 	}
-	return found
+	return shuffles, cached
 }
 
 func isShuffle(d rdd.Dependency) bool {
@@ -114,15 +129,22 @@ func isShuffle(d rdd.Dependency) bool {
 	return ok
 }
 
-// inputOf follows the single narrow parents of n, whose partitions are n's, to
-// where the partitions come from.
+// inputOf follows the only parents of n to where the partitions come from.
 func inputOf(n *rdd.Node) Input {
-	for len(n.Deps) == 1 && !isShuffle(n.Deps[0]) {
-		p := rdd.ParentOf(n.Deps[0])
-		if p.Partitions != n.Partitions {
-			break
-		}
+	for p := onlyParent(n); p != nil; p = onlyParent(p) {
 		n = p
 	}
 	return Input{DStream: n.ID.DStream, Ordinal: n.ID.Ordinal}
+}
+
+// onlyParent returns the single narrow parent of n whose partitions are n's, nil if
+// there is none.
+func onlyParent(n *rdd.Node) *rdd.Node {
+	if len(n.Deps) != 1 || isShuffle(n.Deps[0]) {
+		return nil
+	}
+	if p := rdd.ParentOf(n.Deps[0]); p.Partitions == n.Partitions {
+		return p
+	}
+	return nil
 }
