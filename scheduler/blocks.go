@@ -4,18 +4,13 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
-
-// BlockID names a cached partition.
-type BlockID struct {
-	RDD       rdd.ID `msgpack:"r"`
-	Partition int32  `msgpack:"p"`
-}
 
 // StoredBlock says of a cached partition how an executor holds it.
 type StoredBlock struct {
-	Block BlockID `msgpack:"i"`
+	Block task.Block `msgpack:"i"`
 	// Level is where it is kept, as the executor numbers these places; 0 says that it
 	// is kept no longer.
 	Level uint8 `msgpack:"l"`
@@ -27,12 +22,12 @@ type StoredBlock struct {
 // has no room for. It is safe for concurrent use.
 type Blocks struct {
 	mu    sync.Mutex
-	rdds  map[rdd.ID]map[int32][]string // executors that hold a partition, the latest first; none is empty
-	since uint64                        // batches before it are forgotten
+	rdds  map[lineage.ID]map[int32][]string // executors that hold a partition, the latest first; none is empty
+	since uint64                            // batches before it are forgotten
 }
 
 // NewBlocks returns a registry of nothing.
-func NewBlocks() *Blocks { return &Blocks{rdds: make(map[rdd.ID]map[int32][]string)} }
+func NewBlocks() *Blocks { return &Blocks{rdds: make(map[lineage.ID]map[int32][]string)} }
 
 // Add takes in what an executor stored and dropped.
 func (b *Blocks) Add(executor string, stored []StoredBlock) {
@@ -42,8 +37,8 @@ func (b *Blocks) Add(executor string, stored []StoredBlock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range stored {
-		b.remove(executor, s.Block)
-		id := s.Block.RDD
+		b.remove(executor, rddOf(s.Block), s.Block.Partition)
+		id := rddOf(s.Block)
 		if s.Level == 0 || id.Batch < b.since {
 			continue
 		}
@@ -55,30 +50,34 @@ func (b *Blocks) Add(executor string, stored []StoredBlock) {
 }
 
 // Remove says that an executor doesn't hold a partition.
-func (b *Blocks) Remove(executor string, id BlockID) {
+func (b *Blocks) Remove(executor string, block task.Block) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.remove(executor, id)
+	b.remove(executor, rddOf(block), block.Partition)
 }
 
-func (b *Blocks) remove(executor string, id BlockID) {
-	held := b.rdds[id.RDD]
-	left := slices.DeleteFunc(held[id.Partition], func(x string) bool { return x == executor })
+func (b *Blocks) remove(executor string, id lineage.ID, partition int32) {
+	held := b.rdds[id]
+	left := slices.DeleteFunc(held[partition], func(x string) bool { return x == executor })
 	if len(left) > 0 {
-		held[id.Partition] = left
+		held[partition] = left
 		return
 	}
-	if delete(held, id.Partition); len(held) == 0 {
-		delete(b.rdds, id.RDD)
+	if delete(held, partition); len(held) == 0 {
+		delete(b.rdds, id)
 	}
+}
+
+func rddOf(b task.Block) lineage.ID {
+	return lineage.ID{Batch: b.Batch, DStream: b.DStream, Ordinal: b.Ordinal}
 }
 
 // RemoveAll says that an executor holds no partition of an RDD.
-func (b *Blocks) RemoveAll(executor string, id rdd.ID) {
+func (b *Blocks) RemoveAll(executor string, id lineage.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p := range b.rdds[id] {
-		b.remove(executor, BlockID{id, p})
+		b.remove(executor, id, p)
 	}
 }
 
@@ -88,14 +87,14 @@ func (b *Blocks) Lose(executor string) {
 	defer b.mu.Unlock()
 	for id, held := range b.rdds {
 		for p := range held {
-			b.remove(executor, BlockID{id, p})
+			b.remove(executor, id, p)
 		}
 	}
 }
 
 // Drop forgets where an RDD is cached, for example since it is unpersisted. Jobs that
 // are cut later compute it anew.
-func (b *Blocks) Drop(id rdd.ID) {
+func (b *Blocks) Drop(id lineage.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.rdds, id)
@@ -114,7 +113,7 @@ func (b *Blocks) Forget(until uint64) {
 }
 
 // Whole reports whether all partitions of a cached RDD are held somewhere.
-func (b *Blocks) Whole(n *rdd.Node) bool {
+func (b *Blocks) Whole(n *lineage.Node) bool {
 	if !n.Cached {
 		return false
 	}
@@ -125,7 +124,7 @@ func (b *Blocks) Whole(n *rdd.Node) bool {
 
 // Holders returns for each partition of an RDD the executor that stored it last, ""
 // where none holds it; nil if none of it is held.
-func (b *Blocks) Holders(n *rdd.Node) []string {
+func (b *Blocks) Holders(n *lineage.Node) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	held := b.rdds[n.ID]
@@ -154,8 +153,8 @@ func (b *Blocks) Len() int {
 
 // nearest returns where the partitions of a stage's RDD are cached, or those of what
 // they are computed from one by one; nil if nothing of that is known.
-func (b *Blocks) nearest(n *rdd.Node) []string {
-	for ; n != nil; n = onlyParent(n) {
+func (b *Blocks) nearest(n *lineage.Node) []string {
+	for ; n != nil; n = samePartitions(n) {
 		if n.Cached {
 			if at := b.Holders(n); at != nil {
 				return at

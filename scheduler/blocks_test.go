@@ -5,13 +5,20 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
+
+// blockOf names a partition of an RDD.
+func blockOf(n *lineage.Node, p int32) task.Block {
+	return task.Block{Batch: n.ID.Batch, DStream: n.ID.DStream, Ordinal: n.ID.Ordinal, Partition: p}
+}
 
 func TestBlocks(t *testing.T) {
 	_, r := numbers(7, 3)
 	n := r.Cache().Node()
-	block := func(p int32) scheduler.BlockID { return scheduler.BlockID{RDD: n.ID, Partition: p} }
+	block := func(p int32) task.Block { return blockOf(n, p) }
 	stored := func(partitions ...int32) (all []scheduler.StoredBlock) {
 		for _, p := range partitions {
 			all = append(all, scheduler.StoredBlock{Block: block(p), Level: 1, Bytes: 10})
@@ -56,24 +63,24 @@ func TestBlocks(t *testing.T) {
 func TestWholeOnlyIfCached(t *testing.T) {
 	_, r := numbers(7, 1)
 	b := scheduler.NewBlocks()
-	b.Add("a", []scheduler.StoredBlock{{Block: scheduler.BlockID{RDD: r.Node().ID}, Level: 1}})
+	b.Add("a", []scheduler.StoredBlock{{Block: blockOf(r.Node(), 0), Level: 1}})
 	if b.Whole(r.Node()) {
 		t.Error("an RDD that isn't cached is whole")
 	}
 }
 
 func TestCutAtCached(t *testing.T) {
-	l, r := numbers(9, 3)
+	sc, r := numbers(9, 3)
 	pairs := func(r *rdd.RDD[rdd.Pair[int, int64]]) *rdd.RDD[int] {
 		return rdd.Map(r, func(p rdd.Pair[int, int64]) int { return p.Key })
 	}
-	inner := pairs(rdd.CountByValue(r, 4).Cache())
-	outer := pairs(rdd.CountByValue(inner, 2)).Cache()
-	source := rdd.Parallelize(l, []int{1}, 2).Cache()
+	inner := pairs(rdd.CountedByValue(r, rdd.Partitions(4)).Cache())
+	outer := pairs(rdd.CountedByValue(inner, rdd.Partitions(2))).Cache()
+	source := rdd.Parallelize(sc, []int{1}, rdd.Partitions(2)).Cache()
 	final := outer.Union(source).Union(inner)
 	tests := []struct {
 		name   string
-		stored []*rdd.Node
+		stored []*lineage.Node
 		want   string
 	}{
 		{"nothing",
@@ -81,22 +88,22 @@ func TestCutAtCached(t *testing.T) {
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"1 shuffle-map of map: 4 partitions, reads [0], input 0.1\n" +
 				"-2 result of union: 8 partitions, reads [1 0], input 0.8"},
-		{"the last", []*rdd.Node{outer.Node()},
+		{"the last", []*lineage.Node{outer.Node()},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"-2 result of union: 8 partitions, reads [0], input 0.8, cached [map]"},
-		{"the first", []*rdd.Node{inner.Node().Deps[0].(rdd.NarrowDependency).Parent},
+		{"the first", []*lineage.Node{inner.Node().Deps[0].(lineage.NarrowDependency).Parent},
 			"1 shuffle-map of map: 4 partitions, reads [], input 0.1, cached [countByValue]\n" +
 				"-2 result of union: 8 partitions, reads [1], input 0.8, cached [countByValue]"},
-		{"all", []*rdd.Node{outer.Node(), source.Node(), inner.Node().Deps[0].(rdd.NarrowDependency).Parent},
+		{"all", []*lineage.Node{outer.Node(), source.Node(), inner.Node().Deps[0].(lineage.NarrowDependency).Parent},
 			"-2 result of union: 8 partitions, reads [], input 0.8, cached [map parallelize countByValue]"},
-		{"what isn't cached", []*rdd.Node{inner.Node(), r.Node()},
+		{"what isn't cached", []*lineage.Node{inner.Node(), r.Node()},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"1 shuffle-map of map: 4 partitions, reads [0], input 0.1\n" +
 				"-2 result of union: 8 partitions, reads [1 0], input 0.8"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stages := scheduler.Cut(1, final.Node(), func(n *rdd.Node) bool { return slices.Contains(tt.stored, n) })
+			stages := scheduler.Cut(1, final.Node(), func(n *lineage.Node) bool { return slices.Contains(tt.stored, n) })
 			if got := describe(stages); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}

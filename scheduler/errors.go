@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Errors of this package, for errors.Is.
@@ -24,8 +25,8 @@ var (
 // BlockMissingError says that a task needs cached partitions which aren't there. It
 // is the scheduler's cue to compute them, never the task's fault: see [BlockMissing].
 type BlockMissingError struct {
-	Blocks   []BlockID // none means any that the task's stage reads
-	Executor string    // where they should be, "" for where the task runs
+	Blocks   []task.Block // none means any that the task's stage reads
+	Executor string       // where they should be, "" for where the task runs
 	Err      error
 }
 
@@ -33,7 +34,7 @@ type BlockMissingError struct {
 func (e *BlockMissingError) Error() string {
 	what := "cached partitions"
 	if len(e.Blocks) > 0 {
-		what = fmt.Sprintf("cached partition %d of RDD %s", e.Blocks[0].Partition, e.Blocks[0].RDD)
+		what = fmt.Sprintf("cached partition %d of RDD %s", e.Blocks[0].Partition, rddOf(e.Blocks[0]))
 	}
 	if len(e.Blocks) > 1 {
 		what += fmt.Sprintf(" and %d more", len(e.Blocks)-1)
@@ -55,11 +56,11 @@ type JobError struct {
 	Partition int   // -1 if no single task is to blame
 	Attempts  int   // how often the task was tried
 	Executor  string
-	Op        string   // operator, "" if it can't be told
-	Site      rdd.Site // where the program called the operator
-	Message   string   // the last cause
-	Stack     string   // of a panic, or what a process wrote last that died; may be ""
-	Err       error    // the last cause itself, if the task ran in this process; nil else
+	Op        string       // operator, "" if it can't be told
+	Site      lineage.Site // where the program called the operator
+	Message   string       // the last cause
+	Stack     string       // of a panic, or what a process wrote last that died; may be ""
+	Err       error        // the last cause itself, if the task ran in this process; nil else
 }
 
 // Unwrap returns the last cause, if the task ran in this process.

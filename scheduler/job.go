@@ -4,14 +4,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Job is one output of one batch.
 type Job struct {
 	Batch  uint64
-	Output int       // counts from 0 within the batch
-	Final  *rdd.Node // the RDD that the output computes
+	Output int           // counts from 0 within the batch
+	Final  *lineage.Node // the RDD that the output computes
 	// Partitions are those of the final RDD that the job computes, ascending; nil
 	// means all. The same output may be submitted again with others: what its map
 	// stages left is used again.
@@ -36,7 +37,7 @@ func (j Job) place(partition int32) int {
 }
 
 // NewJob returns the job that computes an output of a batch, all its partitions.
-func NewJob(batch uint64, output int, final *rdd.Node) Job {
+func NewJob(batch uint64, output int, final *lineage.Node) Job {
 	return Job{Batch: batch, Output: output, Final: final}
 }
 
@@ -48,7 +49,7 @@ type JobResult struct {
 	Partitions [][]byte
 	// Metrics adds up the attempts that counted, map stages included. Work that
 	// another job of the batch had done already isn't in it.
-	Metrics rdd.TaskMetrics
+	Metrics task.Metrics
 	// Tasks is the number of attempts that counted, Failed of those that didn't.
 	Tasks, Failed int
 	// Time is how long the job took, from its submission on.

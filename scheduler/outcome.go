@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -28,8 +29,8 @@ type Success struct {
 	Map *MapStatus `msgpack:"m,omitempty"`
 	// Stored are the cached partitions that the executor has stored for the task, and
 	// those that it dropped meanwhile, whosever they are.
-	Stored  []StoredBlock   `msgpack:"c,omitempty"`
-	Metrics rdd.TaskMetrics `msgpack:"x"`
+	Stored  []StoredBlock `msgpack:"c,omitempty"`
+	Metrics task.Metrics  `msgpack:"x"`
 }
 
 // MapStatus describes what a map task left behind on its executor.
@@ -41,10 +42,10 @@ type MapStatus struct {
 // ExceptionFailure is an attempt that failed by its own work: an error that an
 // operator, a source or a sink returned, or a panic of the user's code.
 type ExceptionFailure struct {
-	Message string   `msgpack:"m"`           // the cause, in one or a few lines
-	Op      string   `msgpack:"o,omitempty"` // operator, "" if it can't be told
-	Site    rdd.Site `msgpack:"s"`           // where the program called the operator
-	Stack   string   `msgpack:"k,omitempty"` // of a panic
+	Message string       `msgpack:"m"`           // the cause, in one or a few lines
+	Op      string       `msgpack:"o,omitempty"` // operator, "" if it can't be told
+	Site    lineage.Site `msgpack:"s"`           // where the program called the operator
+	Stack   string       `msgpack:"k,omitempty"` // of a panic
 	// NoFault says that the machinery failed, not the task, so that the failure
 	// doesn't count against it.
 	NoFault bool `msgpack:"n,omitempty"`
@@ -65,9 +66,9 @@ type FetchFailed struct {
 // couldn't compute them, since it wasn't given what they are made from.
 type BlockMissing struct {
 	// Blocks are those that it missed; none means any that its stage reads.
-	Blocks   []BlockID `msgpack:"b,omitempty"`
-	Executor string    `msgpack:"e,omitempty"` // where they should be, "" for where the attempt ran
-	Message  string    `msgpack:"m"`
+	Blocks   []task.Block `msgpack:"b,omitempty"`
+	Executor string       `msgpack:"e,omitempty"` // where they should be, "" for where the attempt ran
+	Message  string       `msgpack:"m"`
 }
 
 // ExecutorLost is an attempt whose executor is gone.
@@ -144,7 +145,7 @@ func Failed(ctx context.Context, err error) Outcome {
 	if errors.Is(err, ErrCommitDenied) {
 		return Denied{Message: err.Error()}
 	}
-	if fetch, ok := errors.AsType[*rdd.FetchFailedError](err); ok {
+	if fetch, ok := errors.AsType[*task.FetchFailedError](err); ok {
 		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
 	}
 	if missing, ok := errors.AsType[*BlockMissingError](err); ok {
@@ -153,10 +154,10 @@ func Failed(ctx context.Context, err error) Outcome {
 	if errors.Is(err, shuffle.ErrNotGiven) {
 		return BlockMissing{Message: err.Error()}
 	}
-	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
+	if p, ok := errors.AsType[*lineage.PanicError](err); ok {
 		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack, Err: err}
 	}
-	if op, ok := errors.AsType[*rdd.OpError](err); ok {
+	if op, ok := errors.AsType[*lineage.OpError](err); ok {
 		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site, Err: err}
 	}
 	return ExceptionFailure{Message: err.Error(), Err: err}

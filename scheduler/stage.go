@@ -3,7 +3,7 @@ package scheduler
 import (
 	"slices"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // StageKind tells what becomes of what a stage's tasks compute.
@@ -31,16 +31,16 @@ type Stage struct {
 	Kind StageKind
 	// Node is the RDD that the stage's tasks compute: for a map stage the
 	// shuffle's parent, for a result stage the action's final RDD.
-	Node *rdd.Node
+	Node *lineage.Node
 	// Shuffle is what a map stage writes, nil for a result stage.
-	Shuffle    *rdd.ShuffleDependency
+	Shuffle    *lineage.ShuffleDependency
 	Partitions int
 	// Parents are the IDs of the map stages whose blocks this stage reads, each
 	// once, in the order in which the lineage names them.
 	Parents []int32
 	// Cached are the RDDs whose partitions the tasks read where they are cached,
 	// instead of computing them from what is above.
-	Cached []*rdd.Node
+	Cached []*lineage.Node
 	// Indeterminate says that another attempt of a task may yield other records,
 	// so that a loss reruns the whole stage and all that read it.
 	Indeterminate bool
@@ -61,9 +61,9 @@ type Input struct {
 // stored says, there are no stages for its readers. A nil stored means that nothing
 // is. Outputs of one batch that share a shuffle get equal map stages for it, if
 // they see the same cached.
-func Cut(output int, final *rdd.Node, stored func(*rdd.Node) bool) []Stage {
+func Cut(output int, final *lineage.Node, stored func(*lineage.Node) bool) []Stage {
 	if stored == nil {
-		stored = func(*rdd.Node) bool { return false }
+		stored = func(*lineage.Node) bool { return false }
 	}
 	c := cutter{stored: stored, seen: make(map[int32]bool)}
 	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
@@ -72,7 +72,7 @@ func Cut(output int, final *rdd.Node, stored func(*rdd.Node) bool) []Stage {
 
 // cutter collects stages.
 type cutter struct {
-	stored func(*rdd.Node) bool
+	stored func(*lineage.Node) bool
 	stages []Stage
 	seen   map[int32]bool
 }
@@ -81,7 +81,7 @@ type cutter struct {
 func (c *cutter) add(s Stage) {
 	c.seen[s.ID] = true
 	s.Partitions, s.Indeterminate, s.Input = s.Node.Partitions, s.Node.Indeterminate, inputOf(s.Node)
-	var shuffles []*rdd.ShuffleDependency
+	var shuffles []*lineage.ShuffleDependency
 	shuffles, s.Cached = c.inputsOf(s.Node)
 	for _, d := range shuffles {
 		id := MapStage(d.ID)
@@ -95,12 +95,12 @@ func (c *cutter) add(s Stage) {
 
 // inputsOf returns the shuffles that a task computing n reads, and the cached RDDs,
 // each once.
-func (c *cutter) inputsOf(n *rdd.Node) (shuffles []*rdd.ShuffleDependency, cached []*rdd.Node) {
+func (c *cutter) inputsOf(n *lineage.Node) (shuffles []*lineage.ShuffleDependency, cached []*lineage.Node) {
 	if len(n.Deps) == 0 {
 		return nil, nil
 	}
-	visited := map[*rdd.Node]bool{n: true}
-	walk := []*rdd.Node{n}
+	visited := map[*lineage.Node]bool{n: true}
+	walk := []*lineage.Node{n}
 	for len(walk) > 0 {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
@@ -110,13 +110,13 @@ func (c *cutter) inputsOf(n *rdd.Node) (shuffles []*rdd.ShuffleDependency, cache
 		}
 		// Pushed from the last, so that dependencies are met in their order.
 		for _, dep := range slices.Backward(n.Deps) {
-			if p := rdd.ParentOf(dep); !isShuffle(dep) && !visited[p] {
+			if p := dep.ParentNode(); !isShuffle(dep) && !visited[p] {
 				visited[p] = true
 				walk = append(walk, p)
 			}
 		}
 		for _, dep := range n.Deps {
-			if d, ok := dep.(*rdd.ShuffleDependency); ok && !slices.Contains(shuffles, d) {
+			if d, ok := dep.(*lineage.ShuffleDependency); ok && !slices.Contains(shuffles, d) {
 				shuffles = append(shuffles, d)
 			}
 		}
@@ -124,27 +124,27 @@ func (c *cutter) inputsOf(n *rdd.Node) (shuffles []*rdd.ShuffleDependency, cache
 	return shuffles, cached
 }
 
-func isShuffle(d rdd.Dependency) bool {
-	_, ok := d.(*rdd.ShuffleDependency)
+func isShuffle(d lineage.Dependency) bool {
+	_, ok := d.(*lineage.ShuffleDependency)
 	return ok
 }
 
-// inputOf follows the only parents of n to where the partitions come from.
-func inputOf(n *rdd.Node) Input {
-	for p := onlyParent(n); p != nil; p = onlyParent(p) {
+// inputOf follows the narrow parents of n whose partitions are n's to where the
+// partitions come from: of several, the first.
+func inputOf(n *lineage.Node) Input {
+	for p := samePartitions(n); p != nil; p = samePartitions(n) {
 		n = p
 	}
 	return Input{DStream: n.ID.DStream, Ordinal: n.ID.Ordinal}
 }
 
-// onlyParent returns the single narrow parent of n whose partitions are n's, nil if
+// samePartitions returns the first parent that is read partition by partition, nil if
 // there is none.
-func onlyParent(n *rdd.Node) *rdd.Node {
-	if len(n.Deps) != 1 || isShuffle(n.Deps[0]) {
-		return nil
-	}
-	if p := rdd.ParentOf(n.Deps[0]); p.Partitions == n.Partitions {
-		return p
+func samePartitions(n *lineage.Node) *lineage.Node {
+	for _, d := range n.Deps {
+		if d, ok := d.(lineage.NarrowDependency); ok && d.IsOneToOne() {
+			return d.Parent
+		}
 	}
 	return nil
 }
