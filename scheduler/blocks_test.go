@@ -90,12 +90,12 @@ func TestCutAtCached(t *testing.T) {
 				"-2 result of union: 8 partitions, reads [1 0], input 0.8"},
 		{"the last", []*lineage.Node{outer.Node()},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
-				"-2 result of union: 8 partitions, reads [0], input 0.8, cached [map]"},
+				"-2 result of union: 8 partitions, reads [0], input 0.8, cached [map], spares [1]"},
 		{"the first", []*lineage.Node{inner.Node().Deps[0].(lineage.NarrowDependency).Parent},
-			"1 shuffle-map of map: 4 partitions, reads [], input 0.1, cached [countByValue]\n" +
-				"-2 result of union: 8 partitions, reads [1], input 0.8, cached [countByValue]"},
+			"1 shuffle-map of map: 4 partitions, reads [], input 0.1, cached [countByValue], spares [0]\n" +
+				"-2 result of union: 8 partitions, reads [1], input 0.8, cached [countByValue], spares [0]"},
 		{"all", []*lineage.Node{outer.Node(), source.Node(), inner.Node().Deps[0].(lineage.NarrowDependency).Parent},
-			"-2 result of union: 8 partitions, reads [], input 0.8, cached [map parallelize countByValue]"},
+			"-2 result of union: 8 partitions, reads [], input 0.8, cached [map parallelize countByValue], spares [1 0]"},
 		{"what isn't cached", []*lineage.Node{inner.Node(), r.Node()},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"1 shuffle-map of map: 4 partitions, reads [0], input 0.1\n" +

@@ -484,6 +484,47 @@ func TestCachedPartitions(t *testing.T) {
 	})
 }
 
+// Output that is there still is given to tasks which should need none of it: a missing
+// partition costs nothing then. If it isn't there either, the job is cut again.
+func TestSpareOutput(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		first, second, block := cached(1)
+		s := submit(t.Context(), d, first)
+		b.end(b.next(t), twoBlocks)
+		for range 2 {
+			l := b.next(t)
+			b.end(l, scheduler.Success{Stored: []scheduler.StoredBlock{block(l.task.ID.Partition)}})
+		}
+		<-s.ended
+		s = submit(t.Context(), d, second)
+		one, other := b.next(t), b.next(t)
+		for _, l := range []launch{one, other} {
+			if in := l.task.Inputs; len(in) != 1 || in[0].Maps[0].Executor != "a" {
+				t.Fatalf("launched %+v", l.task)
+			}
+		}
+		b.end(one, scheduler.Success{})
+		b.end(other, scheduler.FetchFailed{Executor: "a", Message: "gone, too"})
+		l := b.next(t) // the registry knows no better
+		if len(l.task.Inputs) != 0 {
+			t.Fatalf("launched %+v", l.task)
+		}
+		b.end(l, scheduler.BlockMissing{Message: "not given"})
+		again := b.next(t)
+		if again.task.ID.Stage != 0 {
+			t.Fatalf("launched %+v", again.task)
+		}
+		b.end(again, twoBlocks)
+		if l = b.next(t); len(l.task.Inputs) != 1 || l.task.ID.Attempt != 2 {
+			t.Fatalf("launched %+v", l.task)
+		}
+		b.end(l, scheduler.Success{})
+		if <-s.ended; s.err != nil || s.result.Tasks != 3 || s.result.Failed != 2 {
+			t.Errorf("%+v, %v", s.result, s.err)
+		}
+	})
+}
+
 // A job whose blocks are said to be there, and never are, is cut whole in the end.
 func TestBlocksAreMissingAgainAndAgain(t *testing.T) {
 	scheduled(t, scheduler.Options{MaxFailures: 1}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {

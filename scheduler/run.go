@@ -55,7 +55,7 @@ type batchRun struct {
 
 // stageRun is a stage of a batch, as its jobs have cut it.
 type stageRun struct {
-	stage   Stage     // Parents and Cached are those of all cuts
+	stage   Stage     // Parents, Cached and Spare are those of all cuts
 	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
@@ -109,11 +109,12 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 		r := b.stages[s.ID]
 		if r == nil {
 			r = &stageRun{stage: s, attempt: -1}
-			r.stage.Parents, r.stage.Cached = nil, nil
+			r.stage.Parents, r.stage.Cached, r.stage.Spare = nil, nil, nil
 			b.stages[s.ID] = r
 		}
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
+		r.stage.Spare = union(r.stage.Spare, s.Spare)
 		if !slices.Contains(r.jobs, j) {
 			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)
 		}
@@ -277,10 +278,10 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 	id, r := d.taskID(a.Task), d.stage(a.Task.Batch, a.Task.Stage)
 	if r.attempt != a.StageAttempt {
 		r.attempt, r.inputs = a.StageAttempt, nil
-		for _, shuffle := range r.stage.Parents {
+		for _, shuffle := range union(slices.Clone(r.stage.Parents), r.stage.Spare) {
 			outs, err := d.tracker.Outputs(id.Batch, shuffle)
 			if err != nil && len(r.stage.Cached) > 0 {
-				continue // what is made from it is cached, or will be found missing
+				continue // what is made from it is cached, or will be missed
 			}
 			if err != nil { // the kernel's invariant is that there are all
 				err = fmt.Errorf("launching %s: %w", id, err)

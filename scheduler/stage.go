@@ -41,6 +41,10 @@ type Stage struct {
 	// Cached are the RDDs whose partitions the tasks read where they are cached,
 	// instead of computing them from what is above.
 	Cached []*lineage.Node
+	// Spare are the map stages above what is cached that the stage would read if it
+	// weren't. Nobody runs for it, but what there is of their output saves a task that
+	// finds a partition missing.
+	Spare []int32
 	// Indeterminate says that another attempt of a task may yield other records,
 	// so that a loss reruns the whole stage and all that read it.
 	Indeterminate bool
@@ -63,12 +67,15 @@ type Input struct {
 // they see the same cached.
 func Cut(output int, final *lineage.Node, stored func(*lineage.Node) bool) []Stage {
 	if stored == nil {
-		stored = func(*lineage.Node) bool { return false }
+		stored = nothing
 	}
 	c := cutter{stored: stored, seen: make(map[int32]bool)}
 	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
 	return c.stages
 }
+
+// nothing is what is stored if nothing is.
+func nothing(*lineage.Node) bool { return false }
 
 // cutter collects stages.
 type cutter struct {
@@ -82,7 +89,7 @@ func (c *cutter) add(s Stage) {
 	c.seen[s.ID] = true
 	s.Partitions, s.Indeterminate, s.Input = s.Node.Partitions, s.Node.Indeterminate, inputOf(s.Node)
 	var shuffles []*lineage.ShuffleDependency
-	shuffles, s.Cached = c.inputsOf(s.Node)
+	shuffles, s.Cached = inputsOf(s.Node, c.stored)
 	for _, d := range shuffles {
 		id := MapStage(d.ID)
 		s.Parents = append(s.Parents, id)
@@ -90,12 +97,20 @@ func (c *cutter) add(s Stage) {
 			c.add(Stage{ID: id, Kind: ShuffleMap, Node: d.Parent, Shuffle: d})
 		}
 	}
+	if len(s.Cached) > 0 {
+		all, _ := inputsOf(s.Node, nothing)
+		for _, d := range all {
+			if !slices.Contains(shuffles, d) {
+				s.Spare = append(s.Spare, MapStage(d.ID))
+			}
+		}
+	}
 	c.stages = append(c.stages, s)
 }
 
 // inputsOf returns the shuffles that a task computing n reads, and the cached RDDs,
 // each once.
-func (c *cutter) inputsOf(n *lineage.Node) (shuffles []*lineage.ShuffleDependency, cached []*lineage.Node) {
+func inputsOf(n *lineage.Node, stored func(*lineage.Node) bool) (shuffles []*lineage.ShuffleDependency, cached []*lineage.Node) {
 	if len(n.Deps) == 0 {
 		return nil, nil
 	}
@@ -104,7 +119,7 @@ func (c *cutter) inputsOf(n *lineage.Node) (shuffles []*lineage.ShuffleDependenc
 	for len(walk) > 0 {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
-		if n.Cached && c.stored(n) {
+		if n.Cached && stored(n) {
 			cached = append(cached, n)
 			continue
 		}

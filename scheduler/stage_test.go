@@ -30,7 +30,7 @@ func describe(stages []scheduler.Stage) string {
 			for _, n := range s.Cached {
 				ops = append(ops, n.Op)
 			}
-			line += fmt.Sprintf(", cached %v", ops)
+			line += fmt.Sprintf(", cached %v, spares %v", ops, s.Spare)
 		}
 		if (s.Shuffle != nil) != (s.Kind == scheduler.ShuffleMap) || s.Shuffle != nil && s.Shuffle.ID != int(s.ID) {
 			line += ", with the wrong shuffle"

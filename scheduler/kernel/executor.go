@@ -182,7 +182,7 @@ func (k *Kernel) endTask(e TaskEnded) {
 		a.stage.place.observe(a.stage.batch.seq, k.now-a.launched)
 		k.succeed(a.stage, a.index)
 	case e.How == FetchFailed:
-		k.fetchFailed(a, e)
+		k.fetchFailed(a, x, e)
 	case e.How == BlockMissing:
 		k.blockMissing(a, x)
 	default:
@@ -245,18 +245,22 @@ func (k *Kernel) retry(a attempt, failed *executor, where string, counts bool) {
 // fetchFailed takes in that an attempt couldn't read a parent's output: that
 // output is lost, unless it was replaced since the attempt's stage began. The
 // first such failure of a stage attempt ends that stage attempt. All jobs that need
-// the output go on, also if the attempt's own are given up.
-func (k *Kernel) fetchFailed(a attempt, e TaskEnded) {
+// the output go on, also if the attempt's own are given up. Output that the stage has
+// no need of, as it was cut, stood in for a cached block, which is missing then.
+func (k *Kernel) fetchFailed(a attempt, x *executor, e TaskEnded) {
 	s, t := a.stage, &a.stage.tasks[a.index]
+	needed := s
+	if m := s.batch.stages[e.Fetch.Stage]; m != nil && !m.isResult() {
+		k.loseFetched(m, e.Fetch, a.seen)
+		if !slices.Contains(s.parents, m) {
+			k.blockMissing(a, x)
+			k.resubmit(slices.Clone(m.jobs))
+			return
+		}
+		needed = m
+	}
 	t.state, t.executor = pending, nil
 	s.running--
-	needed := s
-	for _, m := range s.parents {
-		if m.id == e.Fetch.Stage {
-			k.loseFetched(m, e.Fetch, a.seen)
-			needed = m
-		}
-	}
 	switch {
 	case a.stageAttempt == s.attempt && s.failed != s.attempt:
 		s.failed = s.attempt
