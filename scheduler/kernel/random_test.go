@@ -409,7 +409,11 @@ func (w *world) stepEnded(e TaskEnded, t *simTask) error {
 			if accepts++; a.Task != t.task || a.Executor != e.Executor {
 				return fmt.Errorf("%s ended, but %s was accepted", t.task, a.Task)
 			}
-			w.outputs[partKey{stageKey{t.task.Batch, t.task.Stage}, t.task.Partition}] = accepted{a.Executor, t.task.Attempt, t.read}
+			key := partKey{stageKey{t.task.Batch, t.task.Stage}, t.task.Partition}
+			if _, ok := w.outputs[key]; ok {
+				return fmt.Errorf("%s was accepted, after another attempt", t.task)
+			}
+			w.outputs[key] = accepted{a.Executor, t.task.Attempt, t.read}
 			continue
 		}
 		if err := w.check(a); err != nil {
