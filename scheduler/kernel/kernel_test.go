@@ -11,6 +11,7 @@ import (
 type cluster struct {
 	kernel  *Kernel
 	running []Launch
+	ending  []Launch // what drain is at
 	done    int
 }
 
@@ -35,10 +36,12 @@ func (c *cluster) step(e Event) {
 
 // drain ends tasks until none runs.
 func (c *cluster) drain() {
-	for i := 0; i < len(c.running); i++ {
-		c.step(TaskEnded{Executor: c.running[i].Executor, Task: c.running[i].Task})
+	for len(c.running) > 0 {
+		c.ending, c.running = c.running, c.ending[:0]
+		for _, l := range c.ending {
+			c.step(TaskEnded{Executor: l.Executor, Task: l.Task})
+		}
 	}
-	c.running = c.running[:0]
 }
 
 // mapReduce is a job of a map stage and a result stage.
@@ -169,8 +172,11 @@ func BenchmarkPlan(b *testing.B) {
 func BenchmarkExecutorLost(b *testing.B) {
 	c := newCluster(1000, 8)
 	c.step(mapReduce(1, 100_000, 9_000))
-	for i := 0; i < 100_000; i++ {
-		c.step(TaskEnded{Executor: c.running[i].Executor, Task: c.running[i].Task})
+	for ended := 0; ended < 100_000; ended += len(c.ending) {
+		c.ending, c.running = c.running, nil
+		for _, l := range c.ending {
+			c.step(TaskEnded{Executor: l.Executor, Task: l.Task})
+		}
 	}
 	n := 0
 	for b.Loop() {

@@ -47,17 +47,19 @@ const (
 
 // task is a partition of a stage. Tasks are known within the kernel by their index
 // in the stage, which is the partition unless the stage is of some only.
+//
+// There may be a million of them: the order of the fields saves a fifth of their memory.
 type task struct {
-	state    taskState
-	failures int32 // that count
-	setbacks int32 // that don't
-	tries    int32 // launches so far
 	// executor is where a running task runs, where a done one ran, and where a
 	// pending one has failed, nil if it hasn't.
 	executor *executor
 	written  uint64        // the kernel's clock when it became done
-	granted  bool          // an attempt was granted the commit, and may have committed
 	after    time.Duration // when a pending one may be launched again
+	failures int32         // that count
+	setbacks int32         // that don't
+	tries    int32         // launches so far
+	state    taskState
+	granted  bool // an attempt was granted the commit, and may have committed
 }
 
 // pauseAfter is how long a task waits after so many interruptions through no fault
