@@ -122,8 +122,11 @@ func (k *Kernel) blame(id string) {
 	k.departed = slices.Delete(k.departed, i, i+1)
 	for _, a := range ran {
 		s := a.stage
+		if len(s.jobs) == 0 || s.batch.seq < k.since {
+			continue
+		}
 		i := s.index(a.task.Partition) // an output may be tried anew, with other partitions
-		if i < 0 || s.tasks[i].state == done || len(s.jobs) == 0 || s.batch.seq < k.since {
+		if i < 0 || s.tasks[i].state == done {
 			continue
 		}
 		t := &s.tasks[i]

@@ -182,5 +182,6 @@ func (k *Kernel) resubmit(jobs []*job) {
 // finish ends a job whose result is complete.
 func (k *Kernel) finish(j *job) {
 	k.end(j)
+	j.final.shelve()
 	k.do(JobDone{j.id})
 }

@@ -87,6 +87,26 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// TestManyOutputs: what is kept of an output that is done doesn't grow with its tasks,
+// though its batch goes on.
+func TestManyOutputs(t *testing.T) {
+	const outputs, tasks = 500, 1000
+	c := newCluster(2, 4)
+	early := heap()
+	for n := range int32(outputs) {
+		c.step(JobSubmitted{Job{1, n}, []Stage{{ID: -1 - n, Partitions: tasks}}})
+		c.drain()
+	}
+	if late := heap(); c.done != outputs || late > early+4<<20 {
+		t.Errorf("%d outputs of %d tasks, the heap grew from %d to %d bytes", c.done, tasks, early, late)
+	}
+	c.step(JobSubmitted{Job{1, 7}, []Stage{{ID: -8, Partitions: tasks}}})
+	if l := c.running[0]; l.Task.Attempt != 1 {
+		t.Errorf("another try begins with %s", l.Task)
+	}
+	runtime.KeepAlive(c)
+}
+
 // TestPlacesAreBounded gives each batch inputs of its own.
 func TestPlacesAreBounded(t *testing.T) {
 	c := newCluster(1, 4)

@@ -19,6 +19,7 @@ type stage struct {
 	partitions    int             // that it could compute
 	only          []int32         // those that its tasks compute, nil for all
 	tried         map[int32]int32 // launches of partitions in earlier jobs, of a result stage
+	once          bool            // it was done with one launch for each task, and its tasks dropped
 
 	state   stageState
 	tasks   []task
@@ -173,15 +174,35 @@ func (s *stage) renew(spec Stage) {
 		s.unlink(spec.Parents)
 	}
 	if s.isResult() {
-		if s.tried == nil {
-			s.tried = make(map[int32]int32)
-		}
-		for i, t := range s.tasks {
-			if t.tries > 0 {
-				s.tried[s.partition(int32(i))] = t.tries
-			}
-		}
+		s.remember()
 		s.layOut(spec.Only)
+	}
+}
+
+// remember keeps how often the tasks of a result stage were launched, so that another
+// try of the output has attempts that were never used.
+func (s *stage) remember() {
+	if s.tried == nil {
+		s.tried = make(map[int32]int32)
+	}
+	for i, t := range s.tasks {
+		if t.tries > 0 {
+			s.tried[s.partition(int32(i))] = t.tries
+		}
+	}
+	if s.once {
+		for i := range s.done {
+			s.tried[s.partition(int32(i))] = 1
+		}
+	}
+	s.once = false
+}
+
+// shelve drops the tasks of a result stage whose job is done, since most outputs aren't
+// tried again, and a batch may have very many.
+func (s *stage) shelve() {
+	if len(s.tried) == 0 && !slices.ContainsFunc(s.tasks, func(t task) bool { return t.tries != 1 }) {
+		s.tasks, s.once = nil, true
 	}
 }
 

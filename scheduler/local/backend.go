@@ -60,7 +60,7 @@ type launched struct {
 	task   scheduler.Task
 	ctx    context.Context         // nil until a slot begins it, and kill, guarded by the executor's mu
 	kill   context.CancelCauseFunc // nil until then
-	answer chan bool // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
+	answer chan bool               // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
 }
 
 // askCommit asks the driver whether the task may commit.
