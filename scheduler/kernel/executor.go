@@ -278,23 +278,6 @@ func (k *Kernel) fetchFailed(a attempt, x *executor, e TaskEnded) {
 	k.resubmit(slices.Clone(needed.jobs))
 }
 
-// blockMissing takes in that an attempt needed a cached block which is gone. The first
-// of a stage attempt has the jobs cut again. It is an interruption like others, so
-// that nothing goes on for ever.
-func (k *Kernel) blockMissing(a attempt, x *executor) {
-	s := a.stage
-	k.retry(a, nil, x.id, false)
-	if a.stageAttempt != s.attempt || s.uncut || len(s.jobs) == 0 {
-		k.resubmit(slices.Clone(s.jobs))
-		return
-	}
-	k.park(s)
-	s.uncut = true
-	for _, j := range s.jobs {
-		k.do(CutAgain{j.id, a.task})
-	}
-}
-
 // loseFetched takes back the outputs that a failed fetch names.
 func (k *Kernel) loseFetched(m *stage, f Fetch, seen uint64) {
 	from, until := f.Partition, f.Partition+1

@@ -55,28 +55,6 @@ func (pl *place) of(p int32) *executor {
 	return nil
 }
 
-// resolve returns the executors of the given names that are there.
-func (k *Kernel) resolve(names []string) []*executor {
-	if names == nil {
-		return nil
-	}
-	all := make([]*executor, len(names))
-	for i, name := range names {
-		all[i] = k.executors[name]
-	}
-	return all
-}
-
-// holder returns the executor that holds a cached block for a task, nil if none is
-// known or it is gone.
-func (s *stage) holder(i int32) *executor {
-	p := int(s.partition(i))
-	if p >= len(s.holders) || s.holders[p] == nil || s.holders[p].gone {
-		return nil
-	}
-	return s.holders[p]
-}
-
 func (pl *place) set(p int32, x *executor) {
 	if int(p) >= len(pl.executors) {
 		pl.executors = append(pl.executors, make([]*executor, int(p)+1-len(pl.executors))...)
