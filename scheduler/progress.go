@@ -29,7 +29,7 @@ func (d *DAGScheduler) progress() []StageProgress {
 	var all []StageProgress
 	for _, p := range d.kernel.Progress() {
 		s := StageProgress{Batch: p.Job.Batch, Output: int(p.Job.Output), Stage: p.Stage, Tasks: p.Tasks, Done: p.Done, Running: p.Running}
-		if r := d.batches[p.Job.Batch][p.Stage]; r != nil {
+		if r := d.stage(p.Job.Batch, p.Stage); r != nil {
 			s.Op, s.Site = r.stage.Node.Op, r.stage.Node.Site
 		}
 		all = append(all, s)

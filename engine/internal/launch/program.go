@@ -21,19 +21,18 @@ func runAction(ctx, running context.Context, dag *scheduler.DAGScheduler, step i
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(running, func() { cancel(context.Cause(running)) })()
-	r, err := dag.Submit(ctx, scheduler.NewJob(0, step, a.Final))
+	job := scheduler.NewJob(0, step, a.Final)
+	if a.Partitions != nil {
+		job.Partitions = make([]int32, len(a.Partitions))
+		for i, p := range a.Partitions {
+			job.Partitions[i] = int32(p)
+		}
+	}
+	r, err := dag.Submit(ctx, job)
 	if cause := context.Cause(running); err != nil && cause != nil {
 		err = cause
 	}
-	if err != nil || a.Partitions == nil {
-		return r, err
-	}
-	chosen := *r
-	chosen.Partitions = make([][]byte, len(a.Partitions))
-	for i, p := range a.Partitions {
-		chosen.Partitions[i] = r.Partitions[p]
-	}
-	return &chosen, nil
+	return r, err
 }
 
 // named returns why a copy diverged, with the name of its executor.
