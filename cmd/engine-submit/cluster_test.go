@@ -66,15 +66,20 @@ func TestMain(m *testing.M) {
 func sumInRounds(sc *rdd.Context, rounds int, panics bool, hold string) error {
 	total := 0
 	for round := range rounds {
-		numbers := rdd.Map(rdd.Parallelize(sc, []int{1, 2, 3, 4, 5, 6}, rdd.Partitions(3)), func(n int) rdd.Pair[int, int] {
+		input := rdd.Parallelize(sc, []int{1, 2, 3, 4, 5, 6}, rdd.Partitions(3))
+		if round == 5 && hold != "" {
+			input = rdd.TryMapPartitions(input, func(p rdd.Part, in iter.Seq2[int, error]) iter.Seq2[int, error] {
+				return func(yield func(int, error) bool) {
+					for _, err := os.Stat(hold); err != nil && p.Context().Err() == nil; _, err = os.Stat(hold) {
+						time.Sleep(20 * time.Millisecond)
+					}
+					in(yield)
+				}
+			})
+		}
+		numbers := rdd.Map(input, func(n int) rdd.Pair[int, int] {
 			if panics {
 				panic("no number pleases me")
-			}
-			for round == 5 && hold != "" {
-				if _, err := os.Stat(hold); err == nil {
-					break
-				}
-				time.Sleep(20 * time.Millisecond)
 			}
 			return rdd.Pair[int, int]{Key: n % 2, Value: n + total}
 		})

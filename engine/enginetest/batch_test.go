@@ -14,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
 )
 
 // rounds returns a program that needs in each round what came of the one before, on a
@@ -136,5 +137,56 @@ func TestBatchDiverges(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Random programs, one after the other in one batch program, return on executor
+// processes that are killed now and then what one goroutine makes of them. So they do in
+// local mode.
+func TestRandomBatchPrograms(t *testing.T) {
+	seed, programs := programSeed(t)
+	marks := newOnce(t)
+	const killEvery = 10 // programs
+	onExecutor := os.Getenv(role.Env) != ""
+	var results [][]string
+	program := func(sc *rdd.Context) error {
+		var all [][]string
+		for i := range programs {
+			die := func(r *rdd.RDD[int]) *rdd.RDD[int] {
+				return rdd.Map(r, func(v int) int {
+					if onExecutor && i%killEvery == 3 && v%3 == 0 && marks.first(fmt.Sprintf("kill-%d", i)) {
+						_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+						select {}
+					}
+					return v
+				})
+			}
+			of := seed + uint64(i)
+			rows, err := rdd.Collect(rddtest.Program(of, rdd.Parallelize(sc, programInput(of), rdd.Partitions(2)), die))
+			if err != nil {
+				return fmt.Errorf("program %d: %w", i, err)
+			}
+			all = append(all, rows)
+		}
+		sc.OnDriver(func() error { results = all; return nil })
+		return nil
+	}
+	run := func(where string, err error) {
+		if err != nil || len(results) != programs {
+			t.Fatalf("%s: %d programs ran; %v", where, len(results), err)
+		}
+		for i, got := range results {
+			if want, program := reference(t, seed+uint64(i)); !slices.Equal(got, want) {
+				t.Errorf("%s, program %d (HIBANA_SEED=%d HIBANA_PROGRAMS=1):\n got %s\nwant %s\n%s", where, i, seed+uint64(i), got, want, program)
+			}
+		}
+		results = nil
+	}
+	if !onExecutor {
+		run("local mode", enginetest.Batch(t, program))
+	}
+	run("executor processes", enginetest.BatchOnCluster(t, program))
+	if kills, err := os.ReadDir(marks.dir); err != nil || programs >= 4*killEvery && len(kills) == 0 {
+		t.Errorf("%d kills: %v", len(kills), err)
 	}
 }
