@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -272,5 +273,48 @@ func TestFlagsOfBatchPrograms(t *testing.T) {
 	}
 	if err := runBatch(t, nil); !errors.Is(err, engine.ErrBuild) {
 		t.Errorf("no program: %v", err)
+	}
+}
+
+// What rounds have shuffled goes when nothing refers to it any more; what is referred to
+// stays.
+func TestManyRoundsInFlatMemory(t *testing.T) {
+	const rounds, size = 400, 512 << 10
+	var heap uint64
+	looked := 0
+	err := runBatch(t, func(sc *rdd.Context) error {
+		// lengths shuffles size bytes.
+		lengths := func(round int) *rdd.RDD[rdd.Pair[int, string]] {
+			long := rdd.Map(rdd.Parallelize(sc, []int{round}), func(r int) rdd.Pair[int, string] {
+				return rdd.Pair[int, string]{Key: r, Value: strings.Repeat("x", size)}
+			})
+			return rdd.ReduceByKey(long, func(a, _ string) string { return a })
+		}
+		length := func(p rdd.Pair[int, string]) int { return len(p.Value) }
+		kept := lengths(-1)
+		for round := range rounds {
+			n, err := rdd.Collect(rdd.Map(lengths(round), length))
+			if err != nil || len(n) != 1 || n[0] != size {
+				return fmt.Errorf("round %d: %v, %w", round, n, err)
+			}
+			if round%100 == 0 {
+				n, err := rdd.Collect(rdd.Map(kept, length))
+				if err != nil || n[0] != size {
+					return fmt.Errorf("what is kept: %v, %w", n, err)
+				}
+				sc.OnDriver(func() error { looked++; return nil })
+			}
+		}
+		sc.OnDriver(func() error {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			heap = m.HeapAlloc
+			return nil
+		})
+		return nil
+	})
+	if err != nil || looked != 4 || heap == 0 || heap > rounds*size/2 {
+		t.Errorf("%d bytes are in use after %d rounds that shuffled %d; %v", heap, rounds, rounds*size, err)
 	}
 }

@@ -52,7 +52,7 @@ type batchRun struct {
 
 // stageRun is a stage of a batch, as its jobs have cut it.
 type stageRun struct {
-	stage   Stage     // Parents, Cached and Spare are those of all cuts
+	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node and Shuffle are nil without jobs
 	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
@@ -72,6 +72,7 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 			r.stage.Parents, r.stage.Cached, r.stage.Spare = nil, nil, nil
 			b.stages[s.ID] = r
 		}
+		r.stage.Node, r.stage.Shuffle = s.Node, s.Shuffle
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
 		r.stage.Spare = union(r.stage.Spare, s.Spare)
@@ -107,6 +108,9 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 		r.jobs = slices.DeleteFunc(r.jobs, func(o *jobRun) bool { return o == j })
 		if r.stage.Kind == Result || b.jobs == 0 && r.attempt < 0 {
 			delete(b.stages, r.stage.ID)
+		}
+		if len(r.jobs) == 0 { // the program may let the RDD go
+			r.stage.Node, r.stage.Shuffle = nil, nil
 		}
 	}
 	if len(b.stages) == 0 {

@@ -126,7 +126,7 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 		}
 	case Success:
 		r := d.stage(id.Batch, id.Stage)
-		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions()) {
+		if _, isMap := id.Shuffle(); isMap && r != nil && r.stage.Shuffle != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions()) {
 			wrong = "the executor reported a map task's success without the sizes of its blocks"
 		}
 	}

@@ -104,6 +104,10 @@ func (l *Lineage) OnLate(f func(error)) { l.onLate = f }
 // Nodes returns the nodes in the order they were made. Callers don't change it.
 func (l *Lineage) Nodes() []*Node { return l.nodes }
 
+// Shuffles returns the shuffle dependencies in the order they were made. Callers don't
+// change it.
+func (l *Lineage) Shuffles() []*ShuffleDependency { return l.shuffles }
+
 // Shuffle returns the shuffle dependency with the given id, or nil.
 func (l *Lineage) Shuffle(id int) *ShuffleDependency {
 	i := id - l.drained

@@ -17,7 +17,15 @@ func (e *Executor) Follow(diverged func(error)) {
 		e.left = append(e.left, e.copy)
 		e.cache = &task.Cache{}
 	}
-	e.copy, e.pieces = replay.NewCopy(e.program, diverged), replay.Unpacker{}
+	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetShuffles), replay.Unpacker{}
+}
+
+// forgetShuffles drops the blocks of shuffles that a batch program can't refer to.
+func (e *Executor) forgetShuffles(shuffles []int) {
+	e.mu.Lock()
+	store := e.store
+	e.mu.Unlock()
+	store.ForgetShuffles(0, shuffles)
 }
 
 // IsBatch reports whether the program is a batch program.

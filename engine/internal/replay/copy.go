@@ -22,6 +22,7 @@ import (
 type Copy struct {
 	program  *plan.Program
 	diverged func(error) // told once why the copy can't follow
+	forget   func(shuffles []int)
 	patience time.Duration
 	work     sync.WaitGroup
 
@@ -45,10 +46,11 @@ type Copy struct {
 // taskPatience is how long a task waits for the copy to come to the step that it is of.
 const taskPatience = 2 * time.Minute
 
-// NewCopy returns a copy that has begun nothing. diverged doesn't block.
-func NewCopy(p *plan.Program, diverged func(error)) *Copy {
+// NewCopy returns a copy that has begun nothing. diverged is told why it can't follow;
+// forget drops what is kept of shuffles that nobody reads any more. They don't block.
+func NewCopy(p *plan.Program, diverged func(error), forget func(shuffles []int)) *Copy {
 	return &Copy{
-		program: p, diverged: diverged, patience: taskPatience,
+		program: p, diverged: diverged, forget: forget, patience: taskPatience,
 		changed: make(chan struct{}), shuffles: make(map[int]*lineage.ShuffleDependency),
 	}
 }
@@ -197,7 +199,7 @@ func (c *Copy) step(op string, site lineage.Site, describe func(made *lineage.Li
 	case !step.equal(begun.Begun):
 		c.quit(&plan.DivergedError{Step: c.steps, Driver: begun.Begun.Lines, Executor: step.Lines})
 	}
-	c.arrive(a)
+	c.arrive(a, begun.Gone)
 	done := c.take()
 	c.depart()
 	if done.Result == nil || done.Step != c.steps {
@@ -234,10 +236,17 @@ func (c *Copy) quit(err error) {
 	runtime.Goexit()
 }
 
-// arrive lets tasks find what a step computes; a value, nil, computes nothing.
-func (c *Copy) arrive(a *lineage.Action) {
+// arrive lets tasks find what a step computes; a value, nil, computes nothing. What is
+// gone is dropped.
+func (c *Copy) arrive(a *lineage.Action, gone []int) {
+	if len(gone) > 0 {
+		c.forget(gone)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, id := range gone {
+		delete(c.shuffles, id)
+	}
 	if a != nil {
 		c.action = *a
 		c.learn(a.Final)

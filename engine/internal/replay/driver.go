@@ -46,6 +46,7 @@ type Driver struct {
 	ctx     context.Context // of Run
 	lineage *lineage.Lineage
 	turn    turn
+	gone    gone
 	fatal   error // why the program can't go on, the first reason
 
 	mu      sync.Mutex
@@ -106,7 +107,9 @@ func (d *Driver) step(op string, site lineage.Site, describe func(made *lineage.
 		return nil, err
 	}
 	var r *Result
-	err := d.Cluster.Tell(Entry{Format: Format, Step: n, Begun: describe(d.lineage.Drain())})
+	made := d.lineage.Drain()
+	d.gone.watch(made)
+	err := d.Cluster.Tell(Entry{Format: Format, Step: n, Begun: describe(made), Gone: d.gone.take()})
 	if err == nil {
 		r, err = compute(int(n))
 	}
