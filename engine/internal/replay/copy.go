@@ -27,14 +27,15 @@ type Copy struct {
 	work     sync.WaitGroup
 
 	lineage *lineage.Lineage // of follow
+	steps   uint64           // of follow: that the copy has come to
 	turn    turn
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when what follows has changed
 	entries  []Entry       // told and not taken by follow
 	told     bool          // the first entry has come
-	steps    uint64        // that the copy has come to
 	open     uint64        // the step at which it is, found equal to the driver's; 0 if it isn't at one
+	done     uint64        // the last step that is done
 	action   lineage.Action
 	shuffles map[int]*lineage.ShuffleDependency
 	ended    bool
@@ -174,7 +175,7 @@ func (c *Copy) look(id scheduler.TaskID) (f Found, changed <-chan struct{}, err 
 	case isAction && c.open == uint64(step):
 		action := c.action
 		f.Action = &action
-	case isAction && c.steps > uint64(step):
+	case isAction && c.done >= uint64(step), c.ended:
 		err = ErrOver
 	}
 	return f, c.changed, err
@@ -189,9 +190,7 @@ func (c *Copy) step(op string, site lineage.Site, describe func(made *lineage.Li
 	defer c.turn.end(c.lineage)
 	made := c.lineage.Drain()
 	step := describe(made)
-	c.mu.Lock()
 	c.steps++
-	c.mu.Unlock()
 	begun := c.take()
 	switch {
 	case begun.Begun == nil || begun.Step != c.steps:
@@ -280,7 +279,7 @@ func (c *Copy) learn(n *lineage.Node) {
 func (c *Copy) depart() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open, c.action = 0, lineage.Action{}
+	c.open, c.done, c.action = 0, c.steps, lineage.Action{}
 	c.wake()
 }
 

@@ -1,0 +1,187 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/scheduler"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Entries come out of their pieces as they were, whatever the pieces' size, and however
+// often they are told.
+func TestPieces(t *testing.T) {
+	entries := []Entry{
+		{Format: Format, Step: 1, Begun: &Step{Lines: []string{"map", "collect"}}, Gone: []int{3, 4}},
+		{Format: Format, Step: 1, Result: &Result{Parts: [][]byte{[]byte(strings.Repeat("x", 1000)), nil, {}}}},
+		{Format: Format, Step: 2, Begun: &Step{}},
+		{Format: Format, Step: 2, Result: &Result{}},
+		{Format: Format, Step: 3, Result: &Result{Failure: &Failure{Message: "boom", TooLarge: true}}},
+	}
+	for _, size := range []int{2, 3, 100, 1 << 20} {
+		var u Unpacker
+		var pieces [][]byte
+		var got []Entry
+		for _, e := range entries {
+			packed, err := Pack(e, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pieces = append(pieces, packed...)
+		}
+		for i, p := range pieces {
+			if len(p) > size {
+				t.Fatalf("a piece of %d bytes, at most %d go", len(p), size)
+			}
+			for range 2 { // the second time is after the driver has connected again
+				e, err := u.Add(uint64(i+1), p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e != nil {
+					got = append(got, *e)
+				}
+			}
+		}
+		if len(got) != len(entries) {
+			t.Fatalf("size %d: %d entries", size, len(got))
+		}
+		for i := range got {
+			if !reflect.DeepEqual(got[i], entries[i]) {
+				t.Errorf("size %d: %+v became %+v", size, entries[i], got[i])
+			}
+		}
+		if _, err := u.Add(uint64(len(pieces)+2), []byte{last}); !errors.Is(err, wire.ErrMalformed) {
+			t.Errorf("a piece that follows none: %v", err)
+		}
+	}
+	var u Unpacker
+	if _, err := u.Add(1, nil); !errors.Is(err, wire.ErrMalformed) {
+		t.Errorf("an empty piece: %v", err)
+	}
+	newer, err := Pack(Entry{Format: Format + 1, Step: 1, Result: &Result{}}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := new(Unpacker).Add(1, newer[0]); !errors.Is(err, plan.ErrFormat) {
+		t.Errorf("an entry of another format: %v", err)
+	}
+}
+
+// count is a program of one action, which it comes to when come is closed.
+func count(come <-chan struct{}) *plan.Program {
+	return &plan.Program{Parallelism: 2, Log: slog.New(slog.DiscardHandler), Settings: plan.DefaultSettings(), Calls: &plan.Calls{}, Body: func(sc *rdd.Context) error {
+		<-come
+		_, err := rdd.Count(rdd.CountedByValue(rdd.Parallelize(sc, []int{1, 2, 3})))
+		return err
+	}}
+}
+
+// recorder is a cluster that keeps what it is told.
+type recorder struct{ entries []Entry }
+
+func (r *recorder) Tell(e Entry) error {
+	r.entries = append(r.entries, e)
+	return nil
+}
+
+func (r *recorder) RunAction(_ context.Context, _ int, a lineage.Action) (*scheduler.JobResult, error) {
+	return &scheduler.JobResult{Partitions: make([][]byte, a.Final.Partitions)}, &scheduler.JobError{Message: "boom"}
+}
+
+// record returns what a driver tells of a program.
+func record(t *testing.T, p *plan.Program) []Entry {
+	t.Helper()
+	var r recorder
+	d := NewDriver(Config{Program: p, Cluster: &r, Failing: func(error) {}, StepEnded: func() {}, Log: p.Log})
+	if err := d.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Fatal(err)
+	}
+	return r.entries
+}
+
+// A task waits for its copy of the program to come to its step, and not for ever.
+func TestTasksWaitForTheirStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		there := make(chan struct{})
+		close(there)
+		entries := record(t, count(there))
+		if len(entries) != 2 || entries[0].Begun == nil || entries[1].Result == nil {
+			t.Fatalf("the driver told %+v", entries)
+		}
+
+		come := make(chan struct{})
+		c := NewCopy(count(come), func(err error) { t.Error(err) }, func([]int) {})
+		defer c.Wait()
+		defer c.Stop()
+		c.Tell(entries[0])
+		action := scheduler.TaskID{Stage: scheduler.ResultStage(1)}
+		write := scheduler.TaskID{Stage: scheduler.MapStage(0)}
+		began := time.Now()
+		if _, err := c.Find(t.Context(), write); !errors.Is(err, errLate) || time.Since(began) != taskPatience || !strings.Contains(err.Error(), "the program (for ") {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Find(ctx, action); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a task that is killed: %v", err)
+		}
+
+		time.AfterFunc(time.Minute, func() { close(come) })
+		if f, err := c.Find(t.Context(), action); err != nil || f.Action == nil || f.Action.Op != "count" {
+			t.Errorf("%+v, %v", f, err)
+		}
+		if f, err := c.Find(t.Context(), write); err != nil || f.Shuffle == nil || f.Shuffle.ID != 0 {
+			t.Errorf("%+v, %v", f, err)
+		}
+		c.Tell(entries[1])
+		synctest.Wait()
+		if _, err := c.Find(t.Context(), action); !errors.Is(err, ErrOver) {
+			t.Errorf("a task of a step that is done: %v", err)
+		}
+	})
+}
+
+// What was told of another program, or in another order, isn't followed.
+func TestCopyThatCannotFollow(t *testing.T) {
+	there := make(chan struct{})
+	close(there)
+	for name, tell := range map[string]func(entries []Entry) []Entry{
+		"other RDDs":       func(e []Entry) []Entry { e[0].Begun.Lines = e[0].Begun.Lines[1:]; return e },
+		"a missing entry":  func(e []Entry) []Entry { return e[1:] },
+		"an entry doubled": func(e []Entry) []Entry { return []Entry{e[0], e[0]} },
+		"a step more":      func(e []Entry) []Entry { return append(e, Entry{Step: 2, Begun: e[0].Begun}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var failures []error
+				c := NewCopy(count(there), func(err error) { failures = append(failures, err) }, func([]int) {})
+				for _, e := range tell(record(t, count(there))) {
+					c.Tell(e)
+				}
+				synctest.Wait()
+				if _, err := c.Find(t.Context(), scheduler.TaskID{Stage: scheduler.ResultStage(1)}); !errors.Is(err, plan.ErrDiverged) {
+					t.Errorf("a task: %v", err)
+				}
+				c.Stop()
+				c.Wait()
+				if len(failures) != 1 || !errors.Is(failures[0], plan.ErrDiverged) {
+					t.Errorf("told %v", failures)
+				}
+			})
+		})
+	}
+}
