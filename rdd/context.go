@@ -32,12 +32,18 @@ func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }
 // DefaultParallelism returns the number of partitions of shuffles that name none.
 func (sc *Context) DefaultParallelism() int { return sc.lineage.Parallelism() }
 
-// run computes an action, unless the program is in error already.
-func (sc *Context) run(a lineage.Action) ([][]byte, error) {
+// ready returns an error if an action can't be computed: there is nobody to do it, or the
+// program is in error already.
+func (sc *Context) ready(action string, site lineage.Site) error {
 	if sc.runner == nil {
-		return nil, &OpError{Op: a.Op, Site: a.Site, Err: ErrNoActions}
+		return &OpError{Op: action, Site: site, Err: ErrNoActions}
 	}
-	if err := sc.lineage.Err(); err != nil {
+	return sc.lineage.Err()
+}
+
+// run computes an action.
+func (sc *Context) run(a lineage.Action) ([][]byte, error) {
+	if err := sc.ready(a.Op, a.Site); err != nil {
 		return nil, err
 	}
 	return sc.runner.Run(a)

@@ -24,6 +24,14 @@ var (
 	ErrEncoding = errors.New("encoding failed")
 	// ErrEmpty: an action that needs an element found none.
 	ErrEmpty = errors.New("the RDD is empty")
+	// ErrLimit: an action was asked for fewer than no elements.
+	ErrLimit = errors.New("the number of elements must not be negative")
+	// ErrDepth: the depth of a tree is below 1.
+	ErrDepth = errors.New("the depth must be at least 1")
+	// ErrBuckets: a histogram was asked for with bounds that make no buckets.
+	ErrBuckets = errors.New("the buckets of a histogram can't be made")
+	// ErrChanged: an RDD had other elements when it was computed again.
+	ErrChanged = errors.New("the RDD had other elements when it was computed again: keep them with Cache, or make its functions return the same every time")
 	// ErrNoActions: an action was called where there is no program to bring the result
 	// to: in Transform, or in a function that runs on executors.
 	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")

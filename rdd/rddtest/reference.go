@@ -5,6 +5,7 @@ package rddtest
 import (
 	"context"
 	"iter"
+	"maps"
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -74,11 +75,20 @@ func (e *Reference) Prepare(n *lineage.Node) error {
 		if !ok || e.done[s.ID] {
 			continue
 		}
+		if err := e.write(s); err != nil {
+			maps.DeleteFunc(e.blocks, func(k [2]int, _ [][]byte) bool { return k[0] == s.ID })
+			return err
+		}
 		e.done[s.ID] = true
-		for p := range s.Parent.Partitions {
-			if err := s.GuardedWrite(e.Task(s.Parent, p), p, blockWriter{e, s.ID}); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// write runs the map tasks of a shuffle.
+func (e *Reference) write(s *lineage.ShuffleDependency) error {
+	for p := range s.Parent.Partitions {
+		if err := s.GuardedWrite(e.Task(s.Parent, p), p, blockWriter{e, s.ID}); err != nil {
+			return err
 		}
 	}
 	return nil
