@@ -27,6 +27,8 @@ type Success struct {
 	// Map describes the blocks left behind, for a task of a map stage.
 	Map     *MapStatus   `msgpack:"m,omitempty"`
 	Metrics task.Metrics `msgpack:"x"`
+	// Updates are what the task added to accumulators, at most [task.MaxUpdateBytes].
+	Updates []task.Update `msgpack:"u,omitempty"`
 }
 
 // MapStatus describes what a map task left behind on its executor.
