@@ -246,14 +246,14 @@ type counting struct {
 	limit      int
 }
 
-func (c *counting) Run(a lineage.Action) ([][]byte, error) {
+func (c *counting) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, error) {
 	n := len(a.Partitions)
 	if a.Partitions == nil {
 		n = a.Final.Partitions
 	}
-	results, err := c.Reference.Run(a)
+	results, updates, err := c.Reference.RunAccumulating(a)
 	c.partitions, c.results = append(c.partitions, n), append(c.results, len(results))
-	return results, err
+	return results, updates, err
 }
 
 func (c *counting) MaxResultBytes() int { return cmp.Or(c.limit, rddtest.MaxResultBytes) }

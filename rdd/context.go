@@ -11,9 +11,13 @@ import (
 type Context struct {
 	lineage *lineage.Lineage
 	runner  Runner
+
+	broadcasts   int // how many there are
+	accumulators []accumulator
 }
 
-// Runner computes actions on behalf of a program.
+// Runner computes actions on behalf of a program. It may be an [AccumulatingRunner] and a
+// [BroadcastingRunner], too.
 type Runner interface {
 	// Run computes an action and returns what it returned for each of its partitions,
 	// in their order.
@@ -24,7 +28,7 @@ type Runner interface {
 
 // NewContext returns the context in which RDDs are added to a lineage. Without a runner
 // its actions are errors. Package engine makes contexts; programs are given one.
-func NewContext(l *lineage.Lineage, r Runner) *Context { return &Context{l, r} }
+func NewContext(l *lineage.Lineage, r Runner) *Context { return &Context{lineage: l, runner: r} }
 
 // Lineage returns the list of the context's RDDs without their elements.
 func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }
@@ -41,12 +45,22 @@ func (sc *Context) ready(action string, site lineage.Site) error {
 	return sc.lineage.Err()
 }
 
-// run computes an action.
+// run computes an action and adds what its tasks added to accumulators.
 func (sc *Context) run(a lineage.Action) ([][]byte, error) {
 	if err := sc.ready(a.Op, a.Site); err != nil {
 		return nil, err
 	}
-	return sc.runner.Run(a)
+	runner, ok := sc.runner.(AccumulatingRunner)
+	if !ok {
+		return sc.runner.Run(a)
+	}
+	results, updates, err := runner.RunAccumulating(a)
+	if err == nil {
+		if err = sc.accumulate(updates); err != nil {
+			err = &OpError{Op: a.Op, Site: a.Site, Err: err}
+		}
+	}
+	return results, err
 }
 
 // maxResultBytes returns how many bytes an action may bring to the program.

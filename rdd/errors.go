@@ -32,6 +32,10 @@ var (
 	ErrBuckets = errors.New("the buckets of a histogram can't be made")
 	// ErrChanged: an RDD had other elements when it was computed again.
 	ErrChanged = errors.New("the RDD had other elements when it was computed again: keep them with Cache, or make its functions return the same every time")
+	// ErrBroadcast: a broadcast value can't be had.
+	ErrBroadcast = errors.New("the broadcast value isn't there")
+	// ErrAccumulator: an accumulator was used where it can't be.
+	ErrAccumulator = errors.New("the accumulator can't be used here")
 	// ErrNoActions: an action was called where there is no program to bring the result
 	// to: in Transform, or in a function that runs on executors.
 	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
