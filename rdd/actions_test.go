@@ -53,9 +53,6 @@ func noPartitions[T any](sc *rdd.Context) *rdd.RDD[T] {
 
 type ints64 = *rdd.RDD[int]
 
-// longer orders words by their length alone.
-func longer(a, b string) int { return cmp.Compare(len(a), len(b)) }
-
 // Every action on numbers: what it returns of 5 3 8 1 9 2, however they are spread, and
 // of no elements, in no partitions and in empty ones.
 func TestActions(t *testing.T) {
