@@ -563,7 +563,7 @@ func TestTakeSampleIsUniform(t *testing.T) {
 	r := ints(sc, 5, 3)
 	count := make(map[string]int)
 	const rounds = 6000 // of each of 60 ordered triples: 100
-	for seed := range int64(rounds) {
+	for seed := range uint64(rounds) {
 		got, err := rdd.TakeSample(r, 3, seed)
 		if err != nil {
 			t.Fatal(err)

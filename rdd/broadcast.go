@@ -60,11 +60,22 @@ func (o op) broadcast(encode func() ([]byte, error)) (bytes func() ([]byte, erro
 	}
 	d := Declared{Number: sc.broadcasts, Site: o.site}
 	sc.broadcasts++
-	if r, ok := sc.runner.(BroadcastingRunner); ok {
+	var encoded []byte
+	switch r := sc.runner.(type) {
+	case BroadcastingRunner:
 		return r.Broadcast(d, encode)
+	case valueRunner:
+		encoded, err = r.Value(o.site, encode)
+	default:
+		encoded, err = encode()
 	}
-	encoded, err := encode()
 	return func() ([]byte, error) { return encoded, nil }, err
+}
+
+// valueRunner is a Runner that has a value computed on the driver and returns its bytes in
+// every copy of the program.
+type valueRunner interface {
+	Value(site lineage.Site, compute func() ([]byte, error)) ([]byte, error)
 }
 
 var errLateBroadcast = errors.New("it was made in a task or an output")

@@ -77,6 +77,34 @@ func TestTheDriversBroadcastWins(t *testing.T) {
 	}
 }
 
+// values is a runner of a copy of a program that has no more than the driver's values.
+type values struct {
+	rdd.Runner
+	onDriver bool
+	sent     *[][]byte
+	next     int
+}
+
+func (v *values) Value(_ lineage.Site, compute func() ([]byte, error)) ([]byte, error) {
+	if v.onDriver {
+		b, err := compute()
+		*v.sent = append(*v.sent, b)
+		return b, err
+	}
+	v.next++
+	return (*v.sent)[v.next-1], nil
+}
+
+// The driver's values serve a runner that can do no better.
+func TestBroadcastAsAValue(t *testing.T) {
+	var sent [][]byte
+	build(&values{Runner: rddtest.NewReference(), onDriver: true, sent: &sent}, "driver")
+	executor, _ := build(&values{Runner: rddtest.NewReference(), sent: &sent}, "the executor")
+	if got := outcome(rdd.Collect(executor)); got != "[one by driver6 two by driver6]" {
+		t.Error(got)
+	}
+}
+
 // counted counts how often it was decoded.
 type counted struct{ s string }
 

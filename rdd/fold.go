@@ -1,11 +1,6 @@
 package rdd
 
-import (
-	"iter"
-	"slices"
-
-	"github.com/hibana-engine/hibana/rdd/encoding"
-)
+import "iter"
 
 // Reduce combines all elements with f: those of each partition on executors, then the
 // partitions' results, in their order, on the driver. f must be associative and must not
@@ -64,7 +59,7 @@ func Fold[T any](r *RDD[T], zero T, f func(T, T) T) (T, error) {
 // Aggregate adds the elements of each partition to zero with add, on executors, and joins
 // the results, in the order of the partitions, to zero with join, on the driver. Both may
 // change and return their first argument: each partition and the driver are given a copy
-// of zero of their own, made by encoding it. join must be associative. A zero that isn't
+// of zero of their own. join must be associative. A zero that isn't
 // neutral counts once for each partition and once on the driver.
 func Aggregate[T, U any](r *RDD[T], zero U, add func(U, T) U, join func(U, U) U) (U, error) {
 	o, err := begin(r, "aggregate", add, join)
@@ -91,23 +86,6 @@ func aggregate[U any](o op, err error, zero U, compute func(zero func() (U, erro
 		return none, o.error(err)
 	}
 	return joinedTo(o, acc, parts, join)
-}
-
-// copiesOf returns what makes copies of a value that share nothing with each other, in any
-// goroutine.
-func copiesOf[T any](v T) (func() (T, error), error) {
-	codec, err := encoding.For[T]()
-	if err != nil {
-		return nil, err
-	}
-	encoded, err := codec.Append(nil, v)
-	if err != nil {
-		return nil, err
-	}
-	return func() (T, error) {
-		c, _, err := codec.Decode(slices.Clone(encoded)) // the copy may alias it
-		return c, err
-	}, nil
 }
 
 // folding returns the fold of a partition that adds its elements to a copy of zero.

@@ -16,7 +16,8 @@ type AccumulatingRunner interface {
 }
 
 // BroadcastingRunner is a Runner that brings the driver's broadcast values to the copies
-// of the program in other processes. With another one each copy has its own.
+// of the program in other processes. With another one that computes values on the driver
+// alone they are brought as such values are; else each copy has its own.
 type BroadcastingRunner interface {
 	Runner
 	// Broadcast is told of each broadcast value when the program makes it. encode encodes

@@ -15,20 +15,20 @@ import (
 // It counts the partitions in a job of its own and then reads those that hold what was
 // chosen, as far as it needs: Cache an RDD that is costly to compute. Only the n elements
 // are sent.
-func TakeSample[T any](r *RDD[T], n int, seed int64) ([]T, error) {
+func TakeSample[T any](r *RDD[T], n int, seed uint64) ([]T, error) {
 	o, err := begin(r, "takeSample")
 	return takeSample(o, err, r, n, seed, false)
 }
 
 // TakeSampleWithReplacement is [TakeSample] that may choose an element more than once, so
 // that it returns n unless there is none.
-func TakeSampleWithReplacement[T any](r *RDD[T], n int, seed int64) ([]T, error) {
+func TakeSampleWithReplacement[T any](r *RDD[T], n int, seed uint64) ([]T, error) {
 	o, err := begin(r, "takeSample")
 	return takeSample(o, err, r, n, seed, true)
 }
 
 // takeSample draws a sample, unless the action couldn't begin.
-func takeSample[T any](o op, err error, r *RDD[T], n int, seed int64, replace bool) ([]T, error) {
+func takeSample[T any](o op, err error, r *RDD[T], n int, seed uint64, replace bool) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func takeSample[T any](o op, err error, r *RDD[T], n int, seed int64, replace bo
 	if limit := r.sc.maxResultBytes(); size > int64(limit) { // an element has a byte at least
 		return nil, o.error(fmt.Errorf("%w: %d elements have more than %d bytes", ErrResultTooLarge, size, limit))
 	}
-	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	random := rand.New(rand.NewPCG(seed, 0))
 	if replace {
 		return pick(o, r, counts, drawAny(size, total, random))
 	}
