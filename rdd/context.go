@@ -16,8 +16,7 @@ type Context struct {
 	accumulators []accumulator
 }
 
-// Runner computes actions on behalf of a program. It may be an [AccumulatingRunner] and a
-// [BroadcastingRunner], too.
+// Runner computes actions on behalf of a program.
 type Runner interface {
 	// Run computes an action and returns what it returned for each of its partitions,
 	// in their order.

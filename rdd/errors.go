@@ -24,6 +24,11 @@ var (
 	ErrEncoding = errors.New("encoding failed")
 	// ErrEmpty: an action that needs an element found none.
 	ErrEmpty = errors.New("the RDD is empty")
+	// ErrNoActions: an action was called where there is no program to bring the result
+	// to: in Transform, or in a function that runs on executors.
+	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
+	// ErrResultTooLarge: the driver would be sent more than its limit.
+	ErrResultTooLarge = lineage.ErrResultTooLarge
 	// ErrLimit: an action was asked for fewer than no elements.
 	ErrLimit = errors.New("the number of elements must not be negative")
 	// ErrDepth: the depth of a tree is below 1.
@@ -36,11 +41,6 @@ var (
 	ErrBroadcast = errors.New("the broadcast value isn't there")
 	// ErrAccumulator: an accumulator was used where it can't be.
 	ErrAccumulator = errors.New("the accumulator can't be used here")
-	// ErrNoActions: an action was called where there is no program to bring the result
-	// to: in Transform, or in a function that runs on executors.
-	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
-	// ErrResultTooLarge: the driver would be sent more than its limit.
-	ErrResultTooLarge = lineage.ErrResultTooLarge
 )
 
 // OpError is an error of one operator of the user's program.

@@ -5,6 +5,9 @@ import (
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
+// What a [Runner] may do beside computing actions is said by the interfaces below, which it
+// implements too.
+
 // AccumulatingRunner is a Runner that brings to the program what tasks added to
 // accumulators. With another one accumulators can't be made.
 type AccumulatingRunner interface {
