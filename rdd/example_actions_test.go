@@ -10,31 +10,31 @@ import (
 	"github.com/hibana-engine/hibana/rdd/rddtest"
 )
 
-// someNumbers returns 5 3 8 1 9 2 in three partitions.
-func someNumbers() *rdd.RDD[int] {
+// sixNumbers returns 5 3 8 1 9 2 in three partitions.
+func sixNumbers() *rdd.RDD[int] {
 	return rdd.Parallelize(rddtest.NewContext(2), []int{5, 3, 8, 1, 9, 2}, rdd.Partitions(3))
 }
 
-// someWords returns words in two partitions.
-func someWords() *rdd.RDD[string] {
+// hamletsWords returns words in two partitions.
+func hamletsWords() *rdd.RDD[string] {
 	return rdd.Parallelize(rddtest.NewContext(2), strings.Fields("to be or not to be"), rdd.Partitions(2))
 }
 
 func byLength(a, b string) int { return cmp.Compare(len(a), len(b)) }
 
 func ExampleCollect() {
-	fmt.Println(rdd.Collect(rdd.Map(someNumbers(), func(i int) int { return i * i })))
+	fmt.Println(rdd.Collect(rdd.Map(sixNumbers(), func(i int) int { return i * i })))
 	// Output: [25 9 64 1 81 4] <nil>
 }
 
 func ExampleCount() {
-	fmt.Println(rdd.Count(someNumbers()))
+	fmt.Println(rdd.Count(sixNumbers()))
 	// Output: 6 <nil>
 }
 
 func ExampleFirst() {
-	fmt.Println(rdd.First(someNumbers()))
-	_, err := rdd.First(someNumbers().Filter(func(i int) bool { return i > 10 }))
+	fmt.Println(rdd.First(sixNumbers()))
+	_, err := rdd.First(sixNumbers().Filter(func(i int) bool { return i > 10 }))
 	fmt.Println(strings.HasSuffix(err.Error(), "the RDD is empty"))
 	// Output:
 	// 5 <nil>
@@ -42,60 +42,60 @@ func ExampleFirst() {
 }
 
 func ExampleIsEmpty() {
-	fmt.Println(rdd.IsEmpty(someNumbers()))
+	fmt.Println(rdd.IsEmpty(sixNumbers()))
 	// Output: false <nil>
 }
 
 func ExampleTake() {
-	fmt.Println(rdd.Take(someNumbers(), 4))
+	fmt.Println(rdd.Take(sixNumbers(), 4))
 	// Output: [5 3 8 1] <nil>
 }
 
 func ExampleTakeOrdered() {
-	fmt.Println(rdd.TakeOrdered(someNumbers(), 3))
+	fmt.Println(rdd.TakeOrdered(sixNumbers(), 3))
 	// Output: [1 2 3] <nil>
 }
 
 func ExampleTakeOrderedFunc() {
-	fmt.Println(rdd.TakeOrderedFunc(someWords(), 5, byLength))
+	fmt.Println(rdd.TakeOrderedFunc(hamletsWords(), 5, byLength))
 	// Output: [to be or to be] <nil>
 }
 
 func ExampleTop() {
-	fmt.Println(rdd.Top(someNumbers(), 3))
+	fmt.Println(rdd.Top(sixNumbers(), 3))
 	// Output: [9 8 5] <nil>
 }
 
 func ExampleTopFunc() {
-	fmt.Println(rdd.TopFunc(someWords(), 2, byLength))
+	fmt.Println(rdd.TopFunc(hamletsWords(), 2, byLength))
 	// Output: [not to] <nil>
 }
 
 func ExampleTakeSample() {
-	sample, err := rdd.TakeSample(someNumbers(), 2, 42)
+	sample, err := rdd.TakeSample(sixNumbers(), 2, 42)
 	fmt.Println(len(sample), sample[0] != sample[1], err)
 	// Output: 2 true <nil>
 }
 
 func ExampleTakeSampleWithReplacement() {
-	sample, err := rdd.TakeSampleWithReplacement(someNumbers(), 100, 42)
+	sample, err := rdd.TakeSampleWithReplacement(sixNumbers(), 100, 42)
 	fmt.Println(len(sample), err)
 	// Output: 100 <nil>
 }
 
 func ExampleReduce() {
-	fmt.Println(rdd.Reduce(someNumbers(), func(a, b int) int { return a + b }))
+	fmt.Println(rdd.Reduce(sixNumbers(), func(a, b int) int { return a + b }))
 	// Output: 28 <nil>
 }
 
 func ExampleFold() {
-	fmt.Println(rdd.Fold(someNumbers(), 1, func(a, b int) int { return a * b }))
+	fmt.Println(rdd.Fold(sixNumbers(), 1, func(a, b int) int { return a * b }))
 	// Output: 2160 <nil>
 }
 
 func ExampleAggregate() {
 	letters := func(n int, word string) int { return n + len(word) }
-	fmt.Println(rdd.Aggregate(someWords(), 0, letters, func(a, b int) int { return a + b }))
+	fmt.Println(rdd.Aggregate(hamletsWords(), 0, letters, func(a, b int) int { return a + b }))
 	// Output: 13 <nil>
 }
 
@@ -108,12 +108,12 @@ func ExampleTreeReduce() {
 
 func ExampleTreeAggregate() {
 	letters := func(n int, word string) int { return n + len(word) }
-	fmt.Println(rdd.TreeAggregate(someWords(), 0, letters, func(a, b int) int { return a + b }, 2))
+	fmt.Println(rdd.TreeAggregate(hamletsWords(), 0, letters, func(a, b int) int { return a + b }, 2))
 	// Output: 13 <nil>
 }
 
 func ExampleCountByValue() {
-	counts, err := rdd.CountByValue(someWords(), rdd.Partitions(1))
+	counts, err := rdd.CountByValue(hamletsWords(), rdd.Partitions(1))
 	for _, c := range counts {
 		fmt.Println(c.Key, c.Value)
 	}
@@ -127,7 +127,7 @@ func ExampleCountByValue() {
 }
 
 func ExampleForEach() {
-	err := rdd.ForEach(someNumbers(), func(i int) error { // on executors: another process has its own output
+	err := rdd.ForEach(sixNumbers(), func(i int) error { // on executors: another process has its own output
 		if i > 8 {
 			fmt.Println(i)
 		}
@@ -140,7 +140,7 @@ func ExampleForEach() {
 }
 
 func ExampleToLocalIterator() {
-	for v, err := range rdd.ToLocalIterator(someNumbers()) {
+	for v, err := range rdd.ToLocalIterator(sixNumbers()) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -156,27 +156,27 @@ func ExampleToLocalIterator() {
 }
 
 func ExampleMax() {
-	fmt.Println(rdd.Max(someNumbers()))
+	fmt.Println(rdd.Max(sixNumbers()))
 	// Output: 9 <nil>
 }
 
 func ExampleMaxFunc() {
-	fmt.Println(rdd.MaxFunc(someWords(), byLength))
+	fmt.Println(rdd.MaxFunc(hamletsWords(), byLength))
 	// Output: not <nil>
 }
 
 func ExampleMin() {
-	fmt.Println(rdd.Min(someNumbers()))
+	fmt.Println(rdd.Min(sixNumbers()))
 	// Output: 1 <nil>
 }
 
 func ExampleMinFunc() {
-	fmt.Println(rdd.MinFunc(someWords(), byLength))
+	fmt.Println(rdd.MinFunc(hamletsWords(), byLength))
 	// Output: to <nil>
 }
 
 func ExampleSum() {
-	fmt.Println(rdd.Sum(someNumbers()))
+	fmt.Println(rdd.Sum(sixNumbers()))
 	// Output: 28 <nil>
 }
 
@@ -186,25 +186,25 @@ func ExampleMean() {
 }
 
 func ExampleStats() {
-	s, err := rdd.Stats(someNumbers())
+	s, err := rdd.Stats(sixNumbers())
 	fmt.Printf("%d numbers from %g to %g, %.2f on average, deviation %.2f, %v\n", s.Count, s.Min, s.Max, s.Mean, s.Stdev(), err)
 	// Output: 6 numbers from 1 to 9, 4.67 on average, deviation 2.98, <nil>
 }
 
 func ExampleHistogram() {
-	h, err := rdd.Histogram(someNumbers(), 4)
+	h, err := rdd.Histogram(sixNumbers(), 4)
 	fmt.Println(h.Bounds, h.Counts, err)
 	// Output: [1 3 5 7 9] [2 1 1 2] <nil>
 }
 
 func ExampleHistogramWithin() {
-	h, err := rdd.HistogramWithin(someNumbers(), 0, 5, 8)
+	h, err := rdd.HistogramWithin(sixNumbers(), 0, 5, 8)
 	fmt.Println(h.Bounds, h.Counts, err)
 	// Output: [0 5 8] [3 2] <nil>
 }
 
 func ExampleForEachPartition() {
-	err := rdd.ForEachPartition(someNumbers(), func(p rdd.Part, rows iter.Seq2[int, error]) error { // on executors
+	err := rdd.ForEachPartition(sixNumbers(), func(p rdd.Part, rows iter.Seq2[int, error]) error { // on executors
 		sum := 0
 		for v, err := range rows {
 			if err != nil {
