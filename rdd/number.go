@@ -1,12 +1,9 @@
 package rdd
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 
-	"github.com/hibana-engine/hibana/rdd/encoding"
-	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -14,70 +11,58 @@ import (
 // elements in each, on executors. The number is the key, which is the other way round
 // than in Spark: an element need be no key.
 //
-// To know where a partition's numbers begin, a stage of its own counts those before it,
-// unless there is one partition only: r is computed twice then, and must be the same both
-// times. Cache it if that is costly; a task that meets another number of elements than
-// were counted fails with an error that says [ErrUnequal].
+// To know where a partition's numbers begin, stages of their own count the elements before
+// it, unless there is one partition only: r is computed twice then, and must be the same
+// both times. Cache it if that is costly; a task that meets another number of elements
+// than were counted fails with an error that says [ErrUnequal].
 func ZipWithIndex[T any](r *RDD[T]) *RDD[Pair[int64, T]] {
 	o := r.sc.op("zipWithIndex")
-	deps, starts := oneToOne(r.node), func(*task.Context, int) (start, until int64, err error) { return 0, -1, nil }
-	if r.node.Partitions > 1 {
-		counts := counted(o, r)
-		deps = append(deps, lineage.NarrowDependency{Parent: counts.node, Map: lineage.Whole{Count: 1}})
-		starts = func(tc *task.Context, p int) (start, until int64, err error) {
-			return position(counts.Compute(tc, 0), p)
-		}
+	if r.node.Partitions <= 1 {
+		return narrow(o, r, func(tc *task.Context, p int) iter.Seq2[Pair[int64, T], error] {
+			return numbered(r.Compute(tc, p), 0, func(int64) error { return nil })
+		})
 	}
-	return made(o, r.node.Partitions, deps, func(tc *task.Context, p int) iter.Seq2[Pair[int64, T], error] {
+	starts := share(o, r, func(_ *task.Context, _ int, in iter.Seq2[T, error]) (int64, error) { return countRows(in) }, sums)
+	return made(o, r.node.Partitions, append(oneToOne(r.node), starts.dep), func(tc *task.Context, p int) iter.Seq2[Pair[int64, T], error] {
 		return func(yield func(Pair[int64, T], error) bool) {
-			start, until, err := starts(tc, p)
+			starts, err := starts.read(tc)
 			if ends(yield, err) {
 				return
 			}
-			i, more := start, true
-			r.Compute(tc, p)(func(v T, err error) bool {
-				more = !ends(yield, err) && yield(Pair[int64, T]{i, v}, nil)
-				i++
-				return more
-			})
-			if more && until >= 0 && i != until {
-				ends(yield, o.error(fmt.Errorf("%w: partition %d had %d elements when they were counted and has %d now: cache the RDD, or save it, if it can't be computed twice alike", ErrUnequal, p, until-start, i-start)))
-			}
+			start, counted := starts[p], starts[p+1]-starts[p]
+			numbered(r.Compute(tc, p), start, func(n int64) error {
+				if n == counted {
+					return nil
+				}
+				return o.error(fmt.Errorf("%w: partition %d had %d elements when they were counted and has %d now: cache the RDD, or save it, if it can't be computed twice alike", ErrUnequal, p, counted, n))
+			})(yield)
 		}
 	})
 }
 
-// counted makes the RDD of one partition that yields the number of elements of each
-// partition of r, in order.
-func counted[T any](o op, r *RDD[T]) *RDD[int64] {
-	codec, err := encoding.For[int64]()
-	o.fail(err)
-	e := shuffle(o, r.node, singlePartition{}, codec, lineage.ShuffleDependency{}, func(tc *task.Context, p int, to *blocks[int64]) error {
-		n, err := countRows(r.Compute(tc, p))
-		if err != nil {
-			return err
-		}
-		return to.add(0, n)
-	})
-	return made(o, 1, []lineage.Dependency{e.dep}, e.read)
-}
-
-// errTooFew is a fault of the engine: there is a count of each partition.
-var errTooFew = errors.New("the numbers of elements of the partitions are not complete")
-
-// position returns the sum of the counts before that of partition p, and with that.
-func position(counts iter.Seq2[int64, error], p int) (start, until int64, failed error) {
-	left := p
-	counts(func(n int64, err error) bool {
-		failed = err
-		start, until = until, until+n
-		left--
-		return err == nil && left >= 0
-	})
-	if failed == nil && left >= 0 {
-		failed = errTooFew
+// sums returns 0 and the sums of the first numbers, of the first two and so on.
+func sums(counts []int64) ([]int64, error) {
+	all := make([]int64, len(counts)+1)
+	for i, n := range counts {
+		all[i+1] = all[i] + n
 	}
-	return start, until, failed
+	return all, nil
+}
+
+// numbered numbers elements from start on. check says at their end what is wrong with
+// how many they were.
+func numbered[T any](in iter.Seq2[T, error], start int64, check func(n int64) error) iter.Seq2[Pair[int64, T], error] {
+	return func(yield func(Pair[int64, T], error) bool) {
+		i, more := start, true
+		in(func(v T, err error) bool {
+			more = !ends(yield, err) && yield(Pair[int64, T]{i, v}, nil)
+			i++
+			return more
+		})
+		if more {
+			ends(yield, check(i-start))
+		}
+	}
 }
 
 // ZipWithUniqueID gives each element a number of its own, on executors and without a

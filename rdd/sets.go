@@ -27,7 +27,7 @@ func Distinct[T comparable](r *RDD[T], opts ...ShuffleOption) *RDD[T] {
 	if _, hashed := p.(HashPartitioner); hashed && r.node.Partitioner != nil && p.Partitions() == r.node.Partitions {
 		codec := keyedCodec[T, none](o)
 		return keepingPartitioner(firsts(o, narrow(o, values, func(tc *task.Context, p int) iter.Seq2[Pair[T, none], error] {
-			return combined(tc, codec.key, first, values.Compute(tc, p))
+			return combined(tc, codec, codec.value, first, values.Compute(tc, p))
 		})), r)
 	}
 	return firsts(o, combineByKey(o, values, p, true, first))

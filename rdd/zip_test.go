@@ -219,9 +219,9 @@ func TestZipWithIndex(t *testing.T) {
 	check(t, rdd.ZipWithIndex(sourceOf(sc, []string{}, nil)), [][]indexed{{}, {}})
 }
 
-// One partition needs no count, more are counted in one stage.
+// One partition needs no count; more are counted in one stage, and added up in one task.
 func TestStagesOfZipWithIndex(t *testing.T) {
-	for partitions, want := range map[int]int{1: 0, 2: 1} {
+	for partitions, want := range map[int]int{1: 0, 2: 2} {
 		sc := rddtest.NewContext(1)
 		r := rdd.ZipWithIndex(ints(sc, 4, partitions))
 		shuffles := 0
