@@ -16,6 +16,10 @@ var (
 	// ErrPartitioner: a partitioner can't place the keys, or placed one outside of its
 	// partitions.
 	ErrPartitioner = errors.New("the partitioner can't be used")
+	// ErrArgument: an operator was given a number or another value that it can't use.
+	ErrArgument = errors.New("the argument can't be used")
+	// ErrUnequal: RDDs that are zipped, or partitions of them, differ in length.
+	ErrUnequal = errors.New("the numbers differ")
 	// ErrForeign: an operator was given RDDs of different batches or contexts.
 	ErrForeign = errors.New("the RDDs belong to different contexts")
 	// ErrNil: an operator was given no RDD, or returned none.
