@@ -81,6 +81,43 @@ func TestBatchOnKilledExecutors(t *testing.T) {
 	}
 }
 
+// All copies of a program see the same accumulators, and the driver's broadcast values.
+func TestAccumulatorsAndBroadcasts(t *testing.T) {
+	var sum int
+	var seen []int
+	program := func(sc *rdd.Context) error {
+		added := rdd.NewSum[int](sc, "added")
+		table := rdd.NewBroadcast(sc, []int{os.Getpid(), os.Getpid()})
+		adding := rdd.MapPartitions(rdd.Parallelize(sc, []int{1, 2, 3, 4}, rdd.Partitions(3)), func(p rdd.Part, in iter.Seq[int]) iter.Seq[int] {
+			return func(yield func(int) bool) {
+				for v := range in {
+					if added.Add(p, v); !yield(v) {
+						return
+					}
+				}
+			}
+		})
+		for range 2 {
+			if _, err := rdd.Count(adding); err != nil {
+				return err
+			}
+		}
+		total := added.Value()
+		found, err := rdd.Collect(rdd.Map(adding, func(int) int { return table.Value()[1] + total }))
+		sc.OnDriver(func() error { sum, seen = added.Value(), found; return nil })
+		return err
+	}
+	check := func(where string, err error) {
+		if want := os.Getpid() + 20; err != nil || sum != 30 || !slices.Equal(seen, []int{want, want, want, want}) {
+			t.Errorf("%s: %d was added, tasks saw %v, want %d; %v", where, sum, seen, want, err)
+		}
+	}
+	if os.Getenv(role.Env) == "" {
+		check("local mode", enginetest.Batch(t, program))
+	}
+	check("executor processes", enginetest.BatchOnCluster(t, program))
+}
+
 // Executors are told of results that are larger than a message.
 func TestLargeResultsOfBatch(t *testing.T) {
 	const size = 9 << 20 // above what a message carries

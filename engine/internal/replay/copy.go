@@ -11,6 +11,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -182,10 +183,10 @@ func (c *Copy) look(id scheduler.TaskID) (f Found, changed <-chan struct{}, err 
 }
 
 // step comes to the next step and waits for what the driver says of it.
-func (c *Copy) step(op string, site lineage.Site, describe func(made *lineage.Lineage) *Step, a *lineage.Action) ([][]byte, error) {
+func (c *Copy) step(op string, site lineage.Site, describe func(made *lineage.Lineage) *Step, a *lineage.Action) ([][]byte, []task.Update, error) {
 	if err := c.turn.begin(c.lineage, op, site); err != nil {
 		c.program.TooLate(err)
-		return nil, err
+		return nil, nil, err
 	}
 	defer c.turn.end(c.lineage)
 	made := c.lineage.Drain()
@@ -289,7 +290,10 @@ type copyRunner struct{ *Copy }
 func (c copyRunner) MaxResultBytes() int { return c.program.Settings.MaxResultSize }
 
 // Run waits for what came of an action.
-func (c copyRunner) Run(a lineage.Action) ([][]byte, error) {
+func (c copyRunner) Run(a lineage.Action) ([][]byte, error) { return first(c.RunAccumulating(a)) }
+
+// RunAccumulating implements rdd.AccumulatingRunner.
+func (c copyRunner) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, error) {
 	return c.step(a.Op, a.Site, func(made *lineage.Lineage) *Step { return actionStep(made, a) }, &a)
 }
 
@@ -301,4 +305,7 @@ func (c copyRunner) Value(site lineage.Site, _ func() ([]byte, error)) ([]byte, 
 // OnDriver does nothing: this isn't the driver.
 func (c copyRunner) OnDriver(lineage.Site, func() error) error { return nil }
 
-var _ rdd.Runner = copyRunner{}
+var (
+	_ rdd.AccumulatingRunner = copyRunner{}
+	_ rdd.AccumulatingRunner = driverRunner{}
+)

@@ -96,15 +96,15 @@ func (d *Driver) Summary() Summary {
 
 // step takes the next step: compute says what comes of it. Its errors end the program;
 // what the program may go on with is a Failure in the result.
-func (d *Driver) step(op string, site lineage.Site, describe func(made *lineage.Lineage) *Step, compute func(n int) (*Result, error)) ([][]byte, error) {
+func (d *Driver) step(op string, site lineage.Site, describe func(made *lineage.Lineage) *Step, compute func(n int) (*Result, error)) ([][]byte, []task.Update, error) {
 	if err := d.turn.begin(d.lineage, op, site); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer d.turn.end(d.lineage)
 	n := d.enter(fmt.Sprintf("%s at %s", op, site))
 	defer d.leave()
 	if err := d.interrupted(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var r *Result
 	made := d.lineage.Drain()
@@ -117,7 +117,7 @@ func (d *Driver) step(op string, site lineage.Site, describe func(made *lineage.
 		err = d.Cluster.Tell(Entry{Format: Format, Step: n, Result: r})
 	}
 	if err != nil {
-		return nil, d.giveUp(err)
+		return nil, nil, d.giveUp(err)
 	}
 	return r.values()
 }
@@ -173,7 +173,10 @@ type driverRunner struct{ *Driver }
 func (d driverRunner) MaxResultBytes() int { return d.Program.Settings.MaxResultSize }
 
 // Run computes an action.
-func (d driverRunner) Run(a lineage.Action) ([][]byte, error) {
+func (d driverRunner) Run(a lineage.Action) ([][]byte, error) { return first(d.RunAccumulating(a)) }
+
+// RunAccumulating implements rdd.AccumulatingRunner.
+func (d driverRunner) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, error) {
 	return d.step(a.Op, a.Site, func(made *lineage.Lineage) *Step { return actionStep(made, a) }, func(n int) (*Result, error) {
 		job, err := d.Cluster.RunAction(d.ctx, n, a)
 		if err != nil {
@@ -187,7 +190,7 @@ func (d driverRunner) Run(a lineage.Action) ([][]byte, error) {
 		if err := d.checkSize(job.Partitions); err != nil {
 			return failed(&rdd.OpError{Op: a.Op, Site: a.Site, Err: err})
 		}
-		return &Result{Parts: job.Partitions}, nil
+		return &Result{Parts: job.Partitions, Updates: job.Updates}, nil
 	})
 }
 
@@ -218,7 +221,7 @@ func failed(err error) (*Result, error) {
 
 // Value computes a value.
 func (d driverRunner) Value(site lineage.Site, compute func() ([]byte, error)) ([]byte, error) {
-	parts, err := d.step("value", site, func(made *lineage.Lineage) *Step { return valueStep(made, site) }, func(int) (*Result, error) {
+	return theValue(d.step("value", site, func(made *lineage.Lineage) *Step { return valueStep(made, site) }, func(int) (*Result, error) {
 		var data []byte
 		err := d.Program.Calls.Guard(fmt.Sprintf("the function of value at %s", site), func() (err error) {
 			data, err = compute()
@@ -232,19 +235,7 @@ func (d driverRunner) Value(site lineage.Site, compute func() ([]byte, error)) (
 			return &Result{Failure: &Failure{Message: err.Error(), TooLarge: errors.Is(err, rdd.ErrResultTooLarge)}}, nil
 		}
 		return &Result{Parts: parts}, nil
-	})
-	return theValue(parts, err)
-}
-
-// theValue returns the only part of a result.
-func theValue(parts [][]byte, err error) ([]byte, error) {
-	if err == nil && len(parts) != 1 {
-		err = fmt.Errorf("%w: a value of %d parts", plan.ErrDiverged, len(parts))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parts[0], nil
+	}))
 }
 
 // OnDriver calls f. It is no step: other copies don't come to it.

@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Format is the version of Entry's encoding.
@@ -30,8 +32,9 @@ type Step struct {
 
 // Result is what came of a step.
 type Result struct {
-	Parts   [][]byte `msgpack:"p"` // of an action's partitions, or a value
-	Failure *Failure `msgpack:"f"`
+	Parts   [][]byte      `msgpack:"p"` // of an action's partitions, or a value
+	Updates []task.Update `msgpack:"u"` // what the action's tasks added to accumulators
+	Failure *Failure      `msgpack:"f"`
 }
 
 // Failure is why a step failed. It is the error that all copies of the program are given,
@@ -48,12 +51,26 @@ func (f *Failure) Error() string { return f.Message }
 func (f *Failure) Is(target error) bool { return f.TooLarge && target == rdd.ErrResultTooLarge }
 
 // values returns the result as the program is given it.
-func (r *Result) values() ([][]byte, error) {
+func (r *Result) values() ([][]byte, []task.Update, error) {
 	if r.Failure != nil {
-		return nil, r.Failure
+		return nil, nil, r.Failure
 	}
-	return r.Parts, nil
+	return r.Parts, r.Updates, nil
 }
+
+// theValue returns the only part of a value's result.
+func theValue(parts [][]byte, _ []task.Update, err error) ([]byte, error) {
+	if err == nil && len(parts) != 1 {
+		err = fmt.Errorf("%w: a value of %d parts", plan.ErrDiverged, len(parts))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parts[0], nil
+}
+
+// first returns an action's result without what its tasks added up.
+func first(parts [][]byte, _ []task.Update, err error) ([][]byte, error) { return parts, err }
 
 // actionStep returns the step of an action.
 func actionStep(made *lineage.Lineage, a lineage.Action) *Step {

@@ -16,6 +16,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -29,6 +30,7 @@ func TestPieces(t *testing.T) {
 		{Format: Format, Step: 1, Result: &Result{Parts: [][]byte{[]byte(strings.Repeat("x", 1000)), nil, {}}}},
 		{Format: Format, Step: 2, Begun: &Step{}},
 		{Format: Format, Step: 2, Result: &Result{}},
+		{Format: Format, Step: 2, Result: &Result{Parts: [][]byte{nil}, Updates: []task.Update{{Accumulator: 1, Name: "sum", Data: []byte{3}}}}},
 		{Format: Format, Step: 3, Result: &Result{Failure: &Failure{Message: "boom", TooLarge: true}}},
 	}
 	for _, size := range []int{2, 3, 100, 1 << 20} {
