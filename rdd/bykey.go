@@ -47,7 +47,7 @@ func FoldByKey[K comparable, V any](r *RDD[Pair[K, V]], zero V, f func(V, V) V, 
 
 func aggregateByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitioner, zero C, merge func(C, V) C, join func(C, C) C) *RDD[Pair[K, C]] {
 	codec := keyedCodec[K, C](o)
-	next, err := copiesOf(zero)
+	next, err := zerosOf(zero)
 	if codec.value != nil { // else it has been said
 		o.fail(err)
 	}

@@ -57,6 +57,21 @@ func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 	return &c.pairs[len(c.pairs)-1].Value, true
 }
 
+// find returns the value of a key, if it has one. It changes nothing, so that several
+// goroutines may call it.
+func (c *combiners[K, C]) find(key K) (value C, ok bool) {
+	i, ok := c.index[key]
+	if key != key {
+		b, err := c.keys.Append(nil, key)
+		i, ok = c.nans[string(b)]
+		ok = ok && err == nil
+	}
+	if !ok {
+		return value, false
+	}
+	return c.pairs[i].Value, true
+}
+
 // aggregator combines the values of a key.
 type aggregator[V, C any] struct {
 	create func(V) C    // makes a combined value of a key's first value

@@ -29,6 +29,8 @@ var (
 	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
 	// ErrResultTooLarge: the driver would be sent more than its limit.
 	ErrResultTooLarge = lineage.ErrResultTooLarge
+	// ErrFraction: a key's fraction of a sample is missing, or out of range.
+	ErrFraction = errors.New("the fraction can't be used")
 )
 
 // OpError is an error of one operator of the user's program.

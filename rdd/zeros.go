@@ -7,9 +7,9 @@ import (
 	"github.com/hibana-engine/hibana/rdd/encoding"
 )
 
-// copiesOf returns what makes copies of a value, in any goroutine, that share nothing with
+// zerosOf returns what makes copies of a zero, in any goroutine, that share nothing with
 // it or with each other: who gets one may change it.
-func copiesOf[T any](v T) (next func() (T, error), err error) {
+func zerosOf[T any](v T) (next func() (T, error), err error) {
 	if isFlat(reflect.TypeFor[T]()) {
 		return func() (T, error) { return v, nil }, nil
 	}
