@@ -43,7 +43,7 @@ func TestCutOfCoPartitionedRDDs(t *testing.T) {
 		spread := func() *pairs {
 			return rdd.PartitionBy(rdd.Map(r, func(i int) rdd.Pair[int, int] { return rdd.KV(i, i) }), rdd.Partitions(4))
 		}
-		if got := describe(scheduler.Cut(1, c.build(spread(), spread()))); got != c.want {
+		if got := describe(scheduler.Cut(1, c.build(spread(), spread()), nil)); got != c.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.want)
 		}
 	}
