@@ -1,0 +1,57 @@
+package block
+
+import (
+	"context"
+	"fmt"
+)
+
+// Task is what one task holds of a store's memory and disk. It implements [Memory];
+// one goroutine uses it.
+type Task struct {
+	ctx    context.Context
+	disk   *Disk
+	share  *Share
+	runs   []*run
+	closed bool
+}
+
+// NewTask returns the memory of a task, which ends with ctx. Close drops all it has.
+func (s *Store) NewTask(ctx context.Context) *Task {
+	return &Task{ctx: ctx, disk: s.disk, share: s.budget.NewShare()}
+}
+
+// Grow implements [Memory].
+func (t *Task) Grow(n int64) bool { return !t.closed && t.share.Grow(t.ctx, n) }
+
+// Shrink implements [Memory].
+func (t *Task) Shrink(n int64) { t.share.Shrink(n) }
+
+// NewRun implements [Memory]. It fails when the task has ended.
+func (t *Task) NewRun() (Run, error) {
+	switch {
+	case t.closed:
+		return nil, fmt.Errorf("making a run: the task's memory is %w", ErrClosed)
+	case t.ctx.Err() != nil:
+		return nil, fmt.Errorf("making a run: %w", context.Cause(t.ctx))
+	}
+	f, err := t.disk.NewFile()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{file: f}
+	t.runs = append(t.runs, r)
+	return r, nil
+}
+
+// Close gives the memory back and removes the runs.
+func (t *Task) Close() {
+	t.closed = true
+	t.share.Close()
+	for _, r := range t.runs {
+		r.Remove()
+	}
+	t.runs = nil
+}
+
+// detach leaves the runs to a value that was made of them.
+func (t *Task) detach() { t.runs = nil }
