@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -163,8 +164,9 @@ func (w *window) stream(s *source) error {
 			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
 		case b.Missing != "":
 			return &missingError{fmt.Errorf("%w: %s", shuffle.ErrNoOutput, b.Missing)}
-		case checksum(b.Data) != b.Sum:
-			return &missingError{fmt.Errorf("%w: the checksum of a block of map task %d doesn't match", ErrCorrupt, b.Map)}
+		}
+		if b.Data, err = (block.Frame{Data: b.Data, Raw: b.Raw, Sum: b.Sum}).Unpack(block.PieceSize); err != nil {
+			return &missingError{fmt.Errorf("%w: a block of map task %d: %w", ErrCorrupt, b.Map, err)}
 		}
 		if whole == nil && b.More {
 			whole = make([]byte, 0, w.announced(b.Map))

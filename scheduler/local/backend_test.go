@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/local"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -41,7 +42,13 @@ func newProgram(t *testing.T, executors ...string) *program {
 	}
 	p.action = p.rows.Collect(counts, -1, 1<<20)
 	for _, x := range executors {
-		p.stores[x] = shuffle.NewStore(1 << 20)
+		kept := block.NewStore(1<<20, t.TempDir())
+		t.Cleanup(func() {
+			if err := kept.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		p.stores[x] = shuffle.NewStore(kept)
 	}
 	return p
 }
@@ -70,7 +77,7 @@ func (w worker) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) sc
 		return scheduler.Success{Result: b, Metrics: tc.Metrics}
 	}
 	dep := w.lineage.Shuffle(int(task.ID.Stage))
-	out := w.stores[w.name].Writer(shuffle.MapID{Batch: 1, Shuffle: task.ID.Stage, Map: task.ID.Partition, Attempt: task.ID.Attempt}, dep.Partitions)
+	out := w.stores[w.name].Writer(ctx, shuffle.MapID{Batch: 1, Shuffle: task.ID.Stage, Map: task.ID.Partition, Attempt: task.ID.Attempt}, dep.Partitions)
 	if err := dep.Write(tc, tc.Partition, out); err != nil {
 		out.Abort()
 		return scheduler.Failed(ctx, err)

@@ -13,7 +13,7 @@ import (
 // partitions; map task 3 has nothing for reduce partition 1.
 func twoExecutors(t *testing.T) (*Tracker, map[string]*Store) {
 	t.Helper()
-	stores := map[string]*Store{"a": NewStore(1 << 20), "b": NewStore(1 << 20)}
+	stores := map[string]*Store{"a": newStore(t, 1<<20), "b": newStore(t, 1<<20)}
 	tracker := NewTracker()
 	tracker.Register(1, 0, 4)
 	for m, executor := range []string{"a", "b", "a", "b"} {

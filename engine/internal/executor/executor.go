@@ -14,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -28,6 +29,7 @@ type Executor struct {
 
 	process  *rdd.Process
 	cache    *rdd.Cache
+	blocks   *block.Store
 	versions *models.Versions
 
 	mu      sync.Mutex
@@ -39,15 +41,16 @@ type Executor struct {
 	remote *remote.Fetcher
 }
 
-// shuffleLimit bounds the bytes of shuffle blocks that an executor holds.
-const shuffleLimit = 4 << 30
+// blockLimit bounds the bytes of blocks that an executor holds in memory.
+const blockLimit = 4 << 30
 
 // New returns an executor for a copy of the program, built under the given header.
-// blocks reads blocks of other processes too; it is nil in local mode.
-func New(ctx context.Context, p *plan.Program, h plan.JobHeader, blocks *remote.Fetcher) (*Executor, error) {
+// fetcher reads blocks of other processes too; it is nil in local mode.
+func New(ctx context.Context, p *plan.Program, h plan.JobHeader, fetcher *remote.Fetcher) (*Executor, error) {
+	blocks := block.NewStore(blockLimit, "")
 	e := &Executor{
-		program: p, parallelism: h.Parallelism, process: &rdd.Process{}, cache: &rdd.Cache{},
-		store: shuffle.NewStore(shuffleLimit), batches: make(map[uint64]*plan.Generation), remote: blocks,
+		program: p, parallelism: h.Parallelism, process: &rdd.Process{}, cache: &rdd.Cache{}, blocks: blocks,
+		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
 	}
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
@@ -101,10 +104,14 @@ func compare(g *plan.Generation, inv plan.Invocation) error {
 // write is never read.
 func (e *Executor) Adopt(epoch uint64) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if epoch > e.epoch {
-		e.epoch, e.store = epoch, shuffle.NewStore(shuffleLimit)
+	before := e.store
+	if epoch <= e.epoch {
+		e.mu.Unlock()
+		return
 	}
+	e.epoch, e.store = epoch, shuffle.NewStore(e.blocks)
+	e.mu.Unlock()
+	before.Retire()
 }
 
 // Store returns the blocks of a driver's epoch, nil unless it is the current.
@@ -132,10 +139,9 @@ func (e *Executor) Forget(until uint64) {
 			delete(e.batches, seq)
 		}
 	}
-	store := e.store
 	e.mu.Unlock()
 	e.cache.Forget(until)
-	store.Forget(until)
+	e.blocks.Forget(until)
 }
 
 // Hold makes the given versions of models those that are held, and returns them
@@ -199,7 +205,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
 	}
 	defer e.program.Calls.Begin(taskCall{dep.Parent, id})()
-	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
+	w := store.Writer(tc, shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
 	if err := dep.GuardedWrite(tc, tc.Partition, w); err != nil {
 		w.Abort()
 		return s, err
@@ -211,7 +217,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 
 // Close releases what the process holds.
 func (e *Executor) Close() error {
-	err := e.process.Close()
+	err := errors.Join(e.process.Close(), e.blocks.Close())
 	if e.remote != nil {
 		err = errors.Join(err, e.remote.Close())
 	}
