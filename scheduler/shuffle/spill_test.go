@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/block"
 )
 
@@ -244,7 +244,7 @@ func TestDamagedOutput(t *testing.T) {
 			}
 			r := readerOf(t, tracker, map[string]*Store{"a": s})
 			_, err = readAll(t.Context(), r, 1, 0, 0)
-			failed, ok := errors.AsType[*rdd.FetchFailedError](err)
+			failed, ok := errors.AsType[*task.FetchFailedError](err)
 			if !ok || failed.MapPartition != 0 || !errors.Is(err, ErrNoOutput) {
 				t.Errorf("reading ended with %v", err)
 			}

@@ -11,7 +11,7 @@ import (
 
 // Writer collects the blocks of one attempt of a map task. Nobody sees them
 // before Commit. What the budget has no room for goes to a file. It implements
-// rdd.BlockWriter and is used by one goroutine.
+// task.BlockWriter and is used by one goroutine.
 type Writer struct {
 	store   *Store
 	task    *block.Task
