@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // noise returns bytes that don't shrink.
@@ -116,7 +118,7 @@ func TestRuns(t *testing.T) {
 	if r.Bytes() != size {
 		t.Errorf("%d bytes, not %d", r.Bytes(), size)
 	}
-	var readers []RunReader
+	var readers []task.RunReader
 	for range 2 {
 		in, err := r.Open()
 		if err != nil {

@@ -1,8 +1,12 @@
 package block
 
-import "fmt"
+import (
+	"fmt"
 
-// run implements [Run].
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// run implements task.Run.
 type run struct {
 	file  *File
 	bytes int64
@@ -21,7 +25,7 @@ func (r *run) Bytes() int64 { return r.bytes }
 
 func (r *run) Finish() error { return r.file.Finish() }
 
-func (r *run) Open() (RunReader, error) {
+func (r *run) Open() (task.RunReader, error) {
 	if err := r.file.Finish(); err != nil {
 		return nil, err
 	}
@@ -34,7 +38,7 @@ func (r *run) Open() (RunReader, error) {
 
 func (r *run) Remove() { r.file.Remove() }
 
-// runReader implements [RunReader].
+// runReader implements task.RunReader.
 type runReader struct{ in *Frames }
 
 func (r *runReader) Next() ([]byte, error) {

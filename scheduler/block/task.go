@@ -3,9 +3,11 @@ package block
 import (
 	"context"
 	"fmt"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
-// Task is what one task holds of a store's memory and disk. It implements [Memory];
+// Task is what one task holds of a store's memory and disk. It implements task.Memory;
 // one goroutine uses it.
 type Task struct {
 	ctx    context.Context
@@ -20,14 +22,14 @@ func (s *Store) NewTask(ctx context.Context) *Task {
 	return &Task{ctx: ctx, disk: s.disk, share: s.budget.NewShare()}
 }
 
-// Grow implements [Memory].
+// Grow implements task.Memory.
 func (t *Task) Grow(n int64) bool { return !t.closed && t.share.Grow(t.ctx, n) }
 
-// Shrink implements [Memory].
+// Shrink implements task.Memory.
 func (t *Task) Shrink(n int64) { t.share.Shrink(n) }
 
-// NewRun implements [Memory]. It fails when the task has ended.
-func (t *Task) NewRun() (Run, error) {
+// NewRun implements task.Memory. It fails when the task has ended.
+func (t *Task) NewRun() (task.Run, error) {
 	switch {
 	case t.closed:
 		return nil, fmt.Errorf("making a run: the task's memory is %w", ErrClosed)

@@ -164,9 +164,11 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if store == nil {
 		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", t.ID.Epoch)}
 	}
+	memory := e.blocks.NewTask(ctx)
+	defer memory.Close()
 	tc := &task.Context{
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
-		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
+		Cache: e.cache, Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
 	}
 	var fetched func() int64
 	if e.remote == nil {

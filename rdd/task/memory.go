@@ -1,4 +1,4 @@
-package block
+package task
 
 // Memory is what a task may hold of its process's memory, for operators that
 // collect what they read: sort, group, combine. They ask before they hold more,
