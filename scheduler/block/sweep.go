@@ -23,6 +23,9 @@ const unlockedFor = time.Hour
 // makeDir makes the directory, after those of processes that were killed are removed. It
 // is called with mu held.
 func (d *Disk) makeDir() error {
+	if err := os.MkdirAll(d.parent, 0o700); err != nil {
+		return err
+	}
 	sweep(d.parent)
 	dir, err := os.MkdirTemp(d.parent, dirPattern) // 0700
 	if err != nil {

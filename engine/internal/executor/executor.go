@@ -42,13 +42,10 @@ type Executor struct {
 	remote *remote.Fetcher
 }
 
-// blockLimit bounds the bytes of blocks that an executor holds in memory.
-const blockLimit = 4 << 30
-
-// New returns an executor for a copy of the program, built under the given header.
-// fetcher reads blocks of other processes too; it is nil in local mode.
-func New(ctx context.Context, p *plan.Program, h plan.JobHeader, fetcher *remote.Fetcher) (*Executor, error) {
-	blocks := block.NewStore(blockLimit, "")
+// New returns an executor for a copy of the program, built under the given header,
+// which takes so much memory. fetcher reads blocks of other processes too; it is nil in local mode.
+func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetcher *remote.Fetcher) (*Executor, error) {
+	blocks := block.NewStore(m.Blocks, p.Settings.LocalDir)
 	e := &Executor{
 		program: p, parallelism: h.Parallelism, process: &task.Process{}, cache: &task.Cache{}, blocks: blocks,
 		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
