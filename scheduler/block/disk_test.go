@@ -38,7 +38,7 @@ func dirs(t *testing.T, parent string) []string {
 func TestDirectory(t *testing.T) {
 	parent := t.TempDir()
 	s := NewStore(1<<20, parent)
-	put(t, s, 1, "a", MemoryOnly, kb("a"))
+	put(t, s, 1, "a", task.MemoryOnly, kb("a"))
 	if got := dirs(t, parent); len(got) != 0 {
 		t.Errorf("made before it was needed: %v", got)
 	}
@@ -226,7 +226,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("reading it: %v", err)
 	}
 	for _, k := range []string{"a", "b", "c"} {
-		put(t, s, 1, k, MemoryAndDisk, kb(k))
+		put(t, s, 1, k, task.MemoryAndDisk, kb(k))
 	}
 	if m.Grow(6 << 10) {
 		t.Error("memory was granted though nothing could be spilled")
@@ -234,7 +234,7 @@ func TestDiskFull(t *testing.T) {
 	if got := where(s, "a", "b", "c"); got != "a memory, b memory, c memory" {
 		t.Error(got)
 	}
-	_, _, err = s.Compute(t.Context(), ID{1, "d"}, DiskOnly, computing(s, kb("d"), new(int)))
+	_, _, err = s.Compute(t.Context(), ID{1, "d"}, task.DiskOnly, computing(s, kb("d"), new(int)))
 	if !errors.Is(err, ErrDiskFull) {
 		t.Errorf("a block on disk: %v", err)
 	}

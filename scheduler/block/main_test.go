@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,14 +26,14 @@ func newStore(t testing.TB, limit int64) *Store {
 }
 
 // put makes bytes a block.
-func put(t testing.TB, s *Store, batch uint64, key any, level Level, b []byte) {
+func put(t testing.TB, s *Store, batch uint64, key any, level task.Level, b []byte) {
 	t.Helper()
 	if err := tryPut(t, s, batch, key, level, b); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func tryPut(t testing.TB, s *Store, batch uint64, key any, level Level, b []byte) error {
+func tryPut(t testing.TB, s *Store, batch uint64, key any, level task.Level, b []byte) error {
 	m := s.NewTask(t.Context())
 	defer m.Close()
 	if !m.Grow(int64(len(b))) {

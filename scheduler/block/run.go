@@ -12,6 +12,23 @@ type run struct {
 	bytes int64
 }
 
+// NewRun makes a run that belongs to no task.
+func (d *Disk) NewRun() (task.Run, error) {
+	r, err := d.newRun()
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (d *Disk) newRun() (*run, error) {
+	f, err := d.NewFile()
+	if err != nil {
+		return nil, err
+	}
+	return &run{file: f}, nil
+}
+
 func (r *run) Append(frame []byte) error {
 	if len(frame) > maxFrame {
 		return fmt.Errorf("writing a run: a frame of %d bytes, at most %d go in one", len(frame), maxFrame)

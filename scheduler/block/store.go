@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Store holds blocks under a budget until they are dropped or their batch is forgotten.
@@ -32,10 +34,11 @@ type ID struct {
 // entry is a block that is there, or is being computed.
 type entry struct {
 	id       ID
-	level    Level
+	level    task.Level
 	value    Value         // nil while it is computed
 	kept     int64         // bytes of the budget
-	computed chan struct{} // closed when it was computed, or couldn't be; nil for one that was put
+	computed chan struct{} // closed when it is settled; nil for one that was put
+	settled  bool          // it was computed, or couldn't be
 	place    *list.Element // in recent; nil for one that can't be evicted, or is being
 	gone     bool          // it is the store's no more
 }
@@ -57,7 +60,7 @@ func (s *Store) Disk() *Disk { return s.disk }
 // Put makes a value a block, in the place of one of that name. The value's bytes are
 // taken from what the task holds. If the batch was forgotten the value is discarded, and
 // the error says [ErrForgotten].
-func (s *Store) Put(t *Task, id ID, level Level, v Value) error {
+func (s *Store) Put(t *Task, id ID, level task.Level, v Value) error {
 	e := &entry{id: id, level: level}
 	old, ok := s.add(t, e, v)
 	if old != nil {
@@ -149,7 +152,7 @@ func (s *Store) get(id ID, used bool) (Value, bool) {
 // error is its own: another one computes then. compute reserves the value's bytes from t
 // and makes its files there. A value whose batch was forgotten meanwhile is returned, but
 // isn't kept: keep is false, and it is the caller's to discard.
-func (s *Store) Compute(ctx context.Context, id ID, level Level, compute func(t *Task) (Value, error)) (v Value, keep bool, err error) {
+func (s *Store) Compute(ctx context.Context, id ID, level task.Level, compute func(t *Task) (Value, error)) (v Value, keep bool, err error) {
 	for {
 		e, mine := s.claim(id, level)
 		if mine {
@@ -170,7 +173,7 @@ func (s *Store) Compute(ctx context.Context, id ID, level Level, compute func(t 
 }
 
 // claim returns the entry of a name. It is new, and the caller's to compute, if mine.
-func (s *Store) claim(id ID, level Level) (e *entry, mine bool) {
+func (s *Store) claim(id ID, level task.Level) (e *entry, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.batches[id.Batch][id.Key]; e != nil {
@@ -188,27 +191,44 @@ func (s *Store) claim(id ID, level Level) (e *entry, mine bool) {
 // compute computes an entry that was claimed.
 func (s *Store) compute(ctx context.Context, e *entry, compute func(*Task) (Value, error)) (v Value, keep bool, err error) {
 	t := s.NewTask(ctx)
+	t.giveUp = func() { s.settle(e, t, nil) }
 	defer func() { // also if compute panics
-		s.mu.Lock()
-		if keep = err == nil && v != nil && !e.gone; keep {
-			s.fill(t, e, v)
-		} else if !e.gone {
-			s.strike(e)
+		if err != nil {
+			v = nil
 		}
-		s.mu.Unlock()
-		if !keep && v != nil {
-			t.detach()
-		}
+		keep = s.settle(e, t, v)
 		t.Close()
-		close(e.computed)
 	}()
 	return s.leveled(e.level, t, compute)
 }
 
+// settle ends the computation of an entry, with a value or, nil, without one. The value
+// has the task's runs. It reports whether it is kept.
+func (s *Store) settle(e *entry, t *Task, v Value) (kept bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v != nil {
+		t.detach()
+	}
+	switch {
+	case e.gone:
+	case v != nil:
+		s.fill(t, e, v)
+		kept = true
+	default:
+		s.strike(e)
+	}
+	if !e.settled {
+		e.settled = true
+		close(e.computed)
+	}
+	return kept
+}
+
 // leveled computes a value and brings it where its level says.
-func (s *Store) leveled(level Level, t *Task, compute func(*Task) (Value, error)) (v Value, keep bool, err error) {
+func (s *Store) leveled(level task.Level, t *Task, compute func(*Task) (Value, error)) (v Value, keep bool, err error) {
 	v, err = compute(t)
-	if err != nil || v == nil || level != DiskOnly {
+	if err != nil || v == nil || level != task.DiskOnly {
 		return v, false, err
 	}
 	spilled, err := v.Spill()
@@ -239,7 +259,7 @@ func (s *Store) evict() (freed int64, err error) {
 	}
 	e := last.Value.(*entry)
 	kept, v := e.kept, e.value
-	if e.level == MemoryOnly {
+	if e.level == task.MemoryOnly {
 		s.strike(e)
 		s.mu.Unlock()
 		v.Discard()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // kb returns a kilobyte that says whose it is.
@@ -35,10 +37,10 @@ func where(s *Store, keys ...string) string {
 // The block that was used least recently goes first, to where its level says.
 func TestEviction(t *testing.T) {
 	s := newStore(t, 4<<10)
-	put(t, s, 1, "a", MemoryAndDisk, kb("a"))
-	put(t, s, 1, "b", MemoryOnly, kb("b"))
-	put(t, s, 1, "c", MemoryAndDisk, kb("c"))
-	put(t, s, 1, "d", MemoryAndDisk, kb("d"))
+	put(t, s, 1, "a", task.MemoryAndDisk, kb("a"))
+	put(t, s, 1, "b", task.MemoryOnly, kb("b"))
+	put(t, s, 1, "c", task.MemoryAndDisk, kb("c"))
+	put(t, s, 1, "d", task.MemoryAndDisk, kb("d"))
 	if got := where(s, "a", "b", "c", "d"); got != "a memory, b memory, c memory, d memory" {
 		t.Fatal(got)
 	}
@@ -53,7 +55,7 @@ func TestEviction(t *testing.T) {
 				t.Errorf("%s holds something else", step.use)
 			}
 		}
-		put(t, s, 1, step.put, MemoryAndDisk, kb(step.put))
+		put(t, s, 1, step.put, task.MemoryAndDisk, kb(step.put))
 		if got := where(s, "a", "b", "c", "d", "e"); got != step.want {
 			t.Errorf("after %s: %s, want %s", step.put, got, step.want)
 		}
@@ -70,9 +72,9 @@ func TestEviction(t *testing.T) {
 
 func TestPutReplacesAndDrops(t *testing.T) {
 	s := newStore(t, 1<<20)
-	put(t, s, 1, "a", MemoryAndDisk, kb("x"))
-	put(t, s, 1, "a", MemoryAndDisk, kb("a"))
-	put(t, s, 2, "a", MemoryAndDisk, kb("b"))
+	put(t, s, 1, "a", task.MemoryAndDisk, kb("x"))
+	put(t, s, 1, "a", task.MemoryAndDisk, kb("a"))
+	put(t, s, 2, "a", task.MemoryAndDisk, kb("b"))
 	if b, _ := load(t, s, 1, "a"); !bytes.Equal(b, kb("a")) || s.Len() != 2 || s.budget.Used() != 2<<10 {
 		t.Errorf("%d blocks of %d bytes", s.Len(), s.budget.Used())
 	}
@@ -82,7 +84,7 @@ func TestPutReplacesAndDrops(t *testing.T) {
 	if s.Forget(2); s.Len() != 0 || s.budget.Used() != 0 {
 		t.Errorf("%d blocks, %d bytes are left", s.Len(), s.budget.Used())
 	}
-	if err := tryPut(t, s, 1, "late", MemoryOnly, kb("late")); !errors.Is(err, ErrForgotten) || s.budget.Used() != 0 {
+	if err := tryPut(t, s, 1, "late", task.MemoryOnly, kb("late")); !errors.Is(err, ErrForgotten) || s.budget.Used() != 0 {
 		t.Errorf("a block of a forgotten batch: %v; %d bytes", err, s.budget.Used())
 	}
 }
@@ -90,7 +92,7 @@ func TestPutReplacesAndDrops(t *testing.T) {
 // A block larger than what a task may hold isn't taken into memory.
 func TestTooLarge(t *testing.T) {
 	s := newStore(t, 4<<10)
-	if err := tryPut(t, s, 1, "a", MemoryOnly, make([]byte, 3<<10)); !errors.Is(err, ErrFull) {
+	if err := tryPut(t, s, 1, "a", task.MemoryOnly, make([]byte, 3<<10)); !errors.Is(err, ErrFull) {
 		t.Error(err)
 	}
 }
@@ -107,7 +109,7 @@ func computing(s *Store, b []byte, times *int) func(*Task) (Value, error) {
 }
 
 func TestComputesOnce(t *testing.T) {
-	for level, want := range map[Level]string{MemoryOnly: "memory", MemoryAndDisk: "memory", DiskOnly: "disk"} {
+	for level, want := range map[task.Level]string{task.MemoryOnly: "memory", task.MemoryAndDisk: "memory", task.DiskOnly: "disk"} {
 		s := newStore(t, 1<<20)
 		times := 0
 		for range 3 {
@@ -133,7 +135,7 @@ func TestWaiters(t *testing.T) {
 		ask := func(ctx context.Context, compute func(*Task) (Value, error)) chan error {
 			done := make(chan error, 1)
 			go func() {
-				_, _, err := s.Compute(ctx, ID{1, "a"}, MemoryOnly, compute)
+				_, _, err := s.Compute(ctx, ID{1, "a"}, task.MemoryOnly, compute)
 				done <- err
 			}()
 			synctest.Wait()
@@ -176,10 +178,10 @@ func TestComputePanics(t *testing.T) {
 	s := newStore(t, 1<<20)
 	func() {
 		defer func() { _ = recover() }()
-		_, _, _ = s.Compute(t.Context(), ID{1, "a"}, MemoryOnly, func(m *Task) (Value, error) { m.Grow(100); panic("bad") })
+		_, _, _ = s.Compute(t.Context(), ID{1, "a"}, task.MemoryOnly, func(m *Task) (Value, error) { m.Grow(100); panic("bad") })
 	}()
 	times := 0
-	if _, _, err := s.Compute(t.Context(), ID{1, "a"}, MemoryOnly, computing(s, kb("a"), &times)); err != nil || times != 1 {
+	if _, _, err := s.Compute(t.Context(), ID{1, "a"}, task.MemoryOnly, computing(s, kb("a"), &times)); err != nil || times != 1 {
 		t.Error(times, err)
 	}
 }
@@ -187,7 +189,7 @@ func TestComputePanics(t *testing.T) {
 // What is computed for a batch that was forgotten meanwhile is the caller's alone.
 func TestForgottenWhileComputed(t *testing.T) {
 	s := newStore(t, 1<<20)
-	v, keep, err := s.Compute(t.Context(), ID{1, "a"}, DiskOnly, func(m *Task) (Value, error) {
+	v, keep, err := s.Compute(t.Context(), ID{1, "a"}, task.DiskOnly, func(m *Task) (Value, error) {
 		s.Forget(2)
 		return s.NewEncoded(kb("a")), nil
 	})
@@ -200,7 +202,7 @@ func TestForgottenWhileComputed(t *testing.T) {
 	if v.Discard(); s.disk.Files() != 0 {
 		t.Error("its file is left")
 	}
-	if _, keep, err := s.Compute(t.Context(), ID{1, "a"}, MemoryOnly, computing(s, kb("a"), new(int))); keep || err != nil {
+	if _, keep, err := s.Compute(t.Context(), ID{1, "a"}, task.MemoryOnly, computing(s, kb("a"), new(int))); keep || err != nil {
 		t.Error(keep, err)
 	}
 }
@@ -223,7 +225,7 @@ func TestForgottenWhileSpilled(t *testing.T) {
 	g := &gate{s.NewEncoded(kb("a")), make(chan struct{}), make(chan struct{})}
 	m := s.NewTask(t.Context())
 	m.Grow(1 << 10)
-	if err := s.Put(m, ID{1, "a"}, MemoryAndDisk, g); err != nil {
+	if err := s.Put(m, ID{1, "a"}, task.MemoryAndDisk, g); err != nil {
 		t.Fatal(err)
 	}
 	var spill sync.WaitGroup
@@ -244,7 +246,7 @@ func TestForgottenWhileSpilled(t *testing.T) {
 // Nobody ever reads something else, and in the end nothing is left.
 func TestConcurrentUse(t *testing.T) {
 	s := newStore(t, 16<<10)
-	levels := []Level{MemoryOnly, MemoryAndDisk, DiskOnly}
+	levels := []task.Level{task.MemoryOnly, task.MemoryAndDisk, task.DiskOnly}
 	var tasks sync.WaitGroup
 	for g := range 6 {
 		tasks.Go(func() {
@@ -268,7 +270,7 @@ func TestConcurrentUse(t *testing.T) {
 				} else if !errors.Is(err, ErrFull) {
 					t.Error(err)
 				}
-				_ = tryPut(t, s, batch, fmt.Sprint(g), MemoryAndDisk, kb(g))
+				_ = tryPut(t, s, batch, fmt.Sprint(g), task.MemoryAndDisk, kb(g))
 				if v, ok := s.Get(ID{batch, fmt.Sprint(g)}); ok {
 					if b, err := v.(Encoded).Load(); err != nil && !errors.Is(err, ErrNoBlock) || err == nil && !bytes.Equal(b, kb(g)) {
 						t.Error(err)
@@ -294,15 +296,15 @@ func TestNothingLeaks(t *testing.T) {
 	for batch := range uint64(100_000) {
 		m := s.NewTask(t.Context())
 		m.Grow(100)
-		if batch%500 == 0 {
+		if batch%1000 == 0 {
 			if r, err := m.NewRun(); err != nil || r.Append(block) != nil {
 				t.Fatal(err)
 			}
-			put(t, s, batch, "disk", DiskOnly, block)
+			put(t, s, batch, "disk", task.DiskOnly, block)
 		}
 		m.Close()
-		put(t, s, batch, "a", MemoryAndDisk, block)
-		if _, _, err := s.Compute(t.Context(), ID{batch, "b"}, MemoryOnly, computing(s, block, new(int))); err != nil {
+		put(t, s, batch, "a", task.MemoryAndDisk, block)
+		if _, _, err := s.Compute(t.Context(), ID{batch, "b"}, task.MemoryOnly, computing(s, block, new(int))); err != nil {
 			t.Fatal(err)
 		}
 		s.Forget(batch)

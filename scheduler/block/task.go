@@ -7,13 +7,14 @@ import (
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
-// Task is what one task holds of a store's memory and disk. It implements task.Memory;
-// one goroutine uses it.
+// Task is what one task holds of a store's memory and disk. It implements task.Memory,
+// and task.Building where it computes a block; one goroutine uses it.
 type Task struct {
 	ctx    context.Context
 	disk   *Disk
 	share  *Share
 	runs   []*run
+	giveUp func() // nil unless it computes a block
 	closed bool
 }
 
@@ -36,13 +37,19 @@ func (t *Task) NewRun() (task.Run, error) {
 	case t.ctx.Err() != nil:
 		return nil, fmt.Errorf("making a run: %w", context.Cause(t.ctx))
 	}
-	f, err := t.disk.NewFile()
+	r, err := t.disk.newRun()
 	if err != nil {
 		return nil, err
 	}
-	r := &run{file: f}
 	t.runs = append(t.runs, r)
 	return r, nil
+}
+
+// GiveUp implements task.Building.
+func (t *Task) GiveUp() {
+	if t.giveUp != nil {
+		t.giveUp()
+	}
 }
 
 // Close gives the memory back and removes the runs.

@@ -13,29 +13,6 @@ type Value interface {
 	Discard()
 }
 
-// Level says where a block is kept. The zero value is MemoryOnly.
-type Level uint8
-
-// The levels.
-const (
-	MemoryOnly    Level = iota // dropped when the memory is needed: it is computed again
-	MemoryAndDisk              // written to disk when the memory is needed
-	DiskOnly                   // written to disk at once
-)
-
-// String returns the level's name.
-func (l Level) String() string {
-	switch l {
-	case MemoryOnly:
-		return "MemoryOnly"
-	case MemoryAndDisk:
-		return "MemoryAndDisk"
-	case DiskOnly:
-		return "DiskOnly"
-	}
-	return "no level"
-}
-
 // Encoded is a Value of encoded bytes.
 type Encoded interface {
 	Value

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sync"
 
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/block"
 )
 
@@ -113,7 +114,7 @@ func (s *Store) commit(t *block.Task, id MapID, out output) error {
 	if s.retired {
 		out.Discard()
 	} else {
-		err = s.kept.Put(t, s.name(id), block.MemoryAndDisk, out)
+		err = s.kept.Put(t, s.name(id), task.MemoryAndDisk, out)
 	}
 	if errors.Is(err, block.ErrForgotten) {
 		err = ErrForgotten

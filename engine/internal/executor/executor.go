@@ -29,7 +29,6 @@ type Executor struct {
 	parallelism int
 
 	process  *task.Process
-	cache    *task.Cache
 	blocks   *block.Store
 	versions *models.Versions
 
@@ -47,7 +46,7 @@ type Executor struct {
 func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetcher *remote.Fetcher) (*Executor, error) {
 	blocks := block.NewStore(m.Blocks, p.Settings.LocalDir)
 	e := &Executor{
-		program: p, parallelism: h.Parallelism, process: &task.Process{}, cache: &task.Cache{}, blocks: blocks,
+		program: p, parallelism: h.Parallelism, process: &task.Process{}, blocks: blocks,
 		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
 	}
 	var versions *modelstore.Store
@@ -138,7 +137,6 @@ func (e *Executor) Forget(until uint64) {
 		}
 	}
 	e.mu.Unlock()
-	e.cache.Forget(until)
 	e.blocks.Forget(until)
 }
 
@@ -165,7 +163,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	defer memory.Close()
 	tc := &task.Context{
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
-		Cache: e.cache, Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
+		Cache: e.blocks.Partitions(), Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
 	}
 	var fetched func() int64
 	if e.remote == nil {
