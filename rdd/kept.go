@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -113,9 +112,6 @@ func newDiskWriter[T any](newRun func() (task.Run, error), codec encoding.Codec[
 	return &diskWriter[T]{run: run, codec: codec}, nil
 }
 
-// frameBytes is about how large the frames of kept partitions are.
-const frameBytes = 64 << 10
-
 func (w *diskWriter[T]) add(v T) error {
 	before := len(w.buf)
 	buf, err := w.codec.Append(w.buf, v)
@@ -146,65 +142,4 @@ func (w *diskWriter[T]) finish() (task.Value, error) {
 		return nil, err
 	}
 	return &diskRows[T]{w.run, w.codec}, nil
-}
-
-// sizer estimates how much memory elements take: what an element of a slice takes, and,
-// where it points to more, the length of its encoding, of which samples are taken.
-type sizer[T any] struct {
-	codec   encoding.Codec[T] // nil if T can't be encoded
-	element int64
-	points  bool // elements point to more, whose size samples tell
-	buf     []byte
-	sampled int64 // bytes of the samples
-	samples int64
-	next    int // how many elements there are when the next sample is taken
-}
-
-// Bounds of how many bytes and elements come between two samples.
-const (
-	sampleBytes = 64 << 10
-	sampleEvery = 256
-)
-
-func newSizer[T any](codec encoding.Codec[T]) sizer[T] {
-	t := reflect.TypeFor[T]()
-	return sizer[T]{codec: codec, element: int64(t.Size()), points: codec != nil && pointsToMore(t)}
-}
-
-// add looks at the last of the elements and returns the bytes to have reserved until the
-// next time.
-func (s *sizer[T]) add(rows []T) int64 {
-	if s.points {
-		if b, err := s.codec.Append(s.buf[:0], rows[len(rows)-1]); err == nil { // else who encodes it says so
-			s.sampled += int64(len(b))
-			if s.samples++; cap(b) <= sampleBytes {
-				s.buf = b
-			}
-		}
-	}
-	each := s.element + s.sampled/max(1, s.samples)
-	ahead := max(1, min(sampleEvery, sampleBytes/max(1, each)))
-	s.next = len(rows) + int(ahead)
-	return s.of(rows) + ahead*each
-}
-
-// of returns about how much elements take.
-func (s *sizer[T]) of(rows []T) int64 {
-	return int64(cap(rows))*s.element + int64(len(rows))*s.sampled/max(1, s.samples)
-}
-
-// pointsToMore reports whether values of a type refer to memory outside of them.
-func pointsToMore(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Array:
-		return pointsToMore(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if pointsToMore(t.Field(i).Type) {
-				return true
-			}
-		}
-		return false
-	}
-	return t.Kind() > reflect.Complex128 // chan, func, interface, map, pointer, slice, string
 }

@@ -95,27 +95,23 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 
 // keeping computes a partition that is to be kept.
 type keeping[T any] struct {
-	of       *lineage.Node
-	tc       *task.Context
-	b        task.Building
-	size     sizer[T]
-	level    StorageLevel
-	rows     []T
-	reserved int64
-	disk     *diskWriter[T] // nil as long as the rows are in memory
-	passing  bool           // the partition can't be kept: it goes to yield
-	yield    func(T, error) bool
-	failed   error
+	of      *lineage.Node
+	tc      *task.Context
+	b       task.Building
+	size    *sizer[T]
+	level   StorageLevel
+	rows    []T
+	memory  ledger
+	disk    *diskWriter[T] // nil as long as the rows are in memory
+	passing bool           // the partition can't be kept: it goes to yield
+	yield   func(T, error) bool
+	failed  error
 }
 
 // compute reads a partition to its end.
 func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Value, error) {
-	k.b = b
+	k.b, k.memory.memory = b, b
 	in(k.take)
-	n := k.size.of(k.rows)
-	if k.failed == nil && n > k.reserved && !b.Grow(n-k.reserved) {
-		k.spill()
-	}
 	switch {
 	case k.failed != nil:
 		return nil, k.failed
@@ -125,7 +121,7 @@ func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Valu
 		v, err := k.disk.finish()
 		return v, k.writing(err)
 	}
-	return &memoryRows[T]{k.rows, n, k.size.codec}, nil
+	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec}, nil
 }
 
 // take takes an element of the partition.
@@ -140,15 +136,8 @@ func (k *keeping[T]) take(v T, err error) bool {
 		k.failed = k.writing(k.disk.add(v))
 		return k.failed == nil
 	}
-	if k.rows = append(k.rows, v); len(k.rows) < k.size.next {
-		return true
-	}
-	need := k.size.add(k.rows)
-	if need > k.reserved && !k.b.Grow(need-k.reserved) {
-		return k.spill()
-	}
-	k.reserved = max(k.reserved, need)
-	return true
+	k.rows = append(k.rows, v)
+	return k.memory.charge(k.size.of(v)) || k.spill()
 }
 
 // spill frees the memory of the rows: they go to disk or, at MemoryOnly, on to who reads
@@ -164,8 +153,7 @@ func (k *keeping[T]) spill() (more bool) {
 		k.failed = k.writing(k.toDisk(rows))
 		more = k.failed == nil
 	}
-	k.b.Shrink(k.reserved)
-	k.reserved = 0
+	k.memory.set(0)
 	return more
 }
 
