@@ -1,50 +1,32 @@
 package engine_test
 
 import (
-	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
-// A job whose batches don't fit into its memory goes on by its disk, and leaves nothing
-// there.
-func TestMoreThanMemory(t *testing.T) {
-	const n = 5000
+// What a job keeps on disk is in its directory, and leaves nothing there.
+func TestKeptOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	var lines []string
-	for i := range n {
-		lines = append(lines, fmt.Sprintf("a line that is long enough %d", i))
-	}
-	batches, spilled := 0, 0
+	var seen []string
+	files := 0
 	err := run(t, func(ssc *engine.StreamingContext) error {
-		made := engine.Map(enginetest.Queue(ssc, [][]string{lines, lines, lines}, 2), func(s string) string { return s }).Persist(rdd.MemoryAndDisk)
-		check := func(what string) func(engine.Batch, []rdd.Pair[string, int64]) error {
-			return func(_ engine.Batch, counts []rdd.Pair[string, int64]) error {
-				files, _ := filepath.Glob(filepath.Join(dir, "*", "[0-9]*"))
-				spilled = max(spilled, len(files))
-				if len(counts) != n || counts[0].Value != 1 {
-					return fmt.Errorf("%s: %d different lines", what, len(counts))
-				}
-				return nil
-			}
-		}
-		engine.ForEachBatch(engine.CountByValue(made), check("first"))
-		engine.ForEachBatch(engine.CountByValue(made), check("second"))
-		engine.ForEachBatch(made, func(engine.Batch, []string) error {
-			if batches++; batches == 3 {
-				ssc.Stop()
-			}
-			return nil
+		squares := engine.Map(numbers(ssc), func(i int) int { return i * i }).Persist(rdd.DiskOnly)
+		engine.ForEachBatch(squares, func(engine.Batch, []int) error {
+			now, err := filepath.Glob(filepath.Join(dir, "*", "[0-9]*"))
+			files = max(files, len(now))
+			return err
 		})
+		engine.ForEachBatch(squares, stopAfter(ssc, 3, &seen))
 		return nil
-	}, "--conf", "executor.memory=64k", "--conf", "local.dir="+dir)
-	if err != nil || batches != 3 || spilled < 2 {
-		t.Errorf("%v; %d batches, at most %d files", err, batches, spilled)
+	}, "--conf", "executor.memory=16m", "--conf", "local.dir="+dir)
+	if want := []string{"1 [1 4]", "2 [9]", "3 [16 25 36]"}; err != nil || !slices.Equal(seen, want) || files != 2 {
+		t.Errorf("%v; batches %v, want %v; %d files at a time", err, seen, want, files)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

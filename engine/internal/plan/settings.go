@@ -78,7 +78,7 @@ func settings() []setting {
 		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures }, maxTries)},
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries }, maxTries)},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait }, maxWait)},
-		{"executor.memory", "what an executor keeps in memory of cached partitions, shuffles and tables of its tasks, e.g. 2g; the rest goes to disk (60 % of the machine's or the container's, shared by local-cluster's processes)", bytes(func(c *Settings) *int64 { return &c.ExecutorMemory })},
+		{"executor.memory", "what an executor keeps in memory of cached partitions, shuffles and tables of its tasks, e.g. 2g; the rest goes to disk (60 % of the machine's or the container's, shared by local-cluster's processes)", bytes(func(c *Settings) *int64 { return &c.ExecutorMemory }, leastMemory)},
 		{"local.dir", "directory for what doesn't fit in memory (the system's for temporary files)", directory(func(c *Settings) *string { return &c.LocalDir })},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained }, maxRetained)},
@@ -95,6 +95,7 @@ const (
 	maxTries    = 1000
 	maxRetained = 10_000
 	maxWait     = time.Hour
+	leastMemory = 16               // MiB: with less, tasks would write runs of a few records
 	maxMemory   = float64(1 << 50) // bytes
 )
 
@@ -235,10 +236,13 @@ func ParseDuration(s string) (time.Duration, error) {
 	return v, nil
 }
 
-// bytes is a number of bytes with a unit.
-func bytes(field func(*Settings) *int64) setter {
-	return func(c *Settings, s string) (err error) {
-		*field(c), err = ParseBytes(s)
+// bytes is a number of bytes with a unit, at least so many MiB.
+func bytes(field func(*Settings) *int64, leastMB int64) setter {
+	return func(c *Settings, s string) error {
+		v, err := ParseBytes(s)
+		if *field(c) = v; err == nil && v < leastMB<<20 {
+			err = tooSmall(s, fmt.Sprintf("%dm", leastMB))
+		}
 		return err
 	}
 }

@@ -19,7 +19,7 @@ func TestSettings(t *testing.T) {
 	if c.Backpressure || c.PID.MinRate != 7 || c.LocalityWait != 3*time.Millisecond || c.MaxResultSize != 5 || c.ExecutorMemory != 2<<30 || c.LocalDir != "/big" || c.Other["connector.setting"] != "9" {
 		t.Errorf("%+v", c)
 	}
-	for _, s := range []string{"x", "=1", "streaming.backpressure.initialRate=0", "task.maxFailures=0", "locality.wait=-1s", "streaming.backpressure.pid.minRate=NaN", "executor.memory=5", "local.dir="} {
+	for _, s := range []string{"x", "=1", "streaming.backpressure.initialRate=0", "task.maxFailures=0", "locality.wait=-1s", "streaming.backpressure.pid.minRate=NaN", "executor.memory=5", "executor.memory=15m", "local.dir="} {
 		if err := c.Set(s); err == nil {
 			t.Errorf("%s was taken", s)
 		}
