@@ -272,9 +272,8 @@ func TestFailedPartition(t *testing.T) {
 }
 
 func TestPersistRefuses(t *testing.T) {
-	type odd struct{ f func() }
 	sc := rddtest.NewBatch(1, 1)
-	r := rdd.Parallelize(sc, []odd{{}}, rdd.Partitions(1))
+	r := rdd.Parallelize(sc, []chan int{nil}, rdd.Partitions(1))
 	if r.Cache(); sc.Lineage().Err() != nil {
 		t.Errorf("in memory anything can be kept: %v", sc.Lineage().Err())
 	}
@@ -287,7 +286,7 @@ func TestPersistRefuses(t *testing.T) {
 	}
 	r.Persist(rdd.DiskOnly)
 	if err := sc.Lineage().Err(); !errors.Is(err, encoding.ErrUnencodable) || !strings.Contains(err.Error(), "persist at block/persist_test.go:") {
-		t.Errorf("a function on disk: %v", err)
+		t.Errorf("a channel on disk: %v", err)
 	}
 	sc = rddtest.NewBatch(1, 1)
 	rdd.Parallelize(sc, []int{1}, rdd.Partitions(1)).Persist(7)
