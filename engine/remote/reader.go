@@ -95,6 +95,11 @@ func (r *Reader) blocksOf(ctx context.Context, w *window, outs *shuffle.Outputs,
 			}
 			return
 		}
+		if b, ok := out.Carried(reduce); ok {
+			r.remote += int64(len(b))
+			yield(b, nil)
+			return
+		}
 		for left := out.Bytes[reduce]; left > 0; {
 			b, lost, err := w.next(m)
 			if err != nil {

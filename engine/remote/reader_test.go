@@ -161,6 +161,21 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
+// Blocks that came with the description of an output are read without its executor, and
+// count as what came from there.
+func TestSmallOutputs(t *testing.T) {
+	s := newSecret()
+	x := holder(t, "x", s)
+	outs := &shuffle.Outputs{Batch: 1, Maps: []shuffle.Output{
+		{Executor: "gone@127.0.0.1:1", Bytes: []int64{1, 3}, Small: []byte("-abc")}, x.write(t, 1, []byte("def")),
+	}}
+	r := reader(t, s, outs)
+	got, err := read(t.Context(), r)
+	if err != nil || string(got) != "abcdef" || r.RemoteBytes() != 6 {
+		t.Errorf("%q, %v; %d bytes came from elsewhere", got, err, r.RemoteBytes())
+	}
+}
+
 // A reading ends with its task.
 func TestFetchIsCancelled(t *testing.T) {
 	s := newSecret()

@@ -61,6 +61,9 @@ func newWindow(ctx context.Context, f *Fetcher, epoch uint64, outs *shuffle.Outp
 		if out.Executor == f.self || reduce < 0 || reduce >= len(out.Bytes) || out.Bytes[reduce] == 0 {
 			continue
 		}
+		if _, here := out.Carried(reduce); here {
+			continue
+		}
 		i, known := w.of[out.Executor]
 		if !known {
 			i = len(w.sources)

@@ -28,7 +28,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		tracker.Add(id, "a", sizes)
+		tracker.Add(id, "a", sizes, nil)
 	}
 	outputs, err := tracker.Outputs(1, 0)
 	if err != nil {

@@ -63,6 +63,10 @@ func (r *Reader) fetch(outs *Outputs, m, reduce int) iter.Seq2[[]byte, error] {
 		if reduce < len(out.Bytes) && out.Bytes[reduce] == 0 {
 			return
 		}
+		if b, ok := out.Carried(reduce); ok {
+			yield(b, nil)
+			return
+		}
 		failed := &task.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor}
 		store := r.stores(out.Executor)
 		if store == nil {

@@ -221,7 +221,7 @@ func TestDamagedOutput(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				tracker.Add(id, "a", sizes)
+				tracker.Add(id, "a", sizes, nil)
 			}
 			if got := where(s, 0, 1); got != "disk memory" {
 				t.Fatal(got)

@@ -230,3 +230,63 @@ func TestRandomOrders(t *testing.T) {
 		}
 	}
 }
+
+// Few blocks go with the description of the output, and are read without the store; many
+// don't, of one map task or of all.
+func TestSmallOutputs(t *testing.T) {
+	s := newStore(t, 1<<30)
+	tracker := NewTracker()
+	tracker.Register(1, 0, 2)
+	for m := range int32(2) {
+		id := MapID{Batch: 1, Map: m}
+		w := s.Writer(t.Context(), id, 3)
+		for _, r := range []int{2, 0, 2} {
+			if err := w.WriteBlock(r, fmt.Appendf(nil, "m%d r%d;", m, r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		small := w.Small()
+		sizes, err := w.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tracker.Add(id, "gone", sizes, small)
+	}
+	r := readerOf(t, tracker, nil)
+	for reduce, want := range []string{"m0 r0;, m1 r0;", "", "m0 r2;m0 r2;, m1 r2;m1 r2;"} {
+		if got, err := readAll(t.Context(), r, 1, 0, reduce); err != nil || got != want {
+			t.Errorf("reduce partition %d: %q, %v", reduce, got, err)
+		}
+	}
+	for n, want := range map[int]bool{maxSmall: true, maxSmall + 1: false} {
+		w := s.Writer(t.Context(), MapID{Batch: 1}, 1)
+		if err := w.WriteBlock(0, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(w.Small()) > 0; got != want {
+			t.Errorf("%d bytes go along: %v", n, got)
+		}
+		w.Abort()
+	}
+	const many = maxSmalls/maxSmall + 1
+	tracker.Register(2, 0, many)
+	for m := range int32(many) {
+		tracker.Add(MapID{Batch: 2, Map: m}, "a", []int64{maxSmall}, make([]byte, maxSmall))
+	}
+	outs, err := tracker.Outputs(2, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m := range outs.Maps {
+		if _, ok := outs.Maps[m].Carried(0); ok {
+			t.Fatalf("%d bytes are sent to each reading task", many*maxSmall)
+		}
+	}
+	for want, o := range map[bool]Output{
+		true: {Bytes: []int64{1, 0, 2}, Small: []byte("abc")}, false: {Bytes: []int64{1, 1}, Small: []byte("abc")},
+	} {
+		if o.IsWhole() != want {
+			t.Errorf("%v of %v is whole: %v", o.Small, o.Bytes, !want)
+		}
+	}
+}

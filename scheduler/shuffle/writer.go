@@ -96,9 +96,7 @@ func (w *Writer) Commit() ([]int64, error) {
 		w.Abort()
 		return nil, err
 	}
-	if !w.sorted {
-		slices.SortStableFunc(w.blocks, func(a, b written) int { return cmp.Compare(a.reduce, b.reduce) })
-	}
+	w.sort()
 	first, bytes := make(index, w.reduces+1), make([]int64, w.reduces)
 	for i, b := range w.blocks {
 		first[b.reduce+1] = int32(i + 1)
@@ -114,6 +112,29 @@ func (w *Writer) Commit() ([]int64, error) {
 	}
 	w.end()
 	return bytes, nil
+}
+
+// sort brings the blocks into the order of their reduce partitions.
+func (w *Writer) sort() {
+	if !w.sorted {
+		slices.SortStableFunc(w.blocks, func(a, b written) int { return cmp.Compare(a.reduce, b.reduce) })
+		w.sorted = true
+	}
+}
+
+// Small returns all blocks in the order of their reduce partitions if they are so few
+// bytes that they may go with the task's status, else nil. It is called before Commit,
+// which keeps them too.
+func (w *Writer) Small() []byte {
+	if w.closed || w.file != nil || w.size > maxSmall {
+		return nil
+	}
+	w.sort()
+	all := make([]byte, 0, w.size)
+	for _, b := range w.blocks {
+		all = append(all, b.block...)
+	}
+	return all
 }
 
 // finish ends the file, if there is one: then all goes there.

@@ -208,8 +208,11 @@ func (e *Executor) work(tc *task.Context, gen *plan.Generation, store *shuffle.S
 		w.Abort()
 		return s, err
 	}
-	sizes, err := w.Commit()
-	s.Map = &scheduler.MapStatus{Bytes: sizes}
+	s.Map = &scheduler.MapStatus{}
+	if e.remote != nil {
+		s.Map.Small = w.Small()
+	}
+	s.Map.Bytes, err = w.Commit()
 	return s, err
 }
 
