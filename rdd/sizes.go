@@ -10,7 +10,7 @@ import (
 
 // sizer estimates the memory that values of type T take, from the encodings of some.
 type sizer[T any] struct {
-	codec encoding.Codec[T] // nil for values that aren't encoded
+	codec encoding.Codec[T] // nil if T can't be encoded: then what it refers to isn't known
 	flat  int64             // of a T itself
 	deep  bool              // a T refers to more memory
 	seen  int64
