@@ -64,6 +64,9 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	line("state", "%s", st.State)
 	line("submission", "%s", s.Submission)
 	line("arguments", "%s", orDash(strings.Join(s.Args, " ")))
+	if len(s.Secrets) > 0 {
+		line("secrets", "%v, which aren't shown", s.Secrets)
+	}
 	line("program", "%s, %s, sha256 %s", size(s.Size), s.Platform, s.Binary)
 	line("submitted", "%s, %s", clock(st.Submitted), age(st, now))
 	line("driver", "%s, epoch %d", orDash(st.Node), st.Epoch)

@@ -29,6 +29,7 @@ type Config struct {
 	// Replace says that Data is new and takes the place of this driver's directory,
 	// which is lost. It changes nothing for one that was admitted to the cluster.
 	Replace  bool
+	Env      []string // of jobs' processes, see process.Environ
 	Security security.Security
 	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
@@ -72,7 +73,7 @@ func Run(ctx context.Context, c Config) error {
 // serve serves until ctx ends or the node can't go on, and closes the member.
 func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config) (err error) {
 	defer func() { err = errors.Join(err, m.Close()) }()
-	n, err := newNode(m, mc.Peers, c.Security, mc.Log)
+	n, err := newNode(m, mc.Peers, c.Security, c.Env, mc.Log)
 	if err != nil {
 		return err
 	}

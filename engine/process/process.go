@@ -10,7 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +30,7 @@ type Spec struct {
 	Args []string // its command line, without its name
 	Role string   // role.Driver or role.Executor
 	Dir  string   // its working directory, "" for this process's
-	Env  []string // added to this process's environment, NAME=value
+	Env  []string // its environment, NAME=value, to which its role is added; see Environ
 	Nice int      // its niceness, above 0 to leave the CPU to the daemon
 
 	// Output takes what it prints, from one goroutine at a time. Its errors end
@@ -136,13 +136,14 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 
 // start starts the process with its end of the socket pair.
 func start(ctx context.Context, s *Spec, file *os.File, last *Tail) (*exec.Cmd, error) {
+	sealFiles()
 	for wait := time.Millisecond; ; wait *= 2 {
 		cmd := exec.Command(s.Path, s.Args...)
 		if s.Name != "" {
 			cmd.Args[0] = s.Name
 		}
 		cmd.Dir = s.Dir
-		cmd.Env = append(append(withoutRole(os.Environ()), s.Env...), role.Env+"="+s.Role)
+		cmd.Env = append(slices.Clone(s.Env), role.Env+"="+s.Role) // of a name that comes twice the last counts
 		cmd.ExtraFiles = []*os.File{file}
 		cmd.Stdout = io.MultiWriter(last, s.Output)
 		cmd.Stderr = cmd.Stdout
@@ -212,14 +213,3 @@ func watch(ctx context.Context, s *Spec, p *os.Process, conn net.Conn, served, e
 
 // killGroup kills the processes of a group, if there are any.
 func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
-
-// withoutRole drops what a daemon that was itself started by one would hand on.
-func withoutRole(env []string) []string {
-	kept := make([]string, 0, len(env)+1)
-	for _, e := range env {
-		if !strings.HasPrefix(e, role.Env+"=") {
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}

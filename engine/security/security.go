@@ -68,7 +68,7 @@ func loadKeyPair(files wire.TLSFiles) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := readPrivate(files.Key)
+	key, err := ReadPrivate(files.Key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

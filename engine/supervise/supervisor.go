@@ -26,7 +26,7 @@ type Supervisor struct {
 	Name   string            // as which it sees itself, "" for its path
 	Args   []string          // its command line, without its name
 	Dir    string            // its working directory, "" for this process's
-	Env    []string          // added to this process's environment
+	Env    []string          // its environment, NAME=value; see process.Environ
 	Nice   int               // its niceness
 	Spec   wire.ExecutorSpec // what the process is told
 	Output io.Writer         // takes what it prints, from one goroutine at a time

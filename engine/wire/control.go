@@ -47,6 +47,7 @@ type SubmitBegin struct {
 	Args       []string `msgpack:"args"`
 	Binary     string   `msgpack:"bin"`  // SHA-256, hexadecimal
 	Size       int64    `msgpack:"size"` // bytes
+	Secrets    []Secret `msgpack:"secrets"`
 }
 
 // SubmitAnswer answers SubmitBegin with Need, and Commit with the job.

@@ -14,6 +14,8 @@ type JobSpec struct {
 	// Secret lets the processes of the job talk to each other: both ends of the
 	// Tasks and Shuffle services know it.
 	Secret string `msgpack:"secret"`
+	// Secrets are for the program: its processes get them over fd 3.
+	Secrets []Secret `msgpack:"secrets"`
 }
 
 // ProcessName is what the job's processes are called in a machine's list of

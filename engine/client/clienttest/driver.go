@@ -113,7 +113,7 @@ func (d *driver) take(begin *wire.SubmitBegin, uploaded bool, program []byte) (*
 	c.jobs = append(c.jobs, &job{digest: begin.Binary, logs: make(map[string][]byte), status: wire.JobStatus{
 		Spec: wire.JobSpec{
 			Incarnation: c.index, Submission: begin.Submission, Name: begin.Name,
-			Args: begin.Args, Binary: begin.Binary, Size: begin.Size, Platform: "linux/amd64",
+			Args: begin.Args, Secrets: begin.Secrets, Binary: begin.Binary, Size: begin.Size, Platform: "linux/amd64",
 		},
 		State: wire.JobRunning, Node: d.id, Epoch: c.index,
 	}})

@@ -128,6 +128,6 @@ func (s *State) end(j *Job, state wire.JobState, reason string, at int64) {
 	j.Drop()
 	j.Bytes = 0
 	j.Processes, j.Refused = nil, nil
-	j.Spec.Secret = ""
+	j.Spec = j.Spec.Shown() // what nobody needs any more
 	s.bytes += j.size() - before
 }

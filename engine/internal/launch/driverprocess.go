@@ -28,6 +28,9 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	if err != nil {
 		return fmt.Errorf("asking the daemon what to do: %w", err)
 	}
+	if err := tellSecrets(spec.Job.Secrets); err != nil {
+		return err
+	}
 	security, err := jobSecurity(spec.TLS, spec.Job.Secret)
 	if err != nil {
 		return err
