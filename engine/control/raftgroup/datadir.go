@@ -77,6 +77,9 @@ func OpenDataDir(path, node string, replaces bool) (*DataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
+	if err := security.CheckDirectory(path); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
+	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)

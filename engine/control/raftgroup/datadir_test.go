@@ -39,6 +39,12 @@ func TestDataDirIsChecked(t *testing.T) {
 		{"not in the group", func(c *Config) { c.ID = "q" }, ErrPeers, `this driver, "q"`},
 		{"off loopback", func(c *Config) { c.Peers = Peers{"a": "0.0.0.0:0"} }, wire.ErrInsecure, "mutual TLS"},
 		{"no token", func(c *Config) { c.Security = security.Security{} }, wire.ErrInsecure, "token"},
+		{"of others", func(c *Config) {
+			c.DataDir = t.TempDir()
+			if err := os.Chmod(c.DataDir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}, wire.ErrInsecure, "has mode 0777"},
 		{"a file", func(c *Config) { c.DataDir = filepath.Join(used, "identity.json") }, ErrDataDir, "not a directory"},
 	}
 	for _, tt := range tests {
