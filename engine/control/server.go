@@ -116,6 +116,9 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 	if err := c.Security.CheckListen(listen); err != nil {
 		return mc, err
 	}
+	if err := c.checkPeers(mc.Peers); err != nil {
+		return mc, err
+	}
 	if mc.Listener, err = raftgroup.Listen(ctx, listen, c.ID); err != nil {
 		return mc, err
 	}
@@ -128,6 +131,22 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 		mc.Peers = raftgroup.Peers{c.ID: mc.Listener.Addr().String()}
 	}
 	return mc, nil
+}
+
+// checkPeers makes sure that this driver may call the others, and that its certificate
+// is for the name by which they call it.
+func (c *Config) checkPeers(p raftgroup.Peers) error {
+	if p == nil {
+		return nil
+	}
+	if err := c.Security.CheckName(p[c.ID]); err != nil {
+		return fmt.Errorf("%w: %w", raftgroup.ErrPeers, err)
+	}
+	drivers, err := newDrivers(p, c.Security)
+	if err != nil {
+		return fmt.Errorf("%w: %w", raftgroup.ErrPeers, err)
+	}
+	return drivers.Close()
 }
 
 // run serves until ctx ends or the node can't go on.
