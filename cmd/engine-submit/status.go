@@ -79,19 +79,28 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 		line("last batch", "%d: waited %s, ran %s, %s records/s, %d waiting",
 			prog.LastBatch, millis(prog.SchedulingMS), millis(prog.ProcessingMS), thousands(int64(prog.RecordsPerSec)), prog.Waiting)
 	}
-	if m := st.Progress.Message; m != "" && !st.State.Final() {
-		line("waits for", "%s", m)
-	}
 	for _, e := range st.Executors {
 		line("executor", "%s at %s, %d slots", e.Executor, e.Address, e.Slots)
+	}
+	if st.Trouble != "" {
+		line("trouble", "%s; see %s", strings.ReplaceAll(strings.TrimSpace(st.Trouble), "\n", "\n\t"), logsOf(s.Incarnation, st.TroubleOn))
 	}
 	// Last, because it may be long.
 	switch reason := strings.TrimSpace(st.Reason); {
 	case reason == "":
-	case st.State == wire.JobSubmitted || st.State == wire.JobFailed || st.State == wire.JobKilled:
+	case st.State == wire.JobFailed || st.State == wire.JobKilled:
 		line("reason", "%s", strings.ReplaceAll(reason, "\n", "\n\t"))
 	default: // it is over
-		line("last trouble", "%s; see engine-submit logs %d", firstLine(reason), s.Incarnation)
+		line("last trouble", "%s; see %s", firstLine(reason), logsOf(s.Incarnation, st.ReasonOn))
 	}
 	return w.Flush()
+}
+
+// logsOf returns the command that prints what a job's process wrote, on an executor or
+// of its driver.
+func logsOf(job uint64, executor string) string {
+	if executor == "" {
+		return fmt.Sprintf("engine-submit logs %d", job)
+	}
+	return fmt.Sprintf("engine-submit logs %d --executor %s", job, executor)
 }

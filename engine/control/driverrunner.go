@@ -48,7 +48,7 @@ func (d *driverRunner) run() {
 	n := d.n
 	out, err := n.files.output.Open(d.incarnation)
 	if err != nil {
-		d.health.setTrouble(err.Error())
+		d.health.setStuck("its log can't be kept on " + n.ID() + ": " + err.Error())
 		n.log.Error("a job's log can't be kept here", "job", d.incarnation, "err", err)
 		d.pause(fetchWait)
 		return
@@ -67,7 +67,7 @@ func (d *driverRunner) run() {
 		}
 		dir, err := d.prepare(j.Spec)
 		if err != nil { // nobody's fault: it isn't a crash
-			d.health.setTrouble(err.Error())
+			d.health.setStuck("its driver can't be started on " + n.ID() + " yet: " + err.Error())
 			if logged != err.Error() {
 				logged = err.Error()
 				n.log.Error("a job's driver can't be started here yet", "job", d.incarnation, "err", err)
@@ -81,6 +81,7 @@ func (d *driverRunner) run() {
 			d.pause(firstWait)
 			continue
 		}
+		d.health.setStuck("")
 		reason := d.runOnce(j.Spec, epoch, dir, out)
 		if crashed = d.crashed(epoch, reason, out); !crashed {
 			return
@@ -223,7 +224,9 @@ func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
 		return false
 	}
 	if j.Crashes > 0 {
-		d.pause(min(firstWait<<j.Crashes, lastWait))
+		wait := min(firstWait<<j.Crashes, lastWait)
+		d.health.setStuck(fmt.Sprintf("its driver process has died %d times in a row without getting anything done; another is started after %s", crashes, wait))
+		d.pause(wait)
 	}
 	return true
 }

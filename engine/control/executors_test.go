@@ -172,8 +172,8 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			}
 			grouptest.MustPropose(t, r.n.Replica, &state.LoseExecutor{ID: "e2", Start: "x"})
 			r.failRefused()
-			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
-				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)
+			if st := status(); st.State.Final() || !strings.Contains(st.Trouble, "no camera") {
+				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Trouble)
 			}
 			r.refused[inc] = time.Now().Add(-refusalPatience)
 			r.failRefused()

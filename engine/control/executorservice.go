@@ -142,7 +142,7 @@ func (e *executorService) handle(r *leadership, m *wire.DaemonReport, reg *wire.
 		e.n.log.Warn("a job's process has died",
 			"job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
 		if d := r.runners.of(x.Incarnation); d != nil {
-			d.health.setTrouble(fmt.Sprintf("executor %s: %s", reg.ID, reason))
+			d.health.setTroubleOn(reg.ID, fmt.Sprintf("executor %s: %s", reg.ID, reason))
 			if p := d.process(); p != nil && x.Died != nil {
 				p.tellDied(wire.ProcessDied{
 					Executor: reg.ID, Address: wire.Clip(x.Died.Address, state.MaxName),

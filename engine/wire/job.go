@@ -71,7 +71,10 @@ func (s JobState) Final() bool { return s >= JobFinished }
 type JobStatus struct {
 	Spec      JobSpec           `msgpack:"spec"` // without the secret
 	State     JobState          `msgpack:"state"`
-	Reason    string            `msgpack:"why"`   // why it ended, or why it isn't running
+	Reason    string            `msgpack:"why"`   // why it ended; while it runs what went wrong within a minute
+	ReasonOn  string            `msgpack:"whyon"` // id of the executor where, "" for elsewhere
+	Trouble   string            `msgpack:"wrong"` // what is wrong at this moment, "" for nothing
+	TroubleOn string            `msgpack:"wrngo"` // id of the executor whose log says more, "" for the driver process's
 	Node      string            `msgpack:"node"`  // engine-driver that runs, or last ran, its driver process
 	Epoch     uint64            `msgpack:"epoch"` // of that process
 	Crashes   int               `msgpack:"crash"` // of the driver process since it last got something done
@@ -93,7 +96,8 @@ type Progress struct {
 	SchedulingMS  float64 `msgpack:"d"` // how long the last batch waited
 	ProcessingMS  float64 `msgpack:"p"` // how long it ran
 	Waiting       int     `msgpack:"w"` // batches planned and not begun
-	Message       string  `msgpack:"m"` // what the job waits for, if it does
+	Message       string  `msgpack:"m"` // what is wrong, in words, while it lasts
+	Executor      string  `msgpack:"x"` // id of the one whose log says more of it, "" for the driver process's
 }
 
 // ExecutorProcess is a job's process on an executor, ready for tasks.

@@ -15,9 +15,9 @@ func (s *State) Status(j *Job) wire.JobStatus {
 		LastBatch: j.Last.Seq, Pending: len(j.Pending), Submitted: j.Submitted, Ended: j.Ended, Executors: j.processes(),
 	}
 	if !j.State.Final() && s.Members(j).Expected == 0 {
-		st.Reason = fmt.Sprintf("it waits for an engine-executor on %s", j.Spec.Platform)
+		st.Trouble = fmt.Sprintf("it waits for an engine-executor on %s", j.Spec.Platform)
 		if why := s.Refusals(j); why != "" {
-			st.Reason += "; those that are there can't run it\n" + why
+			st.Trouble += "; those that are there can't run it\n" + why
 		}
 	}
 	return st
