@@ -16,7 +16,7 @@ import (
 func statusCommand() command {
 	return command{
 		name: "status", args: "JOB",
-		about: `Says how a job is. JOB is its number, its submission id, or its name: of several of
+		about: `Says how a job is. JOB is its number, its submission id, or its name (digits are a number first): of several of
 one name the one that hasn't ended, or the newest. The exit code is 0 while the job
 runs and when it has finished, 1 when it has failed or was killed.`,
 		examples: []string{"status --master 127.0.0.1:7077 12", "status nightly-2026-11-23", "status wordcount"},
