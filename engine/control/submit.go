@@ -127,7 +127,7 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
 		return existed
 	}
-	if err := c.n.Record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	if err := c.n.Record(&state.TakeJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
 	c.n.View(func(st *state.State) { taken(st) })

@@ -4,7 +4,7 @@ import "fmt"
 
 // JobSpec is what a job is, from its submission to its end.
 type JobSpec struct {
-	Incarnation uint64   `msgpack:"inc"`  // Raft index of the submission: the job's number, never used again
+	Incarnation uint64   `msgpack:"inc"`  // the job's number, counted from 1, never used again
 	Submission  string   `msgpack:"sub"`  // the client's id of the submission
 	Name        string   `msgpack:"name"` // for people; the file's name unless given
 	Args        []string `msgpack:"args"` // the program's command line, without its name

@@ -74,7 +74,7 @@ type DataDir struct {
 
 // OpenDataDir locks a directory for a node, and makes it if there is none. One that
 // has never been part of a cluster replaces a lost one, if that is asked for. What that
-// changes of its identity is on disk after keep: a start that goes no further, because
+// changes of its identity is on disk after Keep: a start that goes no further, because
 // something else is wrong, claims nothing.
 func OpenDataDir(path, node string, replaces bool) (*DataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
@@ -121,8 +121,8 @@ func (d *DataDir) claim(node string, replaces bool) error {
 	return nil
 }
 
-// keep writes the identity down, if it isn't yet. The node says it to others afterwards.
-func (d *DataDir) keep() error {
+// Keep writes the identity down, if it isn't yet. The node says it to others afterwards.
+func (d *DataDir) Keep() error {
 	if d.kept {
 		return nil
 	}

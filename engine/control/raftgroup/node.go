@@ -117,7 +117,7 @@ func prepare(ctx context.Context, c Config) (_ *Node, err error) {
 
 // join opens the listener, asks to be let in and starts Raft.
 func (m *Node) join(c Config) error {
-	if err := m.dir.keep(); err != nil {
+	if err := m.dir.Keep(); err != nil {
 		return err
 	}
 	m.listener.start(m.Fail)

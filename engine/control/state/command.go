@@ -18,6 +18,7 @@ const (
 	kindFound    kind = 1  // FoundCluster
 	kindAdmit    kind = 20 // AdmitDriver
 	kindSubmit   kind = 2  // SubmitJob
+	kindTake     kind = 21 // TakeJob
 	kindAssign   kind = 3  // AssignDriver
 	kindStart    kind = 4  // StartJob
 	kindValue    kind = 5  // RecordValue
@@ -62,7 +63,14 @@ type AdmitDriver struct {
 	Instead string `msgpack:"inst"` // the copy that is lost, "" for the driver's first
 }
 
-// SubmitJob makes a job; its incarnation is the command's index.
+// TakeJob makes a job; its incarnation is the number that follows the last job's.
+type TakeJob struct {
+	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
+	At   int64        `msgpack:"at"`   // nanoseconds since 1970
+}
+
+// SubmitJob is TakeJob in logs of earlier versions; the incarnation is the command's
+// index.
 type SubmitJob struct {
 	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
 	At   int64        `msgpack:"at"`   // nanoseconds since 1970
@@ -161,6 +169,7 @@ type ProcessExited struct {
 func (*FoundCluster) kind() kind     { return kindFound }
 func (*AdmitDriver) kind() kind      { return kindAdmit }
 func (*SubmitJob) kind() kind        { return kindSubmit }
+func (*TakeJob) kind() kind          { return kindTake }
 func (*AssignDriver) kind() kind     { return kindAssign }
 func (*StartJob) kind() kind         { return kindStart }
 func (*RecordValue) kind() kind      { return kindValue }
@@ -180,6 +189,8 @@ func newCommand(k kind) Command {
 		return new(FoundCluster)
 	case kindAdmit:
 		return new(AdmitDriver)
+	case kindTake:
+		return new(TakeJob)
 	case kindSubmit:
 		return new(SubmitJob)
 	case kindAssign:

@@ -7,18 +7,22 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
-	if inc, existed, err := s.Submission(c.Spec.Submission, c.Spec.Binary, c.Spec.Name, c.Spec.Args); existed || err != nil {
+func (c *TakeJob) apply(s *State, _ uint64) (Result, error) { return s.take(c.Spec, c.At, s.Newest+1) }
+
+func (c *SubmitJob) apply(s *State, index uint64) (Result, error) { return s.take(c.Spec, c.At, index) }
+
+// take makes a job under a number that no job has had.
+func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error) {
+	if inc, existed, err := s.Submission(spec.Submission, spec.Binary, spec.Name, spec.Args); existed || err != nil {
 		return Result{Index: inc, existed: existed}, err
 	}
 	live, oldest := s.countJobs()
 	if live >= maxLiveJobs {
 		return Result{}, fmt.Errorf("%w: %d jobs run, which is the limit", wire.ErrTooLarge, live)
 	}
-	spec := c.Spec
-	spec.Incarnation = index
+	spec.Incarnation = number
 	j := &Job{
-		Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
+		Spec: spec, State: wire.JobSubmitted, Submitted: at, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
 	}
 	growth := j.size()
 	full := len(s.Jobs)-live >= maxEndedJobs
@@ -33,9 +37,10 @@ func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
 		delete(s.Jobs, oldest)
 	}
 	s.bytes += growth
-	s.Jobs[index] = j
-	s.submissions[spec.Submission] = index
-	return Result{Index: index}, nil
+	s.Jobs[number] = j
+	s.submissions[spec.Submission] = number
+	s.Newest = max(s.Newest, number)
+	return Result{Index: number}, nil
 }
 
 // Submission finds the job of a submission that was taken before. One with other

@@ -116,6 +116,8 @@ func parseCommand(verb string, args []string) (Command, error) {
 		return &FoundCluster{ClusterID: args[0]}, nil
 	case "admit":
 		return &AdmitDriver{Node: args[0], Copy: args[1], Instead: args[2]}, nil
+	case "take":
+		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "submit":
 		return &SubmitJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "assign":

@@ -12,6 +12,7 @@ import (
 type State struct {
 	ClusterID   string
 	Jobs        map[uint64]*Job      // by incarnation
+	Newest      uint64               // highest incarnation that a job has had
 	submissions map[string]uint64    // submission id to incarnation
 	Executors   map[string]*executor // by id
 	Drivers     map[string]Admission // by node: whose data directory is which
@@ -80,6 +81,7 @@ func (s *State) clone() *State {
 	c := &State{
 		ClusterID:   s.ClusterID,
 		Jobs:        make(map[uint64]*Job, len(s.Jobs)),
+		Newest:      s.Newest,
 		submissions: maps.Clone(s.submissions),
 		Executors:   make(map[string]*executor, len(s.Executors)),
 		Drivers:     maps.Clone(s.Drivers),

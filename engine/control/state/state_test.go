@@ -65,6 +65,23 @@ func TestSecretsAreForgotten(t *testing.T) {
 	}
 }
 
+// A number isn't used again when its job is forgotten, nor after a snapshot.
+func TestNumbersAreNotUsedAgain(t *testing.T) {
+	f := New()
+	for i := range uint64(maxEndedJobs + 10) {
+		if got := mustApply(t, f, 3*i+1, &TakeJob{Spec: wire.JobSpec{Submission: fmt.Sprint(i)}}).Index; got != i+1 {
+			t.Fatalf("job %d has number %d", i+1, got)
+		}
+		mustApply(t, f, 3*i+2, &EndJob{Incarnation: i + 1, State: wire.JobFinished})
+	}
+	f = restored(t, f)
+	clear(f.state.Jobs) // as if the newest were forgotten too
+	f = restored(t, f)
+	if got := mustApply(t, f, 1<<20, &TakeJob{Spec: wire.JobSpec{Submission: "next"}}).Index; got != maxEndedJobs+11 {
+		t.Errorf("the next job has number %d", got)
+	}
+}
+
 func TestCommandsAreConditional(t *testing.T) {
 	batch := func(seq uint64, data string) *AllocateBatch {
 		return &AllocateBatch{Incarnation: 10, Epoch: 11, Seq: seq, Data: []byte(data)}
