@@ -83,7 +83,7 @@ func (d *driverRunner) run() {
 		}
 		d.health.setStuck("")
 		reason := d.runOnce(j.Spec, epoch, dir, out)
-		if crashed = d.crashed(epoch, reason, out); !crashed {
+		if crashed = d.crashed(j.Spec.ProcessName(), epoch, reason, out); !crashed {
 			return
 		}
 	}
@@ -158,7 +158,7 @@ func (d *driverRunner) runOnce(spec wire.JobSpec, epoch uint64, dir string, out 
 	defer d.serve(nil)
 	work.Go(func() { service.completions.flush(d.ctx) })
 	work.Go(func() { d.killWhenOver(ctx, cancel) })
-	n.log.Info("starting a job's driver", "job", d.incarnation, "name", spec.Name, "epoch", epoch)
+	n.log.Info("starting a job's driver", "job", d.incarnation, "process", spec.ProcessName(), "epoch", epoch)
 	exit, err := process.Run(ctx, process.Spec{
 		Path: n.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Env: n.env, Role: role.Driver, Dir: dir, Nice: driverNice,
 		Output: out, Stop: n.draining,
@@ -203,7 +203,7 @@ func (d *driverRunner) killWhenOver(ctx context.Context, cancel context.CancelFu
 
 // crashed decides what the end of a process means: whether the job goes on with
 // another one here.
-func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
+func (d *driverRunner) crashed(process string, epoch uint64, reason error, out *logs.Log) bool {
 	n := d.n
 	j := d.live()
 	if j == nil || d.ctx.Err() != nil || n.isDraining() {
@@ -211,7 +211,7 @@ func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
 	}
 	crashes := j.Crashes + 1
 	d.health.setTrouble(reason.Error())
-	n.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", crashes, "reason", reason)
+	n.log.Warn("a job's driver has died", "job", d.incarnation, "process", process, "epoch", epoch, "crashes", crashes, "reason", reason)
 	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", n.ID(), reason) // a log says itself what it couldn't write
 	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0    // else this node is slow, or ill
 	if crashes >= maxCrashes || neverAJob {

@@ -55,6 +55,7 @@ type Exit struct {
 	Clean     bool   // the status is 0
 	Hung      bool   // it was killed, because it didn't speak over its socket, or not any more
 	ByItself  bool   // it exited or crashed, or took too much memory; nobody asked or killed it
+	Killed    bool   // somebody killed it, on purpose: memory wasn't used up
 	LastWords string // what it printed last, see Tail
 }
 
@@ -63,6 +64,9 @@ func (e Exit) String() string {
 	s := e.Status
 	if e.Hung {
 		s += ", because it didn't answer"
+	}
+	if e.Killed {
+		s += " by somebody, not for want of memory"
 	}
 	if e.LastWords == "" {
 		return s

@@ -117,9 +117,45 @@ func TestOutOfMemory(t *testing.T) {
 	for _, starved := range []bool{false, true} {
 		e := Exit{Status: "signal: killed"}
 		e.blame(syscall.WaitStatus(syscall.SIGKILL), starved)
-		if e.ByItself != starved || strings.Contains(e.Status, "out of memory") != starved {
+		if e.ByItself != starved || strings.Contains(e.Status, "out of memory") != starved || strings.Contains(e.String(), "killed by somebody, not for want of memory") == starved {
 			t.Errorf("the kernel has killed for want of memory: %t; %+v", starved, e)
 		}
+	}
+}
+
+// The kernel counts what it kills in the cgroup of either version, where there is one.
+func TestCountOfKills(t *testing.T) {
+	root := t.TempDir()
+	write := func(path, text string) {
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("jobs/a/memory.events", "low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n")
+	write("memory.events", "oom_kill 9\n")
+	write("memory/jobs/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n")
+	for own, want := range map[string]int{
+		"0::/jobs/a\n":                        2,
+		"0::/gone\n":                          9, // a container's paths are its own
+		"5:cpu:/\n4:memory:/jobs/a\n0::/b\n": 5,
+	} {
+		got := -1
+		for _, path := range memoryFiles(root, own) {
+			if kills, ok := oomKills(path); ok {
+				got = kills
+				break
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %d kills, want %d", own, got, want)
+		}
+	}
+	if _, ok := oomKills(filepath.Join(root, "none")); ok {
+		t.Error("a file that isn't there counts")
 	}
 }
 

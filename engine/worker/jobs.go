@@ -116,7 +116,7 @@ func (s *jobs) supervise(ctx context.Context, j *job, report *jobReport, out *lo
 			s.reports.ready(report, &wire.ProcessReady{Incarnation: inc, Process: process, Address: address, Slots: j.slots})
 		},
 		OnExit: func(x supervise.Exit) {
-			s.log.Warn("a job's process has died", "job", inc, "crashes", x.Crashes, "reason", x.Reason)
+			s.log.Warn("a job's process has died", "job", inc, "process", j.spec.ProcessName(), "crashes", x.Crashes, "reason", x.Reason)
 			s.reports.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal, Died: x.Died})
 		},
 	}

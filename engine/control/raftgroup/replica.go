@@ -238,7 +238,6 @@ func (n *Replica) await(f raft.Future) error {
 // of it but payloads.
 func (n *Replica) View(read func(*state.State)) { n.fsm.View(read) }
 
-
 // Watch returns a channel that is closed after the next command that changes more
 // than a job's log.
 func (n *Replica) Watch() <-chan struct{} { return n.fsm.Watch() }
