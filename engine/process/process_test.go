@@ -139,8 +139,8 @@ func TestCountOfKills(t *testing.T) {
 	write("memory.events", "oom_kill 9\n")
 	write("memory/jobs/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n")
 	for own, want := range map[string]int{
-		"0::/jobs/a\n":                        2,
-		"0::/gone\n":                          9, // a container's paths are its own
+		"0::/jobs/a\n":                       2,
+		"0::/gone\n":                         9, // a container's paths are its own
 		"5:cpu:/\n4:memory:/jobs/a\n0::/b\n": 5,
 	} {
 		got := -1

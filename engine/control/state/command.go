@@ -30,6 +30,8 @@ const (
 	kindLose     kind = 11 // LoseExecutor
 	kindReady    kind = 12 // ProcessReady
 	kindExited   kind = 13 // ProcessExited
+	kindDrain    kind = 22 // DrainExecutor
+	kindForget   kind = 23 // ForgetExecutor
 )
 
 // errUnknownCommand stops the node: it never skips a command.
@@ -145,6 +147,18 @@ type LoseExecutor struct {
 	Start string `msgpack:"start"`
 }
 
+// DrainExecutor takes a daemon's processes away and gives it no more, until another
+// daemon process has its id.
+type DrainExecutor struct {
+	ID    string `msgpack:"id"`
+	Start string `msgpack:"start"`
+}
+
+// ForgetExecutor forgets a daemon that is gone.
+type ForgetExecutor struct {
+	ID string `msgpack:"id"`
+}
+
 // ProcessReady adds a job's process on an executor; its instance is the
 // command's index.
 type ProcessReady struct {
@@ -179,6 +193,8 @@ func (*StopJob) kind() kind          { return kindStop }
 func (*EndJob) kind() kind           { return kindEnd }
 func (*RegisterExecutor) kind() kind { return kindRegister }
 func (*LoseExecutor) kind() kind     { return kindLose }
+func (*DrainExecutor) kind() kind    { return kindDrain }
+func (*ForgetExecutor) kind() kind   { return kindForget }
 func (*ProcessReady) kind() kind     { return kindReady }
 func (*ProcessExited) kind() kind    { return kindExited }
 
@@ -211,6 +227,10 @@ func newCommand(k kind) Command {
 		return new(RegisterExecutor)
 	case kindLose:
 		return new(LoseExecutor)
+	case kindDrain:
+		return new(DrainExecutor)
+	case kindForget:
+		return new(ForgetExecutor)
 	case kindReady:
 		return new(ProcessReady)
 	case kindExited:

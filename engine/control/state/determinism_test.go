@@ -30,7 +30,11 @@ func randomCommand(r *rand.Rand, s *State) Command {
 	done := []wire.Completion{
 		{Seq: uint64(r.IntN(int(last) + 1)), Output: int32(r.IntN(4) - 1)}, {Seq: last, Output: int32(r.IntN(260))},
 	}
-	switch r.IntN(24) {
+	switch r.IntN(26) {
+	case 24:
+		return &DrainExecutor{ID: id, Start: start}
+	case 25:
+		return &ForgetExecutor{ID: id}
 	case 0:
 		return &TakeJob{Spec: wire.JobSpec{Submission: fmt.Sprint("t", r.IntN(200)), Platform: "p", Secrets: []wire.Secret{{Name: "S", Value: "v"}}}}
 	case 1:
@@ -95,7 +99,7 @@ func told(r Result, err error) string { return fmt.Sprint(r, err) }
 // the newest word counts; they are repeated at once or not at all.
 func repeatable(c Command) bool {
 	switch c.(type) {
-	case *RegisterExecutor, *LoseExecutor, *ProcessReady, *ProcessExited:
+	case *RegisterExecutor, *LoseExecutor, *ProcessReady, *ProcessExited, *DrainExecutor, *ForgetExecutor:
 		return false
 	}
 	return true

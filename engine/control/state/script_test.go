@@ -116,6 +116,10 @@ func parseCommand(verb string, args []string) (Command, error) {
 		return &FoundCluster{ClusterID: args[0]}, nil
 	case "admit":
 		return &AdmitDriver{Node: args[0], Copy: args[1], Instead: args[2]}, nil
+	case "drain":
+		return &DrainExecutor{ID: args[0], Start: args[1]}, nil
+	case "forget":
+		return &ForgetExecutor{ID: args[0]}, nil
 	case "take":
 		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "submit":
@@ -181,6 +185,9 @@ func describe(s *State) (lines []string) {
 		line := fmt.Sprintf("executor %s (%s), %d slots", id, e.Start, e.Slots)
 		if e.Lost > 0 {
 			line += fmt.Sprintf(", lost at %d", e.Lost)
+		}
+		if e.Drained {
+			line += ", drained"
 		}
 		add("%s", line)
 	}

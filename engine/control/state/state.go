@@ -56,6 +56,7 @@ type executor struct {
 	Slots    int    `msgpack:"slots"`
 	Platform string `msgpack:"plat"`
 	Lost     uint64 `msgpack:"lost"` // index at which it was lost, 0 while it is there
+	Drained  bool   `msgpack:"drn"`  // it is to take no jobs
 }
 
 // Admission says which data directory is a driver's.

@@ -28,7 +28,7 @@ func (s *State) ListExecutors() []wire.ExecutorStatus {
 	var all []wire.ExecutorStatus
 	for _, id := range slices.Sorted(maps.Keys(s.Executors)) {
 		e := s.Executors[id]
-		all = append(all, wire.ExecutorStatus{ID: e.ID, Address: e.Address, Slots: e.Slots, Platform: e.Platform, Alive: e.Lost == 0})
+		all = append(all, wire.ExecutorStatus{ID: e.ID, Address: e.Address, Slots: e.Slots, Platform: e.Platform, Alive: e.Lost == 0, Drained: e.Drained})
 	}
 	return all
 }
