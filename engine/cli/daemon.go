@@ -105,6 +105,17 @@ func (d *Daemon) JobEnv(log *slog.Logger) []string {
 	return process.Environ(d.pass)
 }
 
+// Reaper returns what ends the processes that jobs leave behind, nil where the system
+// doesn't let a daemon do that.
+func (d *Daemon) Reaper(log *slog.Logger) *process.Reaper {
+	r, err := process.NewReaper()
+	if err != nil {
+		log.Warn("what jobs start and leave behind won't be ended", "err", err)
+		return nil
+	}
+	return r
+}
+
 // Security returns what the command line says of who may talk to the daemon. It
 // makes the token file if there is none.
 func (d *Daemon) Security() (security.Security, error) { return d.security.Load(true) }

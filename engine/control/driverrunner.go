@@ -160,7 +160,7 @@ func (d *driverRunner) runOnce(spec wire.JobSpec, epoch uint64, dir string, out 
 	work.Go(func() { d.killWhenOver(ctx, cancel) })
 	n.log.Info("starting a job's driver", "job", d.incarnation, "process", spec.ProcessName(), "epoch", epoch)
 	exit, err := process.Run(ctx, process.Spec{
-		Path: n.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Env: n.env, Role: role.Driver, Dir: dir, Nice: driverNice,
+		Path: n.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Env: n.env, Role: role.Driver, Dir: dir, Nice: driverNice, Reaper: n.reaper,
 		Output: out, Stop: n.draining,
 		Serve: func(r grpc.ServiceRegistrar) { wire.RegisterJobLog(r, service) },
 	})

@@ -67,7 +67,7 @@ func newServersOf(t *testing.T, ids ...string) *servers {
 	s := &servers{Group: grouptest.New(t, security, ids...)}
 	ctx, cancel := context.WithCancel(context.Background())
 	for i, m := range s.Nodes {
-		n, err := newNode(m, s.Conf[i].Peers, security, nil, s.Conf[i].Log)
+		n, err := newNode(m, s.Conf[i].Peers, security, s.Conf[i].Log)
 		if err != nil {
 			t.Fatal(err)
 		}

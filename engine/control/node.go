@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -18,7 +19,8 @@ import (
 type node struct {
 	*raftgroup.Node
 	security security.Security
-	env      []string // of jobs' processes
+	env      []string        // of jobs' processes
+	reaper   *process.Reaper // of what they leave behind
 	log      *slog.Logger
 	files    *jobFiles
 	drivers  *rpc.Cluster // connections to the other drivers
@@ -28,8 +30,8 @@ type node struct {
 }
 
 // newNode opens a node's files and connections.
-func newNode(m *raftgroup.Node, peers raftgroup.Peers, s security.Security, env []string, log *slog.Logger) (*node, error) {
-	n := &node{Node: m, security: s, env: env, log: log, draining: make(chan struct{})}
+func newNode(m *raftgroup.Node, peers raftgroup.Peers, s security.Security, log *slog.Logger) (*node, error) {
+	n := &node{Node: m, security: s, log: log, draining: make(chan struct{})}
 	var err error
 	if n.files, err = openJobFiles(m.DataDir()); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -29,7 +30,8 @@ type Config struct {
 	// Replace says that Data is new and takes the place of this driver's directory,
 	// which is lost. It changes nothing for one that was admitted to the cluster.
 	Replace  bool
-	Env      []string // of jobs' processes, see process.Environ
+	Env      []string        // of jobs' processes, see process.Environ
+	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security
 	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
@@ -73,10 +75,11 @@ func Run(ctx context.Context, c Config) error {
 // serve serves until ctx ends or the node can't go on, and closes the member.
 func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config) (err error) {
 	defer func() { err = errors.Join(err, m.Close()) }()
-	n, err := newNode(m, mc.Peers, c.Security, c.Env, mc.Log)
+	n, err := newNode(m, mc.Peers, c.Security, mc.Log)
 	if err != nil {
 		return err
 	}
+	n.env, n.reaper = c.Env, c.Reaper
 	defer func() { err = errors.Join(err, n.drivers.Close()) }()
 	if c.Listening != nil {
 		c.Listening(mc.Peers[c.ID])

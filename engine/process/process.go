@@ -32,6 +32,9 @@ type Spec struct {
 	Dir  string   // its working directory, "" for this process's
 	Env  []string // its environment, NAME=value, to which its role is added; see Environ
 	Nice int      // its niceness, above 0 to leave the CPU to the daemon
+	// Reaper ends what the process has started and left behind; nil ends only what is in
+	// its process group.
+	Reaper *Reaper
 
 	// Output takes what it prints, from one goroutine at a time. Its errors end
 	// the process.
@@ -103,7 +106,7 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 		return Exit{}, err
 	}
 	last := &Tail{}
-	cmd, err := start(ctx, &s, file, last)
+	cmd, err := s.Reaper.start(func() (*exec.Cmd, error) { return start(ctx, &s, file, last) })
 	_ = file.Close() // the process has its own
 	if err != nil {
 		return Exit{}, errors.Join(err, conn.Close())
@@ -126,6 +129,7 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	server.Stop()
 	work.Wait()
 	killGroup(cmd.Process.Pid) // what the program started and left behind
+	left := s.Reaper.ended(cmd.Process.Pid)
 	exit := Exit{
 		Status:    cmd.ProcessState.String(),
 		Clean:     err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success(),
@@ -134,6 +138,9 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	}
 	if wanted := hung || ctx.Err() != nil || isClosed(s.Stop); !wanted {
 		exit.blame(cmd.ProcessState.Sys().(syscall.WaitStatus), outOfMemory() > starved)
+	}
+	if left != nil {
+		_, _ = fmt.Fprintf(s.Output, "%v\n", left) // the job's log takes it
 	}
 	return exit, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/offspring"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -49,6 +50,9 @@ func RunRole(ctx context.Context, assigned string, j *Job) error {
 	case err := <-done:
 		return err
 	case <-parent.Gone():
+		if err := offspring.Kill(nil); err != nil { // the daemon may be dead
+			j.Log.Warn("ending what this process has started", "err", err)
+		}
 		j.Log.Debug("the daemon closed the connection; this process ends")
 		return nil
 	}
