@@ -157,6 +157,8 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{"--submission", "help", self, "--", "--batches", "5", "--help"}, exitFailed, `^job \d+ failed`, `the command line asks for help: it is in the job's log; sums --help`},
 		{[]string{"logs", "help"}, exitOK, `(?s)Usage: sums \[flags\].*batches with records`, `the log on d\d`},
 		{[]string{self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `no number pleases me`},
+		{[]string{"--restart", "on-failure:2", self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `(?s)it has failed 2 times in a row \(--restart on-failure:2\) and is started again after 2s: .*no number pleases me.*failed: it has failed 3 times in a row, the last time: `},
+		{[]string{"--restart", "always", self}, exitUsage, `^$`, `"always"; there are never, on-failure and on-failure:N`},
 		{[]string{"--detach", "--submission", "once", self}, exitOK, `^\d+\n$`, `as job \d+\n$`},
 		{[]string{"--submission", "once", self}, exitOK, `finished`, `was taken before, as job`},
 		{[]string{"--submission", "once", self, "other"}, exitFailed, `^$`, `the submission id is taken`},

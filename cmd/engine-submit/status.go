@@ -73,6 +73,9 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	if st.Crashes > 0 {
 		line("crashes", "%d of the driver process since it last got something done", st.Crashes)
 	}
+	if s.Restart != 0 {
+		line("restart", "%s, %d in a row so far", s.Restart, st.Restarts)
+	}
 	line("batches", "%d allocated, %d of them not complete", st.LastBatch, st.Pending)
 	if prog := st.Progress; prog.Batches > 0 && !st.State.Final() {
 		line("this driver", "%d batches, %s records", prog.Batches, thousands(prog.Records))

@@ -28,6 +28,7 @@ type submission struct {
 	detach   bool
 	name, id string
 	secrets  []secretFile
+	restart  wire.Restart
 }
 
 func newSubmission(p *process, conn *connection) *submission {
@@ -42,6 +43,10 @@ func newSubmission(p *process, conn *connection) *submission {
 	s.flags.Func("secret", "`NAME=FILE` for the job's processes alone: the program finds what the file holds in the environment variable NAME when its build function runs; the file must be of mode 0600; may be repeated", func(pair string) error {
 		secret, err := parseSecret(pair)
 		s.secrets = append(s.secrets, secret)
+		return err
+	})
+	s.flags.Func("restart", "`policy` for a job that fails: never, on-failure, or on-failure:N for N times in a row at most; it goes on from its log, after 1s that double each time up to 1m (default: never)", func(policy string) (err error) {
+		s.restart, err = wire.ParseRestart(policy)
 		return err
 	})
 	conn.addTo(s.flags)
@@ -64,7 +69,7 @@ Ctrl-C.
 Examples:
   engine-submit --master 127.0.0.1:7077,127.0.0.1:7078,127.0.0.1:7079 ./mnist-stream -- --brokers 127.0.0.1:9092
   engine-submit --secret KAFKA_PASSWORD=$HOME/kafka-password ./orders -- --brokers kafka1:9093
-  JOB=$(engine-submit --detach --submission nightly-2026-11-23 ./report -- --day yesterday)
+  JOB=$(engine-submit --detach --restart on-failure:5 --submission nightly-2026-11-23 ./report -- --day yesterday)
 
 Commands (each has a --help):
 `)
@@ -105,7 +110,7 @@ func (s *submission) run(rest []string) error {
 	}
 	return s.conn.connect(s.p, func(c *client.Client) error {
 		d := newDisplay(s.p, s.line)
-		job, err := s.upload(c, d, client.Submission{ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets})
+		job, err := s.upload(c, d, client.Submission{ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets, Restart: s.restart})
 		s.line.set("")
 		switch {
 		case err != nil:

@@ -65,10 +65,11 @@ func (n *node) isDraining() bool {
 // leaderAddress returns where the leader is, "" while there is none.
 func (n *node) leaderAddress() string { return n.Peers()[n.Leader()] }
 
-// endJob puts a job into a final state, whoever drives it.
-func (n *node) endJob(incarnation uint64, as wire.JobState, reason string) {
-	err := n.Record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, raftgroup.Never)
-	if err != nil {
+// failJob says that a job has failed under the driver of an epoch: it is started again if
+// it is one that is. With 0 it has failed for good, whoever drives it.
+func (n *node) failJob(incarnation, epoch uint64, reason string) {
+	c := &state.EndJob{Incarnation: incarnation, Epoch: epoch, State: wire.JobFailed, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}
+	if err := n.Record(c, raftgroup.Never); err != nil {
 		n.log.Warn("ending a job", "job", incarnation, "err", err)
 	}
 }

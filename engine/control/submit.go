@@ -78,6 +78,9 @@ func checkSubmission(b *wire.SubmitBegin) error {
 	if err := wire.CheckSecrets(b.Secrets); err != nil {
 		return err
 	}
+	if err := b.Restart.Check(); err != nil {
+		return err
+	}
 	if !binaries.ValidDigest(b.Binary) {
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Binary)
 	}
@@ -112,7 +115,7 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 		return nil, err
 	}
 	spec := wire.JobSpec{
-		Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken(), Secrets: b.Secrets,
+		Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken(), Secrets: b.Secrets, Restart: b.Restart,
 	}
 	if !existed {
 		if spec.Platform, err = c.n.programs.check(b.Binary, b.Size); err != nil {

@@ -51,6 +51,7 @@ type SubmitBegin struct {
 	Binary     string   `msgpack:"bin"`  // SHA-256, hexadecimal
 	Size       int64    `msgpack:"size"` // bytes
 	Secrets    []Secret `msgpack:"secrets"`
+	Restart    Restart  `msgpack:"restart"`
 }
 
 // SubmitAnswer answers SubmitBegin with Need, and Commit with the job.

@@ -16,6 +16,7 @@ type JobSpec struct {
 	Secret string `msgpack:"secret"`
 	// Secrets are for the program: its processes get them over fd 3.
 	Secrets []Secret `msgpack:"secrets"`
+	Restart Restart  `msgpack:"restart"`
 }
 
 // ProcessName is what the job's processes are called in a machine's list of
@@ -78,6 +79,7 @@ type JobStatus struct {
 	Node      string            `msgpack:"node"`  // engine-driver that runs, or last ran, its driver process
 	Epoch     uint64            `msgpack:"epoch"` // of that process
 	Crashes   int               `msgpack:"crash"` // of the driver process since it last got something done
+	Restarts  int               `msgpack:"again"` // how often it failed and was started again since an output was done
 	LastBatch uint64            `msgpack:"last"`  // newest batch that is allocated
 	Pending   int               `msgpack:"pend"`  // batches allocated and not complete
 	Submitted int64             `msgpack:"at"`

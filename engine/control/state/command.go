@@ -123,7 +123,8 @@ type StopJob struct {
 	Incarnation uint64 `msgpack:"inc"`
 }
 
-// EndJob puts a job into a final state.
+// EndJob puts a job into a final state, or, if it has failed under a driver and is to be
+// started again, makes it go on under another one.
 type EndJob struct {
 	Incarnation uint64        `msgpack:"inc"`
 	Epoch       uint64        `msgpack:"epoch"` // of the driver that says so, 0 for whoever it is

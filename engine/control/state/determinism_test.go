@@ -36,7 +36,7 @@ func randomCommand(r *rand.Rand, s *State) Command {
 	case 25:
 		return &ForgetExecutor{ID: id}
 	case 0:
-		return &TakeJob{Spec: wire.JobSpec{Submission: fmt.Sprint("t", r.IntN(200)), Platform: "p", Secrets: []wire.Secret{{Name: "S", Value: "v"}}}}
+		return &TakeJob{Spec: wire.JobSpec{Submission: fmt.Sprint("t", r.IntN(200)), Platform: "p", Secrets: []wire.Secret{{Name: "S", Value: "v"}}, Restart: wire.Restart(r.IntN(4) - 1)}}
 	case 1:
 		return &SubmitJob{Spec: wire.JobSpec{Submission: fmt.Sprint(r.IntN(9)), Binary: fmt.Sprint(r.IntN(12) / 11), Platform: "p", Secret: "s"}, At: r.Int64()}
 	case 2, 3, 4:

@@ -122,8 +122,33 @@ func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
 	if !c.State.Final() || c.State > wire.JobKilled {
 		return Result{}, fmt.Errorf("%w: job %d can't end as %s", wire.ErrInvalid, c.Incarnation, c.State)
 	}
+	if c.State == wire.JobFailed && c.Epoch != 0 && j.Failed == c.Epoch {
+		return Result{existed: true}, nil // it is about to go on
+	}
+	if c.State == wire.JobFailed && c.Epoch != 0 && j.State == wire.JobRunning && j.Spec.Restart != 0 {
+		if j.Spec.Restart.Allows(j.Restarts) {
+			s.restart(j, c.Reason)
+			return Result{}, nil
+		}
+		c.Reason = fmt.Sprintf("it has failed %d times in a row, the last time: %s", j.Restarts+1, c.Reason)
+	}
 	s.end(j, c.State, c.Reason, c.At)
 	return Result{}, nil
+}
+
+// restart notes that a job that has failed goes on with another driver.
+func (s *State) restart(j *Job, reason string) {
+	before := j.size()
+	j.Restarts++
+	j.Crashes, j.Failed, j.Reason = 0, j.Epoch, wire.Clip(reason, MaxReason)
+	s.bytes += j.size() - before
+}
+
+// goesWell notes that a job has got something done.
+func (s *State) goesWell(j *Job) {
+	before := j.size()
+	j.Crashes, j.Restarts, j.Reason = 0, 0, ""
+	s.bytes += j.size() - before
 }
 
 // end puts the job into a final state and drops its log.

@@ -120,6 +120,8 @@ func parseCommand(verb string, args []string) (Command, error) {
 		return &DrainExecutor{ID: args[0], Start: args[1]}, nil
 	case "forget":
 		return &ForgetExecutor{ID: args[0]}, nil
+	case "restartable":
+		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Restart: wire.Restart(num(args[1])), Platform: "p"}}, nil
 	case "take":
 		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "submit":
@@ -209,6 +211,9 @@ func describeJob(j *Job) (lines []string) {
 	}
 	if j.Crashes > 0 {
 		line += fmt.Sprintf(", %d crashes", j.Crashes)
+	}
+	if j.Restarts > 0 {
+		line += fmt.Sprintf(", started again %d times since epoch %d failed", j.Restarts, j.Failed)
 	}
 	if j.Reason != "" {
 		line += ": " + j.Reason

@@ -34,6 +34,8 @@ type Job struct {
 	Epoch     uint64        `msgpack:"epoch"` // 0 before the first driver
 	Node      string        `msgpack:"node"`
 	Crashes   int           `msgpack:"crash"` // drivers that died since an output was done
+	Restarts  int           `msgpack:"again"` // how often it failed and goes on since an output was done
+	Failed    uint64        `msgpack:"fail"`  // epoch under which it last failed and goes on, 0 for none
 	BatchLog  `msgpack:",inline"`
 	Bytes     int                   `msgpack:"bytes"` // of header, values, batches and the last one
 	Processes map[string]jobProcess `msgpack:"-"`     // by executor; see jobImage
