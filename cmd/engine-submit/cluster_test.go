@@ -164,7 +164,7 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{"--submission", "once", self, "other"}, exitFailed, `^$`, `the submission id is taken`},
 		{[]string{"status", "once"}, exitOK, `state +finished\n`, `^$`},
 		{[]string{"logs", "once"}, exitOK, `that was the last one`, `the log on d\d`},
-		{[]string{"list"}, exitOK, `(?s)finished.* once\n.*failed`, `^$`},
+		{[]string{"list"}, exitOK, `(?s)finished.* once +-\n.*failed`, `^$`},
 		{[]string{"cluster"}, exitOK, `(?s)leader.*e1.*alive\ne2.*alive`, `^$`},
 		{[]string{"kill", "once"}, exitOK, `^$`, `is finished`},
 		{[]string{"logs", "999999"}, exitFailed, `^$`, `no such job`},

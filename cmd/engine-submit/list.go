@@ -41,7 +41,7 @@ func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 		for _, st := range jobs {
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%s\t%s\n",
 				st.Spec.Incarnation, st.Spec.Name, st.State, clock(st.Submitted), age(&st, now),
-				st.LastBatch, st.Pending, orDash(st.Node), len(st.Executors), st.Spec.Submission, clip(firstLine(st.Trouble), maxTrouble))
+				st.LastBatch, st.Pending, orDash(st.Node), len(st.Executors), st.Spec.Submission, orDash(clip(firstLine(st.Trouble), maxTrouble)))
 		}
 		return w.Flush()
 	})

@@ -105,8 +105,8 @@ func (d *driverRunner) run() {
 func (d *driverRunner) awaitRestart(j *state.Job) {
 	n := d.n
 	wait := min(firstRestart<<min(j.Restarts-1, 16), lastRestart)
-	n.log.Warn("a job has failed and is started again", "job", d.incarnation, "process", j.Spec.ProcessName(), "after", wait, "restart", j.Restarts, "policy", j.Spec.Restart.String(), "reason", j.Reason)
 	reason, _, _ := strings.Cut(strings.TrimSpace(j.Reason), "\n")
+	n.log.Warn("a job has failed and is started again", "job", d.incarnation, "process", j.Spec.ProcessName(), "after", wait, "restart", j.Restarts, "policy", j.Spec.Restart.String(), "reason", reason)
 	d.health.setStuck(fmt.Sprintf("it has failed %d times in a row (--restart %s) and is started again after %s: %s", j.Restarts, j.Spec.Restart, wait, reason))
 	over := time.NewTimer(wait)
 	defer over.Stop()
