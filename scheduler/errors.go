@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Errors of this package, for errors.Is.
@@ -21,6 +22,32 @@ var (
 	ErrCommitDenied = errors.New("the output may not be committed: the attempt's success would no longer count")
 )
 
+// BlockMissingError says that a task needs cached partitions which aren't there. It
+// is the scheduler's cue to compute them, never the task's fault: see [BlockMissing].
+type BlockMissingError struct {
+	Blocks   []task.Block // none means any that the task's stage reads
+	Executor string       // where they should be, "" for where the task runs
+	Err      error
+}
+
+// Error names the first of them.
+func (e *BlockMissingError) Error() string {
+	what := "cached partitions"
+	if len(e.Blocks) > 0 {
+		what = fmt.Sprintf("cached partition %d of RDD %s", e.Blocks[0].Partition, rddOf(e.Blocks[0]))
+	}
+	if len(e.Blocks) > 1 {
+		what += fmt.Sprintf(" and %d more", len(e.Blocks)-1)
+	}
+	if e.Executor != "" {
+		what += " on executor " + e.Executor
+	}
+	return fmt.Sprintf("reading %s: %v", what, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *BlockMissingError) Unwrap() error { return e.Err }
+
 // JobError says why a job failed, in the words of the user's program.
 type JobError struct {
 	Batch     uint64
@@ -29,11 +56,11 @@ type JobError struct {
 	Partition int   // -1 if no single task is to blame
 	Attempts  int   // how often the task was tried
 	Executor  string
-	Op        string   // operator, "" if it can't be told
-	Site      rdd.Site // where the program called the operator
-	Message   string   // the last cause
-	Stack     string   // of a panic, or what a process wrote last that died; may be ""
-	Err       error    // the last cause itself, if the task ran in this process; nil else
+	Op        string       // operator, "" if it can't be told
+	Site      lineage.Site // where the program called the operator
+	Message   string       // the last cause
+	Stack     string       // of a panic, or what a process wrote last that died; may be ""
+	Err       error        // the last cause itself, if the task ran in this process; nil else
 }
 
 // Unwrap returns the last cause, if the task ran in this process.

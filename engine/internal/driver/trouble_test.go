@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // slowPlanner waits for a broker, which it says after a while.
@@ -29,7 +29,7 @@ func (p slowPlanner) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, 
 // While an input waits, or is held up, the job's troubles say why.
 func TestInputTroubles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := &plan.Input{Stream: &plan.Stream{Declaration: plan.Declaration{Op: "Direct", Site: rdd.Site{}}}}
+		in := &plan.Input{Stream: &plan.Stream{Declaration: plan.Declaration{Op: "Direct", Site: lineage.Site{}}}}
 		p := &plan.Program{Interval: time.Second, Settings: plan.DefaultSettings()}
 		p.Graph.Inputs = []*plan.Input{in}
 		d := &Driver{Config: Config{Program: p, Troubles: new(plan.Troubles)}}
