@@ -51,6 +51,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	c, err := parse(d, args)
 	if err == nil {
 		c.Env = d.JobEnv(c.Log)
+		c.Listening = func(string) { d.WarnOfRoot(c.Log) }
 		c.Reaper = d.Reaper(c.Log)
 		err = control.Run(ctx, c)
 	}

@@ -91,12 +91,16 @@ func (d *Daemon) Log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(d.stderr, &slog.HandlerOptions{Level: d.level}))
 }
 
-// JobEnv returns the environment of jobs' processes, and warns of what makes them
-// more or less than was meant.
-func (d *Daemon) JobEnv(log *slog.Logger) []string {
+// WarnOfRoot says what it means that the daemon, and with it jobs, run as root.
+func (d *Daemon) WarnOfRoot(log *slog.Logger) {
 	if os.Geteuid() == 0 {
 		log.Warn("jobs run as root: whoever can submit a program can do anything on this machine; run the daemon as a user of its own")
 	}
+}
+
+// JobEnv returns the environment of jobs' processes, and warns of variables that aren't
+// set.
+func (d *Daemon) JobEnv(log *slog.Logger) []string {
 	for _, name := range d.pass {
 		if _, ok := os.LookupEnv(name); !ok {
 			log.Warn("a variable that jobs should get isn't set", "pass_env", name)
