@@ -54,9 +54,9 @@ func TestSampleByKey(t *testing.T) {
 
 func TestSampleByKeyIsRefused(t *testing.T) {
 	for says, fractions := range map[string]map[int]float64{
-		"that of 1 is -0.5":  {0: 1, 1: -0.5, 2: 7},
-		"that of 2 is NaN":   {0: 1, 2: math.NaN()},
-		"that of 2 is 1.5":   {2: 1.5},
+		"that of 1 is -0.5":         {0: 1, 1: -0.5, 2: 7},
+		"that of 2 is NaN":          {0: 1, 2: math.NaN()},
+		"that of 2 is 1.5":          {2: 1.5},
 		"the key 1 has no fraction": {2: 0.5},
 	} {
 		_, err := rdd.Collect(rdd.SampleByKey(keysOf(rddtest.NewContext(1), 9, 2), false, fractions, 1))

@@ -56,13 +56,24 @@ func (d *display) update(st *wire.JobStatus) {
 		return
 	}
 	was := d.shown
-	news := was == nil || was.State != st.State || was.Progress.Message != st.Progress.Message
+	news := was == nil || was.State != st.State || trouble(was) != trouble(st)
 	if !news && (was.LastBatch == st.LastBatch || d.now().Sub(d.printed) < plainInterval) {
 		return
 	}
 	d.shown = st
 	d.printed = d.now()
 	d.p.say("%s", text)
+}
+
+// trouble returns what is wrong with a job without the numbers in it, which change from
+// one moment to the next.
+func trouble(st *wire.JobStatus) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, st.Trouble)
 }
 
 // describe returns a line about a job that runs.
@@ -81,11 +92,11 @@ func (d *display) describe(st *wire.JobStatus) string {
 			parts = append(parts, fmt.Sprintf("%d waiting", p.Waiting))
 		}
 	}
-	if m := st.Progress.Message; m != "" {
-		parts = append(parts, firstLine(m))
+	if st.Trouble != "" {
+		parts = append(parts, firstLine(st.Trouble))
 	}
 	// A job that runs again still has the reason for which it once didn't.
-	if st.Reason != "" && (st.State == wire.JobSubmitted || st.Crashes > 0) {
+	if st.Reason != "" && st.Crashes > 0 {
 		parts = append(parts, firstLine(st.Reason))
 	}
 	return strings.Join(parts, "  ")

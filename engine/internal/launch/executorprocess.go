@@ -38,6 +38,9 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 	if err != nil {
 		return fmt.Errorf("asking the daemon what to do: %w", err)
 	}
+	if err := tellSecrets(spec.Job.Secrets); err != nil {
+		return err
+	}
 	security, err := jobSecurity(spec.TLS, spec.Job.Secret)
 	if err != nil {
 		return err

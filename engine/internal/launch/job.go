@@ -35,6 +35,7 @@ type Job struct {
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
+	troubles  *plan.Troubles // nil where nobody asks
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job

@@ -27,8 +27,9 @@ type Settings struct {
 	MaxTaskFailures int
 	MaxStageTries   int
 	LocalityWait    time.Duration
-	ExecutorMemory  int64             // bytes for blocks in an executor's process; 0 for a part of what there is
-	LocalDir        string            // where blocks go that don't fit; "" for the system's temporary directory
+	ExecutorMemory  int64  // bytes for blocks in an executor's process; 0 for a part of what there is
+	LocalDir        string // where blocks go that don't fit; "" for the system's temporary directory
+	BuildTimeout    time.Duration
 	ModelStore      string            // URL or path; "" for the default
 	ModelsRetained  int               // earlier versions of each model
 	Other           map[string]string // what isn't the engine's: of connectors, or unknown
@@ -52,6 +53,7 @@ func DefaultSettings() Settings {
 		MaxTaskFailures: 4,
 		MaxStageTries:   4,
 		LocalityWait:    20 * time.Millisecond,
+		BuildTimeout:    5 * time.Minute,
 		ModelsRetained:  5,
 		Other:           map[string]string{},
 	}
@@ -74,6 +76,7 @@ func settings() []setting {
 		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s of all inputs (100)", positive(func(c *Settings) *float64 { return &c.PID.MinRate }, maxRate)},
 		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (1)", count(func(c *Settings) *int { return &c.MaxPending }, maxPending)},
 		{"streaming.stopGracefullyOnShutdown", "finish what is planned on the first interrupt (true)", boolean(func(c *Settings) *bool { return &c.StopGracefully })},
+		{"driver.buildTimeout", "how long the build function may run on the driver before the job fails (5m)", longer(func(c *Settings) *time.Duration { return &c.BuildTimeout }, leastBuild, maxBuild)},
 		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *Settings) *int { return &c.MaxResultSize }, maxResult)},
 		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures }, maxTries)},
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries }, maxTries)},
@@ -97,6 +100,8 @@ const (
 	maxWait     = time.Hour
 	leastMemory = 16               // MiB: with less, tasks would write runs of a few records
 	maxMemory   = float64(1 << 50) // bytes
+	leastBuild  = time.Second
+	maxBuild    = 24 * time.Hour
 )
 
 // PrintSettings writes the settings for people.
@@ -224,6 +229,16 @@ func duration(field func(*Settings) *time.Duration, most time.Duration) setter {
 			err = fmt.Errorf("%s is negative", s)
 		}
 		return cmp.Or(err, above(v, most))
+	}
+}
+
+// longer is duration with a lower bound.
+func longer(field func(*Settings) *time.Duration, least, most time.Duration) setter {
+	return func(c *Settings, s string) error {
+		if err := duration(field, most)(c, s); err != nil {
+			return err
+		}
+		return within(*field(c), least, most)
 	}
 }
 
