@@ -66,7 +66,7 @@ func testOneWay(t *testing.T, all map[string][]string) {
 		"engine/wire":          {"engine/batchlog"},
 		"engine/security":      {"engine/wire"},
 		"engine/rpc":           {"engine/wire", "engine/security"},
-		"engine/role":          {"engine/wire", "engine/security", "engine/rpc"},
+		"engine/role":          {"engine/wire", "engine/security", "engine/rpc", "engine/offspring"},
 		"engine/batchlog":      {"engine/disk"},
 		"engine/control/state": {"engine/wire", "engine/batchlog"},
 	}

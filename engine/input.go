@@ -52,6 +52,10 @@ type PlanRequest struct {
 	// Budget is how many records the batch may hold, 0 for any number. It may be a
 	// fraction: those are carried over to the next batch by whoever rounds.
 	Budget float64
+	// Waiting, unless nil, takes what Plan waits for, such as a broker that doesn't
+	// answer: it stands in the job's status until Plan returns. It may be called again
+	// with something new.
+	Waiting func(why string)
 }
 
 // Plan is one input's share of a batch.

@@ -29,6 +29,11 @@ Three on one machine:
   engine-driver --id d2 --peers $P --data ~/.hibana/d2
   engine-driver --id d3 --peers $P --data ~/.hibana/d3
 
+Jobs' processes run as this daemon's user. Of its environment they get PATH, HOME and
+the like; with --pass-env what else they need:
+
+  AWS_REGION=eu-west-1 engine-driver --id d1 --peers $P --data ~/.hibana/d1 --pass-env AWS_REGION
+
 One alone takes --listen HOST:PORT instead of --peers.
 
 Exit status: 0 after a signal, 1 when it can't start or go on, 2 for wrong use.
@@ -45,6 +50,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	d := cli.NewDaemon("engine-driver", usage, stderr)
 	c, err := parse(d, args)
 	if err == nil {
+		c.Env = d.JobEnv(c.Log)
+		c.Listening = func(string) { d.WarnOfRoot(c.Log) }
+		c.Reaper = d.Reaper(c.Log)
 		err = control.Run(ctx, c)
 	}
 	return d.Code(err, raftgroup.ErrPeers)

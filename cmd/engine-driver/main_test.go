@@ -304,7 +304,7 @@ func TestJobOnFullDisk(t *testing.T) {
 						}
 						return nil
 					}
-					if !waited && strings.Contains(st.Reason, "no space left") && strings.Contains(st.Reason, dir) {
+					if !waited && strings.Contains(st.Trouble, "no space left") && strings.Contains(st.Trouble, dir) {
 						if waited = true; st.Epoch != 0 {
 							t.Errorf("a driver was assigned: %+v", st)
 						}

@@ -26,6 +26,9 @@ Two on one machine:
   engine-executor --id e1 --master $M --data ~/.hibana/e1 --slots 1
   engine-executor --id e2 --master $M --data ~/.hibana/e2 --slots 1
 
+Jobs' processes run as this daemon's user. Of its environment they get PATH, HOME and
+the like; with --pass-env NAME what else they need, as on the drivers.
+
 On another machine than the drivers it takes certificates, see engine-submit certs
 --help, and a --listen that others can reach:
 
@@ -46,6 +49,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	d := cli.NewDaemon("engine-executor", usage, stderr)
 	c, err := parse(d, args)
 	if err == nil {
+		c.Env = d.JobEnv(c.Log)
+		c.Listening = func(string) { d.WarnOfRoot(c.Log) }
+		c.Reaper = d.Reaper(c.Log)
 		err = worker.Run(ctx, c)
 	}
 	return d.Code(err)

@@ -116,11 +116,7 @@ func printCluster(out io.Writer, views []client.View, best *wire.ClusterStatus) 
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "EXECUTOR\tADDRESS\tSLOTS\tPLATFORM\tSTATE")
 	for _, e := range best.Executors {
-		state := "alive"
-		if !e.Alive {
-			state = "silent"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", e.ID, e.Address, e.Slots, e.Platform, state)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", e.ID, e.Address, e.Slots, e.Platform, executorState(e))
 	}
 	return w.Flush()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 	app := engine.NewApp("sums")
 	batches := app.Flags().Int("batches", 1, "batches with records, after which the program stops")
 	panics := app.Flags().Bool("panic", false, "panic in a task")
+	knows := app.Flags().String("knows", "", "print how long a variable is that tasks and the driver see")
 	asks := app.Flags().Bool("model", false, "print the version of a model of each batch")
 	rounds := app.Flags().Int("rounds", 0, "be a batch program of so many rounds")
 	hold := app.Flags().String("hold", "", "a `file` for which a batch program's tasks wait in the sixth round")
@@ -49,6 +51,9 @@ func TestMain(m *testing.M) {
 		})
 		if *asks {
 			printVersions(ssc)
+		}
+		if *knows != "" {
+			printLengths(ssc, *knows)
 		}
 		sums := engine.ReduceByKey(numbers, func(a, b int) int { return a + b }, rdd.Partitions(2))
 		engine.ForEachBatch(sums, func(b engine.Batch, _ []rdd.Pair[int, int]) error {
@@ -119,6 +124,19 @@ func printVersions(ssc *engine.StreamingContext) {
 	})
 }
 
+// printLengths prints how long a variable is on the driver, when the program is built,
+// and in a task.
+func printLengths(ssc *engine.StreamingContext, name string) {
+	built := len(os.Getenv(name))
+	inTasks := engine.Map(enginetest.Queue(ssc, [][]int{{1}}, 1), func(int) int { return len(os.Getenv(name)) })
+	engine.ForEachBatch(inTasks, func(_ engine.Batch, n []int) error {
+		if len(n) == 1 {
+			ssc.Logger().Info(fmt.Sprintf("%s has %d bytes in the build, %d in a task", name, built, n[0]))
+		}
+		return nil
+	})
+}
+
 // real starts daemons that tests share.
 func real(t *testing.T) *minicluster.Cluster {
 	t.Helper()
@@ -182,12 +200,14 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{"status", "batch"}, exitOK, `state +finished\n`, `^$`},
 		{[]string{self, "--", "--rounds", "1", "--panic"}, exitFailed, `^job \d+ failed`, `(?s)map at engine-submit/cluster_test.go:\d+: panic.*no number pleases me \(step 1, `},
 		{[]string{self, "--", "--rounds", "1", "--checkpoint", "/tmp/x"}, exitFailed, `^job \d+ failed`, `wrong use: --checkpoint is for streams`},
+		{[]string{"--restart", "on-failure:2", self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `(?s)it has failed 2 times in a row \(--restart on-failure:2\) and is started again after 2s: .*no number pleases me.*failed: it has failed 3 times in a row, the last time: `},
+		{[]string{"--restart", "always", self}, exitUsage, `^$`, `"always"; there are never, on-failure and on-failure:N`},
 		{[]string{"--detach", "--submission", "once", self}, exitOK, `^\d+\n$`, `as job \d+\n$`},
 		{[]string{"--submission", "once", self}, exitOK, `finished`, `was taken before, as job`},
 		{[]string{"--submission", "once", self, "other"}, exitFailed, `^$`, `the submission id is taken`},
 		{[]string{"status", "once"}, exitOK, `state +finished\n`, `^$`},
 		{[]string{"logs", "once"}, exitOK, `that was the last one`, `the log on d\d`},
-		{[]string{"list"}, exitOK, `(?s)finished.* once\n.*failed`, `^$`},
+		{[]string{"list"}, exitOK, `(?s)finished.* once +-\n.*failed`, `^$`},
 		{[]string{"cluster"}, exitOK, `(?s)leader.*e1.*alive\ne2.*alive`, `^$`},
 		{[]string{"kill", "once"}, exitOK, `^$`, `is finished`},
 		{[]string{"logs", "999999"}, exitFailed, `^$`, `no such job`},
@@ -200,6 +220,7 @@ func TestOnDaemons(t *testing.T) {
 	}
 	t.Run("hangs", func(t *testing.T) { testHangs(t, c, self) })
 	t.Run("batch program", func(t *testing.T) { testBatchProgram(t, c, self) })
+	t.Run("secrets", func(t *testing.T) { testSecrets(t, self) })
 	t.Run("models", func(t *testing.T) { testModels(t, c, self) })
 	t.Run("the leader dies", func(t *testing.T) { testLeaderDies(t, c, self) })
 	t.Run("no quorum", func(t *testing.T) { testNoQuorum(t, c) })
@@ -251,6 +272,53 @@ func testBatchProgram(t *testing.T, c *minicluster.Cluster, self string) {
 	if err := c.Restart(leader); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// testSecrets submits a program with a secret and looks for it where it must not be, and
+// for a variable of the daemons that isn't the job's.
+func testSecrets(t *testing.T, self string) {
+	const secret = "correct horse battery staple"
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--detach", "--submission", "secretive", "--secret", "PASSWORD=" + path, self, "--batches", "1000000", "--knows", "PASSWORD"}
+	if code := run(&around(0).process, args); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	logs := around(0)
+	following := make(chan int, 1)
+	go func() { following <- run(&logs.process, []string{"logs", "--follow", "secretive"}) }()
+	logs.out.await(t, fmt.Sprintf("PASSWORD has %d bytes in the build, %d in a task", len(secret), len(secret)))
+	status := around(0)
+	if code := run(&status.process, []string{"status", "secretive"}); code != exitOK || !strings.Contains(status.out.String(), "[PASSWORD], which aren't shown") {
+		t.Errorf("exit code %d: %s", code, status.out.String())
+	}
+	shown := status.out.String() + logs.out.String()
+	seen := 0
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range processes {
+		line, _ := os.ReadFile(filepath.Join(p, "cmdline")) // it may have ended
+		env, _ := os.ReadFile(filepath.Join(p, "environ"))
+		shown += string(line)
+		if bytes.HasPrefix(line, []byte(filepath.Base(self)+"-")) && bytes.Contains(line, []byte("--knows")) {
+			seen++
+			shown += string(env)
+			if bytes.Contains(env, []byte("HIBANA_TOKEN_FILE")) || !bytes.Contains(env, []byte("PATH=")) {
+				t.Errorf("the environment of %s: %q", line, env)
+			}
+		}
+	}
+	if seen != 3 || strings.Contains(shown, secret) {
+		t.Errorf("of %d processes, or in the status or the log, the secret is shown: %t", seen, strings.Contains(shown, secret))
+	}
+	if code := run(&around(0).process, []string{"kill", "secretive"}); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	<-following
 }
 
 // testModels publishes versions of a model while a job runs, kills the leader in

@@ -48,7 +48,7 @@ type command struct {
 
 // commands lists what there is, in the order of the help.
 func commands() []command {
-	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), modelCommand(), clusterCommand(), certsCommand()}
+	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), modelCommand(), clusterCommand(), executorCommand(), certsCommand()}
 }
 
 // errUsage is a wrong command line.

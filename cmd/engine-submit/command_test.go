@@ -18,6 +18,10 @@ func TestCommandLines(t *testing.T) {
 	drivers := cluster(t)
 	running := drivers.AddJob(wire.JobStatus{State: wire.JobRunning, Node: "d1", Reason: "the driver process ended with exit status 2; the last it wrote:\npanic", Spec: wire.JobSpec{Name: "words", Submission: "nightly", Args: []string{"--x"}}})
 	drivers.AddJob(wire.JobStatus{State: wire.JobFailed, Reason: "it is broken", Spec: wire.JobSpec{Name: "broken"}})
+	drivers.AddJob(wire.JobStatus{
+		State: wire.JobRunning, Reason: "executor e1: exit status 3; the last it wrote:\npanic", ReasonOn: "e1", Spec: wire.JobSpec{Name: "troubled"},
+		Trouble: "no executor takes tasks:\nat all", TroubleOn: "e2",
+	})
 	drivers.Log(running, "d1", "hello from the driver\n")
 	drivers.Executors(
 		wire.ExecutorStatus{ID: "e1", Address: "127.0.0.1:1", Slots: 2, Platform: "linux/amd64", Alive: true},
@@ -65,12 +69,15 @@ func TestCommandLines(t *testing.T) {
 		{"--submission 17 " + path, exitUsage, "", `wrong use: submission id "17" would be taken for a flag or a job's number`},
 		{"frobnicate", exitUsage, "", `there is no command "frobnicate" and no program of that name here; the commands are list, status`},
 		{"help", exitUsage, "", "the commands are list, status"},
-		{"list", exitOK, "words   running", ""},
+		{"list", exitOK, "words     running", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},
 		{"status", exitUsage, "", "JOB is missing"},
 		{"status a/b", exitFailed, "", `no such job: none has the submission id or the name "a/b"`},
 		{"status words", exitOK, "job           11\n", ""},
 		{"status 11", exitOK, "last trouble  the driver process ended with exit status 2; see engine-submit logs 11\n", ""},
+		{"status troubled", exitOK, "trouble       no executor takes tasks:\n              at all; see engine-submit logs 13 --executor e2\n", ""},
+		{"status troubled", exitOK, "last trouble  executor e1: exit status 3; see engine-submit logs 13 --executor e1\n", ""},
+		{"list", exitOK, "  no executor takes tasks\n", ""},
 		{"logs words", exitOK, "hello from the driver\n", ""},
 		{"status 99", exitFailed, "", "asking for job 99: no such job"},
 		{"status nightly", exitOK, "arguments     --x", ""},
@@ -92,7 +99,18 @@ func TestCommandLines(t *testing.T) {
 		{"model 11 other " + path, exitFailed, "", "model other of job 11: the version is refused: there is no model other"},
 		{"model 12 m --rollback", exitFailed, "", "the job has ended"},
 		{"model 99 m --rollback", exitFailed, "", "no such job"},
-		{"cluster", exitOK, "silent\n", ""},
+		{"cluster", exitOK, "silent; engine-submit executor forget e2, if it is gone for good\n", ""},
+		{"executor -h", exitOK, "", "engine-submit executor forget e1"},
+		{"executor", exitUsage, "", "drain|forget is missing"},
+		{"executor pause e1", exitUsage, "", "there are drain and forget"},
+		{"executor forget e2 --force", exitUsage, "", "--force goes with drain"},
+		{"executor forget e9", exitFailed, "", `forgetting executor e9: invalid request: there is no executor "e9"`},
+		{"executor forget e1", exitFailed, "", `executor "e1" is there`},
+		{"executor forget e2", exitOK, "", "executor e2 is forgotten"},
+		{"executor drain e1", exitFailed, "", "e1 is the last executor"},
+		{"executor drain e1 --force", exitOK, "", "executor e1 is drained"},
+		{"executor drain e1 --force", exitOK, "", "executor e1 had been drained before"},
+		{"cluster", exitOK, "drained\n", ""},
 		{"kill broken", exitOK, "", "job 12 is failed"},
 		{"kill 12", exitOK, "", "job 12 is failed"},
 		{"kill 11", exitOK, "", "job 11 is killed"},

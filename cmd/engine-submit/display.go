@@ -57,7 +57,7 @@ func (d *display) update(st *wire.JobStatus) {
 		return
 	}
 	was := d.shown
-	news := was == nil || was.State != st.State || was.Progress.Message != st.Progress.Message
+	news := was == nil || was.State != st.State || trouble(was) != trouble(st)
 	moved := was == nil || was.LastBatch != st.LastBatch || st.Progress.Program != nil
 	if !news && (!moved || d.now().Sub(d.printed) < plainInterval) {
 		return
@@ -65,6 +65,17 @@ func (d *display) update(st *wire.JobStatus) {
 	d.shown = st
 	d.printed = d.now()
 	d.p.say("%s", text)
+}
+
+// trouble returns what is wrong with a job without the numbers in it, which change from
+// one moment to the next.
+func trouble(st *wire.JobStatus) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, st.Trouble)
 }
 
 // describe returns a line about a job that runs.
@@ -86,11 +97,11 @@ func (d *display) describe(st *wire.JobStatus) string {
 			parts = append(parts, fmt.Sprintf("%d waiting", p.Waiting))
 		}
 	}
-	if m := st.Progress.Message; m != "" {
-		parts = append(parts, firstLine(m))
+	if st.Trouble != "" {
+		parts = append(parts, firstLine(st.Trouble))
 	}
 	// A job that runs again still has the reason for which it once didn't.
-	if st.Reason != "" && (st.State == wire.JobSubmitted || st.Crashes > 0) {
+	if st.Reason != "" && st.Crashes > 0 {
 		parts = append(parts, firstLine(st.Reason))
 	}
 	return strings.Join(parts, "  ")

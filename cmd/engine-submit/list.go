@@ -18,6 +18,9 @@ func listCommand() command {
 	}
 }
 
+// maxTrouble bounds what a line of the list says of what is wrong, in characters.
+const maxTrouble = 100
+
 func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, args []string) error {
 	conn.addTo(f)
 	if _, err := parseMixed(f, args); err != nil {
@@ -34,12 +37,12 @@ func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 		}
 		now := time.Now()
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "JOB\tNAME\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSUBMISSION")
+		fmt.Fprintln(w, "JOB\tNAME\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSUBMISSION\tTROUBLE")
 		for _, st := range jobs {
 			batches, pending := progressColumns(&st)
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
 				st.Spec.Incarnation, st.Spec.Name, st.State, clock(st.Submitted), age(&st, now),
-				batches, pending, orDash(st.Node), len(st.Executors), st.Spec.Submission)
+				batches, pending, orDash(st.Node), len(st.Executors), st.Spec.Submission, orDash(clip(firstLine(st.Trouble), maxTrouble)))
 		}
 		return w.Flush()
 	})

@@ -16,7 +16,7 @@ import (
 func statusCommand() command {
 	return command{
 		name: "status", args: "JOB",
-		about: `Says how a job is. JOB is its number, its submission id, or its name: of several of
+		about: `Says how a job is. JOB is its number, its submission id, or its name (digits are a number first): of several of
 one name the one that hasn't ended, or the newest. The exit code is 0 while the job
 runs and when it has finished, 1 when it has failed or was killed.`,
 		examples: []string{"status --master 127.0.0.1:7077 12", "status nightly-2026-11-23", "status wordcount"},
@@ -64,11 +64,17 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	line("state", "%s", st.State)
 	line("submission", "%s", s.Submission)
 	line("arguments", "%s", orDash(strings.Join(s.Args, " ")))
+	if len(s.Secrets) > 0 {
+		line("secrets", "%v, which aren't shown", s.Secrets)
+	}
 	line("program", "%s, %s, sha256 %s", size(s.Size), s.Platform, s.Binary)
 	line("submitted", "%s, %s", clock(st.Submitted), age(st, now))
 	line("driver", "%s, epoch %d", orDash(st.Node), st.Epoch)
 	if st.Crashes > 0 {
 		line("crashes", "%d of the driver process since it last got something done", st.Crashes)
+	}
+	if s.Restart != 0 {
+		line("restart", "%s, %d in a row so far", s.Restart, st.Restarts)
 	}
 	switch {
 	case st.Progress.Program != nil:
@@ -81,19 +87,28 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 		line("last batch", "%d: waited %s, ran %s, %s records/s, %d waiting",
 			prog.LastBatch, millis(prog.SchedulingMS), millis(prog.ProcessingMS), thousands(int64(prog.RecordsPerSec)), prog.Waiting)
 	}
-	if m := st.Progress.Message; m != "" && !st.State.Final() {
-		line("waits for", "%s", m)
-	}
 	for _, e := range st.Executors {
 		line("executor", "%s at %s, %d slots", e.Executor, e.Address, e.Slots)
+	}
+	if st.Trouble != "" {
+		line("trouble", "%s; see %s", strings.ReplaceAll(strings.TrimSpace(st.Trouble), "\n", "\n\t"), logsOf(s.Incarnation, st.TroubleOn))
 	}
 	// Last, because it may be long.
 	switch reason := strings.TrimSpace(st.Reason); {
 	case reason == "":
-	case st.State == wire.JobSubmitted || st.State == wire.JobFailed || st.State == wire.JobKilled:
+	case st.State == wire.JobFailed || st.State == wire.JobKilled:
 		line("reason", "%s", strings.ReplaceAll(reason, "\n", "\n\t"))
 	default: // it is over
-		line("last trouble", "%s; see engine-submit logs %d", firstLine(reason), s.Incarnation)
+		line("last trouble", "%s; see %s", firstLine(reason), logsOf(s.Incarnation, st.ReasonOn))
 	}
 	return w.Flush()
+}
+
+// logsOf returns the command that prints what a job's process wrote, on an executor or
+// of its driver.
+func logsOf(job uint64, executor string) string {
+	if executor == "" {
+		return fmt.Sprintf("engine-submit logs %d", job)
+	}
+	return fmt.Sprintf("engine-submit logs %d --executor %s", job, executor)
 }

@@ -27,6 +27,8 @@ type submission struct {
 	flags    *flag.FlagSet
 	detach   bool
 	name, id string
+	secrets  []secretFile
+	restart  wire.Restart
 }
 
 func newSubmission(p *process, conn *connection) *submission {
@@ -38,6 +40,15 @@ func newSubmission(p *process, conn *connection) *submission {
 	s.flags.BoolVar(&s.detach, "detach", false, "print the job's number and don't wait for its end")
 	s.flags.StringVar(&s.name, "name", "", "the job's `name`, for people (default: the program's file name)")
 	s.flags.StringVar(&s.id, "submission", "", "an `id` of your own; submitting the same thing under the same id again makes no second job")
+	s.flags.Func("secret", "`NAME=FILE` for the job's processes alone: the program finds what the file holds in the environment variable NAME when its build function runs; the file must be of mode 0600; may be repeated", func(pair string) error {
+		secret, err := parseSecret(pair)
+		s.secrets = append(s.secrets, secret)
+		return err
+	})
+	s.flags.Func("restart", "`policy` for a job that fails: never, on-failure, or on-failure:N for N times in a row at most; it goes on from its log, after 1s that double each time up to 1m (default: never)", func(policy string) (err error) {
+		s.restart, err = wire.ParseRestart(policy)
+		return err
+	})
 	conn.addTo(s.flags)
 	s.flags.Usage = s.usage
 	return s
@@ -57,7 +68,8 @@ Ctrl-C.
 
 Examples:
   engine-submit --master 127.0.0.1:7077,127.0.0.1:7078,127.0.0.1:7079 ./mnist-stream -- --brokers 127.0.0.1:9092
-  JOB=$(engine-submit --detach --submission nightly-2026-11-23 ./report -- --day yesterday)
+  engine-submit --secret KAFKA_PASSWORD=$HOME/kafka-password ./orders -- --brokers kafka1:9093
+  JOB=$(engine-submit --detach --restart on-failure:5 --submission nightly-2026-11-23 ./report -- --day yesterday)
 
 Commands (each has a --help):
 `)
@@ -92,9 +104,13 @@ func (s *submission) run(rest []string) error {
 	} else if err := wire.CheckSubmission(s.id); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
+	secrets, err := readSecrets(s.secrets)
+	if err != nil {
+		return err
+	}
 	return s.conn.connect(s.p, func(c *client.Client) error {
 		d := newDisplay(s.p, s.line)
-		job, err := s.upload(c, d, program, args)
+		job, err := s.upload(c, d, client.Submission{ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets, Restart: s.restart})
 		s.line.Set("")
 		switch {
 		case err != nil:
@@ -113,14 +129,12 @@ func (s *submission) run(rest []string) error {
 }
 
 // upload submits the program; a signal ends it.
-func (s *submission) upload(c *client.Client, d *display, program string, args []string) (client.Job, error) {
+func (s *submission) upload(c *client.Client, d *display, what client.Submission) (client.Job, error) {
 	ctx, release := interruptible(s.p)
 	defer release()
-	name := filepath.Base(program)
-	job, err := c.Submit(ctx, client.Submission{
-		ID: s.id, Name: s.name, Binary: program, Args: args,
-		Uploaded: func(sent, total int64) { d.uploading(name, sent, total) },
-	})
+	name := filepath.Base(what.Binary)
+	what.Uploaded = func(sent, total int64) { d.uploading(name, sent, total) }
+	job, err := c.Submit(ctx, what)
 	if ctx.Err() != nil && err != nil {
 		s.line.Set("")
 		s.p.say("interrupted while submitting; engine-submit status %s says whether there is a job", s.id)

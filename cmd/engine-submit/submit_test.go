@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -123,9 +124,9 @@ func TestSubmitAndWatch(t *testing.T) {
 			s.err.await(t, "job 11 running on d1")
 			drivers.Update(firstJob, func(st *wire.JobStatus) {
 				st.Progress = wire.Progress{Batches: 7, Records: 1200, RecordsPerSec: 28683, SchedulingMS: 1.22, ProcessingMS: 17.4}
-				st.Progress.Message = "for a broker"
+				st.Trouble = "waits for a broker"
 			})
-			s.err.await(t, "1,200 records  28,683 records/s  delay 1.2 ms  ran 17 ms  for a broker")
+			s.err.await(t, "1,200 records  28,683 records/s  delay 1.2 ms  ran 17 ms  waits for a broker")
 			drivers.Update(firstJob, func(st *wire.JobStatus) {
 				st.State, st.Reason, st.LastBatch, st.Submitted, st.Ended = x.state, x.why, 7, 1e9, 3e9
 			})
@@ -256,5 +257,15 @@ func TestPlainLinesAreFew(t *testing.T) {
 	}
 	if n := strings.Count(s.err.String(), "\n"); n != 5 {
 		t.Errorf("%d lines, expected 5: at 0, 5, 10, 15 and 20 s\n%s", n, s.err.String())
+	}
+	before := s.err.String()
+	for i := range 100 { // what is wrong is said when it begins and when it ends, not as it lasts
+		d.update(&wire.JobStatus{State: wire.JobRunning, LastBatch: 100, Trouble: fmt.Sprintf("batch 101 has taken %ds so far", i)})
+		now = now.Add(200 * time.Millisecond)
+	}
+	d.update(&wire.JobStatus{State: wire.JobRunning, LastBatch: 100})
+	lines := strings.Split(strings.TrimSpace(strings.TrimPrefix(s.err.String(), before)), "\n")
+	if len(lines) != 2 || !strings.HasSuffix(lines[0], "batch 101 has taken 0s so far") || strings.Contains(lines[1], "has taken") {
+		t.Errorf("of a trouble it says\n%s", strings.Join(lines, "\n"))
 	}
 }

@@ -19,6 +19,14 @@ func firstLine(s string) string {
 	return strings.TrimSuffix(first, ":")
 }
 
+// clip returns a text of so many characters at most.
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
 // orDash returns a text, or a dash for none.
 func orDash(s string) string {
 	if s == "" {

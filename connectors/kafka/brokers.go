@@ -55,7 +55,8 @@ type clientKey struct{}
 
 // ClientOptions adds franz-go options, such as kgo.DialTLSConfig and kgo.SASL,
 // to every Kafka client of the program's streams and sinks. Secrets are best
-// read from the environment or a file, where each process runs. [EnsureTopic] and
+// read from the environment, where each process runs: on a cluster engine-submit
+// --secret puts them there. [EnsureTopic] and
 // [EndOffsetsWith] take the same options as arguments. Options of consumers and
 // groups are refused, as they would have no effect: a stream reads by requests of
 // its own.

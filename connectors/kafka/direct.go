@@ -120,7 +120,8 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 			return nil, err
 		}
 	}
-	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log}, d.topics...)
+	out := &planner{brokers: strings.Join(d.brokers, ","), limits: d.limits}
+	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,8 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		p.Close()
 		return nil, err
 	}
-	return &planner{source: p, brokers: strings.Join(d.brokers, ","), first: d.options.start.resolve(parts), limits: d.limits}, nil
+	out.source, out.first = p, d.options.start.resolve(parts)
+	return out, nil
 }
 
 // Generate makes one partition of each range.

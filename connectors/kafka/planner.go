@@ -23,6 +23,7 @@ type planner struct {
 	first   map[topicPartition]int64 // where a job without a batch begins
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
+	waiting func(why string)           // of the plan that is being made; may be nil
 }
 
 // topicPartition names a partition.
@@ -34,11 +35,19 @@ type topicPartition struct {
 // Plan returns the ranges of the next batch. While no broker answers it waits,
 // and says so in the log.
 func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
+	p.waiting = req.Waiting
 	parts, err := p.source.Plan(ctx)
 	if err != nil {
 		return engine.Plan{}, err
 	}
 	return p.plan(parts, req)
+}
+
+// waits takes what a plan waits for.
+func (p *planner) waits(why error) {
+	if p.waiting != nil {
+		p.waiting("Kafka at " + p.brokers + " doesn't answer as it should, nothing is skipped: " + why.Error())
+	}
 }
 
 // plan returns the batch's ranges of partitions as they are now.

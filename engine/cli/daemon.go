@@ -12,6 +12,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -45,6 +46,7 @@ type Daemon struct {
 	stderr   io.Writer
 	level    slog.Level
 	security SecurityFlags
+	pass     []string // names of variables
 }
 
 // NewDaemon returns the command line of the daemon of that name. usage is what
@@ -53,6 +55,10 @@ func NewDaemon(name, usage string, stderr io.Writer) *Daemon {
 	d := &Daemon{Flags: flag.NewFlagSet(name, flag.ContinueOnError), usage: usage, stderr: stderr}
 	d.Flags.SetOutput(io.Discard)
 	d.Flags.TextVar(&d.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
+	d.Flags.Func("pass-env", "`name` of a variable of this daemon's environment that jobs' processes get, beside PATH, HOME and what else any program needs; may be repeated", func(name string) error {
+		d.pass = append(d.pass, name)
+		return process.CheckPass(name)
+	})
 	d.security.AddTo(d.Flags)
 	return d
 }
@@ -83,6 +89,35 @@ func (d *Daemon) Parse(args []string, required ...string) error {
 // Log returns the logger that the command line asks for.
 func (d *Daemon) Log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(d.stderr, &slog.HandlerOptions{Level: d.level}))
+}
+
+// WarnOfRoot says what it means that the daemon, and with it jobs, run as root.
+func (d *Daemon) WarnOfRoot(log *slog.Logger) {
+	if os.Geteuid() == 0 {
+		log.Warn("jobs run as root: whoever can submit a program can do anything on this machine; run the daemon as a user of its own")
+	}
+}
+
+// JobEnv returns the environment of jobs' processes, and warns of variables that aren't
+// set.
+func (d *Daemon) JobEnv(log *slog.Logger) []string {
+	for _, name := range d.pass {
+		if _, ok := os.LookupEnv(name); !ok {
+			log.Warn("a variable that jobs should get isn't set", "pass_env", name)
+		}
+	}
+	return process.Environ(d.pass)
+}
+
+// Reaper returns what ends the processes that jobs leave behind, nil where the system
+// doesn't let a daemon do that.
+func (d *Daemon) Reaper(log *slog.Logger) *process.Reaper {
+	r, err := process.NewReaper()
+	if err != nil {
+		log.Warn("what jobs start and leave behind won't be ended", "err", err)
+		return nil
+	}
+	return r
 }
 
 // Security returns what the command line says of who may talk to the daemon. It

@@ -30,6 +30,8 @@ func TestDaemon(t *testing.T) {
 		{"--id a --data d e", nil, ExitUsage, `test-daemon: wrong use; see --help: it takes no argument "e"` + "\n"},
 		{"--nope", nil, ExitUsage, "test-daemon: wrong use; see --help: flag provided but not defined: -nope\n"},
 		{"--id a --data d --log-level loud", nil, ExitUsage, "test-daemon: wrong use; see --help: invalid value \"loud\" for flag -log-level"},
+		{"--id a --data d --pass-env A --pass-env B", nil, ExitOK, ""},
+		{"--id a --data d --pass-env A=b", nil, ExitUsage, `"A=b" is no name of an environment variable`},
 		{"--id a --data d --tls-ca ca.pem", nil, ExitUsage, "test-daemon: "},
 		{"--help", broken, ExitOK, "Usage: test-daemon\n\nFlags:\n  --data directory\n"},
 	} {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -22,11 +23,15 @@ func ask[A any](ctx context.Context, c *Client, question func(context.Context, w
 	return answer, err
 }
 
+// tenth is how exactly people are told how long something took.
+const tenth = 100 * time.Millisecond
+
 // persist calls f with the leader until it succeeds or fails for good. Patience
 // counts from the start, and anew when f says that it has advanced. f must be
 // safe to repeat.
 func (c *Client) persist(ctx context.Context, f func(ctx context.Context, leader grpc.ClientConnInterface, advanced func()) error) error {
 	first := min(quiet, c.patience)
+	began := time.Now()
 	for patience, told := first, false; ; {
 		moved := false
 		err := c.cluster.Do(ctx, patience, func(ctx context.Context, leader grpc.ClientConnInterface) error {
@@ -40,16 +45,17 @@ func (c *Client) persist(ctx context.Context, f func(ctx context.Context, leader
 		case !wire.Transient(err):
 			return plain(err)
 		case moved:
-			patience, told = first, false
+			began, patience, told = time.Now(), first, false
 		default:
-			if never := c.refusal(ctx, err); never != nil {
+			left := c.patience - time.Since(began)
+			if never := c.refusal(ctx, err, min(quiet, left)); never != nil {
 				return never
 			}
-			if told || c.patience <= quiet {
-				return fmt.Errorf("gave up after %s: %w", c.patience, plain(err))
+			if left = c.patience - time.Since(began); told || left <= 0 {
+				return fmt.Errorf("gave up after %s: %w", time.Since(began).Round(tenth), plain(err))
 			}
 			c.waiting(plain(err))
-			patience, told = c.patience-quiet, true
+			patience, told = left, true
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/client/clienttest"
 	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -173,6 +175,27 @@ func TestTheClusterCannotBeReached(t *testing.T) {
 	}
 }
 
+// A cluster that hangs isn't waited for longer than was said, and what is said of that is
+// true.
+func TestPatienceIsKept(t *testing.T) {
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	const patience = 1500 * time.Millisecond
+	c := connect(t, deaf.Addr().String(), securitytest.Token(), patience)
+	began := time.Now()
+	_, err = c.Jobs(t.Context())
+	took := time.Since(began)
+	if took < patience || took > 2*patience {
+		t.Errorf("patience of %s took %s", patience, took)
+	}
+	if want := "gave up after " + took.Round(100*time.Millisecond).String(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("after %s: %v", took, err)
+	}
+}
+
 func TestWaitingIsTold(t *testing.T) {
 	drivers := clienttest.New(t, 1)
 	drivers.Lead("")
@@ -260,6 +283,8 @@ func TestFind(t *testing.T) {
 		{"ended", "s-7", wire.JobFailed},
 		{"a name / of words", "s-8", wire.JobFailed},
 		{"words", "s-9", wire.JobKilled},
+		{"64", "s-10", wire.JobRunning},
+		{"12", "s-11", wire.JobRunning},
 	} {
 		drivers.AddJob(wire.JobStatus{State: x.state, Spec: wire.JobSpec{Name: x.name, Submission: x.submission}})
 	}
@@ -270,7 +295,8 @@ func TestFind(t *testing.T) {
 		says string
 	}{
 		{"12", 12, ""},
-		{"999", 999, ""}, // whoever uses it is told
+		{"999", 0, "job 999: no such job: 999"},
+		{"64", 20, ""}, // a name, since there is no such number
 		{"nightly", 11, ""},
 		{"s-3", 13, ""},
 		{"words", 12, ""},

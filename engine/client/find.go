@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,11 +13,25 @@ import (
 
 // Find returns the job that people mean: by its number, its submission id or its
 // name. Of several of one name it is the one that hasn't ended, or the newest if
-// all have; it is an error if several haven't. Nobody is asked about a number.
+// all have; it is an error if several haven't. Digits are a job's number, and if no job
+// has it a name.
 func (c *Client) Find(ctx context.Context, job string) (wire.JobRef, error) {
 	if n, err := strconv.ParseUint(job, 10, 64); err == nil && n > 0 {
-		return wire.JobRef{Incarnation: n}, nil
+		ref := wire.JobRef{Incarnation: n}
+		_, unknown := c.Status(ctx, ref)
+		if !errors.Is(unknown, wire.ErrNoJob) {
+			return ref, unknown
+		}
+		if ref, err = c.find(ctx, job); errors.Is(err, wire.ErrNoJob) {
+			err = unknown
+		}
+		return ref, err
 	}
+	return c.find(ctx, job)
+}
+
+// find is Find of a name or a submission id.
+func (c *Client) find(ctx context.Context, job string) (wire.JobRef, error) {
 	jobs, err := c.Jobs(ctx)
 	if err != nil {
 		return wire.JobRef{}, err

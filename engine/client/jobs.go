@@ -61,6 +61,29 @@ func (c *Client) Kill(ctx context.Context, job wire.JobRef, graceful bool) (*wir
 	return st, nil
 }
 
+// Drain takes an executor's jobs away and gives it no more, until its daemon is started
+// again. While it is the last one for some jobs that is an error, unless force is set. It
+// returns false if that had been done before.
+func (c *Client) Drain(ctx context.Context, executor string, force bool) (news bool, err error) {
+	return c.executor(ctx, "draining", &wire.ExecutorRequest{ID: executor, Force: force})
+}
+
+// Forget makes the cluster forget an executor that is gone.
+func (c *Client) Forget(ctx context.Context, executor string) error {
+	_, err := c.executor(ctx, "forgetting", &wire.ExecutorRequest{ID: executor, Forget: true})
+	return err
+}
+
+func (c *Client) executor(ctx context.Context, doing string, req *wire.ExecutorRequest) (news bool, err error) {
+	a, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.ExecutorAnswer, error) {
+		return cc.Executor(ctx, req)
+	})
+	if err != nil {
+		return false, fmt.Errorf("%s executor %s: %w", doing, req.ID, err)
+	}
+	return !a.Existed, nil
+}
+
 // Leader waits until there is a leader and returns what it knows of the cluster.
 func (c *Client) Leader(ctx context.Context) (*wire.ClusterStatus, error) {
 	st, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.ClusterStatus, error) {

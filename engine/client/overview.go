@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -61,15 +62,18 @@ func (c *Client) views(ctx context.Context, addresses []string) []View {
 	return views
 }
 
+// leastAsked is how long drivers have at least to answer who is asked for a refusal.
+const leastAsked = 200 * time.Millisecond
+
 // refusal returns why waiting for a leader, who wasn't found because of err, can't
 // help: some drivers of Config.Master and this process don't take each other for
 // the same cluster's, and no other driver answers. It is nil if waiting may help.
-// The error wraps [wire.ErrUnauthenticated].
-func (c *Client) refusal(ctx context.Context, err error) error {
+// The error wraps [wire.ErrUnauthenticated]. It takes no longer than within.
+func (c *Client) refusal(ctx context.Context, err error, within time.Duration) error {
 	if !errors.Is(err, wire.ErrNoLeader) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, quiet)
+	ctx, cancel := context.WithTimeout(ctx, max(within, leastAsked))
 	defer cancel()
 	var said []string
 	for _, v := range c.views(ctx, c.cluster.Addresses()) {

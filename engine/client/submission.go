@@ -19,6 +19,9 @@ type Submission struct {
 	Name   string   // of the job, for people; "" is the file's name
 	Binary string   // path of the program
 	Args   []string // its command line, without its name
+	// Secrets are for the program, which finds them in its environment.
+	Secrets []wire.Secret
+	Restart wire.Restart // whether it is started again when it has failed
 	// Uploaded is told how many bytes of the program were sent, the first time
 	// with 0 when the cluster asks for it. It isn't called when the cluster has
 	// the program. It may be nil.
@@ -75,7 +78,7 @@ func openUpload(s Submission) (*upload, error) {
 	if s.Name == "" {
 		s.Name = filepath.Base(s.Binary)
 	}
-	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size}}, nil
+	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size, Secrets: s.Secrets, Restart: s.Restart}}, nil
 }
 
 // send is one attempt, with one leader.

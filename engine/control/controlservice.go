@@ -106,6 +106,34 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 	}
 }
 
+// Executor implements wire.ControlServer.
+func (c *controlService) Executor(_ context.Context, req *wire.ExecutorRequest) (*wire.ExecutorAnswer, error) {
+	if _, err := c.lead.current(); err != nil {
+		return nil, err
+	}
+	var known *wire.ExecutorStatus
+	var start string
+	var waiting []uint64
+	c.n.View(func(s *state.State) {
+		all := s.ListExecutors()
+		if i := slices.IndexFunc(all, func(e wire.ExecutorStatus) bool { return e.ID == req.ID }); i >= 0 {
+			known, start, waiting = &all[i], s.Executors[req.ID].Start, s.LastFor(req.ID)
+		}
+	})
+	switch {
+	case known == nil:
+		return nil, fmt.Errorf("%w: there is no executor %q; engine-submit cluster shows those that there are", wire.ErrInvalid, req.ID)
+	case req.Forget:
+		return &wire.ExecutorAnswer{}, c.n.Record(&state.ForgetExecutor{ID: req.ID}, raftgroup.Never)
+	case len(waiting) > 0 && !req.Force:
+		return nil, fmt.Errorf("%w: %s is the last executor for jobs %v, which would wait; start another one first, or give --force", wire.ErrInvalid, req.ID, waiting)
+	case known.Drained:
+		return &wire.ExecutorAnswer{Existed: true}, nil
+	}
+	c.n.log.Info("a user drains an executor", "executor", req.ID)
+	return &wire.ExecutorAnswer{}, c.n.Record(&state.DrainExecutor{ID: req.ID, Start: start}, raftgroup.Never)
+}
+
 // Cluster implements wire.ControlServer.
 func (c *controlService) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterStatus, error) {
 	n := c.n
@@ -115,5 +143,8 @@ func (c *controlService) Cluster(context.Context, *wire.ClusterRequest) (*wire.C
 		a.Drivers = append(a.Drivers, wire.DriverNode{ID: id, Address: n.Peers()[id], Leader: id == leader})
 	}
 	n.View(func(st *state.State) { a.Executors = st.ListExecutors() })
+	for i := range a.Executors {
+		a.Executors[i].Doubtful = leader == ""
+	}
 	return a, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ const (
 	lastWait   = 5 * time.Second
 	fetchWait  = time.Second     // before a binary is looked for again
 	exitWait   = 5 * time.Second // for a process to exit after its job has ended
+
+	firstRestart = time.Second // before a job that failed is started again, doubled for each time in a row
+	lastRestart  = time.Minute
 )
 
 // driverRunner runs a job's driver processes on this node, one after the other, for as
@@ -48,7 +52,7 @@ func (d *driverRunner) run() {
 	n := d.n
 	out, err := n.files.output.Open(d.incarnation)
 	if err != nil {
-		d.health.setTrouble(err.Error())
+		d.health.setStuck("its log can't be kept on " + n.ID() + ": " + err.Error())
 		n.log.Error("a job's log can't be kept here", "job", d.incarnation, "err", err)
 		d.pause(fetchWait)
 		return
@@ -59,15 +63,21 @@ func (d *driverRunner) run() {
 		}
 	}()
 	crashed := false
-	logged := "" // why it couldn't be started the last time
+	var waited uint64 // the failed epoch after which the job has waited
+	logged := ""      // why it couldn't be started the last time
 	for d.ctx.Err() == nil && !n.isDraining() {
 		j := d.live()
 		if j == nil {
 			return
 		}
+		if j.Failed != 0 && j.Failed == j.Epoch && waited != j.Epoch {
+			waited = j.Epoch
+			d.awaitRestart(j)
+			continue
+		}
 		dir, err := d.prepare(j.Spec)
 		if err != nil { // nobody's fault: it isn't a crash
-			d.health.setTrouble(err.Error())
+			d.health.setStuck("its driver can't be started on " + n.ID() + " yet: " + err.Error())
 			if logged != err.Error() {
 				logged = err.Error()
 				n.log.Error("a job's driver can't be started here yet", "job", d.incarnation, "err", err)
@@ -81,8 +91,37 @@ func (d *driverRunner) run() {
 			d.pause(firstWait)
 			continue
 		}
+		d.health.setStuck("")
 		reason := d.runOnce(j.Spec, epoch, dir, out)
-		if crashed = d.crashed(epoch, reason, out); !crashed {
+		goesOn := false
+		if goesOn, crashed = d.ended(j.Spec.ProcessName(), epoch, reason, out); !goesOn {
+			return
+		}
+	}
+}
+
+// awaitRestart waits until it is time to start a job again that has failed, or until
+// somebody wants it to end.
+func (d *driverRunner) awaitRestart(j *state.Job) {
+	n := d.n
+	wait := min(firstRestart<<min(j.Restarts-1, 16), lastRestart)
+	reason, _, _ := strings.Cut(strings.TrimSpace(j.Reason), "\n")
+	n.log.Warn("a job has failed and is started again", "job", d.incarnation, "process", j.Spec.ProcessName(), "after", wait, "restart", j.Restarts, "policy", j.Spec.Restart.String(), "reason", reason)
+	d.health.setStuck(fmt.Sprintf("it has failed %d times in a row (--restart %s) and is started again after %s: %s", j.Restarts, j.Spec.Restart, wait, reason))
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for {
+		changed := n.Watch()
+		if now := d.live(); now == nil || now.State != wire.JobRunning {
+			return
+		}
+		select {
+		case <-over.C:
+			return
+		case <-changed:
+		case <-n.draining:
+			return
+		case <-d.ctx.Done():
 			return
 		}
 	}
@@ -156,10 +195,10 @@ func (d *driverRunner) runOnce(spec wire.JobSpec, epoch uint64, dir string, out 
 	d.serve(service)
 	defer d.serve(nil)
 	work.Go(func() { service.completions.flush(d.ctx) })
-	work.Go(func() { d.killWhenOver(ctx, cancel) })
-	n.log.Info("starting a job's driver", "job", d.incarnation, "name", spec.Name, "epoch", epoch)
+	work.Go(func() { d.killWhenOver(ctx, cancel, epoch) })
+	n.log.Info("starting a job's driver", "job", d.incarnation, "process", spec.ProcessName(), "epoch", epoch)
 	exit, err := process.Run(ctx, process.Spec{
-		Path: n.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Role: role.Driver, Dir: dir, Nice: driverNice,
+		Path: n.files.programs.Path(spec.Binary), Name: spec.ProcessName(), Args: spec.Args, Env: n.env, Role: role.Driver, Dir: dir, Nice: driverNice, Reaper: n.reaper,
 		Output: out, Stop: n.draining,
 		Serve: func(r grpc.ServiceRegistrar) { wire.RegisterJobLog(r, service) },
 	})
@@ -171,12 +210,14 @@ func (d *driverRunner) runOnce(spec wire.JobSpec, epoch uint64, dir string, out 
 
 // killWhenOver ends the process when its job has ended: at once if it was
 // killed, else it may exit by itself.
-func (d *driverRunner) killWhenOver(ctx context.Context, cancel context.CancelFunc) {
+func (d *driverRunner) killWhenOver(ctx context.Context, cancel context.CancelFunc, epoch uint64) {
 	for {
 		changed := d.n.Watch()
 		var now wire.JobState
 		d.n.View(func(s *state.State) {
-			if j := s.Jobs[d.incarnation]; j != nil {
+			if j := s.Jobs[d.incarnation]; j != nil && j.Failed == epoch {
+				now = wire.JobFailed // and goes on without this process
+			} else if j != nil {
 				now = j.State
 			} else {
 				now = wire.JobKilled // forgotten: it ended long ago
@@ -200,17 +241,20 @@ func (d *driverRunner) killWhenOver(ctx context.Context, cancel context.CancelFu
 	}
 }
 
-// crashed decides what the end of a process means: whether the job goes on with
-// another one here.
-func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
+// ended decides what the end of a process means: whether the job goes on with
+// another one here, and whether that was a crash.
+func (d *driverRunner) ended(process string, epoch uint64, reason error, out *logs.Log) (goesOn, crashed bool) {
 	n := d.n
 	j := d.live()
 	if j == nil || d.ctx.Err() != nil || n.isDraining() {
-		return false
+		return false, false
+	}
+	if j.Failed == epoch {
+		return true, false // it said so itself
 	}
 	crashes := j.Crashes + 1
 	d.health.setTrouble(reason.Error())
-	n.log.Warn("a job's driver has died", "job", d.incarnation, "epoch", epoch, "crashes", crashes, "reason", reason)
+	n.log.Warn("a job's driver has died", "job", d.incarnation, "process", process, "epoch", epoch, "crashes", crashes, "reason", reason)
 	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", n.ID(), reason) // a log says itself what it couldn't write
 	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0    // else this node is slow, or ill
 	if crashes >= maxCrashes || neverAJob {
@@ -219,13 +263,15 @@ func (d *driverRunner) crashed(epoch uint64, reason error, out *logs.Log) bool {
 			why = fmt.Sprintf("its driver has died %d times without getting anything done; the last time: %v",
 				crashes, reason)
 		}
-		n.endJob(d.incarnation, wire.JobFailed, why)
-		return false
+		n.failJob(d.incarnation, epoch, why)
+		return d.live() != nil, false
 	}
 	if j.Crashes > 0 {
-		d.pause(min(firstWait<<j.Crashes, lastWait))
+		wait := min(firstWait<<j.Crashes, lastWait)
+		d.health.setStuck(fmt.Sprintf("its driver process has died %d times in a row without getting anything done; another is started after %s", crashes, wait))
+		d.pause(wait)
 	}
-	return true
+	return true, true
 }
 
 // pause waits, or until the leadership ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -172,8 +173,8 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 			}
 			grouptest.MustPropose(t, r.n.Replica, &state.LoseExecutor{ID: "e2", Start: "x"})
 			r.failRefused()
-			if st := status(); st.State.Final() || !strings.Contains(st.Reason, "no camera") {
-				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Reason)
+			if st := status(); st.State.Final() || !strings.Contains(st.Trouble, "no camera") {
+				t.Fatalf("while e2 is away it is %s: %s", st.State, st.Trouble)
 			}
 			r.refused[inc] = time.Now().Add(-refusalPatience)
 			r.failRefused()
@@ -181,5 +182,46 @@ func TestRefusedJobWaitsForAnExecutor(t *testing.T) {
 				t.Errorf("in the end it is %s: %s", st.State, st.Reason)
 			}
 		})
+	}
+}
+
+// A drained executor's daemon is told to run no job. The last one that could run a job is
+// drained only when that is insisted on; one that is gone can be forgotten.
+func TestExecutorsAreDrained(t *testing.T) {
+	r := leading(t)
+	r.n.log = slog.New(slog.DiscardHandler)
+	c := &controlService{n: r.n, lead: &lead{n: r.n, leadership: r}}
+	grouptest.MustPropose(t, r.n.Replica, &state.TakeJob{Spec: wire.JobSpec{Submission: "s", Platform: "p/q"}})
+	reg := testExecutor()
+	sent, _ := r.daemon(t, reg)
+	if a := awaits(t, "a list", sent); len(a.Jobs) != 1 {
+		t.Fatalf("it is assigned %+v", a)
+	}
+	ask := func(req wire.ExecutorRequest, says string) {
+		t.Helper()
+		_, err := c.Executor(t.Context(), &req)
+		if (err == nil) != (says == "") || err != nil && (!strings.Contains(err.Error(), says) || !errors.Is(err, wire.ErrInvalid)) {
+			t.Errorf("%+v: %v, want %q", req, err, says)
+		}
+	}
+	ask(wire.ExecutorRequest{ID: "e9"}, `there is no executor "e9"`)
+	ask(wire.ExecutorRequest{ID: reg.ID, Forget: true}, "is there; stop it first")
+	ask(wire.ExecutorRequest{ID: reg.ID}, "is the last executor for jobs [1]")
+	grouptest.MustPropose(t, r.n.Replica, &state.RegisterExecutor{ID: "other", Start: "x", Platform: "r/s"})
+	ask(wire.ExecutorRequest{ID: reg.ID}, "is the last executor for jobs [1]") // that one can't run it
+	ask(wire.ExecutorRequest{ID: reg.ID, Force: true}, "")
+	for {
+		if a := awaits(t, "an empty list", sent); a.Alive == nil {
+			if len(a.Jobs) != 0 {
+				t.Errorf("drained it is assigned %+v", a)
+			}
+			break
+		}
+	}
+	grouptest.MustPropose(t, r.n.Replica, &state.LoseExecutor{ID: "other", Start: "x"})
+	ask(wire.ExecutorRequest{ID: "other", Forget: true}, "")
+	st, err := c.Cluster(t.Context(), &wire.ClusterRequest{})
+	if err != nil || len(st.Executors) != 1 || !st.Executors[0].Drained || st.Executors[0].Doubtful {
+		t.Errorf("there are %+v, %v", st, err)
 	}
 }

@@ -122,6 +122,16 @@ func (e *executorService) follow(r *leadership, stream grpc.BidiStreamingServer[
 	}
 }
 
+// processName returns what a job's processes are called, "" for a job that is forgotten.
+func (e *executorService) processName(job uint64) (name string) {
+	e.n.View(func(s *state.State) {
+		if j := s.Jobs[job]; j != nil {
+			name = j.Spec.ProcessName()
+		}
+	})
+	return name
+}
+
 // handle records what one report says.
 func (e *executorService) handle(r *leadership, m *wire.DaemonReport, reg *wire.Register) error {
 	r.daemons.hear(reg)
@@ -140,9 +150,9 @@ func (e *executorService) handle(r *leadership, m *wire.DaemonReport, reg *wire.
 		x := m.Exited
 		reason := x.Reason[:min(len(x.Reason), state.MaxReasonText)]
 		e.n.log.Warn("a job's process has died",
-			"job", x.Incarnation, "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
+			"job", x.Incarnation, "process", e.processName(x.Incarnation), "executor", reg.ID, "crashes", x.Crashes, "fatal", x.Fatal, "reason", reason)
 		if d := r.runners.of(x.Incarnation); d != nil {
-			d.health.setTrouble(fmt.Sprintf("executor %s: %s", reg.ID, reason))
+			d.health.setTroubleOn(reg.ID, fmt.Sprintf("executor %s: %s", reg.ID, reason))
 			if p := d.process(); p != nil && x.Died != nil {
 				p.tellDied(wire.ProcessDied{
 					Executor: reg.ID, Address: wire.Clip(x.Died.Address, state.MaxName),

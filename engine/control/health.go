@@ -11,12 +11,14 @@ import (
 const troubleLife = time.Minute
 
 // health is what only the leader's memory has of a job: how its driver process says
-// that it is doing, and what went wrong lately. The zero value is a new job's. It is
-// safe for concurrent use.
+// that it is doing, what keeps the process from running, and what went wrong lately. The
+// zero value is a new job's. It is safe for concurrent use.
 type health struct {
 	mu        sync.Mutex
 	progress  wire.Progress
+	stuck     string // why no driver process runs, "" while one does
 	trouble   string // the last thing that went wrong
+	troubleOn string // the executor where, "" for elsewhere
 	troubleAt time.Time
 }
 
@@ -27,32 +29,56 @@ func (h *health) report(p wire.Progress) {
 	h.progress = p
 }
 
-// setTrouble keeps what went wrong, for those that ask how the job is.
-func (h *health) setTrouble(trouble string) {
+// setStuck says why no driver process runs, "" that one is about to: what the one
+// before it said is over.
+func (h *health) setStuck(why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.trouble, h.troubleAt = trouble, time.Now()
+	h.stuck = why
+	h.progress.Message, h.progress.Executor = "", ""
 }
 
-// lastTrouble returns what went wrong last, "" if that was long ago.
-func (h *health) lastTrouble() string {
+// setTrouble keeps what went wrong, for those that ask how the job is.
+func (h *health) setTrouble(trouble string) { h.setTroubleOn("", trouble) }
+
+// setTroubleOn is setTrouble of something that went wrong on an executor.
+func (h *health) setTroubleOn(executor, trouble string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trouble, h.troubleOn, h.troubleAt = trouble, executor, time.Now()
+}
+
+// lastTrouble returns what went wrong last and on which executor, "" if that was long
+// ago.
+func (h *health) lastTrouble() (trouble, executor string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if time.Since(h.troubleAt) > troubleLife {
-		return ""
+		return "", ""
 	}
-	return h.trouble
+	return h.trouble, h.troubleOn
 }
 
 // fill adds to a status what only the leader's memory has.
 func (h *health) fill(st *wire.JobStatus) {
-	if trouble := h.lastTrouble(); trouble != "" {
+	if trouble, on := h.lastTrouble(); trouble != "" {
 		if st.Reason != "" {
 			st.Reason += "; "
 		}
 		st.Reason += trouble
+		st.ReasonOn = on
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	st.Progress = h.progress
+	if st.State.Final() {
+		return
+	}
+	for _, more := range []string{h.stuck, h.progress.Message} {
+		if st.Trouble != "" && more != "" {
+			st.Trouble += "; "
+		}
+		st.Trouble += more
+	}
+	st.TroubleOn = h.progress.Executor
 }

@@ -66,9 +66,9 @@ func sweep(n *node) error {
 	used := make(map[string]bool)
 	live := make(map[uint64]bool)
 	var endings []uint64
-	var index uint64
-	n.ViewAt(func(st *state.State, at uint64) {
-		index = at
+	var newest uint64
+	n.View(func(st *state.State) {
+		newest = st.Newest
 		for inc, j := range st.Jobs {
 			if j.State.Final() {
 				endings = append(endings, inc)
@@ -82,7 +82,7 @@ func sweep(n *node) error {
 	for _, inc := range endings[max(0, len(endings)-keptOutputs):] {
 		kept[inc] = true
 	}
-	ended := func(inc uint64) bool { return inc <= index && !live[inc] }
+	ended := func(inc uint64) bool { return inc <= newest && !live[inc] }
 	over := func(inc uint64) bool { return ended(inc) && !kept[inc] }
 	return errors.Join(n.programs.Sweep(used, unusedAge), n.files.prune(ended, over))
 }

@@ -48,6 +48,9 @@ func TestJobFilesArePrivate(t *testing.T) {
 	if _, err := openJobFiles(d); err != nil {
 		t.Fatal(err)
 	}
+	if err := d.Keep(); err != nil {
+		t.Fatal(err)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) < 5 {
 		t.Fatalf("%v, %v", entries, err)

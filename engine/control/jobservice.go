@@ -286,7 +286,7 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 
 // explain adds to why a job failed what its executors said when they ended.
 func (s *jobService) explain(failure string) string {
-	if why := s.health.lastTrouble(); why != "" && !strings.Contains(failure, why) {
+	if why, _ := s.health.lastTrouble(); why != "" && !strings.Contains(failure, why) {
 		return failure + "\nwhat went wrong before: " + why
 	}
 	return failure

@@ -130,7 +130,7 @@ func (r *leadership) failRefused() {
 			r.refused[inc] = time.Now()
 		}
 		if !away[inc] || time.Since(r.refused[inc]) >= refusalPatience {
-			r.n.endJob(inc, wire.JobFailed, "no executor can run it\n"+why)
+			r.n.failJob(inc, 0, "no executor can run it\n"+why)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -18,6 +19,8 @@ import (
 type node struct {
 	*raftgroup.Node
 	security security.Security
+	env      []string        // of jobs' processes
+	reaper   *process.Reaper // of what they leave behind
 	log      *slog.Logger
 	files    *jobFiles
 	drivers  *rpc.Cluster // connections to the other drivers
@@ -62,10 +65,11 @@ func (n *node) isDraining() bool {
 // leaderAddress returns where the leader is, "" while there is none.
 func (n *node) leaderAddress() string { return n.Peers()[n.Leader()] }
 
-// endJob puts a job into a final state, whoever drives it.
-func (n *node) endJob(incarnation uint64, as wire.JobState, reason string) {
-	err := n.Record(&state.EndJob{Incarnation: incarnation, State: as, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}, raftgroup.Never)
-	if err != nil {
+// failJob says that a job has failed under the driver of an epoch: it is started again if
+// it is one that is. With 0 it has failed for good, whoever drives it.
+func (n *node) failJob(incarnation, epoch uint64, reason string) {
+	c := &state.EndJob{Incarnation: incarnation, Epoch: epoch, State: wire.JobFailed, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}
+	if err := n.Record(c, raftgroup.Never); err != nil {
 		n.log.Warn("ending a job", "job", incarnation, "err", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -29,6 +30,8 @@ type Config struct {
 	// Replace says that Data is new and takes the place of this driver's directory,
 	// which is lost. It changes nothing for one that was admitted to the cluster.
 	Replace  bool
+	Env      []string        // of jobs' processes, see process.Environ
+	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security
 	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
@@ -76,6 +79,7 @@ func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config
 	if err != nil {
 		return err
 	}
+	n.env, n.reaper = c.Env, c.Reaper
 	defer func() { err = errors.Join(err, n.drivers.Close()) }()
 	if c.Listening != nil {
 		c.Listening(mc.Peers[c.ID])
@@ -115,6 +119,9 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 	if err := c.Security.CheckListen(listen); err != nil {
 		return mc, err
 	}
+	if err := c.checkPeers(mc.Peers); err != nil {
+		return mc, err
+	}
 	if mc.Listener, err = raftgroup.Listen(ctx, listen, c.ID); err != nil {
 		return mc, err
 	}
@@ -127,6 +134,22 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 		mc.Peers = raftgroup.Peers{c.ID: mc.Listener.Addr().String()}
 	}
 	return mc, nil
+}
+
+// checkPeers makes sure that this driver may call the others, and that its certificate
+// is for the name by which they call it.
+func (c *Config) checkPeers(p raftgroup.Peers) error {
+	if p == nil {
+		return nil
+	}
+	if err := c.Security.CheckName(p[c.ID]); err != nil {
+		return fmt.Errorf("%w: %w", raftgroup.ErrPeers, err)
+	}
+	drivers, err := newDrivers(p, c.Security)
+	if err != nil {
+		return fmt.Errorf("%w: %w", raftgroup.ErrPeers, err)
+	}
+	return drivers.Close()
 }
 
 // run serves until ctx ends or the node can't go on.

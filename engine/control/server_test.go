@@ -4,7 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,6 +17,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/control/raftgroup/grouptest"
 	"github.com/hibana-engine/hibana/engine/control/state"
 	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -106,4 +112,37 @@ func TestDiskOfTheLeaderHangs(t *testing.T) {
 		t.Errorf("a barrier on the node that has ended: %v", err)
 	}
 	close(disk.Release) // the end of the test closes the node
+}
+
+// A start that goes no further, because something in its command line is wrong, leaves
+// the data directory to the corrected one.
+func TestMistakesClaimNoDirectory(t *testing.T) {
+	f := newFleet(t, "a", "b")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	authority := securitytest.NewAuthority(t)
+	for name, x := range map[string]struct {
+		change func(*Config)
+		want   error
+		says   string
+	}{
+		"a peer that needs certificates": {func(c *Config) { c.Peers = "z=127.0.0.1:1,y=192.0.2.1:7077" }, raftgroup.ErrPeers, "talking to 192.0.2.1:7077"},
+		"a peer without a port":          {func(c *Config) { c.Peers = "z=127.0.0.1:1,y=127.0.0.1" }, raftgroup.ErrPeers, "127.0.0.1"},
+		"a certificate for another host": {func(c *Config) {
+			c.Security = authority.Node(t, "127.0.0.1", time.Now().Add(time.Hour))
+			c.Listen, c.Peers = "127.0.0.1:0", "z=192.0.2.1:7077"
+		}, raftgroup.ErrPeers, "isn't for 192.0.2.1:7077"},
+		"a port that is taken": {func(c *Config) { c.Peers = "z=" + taken.Addr().String() }, syscall.EADDRINUSE, "has the port"},
+	} {
+		c := f.config("a")
+		c.ID, c.Data = "z", t.TempDir()
+		x.change(&c)
+		f.refused(c, x.want, x.says)
+		if _, err := os.Stat(filepath.Join(c.Data, "identity.json")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the directory is claimed: %v", name, err)
+		}
+	}
 }

@@ -75,6 +75,12 @@ func checkSubmission(b *wire.SubmitBegin) error {
 		return fmt.Errorf("%w: a job's name has from 1 to %d bytes of text, not %q",
 			wire.ErrInvalid, state.MaxName, b.Name)
 	}
+	if err := wire.CheckSecrets(b.Secrets); err != nil {
+		return err
+	}
+	if err := b.Restart.Check(); err != nil {
+		return err
+	}
 	if !binaries.ValidDigest(b.Binary) {
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Binary)
 	}
@@ -108,7 +114,9 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 	if err != nil {
 		return nil, err
 	}
-	spec := wire.JobSpec{Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken()}
+	spec := wire.JobSpec{
+		Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken(), Secrets: b.Secrets, Restart: b.Restart,
+	}
 	if !existed {
 		if spec.Platform, err = c.n.programs.check(b.Binary, b.Size); err != nil {
 			return nil, err
@@ -122,7 +130,7 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
 		return existed
 	}
-	if err := c.n.Record(&state.SubmitJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	if err := c.n.Record(&state.TakeJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
 	c.n.View(func(st *state.State) { taken(st) })

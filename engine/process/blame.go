@@ -1,9 +1,6 @@
 package process
 
 import (
-	"bytes"
-	"os"
-	"strconv"
 	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/role"
@@ -21,27 +18,13 @@ func (e *Exit) blame(status syscall.WaitStatus, starved bool) {
 	switch status.Signal() {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
 	case syscall.SIGKILL:
-		if e.ByItself = starved; starved {
+		e.Killed, e.ByItself = !starved, starved
+		if starved {
 			e.Status += " (the machine or its container was out of memory)"
 		}
 	default:
 		e.ByItself = true
 	}
-}
-
-// outOfMemory returns how many processes the kernel has killed for want of memory;
-// 0 where it doesn't say.
-func outOfMemory() (kills int) {
-	b, err := os.ReadFile("/proc/vmstat")
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.Lines(b) {
-		if n, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
-			kills, _ = strconv.Atoi(string(bytes.TrimSpace(n)))
-		}
-	}
-	return kills
 }
 
 // isClosed reports whether a channel that only closes is closed.

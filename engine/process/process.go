@@ -10,7 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,8 +30,11 @@ type Spec struct {
 	Args []string // its command line, without its name
 	Role string   // role.Driver or role.Executor
 	Dir  string   // its working directory, "" for this process's
-	Env  []string // added to this process's environment, NAME=value
+	Env  []string // its environment, NAME=value, to which its role is added; see Environ
 	Nice int      // its niceness, above 0 to leave the CPU to the daemon
+	// Reaper ends what the process has started and left behind; nil ends only what is in
+	// its process group.
+	Reaper *Reaper
 
 	// Output takes what it prints, from one goroutine at a time. Its errors end
 	// the process.
@@ -55,6 +58,7 @@ type Exit struct {
 	Clean     bool   // the status is 0
 	Hung      bool   // it was killed, because it didn't speak over its socket, or not any more
 	ByItself  bool   // it exited or crashed, or took too much memory; nobody asked or killed it
+	Killed    bool   // somebody killed it, on purpose: memory wasn't used up
 	LastWords string // what it printed last, see Tail
 }
 
@@ -63,6 +67,9 @@ func (e Exit) String() string {
 	s := e.Status
 	if e.Hung {
 		s += ", because it didn't answer"
+	}
+	if e.Killed {
+		s += " by somebody, not for want of memory"
 	}
 	if e.LastWords == "" {
 		return s
@@ -99,7 +106,7 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 		return Exit{}, err
 	}
 	last := &Tail{}
-	cmd, err := start(ctx, &s, file, last)
+	cmd, err := s.Reaper.start(func() (*exec.Cmd, error) { return start(ctx, &s, file, last) })
 	_ = file.Close() // the process has its own
 	if err != nil {
 		return Exit{}, errors.Join(err, conn.Close())
@@ -122,6 +129,7 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	server.Stop()
 	work.Wait()
 	killGroup(cmd.Process.Pid) // what the program started and left behind
+	left := s.Reaper.ended(cmd.Process.Pid)
 	exit := Exit{
 		Status:    cmd.ProcessState.String(),
 		Clean:     err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success(),
@@ -131,18 +139,22 @@ func Run(ctx context.Context, s Spec) (Exit, error) {
 	if wanted := hung || ctx.Err() != nil || isClosed(s.Stop); !wanted {
 		exit.blame(cmd.ProcessState.Sys().(syscall.WaitStatus), outOfMemory() > starved)
 	}
+	if left != nil {
+		_, _ = fmt.Fprintf(s.Output, "%v\n", left) // the job's log takes it
+	}
 	return exit, nil
 }
 
 // start starts the process with its end of the socket pair.
 func start(ctx context.Context, s *Spec, file *os.File, last *Tail) (*exec.Cmd, error) {
+	sealFiles()
 	for wait := time.Millisecond; ; wait *= 2 {
 		cmd := exec.Command(s.Path, s.Args...)
 		if s.Name != "" {
 			cmd.Args[0] = s.Name
 		}
 		cmd.Dir = s.Dir
-		cmd.Env = append(append(withoutRole(os.Environ()), s.Env...), role.Env+"="+s.Role)
+		cmd.Env = append(slices.Clone(s.Env), role.Env+"="+s.Role) // of a name that comes twice the last counts
 		cmd.ExtraFiles = []*os.File{file}
 		cmd.Stdout = io.MultiWriter(last, s.Output)
 		cmd.Stderr = cmd.Stdout
@@ -212,14 +224,3 @@ func watch(ctx context.Context, s *Spec, p *os.Process, conn net.Conn, served, e
 
 // killGroup kills the processes of a group, if there are any.
 func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
-
-// withoutRole drops what a daemon that was itself started by one would hand on.
-func withoutRole(env []string) []string {
-	kept := make([]string, 0, len(env)+1)
-	for _, e := range env {
-		if !strings.HasPrefix(e, role.Env+"=") {
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}

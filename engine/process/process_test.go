@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,7 +35,7 @@ func TestRunGivesWhatWasPromised(t *testing.T) {
 	t.Setenv(role.Env, "an inherited role")
 	var out bytes.Buffer
 	s := shell(`echo "$HIBANA_ROLE $EXTRA $0"; [ -S /proc/self/fd/3 ] && echo socket; pwd; sleep 0.05; nice`, &out)
-	s.Dir, s.Nice, s.Env = t.TempDir(), 7, []string{"EXTRA=more"}
+	s.Dir, s.Nice, s.Env = t.TempDir(), 7, append(os.Environ(), "EXTRA=more")
 	s.Args = append(s.Args, "zero")
 	exit, err := Run(t.Context(), s)
 	if err != nil || !exit.Clean {
@@ -42,6 +43,51 @@ func TestRunGivesWhatWasPromised(t *testing.T) {
 	}
 	if want := "driver more zero\nsocket\n" + s.Dir + "\n7\n"; out.String() != want {
 		t.Errorf("it printed %q, want %q", out.String(), want)
+	}
+}
+
+// A process gets the environment that it is given and the descriptors that are its own:
+// neither what this process's environment has more, nor the files that it has inherited.
+func TestRunGivesNothingElse(t *testing.T) {
+	t.Setenv("CLOUD_KEY", "hunter2")
+	inherited, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inherited.Close()
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, inherited.Fd(), syscall.F_SETFD, 0); errno != 0 { // as from a shell
+		t.Fatal(errno)
+	}
+	var out bytes.Buffer
+	s := shell(`env | grep CLOUD_KEY; [ -e /proc/$$/fd/3 ] && echo socket; [ -e /proc/$$/fd/$0 ] && echo leaked`, &out)
+	s.Args = append(s.Args, strconv.Itoa(int(inherited.Fd())))
+	s.Env = []string{"PATH=" + os.Getenv("PATH")}
+	if exit, err := Run(t.Context(), s); err != nil || out.String() != "socket\n" {
+		t.Errorf("it printed %q; %v, %v", out.String(), exit, err)
+	}
+}
+
+func TestEnviron(t *testing.T) {
+	for name, value := range map[string]string{
+		"LC_TIME": "C", "TZ": "UTC", "AWS_SECRET_ACCESS_KEY": "s", "HIBANA_TOKEN_FILE": "/t", "REGION": "eu", "PATHS": "x",
+	} {
+		t.Setenv(name, value)
+	}
+	env := Environ([]string{"REGION", "MISSING"})
+	for _, want := range []string{"LC_TIME=C", "TZ=UTC", "REGION=eu", "PATH=" + os.Getenv("PATH")} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%s isn't in %q", want, env)
+		}
+	}
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "HIBANA_TOKEN_FILE", "PATHS", "MISSING"} {
+		if slices.ContainsFunc(env, func(pair string) bool { return strings.HasPrefix(pair, name+"=") }) {
+			t.Errorf("%s is in %q", name, env)
+		}
+	}
+	for name, ok := range map[string]bool{"REGION": true, "": false, "A=b": false, role.Env: false} {
+		if err := CheckPass(name); (err == nil) != ok || !ok && !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("--pass-env %q: %v", name, err)
+		}
 	}
 }
 
@@ -71,9 +117,45 @@ func TestOutOfMemory(t *testing.T) {
 	for _, starved := range []bool{false, true} {
 		e := Exit{Status: "signal: killed"}
 		e.blame(syscall.WaitStatus(syscall.SIGKILL), starved)
-		if e.ByItself != starved || strings.Contains(e.Status, "out of memory") != starved {
+		if e.ByItself != starved || strings.Contains(e.Status, "out of memory") != starved || strings.Contains(e.String(), "killed by somebody, not for want of memory") == starved {
 			t.Errorf("the kernel has killed for want of memory: %t; %+v", starved, e)
 		}
+	}
+}
+
+// The kernel counts what it kills in the cgroup of either version, where there is one.
+func TestCountOfKills(t *testing.T) {
+	root := t.TempDir()
+	write := func(path, text string) {
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("jobs/a/memory.events", "low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n")
+	write("memory.events", "oom_kill 9\n")
+	write("memory/jobs/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n")
+	for own, want := range map[string]int{
+		"0::/jobs/a\n":                       2,
+		"0::/gone\n":                         9, // a container's paths are its own
+		"5:cpu:/\n4:memory:/jobs/a\n0::/b\n": 5,
+	} {
+		got := -1
+		for _, path := range memoryFiles(root, own) {
+			if kills, ok := oomKills(path); ok {
+				got = kills
+				break
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %d kills, want %d", own, got, want)
+		}
+	}
+	if _, ok := oomKills(filepath.Join(root, "none")); ok {
+		t.Error("a file that isn't there counts")
 	}
 }
 

@@ -41,7 +41,7 @@ func NewBackend(cfg Config) *Backend {
 func (b *Backend) Start(events scheduler.BackendEvents) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.events = events
+	b.events = observe(events, b.cfg.Troubles)
 	b.reconcile()
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	Security           security.Security // with the job's secret
 	MaxResultBytes     int64             // of one task
 	Logger             *slog.Logger
+	Troubles           Troubles // may be nil
 
 	// Check compares what an executor built with what the driver did. Its error
 	// fails the job.

@@ -69,7 +69,8 @@ func newLink(c *common, name string, p wire.ExecutorProcess) (*link, error) {
 func (l *link) run() {
 	defer func() { _ = l.cc.Close() }() // nothing is written that could be lost
 	defer l.cancel(nil)
-	log := l.cfg.Logger
+	log, began := l.cfg.Logger, time.Now()
+	defer l.trouble("")
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		wasReady, err := l.stream()
 		if cause := context.Cause(l.ctx); cause != nil {
@@ -77,7 +78,7 @@ func (l *link) run() {
 		}
 		if wasReady {
 			l.lost(err)
-			wait = firstRetry
+			wait, began = firstRetry, time.Now()
 		}
 		if l.ctx.Err() != nil {
 			return
@@ -96,11 +97,21 @@ func (l *link) run() {
 			return
 		}
 		log.Debug("connecting to an executor again", "executor", l.name, "cause", err, "in", wait)
+		if time.Since(began) >= slowLink {
+			l.trouble(fmt.Sprintf("executor %s has taken no tasks for %s: %s", l.process.Executor, time.Since(began).Round(time.Second), firstLine(err.Error())))
+		}
 		select {
 		case <-time.After(wait):
 		case <-l.ctx.Done():
 			return
 		}
+	}
+}
+
+// trouble says what is wrong with the executor, "" for nothing.
+func (l *link) trouble(text string) {
+	if l.cfg.Troubles != nil {
+		l.cfg.Troubles.Executor(l.process.Executor, text)
 	}
 }
 
@@ -186,6 +197,7 @@ func (l *link) admit(r *Registered) {
 	l.events.ExecutorAdded(l.name, r.Slots)
 	l.ready.Store(true)
 	l.attendance.note()
+	l.trouble("")
 }
 
 // lost reports that an executor that was ready is gone.

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/offspring"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -26,6 +27,7 @@ type Parent struct {
 // OpenParent connects to the daemon over fd 3. It is called once, early: no
 // other code of the process has touched the descriptor.
 func OpenParent() (*Parent, error) {
+	_ = offspring.Adopt() // what this process's descendants leave behind ends with it; else the daemon's tree isn't whole
 	syscall.CloseOnExec(parentFD)
 	f := os.NewFile(parentFD, "daemon")
 	if f == nil {

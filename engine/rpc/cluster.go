@@ -191,13 +191,24 @@ func strange(err error) bool {
 	return status.Code(err) == codes.Unavailable && strings.Contains(status.Convert(err).Message(), security.ErrStranger.Error())
 }
 
+// leastSearch is how long a search for the leader may take though patience is over.
+const leastSearch = 500 * time.Millisecond
+
+// search is Leader that ends at a deadline: drivers that hang take their time.
+func (c *Cluster) search(ctx context.Context, deadline time.Time) (grpc.ClientConnInterface, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(time.Until(deadline), leastSearch))
+	defer cancel()
+	cc, _, err := c.Leader(ctx)
+	return cc, err
+}
+
 // Do calls f with a connection to the leader, again with the new one while the
 // leader changes, until it succeeds, fails otherwise or patience is over. f must
 // be safe to repeat.
 func (c *Cluster) Do(ctx context.Context, patience time.Duration, f func(ctx context.Context, leader grpc.ClientConnInterface) error) error {
 	deadline := time.Now().Add(patience)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		cc, _, err := c.Leader(ctx)
+		cc, err := c.search(ctx, deadline)
 		if err == nil {
 			err = f(ctx, cc)
 		}

@@ -68,7 +68,7 @@ func loadKeyPair(files wire.TLSFiles) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := readPrivate(files.Key)
+	key, err := ReadPrivate(files.Key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -112,6 +112,23 @@ func (s Security) CallToken() string { return s.token }
 // certificates anywhere, with a token only on loopback.
 func (s Security) CheckListen(address string) error {
 	return s.check(address, "listening on "+address, ", or listen on 127.0.0.1")
+}
+
+// CheckName makes sure that a certificate, where there is one, is for the host of an
+// address by which others call this process.
+func (s Security) CheckName(address string) error {
+	if s.Files == (wire.TLSFiles{}) {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if err := s.tls.Certificates[0].Leaf.VerifyHostname(host); err != nil {
+		return wire.Misuse(fmt.Sprintf("the certificate %s isn't for %s, by which others call this process: %v; make one with `engine-submit certs DIR --host %s`",
+			s.Files.Cert, address, err, host))
+	}
+	return nil
 }
 
 // CheckDial makes sure that s is enough for calling an address.

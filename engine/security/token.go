@@ -67,7 +67,7 @@ func LoadToken(path string) (string, error) {
 
 // readToken reads a token file.
 func readToken(path string) (string, error) {
-	b, err := readPrivate(path)
+	b, err := ReadPrivate(path)
 	if err != nil {
 		return "", fmt.Errorf("reading the token file: %w", err)
 	}
@@ -79,12 +79,12 @@ func readToken(path string) (string, error) {
 	return token, nil
 }
 
-// maxPrivate bounds a token file or a key file, in bytes.
+// maxPrivate bounds a file with a secret, in bytes.
 const maxPrivate = 1 << 20
 
-// readPrivate reads a file with a secret in it. One that others may read, or that
-// somebody else owns, is an error that wraps ErrInsecure.
-func readPrivate(path string) ([]byte, error) {
+// ReadPrivate reads a file with a secret in it, such as a token, a key or a password. One that others may read, or that
+// somebody else owns, is an error that wraps [wire.ErrInsecure].
+func ReadPrivate(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

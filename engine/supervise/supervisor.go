@@ -26,8 +26,9 @@ type Supervisor struct {
 	Name   string            // as which it sees itself, "" for its path
 	Args   []string          // its command line, without its name
 	Dir    string            // its working directory, "" for this process's
-	Env    []string          // added to this process's environment
+	Env    []string          // its environment, NAME=value; see process.Environ
 	Nice   int               // its niceness
+	Reaper *process.Reaper   // ends what it leaves behind; may be nil
 	Spec   wire.ExecutorSpec // what the process is told
 	Output io.Writer         // takes what it prints, from one goroutine at a time
 
@@ -109,7 +110,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 func (s *Supervisor) once(ctx context.Context) Exit {
 	p := &offer{supervisor: s, id: security.NewToken()[:16]}
 	exit, err := process.Run(ctx, process.Spec{
-		Path: s.Path, Name: s.Name, Args: s.Args, Dir: s.Dir, Env: s.Env, Nice: s.Nice, Role: role.Executor, Output: s.Output,
+		Path: s.Path, Name: s.Name, Args: s.Args, Dir: s.Dir, Env: s.Env, Nice: s.Nice, Reaper: s.Reaper, Role: role.Executor, Output: s.Output,
 		Serve:    func(r grpc.ServiceRegistrar) { wire.RegisterWorker(r, p) },
 		Patience: stopPatience,
 	})

@@ -28,6 +28,9 @@ type ControlServer interface {
 	// server answers when batches are planned with the version, and before that now
 	// and then. An error that wraps ErrVersion is the job's refusal.
 	Publish(grpc.BidiStreamingServer[PublishPart, PublishAnswer]) error
+	// Executor drains an executor: its jobs go on elsewhere, until the daemon is started
+	// again. Or it forgets one that is gone.
+	Executor(context.Context, *ExecutorRequest) (*ExecutorAnswer, error)
 	// Cluster says who is there. Any driver answers, with what it knows.
 	Cluster(context.Context, *ClusterRequest) (*ClusterStatus, error)
 }
@@ -47,6 +50,8 @@ type SubmitBegin struct {
 	Args       []string `msgpack:"args"`
 	Binary     string   `msgpack:"bin"`  // SHA-256, hexadecimal
 	Size       int64    `msgpack:"size"` // bytes
+	Secrets    []Secret `msgpack:"secrets"`
+	Restart    Restart  `msgpack:"restart"`
 }
 
 // SubmitAnswer answers SubmitBegin with Need, and Commit with the job.
@@ -89,6 +94,20 @@ type ExecutorStatus struct {
 	Slots    int    `msgpack:"slots"`
 	Platform string `msgpack:"plat"`
 	Alive    bool   `msgpack:"alive"`
+	Drained  bool   `msgpack:"drn"`   // it takes no jobs
+	Doubtful bool   `msgpack:"doubt"` // the driver that says it knows of no leader, so that it may be long ago
+}
+
+// ExecutorRequest drains an executor, or forgets one that is gone.
+type ExecutorRequest struct {
+	ID     string `msgpack:"id"`
+	Forget bool   `msgpack:"gone"`
+	Force  bool   `msgpack:"force"` // though jobs wait then
+}
+
+// ExecutorAnswer says that it was done.
+type ExecutorAnswer struct {
+	Existed bool `msgpack:"old"` // it had been done before
 }
 
 // RegisterControl offers the service.
@@ -96,6 +115,7 @@ func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
 	r.RegisterService(Service("Control", (*ControlServer)(nil), []grpc.MethodDesc{
 		Unary("Status", ControlServer.Status),
 		Unary("Kill", ControlServer.Kill),
+		Unary("Executor", ControlServer.Executor),
 		Unary("Cluster", ControlServer.Cluster),
 	},
 		Bidi("Submit", ControlServer.Submit),
@@ -136,6 +156,11 @@ func (c ControlClient) Publish(ctx context.Context) (grpc.BidiStreamingClient[Pu
 // Watch calls ControlServer.Watch.
 func (c ControlClient) Watch(ctx context.Context, job JobRef) (grpc.ServerStreamingClient[JobStatus], error) {
 	return OpenDownstream[JobRef, JobStatus](ctx, c.CC, "Control/Watch", &job)
+}
+
+// Executor calls ControlServer.Executor.
+func (c ControlClient) Executor(ctx context.Context, req *ExecutorRequest) (*ExecutorAnswer, error) {
+	return Call[ExecutorRequest, ExecutorAnswer](ctx, c.CC, "Control/Executor", req)
 }
 
 // Cluster calls ControlServer.Cluster.

@@ -4,7 +4,7 @@ import "fmt"
 
 // JobSpec is what a job is, from its submission to its end.
 type JobSpec struct {
-	Incarnation uint64   `msgpack:"inc"`  // Raft index of the submission: the job's number, never used again
+	Incarnation uint64   `msgpack:"inc"`  // the job's number, counted from 1, never used again
 	Submission  string   `msgpack:"sub"`  // the client's id of the submission
 	Name        string   `msgpack:"name"` // for people; the file's name unless given
 	Args        []string `msgpack:"args"` // the program's command line, without its name
@@ -14,6 +14,9 @@ type JobSpec struct {
 	// Secret lets the processes of the job talk to each other: both ends of the
 	// Tasks and Shuffle services know it.
 	Secret string `msgpack:"secret"`
+	// Secrets are for the program: its processes get them over fd 3.
+	Secrets []Secret `msgpack:"secrets"`
+	Restart Restart  `msgpack:"restart"`
 }
 
 // ProcessName is what the job's processes are called in a machine's list of
@@ -69,10 +72,14 @@ func (s JobState) Final() bool { return s >= JobFinished }
 type JobStatus struct {
 	Spec      JobSpec           `msgpack:"spec"` // without the secret
 	State     JobState          `msgpack:"state"`
-	Reason    string            `msgpack:"why"`   // why it ended, or why it isn't running
+	Reason    string            `msgpack:"why"`   // why it ended; while it runs what went wrong within a minute
+	ReasonOn  string            `msgpack:"whyon"` // id of the executor where, "" for elsewhere
+	Trouble   string            `msgpack:"wrong"` // what is wrong at this moment, "" for nothing
+	TroubleOn string            `msgpack:"wrngo"` // id of the executor whose log says more, "" for the driver process's
 	Node      string            `msgpack:"node"`  // engine-driver that runs, or last ran, its driver process
 	Epoch     uint64            `msgpack:"epoch"` // of that process
 	Crashes   int               `msgpack:"crash"` // of the driver process since it last got something done
+	Restarts  int               `msgpack:"again"` // how often it failed and was started again since an output was done
 	LastBatch uint64            `msgpack:"last"`  // newest batch that is allocated
 	Pending   int               `msgpack:"pend"`  // batches allocated and not complete
 	Submitted int64             `msgpack:"at"`
@@ -91,7 +98,8 @@ type Progress struct {
 	SchedulingMS  float64 `msgpack:"d"` // how long the last batch waited
 	ProcessingMS  float64 `msgpack:"p"` // how long it ran
 	Waiting       int     `msgpack:"w"` // batches planned and not begun
-	Message       string  `msgpack:"m"` // what the job waits for, if it does
+	Message       string  `msgpack:"m"` // what is wrong, in words, while it lasts
+	Executor      string  `msgpack:"x"` // id of the one whose log says more of it, "" for the driver process's
 	// Program is how a batch program does, nil for a stream.
 	Program *ProgramProgress `msgpack:"g"`
 }

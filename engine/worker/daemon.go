@@ -12,6 +12,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -19,11 +20,13 @@ import (
 
 // Config says how an engine-executor runs.
 type Config struct {
-	ID       string // of this executor, kept over restarts
-	Master   string // engine-drivers, host:port,host:port,…
-	Listen   string // host:port for logs; job processes listen on the same host
-	Data     string // directory
-	Slots    int    // tasks that a job runs here at once
+	ID       string          // of this executor, kept over restarts
+	Master   string          // engine-drivers, host:port,host:port,…
+	Listen   string          // host:port for logs; job processes listen on the same host
+	Data     string          // directory
+	Slots    int             // tasks that a job runs here at once
+	Env      []string        // of jobs' processes, see process.Environ
+	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once it is open.
@@ -128,7 +131,7 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 	}
 	d.output = logs.NewServer(func(incarnation uint64) string { return d.dir.jobLog(incarnation) })
 	d.jobs = &jobs{
-		executor: c.ID, host: host, tls: c.Security.Files, cluster: cluster, dir: d.dir, programs: programs, output: d.output,
+		executor: c.ID, host: host, tls: c.Security.Files, cluster: cluster, dir: d.dir, programs: programs, output: d.output, env: c.Env, reaper: c.Reaper,
 		reports: newReports(), log: c.Log, running: make(map[uint64]*job),
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)

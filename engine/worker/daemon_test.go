@@ -334,6 +334,11 @@ func TestBadConfig(t *testing.T) {
 		"no drivers":       {func(c *worker.Config) { c.Master = " , " }, wire.ErrInvalid},
 		"a wrong token":    {func(c *worker.Config) { c.Security = security.Security{}.WithToken("other") }, wire.ErrUnauthenticated},
 		"a file as folder": {func(c *worker.Config) { c.Data = "/dev/null" }, worker.ErrDataDir},
+		"a folder for all": {func(c *worker.Config) {
+			if err := os.Chmod(c.Data, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}, wire.ErrInsecure},
 		"another's folder": {func(c *worker.Config) {
 			b := []byte(`{"format":1,"executor":"e2"}`)
 			if err := os.WriteFile(filepath.Join(c.Data, "identity.json"), b, 0o600); err != nil {

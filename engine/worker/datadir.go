@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/disk"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -52,6 +53,9 @@ func openDataDir(path, id string) (_ *dataDir, err error) {
 	path, err = filepath.Abs(path)
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(path, "jobs"), 0o700)
+	}
+	if err == nil {
+		err = security.CheckDirectory(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)

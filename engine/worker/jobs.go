@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/supervise"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -45,6 +46,8 @@ type jobs struct {
 	executor string        // id of this one
 	host     string        // for processes to listen on
 	tls      wire.TLSFiles // of processes
+	env      []string      // of processes
+	reaper   *process.Reaper
 	cluster  *rpc.Cluster
 	dir      *dataDir
 	programs *binaries.Store
@@ -109,13 +112,13 @@ func (s *jobs) run(ctx context.Context, j *job, report *jobReport) error {
 func (s *jobs) supervise(ctx context.Context, j *job, report *jobReport, out *logs.Log, work string) error {
 	inc := j.spec.Incarnation
 	supervisor := &supervise.Supervisor{
-		Path: s.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Dir: work, Nice: executorNice, Output: out,
+		Path: s.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Env: s.env, Dir: work, Nice: executorNice, Reaper: s.reaper, Output: out,
 		Spec: wire.ExecutorSpec{Job: j.spec, Executor: s.executor, Slots: j.slots, Host: s.host, TLS: s.tls},
 		OnReady: func(process, address string) {
 			s.reports.ready(report, &wire.ProcessReady{Incarnation: inc, Process: process, Address: address, Slots: j.slots})
 		},
 		OnExit: func(x supervise.Exit) {
-			s.log.Warn("a job's process has died", "job", inc, "crashes", x.Crashes, "reason", x.Reason)
+			s.log.Warn("a job's process has died", "job", inc, "process", j.spec.ProcessName(), "crashes", x.Crashes, "reason", x.Reason)
 			s.reports.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal, Died: x.Died})
 		},
 	}

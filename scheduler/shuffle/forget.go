@@ -1,16 +1,16 @@
 package shuffle
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/hibana-engine/hibana/scheduler/block"
+)
 
 // ForgetShuffles drops the outputs of some of a batch's shuffles, which nobody reads any
 // more.
 func (s *Store) ForgetShuffles(batch uint64, shuffles []int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, out := range s.batches[batch] {
-		if slices.Contains(shuffles, int(id.Shuffle)) {
-			s.used -= out.size
-			delete(s.batches[batch], id)
-		}
-	}
+	s.kept.Drop(func(b block.ID) bool {
+		k, ok := b.Key.(key)
+		return ok && k.store == s && k.id.Batch == batch && slices.Contains(shuffles, int(k.id.Shuffle))
+	})
 }

@@ -33,6 +33,9 @@ type Options struct {
 	ReadUncommitted bool
 	// Logger is told about waits; nil is slog.Default().
 	Logger *slog.Logger
+	// Waiting, unless nil, is told what Plan waits for, as long as it does and each time
+	// that it has tried again. It is called by Plan.
+	Waiting func(why error)
 
 	// Lost is what a Reader does about records that are gone.
 	Lost LostPolicy

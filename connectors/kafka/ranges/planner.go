@@ -98,6 +98,9 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		delay := p.waitsFor.backoff()
 		if p.reached && p.doubt.IsZero() { // else the next attempt may well be the last
 			p.waiting.enter(p.waitsFor, waits.err)
+			if p.opts.Waiting != nil && p.waitsFor.waiting {
+				p.opts.Waiting(waits.err)
+			}
 		}
 		select {
 		case <-time.After(delay):

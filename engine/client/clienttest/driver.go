@@ -113,7 +113,7 @@ func (d *driver) take(begin *wire.SubmitBegin, uploaded bool, program []byte) (*
 	c.jobs = append(c.jobs, &job{digest: begin.Binary, logs: make(map[string][]byte), status: wire.JobStatus{
 		Spec: wire.JobSpec{
 			Incarnation: c.index, Submission: begin.Submission, Name: begin.Name,
-			Args: begin.Args, Binary: begin.Binary, Size: begin.Size, Platform: "linux/amd64",
+			Args: begin.Args, Secrets: begin.Secrets, Binary: begin.Binary, Size: begin.Size, Platform: "linux/amd64",
 		},
 		State: wire.JobRunning, Node: d.id, Epoch: c.index,
 	}})
@@ -232,6 +232,28 @@ func (d *driver) Watch(ref *wire.JobRef, stream grpc.ServerStreamingServer[wire.
 			return stream.Context().Err()
 		}
 	}
+}
+
+// Executor implements wire.ControlServer.
+func (d *driver) Executor(_ context.Context, req *wire.ExecutorRequest) (*wire.ExecutorAnswer, error) {
+	c := d.cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.executors, func(e wire.ExecutorStatus) bool { return e.ID == req.ID })
+	switch {
+	case i < 0:
+		return nil, fmt.Errorf("%w: there is no executor %q", wire.ErrInvalid, req.ID)
+	case req.Forget && c.executors[i].Alive:
+		return nil, fmt.Errorf("%w: executor %q is there", wire.ErrInvalid, req.ID)
+	case req.Forget:
+		c.executors = slices.Delete(c.executors, i, i+1)
+		return &wire.ExecutorAnswer{}, nil
+	case len(c.executors) == 1 && !req.Force:
+		return nil, fmt.Errorf("%w: %s is the last executor", wire.ErrInvalid, req.ID)
+	}
+	before := c.executors[i].Drained
+	c.executors[i].Drained = true
+	return &wire.ExecutorAnswer{Existed: before}, nil
 }
 
 // Cluster implements wire.ControlServer.

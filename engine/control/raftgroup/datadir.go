@@ -69,12 +69,18 @@ type DataDir struct {
 	Path string
 	lock *os.File
 	id   identity
+	kept bool // the identity is on disk
 }
 
 // OpenDataDir locks a directory for a node, and makes it if there is none. One that
-// has never been part of a cluster replaces a lost one, if that is asked for.
+// has never been part of a cluster replaces a lost one, if that is asked for. What that
+// changes of its identity is on disk after Keep: a start that goes no further, because
+// something else is wrong, claims nothing.
 func OpenDataDir(path, node string, replaces bool) (*DataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
+	}
+	if err := security.CheckDirectory(path); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -96,7 +102,8 @@ func (d *DataDir) claim(node string, replaces bool) error {
 	}
 	id, err := ReadIdentity(d.identityFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.save(identity{Format: identityFormat, Node: node, Copy: security.NewToken()[:state.MarkLen], Replaces: replaces})
+		d.id = identity{Format: identityFormat, Node: node, Copy: security.NewToken()[:state.MarkLen], Replaces: replaces}
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDataDir, d.identityFile(), err)
@@ -107,10 +114,19 @@ func (d *DataDir) claim(node string, replaces bool) error {
 	}
 	if replaces && id.Cluster == "" && !id.Replaces { // it was refused without --replace
 		id.Replaces = true
-		return d.save(id)
+		d.id = id
+		return nil
 	}
-	d.id = id
+	d.id, d.kept = id, true
 	return nil
+}
+
+// Keep writes the identity down, if it isn't yet. The node says it to others afterwards.
+func (d *DataDir) Keep() error {
+	if d.kept {
+		return nil
+	}
+	return d.save(d.id)
 }
 
 func (d *DataDir) identityFile() string { return filepath.Join(d.Path, "identity.json") }
@@ -124,7 +140,7 @@ func (d *DataDir) save(id identity) error {
 	if err := disk.WriteFile(d.identityFile(), append(b, '\n')); err != nil {
 		return fmt.Errorf("%w: writing the identity: %w", ErrDataDir, err)
 	}
-	d.id = id
+	d.id, d.kept = id, true
 	return nil
 }
 

@@ -35,10 +35,16 @@ func TestDataDirIsChecked(t *testing.T) {
 	}{
 		{"the same again", func(*Config) {}, nil, ""},
 		{"another node's", func(c *Config) { c.ID, c.Peers = "b", Peers{"b": "127.0.0.1:0"} }, ErrDataDir, `belongs to driver "a"`},
-		{"another group's", func(c *Config) { c.Peers = Peers{"a": "127.0.0.1:0", "z": "127.0.0.1:1"} }, ErrPeers, "the data directory is of a cluster of a"},
+		{"another group's", func(c *Config) { c.Peers = Peers{"a": "127.0.0.1:0", "z": "127.0.0.1:1"} }, ErrPeers, "the data directory is of a cluster of a, --peers names a, z; addresses may change, the ids not; it has joined none yet: if"},
 		{"not in the group", func(c *Config) { c.ID = "q" }, ErrPeers, `this driver, "q"`},
 		{"off loopback", func(c *Config) { c.Peers = Peers{"a": "0.0.0.0:0"} }, wire.ErrInsecure, "mutual TLS"},
 		{"no token", func(c *Config) { c.Security = security.Security{} }, wire.ErrInsecure, "token"},
+		{"of others", func(c *Config) {
+			c.DataDir = t.TempDir()
+			if err := os.Chmod(c.DataDir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}, wire.ErrInsecure, "has mode 0777"},
 		{"a file", func(c *Config) { c.DataDir = filepath.Join(used, "identity.json") }, ErrDataDir, "not a directory"},
 	}
 	for _, tt := range tests {

@@ -117,6 +117,9 @@ func prepare(ctx context.Context, c Config) (_ *Node, err error) {
 
 // join opens the listener, asks to be let in and starts Raft.
 func (m *Node) join(c Config) error {
+	if err := m.dir.Keep(); err != nil {
+		return err
+	}
 	m.listener.start(m.Fail)
 	if err := m.introduce(); err != nil {
 		return err
@@ -138,6 +141,9 @@ func (m *Node) start(c Config) (err error) {
 	starting.Wait()
 	if !returned {
 		return m.failure
+	}
+	if errors.Is(err, ErrPeers) && m.dir.id.Cluster == "" {
+		err = fmt.Errorf("%w; it has joined none yet: if the drivers were misspelt when it was first started, remove %s and start again", err, m.dir.Path)
 	}
 	return err
 }

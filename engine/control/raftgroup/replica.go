@@ -238,9 +238,6 @@ func (n *Replica) await(f raft.Future) error {
 // of it but payloads.
 func (n *Replica) View(read func(*state.State)) { n.fsm.View(read) }
 
-// ViewAt is View with the index of the last command that was applied.
-func (n *Replica) ViewAt(read func(s *state.State, index uint64)) { n.fsm.ViewAt(read) }
-
 // Watch returns a channel that is closed after the next command that changes more
 // than a job's log.
 func (n *Replica) Watch() <-chan struct{} { return n.fsm.Watch() }

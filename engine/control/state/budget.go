@@ -20,6 +20,9 @@ func (j *Job) size() int {
 	for _, a := range j.Spec.Args {
 		n += argBytes + len(a)
 	}
+	for _, s := range j.Spec.Secrets {
+		n += argBytes + len(s.Name) + len(s.Value)
+	}
 	if j.State.Final() {
 		return n
 	}

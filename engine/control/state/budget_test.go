@@ -48,7 +48,8 @@ func TestJobsAreCounted(t *testing.T) {
 	f := New()
 	mustApply(t, f, 10, &SubmitJob{At: 1 << 62, Spec: wire.JobSpec{
 		Submission: text(128), Name: text(MaxName), Binary: text(64), Secret: text(64), Platform: text(2*MaxID + 1), Size: 1 << 30,
-		Args: strings.Split(text(MaxArgs-1), ""),
+		Secrets: []wire.Secret{{Name: text(100), Value: text(30 << 10)}},
+		Args:    strings.Split(text(MaxArgs-1), ""),
 	}})
 	mustApply(t, f, 11, &AssignDriver{Incarnation: 10, Node: text(MaxID)})
 	mustApply(t, f, 12, &StartJob{Incarnation: 10, Epoch: 11, Header: make([]byte, 70_000)})

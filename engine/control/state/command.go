@@ -18,6 +18,7 @@ const (
 	kindFound    kind = 1  // FoundCluster
 	kindAdmit    kind = 20 // AdmitDriver
 	kindSubmit   kind = 2  // SubmitJob
+	kindTake     kind = 21 // TakeJob
 	kindAssign   kind = 3  // AssignDriver
 	kindStart    kind = 4  // StartJob
 	kindValue    kind = 5  // RecordValue
@@ -29,6 +30,8 @@ const (
 	kindLose     kind = 11 // LoseExecutor
 	kindReady    kind = 12 // ProcessReady
 	kindExited   kind = 13 // ProcessExited
+	kindDrain    kind = 22 // DrainExecutor
+	kindForget   kind = 23 // ForgetExecutor
 )
 
 // errUnknownCommand stops the node: it never skips a command.
@@ -62,7 +65,14 @@ type AdmitDriver struct {
 	Instead string `msgpack:"inst"` // the copy that is lost, "" for the driver's first
 }
 
-// SubmitJob makes a job; its incarnation is the command's index.
+// TakeJob makes a job; its incarnation is the number that follows the last job's.
+type TakeJob struct {
+	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
+	At   int64        `msgpack:"at"`   // nanoseconds since 1970
+}
+
+// SubmitJob is TakeJob in logs of earlier versions; the incarnation is the command's
+// index.
 type SubmitJob struct {
 	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
 	At   int64        `msgpack:"at"`   // nanoseconds since 1970
@@ -113,7 +123,8 @@ type StopJob struct {
 	Incarnation uint64 `msgpack:"inc"`
 }
 
-// EndJob puts a job into a final state.
+// EndJob puts a job into a final state, or, if it has failed under a driver and is to be
+// started again, makes it go on under another one.
 type EndJob struct {
 	Incarnation uint64        `msgpack:"inc"`
 	Epoch       uint64        `msgpack:"epoch"` // of the driver that says so, 0 for whoever it is
@@ -135,6 +146,18 @@ type RegisterExecutor struct {
 type LoseExecutor struct {
 	ID    string `msgpack:"id"`
 	Start string `msgpack:"start"`
+}
+
+// DrainExecutor takes a daemon's processes away and gives it no more, until another
+// daemon process has its id.
+type DrainExecutor struct {
+	ID    string `msgpack:"id"`
+	Start string `msgpack:"start"`
+}
+
+// ForgetExecutor forgets a daemon that is gone.
+type ForgetExecutor struct {
+	ID string `msgpack:"id"`
 }
 
 // ProcessReady adds a job's process on an executor; its instance is the
@@ -161,6 +184,7 @@ type ProcessExited struct {
 func (*FoundCluster) kind() kind     { return kindFound }
 func (*AdmitDriver) kind() kind      { return kindAdmit }
 func (*SubmitJob) kind() kind        { return kindSubmit }
+func (*TakeJob) kind() kind          { return kindTake }
 func (*AssignDriver) kind() kind     { return kindAssign }
 func (*StartJob) kind() kind         { return kindStart }
 func (*RecordValue) kind() kind      { return kindValue }
@@ -170,6 +194,8 @@ func (*StopJob) kind() kind          { return kindStop }
 func (*EndJob) kind() kind           { return kindEnd }
 func (*RegisterExecutor) kind() kind { return kindRegister }
 func (*LoseExecutor) kind() kind     { return kindLose }
+func (*DrainExecutor) kind() kind    { return kindDrain }
+func (*ForgetExecutor) kind() kind   { return kindForget }
 func (*ProcessReady) kind() kind     { return kindReady }
 func (*ProcessExited) kind() kind    { return kindExited }
 
@@ -180,6 +206,8 @@ func newCommand(k kind) Command {
 		return new(FoundCluster)
 	case kindAdmit:
 		return new(AdmitDriver)
+	case kindTake:
+		return new(TakeJob)
 	case kindSubmit:
 		return new(SubmitJob)
 	case kindAssign:
@@ -200,6 +228,10 @@ func newCommand(k kind) Command {
 		return new(RegisterExecutor)
 	case kindLose:
 		return new(LoseExecutor)
+	case kindDrain:
+		return new(DrainExecutor)
+	case kindForget:
+		return new(ForgetExecutor)
 	case kindReady:
 		return new(ProcessReady)
 	case kindExited:

@@ -18,7 +18,9 @@ func (c *RegisterExecutor) apply(s *State, _ uint64) (Result, error) {
 	if old != nil && old.Start != c.Start {
 		s.dropProcesses(c.ID)
 	}
-	s.Executors[c.ID] = &executor{ID: c.ID, Start: c.Start, Address: c.Address, Slots: c.Slots, Platform: c.Platform}
+	s.Executors[c.ID] = &executor{
+		ID: c.ID, Start: c.Start, Address: c.Address, Slots: c.Slots, Platform: c.Platform, Drained: old != nil && old.Start == c.Start && old.Drained,
+	}
 	return Result{existed: old != nil && old.Start == c.Start && old.Lost == 0}, nil
 }
 
@@ -36,9 +38,37 @@ func (c *LoseExecutor) apply(s *State, index uint64) (Result, error) {
 	return Result{}, nil
 }
 
+func (c *DrainExecutor) apply(s *State, _ uint64) (Result, error) {
+	if !s.Has(c.ID, c.Start) {
+		return Result{}, fmt.Errorf("%w: executor %q isn't there", wire.ErrInvalid, c.ID)
+	}
+	e := s.Executors[c.ID]
+	if e.Drained {
+		return Result{existed: true}, nil
+	}
+	e.Drained = true
+	s.dropProcesses(c.ID)
+	return Result{}, nil
+}
+
+func (c *ForgetExecutor) apply(s *State, _ uint64) (Result, error) {
+	e := s.Executors[c.ID]
+	if e == nil {
+		return Result{existed: true}, nil
+	}
+	if e.Lost == 0 {
+		return Result{}, fmt.Errorf("%w: executor %q is there; stop it first, or drain it", wire.ErrInvalid, c.ID)
+	}
+	delete(s.Executors, c.ID)
+	return Result{}, nil
+}
+
 func (c *ProcessReady) apply(s *State, index uint64) (Result, error) {
 	if !s.Has(c.Executor, c.Start) {
 		return Result{}, fmt.Errorf("%w: executor %s isn't registered", wire.ErrNotReady, c.Executor)
+	}
+	if s.Executors[c.Executor].Drained {
+		return Result{existed: true}, nil // it began before the daemon knew
 	}
 	j := s.Jobs[c.Incarnation]
 	if j == nil {
@@ -77,6 +107,28 @@ func (s *State) Has(executor, start string) bool {
 	return e != nil && e.Start == start && e.Lost == 0
 }
 
+// takes reports whether the executor takes jobs.
+func (e *executor) takes() bool { return e.Lost == 0 && !e.Drained }
+
+// LastFor lists the jobs that only this executor could run, of those that take jobs.
+func (s *State) LastFor(executor string) (jobs []uint64) {
+	e := s.Executors[executor]
+	if e == nil || !e.takes() {
+		return nil
+	}
+	for id, other := range s.Executors {
+		if id != executor && other.takes() && other.Platform == e.Platform {
+			return nil
+		}
+	}
+	for _, inc := range slices.Sorted(maps.Keys(s.Jobs)) {
+		if j := s.Jobs[inc]; !j.State.Final() && j.Spec.Platform == e.Platform {
+			jobs = append(jobs, inc)
+		}
+	}
+	return jobs
+}
+
 // dropProcesses removes an executor's processes from all jobs. A daemon that
 // comes back tries again what it refused.
 func (s *State) dropProcesses(executor string) {
@@ -91,7 +143,7 @@ func (s *State) dropProcesses(executor string) {
 func (s *State) Members(j *Job) wire.Members {
 	m := wire.Members{Processes: j.processes()}
 	for id, e := range s.Executors {
-		if _, refused := j.Refused[id]; e.Lost == 0 && !refused && e.Platform == j.Spec.Platform {
+		if _, refused := j.Refused[id]; e.takes() && !refused && e.Platform == j.Spec.Platform {
 			m.Expected++
 			m.Slots += e.Slots
 		}
@@ -126,7 +178,7 @@ func (s *State) Away(j *Job) bool {
 // Assignments lists the jobs for an executor, the oldest first.
 func (s *State) Assignments(executor string) []wire.Assignment {
 	e := s.Executors[executor]
-	if e == nil || e.Lost != 0 {
+	if e == nil || !e.takes() {
 		return nil
 	}
 	var all []wire.Assignment

@@ -41,8 +41,8 @@ func (s *State) record(
 		return Result{}, err
 	}
 	effect, err := change(j, func(n int) error { return s.grow(j, n) })
-	if effect.Completed {
-		j.Crashes = 0
+	if effect.Completed && epoch != j.Failed { // else it is said once more what was done before
+		s.goesWell(j)
 	}
 	return Result{existed: effect.Existed}, refused(incarnation, err)
 }

@@ -7,18 +7,22 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
-	if inc, existed, err := s.Submission(c.Spec.Submission, c.Spec.Binary, c.Spec.Name, c.Spec.Args); existed || err != nil {
+func (c *TakeJob) apply(s *State, _ uint64) (Result, error) { return s.take(c.Spec, c.At, s.Newest+1) }
+
+func (c *SubmitJob) apply(s *State, index uint64) (Result, error) { return s.take(c.Spec, c.At, index) }
+
+// take makes a job under a number that no job has had.
+func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error) {
+	if inc, existed, err := s.Submission(spec.Submission, spec.Binary, spec.Name, spec.Args); existed || err != nil {
 		return Result{Index: inc, existed: existed}, err
 	}
 	live, oldest := s.countJobs()
 	if live >= maxLiveJobs {
 		return Result{}, fmt.Errorf("%w: %d jobs run, which is the limit", wire.ErrTooLarge, live)
 	}
-	spec := c.Spec
-	spec.Incarnation = index
+	spec.Incarnation = number
 	j := &Job{
-		Spec: spec, State: wire.JobSubmitted, Submitted: c.At, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
+		Spec: spec, State: wire.JobSubmitted, Submitted: at, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
 	}
 	growth := j.size()
 	full := len(s.Jobs)-live >= maxEndedJobs
@@ -33,9 +37,10 @@ func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
 		delete(s.Jobs, oldest)
 	}
 	s.bytes += growth
-	s.Jobs[index] = j
-	s.submissions[spec.Submission] = index
-	return Result{Index: index}, nil
+	s.Jobs[number] = j
+	s.submissions[spec.Submission] = number
+	s.Newest = max(s.Newest, number)
+	return Result{Index: number}, nil
 }
 
 // Submission finds the job of a submission that was taken before. One with other
@@ -117,8 +122,33 @@ func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
 	if !c.State.Final() || c.State > wire.JobKilled {
 		return Result{}, fmt.Errorf("%w: job %d can't end as %s", wire.ErrInvalid, c.Incarnation, c.State)
 	}
+	if c.State == wire.JobFailed && c.Epoch != 0 && j.Failed == c.Epoch {
+		return Result{existed: true}, nil // it is about to go on
+	}
+	if c.State == wire.JobFailed && c.Epoch != 0 && j.State == wire.JobRunning && j.Spec.Restart != 0 {
+		if j.Spec.Restart.Allows(j.Restarts) {
+			s.restart(j, c.Reason)
+			return Result{}, nil
+		}
+		c.Reason = fmt.Sprintf("it has failed %d times in a row, the last time: %s", j.Restarts+1, c.Reason)
+	}
 	s.end(j, c.State, c.Reason, c.At)
 	return Result{}, nil
+}
+
+// restart notes that a job that has failed goes on with another driver.
+func (s *State) restart(j *Job, reason string) {
+	before := j.size()
+	j.Restarts++
+	j.Crashes, j.Failed, j.Reason = 0, j.Epoch, wire.Clip(reason, MaxReason)
+	s.bytes += j.size() - before
+}
+
+// goesWell notes that a job has got something done.
+func (s *State) goesWell(j *Job) {
+	before := j.size()
+	j.Crashes, j.Restarts, j.Reason = 0, 0, ""
+	s.bytes += j.size() - before
 }
 
 // end puts the job into a final state and drops its log.
@@ -128,6 +158,6 @@ func (s *State) end(j *Job, state wire.JobState, reason string, at int64) {
 	j.Drop()
 	j.Bytes = 0
 	j.Processes, j.Refused = nil, nil
-	j.Spec.Secret = ""
+	j.Spec = j.Spec.Shown() // what nobody needs any more
 	s.bytes += j.size() - before
 }

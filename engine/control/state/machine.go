@@ -70,13 +70,6 @@ func (f *Machine) View(read func(s *State)) {
 	read(f.state)
 }
 
-// ViewAt is view with the index of the last command that was applied.
-func (f *Machine) ViewAt(read func(s *State, index uint64)) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	read(f.state, f.index)
-}
-
 // Watch returns a channel that is closed after the next command that changes
 // more than a job's log.
 func (f *Machine) Watch() <-chan struct{} {

@@ -116,6 +116,14 @@ func parseCommand(verb string, args []string) (Command, error) {
 		return &FoundCluster{ClusterID: args[0]}, nil
 	case "admit":
 		return &AdmitDriver{Node: args[0], Copy: args[1], Instead: args[2]}, nil
+	case "drain":
+		return &DrainExecutor{ID: args[0], Start: args[1]}, nil
+	case "forget":
+		return &ForgetExecutor{ID: args[0]}, nil
+	case "restartable":
+		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Restart: wire.Restart(num(args[1])), Platform: "p"}}, nil
+	case "take":
+		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "submit":
 		return &SubmitJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "assign":
@@ -180,6 +188,9 @@ func describe(s *State) (lines []string) {
 		if e.Lost > 0 {
 			line += fmt.Sprintf(", lost at %d", e.Lost)
 		}
+		if e.Drained {
+			line += ", drained"
+		}
 		add("%s", line)
 	}
 	for _, inc := range slices.Sorted(maps.Keys(s.Jobs)) {
@@ -200,6 +211,9 @@ func describeJob(j *Job) (lines []string) {
 	}
 	if j.Crashes > 0 {
 		line += fmt.Sprintf(", %d crashes", j.Crashes)
+	}
+	if j.Restarts > 0 {
+		line += fmt.Sprintf(", started again %d times since epoch %d failed", j.Restarts, j.Failed)
 	}
 	if j.Reason != "" {
 		line += ": " + j.Reason

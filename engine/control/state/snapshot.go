@@ -34,6 +34,7 @@ type image struct {
 	ClusterID string   `msgpack:"cid"`
 	Jobs      int      `msgpack:"jobs"` // how many follow, ascending
 	Executors int      `msgpack:"exec"` // and then of these
+	Newest    uint64   `msgpack:"new"`  // highest number of a job; earlier versions don't say it
 	Drivers   []driver `msgpack:"drv"`  // ascending
 }
 
@@ -80,7 +81,7 @@ func writeSnapshot(w io.Writer, s *State, index uint64) error {
 	if _, err := io.WriteString(w, snapshotMagic); err != nil {
 		return err
 	}
-	img := image{Index: index, ClusterID: s.ClusterID, Jobs: len(s.Jobs), Executors: len(s.Executors)}
+	img := image{Index: index, ClusterID: s.ClusterID, Jobs: len(s.Jobs), Newest: s.Newest, Executors: len(s.Executors)}
 	for _, node := range slices.Sorted(maps.Keys(s.Drivers)) {
 		img.Drivers = append(img.Drivers, driver{node, s.Drivers[node]})
 	}
@@ -150,7 +151,7 @@ func readSnapshot(r io.Reader) (*State, uint64, error) {
 		return nil, 0, err
 	}
 	s := newState()
-	s.ClusterID = img.ClusterID
+	s.ClusterID, s.Newest = img.ClusterID, img.Newest
 	err := s.restoreDrivers(img.Drivers)
 	for i := 0; i < img.Jobs && err == nil; i++ {
 		var j jobImage
@@ -251,6 +252,7 @@ func (s *State) restoreJob(img *jobImage) error {
 		j.Refused[r.Executor] = r.Reason
 	}
 	s.Jobs[inc] = j
+	s.Newest = max(s.Newest, inc)
 	s.submissions[j.Spec.Submission] = inc
 	s.bytes += j.size()
 	return nil

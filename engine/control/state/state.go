@@ -12,6 +12,7 @@ import (
 type State struct {
 	ClusterID   string
 	Jobs        map[uint64]*Job      // by incarnation
+	Newest      uint64               // highest incarnation that a job has had
 	submissions map[string]uint64    // submission id to incarnation
 	Executors   map[string]*executor // by id
 	Drivers     map[string]Admission // by node: whose data directory is which
@@ -33,6 +34,8 @@ type Job struct {
 	Epoch     uint64        `msgpack:"epoch"` // 0 before the first driver
 	Node      string        `msgpack:"node"`
 	Crashes   int           `msgpack:"crash"` // drivers that died since an output was done
+	Restarts  int           `msgpack:"again"` // how often it failed and goes on since an output was done
+	Failed    uint64        `msgpack:"fail"`  // epoch under which it last failed and goes on, 0 for none
 	BatchLog  `msgpack:",inline"`
 	Bytes     int                   `msgpack:"bytes"` // of header, values, batches and the last one
 	Processes map[string]jobProcess `msgpack:"-"`     // by executor; see jobImage
@@ -55,6 +58,7 @@ type executor struct {
 	Slots    int    `msgpack:"slots"`
 	Platform string `msgpack:"plat"`
 	Lost     uint64 `msgpack:"lost"` // index at which it was lost, 0 while it is there
+	Drained  bool   `msgpack:"drn"`  // it is to take no jobs
 }
 
 // Admission says which data directory is a driver's.
@@ -80,6 +84,7 @@ func (s *State) clone() *State {
 	c := &State{
 		ClusterID:   s.ClusterID,
 		Jobs:        make(map[uint64]*Job, len(s.Jobs)),
+		Newest:      s.Newest,
 		submissions: maps.Clone(s.submissions),
 		Executors:   make(map[string]*executor, len(s.Executors)),
 		Drivers:     maps.Clone(s.Drivers),

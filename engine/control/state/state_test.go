@@ -41,6 +41,47 @@ func mustApply(t testing.TB, f *Machine, index uint64, c Command) Result {
 	return r
 }
 
+// A job's secrets are the state's alone, and only as long as the job runs.
+func TestSecretsAreForgotten(t *testing.T) {
+	f := New()
+	mustApply(t, f, 10, &SubmitJob{Spec: wire.JobSpec{Submission: "s", Secret: "hunter1", Secrets: []wire.Secret{{Name: "PASSWORD", Value: "hunter2"}}}})
+	holds := func(s *State) (shown, kept bool) {
+		status, err := wire.Encode(new(s.Status(s.Jobs[10])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var snapshot bytes.Buffer
+		if err := writeSnapshot(&snapshot, s, 10); err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Contains(status, []byte("hunter")), bytes.Contains(snapshot.Bytes(), []byte("hunter2"))
+	}
+	if shown, kept := holds(f.state); shown || !kept {
+		t.Errorf("while the job runs its secrets are shown: %t, kept: %t", shown, kept)
+	}
+	mustApply(t, f, 11, &EndJob{Incarnation: 10, State: wire.JobFinished})
+	if shown, kept := holds(f.state); shown || kept {
+		t.Errorf("when the job has ended its secrets are shown: %t, kept: %t", shown, kept)
+	}
+}
+
+// A number isn't used again when its job is forgotten, nor after a snapshot.
+func TestNumbersAreNotUsedAgain(t *testing.T) {
+	f := New()
+	for i := range uint64(maxEndedJobs + 10) {
+		if got := mustApply(t, f, 3*i+1, &TakeJob{Spec: wire.JobSpec{Submission: fmt.Sprint(i)}}).Index; got != i+1 {
+			t.Fatalf("job %d has number %d", i+1, got)
+		}
+		mustApply(t, f, 3*i+2, &EndJob{Incarnation: i + 1, State: wire.JobFinished})
+	}
+	f = restored(t, f)
+	clear(f.state.Jobs) // as if the newest were forgotten too
+	f = restored(t, f)
+	if got := mustApply(t, f, 1<<20, &TakeJob{Spec: wire.JobSpec{Submission: "next"}}).Index; got != maxEndedJobs+11 {
+		t.Errorf("the next job has number %d", got)
+	}
+}
+
 func TestCommandsAreConditional(t *testing.T) {
 	batch := func(seq uint64, data string) *AllocateBatch {
 		return &AllocateBatch{Incarnation: 10, Epoch: 11, Seq: seq, Data: []byte(data)}

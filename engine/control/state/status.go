@@ -8,18 +8,16 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// Status returns how a job is, without its secret.
+// Status returns how a job is, without its secrets.
 func (s *State) Status(j *Job) wire.JobStatus {
-	spec := j.Spec
-	spec.Secret = ""
 	st := wire.JobStatus{
-		Spec: spec, State: j.State, Reason: j.Reason, Node: j.Node, Epoch: j.Epoch, Crashes: j.Crashes,
+		Spec: j.Spec.Shown(), State: j.State, Reason: j.Reason, Node: j.Node, Epoch: j.Epoch, Crashes: j.Crashes, Restarts: j.Restarts,
 		LastBatch: j.Last.Seq, Pending: len(j.Pending), Submitted: j.Submitted, Ended: j.Ended, Executors: j.processes(),
 	}
 	if !j.State.Final() && s.Members(j).Expected == 0 {
-		st.Reason = fmt.Sprintf("it waits for an engine-executor on %s", spec.Platform)
+		st.Trouble = fmt.Sprintf("it waits for an engine-executor on %s", j.Spec.Platform)
 		if why := s.Refusals(j); why != "" {
-			st.Reason += "; those that are there can't run it\n" + why
+			st.Trouble += "; those that are there can't run it\n" + why
 		}
 	}
 	return st
@@ -30,7 +28,7 @@ func (s *State) ListExecutors() []wire.ExecutorStatus {
 	var all []wire.ExecutorStatus
 	for _, id := range slices.Sorted(maps.Keys(s.Executors)) {
 		e := s.Executors[id]
-		all = append(all, wire.ExecutorStatus{ID: e.ID, Address: e.Address, Slots: e.Slots, Platform: e.Platform, Alive: e.Lost == 0})
+		all = append(all, wire.ExecutorStatus{ID: e.ID, Address: e.Address, Slots: e.Slots, Platform: e.Platform, Alive: e.Lost == 0, Drained: e.Drained})
 	}
 	return all
 }

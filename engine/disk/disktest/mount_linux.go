@@ -9,7 +9,7 @@ import (
 // mount mounts a tmpfs until the test ends.
 func mount(t *testing.T, dir, size string, options []string) {
 	t.Helper()
-	data := strings.Join(append([]string{"size=" + size}, options...), ",")
+	data := strings.Join(append([]string{"mode=0700", "size=" + size}, options...), ",")
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, data); err != nil {
 		t.Skipf("a full disk takes a file system of its own, and none can be mounted here: %v", err)
 	}

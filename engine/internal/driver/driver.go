@@ -25,6 +25,7 @@ type Config struct {
 	Models       plan.ModelControl
 	Planners     []plan.Planner  // of the inputs in the graph's order, as far as they are open already; New takes them over
 	Listeners    []plan.Listener // beside the program's
+	Troubles     *plan.Troubles  // takes what is wrong while it lasts; may be nil
 	Failing      func(err error) // is told at once why the stream fails, the first time; may be nil
 	Log          *slog.Logger
 }
@@ -52,6 +53,8 @@ type Driver struct {
 	longest  time.Duration   // processing time of late
 	room     chan struct{}   // holds a token for each batch that is being planned or waits
 	queue    chan *plannedBatch
+
+	usual time.Duration // processing time of late, the runner's
 
 	busLock sync.Mutex
 

@@ -154,7 +154,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 				req.Previous = p.Ranges
 			}
 		}
-		p, err := d.planners[i].Plan(stopCtx, req)
+		p, err := d.share(stopCtx, i, req)
 		if err != nil {
 			return nil, fmt.Errorf("planning batch %d: %s at %s: %w", a.Seq, in.Op, in.Site, err)
 		}
@@ -187,6 +187,28 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	}
 	b := &plannedBatch{alloc: a, info: info}
 	return b, d.invoke(workCtx, b)
+}
+
+// slowPlan is how long an input may take to plan before that is a trouble.
+const slowPlan = 5 * time.Second
+
+// share asks an input for its share of a batch. What it waits for, and what it says
+// that holds it up, are troubles of the job.
+func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.Share, error) {
+	in := d.Program.Graph.Inputs[i]
+	about, name := fmt.Sprintf("input %d", i), fmt.Sprintf("%s at %s", in.Op, in.Site)
+	req.Waiting = func(why string) { d.Troubles.Set(about, name+" waits: "+why) }
+	ready := d.Troubles.After(about+" planning", slowPlan, func(since time.Duration) string {
+		return fmt.Sprintf("%s: planning batch %d has taken %s so far", name, req.Seq, since.Round(time.Second))
+	})
+	p, err := d.planners[i].Plan(ctx, req)
+	ready()
+	held := ""
+	if p.Held != "" {
+		held = name + " is held up: " + p.Held
+	}
+	d.Troubles.Set(about, held)
+	return p, err
 }
 
 // replay prepares a batch that an earlier driver planned.

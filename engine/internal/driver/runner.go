@@ -55,6 +55,7 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	}
 	now := time.Now()
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
+	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
 	d.doneLock.Lock()
 	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued), now})
 	d.doneLock.Unlock()
@@ -62,10 +63,23 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	return nil
 }
 
+// slowBatch is how long an output may take, whatever the interval and the batches
+// before, until that is a trouble.
+const slowBatch = 10 * time.Second
+
+// watchOutput says that an output takes much longer than batches did of late.
+func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
+	patience := max(slowBatch, 3*d.Program.Interval, 3*d.usual)
+	return d.Troubles.After("output", patience, func(since time.Duration) string {
+		return fmt.Sprintf("batch %d: %s at %s has taken %s so far", b.alloc.Seq, out.Op, out.Site, since.Round(time.Second))
+	})
+}
+
 // runOutput runs one output operation: its job on executors, then its function
 // on the driver.
 func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output) error {
 	started := time.Now()
+	defer d.watchOutput(b, out)()
 	results, metrics, err := d.Cluster.Run(ctx, b.gen, out.Index)
 	b.info.Metrics.Add(metrics)
 	if err == nil && out.OnDriver != nil {

@@ -3,6 +3,7 @@ package executor
 import (
 	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/block"
 )
 
 // Follow makes the executor's copy of a batch program follow the driver of its epoch, in
@@ -15,9 +16,15 @@ func (e *Executor) Follow(diverged func(error)) {
 	if e.copy != nil {
 		e.copy.Stop()
 		e.left = append(e.left, e.copy)
-		e.cache = &task.Cache{}
+		e.blocks.Drop(isPartition)
 	}
 	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetShuffles), replay.Unpacker{}
+}
+
+// isPartition reports whether a block is a kept partition of an RDD.
+func isPartition(id block.ID) bool {
+	_, is := id.Key.(task.Block)
+	return is
 }
 
 // forgetShuffles drops the blocks of shuffles that a batch program can't refer to.

@@ -57,7 +57,7 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 	m.options.Logger = m.log
 	m.config = remote.Config{
 		Incarnation: h.Incarnation, Header: header, Security: m.security,
-		MaxResultBytes: int64(j.Settings.MaxResultSize), Logger: m.log,
+		MaxResultBytes: int64(j.Settings.MaxResultSize), Logger: m.log, Troubles: executorTroubles{j.troubles},
 	}
 	for _, v := range values {
 		if len(v.Data) > wire.MaxPayload {
@@ -65,7 +65,7 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 		}
 		m.config.Values = append(m.config.Values, wire.Value{Name: v.Name, Data: v.Data})
 	}
-	c := newRemoteCluster(m.log)
+	c := newRemoteCluster(m.log, j.troubles)
 	c.isBatch = j.Batch
 	m.cluster = c
 	m.config.Failed, m.config.Diverged, m.config.Check = c.fail, c.diverged, m.check(h)
@@ -101,11 +101,12 @@ func (m *remoteMaster) close() error {
 
 // remoteCluster is the driver's view of executor processes.
 type remoteCluster struct {
-	log     *slog.Logger
-	isBatch bool            // the job is a batch program
-	ctx     context.Context // ends when the job can't go on; its cause says why
-	stop    context.CancelCauseFunc
-	told    uint64 // pieces of a batch program's entries; of its driver
+	log      *slog.Logger
+	troubles *plan.Troubles
+	isBatch  bool            // the job is a batch program
+	ctx      context.Context // ends when the job can't go on; its cause says why
+	stop     context.CancelCauseFunc
+	told     uint64 // pieces of a batch program's entries; of its driver
 
 	mu       sync.Mutex
 	backend  *remote.Backend // nil before open
@@ -115,8 +116,8 @@ type remoteCluster struct {
 	batches  map[uint64]*plan.Generation // in flight, to say how an executor's differ
 }
 
-func newRemoteCluster(log *slog.Logger) *remoteCluster {
-	c := &remoteCluster{log: log, batches: make(map[uint64]*plan.Generation)}
+func newRemoteCluster(log *slog.Logger, t *plan.Troubles) *remoteCluster {
+	c := &remoteCluster{log: log, troubles: t, batches: make(map[uint64]*plan.Generation)}
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	return c
 }
@@ -198,13 +199,53 @@ func (c *remoteCluster) Run(ctx context.Context, gen *plan.Generation, output in
 
 // warnIdle says that something waits if it does so for long and there is no
 // executor, until stop is called.
-func (c *remoteCluster) warnIdle(what ...any) (stop func() bool) {
-	return time.AfterFunc(noExecutorAfter, func() {
-		if c.backend.Ready() == 0 {
-			c.log.Warn("the job waits: no executor takes tasks", what...)
+func (c *remoteCluster) warnIdle(what ...any) (stop func()) {
+	lasts := c.troubles.After(troubleIdle, noExecutorAfter, func(time.Duration) string {
+		if c.awaited() == 0 {
+			return "" // the daemons say it
 		}
-	}).Stop
+		return c.idle()
+	})
+	logged := time.AfterFunc(noExecutorAfter, func() {
+		if why := c.idle(); why != "" {
+			c.log.Warn("the job waits: "+why, what...)
+		}
+	})
+	return func() { lasts(); logged.Stop() }
 }
+
+// awaited returns how many executors should have a process.
+func (c *remoteCluster) awaited() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.expected
+}
+
+// idle says why nobody takes tasks, "" if somebody does.
+func (c *remoteCluster) idle() string {
+	if c.backend.Ready() > 0 {
+		return ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return fmt.Sprintf("no executor takes tasks; %d should have a process of the job, %d have", c.expected, len(c.ready))
+}
+
+// What troubles of executors are about. They are told in this order.
+const (
+	troubleIdle      = "executors"
+	troubleExecutors = "executors: "
+	troubleTasks     = "tasks"
+)
+
+// executorTroubles hands a job's troubles what its executors' are.
+type executorTroubles struct{ all *plan.Troubles }
+
+// Executor implements remote.Troubles.
+func (t executorTroubles) Executor(id, text string) { t.all.SetOn(troubleExecutors+id, id, text) }
+
+// Task implements remote.Troubles. What is said lasts until a batch is complete.
+func (t executorTroubles) Task(id, text string) { t.all.SetOn(troubleTasks, id, text) }
 
 // Hold implements models.Executors.
 func (c *remoteCluster) Hold(pins []plan.ModelPin) {
@@ -232,6 +273,7 @@ func (c *remoteCluster) Forget(until uint64) {
 		}
 	}
 	c.mu.Unlock()
+	c.troubles.Set(troubleTasks, "") // a batch is complete
 	c.dag.Forget(until)
 	c.backend.Forget(until)
 }

@@ -28,6 +28,9 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	if err != nil {
 		return fmt.Errorf("asking the daemon what to do: %w", err)
 	}
+	if err := tellSecrets(spec.Job.Secrets); err != nil {
+		return err
+	}
 	security, err := jobSecurity(spec.TLS, spec.Job.Secret)
 	if err != nil {
 		return err
@@ -45,7 +48,8 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	j.Incarnation, j.Durable = spec.Job.Incarnation, true
 	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch}}
 	j.requests = events.requests
-	progress := newProgressReports(daemon, j.Log)
+	j.troubles = &plan.Troubles{}
+	progress := newProgressReports(daemon, j.Log, j.troubles)
 	j.listeners, j.reports = append(j.listeners, progress.listen), progress
 	j.Log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
 	err = j.RunProcess(ctx, events.planning, &remoteMaster{source: events, security: security, log: j.Log})
@@ -254,10 +258,11 @@ func (e *daemonEvents) close() error {
 // progressReports tells the daemon how the job does, at most once a second. It
 // is a listener.
 type progressReports struct {
-	daemon wire.JobLogClient
-	log    *slog.Logger
-	cancel context.CancelFunc
-	work   sync.WaitGroup
+	daemon   wire.JobLogClient
+	log      *slog.Logger
+	troubles *plan.Troubles
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
 
 	mu    sync.Mutex
 	state wire.Progress
@@ -267,9 +272,9 @@ type progressReports struct {
 // reportInterval is the time between two reports.
 const reportInterval = time.Second
 
-func newProgressReports(daemon wire.JobLogClient, log *slog.Logger) *progressReports {
+func newProgressReports(daemon wire.JobLogClient, log *slog.Logger, t *plan.Troubles) *progressReports {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &progressReports{daemon: daemon, log: log, cancel: cancel}
+	p := &progressReports{daemon: daemon, log: log, troubles: t, cancel: cancel}
 	p.work.Go(func() { p.run(ctx) })
 	return p
 }
@@ -309,19 +314,35 @@ func (p *progressReports) run(ctx context.Context) {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
-		p.mu.Lock()
-		state, fresh := p.state, p.fresh
-		p.fresh = false
-		p.mu.Unlock()
+		state, fresh := p.take()
 		if !fresh {
 			continue
 		}
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportInterval)
 		if err := p.daemon.Report(call, &state); err != nil {
 			p.log.Debug("reporting progress", "err", err)
+			p.again()
 		}
 		cancel()
 	}
+}
+
+// take returns how the job does, and whether that is news.
+func (p *progressReports) take() (state wire.Progress, fresh bool) {
+	text, executor := p.troubles.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.state
+	fresh = p.fresh || s.Message != text || s.Executor != executor
+	s.Message, s.Executor, p.fresh = text, executor, false
+	return *s, fresh
+}
+
+// again makes what wasn't told be told.
+func (p *progressReports) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fresh = true
 }
 
 func (p *progressReports) close() {

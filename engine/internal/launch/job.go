@@ -41,6 +41,7 @@ type Job struct {
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
 	reports   *progressReports // to the daemon, nil where there is none
+	troubles  *plan.Troubles   // nil where nobody asks
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job

@@ -72,10 +72,10 @@ func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, i
 	for i := range c.n {
 		id := fmt.Sprintf("executor-%d", i+1)
 		s := &supervise.Supervisor{
-			Path: path, Args: c.args, Output: output,
+			Path: path, Args: c.args, Env: os.Environ(), Output: output, // they are the same user's program
 			Spec: wire.ExecutorSpec{
 				Job:      wire.JobSpec{Incarnation: h.Incarnation, Name: h.App, Args: c.args, Secret: c.secret},
-				Executor: id, Slots: c.slots, Host: loopback,
+				Executor: id, Slots: c.slots, Host: loopback, Processes: c.n,
 			},
 			OnReady: func(_, address string) { c.isReady(id, address) },
 			OnExit:  func(x supervise.Exit) { c.exited(id, x) },

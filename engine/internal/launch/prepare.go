@@ -81,7 +81,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	return driver.New(driver.Config{
 		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: j.Batches, Cluster: c,
 		Participants: []driver.Participant{registry}, Models: registry, Planners: p.planners,
-		Listeners: j.listeners, Failing: j.failing, Log: j.Log,
+		Listeners: j.listeners, Troubles: j.troubles, Failing: j.failing, Log: j.Log,
 	}).Run(planning)
 }
 
@@ -98,7 +98,9 @@ func (p *prepared) recover(ctx context.Context) (err error) {
 func (p *prepared) build(ctx context.Context, record func(context.Context, plan.NamedValue) error) error {
 	p.values = &plan.ValueLog{Recorded: p.recovered.Values, Record: record}
 	program := p.job.newProgram(p.header, p.values)
+	built := p.job.watchBuild()
 	err := p.job.Build(ctx, program)
+	built()
 	if err == nil {
 		err = program.UnknownSettings()
 	}

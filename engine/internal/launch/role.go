@@ -3,10 +3,25 @@ package launch
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/offspring"
 	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
+
+// tellSecrets puts a job's secrets where its program looks for them: into the
+// environment that Go sees. The one that the machine shows, of processes, is that of
+// their start, and hasn't got them.
+func tellSecrets(all []wire.Secret) error {
+	for _, s := range all {
+		if err := os.Setenv(s.Name, s.Value); err != nil {
+			return fmt.Errorf("telling the program the secret %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
 
 // RunRole runs the program in the role that the daemon which started it gave it.
 // The daemon's pipe is the process's life: when it closes, RunRole returns at
@@ -35,6 +50,9 @@ func RunRole(ctx context.Context, assigned string, j *Job) error {
 	case err := <-done:
 		return err
 	case <-parent.Gone():
+		if err := offspring.Kill(nil); err != nil { // the daemon may be dead
+			j.Log.Warn("ending what this process has started", "err", err)
+		}
 		j.Log.Debug("the daemon closed the connection; this process ends")
 		return nil
 	}

@@ -23,6 +23,7 @@ type PlanRequest struct {
 	Previous []byte        // ranges of the batch before, nil for a job's first
 	Elapsed  time.Duration // the time for which the batch reads
 	Budget   float64       // records that the batch may hold, 0 for any number
+	Waiting  func(why string)
 }
 
 // Share is one input's share of a batch.
