@@ -104,20 +104,20 @@ func (b *buffer) arrived(s *stream, cost int64) bool {
 func (b *buffer) keep(s *stream, c chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key := s.key()
+	key, cost := s.key(), c.cost()
 	b.drop(key)
-	if c.cost > b.limit {
+	if cost > b.limit {
 		return
 	}
-	for b.used+c.cost > b.limit && len(b.order) > 0 {
+	for b.used+cost > b.limit && len(b.order) > 0 {
 		b.drop(b.order[0])
 	}
-	if b.used+c.cost > b.limit {
+	if b.used+cost > b.limit {
 		return
 	}
 	b.left[key] = leftover{c, s.id, s.rg.Until}
 	b.order = append(b.order, key)
-	b.used += c.cost
+	b.used += cost
 }
 
 // leftover takes the leftover that the range can begin with. One of the same
@@ -150,6 +150,6 @@ func (b *buffer) drop(key partitionKey) {
 		return
 	}
 	delete(b.left, key)
-	b.used -= l.cost
+	b.used -= l.cost()
 	b.order = slices.DeleteFunc(b.order, func(k partitionKey) bool { return k == key })
 }

@@ -138,9 +138,9 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) 
 	c := chunk{
 		walker: newWalker(p.RecordBatches[:sc.bytes:sc.bytes], p.AbortedTransactions, f.opts.MaxBatchBytes, f.dec),
 		next:   sc.next,
-		cost:   int64(len(p.RecordBatches)),
+		size:   int64(len(p.RecordBatches)),
 	}
-	prefetched := f.buffer.arrived(s, c.cost) // one chunk is enough until somebody reads
+	prefetched := f.buffer.arrived(s, c.size) // one chunk is enough until somebody reads
 	goesOn = s.deliver(c, !prefetched)
 	f.outage.over(s)
 	return goesOn

@@ -144,7 +144,7 @@ func (r *Reader) Prefetch(ranges ...Range) {
 		s := r.begin(rg)
 		s.opened, s.cost = now, int64(r.history.estimate(s, r.opts.PartitionBytes))
 		for _, c := range s.ready {
-			s.cost += c.cost
+			s.cost += c.cost()
 		}
 		if r.buffer.admit(s) {
 			admitted = append(admitted, s)

@@ -48,7 +48,15 @@ type stream struct {
 type chunk struct {
 	walker
 	next int64 // offset after the last batch
-	cost int64 // bytes of the response that it keeps alive
+	size int64 // bytes of the response that it keeps alive
+}
+
+// cost is how many bytes the chunk keeps alive.
+func (c *chunk) cost() int64 {
+	if c.inside.attrs&attrCodec == codecNone {
+		return c.size
+	}
+	return c.size + int64(len(c.inside.records))
 }
 
 // maxReady is how many chunks may wait: one is being walked and one in flight
