@@ -197,48 +197,36 @@ func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error
 			}
 			return err == nil
 		}
-		for rec, err := range d.records(tc, reader, r) {
-			if large, ok := tooLarge(err); ok {
-				if b := ofBatch(large, r); b.records > 0 && !bad(b) {
-					return
-				}
-				continue
-			}
-			if err != nil {
-				yield(none, err)
-				return
-			}
-			if tc.Killed() {
-				yield(none, context.Cause(tc))
-				return
-			}
-			records++
-			bytes += int64(len(rec.Key) + len(rec.Value))
-			v, err := d.decoded(rec)
-			if err != nil {
-				if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
-					return
-				}
-				continue
-			}
-			if !yield(v, nil) {
-				return
-			}
-		}
-	}
-}
-
-// records yields a range's records, and goes on after a batch that is too large.
-func (d *direct[T]) records(tc *rdd.TaskContext, reader *ranges.Reader, r ranges.Range) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
 		for more := true; more; {
 			more = false
 			for rec, err := range reader.Read(tc, r) {
-				if !yield(rec, err) {
+				if err != nil {
+					large, ok := tooLarge(err)
+					if !ok {
+						yield(none, err)
+						return
+					}
+					if b := ofBatch(large, r); b.records > 0 && !bad(b) {
+						return
+					}
+					r.From, more = large.After, true // an error is the last thing that is read
+					break
+				}
+				if tc.Killed() {
+					yield(none, context.Cause(tc))
 					return
 				}
-				if large, ok := tooLarge(err); ok {
-					r.From, more = large.After, true
+				records++
+				bytes += int64(len(rec.Key) + len(rec.Value))
+				v, err := d.decoded(rec)
+				if err != nil {
+					if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
+						return
+					}
+					continue
+				}
+				if !yield(v, nil) {
+					return
 				}
 			}
 		}
@@ -247,12 +235,18 @@ func (d *direct[T]) records(tc *rdd.TaskContext, reader *ranges.Reader, r ranges
 
 // decoded calls the decoder; its panic is an error like another.
 func (d *direct[T]) decoded(rec *Record) (v T, err error) {
+	returned := false // recover costs as much as decoding a string
 	defer func() {
+		if returned {
+			return
+		}
 		if p := recover(); p != nil {
 			err = rdd.Recovered(p)
 		}
 	}()
-	return d.decode(rec)
+	v, err = d.decode(rec)
+	returned = true
+	return v, err
 }
 
 // failed names the stream in an error that fails a task.
