@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // load is an input to which records come at a steady rate, and what its batches
@@ -41,8 +41,8 @@ type loadBatch struct {
 
 func (l *load) Open(context.Context) (engine.Planner, error) { return l, nil }
 
-func (l *load) Generate([]byte) (int, func(*rdd.TaskContext, int) iter.Seq2[int, error], error) {
-	return 1, func(*rdd.TaskContext, int) iter.Seq2[int, error] { return func(func(int, error) bool) {} }, nil
+func (l *load) Generate([]byte) (int, func(*task.Context, int) iter.Seq2[int, error], error) {
+	return 1, func(*task.Context, int) iter.Seq2[int, error] { return func(func(int, error) bool) {} }, nil
 }
 
 func (l *load) Plan(_ context.Context, req engine.PlanRequest) (engine.Plan, error) {

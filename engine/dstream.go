@@ -7,6 +7,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // DStream is a discretised stream: one RDD of T for each batch (Zaharia et al.,
@@ -26,10 +27,15 @@ type Batch struct {
 	Time time.Time // the end of its interval
 
 	alloc *plan.Allocation
+	rdds  *rdd.Context // nil outside of Transform
 }
 
 // batchOf returns the batch of an allocation.
 func batchOf(a *plan.Allocation) Batch { return Batch{Seq: a.Seq, Time: a.Time(), alloc: a} }
+
+// RDDs returns the context in which Transform's function makes RDDs of its own, such as
+// those of [rdd.Parallelize], to join them with the batch's. It is nil elsewhere.
+func (b Batch) RDDs() *rdd.Context { return b.rdds }
 
 // Job returns the incarnation of the batch's job: it is the same when the job
 // goes on after a failure, and another one for every new submission.
@@ -80,7 +86,7 @@ func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[
 		d.ssc.fail("transform", rdd.ErrNilFunction)
 	}
 	out := Derive(d, "transform", f)
-	out.node.InnerSite = rdd.Site{} // the operators that f calls have places of their own
+	out.node.InnerSite = lineage.Site{} // the operators that f calls have places of their own
 	return out
 }
 
@@ -91,7 +97,9 @@ func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[
 func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U], functions ...any) *DStream[U] {
 	var out *DStream[U]
 	out = derive(d, op, func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] {
-		return ofBatch(g, out.node, f(batchOf(g.Alloc), r))
+		b := batchOf(g.Alloc)
+		b.rdds = g.RDDs
+		return ofBatch(g, out.node, f(b, r))
 	}, append(functions, f)...)
 	return out
 }
@@ -103,13 +111,13 @@ func ofBatch[T any](g *plan.Generation, n *plan.Stream, r *rdd.RDD[T]) *rdd.RDD[
 	switch {
 	case r == nil || r.Node() == nil:
 		wrong = fmt.Errorf("%w: return one made of the RDD that the function is given", rdd.ErrNil)
-	case r.Lineage() != g.Lineage:
+	case r.Context() != g.RDDs:
 		wrong = fmt.Errorf("%w: the function returned an RDD that isn't of batch %d; make it of the RDD that the function is given and keep none from batch to batch", rdd.ErrForeign, g.Alloc.Seq)
 	default:
 		return r
 	}
 	g.Lineage.Fail(&rdd.OpError{Op: n.Op, Site: n.Site, Err: wrong})
-	return rdd.Source[T](g.Lineage, n.Op, n.Site, 0, nil) // so that the program can be read to its end
+	return rdd.Source[T](g.RDDs, n.Op, n.Site, 0, nil) // so that the program can be read to its end
 }
 
 // Cache keeps each batch's computed partitions in the executors' memory until

@@ -292,13 +292,13 @@ func TestErrorsOfTasks(t *testing.T) {
 	}{
 		"a panic": {func(in *DStream[int]) { Map(in, func(int) int { panic(sentinel) }).Print(1) }, "map at engine/failing_test.go:"},
 		"an error of MapPartitions": {func(in *DStream[int]) {
-			failing := MapPartitions(in, func(_ *rdd.TaskContext, _ iter.Seq2[int, error]) iter.Seq2[int, error] {
+			failing := TryMapPartitions(in, func(_ rdd.Part, _ iter.Seq2[int, error]) iter.Seq2[int, error] {
 				return func(yield func(int, error) bool) { yield(0, sentinel) }
 			})
 			Map(failing, func(i int) int { return i }).Print(1)
-		}, "mapPartitions at engine/failing_test.go:"},
+		}, "tryMapPartitions at engine/failing_test.go:"},
 		"an error of ForEachPartition": {func(in *DStream[int]) {
-			ForEachPartition(Map(in, func(i int) int { return i }), func(Batch, *rdd.TaskContext, iter.Seq2[int, error]) error { return sentinel })
+			ForEachPartition(Map(in, func(i int) int { return i }), func(Batch, rdd.Part, iter.Seq2[int, error]) error { return sentinel })
 		}, "forEachPartition at engine/failing_test.go:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -318,10 +318,12 @@ func TestErrorsOfTasks(t *testing.T) {
 // Declarations that can't be meant are errors of the program, said once.
 func TestWrongDeclarations(t *testing.T) {
 	for says, build := range map[string]func(ssc *StreamingContext){
-		"onStop at engine/failing_test.go:":       func(ssc *StreamingContext) { ssc.OnStop(nil) },
-		"has none of the methods of a listener":   func(ssc *StreamingContext) { ssc.AddListener(struct{}{}) },
-		"<nil> has none of the methods of":        func(ssc *StreamingContext) { ssc.AddListener(nil) },
-		"the number of partitions must be from 1": func(ssc *StreamingContext) { CountByValue(QueueStream(ssc, [][]int{{1}}, 1), 1<<40).Print(1) },
+		"onStop at engine/failing_test.go:":     func(ssc *StreamingContext) { ssc.OnStop(nil) },
+		"has none of the methods of a listener": func(ssc *StreamingContext) { ssc.AddListener(struct{}{}) },
+		"<nil> has none of the methods of":      func(ssc *StreamingContext) { ssc.AddListener(nil) },
+		"the number of partitions must be from 1": func(ssc *StreamingContext) {
+			CountByValue(QueueStream(ssc, [][]int{{1}}, 1), rdd.Partitions(1<<40)).Print(1)
+		},
 	} {
 		t.Run(says, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

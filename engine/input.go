@@ -7,6 +7,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Input is a source of a stream, as a connector implements it. Open runs on the
@@ -17,14 +18,14 @@ type Input[T any] interface {
 	Open(ctx context.Context) (Planner, error)
 	// Generate returns the number of partitions that a batch's ranges make and
 	// how a task reads one. It does no I/O.
-	Generate(ranges []byte) (partitions int, read func(tc *rdd.TaskContext, partition int) iter.Seq2[T, error], err error)
+	Generate(ranges []byte) (partitions int, read func(tc *task.Context, partition int) iter.Seq2[T, error], err error)
 }
 
 // Prefetcher is an Input that can begin to read before a batch's tasks run.
 type Prefetcher interface {
 	// Prefetch is told on an executor what a batch that was just planned will
 	// read. It must not block.
-	Prefetch(p *rdd.Process, ranges []byte)
+	Prefetch(p *task.Process, ranges []byte)
 }
 
 // Planner plans an input's batches on the driver. One goroutine uses it.
@@ -99,7 +100,7 @@ func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ..
 			g.Lineage.Fail(&rdd.OpError{Op: op, Site: decl.Site, Err: err})
 			partitions, read = 0, nil
 		}
-		return rdd.Source(g.Lineage, op, decl.Site, partitions, read)
+		return rdd.Source(g.RDDs, op, decl.Site, partitions, read)
 	}}
 }
 

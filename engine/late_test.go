@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // What can only be declared in the build function fails the job when it comes
@@ -62,7 +63,7 @@ func TestDeclaredTooLate(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), op) || !strings.Contains(err.Error(), "at engine/late_test.go:") || !strings.Contains(err.Error(), "the program runs already") {
 				t.Errorf("%s in %s: %v", op, where, err)
 			}
-			var frozen *rdd.FrozenError
+			var frozen *lineage.FrozenError
 			if where != "a task" && !errors.As(err, &frozen) {
 				t.Errorf("%s in %s: %v", op, where, err)
 			}
@@ -86,7 +87,7 @@ func TestRDDOperatorTooLate(t *testing.T) {
 		},
 		"a partition": func(ssc *engine.StreamingContext) error {
 			var kept *rdd.RDD[int]
-			engine.ForEachPartition(keep(numbers(ssc), &kept), func(_ engine.Batch, _ *rdd.TaskContext, rows iter.Seq2[int, error]) error {
+			engine.ForEachPartition(keep(numbers(ssc), &kept), func(_ engine.Batch, _ rdd.Part, rows iter.Seq2[int, error]) error {
 				for range rows {
 					rdd.Map(kept, double)
 				}
@@ -114,7 +115,7 @@ func TestStopWhileBuilding(t *testing.T) {
 		ssc.Stop()
 		return nil
 	})
-	var frozen *rdd.FrozenError
+	var frozen *lineage.FrozenError
 	if !errors.Is(err, engine.ErrBuild) || !errors.As(err, &frozen) || !strings.Contains(err.Error(), "stop at engine/late_test.go:") {
 		t.Error(err)
 	}
@@ -184,7 +185,7 @@ func TestTransformOfAnotherBatch(t *testing.T) {
 func TestBlameNamesTheOutput(t *testing.T) {
 	for op, build := range map[string]engine.BuildFunc{
 		"forEachPartition": func(ssc *engine.StreamingContext) error {
-			engine.ForEachPartition(numbers(ssc), func(_ engine.Batch, _ *rdd.TaskContext, rows iter.Seq2[int, error]) error {
+			engine.ForEachPartition(numbers(ssc), func(_ engine.Batch, _ rdd.Part, rows iter.Seq2[int, error]) error {
 				for range rows {
 					panic("boom")
 				}

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // lift declares the stream that op, an operator of package rdd, makes of d's RDDs. op
@@ -34,12 +35,16 @@ func liftAll[T, O, U any](d *DStream[T], others []*DStream[O], op func(r *rdd.RD
 // which RDDs without partitions stand for the streams.
 type dryRun struct {
 	ssc     *StreamingContext
-	lineage *rdd.Lineage
+	rdds    *rdd.Context
 	parents []plan.Parent
 }
 
 func newDryRun(ssc *StreamingContext) *dryRun {
-	return &dryRun{ssc: ssc, lineage: rdd.NewLineage(0, ssc.program.Parallelism)}
+	return &dryRun{ssc: ssc, rdds: newDryContext(ssc.program.Parallelism)}
+}
+
+func newDryContext(parallelism int) *rdd.Context {
+	return rdd.NewContext(lineage.NewLineage(0, parallelism), nil)
 }
 
 // standIn returns the RDD that stands for a stream: nil for none, and one of another
@@ -48,17 +53,17 @@ func standIn[T any](dry *dryRun, d *DStream[T]) *rdd.RDD[T] {
 	if d == nil {
 		return nil
 	}
-	lineage := dry.lineage
+	rdds := dry.rdds
 	if d.ssc == dry.ssc {
 		dry.parents = append(dry.parents, d.asParent())
 	} else {
-		lineage = rdd.NewLineage(0, 1)
+		rdds = newDryContext(1)
 	}
-	return rdd.Source[T](lineage, "", rdd.Site{}, 0, nil)
+	return rdd.Source[T](rdds, "", lineage.Site{}, 0, nil)
 }
 
 // declare declares the operator that made the given node.
-func (dry *dryRun) declare(made *rdd.Node) *plan.Stream {
-	dry.ssc.program.Failed(dry.lineage.Errs())
+func (dry *dryRun) declare(made *lineage.Node) *plan.Stream {
+	dry.ssc.program.Failed(dry.rdds.Lineage().Errs())
 	return dry.ssc.program.Graph.AddStream(plan.DeclaredAs(made), dry.parents...)
 }

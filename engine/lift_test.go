@@ -62,7 +62,7 @@ func TestOperators(t *testing.T) {
 		},
 		"mapPartitions": {
 			func(in *stream, shown *string) {
-				show(engine.MapPartitions(in, func(_ *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[int, error] { return in }), shown)
+				show(engine.TryMapPartitions(in, func(_ rdd.Part, in iter.Seq2[int, error]) iter.Seq2[int, error] { return in }), shown)
 			}, "1 2",
 			func(in *stream) { engine.MapPartitions[int, int](in, nil) }, rdd.ErrNilFunction,
 		},
@@ -71,12 +71,12 @@ func TestOperators(t *testing.T) {
 			func(in *stream) { in.Union(in, nil) }, rdd.ErrNil,
 		},
 		"reduceByKey": {
-			func(in *stream, shown *string) { show(engine.ReduceByKey(keyed(in), plus, 3), shown) }, "{k 3}",
-			func(in *stream) { engine.ReduceByKey(keyed(in), plus, 0) }, rdd.ErrPartitions,
+			func(in *stream, shown *string) { show(engine.ReduceByKey(keyed(in), plus, rdd.Partitions(3)), shown) }, "{k 3}",
+			func(in *stream) { engine.ReduceByKey(keyed(in), plus, rdd.Partitions(0)) }, rdd.ErrPartitions,
 		},
 		"countByValue": {
 			func(in *stream, shown *string) { show(engine.CountByValue(in), shown) }, "{1 1} {2 1}",
-			func(in *stream) { engine.CountByValue(in, -1) }, rdd.ErrPartitions,
+			func(in *stream) { engine.CountByValue(in, rdd.Partitions(-1)) }, rdd.ErrPartitions,
 		},
 		"count": {
 			func(in *stream, shown *string) { show(engine.Count(in), shown) }, "2", nil, nil,

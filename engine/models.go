@@ -10,6 +10,8 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Model is a named model of a job, whose versions are files. Every batch's
@@ -40,7 +42,7 @@ func NewModel[V any](ssc *StreamingContext, name string, file []byte, load func(
 	if !ssc.program.Open(op) {
 		return &Model[V]{ssc, &plan.Model{Name: name}}
 	}
-	n := &plan.Model{Name: name, Site: rdd.Caller(), Carried: modelstore.Digest(file), File: file}
+	n := &plan.Model{Name: name, Site: lineage.Caller(), Carried: modelstore.Digest(file), File: file}
 	n.Load = func(file []byte) (any, error) { return load(file) }
 	ssc.program.Graph.Models = append(ssc.program.Graph.Models, n)
 	return &Model[V]{ssc, n}
@@ -54,7 +56,7 @@ func (m *Model[V]) Name() string { return m.node.Name }
 func (m *Model[V]) Carried() string { return m.node.Carried }
 
 // At returns the version that a batch uses, in a task of it.
-func (m *Model[V]) At(tc *rdd.TaskContext, b Batch) (V, error) {
+func (m *Model[V]) At(tc *task.Context, b Batch) (V, error) {
 	var none V
 	versions, err := models.VersionsOf(tc.Process)
 	if err != nil {

@@ -44,7 +44,8 @@ func versions(ssc *engine.StreamingContext, models ...*engine.Model[string]) *en
 // versionsIn is versions of the batches of a stream, as often as that has elements.
 func versionsIn(d *engine.DStream[int], models ...*engine.Model[string]) *engine.DStream[string] {
 	return engine.Derive(d, "versions", func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[string] {
-		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[string, error] {
+		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[int, error]) iter.Seq2[string, error] {
+			tc := part.Task()
 			return func(yield func(string, error) bool) {
 				var seen []string
 				for _, m := range models {
@@ -385,7 +386,8 @@ func TestModelErrors(t *testing.T) {
 // history is a model that remembers, in its version, the batches it was taught.
 func learn(ssc *engine.StreamingContext, m *engine.Model[string]) {
 	d := engine.Derive(ticks(ssc), "learn", func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[[]byte] {
-		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[[]byte, error] {
+		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[int, error]) iter.Seq2[[]byte, error] {
+			tc := part.Task()
 			return func(yield func([]byte, error) bool) {
 				state, err := m.At(tc, b)
 				for v, e := range in {

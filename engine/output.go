@@ -8,6 +8,8 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Output is where a stream's elements go, as a connector implements it; it mirrors
@@ -28,7 +30,7 @@ type Output[T any] interface {
 	// it, which is higher for every driver. rows yields an error as its last element
 	// if the partition can't be read; Write returns it, and leaves nothing open when
 	// it returns an error.
-	Write(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (Pending, error)
+	Write(b Batch, tc *task.Context, rows iter.Seq2[T, error]) (Pending, error)
 }
 
 // Pending is what an attempt has written and not committed. One of its methods is
@@ -45,16 +47,16 @@ type Pending interface {
 // name. It is what connectors make sinks of. functions are the functions of the user
 // that out calls: they tell the output from others.
 func NewOutput[T any](d *DStream[T], op string, out Output[T], functions ...any) {
-	addOutput(d, op, func(g *plan.Generation) rdd.Action {
+	addOutput(d, op, func(g *plan.Generation) lineage.Action {
 		b := batchOf(g.Alloc)
-		return rdd.ForEachPartition(d.at(g), func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) ([]byte, error) {
+		return rdd.PartitionAction(d.at(g), op, func(tc *task.Context, rows iter.Seq2[T, error]) ([]byte, error) {
 			return nil, writePartition(b, tc, out, rows)
 		})
 	}, plan.Output{Open: out.Open}, functions...)
 }
 
 // writePartition writes a partition and commits it if there is something to commit.
-func writePartition[T any](b Batch, tc *rdd.TaskContext, out Output[T], rows iter.Seq2[T, error]) error {
+func writePartition[T any](b Batch, tc *task.Context, out Output[T], rows iter.Seq2[T, error]) error {
 	var failed error // of rows: the attempt must not commit what is a part of the partition
 	pending, err := out.Write(b, tc, func(yield func(T, error) bool) {
 		for v, err := range rows {
@@ -82,23 +84,23 @@ func writePartition[T any](b Batch, tc *rdd.TaskContext, out Output[T], rows ite
 const abortTimeout = 10 * time.Second
 
 // outputFunc is an output that writes as it goes.
-type outputFunc[T any] func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error
+type outputFunc[T any] func(b Batch, p rdd.Part, rows iter.Seq2[T, error]) error
 
 func (outputFunc[T]) Open(context.Context) error { return nil }
 
-func (f outputFunc[T]) Write(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (Pending, error) {
-	return nil, f(b, tc, rows)
+func (f outputFunc[T]) Write(b Batch, tc *task.Context, rows iter.Seq2[T, error]) (Pending, error) {
+	return nil, f(b, rdd.PartOf(tc), rows)
 }
 
 // addOutput appends an output to the graph: out with the job that action generates.
 // functions are the user's.
-func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) rdd.Action, out plan.Output, functions ...any) {
+func addOutput[T any](d *DStream[T], op string, action func(g *plan.Generation) lineage.Action, out plan.Output, functions ...any) {
 	g, decl := &d.ssc.program.Graph, plan.Declared(op, functions...)
 	if !g.Open(op, decl.Site) {
 		return
 	}
 	out.Declaration, out.Index, out.Parent = decl, int32(len(g.Outputs)), d.asParent()
-	out.Action = func(gen *plan.Generation) rdd.Action {
+	out.Action = func(gen *plan.Generation) lineage.Action {
 		a := action(gen)
 		a.Op, a.Site, a.Functions = decl.Op, decl.Site, append(a.Functions, decl.Symbols()...)
 		return a

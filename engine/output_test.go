@@ -13,19 +13,20 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // ledger is an output that commits, and notes what happened to it.
 type ledger struct {
 	// failWrite and failCommit say whether an attempt fails there.
-	failWrite, failCommit func(tc *rdd.TaskContext) bool
+	failWrite, failCommit func(tc *task.Context) bool
 
 	mu     sync.Mutex
 	events []string
 	rows   []int // that were committed
 }
 
-func (l *ledger) note(what string, tc *rdd.TaskContext) {
+func (l *ledger) note(what string, tc *task.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, fmt.Sprintf("%s %d#%d", what, tc.Partition, tc.Attempt))
@@ -36,7 +37,7 @@ func (l *ledger) Open(context.Context) error {
 	return nil
 }
 
-func (l *ledger) Write(_ engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[int, error]) (engine.Pending, error) {
+func (l *ledger) Write(_ engine.Batch, tc *task.Context, rows iter.Seq2[int, error]) (engine.Pending, error) {
 	if tc.Epoch == 0 {
 		return nil, errors.New("a task without an epoch")
 	}
@@ -57,7 +58,7 @@ func (l *ledger) Write(_ engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[int, 
 // page is what an attempt has written.
 type page struct {
 	*ledger
-	tc   *rdd.TaskContext
+	tc   *task.Context
 	rows []int
 }
 
@@ -82,7 +83,7 @@ func (p *page) Abort(context.Context) error {
 // attempt that can't write or commit is followed by another, one that couldn't
 // read its partition is aborted.
 func TestOutput(t *testing.T) {
-	first := func(tc *rdd.TaskContext) bool { return tc.Attempt == 0 && tc.Partition == 1 }
+	first := func(tc *task.Context) bool { return tc.Attempt == 0 && tc.Partition == 1 }
 	for name, c := range map[string]struct {
 		ledger *ledger
 		broken bool // reading partition 1 fails at first
@@ -95,7 +96,8 @@ func TestOutput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := run(t, func(ssc *engine.StreamingContext) error {
-				in := engine.MapPartitions(engine.QueueStream(ssc, [][]int{{1, 2, 3, 4}}, 2), func(tc *rdd.TaskContext, rows iter.Seq2[int, error]) iter.Seq2[int, error] {
+				in := engine.TryMapPartitions(engine.QueueStream(ssc, [][]int{{1, 2, 3, 4}}, 2), func(part rdd.Part, rows iter.Seq2[int, error]) iter.Seq2[int, error] {
+					tc := part.Task()
 					return func(yield func(int, error) bool) {
 						for v, err := range rows {
 							if c.broken && first(tc) && v == 4 {
@@ -144,7 +146,7 @@ type slowOutput struct{ aborted chan<- error }
 
 func (slowOutput) Open(context.Context) error { return nil }
 
-func (s slowOutput) Write(_ engine.Batch, tc *rdd.TaskContext, _ iter.Seq2[int, error]) (engine.Pending, error) {
+func (s slowOutput) Write(_ engine.Batch, tc *task.Context, _ iter.Seq2[int, error]) (engine.Pending, error) {
 	<-tc.Done()
 	return s, nil
 }
@@ -171,6 +173,6 @@ type closedOutput struct{}
 
 func (closedOutput) Open(context.Context) error { return errors.New("no room") }
 
-func (closedOutput) Write(engine.Batch, *rdd.TaskContext, iter.Seq2[int, error]) (engine.Pending, error) {
+func (closedOutput) Write(engine.Batch, *task.Context, iter.Seq2[int, error]) (engine.Pending, error) {
 	return nil, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // ForEachBatch hands each batch's elements to f, on the active driver, in batch
@@ -47,7 +49,7 @@ func printBatch[T any](w io.Writer, b Batch, rows []T, n int) error {
 // once; the attempts of one partition have the same Batch.Seq and partition.
 // The sequence yields an error as its last element if the partition can't be
 // read; f returns it.
-func ForEachPartition[T any](d *DStream[T], f func(b Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error) {
+func ForEachPartition[T any](d *DStream[T], f func(b Batch, p rdd.Part, rows iter.Seq2[T, error]) error) {
 	require(d.ssc, "forEachPartition", f != nil)
 	NewOutput(d, "forEachPartition", outputFunc[T](f), f)
 }
@@ -55,18 +57,18 @@ func ForEachPartition[T any](d *DStream[T], f func(b Batch, tc *rdd.TaskContext,
 // collectOutput declares an output that sends up to limit elements of each
 // partition (all for limit < 0) to the driver and hands them to f there.
 func collectOutput[T any](d *DStream[T], op string, limit int, f func(ctx context.Context, b Batch, rows []T) error, functions ...any) {
-	codec, err := rdd.NewRows[T]()
+	codec, err := encoding.For[T]()
 	if err != nil {
 		d.ssc.fail(op, err)
 	}
 	maxBytes := d.ssc.program.Settings.MaxResultSize
 	addOutput(d, op,
-		func(g *plan.Generation) rdd.Action { return codec.Collect(d.at(g), limit, maxBytes) },
+		func(g *plan.Generation) lineage.Action { return rdd.CollectAction(d.at(g), op, codec, limit, maxBytes) },
 		plan.Output{OnDriver: func(ctx context.Context, a *plan.Allocation, results [][]byte) error {
 			if err := checkResultSize(results, maxBytes); err != nil {
 				return err
 			}
-			rows, err := codec.Decode(results)
+			rows, err := rdd.DecodeRows(codec, results)
 			if err != nil {
 				return err
 			}

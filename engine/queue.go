@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // QueueStream declares a stream that yields one of the given batches at each
@@ -32,7 +33,7 @@ func (q *queue[T]) Open(context.Context) (Planner, error) {
 	}}, nil
 }
 
-func (q *queue[T]) Generate(ranges []byte) (int, func(*rdd.TaskContext, int) iter.Seq2[T, error], error) {
+func (q *queue[T]) Generate(ranges []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
 	i, n := binary.Uvarint(ranges)
 	if n <= 0 {
 		return 0, nil, fmt.Errorf("range % x is not a number", ranges)
@@ -41,7 +42,7 @@ func (q *queue[T]) Generate(ranges []byte) (int, func(*rdd.TaskContext, int) ite
 	if i < uint64(len(q.batches)) {
 		batch = q.batches[i]
 	}
-	return q.partitions, func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] {
+	return q.partitions, func(tc *task.Context, p int) iter.Seq2[T, error] {
 		rows := rdd.Elements(tc, batch[p*len(batch)/q.partitions:(p+1)*len(batch)/q.partitions])
 		return func(yield func(T, error) bool) {
 			rows(func(v T, err error) bool {

@@ -11,7 +11,7 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/role"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // speed is a setting as connectors have them.
@@ -101,7 +101,7 @@ func TestImpossibleSetting(t *testing.T) {
 		engine.ForEachBatch(numbers(ssc), func(engine.Batch, []int) error { speed.Read(ssc); return nil })
 		return nil
 	})
-	if _, ok := errors.AsType[*rdd.FrozenError](err); !ok || !strings.Contains(err.Error(), "setting at engine/settings_test.go:") {
+	if _, ok := errors.AsType[*lineage.FrozenError](err); !ok || !strings.Contains(err.Error(), "setting at engine/settings_test.go:") {
 		t.Errorf("read in an output: %v", err)
 	}
 }

@@ -135,7 +135,7 @@ func TestPerBatchIsTheSameEverywhere(t *testing.T) {
 		moved := engine.Transform(numbers(ssc), func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[int] {
 			n, err := offset.At(b)
 			if err != nil {
-				r.Lineage().Fail(err)
+				r.Context().Lineage().Fail(err)
 			}
 			return rdd.Map(r, func(i int) int { return n + i })
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // StreamingContext is what the build function declares its streams in. The
@@ -63,7 +64,7 @@ func (ssc *StreamingContext) Shared(key any, make func() any) any {
 // stop yet: there it is an error of the program.
 func (ssc *StreamingContext) Stop() {
 	if !ssc.program.Graph.Frozen() {
-		ssc.program.Errs = append(ssc.program.Errs, &rdd.FrozenError{Op: "stop", Site: rdd.Caller(), Reason: tooEarly})
+		ssc.program.Errs = append(ssc.program.Errs, &lineage.FrozenError{Op: "stop", Site: lineage.Caller(), Reason: tooEarly})
 		return
 	}
 	if d := ssc.program.Driver(); d != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Value runs f once, on the active driver while it builds the graph, and
@@ -111,7 +112,7 @@ func (v *BatchValue[T]) At(b Batch) (T, error) {
 func (ssc *StreamingContext) OnDriver(f func(ctx context.Context) error) {
 	require(ssc, "onDriver", f != nil)
 	if ssc.program.Open("onDriver") {
-		ssc.program.OnDriver = append(ssc.program.OnDriver, plan.Effect{Site: rdd.Caller(), Run: f})
+		ssc.program.OnDriver = append(ssc.program.OnDriver, plan.Effect{Site: lineage.Caller(), Run: f})
 	}
 }
 
@@ -131,6 +132,6 @@ func (ssc *StreamingContext) DriverTask(name string, f func(ctx context.Context)
 func (ssc *StreamingContext) OnStop(f func(ctx context.Context) error) {
 	require(ssc, "onStop", f != nil)
 	if ssc.program.Open("onStop") && f != nil {
-		ssc.program.OnStop = append(ssc.program.OnStop, plan.Effect{Site: rdd.Caller(), Run: f})
+		ssc.program.OnStop = append(ssc.program.OnStop, plan.Effect{Site: lineage.Caller(), Run: f})
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Row is a network's result for one element.
@@ -27,7 +28,8 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 	m.require(in.Context(), "ml.Predict")
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		row := Row{Model: m.Name(), Digest: b.Model(m.Name()), Batch: b.Seq}
-		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[U, error] {
+		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[U, error] {
+			tc := part.Task()
 			return func(yield func(U, error) bool) {
 				p := &predictor[T, U]{row: row, encode: encode, decode: decode, yield: yield}
 				if err := p.run(tc, m, b, in); err != nil {
@@ -53,7 +55,7 @@ type predictor[T, U any] struct {
 }
 
 // run takes the elements in batches of rows.
-func (p *predictor[T, U]) run(tc *rdd.TaskContext, m *ModelRef, b engine.Batch, in iter.Seq2[T, error]) error {
+func (p *predictor[T, U]) run(tc *task.Context, m *ModelRef, b engine.Batch, in iter.Seq2[T, error]) error {
 	version, err := m.model.At(tc, b)
 	if err != nil {
 		return err

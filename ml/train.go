@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/ml/serializers"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // TrainOn declares an output that trains a network on a stream: step is given
@@ -34,8 +36,9 @@ func TrainOn[T any](in *engine.DStream[T], m *ModelRef, step func(net Network, r
 	}
 	m.keepFile = true
 	engine.UpdateModel(engine.Derive(in, "train "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[[]byte] {
-		rows := rdd.Reduce(rdd.MapPartitions(r, gather[T]), func(a, b []T) []T { return append(a, b...) })
-		return rdd.MapPartitions(rows, func(tc *rdd.TaskContext, batches iter.Seq2[[]T, error]) iter.Seq2[[]byte, error] {
+		rows := rdd.Reduced(rdd.MapPartitions(r, gather[T]), func(a, b []T) []T { return append(a, b...) })
+		return rdd.TryMapPartitions(rows, func(part rdd.Part, batches iter.Seq2[[]T, error]) iter.Seq2[[]byte, error] {
+			tc := part.Task()
 			return func(yield func([]byte, error) bool) {
 				for rows, err := range batches {
 					var file []byte
@@ -52,22 +55,12 @@ func TrainOn[T any](in *engine.DStream[T], m *ModelRef, step func(net Network, r
 }
 
 // gather collects a partition.
-func gather[T any](_ *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[[]T, error] {
-	return func(yield func([]T, error) bool) {
-		rows := []T{}
-		for v, err := range in {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			rows = append(rows, v)
-		}
-		yield(rows, nil)
-	}
+func gather[T any](_ rdd.Part, in iter.Seq[T]) iter.Seq[[]T] {
+	return func(yield func([]T) bool) { yield(slices.AppendSeq([]T{}, in)) }
 }
 
 // trainStep makes the next version's file.
-func trainStep[T any](tc *rdd.TaskContext, m *ModelRef, b engine.Batch, rows []T, step func(Network, []T) error) ([]byte, error) {
+func trainStep[T any](tc *task.Context, m *ModelRef, b engine.Batch, rows []T, step func(Network, []T) error) ([]byte, error) {
 	v, err := m.model.At(tc, b)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // BenchmarkRecord measures what an operator costs a record: a fused chain, and each
@@ -16,33 +18,33 @@ func BenchmarkRecord(b *testing.B) {
 	two := []int{1, 2}
 	for _, c := range []struct {
 		name  string
-		chain func(l *rdd.Lineage) *rdd.RDD[int]
+		chain func(l *rdd.Context) *rdd.RDD[int]
 	}{
-		{"parallelize", func(l *rdd.Lineage) *rdd.RDD[int] { return ints(l, n, 1) }},
-		{"map", func(l *rdd.Lineage) *rdd.RDD[int] { return rdd.Map(ints(l, n, 1), plus) }},
-		{"filter", func(l *rdd.Lineage) *rdd.RDD[int] { return ints(l, n, 1).Filter(keep) }},
-		{"flatMap", func(l *rdd.Lineage) *rdd.RDD[int] {
+		{"parallelize", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1) }},
+		{"map", func(l *rdd.Context) *rdd.RDD[int] { return rdd.Map(ints(l, n, 1), plus) }},
+		{"filter", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1).Filter(keep) }},
+		{"flatMap", func(l *rdd.Context) *rdd.RDD[int] {
 			return rdd.FlatMap(ints(l, n/2, 1), func(int) []int { return two })
 		}},
-		{"cache", func(l *rdd.Lineage) *rdd.RDD[int] { return ints(l, n, 1).Cache() }},
-		{"chain", func(l *rdd.Lineage) *rdd.RDD[int] {
+		{"cache", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1).Cache() }},
+		{"chain", func(l *rdd.Context) *rdd.RDD[int] {
 			r := rdd.Map(rdd.Map(ints(l, n/2, 1), plus).Filter(keep), plus)
 			return rdd.Map(rdd.FlatMap(r, func(int) []int { return two }).Filter(keep), plus)
 		}},
-		{"keys", func(l *rdd.Lineage) *rdd.RDD[int] {
+		{"keys", func(l *rdd.Context) *rdd.RDD[int] {
 			keyed := rdd.Map(ints(l, n, 1), func(i int) rdd.Pair[int, int] { return rdd.Pair[int, int]{Key: i, Value: i} })
-			return rdd.Map(rdd.ReduceByKey(keyed, sum, 1), func(p rdd.Pair[int, int]) int { return p.Value })
+			return rdd.Map(rdd.ReduceByKey(keyed, sum, rdd.Partitions(1)), func(p rdd.Pair[int, int]) int { return p.Value })
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			l := rdd.NewLineage(1, 1)
+			l := rddtest.NewBatch(1, 1)
 			r := c.chain(l)
-			e := newReference(l)
-			if err := e.prepare(r.Node()); err != nil {
+			e := rddtest.NewReference()
+			if err := e.Prepare(r.Node()); err != nil {
 				b.Fatal(err)
 			}
-			tc := e.context(0)
-			count := rdd.ForEachPartition(r, func(_ *rdd.TaskContext, rows iter.Seq2[int, error]) ([]byte, error) {
+			tc := e.Task(r.Node(), 0)
+			count := rdd.PartitionAction(r, "forEachPartition", func(_ *task.Context, rows iter.Seq2[int, error]) ([]byte, error) {
 				for _, err := range rows {
 					if err != nil {
 						return nil, err

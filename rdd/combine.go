@@ -4,6 +4,8 @@ import (
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // combiners holds one combined value for each key, in the order in which the
@@ -55,111 +57,79 @@ func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 	return &c.pairs[len(c.pairs)-1].Value, true
 }
 
+// aggregator combines the values of a key.
+type aggregator[V, C any] struct {
+	create func(V) C    // makes a combined value of a key's first value
+	merge  func(C, V) C // adds a value
+	join   func(C, C) C // joins what two map tasks combined
+}
+
+// joining returns what joins combined values, as the reading side of a shuffle does.
+func (a aggregator[V, C]) joining() aggregator[C, C] {
+	return aggregator[C, C]{func(c C) C { return c }, a.join, a.join}
+}
+
+// combined yields one pair for each key, in the order in which the keys came.
+func combined[K comparable, V, C any](tc *task.Context, keys encoding.Codec[K], a aggregator[V, C], in iter.Seq2[Pair[K, V], error]) iter.Seq2[Pair[K, C], error] {
+	return computed(tc, func() ([]Pair[K, C], error) {
+		acc := newCombiners[K, C](keys)
+		var failed error
+		in(func(kv Pair[K, V], err error) bool {
+			if failed = err; err != nil {
+				return false
+			}
+			if c, isNew := acc.slot(kv.Key); isNew {
+				*c = a.create(kv.Value)
+			} else {
+				*c = a.merge(*c, kv.Value)
+			}
+			return true
+		})
+		return acc.pairs, failed
+	})
+}
+
+// combineByKey makes the RDD of an operator that combines the values of each key. With
+// mapSide they are combined before they are moved, too. An RDD whose keys are where p
+// puts them isn't moved.
+func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitioner, mapSide bool, a aggregator[V, C]) *RDD[Pair[K, C]] {
+	codec := keyedCodec[K, C](o)
+	var out *RDD[Pair[K, C]]
+	switch {
+	case r.node.Partitioner != nil && r.node.Partitioner.Equal(p):
+		out = narrow(o, r, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+			return combined(tc, codec.key, a, r.Compute(tc, part))
+		})
+	case mapSide:
+		e := shuffleByKey(o, r.node, p, codec, lineage.ShuffleDependency{Combine: true}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+			return combined(tc, codec.key, a, r.Compute(tc, part))
+		})
+		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+			return combined(tc, codec.key, a.joining(), e.read(tc, part))
+		})
+	default:
+		e := shuffleByKey(o, r.node, p, keyedCodec[K, V](o), lineage.ShuffleDependency{}, r.Compute)
+		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+			return combined(tc, codec.key, a, e.read(tc, part))
+		})
+	}
+	out.node.Partitioner = p
+	return out
+}
+
 // CombineByKey combines the values of each key into one C: create makes it of a
 // key's first value, merge adds a value, mergeCombiners joins what two map
 // tasks made. All three run on executors; merge and mergeCombiners may change
-// and return their first argument. partitions 0 means the default parallelism.
-func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], partitions int,
-	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
-) *RDD[Pair[K, C]] {
-	site := r.node.lineage.site()
-	if create == nil || merge == nil || mergeCombiners == nil {
-		r.node.lineage.Fail(&OpError{"combineByKey", site, ErrNilFunction})
-	}
-	if partitions == 0 {
-		partitions = r.node.lineage.parallelism
-	}
-	return combineByKey(r, "combineByKey", site, partitions,
-		[]string{FuncName(create), FuncName(merge), FuncName(mergeCombiners)}, create, merge, mergeCombiners)
+// and return their first argument.
+func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C, opts ...ShuffleOption) *RDD[Pair[K, C]] {
+	o := r.sc.op("combineByKey", create, merge, mergeCombiners)
+	return combineByKey(o, r, o.partitioner(opts, r.node), true, aggregator[V, C]{create, merge, mergeCombiners})
 }
 
 // ReduceByKey combines the values of each key with f, which must be
 // associative: first within each map task, in the order of its records, then
 // across them, in the order of the map partitions. It runs on executors.
-// partitions, if given, is the number of partitions of the result; else it is the
-// default parallelism.
-func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, partitions ...int) *RDD[Pair[K, V]] {
-	site := r.node.lineage.site()
-	if f == nil {
-		r.node.lineage.Fail(&OpError{"reduceByKey", site, ErrNilFunction})
-	}
-	return combineByKey(r, "reduceByKey", site, r.node.lineage.optional(partitions), []string{FuncName(f)}, func(v V) V { return v }, f, f)
-}
-
-// CountByValue counts how often each value occurs, on executors, and yields a
-// pair for each. partitions, if given, is the number of partitions of the result; else
-// it is the default parallelism.
-func CountByValue[T comparable](r *RDD[T], partitions ...int) *RDD[Pair[T, int64]] {
-	ones := Map(r, func(v T) Pair[T, int64] { return Pair[T, int64]{v, 1} })
-	return combineByKey(ones, "countByValue", r.node.lineage.site(), r.node.lineage.optional(partitions), nil,
-		func(n int64) int64 { return n }, add, add)
-}
-
-func add(a, b int64) int64 { return a + b }
-
-func combineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], op string, site Site, partitions int, fns []string,
-	create func(V) C, merge func(C, V) C, mergeCombiners func(C, C) C,
-) *RDD[Pair[K, C]] {
-	l := r.node.lineage
-	keys, err := encoding.ForKey[K]()
-	if err != nil {
-		l.Fail(&OpError{op, site, err})
-	}
-	values, err := encoding.For[C]()
-	if err != nil {
-		l.Fail(&OpError{op, site, err})
-	}
-	codec := pairCodec[K, C]{keys, values}
-	write := func(tc *TaskContext, p int, w BlockWriter) error {
-		acc := newCombiners[K, C](keys)
-		for kv, err := range r.Compute(tc, p) {
-			if err != nil {
-				return err
-			}
-			if c, isNew := acc.slot(kv.Key); isNew {
-				*c = create(kv.Value)
-			} else {
-				*c = merge(*c, kv.Value)
-			}
-		}
-		return writeByKey(acc.pairs, keys, codec, partitions, w, func(err error) error { return &OpError{op, site, err} })
-	}
-	read := func(tc *TaskContext, shuffle, p int) iter.Seq2[Pair[K, C], error] {
-		return computed(tc, func() ([]Pair[K, C], error) {
-			acc := newCombiners[K, C](keys)
-			for kv, err := range readBlocks(tc, codec, shuffle, p) {
-				if err != nil {
-					return nil, err
-				}
-				if c, isNew := acc.slot(kv.Key); isNew {
-					*c = kv.Value
-				} else {
-					*c = mergeCombiners(*c, kv.Value)
-				}
-			}
-			return acc.pairs, nil
-		})
-	}
-	return shuffled(r.node, op, site, partitions, fns, HashPartitioner{partitions}, write, read)
-}
-
-// writeByKey writes pairs to the blocks of the partitions that their keys
-// belong to, in order. failed says of an error where the pairs are from.
-func writeByKey[K comparable, C any](pairs []Pair[K, C], keys encoding.Codec[K], codec encoding.Codec[Pair[K, C]], partitions int, w BlockWriter, failed func(error) error) error {
-	out := newBlocks(codec, partitions)
-	var key []byte
-	for _, kv := range pairs {
-		reduce := 0
-		if partitions > 1 {
-			var err error
-			if key, err = keys.Append(key[:0], kv.Key); err != nil {
-				return failed(err)
-			}
-			reduce = partitionOf(key, partitions)
-		}
-		if err := out.add(reduce, kv); err != nil {
-			return failed(err)
-		}
-	}
-	return out.flush(w)
+func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, opts ...ShuffleOption) *RDD[Pair[K, V]] {
+	o := r.sc.op("reduceByKey", f)
+	return combineByKey(o, r, o.partitioner(opts, r.node), true, aggregator[V, V]{func(v V) V { return v }, f, f})
 }

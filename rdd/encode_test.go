@@ -8,6 +8,8 @@ import (
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
 )
 
 // A value that can't be written is an error of the operator whose record it is.
@@ -18,14 +20,14 @@ func TestEndlessValueNamesTheOperator(t *testing.T) {
 		n.Next = n
 		return n
 	}
-	rows, err := rdd.NewRows[*node]()
+	codec, err := encoding.For[*node]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := rdd.NewLineage(1, 2)
-	_, collected := rows.Collect(rdd.Map(ints(l, 1, 1), endless), -1, 1<<20).Run(newReference(l).context(0), 0)
-	_, shuffled := glom(rdd.ReduceByKey(rdd.Map(ints(l, 1, 1), func(i int) rdd.Pair[int, *node] { return rdd.Pair[int, *node]{i, endless(i)} }), func(a, _ *node) *node { return a }, 1))
-	_, reduced := glom(rdd.Reduce(rdd.Map(ints(l, 1, 1), endless), func(a, _ *node) *node { return a }))
+	l := rddtest.NewBatch(1, 2)
+	_, collected := rdd.CollectAction(rdd.Map(ints(l, 1, 1), endless), "collect", codec, -1, 1<<20).Run(rddtest.NewReference().Task(&lineage.Node{}, 0), 0)
+	_, shuffled := rddtest.Glom(rdd.ReduceByKey(rdd.Map(ints(l, 1, 1), func(i int) rdd.Pair[int, *node] { return rdd.Pair[int, *node]{i, endless(i)} }), func(a, _ *node) *node { return a }, rdd.Partitions(1)))
+	_, reduced := rddtest.Glom(rdd.Reduced(rdd.Map(ints(l, 1, 1), endless), func(a, _ *node) *node { return a }))
 	for op, err := range map[string]error{"map": collected, "reduceByKey": shuffled, "reduce": reduced} {
 		at, ok := errors.AsType[*rdd.OpError](err)
 		if !errors.Is(err, encoding.ErrTooDeep) || !ok || at.Op != op || !strings.Contains(err.Error(), "encode_test.go") || !strings.Contains(err.Error(), "rdd_test.node") {

@@ -3,6 +3,8 @@ package rdd
 import (
 	"errors"
 	"fmt"
+
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Errors of this package, for errors.Is.
@@ -11,85 +13,26 @@ var (
 	ErrNilFunction = errors.New("the function is nil")
 	// ErrPartitions: a partition count is below 1 or above MaxPartitions.
 	ErrPartitions = fmt.Errorf("the number of partitions must be from 1 to %d", MaxPartitions)
+	// ErrPartitioner: a partitioner can't place the keys, or placed one outside of its
+	// partitions.
+	ErrPartitioner = errors.New("the partitioner can't be used")
 	// ErrForeign: an operator was given RDDs of different batches or contexts.
 	ErrForeign = errors.New("the RDDs belong to different contexts")
 	// ErrNil: an operator was given no RDD, or returned none.
 	ErrNil = errors.New("nil in place of an RDD or stream")
 	// ErrEncoding: an element type can't be encoded, or bytes can't be decoded.
 	ErrEncoding = errors.New("encoding failed")
+	// ErrEmpty: an action that needs an element found none.
+	ErrEmpty = errors.New("the RDD is empty")
+	// ErrNoActions: an action was called where there is no program to bring the result
+	// to: in Transform, or in a function that runs on executors.
+	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
 	// ErrResultTooLarge: the driver would be sent more than its limit.
-	ErrResultTooLarge = errors.New("result is larger than the limit")
+	ErrResultTooLarge = lineage.ErrResultTooLarge
 )
 
 // OpError is an error of one operator of the user's program.
-type OpError struct {
-	Op   string
-	Site Site
-	Err  error
-}
-
-// Error names the operator and where the program called it.
-func (e *OpError) Error() string { return fmt.Sprintf("%s at %s: %v", e.Op, e.Site, e.Err) }
-
-// Unwrap returns the cause.
-func (e *OpError) Unwrap() error { return e.Err }
-
-// FrozenError says that something was declared or asked for at the wrong time:
-// a transformation when the batch's lineage was already planned, a stream when
-// the program was running.
-type FrozenError struct {
-	Op     string
-	Site   Site
-	Reason string
-}
-
-// Error gives the operator, its place and why it came too late.
-func (e *FrozenError) Error() string {
-	return fmt.Sprintf("%s at %s: %s", e.Op, e.Site, e.Reason)
-}
+type OpError = lineage.OpError
 
 // PanicError is a panic of the user's code in a task.
-type PanicError struct {
-	Op    string // operator whose function panicked, "" if it can't be told
-	Site  Site   // where the program called that operator
-	Value string // what was panicked with
-	Err   error  // the same, if it is an error
-	Place string // "at file:line", and where the user's program called that if it is elsewhere
-	Stack string // the stack from there to the outermost frame of the user's program
-}
-
-// Error names the operator; the stack is in the Stack field.
-func (e *PanicError) Error() string {
-	if e.Op == "" {
-		return e.Cause()
-	}
-	return fmt.Sprintf("%s at %s: %s", e.Op, e.Site, e.Cause())
-}
-
-// Unwrap returns the error that the code panicked with, nil if it was no error.
-func (e *PanicError) Unwrap() error { return e.Err }
-
-// Cause says what the code panicked with and where.
-func (e *PanicError) Cause() string {
-	if e.Place == "" {
-		return "panic: " + e.Value
-	}
-	return fmt.Sprintf("panic %s: %s", e.Place, e.Value)
-}
-
-// FetchFailedError says that a map task's output couldn't be read. It is the
-// scheduler's cue to run that map task again, never the reading task's fault.
-type FetchFailedError struct {
-	Shuffle      int    // id of the shuffle within the batch
-	MapPartition int    // whose output is missing, -1 for all of the executor's
-	Executor     string // where it should have been
-	Err          error
-}
-
-// Error says what couldn't be fetched and from where.
-func (e *FetchFailedError) Error() string {
-	return fmt.Sprintf("fetching output of map task %d of shuffle %d from executor %s: %v", e.MapPartition, e.Shuffle, e.Executor, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *FetchFailedError) Unwrap() error { return e.Err }
+type PanicError = lineage.PanicError

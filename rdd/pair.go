@@ -8,6 +8,9 @@ type Pair[K comparable, V any] struct {
 	Value V
 }
 
+// KV returns a pair.
+func KV[K comparable, V any](key K, value V) Pair[K, V] { return Pair[K, V]{key, value} }
+
 // NewCodec returns the codec of the pair type: key, then value. It implements
 // encoding.SelfCodec.
 func (Pair[K, V]) NewCodec() (any, error) { return newPairCodec[K, V]() }
@@ -18,16 +21,22 @@ type pairCodec[K comparable, V any] struct {
 	value encoding.Codec[V]
 }
 
-func newPairCodec[K comparable, V any]() (encoding.Codec[Pair[K, V]], error) {
-	k, err := encoding.For[K]()
-	if err != nil {
-		return nil, err
+func newPairCodec[K comparable, V any]() (c pairCodec[K, V], err error) {
+	if c.key, err = encoding.For[K](); err != nil {
+		return c, err
 	}
-	v, err := encoding.For[V]()
-	if err != nil {
-		return nil, err
-	}
-	return pairCodec[K, V]{k, v}, nil
+	c.value, err = encoding.For[V]()
+	return c, err
+}
+
+// keyedCodec returns the codec of pairs that an operator moves by their keys, which must
+// be fit for it: equal keys have one encoding.
+func keyedCodec[K comparable, V any](o op) pairCodec[K, V] {
+	keys, err := encoding.ForKey[K]()
+	o.fail(err)
+	values, err := encoding.For[V]()
+	o.fail(err)
+	return pairCodec[K, V]{keys, values}
 }
 
 func (c pairCodec[K, V]) Append(dst []byte, p Pair[K, V]) ([]byte, error) {

@@ -1,12 +1,24 @@
 package rdd
 
-// Partitioner spreads keys over partitions. Two RDDs with equal partitioners
-// hold equal keys in the same partition.
-type Partitioner interface {
-	// Partitions returns the number of partitions.
-	Partitions() int
-	// Equal reports whether the other spreads keys in the same way.
-	Equal(Partitioner) bool
+import (
+	"fmt"
+
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+)
+
+// Partitioner spreads keys over partitions: a [HashPartitioner], one that [SortByKey]
+// made, or a program's own [KeyPartitioner]. Two RDDs with equal partitioners hold equal
+// keys in the same partition, so joining them moves nothing.
+type Partitioner = lineage.Partitioner
+
+// KeyPartitioner is a Partitioner of a program's own, for keys of type K. Partition
+// returns where a key belongs, from 0 to Partitions()-1, on executors: the same in every
+// process. If it has a String method, what that returns must be the same in every
+// process, too.
+type KeyPartitioner[K any] interface {
+	Partitioner
+	Partition(key K) int
 }
 
 // HashPartitioner spreads keys by a hash of their encoding (FNV-1a, 64 bits,
@@ -20,6 +32,60 @@ func (p HashPartitioner) Partitions() int { return p.N }
 func (p HashPartitioner) Equal(o Partitioner) bool {
 	q, ok := o.(HashPartitioner)
 	return ok && p == q
+}
+
+// String returns the partitioner for people.
+func (p HashPartitioner) String() string { return fmt.Sprintf("hash of %d", p.N) }
+
+// singlePartition puts everything into one partition.
+type singlePartition struct{}
+
+func (singlePartition) Partitions() int { return 1 }
+func (singlePartition) String() string  { return "one partition" }
+
+func (singlePartition) Equal(o Partitioner) bool {
+	_, ok := o.(singlePartition)
+	return ok
+}
+
+// placer returns the partition of a key.
+type placer[K any] func(key K) (int, error)
+
+// placing returns what makes the placer of a task, which may have memory of its own. The
+// error says that the partitioner can't place keys of type K.
+func placing[K any](p Partitioner, keys encoding.Codec[K]) (func() placer[K], error) {
+	n := p.Partitions()
+	switch p := p.(type) {
+	case HashPartitioner:
+		return func() placer[K] { return hashPlacer(n, keys) }, nil
+	case singlePartition:
+		return func() placer[K] { return func(K) (int, error) { return 0, nil } }, nil
+	case KeyPartitioner[K]:
+		return func() placer[K] {
+			return func(key K) (int, error) {
+				to := p.Partition(key)
+				if to < 0 || to >= n {
+					return 0, fmt.Errorf("%w: %T puts the key %v into partition %d of %d", ErrPartitioner, p, key, to, n)
+				}
+				return to, nil
+			}
+		}, nil
+	}
+	var key K
+	return nil, fmt.Errorf("%w: %T has no method Partition(%T) int", ErrPartitioner, p, key)
+}
+
+// hashPlacer returns the placer of a HashPartitioner.
+func hashPlacer[K any](n int, keys encoding.Codec[K]) placer[K] {
+	var encoded []byte
+	return func(key K) (int, error) {
+		if n == 1 {
+			return 0, nil
+		}
+		var err error
+		encoded, err = keys.Append(encoded[:0], key)
+		return partitionOf(encoded, n), err
+	}
 }
 
 // partitionOf returns where an encoded key belongs among n partitions.

@@ -1,68 +1,91 @@
 package rdd
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// MaxPartitions is how many partitions an RDD can have: one is a task at least.
+const MaxPartitions = 1_000_000
 
 // RDD is a lazily computed collection of T in partitions. It is made by a
 // source or by a transformation and never changes.
 type RDD[T any] struct {
-	node    *Node
-	compute func(tc *TaskContext, partition int) iter.Seq2[T, error]
+	sc      *Context
+	node    *lineage.Node
+	compute computeFunc[T]
 }
 
-// Node returns the element-free view.
-func (r *RDD[T]) Node() *Node { return r.node }
+// computeFunc yields the elements of one partition, in a task.
+type computeFunc[T any] = func(tc *task.Context, partition int) iter.Seq2[T, error]
 
-// Lineage returns the lineage that the RDD belongs to.
-func (r *RDD[T]) Lineage() *Lineage { return r.node.lineage }
+// Context returns the context that the RDD belongs to.
+func (r *RDD[T]) Context() *Context { return r.sc }
+
+// Node returns the element-free view, nil for no RDD.
+func (r *RDD[T]) Node() *lineage.Node {
+	if r == nil {
+		return nil
+	}
+	return r.node
+}
+
+// NumPartitions returns the number of partitions.
+func (r *RDD[T]) NumPartitions() int { return r.node.Partitions }
 
 // Compute runs the fused operators of one partition, in a task. After an error
 // the sequence ends.
-func (r *RDD[T]) Compute(tc *TaskContext, partition int) iter.Seq2[T, error] {
-	tc = tc.at(partition)
+func (r *RDD[T]) Compute(tc *task.Context, partition int) iter.Seq2[T, error] {
+	tc = tc.At(partition)
 	if !r.node.Cached || tc.Cache == nil {
 		return r.compute(tc, partition)
 	}
+	id := r.node.ID
+	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition)}
 	return computed(tc, func() ([]T, error) {
-		return cached(tc, r.node.ID, partition, func() ([]T, error) { return collect(r.compute(tc, partition)) })
+		return task.Kept(tc, block, func() ([]T, error) { return collect(r.compute(tc, partition)) })
 	})
 }
 
-// Source makes an RDD that reads from outside: read yields the records of one
-// partition, the same at every attempt unless it is declared indeterminate. It asks
-// [TaskContext.Killed] before each, as [Elements] does.
-func Source[T any](l *Lineage, op string, site Site, partitions int, read func(tc *TaskContext, partition int) iter.Seq2[T, error]) *RDD[T] {
-	n := l.add(&Node{Op: op, Site: site, Partitions: partitions})
-	return &RDD[T]{n, read}
-}
-
-// Parallelize makes an RDD of the given elements, cut at i·len/n. Every process
-// of the job must pass the same elements: they aren't sent.
-func Parallelize[T any](l *Lineage, elements []T, partitions int) *RDD[T] {
-	site := l.site()
-	if partitions < 1 {
-		l.Fail(&OpError{"parallelize", site, ErrPartitions})
-		partitions = 1
+// Cache marks the RDD's partitions to be kept, as slices in memory, until the
+// batch is forgotten. Without it they are computed anew for every use.
+func (r *RDD[T]) Cache() *RDD[T] {
+	if l := r.node.Lineage(); !l.TooLate("cache", l.Site) {
+		r.node.Cached = true
 	}
-	return Source(l, "parallelize", site, partitions, func(tc *TaskContext, p int) iter.Seq2[T, error] {
-		return Elements(tc, elements[p*len(elements)/partitions:(p+1)*len(elements)/partitions])
-	})
+	return r
 }
 
-// narrow makes the node of an operator that needs one partition of its parent
+// Indeterminate returns the RDD, declared to be one whose elements, or their order, may
+// differ from one attempt to the next. When output that was computed from it is lost,
+// all that was computed from that is computed again, rather than joined with what is
+// left of the first attempt.
+func (r *RDD[T]) Indeterminate() *RDD[T] {
+	o := r.sc.op("indeterminate")
+	out := made(o, r.node.Partitions, oneToOne(r.node), r.Compute)
+	out.node.Indeterminate = true
+	out.node.Partitioner = r.node.Partitioner
+	return out
+}
+
+// oneToOne returns the dependencies of an operator whose partitions each need the same
+// partition of one parent.
+func oneToOne(parent *lineage.Node) []lineage.Dependency {
+	return []lineage.Dependency{lineage.NarrowDependency{Parent: parent}}
+}
+
+// narrow makes the RDD of an operator that needs one partition of its parent
 // for each of its own.
-func narrow[T, U any](r *RDD[T], op string, fn any, compute func(*TaskContext, int) iter.Seq2[U, error]) *RDD[U] {
-	site := r.node.lineage.site()
-	name := FuncName(fn)
-	if name == "" {
-		r.node.lineage.Fail(&OpError{op, site, ErrNilFunction})
-	}
-	n := r.node.lineage.add(&Node{
-		Op: op, Site: site, Partitions: r.node.Partitions,
-		Deps:          []Dependency{NarrowDependency{r.node}},
-		Indeterminate: r.node.Indeterminate,
-		fns:           []string{name},
-	})
-	return &RDD[U]{n, compute}
+func narrow[T, U any](o op, r *RDD[T], compute computeFunc[U]) *RDD[U] {
+	return made(o, r.node.Partitions, oneToOne(r.node), compute)
+}
+
+// keepingPartitioner says that the operator of out changes no key of r.
+func keepingPartitioner[T, U any](out *RDD[U], r *RDD[T]) *RDD[U] {
+	out.node.Partitioner = r.node.Partitioner
+	return out
 }
 
 // collect reads a sequence to its end.

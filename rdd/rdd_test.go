@@ -10,29 +10,25 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
-
-func ints(l *rdd.Lineage, n, partitions int) *rdd.RDD[int] {
-	v := make([]int, n)
-	for i := range v {
-		v[i] = i + 1
-	}
-	return rdd.Parallelize(l, v, partitions)
-}
 
 type pair = rdd.Pair[string, int]
 
 func sum(a, b int) int { return a + b }
 
 func TestNarrowOperators(t *testing.T) {
-	l := rdd.NewLineage(1, 2)
+	l := rddtest.NewBatch(1, 2)
 	in := ints(l, 7, 3)
 	check(t, in, [][]int{{1, 2}, {3, 4}, {5, 6, 7}})
 	check(t, rdd.Map(in, func(i int) string { return fmt.Sprint(i * i) }), [][]string{{"1", "4"}, {"9", "16"}, {"25", "36", "49"}})
 	check(t, in.Filter(func(i int) bool { return i%3 == 0 }), [][]int{{}, {3}, {6}})
 	check(t, rdd.FlatMap(in, func(i int) []int { return make([]int, i%3) }), [][]int{{0, 0, 0}, {0}, {0, 0, 0}})
 	check(t, in.Union(ints(l, 2, 1), ints(l, 1, 2)), [][]int{{1, 2}, {3, 4}, {5, 6, 7}, {1, 2}, {}, {1}})
-	sums := rdd.MapPartitions(in, func(_ *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[int, error] {
+	sums := rdd.TryMapPartitions(in, func(_ rdd.Part, in iter.Seq2[int, error]) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {
 			n := 0
 			for v, err := range in {
@@ -49,40 +45,40 @@ func TestNarrowOperators(t *testing.T) {
 }
 
 func TestShuffles(t *testing.T) {
-	l := rdd.NewLineage(1, 3)
-	words := rdd.Parallelize(l, strings.Fields("b a b c a b d"), 3)
+	l := rddtest.NewBatch(1, 3)
+	words := rdd.Parallelize(l, strings.Fields("b a b c a b d"), rdd.Partitions(3))
 	ones := rdd.Map(words, func(w string) pair { return pair{w, 1} })
-	got := flat(t, rdd.ReduceByKey(ones, sum, 2))
+	got := flat(t, rdd.ReduceByKey(ones, sum, rdd.Partitions(2)))
 	slices.SortFunc(got, func(a, b pair) int { return strings.Compare(a.Key, b.Key) })
 	if s := fmt.Sprint(got); s != "[{a 2} {b 3} {c 1} {d 1}]" {
 		t.Error(s)
 	}
-	counts := flat(t, rdd.CountByValue(words, 1))
+	counts := flat(t, rdd.CountedByValue(words, rdd.Partitions(1)))
 	if s := fmt.Sprint(counts); s != "[{b 3} {a 2} {c 1} {d 1}]" { // the order in which they came
 		t.Error(s)
 	}
-	if n := rdd.CountByValue(words).Node().Partitions; n != 3 {
+	if n := rdd.CountedByValue(words).Node().Partitions; n != 3 {
 		t.Errorf("default parallelism gave %d partitions", n)
 	}
-	lists := flat(t, rdd.CombineByKey(ones, 1,
+	lists := flat(t, rdd.CombineByKey(ones,
 		func(v int) []int { return []int{v} },
 		func(c []int, v int) []int { return append(c, v) },
-		func(a, b []int) []int { return append(a, b...) }))
+		func(a, b []int) []int { return append(a, b...) }, rdd.Partitions(1)))
 	if s := fmt.Sprint(lists); s != "[{b [1 1 1]} {a [1 1]} {c [1]} {d [1]}]" {
 		t.Error(s)
 	}
-	check(t, rdd.Count(words), [][]int64{{7}})
-	check(t, rdd.Count(words.Filter(func(string) bool { return false })), [][]int64{{0}})
-	check(t, rdd.Reduce(ints(l, 4, 4), sum), [][]int{{10}})
-	check(t, rdd.Reduce(ints(l, 0, 2), sum), [][]int{{}})
+	check(t, rdd.Counted(words), [][]int64{{7}})
+	check(t, rdd.Counted(words.Filter(func(string) bool { return false })), [][]int64{{0}})
+	check(t, rdd.Reduced(ints(l, 4, 4), sum), [][]int{{10}})
+	check(t, rdd.Reduced(ints(l, 0, 2), sum), [][]int{{}})
 }
 
 // Every attempt of a shuffle yields the same records in the same order.
 func TestShuffleOrderIsDetermined(t *testing.T) {
 	run := func() string {
-		l := rdd.NewLineage(1, 4)
+		l := rddtest.NewBatch(1, 4)
 		keyed := rdd.Map(ints(l, 5000, 7), func(i int) rdd.Pair[int, int] { return rdd.Pair[int, int]{Key: i * 7919 % 997, Value: i} })
-		got, err := glom(rdd.ReduceByKey(keyed, func(a, b int) int { return a*31 + b }, 4))
+		got, err := rddtest.Glom(rdd.ReduceByKey(keyed, func(a, b int) int { return a*31 + b }, rdd.Partitions(4)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,9 +91,9 @@ func TestShuffleOrderIsDetermined(t *testing.T) {
 
 // The spread of keys must never change: other processes and versions rely on it.
 func TestHashPartitionerIsStable(t *testing.T) {
-	l := rdd.NewLineage(1, 4)
-	words := rdd.Parallelize(l, strings.Fields("spark fire flower hanabi hibana engine 0 1 2 3"), 2)
-	got, err := glom(rdd.CountByValue(words, 4))
+	l := rddtest.NewBatch(1, 4)
+	words := rdd.Parallelize(l, strings.Fields("spark fire flower hanabi hibana engine 0 1 2 3"), rdd.Partitions(2))
+	got, err := rddtest.Glom(rdd.CountedByValue(words, rdd.Partitions(4)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,15 +113,15 @@ const stableSpread = "0=3 1=0 2=0 3=2 engine=1 fire=0 flower=1 hanabi=3 hibana=3
 
 func TestErrorsOfOperators(t *testing.T) {
 	broken := errors.New("the disk is gone")
-	l := rdd.NewLineage(1, 2)
-	src := rdd.Source(l, "broken", rdd.Site{File: "f.go", Line: 1}, 1, func(*rdd.TaskContext, int) iter.Seq2[int, error] {
+	l := rddtest.NewBatch(1, 2)
+	src := rdd.Source(l, "broken", lineage.Site{File: "f.go", Line: 1}, 1, func(*task.Context, int) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {
 			if yield(1, nil) {
 				yield(0, broken)
 			}
 		}
 	})
-	swallow := rdd.MapPartitions(src, func(_ *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[int, error] {
+	swallow := rdd.TryMapPartitions(src, func(_ rdd.Part, in iter.Seq2[int, error]) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {
 			for v, err := range in {
 				if err == nil && !yield(v, nil) {
@@ -136,59 +132,59 @@ func TestErrorsOfOperators(t *testing.T) {
 	})
 	for name, r := range map[string]*rdd.RDD[int]{
 		"map": rdd.Map(src, func(i int) int { return i }), "filter": src.Filter(func(int) bool { return true }),
-		"flatMap": rdd.FlatMap(src, func(i int) []int { return []int{i} }), "reduce": rdd.Reduce(src, sum),
+		"flatMap": rdd.FlatMap(src, func(i int) []int { return []int{i} }), "reduce": rdd.Reduced(src, sum),
 		"cache": rdd.Map(src, func(i int) int { return i }).Cache(), "mapPartitions that drops errors": swallow,
 	} {
-		if _, err := glom(r); !errors.Is(err, broken) {
+		if _, err := rddtest.Glom(r); !errors.Is(err, broken) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	ignore := rdd.ForEachPartition(src, func(_ *rdd.TaskContext, rows iter.Seq2[int, error]) ([]byte, error) {
+	ignore := rdd.PartitionAction(src, "forEachPartition", func(_ *task.Context, rows iter.Seq2[int, error]) ([]byte, error) {
 		n := byte(0)
 		for range rows {
 			n++
 		}
 		return []byte{n}, nil
 	})
-	if _, err := ignore.Run(&rdd.TaskContext{}, 0); !errors.Is(err, broken) {
+	if _, err := ignore.Run(&task.Context{}, 0); !errors.Is(err, broken) {
 		t.Errorf("an action that drops errors: %v", err)
 	}
 }
 
 func TestErrorsOfBuilding(t *testing.T) {
 	for name, c := range map[string]struct {
-		build func(l *rdd.Lineage)
+		build func(l *rdd.Context)
 		want  error
 	}{
-		"nil function":    {func(l *rdd.Lineage) { rdd.Map[int, int](ints(l, 1, 1), nil) }, rdd.ErrNilFunction},
-		"no partitions":   {func(l *rdd.Lineage) { rdd.CountByValue(ints(l, 1, 1), -1) }, rdd.ErrPartitions},
-		"none by number":  {func(l *rdd.Lineage) { rdd.CountByValue(ints(l, 1, 1), 0) }, rdd.ErrPartitions},
-		"slices":          {func(l *rdd.Lineage) { rdd.Parallelize(l, []int{1}, 0) }, rdd.ErrPartitions},
-		"another context": {func(l *rdd.Lineage) { ints(l, 1, 1).Union(ints(rdd.NewLineage(2, 1), 1, 1)) }, rdd.ErrForeign},
+		"nil function":    {func(l *rdd.Context) { rdd.Map[int, int](ints(l, 1, 1), nil) }, rdd.ErrNilFunction},
+		"no partitions":   {func(l *rdd.Context) { rdd.CountedByValue(ints(l, 1, 1), rdd.Partitions(-1)) }, rdd.ErrPartitions},
+		"none by number":  {func(l *rdd.Context) { rdd.CountedByValue(ints(l, 1, 1), rdd.Partitions(0)) }, rdd.ErrPartitions},
+		"slices":          {func(l *rdd.Context) { rdd.Parallelize(l, []int{1}, rdd.Partitions(0)) }, rdd.ErrPartitions},
+		"another context": {func(l *rdd.Context) { ints(l, 1, 1).Union(ints(rddtest.NewBatch(2, 1), 1, 1)) }, rdd.ErrForeign},
 	} {
-		l := rdd.NewLineage(1, 1)
+		l := rddtest.NewBatch(1, 1)
 		c.build(l)
-		err := l.Err()
+		err := l.Lineage().Err()
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "rdd_test.go:") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	l := rdd.NewLineage(1, 1)
+	l := rddtest.NewBatch(1, 1)
 	in := ints(l, 1, 1)
-	l.Freeze("it is too late")
+	l.Lineage().Freeze("it is too late")
 	rdd.Map(in, func(i int) int { return i })
-	var frozen *rdd.FrozenError
-	if err := l.Err(); !errors.As(err, &frozen) || frozen.Op != "map" || !strings.Contains(err.Error(), "it is too late") {
+	var frozen *lineage.FrozenError
+	if err := l.Lineage().Err(); !errors.As(err, &frozen) || frozen.Op != "map" || !strings.Contains(err.Error(), "it is too late") {
 		t.Error(err)
 	}
 }
 
 func TestPanicNamesTheOperator(t *testing.T) {
-	l := rdd.NewLineage(1, 1)
+	l := rddtest.NewBatch(1, 1)
 	r := rdd.Map(ints(l, 3, 1).Filter(func(int) bool { return true }), func(i int) int { return 6 / (i - 2) })
 	r = r.Filter(func(int) bool { return true })
-	err := rdd.Guard(r.Node(), func() error {
-		_, err := glom(r)
+	err := lineage.Guard(r.Node(), func() error {
+		_, err := rddtest.Glom(r)
 		return err
 	})
 	var p *rdd.PanicError
@@ -199,8 +195,8 @@ func TestPanicNamesTheOperator(t *testing.T) {
 		t.Errorf("the place is %q, the operator at %s", p.Place, p.Site)
 	}
 	library := rdd.Map(ints(l, 1, 1), func(int) string { return strings.Repeat("x", -1) })
-	err = rdd.Guard(library.Node(), func() error {
-		_, err := glom(library)
+	err = lineage.Guard(library.Node(), func() error {
+		_, err := rddtest.Glom(library)
 		return err
 	})
 	if !errors.As(err, &p) || !strings.HasPrefix(p.Place, "at strings/strings.go:") || !strings.HasSuffix(p.Place, ", called at "+p.Site.String()) {
@@ -209,10 +205,10 @@ func TestPanicNamesTheOperator(t *testing.T) {
 }
 
 func TestCacheComputesOnce(t *testing.T) {
-	l := rdd.NewLineage(1, 1)
+	l := rddtest.NewBatch(1, 1)
 	calls := 0
 	r := rdd.Map(ints(l, 3, 1), func(i int) int { calls++; return i }).Cache()
-	tc := newReference(l).context(0)
+	tc := rddtest.NewReference().Task(&lineage.Node{}, 0)
 	for range 2 {
 		n := 0
 		for _, err := range r.Compute(tc, 0) {
@@ -237,7 +233,7 @@ func TestCacheComputesOnce(t *testing.T) {
 // was killed.
 func TestKilledTaskStops(t *testing.T) {
 	const n = 100_000
-	l := rdd.NewLineage(1, 1)
+	l := rddtest.NewBatch(1, 1)
 	keyed := rdd.Map(ints(l, n, 1), func(i int) rdd.Pair[int, int] { return rdd.Pair[int, int]{Key: i, Value: i} })
 	values := func(r *rdd.RDD[rdd.Pair[int, int]]) *rdd.RDD[int] {
 		return rdd.Map(r, func(kv rdd.Pair[int, int]) int { return kv.Value })
@@ -250,20 +246,20 @@ func TestKilledTaskStops(t *testing.T) {
 		"source":  {in: ints(l, n, 1)},
 		"cache":   {in: ints(l, n, 1).Cache()},
 		"flatMap": {in: rdd.FlatMap(ints(l, 1, 1), func(int) []int { return make([]int, n) })},
-		"keys":    {in: values(rdd.ReduceByKey(keyed, sum, 1))},
+		"keys":    {in: values(rdd.ReduceByKey(keyed, sum, rdd.Partitions(1)))},
 		"blocks": {
-			in: rdd.Reduce(ints(l, n, n), func(a, b int) int { merged++; return a + b }), watch: &merged,
+			in: rdd.Reduced(ints(l, n, n), func(a, b int) int { merged++; return a + b }), watch: &merged,
 		},
 	} {
 		killed := errors.New("killed")
 		ctx, kill := context.WithCancelCause(t.Context())
 		seen := 0
 		r := rdd.Map(c.in, func(i int) int { seen++; kill(killed); return i })
-		e := newReference(l)
-		if err := e.prepare(r.Node()); err != nil {
+		e := rddtest.NewReference()
+		if err := e.Prepare(r.Node()); err != nil {
 			t.Fatal(err)
 		}
-		tc := e.context(0)
+		tc := e.Task(r.Node(), 0)
 		for _, err := range c.in.Compute(tc, 0) { // fills the cache
 			if err != nil {
 				t.Fatal(err)
@@ -286,47 +282,47 @@ func TestKilledTaskStops(t *testing.T) {
 }
 
 func TestLineageIdentity(t *testing.T) {
-	build := func(extra bool) *rdd.Lineage {
-		l := rdd.NewLineage(7, 2)
-		l.In(3, rdd.Site{File: "main.go", Line: 4}, func() {
+	build := func(extra bool) *rdd.Context {
+		l := rddtest.NewBatch(7, 2)
+		l.Lineage().In(3, lineage.Site{File: "main.go", Line: 4}, func() {
 			in := ints(l, 4, 2)
 			if extra {
 				in = in.Filter(func(int) bool { return true })
 			}
-			rdd.Count(in)
+			rdd.Counted(in)
 		})
 		return l
 	}
 	a, b, c := build(false), build(false), build(true)
-	if a.Hash() != b.Hash() || rdd.Diff("a", a.Describe(), "b", b.Describe()) != "" {
+	if a.Lineage().Hash() != b.Lineage().Hash() || lineage.Diff("a", a.Lineage().Describe(), "b", b.Lineage().Describe()) != "" {
 		t.Error("equal programs have different lineages")
 	}
-	diff := rdd.Diff("driver", a.Describe(), "executor", c.Describe())
-	if a.Hash() == c.Hash() || !strings.Contains(diff, "driver: 3.1 count at main.go:4") {
+	diff := lineage.Diff("driver", a.Lineage().Describe(), "executor", c.Lineage().Describe())
+	if a.Lineage().Hash() == c.Lineage().Hash() || !strings.Contains(diff, "driver: 3.1 count at main.go:4") {
 		t.Errorf("diff:\n%s", diff)
 	}
 }
 
 func TestResultLimit(t *testing.T) {
-	l := rdd.NewLineage(1, 1)
-	rows, err := rdd.NewRows[int]()
+	l := rddtest.NewBatch(1, 1)
+	codec, err := encoding.For[int]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rows.Collect(ints(l, 1000, 1), -1, 100).Run(newReference(l).context(0), 0); !errors.Is(err, rdd.ErrResultTooLarge) {
+	if _, err := rdd.CollectAction(ints(l, 1000, 1), "collect", codec, -1, 100).Run(rddtest.NewReference().Task(&lineage.Node{}, 0), 0); !errors.Is(err, rdd.ErrResultTooLarge) {
 		t.Error(err)
 	}
-	b, err := rows.Collect(ints(l, 1000, 1), 3, 100).Run(newReference(l).context(0), 0)
+	b, err := rdd.CollectAction(ints(l, 1000, 1), "collect", codec, 3, 100).Run(rddtest.NewReference().Task(&lineage.Node{}, 0), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := rows.Decode([][]byte{b}); err != nil || len(got) != 3 {
+	if got, err := rdd.DecodeRows(codec, [][]byte{b}); err != nil || len(got) != 3 {
 		t.Error(got, err)
 	}
 }
 
 func TestProcessResources(t *testing.T) {
-	var p rdd.Process
+	var p task.Process
 	var closed []string
 	opened := 0
 	open := func(name string, fail error) func() (any, func() error, error) {
@@ -357,17 +353,17 @@ func TestProcessResources(t *testing.T) {
 
 func TestUnencodableTypes(t *testing.T) {
 	type secret struct{ n int }
-	l := rdd.NewLineage(1, 1)
-	rdd.Reduce(rdd.Map(ints(l, 1, 1), func(n int) secret { return secret{n} }), func(a, _ secret) secret { return a })
-	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "field n of rdd_test.secret is not exported") {
+	l := rddtest.NewBatch(1, 1)
+	rdd.Reduced(rdd.Map(ints(l, 1, 1), func(n int) secret { return secret{n} }), func(a, _ secret) secret { return a })
+	if err := l.Lineage().Err(); err == nil || !strings.Contains(err.Error(), "field n of rdd_test.secret is not exported") {
 		t.Error(err)
 	}
-	l = rdd.NewLineage(1, 1)
-	rdd.CountByValue(rdd.Map(ints(l, 1, 1), func(n int) *int { return &n }), 1)
-	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "pointers are compared by address") {
+	l = rddtest.NewBatch(1, 1)
+	rdd.CountedByValue(rdd.Map(ints(l, 1, 1), func(n int) *int { return &n }), rdd.Partitions(1))
+	if err := l.Lineage().Err(); err == nil || !strings.Contains(err.Error(), "pointers are compared by address") {
 		t.Error(err)
 	}
-	if _, err := rdd.NewRows[func()](); err == nil {
+	if _, err := encoding.For[func()](); err == nil {
 		t.Error("a function was thought encodable")
 	}
 }

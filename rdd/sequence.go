@@ -3,6 +3,8 @@ package rdd
 import (
 	"context"
 	"iter"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // How sequences end is written here, once. An error is a sequence's last element;
@@ -15,12 +17,12 @@ import (
 // after its end panics.
 
 // Elements yields the elements of a slice, as a source does.
-func Elements[T any](tc *TaskContext, rows []T) iter.Seq2[T, error] {
+func Elements[T any](tc *task.Context, rows []T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) { each(tc, rows, yield) }
 }
 
 // computed yields the elements that f returns. It calls f when it is read.
-func computed[T any](tc *TaskContext, f func() ([]T, error)) iter.Seq2[T, error] {
+func computed[T any](tc *task.Context, f func() ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		rows, err := f()
 		_ = ends(yield, err) || each(tc, rows, yield)
@@ -28,7 +30,7 @@ func computed[T any](tc *TaskContext, f func() ([]T, error)) iter.Seq2[T, error]
 }
 
 // each hands the elements of a slice to yield and reports whether it wants more.
-func each[T any](tc *TaskContext, rows []T, yield func(T, error) bool) bool {
+func each[T any](tc *task.Context, rows []T, yield func(T, error) bool) bool {
 	for _, v := range rows {
 		if tc.Killed() {
 			ends(yield, context.Cause(tc))

@@ -4,103 +4,107 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
-// ShuffleDependency says that every partition of the child needs records of
-// every partition of the parent. It is where stages are cut: the parent's stage
-// writes blocks, the child's reads them.
-type ShuffleDependency struct {
-	ID         int   // counts from 0 within the batch
-	Parent     *Node // whose records are written
-	Partitions int   // number of partitions on the reading side
-
-	write  func(tc *TaskContext, partition int, w BlockWriter) error
-	reader *Node // the operator whose shuffle it is
+// edge is a shuffle of records of type T: the map side's tasks write them, and an
+// operator on the reading side reads them.
+type edge[T any] struct {
+	dep   *lineage.ShuffleDependency
+	codec encoding.Codec[T]
 }
 
-func (d *ShuffleDependency) parent() *Node { return d.Parent }
-
-// Write computes one partition of the parent and writes its blocks, in a task.
-// The same attempt of the same partition writes the same bytes.
-func (d *ShuffleDependency) Write(tc *TaskContext, partition int, w BlockWriter) error {
-	return d.write(tc, partition, countingWriter{tc, w})
+// shuffle adds a shuffle to the lineage. write computes a partition of parent, in a task,
+// and adds its records to the partitions of the reading side that they belong to.
+func shuffle[T any](o op, parent *lineage.Node, p Partitioner, codec encoding.Codec[T], about lineage.ShuffleDependency,
+	write func(tc *task.Context, partition int, to *blocks[T]) error,
+) edge[T] {
+	about.Parent, about.Partitioner, about.Records = parent, p, reflect.TypeFor[T]().String()
+	return edge[T]{codec: codec, dep: o.sc.lineage.AddShuffle(&about, func(tc *task.Context, partition int, w task.BlockWriter) error {
+		to := &blocks[T]{codec: codec, w: w, bufs: make([][]byte, p.Partitions())}
+		if err := write(tc, partition, to); err != nil {
+			return err
+		}
+		return to.flush()
+	})}
 }
 
-// GuardedWrite is Write in a guard, see [Guard]: what panics outside of the fused
-// operators is the shuffle's operator.
-func (d *ShuffleDependency) GuardedWrite(tc *TaskContext, partition int, w BlockWriter) error {
-	return guard(work{final: d.Parent, end: d.reader, tc: tc}, func() error { return d.Write(tc, partition, w) })
-}
-
-// countingWriter adds up what a task writes.
-type countingWriter struct {
-	tc *TaskContext
-	to BlockWriter
-}
-
-func (w countingWriter) WriteBlock(reduce int, block []byte) error {
-	w.tc.Metrics.ShuffleWritten += int64(len(block))
-	return w.to.WriteBlock(reduce, block)
-}
-
-// shuffled makes the two sides of a shuffle: a dependency that write fills, and
-// a node that compute reads.
-func shuffled[U any](parent *Node, op string, site Site, partitions int, fns []string, partitioner Partitioner,
-	write func(*TaskContext, int, BlockWriter) error,
-	compute func(tc *TaskContext, shuffle, partition int) iter.Seq2[U, error],
-) *RDD[U] {
-	l := parent.lineage
-	if partitions < 1 {
-		l.Fail(&OpError{op, site, ErrPartitions})
-		partitions = 1
-	}
-	d := &ShuffleDependency{ID: len(l.shuffles), Parent: parent, Partitions: partitions, write: write}
-	n := l.add(&Node{
-		Op: op, Site: site, Partitions: partitions, Deps: []Dependency{d}, Partitioner: partitioner,
-		Indeterminate: parent.Indeterminate, fns: fns,
+// shuffleByKey adds a shuffle that moves pairs to the partitions that their keys belong
+// to. from yields the pairs of a partition of parent.
+func shuffleByKey[K comparable, V any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, V], about lineage.ShuffleDependency,
+	from computeFunc[Pair[K, V]],
+) edge[Pair[K, V]] {
+	place, err := placing(p, codec.key)
+	o.fail(err)
+	return shuffle(o, parent, p, codec, about, func(tc *task.Context, partition int, to *blocks[Pair[K, V]]) error {
+		place := place()
+		var failed error
+		from(tc, partition)(func(kv Pair[K, V], err error) bool {
+			if failed = err; err != nil {
+				return false
+			}
+			reduce, err := place(kv.Key)
+			if err == nil {
+				err = to.add(reduce, kv)
+			}
+			if err != nil {
+				failed = o.error(err)
+			}
+			return failed == nil
+		})
+		return failed
 	})
-	d.reader = n
-	if l.frozen == "" {
-		l.shuffles = append(l.shuffles, d)
-	}
-	return &RDD[U]{n, func(tc *TaskContext, p int) iter.Seq2[U, error] { return compute(tc, d.ID, p) }}
 }
 
-// blocks appends encoded records to one buffer for each reduce partition.
+// maxBlock is about how large a block grows before it is handed on.
+const maxBlock = 256 << 10
+
+// blocks appends encoded records to one buffer for each partition of the reading side.
 type blocks[T any] struct {
 	codec encoding.Codec[T]
+	w     task.BlockWriter
 	bufs  [][]byte
 }
 
-func newBlocks[T any](codec encoding.Codec[T], partitions int) *blocks[T] {
-	return &blocks[T]{codec, make([][]byte, partitions)}
-}
-
+// add adds a record to what a partition of the reading side will read.
 func (b *blocks[T]) add(reduce int, v T) error {
 	buf, err := b.codec.Append(b.bufs[reduce], v)
+	if err == nil && len(buf) >= maxBlock {
+		err, buf = b.write(reduce, buf), nil
+	}
 	b.bufs[reduce] = buf
 	return err
 }
 
-func (b *blocks[T]) flush(w BlockWriter) error {
+// flush hands on what is left.
+func (b *blocks[T]) flush() error {
 	for reduce, buf := range b.bufs {
 		if len(buf) == 0 {
 			continue
 		}
-		if err := w.WriteBlock(reduce, buf); err != nil {
-			return fmt.Errorf("writing the block of partition %d: %w", reduce, err)
+		if err := b.write(reduce, buf); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// readBlocks yields the records of a reduce partition in the order of the map
+func (b *blocks[T]) write(reduce int, buf []byte) error {
+	if err := b.w.WriteBlock(reduce, buf); err != nil {
+		return fmt.Errorf("writing a block of partition %d: %w", reduce, err)
+	}
+	return nil
+}
+
+// read yields the records of a partition of the reading side in the order of the map
 // partitions that wrote them.
-func readBlocks[T any](tc *TaskContext, codec encoding.Codec[T], shuffle, reduce int) iter.Seq2[T, error] {
+func (e edge[T]) read(tc *task.Context, reduce int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for block, err := range tc.Shuffle.Blocks(tc, tc.Batch, shuffle, reduce) {
+		for block, err := range tc.Shuffle.Blocks(tc, tc.Batch, e.dep.ID, reduce) {
 			if ends(yield, err) {
 				return
 			}
@@ -111,8 +115,8 @@ func readBlocks[T any](tc *TaskContext, codec encoding.Codec[T], shuffle, reduce
 					return
 				}
 				var v T
-				if v, block, err = codec.Decode(block); err != nil {
-					ends(yield, fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, shuffle, reduce, err))
+				if v, block, err = e.codec.Decode(block); err != nil {
+					ends(yield, fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, e.dep.ID, reduce, err))
 					return
 				}
 				if !yield(v, nil) {

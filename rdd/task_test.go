@@ -8,12 +8,16 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // partitions yields the partition that an operator's context names, and the one
 // that a context of its own says when the sequence is read.
 func partitions(r *rdd.RDD[int]) *rdd.RDD[string] {
-	return rdd.MapPartitions(r, func(tc *rdd.TaskContext, in iter.Seq2[int, error]) iter.Seq2[string, error] {
+	return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[int, error]) iter.Seq2[string, error] {
+		tc := part.Task()
 		before := tc.Partition
 		return func(yield func(string, error) bool) {
 			for _, err := range in {
@@ -30,7 +34,7 @@ func partitions(r *rdd.RDD[int]) *rdd.RDD[string] {
 // An operator sees its own partitions, not those of the union it goes into, and
 // what is counted below a union is the task's.
 func TestPartitionBelowUnion(t *testing.T) {
-	l := rdd.NewLineage(1, 2)
+	l := rddtest.NewBatch(1, 2)
 	a, b, c := partitions(ints(l, 4, 2)), partitions(ints(l, 4, 2)), partitions(ints(l, 1, 1))
 	check(t, a.Union(b), [][]string{{"0 0"}, {"1 1"}, {"0 0"}, {"1 1"}})
 	check(t, c.Union(a.Union(b).Cache()), [][]string{{"0 0"}, {"0 0"}, {"1 1"}, {"0 0"}, {"1 1"}})
@@ -38,7 +42,7 @@ func TestPartitionBelowUnion(t *testing.T) {
 	check(t, above, [][]string{{"0 0"}, {"1 1"}, {"2 2"}})
 
 	source := func(records int64) *rdd.RDD[int] {
-		return rdd.Source(l, "source", rdd.Site{}, 2, func(tc *rdd.TaskContext, p int) iter.Seq2[int, error] {
+		return rdd.Source(l, "source", lineage.Site{}, 2, func(tc *task.Context, p int) iter.Seq2[int, error] {
 			return func(yield func(int, error) bool) {
 				tc.Metrics.RecordsRead += records
 				yield(p, nil)
@@ -48,7 +52,7 @@ func TestPartitionBelowUnion(t *testing.T) {
 	u := source(1).Union(source(10), source(100))
 	read := int64(0)
 	for p := range u.Node().Partitions {
-		tc := newReference(l).context(p)
+		tc := rddtest.NewReference().Task(&lineage.Node{}, p)
 		for _, err := range u.Compute(tc, p) {
 			if err != nil {
 				t.Fatal(err)
@@ -63,25 +67,25 @@ func TestPartitionBelowUnion(t *testing.T) {
 
 // What tasks ask of RDDs when they are planned changes nothing and is told.
 func TestOperatorsInTasksAreTold(t *testing.T) {
-	l := rdd.NewLineage(1, 1)
+	l := rddtest.NewBatch(1, 1)
 	in := ints(l, 4, 2)
 	var mu sync.Mutex
 	var told []string
-	l.OnLate(func(err error) {
+	l.Lineage().OnLate(func(err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		told = append(told, err.Error())
 	})
-	l.Freeze("it is too late")
-	hash := l.Hash()
+	l.Lineage().Freeze("it is too late")
+	hash := l.Lineage().Hash()
 	var tasks sync.WaitGroup
 	for range 4 {
 		tasks.Go(func() {
 			rdd.Map(in, func(i int) int { return i })
-			rdd.CountByValue(in, 2)
+			rdd.CountedByValue(in, rdd.Partitions(2))
 			in.Union(in)
 			in.Cache()
-			rdd.Parallelize(l, []int{1}, 1)
+			rdd.Parallelize(l, []int{1}, rdd.Partitions(1))
 		})
 	}
 	tasks.Wait()
@@ -95,23 +99,23 @@ func TestOperatorsInTasksAreTold(t *testing.T) {
 			t.Errorf("%s was told %d times", op, n)
 		}
 	}
-	if in.Node().Cached || l.Hash() != hash || len(l.Nodes()) != 1 || l.Err() == nil {
-		t.Errorf("cached %v, %d nodes, %v", in.Node().Cached, len(l.Nodes()), l.Err())
+	if in.Node().Cached || l.Lineage().Hash() != hash || len(l.Lineage().Nodes()) != 1 || l.Lineage().Err() == nil {
+		t.Errorf("cached %v, %d nodes, %v", in.Node().Cached, len(l.Lineage().Nodes()), l.Lineage().Err())
 	}
 }
 
 // Two lineages that differ in functions only are told apart.
 func TestFunctionsAreInTheLineage(t *testing.T) {
 	double, neg := func(i int) int { return 2 * i }, func(i int) int { return -i }
-	build := func(fs ...func(int) int) *rdd.Lineage {
-		l := rdd.NewLineage(1, 1)
+	build := func(fs ...func(int) int) *rdd.Context {
+		l := rddtest.NewBatch(1, 1)
 		for _, f := range fs {
 			rdd.Map(ints(l, 1, 1), f)
 		}
 		return l
 	}
 	a, same, b := build(double, neg), build(double, neg), build(neg, double)
-	if a.Hash() != same.Hash() || a.Hash() == b.Hash() || rdd.Diff("a", a.Describe(), "b", b.Describe()) == "" {
-		t.Errorf("%s", rdd.Diff("a", a.Describe(), "b", b.Describe()))
+	if a.Lineage().Hash() != same.Lineage().Hash() || a.Lineage().Hash() == b.Lineage().Hash() || lineage.Diff("a", a.Lineage().Describe(), "b", b.Lineage().Describe()) == "" {
+		t.Errorf("%s", lineage.Diff("a", a.Lineage().Describe(), "b", b.Lineage().Describe()))
 	}
 }

@@ -3,7 +3,7 @@ package scheduler
 import (
 	"context"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Backend reaches the executors. The DAGScheduler launches no more tasks on an
@@ -51,7 +51,7 @@ type BackendEvents interface {
 type Runner interface {
 	// Run runs one task to its end and returns how it ended. ctx ends when the
 	// task is killed; its cause says why. Panics of the user's code are the
-	// runner's to catch (rdd.Guard), since it knows the operators; one that
+	// runner's to catch (lineage.Guard), since it knows the operators; one that
 	// escapes is caught by the backend and fails the task without their names.
-	Run(ctx context.Context, task Task, slot *rdd.Slot) Outcome
+	Run(ctx context.Context, task Task, slot *task.Slot) Outcome
 }

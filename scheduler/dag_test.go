@@ -16,6 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 )
@@ -77,13 +79,13 @@ func (b *byHand) end(l launch, o scheduler.Outcome) { b.events.TaskEnded(l.execu
 
 // wordCount is a job of two map tasks and one reduce task.
 func wordCount(batch uint64, output int) scheduler.Job {
-	l := rdd.NewLineage(batch, 1)
-	return scheduler.NewJob(batch, output, rdd.CountByValue(rdd.Parallelize(l, []int{1, 2}, 2), 1).Node())
+	l := rdd.NewContext(lineage.NewLineage(batch, 1), nil)
+	return scheduler.NewJob(batch, output, rdd.CountedByValue(rdd.Parallelize(l, []int{1, 2}, rdd.Partitions(2)), rdd.Partitions(1)).Node())
 }
 
 // single is a job of one task.
 func single(batch uint64) scheduler.Job {
-	return scheduler.NewJob(batch, 0, rdd.Parallelize(rdd.NewLineage(batch, 1), []int{1}, 1).Node())
+	return scheduler.NewJob(batch, 0, rdd.Parallelize(rdd.NewContext(lineage.NewLineage(batch, 1), nil), []int{1}, rdd.Partitions(1)).Node())
 }
 
 // submitted is a job that runs.
@@ -114,7 +116,7 @@ func scheduled(t *testing.T, opts scheduler.Options, test func(t *testing.T, d *
 	})
 }
 
-var oneBlock = scheduler.Success{Map: &scheduler.MapStatus{Bytes: []int64{5}}, Metrics: rdd.TaskMetrics{RecordsRead: 10}}
+var oneBlock = scheduler.Success{Map: &scheduler.MapStatus{Bytes: []int64{5}}, Metrics: task.Metrics{RecordsRead: 10}}
 
 func TestTasksAreToldWhereTheirInputIs(t *testing.T) {
 	scheduled(t, scheduler.Options{Incarnation: 3, Epoch: 4}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
@@ -136,7 +138,7 @@ func TestTasksAreToldWhereTheirInputIs(t *testing.T) {
 				t.Errorf("map task %d: %+v", m, out)
 			}
 		}
-		b.end(l, scheduler.Success{Result: []byte("42"), Metrics: rdd.TaskMetrics{RecordsRead: 1}})
+		b.end(l, scheduler.Success{Result: []byte("42"), Metrics: task.Metrics{RecordsRead: 1}})
 		<-s.ended
 		if r := s.result; s.err != nil || string(r.Partitions[0]) != "42" || r.Tasks != 3 || r.Failed != 0 || r.Metrics.RecordsRead != 21 {
 			t.Errorf("%+v, %v", r, s.err)
@@ -324,14 +326,14 @@ func TestForgetEndsJobs(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	scheduled(t, scheduler.Options{MaxResultBytes: 3}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
-		s := submit(t.Context(), d, scheduler.NewJob(1, 0, rdd.Parallelize(rdd.NewLineage(1, 1), []int{1, 2, 3}, 3).Node()))
+		s := submit(t.Context(), d, scheduler.NewJob(1, 0, rdd.Parallelize(rdd.NewContext(lineage.NewLineage(1, 1), nil), []int{1, 2, 3}, rdd.Partitions(3)).Node()))
 		first, second := b.next(t), b.next(t)
 		if _, err := d.Submit(t.Context(), single(1)); !errors.Is(err, scheduler.ErrDuplicateJob) {
 			t.Error(err)
 		}
 		b.end(first, scheduler.Success{Result: []byte("ab")})
 		b.end(second, scheduler.Success{Result: []byte("cd")})
-		if <-s.ended; !errors.Is(s.err, rdd.ErrResultTooLarge) || !strings.Contains(s.err.Error(), "more than 3 bytes from 3 partitions") {
+		if <-s.ended; !errors.Is(s.err, lineage.ErrResultTooLarge) || !strings.Contains(s.err.Error(), "more than 3 bytes from 3 partitions") {
 			t.Error(s.err)
 		}
 		if _, err := d.Submit(t.Context(), scheduler.Job{Batch: 2}); err == nil || !strings.Contains(err.Error(), "no stages") {
@@ -377,7 +379,7 @@ func TestLocalityWait(t *testing.T) {
 // instant runs tasks that do nothing.
 type instant struct{}
 
-func (instant) Run(_ context.Context, task scheduler.Task, _ *rdd.Slot) scheduler.Outcome {
+func (instant) Run(_ context.Context, task scheduler.Task, _ *task.Slot) scheduler.Outcome {
 	if _, ok := task.ID.Shuffle(); ok {
 		return scheduler.Success{Map: &scheduler.MapStatus{Bytes: make([]int64, 1)}}
 	}
@@ -387,8 +389,8 @@ func (instant) Run(_ context.Context, task scheduler.Task, _ *rdd.Slot) schedule
 // small is a job of eight map tasks and one reduce task. Its lineage serves every
 // batch, since the tasks don't look at it.
 func small() scheduler.Job {
-	l := rdd.NewLineage(1, 1)
-	return scheduler.NewJob(1, 0, rdd.Count(rdd.Parallelize(l, []int{}, 8)).Node())
+	l := rdd.NewContext(lineage.NewLineage(1, 1), nil)
+	return scheduler.NewJob(1, 0, rdd.Counted(rdd.Parallelize(l, []int{}, rdd.Partitions(8))).Node())
 }
 
 // Many outputs of many batches at once, on executors that come and go: all end
@@ -512,7 +514,7 @@ func BenchmarkTasks(b *testing.B) {
 	defer backend.Close()
 	d := scheduler.NewDAGScheduler(backend, scheduler.Options{})
 	defer d.Close()
-	job := scheduler.NewJob(0, 0, rdd.Parallelize(rdd.NewLineage(1, 1), []int{}, tasks).Node())
+	job := scheduler.NewJob(0, 0, rdd.Parallelize(rdd.NewContext(lineage.NewLineage(1, 1), nil), []int{}, rdd.Partitions(tasks)).Node())
 	for b.Loop() {
 		job.Batch++
 		if _, err := d.Submit(b.Context(), job); err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Errors of this package, for errors.Is.
@@ -29,11 +29,11 @@ type JobError struct {
 	Partition int   // -1 if no single task is to blame
 	Attempts  int   // how often the task was tried
 	Executor  string
-	Op        string   // operator, "" if it can't be told
-	Site      rdd.Site // where the program called the operator
-	Message   string   // the last cause
-	Stack     string   // of a panic, or what a process wrote last that died; may be ""
-	Err       error    // the last cause itself, if the task ran in this process; nil else
+	Op        string       // operator, "" if it can't be told
+	Site      lineage.Site // where the program called the operator
+	Message   string       // the last cause
+	Stack     string       // of a panic, or what a process wrote last that died; may be ""
+	Err       error        // the last cause itself, if the task ran in this process; nil else
 }
 
 // Unwrap returns the last cause, if the task ran in this process.

@@ -3,7 +3,8 @@ package scheduler
 import (
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Job is one output of one batch.
@@ -16,7 +17,7 @@ type Job struct {
 }
 
 // NewJob returns the job that computes an output of a batch.
-func NewJob(batch uint64, output int, final *rdd.Node) Job {
+func NewJob(batch uint64, output int, final *lineage.Node) Job {
 	return Job{Batch: batch, Output: output, Stages: Cut(output, final)}
 }
 
@@ -27,7 +28,7 @@ type JobResult struct {
 	Partitions [][]byte
 	// Metrics adds up the attempts that counted, map stages included. Work that
 	// another job of the batch had done already isn't in it.
-	Metrics rdd.TaskMetrics
+	Metrics task.Metrics
 	// Tasks is the number of attempts that counted, Failed of those that didn't.
 	Tasks, Failed int
 	// Time is how long the job took, from its submission on.

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Outcome is how an attempt of a task ended: [Success], [ExceptionFailure],
@@ -24,8 +25,8 @@ type Success struct {
 	// Result is what the action returned, for a task of a result stage.
 	Result []byte `msgpack:"r,omitempty"`
 	// Map describes the blocks left behind, for a task of a map stage.
-	Map     *MapStatus      `msgpack:"m,omitempty"`
-	Metrics rdd.TaskMetrics `msgpack:"x"`
+	Map     *MapStatus   `msgpack:"m,omitempty"`
+	Metrics task.Metrics `msgpack:"x"`
 }
 
 // MapStatus describes what a map task left behind on its executor.
@@ -37,10 +38,10 @@ type MapStatus struct {
 // ExceptionFailure is an attempt that failed by its own work: an error that an
 // operator, a source or a sink returned, or a panic of the user's code.
 type ExceptionFailure struct {
-	Message string   `msgpack:"m"`           // the cause, in one or a few lines
-	Op      string   `msgpack:"o,omitempty"` // operator, "" if it can't be told
-	Site    rdd.Site `msgpack:"s"`           // where the program called the operator
-	Stack   string   `msgpack:"k,omitempty"` // of a panic
+	Message string       `msgpack:"m"`           // the cause, in one or a few lines
+	Op      string       `msgpack:"o,omitempty"` // operator, "" if it can't be told
+	Site    lineage.Site `msgpack:"s"`           // where the program called the operator
+	Stack   string       `msgpack:"k,omitempty"` // of a panic
 	// NoFault says that the machinery failed, not the task, so that the failure
 	// doesn't count against it.
 	NoFault bool `msgpack:"n,omitempty"`
@@ -125,13 +126,13 @@ func Failed(ctx context.Context, err error) Outcome {
 	if errors.Is(err, ErrCommitDenied) {
 		return Denied{Message: err.Error()}
 	}
-	if fetch, ok := errors.AsType[*rdd.FetchFailedError](err); ok {
+	if fetch, ok := errors.AsType[*task.FetchFailedError](err); ok {
 		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
 	}
-	if p, ok := errors.AsType[*rdd.PanicError](err); ok {
+	if p, ok := errors.AsType[*lineage.PanicError](err); ok {
 		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack, Err: err}
 	}
-	if op, ok := errors.AsType[*rdd.OpError](err); ok {
+	if op, ok := errors.AsType[*lineage.OpError](err); ok {
 		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site, Err: err}
 	}
 	return ExceptionFailure{Message: err.Error(), Err: err}

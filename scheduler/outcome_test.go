@@ -9,12 +9,13 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
 func TestFailed(t *testing.T) {
-	site := rdd.Site{File: "app/main.go", Line: 12}
+	site := lineage.Site{File: "app/main.go", Line: 12}
 	killed, kill := context.WithCancelCause(context.Background())
 	kill(errors.New("not needed"))
 	live := context.Background()
@@ -26,11 +27,11 @@ func TestFailed(t *testing.T) {
 		counts bool
 	}{
 		{"plain", live, errors.New("disk full"), scheduler.ExceptionFailure{Message: "disk full"}, true},
-		{"operator", live, &rdd.OpError{Op: "map", Site: site, Err: errors.New("bad row")},
+		{"operator", live, &lineage.OpError{Op: "map", Site: site, Err: errors.New("bad row")},
 			scheduler.ExceptionFailure{Message: "bad row", Op: "map", Site: site}, true},
-		{"panic", live, fmt.Errorf("task: %w", &rdd.PanicError{Op: "map", Site: site, Value: "nil map", Stack: "goroutine 1"}),
+		{"panic", live, fmt.Errorf("task: %w", &lineage.PanicError{Op: "map", Site: site, Value: "nil map", Stack: "goroutine 1"}),
 			scheduler.ExceptionFailure{Message: "panic: nil map", Op: "map", Site: site, Stack: "goroutine 1"}, true},
-		{"fetch", live, fmt.Errorf("reading: %w", &rdd.FetchFailedError{Shuffle: 3, MapPartition: 1, Executor: "a", Err: errors.New("gone")}),
+		{"fetch", live, fmt.Errorf("reading: %w", &task.FetchFailedError{Shuffle: 3, MapPartition: 1, Executor: "a", Err: errors.New("gone")}),
 			scheduler.FetchFailed{Shuffle: 3, MapPartition: 1, Executor: "a", Message: "reading: fetching output of map task 1 of shuffle 3 from executor a: gone"}, false},
 		{"killed", killed, errors.New("whatever"), scheduler.TaskKilled{Message: "not needed"}, false},
 	}
@@ -74,8 +75,8 @@ func TestWhatCounts(t *testing.T) {
 func TestTravels(t *testing.T) {
 	values := []any{
 		scheduler.TaskID{Incarnation: 1, Epoch: 2, Batch: 3, Stage: -4, Partition: 5, Attempt: 6},
-		scheduler.Success{Result: []byte("r"), Map: &scheduler.MapStatus{Bytes: []int64{0, 7}}, Metrics: rdd.TaskMetrics{RecordsRead: 8}},
-		scheduler.ExceptionFailure{Message: "m", Op: "map", Site: rdd.Site{File: "a.go", Line: 3}, Stack: "s", NoFault: true},
+		scheduler.Success{Result: []byte("r"), Map: &scheduler.MapStatus{Bytes: []int64{0, 7}}, Metrics: task.Metrics{RecordsRead: 8}},
+		scheduler.ExceptionFailure{Message: "m", Op: "map", Site: lineage.Site{File: "a.go", Line: 3}, Stack: "s", NoFault: true},
 		scheduler.FetchFailed{Shuffle: 1, MapPartition: -1, Executor: "a", Message: "m"},
 		scheduler.ExecutorLost{Executor: "a", Message: "m", ByTask: true},
 		scheduler.TaskKilled{Message: "m"},
@@ -99,7 +100,7 @@ func TestTravels(t *testing.T) {
 func TestJobErrorIsReadable(t *testing.T) {
 	e := &scheduler.JobError{
 		Batch: 7, Output: 1, Stage: scheduler.MapStage(2), Partition: 3, Attempts: 4, Executor: "a",
-		Op: "map", Site: rdd.Site{File: "app/main.go", Line: 12}, Message: "panic: nil map", Stack: "main.f",
+		Op: "map", Site: lineage.Site{File: "app/main.go", Line: 12}, Message: "panic: nil map", Stack: "main.f",
 	}
 	if got, want := e.Error(), "map at app/main.go:12: panic: nil map (batch 7, output 1, shuffle-map stage 2, partition 3, 4 attempts, executor a)\nmain.f"; got != want {
 		t.Error(got)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler/kernel"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -133,7 +133,7 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 		wrong = "the executor reported no outcome"
 	case Success:
 		r := d.batches[id.Batch][id.Stage]
-		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions) {
+		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions()) {
 			wrong = "the executor reported a map task's success without the sizes of its blocks"
 		}
 	}
@@ -219,7 +219,7 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	j.result.Partitions[t.Partition] = s.Result
 	if j.bytes += int64(len(s.Result)); j.bytes > d.opts.MaxResultBytes {
 		n := r.stage.Node
-		err := &rdd.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", rdd.ErrResultTooLarge, d.opts.MaxResultBytes, r.stage.Partitions)}
+		err := &lineage.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", lineage.ErrResultTooLarge, d.opts.MaxResultBytes, r.stage.Partitions)}
 		d.post(func() { d.cancel(j, err) })
 	}
 }

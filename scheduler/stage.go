@@ -3,7 +3,7 @@ package scheduler
 import (
 	"slices"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // StageKind tells what becomes of what a stage's tasks compute.
@@ -31,9 +31,9 @@ type Stage struct {
 	Kind StageKind
 	// Node is the RDD that the stage's tasks compute: for a map stage the
 	// shuffle's parent, for a result stage the action's final RDD.
-	Node *rdd.Node
+	Node *lineage.Node
 	// Shuffle is what a map stage writes, nil for a result stage.
-	Shuffle    *rdd.ShuffleDependency
+	Shuffle    *lineage.ShuffleDependency
 	Partitions int
 	// Parents are the IDs of the map stages whose blocks this stage reads, each
 	// once, in the order in which the lineage names them.
@@ -56,7 +56,7 @@ type Input struct {
 // before the stages that read them and the result stage last. It depends on
 // the lineage alone. Outputs of one batch that share a shuffle get equal map
 // stages for it.
-func Cut(output int, final *rdd.Node) []Stage {
+func Cut(output int, final *lineage.Node) []Stage {
 	c := cutter{seen: make(map[int32]bool)}
 	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
 	return c.stages
@@ -83,25 +83,25 @@ func (c *cutter) add(s Stage) {
 }
 
 // shufflesOf returns the shuffles that a task computing n reads, each once.
-func shufflesOf(n *rdd.Node) []*rdd.ShuffleDependency {
+func shufflesOf(n *lineage.Node) []*lineage.ShuffleDependency {
 	if len(n.Deps) == 0 {
 		return nil
 	}
-	var found []*rdd.ShuffleDependency
-	visited := map[*rdd.Node]bool{n: true}
-	walk := []*rdd.Node{n}
+	var found []*lineage.ShuffleDependency
+	visited := map[*lineage.Node]bool{n: true}
+	walk := []*lineage.Node{n}
 	for len(walk) > 0 {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
 		// Pushed from the last, so that dependencies are met in their order.
 		for _, dep := range slices.Backward(n.Deps) {
-			if p := rdd.ParentOf(dep); !isShuffle(dep) && !visited[p] {
+			if p := dep.ParentNode(); !isShuffle(dep) && !visited[p] {
 				visited[p] = true
 				walk = append(walk, p)
 			}
 		}
 		for _, dep := range n.Deps {
-			if d, ok := dep.(*rdd.ShuffleDependency); ok && !slices.Contains(found, d) {
+			if d, ok := dep.(*lineage.ShuffleDependency); ok && !slices.Contains(found, d) {
 				found = append(found, d)
 			}
 		}
@@ -109,20 +109,27 @@ func shufflesOf(n *rdd.Node) []*rdd.ShuffleDependency {
 	return found
 }
 
-func isShuffle(d rdd.Dependency) bool {
-	_, ok := d.(*rdd.ShuffleDependency)
+func isShuffle(d lineage.Dependency) bool {
+	_, ok := d.(*lineage.ShuffleDependency)
 	return ok
 }
 
-// inputOf follows the single narrow parents of n, whose partitions are n's, to
-// where the partitions come from.
-func inputOf(n *rdd.Node) Input {
-	for len(n.Deps) == 1 && !isShuffle(n.Deps[0]) {
-		p := rdd.ParentOf(n.Deps[0])
-		if p.Partitions != n.Partitions {
-			break
-		}
+// inputOf follows the narrow parents of n whose partitions are n's to where the
+// partitions come from: of several, the first.
+func inputOf(n *lineage.Node) Input {
+	for p := samePartitions(n); p != nil; p = samePartitions(n) {
 		n = p
 	}
 	return Input{DStream: n.ID.DStream, Ordinal: n.ID.Ordinal}
+}
+
+// samePartitions returns the first parent that is read partition by partition, nil if
+// there is none.
+func samePartitions(n *lineage.Node) *lineage.Node {
+	for _, d := range n.Deps {
+		if d, ok := d.(lineage.NarrowDependency); ok && d.IsOneToOne() {
+			return d.Parent
+		}
+	}
+	return nil
 }

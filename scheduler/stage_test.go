@@ -6,14 +6,15 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
 // numbers returns a lineage and a source of n partitions in it, made for a DStream.
-func numbers(dstream int32, n int) (*rdd.Lineage, *rdd.RDD[int]) {
-	l := rdd.NewLineage(1, 2)
+func numbers(dstream int32, n int) (*rdd.Context, *rdd.RDD[int]) {
+	l := rdd.NewContext(lineage.NewLineage(1, 2), nil)
 	var r *rdd.RDD[int]
-	l.In(dstream, rdd.Site{}, func() { r = rdd.Parallelize(l, make([]int, n), n) })
+	l.Lineage().In(dstream, lineage.Site{}, func() { r = rdd.Parallelize(l, make([]int, n), rdd.Partitions(n)) })
 	return l, r
 }
 
@@ -36,35 +37,37 @@ func TestCut(t *testing.T) {
 	same := func(v int) int { return v }
 	tests := []struct {
 		name  string
-		build func(l *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node
+		build func(l *rdd.Context, r *rdd.RDD[int]) *lineage.Node
 		want  string
 	}{
-		{"narrow", func(_ *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node { return rdd.Map(r, same).Filter(nil).Node() },
+		{"narrow", func(_ *rdd.Context, r *rdd.RDD[int]) *lineage.Node { return rdd.Map(r, same).Filter(nil).Node() },
 			"-2 result of filter: 3 partitions, reads [], input 9.0"},
-		{"one shuffle", func(_ *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node {
-			return rdd.Map(rdd.CountByValue(rdd.Map(r, same), 4), func(rdd.Pair[int, int64]) int { return 0 }).Node()
+		{"one shuffle", func(_ *rdd.Context, r *rdd.RDD[int]) *lineage.Node {
+			return rdd.Map(rdd.CountedByValue(rdd.Map(r, same), rdd.Partitions(4)), func(rdd.Pair[int, int64]) int { return 0 }).Node()
 		},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"-2 result of map: 4 partitions, reads [0], input 0.2"},
-		{"two in a row", func(_ *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node { return rdd.Count(rdd.CountByValue(r, 4)).Node() },
+		{"two in a row", func(_ *rdd.Context, r *rdd.RDD[int]) *lineage.Node {
+			return rdd.Counted(rdd.CountedByValue(r, rdd.Partitions(4))).Node()
+		},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"1 shuffle-map of countByValue: 4 partitions, reads [0], input 0.1\n" +
 				"-2 result of count: 1 partitions, reads [1], input 0.2"},
-		{"diamond", func(_ *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node {
-			c := rdd.CountByValue(r, 2)
+		{"diamond", func(_ *rdd.Context, r *rdd.RDD[int]) *lineage.Node {
+			c := rdd.CountedByValue(r, rdd.Partitions(2))
 			return c.Union(c.Filter(nil), rdd.Map(c, func(p rdd.Pair[int, int64]) rdd.Pair[int, int64] { return p })).Node()
 		},
 			"0 shuffle-map of map: 3 partitions, reads [], input 9.0\n" +
 				"-2 result of union: 6 partitions, reads [0], input 0.4"},
-		{"union of shuffles and a source", func(_ *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node {
-			return rdd.Count(r).Union(rdd.Count(r)).Union(rdd.Map(r, func(int) int64 { return 0 })).Node()
+		{"union of shuffles and a source", func(_ *rdd.Context, r *rdd.RDD[int]) *lineage.Node {
+			return rdd.Counted(r).Union(rdd.Counted(r)).Union(rdd.Map(r, func(int) int64 { return 0 })).Node()
 		},
 			"0 shuffle-map of parallelize: 3 partitions, reads [], input 9.0\n" +
 				"1 shuffle-map of parallelize: 3 partitions, reads [], input 9.0\n" +
 				"-2 result of union: 5 partitions, reads [0 1], input 0.4"},
-		{"indeterminate", func(_ *rdd.Lineage, r *rdd.RDD[int]) *rdd.Node {
+		{"indeterminate", func(_ *rdd.Context, r *rdd.RDD[int]) *lineage.Node {
 			r.Node().Indeterminate = true
-			return rdd.Count(r).Node()
+			return rdd.Counted(r).Node()
 		},
 			"0 shuffle-map of parallelize: 3 partitions, reads [], input 9.0, indeterminate\n" +
 				"-2 result of count: 1 partitions, reads [0], input 0.0, indeterminate"},
@@ -82,8 +85,8 @@ func TestCut(t *testing.T) {
 // Two outputs that share a shuffle have equal map stages for it.
 func TestCutIsTheSameForSharedShuffles(t *testing.T) {
 	_, r := numbers(1, 3)
-	counts := rdd.CountByValue(r, 2)
-	first, second := scheduler.Cut(0, counts.Node()), scheduler.Cut(1, rdd.Count(counts).Node())
+	counts := rdd.CountedByValue(r, rdd.Partitions(2))
+	first, second := scheduler.Cut(0, counts.Node()), scheduler.Cut(1, rdd.Counted(counts).Node())
 	if a, b := describe(first[:1]), describe(second[:1]); a != b {
 		t.Errorf("%s\n%s", a, b)
 	}
@@ -96,7 +99,7 @@ func TestCutLongLineage(t *testing.T) {
 		r = rdd.Map(r, func(v int) int { return v })
 	}
 	for range 200 {
-		r = rdd.Map(rdd.Count(r), func(n int64) int { return int(n) })
+		r = rdd.Map(rdd.Counted(r), func(n int64) int { return int(n) })
 	}
 	stages := scheduler.Cut(0, r.Node())
 	if len(stages) != 201 || stages[0].ID != 0 || stages[200].Kind != scheduler.Result {

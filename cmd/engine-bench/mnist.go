@@ -192,7 +192,7 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 		digits := ml.Predict(pixels, model,
 			func(p []byte, row []float32) error { toFloats(p, row); return nil },
 			func(_ []byte, out ml.Row) (int, error) { return argmax(out.Output), nil })
-		engine.ForEachBatch(engine.CountByValue(digits, 1), func(_ engine.Batch, counts []rdd.Pair[int, int64]) error {
+		engine.ForEachBatch(engine.CountByValue(digits, rdd.Partitions(1)), func(_ engine.Batch, counts []rdd.Pair[int, int64]) error {
 			for _, c := range counts {
 				total += c.Value
 			}

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		if *asks {
 			printVersions(ssc)
 		}
-		sums := engine.ReduceByKey(numbers, func(a, b int) int { return a + b }, 2)
+		sums := engine.ReduceByKey(numbers, func(a, b int) int { return a + b }, rdd.Partitions(2))
 		engine.ForEachBatch(sums, func(b engine.Batch, _ []rdd.Pair[int, int]) error {
 			if b.Seq >= uint64(*batches) {
 				ssc.Logger().Info("that was the last one")
@@ -66,7 +66,8 @@ func printVersions(ssc *engine.StreamingContext) {
 	})
 	ticks := enginetest.Queue(ssc, [][]int{}, 1)
 	texts := engine.Derive(ticks, "versions", func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[string] {
-		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, _ iter.Seq2[int, error]) iter.Seq2[string, error] {
+		return rdd.TryMapPartitions(r, func(part rdd.Part, _ iter.Seq2[int, error]) iter.Seq2[string, error] {
+			tc := part.Task()
 			return func(yield func(string, error) bool) { yield(m.At(tc, b)) }
 		})
 	})

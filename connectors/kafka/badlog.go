@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // badLog says in a process's log that bad records are left out: the first at once,
@@ -28,7 +28,7 @@ const remindAfter = 30 * time.Second
 
 // log notes a bad record that was left out. The process's log of the policy says at
 // its end what it hasn't said yet.
-func (p BadRecords) log(process *rdd.Process, log *slog.Logger, b badRecord) {
+func (p BadRecords) log(process *task.Process, log *slog.Logger, b badRecord) {
 	l, err := process.Resource(p, func() (any, func() error, error) {
 		l := &badLog{log: log, letters: p.topic}
 		return l, func() error { l.close(); return nil }, nil

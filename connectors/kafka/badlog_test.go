@@ -16,7 +16,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Bad records that are left out are said in the log: the first at once, then every
@@ -34,9 +34,9 @@ func TestBadRecordsAreLogged(t *testing.T) {
 				b := kafkatest.Virtual(t, kfake.SeedTopics(1, "dead"))
 				var log bytes.Buffer
 				to := producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}
-				process := &rdd.Process{}
+				process := &task.Process{}
 				bad := func(offset int64) {
-					tc := &rdd.TaskContext{Context: t.Context(), Process: process}
+					tc := &task.Context{Context: t.Context(), Process: process}
 					r := badRecord{&Record{Topic: "in", Partition: 2, Offset: offset}, 1, fmt.Errorf("no number: %d", offset), true}
 					if err := c.policy.handle(tc, to, r); err != nil || tc.Metrics.BadRecords != 1 {
 						t.Errorf("%d counted, %v", tc.Metrics.BadRecords, err)
@@ -110,12 +110,12 @@ func TestBadBatchStraddlesRanges(t *testing.T) {
 		b.Produce(t, "in", nil, kgo.StringRecord("last"))
 		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, decode: StringValue, maxBatch: 2000,
 			options: directOptions{bad: DeadLetter("dead")}, log: slog.New(slog.DiscardHandler)}
-		process := &rdd.Process{}
+		process := &task.Process{}
 		defer func() { _ = process.Close() }()
 		var got []string
 		var counted []int64
 		for _, r := range [][2]int64{{0, 4}, {4, 7}, {7, 12}} {
-			tc := &rdd.TaskContext{Context: t.Context(), Process: process}
+			tc := &task.Context{Context: t.Context(), Process: process}
 			for v, err := range d.read(tc, ranges.Range{Topic: "in", LeaderEpoch: -1, From: r[0], Until: r[1]}) {
 				if err != nil {
 					t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // BadRecords says what becomes of records that the decoder refuses, by an error
@@ -117,7 +118,7 @@ func ofBatch(large *ranges.CorruptError, r ranges.Range) badRecord {
 }
 
 // handle applies the policy. It returns an error to fail the task.
-func (p BadRecords) handle(tc *rdd.TaskContext, to producers, b badRecord) error {
+func (p BadRecords) handle(tc *task.Context, to producers, b badRecord) error {
 	r, cause := b.Record, b.cause
 	switch p.policy {
 	case badSkip:
@@ -142,7 +143,7 @@ func (p BadRecords) handle(tc *rdd.TaskContext, to producers, b badRecord) error
 
 // send writes the letter. One that doesn't fit the usual producer's batches may
 // still fit the topic's: it is sent alone.
-func (p BadRecords) send(tc *rdd.TaskContext, to producers, r *Record, cause error) error {
+func (p BadRecords) send(tc *task.Context, to producers, r *Record, cause error) error {
 	out, err := to.open(tc.Process)
 	if err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Record is one record as it lies in Kafka. Its bytes alias the response it came
@@ -81,7 +83,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	}
 	conf := readSettings(ssc)
 	d := &direct[T]{
-		op: op, topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: rdd.Caller(),
+		op: op, topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
 		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
@@ -102,7 +104,7 @@ type direct[T any] struct {
 	brokers  []string
 	client   *[]kgo.Opt
 	decode   Decoder[T]
-	site     rdd.Site
+	site     lineage.Site
 	options  directOptions
 	limits   limits
 	maxBatch int // bytes, 0 for the default
@@ -135,17 +137,17 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 }
 
 // Generate makes one partition of each range.
-func (d *direct[T]) Generate(encoded []byte) (int, func(*rdd.TaskContext, int) iter.Seq2[T, error], error) {
+func (d *direct[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
 	rs, err := decodeRanges(encoded)
 	if err != nil {
 		return 0, nil, err
 	}
-	return len(rs), func(tc *rdd.TaskContext, p int) iter.Seq2[T, error] { return d.read(tc, rs[p]) }, nil
+	return len(rs), func(tc *task.Context, p int) iter.Seq2[T, error] { return d.read(tc, rs[p]) }, nil
 }
 
 // Prefetch begins to fetch what a batch will read of the partitions that this
 // process read in the batch before.
-func (d *direct[T]) Prefetch(p *rdd.Process, encoded []byte) {
+func (d *direct[T]) Prefetch(p *task.Process, encoded []byte) {
 	rs, err := decodeRanges(encoded)
 	if err != nil {
 		return // Generate reports it
@@ -159,7 +161,7 @@ func (d *direct[T]) Prefetch(p *rdd.Process, encoded []byte) {
 type readerKey struct{ brokers string }
 
 // reader returns the process's reader.
-func (d *direct[T]) reader(p *rdd.Process) (*ranges.Reader, error) {
+func (d *direct[T]) reader(p *task.Process) (*ranges.Reader, error) {
 	r, err := p.Resource(readerKey{strings.Join(d.brokers, ",")}, func() (any, func() error, error) {
 		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MaxBatchBytes: d.maxBatch})
 		if err != nil {
@@ -177,7 +179,7 @@ func (d *direct[T]) reader(p *rdd.Process) (*ranges.Reader, error) {
 func (d *direct[T]) producers() producers { return producers{d.brokers, d.client, d.log} }
 
 // read yields the decoded records of one range.
-func (d *direct[T]) read(tc *rdd.TaskContext, r ranges.Range) iter.Seq2[T, error] {
+func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		if r.Len() == 0 {
 			return
@@ -241,7 +243,7 @@ func (d *direct[T]) decoded(rec *Record) (v T, err error) {
 			return
 		}
 		if p := recover(); p != nil {
-			err = rdd.Recovered(p)
+			err = lineage.Recovered(p)
 		}
 	}()
 	v, err = d.decode(rec)

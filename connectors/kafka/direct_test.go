@@ -11,7 +11,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // A task that is killed stops in the middle of a response.
@@ -31,14 +31,14 @@ func TestKilledTaskStopsReading(t *testing.T) {
 		kill(killed)
 		return StringValue(r)
 	}}
-	process := &rdd.Process{}
+	process := &task.Process{}
 	defer func() {
 		if err := process.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
 	var last error
-	for _, err := range d.read(&rdd.TaskContext{Context: ctx, Process: process}, ranges.Range{Topic: topic, Until: n}) {
+	for _, err := range d.read(&task.Context{Context: ctx, Process: process}, ranges.Range{Topic: topic, Until: n}) {
 		last = err
 	}
 	if !errors.Is(last, killed) || decoded > 64 {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // producers says how tasks write to a cluster.
@@ -57,7 +57,7 @@ type producerKey struct {
 
 // open returns the process's producer. Ending a task's context gives up what it
 // has in flight: the next attempt may write it twice, as any attempt may.
-func (p producers) open(process *rdd.Process) (*producer, error) {
+func (p producers) open(process *task.Process) (*producer, error) {
 	addrs := strings.Join(p.brokers, ",")
 	c, err := process.Resource(producerKey{addrs, false}, func() (any, func() error, error) {
 		out := &producer{}
@@ -101,7 +101,7 @@ type lone struct {
 
 // sendAlone writes a record in a batch of its own, as large as a request may be:
 // whether that is too large is the broker's to say.
-func (p producers) sendAlone(tc *rdd.TaskContext, usual *producer, r *kgo.Record) error {
+func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) error {
 	addrs := strings.Join(p.brokers, ",")
 	c, err := tc.Process.Resource(producerKey{addrs, true}, func() (any, func() error, error) {
 		limit := usual.OptValue(kgo.BrokerMaxWriteBytes).(int32)

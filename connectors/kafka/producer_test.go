@@ -17,7 +17,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // A sink that waits for Kafka says so, and why.
@@ -32,10 +32,10 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 		s := sink[string]{producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, "out", String, nil, nil}
 		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 		defer cancel()
-		process := &rdd.Process{}
+		process := &task.Process{}
 		defer func() { _ = process.Close() }()
 		rows := func(yield func(string, error) bool) { yield("x", nil) }
-		err := s.write(engine.Batch{}, &rdd.TaskContext{Context: ctx, Process: process}, rows)
+		err := s.write(engine.Batch{}, &task.Context{Context: ctx, Process: process}, rows)
 		lines := slices.Collect(strings.Lines(log.String()))
 		if !errors.Is(err, context.DeadlineExceeded) || len(lines) < 2 || !strings.Contains(lines[1], "waiting for acknowledgements") ||
 			!strings.Contains(lines[1], "topic=out records=1") || !strings.Contains(lines[1], "EOF") {
@@ -53,7 +53,7 @@ func TestLargeRecordsWaitWithTheirTask(t *testing.T) {
 			return nil, errors.New("no answer"), true
 		})
 		p := producers{b.Addrs, &b.Opts, slog.New(slog.DiscardHandler)}
-		process := &rdd.Process{}
+		process := &task.Process{}
 		defer func() { _ = process.Close() }()
 		usual, err := p.open(process)
 		if err != nil {
@@ -62,7 +62,7 @@ func TestLargeRecordsWaitWithTheirTask(t *testing.T) {
 		send := func(ctx context.Context) <-chan error {
 			sent := make(chan error, 1)
 			go func() {
-				sent <- p.sendAlone(&rdd.TaskContext{Context: ctx, Process: process}, usual, &kgo.Record{Topic: "dead"})
+				sent <- p.sendAlone(&task.Context{Context: ctx, Process: process}, usual, &kgo.Record{Topic: "dead"})
 			}()
 			return sent
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Encoder turns an element into a record's value, on executors.
@@ -96,11 +97,11 @@ func (s *sink[T]) Open(ctx context.Context) error {
 
 // Write produces one partition's elements and waits for their acknowledgements.
 // There is nothing to commit: a record that is acknowledged can be read.
-func (s *sink[T]) Write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) (engine.Pending, error) {
+func (s *sink[T]) Write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, error]) (engine.Pending, error) {
 	return nil, s.write(b, tc, rows)
 }
 
-func (s *sink[T]) write(b engine.Batch, tc *rdd.TaskContext, rows iter.Seq2[T, error]) error {
+func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, error]) error {
 	out, err := s.open(tc.Process)
 	if err != nil {
 		return err

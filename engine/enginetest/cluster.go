@@ -12,7 +12,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/role"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // ClusterInterval is the time between two batches on a cluster, in real time.
@@ -23,8 +23,8 @@ const clusterPatience = time.Minute
 
 // Result is what a run on a cluster brought.
 type Result[U any] struct {
-	Batches [][]U           // what came out of each batch, of those that were asked for
-	Metrics rdd.TaskMetrics // of these batches together
+	Batches [][]U        // what came out of each batch, of those that were asked for
+	Metrics task.Metrics // of these batches together
 }
 
 // ClusterOperation is Operation on two executor processes with one slot each,

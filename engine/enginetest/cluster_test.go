@@ -15,6 +15,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // sums returns batches of numbers and their sums by the number modulo keys.
@@ -98,8 +99,9 @@ func (o once) first(place string) bool {
 }
 
 // at runs f before the element with the given number of each partition.
-func at[T any](d *engine.DStream[T], f func(tc *rdd.TaskContext, n int)) *engine.DStream[T] {
-	return engine.MapPartitions(d, func(tc *rdd.TaskContext, in iter.Seq2[T, error]) iter.Seq2[T, error] {
+func at[T any](d *engine.DStream[T], f func(tc *task.Context, n int)) *engine.DStream[T] {
+	return engine.TryMapPartitions(d, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[T, error] {
+		tc := part.Task()
 		return func(yield func(T, error) bool) {
 			n := 0
 			for v, err := range in {
@@ -132,8 +134,8 @@ func TestKilledExecutors(t *testing.T) {
 		stage := []string{"map", "reduce"}[rng.IntN(2)]
 		places[fmt.Sprintf("%s-%d-%d-%d", stage, 1+rng.IntN(batches), rng.IntN(2), rng.IntN(20))] = true
 	}
-	dieAt := func(stage string) func(*rdd.TaskContext, int) {
-		return func(tc *rdd.TaskContext, n int) {
+	dieAt := func(stage string) func(*task.Context, int) {
+		return func(tc *task.Context, n int) {
 			place := fmt.Sprintf("%s-%d-%d-%d", stage, tc.Batch, tc.Partition, n)
 			if places[place] && marks.first(place) {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

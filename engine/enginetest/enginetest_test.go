@@ -38,7 +38,8 @@ func TestOperators(t *testing.T) {
 	})
 	t.Run("mapPartitions", func(t *testing.T) {
 		operation(t, words, func(d *engine.DStream[string]) *engine.DStream[int] {
-			return engine.MapPartitions(d, func(tc *rdd.TaskContext, in iter.Seq2[string, error]) iter.Seq2[int, error] {
+			return engine.TryMapPartitions(d, func(part rdd.Part, in iter.Seq2[string, error]) iter.Seq2[int, error] {
+				tc := part.Task()
 				return func(yield func(int, error) bool) {
 					n := 0
 					for _, err := range in {
@@ -60,7 +61,7 @@ func TestOperators(t *testing.T) {
 	})
 	t.Run("countByValue", func(t *testing.T) {
 		operation(t, words, func(d *engine.DStream[string]) *engine.DStream[pair] {
-			return engine.CountByValue(split(d), 3)
+			return engine.CountByValue(split(d), rdd.Partitions(3))
 		}, [][]pair{{kv("a", 2), kv("b", 1)}, {kv("b", 1)}, {}, {kv("c", 3)}})
 	})
 	t.Run("reduceByKey", func(t *testing.T) {

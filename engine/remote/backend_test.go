@@ -36,12 +36,12 @@ func TestRunsTasks(t *testing.T) {
 	if err := d.Invoke(7, []byte("batch")); err != nil {
 		t.Fatal(err)
 	}
-	d.Launch(name, task(1, 7, 3))
+	d.Launch(name, taskOf(1, 7, 3))
 	if o := next(t, "the task's end", d.outcomes); string(o.(scheduler.Success).Result) != "result" {
 		t.Errorf("%+v", o)
 	}
 	d.Forget(8)
-	d.Launch(name, task(1, 8, 0)) // comes after Forget
+	d.Launch(name, taskOf(1, 8, 0)) // comes after Forget
 	next(t, "the task's end", d.outcomes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,8 +51,8 @@ func TestRunsTasks(t *testing.T) {
 	if err := d.Invoke(9, make([]byte, wire.MaxPayload+1)); !errors.Is(err, wire.ErrTooLarge) {
 		t.Errorf("a batch that can't be sent: %v", err)
 	}
-	d.Launch("nobody@127.0.0.1:1", task(1, 8, 1)) // was lost meanwhile
-	d.Kill("nobody@127.0.0.1:1", task(1, 8, 1).ID, "no reason")
+	d.Launch("nobody@127.0.0.1:1", taskOf(1, 8, 1)) // was lost meanwhile
+	d.Kill("nobody@127.0.0.1:1", taskOf(1, 8, 1).ID, "no reason")
 }
 
 // Each way for a task to end comes as it was reported.
@@ -67,7 +67,7 @@ func TestOutcomes(t *testing.T) {
 		{scheduler.Denied{Message: "m"}, nil},
 		{scheduler.ExecutorLost{}, scheduler.ExceptionFailure{Message: "the task ended with an outcome that an executor can't report: scheduler.ExecutorLost"}},
 	} {
-		messages := ended(task(1, 1, 1).ID, c.sent)
+		messages := ended(taskOf(1, 1, 1).ID, c.sent)
 		b, err := wire.Encode(messages[0])
 		if err != nil {
 			t.Fatal(err)
@@ -99,12 +99,12 @@ func TestLargeResults(t *testing.T) {
 	x := start(t, "x", s, succeed(large))
 	d := drive(t, s, 1, x)
 	next(t, "the executor", d.lines)
-	d.Launch(Name(x.ExecutorProcess), task(1, 1, 0))
+	d.Launch(Name(x.ExecutorProcess), taskOf(1, 1, 0))
 	if o := next(t, "the task's end", d.outcomes); !bytes.Equal(o.(scheduler.Success).Result, large) {
 		t.Error("the result changed on its way")
 	}
 	r := results{limit: 10}
-	id := task(1, 1, 0).ID
+	id := taskOf(1, 1, 0).ID
 	for range 100 {
 		r.add(&ResultPart{ID: id, Data: []byte("123456")})
 	}
@@ -131,7 +131,7 @@ func TestCommit(t *testing.T) {
 	name := NameOf("x", x.Address)
 	next(t, "the executor", d.lines)
 	for partition, granted := range []bool{true, false} {
-		task := task(1, 7, int32(partition))
+		task := taskOf(1, 7, int32(partition))
 		d.Launch(name, task)
 		if got, want := next(t, "the question", d.lines), fmt.Sprintf("partition %d attempt 0 asks to commit", partition); got != want {
 			t.Fatalf("%s, want %s", got, want)
@@ -151,9 +151,9 @@ func TestCommit(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	}
-	d.Launch(name, task(1, 7, 2))
+	d.Launch(name, taskOf(1, 7, 2))
 	next(t, "the question", d.lines)
-	d.Kill(name, task(1, 7, 2).ID, "by the test")
+	d.Kill(name, taskOf(1, 7, 2).ID, "by the test")
 	if o, ok := next(t, "the outcome", d.outcomes).(scheduler.TaskKilled); !ok || o.Message != "by the test" {
 		t.Errorf("%+v", o)
 	}
@@ -166,7 +166,7 @@ func TestKill(t *testing.T) {
 	x := start(t, "x", s, waiting(started, causes))
 	d := drive(t, s, 1, x)
 	next(t, "the executor", d.lines)
-	d.Launch(Name(x.ExecutorProcess), task(1, 1, 0))
+	d.Launch(Name(x.ExecutorProcess), taskOf(1, 1, 0))
 	d.Kill(Name(x.ExecutorProcess), next(t, "the task", started), "not needed")
 	if o := next(t, "the task's end", d.outcomes); o.Reason() != "killed: not needed" {
 		t.Errorf("%+v", o)
@@ -239,7 +239,7 @@ func TestDeposed(t *testing.T) {
 	name := Name(x.ExecutorProcess)
 	old := drive(t, s, 1, x)
 	next(t, "the executor", old.lines)
-	old.Launch(name, task(1, 1, 0))
+	old.Launch(name, taskOf(1, 1, 0))
 	next(t, "the task", started)
 
 	heir := drive(t, s, 2, x)
@@ -257,11 +257,11 @@ func TestDeposed(t *testing.T) {
 	if err := next(t, "the refusal", late.failed); !errors.Is(err, ErrDeposed) {
 		t.Error(err)
 	}
-	heir.Launch(name, task(2, 1, 0))
+	heir.Launch(name, taskOf(2, 1, 0))
 	if id := next(t, "the heir's task", started); id.Epoch != 2 {
 		t.Errorf("%+v", id)
 	}
-	heir.Kill(name, task(2, 1, 0).ID, "enough")
+	heir.Kill(name, taskOf(2, 1, 0).ID, "enough")
 	next(t, "its end", heir.outcomes)
 	if len(old.outcomes) > 0 || len(heir.failed) > 0 {
 		t.Error("the old driver heard of its task, or the heir failed")
@@ -361,7 +361,7 @@ func TestReconnects(t *testing.T) {
 		}
 	}
 	d.Forget(2)
-	d.Launch(name, task(1, 2, 0))
+	d.Launch(name, taskOf(1, 2, 0))
 	next(t, "the task", started)
 	p.cut()
 	if got := next(t, "the loss", d.lines); !strings.HasPrefix(got, "lost "+name) {
@@ -371,7 +371,7 @@ func TestReconnects(t *testing.T) {
 	if got := next(t, "the executor again", d.lines); !strings.HasPrefix(got, "added "+name) {
 		t.Error(got)
 	}
-	again := task(1, 3, 0)
+	again := taskOf(1, 3, 0)
 	d.Launch(name, again) // comes after the batches
 	next(t, "a task on the new stream", started)
 	h.mu.Lock()
@@ -405,7 +405,7 @@ func TestReconnectsToBusySlots(t *testing.T) {
 			t.Fatal(got)
 		}
 		for slot := range int32(2) {
-			d.Launch(Name(x.ExecutorProcess), task(1, 1, 2*round+slot))
+			d.Launch(Name(x.ExecutorProcess), taskOf(1, 1, 2*round+slot))
 		}
 		if round == 0 {
 			next(t, "a task", begun)
@@ -508,7 +508,7 @@ func TestTooManyBlocks(t *testing.T) {
 	for range 2000 {
 		outs.Maps = append(outs.Maps, shuffle.Output{Bytes: sizes})
 	}
-	d.Launch(Name(x.ExecutorProcess), task(1, 1, 0, outs))
+	d.Launch(Name(x.ExecutorProcess), taskOf(1, 1, 0, outs))
 	if o := next(t, "the task's end", d.outcomes); !strings.Contains(o.Reason(), "use fewer partitions") {
 		t.Errorf("%+v", o)
 	}
@@ -529,8 +529,8 @@ func TestMalformedStreams(t *testing.T) {
 		"empty message":    {[]*ToExecutor{hello, {}}, wire.ErrMalformed},
 		"another job":      {[]*ToExecutor{{Hello: &Hello{Incarnation: 1, Epoch: 5}}}, wire.ErrInvalid},
 		"an older driver":  {[]*ToExecutor{{Hello: &Hello{Incarnation: incarnation, Epoch: 4}}}, wire.ErrStaleEpoch},
-		"unnamed inputs":   {[]*ToExecutor{hello, {Launch: &Launch{ID: task(5, 1, 0).ID, Inputs: []uint32{9}}}}, wire.ErrMalformed},
-		"another's task":   {[]*ToExecutor{hello, {Launch: &Launch{ID: task(4, 1, 0).ID}}}, wire.ErrMalformed},
+		"unnamed inputs":   {[]*ToExecutor{hello, {Launch: &Launch{ID: taskOf(5, 1, 0).ID, Inputs: []uint32{9}}}}, wire.ErrMalformed},
+		"another's task":   {[]*ToExecutor{hello, {Launch: &Launch{ID: taskOf(4, 1, 0).ID}}}, wire.ErrMalformed},
 		"values in a hole": {[]*ToExecutor{{Hello: &Hello{Incarnation: incarnation, Epoch: 5, Values: 2}}, {Values: &Values{First: 1, Values: make([]wire.Value, 1)}}}, wire.ErrMalformed},
 	} {
 		first := rawWork(t, x, s, hello) // an executor that has seen epoch 5

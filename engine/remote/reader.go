@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
-// Reader reads map outputs for one task. It implements rdd.ShuffleReader. One
+// Reader reads map outputs for one task. It implements task.ShuffleReader. One
 // goroutine uses it.
 type Reader struct {
 	fetcher *Fetcher
@@ -32,7 +32,7 @@ func (r *Reader) RemoteBytes() int64 { return r.remote }
 // Blocks yields the blocks of one reduce partition in the order of the map
 // partitions that wrote them. Blocks of other executors are fetched ahead, a
 // bounded number of them. Output that isn't where it should be is a
-// [*rdd.FetchFailedError].
+// [*task.FetchFailedError].
 func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		outs := r.find(batch, shuffle)
@@ -72,7 +72,7 @@ func (r *Reader) blocksOf(ctx context.Context, w *window, outs *shuffle.Outputs,
 				yield(nil, fmt.Errorf("reading shuffle %d of batch %d: %w", outs.Shuffle, outs.Batch, context.Cause(ctx)))
 				return
 			}
-			yield(nil, &rdd.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor, Err: err})
+			yield(nil, &task.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor, Err: err})
 		}
 		switch {
 		case reduce < 0 || reduce >= len(out.Bytes):

@@ -15,7 +15,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -111,12 +111,12 @@ func TestFetch(t *testing.T) {
 }
 
 // failure returns the FetchFailedError of a reading.
-func failure(t *testing.T, r *Reader) *rdd.FetchFailedError {
+func failure(t *testing.T, r *Reader) *task.FetchFailedError {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := read(ctx, r)
-	f, ok := errors.AsType[*rdd.FetchFailedError](err)
+	f, ok := errors.AsType[*task.FetchFailedError](err)
 	if !ok {
 		t.Fatalf("reading ended with %v", err)
 	}
@@ -173,7 +173,7 @@ func TestFetchIsCancelled(t *testing.T) {
 		cancel(killed)
 		last = err
 	}
-	if _, is := errors.AsType[*rdd.FetchFailedError](last); is || !errors.Is(last, killed) {
+	if _, is := errors.AsType[*task.FetchFailedError](last); is || !errors.Is(last, killed) {
 		t.Errorf("it ended with %v", last)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -97,7 +97,7 @@ func (h *host) Store(epoch uint64) *shuffle.Store {
 	return h.store
 }
 
-func (h *host) Run(ctx context.Context, task scheduler.Task, _ *rdd.Slot) scheduler.Outcome {
+func (h *host) Run(ctx context.Context, task scheduler.Task, _ *task.Slot) scheduler.Outcome {
 	return h.run(ctx, task)
 }
 
@@ -208,8 +208,8 @@ func (d *driver) members(executors ...*executor) {
 	d.SetMembers(all, len(all))
 }
 
-// task returns a task of a batch.
-func task(epoch, batch uint64, partition int32, inputs ...*shuffle.Outputs) scheduler.Task {
+// taskOf returns a task of a batch.
+func taskOf(epoch, batch uint64, partition int32, inputs ...*shuffle.Outputs) scheduler.Task {
 	return scheduler.Task{
 		ID:     scheduler.TaskID{Incarnation: incarnation, Epoch: epoch, Batch: batch, Stage: scheduler.ResultStage(0), Partition: partition},
 		Inputs: inputs,

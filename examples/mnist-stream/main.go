@@ -67,7 +67,7 @@ func build(ssc *engine.StreamingContext, opt options) error {
 	kafka.Sink(digits, opt.digitsTopic, kafka.JSON[Digit])
 
 	s := newShow(ssc, opt, brokers, base)
-	engine.ForEachBatch(engine.CountByValue(engine.Map(digits, outcomeOf), 1), func(_ engine.Batch, counts []rdd.Pair[outcome, int64]) error {
+	engine.ForEachBatch(engine.CountByValue(engine.Map(digits, outcomeOf), rdd.Partitions(1)), func(_ engine.Batch, counts []rdd.Pair[outcome, int64]) error {
 		s.count(counts) // on the driver
 		return nil
 	})

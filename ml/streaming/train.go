@@ -30,7 +30,8 @@ func train[T, S, P any](d *engine.DStream[T], m *engine.Model[S], op string,
 	fold func(state S, rows iter.Seq2[T, error]) (P, error), merge func(P, P) P, step func(state S, total P) ([]byte, error),
 ) {
 	engine.UpdateModel(engine.Derive(d, op+" "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[[]byte] {
-		folded := rdd.MapPartitions(r, func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) iter.Seq2[P, error] {
+		folded := rdd.TryMapPartitions(r, func(part rdd.Part, rows iter.Seq2[T, error]) iter.Seq2[P, error] {
+			tc := part.Task()
 			return one(func() (p P, err error) {
 				state, err := m.At(tc, b)
 				if err != nil {
@@ -39,8 +40,9 @@ func train[T, S, P any](d *engine.DStream[T], m *engine.Model[S], op string,
 				return fold(state, rows)
 			})
 		})
-		total := rdd.Reduce(folded, merge)
-		return rdd.MapPartitions(total, func(tc *rdd.TaskContext, totals iter.Seq2[P, error]) iter.Seq2[[]byte, error] {
+		total := rdd.Reduced(folded, merge)
+		return rdd.TryMapPartitions(total, func(part rdd.Part, totals iter.Seq2[P, error]) iter.Seq2[[]byte, error] {
+			tc := part.Task()
 			return func(yield func([]byte, error) bool) {
 				for p, err := range totals {
 					var state S
@@ -65,7 +67,8 @@ func train[T, S, P any](d *engine.DStream[T], m *engine.Model[S], op string,
 // task. PredictOn is an Apply.
 func Apply[T, S, U any](d *engine.DStream[T], m *engine.Model[S], f func(state S, v T) (U, error)) *engine.DStream[U] {
 	return engine.Derive(d, "apply "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
-		return rdd.MapPartitions(r, func(tc *rdd.TaskContext, rows iter.Seq2[T, error]) iter.Seq2[U, error] {
+		return rdd.TryMapPartitions(r, func(part rdd.Part, rows iter.Seq2[T, error]) iter.Seq2[U, error] {
+			tc := part.Task()
 			return func(yield func(U, error) bool) {
 				state, err := m.At(tc, b)
 				if err != nil {

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -298,7 +299,7 @@ func (x *executor) end(l *launched) bool {
 // and another goroutine takes the slot.
 func (b *Backend) work(x *executor, events scheduler.BackendEvents) {
 	var (
-		slot    rdd.Slot
+		slot    task.Slot
 		current *launched // nil between tasks
 	)
 	defer func() {
@@ -321,10 +322,10 @@ func (b *Backend) work(x *executor, events scheduler.BackendEvents) {
 }
 
 // run runs one task. A panic that the runner let through is the task's failure.
-func (x *executor) run(l *launched, slot *rdd.Slot) (outcome scheduler.Outcome) {
+func (x *executor) run(l *launched, slot *task.Slot) (outcome scheduler.Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
-			p := rdd.Recovered(v)
+			p := lineage.Recovered(v)
 			outcome = scheduler.ExceptionFailure{Message: p.Cause(), Stack: p.Stack}
 		}
 	}()

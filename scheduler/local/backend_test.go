@@ -12,6 +12,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -21,10 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // program is a word count of a lineage, and what its executors share.
 type program struct {
-	lineage *rdd.Lineage
-	action  rdd.Action
-	rows    rdd.Rows[rdd.Pair[string, int64]]
-	stores  map[string]*shuffle.Store
+	rdds   *rdd.Context
+	action lineage.Action
+	codec  encoding.Codec[rdd.Pair[string, int64]]
+	stores map[string]*shuffle.Store
 	// before is called before each task; an error fails the task.
 	before func(executor string, id scheduler.TaskID) error
 	opts   scheduler.Options
@@ -32,14 +35,14 @@ type program struct {
 
 func newProgram(t *testing.T, executors ...string) *program {
 	t.Helper()
-	p := &program{lineage: rdd.NewLineage(1, 2), stores: map[string]*shuffle.Store{}}
-	words := rdd.Parallelize(p.lineage, strings.Fields("a b a c b a d a"), 4)
-	counts := rdd.CountByValue(words, 2)
+	p := &program{rdds: rdd.NewContext(lineage.NewLineage(1, 2), nil), stores: map[string]*shuffle.Store{}}
+	words := rdd.Parallelize(p.rdds, strings.Fields("a b a c b a d a"), rdd.Partitions(4))
+	counts := rdd.CountedByValue(words, rdd.Partitions(2))
 	var err error
-	if p.rows, err = rdd.NewRows[rdd.Pair[string, int64]](); err != nil {
+	if p.codec, err = encoding.For[rdd.Pair[string, int64]](); err != nil {
 		t.Fatal(err)
 	}
-	p.action = p.rows.Collect(counts, -1, 1<<20)
+	p.action = rdd.CollectAction(counts, "collect", p.codec, -1, 1<<20)
 	for _, x := range executors {
 		p.stores[x] = shuffle.NewStore(1 << 20)
 	}
@@ -52,25 +55,25 @@ type worker struct {
 	name string
 }
 
-func (w worker) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+func (w worker) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) scheduler.Outcome {
 	if w.before != nil {
-		if err := w.before(w.name, task.ID); err != nil {
+		if err := w.before(w.name, t.ID); err != nil {
 			return scheduler.Failed(ctx, err)
 		}
 	}
-	tc := &rdd.TaskContext{
-		Context: ctx, Batch: 1, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt), Slot: slot,
-		Shuffle: shuffle.NewReader(task.Inputs, func(x string) *shuffle.Store { return w.stores[x] }),
+	tc := &task.Context{
+		Context: ctx, Batch: 1, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Slot: slot,
+		Shuffle: shuffle.NewReader(t.Inputs, func(x string) *shuffle.Store { return w.stores[x] }),
 	}
-	if _, ok := task.ID.Output(); ok {
+	if _, ok := t.ID.Output(); ok {
 		b, err := w.action.Run(tc, tc.Partition)
 		if err != nil {
 			return scheduler.Failed(ctx, err)
 		}
 		return scheduler.Success{Result: b, Metrics: tc.Metrics}
 	}
-	dep := w.lineage.Shuffle(int(task.ID.Stage))
-	out := w.stores[w.name].Writer(shuffle.MapID{Batch: 1, Shuffle: task.ID.Stage, Map: task.ID.Partition, Attempt: task.ID.Attempt}, dep.Partitions)
+	dep := w.rdds.Lineage().Shuffle(int(t.ID.Stage))
+	out := w.stores[w.name].Writer(shuffle.MapID{Batch: 1, Shuffle: t.ID.Stage, Map: t.ID.Partition, Attempt: t.ID.Attempt}, dep.Partitions())
 	if err := dep.Write(tc, tc.Partition, out); err != nil {
 		out.Abort()
 		return scheduler.Failed(ctx, err)
@@ -91,7 +94,7 @@ func (p *program) count(ctx context.Context, backend *local.Backend) (string, *s
 	if err != nil {
 		return "", nil, err
 	}
-	rows, err := p.rows.Decode(r.Partitions)
+	rows, err := rdd.DecodeRows(p.codec, r.Partitions)
 	total := map[string]int64{}
 	for _, kv := range rows {
 		total[kv.Key] += kv.Value
@@ -166,7 +169,7 @@ func TestExecutorLostWithItsBlocks(t *testing.T) {
 func TestCancelledJob(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	enough := errors.New("enough")
-	backend := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+	backend := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *task.Slot) scheduler.Outcome {
 		cancel(enough)
 		return untilKilled(ctx, id, s)
 	})})

@@ -5,17 +5,20 @@ import (
 	"fmt"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 )
 
 // squares runs the result tasks of one action.
-type squares struct{ action rdd.Action }
+type squares struct{ action lineage.Action }
 
-func (s squares) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
-	tc := &rdd.TaskContext{Context: ctx, Partition: int(task.ID.Partition), Slot: slot}
+func (s squares) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) scheduler.Outcome {
+	tc := &task.Context{Context: ctx, Partition: int(t.ID.Partition), Slot: slot}
 	var result []byte
-	err := rdd.Guard(s.action.Final, func() (err error) {
+	err := lineage.Guard(s.action.Final, func() (err error) {
 		result, err = s.action.Run(tc, tc.Partition)
 		return err
 	})
@@ -27,14 +30,14 @@ func (s squares) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) s
 
 // A job of three tasks on two slots of this process.
 func Example() {
-	lineage := rdd.NewLineage(1, 2)
-	numbers := rdd.Parallelize(lineage, []int{1, 2, 3, 4, 5, 6}, 3)
-	rows, err := rdd.NewRows[int]()
+	sc := rdd.NewContext(lineage.NewLineage(1, 2), nil)
+	numbers := rdd.Parallelize(sc, []int{1, 2, 3, 4, 5, 6}, rdd.Partitions(3))
+	codec, err := encoding.For[int]()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	action := rows.Collect(rdd.Map(numbers, func(n int) int { return n * n }), -1, 1<<20)
+	action := rdd.CollectAction(rdd.Map(numbers, func(n int) int { return n * n }), "collect", codec, -1, 1<<20)
 
 	backend := local.New(local.Executor{ID: "local", Slots: 2, Runner: squares{action}})
 	defer backend.Close()
@@ -46,6 +49,6 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(rows.Decode(result.Partitions))
+	fmt.Println(rdd.DecodeRows(codec, result.Partitions))
 	// Output: [1 4 9 16 25 36] <nil>
 }

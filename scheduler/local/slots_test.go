@@ -9,20 +9,20 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 )
 
 // runner is a function as a scheduler.Runner.
-type runner func(ctx context.Context, id scheduler.TaskID, slot *rdd.Slot) scheduler.Outcome
+type runner func(ctx context.Context, id scheduler.TaskID, slot *task.Slot) scheduler.Outcome
 
-func (r runner) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+func (r runner) Run(ctx context.Context, task scheduler.Task, slot *task.Slot) scheduler.Outcome {
 	return r(ctx, task.ID, slot)
 }
 
 // untilKilled runs until it is killed, and says why it was.
-func untilKilled(ctx context.Context, _ scheduler.TaskID, _ *rdd.Slot) scheduler.Outcome {
+func untilKilled(ctx context.Context, _ scheduler.TaskID, _ *task.Slot) scheduler.Outcome {
 	<-ctx.Done()
 	return scheduler.Failed(ctx, ctx.Err())
 }
@@ -65,7 +65,7 @@ func (r *reports) expect(t *testing.T, want ...string) {
 	r.lines = nil
 }
 
-func task(partition int32) scheduler.Task {
+func taskOf(partition int32) scheduler.Task {
 	return scheduler.Task{ID: scheduler.TaskID{Partition: partition}}
 }
 
@@ -75,16 +75,16 @@ func TestKill(t *testing.T) {
 		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled)})
 		defer b.Close()
 		b.Start(&r)
-		b.Launch("a", task(0))
-		b.Kill("a", task(1).ID, "no such task")
-		b.Kill("b", task(0).ID, "no such executor")
-		b.Launch("b", task(2))
+		b.Launch("a", taskOf(0))
+		b.Kill("a", taskOf(1).ID, "no such task")
+		b.Kill("b", taskOf(0).ID, "no such executor")
+		b.Launch("b", taskOf(2))
 		r.expect(t, "added a")
-		b.Kill("a", task(0).ID, "enough")
+		b.Kill("a", taskOf(0).ID, "enough")
 		r.expect(t, "ended 0 on a: killed: enough")
 		// A task that is killed before its slot takes it up doesn't run.
-		b.Launch("a", task(1))
-		b.Kill("a", task(1).ID, "too late")
+		b.Launch("a", taskOf(1))
+		b.Kill("a", taskOf(1).ID, "too late")
 		r.expect(t, "ended 1 on a: killed: too late")
 	})
 }
@@ -95,7 +95,7 @@ func TestTasksWaitForSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reports
 		release := make(chan struct{})
-		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *rdd.Slot) scheduler.Outcome {
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *task.Slot) scheduler.Outcome {
 			if id.Partition == 0 {
 				<-release // deaf to its context
 			}
@@ -104,12 +104,12 @@ func TestTasksWaitForSlots(t *testing.T) {
 		defer b.Close()
 		b.Start(&r)
 		for p := range int32(5) {
-			b.Launch("a", task(p))
+			b.Launch("a", taskOf(p))
 		}
 		synctest.Wait() // the first is in its slot
-		b.Kill("a", task(0).ID, "enough")
+		b.Kill("a", taskOf(0).ID, "enough")
 		r.expect(t, "added a")
-		b.Kill("a", task(2).ID, "enough")
+		b.Kill("a", taskOf(2).ID, "enough")
 		r.expect(t, "ended 2 on a: killed: enough")
 		close(release)
 		r.expect(t, "ended 0 on a: succeeded", "ended 1 on a: succeeded", "ended 3 on a: succeeded", "ended 4 on a: succeeded")
@@ -120,7 +120,7 @@ func TestTasksWaitForSlots(t *testing.T) {
 func TestGoexit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reports
-		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *rdd.Slot) scheduler.Outcome {
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *task.Slot) scheduler.Outcome {
 			if id.Partition < 2 {
 				runtime.Goexit()
 			}
@@ -129,7 +129,7 @@ func TestGoexit(t *testing.T) {
 		defer b.Close()
 		b.Start(&r)
 		for p := range int32(3) {
-			b.Launch("a", task(p))
+			b.Launch("a", taskOf(p))
 			synctest.Wait()
 		}
 		const why = "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"
@@ -145,11 +145,11 @@ func TestReplacedExecutor(t *testing.T) {
 		first := local.Executor{ID: "a", Slots: 1, Runner: runner(untilKilled), OnLost: func() { r.add("dropped") }}
 		b := local.New(first)
 		b.Start(&r)
-		b.Launch("a", task(0))
+		b.Launch("a", taskOf(0))
 		r.expect(t, "added a")
-		b.Add(local.Executor{ID: "a", Slots: 1, Runner: runner(func(context.Context, scheduler.TaskID, *rdd.Slot) scheduler.Outcome { return scheduler.Success{} })})
+		b.Add(local.Executor{ID: "a", Slots: 1, Runner: runner(func(context.Context, scheduler.TaskID, *task.Slot) scheduler.Outcome { return scheduler.Success{} })})
 		r.expect(t, "dropped", "lost a replaced", "added a")
-		b.Launch("a", task(1))
+		b.Launch("a", taskOf(1))
 		r.expect(t, "ended 1 on a: succeeded")
 		b.Lose("a", "gone")
 		b.Lose("a", "gone again")
@@ -192,12 +192,12 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reports
 		ended := false
-		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *task.Slot) scheduler.Outcome {
 			defer func() { ended = true }()
 			return untilKilled(ctx, id, s)
 		})})
 		b.Start(&r)
-		b.Launch("a", task(0))
+		b.Launch("a", taskOf(0))
 		synctest.Wait()
 		if b.Close(); !ended {
 			t.Error("a task is running still")
@@ -217,7 +217,7 @@ func TestSlotsKeepTheirMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reports
 		opened := 0
-		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, _ scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(_ context.Context, _ scheduler.TaskID, s *task.Slot) scheduler.Outcome {
 			if _, err := s.Local(key{}, func() (any, error) { opened++; return 1, nil }); err != nil {
 				return scheduler.ExceptionFailure{Message: err.Error()}
 			}
@@ -225,9 +225,9 @@ func TestSlotsKeepTheirMemory(t *testing.T) {
 		})})
 		defer b.Close()
 		b.Start(&r)
-		b.Launch("a", task(0))
+		b.Launch("a", taskOf(0))
 		r.expect(t, "added a", "ended 0 on a: succeeded")
-		b.Launch("a", task(1))
+		b.Launch("a", taskOf(1))
 		if r.expect(t, "ended 1 on a: succeeded"); opened != 1 {
 			t.Errorf("opened %d times", opened)
 		}
@@ -239,12 +239,12 @@ func TestLostCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r reports
 		var cause error
-		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *rdd.Slot) scheduler.Outcome {
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(ctx context.Context, id scheduler.TaskID, s *task.Slot) scheduler.Outcome {
 			defer func() { cause = context.Cause(ctx) }()
 			return untilKilled(ctx, id, s)
 		})})
 		b.Start(&r)
-		b.Launch("a", task(0))
+		b.Launch("a", taskOf(0))
 		synctest.Wait()
 		b.Lose("a", "by the test")
 		if b.Close(); !errors.Is(cause, local.ErrLost) {

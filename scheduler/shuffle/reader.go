@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Reader reads map outputs for one task, from stores within the process. It
-// implements rdd.ShuffleReader.
+// implements task.ShuffleReader.
 type Reader struct {
 	inputs []*Outputs
 	stores func(executor string) *Store
@@ -23,7 +23,7 @@ func NewReader(inputs []*Outputs, stores func(executor string) *Store) *Reader {
 
 // Blocks yields the blocks of one reduce partition in the order of the map
 // partitions that wrote them. Output that isn't where it should be is a
-// [*rdd.FetchFailedError].
+// [*task.FetchFailedError].
 func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		outs := r.find(batch, shuffle)
@@ -66,7 +66,7 @@ func (r *Reader) fetch(outs *Outputs, m, reduce int) ([][]byte, error) {
 	if reduce < len(out.Bytes) && out.Bytes[reduce] == 0 {
 		return nil, nil
 	}
-	failed := &rdd.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor}
+	failed := &task.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor}
 	store := r.stores(out.Executor)
 	if store == nil {
 		failed.MapPartition, failed.Err = -1, ErrUnreachable

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // twoExecutors has map tasks 0 and 2 on a, 1 and 3 on b, for two reduce
@@ -88,7 +88,7 @@ func TestLostOutput(t *testing.T) {
 			r := readerOf(t, tracker, stores)
 			tt.lose(stores)
 			got, err := readAll(ctx, r, 1, 0, 0)
-			failed, ok := errors.AsType[*rdd.FetchFailedError](err)
+			failed, ok := errors.AsType[*task.FetchFailedError](err)
 			if !ok || failed.MapPartition != tt.blame || failed.Executor != tt.from || !errors.Is(err, tt.cause) {
 				t.Errorf("%v", err)
 			}

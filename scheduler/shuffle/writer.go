@@ -7,7 +7,7 @@ import (
 )
 
 // Writer collects the blocks of one attempt of a map task. Nobody sees them
-// before Commit. It implements rdd.BlockWriter and is used by one goroutine.
+// before Commit. It implements task.BlockWriter and is used by one goroutine.
 type Writer struct {
 	store   *Store
 	id      MapID

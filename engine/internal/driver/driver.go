@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Config says what a driver works with.
@@ -74,7 +75,7 @@ type Cluster interface {
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
 	// Run runs the job of one output and returns the partitions' results.
-	Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, rdd.TaskMetrics, error)
+	Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error)
 	// Forget drops what is kept of the batches before until.
 	Forget(until uint64)
 }

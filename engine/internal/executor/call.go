@@ -3,13 +3,13 @@ package executor
 import (
 	"fmt"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
 // taskCall is a task that runs in this process.
 type taskCall struct {
-	node *rdd.Node // the last operator that it computes
+	node *lineage.Node // the last operator that it computes
 	id   scheduler.TaskID
 }
 

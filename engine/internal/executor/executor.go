@@ -13,6 +13,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -26,8 +27,8 @@ type Executor struct {
 	program     *plan.Program // the executor's copy of the program
 	parallelism int
 
-	process  *rdd.Process
-	cache    *rdd.Cache
+	process  *task.Process
+	cache    *task.Cache
 	versions *models.Versions
 
 	mu      sync.Mutex
@@ -46,7 +47,7 @@ const shuffleLimit = 4 << 30
 // blocks reads blocks of other processes too; it is nil in local mode.
 func New(ctx context.Context, p *plan.Program, h plan.JobHeader, blocks *remote.Fetcher) (*Executor, error) {
 	e := &Executor{
-		program: p, parallelism: h.Parallelism, process: &rdd.Process{}, cache: &rdd.Cache{},
+		program: p, parallelism: h.Parallelism, process: &task.Process{}, cache: &task.Cache{},
 		store: shuffle.NewStore(shuffleLimit), batches: make(map[uint64]*plan.Generation), remote: blocks,
 	}
 	var versions *modelstore.Store
@@ -146,29 +147,29 @@ func (e *Executor) Hold(pins []plan.ModelPin) []*models.Version { return e.versi
 func (e *Executor) Graph() *plan.Graph { return &e.program.Graph }
 
 // Run runs one task. It implements scheduler.Runner.
-func (e *Executor) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) scheduler.Outcome {
 	e.mu.Lock()
-	gen := e.batches[task.ID.Batch]
+	gen := e.batches[t.ID.Batch]
 	e.mu.Unlock()
 	if gen == nil {
-		return scheduler.ExceptionFailure{Message: fmt.Sprintf("the executor wasn't told of batch %d", task.ID.Batch), NoFault: true}
+		return scheduler.ExceptionFailure{Message: fmt.Sprintf("the executor wasn't told of batch %d", t.ID.Batch), NoFault: true}
 	}
-	store := e.Store(task.ID.Epoch)
+	store := e.Store(t.ID.Epoch)
 	if store == nil {
-		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", task.ID.Epoch)}
+		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", t.ID.Epoch)}
 	}
-	tc := &rdd.TaskContext{
-		Context: ctx, Batch: task.ID.Batch, Partition: int(task.ID.Partition), Attempt: int(task.ID.Attempt), Epoch: task.ID.Epoch,
-		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: task.AskCommit,
+	tc := &task.Context{
+		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
+		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
 	}
 	var fetched func() int64
 	if e.remote == nil {
-		tc.Shuffle = shuffle.NewReader(task.Inputs, func(string) *shuffle.Store { return store })
+		tc.Shuffle = shuffle.NewReader(t.Inputs, func(string) *shuffle.Store { return store })
 	} else {
-		r := e.remote.Reader(task.ID.Epoch, task.Inputs, store)
+		r := e.remote.Reader(t.ID.Epoch, t.Inputs, store)
 		tc.Shuffle, fetched = r, r.RemoteBytes
 	}
-	success, err := e.work(tc, gen, store, task.ID)
+	success, err := e.work(tc, gen, store, t.ID)
 	if err == nil {
 		err = e.program.Graph.LateError() // a task, this one maybe, declared something
 	}
@@ -183,7 +184,7 @@ func (e *Executor) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot)
 }
 
 // work computes what the task's coordinates name.
-func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffle.Store, id scheduler.TaskID) (s scheduler.Success, err error) {
+func (e *Executor) work(tc *task.Context, gen *plan.Generation, store *shuffle.Store, id scheduler.TaskID) (s scheduler.Success, err error) {
 	if output, ok := id.Output(); ok {
 		if output >= len(gen.Actions) {
 			return s, fmt.Errorf("%w: batch %d has no output %d", plan.ErrDiverged, id.Batch, output)
@@ -199,7 +200,7 @@ func (e *Executor) work(tc *rdd.TaskContext, gen *plan.Generation, store *shuffl
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
 	}
 	defer e.program.Calls.Begin(taskCall{dep.Parent, id})()
-	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions)
+	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions())
 	if err := dep.GuardedWrite(tc, tc.Partition, w); err != nil {
 		w.Abort()
 		return s, err

@@ -11,7 +11,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -181,7 +181,7 @@ func (c *remoteCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan
 // noExecutorAfter is how long a job waits for executors before it says so.
 const noExecutorAfter = 5 * time.Second
 
-func (c *remoteCluster) Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, rdd.TaskMetrics, error) {
+func (c *remoteCluster) Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()

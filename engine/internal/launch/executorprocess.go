@@ -21,7 +21,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -237,7 +237,7 @@ func (h *executorHost) Store(epoch uint64) *shuffle.Store {
 }
 
 // Run runs a task. The driver registered before it sent one.
-func (h *executorHost) Run(ctx context.Context, task scheduler.Task, slot *rdd.Slot) scheduler.Outcome {
+func (h *executorHost) Run(ctx context.Context, task scheduler.Task, slot *task.Slot) scheduler.Outcome {
 	return h.exec.Load().Run(ctx, task, slot)
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/remote"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Job is a program that is about to run as a stream: what all masters have in
@@ -114,7 +114,7 @@ func sameGraph(aName string, a *plan.Graph, bName string, b *plan.Graph) error {
 // divergedGraph says how two builds differ.
 func divergedGraph(aName string, a []string, bName string, b []string) error {
 	return fmt.Errorf("%w: two builds of it declare different graphs; what differs between processes (time, random numbers, files, environment) belongs in engine.Value\n%s",
-		plan.ErrDiverged, rdd.Diff(aName, a, bName, b))
+		plan.ErrDiverged, lineage.Diff(aName, a, bName, b))
 }
 
 // stopTimeout bounds the effects that run when a stream has stopped.

@@ -8,7 +8,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/executor"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 )
@@ -91,15 +91,15 @@ func (c *localCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.
 	return err
 }
 
-func (c *localCluster) Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, rdd.TaskMetrics, error) {
+func (c *localCluster) Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error) {
 	return runOn(ctx, c.dag, gen, output)
 }
 
 // runOn runs the job of one output on a scheduler.
-func runOn(ctx context.Context, dag *scheduler.DAGScheduler, gen *plan.Generation, output int32) ([][]byte, rdd.TaskMetrics, error) {
+func runOn(ctx context.Context, dag *scheduler.DAGScheduler, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error) {
 	r, err := dag.Submit(ctx, scheduler.NewJob(gen.Alloc.Seq, int(output), gen.Actions[output].Final))
 	if err != nil {
-		return nil, rdd.TaskMetrics{}, err
+		return nil, task.Metrics{}, err
 	}
 	return r.Partitions, r.Metrics, nil
 }

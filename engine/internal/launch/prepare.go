@@ -9,7 +9,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/driver"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // prepared is a job's driver up to the point from which on others can see that it
@@ -117,7 +117,7 @@ func (p *prepared) compare() error {
 		return nil
 	}
 	return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
-		rdd.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
+		lineage.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
 }
 
 // open opens the inputs of a job that is under way. What can't be opened now is

@@ -14,6 +14,8 @@ import (
 	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // testLog is a batch log that notes what is written to it.
@@ -78,11 +80,11 @@ func testJob(log plan.Log, standby bool, last uint64, effects *[]string) *Job {
 				p.Graph.Inputs = append(p.Graph.Inputs, in)
 				p.Graph.Outputs = append(p.Graph.Outputs, &plan.Output{
 					Declaration: plan.Declared("out"), Parent: plan.Parent{ID: in.ID},
-					Action: func(g *plan.Generation) rdd.Action {
-						r := rdd.Source(g.Lineage, "in", rdd.Site{}, 1, func(*rdd.TaskContext, int) iter.Seq2[int, error] {
+					Action: func(g *plan.Generation) lineage.Action {
+						r := rdd.Source(g.RDDs, "in", lineage.Site{}, 1, func(*task.Context, int) iter.Seq2[int, error] {
 							return func(func(int, error) bool) {}
 						})
-						return rdd.ForEachPartition(r, func(*rdd.TaskContext, iter.Seq2[int, error]) ([]byte, error) { return nil, nil })
+						return rdd.PartitionAction(r, "output", func(*task.Context, iter.Seq2[int, error]) ([]byte, error) { return nil, nil })
 					},
 					OnDriver: func(_ context.Context, a *plan.Allocation, _ [][]byte) error {
 						if a.Seq >= last {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/modelstore"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Versions are the versions of models that an executor process holds, each
@@ -51,13 +51,13 @@ func NewVersions(nodes []*plan.Model, store *modelstore.Store) *Versions {
 type versionsKey struct{}
 
 // Install makes v the versions of a process, which closes them.
-func (v *Versions) Install(p *rdd.Process) error {
+func (v *Versions) Install(p *task.Process) error {
 	_, err := p.Resource(versionsKey{}, func() (any, func() error, error) { return v, v.Close, nil })
 	return err
 }
 
 // VersionsOf returns the versions of the process that a task runs in.
-func VersionsOf(p *rdd.Process) (*Versions, error) {
+func VersionsOf(p *task.Process) (*Versions, error) {
 	v, err := p.Resource(versionsKey{}, func() (any, func() error, error) {
 		return nil, nil, errors.New("models are there in tasks of a stream only")
 	})

@@ -3,7 +3,7 @@ package plan
 import (
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // BatchInfo says what a batch did.
@@ -14,7 +14,7 @@ type BatchInfo struct {
 	Backlog int64  // that were waiting behind them
 	Held    string // what keeps inputs from reading on, empty if nothing
 	Pending int    // batches that are planned and not begun
-	Metrics rdd.TaskMetrics
+	Metrics task.Metrics
 
 	SchedulingDelay time.Duration // from the batch's time until its first job began
 	ProcessingTime  time.Duration // of all its jobs

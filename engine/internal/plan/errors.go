@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/hibana-engine/hibana/engine/batchlog"
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Errors of a job, for errors.Is.
@@ -71,7 +71,7 @@ func (e *BuildError) Unwrap() []error { return append([]error{ErrBuild}, e.Errs.
 type BatchError struct {
 	Seq    uint64
 	Output string // operator of the output
-	Site   rdd.Site
+	Site   lineage.Site
 	Err    error
 }
 
@@ -94,7 +94,7 @@ type DivergedError struct {
 // Error says which batch differs and how.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("%v: executor %s generates other RDDs for batch %d than the driver\n%s",
-		ErrDiverged, e.Name, e.Batch, rdd.Diff("driver", e.Driver, "executor", e.Executor))
+		ErrDiverged, e.Name, e.Batch, lineage.Diff("driver", e.Driver, "executor", e.Executor))
 }
 
 // Unwrap returns ErrDiverged.

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Graph is the DStreamGraph: what the build function declared, in the order it
@@ -31,8 +33,8 @@ type Graph struct {
 // Stream is the element-free view of a DStream.
 type Stream struct {
 	Declaration
-	ID        int32    // counts from 1
-	InnerSite rdd.Site // given to the RDDs made for it; zero: each has its own
+	ID        int32        // counts from 1
+	InnerSite lineage.Site // given to the RDDs made for it; zero: each has its own
 	Parents   []Parent
 	Cached    bool
 	Names     []string // given by DStream.Named
@@ -44,7 +46,7 @@ type Input struct {
 	Open func(ctx context.Context) (Planner, error) // on the driver
 	// Prefetch is told on executors what a batch will read; nil if the input
 	// has no use for it.
-	Prefetch func(p *rdd.Process, ranges []byte)
+	Prefetch func(p *task.Process, ranges []byte)
 }
 
 // Output is an output operation: a job in each batch.
@@ -55,7 +57,7 @@ type Output struct {
 	// Open prepares the output on the driver; nil if there is nothing to prepare.
 	Open func(ctx context.Context) error
 	// Action generates the job of a batch.
-	Action func(g *Generation) rdd.Action
+	Action func(g *Generation) lineage.Action
 	// OnDriver takes the partitions' results, nil if nobody wants them.
 	OnDriver func(ctx context.Context, a *Allocation, results [][]byte) error
 }
@@ -70,7 +72,7 @@ type PerBatch struct {
 // Model is a named model whose versions are files.
 type Model struct {
 	Name    string
-	Site    rdd.Site
+	Site    lineage.Site
 	Carried string // digest of File
 	File    []byte // the version that the program carries
 	Load    func(file []byte) (any, error)
@@ -88,11 +90,11 @@ func (g *Graph) AddStream(d Declaration, parents ...Parent) *Stream {
 
 // Open reports whether something can still be declared. What comes when the graph
 // is complete is noted, for whoever runs the user's code to ask for.
-func (g *Graph) Open(op string, site rdd.Site) bool {
+func (g *Graph) Open(op string, site lineage.Site) bool {
 	if !g.Frozen() {
 		return true
 	}
-	g.tooLate(&rdd.FrozenError{Op: op, Site: site, Reason: runningReason})
+	g.tooLate(&lineage.FrozenError{Op: op, Site: site, Reason: runningReason})
 	return false
 }
 
@@ -128,11 +130,13 @@ const frozenReason = "batch %d is planned already: declare transformations in th
 // Generate makes the RDDs and the actions of a batch. It depends on the
 // program and the allocation alone.
 func (g *Graph) Generate(a *Allocation, parallelism int) (*Generation, error) {
+	made := lineage.NewLineage(a.Seq, parallelism)
 	gen := &Generation{
 		Alloc:   a,
-		Lineage: rdd.NewLineage(a.Seq, parallelism),
+		RDDs:    rdd.NewContext(made, nil),
+		Lineage: made,
 		Memo:    make(map[int32]any, len(g.Streams)),
-		Actions: make([]rdd.Action, 0, len(g.Outputs)),
+		Actions: make([]lineage.Action, 0, len(g.Outputs)),
 	}
 	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
 		for _, o := range g.Outputs {

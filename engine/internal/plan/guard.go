@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Guard runs the user's code on the driver and turns a panic into an error
@@ -37,7 +38,7 @@ var errGoexit = errors.New("the program's code ended its goroutine (runtime.Goex
 
 // Panicked returns the error of a panic with v. It is called by the deferred
 // function that recovered it.
-func Panicked(what string, v any) error { return &panicError{what, rdd.Recovered(v)} }
+func Panicked(what string, v any) error { return &panicError{what, lineage.Recovered(v)} }
 
 // panicError is a panic of the user's code on the driver.
 type panicError struct {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Declaration is what tells an operator of the program from others in every
@@ -14,24 +14,24 @@ import (
 // times; those are told apart by names, see ambiguous.
 type Declaration struct {
 	Op        string
-	Site      rdd.Site
-	call      rdd.Call
+	Site      lineage.Site
+	call      lineage.Call
 	functions string // names of the user's functions, "" if there are none
 }
 
 // Declared returns the Declaration of the operator that the program calls, with
 // the user's functions.
 func Declared(op string, functions ...any) Declaration {
-	return declared(op, functionNames(functions), rdd.Called())
+	return declared(op, functionNames(functions), lineage.Called())
 }
 
 // DeclaredAs is Declared for an operator that has made an RDD, which knows its name
 // and the user's functions.
-func DeclaredAs(made *rdd.Node) Declaration {
-	return declared(made.Op, made.Functions(), rdd.Called())
+func DeclaredAs(made *lineage.Node) Declaration {
+	return declared(made.Op, made.Functions, lineage.Called())
 }
 
-func declared(op string, functions []string, call rdd.Call) Declaration {
+func declared(op string, functions []string, call lineage.Call) Declaration {
 	names := slices.DeleteFunc(functions, func(name string) bool { return name == "" }) // a nil function
 	return Declaration{Op: op, Site: call.Site, call: call, functions: strings.Join(names, ", ")}
 }
@@ -40,7 +40,7 @@ func declared(op string, functions []string, call rdd.Call) Declaration {
 func functionNames(functions []any) []string {
 	names := make([]string, len(functions))
 	for i, f := range functions {
-		names[i] = rdd.FuncName(f)
+		names[i] = lineage.FuncName(f)
 	}
 	return names
 }

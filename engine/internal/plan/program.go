@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // Program is one copy of the user's program: what a StreamingContext was given
@@ -37,7 +38,7 @@ type Program struct {
 
 // Effect is a function that runs on the driver alone.
 type Effect struct {
-	Site rdd.Site // where it was declared
+	Site lineage.Site // where it was declared
 	Run  func(ctx context.Context) error
 }
 
@@ -73,7 +74,7 @@ func (p *Program) Driver() *Driver { return p.driver.Load() }
 // Open reports whether the program can still declare; what comes too late is
 // noted.
 func (p *Program) Open(op string) bool {
-	return !p.Graph.Frozen() || p.Graph.Open(op, rdd.Caller())
+	return !p.Graph.Frozen() || p.Graph.Open(op, lineage.Caller())
 }
 
 // Fail records an error of an operator with its place in the user's program.
@@ -81,7 +82,7 @@ func (p *Program) Fail(op string, err error) {
 	if !p.Open(op) {
 		return
 	}
-	p.Errs = append(p.Errs, &rdd.OpError{Op: op, Site: rdd.Caller(), Err: err})
+	p.Errs = append(p.Errs, &rdd.OpError{Op: op, Site: lineage.Caller(), Err: err})
 }
 
 // Failed records errors that have their place, unless it is too late: then whoever
@@ -96,7 +97,7 @@ func (p *Program) Failed(errs []error) {
 // wrong with the program.
 func (p *Program) Build(declare func() error) error {
 	end := p.Calls.Begin("the build function")
-	err := Guard("the build function", func() error { return rdd.Declare(declare) })
+	err := Guard("the build function", func() error { return lineage.Declare(declare) })
 	end()
 	p.Graph.Freeze()
 	errs := append(p.Errs, p.Graph.ambiguous()...)

@@ -1,4 +1,4 @@
-package rdd
+package lineage
 
 import (
 	"encoding/binary"
@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 )
-
-// MaxPartitions is how many partitions an RDD can have: one is a task at least.
-const MaxPartitions = 1_000_000
 
 // Node is the element-free view of an RDD: what the scheduler and the guards
 // see. Its exported fields are set when it is made and never change.
@@ -20,6 +17,10 @@ type Node struct {
 	Deps        []Dependency // what it is computed from
 	Partitioner Partitioner  // how keys are spread, nil if unknown
 
+	// Functions are the names (see [FuncName]) of the user's functions in the
+	// operator, to tell operators apart and to find them in a stack.
+	Functions []string
+
 	// Indeterminate says that another attempt may yield other records, or the
 	// same in another order: the user declared it, or a parent is so.
 	Indeterminate bool
@@ -27,23 +28,10 @@ type Node struct {
 	Cached bool
 
 	lineage *Lineage
-	fns     []string // names of the user's functions, to tell operators apart and to find them in a stack
 }
 
-// Functions returns the names (see [FuncName]) of the user's functions in the operator.
-func (n *Node) Functions() []string { return slices.Clone(n.fns) }
-
-// Dependency is a [NarrowDependency] or a [*ShuffleDependency].
-type Dependency interface{ parent() *Node }
-
-// NarrowDependency says that a partition needs whole partitions of its parent,
-// which the same task computes.
-type NarrowDependency struct{ Parent *Node }
-
-func (d NarrowDependency) parent() *Node { return d.Parent }
-
-// ParentOf returns the node that a dependency reads.
-func ParentOf(d Dependency) *Node { return d.parent() }
+// Lineage returns the lineage that the node belongs to.
+func (n *Node) Lineage() *Lineage { return n.lineage }
 
 // describe returns the node in one line for people.
 func (n *Node) describe() string {
@@ -54,14 +42,11 @@ func (n *Node) describe() string {
 		if i == 0 {
 			sep = " of "
 		}
-		p := d.parent()
-		fmt.Fprintf(&b, "%s%d.%d", sep, p.ID.DStream, p.ID.Ordinal)
-		if s, ok := d.(*ShuffleDependency); ok {
-			fmt.Fprintf(&b, " by shuffle %d", s.ID)
-		}
+		p := d.ParentNode()
+		fmt.Fprintf(&b, "%s%d.%d%s", sep, p.ID.DStream, p.ID.Ordinal, d.describe())
 	}
-	if len(n.fns) > 0 {
-		fmt.Fprintf(&b, ", %s", strings.Join(n.fns, ", "))
+	if len(n.Functions) > 0 {
+		fmt.Fprintf(&b, ", %s", strings.Join(n.Functions, ", "))
 	}
 	return b.String()
 }
@@ -76,15 +61,19 @@ func (n *Node) appendIdentity(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(n.Site.Line))
 	b = binary.AppendUvarint(b, uint64(n.Partitions))
 	for _, d := range n.Deps {
-		p := d.parent()
+		p := d.ParentNode()
 		b = binary.AppendUvarint(b, uint64(p.ID.DStream))
 		b = binary.AppendUvarint(b, uint64(p.ID.Ordinal))
-		if s, ok := d.(*ShuffleDependency); ok {
-			b = binary.AppendUvarint(b, uint64(s.ID)+1)
-		}
+		b = append(append(b, d.describe()...), 0)
 	}
-	for _, fn := range n.fns {
+	for _, fn := range n.Functions {
 		b = append(append(b, 0), fn...)
 	}
 	return append(b, 0)
+}
+
+// inherits makes what a node derives from its parents: it is indeterminate if one of
+// them is.
+func (n *Node) inherits() {
+	n.Indeterminate = n.Indeterminate || slices.ContainsFunc(n.Deps, func(d Dependency) bool { return d.ParentNode().Indeterminate })
 }

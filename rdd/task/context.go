@@ -1,4 +1,4 @@
-package rdd
+package task
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// TaskContext is what a task sees of the process that runs it. It is a
+// Context is what a task sees of the process that runs it. It is a
 // context: it ends when the task is killed. One goroutine uses it, the task's.
-type TaskContext struct {
+type Context struct {
 	context.Context
 
 	Batch     uint64 // sequence number of the batch
@@ -28,22 +28,22 @@ type TaskContext struct {
 	// waits for the answer; an error means that it may not. Nil outside executors.
 	AskCommit func(ctx context.Context) error
 
-	Metrics TaskMetrics // filled by sources and sinks; see Counted
+	Metrics Metrics // filled by sources and sinks; see Counted
 
 	asked uint32 // calls of Killed
 
-	task   *TaskContext   // the task's own, nil in that one
-	others []*TaskContext // of the task's own: those of other partitions
-	pulled []runtime.Frame
+	task   *Context        // the task's own, nil in that one
+	others []*Context      // of the task's own: those of other partitions
+	Pulled []runtime.Frame // of the task's own: the stack of a panic that an iter.Pull cut off, for who tells whose it is
 }
 
-// at returns the context for an operator's partition, which below a Union is
+// At returns the context for an operator's partition, which below a Union is
 // another than the task's: one for each partition.
-func (tc *TaskContext) at(partition int) *TaskContext {
+func (tc *Context) At(partition int) *Context {
 	if tc.Partition == partition {
 		return tc
 	}
-	task := tc.own()
+	task := tc.Own()
 	if task.Partition == partition {
 		return task
 	}
@@ -52,7 +52,7 @@ func (tc *TaskContext) at(partition int) *TaskContext {
 			return o
 		}
 	}
-	o := &TaskContext{
+	o := &Context{
 		Context: tc.Context, Batch: tc.Batch, Partition: partition, Attempt: tc.Attempt, Epoch: tc.Epoch,
 		Shuffle: tc.Shuffle, Cache: tc.Cache, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, task: task,
 	}
@@ -60,8 +60,8 @@ func (tc *TaskContext) at(partition int) *TaskContext {
 	return o
 }
 
-// own returns the context that the task was begun with.
-func (tc *TaskContext) own() *TaskContext {
+// Own returns the context that the task was begun with.
+func (tc *Context) Own() *Context {
 	if tc.task != nil {
 		return tc.task
 	}
@@ -69,8 +69,8 @@ func (tc *TaskContext) own() *TaskContext {
 }
 
 // Counted returns what the task counted, in all partitions that it computed.
-func (tc *TaskContext) Counted() TaskMetrics {
-	task := tc.own()
+func (tc *Context) Counted() Metrics {
+	task := tc.Own()
 	m := task.Metrics
 	for _, o := range task.others {
 		m.Add(o.Metrics)
@@ -82,13 +82,13 @@ func (tc *TaskContext) Counted() TaskMetrics {
 // and yield context.Cause as their last error then; so do operators that make many
 // records of one. It looks at the context every 64 calls only, which costs
 // nothing beside a record.
-func (tc *TaskContext) Killed() bool {
+func (tc *Context) Killed() bool {
 	tc.asked++
 	return tc.asked%64 == 0 && tc.Err() != nil
 }
 
-// TaskMetrics counts what one attempt of a task did.
-type TaskMetrics struct {
+// Metrics counts what one attempt of a task did.
+type Metrics struct {
 	RecordsRead    int64 `msgpack:"rr,omitempty"`  // records taken from sources
 	BytesRead      int64 `msgpack:"br,omitempty"`  // bytes taken from sources
 	RecordsWritten int64 `msgpack:"rw,omitempty"`  // records handed to a sink
@@ -99,7 +99,7 @@ type TaskMetrics struct {
 }
 
 // Add adds the counts of another attempt.
-func (m *TaskMetrics) Add(o TaskMetrics) {
+func (m *Metrics) Add(o Metrics) {
 	m.RecordsRead += o.RecordsRead
 	m.BytesRead += o.BytesRead
 	m.RecordsWritten += o.RecordsWritten

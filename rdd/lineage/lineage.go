@@ -1,4 +1,4 @@
-package rdd
+package lineage
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // ID names an RDD for all processes of a job: the batch it belongs to, the
@@ -54,15 +56,6 @@ func NewLineage(batch uint64, parallelism int) *Lineage {
 // Parallelism returns the partition count of shuffles that name none.
 func (l *Lineage) Parallelism() int { return l.parallelism }
 
-// optional returns a trailing partition count, the lineage's parallelism if none is
-// given.
-func (l *Lineage) optional(partitions []int) int {
-	if len(partitions) == 0 {
-		return l.parallelism
-	}
-	return partitions[0]
-}
-
 // In runs make with the given DStream as the owner of the nodes it creates.
 // Calls may nest; each DStream's nodes are numbered from 0 on its own, and a
 // DStream is entered once per lineage. The nodes get the given site, or, if it
@@ -75,8 +68,8 @@ func (l *Lineage) In(dstream int32, site Site, make func(), functions ...string)
 	l.scope = outer
 }
 
-// site returns the place in the user's program for a node being made.
-func (l *Lineage) site() Site {
+// Site returns the place in the user's program for a node being made.
+func (l *Lineage) Site() Site {
 	if l.scope.site != (Site{}) {
 		return l.scope.site
 	}
@@ -128,9 +121,9 @@ func (l *Lineage) Fail(err error) {
 // maxErrors bounds the errors that a lineage keeps.
 const maxErrors = 100
 
-// tooLate records that something was asked for when the lineage is frozen, and
+// TooLate records that something was asked for when the lineage is frozen, and
 // reports whether it is.
-func (l *Lineage) tooLate(op string, site func() Site) bool {
+func (l *Lineage) TooLate(op string, site func() Site) bool {
 	if l.frozen == "" {
 		return false
 	}
@@ -148,7 +141,7 @@ func (l *Lineage) Describe() []string {
 	return lines
 }
 
-// Hash returns a digest of Describe without making the lines.
+// Hash returns a digest of what Describe shows, without making the lines.
 func (l *Lineage) Hash() uint64 {
 	h := fnv.New64a()
 	var b []byte
@@ -185,24 +178,36 @@ func Diff(oursName string, ours []string, theirsName string, theirs []string) st
 	return b.String()
 }
 
-// add makes a node unless the lineage is frozen. It returns a node in any case,
+// Add makes a node unless the lineage is frozen. It returns a node in any case,
 // so that a program that is already in error can be read to its end.
-func (l *Lineage) add(n *Node) *Node {
+func (l *Lineage) Add(n *Node) *Node {
 	n.lineage = l
-	if n.Partitions > MaxPartitions {
-		l.Fail(&OpError{n.Op, n.Site, ErrPartitions})
-		n.Partitions = 1
-	}
+	n.inherits()
 	n.ID = ID{Batch: l.batch, DStream: l.scope.dstream, Ordinal: l.scope.next}
-	if l.tooLate(n.Op, func() Site { return n.Site }) {
+	for _, d := range n.Deps {
+		if s, ok := d.(*ShuffleDependency); ok && s.reader == nil {
+			s.reader = n
+		}
+	}
+	if l.TooLate(n.Op, func() Site { return n.Site }) {
 		return n
 	}
 	for _, fn := range l.scope.fns {
-		if !slices.Contains(n.fns, fn) {
-			n.fns = append(n.fns, fn)
+		if !slices.Contains(n.Functions, fn) {
+			n.Functions = append(n.Functions, fn)
 		}
 	}
 	l.scope.next++
 	l.nodes = append(l.nodes, n)
 	return n
+}
+
+// AddShuffle gives a shuffle its id and the function that writes a partition of its
+// parent. The node that reads it is added afterwards.
+func (l *Lineage) AddShuffle(d *ShuffleDependency, write func(tc *task.Context, partition int, w task.BlockWriter) error) *ShuffleDependency {
+	d.ID, d.write = len(l.shuffles), write
+	if l.frozen == "" {
+		l.shuffles = append(l.shuffles, d)
+	}
+	return d
 }

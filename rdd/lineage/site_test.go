@@ -1,4 +1,4 @@
-package rdd
+package lineage
 
 import (
 	"runtime"

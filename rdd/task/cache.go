@@ -1,4 +1,4 @@
-package rdd
+package task
 
 import "sync"
 
@@ -7,12 +7,15 @@ import "sync"
 // at once is computed by one of them.
 type Cache struct {
 	mu      sync.Mutex
-	batches map[uint64]map[cacheKey]*cacheEntry
+	batches map[uint64]map[Block]*cacheEntry
 }
 
-type cacheKey struct {
-	id        ID
-	partition int
+// Block names a partition of an RDD that is kept.
+type Block struct {
+	Batch     uint64 // sequence number of the batch
+	DStream   int32  // id of the DStream that made the RDD, 0 outside streams
+	Ordinal   int32  // of the RDD within (Batch, DStream)
+	Partition int32
 }
 
 // cacheEntry is guarded by its own lock, which is held while it is computed.
@@ -20,15 +23,6 @@ type cacheEntry struct {
 	mu    sync.Mutex
 	ready bool
 	rows  any // []T
-}
-
-// Cache marks the RDD's partitions to be kept, as slices in memory, until the
-// batch is forgotten. Without it they are computed anew for every use.
-func (r *RDD[T]) Cache() *RDD[T] {
-	if l := r.node.lineage; !l.tooLate("cache", l.site) {
-		r.node.Cached = true
-	}
-	return r
 }
 
 // Forget drops what is kept of the batches before until.
@@ -54,16 +48,16 @@ func (c *Cache) Len() int {
 }
 
 // entry returns the place for a partition, empty or filled.
-func (c *Cache) entry(k cacheKey) *cacheEntry {
+func (c *Cache) entry(k Block) *cacheEntry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.batches == nil {
-		c.batches = make(map[uint64]map[cacheKey]*cacheEntry)
+		c.batches = make(map[uint64]map[Block]*cacheEntry)
 	}
-	m := c.batches[k.id.Batch]
+	m := c.batches[k.Batch]
 	if m == nil {
-		m = make(map[cacheKey]*cacheEntry)
-		c.batches[k.id.Batch] = m
+		m = make(map[Block]*cacheEntry)
+		c.batches[k.Batch] = m
 	}
 	e := m[k]
 	if e == nil {
@@ -73,10 +67,10 @@ func (c *Cache) entry(k cacheKey) *cacheEntry {
 	return e
 }
 
-// cached returns a partition from the cache, computing it first if need be. A
+// Kept returns a partition from the task's cache, computing it first if need be. A
 // failed computation leaves the place empty.
-func cached[T any](tc *TaskContext, id ID, partition int, compute func() ([]T, error)) ([]T, error) {
-	e := tc.Cache.entry(cacheKey{id, partition})
+func Kept[T any](tc *Context, b Block, compute func() ([]T, error)) ([]T, error) {
+	e := tc.Cache.entry(b)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ready {

@@ -1,4 +1,4 @@
-package rdd
+package lineage
 
 import (
 	"encoding/binary"
@@ -98,7 +98,7 @@ func Called() Call {
 func Declare(f func() error) error { return f() }
 
 // declareFrame is how Declare is named in a stack.
-const declareFrame = "github.com/hibana-engine/hibana/rdd.Declare"
+const declareFrame = "github.com/hibana-engine/hibana/rdd/lineage.Declare"
 
 // engineFrame reports whether a frame belongs to the engine's module or to the
 // standard library. Tests count as users, and so do the programs of the module: what
@@ -120,7 +120,7 @@ func engineFrame(f runtime.Frame) bool {
 // compiled, with a slash at the end; standardRoot is "" in a binary that was
 // built with -trimpath.
 var (
-	moduleRoot   = rootOf("rdd/site.go", shortPath)
+	moduleRoot   = rootOf("rdd/lineage/site.go", shortPath)
 	standardRoot = rootOf("strings/strings.go", strings.Cut)
 )
 

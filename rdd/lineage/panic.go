@@ -1,10 +1,12 @@
-package rdd
+package lineage
 
 import (
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Guard runs a task's work on the given final node and turns a panic of the
@@ -13,9 +15,9 @@ func Guard(final *Node, f func() error) (err error) { return guard(work{final: f
 
 // work is what a task does, for finding who panicked.
 type work struct {
-	final *Node        // the last of the fused operators
-	end   *Node        // whose function or encoder takes what they yield; nil if unknown
-	tc    *TaskContext // nil if unknown
+	final *Node         // the last of the fused operators
+	end   *Node         // whose function or encoder takes what they yield; nil if unknown
+	tc    *task.Context // nil if unknown
 }
 
 func guard(w work, f func() error) (err error) {
@@ -23,7 +25,7 @@ func guard(w work, f func() error) (err error) {
 		if v := recover(); v != nil {
 			frames := panicFrames()
 			if w.tc != nil {
-				frames = w.tc.beforePull(frames)
+				frames = beforePull(w.tc, frames)
 			}
 			p := panicError(v, frames)
 			p.Op, p.Site = w.blame(frames)
@@ -33,21 +35,18 @@ func guard(w work, f func() error) (err error) {
 	return f()
 }
 
-// notePanic keeps the stack of a panic that goes through a sequence which the
+// NotePanic keeps the stack of a panic that goes through a sequence which the
 // user's code reads: if that reads it by iter.Pull, the panic comes out of there on
 // another stack. A deferred function calls it.
-func (tc *TaskContext) notePanic() {
-	task := tc.own()
-	task.pulled = task.beforePull(panicFrames())
-}
+func NotePanic(tc *task.Context) { tc.Own().Pulled = beforePull(tc, panicFrames()) }
 
 // beforePull returns the frames of a panic with those before them that iter.Pull
 // left out.
-func (tc *TaskContext) beforePull(frames []runtime.Frame) []runtime.Frame {
+func beforePull(tc *task.Context, frames []runtime.Frame) []runtime.Frame {
 	if len(frames) == 0 || !strings.HasPrefix(frames[0].Function, "iter.Pull") {
 		return frames
 	}
-	return slices.Concat(tc.own().pulled, frames)
+	return slices.Concat(tc.Own().Pulled, frames)
 }
 
 // Recovered returns the panic with the given value that a deferred function has
@@ -134,7 +133,7 @@ func only(nodes []*Node) *Node {
 func (w work) operators() (owners map[string]*Node, origins []*Node) {
 	owners = make(map[string]*Node)
 	own := func(n *Node) {
-		for _, fn := range n.fns {
+		for _, fn := range n.Functions {
 			fn = strings.TrimSuffix(fn, "-fm") // a method value's; the stack has the method
 			if fn != "" && owners[fn] == nil {
 				owners[fn] = n
@@ -156,7 +155,7 @@ func (w work) operators() (owners map[string]*Node, origins []*Node) {
 		for _, d := range n.Deps {
 			if _, ok := d.(NarrowDependency); ok {
 				origin = false
-				walk(d.parent())
+				walk(d.ParentNode())
 			}
 		}
 		if origin {
