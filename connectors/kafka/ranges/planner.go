@@ -8,14 +8,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Planner learns which partitions topics have and up to where they can be read.
-// It belongs to the driver. It has no goroutines of its own beside the client's;
-// its methods may be called from several goroutines and take turns.
+// It belongs to the driver. It has no goroutines of its own beside the client's and,
+// once Watch was called, one for each broker; its methods may be called from several
+// goroutines and take turns.
 type Planner struct {
 	opts   Options
 	topics []string
@@ -31,6 +33,8 @@ type Planner struct {
 	doubt    time.Time // since when a topic seems to be gone or another
 	waiting  outage
 	waitsFor *stream // stands for all partitions in waiting
+
+	tail atomic.Pointer[tail] // nil unless Watch was called
 }
 
 // metadataAge is for how long a Planner trusts the leaders that it knows while
@@ -64,8 +68,21 @@ func NewPlanner(o Options, topics ...string) (*Planner, error) {
 	}, nil
 }
 
-// Close closes the connections.
-func (p *Planner) Close() { p.cl.Close() }
+// Watch makes the Planner call ready, from the next Plan on until Close, when
+// partitions have grown since the last Plan: once, and again after the next one. It
+// costs a long poll at each leader. ready is called by goroutines of the Planner and
+// must not block. A second call does nothing.
+func (p *Planner) Watch(ready func()) {
+	p.tail.CompareAndSwap(nil, newTail(&p.opts, p.cl, ready))
+}
+
+// Close ends what Watch began and closes the connections.
+func (p *Planner) Close() {
+	if t := p.tail.Load(); t != nil {
+		t.close()
+	}
+	p.cl.Close()
+}
 
 // Plan returns all partitions by topic and number, as of now. It costs one
 // ListOffsets round trip to each leader, a second one for the high watermarks at
@@ -88,6 +105,9 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 			p.waiting.over(p.waitsFor)
 			p.waitsFor.progress()
 			p.doubt = time.Time{}
+			if t := p.tail.Load(); t != nil {
+				t.planned(ps, p.leaders)
+			}
 			return ps, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("planning %s: %w", strings.Join(p.topics, ","), context.Cause(ctx))

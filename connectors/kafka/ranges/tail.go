@@ -1,0 +1,213 @@
+package ranges
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// tail tells that partitions have grown since they were planned: a long poll at the
+// ends of those of each broker. It is a hint and nothing else: what a plan holds are
+// the ends that the plan asks for, and where a poll fails nothing is told.
+//
+// THREADING: each broker's watcher has a goroutine, which ends with close. mu guards
+// watchers, and that no goroutine is started after close; of other locks only a
+// watcher's is taken meanwhile.
+type tail struct {
+	opts   *Options
+	cl     *kgo.Client
+	ready  func()
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu       sync.Mutex
+	watchers map[int32]*watcher // by broker
+}
+
+// pollWait is how long a broker may keep a poll that has nothing to tell.
+const pollWait = 500 * time.Millisecond
+
+// pollPause is how long a watcher waits after a poll that failed, or that ended
+// early and told nothing.
+const pollPause = 50 * time.Millisecond
+
+func newTail(o *Options, cl *kgo.Client, ready func()) *tail {
+	t := &tail{opts: o, cl: cl, ready: ready, watchers: make(map[int32]*watcher)}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t
+}
+
+// close ends the polls and waits for the goroutines.
+func (t *tail) close() {
+	t.mu.Lock()
+	t.cancel()
+	t.mu.Unlock()
+	t.work.Wait()
+}
+
+// planned takes in the partitions of a plan, and who leads them.
+func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return
+	}
+	led := make(map[int32][]watched, len(t.watchers))
+	for _, p := range ps {
+		at := leaders[partitionKey{p.Topic, p.Partition}]
+		led[at.node] = append(led[at.node], watched{p.Topic, p.TopicID, p.Partition, at.epoch, p.Until})
+	}
+	for node := range led {
+		if t.watchers[node] == nil {
+			w := &watcher{tail: t, node: node, wake: make(chan struct{}, 1)}
+			t.watchers[node] = w
+			t.work.Go(w.run)
+		}
+	}
+	for node, w := range t.watchers {
+		w.watch(led[node])
+	}
+}
+
+// watched is a partition and the end that is known of it.
+type watched struct {
+	topic     string
+	id        [16]byte
+	partition int32
+	epoch     int32
+	end       int64
+}
+
+// watcher polls one broker. It has nothing to do between the poll that found
+// something and the plan that holds it.
+type watcher struct {
+	*tail
+	node int32
+	wake chan struct{} // holds a token when there was a plan
+
+	mu    sync.Mutex
+	parts []watched // as of the newest plan
+	told  bool      // that there is more
+}
+
+// watch goes on from the ends of a plan.
+func (w *watcher) watch(parts []watched) {
+	w.mu.Lock()
+	w.parts, w.told = parts, false
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run polls until the tail is closed.
+func (w *watcher) run() {
+	for w.ctx.Err() == nil {
+		parts := w.due()
+		if len(parts) == 0 {
+			select {
+			case <-w.wake:
+			case <-w.ctx.Done():
+			}
+			continue
+		}
+		began := time.Now()
+		ends, err := w.poll(parts)
+		switch {
+		case w.ctx.Err() != nil:
+		case err == nil && w.grown(ends):
+			w.ready()
+		case err != nil || time.Since(began) < pollWait/2:
+			w.pause()
+		}
+	}
+}
+
+// due returns what is to be polled, nil if the next plan is to come first.
+func (w *watcher) due() []watched {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.told {
+		return nil
+	}
+	return w.parts
+}
+
+// grown takes in the ends that a poll found, and reports whether one is beyond the
+// newest plan, which may have come meanwhile.
+func (w *watcher) grown(ends map[partitionKey]int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.parts {
+		if ends[partitionKey{p.topic, p.partition}] > p.end {
+			w.told = true
+			return true
+		}
+	}
+	return false
+}
+
+// pause waits until polling again makes sense.
+func (w *watcher) pause() {
+	select {
+	case <-time.After(pollPause):
+	case <-w.ctx.Done():
+	}
+}
+
+// poll waits until one of the partitions has grown, or pollWait, and returns where
+// they end. The request asks for as little as a broker will send, which is one batch
+// of records all the same.
+func (w *watcher) poll(parts []watched) (map[partitionKey]int64, error) {
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.SessionEpoch = -1, -1
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(pollWait.Milliseconds()), 1, 1
+	if !w.opts.ReadUncommitted {
+		req.IsolationLevel = 1
+	}
+	names := make(map[[16]byte]string)
+	for _, part := range parts {
+		names[part.id] = part.topic
+		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != part.topic {
+			rt := kmsg.NewFetchRequestTopic()
+			rt.Topic, rt.TopicID = part.topic, part.id
+			req.Topics = append(req.Topics, rt)
+		}
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = part.partition, part.end, part.epoch, 1
+		rt := &req.Topics[len(req.Topics)-1]
+		rt.Partitions = append(rt.Partitions, p)
+	}
+	res, err := w.cl.Broker(int(w.node)).Request(w.ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	resp := res.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, err
+	}
+	ends := make(map[partitionKey]int64)
+	for _, t := range resp.Topics {
+		topic := t.Topic
+		if topic == "" { // newer versions know topics by their ids
+			topic = names[t.TopicID]
+		}
+		for _, p := range t.Partitions {
+			if kerr.ErrorForCode(p.ErrorCode) != nil {
+				continue // the next plan finds out
+			}
+			end := p.HighWatermark
+			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
+				end = p.LastStableOffset
+			}
+			ends[partitionKey{topic, p.Partition}] = end
+		}
+	}
+	return ends, nil
+}

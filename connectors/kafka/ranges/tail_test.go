@@ -1,0 +1,165 @@
+package ranges_test
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+)
+
+// What a plan holds isn't told; what comes afterwards is told once, at once, until
+// the next plan.
+func TestWatchTellsOnceAPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) })
+		plan := func() {
+			if _, err := p.Plan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		want := func(what string, n int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := told.Load(); got != n {
+				t.Errorf("%s: told %d times, want %d", what, got, n)
+			}
+		}
+		b.Produce(t, "images", nil, kgo.StringRecord("before"))
+		want("nothing is planned", 0)
+		plan()
+		time.Sleep(2 * time.Second)
+		want("all is planned", 0)
+		b.Produce(t, "images", nil, kgo.StringRecord("a"))
+		want("a record came", 1)
+		b.Produce(t, "images", nil, kgo.StringRecord("b"))
+		time.Sleep(2 * time.Second)
+		want("another one came before it was planned", 1)
+		plan()
+		time.Sleep(2 * time.Second)
+		want("both are planned", 1)
+		for i := range int64(5) {
+			b.Produce(t, "images", nil, &kgo.Record{Partition: int32(i % 2), Value: []byte("c")})
+			want("and again", 2+i)
+			plan()
+		}
+	})
+}
+
+// A transaction that is open isn't told: there is nothing to read. Its end is.
+func TestWatchWaitsForTransactions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) })
+		if _, err := p.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		cl := b.Client(t, kgo.TransactionalID("open"))
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "images", Value: []byte("a")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if n := told.Load(); n != 0 {
+			t.Errorf("told %d times of an open transaction", n)
+		}
+		if err := cl.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times of a committed transaction", n)
+		}
+	})
+}
+
+// While a broker refuses, a watcher asks it now and then; afterwards it tells what
+// came meanwhile.
+func TestWatchOutlastsFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		var told, polls atomic.Int64
+		p.Watch(func() { told.Add(1) })
+		began := time.Now()
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			polls.Add(1)
+			switch since := time.Since(began); {
+			case since < 10*time.Second: // the whole request
+				resp := req.ResponseKind().(*kmsg.FetchResponse)
+				resp.ErrorCode = kerr.UnknownServerError.Code
+				return resp, nil, true
+			case since < 20*time.Second: // a partition
+				resp := req.ResponseKind().(*kmsg.FetchResponse)
+				rt := req.(*kmsg.FetchRequest).Topics[0]
+				st := kmsg.NewFetchResponseTopic()
+				st.Topic, st.TopicID = rt.Topic, rt.TopicID
+				sp := kmsg.NewFetchResponseTopicPartition()
+				sp.Partition, sp.ErrorCode = 0, kerr.NotLeaderForPartition.Code
+				st.Partitions = append(st.Partitions, sp)
+				resp.Topics = append(resp.Topics, st)
+				return resp, nil, true
+			}
+			return nil, nil, false
+		})
+		if _, err := p.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.Produce(t, "images", nil, kgo.StringRecord("a"))
+		time.Sleep(19 * time.Second)
+		if n := polls.Load(); told.Load() != 0 || n < 10 || n > 500 {
+			t.Errorf("told %d times after %d polls in 19 s", told.Load(), n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times in the end", n)
+		}
+	})
+}
+
+// A partition that another broker leads is watched there, from the next plan on.
+func TestWatchFollowsLeaders(t *testing.T) {
+	b := kafkatest.Fake(t)
+	topic := b.Topic(t, 6)
+	p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, topic)
+	told := make(chan struct{}, 100)
+	p.Watch(func() { told <- struct{}{} })
+	cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for round := range 3 {
+		b.Fake.ShufflePartitionLeaders()
+		for i := range int32(6) {
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for len(told) > 0 { // by a poll that was under way
+				<-told
+			}
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Partition: i, Value: []byte("a")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-told:
+			case <-time.After(30 * time.Second):
+				t.Fatalf("round %d: nothing was told of partition %d, planned until %d", round, i, ps[i].Until)
+			}
+		}
+	}
+}
