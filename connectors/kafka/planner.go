@@ -23,6 +23,24 @@ type planner struct {
 	first   map[topicPartition]int64 // where a job without a batch begins
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
+	ends    map[topicPartition]int64   // beyond which nothing is planned, nil if there are none
+}
+
+// Notify makes the planner tell when there is something to plan.
+func (p *planner) Notify(ready func()) { p.source.Watch(ready) }
+
+// UntilEnd makes the partitions' ends of now the last ones. Of partitions that are
+// added later nothing is read.
+func (p *planner) UntilEnd(ctx context.Context) error {
+	parts, err := p.source.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	p.ends = make(map[topicPartition]int64, len(parts))
+	for _, part := range parts {
+		p.ends[topicPartition{part.Topic, part.Partition}] = part.Until
+	}
+	return nil
 }
 
 // topicPartition names a partition.
@@ -51,15 +69,26 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	if err != nil {
 		return engine.Plan{}, err
 	}
-	var plan engine.Plan
+	plan := engine.Plan{Ended: p.ends != nil}
 	if p.credit == nil {
 		p.credit = make(map[topicPartition]float64)
+	}
+	if p.ends != nil {
+		for i, r := range rs { // one that runs backwards has nothing to read, now or later
+			rs[i].Until = min(r.Until, max(r.From, p.ends[topicPartition{r.Topic, r.Partition}]))
+		}
 	}
 	p.limits.apply(rs, req.Budget, req.Elapsed.Seconds(), p.credit)
 	for i, r := range rs {
 		plan.Records += r.Len()
-		beyond := max(0, parts[i].High-max(r.From, r.Until))
-		free := p.limits.most(parts[i].Until-r.From, req.Elapsed.Seconds()) - r.Len()
+		high, until := parts[i].High, parts[i].Until
+		if p.ends != nil {
+			until = p.ends[topicPartition{r.Topic, r.Partition}]
+			high = until
+			plan.Ended = plan.Ended && r.Until >= until
+		}
+		beyond := max(0, high-max(r.From, r.Until))
+		free := p.limits.most(until-r.From, req.Elapsed.Seconds()) - r.Len()
 		plan.Backlog += beyond
 		plan.Blocked += beyond - min(beyond, max(0, free))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -36,7 +37,7 @@ type Config struct {
 // generator owns planners, the rate estimator and what is beside them in the struct,
 // and sends planned batches to the runner over queue, which it closes; before it
 // plans one it puts a token into room, which the runner takes out with the batch. The
-// runner owns the jobs. Driver tasks belong to the user, a participant's goroutine to
+// runner owns the jobs and the summary. Driver tasks belong to the user, a participant's goroutine to
 // the participant. What the runner tells the generator goes through completed;
 // listeners are called under busLock.
 type Driver struct {
@@ -52,6 +53,10 @@ type Driver struct {
 	longest  time.Duration   // processing time of late
 	room     chan struct{}   // holds a token for each batch that is being planned or waits
 	queue    chan *plannedBatch
+	under    atomic.Int64  // batches that are planned and not complete
+	freed    chan struct{} // holds a token when one was completed
+	ended    bool          // the generator has planned all that was there at the start
+	summary  summary
 
 	busLock sync.Mutex
 
@@ -88,6 +93,7 @@ type plannedBatch struct {
 	info     plan.BatchInfo
 	queued   time.Time // when it was ready to run
 	replayed bool
+	left     leftOver
 }
 
 // completedBatch is what the generator learns from the runner.
@@ -128,6 +134,9 @@ func (d *Driver) open(ctx context.Context) error {
 		}
 	}
 	d.rate = newRateController(&d.Program.Settings, d.Program.Interval, d.Recovered.Last)
+	if d.Program.Cadence != plan.ByInterval {
+		d.rate.pace = 0
+	}
 	d.demand = make([]int64, len(d.Program.Graph.Inputs))
 	for i, in := range d.Program.Graph.Inputs {
 		if d.planners[i] == nil {
@@ -138,6 +147,11 @@ func (d *Driver) open(ctx context.Context) error {
 			d.planners[i] = p
 		}
 		d.held = append(d.held, heldLog{log: d.Log})
+		if d.Program.Cadence == plan.UntilEnd {
+			if err := d.planners[i].UntilEnd(ctx); err != nil {
+				return &rdd.OpError{Op: in.Op, Site: in.Site, Err: err}
+			}
+		}
 	}
 	for _, out := range d.Program.Graph.Outputs {
 		if out.Open == nil {

@@ -36,6 +36,14 @@ func (p *guardedPlanner) Plan(ctx context.Context, req plan.PlanRequest) (share 
 	return share, err
 }
 
+func (p *guardedPlanner) Notify(ready func()) error {
+	return p.calls.Guard(p.what, func() error { return p.planner.Notify(ready) })
+}
+
+func (p *guardedPlanner) UntilEnd(ctx context.Context) error {
+	return p.calls.Guard(p.what, func() error { return p.planner.UntilEnd(ctx) })
+}
+
 func (p *guardedPlanner) Completed(ctx context.Context, ranges []byte) error {
 	return p.calls.Guard(p.what, func() error { return p.planner.Completed(ctx, ranges) })
 }
