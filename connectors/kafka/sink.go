@@ -124,7 +124,6 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		}
 		wait.Done()
 	}
-	defer out.watch(s.log, s.topic)()
 	for v, rowErr := range rows {
 		if err = rowErr; err != nil {
 			break
@@ -135,6 +134,9 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		}
 		if s.key != nil {
 			r.Key = s.key(v)
+		}
+		if written == 0 {
+			defer out.watch(s.log, s.topic)()
 		}
 		wait.Add(1)
 		out.Produce(tc, r, promise)

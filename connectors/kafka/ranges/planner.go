@@ -28,6 +28,7 @@ type Planner struct {
 	leaders  map[partitionKey]leader
 	ids      map[string][16]byte
 	fresh    time.Time // of leaders; zero: ask anew
+	listed   time.Time // when the ends were last asked for
 	highs    time.Time // when the high watermarks were last asked for
 	reached  bool      // a broker has answered once
 	doubt    time.Time // since when a topic seems to be gone or another
@@ -40,6 +41,9 @@ type Planner struct {
 // metadataAge is for how long a Planner trusts the leaders that it knows while
 // they answer: how long a new partition or a recreated topic may go unnoticed.
 const metadataAge = 5 * time.Second
+
+// listedAge is for how long a Planner that watches the ends takes them from there.
+const listedAge = 100 * time.Millisecond
 
 // highAge is for how long a Planner takes the high watermarks for what they were:
 // only people see them.
@@ -86,7 +90,8 @@ func (p *Planner) Close() {
 
 // Plan returns all partitions by topic and number, as of now. It costs one
 // ListOffsets round trip to each leader, a second one for the high watermarks at
-// most every 100 ms, and every few seconds a Metadata round trip.
+// most every 100 ms, and every few seconds a Metadata round trip. Just after Watch
+// told that partitions have grown it needs the first of them only every 100 ms, too.
 //
 // The first Plan fails with a NoBrokerError when no broker answers within
 // Options.ConnectTimeout. Later ones wait for the brokers to come back, say so
@@ -146,7 +151,10 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		}
 	}
 	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, starts)
-	last := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends)
+	last, ok := p.watchedEnds()
+	if !ok {
+		last, p.listed = listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends), time.Now()
+	}
 	highs := p.highWatermarks(ctx, ends)
 	ps := make([]Partition, 0, len(p.leaders))
 	for key, at := range p.leaders {
@@ -180,6 +188,22 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
 	return ps, nil
+}
+
+// watchedEnds returns the ends of all partitions that have leaders, if they are
+// known without asking for them.
+func (p *Planner) watchedEnds() (map[partitionKey]offsetAnswer, bool) {
+	t := p.tail.Load()
+	if t == nil || time.Since(p.listed) >= listedAge {
+		return nil, false
+	}
+	ends, ok := t.ends()
+	for key := range p.leaders {
+		if _, known := ends[key]; !known {
+			return nil, false
+		}
+	}
+	return ends, ok
 }
 
 // highWatermarks asks for them unless that was done just now, or they are what is

@@ -11,8 +11,8 @@ import (
 )
 
 // tail tells that partitions have grown since they were planned: a long poll at the
-// ends of those of each broker. It is a hint and nothing else: what a plan holds are
-// the ends that the plan asks for, and where a poll fails nothing is told.
+// ends of those of each broker. Where a poll fails that is told, too, after a while:
+// the plan that comes then finds out who leads them now.
 //
 // THREADING: each broker's watcher has a goroutine, which ends with close. mu guards
 // watchers, and that no goroutine is started after close; of other locks only a
@@ -34,7 +34,7 @@ const pollWait = 500 * time.Millisecond
 
 // pollPause is how long a watcher waits after a poll that failed, or that ended
 // early and told nothing.
-const pollPause = 50 * time.Millisecond
+const pollPause = 100 * time.Millisecond
 
 func newTail(o *Options, cl *kgo.Client, ready func()) *tail {
 	t := &tail{opts: o, cl: cl, ready: ready, watchers: make(map[int32]*watcher)}
@@ -60,7 +60,7 @@ func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
 	led := make(map[int32][]watched, len(t.watchers))
 	for _, p := range ps {
 		at := leaders[partitionKey{p.Topic, p.Partition}]
-		led[at.node] = append(led[at.node], watched{p.Topic, p.TopicID, p.Partition, at.epoch, p.Until})
+		led[at.node] = append(led[at.node], watched{p.Topic, p.TopicID, p.Partition, at.epoch, p.Until, p.Until})
 	}
 	for node := range led {
 		if t.watchers[node] == nil {
@@ -74,6 +74,26 @@ func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
 	}
 }
 
+// ends returns where the partitions of the newest plan end, if the newest of that
+// was told just now: partitions whose brokers told nothing end where they did.
+func (t *tail) ends() (ends map[partitionKey]offsetAnswer, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ends = make(map[partitionKey]offsetAnswer)
+	for _, w := range t.watchers {
+		fresh, whole := w.ends(ends)
+		if !whole {
+			return nil, false
+		}
+		ok = ok || fresh
+	}
+	return ends, ok
+}
+
+// freshFor is for how long what a poll has told is as good as asking: what comes
+// meanwhile, while a batch runs, is to be planned too.
+const freshFor = time.Millisecond
+
 // watched is a partition and the end that is known of it.
 type watched struct {
 	topic     string
@@ -81,6 +101,7 @@ type watched struct {
 	partition int32
 	epoch     int32
 	end       int64
+	grown     int64 // the end that was told since, or end
 }
 
 // watcher polls one broker. It has nothing to do between the poll that found
@@ -92,13 +113,14 @@ type watcher struct {
 
 	mu    sync.Mutex
 	parts []watched // as of the newest plan
-	told  bool      // that there is more
+	told  time.Time // when a plan was asked for, zero for not since the last one
+	fails bool      // the newest poll has failed
 }
 
 // watch goes on from the ends of a plan.
 func (w *watcher) watch(parts []watched) {
 	w.mu.Lock()
-	w.parts, w.told = parts, false
+	w.parts, w.told = parts, time.Time{}
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
@@ -119,38 +141,63 @@ func (w *watcher) run() {
 		}
 		began := time.Now()
 		ends, err := w.poll(parts)
-		switch {
-		case w.ctx.Err() != nil:
-		case err == nil && w.grown(ends):
-			w.ready()
-		case err != nil || time.Since(began) < pollWait/2:
+		if w.ctx.Err() != nil {
+			return
+		}
+		grown, failed := w.learn(ends, err)
+		if !grown && (failed || time.Since(began) < pollWait/2) {
 			w.pause()
 		}
+		if grown || failed {
+			w.tell()
+		}
 	}
+}
+
+// tell makes the next plan come.
+func (w *watcher) tell() {
+	w.mu.Lock()
+	w.told = time.Now()
+	w.mu.Unlock()
+	w.ready()
 }
 
 // due returns what is to be polled, nil if the next plan is to come first.
 func (w *watcher) due() []watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.told {
+	if !w.told.IsZero() {
 		return nil
 	}
 	return w.parts
 }
 
-// grown takes in the ends that a poll found, and reports whether one is beyond the
-// newest plan, which may have come meanwhile.
-func (w *watcher) grown(ends map[partitionKey]int64) bool {
+// ends adds where the partitions end. fresh says that one of them was told just now,
+// whole that the broker answers.
+func (w *watcher) ends(into map[partitionKey]offsetAnswer) (fresh, whole bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range w.parts {
-		if ends[partitionKey{p.topic, p.partition}] > p.end {
-			w.told = true
-			return true
+		into[partitionKey{p.topic, p.partition}] = offsetAnswer{offset: p.grown}
+	}
+	return !w.told.IsZero() && time.Since(w.told) < freshFor, !w.fails
+}
+
+// learn takes in the ends that a poll found, and reports whether one is beyond the
+// newest plan, which may have come meanwhile, and whether one is missing.
+func (w *watcher) learn(ends map[partitionKey]int64, err error) (grown, failed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fails = err != nil
+	for i := range w.parts {
+		p := &w.parts[i]
+		end, ok := ends[partitionKey{p.topic, p.partition}]
+		w.fails = w.fails || !ok
+		if end > p.end {
+			p.grown, grown = end, true
 		}
 	}
-	return false
+	return grown, w.fails
 }
 
 // pause waits until polling again makes sense.

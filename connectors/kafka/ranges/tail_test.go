@@ -89,18 +89,17 @@ func TestWatchWaitsForTransactions(t *testing.T) {
 	})
 }
 
-// While a broker refuses, a watcher asks it now and then; afterwards it tells what
-// came meanwhile.
+// While a broker refuses polls, a plan is asked for now and then; afterwards what
+// comes is told as ever.
 func TestWatchOutlastsFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
 		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
-		var told, polls atomic.Int64
-		p.Watch(func() { told.Add(1) })
+		told := make(chan struct{}, 1)
+		p.Watch(func() { told <- struct{}{} })
 		began := time.Now()
 		b.Fake.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			b.Fake.KeepControl()
-			polls.Add(1)
 			switch since := time.Since(began); {
 			case since < 10*time.Second: // the whole request
 				resp := req.ResponseKind().(*kmsg.FetchResponse)
@@ -119,17 +118,25 @@ func TestWatchOutlastsFaults(t *testing.T) {
 			}
 			return nil, nil, false
 		})
-		if _, err := p.Plan(t.Context()); err != nil {
-			t.Fatal(err)
+		plan := func() {
+			if _, err := p.Plan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
+		plan()
+		plans := 0
+		for ; time.Since(began) < 20*time.Second; plans++ {
+			<-told
+			plan()
+		}
+		if plans < 20 || plans > 201 {
+			t.Errorf("%d plans were asked for in 20 s", plans)
+		}
+		time.Sleep(time.Second)
 		b.Produce(t, "images", nil, kgo.StringRecord("a"))
-		time.Sleep(19 * time.Second)
-		if n := polls.Load(); told.Load() != 0 || n < 10 || n > 500 {
-			t.Errorf("told %d times after %d polls in 19 s", told.Load(), n)
-		}
-		time.Sleep(2 * time.Second)
-		if n := told.Load(); n != 1 {
-			t.Errorf("told %d times in the end", n)
+		synctest.Wait()
+		if len(told) != 1 {
+			t.Error("a record isn't told afterwards")
 		}
 	})
 }
@@ -149,17 +156,66 @@ func TestWatchFollowsLeaders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for len(told) > 0 { // by a poll that was under way
-				<-told
-			}
 			if err := cl.ProduceSync(t.Context(), &kgo.Record{Partition: i, Value: []byte("a")}).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
-			select {
-			case <-told:
-			case <-time.After(30 * time.Second):
-				t.Fatalf("round %d: nothing was told of partition %d, planned until %d", round, i, ps[i].Until)
+			for end := ps[i].Until; end == ps[i].Until; ps, err = p.Plan(t.Context()) {
+				select {
+				case <-told:
+				case <-time.After(30 * time.Second):
+					t.Fatalf("round %d: nothing was told of partition %d, planned until %d", round, i, end)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
+}
+
+// What was told just now isn't asked for again, but for now and then; what comes
+// while a plan is put off is in it all the same.
+func TestPlanTakesWhatWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		told := make(chan struct{}, 1)
+		p.Watch(func() { told <- struct{}{} })
+		var asked atomic.Int64
+		b.Fake.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			asked.Add(1)
+			return nil, nil, false
+		})
+		plan := func(want int64) {
+			t.Helper()
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ps[0].Until + ps[1].Until; got != want {
+				t.Errorf("planned %d records, want %d", got, want)
+			}
+		}
+		send := func(n int) {
+			b.Produce(t, "images", nil, &kgo.Record{Partition: int32(n % 2), Value: []byte("a")})
+		}
+		plan(0)
+		asked.Store(0)
+		for i := range 200 { // five milliseconds apart
+			send(i)
+			<-told
+			plan(int64(i + 1))
+			time.Sleep(5 * time.Millisecond)
+		}
+		if n := asked.Load(); n < 10 || n > 30 { // for the ends and the high watermarks
+			t.Errorf("asked %d times in 1 s", n)
+		}
+		send(0)
+		<-told
+		send(0)
+		send(1)
+		time.Sleep(2 * time.Millisecond) // a batch runs
+		plan(203)
+	})
 }
