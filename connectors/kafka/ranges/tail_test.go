@@ -219,3 +219,47 @@ func TestPlanTakesWhatWasTold(t *testing.T) {
 		plan(203)
 	})
 }
+
+// Brokers answer a poll when there is something to read, not before, whatever
+// wrote it.
+func TestWatchBrokers(t *testing.T) {
+	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Topic(t, 3)
+		p := newPlanner(t, b, ranges.Options{}, topic)
+		told := make(chan struct{}, 100)
+		p.Watch(func() { told <- struct{}{} })
+		cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(topic))
+		var end int64
+		for i := range int32(9) {
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := ps[i%3].Until
+			if err := cl.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Partition: i % 3, Value: make([]byte, 1000)}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(told); n > 0 {
+				t.Errorf("told %d times of an open transaction", n)
+			}
+			if err := cl.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-told:
+			case <-time.After(30 * time.Second):
+				t.Fatal("a committed transaction isn't told")
+			}
+			if ps, err = p.Plan(t.Context()); err != nil || ps[i%3].Until != before+2 {
+				t.Errorf("%v, %v: want partition %d until %d", ps, err, i%3, before+2)
+			}
+			end += 2
+		}
+		if ps, err := p.Plan(t.Context()); err != nil || ps[0].Until+ps[1].Until+ps[2].Until != end {
+			t.Errorf("%v, %v", ps, err)
+		}
+	})
+}
