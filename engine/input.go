@@ -49,6 +49,14 @@ type Notifier interface {
 	Notify(ready func())
 }
 
+// Neighbour is a Planner that has a use for the process of its input's tasks, where
+// that is the driver's (local mode): what it has read while it waited for records need
+// not be read again.
+type Neighbour interface {
+	// Beside is called before Notify.
+	Beside(p *task.Process)
+}
+
 // Bounded is a Planner that can leave to others what comes later. A program that
 // is to read until the end (--until-end) needs inputs that are.
 type Bounded interface {
@@ -131,6 +139,13 @@ type planner struct{ Planner }
 func (p planner) Plan(ctx context.Context, req plan.PlanRequest) (plan.Share, error) {
 	share, err := p.Planner.Plan(ctx, PlanRequest(req))
 	return plan.Share(share), err
+}
+
+func (p planner) Beside(process *task.Process) error {
+	if n, ok := p.Planner.(Neighbour); ok {
+		n.Beside(process)
+	}
+	return nil
 }
 
 func (p planner) Notify(ready func()) error {

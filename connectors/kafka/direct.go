@@ -133,7 +133,7 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		p.Close()
 		return nil, err
 	}
-	return &planner{source: p, brokers: strings.Join(d.brokers, ","), first: d.options.start.resolve(parts), limits: d.limits}, nil
+	return &planner{source: p, brokers: strings.Join(d.brokers, ","), first: d.options.start.resolve(parts), limits: d.limits, reader: d.reader}, nil
 }
 
 // Generate makes one partition of each range.

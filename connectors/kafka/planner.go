@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // planner plans a direct stream's batches: each begins where the one before it
@@ -24,10 +25,17 @@ type planner struct {
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
 	ends    map[topicPartition]int64   // beyond which nothing is planned, nil if there are none
+	reader  func(*task.Process) (*ranges.Reader, error)
+	beside  *ranges.Reader // of the tasks, if they run in this process
+}
+
+// Beside lets tasks read what the planner has read while it waited.
+func (p *planner) Beside(process *task.Process) {
+	p.beside, _ = p.reader(process) // what is wrong a task reports
 }
 
 // Notify makes the planner tell when there is something to plan.
-func (p *planner) Notify(ready func()) { p.source.Watch(ready) }
+func (p *planner) Notify(ready func()) { p.source.Watch(ready, p.beside) }
 
 // UntilEnd makes the partitions' ends of now the last ones. Of partitions that are
 // added later nothing is read.

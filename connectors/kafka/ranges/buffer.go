@@ -100,11 +100,12 @@ func (b *buffer) arrived(s *stream, cost int64) bool {
 	return true
 }
 
-// keep remembers a leftover, making room by dropping older ones.
-func (b *buffer) keep(s *stream, c chunk) {
+// keep remembers what there is of a partition from an offset on, making room by
+// dropping older leftovers.
+func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key, cost := s.key(), c.cost()
+	cost := c.cost()
 	b.drop(key)
 	if cost > b.limit {
 		return
@@ -115,7 +116,7 @@ func (b *buffer) keep(s *stream, c chunk) {
 	if b.used+cost > b.limit {
 		return
 	}
-	b.left[key] = leftover{c, s.id, s.rg.Until}
+	b.left[key] = leftover{c, id, from}
 	b.order = append(b.order, key)
 	b.used += cost
 }
@@ -132,6 +133,14 @@ func (b *buffer) leftover(rg Range) (chunk, bool) {
 	}
 	b.drop(key)
 	return l.chunk, true
+}
+
+// begins returns where a partition's leftover begins.
+func (b *buffer) begins(key partitionKey) (from int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l, ok := b.left[key]
+	return l.from, ok
 }
 
 // close drops all and takes nothing more.

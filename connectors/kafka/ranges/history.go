@@ -54,6 +54,13 @@ func (h *history) ended(rg Range) (next Range, ok bool) {
 	return next, true
 }
 
+// passed reports whether a range that ends behind an offset was read.
+func (h *history) passed(key partitionKey, offset int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.read[key] > offset
+}
+
 // follows reports whether the range right before this one was the last that was
 // read of its partition. If not, it is expected to be soon.
 func (h *history) follows(rg Range) bool {

@@ -75,9 +75,11 @@ func NewPlanner(o Options, topics ...string) (*Planner, error) {
 // Watch makes the Planner call ready, from the next Plan on until Close, when
 // partitions have grown since the last Plan: once, and again after the next one. It
 // costs a long poll at each leader. ready is called by goroutines of the Planner and
-// must not block. A second call does nothing.
-func (p *Planner) Watch(ready func()) {
-	p.tail.CompareAndSwap(nil, newTail(&p.opts, p.cl, ready))
+// must not block. Where the ranges are read in this process, by a Reader with the
+// same options, it is given what the polls have read, else into is nil. A second call
+// does nothing.
+func (p *Planner) Watch(ready func(), into *Reader) {
+	p.tail.CompareAndSwap(nil, newTail(&p.opts, p.cl, ready, into))
 }
 
 // Close ends what Watch began and closes the connections.

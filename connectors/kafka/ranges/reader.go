@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Reader reads ranges. One serves a whole executor process: its Read may be
@@ -28,6 +29,7 @@ type Reader struct {
 	ctx     context.Context // ends when the Reader is closed
 	cancel  context.CancelFunc
 	routing sync.WaitGroup // the router's goroutine
+	dec     *decompressor
 
 	links   *links
 	router  *router
@@ -55,11 +57,11 @@ func New(o Options) (*Reader, error) {
 		r.clients = append(r.clients, cl)
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	dec := newDecompressor(o.MaxBatchBytes)
+	r.dec = newDecompressor(o.MaxBatchBytes)
 	r.links = newLinks(o.Connections, func(l *link, connection int) {
 		f := fetcher{
 			opts: &r.opts, link: l, cl: r.clients[connection], router: r.router, outage: r.outage,
-			history: r.history, buffer: r.buffer, counts: &r.counts, dec: dec,
+			history: r.history, buffer: r.buffer, counts: &r.counts, dec: r.dec,
 		}
 		f.run(r.ctx)
 	})
@@ -118,7 +120,7 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 				return
 			}
 			if len(c.batches) > 0 { // what is left begins at Until or reaches past it
-				r.buffer.keep(s, c)
+				r.buffer.keep(s.key(), s.id, rg.Until, c)
 				return
 			}
 		}
@@ -159,6 +161,20 @@ func (r *Reader) early(rg Range) *stream {
 		return nil
 	}
 	return s
+}
+
+// offer keeps what was read of a partition beside Read, for a range that begins where
+// rg does.
+func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) {
+	sc, _, _ := scan(p.RecordBatches, r.opts.MaxBatchBytes)
+	if sc.bytes == 0 || sc.next <= rg.From { // what is wrong is found when it is fetched
+		return
+	}
+	key := partitionKey{rg.Topic, rg.Partition}
+	if from, ok := r.buffer.begins(key); ok && from < rg.From && !r.history.passed(key, from) {
+		return // that will be read first
+	}
+	r.buffer.keep(key, rg.TopicID, rg.From, newChunk(p, sc, &r.opts, r.dec))
 }
 
 // open takes the range's prefetched stream, or begins one.

@@ -21,6 +21,7 @@ type tail struct {
 	opts   *Options
 	cl     *kgo.Client
 	ready  func()
+	into   *Reader // is given what polls have read; nil for nobody
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -32,12 +33,16 @@ type tail struct {
 // pollWait is how long a broker may keep a poll that has nothing to tell.
 const pollWait = 500 * time.Millisecond
 
+// pollBytes is how much of a partition a poll asks for that is kept: more than that is
+// read by tasks, beside each other.
+const pollBytes = 64 << 10
+
 // pollPause is how long a watcher waits after a poll that failed, or that ended
 // early and told nothing.
 const pollPause = 100 * time.Millisecond
 
-func newTail(o *Options, cl *kgo.Client, ready func()) *tail {
-	t := &tail{opts: o, cl: cl, ready: ready, watchers: make(map[int32]*watcher)}
+func newTail(o *Options, cl *kgo.Client, ready func(), into *Reader) *tail {
+	t := &tail{opts: o, cl: cl, ready: ready, into: into, watchers: make(map[int32]*watcher)}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -209,25 +214,27 @@ func (w *watcher) pause() {
 }
 
 // poll waits until one of the partitions has grown, or pollWait, and returns where
-// they end. The request asks for as little as a broker will send, which is one batch
-// of records all the same.
+// they end. Where nobody is given the records the request asks for as little as a
+// broker will send, which is one batch of them all the same.
 func (w *watcher) poll(parts []watched) (map[partitionKey]int64, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.SessionEpoch = -1, -1
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(pollWait.Milliseconds()), 1, 1
+	most := int32(1)
+	if w.into != nil {
+		most = pollBytes
+	}
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(pollWait.Milliseconds()), 1, maxResponse
 	if !w.opts.ReadUncommitted {
 		req.IsolationLevel = 1
 	}
-	names := make(map[[16]byte]string)
 	for _, part := range parts {
-		names[part.id] = part.topic
 		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != part.topic {
 			rt := kmsg.NewFetchRequestTopic()
 			rt.Topic, rt.TopicID = part.topic, part.id
 			req.Topics = append(req.Topics, rt)
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = part.partition, part.end, part.epoch, 1
+		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = part.partition, part.end, part.epoch, most
 		rt := &req.Topics[len(req.Topics)-1]
 		rt.Partitions = append(rt.Partitions, p)
 	}
@@ -239,22 +246,37 @@ func (w *watcher) poll(parts []watched) (map[partitionKey]int64, error) {
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
 		return nil, err
 	}
+	asked := make(map[polled]watched, len(parts))
+	for _, part := range parts { // newer versions know topics by their ids, older ones by their names
+		asked[polled{id: part.id, partition: part.partition}] = part
+		asked[polled{topic: part.topic, partition: part.partition}] = part
+	}
 	ends := make(map[partitionKey]int64)
 	for _, t := range resp.Topics {
-		topic := t.Topic
-		if topic == "" { // newer versions know topics by their ids
-			topic = names[t.TopicID]
-		}
 		for _, p := range t.Partitions {
-			if kerr.ErrorForCode(p.ErrorCode) != nil {
+			part, ok := asked[polled{id: t.TopicID, partition: p.Partition}]
+			if !ok {
+				part, ok = asked[polled{topic: t.Topic, partition: p.Partition}]
+			}
+			if !ok || kerr.ErrorForCode(p.ErrorCode) != nil {
 				continue // the next plan finds out
 			}
 			end := p.HighWatermark
 			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
 				end = p.LastStableOffset
 			}
-			ends[partitionKey{topic, p.Partition}] = end
+			ends[partitionKey{part.topic, p.Partition}] = end
+			if w.into != nil {
+				w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.end, Until: end}, &p)
+			}
 		}
 	}
 	return ends, nil
+}
+
+// polled tells a partition in an answer.
+type polled struct {
+	topic     string
+	id        [16]byte
+	partition int32
 }

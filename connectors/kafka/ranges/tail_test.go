@@ -23,7 +23,7 @@ func TestWatchTellsOnceAPlan(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
 		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
 		var told atomic.Int64
-		p.Watch(func() { told.Add(1) })
+		p.Watch(func() { told.Add(1) }, nil)
 		plan := func() {
 			if _, err := p.Plan(t.Context()); err != nil {
 				t.Fatal(err)
@@ -64,7 +64,7 @@ func TestWatchWaitsForTransactions(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
 		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
 		var told atomic.Int64
-		p.Watch(func() { told.Add(1) })
+		p.Watch(func() { told.Add(1) }, nil)
 		if _, err := p.Plan(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestWatchOutlastsFaults(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
 		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
 		told := make(chan struct{}, 1)
-		p.Watch(func() { told <- struct{}{} })
+		p.Watch(func() { told <- struct{}{} }, nil)
 		began := time.Now()
 		b.Fake.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			b.Fake.KeepControl()
@@ -147,7 +147,7 @@ func TestWatchFollowsLeaders(t *testing.T) {
 	topic := b.Topic(t, 6)
 	p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, topic)
 	told := make(chan struct{}, 100)
-	p.Watch(func() { told <- struct{}{} })
+	p.Watch(func() { told <- struct{}{} }, nil)
 	cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for round := range 3 {
 		b.Fake.ShufflePartitionLeaders()
@@ -180,7 +180,7 @@ func TestPlanTakesWhatWasTold(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
 		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
 		told := make(chan struct{}, 1)
-		p.Watch(func() { told <- struct{}{} })
+		p.Watch(func() { told <- struct{}{} }, nil)
 		var asked atomic.Int64
 		b.Fake.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
 			b.Fake.KeepControl()
@@ -227,7 +227,7 @@ func TestWatchBrokers(t *testing.T) {
 		topic := b.Topic(t, 3)
 		p := newPlanner(t, b, ranges.Options{}, topic)
 		told := make(chan struct{}, 100)
-		p.Watch(func() { told <- struct{}{} })
+		p.Watch(func() { told <- struct{}{} }, nil)
 		cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(topic))
 		var end int64
 		for i := range int32(9) {
@@ -260,6 +260,60 @@ func TestWatchBrokers(t *testing.T) {
 		}
 		if ps, err := p.Plan(t.Context()); err != nil || ps[0].Until+ps[1].Until+ps[2].Until != end {
 			t.Errorf("%v, %v", ps, err)
+		}
+	})
+}
+
+// What a poll has read, tasks of the same process don't fetch again, however much of
+// it there is: not what was aborted, and the rest of what a poll cut off.
+func TestPolledRecordsAreRead(t *testing.T) {
+	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Topic(t, 1)
+		p, r := newPlanner(t, b, ranges.Options{}, topic), newReader(t, b, ranges.Options{})
+		told := make(chan struct{}, 100)
+		p.Watch(func() { told <- struct{}{} }, r)
+		cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.TransactionalID(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		next := int64(0)
+		step := func(n int, how kgo.TransactionEndTry, want int) {
+			t.Helper()
+			if err := cl.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			for range n {
+				if err := cl.ProduceSync(t.Context(), &kgo.Record{Value: make([]byte, 1000)}).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := cl.EndTransaction(t.Context(), how); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-told:
+			case <-time.After(30 * time.Second):
+				t.Fatal("a transaction's end isn't told")
+			}
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			rg := ps[0].Range(next)
+			next = rg.Until
+			if lines, err := read(t, r, rg); err != nil || len(lines) != want {
+				t.Errorf("%v: %d records, %v, want %d", rg, len(lines), err, want)
+			}
+		}
+		if _, err := p.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		step(3, kgo.TryCommit, 3)
+		step(2, kgo.TryAbort, 0)
+		step(1, kgo.TryCommit, 1)
+		if s := r.Stats(); s.Fetches != 0 || s.Leftovers != 3 {
+			t.Errorf("%+v: want all from the polls", s)
+		}
+		step(100, kgo.TryCommit, 100)
+		if s := r.Stats(); s.Fetches == 0 || s.Leftovers != 4 {
+			t.Errorf("%+v: want the rest to be fetched", s)
 		}
 	})
 }

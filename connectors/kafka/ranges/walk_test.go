@@ -338,7 +338,7 @@ func TestBufferIsBounded(t *testing.T) {
 		s.cost, s.opened = cost, at
 		return s
 	}
-	keep := func(p int32, cost int64) { b.keep(stream(p, 0, now), chunk{size: cost}) }
+	keep := func(p int32, cost int64) { b.keep(partitionKey{"t", p}, [16]byte{}, 9, chunk{size: cost}) }
 	next := func(p int32) Range { return Range{Topic: "t", Partition: p, From: 9, Until: 20} }
 	keep(0, 60)
 	keep(1, 30)

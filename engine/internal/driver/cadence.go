@@ -9,14 +9,19 @@ import (
 // next and each multiple of the interval after it.
 func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error {
 	ready := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case ready <- struct{}{}:
+		default:
+		}
+	}
 	for _, p := range g.planners {
-		err := p.Notify(func() {
-			select {
-			case ready <- struct{}{}:
-			default:
+		if process := g.Cluster.Process(); process != nil {
+			if err := p.Beside(process); err != nil {
+				return err
 			}
-		})
-		if err != nil {
+		}
+		if err := p.Notify(notify); err != nil {
 			return err
 		}
 	}

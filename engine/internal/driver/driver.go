@@ -76,6 +76,9 @@ func New(c Config) *Driver {
 
 // Cluster is what the driver needs of those who compute.
 type Cluster interface {
+	// Process is what the process keeps that the tasks run in, nil unless that is
+	// this one.
+	Process() *task.Process
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error

@@ -143,6 +143,9 @@ func (e *Executor) Forget(until uint64) {
 // in order.
 func (e *Executor) Hold(pins []plan.ModelPin) []*models.Version { return e.versions.Hold(pins) }
 
+// Process returns what the executor's process keeps.
+func (e *Executor) Process() *task.Process { return e.process }
+
 // Graph returns the graph of the executor's copy of the program.
 func (e *Executor) Graph() *plan.Graph { return &e.program.Graph }
 

@@ -3,12 +3,16 @@ package plan
 import (
 	"context"
 	"time"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Planner plans an input's batches on the driver. One goroutine uses it.
 type Planner interface {
 	// Plan returns what the next batch reads.
 	Plan(ctx context.Context, req PlanRequest) (Share, error)
+	// Beside tells the planner of the process that tasks run in, if that is this one.
+	Beside(p *task.Process) error
 	// Notify makes the planner call ready, until it is closed, when there is
 	// something to read beyond the last plan. One that can't tell never does.
 	Notify(ready func()) error
