@@ -69,7 +69,8 @@ func StartFrom(s Start) DirectOption { return func(o *directOptions) { o.start =
 func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.bad = p } }
 
 // Direct declares a stream that reads Kafka topics, one partition of each batch
-// for each topic partition. decode runs on executors. What a batch holds is
+// for each topic partition, or, in local mode as soon as possible (--asap), for each
+// that has records. decode runs on executors. What a batch holds is
 // bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
 	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
@@ -136,9 +137,9 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	return &planner{source: p, brokers: strings.Join(d.brokers, ","), first: d.options.start.resolve(parts), limits: d.limits, reader: d.reader}, nil
 }
 
-// Generate makes one partition of each range.
+// Generate makes one partition of each range, unless those that are empty are left out.
 func (d *direct[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
-	rs, err := decodeRanges(encoded)
+	rs, err := decodePartitions(encoded)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -101,7 +101,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 		plan.Blocked += beyond - min(beyond, max(0, free))
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
-	plan.Ranges, err = encodeRanges(rs)
+	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
 	return plan, err
 }
 
@@ -248,6 +248,7 @@ const rangesFormat = 1
 type encodedRanges struct {
 	Format int            `msgpack:"v"`
 	Topics []encodedTopic `msgpack:"t"`
+	Sparse bool           `msgpack:"s,omitempty"` // empty ranges make no partitions
 }
 
 type encodedTopic struct {
@@ -257,8 +258,8 @@ type encodedTopic struct {
 }
 
 // encodeRanges writes ranges, which are ordered by topic.
-func encodeRanges(rs []ranges.Range) ([]byte, error) {
-	e := encodedRanges{Format: rangesFormat}
+func encodeRanges(rs []ranges.Range, sparse bool) ([]byte, error) {
+	e := encodedRanges{Format: rangesFormat, Sparse: sparse}
 	for _, r := range rs {
 		if n := len(e.Topics); n == 0 || e.Topics[n-1].Name != r.Topic {
 			e.Topics = append(e.Topics, encodedTopic{Name: r.Topic, ID: r.TopicID})
@@ -273,23 +274,40 @@ func encodeRanges(rs []ranges.Range) ([]byte, error) {
 	return b, nil
 }
 
-// decodeRanges reads what encodeRanges wrote; nothing is no ranges.
+// decodeRanges reads the ranges that encodeRanges wrote; nothing is no ranges.
 func decodeRanges(b []byte) ([]ranges.Range, error) {
+	rs, _, err := decodePlan(b)
+	return rs, err
+}
+
+// decodePartitions reads the ranges that are partitions of a batch: one at least.
+func decodePartitions(b []byte) ([]ranges.Range, error) {
+	rs, sparse, err := decodePlan(b)
+	if !sparse || len(rs) == 0 {
+		return rs, err
+	}
+	full := slices.DeleteFunc(slices.Clone(rs), func(r ranges.Range) bool { return r.Len() == 0 })
+	if len(full) == 0 {
+		return rs[:1], err
+	}
+	return full, err
+}
+
+func decodePlan(b []byte) (rs []ranges.Range, sparse bool, err error) {
 	if len(b) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	var e encodedRanges
 	if err := msgpack.Unmarshal(b, &e); err != nil {
-		return nil, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
+		return nil, false, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
 	}
 	if e.Format != rangesFormat {
-		return nil, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
+		return nil, false, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
 	}
-	var rs []ranges.Range
 	for _, t := range e.Topics {
 		for _, r := range t.Ranges {
 			rs = append(rs, ranges.Range{Topic: t.Name, TopicID: t.ID, Partition: int32(r[0]), LeaderEpoch: int32(r[1]), From: r[2], Until: r[3]})
 		}
 	}
-	return rs, nil
+	return rs, e.Sparse, nil
 }
