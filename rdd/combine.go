@@ -69,48 +69,48 @@ func (a aggregator[V, C]) joining() aggregator[C, C] {
 	return aggregator[C, C]{func(c C) C { return c }, a.join, a.join}
 }
 
-// combined yields one pair for each key, in the order in which the keys came.
-func combined[K comparable, V, C any](tc *task.Context, keys encoding.Codec[K], a aggregator[V, C], in iter.Seq2[Pair[K, V], error]) iter.Seq2[Pair[K, C], error] {
-	return computed(tc, func() ([]Pair[K, C], error) {
-		acc := newCombiners[K, C](keys)
+// combined yields one pair for each key, in the order in which the keys came. What the
+// task has no memory for is combined in files: then values of a key are joined that were
+// combined apart.
+func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], values encoding.Codec[V], a aggregator[V, C], in iter.Seq2[Pair[K, V], error]) iter.Seq2[Pair[K, C], error] {
+	return func(yield func(Pair[K, C], error) bool) {
+		t := newCombineTable(tc, codec, values, a)
+		defer t.close()
 		var failed error
 		in(func(kv Pair[K, V], err error) bool {
-			if failed = err; err != nil {
-				return false
+			if failed = err; failed == nil {
+				failed = t.add(kv)
 			}
-			if c, isNew := acc.slot(kv.Key); isNew {
-				*c = a.create(kv.Value)
-			} else {
-				*c = a.merge(*c, kv.Value)
-			}
-			return true
+			return failed == nil
 		})
-		return acc.pairs, failed
-	})
+		if !ends(yield, failed) {
+			t.rows()(yield)
+		}
+	}
 }
 
 // combineByKey makes the RDD of an operator that combines the values of each key. With
 // mapSide they are combined before they are moved, too. An RDD whose keys are where p
 // puts them isn't moved.
 func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitioner, mapSide bool, a aggregator[V, C]) *RDD[Pair[K, C]] {
-	codec := keyedCodec[K, C](o)
+	codec, values := keyedCodec[K, C](o), keyedCodec[K, V](o)
 	var out *RDD[Pair[K, C]]
 	switch {
 	case r.node.Partitioner != nil && r.node.Partitioner.Equal(p):
 		out = narrow(o, r, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec.key, a, r.Compute(tc, part))
+			return combined(tc, codec, values.value, a, r.Compute(tc, part))
 		})
 	case mapSide:
 		e := shuffleByKey(o, r.node, p, codec, lineage.ShuffleDependency{Combine: true}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec.key, a, r.Compute(tc, part))
+			return combined(tc, codec, values.value, a, r.Compute(tc, part))
 		})
 		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec.key, a.joining(), e.read(tc, part))
+			return combined(tc, codec, codec.value, a.joining(), e.read(tc, part))
 		})
 	default:
-		e := shuffleByKey(o, r.node, p, keyedCodec[K, V](o), lineage.ShuffleDependency{}, r.Compute)
+		e := shuffleByKey(o, r.node, p, values, lineage.ShuffleDependency{}, r.Compute)
 		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec.key, a, e.read(tc, part))
+			return combined(tc, codec, values.value, a, e.read(tc, part))
 		})
 	}
 	out.node.Partitioner = p

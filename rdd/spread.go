@@ -5,7 +5,7 @@ import (
 )
 
 // ShuffleOption says how an operator spreads what it makes over partitions: [Partitions]
-// or [By]. Without one, operators that move records by their keys follow one rule: they
+// or [By]; sorts take [Descending], too. Without one, operators that move records by their keys follow one rule: they
 // keep the partitioner of an argument that has one, so that this isn't moved, unless
 // another argument has ten times its partitions or more; else they hash keys over the
 // default parallelism (Spark's Partitioner.defaultPartitioner).
@@ -17,20 +17,28 @@ func Partitions(n int) ShuffleOption { return partitionCount(n) }
 // By makes an operator spread keys with the given partitioner.
 func By(p Partitioner) ShuffleOption { return partitionBy{p} }
 
+// Descending makes a sort begin with the largest element. Other operators ignore it.
+func Descending() ShuffleOption { return descending{} }
+
 // spread is what a program asked for.
 type spread struct {
-	given       bool
+	given       bool // count or partitioner
 	count       int
 	partitioner Partitioner
+	descending  bool
 }
 
 type partitionCount int
 
-func (n partitionCount) apply(s *spread) { *s = spread{given: true, count: int(n)} }
+func (n partitionCount) apply(s *spread) { s.given, s.count, s.partitioner = true, int(n), nil }
 
 type partitionBy struct{ Partitioner }
 
-func (p partitionBy) apply(s *spread) { *s = spread{given: true, partitioner: p.Partitioner} }
+func (p partitionBy) apply(s *spread) { s.given, s.count, s.partitioner = true, 0, p.Partitioner }
+
+type descending struct{}
+
+func (descending) apply(s *spread) { s.descending = true }
 
 func spreadOf(opts []ShuffleOption) spread {
 	var s spread
@@ -79,7 +87,7 @@ func defaultPartitioner(parallelism int, args []*lineage.Node) Partitioner {
 	var kept Partitioner
 	for _, a := range args {
 		largest = max(largest, a.Partitions)
-		if p := a.Partitioner; p != nil && p.Partitions() > 0 && (kept == nil || p.Partitions() > kept.Partitions()) {
+		if p := a.Partitioner; p != nil && p.Partitions() > 0 && fits(p, args) && (kept == nil || p.Partitions() > kept.Partitions()) {
 			kept = p
 		}
 	}
@@ -87,4 +95,18 @@ func defaultPartitioner(parallelism int, args []*lineage.Node) Partitioner {
 		return kept
 	}
 	return HashPartitioner{parallelism}
+}
+
+// fits reports whether a partitioner can place the keys of all arguments: that of a sort
+// is good only where they are placed already.
+func fits(p Partitioner, args []*lineage.Node) bool {
+	if _, ok := p.(*rangePartitioner); !ok {
+		return true
+	}
+	for _, a := range args {
+		if a.Partitioner == nil || !p.Equal(a.Partitioner) {
+			return false
+		}
+	}
+	return true
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ type DAGScheduler struct {
 	opts    Options
 	backend Backend
 	tracker *shuffle.Tracker
+	blocks  *Blocks
 	started time.Time
 	stopped chan struct{} // closed when loop has ended
 
@@ -68,7 +70,7 @@ type DAGScheduler struct {
 
 	// of loop
 	kernel  *kernel.Kernel
-	batches map[uint64]map[int32]*stageRun
+	batches map[uint64]*batchRun
 	jobs    map[kernel.Job]*jobRun
 	timer   *time.Timer
 	closing bool
@@ -82,6 +84,7 @@ func NewDAGScheduler(backend Backend, opts Options) *DAGScheduler {
 		opts:    opts,
 		backend: backend,
 		tracker: shuffle.NewTracker(),
+		blocks:  NewBlocks(),
 		started: time.Now(),
 		stopped: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
@@ -89,7 +92,7 @@ func NewDAGScheduler(backend Backend, opts Options) *DAGScheduler {
 			MaxFailures: opts.MaxFailures, MaxSetbacks: maxSetbacks,
 			MaxStageFailures: opts.MaxStageAttempts, LocalityWait: opts.LocalityWait,
 		}),
-		batches: make(map[uint64]map[int32]*stageRun),
+		batches: make(map[uint64]*batchRun),
 		jobs:    make(map[kernel.Job]*jobRun),
 		timer:   time.NewTimer(time.Hour),
 	}
@@ -102,13 +105,21 @@ func NewDAGScheduler(backend Backend, opts Options) *DAGScheduler {
 // Tracker tells where map output is, for executors that ask.
 func (d *DAGScheduler) Tracker() *shuffle.Tracker { return d.tracker }
 
+// Blocks tells where cached partitions are. Who unpersists an RDD drops it there.
+func (d *DAGScheduler) Blocks() *Blocks { return d.blocks }
+
 // Submit runs a job and waits for its end. A job that fails by its tasks is a
-// [*JobError]. If ctx ends, the job is cancelled and the error is ctx's cause.
+// [*JobError]. If ctx ends, the job is cancelled and the error is ctx's cause: jobs
+// that belong together are submitted with one context and cancelled by it.
 // Several jobs may run at once; older ones have the first choice of slots. Jobs of
 // one batch share map stages. An output whose job has ended may be submitted
 // again.
 func (d *DAGScheduler) Submit(ctx context.Context, job Job) (*JobResult, error) {
+	if job.Final == nil {
+		return nil, fmt.Errorf("batch %d, output %d: the job has no RDD", job.Batch, job.Output)
+	}
 	j := newJobRun(job)
+	j.cut(d.blocks)
 	if !d.post(func() { d.submit(j) }) {
 		return nil, ErrClosed
 	}
@@ -132,6 +143,7 @@ func (d *DAGScheduler) Forget(until uint64) {
 			}
 		}
 		d.tracker.Forget(until)
+		d.blocks.Forget(until)
 	})
 }
 
@@ -198,12 +210,16 @@ func (d *DAGScheduler) loop() {
 type backendEvents struct{ d *DAGScheduler }
 
 func (e backendEvents) ExecutorAdded(executor string, slots int) {
-	e.d.post(func() { e.d.step(kernel.ExecutorAdded{Executor: executor, Slots: slots}, nil) })
+	e.d.post(func() {
+		e.d.blocks.Lose(executor) // those of one of the same name
+		e.d.step(kernel.ExecutorAdded{Executor: executor, Slots: slots}, nil)
+	})
 }
 
 func (e backendEvents) ExecutorLost(lost ExecutorLost) {
 	e.d.post(func() {
 		e.d.opts.Logger.Warn("executor lost", "executor", lost.Executor, "cause", lost.Message, "counts", lost.CountsAgainst())
+		e.d.blocks.Lose(lost.Executor)
 		e.d.step(kernel.ExecutorLost{Executor: lost.Executor, ByTask: lost.ByTask}, lost)
 	})
 }

@@ -83,6 +83,9 @@ func wordCount(batch uint64, output int) scheduler.Job {
 	return scheduler.NewJob(batch, output, rdd.CountedByValue(rdd.Parallelize(l, []int{1, 2}, rdd.Partitions(2)), rdd.Partitions(1)).Node())
 }
 
+// inBatch is a context of a batch with a lineage of its own.
+func inBatch(batch uint64) *rdd.Context { return rdd.NewContext(lineage.NewLineage(batch, 1), nil) }
+
 // single is a job of one task.
 func single(batch uint64) scheduler.Job {
 	return scheduler.NewJob(batch, 0, rdd.Parallelize(rdd.NewContext(lineage.NewLineage(batch, 1), nil), []int{1}, rdd.Partitions(1)).Node())
@@ -336,14 +339,17 @@ func TestRefusals(t *testing.T) {
 		if <-s.ended; !errors.Is(s.err, lineage.ErrResultTooLarge) || !strings.Contains(s.err.Error(), "more than 3 bytes from 3 partitions") {
 			t.Error(s.err)
 		}
-		if _, err := d.Submit(t.Context(), scheduler.Job{Batch: 2}); err == nil || !strings.Contains(err.Error(), "no stages") {
+		if _, err := d.Submit(t.Context(), scheduler.Job{Batch: 2}); err == nil || !strings.Contains(err.Error(), "no RDD") {
 			t.Error(err)
 		}
-		bad := wordCount(3, 0)
-		bad.Stages = bad.Stages[1:]
-		if _, err := d.Submit(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "don't fit together") {
+		running := submit(t.Context(), d, wordCount(3, 0))
+		synctest.Wait()
+		other := rdd.CountedByValue(rdd.Parallelize(inBatch(3), []int{1, 2, 3}, rdd.Partitions(3)), rdd.Partitions(1))
+		if _, err := d.Submit(t.Context(), scheduler.NewJob(3, 1, other.Node())); err == nil || !strings.Contains(err.Error(), "don't fit together") {
 			t.Error(err)
 		}
+		d.Forget(4)
+		<-running.ended
 	})
 }
 
@@ -372,6 +378,187 @@ func TestLocalityWait(t *testing.T) {
 		for i, l := range []launch{first, second, third} {
 			b.end(l, scheduler.Success{})
 			<-jobs[i].ended
+		}
+	})
+}
+
+// A job may be of some partitions; the output's next job of others, with what the
+// map stage left.
+func TestSomePartitions(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		counts := rdd.CountedByValue(rdd.Parallelize(inBatch(1), []int{1}, rdd.Partitions(1)), rdd.Partitions(9))
+		job := scheduler.NewJob(1, 0, counts.Node())
+		blocks := scheduler.Success{Map: &scheduler.MapStatus{Bytes: make([]int64, 9)}}
+		for round, partitions := range [][]int32{{0}, {2, 7}} {
+			job.Partitions = partitions
+			s := submit(t.Context(), d, job)
+			if round == 0 {
+				b.end(b.next(t), blocks)
+			}
+			for _, p := range partitions {
+				l := b.next(t)
+				if id := l.task.ID; id.Stage != scheduler.ResultStage(0) || id.Partition != p || len(l.task.Inputs) != 1 {
+					t.Fatalf("round %d: launched %+v", round, l.task)
+				}
+				b.end(l, scheduler.Success{Result: fmt.Append(nil, p)})
+			}
+			<-s.ended
+			if s.err != nil || len(s.result.Partitions) != len(partitions) {
+				t.Fatalf("round %d: %+v, %v", round, s.result, s.err)
+			}
+			for i, p := range partitions {
+				if got := string(s.result.Partitions[i]); got != fmt.Sprint(p) {
+					t.Errorf("round %d: partition %d is %q", round, p, got)
+				}
+			}
+		}
+		job.Partitions = []int32{9}
+		if _, err := d.Submit(t.Context(), job); err == nil || !strings.Contains(err.Error(), "don't fit together") {
+			t.Error(err)
+		}
+	})
+}
+
+// cached is two outputs of a batch that read a cached RDD of two partitions, which one
+// map task's output is counted in.
+func cached(batch uint64) (first, second scheduler.Job, block func(p int32) scheduler.StoredBlock) {
+	counts := rdd.CountedByValue(rdd.Parallelize(inBatch(batch), []int{1}, rdd.Partitions(1)), rdd.Partitions(2)).Cache()
+	kept := counts.Filter(func(rdd.Pair[int, int64]) bool { return true })
+	block = func(p int32) scheduler.StoredBlock {
+		return scheduler.StoredBlock{Block: blockOf(counts.Node(), p), Level: 1, Bytes: 8}
+	}
+	return scheduler.NewJob(batch, 0, counts.Node()), scheduler.NewJob(batch, 1, kept.Node()), block
+}
+
+var twoBlocks = scheduler.Success{Map: &scheduler.MapStatus{Bytes: make([]int64, 2)}}
+
+// What the first output cached the second reads there, without what is above.
+func TestCachedPartitions(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		first, second, block := cached(1)
+		s := submit(t.Context(), d, first)
+		b.end(b.next(t), twoBlocks)
+		for range 2 {
+			l := b.next(t)
+			b.end(l, scheduler.Success{Stored: []scheduler.StoredBlock{block(l.task.ID.Partition)}})
+		}
+		<-s.ended
+		b.events.ExecutorLost(scheduler.ExecutorLost{Executor: "a"}) // with the map output
+		for _, x := range []string{"b", "c"} {
+			b.events.ExecutorAdded(x, 2)
+		}
+		synctest.Wait()
+		if n := d.Blocks().Len(); n != 0 {
+			t.Fatalf("%d blocks are held by an executor that is lost", n)
+		}
+		d.Blocks().Add("c", []scheduler.StoredBlock{block(0), block(1)})
+		s = submit(t.Context(), d, second)
+		read, missing := b.next(t), b.next(t)
+		for _, l := range []launch{read, missing} {
+			if id := l.task.ID; id.Stage != scheduler.ResultStage(1) || l.executor != "c" || len(l.task.Inputs) != 0 {
+				t.Errorf("launched %+v on %s", l.task, l.executor)
+			}
+		}
+		b.end(read, scheduler.Success{Result: []byte("read")})
+		// One was dropped, and nobody knew: the map task runs again, then the task.
+		b.end(missing, scheduler.BlockMissing{Blocks: []task.Block{block(1).Block}, Message: "dropped"})
+		again := b.next(t)
+		if id := again.task.ID; id.Stage != 0 || id.Attempt != 1 {
+			t.Errorf("launched %+v", again.task)
+		}
+		b.end(again, twoBlocks)
+		l := b.next(t)
+		if id := l.task.ID; id.Stage != scheduler.ResultStage(1) || id.Partition != missing.task.ID.Partition || id.Attempt != 1 || len(l.task.Inputs) != 1 {
+			t.Errorf("launched %+v", l.task)
+		}
+		b.end(l, scheduler.Success{Stored: []scheduler.StoredBlock{block(1)}})
+		<-s.ended
+		if s.err != nil || s.result.Tasks != 3 || s.result.Failed != 1 || string(s.result.Partitions[read.task.ID.Partition]) != "read" {
+			t.Errorf("%+v, %v", s.result, s.err)
+		}
+		d.Forget(2)
+		synctest.Wait()
+		if n := d.Blocks().Len(); n != 0 {
+			t.Errorf("%d blocks of a forgotten batch", n)
+		}
+	})
+}
+
+// Output that is there still is given to tasks which should need none of it: a missing
+// partition costs nothing then. If it isn't there either, the job is cut again.
+func TestSpareOutput(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		first, second, block := cached(1)
+		s := submit(t.Context(), d, first)
+		b.end(b.next(t), twoBlocks)
+		for range 2 {
+			l := b.next(t)
+			b.end(l, scheduler.Success{Stored: []scheduler.StoredBlock{block(l.task.ID.Partition)}})
+		}
+		<-s.ended
+		s = submit(t.Context(), d, second)
+		one, other := b.next(t), b.next(t)
+		for _, l := range []launch{one, other} {
+			if in := l.task.Inputs; len(in) != 1 || in[0].Maps[0].Executor != "a" {
+				t.Fatalf("launched %+v", l.task)
+			}
+		}
+		b.end(one, scheduler.Success{})
+		b.end(other, scheduler.FetchFailed{Executor: "a", Message: "gone, too"})
+		l := b.next(t) // the registry knows no better
+		if len(l.task.Inputs) != 0 {
+			t.Fatalf("launched %+v", l.task)
+		}
+		b.end(l, scheduler.BlockMissing{Message: "not given"})
+		again := b.next(t)
+		if again.task.ID.Stage != 0 {
+			t.Fatalf("launched %+v", again.task)
+		}
+		b.end(again, twoBlocks)
+		if l = b.next(t); len(l.task.Inputs) != 1 || l.task.ID.Attempt != 2 {
+			t.Fatalf("launched %+v", l.task)
+		}
+		b.end(l, scheduler.Success{})
+		if <-s.ended; s.err != nil || s.result.Tasks != 3 || s.result.Failed != 2 {
+			t.Errorf("%+v, %v", s.result, s.err)
+		}
+	})
+}
+
+// A job whose blocks are said to be there, and never are, is cut whole in the end.
+func TestBlocksAreMissingAgainAndAgain(t *testing.T) {
+	scheduled(t, scheduler.Options{MaxFailures: 1}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		_, second, block := cached(1)
+		second.Partitions = []int32{0}
+		synctest.Wait() // a is there
+		d.Blocks().Add("a", []scheduler.StoredBlock{block(0), block(1)})
+		s := submit(t.Context(), d, second)
+		missed := 0
+		for {
+			l := b.next(t)
+			if l.task.ID.Stage == 0 {
+				b.end(l, twoBlocks)
+				break
+			}
+			b.end(l, scheduler.BlockMissing{Executor: "z", Message: "not there either"})
+			missed++
+		}
+		b.end(b.next(t), scheduler.Success{})
+		if <-s.ended; s.err != nil || missed != 4 {
+			t.Errorf("after %d misses: %v", missed, s.err)
+		}
+	})
+}
+
+// A task that misses blocks which its stage doesn't read is at fault.
+func TestMissesWithoutReason(t *testing.T) {
+	scheduled(t, scheduler.Options{MaxFailures: 2}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		s := submit(t.Context(), d, single(1))
+		for range 2 {
+			b.end(b.next(t), scheduler.BlockMissing{Message: "not here"})
+		}
+		if <-s.ended; s.err == nil || !strings.Contains(s.err.Error(), "of which its stage reads none: not here") {
+			t.Error(s.err)
 		}
 	})
 }

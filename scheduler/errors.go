@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Errors of this package, for errors.Is.
@@ -20,6 +21,32 @@ var (
 	// success wouldn't count any more.
 	ErrCommitDenied = errors.New("the output may not be committed: the attempt's success would no longer count")
 )
+
+// BlockMissingError says that a task needs cached partitions which aren't there. It
+// is the scheduler's cue to compute them, never the task's fault: see [BlockMissing].
+type BlockMissingError struct {
+	Blocks   []task.Block // none means any that the task's stage reads
+	Executor string       // where they should be, "" for where the task runs
+	Err      error
+}
+
+// Error names the first of them.
+func (e *BlockMissingError) Error() string {
+	what := "cached partitions"
+	if len(e.Blocks) > 0 {
+		what = fmt.Sprintf("cached partition %d of RDD %s", e.Blocks[0].Partition, rddOf(e.Blocks[0]))
+	}
+	if len(e.Blocks) > 1 {
+		what += fmt.Sprintf(" and %d more", len(e.Blocks)-1)
+	}
+	if e.Executor != "" {
+		what += " on executor " + e.Executor
+	}
+	return fmt.Sprintf("reading %s: %v", what, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *BlockMissingError) Unwrap() error { return e.Err }
 
 // JobError says why a job failed, in the words of the user's program.
 type JobError struct {

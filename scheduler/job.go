@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -10,21 +11,41 @@ import (
 // Job is one output of one batch.
 type Job struct {
 	Batch  uint64
-	Output int // counts from 0 within the batch
-	// Stages are what Cut returned for the output's final RDD: parents first,
-	// the result stage last.
-	Stages []Stage
+	Output int           // counts from 0 within the batch
+	Final  *lineage.Node // the RDD that the output computes
+	// Partitions are those of the final RDD that the job computes, ascending; nil
+	// means all. The same output may be submitted again with others: what its map
+	// stages left is used again.
+	Partitions []int32
 }
 
-// NewJob returns the job that computes an output of a batch.
+// width returns of how many partitions the job's result is.
+func (j Job) width() int {
+	if j.Partitions != nil {
+		return len(j.Partitions)
+	}
+	return j.Final.Partitions
+}
+
+// place returns where in the result a partition of the final RDD is.
+func (j Job) place(partition int32) int {
+	if j.Partitions == nil {
+		return int(partition)
+	}
+	i, _ := slices.BinarySearch(j.Partitions, partition)
+	return i
+}
+
+// NewJob returns the job that computes an output of a batch, all its partitions.
 func NewJob(batch uint64, output int, final *lineage.Node) Job {
-	return Job{Batch: batch, Output: output, Stages: Cut(output, final)}
+	return Job{Batch: batch, Output: output, Final: final}
 }
 
 // JobResult is what a finished job brings back.
 type JobResult struct {
 	// Partitions holds what the action returned for each partition of the final
-	// RDD, in partition order; nil where it returned nothing.
+	// RDD that the job was to compute, in partition order; nil where it returned
+	// nothing.
 	Partitions [][]byte
 	// Metrics adds up the attempts that counted, map stages included. Work that
 	// another job of the batch had done already isn't in it.

@@ -7,10 +7,11 @@ import (
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
 // Outcome is how an attempt of a task ended: [Success], [ExceptionFailure],
-// [FetchFailed], [ExecutorLost], [TaskKilled] or [Denied]. Outcomes are data
+// [FetchFailed], [BlockMissing], [ExecutorLost], [TaskKilled] or [Denied]. Outcomes are data
 // that travels from executors to the driver.
 type Outcome interface {
 	// CountsAgainst reports whether the outcome counts against the task's limit
@@ -25,8 +26,11 @@ type Success struct {
 	// Result is what the action returned, for a task of a result stage.
 	Result []byte `msgpack:"r,omitempty"`
 	// Map describes the blocks left behind, for a task of a map stage.
-	Map     *MapStatus   `msgpack:"m,omitempty"`
-	Metrics task.Metrics `msgpack:"x"`
+	Map *MapStatus `msgpack:"m,omitempty"`
+	// Stored are the cached partitions that the executor has stored for the task, and
+	// those that it dropped meanwhile, whosever they are.
+	Stored  []StoredBlock `msgpack:"c,omitempty"`
+	Metrics task.Metrics  `msgpack:"x"`
 }
 
 // MapStatus describes what a map task left behind on its executor.
@@ -56,6 +60,15 @@ type FetchFailed struct {
 	MapPartition int32  `msgpack:"p"` // whose output is lost, -1 for all of the executor's
 	Executor     string `msgpack:"e"` // where the output should have been
 	Message      string `msgpack:"m"`
+}
+
+// BlockMissing is an attempt that needed cached partitions which aren't there, and
+// couldn't compute them, since it wasn't given what they are made from.
+type BlockMissing struct {
+	// Blocks are those that it missed; none means any that its stage reads.
+	Blocks   []task.Block `msgpack:"b,omitempty"`
+	Executor string       `msgpack:"e,omitempty"` // where they should be, "" for where the attempt ran
+	Message  string       `msgpack:"m"`
 }
 
 // ExecutorLost is an attempt whose executor is gone.
@@ -88,6 +101,9 @@ func (e ExceptionFailure) CountsAgainst() bool { return !e.NoFault }
 // CountsAgainst returns false: the reader can't help it.
 func (FetchFailed) CountsAgainst() bool { return false }
 
+// CountsAgainst returns false: nobody promised to keep them.
+func (BlockMissing) CountsAgainst() bool { return false }
+
 // CountsAgainst returns whether a task made the executor die.
 func (e ExecutorLost) CountsAgainst() bool { return e.ByTask }
 
@@ -105,6 +121,9 @@ func (e ExceptionFailure) Reason() string { return e.Message }
 
 // Reason says what couldn't be fetched.
 func (e FetchFailed) Reason() string { return e.Message }
+
+// Reason says what was missing.
+func (e BlockMissing) Reason() string { return e.Message }
 
 // Reason names the executor.
 func (e ExecutorLost) Reason() string {
@@ -128,6 +147,12 @@ func Failed(ctx context.Context, err error) Outcome {
 	}
 	if fetch, ok := errors.AsType[*task.FetchFailedError](err); ok {
 		return FetchFailed{int32(fetch.Shuffle), int32(fetch.MapPartition), fetch.Executor, err.Error()}
+	}
+	if missing, ok := errors.AsType[*BlockMissingError](err); ok {
+		return BlockMissing{missing.Blocks, missing.Executor, err.Error()}
+	}
+	if errors.Is(err, shuffle.ErrNotGiven) {
+		return BlockMissing{Message: err.Error()}
 	}
 	if p, ok := errors.AsType[*lineage.PanicError](err); ok {
 		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack, Err: err}

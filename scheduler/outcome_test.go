@@ -12,6 +12,7 @@ import (
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
 func TestFailed(t *testing.T) {
@@ -33,6 +34,10 @@ func TestFailed(t *testing.T) {
 			scheduler.ExceptionFailure{Message: "panic: nil map", Op: "map", Site: site, Stack: "goroutine 1"}, true},
 		{"fetch", live, fmt.Errorf("reading: %w", &task.FetchFailedError{Shuffle: 3, MapPartition: 1, Executor: "a", Err: errors.New("gone")}),
 			scheduler.FetchFailed{Shuffle: 3, MapPartition: 1, Executor: "a", Message: "reading: fetching output of map task 1 of shuffle 3 from executor a: gone"}, false},
+		{"not given", live, &lineage.OpError{Op: "map", Site: site, Err: fmt.Errorf("reading: %w", shuffle.ErrNotGiven)},
+			scheduler.BlockMissing{Message: "map at app/main.go:12: reading: the task wasn't given its map outputs"}, false},
+		{"missing", live, fmt.Errorf("task: %w", &scheduler.BlockMissingError{Blocks: make([]task.Block, 2), Executor: "b", Err: errors.New("dropped")}),
+			scheduler.BlockMissing{Blocks: make([]task.Block, 2), Executor: "b", Message: "task: reading cached partition 0 of RDD 0/0.0 and 1 more on executor b: dropped"}, false},
 		{"killed", killed, errors.New("whatever"), scheduler.TaskKilled{Message: "not needed"}, false},
 	}
 	for _, tt := range tests {
@@ -42,7 +47,7 @@ func TestFailed(t *testing.T) {
 				x.Err = tt.err // the error itself, for who is in the same process
 				tt.want = x
 			}
-			if got != tt.want || got.CountsAgainst() != tt.counts {
+			if !reflect.DeepEqual(got, tt.want) || got.CountsAgainst() != tt.counts {
 				t.Errorf("%#v, counts %v", got, got.CountsAgainst())
 			}
 		})
@@ -59,6 +64,7 @@ func TestWhatCounts(t *testing.T) {
 		{scheduler.ExceptionFailure{Message: "m"}, true, "m"},
 		{scheduler.ExceptionFailure{Message: "m", NoFault: true}, false, "m"},
 		{scheduler.FetchFailed{Message: "m"}, false, "m"},
+		{scheduler.BlockMissing{Message: "m"}, false, "m"},
 		{scheduler.ExecutorLost{Executor: "a", Message: "m"}, false, "executor a is lost: m"},
 		{scheduler.ExecutorLost{Executor: "a", Message: "m", ByTask: true}, true, "executor a is lost: m"},
 		{scheduler.TaskKilled{Message: "m"}, false, "killed: m"},
@@ -76,6 +82,8 @@ func TestTravels(t *testing.T) {
 	values := []any{
 		scheduler.TaskID{Incarnation: 1, Epoch: 2, Batch: 3, Stage: -4, Partition: 5, Attempt: 6},
 		scheduler.Success{Result: []byte("r"), Map: &scheduler.MapStatus{Bytes: []int64{0, 7}}, Metrics: task.Metrics{RecordsRead: 8}},
+		scheduler.Success{Stored: []scheduler.StoredBlock{{Block: task.Block{Batch: 1, DStream: 2, Ordinal: 3, Partition: 4}, Level: 5, Bytes: 6}}},
+		scheduler.BlockMissing{Blocks: []task.Block{{Batch: 1, Partition: 2}}, Executor: "a", Message: "m"},
 		scheduler.ExceptionFailure{Message: "m", Op: "map", Site: lineage.Site{File: "a.go", Line: 3}, Stack: "s", NoFault: true},
 		scheduler.FetchFailed{Shuffle: 1, MapPartition: -1, Executor: "a", Message: "m"},
 		scheduler.ExecutorLost{Executor: "a", Message: "m", ByTask: true},

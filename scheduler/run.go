@@ -11,30 +11,12 @@ import (
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
-// jobRun is a job that was submitted. Its result and err are set before ended is
-// closed.
-type jobRun struct {
-	job       Job
-	submitted time.Time
-	bytes     int64 // of the result so far
-	cause     error // why it was cancelled
-	result    *JobResult
-	err       error
-	ended     chan struct{}
-}
-
-func newJobRun(job Job) *jobRun {
-	return &jobRun{job: job, submitted: time.Now(), result: &JobResult{}, ended: make(chan struct{})}
-}
-
-func (j *jobRun) id() kernel.Job { return kernel.Job{Batch: j.job.Batch, Output: int32(j.job.Output)} }
-
-// stageRun is a stage of a batch that isn't forgotten.
-type stageRun struct {
-	stage   Stage
-	jobs    []*jobRun // that need it and haven't ended, the oldest first
-	attempt int32     // that inputs are of, -1 before the first
-	inputs  []*shuffle.Outputs
+// stage returns a stage of a batch, nil if no job has named it.
+func (d *DAGScheduler) stage(batch uint64, id int32) *stageRun {
+	if b := d.batches[batch]; b != nil {
+		return b.stages[id]
+	}
+	return nil
 }
 
 // submit hands a job to the kernel.
@@ -43,38 +25,27 @@ func (d *DAGScheduler) submit(j *jobRun) {
 	case d.closing:
 		j.end(ErrClosed)
 		return
-	case len(j.job.Stages) == 0:
-		j.end(fmt.Errorf("batch %d, output %d: the job has no stages", id.Batch, id.Output))
-		return
 	case d.jobs[id] != nil:
 		j.end(fmt.Errorf("batch %d, output %d: %w", id.Batch, id.Output, ErrDuplicateJob))
 		return
 	default:
 		d.jobs[id] = j
 	}
-	stages := d.batches[j.job.Batch]
-	if stages == nil {
-		stages = make(map[int32]*stageRun, len(j.job.Stages))
-		d.batches[j.job.Batch] = stages
+	b := d.batches[j.job.Batch]
+	if b == nil {
+		b = &batchRun{stages: make(map[int32]*stageRun, len(j.stages))}
+		d.batches[j.job.Batch] = b
 	}
-	specs := make([]kernel.Stage, len(j.job.Stages))
-	for i, s := range j.job.Stages {
-		specs[i] = kernel.Stage{
-			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
-			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input),
-		}
-		r := stages[s.ID]
-		if r == nil {
-			r = &stageRun{stage: s, attempt: -1}
-			stages[s.ID] = r
-		}
-		r.jobs = append(r.jobs, j)
-		if s.Kind == ShuffleMap {
-			d.tracker.Register(j.job.Batch, s.ID, s.Partitions)
-		}
+	b.jobs++
+	d.step(kernel.JobSubmitted{Job: j.id(), Stages: d.take(b, j)}, nil)
+}
+
+// cutAgain tells the kernel a job's stages by what is cached now.
+func (d *DAGScheduler) cutAgain(j *jobRun) {
+	if d.jobs[j.id()] == j {
+		j.cut(d.blocks)
+		d.step(kernel.JobCut{Job: j.id(), Stages: d.take(d.batches[j.job.Batch], j)}, nil)
 	}
-	j.result.Partitions = make([][]byte, j.job.Stages[len(specs)-1].Partitions)
-	d.step(kernel.JobSubmitted{Job: j.id(), Stages: specs}, nil)
 }
 
 // cancel asks the kernel for a job's end.
@@ -96,6 +67,9 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 	switch o := outcome.(type) {
 	case Success:
 		e.How = kernel.Succeeded
+	case BlockMissing:
+		e.How = kernel.BlockMissing
+		d.strike(executor, id, o)
 	case FetchFailed:
 		e.How, e.Fetch = kernel.FetchFailed, kernel.Fetch{Stage: o.Shuffle, Partition: o.MapPartition, Executor: o.Executor}
 	default:
@@ -108,6 +82,21 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		d.noteFailure(executor, id, outcome)
 	}
 	d.step(e, outcome)
+}
+
+// strike takes in that cached partitions aren't where they should be.
+func (d *DAGScheduler) strike(executor string, id TaskID, o BlockMissing) {
+	if o.Executor != "" {
+		executor = o.Executor
+	}
+	for _, b := range o.Blocks {
+		d.blocks.Remove(executor, b)
+	}
+	if r := d.stage(id.Batch, id.Stage); r != nil && len(o.Blocks) == 0 {
+		for _, n := range r.stage.Cached {
+			d.blocks.RemoveAll(executor, n.ID)
+		}
+	}
 }
 
 // commitAsked hands a task's question to the kernel. One of another driver is told
@@ -131,8 +120,12 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 	switch o := outcome.(type) {
 	case nil:
 		wrong = "the executor reported no outcome"
+	case BlockMissing:
+		if r := d.stage(id.Batch, id.Stage); r != nil && len(r.stage.Cached) == 0 {
+			wrong = "the task misses cached partitions, of which its stage reads none: " + o.Message
+		}
 	case Success:
-		r := d.batches[id.Batch][id.Stage]
+		r := d.stage(id.Batch, id.Stage)
 		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions()) {
 			wrong = "the executor reported a map task's success without the sizes of its blocks"
 		}
@@ -146,7 +139,7 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 // noteFailure counts and logs an attempt that didn't succeed, unless nobody waits
 // for it any more.
 func (d *DAGScheduler) noteFailure(executor string, id TaskID, outcome Outcome) {
-	r := d.batches[id.Batch][id.Stage]
+	r := d.stage(id.Batch, id.Stage)
 	if r == nil || len(r.jobs) == 0 {
 		return
 	}
@@ -157,6 +150,7 @@ func (d *DAGScheduler) noteFailure(executor string, id TaskID, outcome Outcome) 
 // step feeds the kernel and carries out its decisions. outcome is that of the
 // event, if it has one.
 func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
+	var again []*jobRun
 	for _, a := range d.kernel.Step(time.Since(d.started), e) {
 		switch a := a.(type) {
 		case kernel.Launch:
@@ -169,6 +163,8 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.accept(a, outcome.(Success)) // the kernel accepts only what Succeeded
 		case kernel.OutputLost:
 			d.tracker.Remove(a.Batch, a.Stage, a.Partition)
+		case kernel.CutAgain:
+			again = append(again, d.jobs[a.Job])
 		case kernel.JobDone:
 			j := d.retire(a.Job)
 			j.result.Time = time.Since(j.submitted)
@@ -180,6 +176,9 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.timer.Reset(max(0, a.At-time.Since(d.started)))
 		}
 	}
+	for _, j := range again {
+		d.cutAgain(j)
+	}
 }
 
 func (d *DAGScheduler) taskID(t kernel.Task) TaskID {
@@ -188,11 +187,14 @@ func (d *DAGScheduler) taskID(t kernel.Task) TaskID {
 
 // launch gives a task to the backend.
 func (d *DAGScheduler) launch(a kernel.Launch) {
-	id, r := d.taskID(a.Task), d.batches[a.Task.Batch][a.Task.Stage]
+	id, r := d.taskID(a.Task), d.stage(a.Task.Batch, a.Task.Stage)
 	if r.attempt != a.StageAttempt {
 		r.attempt, r.inputs = a.StageAttempt, nil
-		for _, shuffle := range r.stage.Parents {
+		for _, shuffle := range union(slices.Clone(r.stage.Parents), r.stage.Spare) {
 			outs, err := d.tracker.Outputs(id.Batch, shuffle)
+			if err != nil && len(r.stage.Cached) > 0 {
+				continue // what is made from it is cached, or will be missed
+			}
 			if err != nil { // the kernel's invariant is that there are all
 				err = fmt.Errorf("launching %s: %w", id, err)
 				d.post(func() { d.taskEnded(a.Executor, id, Failed(context.Background(), err)) })
@@ -208,47 +210,20 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 // accept keeps what a task brought.
 func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	t := a.Task
-	r := d.batches[t.Batch][t.Stage]
-	j := r.jobs[0]
+	r, j := d.stage(t.Batch, t.Stage), d.jobs[a.Job]
+	d.blocks.Add(a.Executor, s.Stored)
 	j.result.Tasks++
 	j.result.Metrics.Add(s.Metrics)
 	if r.stage.Kind == ShuffleMap {
 		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes)
 		return
 	}
-	j.result.Partitions[t.Partition] = s.Result
+	j.result.Partitions[j.job.place(t.Partition)] = s.Result
 	if j.bytes += int64(len(s.Result)); j.bytes > d.opts.MaxResultBytes {
 		n := r.stage.Node
-		err := &lineage.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", lineage.ErrResultTooLarge, d.opts.MaxResultBytes, r.stage.Partitions)}
+		err := &lineage.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", lineage.ErrResultTooLarge, d.opts.MaxResultBytes, j.job.width())}
 		d.post(func() { d.cancel(j, err) })
 	}
-}
-
-// retire takes a job that has ended off its stages. Stages that left no map output
-// go with it.
-func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
-	j := d.jobs[id]
-	delete(d.jobs, id)
-	stages := d.batches[id.Batch]
-	for _, s := range j.job.Stages {
-		r := stages[s.ID]
-		r.jobs = slices.DeleteFunc(r.jobs, func(o *jobRun) bool { return o == j })
-		if s.Kind == Result || len(r.jobs) == 0 && r.attempt < 0 {
-			delete(stages, s.ID)
-		}
-	}
-	if len(stages) == 0 {
-		delete(d.batches, id.Batch)
-	}
-	return j
-}
-
-// end tells the submitter.
-func (j *jobRun) end(err error) {
-	if err != nil {
-		j.result, j.err = nil, err
-	}
-	close(j.ended)
 }
 
 // jobError puts the reason for giving up a job into words.
@@ -266,7 +241,7 @@ func (d *DAGScheduler) jobError(a kernel.JobFailed, outcome Outcome) error {
 		Batch: a.Job.Batch, Output: int(a.Job.Output), Stage: a.Task.Stage, Partition: int(a.Task.Partition),
 		Attempts: a.Tries, Executor: a.Executor, Message: "failed",
 	}
-	if r := d.batches[a.Job.Batch][a.Task.Stage]; r != nil {
+	if r := d.stage(a.Job.Batch, a.Task.Stage); r != nil {
 		e.Op, e.Site = r.stage.Node.Op, r.stage.Node.Site
 	}
 	if outcome != nil {

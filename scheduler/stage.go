@@ -38,6 +38,13 @@ type Stage struct {
 	// Parents are the IDs of the map stages whose blocks this stage reads, each
 	// once, in the order in which the lineage names them.
 	Parents []int32
+	// Cached are the RDDs whose partitions the tasks read where they are cached,
+	// instead of computing them from what is above.
+	Cached []*lineage.Node
+	// Spare are the map stages above what is cached that the stage would read if it
+	// weren't. Nobody runs for it, but what there is of their output saves a task that
+	// finds a partition missing.
+	Spare []int32
 	// Indeterminate says that another attempt of a task may yield other records,
 	// so that a loss reruns the whole stage and all that read it.
 	Indeterminate bool
@@ -54,16 +61,25 @@ type Input struct {
 
 // Cut splits what an output's final RDD is derived from into stages, parents
 // before the stages that read them and the result stage last. It depends on
-// the lineage alone. Outputs of one batch that share a shuffle get equal map
-// stages for it.
-func Cut(output int, final *lineage.Node) []Stage {
-	c := cutter{seen: make(map[int32]bool)}
+// the lineage alone, and on what is cached: above an RDD that is cached whole, as
+// stored says, there are no stages for its readers. A nil stored means that nothing
+// is. Outputs of one batch that share a shuffle get equal map stages for it, if
+// they see the same cached.
+func Cut(output int, final *lineage.Node, stored func(*lineage.Node) bool) []Stage {
+	if stored == nil {
+		stored = nothing
+	}
+	c := cutter{stored: stored, seen: make(map[int32]bool)}
 	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
 	return c.stages
 }
 
+// nothing is what is stored if nothing is.
+func nothing(*lineage.Node) bool { return false }
+
 // cutter collects stages.
 type cutter struct {
+	stored func(*lineage.Node) bool
 	stages []Stage
 	seen   map[int32]bool
 }
@@ -72,27 +88,41 @@ type cutter struct {
 func (c *cutter) add(s Stage) {
 	c.seen[s.ID] = true
 	s.Partitions, s.Indeterminate, s.Input = s.Node.Partitions, s.Node.Indeterminate, inputOf(s.Node)
-	for _, d := range shufflesOf(s.Node) {
+	var shuffles []*lineage.ShuffleDependency
+	shuffles, s.Cached = inputsOf(s.Node, c.stored)
+	for _, d := range shuffles {
 		id := MapStage(d.ID)
 		s.Parents = append(s.Parents, id)
 		if !c.seen[id] {
 			c.add(Stage{ID: id, Kind: ShuffleMap, Node: d.Parent, Shuffle: d})
 		}
 	}
+	if len(s.Cached) > 0 {
+		all, _ := inputsOf(s.Node, nothing)
+		for _, d := range all {
+			if !slices.Contains(shuffles, d) {
+				s.Spare = append(s.Spare, MapStage(d.ID))
+			}
+		}
+	}
 	c.stages = append(c.stages, s)
 }
 
-// shufflesOf returns the shuffles that a task computing n reads, each once.
-func shufflesOf(n *lineage.Node) []*lineage.ShuffleDependency {
+// inputsOf returns the shuffles that a task computing n reads, and the cached RDDs,
+// each once.
+func inputsOf(n *lineage.Node, stored func(*lineage.Node) bool) (shuffles []*lineage.ShuffleDependency, cached []*lineage.Node) {
 	if len(n.Deps) == 0 {
-		return nil
+		return nil, nil
 	}
-	var found []*lineage.ShuffleDependency
 	visited := map[*lineage.Node]bool{n: true}
 	walk := []*lineage.Node{n}
 	for len(walk) > 0 {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
+		if n.Cached && stored(n) {
+			cached = append(cached, n)
+			continue
+		}
 		// Pushed from the last, so that dependencies are met in their order.
 		for _, dep := range slices.Backward(n.Deps) {
 			if p := dep.ParentNode(); !isShuffle(dep) && !visited[p] {
@@ -101,12 +131,12 @@ func shufflesOf(n *lineage.Node) []*lineage.ShuffleDependency {
 			}
 		}
 		for _, dep := range n.Deps {
-			if d, ok := dep.(*lineage.ShuffleDependency); ok && !slices.Contains(found, d) {
-				found = append(found, d)
+			if d, ok := dep.(*lineage.ShuffleDependency); ok && !slices.Contains(shuffles, d) {
+				shuffles = append(shuffles, d)
 			}
 		}
 	}
-	return found
+	return shuffles, cached
 }
 
 func isShuffle(d lineage.Dependency) bool {

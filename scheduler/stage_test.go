@@ -25,6 +25,13 @@ func describe(stages []scheduler.Stage) string {
 		if s.Indeterminate {
 			line += ", indeterminate"
 		}
+		if len(s.Cached) > 0 {
+			var ops []string
+			for _, n := range s.Cached {
+				ops = append(ops, n.Op)
+			}
+			line += fmt.Sprintf(", cached %v, spares %v", ops, s.Spare)
+		}
 		if (s.Shuffle != nil) != (s.Kind == scheduler.ShuffleMap) || s.Shuffle != nil && s.Shuffle.ID != int(s.ID) {
 			line += ", with the wrong shuffle"
 		}
@@ -75,7 +82,7 @@ func TestCut(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l, r := numbers(9, 3)
-			if got := describe(scheduler.Cut(1, tt.build(l, r))); got != tt.want {
+			if got := describe(scheduler.Cut(1, tt.build(l, r), nil)); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})
@@ -86,7 +93,7 @@ func TestCut(t *testing.T) {
 func TestCutIsTheSameForSharedShuffles(t *testing.T) {
 	_, r := numbers(1, 3)
 	counts := rdd.CountedByValue(r, rdd.Partitions(2))
-	first, second := scheduler.Cut(0, counts.Node()), scheduler.Cut(1, rdd.Counted(counts).Node())
+	first, second := scheduler.Cut(0, counts.Node(), nil), scheduler.Cut(1, rdd.Counted(counts).Node(), nil)
 	if a, b := describe(first[:1]), describe(second[:1]); a != b {
 		t.Errorf("%s\n%s", a, b)
 	}
@@ -101,7 +108,7 @@ func TestCutLongLineage(t *testing.T) {
 	for range 200 {
 		r = rdd.Map(rdd.Counted(r), func(n int64) int { return int(n) })
 	}
-	stages := scheduler.Cut(0, r.Node())
+	stages := scheduler.Cut(0, r.Node(), nil)
 	if len(stages) != 201 || stages[0].ID != 0 || stages[200].Kind != scheduler.Result {
 		t.Errorf("%d stages", len(stages))
 	}

@@ -36,7 +36,7 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	r := &result{Records: *records, Master: *master, Brokers: kind, IntervalMS: ms(*interval), Baseline: "franz-go poll loop, 2 workers, record pool, 512 KiB a partition"}
 	var rates, base, seconds []float64
 	for round := range *rounds + 1 {
-		b, err := pollLoop(ctx, addr, *topic, 2, *records)
+		b, err := pollLoop(ctx, addr, *topic, 2, *records, addLengths)
 		if err != nil {
 			return nil, err
 		}
@@ -56,6 +56,12 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(base), median(r.Ratios), median(seconds)
 	r.PeakRSSMiB = peakRSS()
 	return r, nil
+}
+
+// addLengths adds up the values' lengths.
+func addLengths(int) func(value []byte) {
+	var bytes int64
+	return func(value []byte) { bytes += int64(len(value)) }
 }
 
 // drain is one run of the engine over a full topic.

@@ -63,6 +63,7 @@ func TestOutcomes(t *testing.T) {
 		{scheduler.ExceptionFailure{Message: "m", Op: "map", Stack: "s", NoFault: true}, nil},
 		{scheduler.ExceptionFailure{Message: long}, scheduler.ExceptionFailure{Message: long[:maxText] + " … (cut)"}},
 		{scheduler.FetchFailed{Shuffle: 1, MapPartition: -1, Executor: "e", Message: "m"}, nil},
+		{scheduler.BlockMissing{Executor: "e", Message: "m"}, nil},
 		{scheduler.TaskKilled{Message: "m"}, nil},
 		{scheduler.Denied{Message: "m"}, nil},
 		{scheduler.ExecutorLost{}, scheduler.ExceptionFailure{Message: "the task ended with an outcome that an executor can't report: scheduler.ExecutorLost"}},

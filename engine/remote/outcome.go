@@ -28,6 +28,9 @@ func ended(id scheduler.TaskID, outcome scheduler.Outcome) []*FromExecutor {
 	case scheduler.FetchFailed:
 		o.Message = clip(o.Message)
 		e.Fetch = &o
+	case scheduler.BlockMissing:
+		o.Message = clip(o.Message)
+		e.Missing = &o
 	case scheduler.TaskKilled:
 		o.Message = clip(o.Message)
 		e.Killed = &o
@@ -84,6 +87,8 @@ func (r *results) outcome(e *TaskEnded) scheduler.Outcome {
 		return *e.Exception
 	case e.Fetch != nil:
 		return *e.Fetch
+	case e.Missing != nil:
+		return *e.Missing
 	case e.Killed != nil:
 		return *e.Killed
 	case e.Denied != nil:

@@ -33,11 +33,11 @@ func (r *Reader) RemoteBytes() int64 { return r.remote }
 // partitions that wrote them. Blocks of other executors are fetched ahead, a
 // bounded number of them. Output that isn't where it should be is a
 // [*task.FetchFailedError].
-func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) iter.Seq2[[]byte, error] {
+func (r *Reader) Blocks(ctx context.Context, batch uint64, id, reduce int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		outs := r.find(batch, shuffle)
+		outs := r.find(batch, id)
 		if outs == nil {
-			yield(nil, fmt.Errorf("reading shuffle %d of batch %d: the task wasn't given its map outputs", shuffle, batch))
+			yield(nil, fmt.Errorf("reading shuffle %d of batch %d: %w", id, batch, shuffle.ErrNotGiven))
 			return
 		}
 		w := newWindow(ctx, r.fetcher, r.epoch, outs, reduce)

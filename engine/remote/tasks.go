@@ -134,6 +134,7 @@ type TaskEnded struct {
 	Success   *scheduler.Success          `msgpack:"ok"`
 	Exception *scheduler.ExceptionFailure `msgpack:"ex"`
 	Fetch     *scheduler.FetchFailed      `msgpack:"ff"`
+	Missing   *scheduler.BlockMissing     `msgpack:"bm"`
 	Killed    *scheduler.TaskKilled       `msgpack:"k"`
 	Denied    *scheduler.Denied           `msgpack:"d"`
 }

@@ -21,6 +21,7 @@ type Context struct {
 
 	Shuffle ShuffleReader // reads map output, local or remote
 	Cache   *Cache        // partitions kept for the batch, nil outside executors
+	Memory  Memory        // what the task may hold of the process's memory, nil for no limit
 	Slot    *Slot         // what this worker keeps from task to task
 	Process *Process      // what the executor's process keeps
 
@@ -54,7 +55,7 @@ func (tc *Context) At(partition int) *Context {
 	}
 	o := &Context{
 		Context: tc.Context, Batch: tc.Batch, Partition: partition, Attempt: tc.Attempt, Epoch: tc.Epoch,
-		Shuffle: tc.Shuffle, Cache: tc.Cache, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, task: task,
+		Shuffle: tc.Shuffle, Cache: tc.Cache, Memory: tc.Memory, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, task: task,
 	}
 	task.others = append(task.others, o)
 	return o

@@ -7,7 +7,7 @@
 // What the caller owes: all events from one goroutine, with times that don't go
 // back; every action carried out, in order, before the next Step; one [TaskEnded]
 // for each [Launch], unless the executor is reported lost before; a [Tick] at or
-// after the time of a [Wake].
+// after the time of a [Wake]; a [JobCut] for each [CutAgain], unless the job ends.
 //
 // # Stages
 //
@@ -25,6 +25,16 @@
 //     launch, not before: tasks that are running may have read it already.
 //   - An attempt that was told to die, or whose executor was lost, never counts,
 //     whatever is heard of it later.
+//
+// # What is cached
+//
+// A job's stages are cut from its lineage by the caller, who may stop where all
+// partitions are cached: a stage that reads those has fewer parents, or none. The
+// kernel knows of it only that some executors are preferred, [Stage.Holders], and that
+// a block may turn out to be gone. Then the stage waits, and [CutAgain] asks for the
+// stages as they are by now. So jobs may name the same map stage with different
+// parents. A stage that a job needs keeps the parents that it has and gets what others
+// name as well; a job needs all that its stages have as parents, whoever named them.
 //
 // Work for one event is proportional to what it changes, but for a lost executor:
 // that looks at all tasks of the batches not yet forgotten.

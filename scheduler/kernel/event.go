@@ -34,14 +34,20 @@ type Job struct {
 
 // Stage describes a stage of a job to be submitted.
 type Stage struct {
-	// ID is unique within the batch. It is the shuffle's id for a map stage and
-	// below 0 for a result stage. Jobs of a batch that name the same map stage
-	// share it and describe it alike.
+	// ID is unique within the batch. It is the shuffle's id for a map stage, above
+	// those of its parents, and below 0 for a result stage. Jobs of a batch that
+	// name the same map stage share it and describe it alike, but for its parents:
+	// who cuts the lineage later may find more or less of it cached.
 	ID            int32
 	Partitions    int
+	Only          []int32 // of a result stage, the partitions to compute, ascending; nil means all
 	Parents       []int32 // map stages whose output it reads
 	Indeterminate bool    // another attempt may yield other output
 	Input         Input   // where its partitions come from
+	// Holders are the executors that hold cached blocks which the partitions are
+	// computed from, "" for a partition of which none is known. They come before
+	// where the input was read last.
+	Holders []string
 }
 
 // Input names a source across batches: partition p of it is best read where it
@@ -51,13 +57,20 @@ type Input struct {
 	Ordinal int32
 }
 
-// Event is something that happened: [JobSubmitted], [JobCancelled],
+// Event is something that happened: [JobSubmitted], [JobCut], [JobCancelled],
 // [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten]
 // or [Tick].
 type Event interface{ event() }
 
 // JobSubmitted asks for a job. Stages come parents first, the result stage last.
 type JobSubmitted struct {
+	Job    Job
+	Stages []Stage
+}
+
+// JobCut answers [CutAgain] with the job's stages as they are by what is cached now.
+// Stages that the job had may have more parents, which may be new.
+type JobCut struct {
 	Job    Job
 	Stages []Stage
 }
@@ -91,10 +104,11 @@ type TaskEnded struct {
 type Ending uint8
 
 const (
-	Succeeded   Ending = iota
-	Failed             // by its own fault: counts against the task
-	Interrupted        // through no fault of its own
-	FetchFailed        // output that it reads is lost
+	Succeeded    Ending = iota
+	Failed              // by its own fault: counts against the task
+	Interrupted         // through no fault of its own
+	FetchFailed         // output that it reads is lost
+	BlockMissing        // a cached block that it reads is gone, and the lineage above was cut off
 )
 
 // Fetch says which output an attempt couldn't read.
@@ -119,6 +133,7 @@ type BatchesForgotten struct{ Until uint64 }
 type Tick struct{}
 
 func (JobSubmitted) event()     {}
+func (JobCut) event()           {}
 func (JobCancelled) event()     {}
 func (ExecutorAdded) event()    {}
 func (ExecutorLost) event()     {}
@@ -127,8 +142,8 @@ func (CommitAsked) event()      {}
 func (BatchesForgotten) event() {}
 func (Tick) event()             {}
 
-// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [JobDone],
-// [JobFailed], [CommitAnswer] or [Wake].
+// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [CutAgain],
+// [JobDone], [JobFailed], [CommitAnswer] or [Wake].
 type Action interface{ action() }
 
 // Launch says to run a task. The output of its stage's parents is complete.
@@ -148,10 +163,12 @@ type Kill struct {
 
 // Accept says that the success just reported counts: as the partition's result,
 // or as the place of the map task's output. It comes once for each partition,
-// again only after an [OutputLost].
+// again only after an [OutputLost]: what a task brings beside its output, such as
+// what it added to accumulators, counts exactly then.
 type Accept struct {
 	Executor string
 	Task     Task
+	Job      Job // the oldest of those that need it
 }
 
 // OutputLost says that a map partition has no output any more.
@@ -159,6 +176,14 @@ type OutputLost struct {
 	Batch     uint64
 	Stage     int32
 	Partition int32
+}
+
+// CutAgain says that a job's stages must be cut again, since cached blocks are gone
+// that it relied on. It is answered with [JobCut]; until then the stage that missed
+// them waits.
+type CutAgain struct {
+	Job  Job
+	Task Task // that missed one
 }
 
 // CommitAnswer says whether an attempt may commit its output. Of a partition's
@@ -169,7 +194,7 @@ type CommitAnswer struct {
 	Granted  bool
 }
 
-// JobDone says that all partitions of a job's result were accepted.
+// JobDone says that all partitions that the job asked for were accepted.
 type JobDone struct{ Job Job }
 
 // JobFailed says that a job was given up.
@@ -191,7 +216,7 @@ const (
 	ResultReturned            // a result was computed from output that is lost and can't be computed alike
 	Cancelled                 // by JobCancelled
 	Forgotten                 // by BatchesForgotten, or submitted after it
-	Malformed                 // stages that name no parent, or differ from what another job named
+	Malformed                 // stages that don't name their parents, or differ from what another job named
 )
 
 // String returns the reason in a few words.
@@ -206,6 +231,7 @@ func (Launch) action()       {}
 func (Kill) action()         {}
 func (Accept) action()       {}
 func (OutputLost) action()   {}
+func (CutAgain) action()     {}
 func (CommitAnswer) action() {}
 func (JobDone) action()      {}
 func (JobFailed) action()    {}

@@ -25,8 +25,8 @@ func Example() {
 	}
 	// Output:
 	// kernel.Launch {a 1:m0/0#0 0}
-	// kernel.Accept {a 1:m0/0#0}
+	// kernel.Accept {a 1:m0/0#0 {1 0}}
 	// kernel.Launch {a 1:r0/0#0 0}
-	// kernel.Accept {a 1:r0/0#0}
+	// kernel.Accept {a 1:r0/0#0 {1 0}}
 	// kernel.JobDone {{1 0}}
 }

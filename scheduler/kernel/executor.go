@@ -17,9 +17,9 @@ type executor struct {
 
 // attempt is a launched task of which no end has been heard.
 type attempt struct {
+	task         Task
 	stage        *stage
-	partition    int32
-	number       int32
+	index        int32 // of the task in its stage
 	stageAttempt int32
 	launched     time.Duration
 	long         bool   // its stage's tasks aren't known to be brief
@@ -61,9 +61,9 @@ func (k *Kernel) takeOff(x *executor) {
 }
 
 // disown makes an attempt that runs on x count no more.
-func (x *executor) disown(s *stage, partition int32) {
+func (x *executor) disown(s *stage, index int32) {
 	for i := range x.running {
-		if a := &x.running[i]; a.stage == s && a.partition == partition && !a.disowned {
+		if a := &x.running[i]; a.stage == s && a.index == index && !a.disowned {
 			a.disowned = true
 		}
 	}
@@ -104,7 +104,7 @@ func (k *Kernel) loseExecutor(id string, byTask bool) {
 		k.departed = append(k.departed, departure{id, ran})
 	}
 	for _, a := range ran {
-		if a.stage.tasks[a.partition].state == running { // no job was given up meanwhile
+		if a.stage.tasks[a.index].state == running { // no job was given up meanwhile
 			k.retry(a, nil, id, byTask)
 		}
 	}
@@ -121,13 +121,18 @@ func (k *Kernel) blame(id string) {
 	ran := k.departed[i].ran
 	k.departed = slices.Delete(k.departed, i, i+1)
 	for _, a := range ran {
-		s, t := a.stage, &a.stage.tasks[a.partition]
-		if t.state == done || len(s.jobs) == 0 || s.batch.seq < k.since {
+		s := a.stage
+		if len(s.jobs) == 0 || s.batch.seq < k.since {
 			continue
 		}
+		i := s.index(a.task.Partition) // an output may be tried anew, with other partitions
+		if i < 0 || s.tasks[i].state == done {
+			continue
+		}
+		t := &s.tasks[i]
 		t.setbacks = max(0, t.setbacks-1)
 		if t.failures++; int(t.failures) >= k.config.MaxFailures {
-			k.failAll(s, JobFailed{Why: TaskFailures, Task: s.task(a.partition, a.number), Executor: id, Tries: int(a.number) + 1})
+			k.failAll(s, JobFailed{Why: TaskFailures, Task: a.task, Executor: id, Tries: int(a.task.Attempt) + 1})
 		}
 	}
 }
@@ -178,9 +183,11 @@ func (k *Kernel) endTask(e TaskEnded) {
 	case a.disowned:
 	case e.How == Succeeded:
 		a.stage.place.observe(a.stage.batch.seq, k.now-a.launched)
-		k.succeed(a.stage, a.partition)
+		k.succeed(a.stage, a.index)
 	case e.How == FetchFailed:
-		k.fetchFailed(a, e)
+		k.fetchFailed(a, x, e)
+	case e.How == BlockMissing:
+		k.blockMissing(a, x)
 	default:
 		k.retry(a, x, x.id, e.How == Failed)
 		if a.stage.state != active {
@@ -192,9 +199,7 @@ func (k *Kernel) endTask(e TaskEnded) {
 // find returns the index of a launched task of which no end has been heard, -1 if
 // there is none.
 func (x *executor) find(t Task) int {
-	return slices.IndexFunc(x.running, func(a attempt) bool {
-		return a.partition == t.Partition && a.number == t.Attempt && a.stage.id == t.Stage && a.stage.batch.seq == t.Batch
-	})
+	return slices.IndexFunc(x.running, func(a attempt) bool { return a.task == t })
 }
 
 // answerCommit lets an attempt commit its output if its success would count: it
@@ -209,7 +214,7 @@ func (k *Kernel) answerCommit(e CommitAsked) {
 	i := x.find(e.Task)
 	granted := i >= 0 && !x.running[i].disowned && x.running[i].stage.isResult()
 	if granted {
-		x.running[i].stage.tasks[e.Task.Partition].granted = true
+		x.running[i].stage.tasks[x.running[i].index].granted = true
 	}
 	k.do(CommitAnswer{e.Executor, e.Task, granted})
 }
@@ -218,10 +223,10 @@ func (k *Kernel) answerCommit(e CommitAsked) {
 // is the executor to avoid; where is the one it ran on. A stage that isn't active
 // is the caller's to resubmit.
 func (k *Kernel) retry(a attempt, failed *executor, where string, counts bool) {
-	s, t := a.stage, &a.stage.tasks[a.partition]
+	s, t := a.stage, &a.stage.tasks[a.index]
 	t.state, t.executor = pending, failed
 	s.running--
-	why := JobFailed{Task: s.task(a.partition, a.number), Executor: where, Tries: int(t.tries)}
+	why := JobFailed{Task: a.task, Executor: where, Tries: int(t.tries)}
 	if counts {
 		if t.failures++; int(t.failures) >= k.config.MaxFailures {
 			why.Why = TaskFailures
@@ -236,25 +241,29 @@ func (k *Kernel) retry(a attempt, failed *executor, where string, counts bool) {
 		t.after = k.now + pauseAfter(t.setbacks)
 	}
 	if s.state == active {
-		k.enqueue(s, a.partition)
+		k.enqueue(s, a.index)
 	}
 }
 
 // fetchFailed takes in that an attempt couldn't read a parent's output: that
 // output is lost, unless it was replaced since the attempt's stage began. The
 // first such failure of a stage attempt ends that stage attempt. All jobs that need
-// the output go on, also if the attempt's own are given up.
-func (k *Kernel) fetchFailed(a attempt, e TaskEnded) {
-	s, t := a.stage, &a.stage.tasks[a.partition]
+// the output go on, also if the attempt's own are given up. Output that the stage has
+// no need of, as it was cut, stood in for a cached block, which is missing then.
+func (k *Kernel) fetchFailed(a attempt, x *executor, e TaskEnded) {
+	s, t := a.stage, &a.stage.tasks[a.index]
+	needed := s
+	if m := s.batch.stages[e.Fetch.Stage]; m != nil && !m.isResult() {
+		k.loseFetched(m, e.Fetch, a.seen)
+		if !slices.Contains(s.parents, m) {
+			k.blockMissing(a, x)
+			k.resubmit(slices.Clone(m.jobs))
+			return
+		}
+		needed = m
+	}
 	t.state, t.executor = pending, nil
 	s.running--
-	needed := s
-	for _, m := range s.parents {
-		if m.id == e.Fetch.Stage {
-			k.loseFetched(m, e.Fetch, a.seen)
-			needed = m
-		}
-	}
 	switch {
 	case a.stageAttempt == s.attempt && s.failed != s.attempt:
 		s.failed = s.attempt
@@ -264,7 +273,7 @@ func (k *Kernel) fetchFailed(a attempt, e TaskEnded) {
 			k.park(s)
 		}
 	case s.state == active:
-		k.enqueue(s, a.partition)
+		k.enqueue(s, a.index)
 	}
 	k.resubmit(slices.Clone(needed.jobs))
 }

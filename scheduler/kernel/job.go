@@ -9,7 +9,7 @@ func (k *Kernel) submitJob(e JobSubmitted) {
 	case e.Job.Batch < k.since:
 		k.do(JobFailed{Job: e.Job, Why: Forgotten, Task: noTask(e.Job)})
 		return
-	case !k.wellFormed(e):
+	case !k.wellFormed(e.Stages, nil, e.Job.Batch):
 		k.do(JobFailed{Job: e.Job, Why: Malformed, Task: noTask(e.Job)})
 		return
 	}
@@ -18,45 +18,47 @@ func (k *Kernel) submitJob(e JobSubmitted) {
 		b = &batch{seq: e.Job.Batch, stages: make(map[int32]*stage, len(e.Stages))}
 		k.batches[b.seq] = b
 	}
-	j := &job{id: e.Job, stages: make([]*stage, len(e.Stages))}
-	for i, spec := range e.Stages {
-		s := b.stages[spec.ID]
-		switch {
-		case s == nil:
-			s = k.newStage(b, spec)
-		case len(s.jobs) == 0:
-			s.renew()
-		}
-		s.jobs = append(s.jobs, j)
-		s.place.last = max(s.place.last, b.seq)
-		j.stages[i] = s
-	}
+	j := &job{id: e.Job, stages: make([]*stage, 0, len(e.Stages))}
 	k.jobs = append(k.jobs, j)
-	k.resubmit([]*job{j})
+	k.resubmit(k.take(b, j, e.Stages))
 }
 
-// wellFormed reports whether a job's stages name parents that come before them,
-// agree with what the batch has, and end with a result stage that isn't running.
-func (k *Kernel) wellFormed(e JobSubmitted) bool {
-	b := k.batches[e.Job.Batch]
-	for i, spec := range e.Stages {
+// wellFormed reports whether a job's stages name parents that come before them, both
+// in the list and by number, agree with what the batch has, and end with a result
+// stage that no other job runs.
+func (k *Kernel) wellFormed(stages []Stage, of *job, batch uint64) bool {
+	b := k.batches[batch]
+	for i, spec := range stages {
 		for _, p := range spec.Parents {
-			if p < 0 || !slices.ContainsFunc(e.Stages[:i], func(s Stage) bool { return s.ID == p }) {
+			if p < 0 || spec.ID >= 0 && p >= spec.ID || !slices.ContainsFunc(stages[:i], func(s Stage) bool { return s.ID == p }) {
 				return false
 			}
 		}
-		if last := i == len(e.Stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 {
+		if last := i == len(stages)-1; last != (spec.ID < 0) || spec.Partitions < 0 || !wellChosen(spec) {
 			return false
 		}
 		if b == nil || b.stages[spec.ID] == nil {
 			continue
 		}
 		s := b.stages[spec.ID]
-		if len(s.tasks) != spec.Partitions || len(s.parents) != len(spec.Parents) || spec.ID < 0 && len(s.jobs) > 0 {
+		if s.partitions != spec.Partitions || spec.ID < 0 && len(s.jobs) > 0 && s.jobs[0] != of {
 			return false
 		}
 	}
-	return len(e.Stages) > 0
+	return len(stages) > 0
+}
+
+// wellChosen reports whether the partitions that a stage is to compute are some of
+// its own, ascending, and the stage is one that may leave others out.
+func wellChosen(spec Stage) bool {
+	last := int32(-1)
+	for _, p := range spec.Only {
+		if p <= last || int(p) >= spec.Partitions {
+			return false
+		}
+		last = p
+	}
+	return spec.Only == nil || spec.ID < 0
 }
 
 // cancelJob ends a job on request.
@@ -104,7 +106,7 @@ func (k *Kernel) resubmit(jobs []*job) {
 		again = false
 		k.round++
 		for _, j := range jobs {
-			if !j.ended && k.submit(j.final(), &again) {
+			if !j.ended && k.submit(j.final, &again) {
 				k.finish(j)
 			}
 		}
@@ -114,5 +116,6 @@ func (k *Kernel) resubmit(jobs []*job) {
 // finish ends a job whose result is complete.
 func (k *Kernel) finish(j *job) {
 	k.end(j)
+	j.final.shelve()
 	k.do(JobDone{j.id})
 }

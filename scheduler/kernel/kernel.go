@@ -51,11 +51,10 @@ type batch struct {
 // job is an output that is being computed.
 type job struct {
 	id     Job
-	stages []*stage // parents first
+	stages []*stage // that it needs
+	final  *stage   // that computes its result
 	ended  bool
 }
-
-func (j *job) final() *stage { return j.stages[len(j.stages)-1] }
 
 // New returns a kernel without executors and jobs.
 func New(c Config) *Kernel {
@@ -80,6 +79,8 @@ func (k *Kernel) Step(at time.Duration, e Event) []Action {
 	switch e := e.(type) {
 	case JobSubmitted:
 		k.submitJob(e)
+	case JobCut:
+		k.cutJob(e)
 	case JobCancelled:
 		k.cancelJob(e.Job)
 	case ExecutorAdded:

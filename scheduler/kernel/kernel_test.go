@@ -11,6 +11,7 @@ import (
 type cluster struct {
 	kernel  *Kernel
 	running []Launch
+	ending  []Launch // what drain is at
 	done    int
 }
 
@@ -35,10 +36,12 @@ func (c *cluster) step(e Event) {
 
 // drain ends tasks until none runs.
 func (c *cluster) drain() {
-	for i := 0; i < len(c.running); i++ {
-		c.step(TaskEnded{Executor: c.running[i].Executor, Task: c.running[i].Task})
+	for len(c.running) > 0 {
+		c.ending, c.running = c.running, c.ending[:0]
+		for _, l := range c.ending {
+			c.step(TaskEnded{Executor: l.Executor, Task: l.Task})
+		}
 	}
-	c.running = c.running[:0]
 }
 
 // mapReduce is a job of a map stage and a result stage.
@@ -82,6 +85,26 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// TestManyOutputs: what is kept of an output that is done doesn't grow with its tasks,
+// though its batch goes on.
+func TestManyOutputs(t *testing.T) {
+	const outputs, tasks = 500, 1000
+	c := newCluster(2, 4)
+	early := heap()
+	for n := range int32(outputs) {
+		c.step(JobSubmitted{Job{1, n}, []Stage{{ID: -1 - n, Partitions: tasks}}})
+		c.drain()
+	}
+	if late := heap(); c.done != outputs || late > early+4<<20 {
+		t.Errorf("%d outputs of %d tasks, the heap grew from %d to %d bytes", c.done, tasks, early, late)
+	}
+	c.step(JobSubmitted{Job{1, 7}, []Stage{{ID: -8, Partitions: tasks}}})
+	if l := c.running[0]; l.Task.Attempt != 1 {
+		t.Errorf("another try begins with %s", l.Task)
+	}
+	runtime.KeepAlive(c)
 }
 
 // TestPlacesAreBounded gives each batch inputs of its own.
@@ -169,8 +192,11 @@ func BenchmarkPlan(b *testing.B) {
 func BenchmarkExecutorLost(b *testing.B) {
 	c := newCluster(1000, 8)
 	c.step(mapReduce(1, 100_000, 9_000))
-	for i := 0; i < 100_000; i++ {
-		c.step(TaskEnded{Executor: c.running[i].Executor, Task: c.running[i].Task})
+	for ended := 0; ended < 100_000; ended += len(c.ending) {
+		c.ending, c.running = c.running, nil
+		for _, l := range c.ending {
+			c.step(TaskEnded{Executor: l.Executor, Task: l.Task})
+		}
 	}
 	n := 0
 	for b.Loop() {

@@ -124,7 +124,11 @@ func (k *Kernel) settle(s *stage, p int32) {
 		return
 	}
 	if k.config.LocalityWait <= 0 || len(k.executors) == 1 && !k.brief(s) {
-		s.queue.anywhere.push(p)
+		if x := s.holder(p); x != nil && x != s.tasks[p].executor && k.takes(x, s) {
+			k.launch(s, p, x)
+		} else {
+			s.queue.anywhere.push(p)
+		}
 		return
 	}
 	if bad := s.tasks[p].executor; bad != nil && !bad.gone && len(k.executors) > 1 {
@@ -136,7 +140,10 @@ func (k *Kernel) settle(s *stage, p int32) {
 		s.queue.hold(p, k.now+k.config.LocalityWait)
 		return
 	}
-	x := s.place.of(p)
+	x := s.holder(p)
+	if x == nil {
+		x = s.place.of(s.partition(p))
+	}
 	switch {
 	case x == nil:
 		s.queue.anywhere.push(p)
@@ -253,16 +260,16 @@ func (k *Kernel) launch(s *stage, p int32, x *executor) {
 	t.state, t.executor = running, x
 	s.running++
 	s.queue.size--
-	s.place.set(p, x)
+	s.place.set(s.partition(p), x)
 	long := !k.brief(s)
 	if long {
 		x.long++
 	}
-	x.running = append(x.running, attempt{stage: s, partition: p, number: number, stageAttempt: s.attempt, seen: s.seen, launched: k.now, long: long})
+	x.running = append(x.running, attempt{stage: s, index: p, task: s.task(p, number), stageAttempt: s.attempt, seen: s.seen, launched: k.now, long: long})
 	if len(x.running) == x.slots {
 		k.takeOff(x)
 	}
-	k.do(Launch{x.id, s.task(p, number), s.attempt})
+	k.do(Launch{x.id, x.running[len(x.running)-1].task, s.attempt})
 }
 
 // setWake asks for a tick when the next held task may run anywhere, or the next

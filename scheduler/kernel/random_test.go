@@ -29,10 +29,11 @@ func TestRandom(t *testing.T) {
 		total.done += w.done
 		total.failed += w.failed
 		total.lost += w.lost
+		total.missed += w.missed
 	}
-	t.Logf("seeds %d to %d: %d launches, %d jobs done, %d failed, %d outputs lost", first, first+uint64(count)-1, total.launches, total.done, total.failed, total.lost)
-	if *seed == 0 && (total.done == 0 || total.failed == 0 || total.lost == 0) {
-		t.Error("the runs don't show what they should: no job done, none failed, or no output lost")
+	t.Logf("seeds %d to %d: %d launches, %d jobs done, %d failed, %d outputs lost, %d cut again", first, first+uint64(count)-1, total.launches, total.done, total.failed, total.lost, total.missed)
+	if *seed == 0 && (total.done == 0 || total.failed == 0 || total.lost == 0 || total.missed == 0) {
+		t.Error("the runs don't show what they should: no job done, none failed, none cut again, or no output lost")
 	}
 }
 
@@ -47,18 +48,26 @@ type world struct {
 	executors map[string]*simulated
 	jobs      map[Job][]Stage // that haven't ended
 	stages    map[stageKey]Stage
+	cached    map[edge]bool // parents that a stage was once said not to need
+	cuts      []CutAgain    // that are to be answered
 	launched  map[Task]bool // ever
 	outputs   map[partKey]accepted
 	ghosts    []TaskEnded // what tasks of lost executors have yet to say
 	batch     uint64
 	calm      bool // no more faults
 
-	launches, done, failed, lost int
+	launches, done, failed, lost, missed int
 }
 
 type stageKey struct {
 	batch uint64
 	id    int32
+}
+
+// edge is a stage and a parent of it.
+type edge struct {
+	stageKey
+	parent int32
 }
 
 type partKey struct {
@@ -75,21 +84,21 @@ type simulated struct {
 type simTask struct {
 	task   Task
 	killed bool
-	read   string // the attempts of the indeterminate outputs that it was given
+	read   map[int32]string // the attempts of the indeterminate outputs that it was given, by stage
 }
 
 // accepted is an output or a result that counts.
 type accepted struct {
 	executor string
 	attempt  int32
-	read     string
+	read     map[int32]string
 }
 
 func newWorld(seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{
 		rng: rng, executors: make(map[string]*simulated), jobs: make(map[Job][]Stage),
-		stages: make(map[stageKey]Stage), launched: make(map[Task]bool), outputs: make(map[partKey]accepted),
+		stages: make(map[stageKey]Stage), cached: make(map[edge]bool), launched: make(map[Task]bool), outputs: make(map[partKey]accepted),
 	}
 	w.kernel = New(Config{
 		MaxFailures: 1 + rng.IntN(4), MaxSetbacks: 30, MaxStageFailures: 1 + rng.IntN(4),
@@ -139,6 +148,9 @@ func (w *world) event() error {
 	}
 	if len(w.executors) == 0 {
 		return w.addExecutor()
+	}
+	if len(w.cuts) > 0 && w.rng.IntN(2) == 0 {
+		return w.cutAgain()
 	}
 	if w.calm {
 		return w.endOne()
@@ -272,6 +284,7 @@ func (w *world) submit() error {
 	} else if n := len(stages); n > 0 {
 		result.Parents = []int32{int32(w.rng.IntN(n))}
 	}
+	result.Only = w.some(result.Partitions)
 	key := stageKey{job.Batch, result.ID}
 	w.stages[key] = result
 	for p := range result.Partitions {
@@ -279,7 +292,67 @@ func (w *world) submit() error {
 	}
 	stages = append(stages, result)
 	w.jobs[job] = stages
-	return w.step(JobSubmitted{job, stages})
+	return w.step(JobSubmitted{job, w.cut(job, stages)})
+}
+
+// cut leaves out parents as if what is read of them were cached.
+func (w *world) cut(job Job, stages []Stage) []Stage {
+	stages = slices.Clone(stages)
+	for i := range stages {
+		s := &stages[i]
+		s.Parents = slices.DeleteFunc(slices.Clone(s.Parents), func(p int32) bool {
+			if w.rng.IntN(4) > 0 {
+				return false
+			}
+			w.cached[edge{stageKey{job.Batch, s.ID}, p}] = true
+			return true
+		})
+		for range s.Partitions {
+			s.Holders = append(s.Holders, fmt.Sprintf("x%d", w.rng.IntN(8)))
+		}
+	}
+	return stages
+}
+
+// cutAgain answers the oldest question for a job's stages.
+func (w *world) cutAgain() error {
+	c := w.cuts[0]
+	w.cuts = w.cuts[1:]
+	stages := w.jobs[c.Job]
+	if stages == nil {
+		return nil // it has ended
+	}
+	if w.rng.IntN(3) == 0 {
+		stages = w.cut(c.Job, stages)
+	}
+	return w.step(JobCut{c.Job, stages})
+}
+
+// some returns some of n partitions, or nil for all.
+func (w *world) some(n int) []int32 {
+	if w.rng.IntN(2) == 0 {
+		return nil
+	}
+	only := []int32{}
+	for p := range n {
+		if w.rng.IntN(2) == 0 {
+			only = append(only, int32(p))
+		}
+	}
+	return only
+}
+
+// needed returns the partitions that a stage is to compute.
+func (w *world) needed(key stageKey) []int32 {
+	spec := w.stages[key]
+	if spec.Only != nil {
+		return spec.Only
+	}
+	all := make([]int32, spec.Partitions)
+	for p := range all {
+		all[p] = int32(p)
+	}
+	return all
 }
 
 func (w *world) anyRunning() *simTask {
@@ -315,6 +388,8 @@ func (w *world) endOne() error {
 				e.How = FetchFailed
 				parent := spec.Parents[w.rng.IntN(len(spec.Parents))]
 				e.Fetch = Fetch{parent, int32(w.rng.IntN(7)) - 1, w.pick()}
+			case r < 11:
+				e.How = BlockMissing
 			}
 		}
 		x.running = slices.Delete(x.running, n, n+1)
@@ -334,7 +409,11 @@ func (w *world) stepEnded(e TaskEnded, t *simTask) error {
 			if accepts++; a.Task != t.task || a.Executor != e.Executor {
 				return fmt.Errorf("%s ended, but %s was accepted", t.task, a.Task)
 			}
-			w.outputs[partKey{stageKey{t.task.Batch, t.task.Stage}, t.task.Partition}] = accepted{a.Executor, t.task.Attempt, t.read}
+			key := partKey{stageKey{t.task.Batch, t.task.Stage}, t.task.Partition}
+			if _, ok := w.outputs[key]; ok {
+				return fmt.Errorf("%s was accepted, after another attempt", t.task)
+			}
+			w.outputs[key] = accepted{a.Executor, t.task.Attempt, t.read}
 			continue
 		}
 		if err := w.check(a); err != nil {
@@ -397,6 +476,12 @@ func (w *world) check(a Action) error {
 		}
 		delete(w.jobs, a.Job)
 		w.failed++
+	case CutAgain:
+		if w.jobs[a.Job] == nil {
+			return fmt.Errorf("job %v is to be cut again, but doesn't run", a.Job)
+		}
+		w.cuts = append(w.cuts, a)
+		w.missed++
 	case Wake:
 		w.wake = a.At
 	}
@@ -421,10 +506,13 @@ func (w *world) launch(l Launch) error {
 		}
 	}
 	key := stageKey{l.Task.Batch, l.Task.Stage}
+	if !slices.Contains(w.needed(key), l.Task.Partition) {
+		return fmt.Errorf("%s was launched, of which only %v are needed", l.Task, w.needed(key))
+	}
 	if out, ok := w.outputs[partKey{key, l.Task.Partition}]; ok {
 		return fmt.Errorf("%s was launched, but attempt %d was accepted", l.Task, out.attempt)
 	}
-	for _, p := range w.stages[key].Parents {
+	for _, p := range w.read(key) {
 		if err := w.complete(stageKey{l.Task.Batch, p}); err != nil {
 			return fmt.Errorf("launching %s: %w", l.Task, err)
 		}
@@ -435,14 +523,19 @@ func (w *world) launch(l Launch) error {
 	return nil
 }
 
+// read returns the parents that a stage reads for certain.
+func (w *world) read(key stageKey) []int32 {
+	return slices.DeleteFunc(slices.Clone(w.stages[key].Parents), func(p int32) bool { return w.cached[edge{key, p}] })
+}
+
 // given describes which attempts of indeterminate outputs a stage reads.
-func (w *world) given(key stageKey) string {
-	var s string
-	for _, id := range w.stages[key].Parents {
+func (w *world) given(key stageKey) map[int32]string {
+	s := make(map[int32]string)
+	for _, id := range w.read(key) {
 		parent := w.stages[stageKey{key.batch, id}]
 		for p := range parent.Partitions {
 			if parent.Indeterminate {
-				s += fmt.Sprintf("%d/%d#%d ", id, p, w.outputs[partKey{stageKey{key.batch, id}, int32(p)}].attempt)
+				s[id] += fmt.Sprintf("%d/%d#%d ", id, p, w.outputs[partKey{stageKey{key.batch, id}, int32(p)}].attempt)
 			}
 		}
 	}
@@ -452,16 +545,20 @@ func (w *world) given(key stageKey) string {
 // complete checks that all of a stage's partitions count, that map output is where
 // it can be read, and that all were computed from the same indeterminate output.
 func (w *world) complete(key stageKey) error {
-	spec := w.stages[key]
-	for p := range int32(spec.Partitions) {
+	needed := w.needed(key)
+	for _, p := range needed {
 		out, ok := w.outputs[partKey{key, p}]
 		switch {
 		case !ok:
 			return fmt.Errorf("partition %d of stage %v is missing", p, key)
 		case key.id >= 0 && w.executors[out.executor] == nil:
 			return fmt.Errorf("the output of partition %d of stage %v was on %s, which is gone", p, key, out.executor)
-		case out.read != w.outputs[partKey{key, 0}].read:
-			return fmt.Errorf("partitions 0 and %d of stage %v were computed from different attempts: %s and %s", p, key, w.outputs[partKey{key, 0}].read, out.read)
+		}
+		first := w.outputs[partKey{key, needed[0]}]
+		for _, id := range w.read(key) {
+			if out.read[id] != first.read[id] {
+				return fmt.Errorf("partitions %d and %d of stage %v were computed from different attempts: %s and %s", needed[0], p, key, first.read[id], out.read[id])
+			}
 		}
 	}
 	return nil

@@ -23,11 +23,15 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //	lose a [by task]            by task may follow when a is lost already
 //	submit 1/0 m0*2 r0*1<-m0    output 0 of batch 1: map stage 0 of 2 tasks, read
 //	                            by a result stage of 1; ! after it: indeterminate;
-//	                            in=N at its end: reads input N
+//	                            in=N at its end: reads input N; at=a,- before
+//	                            that: a holds a cached block for partition 0
+//	submit 1/0 r0*9[2,5]        partitions 2 and 5 of 9 only
 //	ok 1:m0/0#1 [on a]          attempt 1 of partition 0 of map stage 0 of batch 1
 //	fail, interrupt             the same
 //	commit 1:r0/0#0 [on a]      it asks whether it may commit its output
 //	fetchfail 1:r0/0#0 m0/1 a   it couldn't read partition 1 (* for all) from a
+//	blockmiss 1:r0/0#0          a cached block that it needs is gone
+//	cut 1/0 m0*2 r0*1<-m0       the job's stages, cut again
 //	cancel 1/0, forget 2, tick
 //
 // A line may begin with the time, such as @10ms.
@@ -136,13 +140,9 @@ func (s *script) event(verb string, args []string) (Event, error) {
 	case "lose":
 		return ExecutorLost{args[0], args[1] == "by"}, nil
 	case "submit":
-		e := JobSubmitted{Job: parseJob(args[0])}
-		for _, a := range args[1:] {
-			if a != "" {
-				e.Stages = append(e.Stages, parseStage(a))
-			}
-		}
-		return e, nil
+		return JobSubmitted{parseJob(args[0]), parseStages(args[1:])}, nil
+	case "cut":
+		return JobCut{parseJob(args[0]), parseStages(args[1:])}, nil
 	case "cancel":
 		return JobCancelled{parseJob(args[0])}, nil
 	case "forget":
@@ -155,6 +155,8 @@ func (s *script) event(verb string, args []string) (Event, error) {
 		return s.ended(args, Failed)
 	case "interrupt":
 		return s.ended(args, Interrupted)
+	case "blockmiss":
+		return s.ended(args, BlockMissing)
 	case "commit":
 		t := parseTask(args[0])
 		if args[1] == "on" {
@@ -211,13 +213,33 @@ func parseConfig(args []string) Config {
 	return c
 }
 
-// parseStage reads m1*2!<-m0,m2in=3.
+func parseStages(args []string) (stages []Stage) {
+	for _, a := range args {
+		if a != "" {
+			stages = append(stages, parseStage(a))
+		}
+	}
+	return stages
+}
+
+// parseStage reads m1*2!<-m0,m2at=a,bin=3, or r0*9[2,5]<-m1.
 func parseStage(a string) Stage {
 	a, input, explicit := strings.Cut(a, "in=")
+	a, holders, held := strings.Cut(a, "at=")
 	a, parents, _ := strings.Cut(a, "<-")
 	a, indeterminate := strings.CutSuffix(a, "!")
+	a, only, some := strings.Cut(strings.TrimSuffix(a, "]"), "[")
 	id, n, _ := strings.Cut(a, "*")
 	s := Stage{ID: parseStageID(id), Partitions: atoi(n), Indeterminate: indeterminate}
+	if held {
+		s.Holders = strings.Split(strings.ReplaceAll(holders, "-", ""), ",")
+	}
+	if some {
+		s.Only = []int32{}
+		for _, p := range strings.FieldsFunc(only, func(r rune) bool { return r == ',' }) {
+			s.Only = append(s.Only, int32(atoi(p)))
+		}
+	}
 	s.Input = Input{Ordinal: s.ID}
 	if explicit {
 		s.Input = Input{DStream: 1, Ordinal: int32(atoi(input))}
@@ -273,6 +295,8 @@ func describe(a Action) string {
 		return fmt.Sprintf("grant %s on %s its commit", a.Task, a.Executor)
 	case OutputLost:
 		return fmt.Sprintf("lost %d:%s/%d", a.Batch, stageName(a.Stage), a.Partition)
+	case CutAgain:
+		return fmt.Sprintf("cut %d/%d again, for %s", a.Job.Batch, a.Job.Output, a.Task)
 	case JobDone:
 		return fmt.Sprintf("done %d/%d", a.Job.Batch, a.Job.Output)
 	case JobFailed:

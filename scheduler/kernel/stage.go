@@ -15,11 +15,17 @@ type stage struct {
 	jobs          []*job   // that need it and haven't ended
 	indeterminate bool
 	place         *place
+	holders       []*executor     // of cached blocks that partitions are computed from, nil where none is known
+	partitions    int             // that it could compute
+	only          []int32         // those that its tasks compute, nil for all
+	tried         map[int32]int32 // launches of partitions in earlier jobs, of a result stage
+	once          bool            // it was done with one launch for each task, and its tasks dropped
 
 	state   stageState
 	tasks   []task
 	done    int  // tasks in state done
 	running int  // tasks in state running
+	uncut   bool // a cached block was missing: waits for its jobs to be cut again
 	broken  bool // an indeterminate stage that lost output since it was last begun anew
 
 	attempt  int32  // of the stage, -1 before the first
@@ -40,18 +46,21 @@ const (
 	active                    // invariant: all its parents are complete
 )
 
-// task is a partition of a stage.
+// task is a partition of a stage. Tasks are known within the kernel by their index
+// in the stage, which is the partition unless the stage is of some only.
+//
+// There may be a million of them: the order of the fields saves a fifth of their memory.
 type task struct {
-	state    taskState
-	failures int32 // that count
-	setbacks int32 // that don't
-	tries    int32 // launches so far
 	// executor is where a running task runs, where a done one ran, and where a
 	// pending one has failed, nil if it hasn't.
 	executor *executor
 	written  uint64        // the kernel's clock when it became done
-	granted  bool          // an attempt was granted the commit, and may have committed
 	after    time.Duration // when a pending one may be launched again
+	failures int32         // that count
+	setbacks int32         // that don't
+	tries    int32         // launches so far
+	state    taskState
+	granted  bool // an attempt was granted the commit, and may have committed
 }
 
 // pauseAfter is how long a task waits after so many interruptions through no fault
@@ -77,16 +86,12 @@ const (
 func (k *Kernel) newStage(b *batch, spec Stage) *stage {
 	s := &stage{
 		id: spec.ID, batch: b, order: k.stages, indeterminate: spec.Indeterminate,
-		tasks: make([]task, spec.Partitions), place: k.placeOf(spec),
-		attempt: -1, failed: -1,
+		place: k.placeOf(spec), partitions: spec.Partitions, attempt: -1, failed: -1,
 	}
+	s.layOut(spec.Only)
 	k.stages++
-	for _, id := range spec.Parents {
-		p := b.stages[id]
-		s.parents = append(s.parents, p)
-		p.readers = append(p.readers, s)
-	}
 	b.stages[s.id] = s
+	s.link(spec.Parents)
 	return s
 }
 
@@ -96,19 +101,12 @@ func (s *stage) complete() bool { return s.done == len(s.tasks) }
 // isResult reports whether the stage computes a job's result.
 func (s *stage) isResult() bool { return s.id < 0 }
 
-// renew readies a stage that no job needed for another job: failures are
-// forgiven, and a result stage begins anew.
-func (s *stage) renew() {
+// forgive readies a stage that no job needed for another job.
+func (s *stage) forgive() {
 	s.failures = 0
 	for i := range s.tasks {
 		t := &s.tasks[i]
 		t.failures, t.setbacks, t.after = 0, 0, 0
-		if s.isResult() {
-			t.state, t.executor, t.granted = pending, nil, false
-		}
-	}
-	if s.isResult() {
-		s.done = 0
 	}
 }
 
@@ -123,6 +121,8 @@ func (k *Kernel) submit(s *stage, again *bool) bool {
 		return false
 	case s.done+s.running == len(s.tasks):
 		return false // what runs may have read what is lost
+	case s.uncut:
+		return false // what it reads isn't known
 	}
 	s.round = k.round
 	if s.broken {
@@ -170,7 +170,7 @@ func (k *Kernel) park(s *stage) {
 // stop makes a stage idle that no job needs.
 func (k *Kernel) stop(s *stage) {
 	k.withdraw(s)
-	s.state = idle
+	s.state, s.uncut = idle, false
 	k.killAll(s)
 }
 
@@ -195,7 +195,7 @@ func (k *Kernel) succeed(s *stage, p int32) {
 	t.state, t.written = done, k.clock
 	s.running--
 	s.done++
-	k.do(Accept{t.executor.id, s.task(p, t.tries-1)})
+	k.do(Accept{t.executor.id, s.task(p, t.tries-1), s.jobs[0].id})
 	if s.complete() {
 		k.completed(s)
 	}
@@ -210,7 +210,7 @@ func (k *Kernel) completed(s *stage) {
 		return
 	}
 	for _, r := range s.readers {
-		if r.state == waiting && !slices.ContainsFunc(r.parents, func(p *stage) bool { return !p.complete() }) {
+		if r.state == waiting && !r.uncut && !slices.ContainsFunc(r.parents, func(p *stage) bool { return !p.complete() }) {
 			k.activate(r)
 		}
 	}
@@ -275,7 +275,7 @@ func (k *Kernel) restart(s *stage) {
 	for p := range s.tasks {
 		if t := &s.tasks[p]; t.state == done {
 			t.state, t.executor = pending, nil
-			k.do(OutputLost{s.batch.seq, s.id, int32(p)})
+			k.do(OutputLost{s.batch.seq, s.id, s.partition(int32(p))})
 		}
 	}
 	s.done, s.broken = 0, false
@@ -284,6 +284,6 @@ func (k *Kernel) restart(s *stage) {
 	}
 }
 
-func (s *stage) task(partition, attempt int32) Task {
-	return Task{s.batch.seq, s.id, partition, attempt}
+func (s *stage) task(i, attempt int32) Task {
+	return Task{s.batch.seq, s.id, s.partition(i), attempt}
 }

@@ -58,9 +58,9 @@ type executor struct {
 // launched is a task of an executor.
 type launched struct {
 	task   scheduler.Task
-	ctx    context.Context
-	kill   context.CancelCauseFunc
-	answer chan bool // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
+	ctx    context.Context         // nil until a slot begins it, and kill, guarded by the executor's mu
+	kill   context.CancelCauseFunc // nil until then
+	answer chan bool               // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
 }
 
 // askCommit asks the driver whether the task may commit.
@@ -197,12 +197,7 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 	if x == nil {
 		return // its loss is reported
 	}
-	ctx, kill := context.WithCancelCause(context.Background())
-	l := &launched{task: task, ctx: ctx, kill: kill}
-	l.task.AskCommit = func(ctx context.Context) error { return b.askCommit(ctx, x, l) }
-	if !x.enqueue(l) {
-		kill(ErrLost)
-	}
+	x.enqueue(&launched{task: task})
 }
 
 // Kill implements scheduler.Backend. A task that no slot has begun ends at once.
@@ -220,11 +215,11 @@ func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 		x.queue = slices.Delete(x.queue, waiting, waiting+1)
 	}
 	x.mu.Unlock()
-	if l == nil {
-		return
-	}
-	l.kill(errors.New(reason))
-	if waiting >= 0 && x.end(l) {
+	switch {
+	case l == nil:
+	case waiting < 0:
+		l.kill(errors.New(reason))
+	case x.end(l):
 		events.TaskEnded(executor, id, scheduler.TaskKilled{Message: reason})
 	}
 }
@@ -253,24 +248,25 @@ func (x *executor) leave(cause error) {
 	x.queue = nil
 	x.queued.Broadcast()
 	for _, l := range x.running {
-		l.kill(cause)
+		if l.kill != nil {
+			l.kill(cause)
+		}
 	}
 }
 
-// enqueue hands a task to the slots. It reports false if the executor is lost.
-func (x *executor) enqueue(l *launched) bool {
+// enqueue hands a task to the slots. On a lost executor it is nobody's.
+func (x *executor) enqueue(l *launched) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.lost {
-		return false
+		return
 	}
 	x.running[l.task.ID] = l
 	x.queue = append(x.queue, l)
 	x.queued.Signal()
-	return true
 }
 
-// next waits for a task; nil means that the executor is lost.
+// next waits for a task and begins it; nil means that the executor is lost.
 func (x *executor) next() *launched {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -282,14 +278,17 @@ func (x *executor) next() *launched {
 	}
 	l := x.queue[0]
 	x.queue = slices.Delete(x.queue, 0, 1)
+	l.ctx, l.kill = context.WithCancelCause(context.Background())
 	return l
 }
 
 // end strikes a task off. It reports whether its end is to be told.
 func (x *executor) end(l *launched) bool {
-	l.kill(nil) // frees the context
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if l.kill != nil {
+		l.kill(nil) // frees the context
+	}
 	delete(x.running, l.task.ID)
 	return !x.lost
 }
@@ -313,6 +312,7 @@ func (b *Backend) work(x *executor, events scheduler.BackendEvents) {
 	}()
 	for l := x.next(); l != nil; l = x.next() {
 		current = l
+		l.task.AskCommit = func(ctx context.Context) error { return b.askCommit(ctx, x, l) }
 		outcome := x.run(l, &slot)
 		current = nil
 		if x.end(l) {

@@ -28,6 +28,7 @@ type program struct {
 	action lineage.Action
 	codec  encoding.Codec[rdd.Pair[string, int64]]
 	stores map[string]*shuffle.Store
+	caches map[string]*task.Cache // nil unless the counts are cached
 	// before is called before each task; an error fails the task.
 	before func(executor string, id scheduler.TaskID) error
 	opts   scheduler.Options
@@ -64,13 +65,14 @@ func (w worker) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) sche
 	tc := &task.Context{
 		Context: ctx, Batch: 1, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Slot: slot,
 		Shuffle: shuffle.NewReader(t.Inputs, func(x string) *shuffle.Store { return w.stores[x] }),
+		Cache:   w.caches[w.name],
 	}
 	if _, ok := t.ID.Output(); ok {
 		b, err := w.action.Run(tc, tc.Partition)
 		if err != nil {
 			return scheduler.Failed(ctx, err)
 		}
-		return scheduler.Success{Result: b, Metrics: tc.Metrics}
+		return scheduler.Success{Result: b, Metrics: tc.Metrics, Stored: w.stored(t.ID)}
 	}
 	dep := w.rdds.Lineage().Shuffle(int(t.ID.Stage))
 	out := w.stores[w.name].Writer(shuffle.MapID{Batch: 1, Shuffle: t.ID.Stage, Map: t.ID.Partition, Attempt: t.ID.Attempt}, dep.Partitions())
@@ -85,12 +87,35 @@ func (w worker) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) sche
 	return scheduler.Success{Map: &scheduler.MapStatus{Bytes: sizes}, Metrics: tc.Metrics}
 }
 
+// stored says what a result task has cached.
+func (p *program) stored(id scheduler.TaskID) []scheduler.StoredBlock {
+	if p.caches == nil {
+		return nil
+	}
+	n := p.action.Final.ID
+	return []scheduler.StoredBlock{{Block: task.Block{Batch: n.Batch, DStream: n.DStream, Ordinal: n.Ordinal, Partition: id.Partition}, Level: 1}}
+}
+
+// cache makes the program keep its counts. It does so before the tasks run.
+func (p *program) cache() {
+	p.action.Final.Cached = true
+	p.caches = make(map[string]*task.Cache)
+	for x := range p.stores {
+		p.caches[x] = &task.Cache{}
+	}
+}
+
 // count runs the program and returns its result as text, and what failed.
 func (p *program) count(ctx context.Context, backend *local.Backend) (string, *scheduler.JobResult, error) {
 	dag := scheduler.NewDAGScheduler(backend, p.opts)
 	defer backend.Close()
 	defer dag.Close()
-	r, err := dag.Submit(ctx, scheduler.NewJob(1, 0, p.action.Final))
+	return p.output(ctx, dag, 0)
+}
+
+// output counts once more on a scheduler.
+func (p *program) output(ctx context.Context, dag *scheduler.DAGScheduler, output int) (string, *scheduler.JobResult, error) {
+	r, err := dag.Submit(ctx, scheduler.NewJob(1, output, p.action.Final))
 	if err != nil {
 		return "", nil, err
 	}
@@ -163,6 +188,39 @@ func TestExecutorLostWithItsBlocks(t *testing.T) {
 			t.Errorf("%s, %+v, %v", got, r, err)
 		}
 	})
+}
+
+// A second output reads what the first cached, and nothing above it. If that is gone
+// and nobody knew, the map tasks run again.
+func TestCached(t *testing.T) {
+	p := newProgram(t, "a", "b")
+	p.cache()
+	p.opts.MaxStageAttempts = 8 // each names one map task whose blocks are gone
+	backend := local.New(p.executor("a", 1), p.executor("b", 1))
+	defer backend.Close()
+	dag := scheduler.NewDAGScheduler(backend, p.opts)
+	defer dag.Close()
+	clear := func() {
+		for _, s := range p.stores {
+			s.Clear()
+		}
+	}
+	for output, round := range []struct {
+		before func()
+		tasks  int
+		fails  bool
+	}{
+		{before: func() {}, tasks: 6},
+		{before: clear, tasks: 2},
+		{before: func() { p.caches["a"].Forget(2); p.caches["b"].Forget(2); clear() }, tasks: 6, fails: true},
+		{before: clear, tasks: 2},
+	} {
+		round.before()
+		got, r, err := p.output(context.Background(), dag, output)
+		if err != nil || got != expected || r.Tasks != round.tasks || r.Failed > 0 != round.fails {
+			t.Errorf("output %d: %s, %+v, %v", output, got, r, err)
+		}
+	}
 }
 
 // A job ends with its context, and its tasks with it.

@@ -39,6 +39,34 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// TestChaosCached has several outputs read the same cached counts, while blocks are
+// dropped that the driver relies on.
+func TestChaosCached(t *testing.T) {
+	missed := 0
+	for seed := uint64(1); seed < 41; seed++ {
+		c := newChaos(t, seed)
+		c.cache()
+		dag := scheduler.NewDAGScheduler(c.backend, c.opts)
+		for output := range 5 {
+			c.mu.Lock()
+			c.faults = 0
+			c.mu.Unlock()
+			got, r, err := c.output(context.Background(), dag, output)
+			if err != nil || got != expected {
+				t.Fatalf("seed %d, output %d: %s, %v", seed, output, got, err)
+			}
+			if output > 0 && r.Tasks > 2 {
+				missed++
+			}
+		}
+		dag.Close()
+		c.backend.Close()
+	}
+	if t.Logf("%d outputs were computed again", missed); missed == 0 {
+		t.Error("nothing was missed, so nothing was shown")
+	}
+}
+
 // chaos is a program on three executors to which things happen.
 type chaos struct {
 	*program
@@ -62,7 +90,7 @@ func (c *chaos) harm(executor string, id scheduler.TaskID) error {
 	c.mu.Lock()
 	what, victim := 0, string("abc"[c.rng.IntN(3)])
 	if c.faults < 5 {
-		if what = c.rng.IntN(10); what > 0 && what < 5 {
+		if what = c.rng.IntN(10); what > 0 && what < 5 || what == 5 && c.caches != nil {
 			c.faults++
 		}
 	}
@@ -77,6 +105,10 @@ func (c *chaos) harm(executor string, id scheduler.TaskID) error {
 	case 4:
 		c.backend.Lose(victim, "by the test")
 		c.backend.Add(c.executor(victim, 2))
+	case 5: // what it cached goes, and nobody says so
+		if c.caches != nil {
+			c.caches[victim].Forget(2)
+		}
 	}
 	return nil
 }

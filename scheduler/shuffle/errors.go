@@ -15,6 +15,9 @@ var (
 	ErrUnreachable = errors.New("the executor can't be reached")
 	// ErrIncomplete: some map tasks of the shuffle have no output.
 	ErrIncomplete = errors.New("map outputs are missing")
+	// ErrNotGiven: a task reads a shuffle whose outputs it wasn't given. That is so if
+	// it should have found what is made from them in the cache.
+	ErrNotGiven = errors.New("the task wasn't given its map outputs")
 	// ErrWriterClosed: a block was written after its writer's Commit or Abort.
 	ErrWriterClosed = errors.New("the writer is closed")
 )

@@ -28,7 +28,7 @@ func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) 
 	return func(yield func([]byte, error) bool) {
 		outs := r.find(batch, shuffle)
 		if outs == nil {
-			yield(nil, fmt.Errorf("reading shuffle %d of batch %d: the task wasn't given its map outputs", shuffle, batch))
+			yield(nil, fmt.Errorf("reading shuffle %d of batch %d: %w", shuffle, batch, ErrNotGiven))
 			return
 		}
 		for m := range outs.Maps {

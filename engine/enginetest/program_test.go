@@ -1,0 +1,100 @@
+package enginetest_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
+)
+
+// programInput returns the elements of a program's input.
+func programInput(seed uint64) []int {
+	rng := rand.New(rand.NewPCG(seed, 5))
+	in := make([]int, rng.IntN(120))
+	for i := range in {
+		in[i] = rng.IntN(1000)
+	}
+	return in
+}
+
+// programSeed returns the seed of the tests of random programs, and how many programs
+// they run.
+func programSeed(t *testing.T) (seed uint64, programs int) {
+	t.Helper()
+	seed, programs = 20261129, 60
+	for name, v := range map[string]any{"HIBANA_SEED": &seed, "HIBANA_PROGRAMS": &programs} {
+		if s := os.Getenv(name); s != "" {
+			if _, err := fmt.Sscan(s, v); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	t.Logf("HIBANA_SEED=%d HIBANA_PROGRAMS=%d", seed, programs)
+	return seed, programs
+}
+
+// reference returns what a program makes of its input, and the program.
+func reference(t *testing.T, seed uint64) (result, program []string) {
+	t.Helper()
+	sc := rddtest.NewContext(2)
+	r := rddtest.Program(seed, rdd.Parallelize(sc, programInput(seed), rdd.Partitions(2)), nil)
+	parts, err := rddtest.Glom(r)
+	if err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	return slices.Concat(parts...), sc.Lineage().Describe()
+}
+
+// Random programs return on two executor processes, which are killed now and then, what
+// one goroutine makes of them: the same elements in the same order. HIBANA_SEED chooses
+// other programs and HIBANA_PROGRAMS more of them.
+func TestRandomPrograms(t *testing.T) {
+	seed, programs := programSeed(t)
+	marks := newOnce(t)
+	const killEvery = 10 // programs
+	onExecutor := os.Getenv(role.Env) != ""
+	inputs := make([][]int, programs)
+	for i := range inputs {
+		inputs[i] = programInput(seed + uint64(i))
+	}
+	// A task of a program's operator kills its process at the first element that it sees.
+	die := func(r *rdd.RDD[int]) *rdd.RDD[int] {
+		batch := r.Node().ID.Batch
+		return rdd.Map(r, func(v int) int {
+			if onExecutor && batch%killEvery == 0 && v%3 == 0 && marks.first(fmt.Sprintf("kill-%d", batch)) {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+			return v
+		})
+	}
+	r, err := enginetest.RunOnCluster(t, inputs, programs, func(d *engine.DStream[int]) *engine.DStream[string] {
+		return engine.Transform(d, func(b engine.Batch, r *rdd.RDD[int]) *rdd.RDD[string] {
+			return rddtest.Program(seed+b.Seq-1, r, die)
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range r.Batches {
+		if want, program := reference(t, seed+uint64(i)); !slices.Equal(got, want) {
+			t.Errorf("program %d (HIBANA_SEED=%d HIBANA_PROGRAMS=1):\n got %s\nwant %s\n%s", i, seed+uint64(i), got, want, program)
+		}
+	}
+	kills, err := os.ReadDir(marks.dir)
+	if err != nil || len(r.Batches) != programs || programs >= 4*killEvery && len(kills) == 0 {
+		t.Errorf("%d programs of %d ran, %d kills: %v", len(r.Batches), programs, len(kills), err)
+	}
+	t.Logf("%d programs ran, %d executors were killed, %d of %d bytes of shuffles came from other processes", len(r.Batches), len(kills), r.Metrics.ShuffleRemote, r.Metrics.ShuffleRead)
+	if r.Metrics.ShuffleRemote == 0 {
+		t.Error("nothing was read from another process")
+	}
+}

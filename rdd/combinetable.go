@@ -1,0 +1,279 @@
+package rdd
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"iter"
+	"reflect"
+	"slices"
+
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// combineTable combines values by key. When the task is refused more memory it writes
+// what it holds to a run and begins anew.
+//
+// Runs are ordered by the hash of the key's encoding and then by that encoding, so that
+// they can be merged whatever type keys have. What is merged is sorted once more, by the
+// order in which the keys came: a table that was spilled yields its pairs in the same
+// order as one that wasn't.
+type combineTable[K comparable, V, C any] struct {
+	tc     *task.Context
+	codec  pairCodec[K, C]
+	a      aggregator[V, C]
+	size   *sizer[V]
+	ledger ledger
+	exact  int64 // bytes that the table took when it was last measured
+
+	acc   *combiners[K, C]
+	came  uint64 // keys of the tables before this one
+	buf   []byte // of an encoded pair
+	runs  runSet[spilledPair]
+	pairs *sizer[Pair[K, C]]
+	grows bool // a combined value may take more memory with each value that goes into it
+}
+
+func newCombineTable[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], values encoding.Codec[V], a aggregator[V, C]) *combineTable[K, V, C] {
+	return &combineTable[K, V, C]{
+		tc: tc, codec: codec, a: a, size: newSizer(values), pairs: newSizer(codec), grows: refers(reflect.TypeFor[C]()),
+		ledger: ledger{memory: tc.Memory}, acc: newCombiners[K, C](codec.key),
+		runs: runSet[spilledPair]{tc: tc, codec: spilledCodec{}, compare: compareByHash},
+	}
+}
+
+// perKey is about what a key takes in a table beside its pair: its place in Go's map and
+// what slices hold in reserve.
+const perKey = 48
+
+// add combines a pair with those of its key.
+func (t *combineTable[K, V, C]) add(kv Pair[K, V]) error {
+	c, isNew := t.acc.slot(kv.Key)
+	if isNew {
+		*c = t.a.create(kv.Value)
+	} else {
+		*c = t.a.merge(*c, kv.Value)
+	}
+	if t.ledger.memory == nil {
+		return nil
+	}
+	var grown int64
+	switch {
+	case isNew:
+		grown = perKey + t.pairs.of(Pair[K, C]{kv.Key, *c})
+	case t.grows: // the combined value may hold on to the value
+		grown = t.size.of(kv.Value)
+	}
+	if t.ledger.charge(grown) {
+		return nil
+	}
+	return t.full()
+}
+
+// full is called when there is no memory for what is charged. What combined values really
+// take isn't known from those that went into them: it is measured, unless it was already
+// and can't be much less now.
+func (t *combineTable[K, V, C]) full() error {
+	if t.grows && t.ledger.used > 2*t.exact {
+		t.exact = 0
+		for _, p := range t.acc.pairs {
+			n, err := t.pairs.exact(p)
+			if err != nil {
+				return err
+			}
+			t.exact += perKey + t.pairs.flat + n
+		}
+		if t.exact < t.ledger.held/2 {
+			t.ledger.set(t.exact)
+			return nil
+		}
+	}
+	return t.spill()
+}
+
+// spill writes the table to a run.
+func (t *combineTable[K, V, C]) spill() error {
+	rows, err := t.byHash()
+	if err == nil {
+		err = t.runs.add(rows)
+	}
+	if err != nil {
+		return err
+	}
+	t.came += uint64(len(t.acc.pairs))
+	t.acc = newCombiners[K, C](t.codec.key)
+	t.exact = 0
+	t.ledger.set(0)
+	return nil
+}
+
+// byHash yields the table's pairs in the order of a run. What it yields is valid until the
+// next one.
+func (t *combineTable[K, V, C]) byHash() (iter.Seq2[spilledPair, error], error) {
+	order := make([]spilledPair, len(t.acc.pairs))
+	for i, p := range t.acc.pairs {
+		key, err := t.codec.key.Append(nil, p.Key)
+		if err != nil {
+			return nil, err
+		}
+		order[i] = spilledPair{hash: fnv1a(key), came: uint64(i), key: key}
+	}
+	slices.SortFunc(order, compareByHash)
+	return func(yield func(spilledPair, error) bool) {
+		for _, s := range order {
+			var err error
+			if s.pair, err = t.codec.Append(t.buf[:0], t.acc.pairs[s.came]); ends(yield, err) {
+				return
+			}
+			t.buf = s.pair
+			s.came += t.came
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}, nil
+}
+
+// rows yields the combined pairs.
+func (t *combineTable[K, V, C]) rows() iter.Seq2[Pair[K, C], error] {
+	if len(t.runs.runs) == 0 {
+		return Elements(t.tc, t.acc.pairs)
+	}
+	if err := t.spill(); err != nil {
+		return func(yield func(Pair[K, C], error) bool) { ends(yield, err) }
+	}
+	byHash := t.joined(t.runs.merged(nil))
+	inOrder := sortRows(t.tc, spilledCodec{}, func(a, b spilledPair) int { return cmp.Compare(a.came, b.came) }, byHash)
+	return func(yield func(Pair[K, C], error) bool) {
+		inOrder(func(s spilledPair, err error) bool {
+			if ends(yield, err) {
+				return false
+			}
+			p, _, err := t.codec.Decode(s.pair)
+			return !ends(yield, err) && yield(p, nil)
+		})
+	}
+}
+
+// joined joins the values of equal keys, which follow each other.
+func (t *combineTable[K, V, C]) joined(in iter.Seq2[spilledPair, error]) iter.Seq2[spilledPair, error] {
+	return func(yield func(spilledPair, error) bool) {
+		j := keyJoiner[K, V, C]{t: t}
+		more := true
+		in(func(s spilledPair, err error) bool {
+			if more = !ends(yield, err); !more {
+				return false
+			}
+			done, ok, err := j.next(s)
+			more = !ends(yield, err) && (!ok || yield(done, nil))
+			return more
+		})
+		if !more {
+			return
+		}
+		if done, ok, err := j.take(); !ends(yield, err) && ok {
+			yield(done, nil)
+		}
+	}
+}
+
+// keyJoiner joins the pairs of one key.
+type keyJoiner[K comparable, V, C any] struct {
+	t      *combineTable[K, V, C]
+	last   spilledPair
+	any    bool
+	value  Pair[K, C] // decoded, if more than one was joined
+	joined bool
+}
+
+// next adds a pair. If it is of another key than those before it returns what they were
+// joined to.
+func (j *keyJoiner[K, V, C]) next(s spilledPair) (done spilledPair, ok bool, err error) {
+	if !j.any || !bytes.Equal(j.last.key, s.key) {
+		if done, ok, err = j.take(); err == nil {
+			j.last, j.any = s, true
+		}
+		return done, ok, err
+	}
+	if !j.joined {
+		if j.value, _, err = j.t.codec.Decode(j.last.pair); err != nil {
+			return done, false, err
+		}
+	}
+	p, _, err := j.t.codec.Decode(s.pair)
+	if err != nil {
+		return done, false, err
+	}
+	j.value.Value = j.t.a.join(j.value.Value, p.Value)
+	j.joined, j.last.came = true, min(j.last.came, s.came)
+	return done, false, nil
+}
+
+// take returns what was joined since the last one; ok is false if nothing was.
+func (j *keyJoiner[K, V, C]) take() (done spilledPair, ok bool, err error) {
+	if !j.any {
+		return done, false, nil
+	}
+	done = j.last
+	if j.joined {
+		done.pair, err = j.t.codec.Append(nil, j.value)
+	}
+	*j = keyJoiner[K, V, C]{t: j.t}
+	return done, err == nil, err
+}
+
+// close drops what is held.
+func (t *combineTable[K, V, C]) close() {
+	t.runs.close()
+	t.ledger.set(0)
+}
+
+// spilledPair is an encoded pair in a run.
+type spilledPair struct {
+	hash uint64
+	came uint64 // which key it was, in the order in which they came
+	key  []byte // encoding of the key
+	pair []byte // encoding of the pair
+}
+
+func compareByHash(a, b spilledPair) int {
+	if a.hash != b.hash {
+		return cmp.Compare(a.hash, b.hash)
+	}
+	return bytes.Compare(a.key, b.key)
+}
+
+// spilledCodec writes the numbers, then the two encodings behind their lengths.
+type spilledCodec struct{}
+
+func (spilledCodec) Append(dst []byte, s spilledPair) ([]byte, error) {
+	dst = binary.LittleEndian.AppendUint64(dst, s.hash)
+	dst = binary.AppendUvarint(dst, s.came)
+	dst = append(binary.AppendUvarint(dst, uint64(len(s.key))), s.key...)
+	return append(binary.AppendUvarint(dst, uint64(len(s.pair))), s.pair...), nil
+}
+
+func (spilledCodec) Decode(src []byte) (s spilledPair, rest []byte, err error) {
+	if len(src) < 8 {
+		return s, nil, encoding.ErrCorrupt
+	}
+	s.hash, rest = binary.LittleEndian.Uint64(src), src[8:]
+	var n int
+	if s.came, n = binary.Uvarint(rest); n <= 0 {
+		return s, nil, encoding.ErrCorrupt
+	}
+	if s.key, rest, err = cutBytes(rest[n:]); err == nil {
+		s.pair, rest, err = cutBytes(rest)
+	}
+	return s, rest, err
+}
+
+// cutBytes returns the bytes behind their length, and what follows.
+func cutBytes(src []byte) (b, rest []byte, err error) {
+	length, n := binary.Uvarint(src)
+	if n <= 0 || length > uint64(len(src)-n) {
+		return nil, nil, encoding.ErrCorrupt
+	}
+	return src[n : n+int(length) : n+int(length)], src[n+int(length):], nil
+}
