@@ -142,6 +142,9 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		out.Produce(tc, r, promise)
 		written++
 	}
+	if written > 0 && tc.FreeSlot != nil {
+		tc.FreeSlot() // others can read and write meanwhile
+	}
 	wait.Wait() // each record is acknowledged, failed, or given up with the task's context
 	if errors.Is(failed, kerr.MessageTooLarge) {
 		failed = fmt.Errorf("%w; a record is larger than the producer or the topic takes: raise the topic's max.message.bytes, and the producer's limit with kafka.ClientOptions(ssc, kgo.ProducerBatchMaxBytes(N))", failed)

@@ -163,7 +163,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	}
 	tc := &task.Context{
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
-		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
+		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: t.AskCommit, FreeSlot: t.FreeSlot,
 	}
 	var fetched func() int64
 	if e.remote == nil {
