@@ -8,8 +8,10 @@ func TestExpectedRanges(t *testing.T) {
 	h := newHistory()
 	rg := func(i int64) Range { return Range{Topic: "t", Partition: 3, From: 10 * i, Until: 10*i + 10} }
 	for i := range int64(10) {
-		if h.follows(rg(i+1)) || h.follows(rg(i+1)) {
-			t.Fatalf("%v follows what was not read", rg(i+1))
+		for range 2 { // asking twice expects it once
+			if h.follows(rg(i + 1)) {
+				t.Fatalf("%v follows what was not read", rg(i+1))
+			}
 		}
 	}
 	if n := len(h.expected[partitionKey{"t", 3}]); n != maxExpected {
