@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,6 +82,59 @@ func TestOperators(t *testing.T) {
 		"count": {
 			func(in *stream, shown *string) { show(engine.Count(in), shown) }, "2", nil, nil,
 		},
+		"coalesce": {
+			func(in *stream, shown *string) { show(engine.Glom(in.Coalesce(1)), shown) }, "[1 2]",
+			func(in *stream) { in.Coalesce(0) }, rdd.ErrPartitions,
+		},
+		"repartition": {
+			func(in *stream, shown *string) { show(engine.Glom(in.Repartition(1)), shown) }, "[1 2]",
+			func(in *stream) { in.Repartition(-1) }, rdd.ErrPartitions,
+		},
+		"glom": {
+			func(in *stream, shown *string) { show(engine.Glom(in), shown) }, "[1] [2]", nil, nil,
+		},
+		"sample": {
+			func(in *stream, shown *string) { show(in.Sample(false, 1, 7).Union(in.Sample(true, 0, 7)), shown) }, "1 2",
+			func(in *stream) { in.Sample(false, 2, 7) }, rdd.ErrArgument,
+		},
+		"distinct": {
+			func(in *stream, shown *string) { show(engine.Distinct(in.Union(in)), shown) }, "1 2",
+			func(in *stream) { engine.Distinct(in, rdd.Partitions(0)) }, rdd.ErrPartitions,
+		},
+		"keyBy": {
+			func(in *stream, shown *string) { show(engine.KeyBy(in, negate), shown) }, "{-1 1} {-2 2}",
+			func(in *stream) { engine.KeyBy[int](in, nil) }, rdd.ErrNilFunction,
+		},
+		"groupBy": {
+			func(in *stream, shown *string) {
+				show(engine.GroupBy(in, func(int) string { return "k" }), shown)
+			}, "{k [1 2]}",
+			func(in *stream) { engine.GroupBy[int](in, nil) }, rdd.ErrNilFunction,
+		},
+		"pipe": {
+			func(in *stream, shown *string) {
+				show(engine.Pipe(engine.Map(in, strconv.Itoa), []string{"sed", "s/$/!/"}), shown)
+			}, "1! 2!",
+			func(in *stream) { engine.Pipe(engine.Map(in, strconv.Itoa), nil) }, rdd.ErrArgument,
+		},
+		"tryMap": {
+			func(in *stream, shown *string) { show(engine.TryMap(in, notOne, rdd.OnBadRecord(rdd.Skip())), shown) }, "4",
+			func(in *stream) {
+				engine.TryMap(in, notOne, rdd.OnBadRecord(rdd.DeadLetter(func(rdd.Part, string, error) error { return nil })))
+			}, rdd.ErrArgument,
+		},
+		"tryFilter": {
+			func(in *stream, shown *string) {
+				show(in.TryFilter(func(i int) (bool, error) { _, err := notOne(i); return true, err }, rdd.OnBadRecord(rdd.Skip())), shown)
+			}, "2",
+			func(in *stream) { in.TryFilter(nil) }, rdd.ErrNilFunction,
+		},
+		"tryFlatMap": {
+			func(in *stream, shown *string) {
+				show(engine.TryFlatMap(in, func(i int) ([]int, error) { _, err := notOne(i); return make([]int, i), err }, rdd.OnBadRecord(rdd.Skip())), shown)
+			}, "0 0",
+			func(in *stream) { engine.TryFlatMap[int, int](in, nil) }, rdd.ErrNilFunction,
+		},
 		"reduce": {
 			func(in *stream, shown *string) { show(engine.Reduce(in, plus), shown) }, "3",
 			func(in *stream) { engine.Reduce(in, nil) }, rdd.ErrNilFunction,
@@ -108,6 +162,14 @@ func TestOperators(t *testing.T) {
 			t.Errorf("%s: it is said %d times:\n%v", op, n, err)
 		}
 	}
+}
+
+// notOne doubles and refuses 1.
+func notOne(i int) (int, error) {
+	if i == 1 {
+		return 0, errors.New("it is 1")
+	}
+	return 2 * i, nil
 }
 
 // Which argument is wrong is said.

@@ -2,6 +2,7 @@ package rdd_test
 
 import (
 	"iter"
+	"strconv"
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -27,6 +28,20 @@ func BenchmarkRecord(b *testing.B) {
 			return rdd.FlatMap(ints(l, n/2, 1), func(int) []int { return two })
 		}},
 		{"cache", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1).Cache() }},
+		{"tryMap", func(l *rdd.Context) *rdd.RDD[int] {
+			return rdd.TryMap(ints(l, n, 1), func(i int) (int, error) { return i + 1, nil })
+		}},
+		{"sample", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1).Sample(false, 0.5, 1) }},
+		{"zip", func(l *rdd.Context) *rdd.RDD[int] {
+			return rdd.Map(rdd.Zip(ints(l, n, 1), ints(l, n, 1)), func(v rdd.Tuple[int, int]) int { return v.First })
+		}},
+		{"cartesian", func(l *rdd.Context) *rdd.RDD[int] {
+			return rdd.Map(rdd.Cartesian(ints(l, n/100, 1), ints(l, 100, 1)), func(v rdd.Tuple[int, int]) int { return v.First })
+		}},
+		{"distinct", func(l *rdd.Context) *rdd.RDD[int] { return rdd.Distinct(ints(l, n, 1)) }},
+		{"pipe", func(l *rdd.Context) *rdd.RDD[int] {
+			return rdd.Map(rdd.Pipe(rdd.Map(ints(l, n, 1), strconv.Itoa), []string{"cat"}), func(s string) int { return len(s) })
+		}},
 		{"chain", func(l *rdd.Context) *rdd.RDD[int] {
 			r := rdd.Map(rdd.Map(ints(l, n/2, 1), plus).Filter(keep), plus)
 			return rdd.Map(rdd.FlatMap(r, func(int) []int { return two }).Filter(keep), plus)

@@ -93,24 +93,28 @@ func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], v
 // mapSide they are combined before they are moved, too. An RDD whose keys are where p
 // puts them isn't moved.
 func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitioner, mapSide bool, a aggregator[V, C]) *RDD[Pair[K, C]] {
-	codec, values := keyedCodec[K, C](o), keyedCodec[K, V](o)
+	codec := keyedCodec[K, C](o)
+	values, err := encoding.For[V]()
+	if codec.value != nil { // else it is said already
+		o.fail(err)
+	}
 	var out *RDD[Pair[K, C]]
 	switch {
 	case r.node.Partitioner != nil && r.node.Partitioner.Equal(p):
 		out = narrow(o, r, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, values.value, a, r.Compute(tc, part))
+			return combined(tc, codec, values, a, r.Compute(tc, part))
 		})
 	case mapSide:
 		e := shuffleByKey(o, r.node, p, codec, lineage.ShuffleDependency{Combine: true}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, values.value, a, r.Compute(tc, part))
+			return combined(tc, codec, values, a, r.Compute(tc, part))
 		})
 		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
 			return combined(tc, codec, codec.value, a.joining(), e.read(tc, part))
 		})
 	default:
-		e := shuffleByKey(o, r.node, p, values, lineage.ShuffleDependency{}, r.Compute)
+		e := shuffleByKey(o, r.node, p, pairCodec[K, V]{codec.key, values}, lineage.ShuffleDependency{}, r.Compute)
 		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, values.value, a, e.read(tc, part))
+			return combined(tc, codec, values, a, e.read(tc, part))
 		})
 	}
 	out.node.Partitioner = p

@@ -11,6 +11,9 @@ import (
 type Context struct {
 	lineage *lineage.Lineage
 	runner  Runner
+
+	broadcasts   int // how many there are
+	accumulators []accumulator
 }
 
 // Runner computes actions on behalf of a program.
@@ -24,7 +27,7 @@ type Runner interface {
 
 // NewContext returns the context in which RDDs are added to a lineage. Without a runner
 // its actions are errors. Package engine makes contexts; programs are given one.
-func NewContext(l *lineage.Lineage, r Runner) *Context { return &Context{l, r} }
+func NewContext(l *lineage.Lineage, r Runner) *Context { return &Context{lineage: l, runner: r} }
 
 // Lineage returns the list of the context's RDDs without their elements.
 func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }
@@ -32,15 +35,31 @@ func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }
 // DefaultParallelism returns the number of partitions of shuffles that name none.
 func (sc *Context) DefaultParallelism() int { return sc.lineage.Parallelism() }
 
-// run computes an action, unless the program is in error already.
-func (sc *Context) run(a lineage.Action) ([][]byte, error) {
+// ready returns an error if an action can't be computed: there is nobody to do it, or the
+// program is in error already.
+func (sc *Context) ready(action string, site lineage.Site) error {
 	if sc.runner == nil {
-		return nil, &OpError{Op: a.Op, Site: a.Site, Err: ErrNoActions}
+		return &OpError{Op: action, Site: site, Err: ErrNoActions}
 	}
-	if err := sc.lineage.Err(); err != nil {
+	return sc.lineage.Err()
+}
+
+// run computes an action and adds what its tasks added to accumulators.
+func (sc *Context) run(a lineage.Action) ([][]byte, error) {
+	if err := sc.ready(a.Op, a.Site); err != nil {
 		return nil, err
 	}
-	return sc.runner.Run(a)
+	runner, ok := sc.runner.(AccumulatingRunner)
+	if !ok {
+		return sc.runner.Run(a)
+	}
+	results, updates, err := runner.RunAccumulating(a)
+	if err == nil {
+		if err = sc.accumulate(updates); err != nil {
+			err = &OpError{Op: a.Op, Site: a.Site, Err: err}
+		}
+	}
+	return results, err
 }
 
 // maxResultBytes returns how many bytes an action may bring to the program.

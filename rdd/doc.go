@@ -9,6 +9,9 @@
 // they are for programs and return a value and an error. Operators that move records
 // between partitions take [ShuffleOption]s.
 //
+// Functions on executors read the program's variables, or a [Broadcast]; they bring
+// something back beside an action's result by an [Accumulator].
+//
 // An [RDD] is typed at the edge, so a program reads and type-checks like
 // ordinary Go; inside it is a node of package lineage, which knows its dependencies and
 // nothing of its elements. The scheduler sees nodes only. No function ever travels: a

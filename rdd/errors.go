@@ -16,6 +16,10 @@ var (
 	// ErrPartitioner: a partitioner can't place the keys, or placed one outside of its
 	// partitions.
 	ErrPartitioner = errors.New("the partitioner can't be used")
+	// ErrArgument: an operator was given a number or another value that it can't use.
+	ErrArgument = errors.New("the argument can't be used")
+	// ErrUnequal: RDDs that are zipped, or partitions of them, differ in length.
+	ErrUnequal = errors.New("the numbers differ")
 	// ErrForeign: an operator was given RDDs of different batches or contexts.
 	ErrForeign = errors.New("the RDDs belong to different contexts")
 	// ErrNil: an operator was given no RDD, or returned none.
@@ -29,6 +33,18 @@ var (
 	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
 	// ErrResultTooLarge: the driver would be sent more than its limit.
 	ErrResultTooLarge = lineage.ErrResultTooLarge
+	// ErrLimit: an action was asked for fewer than no elements.
+	ErrLimit = errors.New("the number of elements must not be negative")
+	// ErrDepth: the depth of a tree is below 1.
+	ErrDepth = errors.New("the depth must be at least 1")
+	// ErrBuckets: a histogram was asked for with bounds that make no buckets.
+	ErrBuckets = errors.New("the buckets of a histogram can't be made")
+	// ErrChanged: an RDD had other elements when it was computed again.
+	ErrChanged = errors.New("the RDD had other elements when it was computed again: keep them with Cache, or make its functions return the same every time")
+	// ErrBroadcast: a broadcast value can't be had.
+	ErrBroadcast = errors.New("the broadcast value isn't there")
+	// ErrAccumulator: an accumulator was used where it can't be.
+	ErrAccumulator = errors.New("the accumulator can't be used here")
 )
 
 // OpError is an error of one operator of the user's program.

@@ -50,6 +50,9 @@ type JobResult struct {
 	// Metrics adds up the attempts that counted, map stages included. Work that
 	// another job of the batch had done already isn't in it.
 	Metrics task.Metrics
+	// Updates are what the attempts that counted added to accumulators, of each task one,
+	// in an order that doesn't depend on when they ended.
+	Updates []task.Update
 	// Tasks is the number of attempts that counted, Failed of those that didn't.
 	Tasks, Failed int
 	// Time is how long the job took, from its submission on.

@@ -17,6 +17,7 @@ type jobRun struct {
 	runs      []*stageRun // of the stages of all cuts
 	submitted time.Time
 	bytes     int64 // of the result so far
+	updates   updates
 	cause     error // why it was cancelled
 	result    *JobResult
 	err       error

@@ -31,6 +31,8 @@ type Success struct {
 	// those that it dropped meanwhile, whosever they are.
 	Stored  []StoredBlock `msgpack:"c,omitempty"`
 	Metrics task.Metrics  `msgpack:"x"`
+	// Updates are what the task added to accumulators, at most [task.MaxUpdateBytes].
+	Updates []task.Update `msgpack:"u,omitempty"`
 }
 
 // MapStatus describes what a map task left behind on its executor.

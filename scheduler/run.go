@@ -167,7 +167,7 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			again = append(again, d.jobs[a.Job])
 		case kernel.JobDone:
 			j := d.retire(a.Job)
-			j.result.Time = time.Since(j.submitted)
+			j.result.Time, j.result.Updates = time.Since(j.submitted), j.updates.inOrder()
 			j.end(nil)
 		case kernel.JobFailed:
 			err := d.jobError(a, outcome)
@@ -214,12 +214,14 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	d.blocks.Add(a.Executor, s.Stored)
 	j.result.Tasks++
 	j.result.Metrics.Add(s.Metrics)
+	j.updates.add(t, s.Updates)
 	if r.stage.Kind == ShuffleMap {
 		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes)
-		return
+	} else {
+		j.result.Partitions[j.job.place(t.Partition)] = s.Result
+		j.bytes += int64(len(s.Result))
 	}
-	j.result.Partitions[j.job.place(t.Partition)] = s.Result
-	if j.bytes += int64(len(s.Result)); j.bytes > d.opts.MaxResultBytes {
+	if j.bytes+j.updates.bytes > d.opts.MaxResultBytes {
 		n := r.stage.Node
 		err := &lineage.OpError{Op: n.Op, Site: n.Site, Err: fmt.Errorf("%w: more than %d bytes from %d partitions", lineage.ErrResultTooLarge, d.opts.MaxResultBytes, j.job.width())}
 		d.post(func() { d.cancel(j, err) })

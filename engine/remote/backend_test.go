@@ -8,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -60,6 +62,7 @@ func TestOutcomes(t *testing.T) {
 	long := strings.Repeat("x", maxText+1)
 	for _, c := range []struct{ sent, got scheduler.Outcome }{
 		{scheduler.Success{Map: &scheduler.MapStatus{Bytes: []int64{1, 0, 1 << 40}}}, nil},
+		{scheduler.Success{Updates: []task.Update{{Accumulator: 3, Name: "bad lines", Data: []byte{7}}}}, nil},
 		{scheduler.ExceptionFailure{Message: "m", Op: "map", Stack: "s", NoFault: true}, nil},
 		{scheduler.ExceptionFailure{Message: long}, scheduler.ExceptionFailure{Message: long[:maxText] + " … (cut)"}},
 		{scheduler.FetchFailed{Shuffle: 1, MapPartition: -1, Executor: "e", Message: "m"}, nil},
@@ -82,7 +85,7 @@ func TestOutcomes(t *testing.T) {
 			want = c.sent
 		}
 		r := results{limit: 1}
-		if got := r.outcome(m.Ended); got.Reason() != want.Reason() || got.CountsAgainst() != want.CountsAgainst() {
+		if got := r.outcome(m.Ended); !reflect.DeepEqual(got, want) {
 			t.Errorf("sent %+v, got %+v", c.sent, got)
 		}
 	}

@@ -25,11 +25,7 @@ type Action struct {
 // GuardedRun is Run in a guard, see [Guard]: what panics outside of the fused
 // operators is the action.
 func (a Action) GuardedRun(tc *task.Context, partition int) (result []byte, err error) {
-	w := work{final: a.Final, tc: tc}
-	if a.Op != "" {
-		w.end = &Node{Op: a.Op, Site: a.Site, Functions: a.Functions}
-	}
-	err = guard(w, func() (err error) {
+	err = guard(work{final: a.Final, end: a.end(), tc: tc}, func() (err error) {
 		result, err = a.Run(tc, partition)
 		return err
 	})
@@ -37,6 +33,18 @@ func (a Action) GuardedRun(tc *task.Context, partition int) (result []byte, err 
 		err = Attributed(own.error, a.Op, a.Site)
 	}
 	return result, err
+}
+
+// GuardedOnDriver runs functions of the user on the action's results, on the driver, in a
+// guard: what panics is the action.
+func (a Action) GuardedOnDriver(f func() error) error { return guard(work{end: a.end()}, f) }
+
+// end returns the action as the last operator of a task, nil if it has no name.
+func (a Action) end() *Node {
+	if a.Op == "" {
+		return nil
+	}
+	return &Node{Op: a.Op, Site: a.Site, Functions: a.Functions}
 }
 
 // actionError is an error of the action's own, not of the sequence that it read.

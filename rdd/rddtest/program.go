@@ -211,6 +211,56 @@ var steps = []func(p *program){
 		r, n := p.anyPairs()
 		p.pushPairs(rdd.RepartitionAndSortWithinPartitions(r, rdd.HashPartitioner{N: p.below(5)}), n)
 	},
+	func(p *program) {
+		r, n := p.anyInts()
+		p.push(r.Repartition(p.below(6)), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		p.push(r.Coalesce(p.below(6)), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		p.push(rdd.Map(rdd.ZipWithIndex(r), func(kv rdd.Pair[int64, int]) int { return mix(int(kv.Key), kv.Value) }), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		m := p.below(7)
+		p.push(rdd.Map(rdd.Zip(r, rdd.Map(r, func(v int) int { return mod(v, m) })), func(v rdd.Tuple[int, int]) int { return mix(v.First, v.Second) }), n)
+	},
+	func(p *program) { // a few of two
+		r, _ := p.anyInts()
+		o, _ := p.anyInts()
+		few := func(r *rdd.RDD[int], n int) *rdd.RDD[int] {
+			return rdd.Map(rdd.ZipWithIndex(r).Filter(func(kv rdd.Pair[int64, int]) bool { return kv.Key < 20 }), func(kv rdd.Pair[int64, int]) int { return kv.Value + n })
+		}
+		p.push(rdd.Map(rdd.Cartesian(few(r, 1), few(o, 2)), func(v rdd.Tuple[int, int]) int { return mix(v.First, v.Second) }), 400)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		m := p.below(20)
+		groups := rdd.GroupBy(r, func(v int) int { return mod(v, m) }, p.partitions())
+		p.pushPairs(rdd.Map(groups, func(kv rdd.Pair[int, []int]) rdd.Pair[int, int] { return rdd.KV(kv.Key, fold(kv.Value)) }), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		p.pushPairs(rdd.Distinct(r), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		o, _ := p.anyInts()
+		p.push(rdd.Intersection(r, o, p.partitions()), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		o, _ := p.anyPairs()
+		p.pushPairs(rdd.Subtract(r, o), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		m := p.below(5)
+		p.push(rdd.Map(rdd.Batch(r, m), fold), n)
+	},
 }
 
 // fold makes the order of a list visible.

@@ -5,6 +5,7 @@ package rddtest
 import (
 	"context"
 	"iter"
+	"maps"
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -27,10 +28,11 @@ func newBatch(seq uint64, parallelism int) *rdd.Context {
 }
 
 // Reference evaluates RDDs: map tasks before the tasks that read them, each once. It
-// implements rdd.Runner and task.ShuffleReader.
+// implements rdd.AccumulatingRunner, rdd.BroadcastingRunner and task.ShuffleReader.
 type Reference struct {
 	blocks  map[[2]int][][]byte // by shuffle and reduce partition, in map order
 	done    map[int]bool        // shuffles
+	updates []task.Update       // of the tasks since the last action
 	cache   task.Cache
 	process task.Process
 }
@@ -42,8 +44,15 @@ func NewReference() *Reference {
 
 // Run implements rdd.Runner.
 func (e *Reference) Run(a lineage.Action) ([][]byte, error) {
+	results, _, err := e.RunAccumulating(a)
+	return results, err
+}
+
+// RunAccumulating implements rdd.AccumulatingRunner.
+func (e *Reference) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, error) {
+	e.updates = nil
 	if err := e.Prepare(a.Final); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	partitions := a.Partitions
 	if partitions == nil {
@@ -53,12 +62,29 @@ func (e *Reference) Run(a lineage.Action) ([][]byte, error) {
 	}
 	results := make([][]byte, len(partitions))
 	for i, p := range partitions {
+		tc := e.Task(a.Final, p)
 		var err error
-		if results[i], err = a.GuardedRun(e.Task(a.Final, p), p); err != nil {
-			return nil, err
+		if results[i], err = a.GuardedRun(tc, p); err == nil {
+			err = e.ended(tc)
+		}
+		if err != nil {
+			return nil, nil, err
 		}
 	}
-	return results, nil
+	return results, e.updates, nil
+}
+
+// ended keeps what a task added to accumulators.
+func (e *Reference) ended(tc *task.Context) error {
+	updates, err := tc.Updates()
+	e.updates = append(e.updates, updates...)
+	return err
+}
+
+// Broadcast implements rdd.BroadcastingRunner: there is one process only.
+func (e *Reference) Broadcast(_ rdd.Declared, encode func() ([]byte, error)) (func() ([]byte, error), error) {
+	encoded, err := encode()
+	return func() ([]byte, error) { return encoded, nil }, err
 }
 
 // MaxResultBytes implements rdd.Runner.
@@ -74,11 +100,24 @@ func (e *Reference) Prepare(n *lineage.Node) error {
 		if !ok || e.done[s.ID] {
 			continue
 		}
+		if err := e.write(s); err != nil {
+			maps.DeleteFunc(e.blocks, func(k [2]int, _ [][]byte) bool { return k[0] == s.ID })
+			return err
+		}
 		e.done[s.ID] = true
-		for p := range s.Parent.Partitions {
-			if err := s.GuardedWrite(e.Task(s.Parent, p), p, blockWriter{e, s.ID}); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// write runs the map tasks of a shuffle.
+func (e *Reference) write(s *lineage.ShuffleDependency) error {
+	for p := range s.Parent.Partitions {
+		tc := e.Task(s.Parent, p)
+		if err := s.GuardedWrite(tc, p, blockWriter{e, s.ID}); err != nil {
+			return err
+		}
+		if err := e.ended(tc); err != nil {
+			return err
 		}
 	}
 	return nil

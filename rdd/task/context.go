@@ -38,6 +38,8 @@ type Context struct {
 
 	asked uint32 // calls of Killed
 
+	accumulated []accumulated // of the task's own: what it added to accumulators
+
 	task   *Context        // the task's own, nil in that one
 	others []*Context      // of the task's own: those of other partitions
 	Pulled []runtime.Frame // of the task's own: the stack of a panic that an iter.Pull cut off, for who tells whose it is

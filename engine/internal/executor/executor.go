@@ -174,6 +174,9 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	}
 	success, err := e.work(tc, gen, store, t.ID)
 	if err == nil {
+		success.Updates, err = tc.Updates()
+	}
+	if err == nil {
 		err = e.program.Graph.LateError() // a task, this one maybe, declared something
 	}
 	if err != nil {
