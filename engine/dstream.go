@@ -57,7 +57,7 @@ func (d *DStream[T]) at(g *plan.Generation) *rdd.RDD[T] {
 	var r *rdd.RDD[T]
 	g.Lineage.In(d.node.ID, d.node.InnerSite, func() {
 		if r = d.make(g); d.node.Cached {
-			r.Cache()
+			r.Persist(d.node.Level)
 		}
 	}, d.node.Symbols()...)
 	g.Memo[d.node.ID] = r
@@ -122,11 +122,20 @@ func ofBatch[T any](g *plan.Generation, n *plan.Stream, r *rdd.RDD[T]) *rdd.RDD[
 
 // Cache keeps each batch's computed partitions in the executors' memory until
 // the batch is complete. A stream with more than one output wants it, or each
-// output computes it anew.
-func (d *DStream[T]) Cache() *DStream[T] {
-	if d.ssc.program.Open("cache") {
-		d.node.Cached = true
+// output computes it anew, as it does where the memory doesn't suffice.
+func (d *DStream[T]) Cache() *DStream[T] { return d.keep("cache", rdd.MemoryOnly) }
+
+// Persist is Cache at a storage level. See [rdd.RDD.Persist].
+func (d *DStream[T]) Persist(level rdd.StorageLevel) *DStream[T] { return d.keep("persist", level) }
+
+func (d *DStream[T]) keep(op string, level rdd.StorageLevel) *DStream[T] {
+	if !d.ssc.program.Open(op) {
+		return d
 	}
+	if err := rdd.CheckLevel[T](level); err != nil {
+		d.ssc.fail(op, err)
+	}
+	d.node.Cached, d.node.Level = true, level
 	return d
 }
 

@@ -17,6 +17,7 @@ import (
 func TestDeclaredTooLate(t *testing.T) {
 	late := map[string]func(ssc *engine.StreamingContext, in *engine.DStream[int]){
 		"cache":       func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Cache() },
+		"persist":     func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Persist(rdd.DiskOnly) },
 		"named":       func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Named("x") },
 		"map":         func(_ *engine.StreamingContext, in *engine.DStream[int]) { engine.Map(in, double) },
 		"print":       func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Print(1) },

@@ -10,25 +10,46 @@ import (
 // runs once for each batch, and before that in a dry run: there the operator itself
 // says its name, the user's functions and what is wrong with its arguments.
 func lift[T, U any](d *DStream[T], op func(r *rdd.RDD[T]) *rdd.RDD[U]) *DStream[U] {
-	dry := newDryRun(d.ssc)
-	node := dry.declare(op(standIn(dry, d)).Node())
-	return &DStream[U]{ssc: d.ssc, node: node, make: func(g *plan.Generation) *rdd.RDD[U] { return op(d.at(g)) }}
+	return liftOf(d.ssc, func(in rdds) *rdd.RDD[U] { return op(of(in, d)) })
 }
 
 // liftAll is lift for an operator of d and others.
 func liftAll[T, O, U any](d *DStream[T], others []*DStream[O], op func(r *rdd.RDD[T], others []*rdd.RDD[O]) *rdd.RDD[U]) *DStream[U] {
-	rdds := func(of func(*DStream[O]) *rdd.RDD[O]) []*rdd.RDD[O] {
+	return liftOf(d.ssc, func(in rdds) *rdd.RDD[U] {
+		r := of(in, d)
 		made := make([]*rdd.RDD[O], len(others))
 		for i, o := range others {
-			made[i] = of(o)
+			made[i] = of(in, o)
 		}
-		return made
+		return op(r, made)
+	})
+}
+
+// liftTwo is lift for an operator of two streams of different types.
+func liftTwo[A, B, U any](a *DStream[A], b *DStream[B], op func(a *rdd.RDD[A], b *rdd.RDD[B]) *rdd.RDD[U]) *DStream[U] {
+	return liftOf(a.ssc, func(in rdds) *rdd.RDD[U] { return op(of(in, a), of(in, b)) })
+}
+
+// liftOf is lift for an operator of any streams: op asks for the RDD of each with of.
+func liftOf[U any](ssc *StreamingContext, op func(in rdds) *rdd.RDD[U]) *DStream[U] {
+	dry := newDryRun(ssc)
+	node := dry.declare(op(rdds{dry: dry}).Node())
+	return &DStream[U]{ssc: ssc, node: node, make: func(g *plan.Generation) *rdd.RDD[U] { return op(rdds{batch: g}) }}
+}
+
+// rdds are the RDDs that an operator is applied to: those of a batch, or in a dry run
+// those that stand for the streams.
+type rdds struct {
+	batch *plan.Generation
+	dry   *dryRun
+}
+
+// of returns a stream's RDD.
+func of[T any](in rdds, d *DStream[T]) *rdd.RDD[T] {
+	if in.dry != nil {
+		return standIn(in.dry, d)
 	}
-	dry := newDryRun(d.ssc)
-	node := dry.declare(op(standIn(dry, d), rdds(func(o *DStream[O]) *rdd.RDD[O] { return standIn(dry, o) })).Node())
-	return &DStream[U]{ssc: d.ssc, node: node, make: func(g *plan.Generation) *rdd.RDD[U] {
-		return op(d.at(g), rdds(func(o *DStream[O]) *rdd.RDD[O] { return o.at(g) }))
-	}}
+	return d.at(in.batch)
 }
 
 // dryRun is the declaration of one operator: a lineage that is never computed, in

@@ -18,6 +18,11 @@ func keyed(in *engine.DStream[int]) *engine.DStream[rdd.Pair[string, int]] {
 	return engine.Map(in, func(i int) rdd.Pair[string, int] { return rdd.Pair[string, int]{Key: "k", Value: i} })
 }
 
+// renamed returns, for each number, the name under itself.
+func renamed(in *engine.DStream[int], name string) *engine.DStream[rdd.Pair[string, string]] {
+	return engine.Map(in, func(int) rdd.Pair[string, string] { return rdd.KV(name, name) })
+}
+
 // show declares an output that shows the first batch's elements in order and stops
 // the stream.
 func show[T any](d *engine.DStream[T], shown *string) {
@@ -41,6 +46,8 @@ func show[T any](d *engine.DStream[T], shown *string) {
 func TestOperators(t *testing.T) {
 	type stream = engine.DStream[int]
 	plus := func(a, b int) int { return a + b }
+	all := func(rdd.Pair[string, string]) bool { return true }
+	max := func(a, b string) string { return max(a, b) }
 	for op, c := range map[string]struct {
 		good func(in *stream, shown *string)
 		want string
@@ -74,6 +81,72 @@ func TestOperators(t *testing.T) {
 		"reduceByKey": {
 			func(in *stream, shown *string) { show(engine.ReduceByKey(keyed(in), plus, rdd.Partitions(3)), shown) }, "{k 3}",
 			func(in *stream) { engine.ReduceByKey(keyed(in), plus, rdd.Partitions(0)) }, rdd.ErrPartitions,
+		},
+		"mapValues": {
+			func(in *stream, shown *string) { show(engine.MapValues(keyed(in), double), shown) }, "{k 2} {k 4}",
+			func(in *stream) { engine.MapValues[string, int, int](keyed(in), nil) }, rdd.ErrNilFunction,
+		},
+		"flatMapValues": {
+			func(in *stream, shown *string) {
+				show(engine.FlatMapValues(keyed(in), func(i int) []int { return make([]int, i) }), shown)
+			}, "{k 0} {k 0} {k 0}",
+			func(in *stream) { engine.FlatMapValues[string, int, int](keyed(in), nil) }, rdd.ErrNilFunction,
+		},
+		"keys": {
+			func(in *stream, shown *string) { show(engine.Keys(keyed(in)), shown) }, "k k", nil, nil,
+		},
+		"values": {
+			func(in *stream, shown *string) { show(engine.Values(keyed(in)), shown) }, "1 2", nil, nil,
+		},
+		"combineByKey": {
+			func(in *stream, shown *string) {
+				show(engine.CombineByKey(keyed(in), double, plus, plus, rdd.Partitions(1)), shown)
+			}, "{k 6}",
+			func(in *stream) { engine.CombineByKey(keyed(in), double, plus, nil) }, rdd.ErrNilFunction,
+		},
+		"aggregateByKey": {
+			func(in *stream, shown *string) { show(engine.AggregateByKey(keyed(in), 0, plus, plus), shown) }, "{k 3}",
+			func(in *stream) { engine.AggregateByKey(keyed(in), 0, nil, plus) }, rdd.ErrNilFunction,
+		},
+		"foldByKey": {
+			func(in *stream, shown *string) { show(engine.FoldByKey(keyed(in), 0, plus), shown) }, "{k 3}",
+			func(in *stream) { engine.FoldByKey(keyed(in), 0, nil) }, rdd.ErrNilFunction,
+		},
+		"groupByKey": {
+			func(in *stream, shown *string) { show(engine.GroupByKey(keyed(in), rdd.Partitions(2)), shown) }, "{k [1 2]}",
+			func(in *stream) { engine.GroupByKey(keyed(in), rdd.Partitions(0)) }, rdd.ErrPartitions,
+		},
+		"partitionBy": {
+			func(in *stream, shown *string) { show(engine.PartitionBy(keyed(in), rdd.Partitions(2)), shown) }, "{k 1} {k 2}",
+			func(in *stream) { engine.PartitionBy(keyed(in), rdd.Partitions(0)) }, rdd.ErrPartitions,
+		},
+		"cogroup": {
+			func(in *stream, shown *string) {
+				show(engine.Cogroup4(keyed(in), renamed(in, "k"), renamed(in, "x"), keyed(in)), shown)
+			}, "{k {[1 2] [k k] [] [1 2]}} {x {[] [] [x x] []}}",
+			func(in *stream) { engine.Cogroup3[string, int, int, int](keyed(in), keyed(in), nil) }, rdd.ErrNil,
+		},
+		"join": {
+			func(in *stream, shown *string) { show(engine.Join(keyed(in), renamed(in, "k").Filter(all)), shown) }, "{k {1 k}} {k {1 k}} {k {2 k}} {k {2 k}}",
+			func(in *stream) { engine.Join[string, int, int](keyed(in), nil) }, rdd.ErrNil,
+		},
+		"leftOuterJoin": {
+			func(in *stream, shown *string) { show(engine.LeftOuterJoin(keyed(in), renamed(in, "x")), shown) }, "{k {1 None}} {k {2 None}}",
+			func(in *stream) { engine.LeftOuterJoin(keyed(in), keyed(in), rdd.Partitions(0)) }, rdd.ErrPartitions,
+		},
+		"rightOuterJoin": {
+			func(in *stream, shown *string) { show(engine.RightOuterJoin(renamed(in, "x"), keyed(in)), shown) }, "{k {None 1}} {k {None 2}}",
+			func(in *stream) { engine.RightOuterJoin[string, int, int](keyed(in), nil) }, rdd.ErrNil,
+		},
+		"fullOuterJoin": {
+			func(in *stream, shown *string) {
+				show(engine.FullOuterJoin(engine.ReduceByKey(keyed(in), plus), engine.ReduceByKey(renamed(in, "x"), max)), shown)
+			}, "{k {Some(3) None}} {x {None Some(x)}}",
+			func(in *stream) { engine.FullOuterJoin[string, int, int](keyed(in), nil) }, rdd.ErrNil,
+		},
+		"subtractByKey": {
+			func(in *stream, shown *string) { show(engine.SubtractByKey(keyed(in), renamed(in, "x")), shown) }, "{k 1} {k 2}",
+			func(in *stream) { engine.SubtractByKey[string, int, int](keyed(in), nil) }, rdd.ErrNil,
 		},
 		"countByValue": {
 			func(in *stream, shown *string) { show(engine.CountByValue(in), shown) }, "{1 1} {2 1}",

@@ -57,6 +57,21 @@ func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 	return &c.pairs[len(c.pairs)-1].Value, true
 }
 
+// find returns the value of a key, if it has one. It changes nothing, so that several
+// goroutines may call it.
+func (c *combiners[K, C]) find(key K) (value C, ok bool) {
+	i, ok := c.index[key]
+	if key != key {
+		b, err := c.keys.Append(nil, key)
+		i, ok = c.nans[string(b)]
+		ok = ok && err == nil
+	}
+	if !ok {
+		return value, false
+	}
+	return c.pairs[i].Value, true
+}
+
 // aggregator combines the values of a key.
 type aggregator[V, C any] struct {
 	create func(V) C    // makes a combined value of a key's first value
@@ -64,28 +79,33 @@ type aggregator[V, C any] struct {
 	join   func(C, C) C // joins what two map tasks combined
 }
 
-// joining returns what joins combined values, as the reading side of a shuffle does.
-func (a aggregator[V, C]) joining() aggregator[C, C] {
-	return aggregator[C, C]{func(c C) C { return c }, a.join, a.join}
-}
-
 // combined yields one pair for each key, in the order in which the keys came. What the
 // task has no memory for is combined in files: then values of a key are joined that were
 // combined apart.
 func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], values encoding.Codec[V], a aggregator[V, C], in iter.Seq2[Pair[K, V], error]) iter.Seq2[Pair[K, C], error] {
-	return func(yield func(Pair[K, C], error) bool) {
-		t := newCombineTable(tc, codec, values, a)
-		defer t.close()
-		var failed error
-		in(func(kv Pair[K, V], err error) bool {
-			if failed = err; failed == nil {
-				failed = t.add(kv)
-			}
-			return failed == nil
-		})
-		if !ends(yield, failed) {
-			t.rows()(yield)
+	return combinedOf(tc, codec, a.join, combining(values, in, func(c *C, isNew bool, v V) error {
+		if isNew {
+			*c = a.create(v)
+		} else {
+			*c = a.merge(*c, v)
 		}
+		return nil
+	}))
+}
+
+// combinedOf is combined for several sequences: each input adds one to what those before
+// it left, see combining. join joins two combined values of a key, of which the second
+// came later.
+func combinedOf[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C, inputs ...func(*combineTable[K, C]) error) iter.Seq2[Pair[K, C], error] {
+	return func(yield func(Pair[K, C], error) bool) {
+		t := newCombineTable(tc, codec, join)
+		defer t.close()
+		for _, add := range inputs {
+			if ends(yield, add(t)) {
+				return
+			}
+		}
+		t.rows()(yield)
 	}
 }
 
@@ -94,31 +114,52 @@ func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], v
 // puts them isn't moved.
 func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitioner, mapSide bool, a aggregator[V, C]) *RDD[Pair[K, C]] {
 	codec := keyedCodec[K, C](o)
-	values, err := encoding.For[V]()
-	if codec.value != nil { // else it is said already
-		o.fail(err)
-	}
-	var out *RDD[Pair[K, C]]
-	switch {
-	case r.node.Partitioner != nil && r.node.Partitioner.Equal(p):
-		out = narrow(o, r, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+	if mapSide {
+		values, _ := encoding.For[V]() // to measure them by, if there is one: they stay where they are
+		return combineFirst(o, r.node, p, codec, a.join, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
 			return combined(tc, codec, values, a, r.Compute(tc, part))
 		})
-	case mapSide:
-		e := shuffleByKey(o, r.node, p, codec, lineage.ShuffleDependency{Combine: true}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, values, a, r.Compute(tc, part))
-		})
-		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, codec.value, a.joining(), e.read(tc, part))
-		})
-	default:
-		e := shuffleByKey(o, r.node, p, pairCodec[K, V]{codec.key, values}, lineage.ShuffleDependency{}, r.Compute)
-		out = made(o, p.Partitions(), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, values, a, e.read(tc, part))
-		})
 	}
+	values := withValues[V](o, codec)
+	dep, read := spreadBy(o, r.node, p, values, r.Compute)
+	return madeBy(o, p, []lineage.Dependency{dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+		return combined(tc, codec, values.value, a, read(tc, part))
+	})
+}
+
+// combineFirst is combineByKey for an operator that has combined the values within each
+// partition of parent, which is what from yields: join joins them.
+func combineFirst[K comparable, C any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, C], join func(C, C) C, from computeFunc[Pair[K, C]]) *RDD[Pair[K, C]] {
+	if isSpreadBy(parent, p) {
+		return madeBy(o, p, oneToOne(parent), from)
+	}
+	e := shuffleByKey(o, parent, p, codec, lineage.ShuffleDependency{Combine: true}, from)
+	a := aggregator[C, C]{func(c C) C { return c }, join, join}
+	return madeBy(o, p, []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+		return combined(tc, codec, codec.value, a, e.read(tc, part))
+	})
+}
+
+// madeBy makes the RDD of an operator whose keys are where p puts them.
+func madeBy[K comparable, V any](o op, p Partitioner, deps []lineage.Dependency, compute computeFunc[Pair[K, V]]) *RDD[Pair[K, V]] {
+	out := made(o, p.Partitions(), deps, compute)
 	out.node.Partitioner = p
 	return out
+}
+
+// spreadBy returns how an operator whose partitions p makes reads pairs that from yields
+// for the partitions of parent: they are moved, unless their keys are where p puts them.
+func spreadBy[K comparable, V any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, V], from computeFunc[Pair[K, V]]) (lineage.Dependency, computeFunc[Pair[K, V]]) {
+	if isSpreadBy(parent, p) {
+		return lineage.NarrowDependency{Parent: parent}, from
+	}
+	e := shuffleByKey(o, parent, p, codec, lineage.ShuffleDependency{}, from)
+	return e.dep, e.read
+}
+
+// isSpreadBy reports whether a node's keys are where p puts them.
+func isSpreadBy(n *lineage.Node, p Partitioner) bool {
+	return n.Partitioner != nil && n.Partitions == p.Partitions() && n.Partitioner.Equal(p)
 }
 
 // CombineByKey combines the values of each key into one C: create makes it of a

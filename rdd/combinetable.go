@@ -19,11 +19,10 @@ import (
 // they can be merged whatever type keys have. What is merged is sorted once more, by the
 // order in which the keys came: a table that was spilled yields its pairs in the same
 // order as one that wasn't.
-type combineTable[K comparable, V, C any] struct {
+type combineTable[K comparable, C any] struct {
 	tc     *task.Context
 	codec  pairCodec[K, C]
-	a      aggregator[V, C]
-	size   *sizer[V]
+	join   func(C, C) C
 	ledger ledger
 	exact  int64 // bytes that the table took when it was last measured
 
@@ -35,9 +34,9 @@ type combineTable[K comparable, V, C any] struct {
 	grows bool // a combined value may take more memory with each value that goes into it
 }
 
-func newCombineTable[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], values encoding.Codec[V], a aggregator[V, C]) *combineTable[K, V, C] {
-	return &combineTable[K, V, C]{
-		tc: tc, codec: codec, a: a, size: newSizer(values), pairs: newSizer(codec), grows: refers(reflect.TypeFor[C]()),
+func newCombineTable[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C) *combineTable[K, C] {
+	return &combineTable[K, C]{
+		tc: tc, codec: codec, join: join, pairs: newSizer(codec), grows: refers(reflect.TypeFor[C]()),
 		ledger: ledger{memory: tc.Memory}, acc: newCombiners[K, C](codec.key),
 		runs: runSet[spilledPair]{tc: tc, codec: spilledCodec{}, compare: compareByHash},
 	}
@@ -47,34 +46,43 @@ func newCombineTable[K comparable, V, C any](tc *task.Context, codec pairCodec[K
 // what slices hold in reserve.
 const perKey = 48
 
-// add combines a pair with those of its key.
-func (t *combineTable[K, V, C]) add(kv Pair[K, V]) error {
-	c, isNew := t.acc.slot(kv.Key)
-	if isNew {
-		*c = t.a.create(kv.Value)
-	} else {
-		*c = t.a.merge(*c, kv.Value)
+// combining returns what combines the pairs of a sequence with those in a table: add adds
+// a value to what its key has, which is the zero value for a new key. Without a codec of
+// the values their size is that of their type.
+func combining[K comparable, V, C any](values encoding.Codec[V], in iter.Seq2[Pair[K, V], error], add func(c *C, isNew bool, v V) error) func(*combineTable[K, C]) error {
+	return func(t *combineTable[K, C]) (failed error) {
+		size := newSizer(values)
+		in(func(kv Pair[K, V], err error) bool {
+			if failed = err; failed != nil {
+				return false
+			}
+			c, isNew := t.acc.slot(kv.Key)
+			if failed = add(c, isNew, kv.Value); failed != nil {
+				return false
+			}
+			if t.ledger.memory == nil {
+				return true
+			}
+			var grown int64
+			switch {
+			case isNew:
+				grown = perKey + t.pairs.of(Pair[K, C]{kv.Key, *c})
+			case t.grows: // the combined value may hold on to the value
+				grown = size.of(kv.Value)
+			}
+			if !t.ledger.charge(grown) {
+				failed = t.full()
+			}
+			return failed == nil
+		})
+		return failed
 	}
-	if t.ledger.memory == nil {
-		return nil
-	}
-	var grown int64
-	switch {
-	case isNew:
-		grown = perKey + t.pairs.of(Pair[K, C]{kv.Key, *c})
-	case t.grows: // the combined value may hold on to the value
-		grown = t.size.of(kv.Value)
-	}
-	if t.ledger.charge(grown) {
-		return nil
-	}
-	return t.full()
 }
 
 // full is called when there is no memory for what is charged. What combined values really
 // take isn't known from those that went into them: it is measured, unless it was already
 // and can't be much less now.
-func (t *combineTable[K, V, C]) full() error {
+func (t *combineTable[K, C]) full() error {
 	if t.grows && t.ledger.used > 2*t.exact {
 		t.exact = 0
 		for _, p := range t.acc.pairs {
@@ -93,7 +101,7 @@ func (t *combineTable[K, V, C]) full() error {
 }
 
 // spill writes the table to a run.
-func (t *combineTable[K, V, C]) spill() error {
+func (t *combineTable[K, C]) spill() error {
 	rows, err := t.byHash()
 	if err == nil {
 		err = t.runs.add(rows)
@@ -110,7 +118,7 @@ func (t *combineTable[K, V, C]) spill() error {
 
 // byHash yields the table's pairs in the order of a run. What it yields is valid until the
 // next one.
-func (t *combineTable[K, V, C]) byHash() (iter.Seq2[spilledPair, error], error) {
+func (t *combineTable[K, C]) byHash() (iter.Seq2[spilledPair, error], error) {
 	order := make([]spilledPair, len(t.acc.pairs))
 	for i, p := range t.acc.pairs {
 		key, err := t.codec.key.Append(nil, p.Key)
@@ -136,7 +144,7 @@ func (t *combineTable[K, V, C]) byHash() (iter.Seq2[spilledPair, error], error) 
 }
 
 // rows yields the combined pairs.
-func (t *combineTable[K, V, C]) rows() iter.Seq2[Pair[K, C], error] {
+func (t *combineTable[K, C]) rows() iter.Seq2[Pair[K, C], error] {
 	if len(t.runs.runs) == 0 {
 		return Elements(t.tc, t.acc.pairs)
 	}
@@ -157,9 +165,9 @@ func (t *combineTable[K, V, C]) rows() iter.Seq2[Pair[K, C], error] {
 }
 
 // joined joins the values of equal keys, which follow each other.
-func (t *combineTable[K, V, C]) joined(in iter.Seq2[spilledPair, error]) iter.Seq2[spilledPair, error] {
+func (t *combineTable[K, C]) joined(in iter.Seq2[spilledPair, error]) iter.Seq2[spilledPair, error] {
 	return func(yield func(spilledPair, error) bool) {
-		j := keyJoiner[K, V, C]{t: t}
+		j := keyJoiner[K, C]{t: t}
 		more := true
 		in(func(s spilledPair, err error) bool {
 			if more = !ends(yield, err); !more {
@@ -179,8 +187,8 @@ func (t *combineTable[K, V, C]) joined(in iter.Seq2[spilledPair, error]) iter.Se
 }
 
 // keyJoiner joins the pairs of one key.
-type keyJoiner[K comparable, V, C any] struct {
-	t      *combineTable[K, V, C]
+type keyJoiner[K comparable, C any] struct {
+	t      *combineTable[K, C]
 	last   spilledPair
 	any    bool
 	value  Pair[K, C] // decoded, if more than one was joined
@@ -189,7 +197,7 @@ type keyJoiner[K comparable, V, C any] struct {
 
 // next adds a pair. If it is of another key than those before it returns what they were
 // joined to.
-func (j *keyJoiner[K, V, C]) next(s spilledPair) (done spilledPair, ok bool, err error) {
+func (j *keyJoiner[K, C]) next(s spilledPair) (done spilledPair, ok bool, err error) {
 	if !j.any || !bytes.Equal(j.last.key, s.key) {
 		if done, ok, err = j.take(); err == nil {
 			j.last, j.any = s, true
@@ -205,13 +213,13 @@ func (j *keyJoiner[K, V, C]) next(s spilledPair) (done spilledPair, ok bool, err
 	if err != nil {
 		return done, false, err
 	}
-	j.value.Value = j.t.a.join(j.value.Value, p.Value)
+	j.value.Value = j.t.join(j.value.Value, p.Value)
 	j.joined, j.last.came = true, min(j.last.came, s.came)
 	return done, false, nil
 }
 
 // take returns what was joined since the last one; ok is false if nothing was.
-func (j *keyJoiner[K, V, C]) take() (done spilledPair, ok bool, err error) {
+func (j *keyJoiner[K, C]) take() (done spilledPair, ok bool, err error) {
 	if !j.any {
 		return done, false, nil
 	}
@@ -219,12 +227,12 @@ func (j *keyJoiner[K, V, C]) take() (done spilledPair, ok bool, err error) {
 	if j.joined {
 		done.pair, err = j.t.codec.Append(nil, j.value)
 	}
-	*j = keyJoiner[K, V, C]{t: j.t}
+	*j = keyJoiner[K, C]{t: j.t}
 	return done, err == nil, err
 }
 
 // close drops what is held.
-func (t *combineTable[K, V, C]) close() {
+func (t *combineTable[K, C]) close() {
 	t.runs.close()
 	t.ledger.set(0)
 }

@@ -116,7 +116,7 @@ func made[T any](o op, partitions int, deps []lineage.Dependency, compute comput
 		partitions = 1
 	}
 	n := o.sc.lineage.Add(&lineage.Node{Op: o.name, Site: o.site, Partitions: partitions, Deps: deps, Functions: o.functions})
-	return &RDD[T]{o.sc, n, compute}
+	return &RDD[T]{sc: o.sc, node: n, compute: compute}
 }
 
 // within returns an argument of the operator, or an RDD without partitions in its place

@@ -28,6 +28,8 @@ var (
 	ErrEncoding = errors.New("encoding failed")
 	// ErrEmpty: an action that needs an element found none.
 	ErrEmpty = errors.New("the RDD is empty")
+	// ErrStorageLevel: Persist was given a level that there isn't.
+	ErrStorageLevel = errors.New("there is no such storage level")
 	// ErrNoActions: an action was called where there is no program to bring the result
 	// to: in Transform, or in a function that runs on executors.
 	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")

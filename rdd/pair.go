@@ -39,6 +39,16 @@ func keyedCodec[K comparable, V any](o op) pairCodec[K, V] {
 	return pairCodec[K, V]{keys, values}
 }
 
+// withValues returns the codec of pairs of which c is the codec once their values are
+// combined. What is wrong with c has been said and isn't said again.
+func withValues[V any, K comparable, C any](o op, c pairCodec[K, C]) pairCodec[K, V] {
+	values, err := encoding.For[V]()
+	if c.key != nil && c.value != nil {
+		o.fail(err)
+	}
+	return pairCodec[K, V]{c.key, values}
+}
+
 func (c pairCodec[K, V]) Append(dst []byte, p Pair[K, V]) ([]byte, error) {
 	dst, err := c.key.Append(encoding.AppendArrayLen(dst, 2), p.Key)
 	if err != nil {
@@ -48,11 +58,7 @@ func (c pairCodec[K, V]) Append(dst []byte, p Pair[K, V]) ([]byte, error) {
 }
 
 func (c pairCodec[K, V]) Decode(src []byte) (p Pair[K, V], rest []byte, err error) {
-	n, rest, err := encoding.DecodeArrayLen(src)
-	if err == nil && n != 2 {
-		err = encoding.ErrCorrupt
-	}
-	if err != nil {
+	if rest, err = decodeArrayOf(src, 2); err != nil {
 		return p, rest, err
 	}
 	if p.Key, rest, err = c.key.Decode(rest); err != nil {

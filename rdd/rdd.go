@@ -3,6 +3,7 @@ package rdd
 import (
 	"iter"
 
+	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -16,6 +17,9 @@ type RDD[T any] struct {
 	sc      *Context
 	node    *lineage.Node
 	compute computeFunc[T]
+
+	level StorageLevel      // where partitions are kept, if node.Cached
+	codec encoding.Codec[T] // for those, nil if T can't be encoded
 }
 
 // computeFunc yields the elements of one partition, in a task.
@@ -42,20 +46,7 @@ func (r *RDD[T]) Compute(tc *task.Context, partition int) iter.Seq2[T, error] {
 	if !r.node.Cached || tc.Cache == nil {
 		return r.compute(tc, partition)
 	}
-	id := r.node.ID
-	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition)}
-	return computed(tc, func() ([]T, error) {
-		return task.Kept(tc, block, func() ([]T, error) { return collect(r.compute(tc, partition)) })
-	})
-}
-
-// Cache marks the RDD's partitions to be kept, as slices in memory, until the
-// batch is forgotten. Without it they are computed anew for every use.
-func (r *RDD[T]) Cache() *RDD[T] {
-	if l := r.node.Lineage(); !l.TooLate("cache", l.Site) {
-		r.node.Cached = true
-	}
-	return r
+	return r.kept(tc, partition)
 }
 
 // Indeterminate returns the RDD, declared to be one whose elements, or their order, may

@@ -221,10 +221,11 @@ func TestCacheComputesOnce(t *testing.T) {
 			t.Errorf("%d elements", n)
 		}
 	}
-	if calls != 3 || tc.Cache.Len() != 1 {
-		t.Errorf("%d calls, %d partitions kept", calls, tc.Cache.Len())
+	kept := tc.Cache.(*task.Cache)
+	if calls != 3 || kept.Len() != 1 {
+		t.Errorf("%d calls, %d partitions kept", calls, kept.Len())
 	}
-	if tc.Cache.Forget(2); tc.Cache.Len() != 0 {
+	if kept.Forget(2); kept.Len() != 0 {
 		t.Error("a forgotten batch is still there")
 	}
 }

@@ -48,10 +48,12 @@ func fillRun[T any](run task.Run, codec encoding.Codec[T], rows iter.Seq2[T, err
 		}
 		frame = frame[:0]
 	}
-	if len(frame) == 0 {
-		return nil
+	if len(frame) > 0 {
+		if err := run.Append(frame); err != nil {
+			return err
+		}
 	}
-	return run.Append(frame)
+	return run.Finish()
 }
 
 // cursor returns records one by one; ok is false at the end.

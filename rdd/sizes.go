@@ -10,9 +10,9 @@ import (
 
 // sizer estimates the memory that values of type T take, from the encodings of some.
 type sizer[T any] struct {
-	codec encoding.Codec[T]
-	flat  int64 // of a T itself
-	deep  bool  // a T refers to more memory
+	codec encoding.Codec[T] // nil if T can't be encoded: then what it refers to isn't known
+	flat  int64             // of a T itself
+	deep  bool              // a T refers to more memory
 	seen  int64
 	next  int64 // the value that is encoded next
 	total int64 // encoded bytes of those that were
@@ -22,7 +22,7 @@ type sizer[T any] struct {
 
 func newSizer[T any](codec encoding.Codec[T]) *sizer[T] {
 	var v T
-	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: refers(reflect.TypeFor[T]())}
+	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: codec != nil && refers(reflect.TypeFor[T]())}
 }
 
 // sampleEvery is how many values are told apart by one encoding, once the first few were

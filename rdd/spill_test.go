@@ -48,6 +48,7 @@ func (r *memoryRun) Append(b []byte) error {
 	return nil
 }
 func (r *memoryRun) Bytes() int64                  { return r.bytes }
+func (r *memoryRun) Finish() error                 { return nil }
 func (r *memoryRun) Open() (task.RunReader, error) { return &memoryReader{r.frames}, nil }
 func (r *memoryRun) Remove()                       { r.m.open-- }
 

@@ -39,6 +39,9 @@ type Success struct {
 type MapStatus struct {
 	// Bytes holds the encoded size of the blocks for each reduce partition.
 	Bytes []int64 `msgpack:"b"`
+	// Small are all the blocks in the order of the reduce partitions, if they are few
+	// bytes, for readers in other processes.
+	Small []byte `msgpack:"d,omitempty"`
 }
 
 // ExceptionFailure is an attempt that failed by its own work: an error that an

@@ -128,6 +128,8 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 		r := d.stage(id.Batch, id.Stage)
 		if _, isMap := id.Shuffle(); isMap && r != nil && (o.Map == nil || len(o.Map.Bytes) != r.stage.Shuffle.Partitions()) {
 			wrong = "the executor reported a map task's success without the sizes of its blocks"
+		} else if isMap && r != nil && !(&shuffle.Output{Bytes: o.Map.Bytes, Small: o.Map.Small}).IsWhole() {
+			wrong = "the executor reported a map task's success with blocks of other sizes than it said"
 		}
 	}
 	if wrong != "" {
@@ -216,7 +218,7 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
 	if r.stage.Kind == ShuffleMap {
-		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes)
+		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes, s.Map.Small)
 	} else {
 		j.result.Partitions[j.job.place(t.Partition)] = s.Result
 		j.bytes += int64(len(s.Result))

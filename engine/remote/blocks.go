@@ -21,29 +21,14 @@ func (s *Server) Fetch(req *FetchBlocks, stream grpc.ServerStreamingServer[Block
 	}
 	for _, m := range req.Maps {
 		id := shuffle.MapID{Batch: req.Batch, Shuffle: req.Shuffle, Map: m.Map, Attempt: m.Attempt}
-		blocks, err := store.Blocks(id, int(req.Reduce))
-		if err != nil {
-			return stream.Send(&Block{Map: m.Map, Missing: err.Error()})
-		}
-		for _, b := range blocks {
-			if err := sendBlock(stream, m.Map, b); err != nil {
+		for p, err := range store.Pieces(id, int(req.Reduce)) {
+			if err != nil {
+				return stream.Send(&Block{Map: m.Map, Missing: err.Error()})
+			}
+			if err := stream.Send(&Block{Map: m.Map, Data: p.Data, Raw: p.Raw, Sum: p.Sum, More: p.More}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// sendBlock sends a block in pieces.
-func sendBlock(stream grpc.ServerStreamingServer[Block], m int32, b []byte) error {
-	for {
-		piece := b[:min(len(b), wire.ChunkSize)]
-		b = b[len(piece):]
-		if err := stream.Send(&Block{Map: m, Data: piece, Sum: checksum(piece), More: len(b) > 0}); err != nil {
-			return err
-		}
-		if len(b) == 0 {
-			return nil
-		}
-	}
 }

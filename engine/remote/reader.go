@@ -84,16 +84,20 @@ func (r *Reader) blocksOf(ctx context.Context, w *window, outs *shuffle.Outputs,
 			fail(m, nil)
 			return
 		case out.Executor == r.fetcher.self:
-			blocks, err := r.store.Blocks(outs.ID(m), reduce)
-			if err != nil {
-				fail(m, err)
-				return
-			}
-			for _, b := range blocks {
+			for b, err := range r.store.Blocks(outs.ID(m), reduce) {
+				if err != nil {
+					fail(m, err)
+					return
+				}
 				if !yield(b, nil) {
 					return
 				}
 			}
+			return
+		}
+		if b, ok := out.Carried(reduce); ok {
+			r.remote += int64(len(b))
+			yield(b, nil)
 			return
 		}
 		for left := out.Bytes[reduce]; left > 0; {

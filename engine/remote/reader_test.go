@@ -16,13 +16,14 @@ import (
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
 // holder starts an executor that has blocks of epoch 1.
 func holder(t *testing.T, id string, s security.Security) *executor {
 	t.Helper()
-	h := &host{epoch: 1, store: shuffle.NewStore(1 << 30)}
+	h := &host{epoch: 1, store: shuffle.NewStore(block.NewStore(1<<30, t.TempDir()))}
 	return start(t, id, s, h)
 }
 
@@ -30,7 +31,7 @@ func holder(t *testing.T, id string, s security.Security) *executor {
 // partition of two and returns its output.
 func (x *executor) write(t *testing.T, m int32, blocks ...[]byte) shuffle.Output {
 	t.Helper()
-	w := x.host.store.Writer(shuffle.MapID{Batch: 1, Map: m}, 2)
+	w := x.host.store.Writer(t.Context(), shuffle.MapID{Batch: 1, Map: m}, 2)
 	for _, b := range blocks {
 		if err := w.WriteBlock(1, b); err != nil {
 			t.Fatal(err)
@@ -48,7 +49,7 @@ func reader(t *testing.T, s security.Security, outs *shuffle.Outputs) *Reader {
 	t.Helper()
 	f := NewFetcher(incarnation, "me@127.0.0.1:1", s)
 	t.Cleanup(func() { _ = f.Close() })
-	return f.Reader(1, []*shuffle.Outputs{outs}, shuffle.NewStore(1<<20))
+	return f.Reader(1, []*shuffle.Outputs{outs}, shuffle.NewStore(block.NewStore(1<<20, t.TempDir())))
 }
 
 // read collects the blocks of reduce partition 1.
@@ -160,6 +161,21 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
+// Blocks that came with the description of an output are read without its executor, and
+// count as what came from there.
+func TestSmallOutputs(t *testing.T) {
+	s := newSecret()
+	x := holder(t, "x", s)
+	outs := &shuffle.Outputs{Batch: 1, Maps: []shuffle.Output{
+		{Executor: "gone@127.0.0.1:1", Bytes: []int64{1, 3}, Small: []byte("-abc")}, x.write(t, 1, []byte("def")),
+	}}
+	r := reader(t, s, outs)
+	got, err := read(t.Context(), r)
+	if err != nil || string(got) != "abcdef" || r.RemoteBytes() != 6 {
+		t.Errorf("%q, %v; %d bytes came from elsewhere", got, err, r.RemoteBytes())
+	}
+}
+
 // A reading ends with its task.
 func TestFetchIsCancelled(t *testing.T) {
 	s := newSecret()
@@ -200,14 +216,14 @@ func lies(t *testing.T, l liar) *Reader {
 func TestDamagedBlocks(t *testing.T) {
 	ten := []byte("0123456789")
 	for name, blocks := range map[string][]*Block{
-		"a flipped bit":       {{Data: []byte("0123456788"), Sum: checksum(ten)}},
-		"in the second piece": {{Data: ten[:5], Sum: checksum(ten[:5]), More: true}, {Data: ten[5:], Sum: 1}},
-		"less":                {{Data: ten[:5], Sum: checksum(ten[:5])}},
+		"a flipped bit":       {{Data: []byte("0123456788"), Sum: block.Checksum(ten)}},
+		"in the second piece": {{Data: ten[:5], Sum: block.Checksum(ten[:5]), More: true}, {Data: ten[5:], Sum: 1}},
+		"less":                {{Data: ten[:5], Sum: block.Checksum(ten[:5])}},
 		"nothing":             {},
-		"more":                {{Data: append(ten, 'x'), Sum: checksum(append(ten, 'x'))}},
-		"more, in pieces":     {{Data: ten, Sum: checksum(ten), More: true}, {Data: ten, Sum: checksum(ten), More: true}},
-		"another map task's":  {{Map: 1, Data: ten, Sum: checksum(ten)}},
-		"pieces of another's": {{Map: 9, Data: ten, Sum: checksum(ten), More: true}},
+		"more":                {{Data: append(ten, 'x'), Sum: block.Checksum(append(ten, 'x'))}},
+		"more, in pieces":     {{Data: ten, Sum: block.Checksum(ten), More: true}, {Data: ten, Sum: block.Checksum(ten), More: true}},
+		"another map task's":  {{Map: 1, Data: ten, Sum: block.Checksum(ten)}},
+		"pieces of another's": {{Map: 9, Data: ten, Sum: block.Checksum(ten), More: true}},
 	} {
 		r := lies(t, liar{func(stream grpc.ServerStreamingServer[Block]) error {
 			for _, b := range blocks {
@@ -226,7 +242,7 @@ func TestDamagedBlocks(t *testing.T) {
 // An executor that hangs in the middle of sending is given up.
 func TestFetchStalls(t *testing.T) {
 	r := lies(t, liar{func(stream grpc.ServerStreamingServer[Block]) error {
-		if err := stream.Send(&Block{Data: []byte("01234"), Sum: checksum([]byte("01234"))}); err != nil {
+		if err := stream.Send(&Block{Data: []byte("01234"), Sum: block.Checksum([]byte("01234"))}); err != nil {
 			return err
 		}
 		<-stream.Context().Done()
@@ -253,7 +269,7 @@ func TestFlowControl(t *testing.T) {
 				default:
 				}
 			})
-			err := stream.Send(&Block{Data: piece, Sum: checksum(piece)})
+			err := stream.Send(&Block{Data: piece, Sum: block.Checksum(piece)})
 			late.Stop()
 			if err != nil {
 				return err

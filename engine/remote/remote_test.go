@@ -16,6 +16,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -54,7 +55,7 @@ func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
 		return &Registered{Failure: h.refusal}
 	}
 	if h.values = values; hello.Epoch > h.epoch {
-		h.epoch, h.store = hello.Epoch, shuffle.NewStore(1<<30)
+		h.epoch, h.store = hello.Epoch, shuffle.NewStore(block.NewStore(1<<30, ""))
 	}
 	r := &Registered{Fingerprint: 1, Slots: 2, Batches: h.invoked}
 	if hello.Hold != nil {

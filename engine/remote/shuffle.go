@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"hash/crc32"
 
 	"google.golang.org/grpc"
 
@@ -35,10 +34,11 @@ type MapBlock struct {
 	Attempt int32 `msgpack:"a"`
 }
 
-// Block is a block or a piece of one, at most ChunkSize.
+// Block is a block or a piece of one, at most block.PieceSize before it is compressed.
 type Block struct {
 	Map     int32  `msgpack:"m"`
 	Data    []byte `msgpack:"d"`
+	Raw     int    `msgpack:"u"` // length before it was compressed, 0 if it isn't
 	Sum     uint32 `msgpack:"c"` // CRC-32C of Data
 	More    bool   `msgpack:"+"` // the block goes on in the next message
 	Missing string `msgpack:"x"` // why the map's output isn't there, "" if it is
@@ -56,6 +56,3 @@ type ShuffleClient struct{ CC grpc.ClientConnInterface }
 func (c ShuffleClient) Fetch(ctx context.Context, req *FetchBlocks) (grpc.ServerStreamingClient[Block], error) {
 	return wire.OpenDownstream[FetchBlocks, Block](ctx, c.CC, "Shuffle/Fetch", req)
 }
-
-// checksum returns the CRC-32C of a piece. Package crc32 makes the table once.
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -58,6 +59,9 @@ func newWindow(ctx context.Context, f *Fetcher, epoch uint64, outs *shuffle.Outp
 	for m := range outs.Maps {
 		out := &outs.Maps[m]
 		if out.Executor == f.self || reduce < 0 || reduce >= len(out.Bytes) || out.Bytes[reduce] == 0 {
+			continue
+		}
+		if _, here := out.Carried(reduce); here {
 			continue
 		}
 		i, known := w.of[out.Executor]
@@ -163,8 +167,9 @@ func (w *window) stream(s *source) error {
 			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
 		case b.Missing != "":
 			return &missingError{fmt.Errorf("%w: %s", shuffle.ErrNoOutput, b.Missing)}
-		case checksum(b.Data) != b.Sum:
-			return &missingError{fmt.Errorf("%w: the checksum of a block of map task %d doesn't match", ErrCorrupt, b.Map)}
+		}
+		if b.Data, err = (block.Frame{Data: b.Data, Raw: b.Raw, Sum: b.Sum}).Unpack(block.PieceSize); err != nil {
+			return &missingError{fmt.Errorf("%w: a block of map task %d: %w", ErrCorrupt, b.Map, err)}
 		}
 		if whole == nil && b.More {
 			whole = make([]byte, 0, w.announced(b.Map))

@@ -27,6 +27,10 @@ type ExecutorSpec struct {
 	Slots    int      `msgpack:"slots"`
 	Host     string   `msgpack:"host"` // to listen on, at a port of its own
 	TLS      TLSFiles `msgpack:"tls"`  // all empty on loopback
+
+	// Processes is how many of the job's executor processes share the machine's memory,
+	// 0 if that isn't known.
+	Processes int `msgpack:"procs,omitempty"`
 }
 
 // ReadyRequest says where the process listens.

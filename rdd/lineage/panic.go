@@ -92,9 +92,12 @@ const encoders = "github.com/hibana-engine/hibana/rdd/encoding."
 func (w work) blame(frames []runtime.Frame) (op string, site Site) {
 	owners, origins := w.operators()
 	depth := 0 // how many sequences that the user's code reads it is within
-	for _, f := range frames {
+	for i, f := range frames {
 		n := owner(owners, f.Function)
 		rest, coding := strings.CutPrefix(f.Function, encoders)
+		if coding && i+1 < len(frames) && strings.HasPrefix(frames[i+1].Function, encoders) {
+			continue // the outermost, which is a codec's method, says whether it decodes
+		}
 		switch {
 		case coding && !strings.Contains(strings.ToLower(rest), "decode"):
 			n = w.end
@@ -151,11 +154,12 @@ func (w work) operators() (owners map[string]*Node, origins []*Node) {
 		}
 		seen[n] = true
 		own(n)
-		origin := true
+		origin := len(n.Deps) == 0
 		for _, d := range n.Deps {
 			if _, ok := d.(NarrowDependency); ok {
-				origin = false
 				walk(d.ParentNode())
+			} else {
+				origin = true // beside what it reads of other parents
 			}
 		}
 		if origin {

@@ -1,37 +1,87 @@
 package task
 
-import "sync"
+import (
+	"context"
+	"errors"
+	"sync"
+)
 
-// Cache keeps computed partitions of one executor until their batch is
-// forgotten. It is safe for concurrent use; a partition that two tasks ask for
-// at once is computed by one of them.
+// Cache is [Blocks] in memory, without a limit, whatever the level: for what runs outside
+// executors. The zero value is empty.
 type Cache struct {
-	mu      sync.Mutex
-	batches map[uint64]map[Block]*cacheEntry
+	mu     sync.Mutex
+	blocks map[Block]*cached
 }
 
-// Block names a partition of an RDD that is kept.
-type Block struct {
-	Batch     uint64 // sequence number of the batch
-	DStream   int32  // id of the DStream that made the RDD, 0 outside streams
-	Ordinal   int32  // of the RDD within (Batch, DStream)
-	Partition int32
+// cached is a block that is there or is being computed.
+type cached struct {
+	value    Value         // nil while it is computed
+	computed chan struct{} // closed when it was, or couldn't be
 }
 
-// cacheEntry is guarded by its own lock, which is held while it is computed.
-type cacheEntry struct {
-	mu    sync.Mutex
-	ready bool
-	rows  any // []T
+// Compute implements [Blocks].
+func (c *Cache) Compute(ctx context.Context, b Block, _ Level, compute func(Building) (Value, error)) (Value, bool, error) {
+	for {
+		e, mine := c.claim(b)
+		if mine {
+			return c.compute(b, e, compute)
+		}
+		select {
+		case <-e.computed:
+			if e.value != nil {
+				return e.value, true, nil
+			}
+		case <-ctx.Done():
+			return nil, false, context.Cause(ctx)
+		}
+	}
+}
+
+// claim returns the place of a block, which is the caller's to fill if mine.
+func (c *Cache) claim(b Block) (e *cached, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.blocks[b]; e != nil {
+		return e, false
+	}
+	if c.blocks == nil {
+		c.blocks = make(map[Block]*cached)
+	}
+	e = &cached{computed: make(chan struct{})}
+	c.blocks[b] = e
+	return e, true
+}
+
+// compute fills a place that was claimed. A failed computation leaves it empty.
+func (c *Cache) compute(b Block, e *cached, compute func(Building) (Value, error)) (v Value, kept bool, err error) {
+	done := sync.OnceFunc(func() {
+		if e.value == nil {
+			c.Drop(b)
+		}
+		close(e.computed)
+	})
+	defer done() // also if compute panics
+	v, err = compute(unlimited{done})
+	if err == nil {
+		e.value = v
+	}
+	return v, err == nil, err
+}
+
+// Drop implements [Blocks].
+func (c *Cache) Drop(b Block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.blocks, b)
 }
 
 // Forget drops what is kept of the batches before until.
 func (c *Cache) Forget(until uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for batch := range c.batches {
-		if batch < until {
-			delete(c.batches, batch)
+	for b := range c.blocks {
+		if b.Batch < until {
+			delete(c.blocks, b)
 		}
 	}
 }
@@ -40,46 +90,13 @@ func (c *Cache) Forget(until uint64) {
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := 0
-	for _, m := range c.batches {
-		n += len(m)
-	}
-	return n
+	return len(c.blocks)
 }
 
-// entry returns the place for a partition, empty or filled.
-func (c *Cache) entry(k Block) *cacheEntry {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.batches == nil {
-		c.batches = make(map[uint64]map[Block]*cacheEntry)
-	}
-	m := c.batches[k.Batch]
-	if m == nil {
-		m = make(map[Block]*cacheEntry)
-		c.batches[k.Batch] = m
-	}
-	e := m[k]
-	if e == nil {
-		e = &cacheEntry{}
-		m[k] = e
-	}
-	return e
-}
+// unlimited is the memory of what has no limit. It has no disk, which nobody needs then.
+type unlimited struct{ giveUp func() }
 
-// Kept returns a partition from the task's cache, computing it first if need be. A
-// failed computation leaves the place empty.
-func Kept[T any](tc *Context, b Block, compute func() ([]T, error)) ([]T, error) {
-	e := tc.Cache.entry(b)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ready {
-		return e.rows.([]T), nil
-	}
-	rows, err := compute()
-	if err != nil {
-		return nil, err
-	}
-	e.rows, e.ready = rows, true
-	return rows, nil
-}
+func (unlimited) Grow(int64) bool      { return true }
+func (unlimited) Shrink(int64)         {}
+func (unlimited) NewRun() (Run, error) { return nil, errors.ErrUnsupported }
+func (u unlimited) GiveUp()            { u.giveUp() }

@@ -20,8 +20,8 @@ type Context struct {
 	Epoch     uint64 // of the driver that launched the task: the next driver's is higher
 
 	Shuffle ShuffleReader // reads map output, local or remote
-	Cache   *Cache        // partitions kept for the batch, nil outside executors
-	Memory  Memory        // what the task may hold of the process's memory, nil for no limit
+	Cache   Blocks        // partitions kept for the batch, nil outside executors
+	Memory  Memory        // what the task may hold, nil outside executors, where nothing is limited
 	Slot    *Slot         // what this worker keeps from task to task
 	Process *Process      // what the executor's process keeps
 

@@ -19,13 +19,16 @@ type Memory interface {
 
 // Run is a temporary file of a task: frames of bytes that are read back in the order
 // in which they were appended. It is removed when the task ends, or before by Remove.
+// As long as it is appended to it has a buffer and an open file.
 type Run interface {
 	// Append writes a frame, compressed if that pays. The caller may change it
 	// afterwards.
 	Append(frame []byte) error
 	// Bytes returns how much was appended.
 	Bytes() int64
-	// Open ends appending and returns a reader from the beginning; several may be
+	// Finish ends appending.
+	Finish() error
+	// Open is Finish, and returns a reader from the beginning; several may be
 	// open at once.
 	Open() (RunReader, error)
 	// Remove drops the file. A reader that is open can read on.

@@ -16,6 +16,7 @@ import (
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/local"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -45,7 +46,13 @@ func newProgram(t *testing.T, executors ...string) *program {
 	}
 	p.action = rdd.CollectAction(counts, "collect", p.codec, -1, 1<<20)
 	for _, x := range executors {
-		p.stores[x] = shuffle.NewStore(1 << 20)
+		kept := block.NewStore(1<<20, t.TempDir())
+		t.Cleanup(func() {
+			if err := kept.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		p.stores[x] = shuffle.NewStore(kept)
 	}
 	return p
 }
@@ -75,7 +82,7 @@ func (w worker) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) sche
 		return scheduler.Success{Result: b, Metrics: tc.Metrics, Stored: w.stored(t.ID)}
 	}
 	dep := w.rdds.Lineage().Shuffle(int(t.ID.Stage))
-	out := w.stores[w.name].Writer(shuffle.MapID{Batch: 1, Shuffle: t.ID.Stage, Map: t.ID.Partition, Attempt: t.ID.Attempt}, dep.Partitions())
+	out := w.stores[w.name].Writer(ctx, shuffle.MapID{Batch: 1, Shuffle: t.ID.Stage, Map: t.ID.Partition, Attempt: t.ID.Attempt}, dep.Partitions())
 	if err := dep.Write(tc, tc.Partition, out); err != nil {
 		out.Abort()
 		return scheduler.Failed(ctx, err)

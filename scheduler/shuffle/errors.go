@@ -4,13 +4,13 @@ import "errors"
 
 // Errors of this package, for errors.Is.
 var (
-	// ErrFull: the store's limit is reached.
-	ErrFull = errors.New("the shuffle store is full")
 	// ErrNoOutput: the store has no such output; it was never written here, or is
 	// lost, or its batch was forgotten.
 	ErrNoOutput = errors.New("no such map output")
 	// ErrForgotten: the output belongs to a batch that was forgotten.
 	ErrForgotten = errors.New("the batch was forgotten")
+	// ErrRetired: the store belongs to a driver that was deposed.
+	ErrRetired = errors.New("the driver was deposed")
 	// ErrUnreachable: the executor that holds the output can't be reached.
 	ErrUnreachable = errors.New("the executor can't be reached")
 	// ErrIncomplete: some map tasks of the shuffle have no output.

@@ -4,17 +4,20 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
 // Two map tasks of executor a write; the driver notes it, and a reduce task reads.
 func Example() {
-	store := shuffle.NewStore(1 << 20)
+	blocks := block.NewStore(1<<20, "")
+	defer blocks.Close()
+	store := shuffle.NewStore(blocks)
 	tracker := shuffle.NewTracker()
 	tracker.Register(1, 0, 2)
 	for _, m := range []int32{1, 0} { // in whatever order they end
 		id := shuffle.MapID{Batch: 1, Map: m}
-		w := store.Writer(id, 1)
+		w := store.Writer(context.Background(), id, 1)
 		defer w.Abort()
 		if err := w.WriteBlock(0, fmt.Appendf(nil, "from map task %d", m)); err != nil {
 			fmt.Println(err)
@@ -25,7 +28,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		tracker.Add(id, "a", sizes)
+		tracker.Add(id, "a", sizes, nil)
 	}
 	outputs, err := tracker.Outputs(1, 0)
 	if err != nil {

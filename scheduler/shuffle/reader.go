@@ -36,13 +36,8 @@ func (r *Reader) Blocks(ctx context.Context, batch uint64, shuffle, reduce int) 
 				yield(nil, fmt.Errorf("reading shuffle %d of batch %d: %w", shuffle, batch, err))
 				return
 			}
-			blocks, err := r.fetch(outs, m, reduce)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, b := range blocks {
-				if !yield(b, nil) {
+			for b, err := range r.fetch(outs, m, reduce) {
+				if !yield(b, err) || err != nil {
 					return
 				}
 			}
@@ -60,27 +55,39 @@ func (r *Reader) find(batch uint64, shuffle int) *Outputs {
 	return nil
 }
 
-// fetch returns the blocks that a map task has for a reduce partition.
-func (r *Reader) fetch(outs *Outputs, m, reduce int) ([][]byte, error) {
-	out := outs.Maps[m]
-	if reduce < len(out.Bytes) && out.Bytes[reduce] == 0 {
-		return nil, nil
-	}
-	failed := &task.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor}
-	store := r.stores(out.Executor)
-	if store == nil {
-		failed.MapPartition, failed.Err = -1, ErrUnreachable
-		return nil, failed
-	}
-	blocks, err := store.Blocks(outs.ID(m), reduce)
-	if err != nil {
-		failed.Err = err
-		if lostAll(store, outs, out.Executor) {
-			failed.MapPartition = -1
+// fetch yields the blocks that a map task has for a reduce partition. An error is the
+// last that it yields.
+func (r *Reader) fetch(outs *Outputs, m, reduce int) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		out := outs.Maps[m]
+		if reduce < len(out.Bytes) && out.Bytes[reduce] == 0 {
+			return
 		}
-		return nil, failed
+		if b, ok := out.Carried(reduce); ok {
+			yield(b, nil)
+			return
+		}
+		failed := &task.FetchFailedError{Shuffle: int(outs.Shuffle), MapPartition: m, Executor: out.Executor}
+		store := r.stores(out.Executor)
+		if store == nil {
+			failed.MapPartition, failed.Err = -1, ErrUnreachable
+			yield(nil, failed)
+			return
+		}
+		for b, err := range store.Blocks(outs.ID(m), reduce) {
+			if err != nil {
+				failed.Err = err
+				if lostAll(store, outs, out.Executor) {
+					failed.MapPartition = -1
+				}
+				yield(nil, failed)
+				return
+			}
+			if !yield(b, nil) {
+				return
+			}
+		}
 	}
-	return blocks, nil
 }
 
 // lostAll reports whether an executor's store has none of the outputs that it

@@ -13,7 +13,7 @@ import (
 // partitions; map task 3 has nothing for reduce partition 1.
 func twoExecutors(t *testing.T) (*Tracker, map[string]*Store) {
 	t.Helper()
-	stores := map[string]*Store{"a": NewStore(1 << 20), "b": NewStore(1 << 20)}
+	stores := map[string]*Store{"a": newStore(t, 1<<20), "b": newStore(t, 1<<20)}
 	tracker := NewTracker()
 	tracker.Register(1, 0, 4)
 	for m, executor := range []string{"a", "b", "a", "b"} {
@@ -21,7 +21,7 @@ func twoExecutors(t *testing.T) (*Tracker, map[string]*Store) {
 		if m == 3 {
 			order = []int{0}
 		}
-		tracker.Add(id, executor, write(t, stores[executor], id, 2, order...))
+		tracker.Add(id, executor, write(t, stores[executor], id, 2, order...), nil)
 	}
 	return tracker, stores
 }
@@ -127,7 +127,7 @@ func TestTracker(t *testing.T) {
 	if _, err := tracker.Outputs(1, 0); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "1 of 4") {
 		t.Errorf("with one lost: %v", err)
 	}
-	tracker.Add(MapID{Batch: 1, Map: 2, Attempt: 9}, "c", []int64{1, 1})
+	tracker.Add(MapID{Batch: 1, Map: 2, Attempt: 9}, "c", []int64{1, 1}, nil)
 	second, err := tracker.Outputs(1, 0)
 	if err != nil || second.Maps[2].Executor != "c" || second.ID(2).Attempt != 9 {
 		t.Errorf("after it ran again: %+v, %v", second, err)
@@ -138,10 +138,10 @@ func TestTracker(t *testing.T) {
 
 	// What nobody knows is refused or ignored.
 	for _, m := range []int32{-1, 4} {
-		tracker.Add(MapID{Batch: 1, Map: m}, "c", nil)
+		tracker.Add(MapID{Batch: 1, Map: m}, "c", nil, nil)
 		tracker.Remove(1, 0, m)
 	}
-	tracker.Add(MapID{Batch: 8}, "c", nil)
+	tracker.Add(MapID{Batch: 8}, "c", nil, nil)
 	if _, err := tracker.Outputs(8, 0); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("an unknown shuffle: %v", err)
 	}

@@ -1,138 +1,126 @@
 package shuffle
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"sync"
+
+	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/block"
 )
 
-// Store holds what the map tasks of one executor wrote, in memory, until their
-// batch is forgotten. It is safe for concurrent use.
+// Store holds what the map tasks of one executor wrote, as blocks of a block.Store, until
+// that forgets their batch: those that were committed first go to disk when its budget is
+// full. It is safe for concurrent use.
 type Store struct {
-	limit int64 // of used
+	kept *block.Store
 
-	mu      sync.RWMutex
-	used    int64 // bytes of committed outputs and of open writers
-	batches map[uint64]map[MapID]*output
-	since   uint64 // batches before it are forgotten
+	mu      sync.RWMutex // held for reading while an output is committed
+	retired bool
 }
 
-// output is what one attempt committed. It never changes.
-type output struct {
-	blocks [][]byte // by reduce partition, then in the order written
-	first  []int32  // where each reduce partition begins in blocks, and the end
-	size   int64
+// key is the key of an output in the block store, which others may use too.
+type key struct {
+	store *Store
+	id    MapID
 }
 
-// NewStore returns an empty store for up to limit bytes of blocks, those of
-// attempts that haven't committed included.
-func NewStore(limit int64) *Store {
-	return &Store{limit: limit, batches: make(map[uint64]map[MapID]*output)}
+// NewStore returns an empty store whose outputs are blocks of another.
+func NewStore(kept *block.Store) *Store { return &Store{kept: kept} }
+
+// name is the name of an output in the block store.
+func (s *Store) name(id MapID) block.ID { return block.ID{Batch: id.Batch, Key: key{s, id}} }
+
+// mine reports whether a block is an output of this store.
+func (s *Store) mine(id block.ID) bool {
+	k, ok := id.Key.(key)
+	return ok && k.store == s
 }
 
-// Blocks returns the blocks that an output has for one reduce partition, in the
-// order in which they were written. The caller doesn't change them. An output
-// that the store doesn't have is an error that says [ErrNoOutput].
-func (s *Store) Blocks(id MapID, reduce int) ([][]byte, error) {
-	s.mu.RLock()
-	out := s.batches[id.Batch][id]
-	s.mu.RUnlock()
-	if out == nil {
-		return nil, ErrNoOutput
-	}
-	if reduce < 0 || reduce >= len(out.first)-1 {
-		return nil, fmt.Errorf("%w: it has %d reduce partitions, not %d", ErrNoOutput, len(out.first)-1, reduce+1)
-	}
-	return out.blocks[out.first[reduce]:out.first[reduce+1]], nil
+// Blocks yields the blocks that an output has for one reduce partition, in the order in
+// which they were written. The caller doesn't change them; they aren't reused. An output
+// that the store doesn't have, or that is damaged, is an error that says [ErrNoOutput]; it
+// is the last that is yielded.
+func (s *Store) Blocks(id MapID, reduce int) iter.Seq2[[]byte, error] {
+	return read(s, id, reduce, output.blocks)
 }
 
-// has reports whether an output is there.
-func (s *Store) has(id MapID) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.batches[id.Batch][id] != nil
+// Pieces yields the same blocks as they are sent to other processes. A piece is good
+// until the next.
+func (s *Store) Pieces(id MapID, reduce int) iter.Seq2[Piece, error] {
+	return read(s, id, reduce, output.pieces)
 }
 
-// Forget drops the outputs of the batches before until. Attempts of such
-// batches that are still writing can't commit any more.
-func (s *Store) Forget(until uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.since = max(s.since, until)
-	for batch, outputs := range s.batches {
-		if batch < s.since {
-			s.drop(batch, outputs)
+// read yields what an output has for a reduce partition, in one form.
+func read[T any](s *Store, id MapID, reduce int, form func(output, int) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		v, ok := s.kept.Peek(s.name(id)) // it isn't needed more because it was read
+		if !ok {
+			yield(none, ErrNoOutput)
+			return
+		}
+		out := v.(output)
+		if reduce < 0 || reduce >= out.reduces() {
+			yield(none, fmt.Errorf("%w: it has %d reduce partitions, not %d", ErrNoOutput, out.reduces(), reduce+1))
+			return
+		}
+		for b, err := range form(out, reduce) {
+			if err != nil {
+				s.damaged(id, err)
+				yield(none, fmt.Errorf("%w: %w", ErrNoOutput, err))
+				return
+			}
+			if !yield(b, nil) {
+				return
+			}
 		}
 	}
 }
 
+// damaged drops an output that can't be read, so that nobody counts on it.
+func (s *Store) damaged(id MapID, err error) {
+	if errors.Is(err, block.ErrCorrupt) {
+		s.kept.Delete(s.name(id))
+	}
+}
+
+// has reports whether an output is there.
+func (s *Store) has(id MapID) bool {
+	_, ok := s.kept.Peek(s.name(id))
+	return ok
+}
+
 // Clear drops all outputs, as if the executor had been lost.
-func (s *Store) Clear() {
+func (s *Store) Clear() { s.kept.Drop(s.mine) }
+
+// Retire is Clear for a store whose time is over: nothing can be committed any more.
+func (s *Store) Retire() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for batch, outputs := range s.batches {
-		s.drop(batch, outputs)
-	}
-}
-
-func (s *Store) drop(batch uint64, outputs map[MapID]*output) {
-	for _, out := range outputs {
-		s.used -= out.size
-	}
-	delete(s.batches, batch)
-}
-
-// Bytes returns the bytes of blocks held, those of open writers included.
-func (s *Store) Bytes() int64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.used
+	s.retired = true
+	s.mu.Unlock()
+	s.Clear()
 }
 
 // Len returns the number of outputs held.
-func (s *Store) Len() int {
+func (s *Store) Len() int { return s.kept.Count(s.mine) }
+
+// commit makes an output visible. Its bytes are the task's already.
+func (s *Store) commit(t *block.Task, id MapID, out output) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	n := 0
-	for _, outputs := range s.batches {
-		n += len(outputs)
+	err := ErrRetired
+	if s.retired {
+		out.Discard()
+	} else {
+		err = s.kept.Put(t, s.name(id), task.MemoryAndDisk, out)
 	}
-	return n
-}
-
-// reserve accounts for n more bytes of an open writer.
-func (s *Store) reserve(id MapID, n int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n > s.limit-s.used {
-		return fmt.Errorf("%w: a block of %d bytes of map task %d of shuffle %d in batch %d, with %d of %d bytes in use; run more executors, or give a batch less to do (a shorter --batch-interval, a lower highest rate of its inputs)",
-			ErrFull, n, id.Map, id.Shuffle, id.Batch, s.used, s.limit)
+	if errors.Is(err, block.ErrForgotten) {
+		err = ErrForgotten
 	}
-	s.used += n
-	return nil
-}
-
-// release gives back the bytes of a writer that didn't commit.
-func (s *Store) release(n int64) {
-	s.mu.Lock()
-	s.used -= n
-	s.mu.Unlock()
-}
-
-// commit makes an output visible. Its bytes are reserved already.
-func (s *Store) commit(id MapID, out *output) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if id.Batch < s.since {
-		return fmt.Errorf("committing map task %d of shuffle %d in batch %d: %w", id.Map, id.Shuffle, id.Batch, ErrForgotten)
+	if err != nil {
+		return fmt.Errorf("committing map task %d of shuffle %d in batch %d: %w", id.Map, id.Shuffle, id.Batch, err)
 	}
-	outputs := s.batches[id.Batch]
-	if outputs == nil {
-		outputs = make(map[MapID]*output)
-		s.batches[id.Batch] = outputs
-	}
-	if old := outputs[id]; old != nil {
-		s.used -= old.size
-	}
-	outputs[id] = out
 	return nil
 }

@@ -40,8 +40,9 @@ func (t *Tracker) Register(batch uint64, shuffle int32, maps int) {
 	t.batches[batch][shuffle] = &tracked{maps: make([]Output, maps), missing: maps}
 }
 
-// Add says where the output of a map task is, in place of what was known.
-func (t *Tracker) Add(id MapID, executor string, bytes []int64) {
+// Add says where the output of a map task is, in place of what was known. small are its
+// blocks, if they came along.
+func (t *Tracker) Add(id MapID, executor string, bytes []int64, small []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.batches[id.Batch][id.Shuffle]
@@ -51,7 +52,7 @@ func (t *Tracker) Add(id MapID, executor string, bytes []int64) {
 	if s.maps[id.Map].Executor == "" {
 		s.missing--
 	}
-	s.maps[id.Map] = Output{Executor: executor, Attempt: id.Attempt, Bytes: bytes}
+	s.maps[id.Map] = Output{Executor: executor, Attempt: id.Attempt, Bytes: bytes, Small: small}
 	s.answer = nil
 }
 
@@ -81,9 +82,24 @@ func (t *Tracker) Outputs(batch uint64, shuffle int32) (*Outputs, error) {
 		return nil, fmt.Errorf("shuffle %d of batch %d: %w: %d of %d", shuffle, batch, ErrIncomplete, s.missing, len(s.maps))
 	}
 	if s.answer == nil {
-		s.answer = &Outputs{Batch: batch, Shuffle: shuffle, Maps: slices.Clone(s.maps)}
+		s.answer = &Outputs{Batch: batch, Shuffle: shuffle, Maps: described(s.maps)}
 	}
 	return s.answer, nil
+}
+
+// described returns a copy of outputs, without small blocks if these are many.
+func described(maps []Output) []Output {
+	maps = slices.Clone(maps)
+	bytes := 0
+	for i := range maps {
+		bytes += len(maps[i].Small)
+	}
+	for i := range maps {
+		if bytes > maxSmalls {
+			maps[i].Small = nil
+		}
+	}
+	return maps
 }
 
 // Forget drops the shuffles of the batches before until, for good.

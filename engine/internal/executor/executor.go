@@ -15,6 +15,7 @@ import (
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
+	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -28,7 +29,7 @@ type Executor struct {
 	parallelism int
 
 	process  *task.Process
-	cache    *task.Cache
+	blocks   *block.Store
 	versions *models.Versions
 
 	mu      sync.Mutex
@@ -40,15 +41,13 @@ type Executor struct {
 	remote *remote.Fetcher
 }
 
-// shuffleLimit bounds the bytes of shuffle blocks that an executor holds.
-const shuffleLimit = 4 << 30
-
-// New returns an executor for a copy of the program, built under the given header.
-// blocks reads blocks of other processes too; it is nil in local mode.
-func New(ctx context.Context, p *plan.Program, h plan.JobHeader, blocks *remote.Fetcher) (*Executor, error) {
+// New returns an executor for a copy of the program, built under the given header,
+// which takes so much memory. fetcher reads blocks of other processes too; it is nil in local mode.
+func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetcher *remote.Fetcher) (*Executor, error) {
+	blocks := block.NewStore(m.Blocks, p.Settings.LocalDir)
 	e := &Executor{
-		program: p, parallelism: h.Parallelism, process: &task.Process{}, cache: &task.Cache{},
-		store: shuffle.NewStore(shuffleLimit), batches: make(map[uint64]*plan.Generation), remote: blocks,
+		program: p, parallelism: h.Parallelism, process: &task.Process{}, blocks: blocks,
+		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
 	}
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
@@ -102,10 +101,14 @@ func compare(g *plan.Generation, inv plan.Invocation) error {
 // write is never read.
 func (e *Executor) Adopt(epoch uint64) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if epoch > e.epoch {
-		e.epoch, e.store = epoch, shuffle.NewStore(shuffleLimit)
+	before := e.store
+	if epoch <= e.epoch {
+		e.mu.Unlock()
+		return
 	}
+	e.epoch, e.store = epoch, shuffle.NewStore(e.blocks)
+	e.mu.Unlock()
+	before.Retire()
 }
 
 // Store returns the blocks of a driver's epoch, nil unless it is the current.
@@ -133,10 +136,8 @@ func (e *Executor) Forget(until uint64) {
 			delete(e.batches, seq)
 		}
 	}
-	store := e.store
 	e.mu.Unlock()
-	e.cache.Forget(until)
-	store.Forget(until)
+	e.blocks.Forget(until)
 }
 
 // Hold makes the given versions of models those that are held, and returns them
@@ -161,9 +162,11 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if store == nil {
 		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", t.ID.Epoch)}
 	}
+	memory := e.blocks.NewTask(ctx)
+	defer memory.Close()
 	tc := &task.Context{
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
-		Cache: e.cache, Slot: slot, Process: e.process, AskCommit: t.AskCommit, FreeSlot: t.FreeSlot,
+		Cache: e.blocks.Partitions(), Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit, FreeSlot: t.FreeSlot,
 	}
 	var fetched func() int64
 	if e.remote == nil {
@@ -206,19 +209,22 @@ func (e *Executor) work(tc *task.Context, gen *plan.Generation, store *shuffle.S
 		return s, fmt.Errorf("%w: batch %d has no shuffle %d", plan.ErrDiverged, id.Batch, n)
 	}
 	defer e.program.Calls.Begin(taskCall{dep.Parent, id})()
-	w := store.Writer(shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions())
+	w := store.Writer(tc, shuffle.MapID{Batch: id.Batch, Shuffle: id.Stage, Map: id.Partition, Attempt: id.Attempt}, dep.Partitions())
 	if err := dep.GuardedWrite(tc, tc.Partition, w); err != nil {
 		w.Abort()
 		return s, err
 	}
-	sizes, err := w.Commit()
-	s.Map = &scheduler.MapStatus{Bytes: sizes}
+	s.Map = &scheduler.MapStatus{}
+	if e.remote != nil {
+		s.Map.Small = w.Small()
+	}
+	s.Map.Bytes, err = w.Commit()
 	return s, err
 }
 
 // Close releases what the process holds.
 func (e *Executor) Close() error {
-	err := e.process.Close()
+	err := errors.Join(e.process.Close(), e.blocks.Close())
 	if e.remote != nil {
 		err = errors.Join(err, e.remote.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,9 +48,10 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 	}
 	j.Log = j.Log.With("executor", spec.Executor)
 	h := &executorHost{
-		ctx: ctx, job: j, slots: spec.Slots, log: j.Log,
+		ctx: ctx, job: j, slots: spec.Slots, log: j.Log, memory: executor.MemoryOf(j.Settings, os.DirFS("/"), spec.Processes),
 		fetcher: remote.NewFetcher(spec.Job.Incarnation, remote.NameOf(spec.Executor, listener.Addr().String()), security),
 	}
+	h.memory.LimitHeap()
 	server := remote.NewServer(spec.Job.Incarnation, spec.Slots, h, j.Log)
 	doors := rpc.NewServer(security)
 	remote.RegisterTasks(doors, server)
@@ -111,6 +113,7 @@ type executorHost struct {
 	ctx     context.Context
 	job     *Job
 	slots   int
+	memory  executor.Memory
 	log     *slog.Logger
 	fetcher *remote.Fetcher
 
@@ -165,7 +168,7 @@ func (h *executorHost) build(header plan.JobHeader, values []wire.Value) (*execu
 	if err := h.job.Build(h.ctx, program); err != nil {
 		return nil, err
 	}
-	return executor.New(h.ctx, program, header, h.fetcher)
+	return executor.New(h.ctx, program, header, h.memory, h.fetcher)
 }
 
 // load brings in the versions of models that a driver needs already, so that the

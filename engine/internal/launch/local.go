@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 
 	"github.com/hibana-engine/hibana/engine/internal/executor"
@@ -43,8 +44,18 @@ func (m *Local) prepare(ctx context.Context, j *Job, driverCopy *plan.Program, h
 	m.options = schedulerOptions(j, h)
 	m.options.Logger = j.Log
 	var err error
-	m.exec, err = executor.New(ctx, executorCopy, h, nil)
+	m.exec, err = executor.New(ctx, executorCopy, h, m.memory(j), nil)
 	return err
+}
+
+// memory returns what the executor may take. The process is held to it if it is the
+// job's own.
+func (m *Local) memory(j *Job) executor.Memory {
+	memory := executor.MemoryOf(j.Settings, os.DirFS("/"), 1)
+	if j.farewell != nil {
+		memory.LimitHeap()
+	}
+	return memory
 }
 
 // schedulerOptions returns the options that a job's settings ask for.

@@ -75,7 +75,7 @@ func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, i
 			Path: path, Args: c.args, Output: output,
 			Spec: wire.ExecutorSpec{
 				Job:      wire.JobSpec{Incarnation: h.Incarnation, Name: h.App, Args: c.args, Secret: c.secret},
-				Executor: id, Slots: c.slots, Host: loopback,
+				Executor: id, Slots: c.slots, Host: loopback, Processes: c.n,
 			},
 			OnReady: func(_, address string) { c.isReady(id, address) },
 			OnExit:  func(x supervise.Exit) { c.exited(id, x) },

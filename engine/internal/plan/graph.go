@@ -37,7 +37,8 @@ type Stream struct {
 	InnerSite lineage.Site // given to the RDDs made for it; zero: each has its own
 	Parents   []Parent
 	Cached    bool
-	Names     []string // given by DStream.Named
+	Level     task.Level // where its partitions are kept, if Cached
+	Names     []string   // given by DStream.Named
 }
 
 // Input is a stream that reads from outside.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ type Settings struct {
 	MaxTaskFailures int
 	MaxStageTries   int
 	LocalityWait    time.Duration
+	ExecutorMemory  int64             // bytes for blocks in an executor's process; 0 for a part of what there is
+	LocalDir        string            // where blocks go that don't fit; "" for the system's temporary directory
 	ModelStore      string            // URL or path; "" for the default
 	ModelsRetained  int               // earlier versions of each model
 	Other           map[string]string // what isn't the engine's: of connectors, or unknown
@@ -75,6 +78,8 @@ func settings() []setting {
 		{"task.maxFailures", "failures of one task that fail the job (4)", count(func(c *Settings) *int { return &c.MaxTaskFailures }, maxTries)},
 		{"stage.maxConsecutiveAttempts", "attempts of one stage that fail the job (4)", count(func(c *Settings) *int { return &c.MaxStageTries }, maxTries)},
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait }, maxWait)},
+		{"executor.memory", "what an executor keeps in memory of cached partitions, shuffles and tables of its tasks, e.g. 2g; the rest goes to disk (60 % of the machine's or the container's, shared by local-cluster's processes)", bytes(func(c *Settings) *int64 { return &c.ExecutorMemory }, leastMemory)},
+		{"local.dir", "directory for what doesn't fit in memory (the system's for temporary files)", directory(func(c *Settings) *string { return &c.LocalDir })},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained }, maxRetained)},
 	}
@@ -90,6 +95,8 @@ const (
 	maxTries    = 1000
 	maxRetained = 10_000
 	maxWait     = time.Hour
+	leastMemory = 16               // MiB: with less, tasks would write runs of a few records
+	maxMemory   = float64(1 << 50) // bytes
 )
 
 // PrintSettings writes the settings for people.
@@ -227,6 +234,49 @@ func ParseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration, which has a unit, e.g. 500ms or 2s", s)
 	}
 	return v, nil
+}
+
+// bytes is a number of bytes with a unit, at least so many MiB.
+func bytes(field func(*Settings) *int64, leastMB int64) setter {
+	return func(c *Settings, s string) error {
+		v, err := ParseBytes(s)
+		if *field(c) = v; err == nil && v < leastMB<<20 {
+			err = tooSmall(s, fmt.Sprintf("%dm", leastMB))
+		}
+		return err
+	}
+}
+
+// units are what numbers of bytes may end with, powers of 1024 as in Spark.
+const units = "bkmgt"
+
+// ParseBytes parses a number of bytes with a unit: 512m, 2g, 1.5 GiB. It is above 0.
+func ParseBytes(s string) (int64, error) {
+	rest := strings.TrimLeft(s, "0123456789.")
+	v, err := number(s[:len(s)-len(rest)])
+	unit := strings.ToLower(strings.TrimSpace(rest))
+	letter := strings.TrimSuffix(strings.TrimSuffix(unit, "b"), "i")
+	power := strings.Index(units, cmp.Or(letter, "b"))
+	if err != nil || unit == "" || len(letter) > 1 || power < 0 {
+		return 0, fmt.Errorf("%q is not a number of bytes, which has a unit, e.g. 512m or 2g", s)
+	}
+	v *= float64(int64(1) << (10 * power))
+	if v < 1 {
+		return 0, fmt.Errorf("%s is not above 0", s)
+	}
+	return int64(v), above(v, maxMemory)
+}
+
+// directory is a path; on executors it may be another machine's.
+func directory(field func(*Settings) *string) setter {
+	return func(c *Settings, s string) error {
+		if s == "" {
+			return errors.New("it is empty")
+		}
+		path, err := filepath.Abs(s)
+		*field(c) = path
+		return err
+	}
 }
 
 func address(field func(*Settings) *string) setter {

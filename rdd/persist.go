@@ -1,0 +1,179 @@
+package rdd
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// StorageLevel says where the computed partitions of an RDD are kept: [MemoryOnly],
+// [MemoryAndDisk] or [DiskOnly].
+type StorageLevel = task.Level
+
+// The storage levels.
+const (
+	// MemoryOnly keeps partitions in memory. Those that don't fit, or were used least
+	// recently when memory is needed, are computed again.
+	MemoryOnly = task.MemoryOnly
+	// MemoryAndDisk writes to disk what doesn't fit in memory.
+	MemoryAndDisk = task.MemoryAndDisk
+	// DiskOnly keeps partitions on disk.
+	DiskOnly = task.DiskOnly
+)
+
+// Cache is Persist(MemoryOnly).
+func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
+
+// Persist marks the RDD's partitions to be kept by the executors that computed them, until
+// the batch is forgotten. Without it they are computed anew for every use. At a level that
+// uses the disk the elements must be of a type that can be encoded.
+func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
+
+func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
+	l := r.node.Lineage()
+	if l.TooLate(op, l.Site) {
+		return r
+	}
+	if err := CheckLevel[T](level); err != nil {
+		opAt(r.sc, op, l.Site()).fail(err)
+	}
+	r.codec, _ = encoding.For[T]() // without one it is checked already
+	r.node.Cached, r.level = true, level
+	return r
+}
+
+// CheckLevel says why elements of type T can't be kept at a level.
+func CheckLevel[T any](level StorageLevel) error {
+	if level > DiskOnly {
+		return fmt.Errorf("%w: %d", ErrStorageLevel, level)
+	}
+	if _, err := encoding.For[T](); err != nil && level != MemoryOnly {
+		return fmt.Errorf("%w; %s needs that, rdd.MemoryOnly doesn't", err, level)
+	}
+	return nil
+}
+
+// Unpersist takes Cache or Persist back: the partitions aren't kept.
+func (r *RDD[T]) Unpersist() *RDD[T] {
+	if l := r.node.Lineage(); !l.TooLate("unpersist", l.Site) {
+		r.node.Cached = false
+	}
+	return r
+}
+
+// kept yields the elements of a partition that is kept, computed first if need be.
+func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
+	id := r.node.ID
+	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition)}
+	return func(yield func(T, error) bool) {
+		for again := true; ; again = false {
+			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), level: r.level, yield: yield}
+			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
+				return k.compute(b, r.compute(tc, partition))
+			})
+			if k.passing || ends(yield, err) {
+				return
+			}
+			yielded, err := v.(rows[T]).each(tc, yield)
+			if !kept {
+				v.Discard()
+			}
+			if err == nil {
+				return
+			}
+			tc.Cache.Drop(block)
+			if yielded || !again {
+				ends(yield, fmt.Errorf("reading partition %d of what %s at %s has kept, which is dropped now: %w", partition, r.node.Op, r.node.Site, err))
+				return
+			}
+		}
+	}
+}
+
+// keeping computes a partition that is to be kept.
+type keeping[T any] struct {
+	of      *lineage.Node
+	tc      *task.Context
+	b       task.Building
+	size    *sizer[T]
+	level   StorageLevel
+	rows    []T
+	memory  ledger
+	disk    *diskWriter[T] // nil as long as the rows are in memory
+	passing bool           // the partition can't be kept: it goes to yield
+	yield   func(T, error) bool
+	failed  error
+}
+
+// compute reads a partition to its end.
+func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Value, error) {
+	k.b, k.memory.memory = b, b
+	in(k.take)
+	switch {
+	case k.failed != nil:
+		return nil, k.failed
+	case k.passing:
+		return nil, errPassed
+	case k.disk != nil:
+		v, err := k.disk.finish()
+		return v, k.writing(err)
+	}
+	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec}, nil
+}
+
+// take takes an element of the partition.
+func (k *keeping[T]) take(v T, err error) bool {
+	switch {
+	case k.passing:
+		return k.yield(v, err)
+	case err != nil:
+		k.failed = err
+		return false
+	case k.disk != nil:
+		k.failed = k.writing(k.disk.add(v))
+		return k.failed == nil
+	}
+	k.rows = append(k.rows, v)
+	return k.memory.charge(k.size.of(v)) || k.spill()
+}
+
+// spill frees the memory of the rows: they go to disk or, at MemoryOnly, on to who reads
+// the partition. It reports whether more are wanted.
+func (k *keeping[T]) spill() (more bool) {
+	rows := k.rows
+	k.rows = nil
+	if k.level == MemoryOnly {
+		k.passing = true
+		k.b.GiveUp()
+		more = each(k.tc, rows, k.yield)
+	} else {
+		k.failed = k.writing(k.toDisk(rows))
+		more = k.failed == nil
+	}
+	k.memory.set(0)
+	return more
+}
+
+// toDisk begins a run with rows.
+func (k *keeping[T]) toDisk(rows []T) (err error) {
+	if k.disk, err = newDiskWriter(k.b.NewRun, k.size.codec); err != nil {
+		return err
+	}
+	for _, v := range rows {
+		if err := k.disk.add(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writing says of an error what was to be written.
+func (k *keeping[T]) writing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("writing a partition of what %s at %s keeps: %w", k.of.Op, k.of.Site, err)
+}

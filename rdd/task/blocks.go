@@ -1,0 +1,66 @@
+package task
+
+import "context"
+
+// Block names a partition of an RDD that is kept.
+type Block struct {
+	Batch     uint64 // sequence number of the batch
+	DStream   int32  // id of the DStream that made the RDD, 0 outside streams
+	Ordinal   int32  // of the RDD within (Batch, DStream)
+	Partition int32
+}
+
+// Level says where a block is kept.
+type Level uint8
+
+// The levels.
+const (
+	MemoryOnly    Level = iota // dropped when the memory is needed: it is computed again
+	MemoryAndDisk              // written to disk when the memory is needed
+	DiskOnly                   // written to disk at once
+)
+
+// String returns the level's name.
+func (l Level) String() string {
+	switch l {
+	case MemoryOnly:
+		return "MemoryOnly"
+	case MemoryAndDisk:
+		return "MemoryAndDisk"
+	case DiskOnly:
+		return "DiskOnly"
+	}
+	return "no level"
+}
+
+// Blocks keeps the computed partitions of one executor until their batch is forgotten. It
+// is safe for concurrent use. [Cache] is the one that has no limits.
+type Blocks interface {
+	// Compute returns what is kept of a block, computed first if nothing is. Of those who
+	// ask at once one computes, the others wait for it until ctx ends. An error is that
+	// one's own: another one computes then. kept is false for what nobody else gets, since
+	// the batch was forgotten: the caller discards it.
+	Compute(ctx context.Context, b Block, l Level, compute func(Building) (Value, error)) (v Value, kept bool, err error)
+	// Drop drops a block, which turned out to be unreadable.
+	Drop(b Block)
+}
+
+// Building is the memory of a block that is computed: what it reserves and the runs that
+// it makes become the block's.
+type Building interface {
+	Memory
+	// GiveUp says that the block won't be kept: who waits for it computes it.
+	GiveUp()
+}
+
+// Value is what is kept of a block, in memory or on disk. Its contents never change.
+type Value interface {
+	// Bytes returns how much memory it takes.
+	Bytes() int64
+	// Spill returns a value of the same contents in a run that newRun makes. Who has this
+	// one can read on.
+	Spill(newRun func() (Run, error)) (Value, error)
+	// Discard removes what it has on disk. Who reads it meanwhile gets its contents or an
+	// error.
+	Discard()
+}
