@@ -38,6 +38,8 @@ type options struct {
 	checkpoint string
 	brokers    string
 	interval   time.Duration
+	asap       bool
+	untilEnd   bool
 	logLevel   string
 	conf       plan.Settings
 }
@@ -62,6 +64,8 @@ func NewApp(name string) *App {
 		a.opts.interval, err = plan.ParseDuration(s)
 		return err
 	})
+	f.BoolVar(&a.opts.asap, "asap", false, "as soon as possible: make a batch when there are records and the one before it is done, and after --batch-interval at the latest")
+	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
@@ -239,10 +243,21 @@ func (a *App) newJob(wrong error, interval time.Duration, build BuildFunc) (*lau
 		return nil, err
 	}
 	return &launch.Job{
-		App: a.name, Interval: interval, Build: builder(a.opts.brokers, build),
+		App: a.name, Interval: interval, Cadence: a.cadence(), Build: builder(a.opts.brokers, build),
 		Settings: a.opts.conf, Log: log, Stdout: os.Stdout,
 		Durable: a.opts.checkpoint != "", Checkpoint: a.opts.checkpoint,
 	}, nil
+}
+
+// cadence returns when batches are to be planned.
+func (a *App) cadence() plan.Cadence {
+	switch {
+	case a.opts.untilEnd:
+		return plan.UntilEnd
+	case a.opts.asap:
+		return plan.AsSoonAsPossible
+	}
+	return plan.ByInterval
 }
 
 // fitForCluster returns what keeps a command line from being a job's: wrong, what
