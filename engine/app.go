@@ -39,6 +39,8 @@ type options struct {
 	checkpoint string
 	brokers    string
 	interval   time.Duration
+	asap       bool
+	untilEnd   bool
 	logLevel   string
 	conf       plan.Settings
 }
@@ -63,6 +65,8 @@ func NewApp(name string) *App {
 		a.opts.interval, err = plan.ParseDuration(s)
 		return err
 	})
+	f.BoolVar(&a.opts.asap, "asap", false, "as soon as possible: make a batch when there are records and the one before it is done, and after --batch-interval at the latest")
+	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
@@ -247,7 +251,7 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	if err != nil {
 		return nil, err
 	}
-	j.Interval, j.Build = interval, builder(a.opts.brokers, build)
+	j.Interval, j.Cadence, j.Build = interval, a.cadence(), builder(a.opts.brokers, build)
 	j.Durable, j.Checkpoint = a.opts.checkpoint != "", a.opts.checkpoint
 	return j, nil
 }
@@ -260,6 +264,17 @@ func (a *App) newJob() (*launch.Job, error) {
 		return nil, err
 	}
 	return &launch.Job{App: a.name, Settings: a.opts.conf, Log: log, Stdout: os.Stdout, Status: status}, nil
+}
+
+// cadence returns when batches are to be planned.
+func (a *App) cadence() plan.Cadence {
+	switch {
+	case a.opts.untilEnd:
+		return plan.UntilEnd
+	case a.opts.asap:
+		return plan.AsSoonAsPossible
+	}
+	return plan.ByInterval
 }
 
 // fitForCluster returns what keeps a command line from being a job's: wrong, what

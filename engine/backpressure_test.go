@@ -310,3 +310,28 @@ func TestBackpressureOfTwoInputs(t *testing.T) {
 		t.Errorf("%.0f and %.0f records/s are read, 1,000 together are possible, 50 come to the second", a, b)
 	}
 }
+
+// Records that were fetched along with earlier ones make the first batches look
+// faster than any that follows. What is planned by their speed takes longer, and
+// then no batch sinks below what an interval can hold.
+func TestBackpressureAfterFetchedAhead(t *testing.T) {
+	l := &load{interval: 20 * ms, lasts: 2 * time.Second, rate: 1000, backlog: 1 << 40}
+	var read int64
+	l.cost = func(_ time.Duration, n int64) time.Duration {
+		fast := min(n, max(0, 300_000-read)) // at 20 M/s, the others at 5 M/s
+		read += n
+		return 500*us + time.Duration(fast*50+(n-fast)*200)
+	}
+	bs := l.run(t)
+	if read < 9_000_000 {
+		t.Errorf("%d records were read, not quite 10,000,000 are possible", read)
+	}
+	for i, b := range bs {
+		if n := b.until - b.from; i >= 5 && n < 45_000 {
+			t.Errorf("batch %d holds %d records, an interval holds 100,000", i+1, n)
+		}
+	}
+	if _, batch := worst(bs); batch > 150*ms {
+		t.Errorf("a batch took %s from its plan to its end", batch)
+	}
+}

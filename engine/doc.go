@@ -8,8 +8,8 @@
 // [StreamingContext.OnDriver], [StreamingContext.DriverTask] or an output; what
 // must be the same everywhere comes from [Value] or [PerBatch].
 //
-// The driver plans a batch at each tick: every [Input] says which range it
-// reads. The allocation is logged before anything is scheduled, and from
+// The driver plans a batch at each tick, or when there are records (--asap): every
+// [Input] says which range it reads. The allocation is logged before anything is scheduled, and from
 // it and the program alone the driver and the executors generate the same RDDs.
 // DESIGN.md in this folder has the file map, the words and the invariants, and says where to
 // look and where to add something; internal, remote, control, worker and security have pages of

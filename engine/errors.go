@@ -41,6 +41,8 @@ var (
 	ErrNoModelStore = plan.ErrNoModelStore
 	// ErrNotDriver: what works on the active driver only was called elsewhere.
 	ErrNotDriver = plan.ErrNotDriver
+	// ErrEndless: an input can't be read until its end.
+	ErrEndless = plan.ErrEndless
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = plan.ErrBatchFailed
 

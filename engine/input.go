@@ -39,6 +39,33 @@ type Planner interface {
 	Close() error
 }
 
+// Notifier is a Planner that knows when there is something to read. Others are
+// asked at multiples of the batch interval only, where a program plans as soon as
+// possible (--asap).
+type Notifier interface {
+	// Notify makes the planner call ready, until it is closed, when there may be
+	// records beyond the last plan, at once if there are. It returns at once. ready
+	// may be called by any goroutine and too often, and doesn't block.
+	Notify(ready func())
+}
+
+// Neighbour is a Planner that has a use for the process of its input's tasks, where
+// that is the driver's (local mode): what it has read while it waited for records need
+// not be read again.
+type Neighbour interface {
+	// Beside is called before Notify.
+	Beside(p *task.Process)
+}
+
+// Bounded is a Planner that can leave to others what comes later. A program that
+// is to read until the end (--until-end) needs inputs that are.
+type Bounded interface {
+	// UntilEnd makes what can be read now all that is planned: the plan that
+	// reaches its end says so (Plan.Ended), and those after it are empty and say it
+	// too. It is called once, before the first plan.
+	UntilEnd(ctx context.Context) error
+}
+
 // PlanRequest says what a plan follows and how much it may hold.
 type PlanRequest struct {
 	Seq      uint64
@@ -74,6 +101,8 @@ type Plan struct {
 	Held string
 	// HeldSince is since when that is so; zero stands for since this plan.
 	HeldSince time.Time
+	// Ended says, after UntilEnd, that nothing is left to read behind the plan.
+	Ended bool
 }
 
 // NewInput declares a stream that reads from in, under an operator name. functions
@@ -114,4 +143,25 @@ type planner struct{ Planner }
 func (p planner) Plan(ctx context.Context, req plan.PlanRequest) (plan.Share, error) {
 	share, err := p.Planner.Plan(ctx, PlanRequest(req))
 	return plan.Share(share), err
+}
+
+func (p planner) Beside(process *task.Process) error {
+	if n, ok := p.Planner.(Neighbour); ok {
+		n.Beside(process)
+	}
+	return nil
+}
+
+func (p planner) Notify(ready func()) error {
+	if n, ok := p.Planner.(Notifier); ok {
+		n.Notify(ready)
+	}
+	return nil
+}
+
+func (p planner) UntilEnd(ctx context.Context) error {
+	if b, ok := p.Planner.(Bounded); ok {
+		return b.UntilEnd(ctx)
+	}
+	return ErrEndless
 }

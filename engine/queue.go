@@ -25,7 +25,7 @@ type queue[T any] struct {
 }
 
 func (q *queue[T]) Open(context.Context) (Planner, error) {
-	return &queuePlanner{sizes: func(i uint64) int64 {
+	return &queuePlanner{last: uint64(max(1, len(q.batches))) - 1, sizes: func(i uint64) int64 {
 		if i < uint64(len(q.batches)) {
 			return int64(len(q.batches[i]))
 		}
@@ -56,7 +56,10 @@ func (q *queue[T]) Generate(ranges []byte) (int, func(*task.Context, int) iter.S
 }
 
 // queuePlanner gives each batch the next number.
-type queuePlanner struct{ sizes func(i uint64) int64 }
+type queuePlanner struct {
+	sizes func(i uint64) int64
+	last  uint64 // number of the last batch
+}
 
 func (p *queuePlanner) Plan(_ context.Context, req PlanRequest) (Plan, error) {
 	next := uint64(0)
@@ -64,8 +67,11 @@ func (p *queuePlanner) Plan(_ context.Context, req PlanRequest) (Plan, error) {
 		last, _ := binary.Uvarint(req.Previous)
 		next = last + 1
 	}
-	return Plan{Ranges: binary.AppendUvarint(nil, next), Records: p.sizes(next)}, nil
+	return Plan{Ranges: binary.AppendUvarint(nil, next), Records: p.sizes(next), Ended: next >= p.last}, nil
 }
+
+// UntilEnd has nothing to note: the last batch is known.
+func (p *queuePlanner) UntilEnd(context.Context) error { return nil }
 
 func (p *queuePlanner) Completed(context.Context, []byte) error { return nil }
 

@@ -82,4 +82,8 @@ type Task struct {
 	// waits for the answer: nil means that it may, [ErrCommitDenied] that it may
 	// not. The backend that runs the task sets it.
 	AskCommit func(ctx context.Context) error
+	// FreeSlot lets the task's slot begin another task that waits at the executor:
+	// what this one has left to do is waiting. The task's goroutine calls it. The
+	// backend that runs the task sets it.
+	FreeSlot func()
 }

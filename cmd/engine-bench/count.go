@@ -18,14 +18,14 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	records := f.Int64("records", 5_000_000, "records to read, some 40 bytes each")
 	partitions := f.Int("partitions", 8, "partitions of the topic")
 	topic := f.String("topic", "bench-lines", "topic; made and filled if it isn't there")
-	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
+	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	master := f.String("master", "local[2]", "where the engine runs")
 	interval := f.Duration("interval", 20*time.Millisecond, "batch interval")
 	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
-	addr, kind, stop, err := broker(*brokers)
+	addr, kind, stop, err := brokerProcess(ctx, *brokers)
 	if err != nil {
 		return nil, err
 	}

@@ -38,11 +38,13 @@ type report interface {
 func workloads() []workload {
 	return []workload{
 		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop", runCount},
+		{"latency", "time from when a record is due through Kafka, a Map and Kafka again until a consumer has it; baseline: a bare franz-go loop", runLatency},
 		{"wordcount", "split lines from Kafka into words and count them; baseline: the same in a tuned franz-go poll loop", runWordCount},
 		{"overhead", "time from a batch's start to its completion with one record in 8 tasks", runOverhead},
 		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
 		{"inference", "a compiled network alone; baseline: the cores' peak", runInference},
+		{"broker", "an embedded broker until standard input ends, which other workloads start", runBroker},
 		{"train", "seconds an epoch of training on the digits, on one core", runTrain},
 	}
 }

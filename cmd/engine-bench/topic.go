@@ -21,7 +21,7 @@ func broker(given string) (addr, kind string, stop func(), err error) {
 	if given != "" {
 		return given, "broker at " + given, func() {}, nil
 	}
-	b, err := embedded.Start(embedded.Options{RetentionBytes: 4 << 30, SegmentBytes: 64 << 20})
+	b, err := embedded.Start(brokerOptions())
 	if err != nil {
 		return "", "", nil, err
 	}

@@ -69,7 +69,8 @@ func StartFrom(s Start) DirectOption { return func(o *directOptions) { o.start =
 func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.bad = p } }
 
 // Direct declares a stream that reads Kafka topics, one partition of each batch
-// for each topic partition. decode runs on executors. What a batch holds is
+// for each topic partition, or, in local mode as soon as possible (--asap), for each
+// that has records. decode runs on executors. What a batch holds is
 // bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
 	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
@@ -120,7 +121,7 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 			return nil, err
 		}
 	}
-	out := &planner{brokers: strings.Join(d.brokers, ","), limits: d.limits}
+	out := &planner{brokers: strings.Join(d.brokers, ","), limits: d.limits, reader: d.reader}
 	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics...)
 	if err != nil {
 		return nil, err
@@ -138,9 +139,9 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	return out, nil
 }
 
-// Generate makes one partition of each range.
+// Generate makes one partition of each range, unless those that are empty are left out.
 func (d *direct[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
-	rs, err := decodeRanges(encoded)
+	rs, err := decodePartitions(encoded)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -201,48 +202,36 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 			}
 			return err == nil
 		}
-		for rec, err := range d.records(tc, reader, r) {
-			if large, ok := tooLarge(err); ok {
-				if b := ofBatch(large, r); b.records > 0 && !bad(b) {
-					return
-				}
-				continue
-			}
-			if err != nil {
-				yield(none, err)
-				return
-			}
-			if tc.Killed() {
-				yield(none, context.Cause(tc))
-				return
-			}
-			records++
-			bytes += int64(len(rec.Key) + len(rec.Value))
-			v, err := d.decoded(rec)
-			if err != nil {
-				if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
-					return
-				}
-				continue
-			}
-			if !yield(v, nil) {
-				return
-			}
-		}
-	}
-}
-
-// records yields a range's records, and goes on after a batch that is too large.
-func (d *direct[T]) records(tc *task.Context, reader *ranges.Reader, r ranges.Range) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
 		for more := true; more; {
 			more = false
 			for rec, err := range reader.Read(tc, r) {
-				if !yield(rec, err) {
+				if err != nil {
+					large, ok := tooLarge(err)
+					if !ok {
+						yield(none, err)
+						return
+					}
+					if b := ofBatch(large, r); b.records > 0 && !bad(b) {
+						return
+					}
+					r.From, more = large.After, true // an error is the last thing that is read
+					break
+				}
+				if tc.Killed() {
+					yield(none, context.Cause(tc))
 					return
 				}
-				if large, ok := tooLarge(err); ok {
-					r.From, more = large.After, true
+				records++
+				bytes += int64(len(rec.Key) + len(rec.Value))
+				v, err := d.decoded(rec)
+				if err != nil {
+					if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
+						return
+					}
+					continue
+				}
+				if !yield(v, nil) {
+					return
 				}
 			}
 		}
@@ -251,12 +240,18 @@ func (d *direct[T]) records(tc *task.Context, reader *ranges.Reader, r ranges.Ra
 
 // decoded calls the decoder; its panic is an error like another.
 func (d *direct[T]) decoded(rec *Record) (v T, err error) {
+	returned := false // recover costs as much as decoding a string
 	defer func() {
+		if returned {
+			return
+		}
 		if p := recover(); p != nil {
 			err = lineage.Recovered(p)
 		}
 	}()
-	return d.decode(rec)
+	v, err = d.decode(rec)
+	returned = true
+	return v, err
 }
 
 // failed names the stream in an error that fails a task.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // planner plans a direct stream's batches: each begins where the one before it
@@ -24,6 +25,31 @@ type planner struct {
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
 	waiting func(why string)           // of the plan that is being made; may be nil
+	ends    map[topicPartition]int64   // beyond which nothing is planned, nil if there are none
+	reader  func(*task.Process) (*ranges.Reader, error)
+	beside  *ranges.Reader // of the tasks, if they run in this process
+}
+
+// Beside lets tasks read what the planner has read while it waited.
+func (p *planner) Beside(process *task.Process) {
+	p.beside, _ = p.reader(process) // what is wrong a task reports
+}
+
+// Notify makes the planner tell when there is something to plan.
+func (p *planner) Notify(ready func()) { p.source.Watch(ready, p.beside) }
+
+// UntilEnd makes the partitions' ends of now the last ones. Of partitions that are
+// added later nothing is read.
+func (p *planner) UntilEnd(ctx context.Context) error {
+	parts, err := p.source.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	p.ends = make(map[topicPartition]int64, len(parts))
+	for _, part := range parts {
+		p.ends[topicPartition{part.Topic, part.Partition}] = part.Until
+	}
+	return nil
 }
 
 // topicPartition names a partition.
@@ -60,20 +86,31 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	if err != nil {
 		return engine.Plan{}, err
 	}
-	var plan engine.Plan
+	plan := engine.Plan{Ended: p.ends != nil}
 	if p.credit == nil {
 		p.credit = make(map[topicPartition]float64)
+	}
+	if p.ends != nil {
+		for i, r := range rs { // one that runs backwards has nothing to read, now or later
+			rs[i].Until = min(r.Until, max(r.From, p.ends[topicPartition{r.Topic, r.Partition}]))
+		}
 	}
 	p.limits.apply(rs, req.Budget, req.Elapsed.Seconds(), p.credit)
 	for i, r := range rs {
 		plan.Records += r.Len()
-		beyond := max(0, parts[i].High-max(r.From, r.Until))
-		free := p.limits.most(parts[i].Until-r.From, req.Elapsed.Seconds()) - r.Len()
+		high, until := parts[i].High, parts[i].Until
+		if p.ends != nil {
+			until = p.ends[topicPartition{r.Topic, r.Partition}]
+			high = until
+			plan.Ended = plan.Ended && r.Until >= until
+		}
+		beyond := max(0, high-max(r.From, r.Until))
+		free := p.limits.most(until-r.From, req.Elapsed.Seconds()) - r.Len()
 		plan.Backlog += beyond
 		plan.Blocked += beyond - min(beyond, max(0, free))
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
-	plan.Ranges, err = encodeRanges(rs)
+	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
 	return plan, err
 }
 
@@ -220,6 +257,7 @@ const rangesFormat = 1
 type encodedRanges struct {
 	Format int            `msgpack:"v"`
 	Topics []encodedTopic `msgpack:"t"`
+	Sparse bool           `msgpack:"s,omitempty"` // empty ranges make no partitions
 }
 
 type encodedTopic struct {
@@ -229,8 +267,8 @@ type encodedTopic struct {
 }
 
 // encodeRanges writes ranges, which are ordered by topic.
-func encodeRanges(rs []ranges.Range) ([]byte, error) {
-	e := encodedRanges{Format: rangesFormat}
+func encodeRanges(rs []ranges.Range, sparse bool) ([]byte, error) {
+	e := encodedRanges{Format: rangesFormat, Sparse: sparse}
 	for _, r := range rs {
 		if n := len(e.Topics); n == 0 || e.Topics[n-1].Name != r.Topic {
 			e.Topics = append(e.Topics, encodedTopic{Name: r.Topic, ID: r.TopicID})
@@ -245,23 +283,40 @@ func encodeRanges(rs []ranges.Range) ([]byte, error) {
 	return b, nil
 }
 
-// decodeRanges reads what encodeRanges wrote; nothing is no ranges.
+// decodeRanges reads the ranges that encodeRanges wrote; nothing is no ranges.
 func decodeRanges(b []byte) ([]ranges.Range, error) {
+	rs, _, err := decodePlan(b)
+	return rs, err
+}
+
+// decodePartitions reads the ranges that are partitions of a batch: one at least.
+func decodePartitions(b []byte) ([]ranges.Range, error) {
+	rs, sparse, err := decodePlan(b)
+	if !sparse || len(rs) == 0 {
+		return rs, err
+	}
+	full := slices.DeleteFunc(slices.Clone(rs), func(r ranges.Range) bool { return r.Len() == 0 })
+	if len(full) == 0 {
+		return rs[:1], err
+	}
+	return full, err
+}
+
+func decodePlan(b []byte) (rs []ranges.Range, sparse bool, err error) {
 	if len(b) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	var e encodedRanges
 	if err := msgpack.Unmarshal(b, &e); err != nil {
-		return nil, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
+		return nil, false, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
 	}
 	if e.Format != rangesFormat {
-		return nil, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
+		return nil, false, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
 	}
-	var rs []ranges.Range
 	for _, t := range e.Topics {
 		for _, r := range t.Ranges {
 			rs = append(rs, ranges.Range{Topic: t.Name, TopicID: t.ID, Partition: int32(r[0]), LeaderEpoch: int32(r[1]), From: r[2], Until: r[3]})
 		}
 	}
-	return rs, nil
+	return rs, e.Sparse, nil
 }

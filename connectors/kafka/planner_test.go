@@ -129,7 +129,7 @@ func TestRangesRoundTrip(t *testing.T) {
 		{Topic: "a", TopicID: [16]byte{1}, Partition: 1, LeaderEpoch: -1},
 		{Topic: "b", TopicID: [16]byte{2}, Partition: 0, From: 1 << 40, Until: 1 << 41},
 	}
-	b, err := encodeRanges(want)
+	b, err := encodeRanges(want, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestRangesRoundTrip(t *testing.T) {
 }
 
 func FuzzDecodeRanges(f *testing.F) {
-	b, _ := encodeRanges([]ranges.Range{{Topic: "a", Until: 9}})
+	b, _ := encodeRanges([]ranges.Range{{Topic: "a", Until: 9}}, false)
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if rs, err := decodeRanges(b); err == nil && len(b) == 0 && len(rs) > 0 {
@@ -166,5 +166,42 @@ func TestWrongBrokers(t *testing.T) {
 	})
 	if says := `--brokers: "127.0.0.1:99999" is not HOST:PORT, with a port from 1 to 65535`; !errors.Is(err, engine.ErrUsage) || strings.Count(err.Error(), says) != 1 {
 		t.Errorf("%v\nwant %s", err, says)
+	}
+}
+
+// Where partitions without records would cost tasks they make none, but one at least:
+// that is said in the ranges, so that every process comes to the same.
+func TestSparseRangesMakeFewerPartitions(t *testing.T) {
+	for name, c := range map[string]struct {
+		lags   []int64
+		sparse bool
+		want   []int32
+	}{
+		"all of them":        {[]int64{1, 0, 2}, false, []int32{0, 1, 2}},
+		"those with records": {[]int64{0, 1, 0, 2}, true, []int32{1, 3}},
+		"none has any":       {[]int64{0, 0}, true, []int32{0}},
+	} {
+		rs := lagging(c.lags...)
+		b, err := encodeRanges(rs, c.sparse)
+		if err != nil {
+			t.Fatal(err)
+		}
+		partitions, err := decodePartitions(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int32
+		for _, p := range partitions {
+			got = append(got, p.Partition)
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+		if all, err := decodeRanges(b); err != nil || len(all) != len(rs) {
+			t.Errorf("%s: the next batch follows %d ranges of %d, %v", name, len(all), len(rs), err)
+		}
+	}
+	if rs, err := decodePartitions(nil); err != nil || len(rs) != 0 {
+		t.Errorf("nothing is %v, %v", rs, err)
 	}
 }

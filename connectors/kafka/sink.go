@@ -124,7 +124,6 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		}
 		wait.Done()
 	}
-	defer out.watch(s.log, s.topic)()
 	for v, rowErr := range rows {
 		if err = rowErr; err != nil {
 			break
@@ -136,9 +135,15 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		if s.key != nil {
 			r.Key = s.key(v)
 		}
+		if written == 0 {
+			defer out.watch(s.log, s.topic)()
+		}
 		wait.Add(1)
 		out.Produce(tc, r, promise)
 		written++
+	}
+	if written > 0 && tc.FreeSlot != nil {
+		tc.FreeSlot() // others can read and write meanwhile
 	}
 	wait.Wait() // each record is acknowledged, failed, or given up with the task's context
 	if errors.Is(failed, kerr.MessageTooLarge) {

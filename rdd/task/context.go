@@ -29,6 +29,11 @@ type Context struct {
 	// waits for the answer; an error means that it may not. Nil outside executors.
 	AskCommit func(ctx context.Context) error
 
+	// FreeSlot lets the task's slot begin another task that waits at the executor: all
+	// that is left to do is waiting, for acknowledgements. Slot isn't to be used
+	// afterwards. The task's goroutine calls it. Nil outside executors.
+	FreeSlot func()
+
 	Metrics Metrics // filled by sources and sinks; see Counted
 
 	asked uint32 // calls of Killed
@@ -57,7 +62,8 @@ func (tc *Context) At(partition int) *Context {
 	}
 	o := &Context{
 		Context: tc.Context, Batch: tc.Batch, Partition: partition, Attempt: tc.Attempt, Epoch: tc.Epoch,
-		Shuffle: tc.Shuffle, Cache: tc.Cache, Memory: tc.Memory, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, task: task,
+		Shuffle: tc.Shuffle, Cache: tc.Cache, Memory: tc.Memory, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, FreeSlot: tc.FreeSlot,
+		task: task,
 	}
 	task.others = append(task.others, o)
 	return o

@@ -29,7 +29,7 @@ type Executor struct {
 // scheduler.Backend.
 //
 // THREADING: all methods are safe for concurrent use. Each slot is a goroutine,
-// work, that Close waits for.
+// work, and so is each task that has freed its slot; Close waits for all of them.
 type Backend struct {
 	workers sync.WaitGroup
 
@@ -156,7 +156,7 @@ func (b *Backend) Add(e Executor) {
 // startExecutor is called with mu held.
 func (b *Backend) startExecutor(x *executor) {
 	for range x.Slots {
-		b.workers.Go(func() { b.work(x, b.events) })
+		b.workers.Go(func() { b.work(x, b.events, new(task.Slot)) })
 	}
 	b.events.ExecutorAdded(x.ID, x.Slots)
 }
@@ -293,27 +293,39 @@ func (x *executor) end(l *launched) bool {
 	return !x.lost
 }
 
-// work is a slot: it runs the executor's tasks one after the other.
-// A task that ends its goroutine (runtime.Goexit, which t.FailNow calls) fails,
-// and another goroutine takes the slot.
-func (b *Backend) work(x *executor, events scheduler.BackendEvents) {
+// work is a slot: it runs the executor's tasks one after the other. Another goroutine
+// takes the slot over when a task ends its goroutine (runtime.Goexit, which t.FailNow
+// calls), and when one frees its slot: that is ended here, and nothing more.
+func (b *Backend) work(x *executor, events scheduler.BackendEvents, slot *task.Slot) {
 	var (
-		slot    task.Slot
 		current *launched // nil between tasks
+		freed   bool
 	)
 	defer func() {
 		if current == nil {
 			return
 		}
-		b.workers.Go(func() { b.work(x, events) })
+		if !freed {
+			b.workers.Go(func() { b.work(x, events, new(task.Slot)) })
+		}
 		if x.end(current) {
 			events.TaskEnded(x.ID, current.task.ID, scheduler.ExceptionFailure{Message: "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"})
 		}
 	}()
-	for l := x.next(); l != nil; l = x.next() {
+	for !freed {
+		l := x.next()
+		if l == nil {
+			return
+		}
 		current = l
 		l.task.AskCommit = func(ctx context.Context) error { return b.askCommit(ctx, x, l) }
-		outcome := x.run(l, &slot)
+		l.task.FreeSlot = func() {
+			if !freed {
+				freed = true
+				b.workers.Go(func() { b.work(x, events, slot) })
+			}
+		}
+		outcome := x.run(l, slot)
 		current = nil
 		if x.end(l) {
 			events.TaskEnded(x.ID, l.task.ID, outcome)

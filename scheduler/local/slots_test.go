@@ -21,6 +21,13 @@ func (r runner) Run(ctx context.Context, task scheduler.Task, slot *task.Slot) s
 	return r(ctx, task.ID, slot)
 }
 
+// taskRunner is a function of the whole task as a scheduler.Runner.
+type taskRunner func(ctx context.Context, l scheduler.Task, slot *task.Slot) scheduler.Outcome
+
+func (r taskRunner) Run(ctx context.Context, l scheduler.Task, slot *task.Slot) scheduler.Outcome {
+	return r(ctx, l, slot)
+}
+
 // untilKilled runs until it is killed, and says why it was.
 func untilKilled(ctx context.Context, _ scheduler.TaskID, _ *task.Slot) scheduler.Outcome {
 	<-ctx.Done()
@@ -113,6 +120,48 @@ func TestTasksWaitForSlots(t *testing.T) {
 		r.expect(t, "ended 2 on a: killed: enough")
 		close(release)
 		r.expect(t, "ended 0 on a: succeeded", "ended 1 on a: succeeded", "ended 3 on a: succeeded", "ended 4 on a: succeeded")
+	})
+}
+
+// A task that only waits lets the slot go on with those that wait at the executor; it
+// ends when it ends, also when it is killed, and when it ends its goroutine.
+func TestFreeSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		acknowledged := []chan struct{}{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: taskRunner(func(ctx context.Context, l scheduler.Task, slot *task.Slot) scheduler.Outcome {
+			if _, err := slot.Local("key", func() (any, error) { return 1, nil }); err != nil {
+				t.Error(err)
+			}
+			if l.ID.Partition == 3 {
+				return scheduler.Success{}
+			}
+			l.FreeSlot()
+			l.FreeSlot() // once more does nothing
+			select {
+			case <-acknowledged[l.ID.Partition]:
+			case <-ctx.Done():
+				return scheduler.TaskKilled{Message: context.Cause(ctx).Error()}
+			}
+			if l.ID.Partition == 2 {
+				runtime.Goexit()
+			}
+			return scheduler.Success{}
+		})})
+		defer b.Close()
+		b.Start(&r)
+		for p := range int32(4) {
+			b.Launch("a", taskOf(p))
+		}
+		r.expect(t, "added a", "ended 3 on a: succeeded")
+		b.Kill("a", taskOf(1).ID, "enough")
+		r.expect(t, "ended 1 on a: killed: enough")
+		close(acknowledged[0])
+		r.expect(t, "ended 0 on a: succeeded")
+		close(acknowledged[2])
+		r.expect(t, "ended 2 on a: the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)")
+		b.Launch("a", taskOf(3)) // the slot goes on
+		r.expect(t, "ended 3 on a: succeeded")
 	})
 }
 

@@ -100,24 +100,25 @@ func (b *buffer) arrived(s *stream, cost int64) bool {
 	return true
 }
 
-// keep remembers a leftover, making room by dropping older ones.
-func (b *buffer) keep(s *stream, c chunk) {
+// keep remembers what there is of a partition from an offset on, making room by
+// dropping older leftovers.
+func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key := s.key()
+	cost := c.cost()
 	b.drop(key)
-	if c.cost > b.limit {
+	if cost > b.limit {
 		return
 	}
-	for b.used+c.cost > b.limit && len(b.order) > 0 {
+	for b.used+cost > b.limit && len(b.order) > 0 {
 		b.drop(b.order[0])
 	}
-	if b.used+c.cost > b.limit {
+	if b.used+cost > b.limit {
 		return
 	}
-	b.left[key] = leftover{c, s.id, s.rg.Until}
+	b.left[key] = leftover{c, id, from}
 	b.order = append(b.order, key)
-	b.used += c.cost
+	b.used += cost
 }
 
 // leftover takes the leftover that the range can begin with. One of the same
@@ -132,6 +133,14 @@ func (b *buffer) leftover(rg Range) (chunk, bool) {
 	}
 	b.drop(key)
 	return l.chunk, true
+}
+
+// begins returns where a partition's leftover begins.
+func (b *buffer) begins(key partitionKey) (from int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l, ok := b.left[key]
+	return l.from, ok
 }
 
 // close drops all and takes nothing more.
@@ -150,6 +159,6 @@ func (b *buffer) drop(key partitionKey) {
 		return
 	}
 	delete(b.left, key)
-	b.used -= l.cost
+	b.used -= l.cost()
 	b.order = slices.DeleteFunc(b.order, func(k partitionKey) bool { return k == key })
 }

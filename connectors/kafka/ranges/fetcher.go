@@ -135,12 +135,8 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) 
 	// If there is something corrupt behind the whole batches, the next fetch
 	// begins with it, unless the range ends before.
 	f.history.learn(s.key(), sc, s.next)
-	c := chunk{
-		walker: newWalker(p.RecordBatches[:sc.bytes:sc.bytes], p.AbortedTransactions, f.opts.MaxBatchBytes, f.dec),
-		next:   sc.next,
-		cost:   int64(len(p.RecordBatches)),
-	}
-	prefetched := f.buffer.arrived(s, c.cost) // one chunk is enough until somebody reads
+	c := newChunk(p, sc, f.opts, f.dec)
+	prefetched := f.buffer.arrived(s, c.size) // one chunk is enough until somebody reads
 	goesOn = s.deliver(c, !prefetched)
 	f.outage.over(s)
 	return goesOn

@@ -1,18 +1,26 @@
 package ranges
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // history is what a Reader remembers of the partitions that it has read.
 //
 // THREADING: mu guards it; no other lock is taken meanwhile.
 type history struct {
-	mu    sync.Mutex
-	sizes map[partitionKey]sizes
-	read  map[partitionKey]int64 // Until of the range that was read last
+	mu       sync.Mutex
+	sizes    map[partitionKey]sizes
+	read     map[partitionKey]int64   // Until of the range that was read last
+	expected map[partitionKey][]Range // to be prefetched when the range before each was read, oldest first
 }
 
+// maxExpected bounds the ranges of one partition that are expected: batches that
+// wait. What is expected and never comes is another reader's.
+const maxExpected = 4
+
 func newHistory() *history {
-	return &history{sizes: make(map[partitionKey]sizes), read: make(map[partitionKey]int64)}
+	return &history{sizes: make(map[partitionKey]sizes), read: make(map[partitionKey]int64), expected: make(map[partitionKey][]Range)}
 }
 
 // estimate is how many bytes the rest of a stream takes, limit if unknown. The
@@ -30,20 +38,50 @@ func (h *history) learn(key partitionKey, sc scanned, from int64) {
 	h.sizes[key] = h.sizes[key].learned(sc, sc.next-from)
 }
 
-// ended notes that a range was read.
-func (h *history) ended(rg Range) {
+// ended notes that a range was read, and returns the one behind it if that is
+// expected: nothing keeps it from being prefetched any more.
+func (h *history) ended(rg Range) (next Range, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.read[partitionKey{rg.Topic, rg.Partition}] = rg.Until
+	key := partitionKey{rg.Topic, rg.Partition}
+	h.read[key] = rg.Until
+	i := slices.IndexFunc(h.expected[key], func(e Range) bool { return e.From == rg.Until && e.TopicID == rg.TopicID })
+	if i < 0 {
+		return Range{}, false
+	}
+	next = h.expected[key][i]
+	h.expected[key] = slices.Delete(h.expected[key], i, i+1)
+	return next, true
+}
+
+// passed reports whether a range that ends behind an offset was read.
+func (h *history) passed(key partitionKey, offset int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.read[key] > offset
 }
 
 // follows reports whether the range right before this one was the last that was
-// read of its partition.
+// read of its partition. If not, it is expected to be soon.
 func (h *history) follows(rg Range) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	until, ok := h.read[partitionKey{rg.Topic, rg.Partition}]
-	return ok && until == rg.From
+	key := partitionKey{rg.Topic, rg.Partition}
+	if until, ok := h.read[key]; ok && until == rg.From {
+		return true
+	}
+	if es := h.expected[key]; !slices.Contains(es, rg) {
+		h.expected[key] = append(es[max(0, len(es)+1-maxExpected):], rg)
+	}
+	return false
+}
+
+// begun notes that a range is read: there is nothing to expect.
+func (h *history) begun(rg Range) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := partitionKey{rg.Topic, rg.Partition}
+	h.expected[key] = slices.DeleteFunc(h.expected[key], func(e Range) bool { return e == rg })
 }
 
 // sizes are a partition's last sizes; they tell how much to ask for.

@@ -8,14 +8,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Planner learns which partitions topics have and up to where they can be read.
-// It belongs to the driver. It has no goroutines of its own beside the client's;
-// its methods may be called from several goroutines and take turns.
+// It belongs to the driver. It has no goroutines of its own beside the client's and,
+// once Watch was called, one for each broker; its methods may be called from several
+// goroutines and take turns.
 type Planner struct {
 	opts   Options
 	topics []string
@@ -26,16 +28,22 @@ type Planner struct {
 	leaders  map[partitionKey]leader
 	ids      map[string][16]byte
 	fresh    time.Time // of leaders; zero: ask anew
+	listed   time.Time // when the ends were last asked for
 	highs    time.Time // when the high watermarks were last asked for
 	reached  bool      // a broker has answered once
 	doubt    time.Time // since when a topic seems to be gone or another
 	waiting  outage
 	waitsFor *stream // stands for all partitions in waiting
+
+	tail atomic.Pointer[tail] // nil unless Watch was called
 }
 
 // metadataAge is for how long a Planner trusts the leaders that it knows while
 // they answer: how long a new partition or a recreated topic may go unnoticed.
 const metadataAge = 5 * time.Second
+
+// listedAge is for how long a Planner that watches the ends takes them from there.
+const listedAge = 100 * time.Millisecond
 
 // highAge is for how long a Planner takes the high watermarks for what they were:
 // only people see them.
@@ -64,12 +72,28 @@ func NewPlanner(o Options, topics ...string) (*Planner, error) {
 	}, nil
 }
 
-// Close closes the connections.
-func (p *Planner) Close() { p.cl.Close() }
+// Watch makes the Planner call ready, from the next Plan on until Close, when
+// partitions have grown since the last Plan: once, and again after the next one. It
+// costs a long poll at each leader. ready is called by goroutines of the Planner and
+// must not block. Where the ranges are read in this process, by a Reader with the
+// same options, it is given what the polls have read, else into is nil. A second call
+// does nothing.
+func (p *Planner) Watch(ready func(), into *Reader) {
+	p.tail.CompareAndSwap(nil, newTail(&p.opts, p.cl, ready, into))
+}
+
+// Close ends what Watch began and closes the connections.
+func (p *Planner) Close() {
+	if t := p.tail.Load(); t != nil {
+		t.close()
+	}
+	p.cl.Close()
+}
 
 // Plan returns all partitions by topic and number, as of now. It costs one
 // ListOffsets round trip to each leader, a second one for the high watermarks at
-// most every 100 ms, and every few seconds a Metadata round trip.
+// most every 100 ms, and every few seconds a Metadata round trip. Just after Watch
+// told that partitions have grown it needs the first of them only every 100 ms, too.
 //
 // The first Plan fails with a NoBrokerError when no broker answers within
 // Options.ConnectTimeout. Later ones wait for the brokers to come back, say so
@@ -88,6 +112,9 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 			p.waiting.over(p.waitsFor)
 			p.waitsFor.progress()
 			p.doubt = time.Time{}
+			if t := p.tail.Load(); t != nil {
+				t.planned(ps, p.leaders)
+			}
 			return ps, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("planning %s: %w", strings.Join(p.topics, ","), context.Cause(ctx))
@@ -129,7 +156,10 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		}
 	}
 	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, starts)
-	last := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends)
+	last, ok := p.watchedEnds()
+	if !ok {
+		last, p.listed = listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends), time.Now()
+	}
 	highs := p.highWatermarks(ctx, ends)
 	ps := make([]Partition, 0, len(p.leaders))
 	for key, at := range p.leaders {
@@ -163,6 +193,22 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
 	return ps, nil
+}
+
+// watchedEnds returns the ends of all partitions that have leaders, if they are
+// known without asking for them.
+func (p *Planner) watchedEnds() (map[partitionKey]offsetAnswer, bool) {
+	t := p.tail.Load()
+	if t == nil || time.Since(p.listed) >= listedAge {
+		return nil, false
+	}
+	ends, ok := t.ends()
+	for key := range p.leaders {
+		if _, known := ends[key]; !known {
+			return nil, false
+		}
+	}
+	return ends, ok
 }
 
 // highWatermarks asks for them unless that was done just now, or they are what is

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Reader reads ranges. One serves a whole executor process: its Read may be
@@ -28,6 +29,7 @@ type Reader struct {
 	ctx     context.Context // ends when the Reader is closed
 	cancel  context.CancelFunc
 	routing sync.WaitGroup // the router's goroutine
+	dec     *decompressor
 
 	links   *links
 	router  *router
@@ -55,11 +57,11 @@ func New(o Options) (*Reader, error) {
 		r.clients = append(r.clients, cl)
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	dec := newDecompressor(o.MaxBatchBytes)
+	r.dec = newDecompressor(o.MaxBatchBytes)
 	r.links = newLinks(o.Connections, func(l *link, connection int) {
 		f := fetcher{
 			opts: &r.opts, link: l, cl: r.clients[connection], router: r.router, outage: r.outage,
-			history: r.history, buffer: r.buffer, counts: &r.counts, dec: dec,
+			history: r.history, buffer: r.buffer, counts: &r.counts, dec: r.dec,
 		}
 		f.run(r.ctx)
 	})
@@ -118,7 +120,7 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 				return
 			}
 			if len(c.batches) > 0 { // what is left begins at Until or reaches past it
-				r.buffer.keep(s, c)
+				r.buffer.keep(s.key(), s.id, rg.Until, c)
 				return
 			}
 		}
@@ -127,12 +129,11 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 
 // Prefetch begins to fetch ranges that will be read soon, one chunk of each, with
 // one request to each broker. It does not wait. A range is prefetched only if the
-// one right before it was read here: of a cluster's Readers, that is the one whose
-// task will probably read it, and what was left over is not fetched again. Ranges
-// for which Options.BufferBytes leaves no room are not prefetched, and one that
-// nobody reads is dropped in time.
+// one right before it was read here, or as soon as it has been: of a cluster's
+// Readers, that is the one whose task will probably read it, and what was left over
+// is not fetched again. Ranges for which Options.BufferBytes leaves no room are not
+// prefetched, and one that nobody reads is dropped in time.
 func (r *Reader) Prefetch(ranges ...Range) {
-	now := time.Now()
 	var admitted []*stream
 	for _, rg := range ranges {
 		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.ctx.Err() != nil {
@@ -141,20 +142,44 @@ func (r *Reader) Prefetch(ranges ...Range) {
 		if r.buffer.has(rg) || !r.history.follows(rg) {
 			continue
 		}
-		s := r.begin(rg)
-		s.opened, s.cost = now, int64(r.history.estimate(s, r.opts.PartitionBytes))
-		for _, c := range s.ready {
-			s.cost += c.cost
-		}
-		if r.buffer.admit(s) {
+		if s := r.early(rg); s != nil {
 			admitted = append(admitted, s)
 		}
 	}
 	r.router.want(admitted...)
 }
 
+// early makes the stream of a range that nobody has asked for yet, nil if there is no room
+// for it.
+func (r *Reader) early(rg Range) *stream {
+	s := r.begin(rg)
+	s.opened, s.cost = time.Now(), int64(r.history.estimate(s, r.opts.PartitionBytes))
+	for _, c := range s.ready {
+		s.cost += c.cost()
+	}
+	if !r.buffer.admit(s) {
+		return nil
+	}
+	return s
+}
+
+// offer keeps what was read of a partition beside Read, for a range that begins where
+// rg does.
+func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) {
+	sc, _, _ := scan(p.RecordBatches, r.opts.MaxBatchBytes)
+	if sc.bytes == 0 || sc.next <= rg.From { // what is wrong is found when it is fetched
+		return
+	}
+	key := partitionKey{rg.Topic, rg.Partition}
+	if from, ok := r.buffer.begins(key); ok && from < rg.From && !r.history.passed(key, from) {
+		return // that will be read first
+	}
+	r.buffer.keep(key, rg.TopicID, rg.From, newChunk(p, sc, &r.opts, r.dec))
+}
+
 // open takes the range's prefetched stream, or begins one.
 func (r *Reader) open(rg Range) *stream {
+	r.history.begun(rg)
 	s := r.buffer.claim(rg)
 	if s == nil {
 		s = r.begin(rg)
@@ -175,11 +200,18 @@ func (r *Reader) begin(rg Range) *stream {
 	return s
 }
 
-// release ends the reader's interest in a stream.
+// release ends the reader's interest in a stream, and begins to prefetch the range
+// behind it if that was asked for meanwhile.
 func (r *Reader) release(s *stream) {
 	s.close()
 	r.outage.leave(s)
-	r.history.ended(s.rg)
+	next, ok := r.history.ended(s.rg)
+	if !ok || r.ctx.Err() != nil {
+		return
+	}
+	if s := r.early(next); s != nil {
+		r.router.want(s)
+	}
 }
 
 // nextChunk waits for the stream's next chunk. ok is false at the range's end.

@@ -62,7 +62,7 @@ func (r *Record) Clone() Record {
 // headers checks that the headers at b[at:] are whole, so that iterating over
 // them cannot fail, and that nothing comes after them.
 func headers(b []byte, at int) (encoded []byte, n int, ok bool) {
-	count, at := varint(b, at)
+	count, at := longVarint(b, at)
 	if at < 0 || count < 0 || count > int64(len(b)-at)/2 { // a header takes two bytes at least
 		return nil, 0, false
 	}
@@ -82,7 +82,10 @@ func headers(b []byte, at int) (encoded []byte, n int, ok bool) {
 // field splits off a length and as many bytes; a negative length is null. next
 // is where the following field begins.
 func field(b []byte, at int) (f []byte, next int, ok bool) {
-	n, at := varint(b, at)
+	n, at, ok := short(b, at)
+	if !ok {
+		n, at = longVarint(b, at)
+	}
 	if at < 0 || n > int64(len(b)-at) {
 		return nil, 0, false
 	}
@@ -93,19 +96,30 @@ func field(b []byte, at int) (f []byte, next int, ok bool) {
 	return b[at:next:next], next, true
 }
 
-// varint decodes a zigzag varint at b[at:] and returns where it ends, or -1 when
-// there is none. It may be called with the -1 of the one before. One byte is the
-// usual case; the rest is kept out of line so that this inlines.
-func varint(b []byte, at int) (v int64, next int) {
+// short decodes a zigzag varint of one byte at b[at:], the usual case, and returns
+// where it ends. ok is false if it has more or there is none: then longVarint
+// decodes it, which is left to the caller so that this one inlines. at is returned
+// as it was then.
+func short(b []byte, at int) (v int64, next int, ok bool) {
 	if uint(at) < uint(len(b)) && b[at] < 0x80 {
-		return int64(b[at]>>1) ^ -int64(b[at]&1), at + 1
+		return zigzag(uint32(b[at])), at + 1, true
 	}
-	return longVarint(b, at)
+	return 0, at, false
 }
 
+// longVarint decodes a zigzag varint at b[at:] and returns where it ends, or -1
+// when there is none. It may be called with the -1 of the one before.
 func longVarint(b []byte, at int) (v int64, next int) {
 	if at < 0 || at >= len(b) {
 		return 0, -1
+	}
+	if rest := b[at:]; len(rest) > 2 && rest[0] >= 0x80 { // an offset in a batch of some size
+		switch {
+		case rest[1] < 0x80:
+			return zigzag(uint32(rest[0]&0x7f) | uint32(rest[1])<<7), at + 2
+		case rest[2] < 0x80:
+			return zigzag(uint32(rest[0]&0x7f) | uint32(rest[1]&0x7f)<<7 | uint32(rest[2])<<14), at + 3
+		}
 	}
 	v, n := binary.Varint(b[at:])
 	if n <= 0 {
@@ -113,3 +127,5 @@ func longVarint(b []byte, at int) (v int64, next int) {
 	}
 	return v, at + n
 }
+
+func zigzag(u uint32) int64 { return int64(u>>1) ^ -int64(u&1) }

@@ -3,6 +3,8 @@ package ranges
 import (
 	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // stream is one range on its way from the broker to its reader.
@@ -48,7 +50,24 @@ type stream struct {
 type chunk struct {
 	walker
 	next int64 // offset after the last batch
-	cost int64 // bytes of the response that it keeps alive
+	size int64 // bytes of the response that it keeps alive
+}
+
+// newChunk returns the whole batches of a response.
+func newChunk(p *kmsg.FetchResponseTopicPartition, sc scanned, o *Options, dec *decompressor) chunk {
+	return chunk{
+		walker: newWalker(p.RecordBatches[:sc.bytes:sc.bytes], p.AbortedTransactions, o.MaxBatchBytes, dec),
+		next:   sc.next,
+		size:   int64(len(p.RecordBatches)),
+	}
+}
+
+// cost is how many bytes the chunk keeps alive.
+func (c *chunk) cost() int64 {
+	if c.inside.attrs&attrCodec == codecNone {
+		return c.size
+	}
+	return c.size + int64(len(c.inside.records))
 }
 
 // maxReady is how many chunks may wait: one is being walked and one in flight

@@ -137,6 +137,32 @@ func TestPrefetchFollowsReads(t *testing.T) {
 	}
 }
 
+// TestPrefetchOfWhatWaits: ranges that are planned while the ones before them are
+// still to be read are fetched as soon as these were.
+func TestPrefetchOfWhatWaits(t *testing.T) {
+	b := kafkatest.Fake(t, kfake.NumBrokers(1))
+	topic := b.Topic(t, 1)
+	numbered(t, b, topic, 40)
+	p := plan(t, b, topic)[0]
+	r := newReader(t, b, ranges.Options{})
+	var rs []ranges.Range
+	for from := int64(0); from < 40; from += 10 {
+		rg := p.Range(from)
+		rg.Until = from + 10
+		rs = append(rs, rg)
+	}
+	r.Prefetch(rs[1])
+	r.Prefetch(rs[2])
+	for i, rg := range rs {
+		if lines, err := read(t, r, rg); err != nil || len(lines) != 10 {
+			t.Fatalf("%d lines, %v", len(lines), err)
+		}
+		if n, want := r.Stats().Prefetched, int64(min(i, 2)); n != want {
+			t.Errorf("after range %d %d were prefetched, want %d", i, n, want)
+		}
+	}
+}
+
 func TestBreakAndReadAgain(t *testing.T) {
 	b := kafkatest.Fake(t, kfake.NumBrokers(1))
 	topic := b.Topic(t, 1)

@@ -80,6 +80,45 @@ func TestWalkEndsAndResumes(t *testing.T) {
 	}
 }
 
+// A batch in which ranges end is checked and decompressed once, whatever it is
+// compressed with: what was found sound isn't looked at again. What it takes when
+// decompressed counts as kept.
+func TestBatchIsOpenedOnce(t *testing.T) {
+	var records []byte
+	for i := range 100 {
+		records = append(records, record(int32(i), "k", "value")...)
+	}
+	for name, codec := range map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()} {
+		packed, kind := records, 0
+		if name != "none" {
+			packed, kind = compressed(t, codec, records)
+		}
+		b := encode(kmsg.RecordBatch{FirstOffset: 50, Attributes: int16(kind), LastOffsetDelta: 99, NumRecords: 100, ProducerID: -1}, packed)
+		c := chunk{walker: newWalker(b, nil, 1<<20, newDecompressor(1<<20)), size: int64(len(b))}
+		next := int64(50)
+		for _, until := range []int64{60, 61, 100, 150} {
+			_, err := c.walk(&Record{}, next, until, func(r *Record, _ error) bool {
+				if r.Offset != next || string(r.Value) != "value" {
+					t.Errorf("%s: offset %d holds %q, want %d", name, r.Offset, r.Value, next)
+				}
+				next++
+				return true
+			})
+			if err != nil || next != until {
+				t.Fatalf("%s: at %d of %d: %v", name, next, until, err)
+			}
+			want := int64(len(b))
+			if name != "none" && until < 150 {
+				want += int64(len(records))
+			}
+			if c.cost() != want {
+				t.Errorf("%s: the rest from %d on keeps %d bytes, want %d", name, until, c.cost(), want)
+			}
+			b[17]++ // its checksum
+		}
+	}
+}
+
 // TestAbortedStateSurvivesALeftover: producer 7 aborts offsets 0-1 (its marker is
 // 2) and commits 3-4. A range that begins at 3 from a leftover must not take the
 // finished abort for one of what follows.
@@ -299,7 +338,7 @@ func TestBufferIsBounded(t *testing.T) {
 		s.cost, s.opened = cost, at
 		return s
 	}
-	keep := func(p int32, cost int64) { b.keep(stream(p, 0, now), chunk{cost: cost}) }
+	keep := func(p int32, cost int64) { b.keep(partitionKey{"t", p}, [16]byte{}, 9, chunk{size: cost}) }
 	next := func(p int32) Range { return Range{Topic: "t", Partition: p, From: 9, Until: 20} }
 	keep(0, 60)
 	keep(1, 30)

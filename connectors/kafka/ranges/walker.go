@@ -21,6 +21,7 @@ type walker struct {
 	limit    int
 	dec      *decompressor
 	table    *crc32.Table
+	inside   cursor // of the first of batches, when it was begun; else its size is 0
 }
 
 func newWalker(batches []byte, aborted []kmsg.FetchResponseTopicPartitionAbortedTransaction, limit int, dec *decompressor) walker {
@@ -38,39 +39,52 @@ func newWalker(batches []byte, aborted []kmsg.FetchResponseTopicPartitionAborted
 }
 
 // walk calls yield with every record in [from, until) and returns false when
-// yield did. It stops before the first batch that reaches past until-1, after
-// handing out what of it is in the range, so that a later walk can go on there.
-// rec is reused; its Topic and Partition are the caller's.
+// yield did. It stops where the range ends, inside a batch too, so that a later
+// walk can go on there. rec is reused; its Topic and Partition are the caller's.
 func (w *walker) walk(rec *Record, from, until int64, yield func(*Record, error) bool) (more bool, err error) {
 	for len(w.batches) > 0 {
-		n, ok, reason := batchSize(w.batches, w.limit)
-		if reason != "" || !ok || n > len(w.batches) {
-			return false, corrupt(rec, from, "batch is cut off "+reason, nil)
+		if w.inside.size == 0 {
+			goesOn, err := w.enter(rec, from, until)
+			if err != nil || !goesOn {
+				return err == nil, err
+			}
 		}
-		b := w.batches[:n:n]
-		h, reason := header(b)
-		if reason != "" {
-			return false, corrupt(rec, h.base, reason, nil)
-		}
-		if h.base >= until {
-			return true, nil
-		}
-		if want, got := binary.BigEndian.Uint32(b[17:]), crc32.Checksum(b[21:], w.table); want != got {
-			return false, corrupt(rec, h.base, fmt.Sprintf("batch checksum is %08x, its content's %08x", want, got), nil)
-		}
-		if more, err = w.records(&h, rec, from, until, yield); err != nil || !more {
+		if more, err = w.inside.decode(rec, from, until, yield); err != nil || !more {
 			return more, err
 		}
-		if h.last >= until {
+		if w.inside.last >= until {
 			return true, nil
 		}
-		w.batches = w.batches[n:]
+		w.batches = w.batches[w.inside.size:]
+		w.inside = cursor{}
 	}
 	return true, nil
 }
 
-// records hands out one batch.
-func (w *walker) records(h *batch, rec *Record, from, until int64, yield func(*Record, error) bool) (bool, error) {
+// enter checks the next batch and begins it, unless it is past the range.
+func (w *walker) enter(rec *Record, from, until int64) (goesOn bool, err error) {
+	n, ok, reason := batchSize(w.batches, w.limit)
+	if reason != "" || !ok || n > len(w.batches) {
+		return false, corrupt(rec, from, "batch is cut off "+reason, nil)
+	}
+	b := w.batches[:n:n]
+	h, reason := header(b)
+	if reason != "" {
+		return false, corrupt(rec, h.base, reason, nil)
+	}
+	if h.base >= until {
+		return false, nil
+	}
+	if want, got := binary.BigEndian.Uint32(b[17:]), crc32.Checksum(b[21:], w.table); want != got {
+		return false, corrupt(rec, h.base, fmt.Sprintf("batch checksum is %08x, its content's %08x", want, got), nil)
+	}
+	w.inside, err = w.open(h, rec, from)
+	return true, err
+}
+
+// open returns the place before the first of a batch's records that are to be
+// handed out, which is behind the last where none is.
+func (w *walker) open(h batch, rec *Record, from int64) (cursor, error) {
 	for len(w.aborted) > 0 && w.aborted[0].FirstOffset <= h.last {
 		if id := w.aborted[0].ProducerID; !slices.Contains(w.aborting, id) {
 			w.aborting = append(w.aborting, id)
@@ -78,13 +92,14 @@ func (w *walker) records(h *batch, rec *Record, from, until int64, yield func(*R
 		w.aborted = w.aborted[1:]
 	}
 	control := h.attrs&attrControl != 0
+	nothing := cursor{batch: h, at: len(h.records)}
 	switch {
 	case h.last < from && !control:
-		return true, nil
+		return nothing, nil
 	case !control && h.attrs&attrTransactional != 0 && slices.Contains(w.aborting, h.producer):
-		return true, nil
+		return nothing, nil
 	case h.count == 0:
-		return true, nil
+		return nothing, nil
 	}
 	if codec := int(h.attrs & attrCodec); codec != codecNone {
 		var err error
@@ -92,84 +107,28 @@ func (w *walker) records(h *batch, rec *Record, from, until int64, yield func(*R
 			if errors.Is(err, errTooLarge) {
 				e := corrupt(rec, h.base, fmt.Sprintf("its records are over the limit of %d bytes (MaxBatchBytes) when decompressed", w.limit), nil)
 				e.After, e.Records = h.last+1, int64(h.count)
-				return false, e
+				return nothing, e
 			}
-			return false, corrupt(rec, h.base, "cannot decompress the batch", err)
+			return nothing, corrupt(rec, h.base, "cannot decompress the batch", err)
 		}
 	}
 	if control {
-		return true, w.marker(h, rec)
+		return nothing, w.marker(h, rec)
 	}
-	return decode(h, rec, from, until, yield)
+	return begin(h), nil
 }
 
 // marker ends a producer's aborted transaction. A control record's key is an
 // int16 version and an int16 type: 0 abort, 1 commit.
-func (w *walker) marker(h *batch, rec *Record) error {
-	_, err := decode(h, rec, h.base, h.last+1, func(r *Record, _ error) bool {
+func (w *walker) marker(h batch, rec *Record) error {
+	c := begin(h)
+	_, err := c.decode(rec, h.base, h.last+1, func(r *Record, _ error) bool {
 		if len(r.Key) >= 4 && binary.BigEndian.Uint16(r.Key[2:]) == 0 {
 			w.aborting = slices.DeleteFunc(w.aborting, func(id int64) bool { return id == h.producer })
 		}
 		return true
 	})
 	return err
-}
-
-// decode hands out the records of a batch (decompressed) in [from, until). A
-// record is a varint size and that many bytes: attributes int8 (unused), then
-// varints for timestamp delta and offset delta, key, value, and the headers'
-// count and their keys and values, each a varint length (-1 null) and bytes.
-//
-// The checksum holds, so wrong lengths are the producer's own. They are errors:
-// every slice here is bounded by what is known to be there.
-func decode(h *batch, rec *Record, from, until int64, yield func(*Record, error) bool) (bool, error) {
-	b, at := h.records, 0
-	prev := int64(-1)
-	for range h.count {
-		size, k := varint(b, at)
-		if k < 0 || size < 6 || size > int64(len(b)-k) {
-			return false, corrupt(rec, h.base+prev+1, "record is longer than its batch", nil)
-		}
-		at = k + int(size)
-		body := b[k:at:at]
-		stamp, k := varint(body, 1)
-		delta, k := varint(body, k)
-		if k < 0 || delta <= prev || delta > h.last-h.base {
-			return false, corrupt(rec, h.base+prev+1, "record's offset is out of order or outside its batch", nil)
-		}
-		prev = delta
-		offset := h.base + delta
-		if offset < from {
-			continue
-		}
-		if offset >= until {
-			return true, nil
-		}
-		var ok bool
-		rec.Key, k, ok = field(body, k)
-		if ok {
-			rec.Value, k, ok = field(body, k)
-		}
-		if !ok {
-			return false, corrupt(rec, offset, "record's key or value is longer than the record", nil)
-		}
-		rec.Offset, rec.Timestamp = offset, h.firstTime+stamp
-		if h.attrs&attrLogAppendTime != 0 {
-			rec.Timestamp = h.maxTime
-		}
-		if k == len(body)-1 && body[k] == 0 { // no headers, the usual case
-			rec.headers, rec.nheader = nil, 0
-		} else if rec.headers, rec.nheader, ok = headers(body, k); !ok {
-			return false, corrupt(rec, offset, "record's headers do not fit the record", nil)
-		}
-		if !yield(rec, nil) {
-			return false, nil
-		}
-	}
-	if at != len(b) {
-		return false, corrupt(rec, h.last, "batch holds more bytes than its records", nil)
-	}
-	return true, nil
 }
 
 func corrupt(rec *Record, offset int64, reason string, err error) *CorruptError {

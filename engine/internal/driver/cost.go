@@ -21,13 +21,14 @@ const (
 	forget                  = 0.02 // and weighs this
 )
 
-// add takes in a batch with records. First is a driver's first.
-func (c *cost) add(records int64, took, interval time.Duration, first bool) {
+// add takes in a batch with records; batches follow each other at a pace. First is a
+// driver's first.
+func (c *cost) add(records int64, took, pace time.Duration, first bool) {
 	n, t, weight := float64(records), took.Seconds(), 1.0
 	if first {
 		weight = firstWeight
 	}
-	keep := min(max(math.Exp(-max(t, interval.Seconds())), shortMemory), longMemory)
+	keep := min(max(math.Exp(-max(t, pace.Seconds())), shortMemory), longMemory)
 	fixed, perRecord := c.line()
 	if expected := fixed + perRecord*n; t > surprise*expected || t < expected/surprise {
 		keep = forget

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -37,7 +38,7 @@ type Config struct {
 // generator owns planners, the rate estimator and what is beside them in the struct,
 // and sends planned batches to the runner over queue, which it closes; before it
 // plans one it puts a token into room, which the runner takes out with the batch. The
-// runner owns the jobs. Driver tasks belong to the user, a participant's goroutine to
+// runner owns the jobs and the summary. Driver tasks belong to the user, a participant's goroutine to
 // the participant. What the runner tells the generator goes through completed;
 // listeners are called under busLock.
 type Driver struct {
@@ -53,6 +54,10 @@ type Driver struct {
 	longest  time.Duration   // processing time of late
 	room     chan struct{}   // holds a token for each batch that is being planned or waits
 	queue    chan *plannedBatch
+	under    atomic.Int64  // batches that are planned and not complete
+	freed    chan struct{} // holds a token when one was completed
+	ended    bool          // the generator has planned all that was there at the start
+	summary  summary
 
 	usual time.Duration // processing time of late, the runner's
 
@@ -74,6 +79,9 @@ func New(c Config) *Driver {
 
 // Cluster is what the driver needs of those who compute.
 type Cluster interface {
+	// Process is what the process keeps that the tasks run in, nil unless that is
+	// this one.
+	Process() *task.Process
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
@@ -91,6 +99,7 @@ type plannedBatch struct {
 	info     plan.BatchInfo
 	queued   time.Time // when it was ready to run
 	replayed bool
+	left     leftOver
 }
 
 // completedBatch is what the generator learns from the runner.
@@ -131,6 +140,9 @@ func (d *Driver) open(ctx context.Context) error {
 		}
 	}
 	d.rate = newRateController(&d.Program.Settings, d.Program.Interval, d.Recovered.Last)
+	if d.Program.Cadence != plan.ByInterval {
+		d.rate.pace = 0
+	}
 	d.demand = make([]int64, len(d.Program.Graph.Inputs))
 	for i, in := range d.Program.Graph.Inputs {
 		if d.planners[i] == nil {
@@ -141,6 +153,11 @@ func (d *Driver) open(ctx context.Context) error {
 			d.planners[i] = p
 		}
 		d.held = append(d.held, heldLog{log: d.Log})
+		if d.Program.Cadence == plan.UntilEnd {
+			if err := d.planners[i].UntilEnd(ctx); err != nil {
+				return &rdd.OpError{Op: in.Op, Site: in.Site, Err: err}
+			}
+		}
 	}
 	for _, out := range d.Program.Graph.Outputs {
 		if out.Open == nil {

@@ -9,8 +9,8 @@ import (
 )
 
 // generateBatches is the JobGenerator: it hands the runner what an earlier
-// driver left unfinished, then the batches whose times passed while there was no
-// driver, then a batch at each multiple of the interval, until planning must end.
+// driver left unfinished, then batches at the program's cadence, until planning must
+// end or nothing is left to read.
 func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 	for _, p := range d.Recovered.Incomplete {
 		if !d.reserve(workCtx) {
@@ -20,9 +20,12 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.queue <- b
+		d.send(b)
 	}
 	g := generator{Driver: d, previous: d.Recovered.Last, skipped: skippedLog{log: d.Log}}
+	if d.Program.Cadence == plan.UntilEnd {
+		return g.untilEnd(stopCtx, workCtx)
+	}
 	missed := g.missed(time.Now())
 	for _, at := range missed {
 		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return at }); !goesOn {
@@ -36,19 +39,10 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 	if g.previous != nil && !next.After(g.previous.Time()) { // planned by a clock that is ahead of this one
 		next = g.previous.Time().Add(d.Program.Interval)
 	}
-	tick := newTicker()
-	defer tick.close()
-	defer func() { g.skipped.flush(d.Program.Interval) }()
-	for {
-		if !tick.wait(stopCtx, d.untilTick(next)) {
-			return nil
-		}
-		newest := func() time.Time { return g.skipped.newest(time.Now(), next, d.Program.Interval) }
-		if goesOn, err := g.generate(stopCtx, workCtx, newest); !goesOn {
-			return err
-		}
-		next = g.previous.Time().Add(d.Program.Interval)
+	if d.Program.Cadence == plan.AsSoonAsPossible {
+		return g.soon(stopCtx, workCtx, next)
 	}
+	return g.byInterval(stopCtx, workCtx, next)
 }
 
 // generator makes one batch after the other.
@@ -56,6 +50,32 @@ type generator struct {
 	*Driver
 	previous *plan.Allocation
 	skipped  skippedLog
+	left     leftOver // by the newest plan
+}
+
+// leftOver is what a plan left to read.
+type leftOver struct {
+	records int64 // that the budget kept out
+	fill    bool  // they are enough for another batch of its size
+	ended   bool  // none, and no more will come
+}
+
+// byInterval makes a batch at each multiple of the interval.
+func (g *generator) byInterval(stopCtx, workCtx context.Context, next time.Time) error {
+	interval := g.Program.Interval
+	tick := newTicker()
+	defer tick.close()
+	defer func() { g.skipped.flush(interval) }()
+	for {
+		if !tick.wait(stopCtx, g.untilTick(next)) {
+			return nil
+		}
+		newest := func() time.Time { return g.skipped.newest(time.Now(), next, interval) }
+		if goesOn, err := g.generate(stopCtx, workCtx, newest); !goesOn {
+			return err
+		}
+		next = g.previous.Time().Add(interval)
+	}
 }
 
 // maxMadeUp is how many batch times are made up that passed while there was no
@@ -105,9 +125,15 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 	if err != nil {
 		return false, err
 	}
-	g.queue <- b
-	g.previous = b.alloc
+	g.previous, g.left = b.alloc, b.left
+	g.send(b)
 	return true, nil
+}
+
+// send hands a batch for which there is room to the runner.
+func (d *Driver) send(b *plannedBatch) {
+	d.under.Add(1)
+	d.queue <- b
 }
 
 // unlessStopped returns an error of planning, nil if planning was stopped.
@@ -147,6 +173,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	info := plan.BatchInfo{Seq: a.Seq, Time: at}
 	elapsed := d.elapsed(previous, at)
 	budgets := shares(d.rate.budget(elapsed), d.demand)
+	left := leftOver{ended: true}
 	for i, in := range d.Program.Graph.Inputs {
 		req := plan.PlanRequest{Seq: a.Seq, Time: at, Interval: d.Program.Interval, Elapsed: elapsed, Budget: budgets[i]}
 		if previous != nil {
@@ -161,6 +188,8 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
+		left.records += max(0, p.Backlog-p.Blocked)
+		left.ended = left.ended && p.Ended
 		d.demand[i] = demand(p)
 		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p)
 		if info.Held == "" {
@@ -185,7 +214,8 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
-	b := &plannedBatch{alloc: a, info: info}
+	left.fill = left.records > 0 && left.records >= info.Records
+	b := &plannedBatch{alloc: a, info: info, left: left}
 	return b, d.invoke(workCtx, b)
 }
 

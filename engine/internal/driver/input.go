@@ -6,6 +6,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // OpenInput opens the planner of an input. Panics of the connector are errors.
@@ -34,6 +35,18 @@ func (p *guardedPlanner) Plan(ctx context.Context, req plan.PlanRequest) (share 
 		return err
 	})
 	return share, err
+}
+
+func (p *guardedPlanner) Beside(process *task.Process) error {
+	return p.calls.Guard(p.what, func() error { return p.planner.Beside(process) })
+}
+
+func (p *guardedPlanner) Notify(ready func()) error {
+	return p.calls.Guard(p.what, func() error { return p.planner.Notify(ready) })
+}
+
+func (p *guardedPlanner) UntilEnd(ctx context.Context) error {
+	return p.calls.Guard(p.what, func() error { return p.planner.UntilEnd(ctx) })
 }
 
 func (p *guardedPlanner) Completed(ctx context.Context, ranges []byte) error {

@@ -51,7 +51,8 @@ func (e *pidEstimator) observe(at time.Time, records int64, processing, scheduli
 type rateController struct {
 	enabled  bool
 	interval time.Duration
-	initial  float64 // records/s before there is an estimate
+	pace     time.Duration // least time between two batches: how fast what was measured gets old
+	initial  float64       // records/s before there is an estimate
 	pid      pidEstimator
 	cost     cost
 	seen     bool // a batch of this driver
@@ -68,7 +69,7 @@ const vary = 0.2
 // newRateController returns a controller that goes on with what the allocation
 // before knew; nil for none.
 func newRateController(c *plan.Settings, interval time.Duration, before *plan.Allocation) *rateController {
-	r := &rateController{enabled: c.Backpressure, interval: interval, initial: c.InitialRate, pid: pidEstimator{gains: c.PID}}
+	r := &rateController{enabled: c.Backpressure, interval: interval, pace: interval, initial: c.InitialRate, pid: pidEstimator{gains: c.PID}}
 	if before != nil && before.Cost != nil && (*cost)(before.Cost).valid() {
 		r.cost = cost(*before.Cost)
 		r.pid.primed, r.pid.rate, r.pid.err = true, r.cost.Rate, r.cost.Err // long ago, by whatever clock
@@ -83,7 +84,7 @@ func (r *rateController) budget(elapsed time.Duration) float64 {
 		return 0
 	}
 	if !r.pid.primed {
-		return r.initial * elapsed.Seconds()
+		return r.initial * max(elapsed, r.interval).Seconds()
 	}
 	fixed, _ := r.cost.line()
 	size := 1 - vary
@@ -103,7 +104,7 @@ func (r *rateController) observe(at time.Time, records int64, processing, waited
 	if records <= 0 || processing <= 0 {
 		return // it tells nothing of what records cost
 	}
-	r.cost.add(records, processing, r.interval, !r.seen)
+	r.cost.add(records, processing, r.pace, !r.seen)
 	r.seen = true
 	fixed, perRecord := r.cost.line()
 	target := r.target(fixed)

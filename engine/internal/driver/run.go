@@ -34,7 +34,9 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
 	d.room = make(chan struct{}, d.Program.Settings.MaxPending)
-	d.tell(plan.StreamingStarted{At: time.Now()})
+	d.freed = make(chan struct{}, 1)
+	began := time.Now()
+	d.tell(plan.StreamingStarted{At: began})
 
 	var tasks, work sync.WaitGroup
 	partCtx, endParts := context.WithCancel(workCtx)
@@ -62,6 +64,9 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, d.close())
 	d.tell(plan.StreamingStopped{Err: err})
+	if err == nil && d.Program.Cadence == plan.UntilEnd {
+		d.summary.log(d.Log, d.ended, time.Since(began))
+	}
 	if err == nil {
 		err = context.Cause(workCtx) // a listener that failed last of all
 	}

@@ -21,6 +21,11 @@ func (d *Driver) runBatches(ctx context.Context) error {
 			if err := d.runBatch(ctx, b); err != nil {
 				return err
 			}
+			d.under.Add(-1)
+			select {
+			case d.freed <- struct{}{}:
+			default:
+			}
 		case <-ctx.Done():
 			return nil // the cause is known to who ended it
 		}
@@ -59,6 +64,7 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	d.doneLock.Lock()
 	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued), now})
 	d.doneLock.Unlock()
+	d.summary.add(b.info)
 	d.tell(plan.BatchCompleted{BatchInfo: b.info})
 	return nil
 }

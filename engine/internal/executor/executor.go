@@ -149,6 +149,9 @@ func (e *Executor) Forget(until uint64) {
 // in order.
 func (e *Executor) Hold(pins []plan.ModelPin) []*models.Version { return e.versions.Hold(pins) }
 
+// Process returns what the executor's process keeps.
+func (e *Executor) Process() *task.Process { return e.process }
+
 // Graph returns the graph of the executor's copy of the program.
 func (e *Executor) Graph() *plan.Graph { return &e.program.Graph }
 
@@ -166,7 +169,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	defer memory.Close()
 	tc := &task.Context{
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
-		Cache: e.blocks.Partitions(), Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit,
+		Cache: e.blocks.Partitions(), Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit, FreeSlot: t.FreeSlot,
 	}
 	var fetched func() int64
 	if e.remote == nil {

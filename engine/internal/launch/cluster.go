@@ -265,6 +265,9 @@ func (c *remoteCluster) AwaitModel(ctx context.Context, p plan.ModelPin) error {
 	return c.backend.AwaitHeld(ctx, remote.ModelVersion(p))
 }
 
+// Process returns none: tasks run in other processes.
+func (c *remoteCluster) Process() *task.Process { return nil }
+
 func (c *remoteCluster) Forget(until uint64) {
 	c.mu.Lock()
 	for seq := range c.batches {

@@ -26,6 +26,7 @@ type Job struct {
 	Incarnation uint64        // which submission of the job; 0 in local modes
 	Batch       bool          // it is a batch program rather than a stream
 	Interval    time.Duration // 0 for a batch program
+	Cadence     plan.Cadence
 	// Build declares the streams of one copy of the program in p, and returns what
 	// is wrong with it.
 	Build      func(ctx context.Context, p *plan.Program) error
@@ -102,7 +103,7 @@ func gaveUpPlace(err error) bool {
 // newProgram returns an empty copy of the program.
 func (j *Job) newProgram(h plan.JobHeader, values *plan.ValueLog) *plan.Program {
 	return &plan.Program{
-		App: j.App, Interval: j.Interval, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
+		App: j.App, Interval: j.Interval, Cadence: j.Cadence, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
 		Values: values, Log: j.Log, Stdout: j.Stdout, Calls: j.calls,
 	}
 }

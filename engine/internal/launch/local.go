@@ -99,6 +99,8 @@ type localCluster struct {
 	held map[plan.ModelPin]*models.Version // what Hold named last
 }
 
+func (c *localCluster) Process() *task.Process { return c.exec.Process() }
+
 func (c *localCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.Invocation) error {
 	err := c.exec.Invoke(inv)
 	if d, ok := errors.AsType[*plan.DivergedError](err); ok {

@@ -52,6 +52,9 @@ type testPlanner struct{ effects *[]string }
 func (p testPlanner) Plan(context.Context, plan.PlanRequest) (plan.Share, error) {
 	return plan.Share{}, nil
 }
+func (p testPlanner) Beside(*task.Process) error              { return nil }
+func (p testPlanner) Notify(func()) error                     { return nil }
+func (p testPlanner) UntilEnd(context.Context) error          { return nil }
 func (p testPlanner) Completed(context.Context, []byte) error { return nil }
 func (p testPlanner) Close() error {
 	*p.effects = append(*p.effects, "close")

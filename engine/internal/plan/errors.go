@@ -46,6 +46,8 @@ var (
 	ErrNoModelStore = errors.New("the job has no model store: start it with --conf models.store=URL, a place that every node of the cluster reaches")
 	// ErrNotDriver: what works on the active driver only was called elsewhere.
 	ErrNotDriver = errors.New("this works on the active driver only: in OnDriver, a driver task or an output such as ForEachBatch")
+	// ErrEndless: an input can't be read until its end.
+	ErrEndless = errors.New("the input can't tell where its end is, which --until-end needs: run the program without the flag, or with inputs whose planners are engine.Bounded")
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = errors.New("batch failed")
 )

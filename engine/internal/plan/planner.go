@@ -3,12 +3,22 @@ package plan
 import (
 	"context"
 	"time"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Planner plans an input's batches on the driver. One goroutine uses it.
 type Planner interface {
 	// Plan returns what the next batch reads.
 	Plan(ctx context.Context, req PlanRequest) (Share, error)
+	// Beside tells the planner of the process that tasks run in, if that is this one.
+	Beside(p *task.Process) error
+	// Notify makes the planner call ready, until it is closed, when there is
+	// something to read beyond the last plan. One that can't tell never does.
+	Notify(ready func()) error
+	// UntilEnd makes what is there now all that is planned. An input that can't
+	// tell where that ends says [ErrEndless].
+	UntilEnd(ctx context.Context) error
 	// Completed is told when a batch is complete, in order.
 	Completed(ctx context.Context, ranges []byte) error
 	// Close releases what the planner holds.
@@ -34,4 +44,5 @@ type Share struct {
 	Blocked   int64     // of Backlog, how many no budget would have let in
 	Held      string    // why it doesn't hold what is there, empty if nothing is in the way
 	HeldSince time.Time // since when, zero for since this plan
+	Ended     bool      // after UntilEnd: nothing is left to plan
 }

@@ -19,6 +19,7 @@ import (
 type Program struct {
 	App         string
 	Interval    time.Duration
+	Cadence     Cadence
 	Settings    Settings
 	Parallelism int  // partition count of shuffles that name none
 	Durable     bool // the batch log outlives the process

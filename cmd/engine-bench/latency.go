@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// latency measures how long records take from the moment when each is due, through
+// Kafka, a job and Kafka again, until a consumer has them.
+type latency struct {
+	brokers    string
+	rate       int
+	partitions int
+	size       int // bytes of a record
+	interval   time.Duration
+	warm, last time.Duration
+}
+
+// Jobs that are measured, each in a process of its own.
+const (
+	jobEngine = "engine"
+	jobLoop   = "loop"
+)
+
+func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
+	l := &latency{}
+	f.IntVar(&l.rate, "rate", 10_000, "records a second")
+	f.IntVar(&l.partitions, "partitions", 5, "partitions of the two topics")
+	f.IntVar(&l.size, "record-bytes", 100, "bytes of a record")
+	f.DurationVar(&l.interval, "interval", 0, "batch interval; 0: as soon as possible")
+	f.DurationVar(&l.warm, "warm", 2*time.Second, "time before what counts, in each round")
+	f.DurationVar(&l.last, "for", 4*time.Second, "time that counts, in each round")
+	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
+	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
+	job := f.String("job", "", "be a job that is measured, engine or loop, from the topic in `NAME`-in to NAME-out (what the benchmark starts itself)")
+	topic := f.String("topic", "", "NAME of a job's topics")
+	if err := parse(f, args); err != nil {
+		return nil, err
+	}
+	if *job != "" {
+		l.brokers = *brokers
+		return nil, l.job(ctx, *job, *topic)
+	}
+	if l.rate < 1 || l.partitions < 1 || l.size < 8 || l.last <= 0 {
+		return nil, fmt.Errorf("%w: --rate, --partitions and --for are above 0, and a record has 8 bytes at least", errUsage)
+	}
+	addr, kind, stop, err := brokerProcess(ctx, *brokers)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	l.brokers = addr
+	r := &latencyResult{Rate: l.rate, Brokers: kind, IntervalMS: ms(l.interval)}
+	for round := range *rounds {
+		loop, err := l.measure(ctx, jobLoop)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", jobLoop, err)
+		}
+		eng, err := l.measure(ctx, jobEngine)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", jobEngine, err)
+		}
+		fmt.Fprintf(os.Stderr, "round %d: loop p50 %.2f p99 %.2f ms, %.2f s of CPU; engine p50 %.2f p99 %.2f ms, %.2f s, %d MiB\n",
+			round+1, loop.p50, loop.p99, loop.cpu, eng.p50, eng.p99, eng.cpu, eng.rss)
+		r.add(loop, eng)
+	}
+	return r, nil
+}
+
+// lag is what one job's run measured.
+type lag struct {
+	p50, p99 float64 // ms
+	cpu      float64 // seconds
+	rss      int     // MiB
+}
+
+// measure runs a job in a process of its own on topics of its own.
+func (l *latency) measure(ctx context.Context, job string) (g lag, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.warm+l.last+time.Minute)
+	defer cancel()
+	topic := fmt.Sprintf("bench-latency-%s-%d", job, time.Now().UnixNano())
+	for _, name := range []string{topic + "-in", topic + "-out"} {
+		if err := kafka.EnsureTopic(ctx, []string{l.brokers}, name, l.partitions); err != nil {
+			return g, err
+		}
+	}
+	p, err := startSelf(ctx, "latency", "--job", job, "--topic", topic, "--brokers", l.brokers, "--interval", l.interval.String())
+	if err != nil {
+		return g, err
+	}
+	times, err := l.drive(ctx, topic)
+	if err = errors.Join(err, p.end()); err != nil {
+		return g, err
+	}
+	g.p50, g.p99 = ms(quantile(times, 0.5)), ms(quantile(times, 0.99))
+	g.cpu = (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
+	if u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		g.rss = int(u.Maxrss >> 10)
+	}
+	return g, nil
+}
+
+// drive writes records at the rate and returns how long they took, sorted. The clock
+// begins when the first has come back.
+func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(l.brokers), kgo.DefaultProduceTopic(topic+"-in"), kgo.ProducerLinger(0),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ConsumeTopics(topic+"-out"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var first atomic.Int64 // when the first record came back, Unix nanoseconds
+	var work sync.WaitGroup
+	work.Go(func() { cancel(l.produce(ctx, cl)) })
+	var times []time.Duration
+	for {
+		fs := cl.PollFetches(ctx)
+		now := time.Now()
+		if err := fs.Err(); err != nil && ctx.Err() == nil {
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+		first.CompareAndSwap(0, now.UnixNano())
+		begin := time.Unix(0, first.Load()).Add(l.warm)
+		fs.EachRecord(func(r *kgo.Record) {
+			due := time.Unix(0, int64(binary.BigEndian.Uint64(r.Value)))
+			if due.After(begin) && due.Before(begin.Add(l.last)) {
+				times = append(times, now.Sub(due))
+			}
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		if now.After(begin.Add(l.last + 500*time.Millisecond)) {
+			cancel(errMeasured)
+		}
+	}
+	work.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, errMeasured) {
+		return nil, err
+	}
+	if want := l.last.Seconds() * float64(l.rate); float64(len(times)) < 0.99*want {
+		return nil, fmt.Errorf("%d of %.0f records came back within half a second: the job has a backlog", len(times), want)
+	}
+	slices.Sort(times)
+	return times, nil
+}
+
+var errMeasured = errors.New("all is measured")
+
+// produce writes records when each is due, until ctx ends.
+func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
+	const step = time.Millisecond
+	failed := make(chan error, 1)
+	began, sent := time.Now(), 0
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+		for now := time.Now(); ; sent++ {
+			due := began.Add(time.Duration(sent) * time.Second / time.Duration(l.rate))
+			if due.After(now) {
+				break
+			}
+			value := make([]byte, l.size)
+			binary.BigEndian.PutUint64(value, uint64(due.UnixNano()))
+			cl.Produce(ctx, &kgo.Record{Value: value, Partition: int32(sent % l.partitions)}, func(_ *kgo.Record, err error) {
+				if err != nil && ctx.Err() == nil {
+					select {
+					case failed <- err:
+					default:
+					}
+				}
+			})
+		}
+	}
+}
+
+// job is a job that is measured, until standard input ends.
+func (l *latency) job(ctx context.Context, job, topic string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // left behind with the process
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	switch job {
+	case jobEngine:
+		return l.engine(ctx, topic)
+	case jobLoop:
+		return l.loop(ctx, topic)
+	}
+	return fmt.Errorf("%w: --job is %s or %s", errUsage, jobEngine, jobLoop)
+}
+
+// engine is the job on the engine.
+func (l *latency) engine(ctx context.Context, topic string) error {
+	interval := l.interval
+	args := streamArgs("local[2]", l.brokers)
+	if interval == 0 {
+		interval, args = time.Second, append(args, "--asap")
+	}
+	return engine.NewApp("bench").Run(ctx, args, interval, func(ssc *engine.StreamingContext) error {
+		lines := kafka.Direct(ssc, kafka.Subscribe(topic+"-in"), kafka.Raw)
+		kafka.Sink(engine.Map(lines, func(r kafka.Record) []byte { return r.Value }), topic+"-out", kafka.Bytes)
+		return nil
+	})
+}
+
+// loop is the job as a bare franz-go loop.
+func (l *latency) loop(ctx context.Context, topic string) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(l.brokers), kgo.DefaultProduceTopic(topic+"-out"), kgo.ProducerLinger(0),
+		kgo.ConsumeTopics(topic+"-in"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for ctx.Err() == nil {
+		fs := cl.PollFetches(ctx)
+		if err := fs.Err(); err != nil && ctx.Err() == nil {
+			return err
+		}
+		fs.EachRecord(func(r *kgo.Record) {
+			cl.Produce(ctx, &kgo.Record{Value: r.Value}, nil)
+		})
+	}
+	return nil
+}
+
+// latencyResult is what latency measured: medians over the rounds.
+type latencyResult struct {
+	Workload      string    `json:"workload"`
+	Rate          int       `json:"rate"`
+	IntervalMS    float64   `json:"interval_ms"` // 0: as soon as possible
+	Brokers       string    `json:"brokers"`
+	P50MS         float64   `json:"p50_ms"`
+	P99MS         float64   `json:"p99_ms"`
+	BaselineP50MS float64   `json:"baseline_p50_ms"`
+	BaselineP99MS float64   `json:"baseline_p99_ms"`
+	Ratio         float64   `json:"ratio"` // of p50, within a round
+	P99Ratio      float64   `json:"p99_ratio"`
+	CPURatio      float64   `json:"cpu_ratio"` // of the whole process, start included
+	PeakRSSMiB    int       `json:"peak_rss_mib"`
+	Ratios        []float64 `json:"ratios"`
+
+	loop, engine []lag
+}
+
+// add takes in a round.
+func (r *latencyResult) add(loop, eng lag) {
+	r.loop, r.engine = append(r.loop, loop), append(r.engine, eng)
+	of := func(gs []lag, what func(lag) float64) []float64 {
+		var vs []float64
+		for _, g := range gs {
+			vs = append(vs, what(g))
+		}
+		return vs
+	}
+	ratio := func(what func(lag) float64) []float64 {
+		vs := of(r.engine, what)
+		for i, v := range of(r.loop, what) {
+			vs[i] /= v
+		}
+		return vs
+	}
+	p50, p99 := func(g lag) float64 { return g.p50 }, func(g lag) float64 { return g.p99 }
+	r.P50MS, r.P99MS = median(of(r.engine, p50)), median(of(r.engine, p99))
+	r.BaselineP50MS, r.BaselineP99MS = median(of(r.loop, p50)), median(of(r.loop, p99))
+	r.Ratios = ratio(p50)
+	r.Ratio, r.P99Ratio = median(r.Ratios), median(ratio(p99))
+	r.CPURatio = median(ratio(func(g lag) float64 { return g.cpu }))
+	r.PeakRSSMiB = max(r.PeakRSSMiB, eng.rss)
+}
+
+func (r *latencyResult) named(workload string) { r.Workload = workload }
+
+// print writes the result for people.
+func (r *latencyResult) print(w io.Writer) {
+	cadence := "as soon as possible"
+	if r.IntervalMS > 0 {
+		cadence = fmt.Sprintf("each %.4g ms", r.IntervalMS)
+	}
+	fmt.Fprintf(w, "%s at %d records/s, %s, on local[2], %s\n", r.Workload, r.Rate, cadence, r.Brokers)
+	fmt.Fprintf(w, "  p50 %.2f ms, p99 %.2f ms\n", r.P50MS, r.P99MS)
+	fmt.Fprintf(w, "  baseline bare franz-go loop: p50 %.2f ms, p99 %.2f ms; ratios %.2f and %.2f (p50 of the rounds %.2f)\n", r.BaselineP50MS, r.BaselineP99MS, r.Ratio, r.P99Ratio, r.Ratios)
+	fmt.Fprintf(w, "  %.2f of the loop's CPU, peak RSS %d MiB\n", r.CPURatio, r.PeakRSSMiB)
+}

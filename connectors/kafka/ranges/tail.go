@@ -1,0 +1,282 @@
+package ranges
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// tail tells that partitions have grown since they were planned: a long poll at the
+// ends of those of each broker. Where a poll fails that is told, too, after a while:
+// the plan that comes then finds out who leads them now.
+//
+// THREADING: each broker's watcher has a goroutine, which ends with close. mu guards
+// watchers, and that no goroutine is started after close; of other locks only a
+// watcher's is taken meanwhile.
+type tail struct {
+	opts   *Options
+	cl     *kgo.Client
+	ready  func()
+	into   *Reader // is given what polls have read; nil for nobody
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu       sync.Mutex
+	watchers map[int32]*watcher // by broker
+}
+
+// pollWait is how long a broker may keep a poll that has nothing to tell.
+const pollWait = 500 * time.Millisecond
+
+// pollBytes is how much of a partition a poll asks for that is kept: more than that is
+// read by tasks, beside each other.
+const pollBytes = 64 << 10
+
+// pollPause is how long a watcher waits after a poll that failed, or that ended
+// early and told nothing.
+const pollPause = 100 * time.Millisecond
+
+func newTail(o *Options, cl *kgo.Client, ready func(), into *Reader) *tail {
+	t := &tail{opts: o, cl: cl, ready: ready, into: into, watchers: make(map[int32]*watcher)}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t
+}
+
+// close ends the polls and waits for the goroutines.
+func (t *tail) close() {
+	t.mu.Lock()
+	t.cancel()
+	t.mu.Unlock()
+	t.work.Wait()
+}
+
+// planned takes in the partitions of a plan, and who leads them.
+func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return
+	}
+	led := make(map[int32][]watched, len(t.watchers))
+	for _, p := range ps {
+		at := leaders[partitionKey{p.Topic, p.Partition}]
+		led[at.node] = append(led[at.node], watched{p.Topic, p.TopicID, p.Partition, at.epoch, p.Until, p.Until})
+	}
+	for node := range led {
+		if t.watchers[node] == nil {
+			w := &watcher{tail: t, node: node, wake: make(chan struct{}, 1)}
+			t.watchers[node] = w
+			t.work.Go(w.run)
+		}
+	}
+	for node, w := range t.watchers {
+		w.watch(led[node])
+	}
+}
+
+// ends returns where the partitions of the newest plan end, if the newest of that
+// was told just now: partitions whose brokers told nothing end where they did.
+func (t *tail) ends() (ends map[partitionKey]offsetAnswer, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ends = make(map[partitionKey]offsetAnswer)
+	for _, w := range t.watchers {
+		fresh, whole := w.ends(ends)
+		if !whole {
+			return nil, false
+		}
+		ok = ok || fresh
+	}
+	return ends, ok
+}
+
+// freshFor is for how long what a poll has told is as good as asking: what comes
+// meanwhile, while a batch runs, is to be planned too.
+const freshFor = time.Millisecond
+
+// watched is a partition and the end that is known of it.
+type watched struct {
+	topic     string
+	id        [16]byte
+	partition int32
+	epoch     int32
+	end       int64
+	grown     int64 // the end that was told since, or end
+}
+
+// watcher polls one broker. It has nothing to do between the poll that found
+// something and the plan that holds it.
+type watcher struct {
+	*tail
+	node int32
+	wake chan struct{} // holds a token when there was a plan
+
+	mu    sync.Mutex
+	parts []watched // as of the newest plan
+	told  time.Time // when a plan was asked for, zero for not since the last one
+	fails bool      // the newest poll has failed
+}
+
+// watch goes on from the ends of a plan.
+func (w *watcher) watch(parts []watched) {
+	w.mu.Lock()
+	w.parts, w.told = parts, time.Time{}
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run polls until the tail is closed.
+func (w *watcher) run() {
+	for w.ctx.Err() == nil {
+		parts := w.due()
+		if len(parts) == 0 {
+			select {
+			case <-w.wake:
+			case <-w.ctx.Done():
+			}
+			continue
+		}
+		began := time.Now()
+		ends, err := w.poll(parts)
+		if w.ctx.Err() != nil {
+			return
+		}
+		grown, failed := w.learn(ends, err)
+		if !grown && (failed || time.Since(began) < pollWait/2) {
+			w.pause()
+		}
+		if grown || failed {
+			w.tell()
+		}
+	}
+}
+
+// tell makes the next plan come.
+func (w *watcher) tell() {
+	w.mu.Lock()
+	w.told = time.Now()
+	w.mu.Unlock()
+	w.ready()
+}
+
+// due returns what is to be polled, nil if the next plan is to come first.
+func (w *watcher) due() []watched {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.told.IsZero() {
+		return nil
+	}
+	return w.parts
+}
+
+// ends adds where the partitions end. fresh says that one of them was told just now,
+// whole that the broker answers.
+func (w *watcher) ends(into map[partitionKey]offsetAnswer) (fresh, whole bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.parts {
+		into[partitionKey{p.topic, p.partition}] = offsetAnswer{offset: p.grown}
+	}
+	return !w.told.IsZero() && time.Since(w.told) < freshFor, !w.fails
+}
+
+// learn takes in the ends that a poll found, and reports whether one is beyond the
+// newest plan, which may have come meanwhile, and whether one is missing.
+func (w *watcher) learn(ends map[partitionKey]int64, err error) (grown, failed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fails = err != nil
+	for i := range w.parts {
+		p := &w.parts[i]
+		end, ok := ends[partitionKey{p.topic, p.partition}]
+		w.fails = w.fails || !ok
+		if end > p.end {
+			p.grown, grown = end, true
+		}
+	}
+	return grown, w.fails
+}
+
+// pause waits until polling again makes sense.
+func (w *watcher) pause() {
+	select {
+	case <-time.After(pollPause):
+	case <-w.ctx.Done():
+	}
+}
+
+// poll waits until one of the partitions has grown, or pollWait, and returns where
+// they end. Where nobody is given the records the request asks for as little as a
+// broker will send, which is one batch of them all the same.
+func (w *watcher) poll(parts []watched) (map[partitionKey]int64, error) {
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.SessionEpoch = -1, -1
+	most := int32(1)
+	if w.into != nil {
+		most = pollBytes
+	}
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(pollWait.Milliseconds()), 1, maxResponse
+	if !w.opts.ReadUncommitted {
+		req.IsolationLevel = 1
+	}
+	for _, part := range parts {
+		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != part.topic {
+			rt := kmsg.NewFetchRequestTopic()
+			rt.Topic, rt.TopicID = part.topic, part.id
+			req.Topics = append(req.Topics, rt)
+		}
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = part.partition, part.end, part.epoch, most
+		rt := &req.Topics[len(req.Topics)-1]
+		rt.Partitions = append(rt.Partitions, p)
+	}
+	res, err := w.cl.Broker(int(w.node)).Request(w.ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	resp := res.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, err
+	}
+	asked := make(map[polled]watched, len(parts))
+	for _, part := range parts { // newer versions know topics by their ids, older ones by their names
+		asked[polled{id: part.id, partition: part.partition}] = part
+		asked[polled{topic: part.topic, partition: part.partition}] = part
+	}
+	ends := make(map[partitionKey]int64)
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			part, ok := asked[polled{id: t.TopicID, partition: p.Partition}]
+			if !ok {
+				part, ok = asked[polled{topic: t.Topic, partition: p.Partition}]
+			}
+			if !ok || kerr.ErrorForCode(p.ErrorCode) != nil {
+				continue // the next plan finds out
+			}
+			end := p.HighWatermark
+			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
+				end = p.LastStableOffset
+			}
+			ends[partitionKey{part.topic, p.Partition}] = end
+			if w.into != nil {
+				w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.end, Until: end}, &p)
+			}
+		}
+	}
+	return ends, nil
+}
+
+// polled tells a partition in an answer.
+type polled struct {
+	topic     string
+	id        [16]byte
+	partition int32
+}

@@ -1,0 +1,319 @@
+package ranges_test
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
+)
+
+// What a plan holds isn't told; what comes afterwards is told once, at once, until
+// the next plan.
+func TestWatchTellsOnceAPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) }, nil)
+		plan := func() {
+			if _, err := p.Plan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		want := func(what string, n int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := told.Load(); got != n {
+				t.Errorf("%s: told %d times, want %d", what, got, n)
+			}
+		}
+		b.Produce(t, "images", nil, kgo.StringRecord("before"))
+		want("nothing is planned", 0)
+		plan()
+		time.Sleep(2 * time.Second)
+		want("all is planned", 0)
+		b.Produce(t, "images", nil, kgo.StringRecord("a"))
+		want("a record came", 1)
+		b.Produce(t, "images", nil, kgo.StringRecord("b"))
+		time.Sleep(2 * time.Second)
+		want("another one came before it was planned", 1)
+		plan()
+		time.Sleep(2 * time.Second)
+		want("both are planned", 1)
+		for i := range int64(5) {
+			b.Produce(t, "images", nil, &kgo.Record{Partition: int32(i % 2), Value: []byte("c")})
+			want("and again", 2+i)
+			plan()
+		}
+	})
+}
+
+// A transaction that is open isn't told: there is nothing to read. Its end is.
+func TestWatchWaitsForTransactions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) }, nil)
+		if _, err := p.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		cl := b.Client(t, kgo.TransactionalID("open"))
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "images", Value: []byte("a")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if n := told.Load(); n != 0 {
+			t.Errorf("told %d times of an open transaction", n)
+		}
+		if err := cl.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times of a committed transaction", n)
+		}
+	})
+}
+
+// While a broker refuses polls, a plan is asked for now and then; afterwards what
+// comes is told as ever.
+func TestWatchOutlastsFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		told := make(chan struct{}, 1)
+		p.Watch(func() { told <- struct{}{} }, nil)
+		began := time.Now()
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			switch since := time.Since(began); {
+			case since < 10*time.Second: // the whole request
+				resp := req.ResponseKind().(*kmsg.FetchResponse)
+				resp.ErrorCode = kerr.UnknownServerError.Code
+				return resp, nil, true
+			case since < 20*time.Second: // a partition
+				resp := req.ResponseKind().(*kmsg.FetchResponse)
+				rt := req.(*kmsg.FetchRequest).Topics[0]
+				st := kmsg.NewFetchResponseTopic()
+				st.Topic, st.TopicID = rt.Topic, rt.TopicID
+				sp := kmsg.NewFetchResponseTopicPartition()
+				sp.Partition, sp.ErrorCode = 0, kerr.NotLeaderForPartition.Code
+				st.Partitions = append(st.Partitions, sp)
+				resp.Topics = append(resp.Topics, st)
+				return resp, nil, true
+			}
+			return nil, nil, false
+		})
+		plan := func() {
+			if _, err := p.Plan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		plan()
+		plans := 0
+		for ; time.Since(began) < 20*time.Second; plans++ {
+			<-told
+			plan()
+		}
+		if plans < 20 || plans > 201 {
+			t.Errorf("%d plans were asked for in 20 s", plans)
+		}
+		time.Sleep(time.Second)
+		b.Produce(t, "images", nil, kgo.StringRecord("a"))
+		synctest.Wait()
+		if len(told) != 1 {
+			t.Error("a record isn't told afterwards")
+		}
+	})
+}
+
+// A partition that another broker leads is watched there, from the next plan on.
+func TestWatchFollowsLeaders(t *testing.T) {
+	b := kafkatest.Fake(t)
+	topic := b.Topic(t, 6)
+	p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, topic)
+	told := make(chan struct{}, 100)
+	p.Watch(func() { told <- struct{}{} }, nil)
+	cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for round := range 3 {
+		b.Fake.ShufflePartitionLeaders()
+		for i := range int32(6) {
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Partition: i, Value: []byte("a")}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			for end := ps[i].Until; end == ps[i].Until; ps, err = p.Plan(t.Context()) {
+				select {
+				case <-told:
+				case <-time.After(30 * time.Second):
+					t.Fatalf("round %d: nothing was told of partition %d, planned until %d", round, i, end)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// What was told just now isn't asked for again, but for now and then; what comes
+// while a plan is put off is in it all the same.
+func TestPlanTakesWhatWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		told := make(chan struct{}, 1)
+		p.Watch(func() { told <- struct{}{} }, nil)
+		var asked atomic.Int64
+		b.Fake.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			asked.Add(1)
+			return nil, nil, false
+		})
+		plan := func(want int64) {
+			t.Helper()
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ps[0].Until + ps[1].Until; got != want {
+				t.Errorf("planned %d records, want %d", got, want)
+			}
+		}
+		send := func(n int) {
+			b.Produce(t, "images", nil, &kgo.Record{Partition: int32(n % 2), Value: []byte("a")})
+		}
+		plan(0)
+		asked.Store(0)
+		for i := range 200 { // five milliseconds apart
+			send(i)
+			<-told
+			plan(int64(i + 1))
+			time.Sleep(5 * time.Millisecond)
+		}
+		if n := asked.Load(); n < 10 || n > 30 { // for the ends and the high watermarks
+			t.Errorf("asked %d times in 1 s", n)
+		}
+		send(0)
+		<-told
+		send(0)
+		send(1)
+		time.Sleep(2 * time.Millisecond) // a batch runs
+		plan(203)
+	})
+}
+
+// Brokers answer a poll when there is something to read, not before, whatever
+// wrote it.
+func TestWatchBrokers(t *testing.T) {
+	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Topic(t, 3)
+		p := newPlanner(t, b, ranges.Options{}, topic)
+		told := make(chan struct{}, 100)
+		p.Watch(func() { told <- struct{}{} }, nil)
+		cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(topic))
+		var end int64
+		for i := range int32(9) {
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := ps[i%3].Until
+			if err := cl.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			if err := cl.ProduceSync(t.Context(), &kgo.Record{Partition: i % 3, Value: make([]byte, 1000)}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(told); n > 0 {
+				t.Errorf("told %d times of an open transaction", n)
+			}
+			if err := cl.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-told:
+			case <-time.After(30 * time.Second):
+				t.Fatal("a committed transaction isn't told")
+			}
+			if ps, err = p.Plan(t.Context()); err != nil || ps[i%3].Until != before+2 {
+				t.Errorf("%v, %v: want partition %d until %d", ps, err, i%3, before+2)
+			}
+			end += 2
+		}
+		if ps, err := p.Plan(t.Context()); err != nil || ps[0].Until+ps[1].Until+ps[2].Until != end {
+			t.Errorf("%v, %v", ps, err)
+		}
+	})
+}
+
+// What a poll has read, tasks of the same process don't fetch again, however much of
+// it there is: not what was aborted, and the rest of what a poll cut off.
+func TestPolledRecordsAreRead(t *testing.T) {
+	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Topic(t, 1)
+		p, r := newPlanner(t, b, ranges.Options{}, topic), newReader(t, b, ranges.Options{})
+		told := make(chan struct{}, 100)
+		p.Watch(func() { told <- struct{}{} }, r)
+		cl := b.Client(t, kgo.DefaultProduceTopic(topic), kgo.TransactionalID(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		next := int64(0)
+		step := func(n int, how kgo.TransactionEndTry, want int) {
+			t.Helper()
+			if err := cl.BeginTransaction(); err != nil {
+				t.Fatal(err)
+			}
+			for range n {
+				if err := cl.ProduceSync(t.Context(), &kgo.Record{Value: make([]byte, 1000)}).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := cl.EndTransaction(t.Context(), how); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-told:
+			case <-time.After(30 * time.Second):
+				t.Fatal("a transaction's end isn't told")
+			}
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			rg := ps[0].Range(next)
+			next = rg.Until
+			if lines, err := read(t, r, rg); err != nil || len(lines) != want {
+				t.Errorf("%v: %d records, %v, want %d", rg, len(lines), err, want)
+			}
+		}
+		if _, err := p.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		step(3, kgo.TryCommit, 3)
+		step(2, kgo.TryAbort, 0)
+		step(1, kgo.TryCommit, 1)
+		if s := r.Stats(); s.Fetches != 0 || s.Leftovers != 3 {
+			t.Errorf("%+v: want all from the polls", s)
+		}
+		step(100, kgo.TryCommit, 100)
+		if s := r.Stats(); s.Fetches == 0 || s.Leftovers != 4 {
+			t.Errorf("%+v: want the rest to be fetched", s)
+		}
+	})
+}

@@ -1,0 +1,99 @@
+package driver
+
+import (
+	"context"
+	"time"
+)
+
+// soon makes a batch when there are records and the runner is free, at the latest at
+// next and each multiple of the interval after it.
+func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error {
+	ready := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case ready <- struct{}{}:
+		default:
+		}
+	}
+	for _, p := range g.planners {
+		if process := g.Cluster.Process(); process != nil {
+			if err := p.Beside(process); err != nil {
+				return err
+			}
+		}
+		if err := p.Notify(notify); err != nil {
+			return err
+		}
+	}
+	g.left.records = 1 // what is there at the start is read at once
+	for g.free(stopCtx) && g.await(stopCtx, ready, next) {
+		select {
+		case <-ready: // whatever it was for, it is planned now
+		default:
+		}
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return g.timeOf(time.Now(), next) }); !goesOn {
+			return err
+		}
+		next = nextTick(g.previous.Time(), g.Program.Interval)
+	}
+	return nil
+}
+
+// untilEnd makes one batch after the other until what was there at the start is read.
+// Where it is kept out by a rate's limit, the next one is made at the next multiple of
+// the interval.
+func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
+	g.left.records = 1
+	next := nextTick(time.Now(), g.Program.Interval)
+	for !g.left.ended && g.await(stopCtx, nil, next) {
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return g.timeOf(time.Now(), next) }); !goesOn {
+			return err
+		}
+		next = nextTick(g.previous.Time(), g.Program.Interval)
+	}
+	g.ended = g.left.ended
+	return nil
+}
+
+// free waits until no batch runs or waits that what comes could still join: the next
+// one must be the runner's as soon as it is planned, unless its budget is full already.
+// It reports false if ctx ends before.
+func (g *generator) free(ctx context.Context) bool {
+	for !g.left.fill && g.under.Load() > 0 {
+		select {
+		case <-g.freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// await waits until there is something to read, at most until next. It reports false
+// if ctx ends before.
+func (g *generator) await(ctx context.Context, ready <-chan struct{}, next time.Time) bool {
+	if g.left.records > 0 {
+		return ctx.Err() == nil
+	}
+	tick := time.NewTimer(g.untilTick(next))
+	defer tick.Stop()
+	select {
+	case <-ready:
+	case <-tick.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// timeOf returns the time of a batch that is planned now: the multiple of the
+// interval that has just passed, next or one after it, else now. Batch times ascend.
+func (g *generator) timeOf(now, next time.Time) time.Time {
+	switch {
+	case !now.Before(next):
+		return next.Add(now.Sub(next).Truncate(g.Program.Interval))
+	case g.previous != nil && !now.After(g.previous.Time()):
+		return g.previous.Time().Add(1)
+	}
+	return now
+}

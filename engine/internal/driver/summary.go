@@ -1,0 +1,31 @@
+package driver
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// summary adds up what a job's batches did, those of this driver.
+type summary struct {
+	batches int
+	metrics task.Metrics
+}
+
+// add takes in a completed batch.
+func (s *summary) add(b plan.BatchInfo) {
+	s.batches++
+	s.metrics.Add(b.Metrics)
+}
+
+// log says what was done. ended is false for a job that was stopped before its end.
+func (s *summary) log(log *slog.Logger, ended bool, took time.Duration) {
+	what := "what was there at the start is read"
+	if !ended {
+		what = "stopped before all that was there at the start was read"
+	}
+	log.Info(what, "batches", s.batches, "records_read", s.metrics.RecordsRead, "records_written", s.metrics.RecordsWritten,
+		"bad_records", s.metrics.BadRecords, "took", took.Round(time.Millisecond))
+}
