@@ -260,6 +260,8 @@ func TestZerosAreCopies(t *testing.T) {
 // moody is written as long as it is good, and read as often as that is allowed.
 type moody struct{ mood *int }
 
+var _ = moody{}.mood // a pointer is there, so that its memory is measured
+
 func (m moody) MarshalBinary() ([]byte, error) { return []byte{1}, nil }
 
 func (m *moody) UnmarshalBinary([]byte) error {
@@ -368,6 +370,7 @@ func TestNaNIsOneKeyOfPairs(t *testing.T) {
 // What is declared wrongly is said once, with operator and place.
 func TestErrorsOfBuildingPairs(t *testing.T) {
 	type secret struct{ n int }
+	_ = secret{}.n // it is there to be refused
 	secrets := func(sc *rdd.Context) *rdd.RDD[rdd.Pair[int, secret]] { return empty[rdd.Pair[int, secret]](sc, 1) }
 	pointers := func(sc *rdd.Context) *rdd.RDD[rdd.Pair[*int, string]] { return empty[rdd.Pair[*int, string]](sc, 1) }
 	text := func(sc *rdd.Context) *rdd.RDD[rdd.Pair[string, string]] {

@@ -251,7 +251,7 @@ func testBatchProgram(t *testing.T, c *minicluster.Cluster, self string) {
 	const stage = `map at engine-submit/cluster_test\.go:\d+ \[ +\] \(0 \+ 3\) / 3`
 	status := `(?s)state +running\n.*step +11, collect at engine-submit/cluster_test\.go:\d+\nstage +` + stage + `\n.*this driver +11 steps, 25 tasks`
 	shows([]string{"status", "rounds"}, status)
-	shows([]string{"list"}, `running .* step 11 +- .* rounds\n`)
+	shows([]string{"list"}, `running .* step 11 +- .* rounds +-\n`)
 	watch.err.await(t, "step 11, collect at engine-submit/cluster_test.go:")
 	leader, err := c.Leader(t.Context())
 	if err != nil {

@@ -319,7 +319,8 @@ func (s *Store) Delete(id ID) {
 	}
 }
 
-// Forget drops the blocks of the batches before until, for good.
+// Forget drops the blocks of the batches before until; more of them aren't kept before
+// [Store.Reopen].
 func (s *Store) Forget(until uint64) {
 	s.mu.Lock()
 	s.since = max(s.since, until)
@@ -331,6 +332,14 @@ func (s *Store) Forget(until uint64) {
 	}
 	s.mu.Unlock()
 	discard(values)
+}
+
+// Reopen lets blocks of forgotten batches be kept again. The next driver may compute a batch
+// anew whose completion its predecessor made no longer known to anybody but the executors.
+func (s *Store) Reopen() {
+	s.mu.Lock()
+	s.since = 0
+	s.mu.Unlock()
 }
 
 // strikeAll takes entries off and adds their values to values. mu is held.

@@ -87,6 +87,10 @@ func TestPutReplacesAndDrops(t *testing.T) {
 	if err := tryPut(t, s, 1, "late", task.MemoryOnly, kb("late")); !errors.Is(err, ErrForgotten) || s.budget.Used() != 0 {
 		t.Errorf("a block of a forgotten batch: %v; %d bytes", err, s.budget.Used())
 	}
+	s.Reopen()
+	if err := tryPut(t, s, 1, "again", task.MemoryOnly, kb("again")); err != nil || s.Len() != 1 {
+		t.Errorf("a block of a batch that the next driver computes again: %v", err)
+	}
 }
 
 // A block larger than what a task may hold isn't taken into memory.

@@ -102,8 +102,9 @@ func compare(g *plan.Generation, inv plan.Invocation) error {
 }
 
 // Adopt makes a driver's epoch the current one. Each driver computes the batches
-// in flight anew, so the blocks of those before it go, and what their tasks still
-// write is never read.
+// in flight anew, also some that the driver before it had completed and couldn't tell the
+// log of. So the blocks of those before it go, what their tasks still write is never read,
+// and what they had forgotten may come again.
 func (e *Executor) Adopt(epoch uint64) {
 	e.mu.Lock()
 	before := e.store
@@ -112,6 +113,7 @@ func (e *Executor) Adopt(epoch uint64) {
 		return
 	}
 	e.epoch, e.store = epoch, shuffle.NewStore(e.blocks)
+	e.blocks.Reopen()
 	e.mu.Unlock()
 	before.Retire()
 }
