@@ -213,7 +213,7 @@ func TestRandomBatchPrograms(t *testing.T) {
 			t.Fatalf("%s: %d programs ran; %v", where, len(results), err)
 		}
 		for i, got := range results {
-			if want, program := reference(t, seed+uint64(i)); !slices.Equal(got, want) {
+			if want, program := reference(t, seed+uint64(i), 0); !slices.Equal(got, want) {
 				t.Errorf("%s, program %d (HIBANA_SEED=%d HIBANA_PROGRAMS=1):\n got %s\nwant %s\n%s", where, i, seed+uint64(i), got, want, program)
 			}
 		}

@@ -261,6 +261,68 @@ var steps = []func(p *program){
 		m := p.below(5)
 		p.push(rdd.Map(rdd.Batch(r, m), fold), n)
 	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		p.pushPairs(rdd.MapValues(r, func(v int) int { return mod(v*3+1, 1_000_003) }), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		m := p.below(3)
+		p.pushPairs(rdd.FlatMapValues(r, func(v int) []int { return make([]int, mod(v, m+1)) }), n*m)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		p.push(rdd.Keys(r), n)
+		p.push(rdd.Values(r), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		p.pushPairs(rdd.MapValues(rdd.GroupByKey(r, p.partitions()), fold), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		p.pushPairs(rdd.FoldByKey(r, 0, plus, p.partitions()), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		lists := rdd.AggregateByKey(r, []int{}, func(c []int, v int) []int { return append(c, v) }, func(a, b []int) []int { return append(a, b...) })
+		p.pushPairs(rdd.MapValues(lists, fold), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		p.pushPairs(rdd.PartitionBy(r, rdd.By(rdd.HashPartitioner{N: p.below(5)})), n)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		o, m := p.anyPairs()
+		p.pushPairs(rdd.MapValues(rdd.Join(r, o), func(j rdd.Joined[int, int]) int { return mix(j.Left, j.Right) }), n*m/4)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		o, m := p.anyPairs()
+		p.pushPairs(rdd.MapValues(rdd.FullOuterJoin(r, o, p.partitions()), func(j rdd.Joined[rdd.Option[int], rdd.Option[int]]) int {
+			return mix(j.Left.Value, j.Right.Value)
+		}), n*m/4+n+m)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		o, m := p.anyPairs()
+		p.pushPairs(rdd.MapValues(rdd.Cogroup(r, o), func(g rdd.Grouped2[int, int]) int { return mix(fold(g.First), fold(g.Second)) }), n+m)
+	},
+	func(p *program) {
+		r, n := p.anyPairs()
+		o, _ := p.anyPairs()
+		p.pushPairs(rdd.SubtractByKey(r, o, p.partitions()), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		p.push(r.Sample(p.rng.IntN(2) == 0, 0.5, p.rng.Uint64()), n)
+	},
+	func(p *program) {
+		r, n := p.anyInts()
+		levels := []rdd.StorageLevel{rdd.MemoryOnly, rdd.MemoryAndDisk, rdd.DiskOnly}
+		p.push(rdd.Map(r, func(v int) int { return v }).Persist(levels[p.rng.IntN(len(levels))]), n)
+	},
 }
 
 // fold makes the order of a list visible.
