@@ -17,6 +17,8 @@ import (
 // read; f returns it, and if it doesn't the task fails all the same: a partition
 // that couldn't be read must never count as done. What f returns goes to the
 // driver. functions are those of the user in f.
+//
+//go:noinline
 func PartitionAction[T any](r *RDD[T], name string, f func(tc *task.Context, rows iter.Seq2[T, error]) ([]byte, error), functions ...any) lineage.Action {
 	return partitionAction(r.sc.op(name, functions...), r, f)
 }
@@ -40,6 +42,8 @@ func (o op) action(final *lineage.Node, run func(tc *task.Context, partition int
 // CollectAction returns the action that sends up to limit elements of each partition
 // to the driver (all of them for limit < 0). A partition whose encoding exceeds
 // maxBytes is an error that says [ErrResultTooLarge]. [DecodeRows] decodes the results.
+//
+//go:noinline
 func CollectAction[T any](r *RDD[T], name string, codec encoding.Codec[T], limit, maxBytes int) lineage.Action {
 	return collectAction(r.sc.op(name), r, codec, limit, maxBytes)
 }

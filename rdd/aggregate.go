@@ -74,6 +74,8 @@ func CountedByValue[T comparable](r *RDD[T], opts ...ShuffleOption) *RDD[Pair[T,
 // aggregated folds each partition with fold, which says whether it has a result,
 // and joins the results in partition order in a single task. Without any it
 // yields what empty returns.
+//
+//go:noinline
 func aggregated[T, U any](o op, r *RDD[T], fold func(iter.Seq2[T, error]) (U, bool, error), join func(U, U) U, empty func() (U, bool)) *RDD[U] {
 	codec, err := encoding.For[U]()
 	o.fail(err)

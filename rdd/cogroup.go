@@ -103,6 +103,8 @@ func newCogrouping[K comparable, G any](o op, p Partitioner) *cogrouping[K, G] {
 
 // addGroup adds an RDD, whose node is parent and whose pairs from yields. of returns the
 // field of its values.
+//
+//go:noinline
 func addGroup[K comparable, V, G any](c *cogrouping[K, G], parent *lineage.Node, from computeFunc[Pair[K, V]], of func(*G) *[]V) {
 	codec := withValues[V](c.op, c.codec)
 	dep, read := spreadBy(c.op, parent, c.partitioner, codec, from)

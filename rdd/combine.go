@@ -82,6 +82,8 @@ type aggregator[V, C any] struct {
 // combined yields one pair for each key, in the order in which the keys came. What the
 // task has no memory for is combined in files: then values of a key are joined that were
 // combined apart.
+//
+//go:noinline
 func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], values encoding.Codec[V], a aggregator[V, C], in iter.Seq2[Pair[K, V], error]) iter.Seq2[Pair[K, C], error] {
 	return combinedOf(tc, codec, a.join, combining(values, in, func(c *C, isNew bool, v V) error {
 		if isNew {
@@ -96,6 +98,8 @@ func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], v
 // combinedOf is combined for several sequences: each input adds one to what those before
 // it left, see combining. join joins two combined values of a key, of which the second
 // came later.
+//
+//go:noinline
 func combinedOf[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C, inputs ...func(*combineTable[K, C]) error) iter.Seq2[Pair[K, C], error] {
 	return func(yield func(Pair[K, C], error) bool) {
 		t := newCombineTable(tc, codec, join)
@@ -112,6 +116,8 @@ func combinedOf[K comparable, C any](tc *task.Context, codec pairCodec[K, C], jo
 // combineByKey makes the RDD of an operator that combines the values of each key. With
 // mapSide they are combined before they are moved, too. An RDD whose keys are where p
 // puts them isn't moved.
+//
+//go:noinline
 func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitioner, mapSide bool, a aggregator[V, C]) *RDD[Pair[K, C]] {
 	codec := keyedCodec[K, C](o)
 	if mapSide {
@@ -129,6 +135,8 @@ func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitione
 
 // combineFirst is combineByKey for an operator that has combined the values within each
 // partition of parent, which is what from yields: join joins them.
+//
+//go:noinline
 func combineFirst[K comparable, C any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, C], join func(C, C) C, from computeFunc[Pair[K, C]]) *RDD[Pair[K, C]] {
 	if isSpreadBy(parent, p) {
 		return madeBy(o, p, oneToOne(parent), from)
@@ -141,6 +149,8 @@ func combineFirst[K comparable, C any](o op, parent *lineage.Node, p Partitioner
 }
 
 // madeBy makes the RDD of an operator whose keys are where p puts them.
+//
+//go:noinline
 func madeBy[K comparable, V any](o op, p Partitioner, deps []lineage.Dependency, compute computeFunc[Pair[K, V]]) *RDD[Pair[K, V]] {
 	out := made(o, p.Partitions(), deps, compute)
 	out.node.Partitioner = p
@@ -149,6 +159,8 @@ func madeBy[K comparable, V any](o op, p Partitioner, deps []lineage.Dependency,
 
 // spreadBy returns how an operator whose partitions p makes reads pairs that from yields
 // for the partitions of parent: they are moved, unless their keys are where p puts them.
+//
+//go:noinline
 func spreadBy[K comparable, V any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, V], from computeFunc[Pair[K, V]]) (lineage.Dependency, computeFunc[Pair[K, V]]) {
 	if isSpreadBy(parent, p) {
 		return lineage.NarrowDependency{Parent: parent}, from

@@ -34,6 +34,7 @@ type combineTable[K comparable, C any] struct {
 	grows bool // a combined value may take more memory with each value that goes into it
 }
 
+//go:noinline
 func newCombineTable[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C) *combineTable[K, C] {
 	return &combineTable[K, C]{
 		tc: tc, codec: codec, join: join, pairs: newSizer(codec), grows: refers(reflect.TypeFor[C]()),

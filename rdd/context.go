@@ -116,6 +116,8 @@ func (o op) partitions(n int) int {
 }
 
 // made returns the RDD that the operator makes: of so many partitions, from deps.
+//
+//go:noinline
 func made[T any](o op, partitions int, deps []lineage.Dependency, compute computeFunc[T]) *RDD[T] {
 	if partitions > MaxPartitions {
 		o.fail(fmt.Errorf("%w, not %d", ErrPartitions, partitions))
@@ -127,6 +129,8 @@ func made[T any](o op, partitions int, deps []lineage.Dependency, compute comput
 
 // within returns an argument of the operator, or an RDD without partitions in its place
 // if it is none or of another context.
+//
+//go:noinline
 func within[T any](o op, argument int, r *RDD[T]) *RDD[T] {
 	switch {
 	case r == nil || r.node == nil:

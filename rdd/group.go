@@ -11,6 +11,7 @@ func KeyBy[K comparable, T any](r *RDD[T], f func(T) K) *RDD[Pair[K, T]] {
 	return keyed(r.sc.op("keyBy", f), r, f)
 }
 
+//go:noinline
 func keyed[K comparable, T any](o op, r *RDD[T], f func(T) K) *RDD[Pair[K, T]] {
 	return narrow(o, r, func(tc *task.Context, p int) iter.Seq2[Pair[K, T], error] {
 		in := r.Compute(tc, p)

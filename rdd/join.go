@@ -65,6 +65,7 @@ func (s side[V, L]) at(values []V, i int) (l L) {
 	return l
 }
 
+//go:noinline
 func join[K comparable, V, W, L, R any](o op, r *RDD[Pair[K, V]], other *RDD[Pair[K, W]], opts []ShuffleOption, left side[V, L], right side[W, R]) *RDD[Pair[K, Joined[L, R]]] {
 	c := cogroup2(o, r, other, opts)
 	return madeBy(o, c.partitioner, c.deps, func(tc *task.Context, p int) iter.Seq2[Pair[K, Joined[L, R]], error] {

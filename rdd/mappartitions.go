@@ -66,6 +66,8 @@ func TryMapPartitions[T, U any](r *RDD[T], f func(p Part, in iter.Seq2[T, error]
 // watched runs f over in and yields in's error last if f swallowed it: a
 // partition that couldn't be read must never look like a shorter one. An error of f's
 // own is the operator's.
+//
+//go:noinline
 func watched[T, U any](tc *task.Context, o op, in iter.Seq2[T, error], f func(iter.Seq2[T, error]) iter.Seq2[U, error]) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
 		rows, failed := kept(tc, in)

@@ -69,6 +69,8 @@ func oneToOne(parent *lineage.Node) []lineage.Dependency {
 
 // narrow makes the RDD of an operator that needs one partition of its parent
 // for each of its own.
+//
+//go:noinline
 func narrow[T, U any](o op, r *RDD[T], compute computeFunc[U]) *RDD[U] {
 	return made(o, r.node.Partitions, oneToOne(r.node), compute)
 }

@@ -19,6 +19,8 @@ import (
 const frameBytes = 64 << 10
 
 // writeRun writes the records of a sequence to a new run.
+//
+//go:noinline
 func writeRun[T any](m task.Memory, codec encoding.Codec[T], rows iter.Seq2[T, error]) (task.Run, error) {
 	run, err := m.NewRun()
 	if err != nil {
@@ -75,6 +77,8 @@ func cursorOf[T any](rows []T) cursor[T] {
 }
 
 // readRun returns the records of a run.
+//
+//go:noinline
 func readRun[T any](run task.Run, codec encoding.Codec[T]) (cursor[T], error) {
 	in, err := run.Open()
 	if err != nil {
@@ -99,6 +103,8 @@ func readRun[T any](run task.Run, codec encoding.Codec[T]) (cursor[T], error) {
 
 // merged yields the records of sorted cursors in order. Of equal ones those of the
 // cursor that comes first in the list come first. It stops them.
+//
+//go:noinline
 func merged[T any](tc *task.Context, cursors []cursor[T], compare func(a, b T) int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		h := mergeHeap[T]{compare: compare}

@@ -63,6 +63,8 @@ func (r *RDD[T]) RandomSplit(weights []float64, seed uint64) []*RDD[T] {
 
 // drawn keeps the elements for which the partition's generator draws a number in
 // [from, until) out of [0, 1).
+//
+//go:noinline
 func drawn[T any](o op, r *RDD[T], from, until float64, seed uint64) *RDD[T] {
 	out := narrow(o, r, func(tc *task.Context, p int) iter.Seq2[T, error] {
 		in := r.Compute(tc, p)
@@ -81,6 +83,8 @@ func drawn[T any](o op, r *RDD[T], from, until float64, seed uint64) *RDD[T] {
 }
 
 // repeated yields each element as often as a Poisson distribution says.
+//
+//go:noinline
 func repeated[T any](o op, r *RDD[T], mean float64, seed uint64) *RDD[T] {
 	times := newPoisson(mean)
 	out := narrow(o, r, func(tc *task.Context, p int) iter.Seq2[T, error] {

@@ -22,6 +22,8 @@ func Elements[T any](tc *task.Context, rows []T) iter.Seq2[T, error] {
 }
 
 // computed yields the elements that f returns. It calls f when it is read.
+//
+//go:noinline
 func computed[T any](tc *task.Context, f func() ([]T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		rows, err := f()

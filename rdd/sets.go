@@ -44,6 +44,8 @@ func (o op) setPartitioner(opts []ShuffleOption, n *lineage.Node) Partitioner {
 }
 
 // firsts yields the keys of pairs.
+//
+//go:noinline
 func firsts[K comparable, V any](o op, r *RDD[Pair[K, V]]) *RDD[K] {
 	return narrow(o, r, func(tc *task.Context, p int) iter.Seq2[K, error] {
 		in := r.Compute(tc, p)
@@ -114,6 +116,8 @@ const (
 )
 
 // compared brings equal elements of two RDDs together and says of each value where it is.
+//
+//go:noinline
 func compared[T comparable](o op, r, other *RDD[T], by func(*RDD[Pair[T, int64]]) Partitioner) *RDD[Pair[T, int64]] {
 	other = within(o, 1, other)
 	n := r.node.Partitions

@@ -17,6 +17,8 @@ type shared[S any] struct {
 
 // share adds two stages: in the first look makes a P of each partition, in the second a
 // single task makes the shared value of them, in the order of the partitions.
+//
+//go:noinline
 func share[T, P, S any](o op, r *RDD[T], look func(tc *task.Context, partition int, in iter.Seq2[T, error]) (P, error), make func([]P) (S, error)) shared[S] {
 	parts, err := encoding.For[P]()
 	o.fail(err)

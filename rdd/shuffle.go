@@ -20,6 +20,8 @@ type edge[T any] struct {
 
 // shuffle adds a shuffle to the lineage. write computes a partition of parent, in a task,
 // and adds its records to the partitions of the reading side that they belong to.
+//
+//go:noinline
 func shuffle[T any](o op, parent *lineage.Node, p Partitioner, codec encoding.Codec[T], about lineage.ShuffleDependency,
 	write func(tc *task.Context, partition int, to *blocks[T]) error,
 ) edge[T] {
@@ -35,6 +37,8 @@ func shuffle[T any](o op, parent *lineage.Node, p Partitioner, codec encoding.Co
 
 // shuffleByKey adds a shuffle that moves pairs to the partitions that their keys belong
 // to. from yields the pairs of a partition of parent.
+//
+//go:noinline
 func shuffleByKey[K comparable, V any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, V], about lineage.ShuffleDependency,
 	from computeFunc[Pair[K, V]],
 ) edge[Pair[K, V]] {

@@ -20,6 +20,7 @@ type sizer[T any] struct {
 	buf   []byte
 }
 
+//go:noinline
 func newSizer[T any](codec encoding.Codec[T]) *sizer[T] {
 	var v T
 	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: codec != nil && refers(reflect.TypeFor[T]())}

@@ -74,6 +74,8 @@ func direction[K any](compare func(a, b K) int, opts []ShuffleOption) func(a, b 
 }
 
 // sorted makes the RDD of a sort, and returns how it spreads keys.
+//
+//go:noinline
 func sorted[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) int, opts []ShuffleOption) (*RDD[T], Partitioner) {
 	compare = direction(compare, opts)
 	codec, err := encoding.For[T]()

@@ -10,6 +10,8 @@ import (
 
 // sortRows yields the records of a sequence in order; equal ones stay in the order in
 // which they came. What the task has no memory for is sorted in files.
+//
+//go:noinline
 func sortRows[T any](tc *task.Context, codec encoding.Codec[T], compare func(a, b T) int, in iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		s := sorter[T]{

@@ -35,6 +35,8 @@ func TryFlatMap[T, U any](r *RDD[T], f func(T) ([]U, error), opts ...TryOption) 
 
 // tried calls f for each element and pass with what it returned, which reports whether
 // yield wants more.
+//
+//go:noinline
 func tried[T, R, U any](t trier[T], r *RDD[T], f func(T) (R, error), pass func(tc *task.Context, v T, result R, yield func(U, error) bool) bool) *RDD[U] {
 	return narrow(t.op, r, func(tc *task.Context, p int) iter.Seq2[U, error] {
 		in := r.Compute(tc, p)

@@ -48,6 +48,8 @@ func commonPartitioner[T any](all []*RDD[T]) Partitioner {
 }
 
 // mergedUnion makes the union of RDDs that have the same partitioner.
+//
+//go:noinline
 func mergedUnion[T any](o op, p Partitioner, all []*RDD[T]) *RDD[T] {
 	var deps []lineage.Dependency
 	for _, r := range all {

@@ -74,56 +74,60 @@ func (c funcs[T]) Decode(src []byte) (T, []byte, error) { return c.decode(src) }
 
 // builtin returns the codec of a type that needs no reflection.
 func builtin[T any]() (Codec[T], bool) {
-	var c any
-	switch any((*T)(nil)).(type) {
+	c, ok := builtinOf((*T)(nil)).(Codec[T])
+	return c, ok
+}
+
+// builtinOf is builtin for the type that a pointer points to: the compiler makes it once,
+// not once for each type. It returns nil if there is no such codec.
+func builtinOf(pointer any) any {
+	switch pointer.(type) {
 	case *string:
-		c = funcs[string]{AppendString, DecodeString}
+		return funcs[string]{AppendString, DecodeString}
 	case *[]byte:
-		c = funcs[[]byte]{AppendBytes, DecodeBytes}
+		return funcs[[]byte]{AppendBytes, DecodeBytes}
 	case *bool:
-		c = funcs[bool]{AppendBool, DecodeBool}
+		return funcs[bool]{AppendBool, DecodeBool}
 	case *int:
-		c = integer[int]()
+		return integer[int]()
 	case *int8:
-		c = integer[int8]()
+		return integer[int8]()
 	case *int16:
-		c = integer[int16]()
+		return integer[int16]()
 	case *int32:
-		c = integer[int32]()
+		return integer[int32]()
 	case *int64:
-		c = integer[int64]()
+		return integer[int64]()
 	case *uint:
-		c = unsigned[uint]()
+		return unsigned[uint]()
 	case *uint8:
-		c = unsigned[uint8]()
+		return unsigned[uint8]()
 	case *uint16:
-		c = unsigned[uint16]()
+		return unsigned[uint16]()
 	case *uint32:
-		c = unsigned[uint32]()
+		return unsigned[uint32]()
 	case *uint64:
-		c = unsigned[uint64]()
+		return unsigned[uint64]()
 	case *float32:
-		c = funcs[float32]{AppendFloat32, DecodeFloat32}
+		return funcs[float32]{AppendFloat32, DecodeFloat32}
 	case *float64:
-		c = funcs[float64]{AppendFloat64, DecodeFloat64}
+		return funcs[float64]{AppendFloat64, DecodeFloat64}
 	case *struct{}:
-		c = funcs[struct{}]{appendNothing, decodeNothing}
+		return funcs[struct{}]{appendNothing, decodeNothing}
 	case *[]string:
-		c = sliceOf(funcs[string]{AppendString, DecodeString})
+		return sliceOf(funcs[string]{AppendString, DecodeString})
 	case *[]int:
-		c = sliceOf(integer[int]())
+		return sliceOf(integer[int]())
 	case *[]int32:
-		c = sliceOf(integer[int32]())
+		return sliceOf(integer[int32]())
 	case *[]int64:
-		c = sliceOf(integer[int64]())
+		return sliceOf(integer[int64]())
 	case *[]float32:
-		c = sliceOf(funcs[float32]{AppendFloat32, DecodeFloat32})
+		return sliceOf(funcs[float32]{AppendFloat32, DecodeFloat32})
 	case *[]float64:
-		c = sliceOf(funcs[float64]{AppendFloat64, DecodeFloat64})
-	default:
-		return nil, false
+		return sliceOf(funcs[float64]{AppendFloat64, DecodeFloat64})
 	}
-	return c.(Codec[T]), true
+	return nil
 }
 
 func integer[T int | int8 | int16 | int32 | int64]() funcs[T] {
