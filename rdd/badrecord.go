@@ -2,6 +2,7 @@ package rdd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -110,7 +111,11 @@ func (t trier[T]) refused(tc *task.Context, index int64, record T, cause error) 
 		return context.Cause(tc)
 	}
 	bad := &BadRecordError{tc.Partition, index, cause}
-	switch t.policy {
+	policy := t.policy
+	if errors.Is(cause, ErrBroadcast) || errors.Is(cause, ErrAccumulator) {
+		policy = badFail // it is no fault of the record's
+	}
+	switch policy {
 	case badSkip:
 	case badDeadLetter:
 		if err := t.letter(PartOf(tc), record, bad); err != nil {

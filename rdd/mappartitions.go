@@ -37,8 +37,11 @@ func MapPartitions[T, U any](r *RDD[T], f func(p Part, in iter.Seq[T]) iter.Seq[
 		return func(yield func(U, error) bool) {
 			rows, failed := kept(tc, r.Compute(tc, p))
 			for u := range f(PartOf(tc), values(rows)) {
-				if *failed != nil || !yield(u, nil) {
+				if *failed != nil {
 					break
+				}
+				if !yield(u, nil) {
+					return
 				}
 			}
 			ends(yield, *failed)

@@ -59,8 +59,9 @@ func Lookup[K comparable, V any](r *RDD[Pair[K, V]], key K) ([]V, error) {
 	if err != nil {
 		return nil, o.error(err)
 	}
-	var partitions []int // all
-	if p := r.node.Partitioner; p != nil && isSpreadBy(r.node, p) {
+	var partitions []int                                // all
+	_, ranged := r.node.Partitioner.(*rangePartitioner) // its bounds are known to tasks only
+	if p := r.node.Partitioner; !ranged && p != nil && isSpreadBy(r.node, p) {
 		place, err := placing(p, keys)
 		if err != nil {
 			return nil, o.error(err)

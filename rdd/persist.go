@@ -56,7 +56,8 @@ func CheckLevel[T any](level StorageLevel) error {
 	return nil
 }
 
-// Unpersist takes Cache or Persist back: the partitions aren't kept.
+// Unpersist takes Cache or Persist back: from now on partitions aren't kept. Those that are
+// kept already go when the batch is forgotten, or the program ends.
 func (r *RDD[T]) Unpersist() *RDD[T] {
 	if l := r.node.Lineage(); !l.TooLate("unpersist", l.Site) {
 		r.node.Cached = false

@@ -54,11 +54,8 @@ func (s *runSet[T]) ofLastLevel() int {
 func (s *runSet[T]) mergeLast() error {
 	first := len(s.runs) - mergeWidth
 	last := s.runs[first:]
-	cursors, err := s.cursors(last)
-	if err != nil {
-		return err
-	}
-	run, err := writeRun(s.tc.Memory, s.codec, merged(s.tc, cursors, s.compare))
+	part := runSet[T]{tc: s.tc, codec: s.codec, compare: s.compare, runs: last}
+	run, err := writeRun(s.tc.Memory, s.codec, part.merged(nil)) // opens them when it is read
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func shuffle[T any](o op, parent *lineage.Node, p Partitioner, codec encoding.Co
 ) edge[T] {
 	about.Parent, about.Partitioner, about.Records = parent, p, reflect.TypeFor[T]().String()
 	return edge[T]{codec: codec, dep: o.sc.lineage.AddShuffle(&about, func(tc *task.Context, partition int, w task.BlockWriter) error {
-		to := &blocks[T]{codec: codec, w: w, bufs: make([][]byte, p.Partitions())}
+		to := &blocks[T]{codec: codec, w: w, bufs: make([][]byte, p.Partitions()), ledger: ledger{memory: tc.Memory, slack: reserveStep}}
 		if err := write(tc, partition, to); err != nil {
 			return err
 		}
@@ -69,31 +69,43 @@ const maxBlock = 256 << 10
 
 // blocks appends encoded records to one buffer for each partition of the reading side.
 type blocks[T any] struct {
-	codec encoding.Codec[T]
-	w     task.BlockWriter
-	bufs  [][]byte
+	codec  encoding.Codec[T]
+	w      task.BlockWriter
+	bufs   [][]byte
+	ledger ledger // of the bytes in bufs
 }
 
 // add adds a record to what a partition of the reading side will read.
 func (b *blocks[T]) add(reduce int, v T) error {
+	before := len(b.bufs[reduce])
 	buf, err := b.codec.Append(b.bufs[reduce], v)
-	if err == nil && len(buf) >= maxBlock {
-		err, buf = b.write(reduce, buf), nil
+	if err != nil {
+		return err
 	}
 	b.bufs[reduce] = buf
-	return err
+	if !b.ledger.charge(int64(len(buf) - before)) {
+		return b.flush()
+	}
+	if len(buf) < maxBlock {
+		return nil
+	}
+	b.bufs[reduce] = nil
+	b.ledger.set(b.ledger.used - int64(len(buf)))
+	return b.write(reduce, buf)
 }
 
-// flush hands on what is left.
+// flush hands on all that is there.
 func (b *blocks[T]) flush() error {
 	for reduce, buf := range b.bufs {
 		if len(buf) == 0 {
 			continue
 		}
+		b.bufs[reduce] = nil
 		if err := b.write(reduce, buf); err != nil {
 			return err
 		}
 	}
+	b.ledger.set(0)
 	return nil
 }
 

@@ -77,6 +77,7 @@ func refers(t reflect.Type) bool {
 // ledger reserves memory of a task in steps.
 type ledger struct {
 	memory task.Memory // nil for no limit
+	slack  int64       // what may be used without being asked for, so that what is written when it is refused is worth a file
 	used   int64
 	held   int64
 }
@@ -92,7 +93,7 @@ func (l *ledger) charge(n int64) bool {
 	}
 	step := max(l.used-l.held, reserveStep, l.held/8)
 	if !l.memory.Grow(step) {
-		return false
+		return l.used <= l.slack
 	}
 	l.held += step
 	return true

@@ -15,7 +15,7 @@ import (
 func sortRows[T any](tc *task.Context, codec encoding.Codec[T], compare func(a, b T) int, in iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		s := sorter[T]{
-			tc: tc, compare: compare, size: newSizer(codec), ledger: ledger{memory: tc.Memory},
+			tc: tc, compare: compare, size: newSizer(codec), ledger: ledger{memory: tc.Memory, slack: reserveStep},
 			runs: runSet[T]{tc: tc, codec: codec, compare: compare},
 		}
 		defer s.close()

@@ -160,7 +160,7 @@ func TestSpillingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := text(sortRows(tc, codec, cmp.Compare[string], Elements(tc, []string{"b", "a", "c"}))); !errors.Is(err, full) {
+	if _, err := text(sortRows(tc, codec, cmp.Compare[string], Elements(tc, make([]string, 40_000)))); !errors.Is(err, full) {
 		t.Error(err)
 	}
 }
@@ -181,4 +181,36 @@ func FuzzSpilledPair(f *testing.F) {
 			t.Errorf("%v, %v", err, err2)
 		}
 	})
+}
+
+// What a map task has for the reading side is in its memory's books: with little, blocks
+// are handed on before they are full, in the same order.
+func TestBlocksAreChargedFor(t *testing.T) {
+	codec, err := encoding.For[int]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &smallMemory{limit: 2 * reserveStep}
+	var w countedBlocks
+	b := &blocks[int]{codec: codec, w: &w, bufs: make([][]byte, 64), ledger: ledger{memory: m, slack: reserveStep}}
+	const n = 400_000
+	for i := range n {
+		if err := b.add(i%64, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.blocks < 64 {
+		t.Errorf("%d blocks were handed on", w.blocks)
+	}
+	if err := b.flush(); err != nil || w.bytes < 3*n || m.held != 0 {
+		t.Errorf("%d bytes, %d held: %v", w.bytes, m.held, err)
+	}
+}
+
+// countedBlocks counts what is written.
+type countedBlocks struct{ blocks, bytes int }
+
+func (w *countedBlocks) WriteBlock(_ int, block []byte) error {
+	w.blocks, w.bytes = w.blocks+1, w.bytes+len(block)
+	return nil
 }

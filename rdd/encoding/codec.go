@@ -1,6 +1,7 @@
 package encoding
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -72,6 +73,13 @@ func (c funcs[T]) Append(dst []byte, v T) ([]byte, error) {
 
 func (c funcs[T]) Decode(src []byte) (T, []byte, error) { return c.decode(src) }
 
+// decodeOwnBytes is DecodeBytes for who may write into what was decoded: a function of the
+// user, while others read the block that it comes from.
+func decodeOwnBytes(src []byte) (v, rest []byte, err error) {
+	v, rest, err = DecodeBytes(src)
+	return bytes.Clone(v), rest, err
+}
+
 // builtin returns the codec of a type that needs no reflection.
 func builtin[T any]() (Codec[T], bool) {
 	c, ok := builtinOf((*T)(nil)).(Codec[T])
@@ -85,7 +93,7 @@ func builtinOf(pointer any) any {
 	case *string:
 		return funcs[string]{AppendString, DecodeString}
 	case *[]byte:
-		return funcs[[]byte]{AppendBytes, DecodeBytes}
+		return funcs[[]byte]{AppendBytes, decodeOwnBytes}
 	case *bool:
 		return funcs[bool]{AppendBool, DecodeBool}
 	case *int:
