@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"time"
@@ -15,13 +14,8 @@ import (
 
 // runCount measures how fast short records are read, mapped and counted.
 func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	records := f.Int64("records", 5_000_000, "records to read, some 40 bytes each")
-	partitions := f.Int("partitions", 8, "partitions of the topic")
-	topic := f.String("topic", "bench-lines", "topic; made and filled if it isn't there")
+	o := newDrainFlags(f, "records to read, some 40 bytes each", 20*time.Millisecond, 5)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	master := f.String("master", "local[2]", "where the engine runs")
-	interval := f.Duration("interval", 20*time.Millisecond, "batch interval")
-	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
@@ -30,32 +24,14 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 		return nil, err
 	}
 	defer stop()
-	if err := load(ctx, addr, *topic, *partitions, *records, lines()); err != nil {
-		return nil, err
-	}
-	r := &result{Records: *records, Master: *master, Brokers: kind, IntervalMS: ms(*interval), Baseline: "franz-go poll loop, 2 workers, record pool, 512 KiB a partition"}
-	var rates, base, seconds []float64
-	for round := range *rounds + 1 {
-		b, err := pollLoop(ctx, addr, *topic, 2, *records, addLengths)
+	const warmUp = 1
+	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, record pool, 512 KiB a partition", warmUp, func(d *drain) (float64, error) {
+		base, err := pollLoop(ctx, addr, *o.topic, 2, *o.records, addLengths)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		d := &drain{records: *records}
-		if err := d.run(ctx, *master, addr, *topic, *interval); err != nil {
-			return nil, err
-		}
-		if round == 0 {
-			continue // warm-up
-		}
-		rate := float64(*records) / d.took.Seconds()
-		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", round, b/1e6, rate/1e6, len(d.batches))
-		rates, base, seconds = append(rates, rate), append(base, b), append(seconds, d.took.Seconds())
-		r.Ratios = append(r.Ratios, rate/b)
-		d.fill(r)
-	}
-	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(base), median(r.Ratios), median(seconds)
-	r.PeakRSSMiB = peakRSS()
-	return r, nil
+		return base, d.run(ctx, *o.master, addr, *o.topic, *o.interval)
+	})
 }
 
 // addLengths adds up the values' lengths.

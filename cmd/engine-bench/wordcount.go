@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -18,13 +17,8 @@ const wordsPerLine = 10
 
 // runWordCount measures how fast lines are read, split into words and counted by word.
 func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	records := f.Int64("records", 5_000_000, "lines to read, ten words and some 40 bytes each")
-	partitions := f.Int("partitions", 8, "partitions of the topic")
-	topic := f.String("topic", "bench-lines", "topic; made and filled if it isn't there")
+	o := newDrainFlags(f, "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
-	master := f.String("master", "local[2]", "where the engine runs")
-	interval := f.Duration("interval", 200*time.Millisecond, "batch interval")
-	rounds := f.Int("rounds", 3, "rounds of baseline and engine in turn")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
@@ -33,35 +27,22 @@ func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, 
 		return nil, err
 	}
 	defer stop()
-	if err := load(ctx, addr, *topic, *partitions, *records, lines()); err != nil {
-		return nil, err
-	}
-	r := &result{Records: *records, Master: *master, Brokers: kind, IntervalMS: ms(*interval), Baseline: "franz-go poll loop, 2 workers, a map of words each"}
-	var rates, base, seconds []float64
-	for round := range *rounds {
-		want, b, err := countWords(ctx, addr, *topic, *records)
+	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, a map of words each", 0, func(d *drain) (float64, error) {
+		want, base, err := countWords(ctx, addr, *o.topic, *o.records)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		d := &drain{records: *records}
-		got, err := d.countWords(ctx, *master, addr, *topic, *interval)
+		got, err := d.countWords(ctx, *o.master, addr, *o.topic, *o.interval)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		for word, n := range want {
 			if got[word] != n {
-				return nil, fmt.Errorf("the engine counted %q %d times, the baseline %d times", word, got[word], n)
+				return 0, fmt.Errorf("the engine counted %q %d times, the baseline %d times", word, got[word], n)
 			}
 		}
-		rate := float64(*records) / d.took.Seconds()
-		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M lines/s, engine %.2f M lines/s in %d batches\n", round+1, b/1e6, rate/1e6, len(d.batches))
-		rates, base, seconds = append(rates, rate), append(base, b), append(seconds, d.took.Seconds())
-		r.Ratios = append(r.Ratios, rate/b)
-		d.fill(r)
-	}
-	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(base), median(r.Ratios), median(seconds)
-	r.PeakRSSMiB = peakRSS()
-	return r, nil
+		return base, nil
+	})
 }
 
 // countWords counts the words of a topic without the engine and returns lines per second.

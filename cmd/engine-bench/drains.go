@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+)
+
+// drainFlags are what the workloads have in common that drain a topic of lines, a loop by
+// hand and the engine in turn.
+type drainFlags struct {
+	records    *int64
+	partitions *int
+	topic      *string
+	master     *string
+	interval   *time.Duration
+	rounds     *int
+}
+
+func newDrainFlags(f *flag.FlagSet, records string, interval time.Duration, rounds int) drainFlags {
+	return drainFlags{
+		records:    f.Int64("records", 5_000_000, records),
+		partitions: f.Int("partitions", 8, "partitions of the topic"),
+		topic:      f.String("topic", "bench-lines", "topic; made and filled if it isn't there"),
+		master:     f.String("master", "local[2]", "where the engine runs"),
+		interval:   f.Duration("interval", interval, "batch interval"),
+		rounds:     f.Int("rounds", rounds, "rounds of baseline and engine in turn"),
+	}
+}
+
+// compare fills the topic and runs rounds, of which the first warmUp don't count. round
+// runs the baseline, whose records per second it returns, and the engine as d.
+func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, warmUp int, round func(d *drain) (base float64, err error)) (report, error) {
+	if err := load(ctx, addr, *o.topic, *o.partitions, *o.records, lines()); err != nil {
+		return nil, err
+	}
+	r := &result{Records: *o.records, Master: *o.master, Brokers: kind, IntervalMS: ms(*o.interval), Baseline: baseline}
+	var rates, bases, seconds []float64
+	for n := range *o.rounds + warmUp {
+		d := &drain{records: *o.records}
+		base, err := round(d)
+		if err != nil {
+			return nil, err
+		}
+		if n < warmUp {
+			continue
+		}
+		rate := float64(*o.records) / d.took.Seconds()
+		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", n-warmUp+1, base/1e6, rate/1e6, len(d.batches))
+		rates, bases, seconds = append(rates, rate), append(bases, base), append(seconds, d.took.Seconds())
+		r.Ratios = append(r.Ratios, rate/base)
+		d.fill(r)
+	}
+	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(bases), median(r.Ratios), median(seconds)
+	r.PeakRSSMiB = peakRSS()
+	return r, nil
+}
