@@ -15,6 +15,10 @@ import (
 // do. An RDD that is spread as the result is to be isn't moved at all.
 func GroupByKey[K comparable, V any](r *RDD[Pair[K, V]], opts ...ShuffleOption) *RDD[Pair[K, []V]] {
 	o := r.sc.op("groupByKey")
+	return groupByKey(o, r, opts)
+}
+
+func groupByKey[K comparable, V any](o op, r *RDD[Pair[K, V]], opts []ShuffleOption) *RDD[Pair[K, []V]] {
 	return combineByKey(o, r, o.partitioner(opts, r.node), false, aggregator[V, []V]{
 		create: func(v V) []V { return []V{v} },
 		merge:  func(c []V, v V) []V { return append(c, v) },

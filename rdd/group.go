@@ -26,10 +26,5 @@ func keyed[K comparable, T any](o op, r *RDD[T], f func(T) K) *RDD[Pair[K, T]] {
 // have room for the groups of a partition. Keys are in the order in which they came.
 func GroupBy[K comparable, T any](r *RDD[T], f func(T) K, opts ...ShuffleOption) *RDD[Pair[K, []T]] {
 	o := r.sc.op("groupBy", f)
-	pairs := keyed(o, r, f)
-	return combineByKey(o, pairs, o.partitioner(opts, pairs.node), false, aggregator[T, []T]{
-		create: func(v T) []T { return []T{v} },
-		merge:  func(all []T, v T) []T { return append(all, v) },
-		join:   func(a, b []T) []T { return append(a, b...) },
-	})
+	return groupByKey(o, keyed(o, r, f), opts)
 }

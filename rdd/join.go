@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 
-	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -95,34 +94,17 @@ func join[K comparable, V, W, L, R any](o op, r *RDD[Pair[K, V]], other *RDD[Pai
 
 // NewCodec returns the codec of the type. It implements encoding.SelfCodec.
 func (Joined[V, W]) NewCodec() (any, error) {
-	var c joinedCodec[V, W]
-	var err error
-	if c.left, err = encoding.For[V](); err == nil {
-		c.right, err = encoding.For[W]()
-	}
-	return c, err
+	two, err := newTwoCodec[V, W]()
+	return joinedCodec[V, W]{two}, err
 }
 
-// joinedCodec writes an array of two.
-type joinedCodec[V, W any] struct {
-	left  encoding.Codec[V]
-	right encoding.Codec[W]
-}
+type joinedCodec[V, W any] struct{ twoCodec[V, W] }
 
 func (c joinedCodec[V, W]) Append(dst []byte, j Joined[V, W]) ([]byte, error) {
-	dst, err := c.left.Append(encoding.AppendArrayLen(dst, 2), j.Left)
-	if err == nil {
-		dst, err = c.right.Append(dst, j.Right)
-	}
-	return dst, err
+	return c.append(dst, j.Left, j.Right)
 }
 
 func (c joinedCodec[V, W]) Decode(src []byte) (j Joined[V, W], rest []byte, err error) {
-	if rest, err = decodeArrayOf(src, 2); err == nil {
-		j.Left, rest, err = c.left.Decode(rest)
-	}
-	if err == nil {
-		j.Right, rest, err = c.right.Decode(rest)
-	}
+	j.Left, j.Right, rest, err = c.decode(src)
 	return j, rest, err
 }

@@ -51,7 +51,11 @@ func eachValue[K comparable, V any](tc *task.Context, key K, values []V, yield f
 
 // Keys yields the key of every pair, on executors, as often as it comes.
 func Keys[K comparable, V any](r *RDD[Pair[K, V]]) *RDD[K] {
-	return narrow(r.sc.op("keys"), r, func(tc *task.Context, p int) iter.Seq2[K, error] {
+	return keysOf(r.sc.op("keys"), r)
+}
+
+func keysOf[K comparable, V any](o op, r *RDD[Pair[K, V]]) *RDD[K] {
+	return narrow(o, r, func(tc *task.Context, p int) iter.Seq2[K, error] {
 		in := r.Compute(tc, p)
 		return func(yield func(K, error) bool) {
 			in(func(kv Pair[K, V], err error) bool { return !ends(yield, err) && yield(kv.Key, nil) })

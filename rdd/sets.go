@@ -26,11 +26,11 @@ func Distinct[T comparable](r *RDD[T], opts ...ShuffleOption) *RDD[T] {
 	p := o.setPartitioner(opts, r.node)
 	if _, hashed := p.(HashPartitioner); hashed && r.node.Partitioner != nil && p.Partitions() == r.node.Partitions {
 		codec := keyedCodec[T, none](o)
-		return keepingPartitioner(firsts(o, narrow(o, values, func(tc *task.Context, p int) iter.Seq2[Pair[T, none], error] {
+		return keepingPartitioner(keysOf(o, narrow(o, values, func(tc *task.Context, p int) iter.Seq2[Pair[T, none], error] {
 			return combined(tc, codec, codec.value, first, values.Compute(tc, p))
 		})), r)
 	}
-	return firsts(o, combineByKey(o, values, p, true, first))
+	return keysOf(o, combineByKey(o, values, p, true, first))
 }
 
 // setPartitioner returns how an operator spreads the elements of an RDD as if they were
@@ -41,18 +41,6 @@ func (o op) setPartitioner(opts []ShuffleOption, n *lineage.Node) Partitioner {
 		return HashPartitioner{max(1, n.Partitions)}
 	}
 	return o.partitioner(opts)
-}
-
-// firsts yields the keys of pairs.
-//
-//go:noinline
-func firsts[K comparable, V any](o op, r *RDD[Pair[K, V]]) *RDD[K] {
-	return narrow(o, r, func(tc *task.Context, p int) iter.Seq2[K, error] {
-		in := r.Compute(tc, p)
-		return func(yield func(K, error) bool) {
-			in(func(kv Pair[K, V], err error) bool { return !ends(yield, err) && yield(kv.Key, nil) })
-		}
-	})
 }
 
 // Intersection yields the values that are in r and in other, each once, in the order in

@@ -3,9 +3,7 @@ package rdd
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
 	"iter"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -147,7 +145,7 @@ type keySample[K any] struct {
 func sortBounds[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) int, n int) shared[[]K] {
 	perPartition := min(oversampling*samplesPerPartition*n/max(1, r.node.Partitions)+oversampling, maxSamples/max(1, r.node.Partitions)+1)
 	return share(o, r, func(tc *task.Context, p int, in iter.Seq2[T, error]) (s keySample[K], failed error) {
-		rng := seeded(tc.Batch, r.node.ID, p)
+		rng := randomOf(uint64(r.node.ID.DStream)<<32|uint64(r.node.ID.Ordinal), tc.Batch, p)
 		in(func(v T, err error) bool {
 			if failed = err; err != nil {
 				return false
@@ -162,13 +160,6 @@ func sortBounds[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) i
 		})
 		return s, failed
 	}, func(samples []keySample[K]) ([]K, error) { return boundsOf(samples, compare, n), nil })
-}
-
-// seeded returns random numbers that are the same at every attempt of a partition's task.
-func seeded(batch uint64, id lineage.ID, partition int) *rand.Rand {
-	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, batch, id.DStream, id.Ordinal, partition) // hash.Hash never fails
-	return rand.New(rand.NewPCG(h.Sum64(), uint64(partition)))
 }
 
 // boundsOf returns up to n-1 keys, ascending, between which there are about as many

@@ -11,39 +11,48 @@ type Tuple[A, B any] struct {
 // NewCodec returns the codec of the tuple type: the first value, then the second. It
 // implements encoding.SelfCodec.
 func (Tuple[A, B]) NewCodec() (any, error) {
-	first, err := encoding.For[A]()
-	if err != nil {
-		return nil, err
-	}
-	second, err := encoding.For[B]()
-	return tupleCodec[A, B]{first, second}, err
+	two, err := newTwoCodec[A, B]()
+	return tupleCodec[A, B]{two}, err
 }
 
-// tupleCodec writes an array of two.
-type tupleCodec[A, B any] struct {
+type tupleCodec[A, B any] struct{ twoCodec[A, B] }
+
+func (c tupleCodec[A, B]) Append(dst []byte, t Tuple[A, B]) ([]byte, error) {
+	return c.append(dst, t.First, t.Second)
+}
+
+func (c tupleCodec[A, B]) Decode(src []byte) (t Tuple[A, B], rest []byte, err error) {
+	t.First, t.Second, rest, err = c.decode(src)
+	return t, rest, err
+}
+
+// twoCodec writes an array of two values.
+type twoCodec[A, B any] struct {
 	first  encoding.Codec[A]
 	second encoding.Codec[B]
 }
 
-func (c tupleCodec[A, B]) Append(dst []byte, t Tuple[A, B]) ([]byte, error) {
-	dst, err := c.first.Append(encoding.AppendArrayLen(dst, 2), t.First)
-	if err != nil {
-		return dst, err
+func newTwoCodec[A, B any]() (c twoCodec[A, B], err error) {
+	if c.first, err = encoding.For[A](); err == nil {
+		c.second, err = encoding.For[B]()
 	}
-	return c.second.Append(dst, t.Second)
+	return c, err
 }
 
-func (c tupleCodec[A, B]) Decode(src []byte) (t Tuple[A, B], rest []byte, err error) {
-	n, rest, err := encoding.DecodeArrayLen(src)
-	if err == nil && n != 2 {
-		err = encoding.ErrCorrupt
+func (c twoCodec[A, B]) append(dst []byte, a A, b B) ([]byte, error) {
+	dst, err := c.first.Append(encoding.AppendArrayLen(dst, 2), a)
+	if err == nil {
+		dst, err = c.second.Append(dst, b)
 	}
-	if err != nil {
-		return t, rest, err
+	return dst, err
+}
+
+func (c twoCodec[A, B]) decode(src []byte) (a A, b B, rest []byte, err error) {
+	if rest, err = decodeArrayOf(src, 2); err == nil {
+		a, rest, err = c.first.Decode(rest)
 	}
-	if t.First, rest, err = c.first.Decode(rest); err != nil {
-		return t, rest, err
+	if err == nil {
+		b, rest, err = c.second.Decode(rest)
 	}
-	t.Second, rest, err = c.second.Decode(rest)
-	return t, rest, err
+	return a, b, rest, err
 }

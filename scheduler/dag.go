@@ -105,7 +105,7 @@ func NewDAGScheduler(backend Backend, opts Options) *DAGScheduler {
 // Tracker tells where map output is, for executors that ask.
 func (d *DAGScheduler) Tracker() *shuffle.Tracker { return d.tracker }
 
-// Blocks tells where cached partitions are. Who unpersists an RDD drops it there.
+// Blocks tells where cached partitions are.
 func (d *DAGScheduler) Blocks() *Blocks { return d.blocks }
 
 // Submit runs a job and waits for its end. A job that fails by its tasks is a

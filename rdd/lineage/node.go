@@ -8,7 +8,8 @@ import (
 )
 
 // Node is the element-free view of an RDD: what the scheduler and the guards
-// see. Its exported fields are set when it is made and never change.
+// see. Its exported fields are set when it is made, Partitioner and
+// Cached until the lineage is frozen; then they never change.
 type Node struct {
 	ID          ID
 	Op          string       // operator, e.g. "map"
