@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -21,10 +22,11 @@ import (
 func List(ctx context.Context, pattern string, recursive bool) (_ []File, err error) {
 	l := lister{ctx: ctx, recursive: recursive, buckets: make(map[string]*Bucket)}
 	defer func() { err = errors.Join(err, l.close()) }()
-	for _, one := range split(pattern, ',') {
-		if one == "" {
-			return nil, fmt.Errorf("%w: one of %q is empty", ErrAddress, pattern)
-		}
+	patterns := split(pattern, ',')
+	if slices.Contains(patterns, "") {
+		return nil, fmt.Errorf("%w: one of %q is empty", ErrAddress, pattern)
+	}
+	for _, one := range patterns {
 		found := false
 		for _, plain := range braces(one) {
 			any, err := l.add(plain)
