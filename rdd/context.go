@@ -14,6 +14,8 @@ type Context struct {
 
 	broadcasts   int // how many there are
 	accumulators []accumulator
+
+	checkpointDir string
 }
 
 // Runner computes actions on behalf of a copy of a program, and what else the copies of

@@ -3,6 +3,7 @@ package rdd
 import (
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -72,6 +73,8 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
 			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), level: r.level, yield: yield}
+			// A string may be part of much more: of a block of a file.
+			k.clone, _ = any(strings.Clone).(func(T) T)
 			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
 				return k.compute(b, r.compute(tc, partition))
 			})
@@ -101,6 +104,7 @@ type keeping[T any] struct {
 	b       task.Building
 	size    *sizer[T]
 	level   StorageLevel
+	clone   func(T) T // nil if rows are kept as they come
 	rows    []T
 	memory  ledger
 	disk    *diskWriter[T] // nil as long as the rows are in memory
@@ -136,6 +140,9 @@ func (k *keeping[T]) take(v T, err error) bool {
 	case k.disk != nil:
 		k.failed = k.writing(k.disk.add(v))
 		return k.failed == nil
+	}
+	if k.clone != nil {
+		v = k.clone(v)
 	}
 	k.rows = append(k.rows, v)
 	return k.memory.charge(k.size.of(v)) || k.spill()
