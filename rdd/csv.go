@@ -115,7 +115,8 @@ func (c *csvDecoder[T]) readLines(tc *task.Context, s fileSplit, yield func(T, e
 // findHeader reads the first line of a split's file.
 func (c *csvDecoder[T]) findHeader(tc *task.Context, s fileSplit, fields func(line string) ([]string, error)) (failed error) {
 	if c.d.noHeader {
-		return c.header(s, nil)
+		c.inOrder()
+		return nil
 	}
 	first := fileSplit{s.File, 0, min(1, s.Size)}
 	readLines(c.d.op, tc, first, c.d.maxLine, func(_ string, err error) bool { failed = err; return false }, func(*lineReader) func(string, error) bool {
@@ -135,16 +136,17 @@ func (c *csvDecoder[T]) findHeader(tc *task.Context, s fileSplit, fields func(li
 	return failed
 }
 
-// header finds the columns in a file's header, of which there is none if they are in order.
+// inOrder takes the fields of records for the columns, in order.
+func (c *csvDecoder[T]) inOrder() {
+	c.from, c.width = make([]int, len(c.columns)), len(c.columns)
+	for i := range c.from {
+		c.from[i] = i
+	}
+}
+
+// header finds the columns in a file's header.
 func (c *csvDecoder[T]) header(s fileSplit, names []string) error {
 	c.from, c.width = make([]int, len(c.columns)), len(names)
-	if c.d.noHeader {
-		c.width = len(c.columns)
-		for i := range c.from {
-			c.from[i] = i
-		}
-		return nil
-	}
 	at := make(map[string]int, len(names))
 	for i, name := range names {
 		at[strings.TrimSpace(name)] = i
@@ -186,9 +188,9 @@ func (c *csvDecoder[T]) readRecords(tc *task.Context, s fileSplit, yield func(T,
 		_, _ = buffered.Discard(len(byteOrderMark)) // they are there
 	}
 	in := csvReader(buffered, c.d.comma)
-	headed := false
-	if c.d.noHeader {
-		headed, err = true, c.header(s, nil)
+	headed := c.d.noHeader
+	if headed {
+		c.inOrder()
 	}
 	for index := int64(0); ; {
 		limited.left = c.d.maxLine + recordBuffer

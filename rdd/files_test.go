@@ -217,6 +217,7 @@ func TestStructsOfLines(t *testing.T) {
 			"csv":       rdd.CSV[row](sc, dir+"/csv", rdd.SplitSize(size)),
 			"json":      rdd.JSONLines[row](sc, dir+"/json", rdd.SplitSize(size)),
 			"no header": rdd.CSV[row](sc, dir+"/plain.csv,"+dir+"/empty", rdd.SplitSize(size), rdd.NoHeader(), rdd.Comma(';')),
+			"both":      rdd.CSV[row](sc, dir+"/plain.csv", rdd.MultiLine(), rdd.NoHeader(), rdd.Comma(';')),
 			"whole csv": rdd.CSV[row](sc, dir+"/csv", rdd.SplitSize(size), rdd.MultiLine()),
 		} {
 			if got := fmt.Sprint(flat(t, r)); got != rowsText {

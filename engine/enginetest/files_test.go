@@ -70,11 +70,15 @@ func TestFilesOnKilledExecutors(t *testing.T) {
 		check("local mode", enginetest.Batch(t, throughFiles(func(int) {}, found)), counts, written)
 	}
 	marks := newOnce(t)
+	deaths := []int{700, 4999}
 	die := func(n int) {
-		if (n == 700 || n == 4999) && marks.first(fmt.Sprint(n)) {
+		if slices.Contains(deaths, n) && marks.first(fmt.Sprint(n)) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
 	}
 	check("executor processes", enginetest.BatchOnCluster(t, throughFiles(die, found)), counts, written)
+	if done, err := os.ReadDir(marks.dir); err != nil || len(done) != len(deaths) {
+		t.Errorf("%d of %d kills happened: %v", len(done), len(deaths), err)
+	}
 }
