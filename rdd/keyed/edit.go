@@ -13,6 +13,8 @@ type Edit[K comparable, V any] struct {
 	entries editor[K, V]
 	removed editor[K, struct{}]
 	refers  int64
+
+	forgotten int64
 }
 
 // Len returns the number of entries.
@@ -51,6 +53,7 @@ func (e *Edit[K, V]) Remove(k K, stamp int64) bool {
 
 // ForgetRemovals forgets which keys were removed, up to and including a stamp.
 func (e *Edit[K, V]) ForgetRemovals(stamp int64) {
+	e.forgotten = max(e.forgotten, stamp)
 	var keys []K
 	e.removed.all(func(k K, _ struct{}, at int64) bool {
 		if at <= stamp {
@@ -76,7 +79,7 @@ func (e *Edit[K, V]) unremember(hash uint64, k K) {
 func (e *Edit[K, V]) Commit() *Table[K, V] {
 	owner := e.owners.Add(1)
 	return &Table[K, V]{
-		keys: e.keys, size: e.size, owners: e.owners, refers: e.refers,
+		keys: e.keys, size: e.size, owners: e.owners, refers: e.refers, forgotten: e.forgotten,
 		entries: e.entries.commit(owner), removed: e.removed.commit(owner),
 	}
 }

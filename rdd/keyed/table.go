@@ -14,6 +14,8 @@ type Table[K comparable, V any] struct {
 	entries tree[K, V]
 	removed tree[K, struct{}]
 	refers  int64 // bytes that keys and values refer to
+
+	forgotten int64 // removals up to this stamp aren't remembered
 }
 
 // New returns an empty table. size says about how many bytes a key and its value refer to
@@ -25,6 +27,7 @@ func New[K comparable, V any](keys Keys[K], size func(K, V) int64) *Table[K, V] 
 	return &Table[K, V]{
 		keys: &keys, size: size, owners: new(atomic.Uint64),
 		entries: newTree[K, V](), removed: newTree[K, struct{}](),
+		forgotten: math.MinInt64,
 	}
 }
 
@@ -75,7 +78,7 @@ func (t *Table[K, V]) Since(stamp int64, put func(k K, v V, stamp int64) bool, r
 func (t *Table[K, V]) Edit() *Edit[K, V] {
 	owner := t.owners.Add(1)
 	return &Edit[K, V]{
-		keys: t.keys, size: t.size, owners: t.owners, refers: t.refers,
+		keys: t.keys, size: t.size, owners: t.owners, refers: t.refers, forgotten: t.forgotten,
 		entries: editor[K, V]{tree: t.entries, keys: t.keys, owner: owner},
 		removed: editor[K, struct{}]{tree: t.removed, keys: t.keys, owner: owner},
 	}
