@@ -434,7 +434,7 @@ func FuzzTable(f *testing.F) {
 		r := rand.New(rand.NewPCG(0, 0))
 		var versions []*Table[int, string]
 		var models []model
-		for i := 0; i+1 < len(ops) && i < 4000; i += 2 {
+		for i := 0; i+1 < len(ops) && i < 1200; i += 2 {
 			change(t, r, edit, m, int(ops[i])|int(ops[i+1]&3)<<8, int64(i%150), ops[i+1]&0xc0 == 0)
 			if ops[i+1]&0x3c == 0 && len(versions) < 5 {
 				versions, models = append(versions, edit.Commit()), append(models, m.clone())
