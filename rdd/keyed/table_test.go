@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -444,4 +445,38 @@ func FuzzTable(f *testing.F) {
 			check(t, r, v, append(models, m)[i])
 		}
 	})
+}
+
+// TestEditsAtOnce edits and reads one version in several goroutines.
+func TestEditsAtOnce(t *testing.T) {
+	edit := New[int, int](keysOf[int](t), nil).Edit()
+	for k := range 5000 {
+		edit.Put(k, 0, 1)
+	}
+	table := edit.Commit()
+	var attempts sync.WaitGroup
+	for n := 1; n <= 4; n++ {
+		attempts.Go(func() {
+			edit := table.Edit()
+			for k := range 6000 {
+				edit.Put(k, n, 2)
+			}
+			mine := edit.Commit()
+			for _, version := range []struct {
+				t          *Table[int, int]
+				value, len int
+			}{{mine, n, 6000}, {table, 0, 5000}} {
+				version.t.All(func(k, v int, _ int64) bool {
+					if v != version.value {
+						t.Errorf("%d is %d, want %d", k, v, version.value)
+					}
+					return v == version.value
+				})
+				if version.t.Len() != version.len {
+					t.Errorf("%d entries, want %d", version.t.Len(), version.len)
+				}
+			}
+		})
+	}
+	attempts.Wait()
 }
