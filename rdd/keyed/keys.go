@@ -2,6 +2,7 @@ package keyed
 
 import (
 	"bytes"
+	"math/bits"
 	"sync"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -63,7 +64,7 @@ func (e encodedKeys[K]) hash(k K) uint64 {
 		return 0
 	}
 	*buf = b
-	return fnv1a(b)
+	return hashOf(b)
 }
 
 func (e encodedKeys[K]) compare(a, b K) int {
@@ -72,19 +73,31 @@ func (e encodedKeys[K]) compare(a, b K) int {
 	return bytes.Compare(x, y)
 }
 
-func hashString(s string) uint64 { return fnvOf(fnv1a(nil), s) }
+func hashString(s string) uint64 { return hashOf(s) }
 
 func hashInt[T int | int32 | int64](v T) uint64 { return uint64(v) }
 
 func hashUint[T uint32 | uint64](v T) uint64 { return uint64(v) }
 
-func fnv1a(b []byte) uint64 { return fnvOf(uint64(14695981039346656037), b) }
-
-func fnvOf[B string | []byte](h uint64, b B) uint64 {
-	for i := range len(b) {
-		h = (h ^ uint64(b[i])) * 1099511628211
+// hashOf returns the hash of bytes. Unlike FNV, by which partitioners hash, it takes eight
+// of them at a time.
+func hashOf[B string | []byte](b B) uint64 {
+	h, i := uint64(len(b)), 0
+	for ; i+8 <= len(b); i += 8 {
+		h = fold(h ^ (uint64(b[i]) | uint64(b[i+1])<<8 | uint64(b[i+2])<<16 | uint64(b[i+3])<<24 |
+			uint64(b[i+4])<<32 | uint64(b[i+5])<<40 | uint64(b[i+6])<<48 | uint64(b[i+7])<<56))
 	}
-	return h
+	rest := uint64(0)
+	for ; i < len(b); i++ {
+		rest = rest<<8 | uint64(b[i])
+	}
+	return fold(h ^ rest)
+}
+
+// fold multiplies and keeps what both halves of the product say.
+func fold(h uint64) uint64 {
+	high, low := bits.Mul64(h^0xa0761d6478bd642f, 0xe7037ed1a0b428db)
+	return high ^ low
 }
 
 // hash returns the hash by which a table keeps a key: mixed, so that its leading bits are

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -115,7 +116,7 @@ var hashes = map[string]func(int) uint64{
 func TestVersions(t *testing.T) {
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(6) {
+			for seed := range uint64(3) {
 				keys := badKeys(hash)
 				r := rand.New(rand.NewPCG(seed, 1))
 				bound := []int{10, 200, 3000}[seed%3]
@@ -434,7 +435,7 @@ func FuzzTable(f *testing.F) {
 		r := rand.New(rand.NewPCG(0, 0))
 		var versions []*Table[int, string]
 		var models []model
-		for i := 0; i+1 < len(ops) && i < 4000; i += 2 {
+		for i := 0; i+1 < len(ops) && i < 1200; i += 2 {
 			change(t, r, edit, m, int(ops[i])|int(ops[i+1]&3)<<8, int64(i%150), ops[i+1]&0xc0 == 0)
 			if ops[i+1]&0x3c == 0 && len(versions) < 5 {
 				versions, models = append(versions, edit.Commit()), append(models, m.clone())
@@ -444,4 +445,38 @@ func FuzzTable(f *testing.F) {
 			check(t, r, v, append(models, m)[i])
 		}
 	})
+}
+
+// TestEditsAtOnce edits and reads one version in several goroutines.
+func TestEditsAtOnce(t *testing.T) {
+	edit := New[int, int](keysOf[int](t), nil).Edit()
+	for k := range 5000 {
+		edit.Put(k, 0, 1)
+	}
+	table := edit.Commit()
+	var attempts sync.WaitGroup
+	for n := 1; n <= 4; n++ {
+		attempts.Go(func() {
+			edit := table.Edit()
+			for k := range 6000 {
+				edit.Put(k, n, 2)
+			}
+			mine := edit.Commit()
+			for _, version := range []struct {
+				t          *Table[int, int]
+				value, len int
+			}{{mine, n, 6000}, {table, 0, 5000}} {
+				version.t.All(func(k, v int, _ int64) bool {
+					if v != version.value {
+						t.Errorf("%d is %d, want %d", k, v, version.value)
+					}
+					return v == version.value
+				})
+				if version.t.Len() != version.len {
+					t.Errorf("%d entries, want %d", version.t.Len(), version.len)
+				}
+			}
+		})
+	}
+	attempts.Wait()
 }
