@@ -165,3 +165,24 @@ func TestStateFunctionFails(t *testing.T) {
 		})
 	}
 }
+
+// Parity edge 11: without a filter keys stay, with what the inverse makes of them.
+func TestReduceByKeyAndWindowInverse(t *testing.T) {
+	input := [][]event{{ev("a", 1), ev("b", 2)}, {ev("a", 10)}, {}, {ev("c", 5)}}
+	plus, minus := func(a, b int) int { return a + b }, func(a, b int) int { return a - b }
+	t.Run("all keys", func(t *testing.T) {
+		enginetest.Operation(t, input, func(in *engine.DStream[event]) *engine.DStream[event] {
+			return engine.ReduceByKeyAndWindowInverse(in, "sums", plus, minus, 2*time.Second, time.Second, nil)
+		}, [][]event{{ev("a", 1), ev("b", 2)}, {ev("a", 11), ev("b", 2)}, {ev("a", 10), ev("b", 0)}, {ev("a", 0), ev("b", 0), ev("c", 5)}, {ev("a", 0), ev("b", 0), ev("c", 5)}, {ev("a", 0), ev("b", 0), ev("c", 0)}})
+	})
+	t.Run("filtered", func(t *testing.T) {
+		enginetest.Operation(t, input, func(in *engine.DStream[event]) *engine.DStream[event] {
+			return engine.ReduceByKeyAndWindowInverse(in, "sums", plus, minus, 2*time.Second, time.Second, func(e event) bool { return e.Value != 0 })
+		}, [][]event{{ev("a", 1), ev("b", 2)}, {ev("a", 11), ev("b", 2)}, {ev("a", 10)}, {ev("c", 5)}, {ev("c", 5)}, {}})
+	})
+	t.Run("every other", func(t *testing.T) {
+		enginetest.Operation(t, input, func(in *engine.DStream[event]) *engine.DStream[event] {
+			return engine.ReduceByKeyAndWindowInverse(in, "sums", plus, minus, 3*time.Second, 2*time.Second, func(e event) bool { return e.Value != 0 })
+		}, [][]event{nil, {ev("a", 11), ev("b", 2)}, nil, {ev("a", 10), ev("c", 5)}, nil, {ev("c", 5)}, nil, {}})
+	})
+}

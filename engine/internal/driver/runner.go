@@ -103,7 +103,7 @@ func (d *Driver) looksBack() bool { return d.reach > 0 || len(d.Program.Graph.St
 
 // lookedAt returns the first batch that those after a look at. Their windows reach back to
 // first; the states of which they are made begin from checkpoints, and their inputs are
-// made again from there on, with windows of their own.
+// made again from there on, with windows of their own, which reach back from there.
 func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
 	first := d.history.Since(a, d.reach)
 	for i := range a.States {
@@ -111,7 +111,7 @@ func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
 		if c == nil {
 			return 1
 		}
-		first = min(first, c.Seq+1)
+		first = min(first, c.Seq)
 	}
 	if from := d.history.At(first); from != nil {
 		first = d.history.Since(from, d.reach)
