@@ -23,8 +23,8 @@ func linksOf(node, nodes int64) []int64 {
 	return links
 }
 
-// unit returns a number from 0 to 1, without 0, that looks random.
-func unit(i int64) float64 { return float64(scrambled(i)>>11+1) / (1<<53 + 1) }
+// unit returns a number between 0 and 1 that looks random.
+func unit(i int64) float64 { return (float64(scrambled(i)>>12) + 0.5) / (1 << 52) }
 
 // rankOf returns a node's rank, given what came to it.
 func rankOf(sum float64) float64 { return 0.15 + 0.85*sum }
@@ -62,7 +62,7 @@ func pageRank(sc *rdd.Context, nodes int64, iterations int, partitions rdd.Shuff
 			}
 			return parts
 		})
-		ranks = rdd.MapValues(rdd.ReduceByKey(parts, func(a, b float64) float64 { return a + b }), rankOf)
+		ranks = rdd.MapValues(rdd.ReduceByKey(parts, func(a, b float64) float64 { return a + b }, partitions), rankOf)
 	}
 	return ranks
 }
