@@ -138,7 +138,7 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 }
 
 // Forget drops what executors keep of the batches before until.
-func (b *Backend) Forget(until uint64) { b.briefing.forget(until) }
+func (b *Backend) Forget(until, keep uint64) { b.briefing.forget(Forget{until, keep}) }
 
 // Ready returns the number of executors that take tasks.
 func (b *Backend) Ready() int {
