@@ -4,10 +4,10 @@ import "context"
 
 // Block names a partition of an RDD that is kept.
 type Block struct {
-	Batch     uint64 // sequence number of the batch
-	DStream   int32  // id of the DStream that made the RDD, 0 outside streams
-	Ordinal   int32  // of the RDD within (Batch, DStream)
-	Partition int32
+	Batch     uint64 `msgpack:"b"` // sequence number of the batch
+	DStream   int32  `msgpack:"d"` // id of the DStream that made the RDD, 0 outside streams
+	Ordinal   int32  `msgpack:"o"` // of the RDD within (Batch, DStream)
+	Partition int32  `msgpack:"p"`
 }
 
 // Level says where a block is kept.
