@@ -62,6 +62,9 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		d.opts.Logger.Warn("ignored a task of another driver", "executor", executor, "task", id, "incarnation", id.Incarnation, "epoch", id.Epoch)
 		return
 	}
+	if s, ok := outcome.(Success); ok { // also if nobody needs what the task did any more
+		d.blocks.Add(executor, s.Stored)
+	}
 	outcome = d.checked(id, outcome)
 	e := kernel.TaskEnded{Executor: executor, Task: kernelTask(id)}
 	switch o := outcome.(type) {
@@ -213,7 +216,6 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	t := a.Task
 	r, j := d.stage(t.Batch, t.Stage), d.jobs[a.Job]
-	d.blocks.Add(a.Executor, s.Stored)
 	j.result.Tasks++
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)

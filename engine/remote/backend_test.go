@@ -575,3 +575,24 @@ func TestWrongSecret(t *testing.T) {
 		t.Error("it was let in")
 	}
 }
+
+// What is cached goes with the successes of tasks, of each driver's stream anew.
+func TestTellsWhatIsStored(t *testing.T) {
+	s := newSecret()
+	h := succeed(nil)
+	x := start(t, "x", s, h)
+	for epoch := range uint64(2) {
+		block := scheduler.StoredBlock{Block: task.Block{Batch: 7, DStream: 1, Ordinal: 2, Partition: int32(epoch)}, Level: 2, Bytes: 30}
+		h.mu.Lock()
+		h.stored = []scheduler.StoredBlock{block}
+		h.mu.Unlock()
+		d := drive(t, s, 1+epoch, x)
+		next(t, "the executor", d.lines)
+		for _, want := range [][]scheduler.StoredBlock{{block}, nil} {
+			d.Launch(Name(x.ExecutorProcess), taskOf(1+epoch, 7, 0))
+			if o := next(t, "the task's end", d.outcomes); !reflect.DeepEqual(o, scheduler.Success{Stored: want}) {
+				t.Errorf("%+v, want %+v", o, want)
+			}
+		}
+	}
+}

@@ -40,6 +40,7 @@ type host struct {
 	values    []wire.Value
 	invoked   []uint64
 	forgotten uint64
+	stored    []scheduler.StoredBlock // what is told once of cached partitions
 }
 
 func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
@@ -88,6 +89,16 @@ func (h *host) Forget(until uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forgotten = until
+}
+
+func (h *host) Stored() func() []scheduler.StoredBlock {
+	return func() []scheduler.StoredBlock {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		stored := h.stored
+		h.stored = nil
+		return stored
+	}
 }
 
 func (h *host) Store(epoch uint64) *shuffle.Store {

@@ -94,6 +94,9 @@ func (x *receiver) greet(stream grpc.BidiStreamingServer[ToExecutor, FromExecuto
 		return err
 	}
 	r := x.server.host.Register(hello, values)
+	if r.Failure == "" {
+		x.session.tellStored(x.server.host.Stored())
+	}
 	x.session.post(&FromExecutor{Registered: r})
 	if r.Failure != "" {
 		return refusal(r.Failure)

@@ -128,6 +128,12 @@ func (e *Executor) Store(epoch uint64) *shuffle.Store {
 	return e.store
 }
 
+// Stored returns what a driver is told, from now on, of the cached partitions: at first
+// all, then what was stored and dropped since. What was returned before tells nothing more.
+func (e *Executor) Stored() func() []scheduler.StoredBlock {
+	return e.blocks.Partitions().Report().Take
+}
+
 // Known returns the batches that the executor was told of, ascending.
 func (e *Executor) Known() []uint64 {
 	e.mu.Lock()

@@ -261,6 +261,9 @@ func (h *executorHost) Store(epoch uint64) *shuffle.Store {
 	return nil
 }
 
+// Stored returns what the driver is told of the cached partitions.
+func (h *executorHost) Stored() func() []scheduler.StoredBlock { return h.exec.Load().Stored() }
+
 // Run runs a task. The driver registered before it sent one.
 func (h *executorHost) Run(ctx context.Context, task scheduler.Task, slot *task.Slot) scheduler.Outcome {
 	return h.exec.Load().Run(ctx, task, slot)
