@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -287,7 +288,11 @@ func (e *Executor) hinted(err error) error {
 	if !ok {
 		return err
 	}
-	switch p.Value {
+	cause, ok := errors.AsType[runtime.Error](p.Err) // Value may say more
+	if !ok {
+		return err
+	}
+	switch cause.Error() {
 	case "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map":
 		with := *p
 		with.Value += captureHint
