@@ -28,7 +28,7 @@ const (
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
 // Persist marks the RDD's partitions to be kept by the executors that computed them, until
-// the batch is forgotten. Without it they are computed anew for every use. At a level that
+// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without it they are computed anew for every use. At a level that
 // uses the disk the elements must be of a type that can be encoded.
 func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
 
@@ -41,7 +41,8 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 		opAt(r.sc, op, l.Site()).fail(err)
 	}
 	r.codec, _ = encoding.For[T]() // without one it is checked already
-	r.node.Cached, r.level = true, level
+	r.level = level
+	l.Cache(r.node)
 	return r
 }
 
@@ -56,11 +57,11 @@ func CheckLevel[T any](level StorageLevel) error {
 	return nil
 }
 
-// Unpersist takes Cache or Persist back: from now on partitions aren't kept. Those that are
-// kept already go when the batch is forgotten, or the program ends.
+// Unpersist takes Cache or Persist back: from now on partitions aren't kept, and executors
+// drop those that are kept already, before the program's next action.
 func (r *RDD[T]) Unpersist() *RDD[T] {
 	if l := r.node.Lineage(); !l.TooLate("unpersist", l.Site) {
-		r.node.Cached = false
+		l.Uncache(r.node)
 	}
 	return r
 }

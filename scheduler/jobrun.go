@@ -53,7 +53,7 @@ type batchRun struct {
 
 // stageRun is a stage of a batch, as its jobs have cut it.
 type stageRun struct {
-	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node and Shuffle are nil without jobs
+	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node, Shuffle and Cached are nil without jobs
 	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
@@ -110,8 +110,8 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 		if r.stage.Kind == Result || b.jobs == 0 && r.attempt < 0 {
 			delete(b.stages, r.stage.ID)
 		}
-		if len(r.jobs) == 0 { // the program may let the RDD go
-			r.stage.Node, r.stage.Shuffle = nil, nil
+		if len(r.jobs) == 0 { // the program may let the RDDs go
+			r.stage.Node, r.stage.Shuffle, r.stage.Cached = nil, nil, nil
 		}
 	}
 	if len(b.stages) == 0 {

@@ -11,7 +11,7 @@ type listener interface {
 	open(hold *Hold, invocations []*Invoke)
 	hold(h *Hold)
 	invoke(i *Invoke)
-	forget(until uint64)
+	forget(f *Forget)
 }
 
 // briefing is what every executor must know: the batches that are in flight and the
@@ -51,13 +51,13 @@ func (b *briefing) invoke(i *Invoke) {
 	}
 }
 
-// forget drops the batches before until.
-func (b *briefing) forget(until uint64) {
+// forget drops batches or shuffles.
+func (b *briefing) forget(f *Forget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < until })
+	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < f.Until })
 	for l := range b.listeners {
-		l.forget(until)
+		l.forget(f)
 	}
 }
 

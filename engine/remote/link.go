@@ -241,7 +241,7 @@ func (l *link) hold(h *Hold) {
 func (l *link) invoke(i *Invoke) { l.out.post(&ToExecutor{Invoke: i}) }
 
 // forget implements listener.
-func (l *link) forget(until uint64) { l.out.forget(until) }
+func (l *link) forget(f *Forget) { l.out.forget(f) }
 
 // launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {

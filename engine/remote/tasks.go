@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -88,9 +89,17 @@ type KillTask struct {
 	Reason string           `msgpack:"why"`
 }
 
-// Forget drops what is kept of the batches before Until.
+// Forget drops what is kept of the batches before Until, and which outputs were named of
+// some shuffles of a batch.
 type Forget struct {
-	Until uint64 `msgpack:"until"`
+	Until    uint64 `msgpack:"until"`
+	Batch    uint64 `msgpack:"b"`
+	Shuffles []int  `msgpack:"s"`
+}
+
+// covers reports whether outputs are named no longer.
+func (f *Forget) covers(o *shuffle.Outputs) bool {
+	return o.Batch < f.Until || o.Batch == f.Batch && slices.Contains(f.Shuffles, int(o.Shuffle))
 }
 
 // FromExecutor is what an executor answers; exactly one field is set.

@@ -129,7 +129,7 @@ func (x *receiver) take(m *ToExecutor) error {
 		})
 	case m.Forget != nil:
 		for n, outs := range x.outputs {
-			if outs.Batch < m.Forget.Until {
+			if m.Forget.covers(outs) {
 				delete(x.outputs, n)
 			}
 		}

@@ -58,8 +58,8 @@ type Input struct {
 }
 
 // Event is something that happened: [JobSubmitted], [JobCut], [JobCancelled],
-// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten]
-// or [Tick].
+// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten],
+// [StagesForgotten] or [Tick].
 type Event interface{ event() }
 
 // JobSubmitted asks for a job. Stages come parents first, the result stage last.
@@ -129,6 +129,13 @@ type CommitAsked struct {
 // Their jobs fail.
 type BatchesForgotten struct{ Until uint64 }
 
+// StagesForgotten says that no job of a batch will name these stages again: their output
+// is gone. Those that a job needs stay.
+type StagesForgotten struct {
+	Batch  uint64
+	Stages []int32
+}
+
 // Tick says only what time it is.
 type Tick struct{}
 
@@ -140,6 +147,7 @@ func (ExecutorLost) event()     {}
 func (TaskEnded) event()        {}
 func (CommitAsked) event()      {}
 func (BatchesForgotten) event() {}
+func (StagesForgotten) event()  {}
 func (Tick) event()             {}
 
 // Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [CutAgain],

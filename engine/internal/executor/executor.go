@@ -129,6 +129,11 @@ func (e *Executor) Store(epoch uint64) *shuffle.Store {
 	return e.store
 }
 
+// Held says what the executor's process holds: blocks, bytes of memory, files.
+func (e *Executor) Held() (blocks int, memory int64, files int) {
+	return e.blocks.Len(), e.blocks.Budget().Used(), e.blocks.Disk().Files()
+}
+
 // Stored returns what a driver is told, from now on, of the cached partitions: at first
 // all, then what was stored and dropped since. What was returned before tells nothing more.
 func (e *Executor) Stored() func() []scheduler.StoredBlock {

@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"slices"
+
 	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/block"
@@ -18,7 +20,7 @@ func (e *Executor) Follow(diverged func(error)) {
 		e.left = append(e.left, e.copy)
 		e.blocks.Drop(isPartition)
 	}
-	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetShuffles), replay.Unpacker{}
+	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetGone), replay.Unpacker{}
 }
 
 // isPartition reports whether a block is a kept partition of an RDD.
@@ -27,12 +29,21 @@ func isPartition(id block.ID) bool {
 	return is
 }
 
-// forgetShuffles drops the blocks of shuffles that a batch program can't refer to.
-func (e *Executor) forgetShuffles(shuffles []int) {
+// forgetGone drops the blocks of shuffles and cached RDDs that a batch program doesn't
+// need any more.
+func (e *Executor) forgetGone(gone replay.Gone) {
 	e.mu.Lock()
 	store := e.store
 	e.mu.Unlock()
-	store.ForgetShuffles(0, shuffles)
+	if len(gone.Shuffles) > 0 {
+		store.ForgetShuffles(0, gone.Shuffles)
+	}
+	if len(gone.Cached) > 0 {
+		e.blocks.Drop(func(id block.ID) bool {
+			b, is := id.Key.(task.Block)
+			return is && slices.Contains(gone.Cached, b.Ordinal)
+		})
+	}
 }
 
 // IsBatch reports whether the program is a batch program.
