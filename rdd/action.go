@@ -84,6 +84,7 @@ func DecodeRows[T any](codec encoding.Codec[T], results [][]byte) ([]T, error) {
 
 // decodeRows returns the first elements, up to limit, and how many bytes they took.
 func decodeRows[T any](codec encoding.Codec[T], results [][]byte, limit int) (rows []T, size int, err error) {
+	own := owning[T]()
 	for p, b := range results {
 		for len(b) > 0 && len(rows) < limit {
 			v, rest, err := codec.Decode(b)
@@ -92,6 +93,7 @@ func decodeRows[T any](codec encoding.Codec[T], results [][]byte, limit int) (ro
 			}
 			size += len(b) - len(rest)
 			rows, b = append(rows, v), rest
+			own.of(&rows[len(rows)-1])
 		}
 	}
 	return rows, size, nil

@@ -69,10 +69,11 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 // kept yields the elements of a partition that is kept, computed first if need be.
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	id := r.node.ID
-	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition)}
+	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
-			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), level: r.level, yield: yield}
+			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), own: owning[T](), level: r.level, yield: yield}
+			k.size.owner = r.node
 			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
 				return k.compute(b, r.compute(tc, partition))
 			})
@@ -101,6 +102,7 @@ type keeping[T any] struct {
 	tc      *task.Context
 	b       task.Building
 	size    *sizer[T]
+	own     owner[T]
 	level   StorageLevel
 	rows    []T
 	memory  ledger
@@ -123,7 +125,7 @@ func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Valu
 		v, err := k.disk.finish()
 		return v, k.writing(err)
 	}
-	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec}, nil
+	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec, k.of.Owner()}, nil
 }
 
 // take takes an element of the partition.
@@ -139,6 +141,7 @@ func (k *keeping[T]) take(v T, err error) bool {
 		return k.failed == nil
 	}
 	k.rows = append(k.rows, v)
+	k.own.of(&k.rows[len(k.rows)-1])
 	return k.memory.charge(k.size.of(v)) || k.spill()
 }
 
@@ -161,7 +164,7 @@ func (k *keeping[T]) spill() (more bool) {
 
 // toDisk begins a run with rows.
 func (k *keeping[T]) toDisk(rows []T) (err error) {
-	if k.disk, err = newDiskWriter(k.b.NewRun, k.size.codec); err != nil {
+	if k.disk, err = newDiskWriter(k.b.NewRun, k.of, k.size.codec); err != nil {
 		return err
 	}
 	for _, v := range rows {

@@ -3,6 +3,7 @@ package block
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -243,7 +244,7 @@ func (s *Store) leveled(level task.Level, t *Task, compute func(*Task) (Value, e
 }
 
 // Evict implements [Holder]: it spills or drops the blocks that were used least
-// recently. Where a block can't be written it stays.
+// recently. Where a block can't be written it stays, unless it never can be.
 func (s *Store) Evict(ctx context.Context, n int64) (freed int64) {
 	for freed < n && ctx.Err() == nil {
 		m, err := s.evict()
@@ -292,6 +293,10 @@ func (s *Store) evicted(e *entry, spilled Value, err error) (freed int64, gone b
 	switch {
 	case e.gone:
 		return 1, true, nil // its bytes were released by whoever took it off
+	case errors.Is(err, task.ErrCantSpill): // nor later: who needs it computes it and learns why
+		freed = e.kept
+		s.strike(e)
+		return freed, false, nil
 	case err != nil:
 		e.place = s.recent.PushFront(e) // others first, next time
 		return 0, false, err
