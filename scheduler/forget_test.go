@@ -28,6 +28,7 @@ func (b *atOnce) Launch(executor string, t Task) {
 }
 
 func (*atOnce) AnswerCommit(string, TaskID, bool) {}
+func (*atOnce) DropCached([]lineage.ID)           {}
 func (*atOnce) Kill(string, TaskID, string)       {}
 
 // What the driver holds doesn't grow over the steps of a batch program that each shuffle

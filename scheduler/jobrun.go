@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler/kernel"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -57,6 +58,9 @@ type stageRun struct {
 	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
+	// unsteady are the cached RDDs among those that the stage's tasks compute whose
+	// partitions another attempt may make otherwise.
+	unsteady []lineage.ID
 }
 
 // take notes a job's stages and returns them for the kernel.
@@ -77,6 +81,7 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
 		r.stage.Spare = union(r.stage.Spare, s.Spare)
+		r.unsteady = union(r.unsteady, unsteady(s.Node))
 		if !slices.Contains(r.jobs, j) {
 			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)
 		}

@@ -168,6 +168,8 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.accept(a, outcome.(Success)) // the kernel accepts only what Succeeded
 		case kernel.OutputLost:
 			d.tracker.Remove(a.Batch, a.Stage, a.Partition)
+		case kernel.RolledBack:
+			d.dropUnsteady(a)
 		case kernel.CutAgain:
 			again = append(again, d.jobs[a.Job])
 		case kernel.JobDone:
@@ -184,6 +186,19 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 	for _, j := range again {
 		d.cutAgain(j)
 	}
+}
+
+// dropUnsteady has executors drop what a stage kept that was rolled back: partitions that
+// are left would be read together with others that are computed from other records.
+func (d *DAGScheduler) dropUnsteady(a kernel.RolledBack) {
+	r := d.stage(a.Batch, a.Stage)
+	if r == nil || len(r.unsteady) == 0 {
+		return
+	}
+	for _, id := range r.unsteady {
+		d.blocks.Drop(id)
+	}
+	d.backend.DropCached(r.unsteady)
 }
 
 func (d *DAGScheduler) taskID(t kernel.Task) TaskID {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -118,6 +119,15 @@ func (b *Backend) AnswerCommit(executor string, id scheduler.TaskID, granted boo
 func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	if l := b.member(executor); l != nil {
 		l.out.post(&ToExecutor{Kill: &KillTask{ID: id, Reason: reason}})
+	}
+}
+
+// DropCached implements scheduler.Backend.
+func (b *Backend) DropCached(rdds []lineage.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.members {
+		l.out.post(&ToExecutor{DropCached: &DropCached{RDDs: rdds}})
 	}
 }
 

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -42,11 +44,15 @@ func TestRunsTasks(t *testing.T) {
 	if o := next(t, "the task's end", d.outcomes); string(o.(scheduler.Success).Result) != "result" {
 		t.Errorf("%+v", o)
 	}
+	d.DropCached([]lineage.ID{{Batch: 7, DStream: 1, Ordinal: 2}})
 	d.Forget(8)
 	d.Launch(name, taskOf(1, 8, 0)) // comes after Forget
 	next(t, "the task's end", d.outcomes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !slices.Equal(h.dropped, []lineage.ID{{Batch: 7, DStream: 1, Ordinal: 2}}) {
+		t.Errorf("dropped %v", h.dropped)
+	}
 	if h.forgotten != 8 || len(h.invoked) != 1 || h.invoked[0] != 7 || len(h.values) != 2 || h.values[1].Name != "b" {
 		t.Errorf("forgotten %d, invoked %v, values %v", h.forgotten, h.invoked, h.values)
 	}

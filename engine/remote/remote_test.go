@@ -14,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/block"
@@ -41,6 +42,7 @@ type host struct {
 	invoked   []uint64
 	forgotten uint64
 	stored    []scheduler.StoredBlock // what is told once of cached partitions
+	dropped   []lineage.ID
 }
 
 func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
@@ -89,6 +91,12 @@ func (h *host) Forget(until uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forgotten = until
+}
+
+func (h *host) DropCached(rdds []lineage.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropped = append(h.dropped, rdds...)
 }
 
 func (h *host) Stored() func() []scheduler.StoredBlock {

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -34,6 +35,8 @@ type ToExecutor struct {
 	Commit  *CommitAnswer `msgpack:"c"`
 	Forget  *Forget       `msgpack:"f"`
 	Hold    *Hold         `msgpack:"m"`
+
+	DropCached *DropCached `msgpack:"d"`
 }
 
 // Hello opens the stream.
@@ -100,6 +103,11 @@ type Forget struct {
 // covers reports whether outputs are named no longer.
 func (f *Forget) covers(o *shuffle.Outputs) bool {
 	return o.Batch < f.Until || o.Batch == f.Batch && slices.Contains(f.Shuffles, int(o.Shuffle))
+}
+
+// DropCached drops the cached partitions of RDDs.
+type DropCached struct {
+	RDDs []lineage.ID `msgpack:"r"`
 }
 
 // FromExecutor is what an executor answers; exactly one field is set.

@@ -127,6 +127,8 @@ func (x *receiver) take(m *ToExecutor) error {
 		x.hosted(func(h Host) {
 			h.Hold(m.Hold, func(held *Held) { x.session.post(&FromExecutor{Held: held}) })
 		})
+	case m.DropCached != nil:
+		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:
 		for n, outs := range x.outputs {
 			if m.Forget.covers(outs) {

@@ -150,8 +150,8 @@ func (BatchesForgotten) event() {}
 func (StagesForgotten) event()  {}
 func (Tick) event()             {}
 
-// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [CutAgain],
-// [JobDone], [JobFailed], [CommitAnswer] or [Wake].
+// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [RolledBack],
+// [CutAgain], [JobDone], [JobFailed], [CommitAnswer] or [Wake].
 type Action interface{ action() }
 
 // Launch says to run a task. The output of its stage's parents is complete.
@@ -184,6 +184,15 @@ type OutputLost struct {
 	Batch     uint64
 	Stage     int32
 	Partition int32
+}
+
+// RolledBack says that all that a stage computed counts no longer, since it, or what it
+// reads, is indeterminate and lost output: what its tasks kept doesn't fit what they will
+// compute. It follows the stage's [Kill] and [OutputLost] and comes before its next
+// [Launch].
+type RolledBack struct {
+	Batch uint64
+	Stage int32
 }
 
 // CutAgain says that a job's stages must be cut again, since cached blocks are gone
@@ -239,6 +248,7 @@ func (Launch) action()       {}
 func (Kill) action()         {}
 func (Accept) action()       {}
 func (OutputLost) action()   {}
+func (RolledBack) action()   {}
 func (CutAgain) action()     {}
 func (CommitAnswer) action() {}
 func (JobDone) action()      {}

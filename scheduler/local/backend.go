@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,6 +24,8 @@ type Executor struct {
 	// reports the loss, and it must not add or lose executors itself; nil means
 	// there is nothing.
 	OnLost func()
+	// DropCached drops what the executor keeps of RDDs; nil means that it keeps nothing.
+	DropCached func(rdds []lineage.ID)
 	// Stored returns which cached partitions the executor has stored and dropped since the
 	// call before, for the next task's success. Nil means that it says nothing of them.
 	Stored func() []scheduler.StoredBlock
@@ -207,6 +210,18 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 		return // its loss is reported
 	}
 	x.enqueue(&launched{task: task})
+}
+
+// DropCached implements scheduler.Backend.
+func (b *Backend) DropCached(rdds []lineage.ID) {
+	b.mu.Lock()
+	all := slices.Collect(maps.Values(b.executors))
+	b.mu.Unlock()
+	for _, x := range all {
+		if x.DropCached != nil {
+			x.DropCached(rdds)
+		}
+	}
 }
 
 // Kill implements scheduler.Backend. A task that no slot has begun ends at once.

@@ -105,8 +105,11 @@ func compare(g *plan.Generation, inv plan.Invocation) error {
 // Adopt makes a driver's epoch the current one. Each driver computes the batches
 // in flight anew, also some that the driver before it had completed and couldn't tell the
 // log of. So the blocks of those before it go, what their tasks still write is never read,
-// and what they had forgotten may come again.
+// and what they had forgotten may come again. What is cached is the same for every driver,
+// but for indeterminate RDDs: those go, also when a driver connects again, which may have
+// begun them anew meanwhile.
 func (e *Executor) Adopt(epoch uint64) {
+	e.dropPartitions(func(b task.Block) bool { return b.Indeterminate })
 	e.mu.Lock()
 	before := e.store
 	if epoch <= e.epoch {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/hibana-engine/hibana/engine/internal/replay"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/block"
 )
@@ -18,15 +19,24 @@ func (e *Executor) Follow(diverged func(error)) {
 	if e.copy != nil {
 		e.copy.Stop()
 		e.left = append(e.left, e.copy)
-		e.blocks.Drop(isPartition)
+		e.dropPartitions(func(task.Block) bool { return true })
 	}
 	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetGone), replay.Unpacker{}
 }
 
-// isPartition reports whether a block is a kept partition of an RDD.
-func isPartition(id block.ID) bool {
-	_, is := id.Key.(task.Block)
-	return is
+// dropPartitions drops the kept partitions of RDDs that are gone.
+func (e *Executor) dropPartitions(gone func(task.Block) bool) {
+	e.blocks.Drop(func(id block.ID) bool {
+		b, is := id.Key.(task.Block)
+		return is && gone(b)
+	})
+}
+
+// DropCached drops what is kept of RDDs.
+func (e *Executor) DropCached(rdds []lineage.ID) {
+	e.dropPartitions(func(b task.Block) bool {
+		return slices.Contains(rdds, lineage.ID{Batch: b.Batch, DStream: b.DStream, Ordinal: b.Ordinal})
+	})
 }
 
 // forgetGone drops the blocks of shuffles and cached RDDs that a batch program doesn't
@@ -39,10 +49,7 @@ func (e *Executor) forgetGone(gone replay.Gone) {
 		store.ForgetShuffles(0, gone.Shuffles)
 	}
 	if len(gone.Cached) > 0 {
-		e.blocks.Drop(func(id block.ID) bool {
-			b, is := id.Key.(task.Block)
-			return is && slices.Contains(gone.Cached, b.Ordinal)
-		})
+		e.dropPartitions(func(b task.Block) bool { return slices.Contains(gone.Cached, b.Ordinal) })
 	}
 }
 
