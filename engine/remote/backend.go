@@ -148,12 +148,12 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 }
 
 // Forget drops what executors keep of the batches before until.
-func (b *Backend) Forget(until uint64) { b.briefing.forget(&Forget{Until: until}) }
+func (b *Backend) Forget(until, keep uint64) { b.briefing.forget(Forget{until, keep}) }
 
 // ForgetShuffles says that no task will read some of a batch's shuffles any more, so that
 // nobody keeps where their outputs are. Who drops the outputs is the executors' business.
 func (b *Backend) ForgetShuffles(batch uint64, shuffles []int) {
-	b.briefing.forget(&Forget{Batch: batch, Shuffles: shuffles})
+	b.briefing.forgetShuffles(&ForgetShuffles{Batch: batch, Shuffles: shuffles})
 }
 
 // Ready returns the number of executors that take tasks.

@@ -45,7 +45,7 @@ func TestRunsTasks(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	d.DropCached([]lineage.ID{{Batch: 7, DStream: 1, Ordinal: 2}})
-	d.Forget(8)
+	d.Forget(8, 8)
 	d.Launch(name, taskOf(1, 8, 0)) // comes after Forget
 	next(t, "the task's end", d.outcomes)
 	h.mu.Lock()
@@ -370,7 +370,7 @@ func TestReconnects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.Forget(2)
+	d.Forget(2, 2)
 	d.Launch(name, taskOf(1, 2, 0))
 	next(t, "the task", started)
 	p.cut()

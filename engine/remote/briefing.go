@@ -8,10 +8,11 @@ import (
 // listener is told what every executor is told.
 type listener interface {
 	// open says what holds when the listener joins; hold is nil before the first.
-	open(hold *Hold, invocations []*Invoke)
+	open(hold *Hold, f Forget, invocations []*Invoke)
 	hold(h *Hold)
 	invoke(i *Invoke)
-	forget(f *Forget)
+	forget(f Forget)
+	forgetShuffles(f *ForgetShuffles)
 }
 
 // briefing is what every executor must know: the batches that are in flight and the
@@ -23,7 +24,8 @@ type briefing struct {
 	mu          sync.Mutex
 	listeners   map[listener]struct{}
 	invocations []*Invoke // not forgotten, ascending
-	held        *Hold     // nil before the first
+	forgotten   Forget
+	held        *Hold // nil before the first
 }
 
 func newBriefing() *briefing { return &briefing{listeners: make(map[listener]struct{})} }
@@ -32,7 +34,7 @@ func (b *briefing) join(l listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.listeners[l] = struct{}{}
-	l.open(b.held, b.invocations)
+	l.open(b.held, b.forgotten, b.invocations)
 }
 
 func (b *briefing) leave(l listener) {
@@ -51,13 +53,24 @@ func (b *briefing) invoke(i *Invoke) {
 	}
 }
 
-// forget drops batches or shuffles.
-func (b *briefing) forget(f *Forget) {
+// forget drops batches. Who joins later is told of those that others reach back to, after
+// it was told that they are complete.
+func (b *briefing) forget(f Forget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < f.Until })
+	b.forgotten = f
+	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < f.Keep })
 	for l := range b.listeners {
 		l.forget(f)
+	}
+}
+
+// forgetShuffles drops where the outputs of shuffles are.
+func (b *briefing) forgetShuffles(f *ForgetShuffles) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := range b.listeners {
+		l.forgetShuffles(f)
 	}
 }
 

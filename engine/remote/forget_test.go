@@ -33,7 +33,7 @@ func TestForgetsShuffles(t *testing.T) {
 			t.Fatalf("step %d: the driver knows %d outputs, the executor %d", step, len(o.sent), len(x.outputs))
 		}
 	}
-	if backend.Forget(2); len(o.sent) != 0 {
+	if backend.Forget(2, 2); len(o.sent) != 0 {
 		t.Errorf("%d outputs of batches that are forgotten", len(o.sent))
 	}
 }

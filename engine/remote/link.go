@@ -219,11 +219,14 @@ func (l *link) giveUp(reason string) {
 }
 
 // open implements listener: it makes the link take messages.
-func (l *link) open(hold *Hold, invocations []*Invoke) {
+func (l *link) open(hold *Hold, f Forget, invocations []*Invoke) {
 	var first []*ToExecutor
 	if hold != nil {
 		l.holdings.want(hold.Versions)
 		first = append(first, &ToExecutor{Hold: hold})
+	}
+	if f != (Forget{}) {
+		first = append(first, &ToExecutor{Forget: &f})
 	}
 	for _, i := range invocations {
 		first = append(first, &ToExecutor{Invoke: i})
@@ -241,7 +244,10 @@ func (l *link) hold(h *Hold) {
 func (l *link) invoke(i *Invoke) { l.out.post(&ToExecutor{Invoke: i}) }
 
 // forget implements listener.
-func (l *link) forget(f *Forget) { l.out.forget(f) }
+func (l *link) forget(f Forget) { l.out.forget(f) }
+
+// forgetShuffles implements listener.
+func (l *link) forgetShuffles(f *ForgetShuffles) { l.out.forgetShuffles(f) }
 
 // launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {

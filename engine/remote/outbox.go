@@ -102,8 +102,23 @@ func sendable(outs *shuffle.Outputs) error {
 	return nil
 }
 
-// forget posts that batches or shuffles are no longer needed.
-func (o *outbox) forget(f *Forget) {
+// forget posts that batches are complete.
+func (o *outbox) forget(f Forget) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen {
+		return
+	}
+	for outs := range o.sent {
+		if outs.Batch < f.Until {
+			delete(o.sent, outs)
+		}
+	}
+	o.push(&ToExecutor{Forget: &f})
+}
+
+// forgetShuffles posts that no task reads some shuffles any more.
+func (o *outbox) forgetShuffles(f *ForgetShuffles) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.isOpen {
@@ -114,7 +129,7 @@ func (o *outbox) forget(f *Forget) {
 			delete(o.sent, outs)
 		}
 	}
-	o.push(&ToExecutor{Forget: f})
+	o.push(&ToExecutor{ForgetShuffles: f})
 }
 
 // send sends what is posted until ctx ends or the stream breaks.

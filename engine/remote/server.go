@@ -31,7 +31,7 @@ type Host interface {
 	// called for each version, from other goroutines.
 	Hold(hold *Hold, answer func(*Held))
 	// Forget drops what is kept of the batches before until.
-	Forget(until uint64)
+	Forget(f Forget)
 	// DropCached drops the cached partitions of RDDs.
 	DropCached(rdds []lineage.ID)
 	// Stored returns what the driver that registered last is told, one success of a task

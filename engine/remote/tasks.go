@@ -36,7 +36,8 @@ type ToExecutor struct {
 	Forget  *Forget       `msgpack:"f"`
 	Hold    *Hold         `msgpack:"m"`
 
-	DropCached *DropCached `msgpack:"d"`
+	DropCached     *DropCached     `msgpack:"d"`
+	ForgetShuffles *ForgetShuffles `msgpack:"s"`
 }
 
 // Hello opens the stream.
@@ -92,17 +93,22 @@ type KillTask struct {
 	Reason string           `msgpack:"why"`
 }
 
-// Forget drops what is kept of the batches before Until, and which outputs were named of
-// some shuffles of a batch.
+// Forget drops what is kept of the batches before Until, which are complete, but for what
+// later ones reach back to: of the batches before Keep all is dropped.
 type Forget struct {
-	Until    uint64 `msgpack:"until"`
+	Until uint64 `msgpack:"until"`
+	Keep  uint64 `msgpack:"keep"`
+}
+
+// ForgetShuffles drops which outputs were named of some shuffles of a batch.
+type ForgetShuffles struct {
 	Batch    uint64 `msgpack:"b"`
 	Shuffles []int  `msgpack:"s"`
 }
 
 // covers reports whether outputs are named no longer.
-func (f *Forget) covers(o *shuffle.Outputs) bool {
-	return o.Batch < f.Until || o.Batch == f.Batch && slices.Contains(f.Shuffles, int(o.Shuffle))
+func (f *ForgetShuffles) covers(o *shuffle.Outputs) bool {
+	return o.Batch == f.Batch && slices.Contains(f.Shuffles, int(o.Shuffle))
 }
 
 // DropCached drops the cached partitions of RDDs.

@@ -127,15 +127,21 @@ func (x *receiver) take(m *ToExecutor) error {
 		x.hosted(func(h Host) {
 			h.Hold(m.Hold, func(held *Held) { x.session.post(&FromExecutor{Held: held}) })
 		})
+	case m.ForgetShuffles != nil:
+		for n, outs := range x.outputs {
+			if m.ForgetShuffles.covers(outs) {
+				delete(x.outputs, n)
+			}
+		}
 	case m.DropCached != nil:
 		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:
 		for n, outs := range x.outputs {
-			if m.Forget.covers(outs) {
+			if outs.Batch < m.Forget.Until {
 				delete(x.outputs, n)
 			}
 		}
-		x.hosted(func(h Host) { h.Forget(m.Forget.Until) })
+		x.hosted(func(h Host) { h.Forget(*m.Forget) })
 	default:
 		return fmt.Errorf("%w: the driver sent a message that has no place here", wire.ErrMalformed)
 	}

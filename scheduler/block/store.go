@@ -106,7 +106,7 @@ func (s *Store) fill(t *Task, e *entry, v Value) {
 	e.kept = t.share.Keep(v.Bytes())
 	t.detach()
 	s.note(e)
-	if e.kept > 0 {
+	if e.kept > 0 && e.level != task.Pinned {
 		e.place = s.recent.PushFront(e)
 	}
 }

@@ -23,6 +23,12 @@ func (g *Graph) Describe() []string {
 			}
 			line += fmt.Sprintf("%s%d", sep, p.ID)
 		}
+		if s.Back > 0 {
+			line += fmt.Sprintf(" over %s", s.Back)
+		}
+		if s.Slide > 0 {
+			line += fmt.Sprintf(" every %s", s.Slide)
+		}
 		lines = append(lines, line+s.where(s.Names, s.Parents...))
 	}
 	for _, o := range g.Outputs {
@@ -30,6 +36,9 @@ func (g *Graph) Describe() []string {
 	}
 	for _, v := range g.Values {
 		lines = append(lines, "per batch: "+v.Name+v.where(nil))
+	}
+	for _, s := range g.States {
+		lines = append(lines, fmt.Sprintf("state: %s of %s in %d partitions at %s", s.Name, s.Types, s.Partitions, s.Site))
 	}
 	for _, m := range g.Models {
 		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))

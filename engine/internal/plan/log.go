@@ -36,6 +36,7 @@ type JobHeader struct {
 	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
 	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
 	ModelStore  string   `msgpack:"store"` // address of the models' versions, "" for none
+	StateStore  string   `msgpack:"state"` // address of the states' checkpoints, "" for none
 }
 
 // Completion says that an output of a batch is done.
@@ -50,6 +51,7 @@ type LogState struct {
 	Epoch      uint64
 	Values     []NamedValue
 	Last       *Allocation    // newest allocation, nil before the first
+	Past       []*Allocation  // complete ones that batches reach back to, ascending
 	Incomplete []PendingBatch // allocations with outputs that aren't done, ascending
 }
 
