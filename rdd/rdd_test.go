@@ -347,6 +347,11 @@ func TestProcessResources(t *testing.T) {
 			t.Error(v, err)
 		}
 	}
+	func() { // nor is an open that panicked
+		defer func() { _ = recover() }()
+		_, err := p.Resource("b", func() (any, func() error, error) { panic("no") })
+		t.Errorf("a panic became %v", err)
+	}()
 	if _, err := p.Resource("b", open("b", nil)); err != nil {
 		t.Error(err)
 	}

@@ -5,12 +5,14 @@ import (
 	"unsafe"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // sizer estimates the memory that values of type T take, from the encodings of some.
 type sizer[T any] struct {
 	codec encoding.Codec[T] // nil if T can't be encoded: then what it refers to isn't known
+	owner *lineage.Node     // whose encoder it is, nil where the task itself guards against its panics
 	flat  int64             // of a T itself
 	deep  bool              // a T refers to more memory
 	seen  int64
@@ -23,7 +25,7 @@ type sizer[T any] struct {
 //go:noinline
 func newSizer[T any](codec encoding.Codec[T]) *sizer[T] {
 	var v T
-	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: codec != nil && refers(reflect.TypeFor[T]())}
+	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: codec != nil && encoding.Refers(reflect.TypeFor[T]())}
 }
 
 // sampleEvery is how many values are told apart by one encoding, once the first few were
@@ -46,32 +48,23 @@ func (s *sizer[T]) of(v T) int64 {
 }
 
 // exact returns the bytes of a value's encoding.
-func (s *sizer[T]) exact(v T) (int64, error) {
+func (s *sizer[T]) exact(v T) (n int64, err error) {
+	if s.owner == nil {
+		return s.encoded(v)
+	}
+	err = lineage.GuardOwn(s.owner, func() (err error) {
+		n, err = s.encoded(v)
+		return err
+	})
+	return n, err
+}
+
+func (s *sizer[T]) encoded(v T) (int64, error) {
 	b, err := s.codec.Append(s.buf[:0], v)
 	if s.buf = b; cap(b) > maxBlock {
 		s.buf = nil
 	}
 	return int64(len(b)), err
-}
-
-// refers reports whether values of a type refer to memory outside of them.
-func refers(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr,
-		reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
-		return false
-	case reflect.Array:
-		return refers(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if refers(t.Field(i).Type) {
-				return true
-			}
-		}
-		return false
-	}
-	return true
 }
 
 // ledger reserves memory of a task in steps.

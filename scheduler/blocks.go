@@ -6,16 +6,11 @@ import (
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/block"
 )
 
 // StoredBlock says of a cached partition how an executor holds it.
-type StoredBlock struct {
-	Block task.Block `msgpack:"i"`
-	// Level is where it is kept, as the executor numbers these places; 0 says that it
-	// is kept no longer.
-	Level uint8 `msgpack:"l"`
-	Bytes int64 `msgpack:"b"`
-}
+type StoredBlock = block.Stored
 
 // Blocks knows on the driver which executors hold which cached partitions (Spark's
 // BlockManagerMaster). What it says may be out of date: an executor drops what it

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler/kernel"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -53,10 +54,13 @@ type batchRun struct {
 
 // stageRun is a stage of a batch, as its jobs have cut it.
 type stageRun struct {
-	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node and Shuffle are nil without jobs
+	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node, Shuffle and Cached are nil without jobs
 	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
+	// unsteady are the cached RDDs among those that the stage's tasks compute whose
+	// partitions another attempt may make otherwise.
+	unsteady []lineage.ID
 }
 
 // take notes a job's stages and returns them for the kernel.
@@ -77,6 +81,7 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
 		r.stage.Spare = union(r.stage.Spare, s.Spare)
+		r.unsteady = union(r.unsteady, unsteady(s.Node))
 		if !slices.Contains(r.jobs, j) {
 			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)
 		}
@@ -110,8 +115,8 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 		if r.stage.Kind == Result || b.jobs == 0 && r.attempt < 0 {
 			delete(b.stages, r.stage.ID)
 		}
-		if len(r.jobs) == 0 { // the program may let the RDD go
-			r.stage.Node, r.stage.Shuffle = nil, nil
+		if len(r.jobs) == 0 { // the program may let the RDDs go
+			r.stage.Node, r.stage.Shuffle, r.stage.Cached = nil, nil, nil
 		}
 	}
 	if len(b.stages) == 0 {

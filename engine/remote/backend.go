@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -121,6 +122,15 @@ func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	}
 }
 
+// DropCached implements scheduler.Backend.
+func (b *Backend) DropCached(rdds []lineage.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.members {
+		l.out.post(&ToExecutor{DropCached: &DropCached{RDDs: rdds}})
+	}
+}
+
 func (b *Backend) member(name string) *link {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,6 +149,12 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 
 // Forget drops what executors keep of the batches before until.
 func (b *Backend) Forget(until, keep uint64) { b.briefing.forget(Forget{until, keep}) }
+
+// ForgetShuffles says that no task will read some of a batch's shuffles any more, so that
+// nobody keeps where their outputs are. Who drops the outputs is the executors' business.
+func (b *Backend) ForgetShuffles(batch uint64, shuffles []int) {
+	b.briefing.forgetShuffles(&ForgetShuffles{Batch: batch, Shuffles: shuffles})
+}
 
 // Ready returns the number of executors that take tasks.
 func (b *Backend) Ready() int {

@@ -12,6 +12,7 @@ type listener interface {
 	hold(h *Hold)
 	invoke(i *Invoke)
 	forget(f Forget)
+	forgetShuffles(f *ForgetShuffles)
 }
 
 // briefing is what every executor must know: the batches that are in flight and the
@@ -61,6 +62,15 @@ func (b *briefing) forget(f Forget) {
 	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < f.Keep })
 	for l := range b.listeners {
 		l.forget(f)
+	}
+}
+
+// forgetShuffles drops where the outputs of shuffles are.
+func (b *briefing) forgetShuffles(f *ForgetShuffles) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := range b.listeners {
+		l.forgetShuffles(f)
 	}
 }
 

@@ -246,6 +246,9 @@ func (l *link) invoke(i *Invoke) { l.out.post(&ToExecutor{Invoke: i}) }
 // forget implements listener.
 func (l *link) forget(f Forget) { l.out.forget(f) }
 
+// forgetShuffles implements listener.
+func (l *link) forgetShuffles(f *ForgetShuffles) { l.out.forgetShuffles(f) }
+
 // launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {
 	for _, outs := range task.Inputs {

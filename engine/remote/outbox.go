@@ -117,6 +117,21 @@ func (o *outbox) forget(f Forget) {
 	o.push(&ToExecutor{Forget: &f})
 }
 
+// forgetShuffles posts that no task reads some shuffles any more.
+func (o *outbox) forgetShuffles(f *ForgetShuffles) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen {
+		return
+	}
+	for outs := range o.sent {
+		if f.covers(outs) {
+			delete(o.sent, outs)
+		}
+	}
+	o.push(&ToExecutor{ForgetShuffles: f})
+}
+
 // send sends what is posted until ctx ends or the stream breaks.
 func (o *outbox) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
 	var batch []*ToExecutor

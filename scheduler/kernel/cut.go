@@ -58,7 +58,7 @@ func (k *Kernel) claim(j *job, s *stage) {
 		s.forgive()
 	}
 	s.jobs = append(s.jobs, j)
-	s.place.last = max(s.place.last, s.batch.seq)
+	s.place.last, s.place.used = max(s.place.last, s.batch.seq), k.stages
 	j.stages = append(j.stages, s)
 	k.claimParents(j, s)
 }

@@ -295,6 +295,8 @@ func describe(a Action) string {
 		return fmt.Sprintf("grant %s on %s its commit", a.Task, a.Executor)
 	case OutputLost:
 		return fmt.Sprintf("lost %d:%s/%d", a.Batch, stageName(a.Stage), a.Partition)
+	case RolledBack:
+		return fmt.Sprintf("rolled back %d:%s", a.Batch, stageName(a.Stage))
 	case CutAgain:
 		return fmt.Sprintf("cut %d/%d again, for %s", a.Job.Batch, a.Job.Output, a.Task)
 	case JobDone:

@@ -259,6 +259,7 @@ func (k *Kernel) rollback(s *stage) {
 	for _, a := range affected {
 		if a == s || partial(a) {
 			k.restart(a)
+			k.do(RolledBack{a.batch.seq, a.id})
 		}
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
+	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
@@ -32,6 +34,7 @@ type Executor struct {
 	process  *task.Process
 	blocks   *block.Store
 	versions *models.Versions
+	saver    *state.Saver
 
 	history plan.History
 	reach   plan.Reach
@@ -67,7 +70,15 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 		}
 	}
 	e.versions = models.NewVersions(p.Graph.Models, versions)
-	return e, e.versions.Install(e.process)
+	var checkpoints *state.Store
+	if h.StateStore != "" && len(p.Graph.States) > 0 {
+		var err error
+		if checkpoints, err = state.Open(ctx, h.StateStore, h.Incarnation); err != nil {
+			return nil, err
+		}
+	}
+	e.saver = state.NewSaver(checkpoints)
+	return e, errors.Join(e.versions.Install(e.process), e.saver.Install(e.process))
 }
 
 // Invoke generates a batch from its allocation and begins to prefetch what it
@@ -76,6 +87,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 func (e *Executor) Invoke(inv plan.Invocation) error {
 	seq := inv.Allocation.Seq
 	e.history.Add(inv.Allocation)
+	e.saver.Acknowledge(inv.Allocation)
 	e.mu.Lock()
 	known, complete := e.batches[seq], seq < e.done
 	e.mu.Unlock()
@@ -114,8 +126,11 @@ func compare(g *plan.Generation, inv plan.Invocation) error {
 // Adopt makes a driver's epoch the current one. Each driver computes the batches
 // in flight anew, also some that the driver before it had completed and couldn't tell the
 // log of. So the blocks of those before it go, what their tasks still write is never read,
-// and what they had forgotten may come again.
+// and what they had forgotten may come again. What is cached is the same for every driver,
+// but for indeterminate RDDs: those go, also when a driver connects again, which may have
+// begun them anew meanwhile.
 func (e *Executor) Adopt(epoch uint64) {
+	e.dropPartitions(func(b task.Block) bool { return b.Indeterminate })
 	e.mu.Lock()
 	before := e.store
 	if epoch <= e.epoch {
@@ -136,6 +151,17 @@ func (e *Executor) Store(epoch uint64) *shuffle.Store {
 		return nil
 	}
 	return e.store
+}
+
+// Held says what the executor's process holds: blocks, bytes of memory, files.
+func (e *Executor) Held() (blocks int, memory int64, files int) {
+	return e.blocks.Len(), e.blocks.Budget().Used(), e.blocks.Disk().Files()
+}
+
+// Stored returns what a driver is told, from now on, of the cached partitions: at first
+// all, then what was stored and dropped since. What was returned before tells nothing more.
+func (e *Executor) Stored() func() []scheduler.StoredBlock {
+	return e.blocks.Partitions().Report().Take
 }
 
 // Known returns the batches that the executor was told of, ascending.
@@ -169,6 +195,7 @@ func (e *Executor) Forget(until, keep uint64) {
 func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 	newest := e.history.At(until - 1)
 	since := make(map[int32]uint64) // the first batch that is needed, by stream
+	states := e.newestVersions(until)
 	return func(id block.ID) bool {
 		p, is := id.Key.(task.Block)
 		switch {
@@ -183,10 +210,30 @@ func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 			if d := e.reach.Of(p.DStream); d > 0 {
 				first = e.history.Since(newest, d)
 			}
+			if version, is := states[p.DStream]; is {
+				first = min(first, version)
+			}
 			since[p.DStream] = first
 		}
 		return id.Batch < first
 	}
+}
+
+// newestVersions returns, for the stream of each state of which a version is here, the
+// newest batch before until that it is of.
+func (e *Executor) newestVersions(until uint64) map[int32]uint64 {
+	newest := make(map[int32]uint64)
+	if len(e.program.Graph.States) == 0 {
+		return newest
+	}
+	e.blocks.Count(func(id block.ID) bool {
+		p, is := id.Key.(task.Block)
+		if is && id.Batch < until && e.program.Graph.IsState(p.DStream) {
+			newest[p.DStream] = max(newest[p.DStream], id.Batch)
+		}
+		return false
+	})
+	return newest
 }
 
 // Hold makes the given versions of models those that are held, and returns them
@@ -232,7 +279,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if err != nil {
 		return scheduler.Failed(ctx, e.hinted(err))
 	}
-	success.Metrics = tc.Counted()
+	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports()
 	if fetched != nil {
 		success.Metrics.ShuffleRemote = fetched()
 	}
@@ -323,7 +370,11 @@ func (e *Executor) hinted(err error) error {
 	if !ok {
 		return err
 	}
-	switch p.Value {
+	cause, ok := errors.AsType[runtime.Error](p.Err) // Value may say more
+	if !ok {
+		return err
+	}
+	switch cause.Error() {
 	case "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map":
 		with := *p
 		with.Value += captureHint

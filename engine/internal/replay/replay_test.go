@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // often they are told.
 func TestPieces(t *testing.T) {
 	entries := []Entry{
-		{Format: Format, Step: 1, Begun: &Step{Lines: []string{"map", "collect"}}, Gone: []int{3, 4}},
+		{Format: Format, Step: 1, Begun: &Step{Lines: []string{"map", "collect"}}, Gone: Gone{Shuffles: []int{3, 4}, Cached: []int32{5}}},
 		{Format: Format, Step: 1, Result: &Result{Parts: [][]byte{[]byte(strings.Repeat("x", 1000)), nil, {}}}},
 		{Format: Format, Step: 2, Begun: &Step{}},
 		{Format: Format, Step: 2, Result: &Result{}},
@@ -126,7 +126,7 @@ func TestTasksWaitForTheirStep(t *testing.T) {
 		}
 
 		come := make(chan struct{})
-		c := NewCopy(count(come), func(err error) { t.Error(err) }, func([]int) {})
+		c := NewCopy(count(come), func(err error) { t.Error(err) }, func(Gone) {})
 		defer c.Wait()
 		defer c.Stop()
 		c.Tell(entries[0])
@@ -170,7 +170,7 @@ func TestCopyThatCannotFollow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var failures []error
-				c := NewCopy(count(there), func(err error) { failures = append(failures, err) }, func([]int) {})
+				c := NewCopy(count(there), func(err error) { failures = append(failures, err) }, func(Gone) {})
 				for _, e := range tell(record(t, count(there))) {
 					c.Tell(e)
 				}
