@@ -215,6 +215,8 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	r, j := d.stage(t.Batch, t.Stage), d.jobs[a.Job]
 	d.blocks.Add(a.Executor, s.Stored)
 	j.result.Tasks++
+	j.ran[t.Stage] = struct{}{}
+	j.result.Stages = len(j.ran)
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
 	if r.stage.Kind == ShuffleMap {
