@@ -101,7 +101,11 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 	built := p.job.watchBuild()
 	err := p.job.Build(ctx, program)
 	built()
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.job.Batch: // it declares its connectors' while it runs
+		err = program.MisspelledSettings()
+	default:
 		err = program.UnknownSettings()
 	}
 	if err == nil {
