@@ -96,7 +96,12 @@ func Address(given string) (string, error) {
 // Open opens the part of a store that belongs to the job with the given
 // incarnation. A directory is made if it isn't there.
 func Open(ctx context.Context, address string, incarnation uint64) (*Store, error) {
-	s := &Store{url: address, prefix: fmt.Sprintf("%d/", incarnation)}
+	return open(ctx, address, fmt.Sprintf("%d/", incarnation))
+}
+
+// open opens the part of a store whose keys begin with prefix.
+func open(ctx context.Context, address, prefix string) (*Store, error) {
+	s := &Store{url: address, prefix: prefix}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -78,6 +79,9 @@ type Model struct {
 	File    []byte // the version that the program carries
 	Load    func(file []byte) (any, error)
 	Trained bool // versions come from the stream
+	// Follow is how often the driver looks for a version that another program has
+	// published; 0 for never.
+	Follow time.Duration
 }
 
 // AddStream makes a node with the next id.
