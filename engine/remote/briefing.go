@@ -1,16 +1,15 @@
 package remote
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // listener is told what every executor is told.
 type listener interface {
-	// open says what holds when the listener joins; hold is nil before the first.
-	open(hold *Hold, invocations []*Invoke)
+	// open says what holds when the listener joins; hold is nil before the first. So many
+	// invocations are there to be read.
+	open(hold *Hold, invocations *recordReader, n int)
 	hold(h *Hold)
-	invoke(i *Invoke)
+	// invoke says that one more is there.
+	invoke()
 	forget(until uint64)
 }
 
@@ -22,17 +21,20 @@ type listener interface {
 type briefing struct {
 	mu          sync.Mutex
 	listeners   map[listener]struct{}
-	invocations []*Invoke // not forgotten, ascending
-	held        *Hold     // nil before the first
+	invocations *record
+	held        *Hold // nil before the first
 }
 
-func newBriefing() *briefing { return &briefing{listeners: make(map[listener]struct{})} }
+func newBriefing(r *record) *briefing {
+	return &briefing{listeners: make(map[listener]struct{}), invocations: r}
+}
 
 func (b *briefing) join(l listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.listeners[l] = struct{}{}
-	l.open(b.held, b.invocations)
+	invocations, n := b.invocations.reader()
+	l.open(b.held, invocations, n)
 }
 
 func (b *briefing) leave(l listener) {
@@ -42,23 +44,27 @@ func (b *briefing) leave(l listener) {
 }
 
 // invoke tells of a batch, until it is forgotten.
-func (b *briefing) invoke(i *Invoke) {
+func (b *briefing) invoke(i *Invoke) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.invocations = append(b.invocations, i)
-	for l := range b.listeners {
-		l.invoke(i)
+	if err := b.invocations.add(i); err != nil {
+		return err
 	}
+	for l := range b.listeners {
+		l.invoke()
+	}
+	return nil
 }
 
 // forget drops the batches before until.
-func (b *briefing) forget(until uint64) {
+func (b *briefing) forget(until uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < until })
+	err := b.invocations.forget(until)
 	for l := range b.listeners {
 		l.forget(until)
 	}
+	return err
 }
 
 // hold says which versions of models executors are to have.

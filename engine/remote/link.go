@@ -219,16 +219,13 @@ func (l *link) giveUp(reason string) {
 }
 
 // open implements listener: it makes the link take messages.
-func (l *link) open(hold *Hold, invocations []*Invoke) {
+func (l *link) open(hold *Hold, invocations *recordReader, n int) {
 	var first []*ToExecutor
 	if hold != nil {
 		l.holdings.want(hold.Versions)
 		first = append(first, &ToExecutor{Hold: hold})
 	}
-	for _, i := range invocations {
-		first = append(first, &ToExecutor{Invoke: i})
-	}
-	l.out.open(first...)
+	l.out.open(invocations, append(first, make([]*ToExecutor, n)...)...)
 }
 
 // hold implements listener.
@@ -238,7 +235,7 @@ func (l *link) hold(h *Hold) {
 }
 
 // invoke implements listener.
-func (l *link) invoke(i *Invoke) { l.out.post(&ToExecutor{Invoke: i}) }
+func (l *link) invoke() { l.out.post(nil) }
 
 // forget implements listener.
 func (l *link) forget(until uint64) { l.out.forget(until) }
