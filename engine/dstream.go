@@ -49,13 +49,14 @@ func (b Batch) Job() uint64 {
 // Context returns the context in which the stream was declared.
 func (d *DStream[T]) Context() *StreamingContext { return d.ssc }
 
-// at returns the stream's RDD of the batch being generated.
+// at returns the stream's RDD of a batch being generated, or of an earlier one that it
+// reaches back to. The stream has one in that batch.
 func (d *DStream[T]) at(g *plan.Generation) *rdd.RDD[T] {
 	if r, ok := g.Memo[d.node.ID]; ok {
 		return r.(*rdd.RDD[T])
 	}
 	var r *rdd.RDD[T]
-	g.Lineage.In(d.node.ID, d.node.InnerSite, func() {
+	g.Lineage.In(g.Alloc.Seq, d.node.ID, d.node.InnerSite, func() {
 		if r = d.make(g); d.node.Cached {
 			r.Persist(d.node.Level)
 		}

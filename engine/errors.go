@@ -22,6 +22,12 @@ var (
 	ErrFormat = plan.ErrFormat
 	// ErrOtherProgram: the checkpoint belongs to another program or graph.
 	ErrOtherProgram = plan.ErrOtherProgram
+	// ErrHistory: a batch reaches back to one that was forgotten or never told.
+	ErrHistory = plan.ErrHistory
+	// ErrSlides: the streams of an operator have their RDDs in different batches.
+	ErrSlides = plan.ErrSlides
+	// ErrWindow: a window's length or slide doesn't fit the stream that it is of.
+	ErrWindow = errors.New("the window doesn't fit")
 	// ErrLocked: another process uses the checkpoint directory.
 	ErrLocked = plan.ErrLocked
 	// ErrStopped: the stream has been stopped.

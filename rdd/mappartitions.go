@@ -12,7 +12,7 @@ import (
 type Part struct {
 	Index   int    // of the partition, from 0
 	Attempt int    // of the task, from 0: a failed one is tried again
-	Batch   uint64 // sequence number of the micro-batch, 0 outside streams
+	Batch   uint64 // sequence number of the micro-batch that the RDD is of, 0 outside streams
 
 	tc *task.Context
 }
@@ -29,6 +29,14 @@ func PartOf(tc *task.Context) Part {
 	return Part{Index: tc.Partition, Attempt: tc.Attempt, Batch: tc.Batch, tc: tc}
 }
 
+// partOf returns the partition of r that a task reads. A batch that reaches back makes
+// RDDs of earlier ones again.
+func partOf[T any](tc *task.Context, r *RDD[T]) Part {
+	p := PartOf(tc)
+	p.Batch = r.node.ID.Batch
+	return p
+}
+
 // MapPartitions applies f to the whole sequence of each partition, on executors; f is
 // called for an empty partition too. If the partition can't be read to its end, the
 // sequence ends early, nothing more of what f yields is taken, and the task fails.
@@ -36,7 +44,7 @@ func MapPartitions[T, U any](r *RDD[T], f func(p Part, in iter.Seq[T]) iter.Seq[
 	return narrow(r.sc.op("mapPartitions", f), r, func(tc *task.Context, p int) iter.Seq2[U, error] {
 		return func(yield func(U, error) bool) {
 			rows, failed := kept(tc, r.Compute(tc, p))
-			for u := range f(PartOf(tc), values(rows)) {
+			for u := range f(partOf(tc, r), values(rows)) {
 				if *failed != nil {
 					break
 				}
@@ -62,7 +70,7 @@ func values[T any](in iter.Seq2[T, error]) iter.Seq[T] {
 func TryMapPartitions[T, U any](r *RDD[T], f func(p Part, in iter.Seq2[T, error]) iter.Seq2[U, error]) *RDD[U] {
 	o := r.sc.op("tryMapPartitions", f)
 	return narrow(o, r, func(tc *task.Context, p int) iter.Seq2[U, error] {
-		return watched(tc, o, r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(PartOf(tc), in) })
+		return watched(tc, o, r.Compute(tc, p), func(in iter.Seq2[T, error]) iter.Seq2[U, error] { return f(partOf(tc, r), in) })
 	})
 }
 

@@ -285,7 +285,7 @@ func TestKilledTaskStops(t *testing.T) {
 func TestLineageIdentity(t *testing.T) {
 	build := func(extra bool) *rdd.Context {
 		l := rddtest.NewBatch(7, 2)
-		l.Lineage().In(3, lineage.Site{File: "main.go", Line: 4}, func() {
+		l.Lineage().In(7, 3, lineage.Site{File: "main.go", Line: 4}, func() {
 			in := ints(l, 4, 2)
 			if extra {
 				in = in.Filter(func(int) bool { return true })

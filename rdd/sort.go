@@ -145,7 +145,7 @@ type keySample[K any] struct {
 func sortBounds[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) int, n int) shared[[]K] {
 	perPartition := min(oversampling*samplesPerPartition*n/max(1, r.node.Partitions)+oversampling, maxSamples/max(1, r.node.Partitions)+1)
 	return share(o, r, func(tc *task.Context, p int, in iter.Seq2[T, error]) (s keySample[K], failed error) {
-		rng := randomOf(uint64(r.node.ID.DStream)<<32|uint64(r.node.ID.Ordinal), tc.Batch, p)
+		rng := randomOf(uint64(r.node.ID.DStream)<<32|uint64(r.node.ID.Ordinal), r.node.ID.Batch, p)
 		in(func(v T, err error) bool {
 			if failed = err; err != nil {
 				return false

@@ -61,7 +61,7 @@ func ZipPartitions[T, U, V any](r *RDD[T], other *RDD[U], f func(p Part, left it
 		return func(yield func(V, error) bool) {
 			left, leftErr := kept(tc, r.Compute(tc, p))
 			right, rightErr := kept(tc, other.Compute(tc, p))
-			for v := range f(PartOf(tc), values(left), values(right)) {
+			for v := range f(partOf(tc, r), values(left), values(right)) {
 				if *leftErr != nil || *rightErr != nil {
 					break
 				}

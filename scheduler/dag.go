@@ -132,9 +132,10 @@ func (d *DAGScheduler) Submit(ctx context.Context, job Job) (*JobResult, error) 
 	return j.result, j.err
 }
 
-// Forget drops everything about the batches before until. Their jobs, if any run,
-// fail with [ErrForgotten], and so do later ones.
-func (d *DAGScheduler) Forget(until uint64) {
+// Forget drops everything about the batches before until, but for where partitions are
+// cached of those from keep on. Their jobs, if any run, fail with [ErrForgotten], and so do
+// later ones.
+func (d *DAGScheduler) Forget(until, keep uint64) {
 	d.post(func() {
 		d.step(kernel.BatchesForgotten{Until: until}, nil)
 		for batch := range d.batches {
@@ -143,7 +144,7 @@ func (d *DAGScheduler) Forget(until uint64) {
 			}
 		}
 		d.tracker.Forget(until)
-		d.blocks.Forget(until)
+		d.blocks.Forget(keep)
 	})
 }
 

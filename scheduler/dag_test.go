@@ -308,7 +308,7 @@ func TestCloseEndsJobs(t *testing.T) {
 			t.Error(err)
 		}
 		d.Close()
-		d.Forget(1)
+		d.Forget(1, 1)
 	})
 }
 
@@ -317,7 +317,7 @@ func TestForgetEndsJobs(t *testing.T) {
 		s := submit(t.Context(), d, wordCount(1, 0))
 		b.next(t)
 		b.next(t)
-		d.Forget(2)
+		d.Forget(2, 2)
 		if <-s.ended; !errors.Is(s.err, scheduler.ErrForgotten) || len(b.killed) != 2 {
 			t.Error(s.err)
 		}
@@ -351,7 +351,7 @@ func TestRefusals(t *testing.T) {
 		if _, err := d.Submit(t.Context(), scheduler.NewJob(3, 1, other.Node())); err == nil || !strings.Contains(err.Error(), "don't fit together") {
 			t.Error(err)
 		}
-		d.Forget(4)
+		d.Forget(4, 4)
 		<-running.ended
 	})
 }
@@ -479,7 +479,7 @@ func TestCachedPartitions(t *testing.T) {
 		if s.err != nil || s.result.Tasks != 3 || s.result.Failed != 1 || string(s.result.Partitions[read.task.ID.Partition]) != "read" {
 			t.Errorf("%+v, %v", s.result, s.err)
 		}
-		d.Forget(2)
+		d.Forget(2, 2)
 		synctest.Wait()
 		if n := d.Blocks().Len(); n != 0 {
 			t.Errorf("%d blocks of a forgotten batch", n)
@@ -608,7 +608,7 @@ func TestManyJobsAtOnce(t *testing.T) {
 		}
 	})
 	jobs.Wait()
-	d.Forget(100)
+	d.Forget(100, 100)
 	if _, err := d.Submit(t.Context(), single(100)); err != nil { // after Forget was carried out
 		t.Error(err)
 	}
@@ -631,7 +631,7 @@ func TestNothingLeaks(t *testing.T) {
 		if _, err := d.Submit(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
-		d.Forget(n)
+		d.Forget(n, n)
 		if n == batches/10 {
 			early = heap()
 		}
@@ -693,7 +693,7 @@ func BenchmarkJob(b *testing.B) {
 		if _, err := d.Submit(b.Context(), job); err != nil {
 			b.Fatal(err)
 		}
-		d.Forget(job.Batch)
+		d.Forget(job.Batch, job.Batch)
 	}
 }
 
@@ -710,7 +710,7 @@ func BenchmarkTasks(b *testing.B) {
 		if _, err := d.Submit(b.Context(), job); err != nil {
 			b.Fatal(err)
 		}
-		d.Forget(job.Batch)
+		d.Forget(job.Batch, job.Batch)
 	}
 	b.ReportMetric(tasks*float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
 }

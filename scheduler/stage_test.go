@@ -14,7 +14,7 @@ import (
 func numbers(dstream int32, n int) (*rdd.Context, *rdd.RDD[int]) {
 	l := rdd.NewContext(lineage.NewLineage(1, 2), nil)
 	var r *rdd.RDD[int]
-	l.Lineage().In(dstream, lineage.Site{}, func() { r = rdd.Parallelize(l, make([]int, n), rdd.Partitions(n)) })
+	l.Lineage().In(1, dstream, lineage.Site{}, func() { r = rdd.Parallelize(l, make([]int, n), rdd.Partitions(n)) })
 	return l, r
 }
 

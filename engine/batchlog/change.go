@@ -114,13 +114,31 @@ func (s *State) Allocate(b Batch, done []Completion, limit int, commit Commit) (
 		return Effect{}, refuse(ErrFull, "%d batches aren't complete, which is the limit", limit)
 	}
 	last, pending := s.Last, s.Pending
-	s.Last = Batch{Seq: b.Seq, Epoch: b.Epoch, Data: b.Data}
+	s.Last = b.asRecorded()
 	s.Pending = append(s.Pending, s.Last)
-	if err := commit.do(s.Last.size() + len(b.Data) - len(last.Data) + s.growth(done)); err != nil {
+	gone := s.unneeded()
+	growth := s.Last.size() + len(b.Data) - len(last.Data) + s.growth(done)
+	for _, p := range s.Past[:gone] {
+		growth -= p.size()
+	}
+	if err := commit.do(growth); err != nil {
 		s.Last, s.Pending = last, pending
 		return Effect{}, err
 	}
+	s.Past = slices.Delete(s.Past, 0, gone)
 	return Effect{Completed: s.complete(done)}, nil
+}
+
+// keeps reports whether a batch that is complete is kept.
+func (s *State) keeps(seq uint64) bool { return s.Last.Keep > 0 && seq >= s.Last.Keep }
+
+// unneeded counts the past batches that none reaches back to any more.
+func (s *State) unneeded() int {
+	n := slices.IndexFunc(s.Past, func(p Batch) bool { return s.keeps(p.Seq) })
+	if n < 0 {
+		return len(s.Past)
+	}
+	return n
 }
 
 // Complete records that outputs are done. What it doesn't know it ignores, so that
@@ -140,6 +158,9 @@ func (s *State) complete(done []Completion) (any bool) {
 		}
 		any = true
 		if c.Output == AllOutputs {
+			if s.keeps(c.Seq) {
+				s.Past = append(s.Past, s.Pending[at].asRecorded())
+			}
 			s.Pending = slices.Delete(s.Pending, at, at+1)
 			continue
 		}

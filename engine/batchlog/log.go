@@ -27,9 +27,9 @@ type Log interface {
 	Start(ctx context.Context, header []byte) (epoch uint64, err error)
 	// RecordValue makes a value durable.
 	RecordValue(ctx context.Context, v Value) error
-	// Allocate makes an allocation durable, along with completions that were
-	// reported since the last call. Its seq follows the last one's.
-	Allocate(ctx context.Context, seq uint64, allocation []byte) error
+	// Allocate makes a batch durable, along with completions that were reported since
+	// the last call. Its Seq follows the last one's; the log sets its Epoch.
+	Allocate(ctx context.Context, b Batch) error
 	// Complete reports that an output of a batch is done. It survives the death
 	// of the process; it need not survive the machine's before the next Allocate.
 	Complete(ctx context.Context, c Completion) error
@@ -69,10 +69,11 @@ func (l *Memory) RecordValue(_ context.Context, v Value) error {
 }
 
 // Allocate adds a batch.
-func (l *Memory) Allocate(_ context.Context, seq uint64, allocation []byte) error {
+func (l *Memory) Allocate(_ context.Context, b Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, err := l.state.Allocate(Batch{Seq: seq, Epoch: l.epoch, Data: allocation}, nil, 0, nil)
+	b.Epoch = l.epoch
+	_, err := l.state.Allocate(b, nil, 0, nil)
 	return err
 }
 

@@ -20,12 +20,15 @@ func (s *State) Size() int {
 	for _, p := range s.Pending {
 		n += p.size()
 	}
+	for _, p := range s.Past {
+		n += p.size()
+	}
 	return n
 }
 
 func (v *Value) size() int { return valueBytes + len(v.Name) + len(v.Data) }
 
-func (b *Batch) size() int { return batchBytes + len(b.Data) + doneBytes*len(b.Done) }
+func (b Batch) size() int { return batchBytes + len(b.Data) + doneBytes*len(b.Done) }
 
 // growth returns by how many bytes completions make the state grow; it is below 0
 // when they end batches.
@@ -35,6 +38,9 @@ func (s *State) growth(done []Completion) (n int) {
 		if at, found := s.pending(c.Seq); found && c.Output == AllOutputs && !ended[c.Seq] {
 			ended[c.Seq] = true
 			n -= s.Pending[at].size()
+			if s.keeps(c.Seq) {
+				n += s.Pending[at].asRecorded().size()
+			}
 		}
 	}
 	added := make(map[Completion]bool)

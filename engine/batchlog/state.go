@@ -14,6 +14,9 @@ type State struct {
 	Values  []Value `msgpack:"vals"`
 	Last    Batch   `msgpack:"last"` // the newest batch, Seq 0 before the first; its Done is unused
 	Pending []Batch `msgpack:"pend"` // batches that aren't complete. Invariant: Seq ascends and is at most Last.Seq
+	// Past are complete batches that later ones reach back to: those from the Keep of the
+	// newest batch on. Seq ascends; their Done is unused.
+	Past []Batch `msgpack:"past,omitempty"`
 }
 
 // Value is a recorded value.
@@ -25,9 +28,10 @@ type Value struct {
 // Batch is a batch and which of its outputs are done.
 type Batch struct {
 	Seq   uint64  `msgpack:"seq"`
-	Epoch uint64  `msgpack:"epoch"` // of the driver that allocated it
-	Data  []byte  `msgpack:"d"`     // the allocation
-	Done  []int32 `msgpack:"done"`  // ascending
+	Epoch uint64  `msgpack:"epoch"`          // of the driver that allocated it
+	Data  []byte  `msgpack:"d"`              // the allocation
+	Keep  uint64  `msgpack:"keep,omitempty"` // the first batch that this one and later ones reach back to, 0 for none before it
+	Done  []int32 `msgpack:"done"`           // ascending
 }
 
 // Completion says that an output of a batch is done. AllOutputs as its output
@@ -47,10 +51,20 @@ func (s *State) pending(seq uint64) (at int, found bool) {
 
 // Restore adds a batch of a state that was written down, in ascending order.
 func (s *State) Restore(b Batch, complete bool) {
-	s.Last = Batch{Seq: b.Seq, Epoch: b.Epoch, Data: b.Data}
+	s.Last = b.asRecorded()
 	if !complete {
 		s.Pending = append(s.Pending, b)
 	}
+}
+
+// RestorePast adds a complete batch of a state that was written down, before those that
+// aren't, in ascending order.
+func (s *State) RestorePast(b Batch) { s.Past = append(s.Past, b.asRecorded()) }
+
+// asRecorded returns a batch of which no output is done.
+func (b Batch) asRecorded() Batch {
+	b.Done = nil
+	return b
 }
 
 // Clone returns a copy that shares payloads only.
@@ -58,6 +72,7 @@ func (s *State) Clone() State {
 	c := *s
 	c.Values = slices.Clone(s.Values)
 	c.Pending = slices.Clone(s.Pending)
+	c.Past = slices.Clone(s.Past)
 	for i := range c.Pending {
 		c.Pending[i].Done = slices.Clone(c.Pending[i].Done)
 	}
@@ -67,6 +82,13 @@ func (s *State) Clone() State {
 // Check makes sure of what the methods keep true, in a state that was read.
 func (s *State) Check() error {
 	last := uint64(0)
+	for _, p := range s.Past {
+		if p.Seq <= last || p.Seq > s.Last.Seq {
+			return fmt.Errorf("past batch %d after %d, the last is %d", p.Seq, last, s.Last.Seq)
+		}
+		last = p.Seq
+	}
+	last = 0
 	for _, p := range s.Pending {
 		if p.Seq <= last || p.Seq > s.Last.Seq {
 			return fmt.Errorf("batch %d after %d, the last is %d", p.Seq, last, s.Last.Seq)

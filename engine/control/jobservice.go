@@ -185,6 +185,9 @@ func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingS
 	for i := range j.Values {
 		entries = append(entries, &wire.LogEntry{Value: &j.Values[i]})
 	}
+	for i := range j.Past {
+		entries = append(entries, &wire.LogEntry{Past: &j.Past[i]})
+	}
 	for i := range j.Pending {
 		entries = append(entries, &wire.LogEntry{Pending: &j.Pending[i]})
 	}
@@ -237,7 +240,7 @@ func (s *jobService) Allocate(_ context.Context, req *wire.AllocateRequest) (_ *
 	}
 	riding := s.completions.claim()
 	defer s.completions.release(riding, &err)
-	c := &state.AllocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Completions: slices.Concat(riding, req.Completions)}
+	c := &state.AllocateBatch{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Seq: req.Seq, Data: req.Allocation, Keep: req.Keep, Completions: slices.Concat(riding, req.Completions)}
 	err = s.node.Record(c, func(st *state.State) bool {
 		j, err := st.Driven(c.Incarnation, c.Epoch)
 		return err == nil && j.Last.Seq == c.Seq && j.Last.Epoch == c.Epoch && bytes.Equal(j.Last.Data, c.Data)

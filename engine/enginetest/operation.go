@@ -28,28 +28,40 @@ func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) 
 }
 
 // Run feeds input through op for the given number of batches, in virtual time,
-// and returns what came out of each. args are flags of the engine.
+// and returns what came out of each: nil where the output didn't run, since the stream
+// slides. args are flags of the engine.
 func Run[T, U any](t *testing.T, input [][]T, batches int, op func(*engine.DStream[T]) *engine.DStream[U], args ...string) (out [][]U, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(batches+60)*Interval)
 		defer cancel()
-		out = nil
+		out = make([][]U, batches)
 		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
 		err = engine.NewApp(t.Name()).Run(ctx, args, Interval, func(ssc *engine.StreamingContext) error {
 			engine.ForEachBatch(op(Queue(ssc, input, 2)), func(b engine.Batch, rows []U) error {
 				if b.Seq <= uint64(batches) {
-					out = append(out, rows)
-				}
-				if b.Seq == uint64(batches) {
-					ssc.Stop()
+					out[b.Seq-1] = rows
 				}
 				return nil
 			})
+			ssc.AddListener(stopAt{ssc, uint64(batches)})
 			return nil
 		})
 	})
 	return out, err
+}
+
+// stopAt stops a stream when a batch is complete.
+type stopAt struct {
+	ssc   *engine.StreamingContext
+	batch uint64
+}
+
+// OnBatchCompleted implements [engine.OnBatchCompleted].
+func (s stopAt) OnBatchCompleted(b engine.BatchInfo) {
+	if b.Seq == s.batch {
+		s.ssc.Stop()
+	}
 }
 
 // lines formats rows for comparison, sorted.

@@ -137,8 +137,8 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 }
 
 // Forget drops what executors keep of the batches before until.
-func (b *Backend) Forget(until uint64) {
-	if err := b.briefing.forget(until); err != nil {
+func (b *Backend) Forget(until, keep uint64) {
+	if err := b.briefing.forget(Forget{until, keep}); err != nil {
 		b.cfg.Logger.Warn("what is kept for executors that come later isn't dropped for now", "err", err)
 	}
 }

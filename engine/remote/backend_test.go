@@ -42,7 +42,7 @@ func TestRunsTasks(t *testing.T) {
 	if o := next(t, "the task's end", d.outcomes); string(o.(scheduler.Success).Result) != "result" {
 		t.Errorf("%+v", o)
 	}
-	d.Forget(8)
+	d.Forget(8, 8)
 	d.Launch(name, taskOf(1, 8, 0)) // comes after Forget
 	next(t, "the task's end", d.outcomes)
 	h.mu.Lock()
@@ -366,7 +366,7 @@ func TestReconnects(t *testing.T) {
 	}
 	d.Launch(name, taskOf(1, 2, 0))
 	next(t, "the task", started) // it was told of the batches
-	d.Forget(2)
+	d.Forget(2, 2)
 	p.cut()
 	if got := next(t, "the loss", d.lines); !strings.HasPrefix(got, "lost "+name) {
 		t.Error(got)

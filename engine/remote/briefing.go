@@ -6,11 +6,11 @@ import "sync"
 type listener interface {
 	// open says what holds when the listener joins; hold is nil before the first. So many
 	// invocations are there to be read.
-	open(hold *Hold, invocations *recordReader, n int)
+	open(hold *Hold, f Forget, invocations *recordReader, n int)
 	hold(h *Hold)
 	// invoke says that one more is there.
 	invoke()
-	forget(until uint64)
+	forget(f Forget)
 }
 
 // briefing is what every executor must know: the batches that are in flight and the
@@ -22,6 +22,7 @@ type briefing struct {
 	mu          sync.Mutex
 	listeners   map[listener]struct{}
 	invocations *record
+	forgotten   Forget
 	held        *Hold // nil before the first
 }
 
@@ -34,7 +35,7 @@ func (b *briefing) join(l listener) {
 	defer b.mu.Unlock()
 	b.listeners[l] = struct{}{}
 	invocations, n := b.invocations.reader()
-	l.open(b.held, invocations, n)
+	l.open(b.held, b.forgotten, invocations, n)
 }
 
 func (b *briefing) leave(l listener) {
@@ -56,13 +57,15 @@ func (b *briefing) invoke(i *Invoke) error {
 	return nil
 }
 
-// forget drops the batches before until.
-func (b *briefing) forget(until uint64) error {
+// forget drops batches. Who joins later is told of those that others reach back to, after
+// it was told that they are complete.
+func (b *briefing) forget(f Forget) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err := b.invocations.forget(until)
+	b.forgotten = f
+	err := b.invocations.forget(f.Keep)
 	for l := range b.listeners {
-		l.forget(until)
+		l.forget(f)
 	}
 	return err
 }

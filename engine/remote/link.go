@@ -219,11 +219,14 @@ func (l *link) giveUp(reason string) {
 }
 
 // open implements listener: it makes the link take messages.
-func (l *link) open(hold *Hold, invocations *recordReader, n int) {
+func (l *link) open(hold *Hold, f Forget, invocations *recordReader, n int) {
 	var first []*ToExecutor
 	if hold != nil {
 		l.holdings.want(hold.Versions)
 		first = append(first, &ToExecutor{Hold: hold})
+	}
+	if f != (Forget{}) {
+		first = append(first, &ToExecutor{Forget: &f})
 	}
 	l.out.open(invocations, append(first, make([]*ToExecutor, n)...)...)
 }
@@ -238,7 +241,7 @@ func (l *link) hold(h *Hold) {
 func (l *link) invoke() { l.out.post(nil) }
 
 // forget implements listener.
-func (l *link) forget(until uint64) { l.out.forget(until) }
+func (l *link) forget(f Forget) { l.out.forget(f) }
 
 // launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {

@@ -104,19 +104,19 @@ func sendable(outs *shuffle.Outputs) error {
 	return nil
 }
 
-// forget posts that batches are no longer needed.
-func (o *outbox) forget(until uint64) {
+// forget posts that batches are complete.
+func (o *outbox) forget(f Forget) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.isOpen {
 		return
 	}
 	for outs := range o.sent {
-		if outs.Batch < until {
+		if outs.Batch < f.Until {
 			delete(o.sent, outs)
 		}
 	}
-	o.push(&ToExecutor{Forget: &Forget{Until: until}})
+	o.push(&ToExecutor{Forget: &f})
 }
 
 // send sends what is posted until ctx ends or the stream breaks.

@@ -84,10 +84,10 @@ func (h *host) Hold(hold *Hold, answer func(*Held)) {
 	}
 }
 
-func (h *host) Forget(until uint64) {
+func (h *host) Forget(f Forget) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.forgotten = until
+	h.forgotten = f.Until
 }
 
 func (h *host) Store(epoch uint64) *shuffle.Store {

@@ -30,7 +30,7 @@ type Host interface {
 	// called for each version, from other goroutines.
 	Hold(hold *Hold, answer func(*Held))
 	// Forget drops what is kept of the batches before until.
-	Forget(until uint64)
+	Forget(f Forget)
 	// Store returns the shuffle blocks of an epoch, nil if there are none.
 	Store(epoch uint64) *shuffle.Store
 }

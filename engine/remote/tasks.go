@@ -88,9 +88,11 @@ type KillTask struct {
 	Reason string           `msgpack:"why"`
 }
 
-// Forget drops what is kept of the batches before Until.
+// Forget drops what is kept of the batches before Until, which are complete, but for what
+// later ones reach back to: of the batches before Keep all is dropped.
 type Forget struct {
 	Until uint64 `msgpack:"until"`
+	Keep  uint64 `msgpack:"keep"`
 }
 
 // FromExecutor is what an executor answers; exactly one field is set.

@@ -130,7 +130,7 @@ func (x *receiver) take(m *ToExecutor) error {
 				delete(x.outputs, n)
 			}
 		}
-		x.hosted(func(h Host) { h.Forget(m.Forget.Until) })
+		x.hosted(func(h Host) { h.Forget(*m.Forget) })
 	default:
 		return fmt.Errorf("%w: the driver sent a message that has no place here", wire.ErrMalformed)
 	}

@@ -19,8 +19,8 @@ type JobLogServer interface {
 	// executor processes and of a wish to stop. It stays open.
 	Events(*EventsRequest, grpc.ServerStreamingServer[DriverEvent]) error
 	// Recover sends what is recorded of the job: a LogEntry for the header, for
-	// each value in order, for each batch that isn't complete in ascending order
-	// and for the newest batch. It reads what a majority has.
+	// each value in order, for each batch that others reach back to and each that isn't
+	// complete in ascending order, and for the newest batch. It reads what a majority has.
 	Recover(*RecoverRequest, grpc.ServerStreamingServer[LogEntry]) error
 	// Start records the job's header. The first one stays: a different one is an
 	// error that wraps ErrInvalid.
@@ -103,6 +103,7 @@ type RecoverRequest struct {
 type LogEntry struct {
 	Header  *Header  `msgpack:"h"`
 	Value   *Value   `msgpack:"v"`
+	Past    *Pending `msgpack:"b"` // a complete batch that later ones reach back to
 	Pending *Pending `msgpack:"p"` // a batch that isn't complete
 	Last    *Pending `msgpack:"l"` // the newest batch; its Done says nothing
 }
@@ -146,6 +147,7 @@ type AllocateRequest struct {
 	Epoch       uint64       `msgpack:"epoch"`
 	Seq         uint64       `msgpack:"seq"`
 	Allocation  []byte       `msgpack:"a"` // opaque to the log
+	Keep        uint64       `msgpack:"k"` // the first batch that this one and later ones reach back to, 0 for none before it
 	Completions []Completion `msgpack:"c"` // of earlier batches
 }
 

@@ -23,7 +23,9 @@ type ID struct {
 // String returns the id as batch/dstream.ordinal.
 func (id ID) String() string { return fmt.Sprintf("%d/%d.%d", id.Batch, id.DStream, id.Ordinal) }
 
-// Lineage is the list of the RDDs of one batch, in the order they were made.
+// Lineage is the list of the RDDs that one batch is computed from, in the order they
+// were made. They belong to that batch, or to earlier ones to which it reaches back: an
+// RDD has the same ID in the lineage of each batch in which it is made.
 // It isn't safe for concurrent use while it grows; once frozen it is read-only,
 // and what comes too late may come from any goroutine.
 type Lineage struct {
@@ -40,8 +42,9 @@ type Lineage struct {
 	errs     []error
 }
 
-// scope says for which DStream nodes are being made.
+// scope says for which DStream, and which batch of it, nodes are being made.
 type scope struct {
+	batch   uint64
 	dstream int32
 	next    int32
 	site    Site
@@ -52,20 +55,21 @@ type scope struct {
 // partition count use parallelism, which must be the same in every process of
 // the job and be at least 1.
 func NewLineage(batch uint64, parallelism int) *Lineage {
-	return &Lineage{batch: batch, parallelism: max(1, parallelism)}
+	return &Lineage{batch: batch, parallelism: max(1, parallelism), scope: scope{batch: batch}}
 }
 
 // Parallelism returns the partition count of shuffles that name none.
 func (l *Lineage) Parallelism() int { return l.parallelism }
 
-// In runs make with the given DStream as the owner of the nodes it creates.
-// Calls may nest; each DStream's nodes are numbered from 0 on its own, and a
-// DStream is entered once per lineage. The nodes get the given site, or, if it
-// is the zero value, the place that called their operator. functions are the names
-// (see [FuncName]) of the user's functions that the DStream was declared with.
-func (l *Lineage) In(dstream int32, site Site, make func(), functions ...string) {
+// In runs make with the given DStream as the owner of the nodes it creates, and a batch
+// that they belong to: the lineage's, or an earlier one to which it reaches back. Calls
+// may nest; each DStream's nodes are numbered from 0 on its own, and a DStream is entered
+// once per batch. The nodes get the given site, or, if it is the zero value, the place
+// that called their operator. functions are the names (see [FuncName]) of the user's
+// functions that the DStream was declared with.
+func (l *Lineage) In(batch uint64, dstream int32, site Site, make func(), functions ...string) {
 	outer := l.scope
-	l.scope = scope{dstream: dstream, site: site, fns: functions}
+	l.scope = scope{batch: batch, dstream: dstream, site: site, fns: functions}
 	make()
 	l.scope = outer
 }
@@ -205,7 +209,7 @@ func Diff(oursName string, ours []string, theirsName string, theirs []string) st
 func (l *Lineage) Add(n *Node) *Node {
 	n.lineage = l
 	n.inherits()
-	n.ID = ID{Batch: l.batch, DStream: l.scope.dstream, Ordinal: l.scope.next}
+	n.ID = ID{Batch: l.scope.batch, DStream: l.scope.dstream, Ordinal: l.scope.next}
 	for _, d := range n.Deps {
 		if s, ok := d.(*ShuffleDependency); ok && s.reader == nil {
 			s.reader = n

@@ -37,6 +37,9 @@ func (n *Node) Lineage() *Lineage { return n.lineage }
 // describe returns the node in one line for people.
 func (n *Node) describe() string {
 	var b strings.Builder
+	if n.ID.Batch != n.lineage.batch {
+		fmt.Fprintf(&b, "batch %d: ", n.ID.Batch)
+	}
 	fmt.Fprintf(&b, "%d.%d %s at %s, %d partitions", n.ID.DStream, n.ID.Ordinal, n.Op, n.Site, n.Partitions)
 	for i, d := range n.Deps {
 		sep := ", "
@@ -44,7 +47,11 @@ func (n *Node) describe() string {
 			sep = " of "
 		}
 		p := d.ParentNode()
-		fmt.Fprintf(&b, "%s%d.%d%s", sep, p.ID.DStream, p.ID.Ordinal, d.describe())
+		b.WriteString(sep)
+		if p.ID.Batch != n.ID.Batch {
+			fmt.Fprintf(&b, "batch %d: ", p.ID.Batch)
+		}
+		fmt.Fprintf(&b, "%d.%d%s", p.ID.DStream, p.ID.Ordinal, d.describe())
 	}
 	if len(n.Functions) > 0 {
 		fmt.Fprintf(&b, ", %s", strings.Join(n.Functions, ", "))
@@ -54,8 +61,7 @@ func (n *Node) describe() string {
 
 // appendIdentity appends what describe shows, compactly, for hashing.
 func (n *Node) appendIdentity(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(n.ID.DStream))
-	b = binary.AppendUvarint(b, uint64(n.ID.Ordinal))
+	b = n.ID.append(b)
 	b = append(b, n.Op...)
 	b = append(b, 0)
 	b = append(b, n.Site.File...)
@@ -63,14 +69,20 @@ func (n *Node) appendIdentity(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(n.Partitions))
 	for _, d := range n.Deps {
 		p := d.ParentNode()
-		b = binary.AppendUvarint(b, uint64(p.ID.DStream))
-		b = binary.AppendUvarint(b, uint64(p.ID.Ordinal))
+		b = p.ID.append(b)
 		b = append(append(b, d.describe()...), 0)
 	}
 	for _, fn := range n.Functions {
 		b = append(append(b, 0), fn...)
 	}
 	return append(b, 0)
+}
+
+// append appends the id to b.
+func (id ID) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, id.Batch)
+	b = binary.AppendUvarint(b, uint64(id.DStream))
+	return binary.AppendUvarint(b, uint64(id.Ordinal))
 }
 
 // inherits makes what a node derives from its parents: it is indeterminate if one of

@@ -36,7 +36,7 @@ func BenchmarkTasks(b *testing.B) {
 		if _, err := d.Submit(b.Context(), job); err != nil {
 			b.Fatal(err)
 		}
-		d.Forget(job.Batch)
+		d.Forget(job.Batch, job.Batch)
 	}
 	b.ReportMetric(tasks*float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
 }

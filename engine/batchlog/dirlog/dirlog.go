@@ -172,8 +172,8 @@ func (l *Log) RecordValue(_ context.Context, v batchlog.Value) error {
 	return err
 }
 
-// Allocate syncs an allocation to the disk, and the completions before it.
-func (l *Log) Allocate(_ context.Context, seq uint64, allocation []byte) error {
+// Allocate syncs a batch to the disk, and the completions before it.
+func (l *Log) Allocate(_ context.Context, b batchlog.Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.size > l.limit {
@@ -181,7 +181,7 @@ func (l *Log) Allocate(_ context.Context, seq uint64, allocation []byte) error {
 			return err
 		}
 	}
-	b := batchlog.Batch{Seq: seq, Epoch: l.epoch, Data: allocation}
+	b.Epoch = l.epoch
 	_, err := l.state.Allocate(b, nil, 0, l.writes(true, entry{Batch: &b}))
 	return err
 }

@@ -45,7 +45,7 @@ func TestTornLog(t *testing.T) {
 	must(t, err)
 	const batches = 5
 	for seq := uint64(1); seq <= batches; seq++ {
-		must(t, l.Allocate(ctx, seq, allocation(seq)))
+		must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq)}))
 	}
 	file := l.path(l.number)
 	must(t, l.Close())
@@ -62,7 +62,7 @@ func TestTornLog(t *testing.T) {
 				t.Fatalf("cut at %d, %d zeros: batch %d, a shorter file had %d", cut, zeros, seq, last)
 			}
 			last = seq
-			must(t, l.Allocate(ctx, seq+1, allocation(seq+1)))
+			must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq + 1, Data: allocation(seq + 1)}))
 			must(t, l.Close())
 			l = mustOpen(t, dir)
 			if s, _, _ := l.Recover(ctx); s.Last.Seq != seq+1 {
@@ -81,7 +81,7 @@ func TestDamagedLog(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
 	for seq := uint64(1); seq <= 3; seq++ {
-		must(t, l.Allocate(ctx, seq, allocation(seq)))
+		must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq)}))
 	}
 	file := l.path(l.number)
 	must(t, l.Close())
@@ -142,7 +142,7 @@ func TestLogStaysSmall(t *testing.T) {
 	_, err := l.Start(ctx, []byte("header"))
 	must(t, err)
 	for seq := uint64(1); seq <= 300; seq++ {
-		must(t, l.Allocate(ctx, seq, allocation(seq)))
+		must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq)}))
 		for back := range uint64(3) {
 			if seq > back && rnd.IntN(2) == 0 {
 				must(t, l.Complete(ctx, batchlog.Completion{Seq: seq - back, Output: batchlog.AllOutputs}))
@@ -181,14 +181,14 @@ func TestFullDisk(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
-	must(t, l.Allocate(ctx, 1, allocation(1)))
+	must(t, l.Allocate(ctx, batchlog.Batch{Seq: 1, Data: allocation(1)}))
 	real := l.segment
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
 	if err != nil {
 		t.Skip("no /dev/full on this system")
 	}
 	l.segment = full
-	if err := l.Allocate(ctx, 2, allocation(2)); err == nil {
+	if err := l.Allocate(ctx, batchlog.Batch{Seq: 2, Data: allocation(2)}); err == nil {
 		t.Error("a full disk went unnoticed")
 	}
 	if err := l.Complete(ctx, batchlog.Completion{Seq: 1, Output: 0}); err == nil {
@@ -239,7 +239,7 @@ func TestUnusedLogBeginsAnew(t *testing.T) {
 	if _, err := l.Start(t.Context(), []byte("header")); err != nil {
 		t.Fatal(err)
 	}
-	must(t, l.Allocate(t.Context(), 1, []byte("batch")))
+	must(t, l.Allocate(t.Context(), batchlog.Batch{Seq: 1, Data: []byte("batch")}))
 	must(t, l.Close())
 	l = mustOpen(t, dir)
 	s, _, err = l.Recover(t.Context())

@@ -20,6 +20,7 @@ type entry struct {
 	// and Complete that it is of a batch which is.
 	Begins   bool `msgpack:"s,omitempty"`
 	Complete bool `msgpack:"l,omitempty"`
+	Past     bool `msgpack:"p,omitempty"` // and that later batches reach back to it
 }
 
 // encodeEntries returns the frames of entries.
@@ -46,6 +47,9 @@ func snapshot(s *batchlog.State, epoch uint64) []entry {
 	}
 	for i := range s.Values {
 		entries = append(entries, entry{Value: &s.Values[i]})
+	}
+	for i := range s.Past {
+		entries = append(entries, entry{Batch: &s.Past[i], Begins: true, Past: true})
 	}
 	for i := range s.Pending {
 		entries = append(entries, entry{Batch: &s.Pending[i], Begins: true})
@@ -75,6 +79,8 @@ func (r reader) apply(payload []byte) error {
 		*r.epoch = e.Epoch
 	case e.Value != nil:
 		_, err = r.state.Record(len(r.state.Values), *e.Value, 0, nil)
+	case e.Batch != nil && e.Past:
+		r.state.RestorePast(*e.Batch)
 	case e.Batch != nil && e.Begins:
 		r.state.Restore(*e.Batch, e.Complete)
 	case e.Batch != nil:

@@ -33,7 +33,7 @@ func writtenLog(t *testing.T) (dir, file string, b []byte) {
 	_, err := l.Start(ctx, []byte("header"))
 	must(t, err)
 	for seq := uint64(1); seq <= 4; seq++ {
-		must(t, l.Allocate(ctx, seq, allocation(seq)))
+		must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq)}))
 		must(t, l.Complete(ctx, batchlog.Completion{Seq: seq, Output: batchlog.AllOutputs}))
 	}
 	file = l.path(l.number)
@@ -143,7 +143,7 @@ func TestOldLog(t *testing.T) {
 			if cut == len(old) && (seq != 4 || len(s.Pending) > 0 || epoch != 1 || s.Last.Epoch != 1 || !bytes.Contains(s.Header, []byte("header"))) {
 				t.Errorf("%+v, epoch %d", s, epoch)
 			}
-			must(t, l.Allocate(ctx, seq+1, allocation(seq+1)))
+			must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq + 1, Data: allocation(seq + 1)}))
 			now := l.path(l.number)
 			must(t, l.Close())
 			if b, err := os.ReadFile(now); err != nil || !strings.HasPrefix(string(b), logMagic) || now == file {
@@ -190,7 +190,7 @@ func TestEntryTooLarge(t *testing.T) {
 	if err := l.RecordValue(ctx, batchlog.Value{Name: "big", Data: make([]byte, maxFrame)}); err == nil || !strings.Contains(err.Error(), "are allowed") {
 		t.Error(err)
 	}
-	must(t, l.Allocate(ctx, 1, allocation(1)))
+	must(t, l.Allocate(ctx, batchlog.Batch{Seq: 1, Data: allocation(1)}))
 	must(t, l.Close())
 	l = mustOpen(t, dir)
 	if s, _, _ := l.Recover(ctx); s.Last.Seq != 1 || len(s.Values) > 0 {

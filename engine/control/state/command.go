@@ -109,6 +109,7 @@ type AllocateBatch struct {
 	Epoch       uint64            `msgpack:"epoch"`
 	Seq         uint64            `msgpack:"seq"`
 	Data        []byte            `msgpack:"d"`
+	Keep        uint64            `msgpack:"k"` // logs of earlier versions don't say it
 	Completions []wire.Completion `msgpack:"c"`
 }
 

@@ -29,7 +29,7 @@ func (c *RecordValue) apply(s *State, _ uint64) (Result, error) {
 
 func (c *AllocateBatch) apply(s *State, _ uint64) (Result, error) {
 	return s.record(c.Incarnation, c.Epoch, func(j *Job, grow batchlog.Commit) (batchlog.Effect, error) {
-		return j.Allocate(batchlog.Batch{Seq: c.Seq, Epoch: c.Epoch, Data: c.Data}, c.Completions, maxPending, grow)
+		return j.Allocate(batchlog.Batch{Seq: c.Seq, Epoch: c.Epoch, Data: c.Data, Keep: c.Keep}, c.Completions, maxPending, grow)
 	})
 }
 

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -52,6 +53,22 @@ func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 		next = nextTick(g.previous.Time(), g.Program.Interval)
 	}
 	g.ended = g.left.ended
+	return g.closeWindows(stopCtx, workCtx)
+}
+
+// closeWindows makes the batches at which the windows end that hold the last batch, now
+// instead of at their times: nothing comes in between.
+func (g *generator) closeWindows(stopCtx, workCtx context.Context) error {
+	if !g.ended || g.previous == nil {
+		return nil
+	}
+	ends := g.windowEnds(g.previous.Time())
+	slices.SortFunc(ends, time.Time.Compare)
+	for _, end := range slices.CompactFunc(ends, time.Time.Equal) {
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return end }); !goesOn {
+			return err
+		}
+	}
 	return nil
 }
 

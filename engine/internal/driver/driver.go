@@ -48,6 +48,10 @@ type Driver struct {
 	failed      sync.Once
 
 	planners []plan.Planner // one for each input, nil until it is open
+	history  plan.History
+	reach    time.Duration   // how far batches reach back, 0 for not at all
+	slides   []time.Duration // of streams that don't have an RDD in every batch
+	kept     atomic.Uint64   // the first batch that the history holds for others
 	held     []heldLog
 	demand   []int64         // of each input: records that it had to read at the last plan
 	rate     *rateController // of all inputs together
@@ -87,8 +91,12 @@ type Cluster interface {
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
 	// Run runs the job of one output and returns the partitions' results.
 	Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error)
-	// Forget drops what is kept of the batches before until.
-	Forget(until uint64)
+	// Remember tells the executors of a batch that is complete and that others reach
+	// back to, before they are invoked.
+	Remember(a *plan.Allocation) error
+	// Forget drops what is kept of the batches before until, which are complete, but for
+	// what those reach back to that come: of batches before keep all is dropped.
+	Forget(until, keep uint64)
 }
 
 // plannedBatch is a batch on its way from the generator to the runner.
@@ -129,7 +137,7 @@ func (d *Driver) fail(err error) {
 // inputs and outputs.
 func (d *Driver) open(ctx context.Context) error {
 	for _, p := range d.Participants {
-		if err := p.Open(ctx, d.Epoch, d.Recovered.Incomplete); err != nil {
+		if err := p.Open(ctx, d.Epoch, &d.Recovered); err != nil {
 			return err
 		}
 	}

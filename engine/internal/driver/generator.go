@@ -12,6 +12,9 @@ import (
 // driver left unfinished, then batches at the program's cadence, until planning must
 // end or nothing is left to read.
 func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
+	if err := d.remember(); err != nil {
+		return err
+	}
 	for _, p := range d.Recovered.Incomplete {
 		if !d.reserve(workCtx) {
 			return nil
@@ -118,7 +121,7 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 		}
 	}
 	g.settle(workCtx)
-	b, err := g.plan(stopCtx, workCtx, g.previous, due())
+	b, err := g.plan(stopCtx, workCtx, g.previous, g.unlessPassedOver(due()))
 	if b == nil {
 		return false, g.unlessStopped(stopCtx, err) // nothing was logged
 	}
@@ -210,7 +213,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	for _, p := range d.Participants {
 		p.Plan(a)
 	}
-	a.Cost = d.rate.estimate()
+	a.Cost, a.Keep = d.rate.estimate(), d.kept.Load()
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
@@ -241,6 +244,25 @@ func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.S
 	return p, err
 }
 
+// remember tells the executors of the batches that were completed under earlier drivers
+// and that others reach back to.
+func (d *Driver) remember() error {
+	past := d.Recovered.Past
+	if len(past) == 0 {
+		return nil
+	}
+	newest := past[len(past)-1].Seq
+	d.kept.Store(past[0].Seq)
+	d.Cluster.Forget(newest+1, past[0].Seq)
+	for _, a := range past {
+		d.history.Add(a)
+		if err := d.Cluster.Remember(a); err != nil {
+			return fmt.Errorf("batch %d: %w", a.Seq, err)
+		}
+	}
+	return nil
+}
+
 // replay prepares a batch that an earlier driver planned.
 func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch, error) {
 	a := p.Allocation
@@ -259,7 +281,8 @@ func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch
 func (d *Driver) invoke(ctx context.Context, b *plannedBatch) error {
 	var err error
 	end := d.Program.Calls.Begin(fmt.Sprintf("generating batch %d", b.alloc.Seq))
-	b.gen, err = d.Program.Graph.Generate(b.alloc, d.Header.Parallelism)
+	d.history.Add(b.alloc)
+	b.gen, err = d.Program.Graph.Generate(b.alloc, &d.history, d.Header.Parallelism)
 	end()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -38,25 +39,23 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	b.info.Pending = len(d.queue)
 	b.info.SchedulingDelay = max(0, started.Sub(b.info.Time))
 	d.tell(plan.BatchStarted{BatchInfo: b.info})
-	outputs := d.Program.Graph.Outputs
-	for i, out := range outputs {
-		if b.done[out.Index] {
-			continue
-		}
+	outputs := b.outputs(d.Program.Graph.Outputs)
+	for _, out := range outputs {
 		if err := d.runOutput(ctx, b, out); err != nil {
 			return &plan.BatchError{Seq: b.alloc.Seq, Output: out.Op, Site: out.Site, Err: err}
 		}
-		c := plan.Completion{Seq: b.alloc.Seq, Output: out.Index}
-		if i == len(outputs)-1 {
-			c.Output = plan.BatchDone
-		}
-		if err := d.Batches.Complete(ctx, c); err != nil {
-			return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)
+		if out != outputs[len(outputs)-1] {
+			if err := d.complete(ctx, b, out.Index); err != nil {
+				return err
+			}
 		}
 	}
-	d.Cluster.Forget(b.alloc.Seq + 1)
+	if err := d.complete(ctx, b, plan.BatchDone); err != nil {
+		return err
+	}
+	keep := d.forget(b.alloc)
 	for _, p := range d.Participants {
-		p.Completed(b.alloc.Seq)
+		p.Completed(b.alloc.Seq, keep)
 	}
 	now := time.Now()
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
@@ -67,6 +66,36 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	d.summary.add(b.info)
 	d.tell(plan.BatchCompleted{BatchInfo: b.info})
 	return nil
+}
+
+// outputs returns those of a program's outputs that are to be run in the batch: whose
+// stream has an RDD in it, and that weren't done before a restart.
+func (b *plannedBatch) outputs(all []*plan.Output) []*plan.Output {
+	return slices.DeleteFunc(slices.Clone(all), func(o *plan.Output) bool {
+		return b.done[o.Index] || b.gen.Actions[o.Index].Final == nil
+	})
+}
+
+// complete reports that an output is done, or all of the batch.
+func (d *Driver) complete(ctx context.Context, b *plannedBatch, output int32) error {
+	if err := d.Batches.Complete(ctx, plan.Completion{Seq: b.alloc.Seq, Output: output}); err != nil {
+		return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)
+	}
+	return nil
+}
+
+// forget drops what was kept for a batch that is complete now. It returns the first
+// batch that those to come look at: the last one before what they reach back to, whose
+// time says that nothing is missing.
+func (d *Driver) forget(a *plan.Allocation) (keep uint64) {
+	keep = a.Seq + 1
+	if d.reach > 0 {
+		keep = max(1, d.history.Since(a, d.reach)-1)
+		d.kept.Store(keep)
+	}
+	d.history.Forget(keep)
+	d.Cluster.Forget(a.Seq+1, keep)
+	return keep
 }
 
 // slowBatch is how long an output may take, whatever the interval and the batches

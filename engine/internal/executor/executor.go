@@ -33,8 +33,12 @@ type Executor struct {
 	blocks   *block.Store
 	versions *models.Versions
 
+	history plan.History
+	reach   plan.Reach
+
 	mu      sync.Mutex
 	batches map[uint64]*plan.Generation
+	done    uint64         // batches before it are complete, as the driver says
 	epoch   uint64         // of the newest driver seen
 	store   *shuffle.Store // of blocks that tasks of this epoch wrote
 	copy    *replay.Copy   // of a batch program, nil for a stream
@@ -53,6 +57,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	e := &Executor{
 		program: p, parallelism: h.Parallelism, process: &task.Process{}, blocks: blocks,
 		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
+		reach: p.Graph.Reach(),
 	}
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
@@ -66,21 +71,26 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 }
 
 // Invoke generates a batch from its allocation and begins to prefetch what it
-// reads. Being told of a batch again does no harm.
+// reads. Being told of a batch again does no harm. A batch that is complete already is
+// remembered only: others reach back to it.
 func (e *Executor) Invoke(inv plan.Invocation) error {
 	seq := inv.Allocation.Seq
+	e.history.Add(inv.Allocation)
 	e.mu.Lock()
-	known := e.batches[seq]
+	known, complete := e.batches[seq], seq < e.done
 	e.mu.Unlock()
-	if known != nil {
+	switch {
+	case known != nil:
 		return compare(known, inv)
+	case complete:
+		return nil
 	}
 	for _, in := range e.program.Graph.Inputs {
 		if a := inv.Allocation.Input(in.ID); a != nil && in.Prefetch != nil {
 			in.Prefetch(e.process, a.Ranges)
 		}
 	}
-	gen, err := e.program.Graph.Generate(inv.Allocation, e.parallelism)
+	gen, err := e.program.Graph.Generate(inv.Allocation, &e.history, e.parallelism)
 	if err != nil {
 		return err
 	}
@@ -112,7 +122,7 @@ func (e *Executor) Adopt(epoch uint64) {
 		e.mu.Unlock()
 		return
 	}
-	e.epoch, e.store = epoch, shuffle.NewStore(e.blocks)
+	e.epoch, e.store, e.done = epoch, shuffle.NewStore(e.blocks), 0
 	e.blocks.Reopen()
 	e.mu.Unlock()
 	before.Retire()
@@ -135,16 +145,48 @@ func (e *Executor) Known() []uint64 {
 	return slices.Sorted(maps.Keys(e.batches))
 }
 
-// Forget drops what is kept of the batches before until.
-func (e *Executor) Forget(until uint64) {
+// Forget drops what is kept of the batches before until, which are complete, but for what
+// later ones reach back to: allocations, and what is cached of streams that are
+// remembered. Of the batches before keep it drops all.
+func (e *Executor) Forget(until, keep uint64) {
 	e.mu.Lock()
+	e.done = max(e.done, until)
 	for seq := range e.batches {
 		if seq < until {
 			delete(e.batches, seq)
 		}
 	}
 	e.mu.Unlock()
-	e.blocks.Forget(until)
+	e.blocks.Forget(keep)
+	if keep < until {
+		e.blocks.Drop(e.unneeded(until))
+	}
+	e.history.Forget(keep)
+}
+
+// unneeded returns what tells the blocks of the batches before until that none reaches
+// back to.
+func (e *Executor) unneeded(until uint64) func(block.ID) bool {
+	newest := e.history.At(until - 1)
+	since := make(map[int32]uint64) // the first batch that is needed, by stream
+	return func(id block.ID) bool {
+		p, is := id.Key.(task.Block)
+		switch {
+		case id.Batch >= until:
+			return false
+		case !is || newest == nil:
+			return true
+		}
+		first, known := since[p.DStream]
+		if !known {
+			first = until
+			if d := e.reach.Of(p.DStream); d > 0 {
+				first = e.history.Since(newest, d)
+			}
+			since[p.DStream] = first
+		}
+		return id.Batch < first
+	}
 }
 
 // Hold makes the given versions of models those that are held, and returns them

@@ -268,7 +268,15 @@ func (c *remoteCluster) AwaitModel(ctx context.Context, p plan.ModelPin) error {
 // Process returns none: tasks run in other processes.
 func (c *remoteCluster) Process() *task.Process { return nil }
 
-func (c *remoteCluster) Forget(until uint64) {
+func (c *remoteCluster) Remember(a *plan.Allocation) error {
+	b, err := wire.Encode(&plan.Invocation{Allocation: a})
+	if err != nil {
+		return err
+	}
+	return c.backend.Invoke(a.Seq, b)
+}
+
+func (c *remoteCluster) Forget(until, keep uint64) {
 	c.mu.Lock()
 	for seq := range c.batches {
 		if seq < until {
@@ -277,8 +285,8 @@ func (c *remoteCluster) Forget(until uint64) {
 	}
 	c.mu.Unlock()
 	c.troubles.Set(troubleTasks, "") // a batch is complete
-	c.dag.Forget(until)
-	c.backend.Forget(until)
+	c.dag.Forget(until, keep)
+	c.backend.Forget(until, keep)
 }
 
 // close ends the streams to the executors.

@@ -250,8 +250,8 @@ func (h *executorHost) generate(i *remote.Invoke) *remote.Invoked {
 	return answer
 }
 
-// Forget drops what is kept of the batches before until.
-func (h *executorHost) Forget(until uint64) { h.exec.Load().Forget(until) }
+// Forget drops what is kept of batches that are complete.
+func (h *executorHost) Forget(f remote.Forget) { h.exec.Load().Forget(f.Until, f.Keep) }
 
 // Store returns the blocks of an epoch.
 func (h *executorHost) Store(epoch uint64) *shuffle.Store {

@@ -141,7 +141,11 @@ func (c *localCluster) AwaitModel(ctx context.Context, p plan.ModelPin) error {
 	return err
 }
 
-func (c *localCluster) Forget(until uint64) {
-	c.dag.Forget(until)
-	c.exec.Forget(until)
+func (c *localCluster) Remember(a *plan.Allocation) error {
+	return c.exec.Invoke(plan.Invocation{Allocation: a})
+}
+
+func (c *localCluster) Forget(until, keep uint64) {
+	c.dag.Forget(until, keep)
+	c.exec.Forget(until, keep)
 }

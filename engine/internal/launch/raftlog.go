@@ -56,6 +56,8 @@ func take(s *batchlog.State, e *wire.LogEntry) error {
 		s.Header = e.Header.Data
 	case e.Value != nil:
 		s.Values = append(s.Values, *e.Value)
+	case e.Past != nil:
+		s.RestorePast(*e.Past)
 	case e.Pending != nil:
 		s.Restore(*e.Pending, false)
 	case e.Last != nil:
@@ -88,11 +90,11 @@ func (l *raftLog) RecordValue(ctx context.Context, v batchlog.Value) error {
 
 // Allocate commits an allocation. When it returns nil nothing can lose it; when
 // the outcome isn't known the driver gives up its place.
-func (l *raftLog) Allocate(ctx context.Context, seq uint64, allocation []byte) error {
-	if n := len(allocation); n > wire.MaxPayload {
+func (l *raftLog) Allocate(ctx context.Context, b batchlog.Batch) error {
+	if n := len(b.Data); n > wire.MaxPayload {
 		return fmt.Errorf("%w: the allocation takes %d bytes, at most %d can be logged; plan fewer ranges", wire.ErrTooLarge, n, wire.MaxPayload)
 	}
-	return lost(l.daemon.Allocate(ctx, &wire.AllocateRequest{Epoch: l.epoch, Seq: seq, Allocation: allocation}))
+	return lost(l.daemon.Allocate(ctx, &wire.AllocateRequest{Epoch: l.epoch, Seq: b.Seq, Allocation: b.Data, Keep: b.Keep}))
 }
 
 // Complete hands a completion to the daemon, which writes it with the next

@@ -53,6 +53,13 @@ func (l typedLog) Recover(ctx context.Context) (plan.LogState, error) {
 		}
 		state.Incomplete = append(state.Incomplete, plan.PendingBatch{Allocation: a, Done: b.Done})
 	}
+	for _, b := range s.Past {
+		a, err := plan.DecodeAllocation(b.Data)
+		if err != nil {
+			return plan.LogState{}, err
+		}
+		state.Past = append(state.Past, a)
+	}
 	if s.Last.Seq > 0 {
 		if state.Last, err = plan.DecodeAllocation(s.Last.Data); err != nil {
 			return plan.LogState{}, err
@@ -101,5 +108,5 @@ func (l typedLog) Allocate(ctx context.Context, a *plan.Allocation) error {
 	if err != nil {
 		return err
 	}
-	return l.Log.Allocate(ctx, a.Seq, b)
+	return l.Log.Allocate(ctx, batchlog.Batch{Seq: a.Seq, Data: b, Keep: a.Keep})
 }

@@ -44,7 +44,8 @@ type Registry struct {
 	told    []plan.ModelPin // what executors were told last; guarded by holding
 
 	mu     sync.Mutex
-	flying map[uint64][]plan.ModelPin // of the batches that are planned and not complete
+	flying map[uint64]bool            // batches that are planned and not complete
+	pinned map[uint64][]plan.ModelPin // of those, and of the batches that others reach back to
 	landed chan struct{}              // closed and replaced when a batch is complete
 	coming map[plan.ModelPin]int      // how often it is being brought in
 	stored map[plan.ModelPin]bool     // in the store, as far as this driver knows
@@ -88,7 +89,7 @@ func NewRegistry(c Config) *Registry {
 		nodes: c.Models, store: c.Store, catalog: c.Catalog, executor: c.Executors, retained: c.Retained, durable: c.Durable,
 		requests: c.Requests, log: c.Log,
 		publishing: make(chan struct{}, 1), ended: make(chan struct{}), untidy: make(chan struct{}, 1),
-		models: make(map[string]*model), flying: make(map[uint64][]plan.ModelPin), landed: make(chan struct{}),
+		models: make(map[string]*model), flying: make(map[uint64]bool), pinned: make(map[uint64][]plan.ModelPin), landed: make(chan struct{}),
 		coming: make(map[plan.ModelPin]int), stored: make(map[plan.ModelPin]bool),
 	}
 	r.publishing <- struct{}{}
@@ -97,7 +98,7 @@ func NewRegistry(c Config) *Registry {
 
 // Open takes over where the driver before left off, and waits until the
 // executors have the versions that are needed now.
-func (r *Registry) Open(ctx context.Context, epoch uint64, incomplete []plan.PendingBatch) error {
+func (r *Registry) Open(ctx context.Context, epoch uint64, before *plan.LogState) error {
 	for _, n := range r.nodes {
 		s, err := r.openModel(ctx, n, epoch)
 		if err != nil {
@@ -105,8 +106,11 @@ func (r *Registry) Open(ctx context.Context, epoch uint64, incomplete []plan.Pen
 		}
 		r.models[n.Name] = s
 	}
-	for _, p := range incomplete {
-		r.flying[p.Allocation.Seq] = p.Allocation.Models
+	for _, a := range before.Past {
+		r.pinned[a.Seq] = a.Models
+	}
+	for _, p := range before.Incomplete {
+		r.flying[p.Allocation.Seq], r.pinned[p.Allocation.Seq] = true, p.Allocation.Models
 	}
 	r.hold()
 	for _, p := range r.told {
@@ -179,16 +183,18 @@ func (r *Registry) Plan(a *plan.Allocation) {
 	for i, n := range r.nodes {
 		pins[i] = plan.ModelPin{Name: n.Name, Digest: r.models[n.Name].history.Current}
 	}
-	r.flying[a.Seq], a.Models = pins, pins
+	r.flying[a.Seq], r.pinned[a.Seq], a.Models = true, pins, pins
 }
 
-// Completed notes that a batch is complete.
-func (r *Registry) Completed(seq uint64) {
+// Completed notes that a batch is complete. Its versions stay until no batch reaches back
+// to it.
+func (r *Registry) Completed(seq, keep uint64) {
 	if len(r.nodes) == 0 {
 		return
 	}
 	r.mu.Lock()
-	delete(r.flying, seq)
+	maps.DeleteFunc(r.flying, func(s uint64, _ bool) bool { return s <= seq })
+	maps.DeleteFunc(r.pinned, func(s uint64, _ []plan.ModelPin) bool { return s < keep })
 	close(r.landed)
 	r.landed = make(chan struct{})
 	r.mu.Unlock()
@@ -236,14 +242,14 @@ func (r *Registry) hold() {
 }
 
 // needed returns the versions that executors must have, in order: those that are
-// current, those of the batches in flight and those that come in. It is called
+// current, those of the batches in flight or that are reached back to, and those that come in. It is called
 // with mu held.
 func (r *Registry) needed() []plan.ModelPin {
 	set := make(map[plan.ModelPin]bool)
 	for name, s := range r.models {
 		set[plan.ModelPin{Name: name, Digest: s.history.Current}] = true
 	}
-	for _, pins := range r.flying {
+	for _, pins := range r.pinned {
 		for _, p := range pins {
 			set[p] = true
 		}

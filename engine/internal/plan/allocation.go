@@ -25,6 +25,7 @@ type Allocation struct {
 	Models      []ModelPin        `msgpack:"models,omitempty"`
 	Values      []NamedValue      `msgpack:"vals,omitempty"` // of PerBatch, in the graph's order
 	Binary      string            `msgpack:"bin,omitempty"`  // digest of the program that planned it
+	Keep        uint64            `msgpack:"keep,omitempty"` // the first batch that this one and later ones reach back to; 0: none before it
 	Cost        *CostEstimate     `msgpack:"cost,omitempty"` // what was known when it was planned, for the next driver
 }
 

@@ -23,6 +23,12 @@ func (g *Graph) Describe() []string {
 			}
 			line += fmt.Sprintf("%s%d", sep, p.ID)
 		}
+		if s.Back > 0 {
+			line += fmt.Sprintf(" over %s", s.Back)
+		}
+		if s.Slide > 0 {
+			line += fmt.Sprintf(" every %s", s.Slide)
+		}
 		lines = append(lines, line+s.where(s.Names, s.Parents...))
 	}
 	for _, o := range g.Outputs {

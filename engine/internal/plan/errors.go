@@ -26,6 +26,10 @@ var (
 	ErrCorruptLog = batchlog.ErrCorrupt
 	// ErrFormat: bytes were written by a version that this one doesn't know.
 	ErrFormat = batchlog.ErrFormat
+	// ErrSlides: the streams of an operator have their RDDs in different batches.
+	ErrSlides = errors.New("the streams slide differently")
+	// ErrHistory: a batch reaches back to one that was forgotten or never told.
+	ErrHistory = errors.New("the past that a batch reaches back to is gone")
 	// ErrOtherProgram: the checkpoint belongs to another program or graph.
 	ErrOtherProgram = errors.New("the checkpoint is of another program")
 	// ErrLocked: another process uses the checkpoint directory.

@@ -1,15 +1,75 @@
 package plan
 
 import (
+	"slices"
+	"time"
+
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
-// Generation is the making of one batch's RDDs from its allocation.
+// Generation is the making of one batch's RDDs from its allocation. A batch that reaches
+// back makes RDDs of earlier batches too, each from the allocation of its own batch:
+// [Generation.Within] returns the generations in which that is done. They share lineage
+// and context with the batch's.
 type Generation struct {
 	Alloc   *Allocation
 	RDDs    *rdd.Context     // in which they are made
 	Lineage *lineage.Lineage // that of RDDs
 	Memo    map[int32]any    // *rdd.RDD[T] by stream id
-	Actions []lineage.Action
+	Actions []lineage.Action // of the batch's outputs; none has a Final where its stream has no RDD in the batch
+
+	history *History
+	batches map[uint64]*Generation // by seq, of the batch and those it reached back to
 }
+
+// newGeneration returns the generation of a batch, before anything is made.
+func newGeneration(a *Allocation, h *History, parallelism int) *Generation {
+	made := lineage.NewLineage(a.Seq, parallelism)
+	g := &Generation{
+		Alloc: a, RDDs: rdd.NewContext(made, nil), Lineage: made, Memo: make(map[int32]any),
+		history: h, batches: make(map[uint64]*Generation),
+	}
+	g.batches[a.Seq] = g
+	return g
+}
+
+// of returns the generation of the batch of an allocation, within g's.
+func (g *Generation) of(a *Allocation) *Generation {
+	if there := g.batches[a.Seq]; there != nil {
+		return there
+	}
+	past := &Generation{Alloc: a, RDDs: g.RDDs, Lineage: g.Lineage, Memo: make(map[int32]any), history: g.history, batches: g.batches}
+	g.batches[a.Seq] = past
+	return past
+}
+
+// Before returns the generation of the batch before g's, nil if g's is the job's first.
+// What isn't known of the past is an error of the lineage.
+func (g *Generation) Before() *Generation {
+	a, err := g.history.Before(g.Alloc)
+	if err != nil {
+		g.Lineage.Fail(err)
+	}
+	if a == nil {
+		return nil
+	}
+	return g.of(a)
+}
+
+// Within returns the generations of the batches of the last length of time up to and with
+// g's, the oldest first: those with times in (t-length, t].
+func (g *Generation) Within(length time.Duration) []*Generation {
+	var window []*Generation
+	for p := g; p != nil && p.Alloc.TimeNanos > g.Alloc.TimeNanos-int64(length); p = p.Before() {
+		window = append(window, p)
+	}
+	slices.Reverse(window)
+	return window
+}
+
+// Due reports whether a stream that slides so has an RDD in the generation's batch.
+func (g *Generation) Due(slide time.Duration) bool { return OnSlide(g.Alloc.Time(), slide) }
+
+// OnSlide reports whether a time is a multiple of a slide; 0 stands for every batch.
+func OnSlide(at time.Time, slide time.Duration) bool { return at.Truncate(slide).Equal(at) }

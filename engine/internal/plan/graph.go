@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -21,6 +20,8 @@ type Graph struct {
 	Outputs []*Output
 	Values  []*PerBatch
 	Models  []*Model
+	// Remembered is for how long the RDDs of all streams are kept at least.
+	Remembered time.Duration
 	// Settings are those that connectors declared, by key.
 	Settings map[string]*ConnectorSetting
 
@@ -37,6 +38,9 @@ type Stream struct {
 	ID        int32        // counts from 1
 	InnerSite lineage.Site // given to the RDDs made for it; zero: each has its own
 	Parents   []Parent
+	Slide     time.Duration // it has an RDD in batches at multiples of it only; 0: in every batch
+	Back      time.Duration // how far its RDDs reach back to those of its parents: over (t-Back, t]
+	Recalls   bool          // its RDDs reach back to its own too
 	Cached    bool
 	Level     task.Level // where its partitions are kept, if Cached
 	Names     []string   // given by DStream.Named
@@ -58,7 +62,7 @@ type Output struct {
 	Parent Parent
 	// Open prepares the output on the driver; nil if there is nothing to prepare.
 	Open func(ctx context.Context) error
-	// Action generates the job of a batch.
+	// Action generates the job of a batch in which the parent has an RDD.
 	Action func(g *Generation) lineage.Action
 	// OnDriver takes the partitions' results, nil if nobody wants them.
 	OnDriver func(ctx context.Context, a *Allocation, results [][]byte) error
@@ -84,14 +88,22 @@ type Model struct {
 	Follow time.Duration
 }
 
-// AddStream makes a node with the next id.
+// AddStream makes a node with the next id. It has RDDs in the batches in which its
+// parents have.
 func (g *Graph) AddStream(d Declaration, parents ...Parent) *Stream {
 	n := &Stream{Declaration: d, ID: int32(len(g.Streams) + 1), InnerSite: d.Site, Parents: parents}
-	if g.Open(d.Op, d.Site) {
-		g.Streams = append(g.Streams, n)
+	if !g.Open(d.Op, d.Site) {
+		return n
 	}
+	for _, p := range parents {
+		n.Slide = max(n.Slide, g.stream(p.ID).Slide)
+	}
+	g.Streams = append(g.Streams, n)
 	return n
 }
+
+// stream returns the stream of an id.
+func (g *Graph) stream(id int32) *Stream { return g.Streams[id-1] }
 
 // Open reports whether something can still be declared. What comes when the graph
 // is complete is noted, for whoever runs the user's code to ask for.
@@ -133,19 +145,16 @@ func (g *Graph) Frozen() bool { return g.frozen.Load() }
 const frozenReason = "batch %d is planned already: declare transformations in the build function, or in Transform on the RDD that it is given, not inside an output or a task"
 
 // Generate makes the RDDs and the actions of a batch. It depends on the
-// program and the allocation alone.
-func (g *Graph) Generate(a *Allocation, parallelism int) (*Generation, error) {
-	made := lineage.NewLineage(a.Seq, parallelism)
-	gen := &Generation{
-		Alloc:   a,
-		RDDs:    rdd.NewContext(made, nil),
-		Lineage: made,
-		Memo:    make(map[int32]any, len(g.Streams)),
-		Actions: make([]lineage.Action, 0, len(g.Outputs)),
-	}
+// program, the allocation and those that the batch reaches back to alone.
+func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generation, error) {
+	gen := newGeneration(a, h, parallelism)
 	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
 		for _, o := range g.Outputs {
-			gen.Actions = append(gen.Actions, o.Action(gen))
+			action := lineage.Action{}
+			if gen.Due(g.stream(o.Parent.ID).Slide) {
+				action = o.Action(gen)
+			}
+			gen.Actions = append(gen.Actions, action)
 		}
 		return nil
 	})

@@ -50,6 +50,7 @@ type LogState struct {
 	Epoch      uint64
 	Values     []NamedValue
 	Last       *Allocation    // newest allocation, nil before the first
+	Past       []*Allocation  // complete ones that batches reach back to, ascending
 	Incomplete []PendingBatch // allocations with outputs that aren't done, ascending
 }
 

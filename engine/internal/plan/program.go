@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -107,7 +108,7 @@ func (p *Program) Build(declare func() error) error {
 	err := Guard("the build function", func() error { return lineage.Declare(declare) })
 	end()
 	p.Graph.Freeze()
-	errs := append(p.Errs, p.Graph.ambiguous()...)
+	errs := slices.Concat(p.Errs, p.Graph.ambiguous(), p.Graph.slidesApart(p.Interval))
 	if err != nil {
 		errs = append(errs, err)
 	} else if len(errs) == 0 && len(p.Graph.Outputs) == 0 {

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// History holds the allocations that batches may reach back to, with that of the newest
+// batch. It is safe for concurrent use.
+type History struct {
+	mu     sync.Mutex
+	allocs []*Allocation // Seq ascends without gaps
+}
+
+// Add adds an allocation, which follows the newest one. One that is there already does no
+// harm; after a gap the history begins anew.
+func (h *History) Add(a *Allocation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := len(h.allocs)
+	switch {
+	case n > 0 && a.Seq <= h.allocs[n-1].Seq:
+		return
+	case n > 0 && a.Seq > h.allocs[n-1].Seq+1:
+		h.allocs = nil
+	}
+	h.allocs = append(h.allocs, a)
+}
+
+// Forget drops the allocations before the given one.
+func (h *History) Forget(before uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(h.allocs, before, func(a *Allocation, seq uint64) int {
+		switch {
+		case a.Seq < seq:
+			return -1
+		case a.Seq > seq:
+			return 1
+		}
+		return 0
+	})
+	h.allocs = slices.Clone(h.allocs[i:])
+}
+
+// Before returns the allocation of the batch before a, nil if a is the job's first. An
+// error says that it was forgotten, or never told.
+func (h *History) Before(a *Allocation) (*Allocation, error) {
+	if a.Seq <= 1 {
+		return nil, nil
+	}
+	if before := h.At(a.Seq - 1); before != nil {
+		return before, nil
+	}
+	return nil, fmt.Errorf("%w: batch %d isn't known here", ErrHistory, a.Seq-1)
+}
+
+// At returns the allocation of a batch, nil if it isn't known.
+func (h *History) At(seq uint64) *Allocation {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.allocs) == 0 || seq < h.allocs[0].Seq || seq > h.allocs[len(h.allocs)-1].Seq {
+		return nil
+	}
+	return h.allocs[seq-h.allocs[0].Seq]
+}
+
+// Since returns the first batch that a window of the given length reaches back to which
+// ends at a: those of the time (t-length, t]. It is a's own for a length of 0.
+func (h *History) Since(a *Allocation, length time.Duration) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	since, begin := a.Seq, a.TimeNanos-int64(length)
+	for _, p := range slices.Backward(h.allocs) {
+		if p.Seq >= a.Seq {
+			continue
+		}
+		if p.TimeNanos <= begin {
+			break
+		}
+		since = p.Seq
+	}
+	return since
+}
