@@ -12,8 +12,8 @@ import (
 // follow them by name. It is safe for concurrent use. Close ends its use.
 type Catalog struct{ store *Store }
 
-// catalogPrefix begins its keys; those of jobs begin with a number.
-const catalogPrefix = "published/"
+// catalogPart is its directory; those of jobs are numbers.
+const catalogPart = "published"
 
 // catalogKept is how many versions of a model a catalog keeps: who follows it has that many
 // publications' time to read one.
@@ -21,7 +21,7 @@ const catalogKept = 8
 
 // OpenCatalog opens a store's catalog. A directory is made if it isn't there.
 func OpenCatalog(ctx context.Context, address string) (*Catalog, error) {
-	s, err := open(ctx, address, catalogPrefix)
+	s, err := open(ctx, address, catalogPart)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (c *Catalog) Publish(ctx context.Context, model string, file []byte, now ti
 	if err := c.store.Put(ctx, model, digest, file); err != nil {
 		return "", err
 	}
-	if err := c.store.write(ctx, c.key(model, next.name()), []byte(digest)); err != nil {
+	if err := c.store.bucket.Write(ctx, c.key(model, next.name()), []byte(digest)); err != nil {
 		return "", fmt.Errorf("publishing version %.12s of model %s in %s: %w", digest, model, c, err)
 	}
 	return digest, c.prune(ctx, model, append(all, next))
@@ -113,7 +113,7 @@ func (c *Catalog) prune(ctx context.Context, model string, all []entry) error {
 		kept[e.digest] = true
 	}
 	for _, e := range all[:old] {
-		if err := c.store.bucket.Delete(ctx, c.key(model, e.name())); err != nil {
+		if err := c.store.bucket.Remove(ctx, c.key(model, e.name())); err != nil {
 			return fmt.Errorf("removing an old entry of model %s from %s: %w", model, c, err)
 		}
 		if !kept[e.digest] {

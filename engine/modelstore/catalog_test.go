@@ -57,7 +57,7 @@ func TestCatalog(t *testing.T) {
 	if _, err := c.Publish(t.Context(), "../m", nil, at); !errors.Is(err, ErrName) {
 		t.Errorf("%v", err)
 	}
-	if err := c.store.write(t.Context(), c.key("n", "x"), nil); err != nil {
+	if err := c.store.bucket.Write(t.Context(), c.key("n", "x"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Newest(t.Context(), "n"); !errors.Is(err, ErrDamaged) {

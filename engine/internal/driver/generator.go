@@ -247,6 +247,10 @@ func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.S
 // remember tells the executors of the batches that were completed under earlier drivers
 // and that others reach back to.
 func (d *Driver) remember() error {
+	if !d.looksBack() {
+		return nil
+	}
+	d.kept.Store(1)
 	past := d.Recovered.Past
 	if len(past) == 0 {
 		return nil
