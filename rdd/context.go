@@ -37,6 +37,10 @@ type Runner interface {
 // its actions are errors. Package engine makes contexts; programs are given one.
 func NewContext(l *lineage.Lineage, r Runner) *Context { return &Context{lineage: l, runner: r} }
 
+// Runner returns who computes the context's actions, nil if nobody does: package engine
+// knows its programs by it.
+func (sc *Context) Runner() Runner { return sc.runner }
+
 // Lineage returns the list of the context's RDDs without their elements.
 func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }
 
