@@ -247,13 +247,14 @@ func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.S
 // remember tells the executors of the batches that were completed under earlier drivers
 // and that others reach back to.
 func (d *Driver) remember() error {
-	past := d.Recovered.Past
-	if len(past) == 0 {
+	if d.reach == 0 {
 		return nil
 	}
-	newest := past[len(past)-1].Seq
-	d.kept.Store(past[0].Seq)
-	d.Cluster.Forget(newest+1, past[0].Seq)
+	first, past := d.Recovered.First(), d.Recovered.Past
+	d.kept.Store(first)
+	if len(past) > 0 {
+		d.Cluster.Forget(past[len(past)-1].Seq+1, first)
+	}
 	for _, a := range past {
 		d.history.Add(a)
 		if err := d.Cluster.Remember(a); err != nil {
