@@ -28,6 +28,8 @@ var (
 	ErrSlides = plan.ErrSlides
 	// ErrWindow: a window's length or slide doesn't fit the stream that it is of.
 	ErrWindow = errors.New("the window doesn't fit")
+	// ErrState: a keyed state, or an option of it, isn't right.
+	ErrState = errors.New("the keyed state isn't right")
 	// ErrLocked: another process uses the checkpoint directory.
 	ErrLocked = plan.ErrLocked
 	// ErrStopped: the stream has been stopped.

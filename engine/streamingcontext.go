@@ -20,6 +20,7 @@ type StreamingContext struct {
 	program   *plan.Program   // what this copy of the program declares
 	brokers   string
 	shared    map[any]any
+	states    map[string]any // *DStream[version[K, S]] by the state's name
 	listeners *listenerBus
 }
 
@@ -103,7 +104,7 @@ type BuildFunc func(ssc *StreamingContext) error
 // builder returns what makes a copy of a program of its build function.
 func builder(brokers string, build BuildFunc) func(context.Context, *plan.Program) error {
 	return func(ctx context.Context, p *plan.Program) error {
-		ssc := &StreamingContext{ctx: ctx, program: p, brokers: brokers, shared: make(map[any]any), listeners: &listenerBus{program: p}}
+		ssc := &StreamingContext{ctx: ctx, program: p, brokers: brokers, shared: make(map[any]any), states: make(map[string]any), listeners: &listenerBus{program: p}}
 		err := p.Build(func() error { return build(ssc) })
 		p.Listener = ssc.listeners.listen
 		return err

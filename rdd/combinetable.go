@@ -37,7 +37,7 @@ type combineTable[K comparable, C any] struct {
 //go:noinline
 func newCombineTable[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C) *combineTable[K, C] {
 	return &combineTable[K, C]{
-		tc: tc, codec: codec, join: join, pairs: newSizer(codec), grows: refers(reflect.TypeFor[C]()),
+		tc: tc, codec: codec, join: join, pairs: newSizer(codec), grows: encoding.Refers(reflect.TypeFor[C]()),
 		ledger: ledger{memory: tc.Memory, slack: reserveStep}, acc: newCombiners[K, C](codec.key),
 		runs: runSet[spilledPair]{tc: tc, codec: spilledCodec{}, compare: compareByHash},
 	}

@@ -45,6 +45,11 @@ var (
 	ErrChanged = errors.New("the RDD had other elements when it was computed again: keep them with Cache, or make its functions return the same every time")
 	// ErrBroadcast: a broadcast value can't be had.
 	ErrBroadcast = errors.New("the broadcast value isn't there")
+	// ErrNoFiles: files were to be listed where every process would list them for itself:
+	// in Transform.
+	ErrNoFiles = errors.New("files can't be listed here: each process of a stream would find others; read them in a batch program, or in a stream once, with engine.Value, for functions to use")
+	// ErrLine: a line of a file is longer than lines may be.
+	ErrLine = errors.New("the line is too long")
 	// ErrAccumulator: an accumulator was used where it can't be.
 	ErrAccumulator = errors.New("the accumulator can't be used here")
 )

@@ -75,6 +75,20 @@ func placing[K any](p Partitioner, keys encoding.Codec[K]) (func() placer[K], er
 	return nil, fmt.Errorf("%w: %T has no method Partition(%T) int", ErrPartitioner, p, key)
 }
 
+// Placer returns what places keys as a partitioner does, for one goroutine. The error says
+// that the partitioner can't place keys of type K.
+func Placer[K comparable](p Partitioner) (func(K) (int, error), error) {
+	keys, err := encoding.ForKey[K]()
+	if err != nil {
+		return nil, err
+	}
+	place, err := placing(p, keys)
+	if err != nil {
+		return nil, err
+	}
+	return place(), nil
+}
+
 // hashPlacer returns the placer of a HashPartitioner.
 func hashPlacer[K any](n int, keys encoding.Codec[K]) placer[K] {
 	var encoded []byte

@@ -47,10 +47,10 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 
 // CheckLevel says why elements of type T can't be kept at a level.
 func CheckLevel[T any](level StorageLevel) error {
-	if level > DiskOnly {
+	if level > task.Pinned {
 		return fmt.Errorf("%w: %d", ErrStorageLevel, level)
 	}
-	if _, err := encoding.For[T](); err != nil && level != MemoryOnly {
+	if _, err := encoding.For[T](); err != nil && level != MemoryOnly && level != task.Pinned {
 		return fmt.Errorf("%w; %s needs that, rdd.MemoryOnly doesn't", err, level)
 	}
 	return nil
@@ -138,7 +138,7 @@ func (k *keeping[T]) take(v T, err error) bool {
 		return k.failed == nil
 	}
 	k.rows = append(k.rows, v)
-	return k.memory.charge(k.size.of(v)) || k.spill()
+	return k.level == task.Pinned || k.memory.charge(k.size.of(v)) || k.spill()
 }
 
 // spill frees the memory of the rows: they go to disk or, at MemoryOnly, on to who reads

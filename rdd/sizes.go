@@ -23,7 +23,7 @@ type sizer[T any] struct {
 //go:noinline
 func newSizer[T any](codec encoding.Codec[T]) *sizer[T] {
 	var v T
-	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: codec != nil && refers(reflect.TypeFor[T]())}
+	return &sizer[T]{codec: codec, flat: int64(unsafe.Sizeof(v)), deep: codec != nil && encoding.Refers(reflect.TypeFor[T]())}
 }
 
 // sampleEvery is how many values are told apart by one encoding, once the first few were
@@ -52,26 +52,6 @@ func (s *sizer[T]) exact(v T) (int64, error) {
 		s.buf = nil
 	}
 	return int64(len(b)), err
-}
-
-// refers reports whether values of a type refer to memory outside of them.
-func refers(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr,
-		reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
-		return false
-	case reflect.Array:
-		return refers(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if refers(t.Field(i).Type) {
-				return true
-			}
-		}
-		return false
-	}
-	return true
 }
 
 // ledger reserves memory of a task in steps.

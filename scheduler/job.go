@@ -53,6 +53,8 @@ type JobResult struct {
 	// Updates are what the attempts that counted added to accumulators, of each task one,
 	// in an order that doesn't depend on when they ended.
 	Updates []task.Update
+	// Notes are what executors told with the attempts that counted.
+	Notes [][]byte
 	// Tasks is the number of attempts that counted, Failed of those that didn't.
 	Tasks, Failed int
 	// Time is how long the job took, from its submission on.

@@ -33,6 +33,8 @@ type Success struct {
 	Metrics task.Metrics  `msgpack:"x"`
 	// Updates are what the task added to accumulators, at most [task.MaxUpdateBytes].
 	Updates []task.Update `msgpack:"u,omitempty"`
+	// Notes are what the executor has to tell the driver, whosever task it is.
+	Notes [][]byte `msgpack:"n,omitempty"`
 }
 
 // MapStatus describes what a map task left behind on its executor.

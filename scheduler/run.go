@@ -217,6 +217,7 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	j.result.Tasks++
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
+	j.result.Notes = append(j.result.Notes, s.Notes...)
 	if r.stage.Kind == ShuffleMap {
 		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes, s.Map.Small)
 	} else {

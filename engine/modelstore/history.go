@@ -56,7 +56,7 @@ func (s *Store) OpenJournal(ctx context.Context, model string, epoch uint64) (*J
 	if len(j.names) == 0 {
 		return j, nil, nil
 	}
-	b, err := s.read(ctx, j.key(j.names[len(j.names)-1]), maxHistory)
+	b, err := s.bucket.Read(ctx, j.key(j.names[len(j.names)-1]), maxHistory)
 	if err != nil {
 		return fail(err)
 	}
@@ -96,13 +96,13 @@ func (j *Journal) Write(ctx context.Context, h History) error {
 	}
 	j.number++
 	name := fmt.Sprintf("%016x-%016x", j.epoch, j.number)
-	if err := j.store.write(ctx, j.key(name), b); err != nil {
+	if err := j.store.bucket.Write(ctx, j.key(name), b); err != nil {
 		return fmt.Errorf("writing the history of model %s to %s: %w", j.model, j.store, err)
 	}
 	j.names = append(j.names, name)
 	for len(j.names) > historyKept {
 		// A record that stays behind is found and removed by the next driver.
-		if err := j.store.bucket.Delete(ctx, j.key(j.names[0])); err != nil && ctx.Err() != nil {
+		if err := j.store.bucket.Remove(ctx, j.key(j.names[0])); err != nil && ctx.Err() != nil {
 			return err
 		}
 		j.names = j.names[1:]

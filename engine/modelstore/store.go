@@ -6,15 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 
-	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/fileblob" // the scheme file
-	"gocloud.dev/gcerrors"
+	"github.com/hibana-engine/hibana/rdd/files"
 )
 
 // Errors of this package, for errors.Is.
@@ -37,10 +31,9 @@ const MaxFile = 2 << 30
 // Store is the part of a bucket that belongs to one job. It is safe for
 // concurrent use. Close ends its use.
 type Store struct {
-	bucket *blob.Bucket
+	bucket *files.Bucket
 	url    string
 	prefix string
-	dir    string // of the file driver, "" for others
 }
 
 // Digest returns a version's name: the SHA-256 of its file, hexadecimal.
@@ -76,42 +69,28 @@ func checkDigest(digest string) error {
 // Address returns the URL of a store that a user gave: a URL stays as it is, a
 // path becomes one of the scheme file.
 func Address(given string) (string, error) {
-	if given == "" {
-		return "", fmt.Errorf("%w: it is empty: give a directory or a URL", ErrURL)
+	a, err := files.Parse(given)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	if u, err := url.Parse(given); err == nil && u.Scheme != "" {
-		if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
-			return "", fmt.Errorf("%w: %q: this program has drivers for %s; a path or a file: URL works, others need a blank import of their driver",
-				ErrURL, given, strings.Join(blob.DefaultURLMux().BucketSchemes(), ", "))
-		}
+	if strings.Contains(given, "://") {
 		return given, nil
 	}
-	abs, err := filepath.Abs(given)
-	if err != nil {
-		return "", fmt.Errorf("%w: %q: %w", ErrURL, given, err)
-	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String(), nil
+	return a.URL(), nil
 }
 
 // Open opens the part of a store that belongs to the job with the given
 // incarnation. A directory is made if it isn't there.
 func Open(ctx context.Context, address string, incarnation uint64) (*Store, error) {
-	s := &Store{url: address, prefix: fmt.Sprintf("%d/", incarnation)}
-	u, err := url.Parse(address)
+	a, err := files.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	if u.Scheme == "file" {
-		// Files are made beside their final place, since a rename doesn't cross
-		// file systems, and without the driver's file of attributes.
-		q := u.Query()
-		q.Set("no_tmp_dir", "true")
-		q.Set("create_dir", "true")
-		q.Set("metadata", "skip")
-		u.RawQuery = q.Encode()
-		s.dir = filepath.FromSlash(u.Path)
+	s := &Store{url: address, prefix: a.Join(fmt.Sprint(incarnation)).Key + "/"}
+	if s.bucket, err = a.Open(ctx); err == nil {
+		err = s.bucket.MakeDir(a.Key)
 	}
-	if s.bucket, err = blob.OpenBucket(ctx, u.String()); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("opening the model store %s: %w", address, err)
 	}
 	return s, nil
@@ -135,7 +114,7 @@ func (s *Store) Put(ctx context.Context, model, digest string, file []byte) erro
 	key := s.versionKey(model, digest)
 	there, err := s.bucket.Exists(ctx, key)
 	if err == nil && !there {
-		err = s.write(ctx, key, file)
+		err = s.bucket.Write(ctx, key, file)
 	}
 	if err != nil {
 		return fmt.Errorf("writing version %.12s of model %s to %s: %w", digest, model, s, err)
@@ -150,9 +129,9 @@ func (s *Store) Get(ctx context.Context, model, digest string) ([]byte, error) {
 		return nil, err
 	}
 	key := s.versionKey(model, digest)
-	file, err := s.read(ctx, key, MaxFile)
+	file, err := s.bucket.Read(ctx, key, MaxFile)
 	switch {
-	case gcerrors.Code(err) == gcerrors.NotFound:
+	case errors.Is(err, files.ErrMissing):
 		return nil, fmt.Errorf("%w: %s has no %s", ErrMissing, s, key)
 	case err != nil:
 		return nil, fmt.Errorf("reading version %.12s of model %s from %s: %w", digest, model, s, err)
@@ -165,8 +144,7 @@ func (s *Store) Get(ctx context.Context, model, digest string) ([]byte, error) {
 
 // Delete removes a version, if it is there.
 func (s *Store) Delete(ctx context.Context, model, digest string) error {
-	err := s.bucket.Delete(ctx, s.versionKey(model, digest))
-	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+	if err := s.bucket.Remove(ctx, s.versionKey(model, digest)); err != nil {
 		return fmt.Errorf("deleting version %.12s of model %s from %s: %w", digest, model, s, err)
 	}
 	return nil
@@ -182,58 +160,7 @@ func (s *Store) Versions(ctx context.Context, model string) ([]string, error) {
 	return keys, nil
 }
 
-// maxKeys bounds a listing.
-const maxKeys = 1 << 16
-
-// keys returns what follows prefix in the keys that begin with it, ascending.
+// keys returns what follows prefix, a directory, in the keys that begin with it, ascending.
 func (s *Store) keys(ctx context.Context, prefix string) ([]string, error) {
-	var keys []string
-	it := s.bucket.List(&blob.ListOptions{Prefix: prefix})
-	for len(keys) < maxKeys {
-		o, err := it.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return keys, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, strings.TrimPrefix(o.Key, prefix))
-	}
-	return nil, fmt.Errorf("%w: more than %d files under %s", ErrTooLarge, maxKeys, prefix)
-}
-
-// read returns a blob of at most limit bytes.
-func (s *Store) read(ctx context.Context, key string, limit int64) (_ []byte, err error) {
-	r, err := s.bucket.NewReader(ctx, key, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	if r.Size() > limit {
-		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d", ErrTooLarge, key, r.Size(), limit)
-	}
-	b := make([]byte, r.Size())
-	_, err = io.ReadFull(r, b)
-	return b, err
-}
-
-// write writes a blob that survives the machine's death when write returns.
-func (s *Store) write(ctx context.Context, key string, b []byte) error {
-	if err := s.bucket.WriteAll(ctx, key, b, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
-		return err
-	}
-	if s.dir == "" {
-		return nil
-	}
-	path := filepath.Join(s.dir, filepath.FromSlash(key))
-	return errors.Join(sync(path), sync(filepath.Dir(path)))
-}
-
-// sync brings a file or a directory onto the disk.
-func sync(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return s.bucket.Names(ctx, strings.TrimSuffix(prefix, "/"))
 }

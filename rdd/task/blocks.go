@@ -18,6 +18,7 @@ const (
 	MemoryOnly    Level = iota // dropped when the memory is needed: it is computed again
 	MemoryAndDisk              // written to disk when the memory is needed
 	DiskOnly                   // written to disk at once
+	Pinned                     // kept in memory, and not dropped when that is needed: versions of states
 )
 
 // String returns the level's name.
@@ -29,6 +30,8 @@ func (l Level) String() string {
 		return "MemoryAndDisk"
 	case DiskOnly:
 		return "DiskOnly"
+	case Pinned:
+		return "Pinned"
 	}
 	return "no level"
 }

@@ -1,6 +1,10 @@
 package block
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/hibana-engine/hibana/rdd/frame"
+)
 
 // Errors of this package, for errors.Is.
 var (
@@ -10,7 +14,7 @@ var (
 	// ErrForgotten: the block belongs to a batch that was forgotten.
 	ErrForgotten = errors.New("the batch was forgotten")
 	// ErrCorrupt: what was read isn't what was written.
-	ErrCorrupt = errors.New("a block is damaged")
+	ErrCorrupt = frame.ErrCorrupt
 	// ErrDiskFull: the disk that blocks are written to has no room.
 	ErrDiskFull = errors.New("the disk is full")
 	// ErrFull: the budget is full and nothing in it can go.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/hibana-engine/hibana/rdd/frame"
 )
 
 // fileBuffer is how much is written or read at once.
@@ -19,7 +21,7 @@ type File struct {
 	size    int64 // bytes of whole frames
 	out     *os.File
 	buf     *bufio.Writer
-	header  [headerSize]byte
+	header  [frame.HeaderSize]byte
 	scratch []byte
 	err     error // of the first write that failed
 }
@@ -59,11 +61,11 @@ func (f *File) Append(fr Frame) error {
 	case f.out == nil:
 		return fmt.Errorf("writing to a file of blocks: %w", ErrClosed)
 	}
-	_, err := f.buf.Write(fr.appendHeader(f.header[:0]))
+	_, err := f.buf.Write(fr.AppendHeader(f.header[:0]))
 	if err == nil {
 		_, err = f.buf.Write(fr.Data)
 	}
-	f.size += headerSize + int64(len(fr.Data))
+	f.size += frame.HeaderSize + int64(len(fr.Data))
 	return f.note(err)
 }
 
@@ -131,11 +133,11 @@ func (r *Frames) Next() (Frame, error) {
 	if r.left == 0 {
 		return Frame{}, io.EOF
 	}
-	var header [headerSize]byte
+	var header [frame.HeaderSize]byte
 	if _, err := io.ReadFull(r.buf, header[:]); err != nil {
 		return Frame{}, r.failed(err)
 	}
-	fr, stored, err := readHeader(header[:], r.left-headerSize)
+	fr, stored, err := frame.ReadHeader(header[:], r.left-frame.HeaderSize)
 	if err != nil {
 		return Frame{}, err
 	}
@@ -143,7 +145,7 @@ func (r *Frames) Next() (Frame, error) {
 	if _, err := io.ReadFull(r.buf, fr.Data); err != nil {
 		return Frame{}, r.failed(err)
 	}
-	r.left -= headerSize + int64(stored)
+	r.left -= frame.HeaderSize + int64(stored)
 	return fr, nil
 }
 

@@ -103,7 +103,7 @@ func (s *Store) fill(t *Task, e *entry, v Value) {
 	e.value = v
 	e.kept = t.share.Keep(v.Bytes())
 	t.detach()
-	if e.kept > 0 {
+	if e.kept > 0 && e.level != task.Pinned {
 		e.place = s.recent.PushFront(e)
 	}
 }

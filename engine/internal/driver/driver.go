@@ -12,6 +12,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler"
 )
 
 // Config says what a driver works with.
@@ -89,8 +90,8 @@ type Cluster interface {
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
-	// Run runs the job of one output and returns the partitions' results.
-	Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error)
+	// Run runs the job of one output.
+	Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error)
 	// Remember tells the executors of a batch that is complete and that others reach
 	// back to, before they are invoked.
 	Remember(a *plan.Allocation) error

@@ -247,7 +247,7 @@ func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.S
 // remember tells the executors of the batches that were completed under earlier drivers
 // and that others reach back to.
 func (d *Driver) remember() error {
-	if d.reach == 0 {
+	if !d.looksBack() {
 		return nil
 	}
 	first, past := d.Recovered.First(), d.Recovered.Past

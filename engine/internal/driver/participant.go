@@ -19,6 +19,9 @@ type Participant interface {
 	// Plan writes into a batch's allocation, before that is logged. The generator
 	// calls it.
 	Plan(a *plan.Allocation)
+	// Heard takes what executors told with the tasks of an output, each in its own
+	// encoding. The runner calls it.
+	Heard(notes [][]byte)
 	// Completed is told that a batch is complete, and that none reaches back any more
 	// to those before keep. The runner calls it.
 	Completed(seq, keep uint64)

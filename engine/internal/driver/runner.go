@@ -89,13 +89,34 @@ func (d *Driver) complete(ctx context.Context, b *plannedBatch, output int32) er
 // time says that nothing is missing.
 func (d *Driver) forget(a *plan.Allocation) (keep uint64) {
 	keep = a.Seq + 1
-	if d.reach > 0 {
-		keep = max(1, d.history.Since(a, d.reach)-1)
+	if d.looksBack() {
+		keep = d.lookedAt(a)
 		d.kept.Store(keep)
 	}
 	d.history.Forget(keep)
 	d.Cluster.Forget(a.Seq+1, keep)
 	return keep
+}
+
+// looksBack reports whether batches of the program look at earlier ones.
+func (d *Driver) looksBack() bool { return d.reach > 0 || len(d.Program.Graph.States) > 0 }
+
+// lookedAt returns the first batch that those after a look at. Their windows reach back to
+// first; the states of which they are made begin from checkpoints, and their inputs are
+// made again from there on, with windows of their own, which reach back from there.
+func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
+	first := d.history.Since(a, d.reach)
+	for i := range a.States {
+		c := a.States[i].Newest(first)
+		if c == nil {
+			return 1
+		}
+		first = min(first, c.Seq)
+	}
+	if from := d.history.At(first); from != nil {
+		first = d.history.Since(from, d.reach)
+	}
+	return max(1, first-1)
 }
 
 // slowBatch is how long an output may take, whatever the interval and the batches
@@ -115,10 +136,15 @@ func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
 func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output) error {
 	started := time.Now()
 	defer d.watchOutput(b, out)()
-	results, metrics, err := d.Cluster.Run(ctx, b.gen, out.Index)
-	b.info.Metrics.Add(metrics)
+	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
+	if err == nil {
+		b.info.Metrics.Add(result.Metrics)
+		for _, p := range d.Participants {
+			p.Heard(result.Notes)
+		}
+	}
 	if err == nil && out.OnDriver != nil {
-		err = d.Program.Calls.Guard(fmt.Sprintf("%s at %s", out.Op, out.Site), func() error { return out.OnDriver(ctx, b.alloc, results) })
+		err = d.Program.Calls.Guard(fmt.Sprintf("%s at %s", out.Op, out.Site), func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
 	}
 	if err == nil {
 		err = d.Program.Graph.LateError()

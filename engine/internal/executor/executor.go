@@ -11,6 +11,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
+	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd"
@@ -32,6 +33,7 @@ type Executor struct {
 	process  *task.Process
 	blocks   *block.Store
 	versions *models.Versions
+	saver    *state.Saver
 
 	history plan.History
 	reach   plan.Reach
@@ -67,7 +69,15 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 		}
 	}
 	e.versions = models.NewVersions(p.Graph.Models, versions)
-	return e, e.versions.Install(e.process)
+	var checkpoints *state.Store
+	if h.StateStore != "" && len(p.Graph.States) > 0 {
+		var err error
+		if checkpoints, err = state.Open(ctx, h.StateStore, h.Incarnation); err != nil {
+			return nil, err
+		}
+	}
+	e.saver = state.NewSaver(checkpoints)
+	return e, errors.Join(e.versions.Install(e.process), e.saver.Install(e.process))
 }
 
 // Invoke generates a batch from its allocation and begins to prefetch what it
@@ -76,6 +86,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 func (e *Executor) Invoke(inv plan.Invocation) error {
 	seq := inv.Allocation.Seq
 	e.history.Add(inv.Allocation)
+	e.saver.Acknowledge(inv.Allocation)
 	e.mu.Lock()
 	known, complete := e.batches[seq], seq < e.done
 	e.mu.Unlock()
@@ -170,6 +181,7 @@ func (e *Executor) Forget(until, keep uint64) {
 func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 	newest := e.history.At(until - 1)
 	since := make(map[int32]uint64) // the first batch that is needed, by stream
+	states := e.newestVersions(until)
 	return func(id block.ID) bool {
 		p, is := id.Key.(task.Block)
 		switch {
@@ -184,10 +196,30 @@ func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 			if d := e.reach.Of(p.DStream); d > 0 {
 				first = e.history.Since(newest, d)
 			}
+			if version, is := states[p.DStream]; is {
+				first = min(first, version)
+			}
 			since[p.DStream] = first
 		}
 		return id.Batch < first
 	}
+}
+
+// newestVersions returns, for the stream of each state of which a version is here, the
+// newest batch before until that it is of.
+func (e *Executor) newestVersions(until uint64) map[int32]uint64 {
+	newest := make(map[int32]uint64)
+	if len(e.program.Graph.States) == 0 {
+		return newest
+	}
+	e.blocks.Count(func(id block.ID) bool {
+		p, is := id.Key.(task.Block)
+		if is && id.Batch < until && e.program.Graph.IsState(p.DStream) {
+			newest[p.DStream] = max(newest[p.DStream], id.Batch)
+		}
+		return false
+	})
+	return newest
 }
 
 // Hold makes the given versions of models those that are held, and returns them
@@ -233,7 +265,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if err != nil {
 		return scheduler.Failed(ctx, e.hinted(err))
 	}
-	success.Metrics = tc.Counted()
+	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports()
 	if fetched != nil {
 		success.Metrics.ShuffleRemote = fetched()
 	}

@@ -189,7 +189,7 @@ func (c *remoteCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan
 // noExecutorAfter is how long a job waits for executors before it says so.
 const noExecutorAfter = 5 * time.Second
 
-func (c *remoteCluster) Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error) {
+func (c *remoteCluster) Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()

@@ -109,17 +109,13 @@ func (c *localCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.
 	return err
 }
 
-func (c *localCluster) Run(ctx context.Context, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error) {
+func (c *localCluster) Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error) {
 	return runOn(ctx, c.dag, gen, output)
 }
 
 // runOn runs the job of one output on a scheduler.
-func runOn(ctx context.Context, dag *scheduler.DAGScheduler, gen *plan.Generation, output int32) ([][]byte, task.Metrics, error) {
-	r, err := dag.Submit(ctx, scheduler.NewJob(gen.Alloc.Seq, int(output), gen.Actions[output].Final))
-	if err != nil {
-		return nil, task.Metrics{}, err
-	}
-	return r.Partitions, r.Metrics, nil
+func runOn(ctx context.Context, dag *scheduler.DAGScheduler, gen *plan.Generation, output int32) (*scheduler.JobResult, error) {
+	return dag.Submit(ctx, scheduler.NewJob(gen.Alloc.Seq, int(output), gen.Actions[output].Final))
 }
 
 // Hold implements models.Executors.

@@ -67,6 +67,11 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 		return errors.Join(err, p.closePlanners())
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	checkpoints, letGo, err := j.openStateStore(ctx, &p.program.Graph, &p.header)
+	if err != nil {
+		return errors.Join(err, p.closePlanners())
+	}
+	defer func() { err = errors.Join(err, letGo()) }()
 	c, epoch, err := p.takeOver(ctx)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
@@ -80,7 +85,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	})
 	return driver.New(driver.Config{
 		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: j.Batches, Cluster: c,
-		Participants: []driver.Participant{registry}, Models: registry, Planners: p.planners,
+		Participants: []driver.Participant{registry, p.keeper(checkpoints)}, Models: registry, Planners: p.planners,
 		Listeners: j.listeners, Troubles: j.troubles, Failing: j.failing, Log: j.Log,
 	}).Run(planning)
 }

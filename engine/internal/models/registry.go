@@ -170,6 +170,9 @@ func (r *Registry) Plan(a *plan.Allocation) {
 	r.flying[a.Seq], r.pinned[a.Seq], a.Models = true, pins, pins
 }
 
+// Heard has nothing to hear of tasks.
+func (r *Registry) Heard([][]byte) {}
+
 // Completed notes that a batch is complete. Its versions stay until no batch reaches back
 // to it.
 func (r *Registry) Completed(seq, keep uint64) {

@@ -23,6 +23,7 @@ type Allocation struct {
 	TimeNanos   int64             `msgpack:"time"`  // the batch's time, nanoseconds since 1970
 	Inputs      []InputAllocation `msgpack:"in"`    // one for each input of the graph, in its order
 	Models      []ModelPin        `msgpack:"models,omitempty"`
+	States      []SavedState      `msgpack:"st,omitempty"`   // in the graph's order
 	Values      []NamedValue      `msgpack:"vals,omitempty"` // of PerBatch, in the graph's order
 	Binary      string            `msgpack:"bin,omitempty"`  // digest of the program that planned it
 	Keep        uint64            `msgpack:"keep,omitempty"` // the first batch that this one and later ones reach back to; 0: none before it

@@ -37,6 +37,9 @@ func (g *Graph) Describe() []string {
 	for _, v := range g.Values {
 		lines = append(lines, "per batch: "+v.Name+v.where(nil))
 	}
+	for _, s := range g.States {
+		lines = append(lines, fmt.Sprintf("state: %s of %s in %d partitions at %s", s.Name, s.Types, s.Partitions, s.Site))
+	}
 	for _, m := range g.Models {
 		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))
 	}

@@ -20,6 +20,7 @@ type Generation struct {
 	Actions []lineage.Action // of the batch's outputs; none has a Final where its stream has no RDD in the batch
 
 	history *History
+	root    *Generation            // that of the batch itself
 	batches map[uint64]*Generation // by seq, of the batch and those it reached back to
 }
 
@@ -30,7 +31,7 @@ func newGeneration(a *Allocation, h *History, parallelism int) *Generation {
 		Alloc: a, RDDs: rdd.NewContext(made, nil), Lineage: made, Memo: make(map[int32]any),
 		history: h, batches: make(map[uint64]*Generation),
 	}
-	g.batches[a.Seq] = g
+	g.root, g.batches[a.Seq] = g, g
 	return g
 }
 
@@ -39,7 +40,7 @@ func (g *Generation) of(a *Allocation) *Generation {
 	if there := g.batches[a.Seq]; there != nil {
 		return there
 	}
-	past := &Generation{Alloc: a, RDDs: g.RDDs, Lineage: g.Lineage, Memo: make(map[int32]any), history: g.history, batches: g.batches}
+	past := &Generation{Alloc: a, RDDs: g.RDDs, Lineage: g.Lineage, Memo: make(map[int32]any), history: g.history, root: g.root, batches: g.batches}
 	g.batches[a.Seq] = past
 	return past
 }
@@ -64,6 +65,27 @@ func (g *Generation) missing(seq uint64, err error) {
 		g.Lineage.Fail(err)
 	}
 }
+
+// Previous returns the generation of the last batch before g's in which a stream that
+// slides so has an RDD, nil if there is none.
+func (g *Generation) Previous(slide time.Duration) *Generation {
+	p := g.Before()
+	for p != nil && !p.Due(slide) {
+		p = p.Before()
+	}
+	return p
+}
+
+// Checkpoint returns the newest checkpoint of a state up to g's batch that the batch being
+// generated knows, nil if there is none. isOf reports whether it is of g's batch.
+func (g *Generation) Checkpoint(state string) (c *Checkpoint, isOf bool) {
+	c = g.root.Alloc.State(state).Newest(g.Alloc.Seq)
+	return c, c != nil && c.Seq == g.Alloc.Seq
+}
+
+// IsRoot reports whether g is the generation of the batch itself, not of one that it
+// reaches back to.
+func (g *Generation) IsRoot() bool { return g.root == g }
 
 // Within returns the generations of the batches of the last length of time up to and with
 // g's, the oldest first: those with times in (t-length, t].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Graph struct {
 	Outputs []*Output
 	Values  []*PerBatch
 	Models  []*Model
+	States  []*State
 	// Remembered is for how long the RDDs of all streams are kept at least.
 	Remembered time.Duration
 	// Settings are those that connectors declared, by key.
@@ -101,6 +103,14 @@ func (g *Graph) AddStream(d Declaration, parents ...Parent) *Stream {
 
 // stream returns the stream of an id.
 func (g *Graph) stream(id int32) *Stream { return g.Streams[id-1] }
+
+// IsState reports whether a stream holds the versions of a state.
+func (g *Graph) IsState(stream int32) bool {
+	return slices.ContainsFunc(g.States, func(s *State) bool { return s.Stream == stream })
+}
+
+// SlideOf returns how a stream slides, 0 if it has an RDD in every batch.
+func (g *Graph) SlideOf(stream int32) time.Duration { return g.stream(stream).Slide }
 
 // Open reports whether something can still be declared. What comes when the graph
 // is complete is noted, for whoever runs the user's code to ask for.

@@ -36,6 +36,7 @@ type JobHeader struct {
 	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
 	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
 	ModelStore  string   `msgpack:"store"` // address of the models' versions, "" for none
+	StateStore  string   `msgpack:"state"` // address of the states' checkpoints, "" for none
 }
 
 // Completion says that an output of a batch is done.

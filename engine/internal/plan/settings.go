@@ -18,21 +18,23 @@ import (
 // Settings holds the engine's settings, as Spark names them where it has them.
 // They are given as --conf key=value.
 type Settings struct {
-	Backpressure    bool
-	PID             Gains
-	InitialRate     float64 // records/s of all inputs before there is an estimate
-	MaxPending      int     // batches planned ahead of the one that runs
-	StopGracefully  bool
-	MaxResultSize   int // bytes
-	MaxTaskFailures int
-	MaxStageTries   int
-	LocalityWait    time.Duration
-	ExecutorMemory  int64  // bytes for blocks in an executor's process; 0 for a part of what there is
-	LocalDir        string // where blocks go that don't fit; "" for the system's temporary directory
-	BuildTimeout    time.Duration
-	ModelStore      string            // URL or path; "" for the default
-	ModelsRetained  int               // earlier versions of each model
-	Other           map[string]string // what isn't the engine's: of connectors, or unknown
+	Backpressure       bool
+	PID                Gains
+	InitialRate        float64 // records/s of all inputs before there is an estimate
+	MaxPending         int     // batches planned ahead of the one that runs
+	StopGracefully     bool
+	MaxResultSize      int // bytes
+	MaxTaskFailures    int
+	MaxStageTries      int
+	LocalityWait       time.Duration
+	ExecutorMemory     int64  // bytes for blocks in an executor's process; 0 for a part of what there is
+	LocalDir           string // where blocks go that don't fit; "" for the system's temporary directory
+	BuildTimeout       time.Duration
+	CheckpointStore    string            // URL or path of the states' checkpoints; "" for the default
+	CheckpointInterval time.Duration     // between two checkpoints of a state
+	ModelStore         string            // URL or path; "" for the default
+	ModelsRetained     int               // earlier versions of each model
+	Other              map[string]string // what isn't the engine's: of connectors, or unknown
 }
 
 // Gains configures the estimator of an input's rate, a PID controller.
@@ -44,18 +46,19 @@ type Gains struct {
 // DefaultSettings returns the settings of someone who sets nothing.
 func DefaultSettings() Settings {
 	return Settings{
-		Backpressure:    true,
-		PID:             Gains{Proportional: 1, Integral: 0.2, Derivative: 0, MinRate: 100},
-		InitialRate:     100_000,
-		MaxPending:      1,
-		StopGracefully:  true,
-		MaxResultSize:   256 << 20,
-		MaxTaskFailures: 4,
-		MaxStageTries:   4,
-		LocalityWait:    20 * time.Millisecond,
-		BuildTimeout:    5 * time.Minute,
-		ModelsRetained:  5,
-		Other:           map[string]string{},
+		Backpressure:       true,
+		PID:                Gains{Proportional: 1, Integral: 0.2, Derivative: 0, MinRate: 100},
+		InitialRate:        100_000,
+		MaxPending:         1,
+		StopGracefully:     true,
+		MaxResultSize:      256 << 20,
+		MaxTaskFailures:    4,
+		MaxStageTries:      4,
+		LocalityWait:       20 * time.Millisecond,
+		BuildTimeout:       5 * time.Minute,
+		CheckpointInterval: 10 * time.Second,
+		ModelsRetained:     5,
+		Other:              map[string]string{},
 	}
 }
 
@@ -83,6 +86,8 @@ func settings() []setting {
 		{"locality.wait", "how long a task waits for the executor it ran on last (20ms)", duration(func(c *Settings) *time.Duration { return &c.LocalityWait }, maxWait)},
 		{"executor.memory", "what an executor keeps in memory of cached partitions, shuffles and tables of its tasks, e.g. 2g; the rest goes to disk (60 % of the machine's or the container's, shared by local-cluster's processes)", bytes(func(c *Settings) *int64 { return &c.ExecutorMemory }, leastMemory)},
 		{"local.dir", "directory for what doesn't fit in memory (the system's for temporary files)", directory(func(c *Settings) *string { return &c.LocalDir })},
+		{"checkpoint.store", "URL or directory of the checkpoints of keyed states (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.CheckpointStore })},
+		{"checkpoint.interval", "how often a keyed state is saved, at least every 100 batches (10s)", longer(func(c *Settings) *time.Duration { return &c.CheckpointInterval }, leastCheckpoint, maxCheckpoint)},
 		{"models.store", "URL or directory of the models' versions (below --checkpoint, else a temporary directory; a cluster needs one)", address(func(c *Settings) *string { return &c.ModelStore })},
 		{"models.retained", "earlier versions of each model that are kept for a rollback (5)", count(func(c *Settings) *int { return &c.ModelsRetained }, maxRetained)},
 	}
@@ -91,17 +96,19 @@ func settings() []setting {
 // Upper bounds of settings: what is above is a slip, would take the memory, or
 // overflow.
 const (
-	maxRate     = 1e9  // records/s
-	maxGain     = 1000 // of the PID's
-	maxPending  = 10_000
-	maxResult   = min(1<<40, math.MaxInt/2) // bytes
-	maxTries    = 1000
-	maxRetained = 10_000
-	maxWait     = time.Hour
-	leastMemory = 16               // MiB: with less, tasks would write runs of a few records
-	maxMemory   = float64(1 << 50) // bytes
-	leastBuild  = time.Second
-	maxBuild    = 24 * time.Hour
+	maxRate         = 1e9  // records/s
+	maxGain         = 1000 // of the PID's
+	maxPending      = 10_000
+	maxResult       = min(1<<40, math.MaxInt/2) // bytes
+	maxTries        = 1000
+	maxRetained     = 10_000
+	maxWait         = time.Hour
+	leastMemory     = 16               // MiB: with less, tasks would write runs of a few records
+	maxMemory       = float64(1 << 50) // bytes
+	leastCheckpoint = time.Millisecond
+	maxCheckpoint   = 24 * time.Hour
+	leastBuild      = time.Second
+	maxBuild        = 24 * time.Hour
 )
 
 // PrintSettings writes the settings for people.

@@ -1,0 +1,60 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/internal/state"
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// openStateStore opens the store of the checkpoints of the job's states, if it has any:
+// what the setting says, else a directory below the job's checkpoint, else a temporary
+// one, which release removes. A cluster has no default, since only its users know of a
+// place that every node reaches.
+func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHeader) (store *state.Store, release func() error, err error) {
+	nothing := func() error { return nil }
+	if len(g.States) == 0 {
+		return nil, nothing, nil
+	}
+	remove := nothing
+	place := j.Settings.CheckpointStore
+	switch {
+	case place != "":
+	case j.Incarnation != 0:
+		return nil, nothing, state.ErrNoStore
+	case j.Checkpoint != "":
+		place = filepath.Join(j.Checkpoint, "state")
+	default:
+		if place, err = os.MkdirTemp(j.Settings.LocalDir, "hibana-state-"); err != nil {
+			return nil, nothing, fmt.Errorf("making a directory for checkpoints of states: %w", err)
+		}
+		remove = func() error { return os.RemoveAll(place) }
+	}
+	var address files.Address
+	if address, err = files.Parse(place); err == nil {
+		h.StateStore = address.URL()
+		store, err = state.Open(ctx, h.StateStore, h.Incarnation)
+	}
+	if err != nil {
+		return nil, nothing, errors.Join(err, remove())
+	}
+	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
+}
+
+// keeper returns who decides when the job's states are saved.
+func (p *prepared) keeper(store *state.Store) *state.Keeper {
+	g := &p.program.Graph
+	return state.NewKeeper(state.Config{
+		States: g.States, Slides: g.SlideOf, Store: store, Interval: p.job.Settings.CheckpointInterval, Batches: checkpointBatches,
+		Troubles: p.job.troubles, Log: p.job.Log,
+	})
+}
+
+// checkpointBatches is after how many batches a state is saved, however short they are:
+// the lineage of a state begins at its newest checkpoint.
+const checkpointBatches = 100

@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+)
+
+// State is a keyed state of the program, addressed by its name.
+type State struct {
+	Declaration
+	Name       string
+	Stream     int32  // whose RDDs hold the state's versions, one element a partition
+	Partitions int    // of the state
+	Types      string // of its keys and values, for people
+}
+
+// CheckState says why a state can't have a name.
+func (g *Graph) CheckState(name string) error {
+	if err := checkStateName(name); err != nil {
+		return err
+	}
+	for _, s := range g.States {
+		if s.Name == name {
+			return fmt.Errorf("the state at %s has the name %q, too: each needs one of its own", s.Site, name)
+		}
+	}
+	return nil
+}
+
+// checkStateName says why a name can't be a state's: it is one of directories and of
+// command lines.
+func checkStateName(name string) error {
+	if len(name) == 0 || len(name) > 64 {
+		return fmt.Errorf("its name %.70q has %d bytes; 1 to 64 are allowed", name, len(name))
+	}
+	for i, c := range []byte(name) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || c != '.' && c != '_' && c != '-') {
+			return fmt.Errorf("its name is %q; letters, digits, points, dashes and underscores are allowed, a letter or a digit first", name)
+		}
+	}
+	return nil
+}
+
+// SavedState is what an allocation says of a state: where it is saved, and whether this
+// batch's version is to be.
+type SavedState struct {
+	Name        string       `msgpack:"n"`
+	Checkpoints []Checkpoint `msgpack:"c,omitempty"` // those that batches may begin from, Seq ascends
+	Save        SaveKind     `msgpack:"s,omitempty"`
+}
+
+// Checkpoint names a version of a state that is saved.
+type Checkpoint struct {
+	Seq       uint64 `msgpack:"s"` // of the batch after which the state was so
+	TimeNanos int64  `msgpack:"t"` // of that batch, nanoseconds since 1970
+	Manifest  string `msgpack:"m"` // name of the file that lists the checkpoint's files
+}
+
+// SaveKind says how a version of a state is saved.
+type SaveKind uint8
+
+// The kinds.
+const (
+	NoSave    SaveKind = iota
+	SaveDelta          // what changed since the newest checkpoint
+	SaveBase           // all of it
+)
+
+// Newest returns the newest checkpoint of a batch up to seq, nil if there is none.
+func (s *SavedState) Newest(seq uint64) *Checkpoint {
+	if s == nil {
+		return nil
+	}
+	for i := range slices.Backward(s.Checkpoints) {
+		if s.Checkpoints[i].Seq <= seq {
+			return &s.Checkpoints[i]
+		}
+	}
+	return nil
+}
+
+// State returns what the allocation says of a state, nil if that is nothing.
+func (a *Allocation) State(name string) *SavedState {
+	for i := range a.States {
+		if a.States[i].Name == name {
+			return &a.States[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/wire"
+)
+
+// Keeper decides, on the driver, when states are saved, and says in each allocation where
+// they are. It is a participant of the job's batches.
+//
+// THREADING: after Open all methods are safe for concurrent use. run is a goroutine of the
+// driver's.
+type Keeper struct {
+	Config
+	epoch uint64
+	names []string
+	wake  chan struct{} // holds a token when run has something to do
+
+	mu     sync.Mutex
+	states map[string]*kept
+}
+
+// Config says what a keeper works with.
+type Config struct {
+	States   []*plan.State
+	Slides   func(stream int32) time.Duration // of a state's stream
+	Store    *Store
+	Interval time.Duration // between checkpoints of a state
+	Batches  int           // or so many batches, what comes first
+	Troubles *plan.Troubles
+	Log      *slog.Logger
+}
+
+// kept is what the keeper knows of one state.
+type kept struct {
+	*plan.State
+	checkpoints []plan.Checkpoint // that allocations name
+	manifests   []*Manifest       // of those, in their order
+
+	began   time.Time // of the batch that is being saved
+	batches int       // since then
+	saving  *Manifest // of which Partitions are filled as reports come; nil if nothing is saved
+	missing int
+	whole   bool // it is to be written
+	dropped bool // checkpoints have become unneeded
+}
+
+// NewKeeper returns a keeper that is to be opened.
+func NewKeeper(c Config) *Keeper {
+	return &Keeper{Config: c, wake: make(chan struct{}, 1), states: make(map[string]*kept)}
+}
+
+// Open takes over the checkpoints that the newest batch named.
+func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) error {
+	k.epoch = epoch
+	for _, s := range k.States {
+		st := &kept{State: s}
+		k.states[s.Name] = st
+		k.names = append(k.names, s.Name)
+		if len(before.Past) > 0 {
+			st.began = before.Past[0].Time()
+		}
+		if before.Last == nil || before.Last.State(s.Name) == nil {
+			continue
+		}
+		for _, c := range before.Last.State(s.Name).Checkpoints {
+			m, err := k.Store.ReadManifest(ctx, s.Name, c)
+			if err != nil {
+				return fmt.Errorf("state %s: %w", s.Name, err)
+			}
+			if m.Types != s.Types {
+				return fmt.Errorf("state %s at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or start without the checkpoint",
+					s.Name, s.Site, plan.ErrOtherProgram, m.Types, s.Types)
+			}
+			st.checkpoints, st.manifests = append(st.checkpoints, c), append(st.manifests, m)
+			st.began = time.Unix(0, c.TimeNanos)
+		}
+	}
+	return nil
+}
+
+// Ready doesn't wait.
+func (k *Keeper) Ready(context.Context) error { return nil }
+
+// Plan writes into an allocation where states are saved, and which of them are to be.
+func (k *Keeper) Plan(a *plan.Allocation) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, name := range k.names {
+		s := k.states[name]
+		saved := plan.SavedState{Name: name, Checkpoints: slices.Clone(s.checkpoints)}
+		if plan.OnSlide(a.Time(), k.Slides(s.Stream)) {
+			saved.Save = k.due(s, a)
+		}
+		a.States = append(a.States, saved)
+	}
+}
+
+// due says how the version of a batch is to be saved. mu is held.
+func (k *Keeper) due(s *kept, a *plan.Allocation) plan.SaveKind {
+	if s.batches++; s.began.IsZero() {
+		s.began = a.Time()
+	}
+	if s.whole || s.batches < k.Batches && a.Time().Sub(s.began) < k.Interval {
+		return plan.NoSave
+	}
+	s.began, s.batches = a.Time(), 0
+	s.saving = &Manifest{State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Partitions: make([]SavedPartition, s.Partitions)}
+	s.missing = s.Partitions
+	if s.wantsBase() {
+		return plan.SaveBase
+	}
+	return plan.SaveDelta
+}
+
+// maxDeltas is how many deltas follow a base.
+const maxDeltas = 16
+
+// wantsBase reports whether the next checkpoint isn't to build on the newest one: there is
+// none, it has other partitions, or its deltas outweigh its base.
+func (s *kept) wantsBase() bool {
+	if len(s.manifests) == 0 {
+		return true
+	}
+	newest := s.manifests[len(s.manifests)-1]
+	base, deltas := newest.Size()
+	return len(newest.Partitions) != s.Partitions || deltas > base || len(newest.Partitions[0].Files) > maxDeltas
+}
+
+// Heard takes what executors report.
+func (k *Keeper) Heard(notes [][]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, note := range notes {
+		var r Report
+		if err := wire.Decode(note, &r); err != nil {
+			k.Log.Error("an executor's report of a checkpoint can't be read", "err", err)
+			continue
+		}
+		k.take(&r)
+	}
+}
+
+// take takes one report. mu is held.
+func (k *Keeper) take(r *Report) {
+	s := k.states[r.State]
+	if s == nil || s.saving == nil || s.saving.Seq != r.Seq || r.Partition < 0 || r.Partition >= s.Partitions || s.saving.Partitions[r.Partition].Files != nil {
+		return
+	}
+	about := "state " + s.Name
+	if r.Failure != "" {
+		k.Troubles.Set(about, fmt.Sprintf("state %s can't be saved: %s", s.Name, r.Failure))
+		k.Log.Error("a state can't be saved; it is tried again", "state", s.Name, "batch", r.Seq, "partition", r.Partition, "err", r.Failure)
+		s.saving = nil
+		return
+	}
+	var list []File
+	if r.Kind == plan.SaveDelta {
+		i := slices.IndexFunc(s.checkpoints, func(c plan.Checkpoint) bool { return c.Seq == r.Since })
+		if i < 0 {
+			return // it builds on what was dropped
+		}
+		list = slices.Clone(s.manifests[i].Partitions[r.Partition].Files)
+	}
+	s.saving.Partitions[r.Partition].Files = append(list, r.File)
+	if s.missing--; s.missing == 0 {
+		k.Troubles.Set(about, "")
+		s.whole = true
+		k.stir()
+	}
+}
+
+// stir wakes run.
+func (k *Keeper) stir() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Completed drops the checkpoints that no batch begins from any more.
+func (k *Keeper) Completed(_, keep uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.states {
+		for len(s.checkpoints) > 1 && s.checkpoints[1].Seq <= keep {
+			s.checkpoints, s.manifests = s.checkpoints[1:], s.manifests[1:]
+			s.dropped = true
+		}
+		if s.dropped {
+			k.stir()
+		}
+	}
+}
+
+// Run writes manifests and removes files that aren't needed, until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	for {
+		select {
+		case <-k.wake:
+		case <-ctx.Done():
+			return
+		}
+		for _, name := range k.names {
+			if err := k.tidy(ctx, k.states[name]); err != nil && ctx.Err() == nil {
+				k.Troubles.Set("state "+name, fmt.Sprintf("state %s can't be saved: %s", name, err))
+				k.Log.Error("a state can't be saved; it is tried again", "state", name, "err", err)
+			}
+		}
+	}
+}
+
+// tidy does what is to be done for a state.
+func (k *Keeper) tidy(ctx context.Context, s *kept) error {
+	k.mu.Lock()
+	m, dropped := s.saving, s.dropped
+	if !s.whole {
+		m = nil
+	}
+	s.dropped = false
+	k.mu.Unlock()
+	if m != nil {
+		name, err := k.Store.writeManifest(ctx, m, k.epoch)
+		k.mu.Lock()
+		if s.whole, s.saving = false, nil; err == nil {
+			s.checkpoints = append(s.checkpoints, plan.Checkpoint{Seq: m.Seq, TimeNanos: m.TimeNanos, Manifest: name})
+			s.manifests = append(s.manifests, m)
+		}
+		k.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	if !dropped {
+		return nil
+	}
+	return k.sweep(ctx, s)
+}
+
+// sweep removes files of checkpoints that were dropped, or that came to nothing.
+func (k *Keeper) sweep(ctx context.Context, s *kept) error {
+	k.mu.Lock()
+	inUse := make(map[string]bool)
+	for i, c := range s.checkpoints {
+		inUse[c.Manifest] = true
+		for _, p := range s.manifests[i].Partitions {
+			for _, f := range p.Files {
+				inUse[f.Name] = true
+			}
+		}
+	}
+	until := s.checkpoints[len(s.checkpoints)-1].Seq
+	k.mu.Unlock()
+	return k.Store.sweep(ctx, s.Name, until, inUse)
+}
+
+// Close has nothing to close: the store is its owner's.
+func (k *Keeper) Close() {}

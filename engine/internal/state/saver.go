@@ -1,0 +1,172 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// Saver writes versions of states on an executor, one at a time, beside its tasks.
+//
+// THREADING: all methods are safe for concurrent use. The goroutine run is started with
+// the first version to save and ended, and waited for, by Close.
+type Saver struct {
+	store *Store // nil for a job without states
+	ctx   context.Context
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+
+	mu      sync.Mutex
+	running bool
+	waiting []*Version           // in the order in which they came, one of a partition at most
+	reports map[partition]Report // what wasn't acknowledged
+}
+
+// partition names a partition of a state.
+type partition struct {
+	state string
+	index int
+}
+
+// Version is a version of a partition of a state that is to be saved.
+type Version struct {
+	State     string
+	Seq       uint64 // of the batch
+	Partition int
+	Kind      plan.SaveKind
+	Since     uint64 // of the checkpoint that a delta follows
+	Epoch     uint64
+	Attempt   int
+	Encode    func() ([]byte, error) // the contents of its file
+}
+
+// Report says that a version of a partition of a state is saved, or why it isn't.
+type Report struct {
+	State     string        `msgpack:"s"`
+	Seq       uint64        `msgpack:"q"`
+	Partition int           `msgpack:"p"`
+	Kind      plan.SaveKind `msgpack:"k"`
+	Since     uint64        `msgpack:"d"` // of the checkpoint that a delta follows
+	File      File          `msgpack:"f"`
+	Failure   string        `msgpack:"e,omitempty"`
+}
+
+// NewSaver returns a saver that writes to a store, which it closes.
+func NewSaver(store *Store) *Saver {
+	s := &Saver{store: store, reports: make(map[partition]Report)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// saverKey finds the saver among a process's resources.
+type saverKey struct{}
+
+// Install makes s the saver of a process, which closes it.
+func (s *Saver) Install(p *task.Process) error {
+	_, err := p.Resource(saverKey{}, func() (any, func() error, error) { return s, s.Close, nil })
+	return err
+}
+
+// SaverOf returns the saver of the process that a task runs in.
+func SaverOf(p *task.Process) (*Saver, error) {
+	v, err := p.Resource(saverKey{}, func() (any, func() error, error) { return nil, nil, ErrNoStore })
+	if err != nil {
+		return nil, err
+	}
+	return v.(*Saver), nil
+}
+
+// Store returns where checkpoints are; an error if the job has no place for them.
+func (s *Saver) Store() (*Store, error) {
+	if s.store == nil {
+		return nil, ErrNoStore
+	}
+	return s.store, nil
+}
+
+// Save has a version saved, in place of an earlier one of its partition that waits. It
+// doesn't block.
+func (s *Saver) Save(v *Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store == nil || s.ctx.Err() != nil {
+		return
+	}
+	s.waiting = slices.DeleteFunc(s.waiting, func(w *Version) bool { return w.State == v.State && w.Partition == v.Partition })
+	s.waiting = append(s.waiting, v)
+	if !s.running {
+		s.running = true
+		s.work.Go(s.run)
+	}
+}
+
+// run saves what waits until nothing does.
+func (s *Saver) run() {
+	for {
+		s.mu.Lock()
+		if len(s.waiting) == 0 || s.ctx.Err() != nil {
+			s.running = false
+			s.mu.Unlock()
+			return
+		}
+		v := s.waiting[0]
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+		s.mu.Unlock()
+		report := s.save(v)
+		s.mu.Lock()
+		s.reports[partition{v.State, v.Partition}] = report
+		s.mu.Unlock()
+	}
+}
+
+// save writes the file of a version.
+func (s *Saver) save(v *Version) Report {
+	r := Report{State: v.State, Seq: v.Seq, Partition: v.Partition, Kind: v.Kind, Since: v.Since}
+	data, err := v.Encode()
+	if err == nil {
+		r.File, err = s.store.write(s.ctx, v.State, fmt.Sprintf("%012d-%d-%d-%d.state", v.Seq, v.Epoch, v.Partition, v.Attempt), data)
+	}
+	if err != nil {
+		r.Failure = err.Error()
+	}
+	return r
+}
+
+// Reports returns what was saved and isn't acknowledged, encoded for the driver.
+func (s *Saver) Reports() (notes [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.reports {
+		if b, err := wire.Encode(&r); err == nil {
+			notes = append(notes, b)
+		}
+	}
+	return notes
+}
+
+// Acknowledge drops the reports of checkpoints that are complete, as an allocation says.
+func (s *Saver) Acknowledge(a *plan.Allocation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p, r := range s.reports {
+		if c := a.State(p.state).Newest(a.Seq); c != nil && c.Seq >= r.Seq {
+			delete(s.reports, p)
+		}
+	}
+}
+
+// Close ends saving, also what is under way, and closes the store.
+func (s *Saver) Close() error {
+	s.stop()
+	s.work.Wait()
+	if s.store == nil {
+		return nil
+	}
+	return errors.Join(s.store.Close())
+}

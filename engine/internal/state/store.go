@@ -1,0 +1,156 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// Errors of this package, for errors.Is.
+var (
+	// ErrDamaged: a file of a checkpoint isn't what was written.
+	ErrDamaged = errors.New("the checkpoint of a state is damaged")
+	// ErrNoStore: the job has no place for checkpoints.
+	ErrNoStore = errors.New("the job has no store for checkpoints of its states: start it with --conf checkpoint.store=URL, a place that every node of the cluster reaches")
+)
+
+// maxManifest bounds a manifest, in bytes.
+const maxManifest = 64 << 20
+
+// Store is where a job's checkpoints are: a part of a bucket or directory. It is safe for
+// concurrent use. Close ends its use.
+type Store struct {
+	bucket *files.Bucket
+	dir    string
+}
+
+// Open opens the store at an address for the job with an incarnation.
+func Open(ctx context.Context, address string, incarnation uint64) (*Store, error) {
+	a, err := files.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("the store of checkpoints: %w", err)
+	}
+	b, err := a.Open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store of checkpoints: %w", err)
+	}
+	return &Store{b, path.Join(a.Key, fmt.Sprint(incarnation))}, nil
+}
+
+// Close releases the connection.
+func (s *Store) Close() error { return s.bucket.Close() }
+
+// Manifest lists the files of a checkpoint.
+type Manifest struct {
+	State      string           `msgpack:"state"`
+	Seq        uint64           `msgpack:"seq"`
+	TimeNanos  int64            `msgpack:"time"`
+	Types      string           `msgpack:"types"`
+	Partitions []SavedPartition `msgpack:"parts"`
+}
+
+// SavedPartition lists the files of one partition: a base and the deltas that follow it.
+type SavedPartition struct {
+	Files []File `msgpack:"f"`
+}
+
+// File is one file of a checkpoint. Its contents have checksums of their own.
+type File struct {
+	Name  string `msgpack:"n"`
+	Bytes int64  `msgpack:"b"`
+}
+
+// Size adds up the sizes of the manifest's files.
+func (m *Manifest) Size() (base, deltas int64) {
+	for _, p := range m.Partitions {
+		for i, f := range p.Files {
+			if i == 0 {
+				base += f.Bytes
+			} else {
+				deltas += f.Bytes
+			}
+		}
+	}
+	return base, deltas
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (s *Store) key(state, name string) string { return path.Join(s.dir, state, name) }
+
+// write writes a file of a state.
+func (s *Store) write(ctx context.Context, state, name string, data []byte) (File, error) {
+	if err := s.bucket.MakeDir(path.Join(s.dir, state)); err != nil {
+		return File{}, fmt.Errorf("making a directory for checkpoints: %w", err)
+	}
+	return File{name, int64(len(data))}, s.bucket.Write(ctx, s.key(state, name), data)
+}
+
+// Open opens a file that a manifest lists.
+func (s *Store) Open(ctx context.Context, state string, f File) (io.ReadCloser, error) {
+	return s.bucket.Range(ctx, s.key(state, f.Name), 0, -1)
+}
+
+// Where returns the address of a file of a state, for people.
+func (s *Store) Where(state, name string) string { return s.bucket.Name(s.key(state, name)) }
+
+// writeManifest writes a manifest and returns its name.
+func (s *Store) writeManifest(ctx context.Context, m *Manifest, epoch uint64) (string, error) {
+	data, err := wire.Encode(m)
+	if err != nil {
+		return "", err
+	}
+	sum := crc32.Checksum(data, castagnoli)
+	name := fmt.Sprintf("%012d-%d-%08x%s", m.Seq, epoch, sum, manifestEnd)
+	_, err = s.write(ctx, m.State, name, data)
+	return name, err
+}
+
+// manifestEnd ends the names of manifests; the checksum of the contents is before it.
+const manifestEnd = ".manifest"
+
+// ReadManifest returns the manifest of a checkpoint.
+func (s *Store) ReadManifest(ctx context.Context, state string, c plan.Checkpoint) (*Manifest, error) {
+	data, err := s.bucket.Read(ctx, s.key(state, c.Manifest), maxManifest)
+	if err != nil {
+		return nil, err
+	}
+	m := new(Manifest)
+	sum := fmt.Sprintf("-%08x%s", crc32.Checksum(data, castagnoli), manifestEnd)
+	if err = wire.Decode(data, m); err == nil && (!strings.HasSuffix(c.Manifest, sum) || m.State != state || m.Seq != c.Seq) {
+		err = errors.New("its contents don't belong to its name")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, s.Where(state, c.Manifest), err)
+	}
+	return m, nil
+}
+
+// sweep removes the files of a state that no manifest of those in use lists, and that are
+// of batches up to seq: later ones may be under way.
+func (s *Store) sweep(ctx context.Context, state string, until uint64, inUse map[string]bool) error {
+	names, err := s.bucket.Names(ctx, path.Join(s.dir, state))
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		var seq uint64
+		_, err := fmt.Sscanf(name, "%d-", &seq)
+		return err != nil || seq > until || inUse[name]
+	})
+	for _, name := range names {
+		if err := s.bucket.Remove(ctx, s.key(state, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

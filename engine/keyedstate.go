@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/internal/state"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/keyed"
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// version is a version of a partition of a keyed state: what a batch made of the one
+// before, and what it emitted on the way. It never changes.
+type version[K comparable, S any] struct {
+	table *keyed.Table[K, S]
+	out   any // []E
+}
+
+// step makes a version: it changes edit, reads in to its end and returns what is emitted.
+// at is the batch's time in nanoseconds since 1970, the stamp of all that it puts.
+type step[K comparable, S, I any] func(before *keyed.Table[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[I, error]) (out any, err error)
+
+// stateSpec declares a keyed state.
+type stateSpec[K comparable, S, I any] struct {
+	name      string
+	op        string
+	step      step[K, S, I]
+	functions []any
+}
+
+// keyedState is a keyed state of the program.
+type keyedState[K comparable, S, I any] struct {
+	stateSpec[K, S, I]
+	in          *DStream[I] // spread by the keys, as the state is
+	of          *plan.State
+	codec       keyed.Codec[K, S]
+	keys        keyed.Keys[K]
+	initial     []rdd.Pair[K, S]
+	partitioner rdd.Partitioner
+}
+
+// declareState declares the stream of the versions of a state, one element in each
+// partition, over a stream that the options' partitioner has spread by the keys.
+func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec stateSpec[K, S, I]) *DStream[version[K, S]] {
+	s := &keyedState[K, S, I]{stateSpec: spec, in: in, partitioner: o.partitioner}
+	program := in.ssc.program
+	var err error
+	if s.codec, err = keyed.CodecFor[K, S](); err != nil {
+		in.ssc.fail(spec.op, err)
+	} else {
+		s.keys = keyed.KeysOf(s.codec.Key)
+	}
+	if err := program.Graph.CheckState(spec.name); err != nil {
+		in.ssc.fail(spec.op, fmt.Errorf("%w: %w", ErrState, err))
+	}
+	if pairs, ok := o.initial.([]rdd.Pair[K, S]); ok {
+		s.initial = pairs
+	} else if o.initial != nil {
+		in.ssc.fail(spec.op, fmt.Errorf("%w: the initial state is a %T, the state holds %T", ErrState, o.initial, s.initial))
+	}
+	node := program.Graph.AddStream(plan.Declared(spec.op, spec.functions...), in.asParent())
+	node.Recalls, node.Cached, node.Level = true, true, task.Pinned
+	s.of = &plan.State{
+		Declaration: node.Declaration, Name: spec.name, Stream: node.ID, Partitions: o.partitioner.Partitions(),
+		Types: fmt.Sprintf("%s to %s", s.codec.KeyType, s.codec.ValueType),
+	}
+	if program.Open(spec.op) {
+		program.Graph.States = append(program.Graph.States, s.of)
+	}
+	d := &DStream[version[K, S]]{ssc: in.ssc, node: node}
+	d.make = func(g *plan.Generation) *rdd.RDD[version[K, S]] { return s.at(g, d) }
+	if program.Open(spec.op) {
+		in.ssc.states[spec.name] = d
+	}
+	return d
+}
+
+// at returns the RDD of the versions of a batch: those that a checkpoint of the batch
+// holds, or what becomes of those of the batch before.
+func (s *keyedState[K, S, I]) at(g *plan.Generation, d *DStream[version[K, S]]) *rdd.RDD[version[K, S]] {
+	c, of := g.Checkpoint(s.name)
+	if of {
+		return s.restored(g, *c)
+	}
+	var before *rdd.RDD[version[K, S]]
+	if p := g.Previous(d.node.Slide); p != nil {
+		before = d.at(p)
+	}
+	alloc, root := g.Alloc, g.IsRoot()
+	return rdd.Evolve(before, s.in.at(g), s.op, func(p rdd.Part, before []version[K, S], in iter.Seq2[I, error]) (version[K, S], error) {
+		v, err := s.next(p, before, alloc, c, in)
+		if err == nil && root {
+			err = s.save(p, v, alloc)
+		}
+		return v, err
+	}, s.functions...)
+}
+
+// next makes the version of a partition. c is the newest checkpoint.
+func (s *keyedState[K, S, I]) next(p rdd.Part, before []version[K, S], a *plan.Allocation, c *plan.Checkpoint, in iter.Seq2[I, error]) (v version[K, S], err error) {
+	var table *keyed.Table[K, S]
+	if len(before) > 0 {
+		table = before[0].table
+	} else if table, err = s.first(p, a.TimeNanos); err != nil {
+		return v, err
+	}
+	edit := table.Edit()
+	if c != nil {
+		edit.ForgetRemovals(c.TimeNanos)
+	}
+	if v.out, err = s.step(table, edit, a.TimeNanos, in); err != nil {
+		return v, err
+	}
+	v.table = edit.Commit()
+	return v, nil
+}
+
+// first returns the table with which a partition begins.
+func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], error) {
+	place, err := rdd.Placer[K](s.partitioner)
+	if err != nil {
+		return nil, err
+	}
+	edit := s.empty().Edit()
+	for _, pair := range s.initial {
+		to, err := place(pair.Key)
+		if err != nil {
+			return nil, err
+		}
+		if to == p.Index {
+			edit.Put(pair.Key, pair.Value, at-1)
+		}
+	}
+	return edit.Commit(), nil
+}
+
+func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] { return keyed.New[K, S](s.keys, nil) }
+
+// save has a version saved, if the batch's allocation says so.
+func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocation) error {
+	saved := a.State(s.name)
+	if saved == nil || saved.Save == plan.NoSave {
+		return nil
+	}
+	tc := p.Task()
+	saver, err := state.SaverOf(tc.Process)
+	if err != nil {
+		return err
+	}
+	job := &state.Version{State: s.name, Seq: a.Seq, Partition: p.Index, Kind: saved.Save, Epoch: tc.Epoch, Attempt: tc.Attempt}
+	h := s.header(p.Index, a.TimeNanos)
+	if c := saved.Newest(a.Seq); c != nil && saved.Save == plan.SaveDelta {
+		job.Since, h.Base, h.Since = c.Seq, false, c.TimeNanos
+	}
+	job.Encode = func() ([]byte, error) {
+		var b bytes.Buffer
+		if h.Base {
+			err := s.codec.WriteBase(&b, h, v.table)
+			return b.Bytes(), err
+		}
+		err := s.codec.WriteDelta(&b, h, v.table, h.Since)
+		return b.Bytes(), err
+	}
+	saver.Save(job)
+	return nil
+}
+
+// header says what a file of the state holds.
+func (s *keyedState[K, S, I]) header(partition int, until int64) keyed.Header {
+	return keyed.Header{
+		Table: s.name, Partition: partition, Partitions: s.of.Partitions,
+		Key: s.codec.KeyType, Value: s.codec.ValueType, Base: true, Until: until,
+	}
+}
+
+// restored returns the RDD of the versions that a checkpoint holds.
+func (s *keyedState[K, S, I]) restored(g *plan.Generation, c plan.Checkpoint) *rdd.RDD[version[K, S]] {
+	return rdd.Source(g.RDDs, s.op, s.of.Site, s.of.Partitions, func(tc *task.Context, partition int) iter.Seq2[version[K, S], error] {
+		return func(yield func(version[K, S], error) bool) {
+			table, err := s.restore(tc, partition, c)
+			if err != nil {
+				err = fmt.Errorf("restoring partition %d of state %q from the checkpoint of batch %d: %w", partition, s.name, c.Seq, err)
+			}
+			yield(version[K, S]{table: table}, err)
+		}
+	})
+}
+
+// restore reads a partition of a checkpoint.
+func (s *keyedState[K, S, I]) restore(tc *task.Context, partition int, c plan.Checkpoint) (*keyed.Table[K, S], error) {
+	saver, err := state.SaverOf(tc.Process)
+	if err != nil {
+		return nil, err
+	}
+	store, err := saver.Store()
+	if err != nil {
+		return nil, err
+	}
+	m, err := store.ReadManifest(tc, s.name, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Partitions) != s.of.Partitions {
+		return s.respread(tc, partition, store, m)
+	}
+	var files []io.Reader
+	var closers []io.Closer
+	defer func() {
+		for _, f := range closers {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	for _, f := range m.Partitions[partition].Files {
+		r, err := store.Open(tc, s.name, f)
+		if err != nil {
+			return nil, err
+		}
+		files, closers = append(files, r), append(closers, r)
+	}
+	table, _, err := s.codec.Build(s.empty(), s.header(partition, c.TimeNanos), files...)
+	return table, err
+}
+
+// respread makes a partition of a state that was saved in another number of partitions.
+func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *state.Store, m *state.Manifest) (*keyed.Table[K, S], error) {
+	place, err := rdd.Placer[K](s.partitioner)
+	if err != nil {
+		return nil, err
+	}
+	edit := s.empty().Edit()
+	for _, saved := range m.Partitions {
+		for _, f := range saved.Files {
+			if err := s.sift(tc, store, f, func(k K) (bool, error) {
+				to, err := place(k)
+				return to == partition, err
+			}, edit); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return edit.Commit(), nil
+}
+
+// sift reads what a file holds of the keys that belong to a partition.
+func (s *keyedState[K, S, I]) sift(tc *task.Context, store *state.Store, f state.File, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) (err error) {
+	in, err := store.Open(tc, s.name, f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	r, err := keyed.NewReader(in)
+	if err != nil {
+		return err
+	}
+	return s.codec.Read(r, func(k K, v S, stamp int64) error {
+		ok, err := belongs(k)
+		if ok {
+			edit.Put(k, v, stamp)
+		}
+		return err
+	}, func(k K, stamp int64) error {
+		edit.Remove(k, stamp)
+		return nil
+	})
+}
+
+// StateSnapshots yields, in each batch, every key of a state with its value, in no
+// particular order: what [MapWithState] holds under the name, declared before it. (Spark:
+// stateSnapshots.)
+func StateSnapshots[K comparable, S any](ssc *StreamingContext, name string) *DStream[rdd.Pair[K, S]] {
+	const op = "stateSnapshots"
+	versions, ok := ssc.states[name].(*DStream[version[K, S]])
+	switch {
+	case ssc.states[name] == nil:
+		ssc.fail(op, fmt.Errorf("%w: nothing before has a state %q", ErrState, name))
+	case !ok:
+		var pair rdd.Pair[K, S]
+		ssc.fail(op, fmt.Errorf("%w: state %q doesn't hold %T", ErrState, name, pair))
+	}
+	if !ok {
+		return QueueStream[rdd.Pair[K, S]](ssc, nil, 1) // so that the program can be read to its end
+	}
+	return entries(versions, op)
+}
+
+// entries yields what each version of a state holds.
+func entries[K comparable, S any](versions *DStream[version[K, S]], op string) *DStream[rdd.Pair[K, S]] {
+	return derive(versions, op, func(_ *plan.Generation, r *rdd.RDD[version[K, S]]) *rdd.RDD[rdd.Pair[K, S]] {
+		return rdd.FlatMapSeq(r, func(v version[K, S]) iter.Seq[rdd.Pair[K, S]] {
+			return func(yield func(rdd.Pair[K, S]) bool) {
+				v.table.All(func(k K, s S, _ int64) bool { return yield(rdd.KV(k, s)) })
+			}
+		})
+	})
+}

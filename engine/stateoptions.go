@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd"
+)
+
+// StateOption is an option of an operator with a keyed state: [Partitions], [By],
+// [Timeout], [InitialState].
+type StateOption func(*stateOptions)
+
+// stateOptions are what options say of a state.
+type stateOptions struct {
+	timeout     time.Duration
+	partitioner rdd.Partitioner
+	initial     any // []rdd.Pair[K, S], nil for none
+	errs        []error
+}
+
+// stateOptionsOf adds up the options of an operator.
+func stateOptionsOf(ssc *StreamingContext, op string, opts []StateOption) stateOptions {
+	o := stateOptions{partitioner: rdd.HashPartitioner{N: ssc.DefaultParallelism()}}
+	for _, set := range opts {
+		set(&o)
+	}
+	for _, err := range o.errs {
+		ssc.fail(op, err)
+	}
+	return o
+}
+
+// Partitions spreads a state over n partitions; by default there are as many as the
+// default parallelism. The number may be another one when a job starts again.
+func Partitions(n int) StateOption {
+	return func(o *stateOptions) {
+		if o.partitioner = (rdd.HashPartitioner{N: n}); n < 1 || n > rdd.MaxPartitions {
+			o.errs = append(o.errs, fmt.Errorf("%w, not %d", rdd.ErrPartitions, n))
+			o.partitioner = rdd.HashPartitioner{N: 1}
+		}
+	}
+}
+
+// By spreads a state as a partitioner does.
+func By(p rdd.Partitioner) StateOption {
+	return func(o *stateOptions) {
+		if p == nil {
+			o.errs = append(o.errs, fmt.Errorf("%w: the partitioner is nil", ErrState))
+			return
+		}
+		o.partitioner = p
+	}
+}
+
+// Timeout ends the state of a key that had no data for d: the function of [MapWithState]
+// is called once more, without a value, in the first batch whose time is d or more after
+// that of the last one with data.
+func Timeout(d time.Duration) StateOption {
+	return func(o *stateOptions) {
+		if o.timeout = d; d <= 0 {
+			o.errs = append(o.errs, fmt.Errorf("%w: a timeout of %s, it must be above 0", ErrState, d))
+		}
+	}
+}
+
+// InitialState is what a state begins with when there is no checkpoint of it. Every
+// process must pass the same.
+func InitialState[K comparable, S any](pairs []rdd.Pair[K, S]) StateOption {
+	return func(o *stateOptions) { o.initial = pairs }
+}

@@ -1,0 +1,170 @@
+package rdd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"unsafe"
+
+	"github.com/hibana-engine/hibana/rdd/task"
+)
+
+// lineReader reads the lines that begin in a split of a file. Lines end in \n or \r\n, the
+// last one at the end of the file.
+type lineReader struct {
+	o     op
+	tc    *task.Context
+	split fileSplit
+	until int64 // no line of the split begins there or beyond
+	most  int   // bytes of a line
+	in    io.ReadCloser
+	block []byte
+	skip  bool  // the line that is read belongs to the split before
+	own   bool  // each line has memory of its own, else those of a block share it
+	begin int64 // offset of the line that was yielded last, in what the file unpacks to
+}
+
+// textBlock is how much of a file is read at once. Lines of a file that isn't compressed
+// are parts of such a block, so that one line keeps the block in memory: as long as the
+// task runs, or for as long as the program keeps the line; where partitions are kept,
+// strings are copied.
+const textBlock = 256 << 10
+
+// linesOf opens a split. Errors are the operator's.
+func linesOf(o op, tc *task.Context, s fileSplit, most int) (*lineReader, error) {
+	l := &lineReader{o: o, tc: tc, split: s, most: most, until: s.until}
+	var err error
+	if isPlain(s.File) {
+		// The byte before the split says whether a line begins with the split.
+		l.begin = max(0, s.from-1)
+		l.in, err = openPlain(tc, s.File, l.begin, s.until)
+	} else {
+		l.own, l.until = true, math.MaxInt64
+		l.in, err = openUnpacked(tc, s.File)
+	}
+	if err != nil {
+		return nil, o.error(err)
+	}
+	return l, nil
+}
+
+// each yields the lines, and an error last.
+func (l *lineReader) each(yield func(string, error) bool) {
+	l.skip = l.split.from > 0 // what is left of the line that began before
+	var block []byte
+	for size, carry, atEnd := textBlock, 0, false; !atEnd && (l.skip || l.begin < l.until); {
+		var err error
+		if block, atEnd, err = l.fill(block[len(block)-carry:], size); err != nil {
+			ends(yield, l.o.error(err))
+			return
+		}
+		rest, more := l.cut(block, atEnd, yield)
+		switch carry = len(rest); {
+		case !more:
+			return
+		case l.skip:
+			l.begin += int64(carry)
+			carry = 0
+		case carry > l.most:
+			ends(yield, l.tooLong())
+			return
+		}
+		for size = textBlock; carry > size/2; {
+			size *= 2
+		}
+	}
+}
+
+// fill returns a block of up to so many bytes that begins with carry, and whether it is the
+// file's last. What begins beyond the split is read as it comes.
+func (l *lineReader) fill(carry []byte, size int) (block []byte, atEnd bool, err error) {
+	if !l.own || cap(l.block) < size {
+		l.block = make([]byte, size)
+	}
+	block = l.block[:size]
+	n := copy(block, carry)
+	for read := 0; n < size && (read == 0 || l.begin+int64(n) < l.until); {
+		read, err = l.in.Read(block[n:])
+		n += read
+		l.tc.Metrics.BytesRead += int64(read)
+		if errors.Is(err, io.EOF) {
+			return block[:n], true, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return block[:n], false, nil
+}
+
+// cut yields the lines of a block and returns what is left of it, the beginning of a line.
+func (l *lineReader) cut(block []byte, atEnd bool, yield func(string, error) bool) (rest []byte, more bool) {
+	text := unsafe.String(unsafe.SliceData(block), len(block)) // nobody writes to it, or to what is yielded of it
+	lines := int64(0)
+	defer func() { l.tc.Metrics.RecordsRead += lines }()
+	at := 0
+	for at < len(text) {
+		n := strings.IndexByte(text[at:], '\n')
+		if n < 0 {
+			if !atEnd {
+				break
+			}
+			n = len(text) - at
+		}
+		line := text[at : at+n]
+		switch {
+		case l.skip:
+			l.skip = false
+		case l.begin >= l.until:
+			return nil, false
+		case l.tc.Killed():
+			ends(yield, context.Cause(l.tc))
+			return nil, false
+		case n > l.most:
+			ends(yield, l.tooLong())
+			return nil, false
+		default:
+			if n > 0 && line[n-1] == '\r' {
+				line = line[:n-1]
+			}
+			if l.own {
+				line = strings.Clone(line)
+			}
+			lines++
+			if !yield(line, nil) {
+				return nil, false
+			}
+		}
+		at += n + 1
+		l.begin += int64(n) + 1
+	}
+	return block[min(at, len(block)):], true
+}
+
+// tooLong is the error of a line that is longer than lines may be.
+func (l *lineReader) tooLong() error {
+	return l.o.error(fmt.Errorf("%w: %s has more than %d bytes; if the file is one of lines, raise rdd.MaxLine", ErrLine, l.place(), l.most))
+}
+
+// place says where the line is that was yielded last.
+func (l *lineReader) place() string {
+	what := ""
+	if l.own {
+		what = ", decompressed"
+	}
+	return fmt.Sprintf("the line of %s at byte %d%s", l.split.Path, l.begin, what)
+}
+
+// readLines hands the lines of a split to what take makes of their reader, and yields the
+// errors of reading.
+func readLines[T any](o op, tc *task.Context, s fileSplit, most int, yield func(T, error) bool, take func(*lineReader) func(string, error) bool) {
+	l, err := linesOf(o, tc, s, most)
+	if ends(yield, err) {
+		return
+	}
+	defer func() { _ = l.in.Close() }() // all that was wanted is read
+	l.each(take(l))
+}
