@@ -81,10 +81,10 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 }
 
 // at returns the RDD of the versions of a batch: those that a checkpoint of the batch
-// holds, or what becomes of those of the batch before.
+// holds, if the state is made from there, or what becomes of those of the batch before.
 func (s *keyedState[K, S, I]) at(g *plan.Generation, d *DStream[version[K, S]]) *rdd.RDD[version[K, S]] {
-	c, of := g.Checkpoint(s.name)
-	if of {
+	c, begins := g.Checkpoint(s.name)
+	if begins {
 		return s.restored(g, *c)
 	}
 	var before *rdd.RDD[version[K, S]]

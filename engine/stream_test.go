@@ -288,6 +288,12 @@ func TestTaskErrors(t *testing.T) {
 			engine.Map(numbers(ssc), func(i int) int { names[i] = i; return i }).Print(1)
 			return nil
 		}, []string{"nil map", "engine.Value"}},
+		"a capture that a record is blamed for": {func(ssc *engine.StreamingContext) error {
+			var names map[int]int
+			ssc.OnDriver(func(context.Context) error { names = map[int]int{}; return nil })
+			engine.TryMap(numbers(ssc), func(i int) (int, error) { names[i] = i; return i, nil }).Print(1)
+			return nil
+		}, []string{"nil map", "index 0", "engine.Value"}},
 		"a late transformation": {func(ssc *engine.StreamingContext) error {
 			in := numbers(ssc)
 			engine.ForEachBatch(in, func(engine.Batch, []int) error {

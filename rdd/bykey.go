@@ -1,8 +1,6 @@
 package rdd
 
 import (
-	"iter"
-
 	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -34,8 +32,8 @@ func joinedValues[V any](a, b []V) []V { return append(a, b...) }
 // the order of the partitions. Both run on executors and may change and return their first
 // argument: each key begins with a copy of zero of its own in each partition, made by
 // encoding zero once and decoding it. A zero that isn't neutral counts once for each
-// partition that the key is in, and, as in Spark, once more each time that a task runs out
-// of memory and begins anew: don't rely on how often.
+// partition that the key is in, and, as in Spark, once more each time that a task's table
+// of keys is full and it begins anew: don't rely on how often.
 func AggregateByKey[K comparable, V, C any](r *RDD[Pair[K, V]], zero C, merge func(C, V) C, mergeCombiners func(C, C) C, opts ...ShuffleOption) *RDD[Pair[K, C]] {
 	o := r.sc.op("aggregateByKey", merge, mergeCombiners)
 	return aggregateByKey(o, r, o.partitioner(opts, r.node), zero, merge, mergeCombiners)
@@ -56,8 +54,8 @@ func aggregateByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitio
 		o.fail(err)
 	}
 	values, _ := encoding.For[V]() // to measure them by, if there is one: they stay where they are
-	return combineFirst(o, r.node, p, codec, join, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-		return combinedOf(tc, codec, join, combining(values, r.Compute(tc, part), func(c *C, isNew bool, v V) (err error) {
+	return combineFirst(o, r.node, p, codec, join, func(tc *task.Context, part int) func(*combineTable[K, C]) error {
+		return combining(values, r.Compute(tc, part), func(c *C, isNew bool, v V) (err error) {
 			if isNew {
 				if *c, err = next(); err != nil {
 					return o.error(err)
@@ -65,7 +63,7 @@ func aggregateByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitio
 			}
 			*c = merge(*c, v)
 			return nil
-		}))
+		})
 	})
 }
 

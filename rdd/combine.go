@@ -16,11 +16,12 @@ type combiners[K comparable, C any] struct {
 	index map[K]int32
 	nans  map[string]int32
 	keys  encoding.Codec[K]
+	own   owner[K]
 	pairs []Pair[K, C]
 }
 
 func newCombiners[K comparable, C any](keys encoding.Codec[K]) *combiners[K, C] {
-	return &combiners[K, C]{index: make(map[K]int32), keys: keys}
+	return &combiners[K, C]{index: make(map[K]int32), keys: keys, own: owning[K]()}
 }
 
 // slot returns the place of a key and whether it is new, in which case its
@@ -32,8 +33,10 @@ func (c *combiners[K, C]) slot(key K) (value *C, isNew bool) {
 	if key != key { // Go's map never finds it
 		return c.nanSlot(key)
 	}
-	c.index[key] = int32(len(c.pairs))
-	return c.add(key)
+	value, _ = c.add(key)
+	last := int32(len(c.pairs) - 1)
+	c.index[c.pairs[last].Key] = last
+	return value, true
 }
 
 // nanSlot is slot for a key that isn't equal to itself.
@@ -54,7 +57,16 @@ func (c *combiners[K, C]) nanSlot(key K) (value *C, isNew bool) {
 
 func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 	c.pairs = append(c.pairs, Pair[K, C]{Key: key})
-	return &c.pairs[len(c.pairs)-1].Value, true
+	added := &c.pairs[len(c.pairs)-1]
+	c.own.of(&added.Key)
+	return &added.Value, true
+}
+
+// reset empties it and keeps its memory.
+func (c *combiners[K, C]) reset() {
+	clear(c.index)
+	clear(c.pairs)
+	c.pairs, c.nans = c.pairs[:0], nil
 }
 
 // find returns the value of a key, if it has one. It changes nothing, so that several
@@ -85,14 +97,19 @@ type aggregator[V, C any] struct {
 //
 //go:noinline
 func combined[K comparable, V, C any](tc *task.Context, codec pairCodec[K, C], values encoding.Codec[V], a aggregator[V, C], in iter.Seq2[Pair[K, V], error]) iter.Seq2[Pair[K, C], error] {
-	return combinedOf(tc, codec, a.join, combining(values, in, func(c *C, isNew bool, v V) error {
+	return combinedOf(tc, codec, a.join, aggregating(values, in, a))
+}
+
+// aggregating is combining with an aggregator.
+func aggregating[K comparable, V, C any](values encoding.Codec[V], in iter.Seq2[Pair[K, V], error], a aggregator[V, C]) func(*combineTable[K, C]) error {
+	return combining(values, in, func(c *C, isNew bool, v V) error {
 		if isNew {
 			*c = a.create(v)
 		} else {
 			*c = a.merge(*c, v)
 		}
 		return nil
-	}))
+	})
 }
 
 // combinedOf is combined for several sequences: each input adds one to what those before
@@ -113,6 +130,22 @@ func combinedOf[K comparable, C any](tc *task.Context, codec pairCodec[K, C], jo
 	}
 }
 
+// combinedInParts is combinedOf for pairs that who reads them combines once more: a table
+// that is large and saves little is yielded and begun anew. Random access to a table that
+// outgrows the processor's cache costs more than moving some pairs more.
+//
+//go:noinline
+func combinedInParts[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C, add func(*combineTable[K, C]) error) iter.Seq2[Pair[K, C], error] {
+	return func(yield func(Pair[K, C], error) bool) {
+		t := newCombineTable(tc, codec, join)
+		t.early = yield
+		defer t.close()
+		if err := add(t); !t.stopped && !ends(yield, err) {
+			t.rows()(yield)
+		}
+	}
+}
+
 // combineByKey makes the RDD of an operator that combines the values of each key. With
 // mapSide they are combined before they are moved, too. An RDD whose keys are where p
 // puts them isn't moved.
@@ -122,8 +155,8 @@ func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitione
 	codec := keyedCodec[K, C](o)
 	if mapSide {
 		values, _ := encoding.For[V]() // to measure them by, if there is one: they stay where they are
-		return combineFirst(o, r.node, p, codec, a.join, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
-			return combined(tc, codec, values, a, r.Compute(tc, part))
+		return combineFirst(o, r.node, p, codec, a.join, func(tc *task.Context, part int) func(*combineTable[K, C]) error {
+			return aggregating(values, r.Compute(tc, part), a)
 		})
 	}
 	values := withValues[V](o, codec)
@@ -133,15 +166,19 @@ func combineByKey[K comparable, V, C any](o op, r *RDD[Pair[K, V]], p Partitione
 	})
 }
 
-// combineFirst is combineByKey for an operator that has combined the values within each
-// partition of parent, which is what from yields: join joins them.
+// combineFirst is combineByKey for an operator that combines the values within each
+// partition of parent, which is what add does to a table: join joins what they came to.
 //
 //go:noinline
-func combineFirst[K comparable, C any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, C], join func(C, C) C, from computeFunc[Pair[K, C]]) *RDD[Pair[K, C]] {
+func combineFirst[K comparable, C any](o op, parent *lineage.Node, p Partitioner, codec pairCodec[K, C], join func(C, C) C, add func(tc *task.Context, partition int) func(*combineTable[K, C]) error) *RDD[Pair[K, C]] {
 	if isSpreadBy(parent, p) {
-		return madeBy(o, p, oneToOne(parent), from)
+		return madeBy(o, p, oneToOne(parent), func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+			return combinedOf(tc, codec, join, add(tc, part))
+		})
 	}
-	e := shuffleByKey(o, parent, p, codec, lineage.ShuffleDependency{Combine: true}, from)
+	e := shuffleByKey(o, parent, p, codec, lineage.ShuffleDependency{Combine: true}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
+		return combinedInParts(tc, codec, join, add(tc, part))
+	})
 	a := aggregator[C, C]{func(c C) C { return c }, join, join}
 	return madeBy(o, p, []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, C], error] {
 		return combined(tc, codec, codec.value, a, e.read(tc, part))

@@ -31,7 +31,11 @@ type combineTable[K comparable, C any] struct {
 	buf   []byte // of an encoded pair
 	runs  runSet[spilledPair]
 	pairs *sizer[Pair[K, C]]
-	grows bool // a combined value may take more memory with each value that goes into it
+	added int64 // values in acc
+	grows bool  // a combined value may take more memory with each value that goes into it
+
+	early   func(Pair[K, C], error) bool // if set, what takes pairs before all are combined
+	stopped bool                         // it wants no more
 }
 
 //go:noinline
@@ -61,6 +65,9 @@ func combining[K comparable, V, C any](values encoding.Codec[V], in iter.Seq2[Pa
 			if failed = add(c, isNew, kv.Value); failed != nil {
 				return false
 			}
+			if t.added++; isNew && t.early != nil && t.savesLittle() && !t.yieldEarly() {
+				return false
+			}
 			if t.ledger.memory == nil {
 				return true
 			}
@@ -78,6 +85,30 @@ func combining[K comparable, V, C any](values encoding.Codec[V], in iter.Seq2[Pa
 		})
 		return failed
 	}
+}
+
+// Which tables are large and save little: those of so many keys, and of fewer values of a
+// key.
+const (
+	largeTable = 1 << 15
+	fewValues  = 4
+)
+
+// savesLittle reports whether the table isn't worth its size. What went to runs is yielded
+// at the end, in order, and so is all that came later.
+func (t *combineTable[K, C]) savesLittle() bool {
+	keys := len(t.acc.pairs)
+	return keys >= largeTable && t.added < fewValues*int64(keys) && len(t.runs.runs) == 0
+}
+
+// yieldEarly yields what the table holds and empties it. It reports whether more is wanted.
+func (t *combineTable[K, C]) yieldEarly() bool {
+	t.stopped = !each(t.tc, t.acc.pairs, t.early)
+	t.came += uint64(len(t.acc.pairs))
+	t.acc.reset()
+	t.exact, t.added = 0, 0
+	t.ledger.set(0)
+	return !t.stopped
 }
 
 // full is called when there is no memory for what is charged. What combined values really
@@ -112,7 +143,7 @@ func (t *combineTable[K, C]) spill() error {
 	}
 	t.came += uint64(len(t.acc.pairs))
 	t.acc = newCombiners[K, C](t.codec.key)
-	t.exact = 0
+	t.exact, t.added = 0, 0
 	t.ledger.set(0)
 	return nil
 }

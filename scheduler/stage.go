@@ -139,6 +139,19 @@ func inputsOf(n *lineage.Node, stored func(*lineage.Node) bool) (shuffles []*lin
 	return shuffles, cached
 }
 
+// unsteady returns the indeterminate RDDs that a task computing n keeps.
+func unsteady(n *lineage.Node) (ids []lineage.ID) {
+	if n.Indeterminate {
+		inputsOf(n, func(n *lineage.Node) bool {
+			if n.Indeterminate {
+				ids = append(ids, n.ID)
+			}
+			return false // and on to those above it
+		})
+	}
+	return ids
+}
+
 func isShuffle(d lineage.Dependency) bool {
 	_, ok := d.(*lineage.ShuffleDependency)
 	return ok

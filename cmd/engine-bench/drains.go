@@ -37,7 +37,8 @@ func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, wa
 		return nil, err
 	}
 	r := &result{Records: *o.records, Master: *o.master, Brokers: kind, IntervalMS: ms(*o.interval), Baseline: baseline}
-	var rates, bases, seconds []float64
+	var all comparison
+	var seconds []float64
 	for n := range *o.rounds + warmUp {
 		d := &drain{records: *o.records}
 		base, err := round(d)
@@ -49,11 +50,12 @@ func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, wa
 		}
 		rate := float64(*o.records) / d.took.Seconds()
 		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", n-warmUp+1, base/1e6, rate/1e6, len(d.batches))
-		rates, bases, seconds = append(rates, rate), append(bases, base), append(seconds, d.took.Seconds())
-		r.Ratios = append(r.Ratios, rate/base)
+		all.add(rate, base)
+		seconds = append(seconds, d.took.Seconds())
 		d.fill(r)
 	}
-	r.RecordsPerSecond, r.BaselineRate, r.Ratio, r.Seconds = median(rates), median(bases), median(r.Ratios), median(seconds)
+	r.RecordsPerSecond, r.BaselineRate = all.medians()
+	r.Ratio, r.Ratios, r.Seconds = median(all.ratios), all.ratios, median(seconds)
 	r.PeakRSSMiB = peakRSS()
 	return r, nil
 }

@@ -44,6 +44,8 @@ func workloads() []workload {
 		{"join", "a batch program that joins pairs with a fifth as many", runJoin},
 		{"group", "a batch program that groups values by key, more than fit in memory with --memory 1g", runGroup},
 		{"lines", "count the lines of a large text file; baseline: wc -l on the same file", runLines},
+		{"pagerank", "a batch program that ranks the nodes of a graph by their links; baseline: a loop over slices", runPageRank},
+		{"kmeans", "a batch program that finds the centres of points; baseline: a loop over slices", runKMeans},
 		{"overhead", "time from a batch's start to its completion with one record in 8 tasks", runOverhead},
 		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},

@@ -91,6 +91,15 @@ func median(v []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
+// comparison is rates of the engine and of a baseline, in turn.
+type comparison struct{ rates, bases, ratios []float64 }
+
+func (c *comparison) add(rate, base float64) {
+	c.rates, c.bases, c.ratios = append(c.rates, rate), append(c.bases, base), append(c.ratios, rate/base)
+}
+
+func (c *comparison) medians() (rate, base float64) { return median(c.rates), median(c.bases) }
+
 // peakRSS returns the largest resident set of this process, in MiB, 0 where the
 // system doesn't tell.
 func peakRSS() int {

@@ -6,74 +6,10 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"io"
 	"iter"
-	"time"
 
-	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
 )
-
-// shuffleResult is what a batch program that moves records took.
-type shuffleResult struct {
-	Workload         string  `json:"workload"`
-	Records          int64   `json:"records"`
-	Bytes            int64   `json:"bytes"` // of the records, about
-	Results          int64   `json:"results"`
-	Seconds          float64 `json:"seconds"`
-	RecordsPerSecond float64 `json:"records_per_second"`
-	Master           string  `json:"master"`
-	Memory           string  `json:"executor_memory,omitempty"`
-	PeakRSSMiB       int     `json:"peak_rss_mib"`
-}
-
-func (r *shuffleResult) named(workload string) { r.Workload = workload }
-
-// print writes the result for people.
-func (r *shuffleResult) print(w io.Writer) {
-	memory := "a part of the machine's memory"
-	if r.Memory != "" {
-		memory = r.Memory
-	}
-	fmt.Fprintf(w, "%s on %s with %s\n  %d records of %d bytes in all in %.2f s: %.0f records/s, %d results, peak RSS of the process %d MiB\n",
-		r.Workload, r.Master, memory, r.Records, r.Bytes, r.Seconds, r.RecordsPerSecond, r.Results, r.PeakRSSMiB)
-}
-
-// shuffleFlags are what the workloads of this file have in common.
-type shuffleFlags struct {
-	records    *int64
-	partitions *int
-	master     *string
-	memory     *string
-}
-
-func newShuffleFlags(f *flag.FlagSet, records int64) shuffleFlags {
-	return shuffleFlags{
-		records:    f.Int64("records", records, "records that are made and moved"),
-		partitions: f.Int("partitions", 16, "partitions before and after"),
-		master:     f.String("master", "local[2]", "where the engine runs; its process is measured, so local[N]"),
-		memory:     f.String("memory", "", "the engine's executor.memory, such as 1g; none: its default"),
-	}
-}
-
-// run runs a program that makes records, each of some bytes, and counts what comes out.
-func (f shuffleFlags) run(ctx context.Context, bytes int64, program func(sc *rdd.Context) (int64, error)) (report, error) {
-	args := []string{"--master", *f.master, "--log-level", "error"}
-	if *f.memory != "" {
-		args = append(args, "--conf", "executor.memory="+*f.memory)
-	}
-	r := &shuffleResult{Records: *f.records, Bytes: *f.records * bytes, Master: *f.master, Memory: *f.memory}
-	started := time.Now()
-	err := engine.NewApp("bench").RunBatch(ctx, args, func(sc *rdd.Context) error {
-		n, err := program(sc)
-		sc.OnDriver(func() error { r.Results = n; return nil })
-		return err
-	})
-	r.Seconds = time.Since(started).Seconds()
-	r.RecordsPerSecond = float64(r.Records) / r.Seconds
-	r.PeakRSSMiB = peakRSS()
-	return r, err
-}
 
 // scrambled returns a number that looks random and is another one for each i.
 func scrambled(i int64) uint64 {
@@ -95,7 +31,7 @@ func wide(i int64) string {
 
 // runSort measures how fast records are sorted.
 func runSort(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	flags := newShuffleFlags(f, 20_000_000)
+	flags := newBatchFlags(f, "records that are made and moved", 20_000_000)
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
@@ -121,7 +57,7 @@ func runSort(ctx context.Context, f *flag.FlagSet, args []string) (report, error
 
 // runJoin measures how fast pairs are joined with a fifth as many.
 func runJoin(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	flags := newShuffleFlags(f, 5_000_000)
+	flags := newBatchFlags(f, "records that are made and moved", 5_000_000)
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
@@ -139,7 +75,7 @@ func runJoin(ctx context.Context, f *flag.FlagSet, args []string) (report, error
 
 // runGroup measures how values are grouped that don't fit in memory.
 func runGroup(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	flags := newShuffleFlags(f, 100_000_000)
+	flags := newBatchFlags(f, "records that are made and moved", 100_000_000)
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}

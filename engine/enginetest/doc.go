@@ -2,5 +2,6 @@
 // stream over given batches in virtual time (testing/synctest), through the same
 // driver, scheduler and strict local mode that run it in earnest.
 // [ClusterOperation] runs it on executor processes, which are started from the
-// test's own binary. [Batch] and [BatchOnCluster] do so with a batch program.
+// test's own binary. [Batch] and [BatchOnCluster] do so with a batch program, [BatchResult]
+// does both and compares.
 package enginetest

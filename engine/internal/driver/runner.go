@@ -101,20 +101,12 @@ func (d *Driver) forget(a *plan.Allocation) (keep uint64) {
 // looksBack reports whether batches of the program look at earlier ones.
 func (d *Driver) looksBack() bool { return d.reach > 0 || len(d.Program.Graph.States) > 0 }
 
-// lookedAt returns the first batch that those after a look at. Their windows reach back to
-// first; the states of which they are made begin from checkpoints, and their inputs are
-// made again from there on, with windows of their own, which reach back from there.
+// lookedAt returns the first batch that those after a look at, but for one: theirs begin
+// where a's does, or later.
 func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
 	first := d.history.Since(a, d.reach)
-	for i := range a.States {
-		c := a.States[i].Newest(first)
-		if c == nil {
-			return 1
-		}
-		first = min(first, c.Seq)
-	}
-	if from := d.history.At(first); from != nil {
-		first = d.history.Since(from, d.reach)
+	if len(d.Program.Graph.States) > 0 {
+		first = min(first, d.Program.Graph.Begin(a, &d.history).First)
 	}
 	return max(1, first-1)
 }

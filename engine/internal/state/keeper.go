@@ -49,7 +49,16 @@ type kept struct {
 	saving  *Manifest // of which Partitions are filled as reports come; nil if nothing is saved
 	missing int
 	whole   bool // it is to be written
-	dropped bool // checkpoints have become unneeded
+	sweep   bool // files are to be removed
+
+	leaving []leaving // checkpoints that are unneeded, and that batches may still name
+}
+
+// leaving is a checkpoint that no batch begins from any more.
+type leaving struct {
+	checkpoint plan.Checkpoint
+	manifest   *Manifest
+	since      uint64 // the first batch that doesn't name it, 0 if none was planned yet
 }
 
 // NewKeeper returns a keeper that is to be opened.
@@ -96,6 +105,11 @@ func (k *Keeper) Plan(a *plan.Allocation) {
 	for _, name := range k.names {
 		s := k.states[name]
 		saved := plan.SavedState{Name: name, Checkpoints: slices.Clone(s.checkpoints)}
+		for i := range s.leaving {
+			if l := &s.leaving[i]; l.since == 0 {
+				l.since = a.Seq
+			}
+		}
 		if plan.OnSlide(a.Time(), k.Slides(s.Stream)) {
 			saved.Save = k.due(s, a)
 		}
@@ -185,17 +199,22 @@ func (k *Keeper) stir() {
 	}
 }
 
-// Completed drops the checkpoints that no batch begins from any more.
-func (k *Keeper) Completed(_, keep uint64) {
+// Completed drops the checkpoints that no batch begins from any more. Their files go when
+// a batch is complete that doesn't name them: then neither does the newest one in the log,
+// with which the next driver begins.
+func (k *Keeper) Completed(seq, keep uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.states {
-		for len(s.checkpoints) > 1 && s.checkpoints[1].Seq <= keep {
-			s.checkpoints, s.manifests = s.checkpoints[1:], s.manifests[1:]
-			s.dropped = true
-		}
-		if s.dropped {
+		left := len(s.leaving)
+		s.leaving = slices.DeleteFunc(s.leaving, func(l leaving) bool { return l.since > 0 && l.since <= seq })
+		if len(s.leaving) < left {
+			s.sweep = true
 			k.stir()
+		}
+		for len(s.checkpoints) > 1 && s.checkpoints[1].Seq <= keep {
+			s.leaving = append(s.leaving, leaving{checkpoint: s.checkpoints[0], manifest: s.manifests[0]})
+			s.checkpoints, s.manifests = s.checkpoints[1:], s.manifests[1:]
 		}
 	}
 }
@@ -220,11 +239,11 @@ func (k *Keeper) Run(ctx context.Context) {
 // tidy does what is to be done for a state.
 func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 	k.mu.Lock()
-	m, dropped := s.saving, s.dropped
+	m, sweep := s.saving, s.sweep
 	if !s.whole {
 		m = nil
 	}
-	s.dropped = false
+	s.sweep = false
 	k.mu.Unlock()
 	if m != nil {
 		name, err := k.Store.writeManifest(ctx, m, k.epoch)
@@ -238,23 +257,21 @@ func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 			return err
 		}
 	}
-	if !dropped {
+	if !sweep {
 		return nil
 	}
 	return k.sweep(ctx, s)
 }
 
-// sweep removes files of checkpoints that were dropped, or that came to nothing.
+// sweep removes files of checkpoints that are gone, or that came to nothing.
 func (k *Keeper) sweep(ctx context.Context, s *kept) error {
 	k.mu.Lock()
 	inUse := make(map[string]bool)
 	for i, c := range s.checkpoints {
-		inUse[c.Manifest] = true
-		for _, p := range s.manifests[i].Partitions {
-			for _, f := range p.Files {
-				inUse[f.Name] = true
-			}
-		}
+		s.manifests[i].names(inUse, c)
+	}
+	for _, l := range s.leaving {
+		l.manifest.names(inUse, l.checkpoint)
 	}
 	until := s.checkpoints[len(s.checkpoints)-1].Seq
 	k.mu.Unlock()

@@ -83,6 +83,16 @@ func (m *Manifest) Size() (base, deltas int64) {
 	return base, deltas
 }
 
+// names adds the names of a checkpoint's files, its manifest's among them, to a set.
+func (m *Manifest) names(to map[string]bool, c plan.Checkpoint) {
+	to[c.Manifest] = true
+	for _, p := range m.Partitions {
+		for _, f := range p.Files {
+			to[f.Name] = true
+		}
+	}
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (s *Store) key(state, name string) string { return path.Join(s.dir, state, name) }
