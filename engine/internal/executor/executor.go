@@ -138,6 +138,7 @@ func (e *Executor) Adopt(epoch uint64) {
 		return
 	}
 	e.epoch, e.store, e.done = epoch, shuffle.NewStore(e.blocks), 0
+	e.history.Reset() // the driver tells of all that its batches reach back to
 	e.blocks.Reopen()
 	e.mu.Unlock()
 	before.Retire()
