@@ -7,29 +7,43 @@ import (
 )
 
 // heard is a listener that writes down what it is told.
-type heard struct{ lines []string }
+type heard struct {
+	lines       []string
+	invocations *recordReader
+}
 
 func (h *heard) say(format string, args ...any) {
 	h.lines = append(h.lines, fmt.Sprintf(format, args...))
 }
 
-func (h *heard) open(hold *Hold, f Forget, invocations []*Invoke) {
+func (h *heard) open(hold *Hold, f Forget, invocations *recordReader, n int) {
 	if hold != nil {
 		h.hold(hold)
 	}
 	h.forget(f)
-	for _, i := range invocations {
-		h.invoke(i)
+	h.invocations = invocations
+	for range n {
+		h.invoke()
 	}
 }
-func (h *heard) hold(hold *Hold)  { h.say("hold %d", len(hold.Versions)) }
-func (h *heard) invoke(i *Invoke) { h.say("batch %d", i.Seq) }
-func (h *heard) forget(f Forget)  { h.say("complete until %d, keep %d", f.Until, f.Keep) }
+
+func (h *heard) invoke() {
+	i, err := h.invocations.next()
+	if err != nil || i == nil {
+		h.say("nothing: %v", err)
+		return
+	}
+	h.say("batch %d", i.Seq)
+}
+
+func (h *heard) hold(hold *Hold)                  { h.say("hold %d", len(hold.Versions)) }
+func (h *heard) forgetShuffles(f *ForgetShuffles) { h.say("shuffles") }
+func (h *heard) forget(f Forget)                  { h.say("complete until %d, keep %d", f.Until, f.Keep) }
 
 // Who joins late is told that batches are complete before it is told of those of them
 // that others reach back to, and of the ones in flight.
 func TestBriefing(t *testing.T) {
-	b := newBriefing()
+	b := newBriefing(newRecord(t.TempDir(), maxRecordMemory))
 	early, late := &heard{}, &heard{}
 	b.join(early)
 	for seq := uint64(1); seq <= 6; seq++ {
