@@ -126,7 +126,9 @@ func (m *stateMapper[K, V, S, E]) expire(out []E, before *keyed.Table[K, S], edi
 func (m *stateMapper[K, V, S, E]) call(out []E, k K, v *V, s *State[S]) (_ []E, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = panicOfKey(v, "mapWithState", m.site, m.name, k)
+			if err = panicOfKey(v, "mapWithState", m.site, m.name, k); s.ending {
+				err.(*lineage.PanicError).Value += ", which is timing out: its value is nil then"
+			}
 		}
 	}()
 	e, ok := m.f(k, v, s)

@@ -11,7 +11,7 @@ import (
 )
 
 // QueueStream declares a stream that yields one of the given batches at each
-// tick, in the given number of partitions, at least 1, and nothing after the last:
+// tick (with --until-end one after the other), in the given number of partitions, at least 1, and nothing after the last:
 // for trying a program out. Every process holds all batches, and must hold the
 // same; they may not change afterwards.
 func QueueStream[T any](ssc *StreamingContext, batches [][]T, partitions int) *DStream[T] {
@@ -59,6 +59,7 @@ func (q *queue[T]) Generate(ranges []byte) (int, func(*task.Context, int) iter.S
 type queuePlanner struct {
 	sizes func(i uint64) int64
 	last  uint64 // number of the last batch
+	whole bool   // the batches come one after the other, not at ticks
 }
 
 func (p *queuePlanner) Plan(_ context.Context, req PlanRequest) (Plan, error) {
@@ -67,11 +68,18 @@ func (p *queuePlanner) Plan(_ context.Context, req PlanRequest) (Plan, error) {
 		last, _ := binary.Uvarint(req.Previous)
 		next = last + 1
 	}
-	return Plan{Ranges: binary.AppendUvarint(nil, next), Records: p.sizes(next), Ended: next >= p.last}, nil
+	share := Plan{Ranges: binary.AppendUvarint(nil, next), Records: p.sizes(next), Ended: next >= p.last}
+	if p.whole && !share.Ended {
+		share.Backlog = 1 // at least: another batch is there
+	}
+	return share, nil
 }
 
-// UntilEnd has nothing to note: the last batch is known.
-func (p *queuePlanner) UntilEnd(context.Context) error { return nil }
+// UntilEnd makes the batches come one after the other.
+func (p *queuePlanner) UntilEnd(context.Context) error {
+	p.whole = true
+	return nil
+}
 
 func (p *queuePlanner) Completed(context.Context, []byte) error { return nil }
 

@@ -11,7 +11,8 @@ import (
 // UpdateStateByKey calls f, on executors, for every key that has a state or data in the
 // batch, with the batch's values of the key in the order of their partitions, none if it
 // had no data, and its state. What f returns is its state from then on; none takes the key
-// away. It yields every key with its state, in every batch: where few keys change,
+// away. A state is shared with earlier versions, which a task that is tried again begins
+// from: return a new one rather than change what old refers to, such as a map. It yields every key with its state, in every batch: where few keys change,
 // [MapWithState] costs less. The name tells the state from others, see there. (Spark:
 // updateStateByKey.)
 func UpdateStateByKey[K comparable, V, S any](d *DStream[rdd.Pair[K, V]], name string, f func(key K, values []V, old rdd.Option[S]) rdd.Option[S], opts ...StateOption) *DStream[rdd.Pair[K, S]] {

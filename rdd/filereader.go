@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
@@ -21,10 +22,11 @@ const (
 	uncompressed compression = iota
 	gzipped
 	zstandard
+	bzipped
 )
 
 // suffix returns the end of the names of files that are so compressed.
-func (c compression) suffix() string { return [...]string{"", ".gz", ".zst"}[c] }
+func (c compression) suffix() string { return [...]string{"", ".gz", ".zst", ".bz2"}[c] }
 
 // compressionOf tells by a file's name how it is compressed.
 func compressionOf(f files.File) compression {
@@ -34,6 +36,8 @@ func compressionOf(f files.File) compression {
 		return gzipped
 	case ".zst", ".zstd":
 		return zstandard
+	case ".bz2":
+		return bzipped
 	}
 	return uncompressed
 }
@@ -63,6 +67,8 @@ func openUnpacked(tc *task.Context, f files.File) (*unpacked, error) {
 	switch compressionOf(f) {
 	case gzipped:
 		u.in, err = gzip.NewReader(from)
+	case bzipped:
+		u.in = bzip2.NewReader(from)
 	case zstandard:
 		var z *zstd.Decoder
 		if z, err = zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {

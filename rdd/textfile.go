@@ -12,7 +12,7 @@ import (
 //
 // The driver lists the files when TextFile is called, in a step of the program like an
 // action, and executors read what it has found; so in a stream's Transform it is an error.
-// Files whose name ends in .gz or .zst are decompressed, each by one task; others are cut
+// Files whose name ends in .gz, .zst or .bz2 are decompressed, each by one task; others are cut
 // into parts of 64 MiB (see [SplitSize], [MinPartitions]), and a line belongs to the part
 // in which it begins. Partitions are in the order of the files. A file that has gone or has
 // shrunk when it is read fails the task; what is appended to one isn't read.

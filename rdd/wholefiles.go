@@ -16,7 +16,7 @@ import (
 const maxWholeFile = 1 << 30
 
 // WholeTextFiles makes an RDD of files, each a pair of its path and its text, decompressed
-// if its name ends in .gz or .zst. A file may have 1 GiB at most. Files are found as by
+// if its name ends in .gz, .zst or .bz2. A file may have 1 GiB at most. Files are found as by
 // [TextFile]; each partition has several of them, of about as many bytes as others have.
 //
 // Options: [MinPartitions], [Recursive].

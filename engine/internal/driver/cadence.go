@@ -41,13 +41,17 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 }
 
 // untilEnd makes one batch after the other until what was there at the start is read.
-// Where it is kept out by a rate's limit, the next one is made at the next multiple of
-// the interval.
+// Where it is kept out by a rate's limit, the next one waits as it would for the next
+// multiple of the interval. Batch times are one multiple after the other, whatever the
+// clock says, so that windows hold the same whenever and wherever the program runs.
 func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 	g.left.records = 1
 	next := nextTick(time.Now(), g.Program.Interval)
+	if g.previous != nil && !next.After(g.previous.Time()) { // times ran ahead of the clock
+		next = nextTick(g.previous.Time(), g.Program.Interval)
+	}
 	for !g.left.ended && g.await(stopCtx, nil, next) {
-		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return g.timeOf(time.Now(), next) }); !goesOn {
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return next }); !goesOn {
 			return err
 		}
 		next = nextTick(g.previous.Time(), g.Program.Interval)

@@ -74,6 +74,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	sc := d.Program.NewContext(driverRunner{d})
 	d.ctx, d.lineage = ctx, sc.Lineage()
 	err := d.Program.RunBody(sc)
+	d.turn.finish()
 	d.lineage.Freeze("the program has ended")
 	switch {
 	case d.fatal != nil && !errors.Is(err, d.fatal):

@@ -13,6 +13,7 @@ import (
 type turn struct {
 	mu   sync.Mutex
 	busy string // what the copy is at, "" between steps
+	over bool   // the program has ended
 }
 
 // begin begins a step. It is an error if the copy is at another one: whoever asks is a
@@ -21,6 +22,9 @@ func (t *turn) begin(l *lineage.Lineage, op string, site lineage.Site) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	what := fmt.Sprintf("%s at %s", op, site)
+	if t.over {
+		return fmt.Errorf("%s: %w: the program that its RDD belongs to has ended", what, rdd.ErrNoActions)
+	}
 	if t.busy != "" {
 		return &nestedError{what, t.busy}
 	}
@@ -38,6 +42,13 @@ func (t *turn) end(l *lineage.Lineage) {
 	defer t.mu.Unlock()
 	t.busy = ""
 	l.Thaw()
+}
+
+// finish refuses further steps.
+func (t *turn) finish() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
 }
 
 // nestedError says that an action was called in the middle of another one.
