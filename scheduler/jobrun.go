@@ -68,9 +68,10 @@ type stageRun struct {
 func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 	specs := make([]kernel.Stage, len(j.stages))
 	for i, s := range j.stages {
+		holders, bound := d.blocks.nearest(s.Node)
 		specs[i] = kernel.Stage{
 			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
-			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: d.blocks.nearest(s.Node),
+			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: holders, Bound: bound,
 		}
 		r := b.stages[s.ID]
 		if r == nil {

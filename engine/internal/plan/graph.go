@@ -158,6 +158,9 @@ const frozenReason = "batch %d is planned already: declare transformations in th
 // program, the allocation and those that the batch reaches back to alone.
 func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generation, error) {
 	gen := newGeneration(a, h, parallelism)
+	if len(g.States) > 0 {
+		gen.begin = g.Begin(a, h)
+	}
 	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
 		for _, o := range g.Outputs {
 			action := lineage.Action{}
