@@ -53,10 +53,11 @@ func rows[T any](g given, r *rdd.RDD[T]) (any, error) {
 // bag returns the elements of an RDD, sorted as text.
 func bag[T any](g given, r *rdd.RDD[T]) (any, error) {
 	got, err := rdd.Collect(rdd.TryMapPartitions(r, counted[T](g)))
-	return sorted(got), err
+	return asText(got), err
 }
 
-func sorted[T any](got []T) string {
+// asText returns elements as text, sorted.
+func asText[T any](got []T) string {
 	text := make([]string, len(got))
 	for i, v := range got {
 		text[i] = fmt.Sprint(v)
@@ -159,7 +160,7 @@ func TestEveryOperatorIsThere(t *testing.T) {
 	// What no program calls in its own name: what RDDs are made of, and values.
 	for _, name := range []string{
 		"CheckLevel", "CollectAction", "Compute", "Context", "DecodeRows", "Elements", "Evolve", "KV", "NewContext",
-		"Node", "None", "NumPartitions", "PartOf", "PartitionAction", "Placer", "Some",
+		"Node", "None", "NumPartitions", "Owning", "PartOf", "PartitionAction", "Placer", "Some",
 	} {
 		there[name] = true
 	}

@@ -184,7 +184,7 @@ var pairOperators = []operator{
 	{"Lookup", "[1 4]", func(g given) (any, error) { return rdd.Lookup(g.pairs, 1) }},
 	{"CountByKey", "{0 2} {1 2} {2 2}", func(g given) (any, error) {
 		counts, err := rdd.CountByKey(g.pairs)
-		return sorted(counts), err
+		return asText(counts), err
 	}},
 	{"CollectAsMap", "map[1:100 3:300]", func(g given) (any, error) { return rdd.CollectAsMap(g.other) }},
 }
@@ -194,7 +194,7 @@ var actions = []operator{
 	{"Count", "6", func(g given) (any, error) { return rdd.Count(g.n) }},
 	{"CountByValue", "{0 2} {1 2} {2 2}", func(g given) (any, error) {
 		counts, err := rdd.CountByValue(rdd.Map(g.n, remainder))
-		return sorted(counts), err
+		return asText(counts), err
 	}},
 	{"First", "1", func(g given) (any, error) { return rdd.First(g.n) }},
 	{"Take", "[1 2 3]", func(g given) (any, error) { return rdd.Take(g.n, 3) }},
@@ -204,7 +204,7 @@ var actions = []operator{
 	{"TakeOrderedFunc", "[6 5]", func(g given) (any, error) { return rdd.TakeOrderedFunc(g.n, 2, down) }},
 	{"TakeSample", "1 2 3 4 5 6", func(g given) (any, error) {
 		all, err := rdd.TakeSample(g.n, 6, 7)
-		return sorted(all), err
+		return asText(all), err
 	}},
 	{"TakeSampleWithReplacement", "9", func(g given) (any, error) {
 		some, err := rdd.TakeSampleWithReplacement(g.n, 9, 7)
