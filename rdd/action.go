@@ -108,10 +108,14 @@ func tooLarge(n *lineage.Node, partition, maxBytes int) error {
 // its own, or what is wrong with r, with the functions or with the program.
 func begin[T any](r *RDD[T], name string, functions ...any) (op, error) {
 	if r == nil || r.node == nil {
-		return op{}, &OpError{Op: name, Site: lineage.Caller(), Err: ErrNil}
+		return op{}, ofNothing(name)
 	}
-	o := r.sc.op(name, functions...)
-	return o, r.sc.ready(o.name, o.site)
+	return r.sc.begin(name, functions)
+}
+
+// ofNothing is the error of an action that is called on no RDD.
+func ofNothing(name string) error {
+	return &OpError{Op: name, Site: lineage.Caller(), Err: ErrNil}
 }
 
 // Collect returns all elements, in partition order. Together they may have at most the

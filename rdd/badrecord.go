@@ -76,6 +76,20 @@ func try[T any](sc *Context, name string, f any, opts []TryOption) trier[T] {
 
 // trierOf returns what an operator calls functions with, which may be its own.
 func trierOf[T any](sc *Context, name string, functions []any, opts []TryOption) trier[T] {
+	o, bad := sc.trying(name, functions, opts)
+	t := trier[T]{op: o, policy: bad.policy}
+	if bad.policy == badDeadLetter {
+		var ok bool
+		if t.letter, ok = bad.letter.(func(Part, T, error) error); !ok {
+			t.failLetter(bad.letter, t.letter)
+		}
+	}
+	return t
+}
+
+// trying returns an operator that is called with functions that may fail, and what becomes
+// of bad records.
+func (sc *Context) trying(name string, functions []any, opts []TryOption) (op, BadRecords) {
 	var with tryOptions
 	for _, o := range opts {
 		if o != nil {
@@ -85,14 +99,12 @@ func trierOf[T any](sc *Context, name string, functions []any, opts []TryOption)
 	if with.bad.policy == badDeadLetter {
 		functions = append(functions, with.bad.letter)
 	}
-	t := trier[T]{op: sc.op(name, functions...), policy: with.bad.policy}
-	if with.bad.policy == badDeadLetter {
-		var ok bool
-		if t.letter, ok = with.bad.letter.(func(Part, T, error) error); !ok {
-			t.fail(fmt.Errorf("%w: the dead letters' function is a %T and must be a %T", ErrArgument, with.bad.letter, t.letter))
-		}
-	}
-	return t
+	return sc.op(name, functions...), with.bad
+}
+
+// failLetter says that the dead letters' function is of the wrong type.
+func (o op) failLetter(is, want any) {
+	o.fail(fmt.Errorf("%w: the dead letters' function is a %T and must be a %T", ErrArgument, is, want))
 }
 
 // attempt calls f, whose panic is an error like another.
@@ -111,27 +123,31 @@ const remedy = "to go on without such records use rdd.OnBadRecord(rdd.Skip()) or
 // refused applies the policy to a record that the function refused. It returns an error
 // to fail the task.
 func (t trier[T]) refused(tc *task.Context, index int64, record T, cause error) error {
+	return t.op.refused(tc, index, t.policy, cause, func(bad error) error { return t.letter(PartOf(tc), record, bad) })
+}
+
+// refused applies a policy to a record, which letter hands to the dead letters' function.
+func (o op) refused(tc *task.Context, index int64, policy badPolicy, cause error, letter func(bad error) error) error {
 	if tc.Err() != nil { // the function may have noticed
 		return context.Cause(tc)
 	}
 	bad := &BadRecordError{tc.Partition, index, cause}
-	policy := t.policy
 	if errors.Is(cause, ErrBroadcast) || errors.Is(cause, ErrAccumulator) {
 		policy = badFail // it is no fault of the record's
 	}
 	switch policy {
 	case badSkip:
 	case badDeadLetter:
-		if err := t.letter(PartOf(tc), record, bad); err != nil {
-			return t.error(fmt.Errorf("%w; it was to take the %w", err, bad))
+		if err := letter(bad); err != nil {
+			return o.error(fmt.Errorf("%w; it was to take the %w", err, bad))
 		}
 	default:
 		if p, ok := cause.(*PanicError); ok { // it must stay one, for its stack
-			p.Op, p.Site = t.name, t.site
+			p.Op, p.Site = o.name, o.site
 			p.Value += fmt.Sprintf("; it came of the record in partition %d at index %d; %s", tc.Partition, index, remedy)
 			return p
 		}
-		return t.error(fmt.Errorf("%w; %s", bad, remedy))
+		return o.error(fmt.Errorf("%w; %s", bad, remedy))
 	}
 	tc.Metrics.BadRecords++
 	return nil

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
 // checkpointKind is the kind of a checkpoint's manifest.
@@ -30,18 +31,29 @@ func (r *RDD[T]) Checkpoint() (*RDD[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.sc.checkpointDir == "" {
+	list, err := o.checkpoint(r.node, func(begin func(context.Context) (begunOutput, error), m files.Manifest) (begunOutput, []files.Part, error) {
+		return saveObjects(o, r, begin, m)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return keepingPartitioner(objectsIn[T](o, list), r), nil
+}
+
+// checkpoint has save write the elements of a node, and returns the files.
+func (o op) checkpoint(n *lineage.Node, save func(func(context.Context) (begunOutput, error), files.Manifest) (begunOutput, []files.Part, error)) ([]files.File, error) {
+	dir := o.sc.checkpointDir
+	if dir == "" {
 		return nil, o.error(fmt.Errorf("%w: there is no place for it: call SetCheckpointDir on the program's context first", ErrCheckpoint))
 	}
-	m := files.Manifest{Kind: checkpointKind, Program: programPath()}
-	to, parts, err := saveObjects(o, r, func(ctx context.Context) (begunOutput, error) {
-		a, err := files.Parse(r.sc.checkpointDir)
+	to, parts, err := save(func(ctx context.Context) (begunOutput, error) {
+		a, err := files.Parse(dir)
 		if err != nil {
 			return begunOutput{}, err
 		}
 		nonce := newNonce()
-		return beginOutput(ctx, a.Join(fmt.Sprintf("rdd-%d-%s", r.node.ID.Ordinal, nonce)), nonce, false)
-	}, m)
+		return beginOutput(ctx, a.Join(fmt.Sprintf("rdd-%d-%s", n.ID.Ordinal, nonce)), nonce, false)
+	}, files.Manifest{Kind: checkpointKind, Program: programPath()})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +61,7 @@ func (r *RDD[T]) Checkpoint() (*RDD[T], error) {
 	if err != nil {
 		return nil, o.error(err)
 	}
-	return keepingPartitioner(objectsIn[T](o, list), r), nil
+	return list, nil
 }
 
 // list returns the files of an output.

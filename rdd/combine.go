@@ -223,6 +223,10 @@ func CombineByKey[K comparable, V, C any](r *RDD[Pair[K, V]], create func(V) C, 
 // ReduceByKey combines the values of each key with f, which must be
 // associative: first within each map task, in the order of its records, then
 // across them, in the order of the map partitions. It runs on executors.
+//
+// Without options an RDD that has no partitioner is hashed over the default parallelism,
+// whatever the result is joined with later: give [By] that RDD's partitioner, or the join
+// moves the result again.
 func ReduceByKey[K comparable, V any](r *RDD[Pair[K, V]], f func(V, V) V, opts ...ShuffleOption) *RDD[Pair[K, V]] {
 	o := r.sc.op("reduceByKey", f)
 	return combineByKey(o, r, o.partitioner(opts, r.node), true, aggregator[V, V]{func(v V) V { return v }, f, f})

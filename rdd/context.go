@@ -47,6 +47,13 @@ func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }
 // DefaultParallelism returns the number of partitions of shuffles that name none.
 func (sc *Context) DefaultParallelism() int { return sc.lineage.Parallelism() }
 
+// begin returns the action of the given name that the program has called with functions, or
+// what is wrong with them or with the program.
+func (sc *Context) begin(name string, functions []any) (op, error) {
+	o := sc.op(name, functions...)
+	return o, sc.ready(o.name, o.site)
+}
+
 // ready returns an error if an action can't be computed: there is nobody to do it, or the
 // program is in error already.
 func (sc *Context) ready(action string, site lineage.Site) error {
@@ -125,12 +132,16 @@ func (o op) partitions(n int) int {
 //
 //go:noinline
 func made[T any](o op, partitions int, deps []lineage.Dependency, compute computeFunc[T]) *RDD[T] {
+	return &RDD[T]{sc: o.sc, node: o.node(partitions, deps), compute: compute}
+}
+
+// node adds the node of what the operator makes to the lineage.
+func (o op) node(partitions int, deps []lineage.Dependency) *lineage.Node {
 	if partitions > MaxPartitions {
 		o.fail(fmt.Errorf("%w, not %d", ErrPartitions, partitions))
 		partitions = 1
 	}
-	n := o.sc.lineage.Add(&lineage.Node{Op: o.name, Site: o.site, Partitions: partitions, Deps: deps, Functions: o.functions})
-	return &RDD[T]{sc: o.sc, node: n, compute: compute}
+	return o.sc.lineage.Add(&lineage.Node{Op: o.name, Site: o.site, Partitions: partitions, Deps: deps, Functions: o.functions})
 }
 
 // within returns an argument of the operator, or an RDD without partitions in its place
@@ -138,15 +149,23 @@ func made[T any](o op, partitions int, deps []lineage.Dependency, compute comput
 //
 //go:noinline
 func within[T any](o op, argument int, r *RDD[T]) *RDD[T] {
-	switch {
-	case r == nil || r.node == nil:
-		o.fail(fmt.Errorf("argument %d: %w", argument, ErrNil))
-	case r.node.Lineage() != o.sc.lineage:
-		o.fail(ErrForeign)
-	default:
+	if o.takes(argument, r.Node()) {
 		return r
 	}
-	return Source[T](o.sc, o.name, o.site, 0, nil)
+	return made(opAt(o.sc, o.name, o.site), 0, nil, computeFunc[T](nil))
+}
+
+// takes reports whether a node can be an argument of the operator, which fails if not.
+func (o op) takes(argument int, n *lineage.Node) bool {
+	switch {
+	case n == nil:
+		o.fail(fmt.Errorf("argument %d: %w", argument, ErrNil))
+	case n.Lineage() != o.sc.lineage:
+		o.fail(ErrForeign)
+	default:
+		return true
+	}
+	return false
 }
 
 // opAt returns an operator that was called at a place that is known.

@@ -1,7 +1,6 @@
 package rdd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -67,7 +66,13 @@ func (d *diskRows[T]) Spill(func() (task.Run, error)) (task.Value, error) { retu
 func (d *diskRows[T]) Discard()                                           { d.run.Remove() }
 
 func (d *diskRows[T]) each(tc *task.Context, yield func(T, error) bool) (yielded bool, err error) {
-	in, err := d.run.Open()
+	return eachFrame(d.run, func(frame []byte) (uint64, bool, error) { return decodeAll(tc, d.codec, frame, yield) })
+}
+
+// eachFrame hands the frames of a run to decode, which reports how many elements it yielded
+// and whether more are wanted.
+func eachFrame(run task.Run, decode func(frame []byte) (n uint64, more bool, err error)) (yielded bool, err error) {
+	in, err := run.Open()
 	if err != nil {
 		return false, err
 	}
@@ -80,18 +85,13 @@ func (d *diskRows[T]) each(tc *task.Context, yield func(T, error) bool) (yielded
 		if err != nil {
 			return yielded, err
 		}
-		for len(frame) > 0 {
-			if tc.Killed() {
-				ends(yield, context.Cause(tc))
-				return true, nil
-			}
-			var v T
-			if v, frame, err = d.codec.Decode(frame); err != nil {
-				return yielded, fmt.Errorf("%w: %w", ErrEncoding, err)
-			}
-			if yielded = true; !yield(v, nil) {
-				return true, nil
-			}
+		n, more, err := decode(frame)
+		yielded = yielded || n > 0
+		switch {
+		case err != nil:
+			return yielded, fmt.Errorf("%w: %w", ErrEncoding, err)
+		case !more:
+			return true, nil
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package rdd
 
 import (
-	"context"
 	"fmt"
 	"iter"
 
@@ -21,24 +20,13 @@ func (r *RDD[T]) Coalesce(n int) *RDD[T] {
 		return keepingPartitioner(narrow(o, r, r.Compute), r)
 	}
 	groups := lineage.Grouped{Of: r.node.Partitions, Into: n}
-	return made(o, n, []lineage.Dependency{lineage.NarrowDependency{Parent: r.node, Map: groups}}, func(tc *task.Context, p int) iter.Seq2[T, error] {
+	return chained(o, n, []lineage.Dependency{lineage.NarrowDependency{Parent: r.node, Map: groups}}, []*RDD[T]{r}, func(p int) []piece {
 		from, until := groups.Range(p)
-		return func(yield func(T, error) bool) {
-			for q := from; q < until; q++ {
-				if tc.Err() != nil {
-					ends(yield, context.Cause(tc))
-					return
-				}
-				more := true
-				r.Compute(tc, q)(func(v T, err error) bool {
-					more = !ends(yield, err) && yield(v, nil)
-					return more
-				})
-				if !more {
-					return
-				}
-			}
+		of := make([]piece, until-from)
+		for i := range of {
+			of[i].partition = from + i
 		}
+		return of
 	})
 }
 

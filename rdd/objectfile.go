@@ -1,7 +1,6 @@
 package rdd
 
 import (
-	"context"
 	"fmt"
 	"iter"
 
@@ -28,24 +27,28 @@ func objectsIn[T any](o op, list []files.File) *RDD[T] {
 	o.fail(err)
 	return made(o, len(list), nil, func(tc *task.Context, p int) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
-			from, err := openRange(tc, list[p], 0, list[p].Size)
-			if err != nil {
-				ends(yield, o.error(err))
-				return
-			}
-			defer func() { _ = from.Close() }() // all that was wanted is read
-			readObjects(codec, from, func(v T, err error) bool {
-				if err != nil {
-					return ends(yield, o.error(fmt.Errorf("%s before byte %d: %w", list[p].Path, from.Offset(), err)))
-				}
-				if tc.Killed() {
-					ends(yield, context.Cause(tc))
-					return false
-				}
-				tc.Metrics.RecordsRead++
-				return yield(v, nil)
-			})
-			tc.Metrics.BytesRead += from.Offset()
+			ends(yield, o.readObjects(tc, list[p], typeName[T](), func(frame []byte) (uint64, bool, error) {
+				return decodeAll(tc, codec, frame, yield)
+			}))
 		}
 	})
+}
+
+// readObjects reads a file of elements of the given type, in a task.
+func (o op) readObjects(tc *task.Context, f files.File, elements string, decode func(frame []byte) (n uint64, more bool, err error)) error {
+	from, err := openRange(tc, f, 0, f.Size)
+	if err != nil {
+		return o.error(err)
+	}
+	defer func() { _ = from.Close() }() // all that was wanted is read
+	err = readFrames(from, elements, func(frame []byte) (uint64, bool, error) {
+		n, more, err := decode(frame)
+		tc.Metrics.RecordsRead += int64(n)
+		return n, more, err
+	})
+	tc.Metrics.BytesRead += from.Offset()
+	if err != nil {
+		return o.error(fmt.Errorf("%s before byte %d: %w", f.Path, from.Offset(), err))
+	}
+	return nil
 }

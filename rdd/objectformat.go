@@ -40,23 +40,41 @@ func typeName[T any]() string { return reflect.TypeFor[T]().String() }
 // objectWriter writes a file of objects.
 type objectWriter[T any] struct {
 	codec encoding.Codec[T]
+	objectStream
+}
+
+// newObjectWriter begins a file.
+func newObjectWriter[T any](codec encoding.Codec[T], to io.Writer) (*objectWriter[T], error) {
+	w := &objectWriter[T]{codec: codec}
+	return w, w.begin(to, typeName[T]())
+}
+
+// add adds an element.
+func (w *objectWriter[T]) add(v T) error {
+	frame, err := w.codec.Append(w.frame, v)
+	if err != nil {
+		return err
+	}
+	return w.added(frame)
+}
+
+// objectStream is a file of objects that is being written.
+type objectStream struct {
 	out   *s2.Writer
 	frame []byte
 	count uint64
 }
 
-// newObjectWriter begins a file.
-func newObjectWriter[T any](codec encoding.Codec[T], to io.Writer) (*objectWriter[T], error) {
-	w := &objectWriter[T]{codec: codec, out: s2.NewWriter(to, s2.WriterConcurrency(1))}
-	_, err := fmt.Fprintf(w.out, "%s%s\n", objectsFormat, typeName[T]())
-	return w, err
+// begin begins a file of elements of the given type.
+func (w *objectStream) begin(to io.Writer, elements string) error {
+	w.out = s2.NewWriter(to, s2.WriterConcurrency(1))
+	_, err := fmt.Fprintf(w.out, "%s%s\n", objectsFormat, elements)
+	return err
 }
 
-// add adds an element.
-func (w *objectWriter[T]) add(v T) (err error) {
-	if w.frame, err = w.codec.Append(w.frame, v); err != nil {
-		return err
-	}
+// added puts back the frame, to which an element was appended.
+func (w *objectStream) added(frame []byte) error {
+	w.frame = frame
 	w.count++
 	if len(w.frame) < frameBytes {
 		return nil
@@ -65,7 +83,7 @@ func (w *objectWriter[T]) add(v T) (err error) {
 }
 
 // flush writes the elements that are waiting.
-func (w *objectWriter[T]) flush() error {
+func (w *objectStream) flush() error {
 	if len(w.frame) > maxObjectFrame {
 		return fmt.Errorf("%w: an element of %d bytes, at most %d", ErrEncoding, len(w.frame), maxObjectFrame)
 	}
@@ -79,7 +97,7 @@ func (w *objectWriter[T]) flush() error {
 }
 
 // finish ends the file.
-func (w *objectWriter[T]) finish() error {
+func (w *objectStream) finish() error {
 	if len(w.frame) > 0 {
 		if err := w.flush(); err != nil {
 			return err
@@ -91,33 +109,28 @@ func (w *objectWriter[T]) finish() error {
 	return w.out.Close()
 }
 
-// readObjects yields the elements of a file. Bytes that are none are an error that says
-// [files.ErrDamaged], elements of another type one that says [ErrEncoding].
-func readObjects[T any](codec encoding.Codec[T], from io.Reader, yield func(T, error) bool) {
+// readFrames hands decode the frames of a file of elements of the given type. decode returns
+// how many elements it had.
+func readFrames(from io.Reader, elements string, decode func(frame []byte) (n uint64, more bool, err error)) error {
 	in := bufio.NewReaderSize(s2.NewReader(from), maxObjectsHeader)
-	if ends(yield, checkHeader(in, typeName[T]())) {
-		return
+	if err := checkHeader(in, elements); err != nil {
+		return err
 	}
 	for count := uint64(0); ; {
 		frame, err := readFrame(in)
 		if err == nil && frame == nil {
 			err = checkEnd(in, count)
-			ends(yield, err)
-			return
 		}
-		if ends(yield, err) {
-			return
+		if err != nil || frame == nil {
+			return err
 		}
-		for len(frame) > 0 {
-			var v T
-			if v, frame, err = codec.Decode(frame); err != nil {
-				ends(yield, fmt.Errorf("%w: element %d: %w", ErrEncoding, count, err))
-				return
-			}
-			count++
-			if !yield(v, nil) {
-				return
-			}
+		n, more, err := decode(frame)
+		count += n
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: element %d: %w", ErrEncoding, count, err)
+		case !more:
+			return nil
 		}
 	}
 }

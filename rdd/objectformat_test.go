@@ -2,7 +2,9 @@ package rdd
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Whatever a file of objects holds, reading ends, in an error unless it is whole.
@@ -76,4 +79,10 @@ func FuzzObjects(f *testing.F) {
 			t.Errorf("%q became %q", rows, again)
 		}
 	})
+}
+
+// readObjects yields the elements of a file.
+func readObjects[T any](codec encoding.Codec[T], from io.Reader, yield func(T, error) bool) {
+	tc := &task.Context{Context: context.Background()}
+	ends(yield, readFrames(from, typeName[T](), func(frame []byte) (uint64, bool, error) { return decodeAll(tc, codec, frame, yield) }))
 }

@@ -324,8 +324,8 @@ func TestPartitionersOfPairs(t *testing.T) {
 		"Join with a larger RDD":           {rdd.Join(r, many).Node(), hash},
 		"Join by one of many":              {rdd.Join(r, many, by(40)).Node(), forty},
 		"Cogroup":                          {rdd.Cogroup(r, numbers(sc)).Node(), two},
-		"Cogroup3":                         {rdd.Cogroup3(words(sc), r, other).Node(), three},
-		"Cogroup4":                         {rdd.Cogroup4(words(sc), words(sc), words(sc), r).Node(), two},
+		"Cogroup3":                         {rdd.Cogroup3(words(sc), other, r).Node(), three},
+		"Cogroup4":                         {rdd.Cogroup4(numbers(sc), words(sc), numbers(sc), r).Node(), two},
 		"SubtractByKey":                    {rdd.SubtractByKey(words(sc), other).Node(), three},
 		"FullOuterJoin":                    {rdd.FullOuterJoin(words(sc), numbers(sc), rdd.Partitions(3)).Node(), hash},
 	} {
@@ -408,9 +408,9 @@ func TestErrorsOfBuildingPairs(t *testing.T) {
 		{"partitionBy", func(sc *rdd.Context) any { return rdd.PartitionBy(secrets(sc)) }, unencodable},
 		{"cogroup", func(sc *rdd.Context) any { return rdd.Cogroup[int, string, int](words(sc), nil) }, rdd.ErrNil},
 		{"cogroup", func(sc *rdd.Context) any { return rdd.Cogroup(words(sc), secrets(sc)) }, unencodable},
-		{"cogroup", func(sc *rdd.Context) any { return rdd.Cogroup3(words(sc), numbers(sc), foreign) }, rdd.ErrForeign},
+		{"cogroup", func(sc *rdd.Context) any { return rdd.Cogroup3(words(sc), foreign, words(sc)) }, rdd.ErrForeign},
 		{"cogroup", func(sc *rdd.Context) any {
-			return rdd.Cogroup4[int, string, int, int, int](words(sc), foreign, numbers(sc), numbers(sc))
+			return rdd.Cogroup4(numbers(sc), words(sc), foreign, words(sc))
 		}, rdd.ErrForeign},
 		{"join", func(sc *rdd.Context) any { return rdd.Join(words(sc), foreign) }, rdd.ErrForeign},
 		{"join", func(sc *rdd.Context) any { return rdd.Join(pointers(sc), pointers(sc)) }, noKey},

@@ -48,10 +48,16 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 
 // CheckLevel says why elements of type T can't be kept at a level.
 func CheckLevel[T any](level StorageLevel) error {
+	_, err := encoding.For[T]()
+	return checkLevel(level, err)
+}
+
+// checkLevel says why elements that are encoded with the given error can't be kept.
+func checkLevel(level StorageLevel, err error) error {
 	if level > task.Pinned {
 		return fmt.Errorf("%w: %d", ErrStorageLevel, level)
 	}
-	if _, err := encoding.For[T](); err != nil && level != MemoryOnly && level != task.Pinned {
+	if err != nil && level != MemoryOnly && level != task.Pinned {
 		return fmt.Errorf("%w; %s needs that, rdd.MemoryOnly doesn't", err, level)
 	}
 	return nil
@@ -89,11 +95,16 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 			}
 			tc.Cache.Drop(block)
 			if yielded || !again {
-				ends(yield, fmt.Errorf("reading partition %d of what %s at %s has kept, which is dropped now: %w", partition, r.node.Op, r.node.Site, err))
+				ends(yield, unreadable(r.node, partition, err))
 				return
 			}
 		}
 	}
+}
+
+// unreadable is the error of a partition that was kept and can't be read.
+func unreadable(n *lineage.Node, partition int, err error) error {
+	return fmt.Errorf("reading partition %d of what %s at %s has kept, which is dropped now: %w", partition, n.Op, n.Site, err)
 }
 
 // keeping computes a partition that is to be kept.
@@ -180,5 +191,10 @@ func (k *keeping[T]) writing(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("writing a partition of what %s at %s keeps: %w", k.of.Op, k.of.Site, err)
+	return unwritable(k.of, err)
+}
+
+// unwritable is the error of a partition that can't be written.
+func unwritable(n *lineage.Node, err error) error {
+	return fmt.Errorf("writing a partition of what %s at %s keeps: %w", n.Op, n.Site, err)
 }

@@ -19,13 +19,7 @@ import (
 // each micro-batch. Order and partitioner are kept.
 func (r *RDD[T]) Sample(withReplacement bool, fraction float64, seed uint64) *RDD[T] {
 	o := r.sc.op("sample")
-	if !(fraction >= 0) || math.IsInf(fraction, 1) || !withReplacement && fraction > 1 {
-		most := "1"
-		if withReplacement {
-			most = "a finite number"
-		}
-		o.fail(fmt.Errorf("%w: the fraction must be from 0 to %s, not %v", ErrArgument, most, fraction))
-	}
+	o.checkFraction(fraction, withReplacement)
 	if withReplacement {
 		return repeated(o, r, fraction, seed)
 	}
@@ -40,6 +34,28 @@ func (r *RDD[T]) Sample(withReplacement bool, fraction float64, seed uint64) *RD
 // Order and partitioner are kept. What is said of [RDD.Sample]'s seed holds here, too.
 func (r *RDD[T]) RandomSplit(weights []float64, seed uint64) []*RDD[T] {
 	o := r.sc.op("randomSplit")
+	bounds := o.bounds(weights)
+	splits := make([]*RDD[T], len(weights))
+	for i := range splits {
+		splits[i] = drawn(o, r, bounds[i], bounds[i+1], seed)
+	}
+	return splits
+}
+
+// checkFraction fails the operator if it can't draw such a part.
+func (o op) checkFraction(fraction float64, withReplacement bool) {
+	if !(fraction >= 0) || math.IsInf(fraction, 1) || !withReplacement && fraction > 1 {
+		most := "1"
+		if withReplacement {
+			most = "a finite number"
+		}
+		o.fail(fmt.Errorf("%w: the fraction must be from 0 to %s, not %v", ErrArgument, most, fraction))
+	}
+}
+
+// bounds divides [0, 1) into parts that are to each other as weights: it returns where each
+// begins, and the end.
+func (o op) bounds(weights []float64) []float64 {
 	total := 0.0
 	for i, w := range weights {
 		if !(w >= 0) {
@@ -50,49 +66,40 @@ func (r *RDD[T]) RandomSplit(weights []float64, seed uint64) []*RDD[T] {
 	if total == 0 || math.IsInf(total, 1) {
 		o.fail(fmt.Errorf("%w: the weights add up to %v", ErrArgument, total))
 	}
-	splits := make([]*RDD[T], len(weights))
-	from, sum := 0.0, 0.0
+	bounds := make([]float64, len(weights)+1)
+	sum := 0.0
 	for i, w := range weights {
 		sum += w
-		until := sum / total // 1 from the last weight above 0 on: the same additions
-		splits[i] = drawn(o, r, from, until, seed)
-		from = until
+		bounds[i+1] = sum / total // 1 from the last weight above 0 on: the same additions
 	}
-	return splits
+	return bounds
 }
 
 // drawn keeps the elements for which the partition's generator draws a number in
 // [from, until) out of [0, 1).
-//
-//go:noinline
 func drawn[T any](o op, r *RDD[T], from, until float64, seed uint64) *RDD[T] {
-	out := narrow(o, r, func(tc *task.Context, p int) iter.Seq2[T, error] {
-		in := r.Compute(tc, p)
-		return func(yield func(T, error) bool) {
-			rng := randomOf(seed, r.node.ID.Batch, p)
-			in(func(v T, err error) bool {
-				if ends(yield, err) {
-					return false
-				}
-				x := rng.Float64()
-				return x < from || x >= until || yield(v, nil)
-			})
-		}
+	return chosen(o, r, seed, func(rng *rand.Rand, keep func() bool) bool {
+		x := rng.Float64()
+		return x < from || x >= until || keep()
 	})
-	return keepingPartitioner(out, r)
 }
 
 // repeated yields each element as often as a Poisson distribution says.
+func repeated[T any](o op, r *RDD[T], mean float64, seed uint64) *RDD[T] {
+	return chosen(o, r, seed, newPoisson(mean).each)
+}
+
+// chosen yields each element as often as draw calls keep for it, with the partition's
+// generator. draw returns false once keep did.
 //
 //go:noinline
-func repeated[T any](o op, r *RDD[T], mean float64, seed uint64) *RDD[T] {
-	times := newPoisson(mean)
+func chosen[T any](o op, r *RDD[T], seed uint64, draw func(rng *rand.Rand, keep func() bool) bool) *RDD[T] {
 	out := narrow(o, r, func(tc *task.Context, p int) iter.Seq2[T, error] {
 		in := r.Compute(tc, p)
 		return func(yield func(T, error) bool) {
 			rng := randomOf(seed, r.node.ID.Batch, p)
 			var v T
-			again := func() bool {
+			keep := func() bool {
 				if tc.Killed() {
 					return !ends(yield, context.Cause(tc))
 				}
@@ -100,7 +107,7 @@ func repeated[T any](o op, r *RDD[T], mean float64, seed uint64) *RDD[T] {
 			}
 			in(func(next T, err error) bool {
 				v = next
-				return !ends(yield, err) && times.each(rng, again)
+				return !ends(yield, err) && draw(rng, keep)
 			})
 		}
 	})

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -92,9 +92,35 @@ type sink[T any] interface {
 	finish() error
 }
 
+// save writes the elements of each partition to a file.
+func save[T any](o op, r *RDD[T], begin func(context.Context) (begunOutput, error), m files.Manifest, suffix string, open func(io.Writer) (sink[T], error)) (begunOutput, []files.Part, error) {
+	return o.save(r.node, begin, m, suffix, func(tc *task.Context, p int, to io.Writer) (n int64, unread, err error) {
+		out, err := open(to)
+		if err != nil {
+			return 0, nil, err
+		}
+		r.Compute(tc, p)(func(v T, failed error) bool {
+			if unread = failed; failed != nil {
+				return false
+			}
+			n++
+			err = out.add(v)
+			return err == nil
+		})
+		if err == nil && unread == nil {
+			err = out.finish()
+		}
+		return n, unread, err
+	})
+}
+
+// writePartition writes the n elements of a partition. unread is why they can't be
+// computed, err why they can't be written.
+type writePartition func(tc *task.Context, partition int, to io.Writer) (n int64, unread, err error)
+
 // save writes a file for each partition in three steps: the driver begins the output, tasks
 // write, the driver commits what those wrote that count.
-func save[T any](o op, r *RDD[T], begin func(context.Context) (begunOutput, error), m files.Manifest, suffix string, open func(io.Writer) (sink[T], error)) (to begunOutput, parts []files.Part, err error) {
+func (o op) save(final *lineage.Node, begin func(context.Context) (begunOutput, error), m files.Manifest, suffix string, write writePartition) (to begunOutput, parts []files.Part, err error) {
 	if err := o.sc.lineage.Err(); err != nil {
 		return to, nil, err
 	}
@@ -105,12 +131,19 @@ func save[T any](o op, r *RDD[T], begin func(context.Context) (begunOutput, erro
 	if to, err = onFiles(o, begin); err != nil {
 		return to, nil, err
 	}
-	results, failed := o.sc.run(partitionAction(o, r, func(tc *task.Context, rows iter.Seq2[T, error]) ([]byte, error) {
-		part, err := writePart(tc, to, suffix, rows, open)
-		if err != nil {
-			return nil, err
+	results, failed := o.sc.run(o.action(final, func(tc *task.Context, p int) ([]byte, error) {
+		part, unread, err := to.writePart(tc, p, suffix, write)
+		if unread != nil {
+			return nil, unread
 		}
-		return codec.Append(nil, part)
+		var result []byte
+		if err == nil {
+			result, err = codec.Append(nil, part)
+		}
+		if err != nil {
+			return nil, lineage.OfAction(err)
+		}
+		return result, nil
 	}))
 	if failed == nil {
 		m.Parts, failed = DecodeRows(codec, results)
@@ -171,41 +204,29 @@ func (b begunOutput) end(ctx context.Context, m *files.Manifest, commit bool) er
 	return errors.Join(err, out.Close())
 }
 
-// writePart writes the file of one attempt, in a task.
-func writePart[T any](tc *task.Context, to begunOutput, suffix string, rows iter.Seq2[T, error], open func(io.Writer) (sink[T], error)) (part files.Part, err error) {
+// writePart writes the file of one attempt, in a task. unread is why the partition can't be
+// computed.
+func (to begunOutput) writePart(tc *task.Context, p int, suffix string, write writePartition) (part files.Part, unread, err error) {
 	a, err := files.Parse(to.Dir)
 	if err != nil {
-		return part, err
+		return part, nil, err
 	}
 	b, err := bucketOf(tc, a)
 	if err != nil {
-		return part, err
+		return part, nil, err
 	}
 	w, err := files.OutputIn(b, a, to.Nonce).Create(tc.Context, tc.Partition, tc.Attempt, tc.Epoch, suffix)
 	if err != nil {
-		return part, err
+		return part, nil, err
 	}
 	defer w.Abort() // unless it is committed
-	out, err := open(w)
-	if err != nil {
-		return part, err
+	n, unread, err := write(tc, p, w)
+	if err != nil || unread != nil {
+		return part, unread, err
 	}
-	n := int64(0)
-	rows(func(v T, failed error) bool {
-		if err = failed; err == nil {
-			n++
-			err = out.add(v)
-		}
-		return err == nil
-	})
-	if err == nil {
-		err = out.finish()
-	}
-	if err == nil {
-		tc.Metrics.RecordsWritten += n
-		part, err = w.CommitPart(n)
-	}
-	return part, err
+	tc.Metrics.RecordsWritten += n
+	part, err = w.CommitPart(n)
+	return part, nil, err
 }
 
 // textSink writes a line for each element.

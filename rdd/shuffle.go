@@ -1,7 +1,6 @@
 package rdd
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"reflect"
@@ -25,14 +24,22 @@ type edge[T any] struct {
 func shuffle[T any](o op, parent *lineage.Node, p Partitioner, codec encoding.Codec[T], about lineage.ShuffleDependency,
 	write func(tc *task.Context, partition int, to *blocks[T]) error,
 ) edge[T] {
-	about.Parent, about.Partitioner, about.Records = parent, p, reflect.TypeFor[T]().String()
-	return edge[T]{codec: codec, dep: o.sc.lineage.AddShuffle(&about, func(tc *task.Context, partition int, w task.BlockWriter) error {
-		to := &blocks[T]{codec: codec, w: w, bufs: make([][]byte, p.Partitions()), ledger: ledger{memory: tc.Memory, slack: reserveStep}}
+	about.Parent, about.Partitioner = parent, p
+	return edge[T]{codec: codec, dep: o.shuffle(&about, reflect.TypeFor[T](), func(tc *task.Context, partition int, to *outgoing) error {
+		return write(tc, partition, &blocks[T]{codec, to})
+	})}
+}
+
+// shuffle adds a shuffle of records of a type, which write encodes, to the lineage.
+func (o op) shuffle(s *lineage.ShuffleDependency, records reflect.Type, write func(tc *task.Context, partition int, to *outgoing) error) *lineage.ShuffleDependency {
+	s.Records = records.String()
+	return o.sc.lineage.AddShuffle(s, func(tc *task.Context, partition int, w task.BlockWriter) error {
+		to := &outgoing{w: w, bufs: make([][]byte, s.Partitioner.Partitions()), ledger: ledger{memory: tc.Memory, slack: reserveStep}}
 		if err := write(tc, partition, to); err != nil {
 			return err
 		}
 		return to.flush()
-	})}
+	})
 }
 
 // shuffleByKey adds a shuffle that moves pairs to the partitions that their keys belong
@@ -69,21 +76,31 @@ const maxBlock = 256 << 10
 
 // blocks appends encoded records to one buffer for each partition of the reading side.
 type blocks[T any] struct {
-	codec  encoding.Codec[T]
-	w      task.BlockWriter
-	bufs   [][]byte
-	ledger ledger // of the bytes in bufs
+	codec encoding.Codec[T]
+	out   *outgoing
 }
 
 // add adds a record to what a partition of the reading side will read.
 func (b *blocks[T]) add(reduce int, v T) error {
-	before := len(b.bufs[reduce])
-	buf, err := b.codec.Append(b.bufs[reduce], v)
+	buf, err := b.codec.Append(b.out.bufs[reduce], v)
 	if err != nil {
 		return err
 	}
+	return b.out.filled(reduce, buf)
+}
+
+// outgoing is what a map task has encoded and not handed on.
+type outgoing struct {
+	w      task.BlockWriter
+	bufs   [][]byte // by partition of the reading side
+	ledger ledger   // of the bytes in bufs
+}
+
+// filled puts back the buffer of a partition, to which a record was appended.
+func (b *outgoing) filled(reduce int, buf []byte) error {
+	more := len(buf) - len(b.bufs[reduce])
 	b.bufs[reduce] = buf
-	if !b.ledger.charge(int64(len(buf) - before)) {
+	if !b.ledger.charge(int64(more)) {
 		return b.flush()
 	}
 	if len(buf) < maxBlock {
@@ -95,7 +112,7 @@ func (b *blocks[T]) add(reduce int, v T) error {
 }
 
 // flush hands on all that is there.
-func (b *blocks[T]) flush() error {
+func (b *outgoing) flush() error {
 	for reduce, buf := range b.bufs {
 		if len(buf) == 0 {
 			continue
@@ -109,7 +126,7 @@ func (b *blocks[T]) flush() error {
 	return nil
 }
 
-func (b *blocks[T]) write(reduce int, buf []byte) error {
+func (b *outgoing) write(reduce int, buf []byte) error {
 	if err := b.w.WriteBlock(reduce, buf); err != nil {
 		return fmt.Errorf("writing a block of partition %d: %w", reduce, err)
 	}
@@ -120,25 +137,25 @@ func (b *blocks[T]) write(reduce int, buf []byte) error {
 // partitions that wrote them.
 func (e edge[T]) read(tc *task.Context, reduce int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for block, err := range tc.Shuffle.Blocks(tc, tc.Batch, e.dep.ID, reduce) {
-			if ends(yield, err) {
-				return
-			}
-			tc.Metrics.ShuffleRead += int64(len(block))
-			for len(block) > 0 {
-				if tc.Killed() {
-					ends(yield, context.Cause(tc))
-					return
-				}
-				var v T
-				if v, block, err = e.codec.Decode(block); err != nil {
-					ends(yield, fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, e.dep.ID, reduce, err))
-					return
-				}
-				if !yield(v, nil) {
-					return
-				}
-			}
+		ends(yield, readBlocks(tc, e.dep.ID, reduce, func(block []byte) (uint64, bool, error) {
+			return decodeAll(tc, e.codec, block, yield)
+		}))
+	}
+}
+
+// readBlocks hands the blocks of a partition of the reading side to decode.
+func readBlocks(tc *task.Context, shuffle, reduce int, decode func(block []byte) (n uint64, more bool, err error)) error {
+	for block, err := range tc.Shuffle.Blocks(tc, tc.Batch, shuffle, reduce) {
+		if err != nil {
+			return err
+		}
+		tc.Metrics.ShuffleRead += int64(len(block))
+		switch _, more, err := decode(block); {
+		case err != nil:
+			return fmt.Errorf("%w: a block of shuffle %d for partition %d: %w", ErrEncoding, shuffle, reduce, err)
+		case !more:
+			return nil
 		}
 	}
+	return nil
 }

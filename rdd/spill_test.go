@@ -192,7 +192,7 @@ func TestBlocksAreChargedFor(t *testing.T) {
 	}
 	m := &smallMemory{limit: 2 * reserveStep}
 	var w countedBlocks
-	b := &blocks[int]{codec: codec, w: &w, bufs: make([][]byte, 64), ledger: ledger{memory: m, slack: reserveStep}}
+	b := &blocks[int]{codec, &outgoing{w: &w, bufs: make([][]byte, 64), ledger: ledger{memory: m, slack: reserveStep}}}
 	const n = 400_000
 	for i := range n {
 		if err := b.add(i%64, i); err != nil {
@@ -202,7 +202,7 @@ func TestBlocksAreChargedFor(t *testing.T) {
 	if w.blocks < 64 {
 		t.Errorf("%d blocks were handed on", w.blocks)
 	}
-	if err := b.flush(); err != nil || w.bytes < 3*n || m.held != 0 {
+	if err := b.out.flush(); err != nil || w.bytes < 3*n || m.held != 0 {
 		t.Errorf("%d bytes, %d held: %v", w.bytes, m.held, err)
 	}
 }

@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"context"
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -16,57 +17,90 @@ func (r *RDD[T]) Union(others ...*RDD[T]) *RDD[T] {
 	for i, other := range others {
 		all = append(all, within(o, i+1, other))
 	}
-	if p := commonPartitioner(all); p != nil {
-		return mergedUnion(o, p, all)
+	nodes := make([]*lineage.Node, len(all))
+	for i, r := range all {
+		nodes[i] = r.node
 	}
-	var deps []lineage.Dependency
-	partitions := 0
-	for _, r := range all {
-		deps = append(deps, lineage.NarrowDependency{Parent: r.node, Map: lineage.Shifted{First: partitions, Count: r.node.Partitions}})
-		partitions += r.node.Partitions
+	if p := commonPartitioner(nodes); p != nil {
+		return mergedUnion(o, p, nodes, all)
 	}
-	return made(o, partitions, deps, func(tc *task.Context, p int) iter.Seq2[T, error] {
-		for _, r := range all {
-			if p < r.node.Partitions {
-				return r.Compute(tc, p)
-			}
-			p -= r.node.Partitions
+	partitions, deps := following(nodes)
+	return chained(o, partitions, deps, all, func(p int) []piece {
+		i := 0
+		for ; p >= nodes[i].Partitions; i++ {
+			p -= nodes[i].Partitions
 		}
-		return func(func(T, error) bool) {}
+		return []piece{{i, p}}
+	})
+}
+
+// piece is a partition of one of several RDDs.
+type piece struct{ rdd, partition int }
+
+// chained makes partitions of those of other RDDs, one after the other. pieces says of
+// which a partition is made.
+//
+//go:noinline
+func chained[T any](o op, partitions int, deps []lineage.Dependency, all []*RDD[T], pieces func(partition int) []piece) *RDD[T] {
+	return made(o, partitions, deps, func(tc *task.Context, p int) iter.Seq2[T, error] {
+		of := pieces(p)
+		if len(of) == 1 {
+			return all[of[0].rdd].Compute(tc, of[0].partition)
+		}
+		return func(yield func(T, error) bool) {
+			more := true
+			for _, from := range of {
+				if tc.Err() != nil {
+					ends(yield, context.Cause(tc))
+					return
+				}
+				all[from.rdd].Compute(tc, from.partition)(func(v T, err error) bool {
+					more = !ends(yield, err) && yield(v, nil)
+					return more
+				})
+				if !more {
+					return
+				}
+			}
+		}
 	})
 }
 
 // commonPartitioner returns the partitioner that all RDDs have, nil if there is none.
-func commonPartitioner[T any](all []*RDD[T]) Partitioner {
-	first := all[0].node.Partitioner
-	for _, r := range all {
-		if p := r.node.Partitioner; p == nil || !p.Equal(first) {
+func commonPartitioner(all []*lineage.Node) Partitioner {
+	first := all[0].Partitioner
+	for _, n := range all {
+		if p := n.Partitioner; p == nil || !p.Equal(first) {
 			return nil
 		}
 	}
 	return first
 }
 
+// following returns the dependencies of an operator whose partitions are those of all nodes,
+// and how many there are.
+func following(all []*lineage.Node) (partitions int, deps []lineage.Dependency) {
+	for _, n := range all {
+		deps = append(deps, lineage.NarrowDependency{Parent: n, Map: lineage.Shifted{First: partitions, Count: n.Partitions}})
+		partitions += n.Partitions
+	}
+	return partitions, deps
+}
+
 // mergedUnion makes the union of RDDs that have the same partitioner.
 //
 //go:noinline
-func mergedUnion[T any](o op, p Partitioner, all []*RDD[T]) *RDD[T] {
+func mergedUnion[T any](o op, p Partitioner, nodes []*lineage.Node, all []*RDD[T]) *RDD[T] {
 	var deps []lineage.Dependency
-	for _, r := range all {
-		deps = append(deps, lineage.NarrowDependency{Parent: r.node})
+	for _, n := range nodes {
+		deps = append(deps, oneToOne(n)...)
 	}
-	out := made(o, p.Partitions(), deps, func(tc *task.Context, p int) iter.Seq2[T, error] {
-		return func(yield func(T, error) bool) {
-			more := true
-			for _, r := range all {
-				if r.Compute(tc, p)(func(v T, err error) bool {
-					more = yield(v, err) && err == nil
-					return more
-				}); !more {
-					return
-				}
-			}
+	out := chained(o, p.Partitions(), deps, all, func(p int) []piece {
+		of := make([]piece, len(nodes))
+		for i := range of {
+			of[i] = piece{i, p}
 		}
+		return of
 	})
 	out.node.Partitioner = p
 	return out
