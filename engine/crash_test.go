@@ -197,6 +197,7 @@ type crashProgram struct {
 	slide     time.Duration
 
 	out      []map[uint64]string // what each output was given, by batch
+	lost     int                 // manifests that are gone
 	repeated []string            // outputs that were given something else the second time
 }
 
@@ -337,16 +338,17 @@ type crash struct {
 	at   crashStep
 	nth  int
 	lost bool          // with its machine
+	bad  bool          // a manifest is gone then
 	down time.Duration // until it is started again
 }
 
 // run runs the program to its end, through the given deaths.
-func (p *crashProgram) run(r *rand.Rand, name string, crashes []crash) error {
+func (p *crashProgram) run(r *rand.Rand, crashes []crash) error {
 	p.out, p.repeated = nil, nil
 	for range p.operators {
 		p.out = append(p.out, make(map[uint64]string))
 	}
-	store, address, forget := newFaultyStore(name)
+	store, address, forget := newFaultyStore()
 	defer forget()
 	store.on = p.store
 	memory, err := launch.OpenLog("", nil)
@@ -375,6 +377,10 @@ func (p *crashProgram) run(r *rand.Rand, name string, crashes []crash) error {
 			log.lose()
 		} else if err := log.flush(context.Background()); err != nil {
 			return err
+		}
+		if manifests := store.names(func(key string) bool { return strings.HasSuffix(key, ".manifest") }); c.bad && len(manifests) > 0 {
+			store.remove(manifests[r.IntN(len(manifests))])
+			p.lost++
 		}
 		if state, err := log.Recover(context.Background()); err != nil {
 			return err
@@ -444,7 +450,7 @@ func TestCrashMatrix(t *testing.T) {
 		r := rand.New(rand.NewPCG(uint64(program), 0))
 		p := newCrashProgram(r)
 		survived := t.Run(fmt.Sprint(program), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { ran += p.survives(t, program, r, min(schedulesEach, schedules-ran), steps, kills) })
+			synctest.Test(t, func(t *testing.T) { ran += p.survives(t, r, min(schedulesEach, schedules-ran), steps, kills) })
 		})
 		for _, o := range p.operators {
 			by[o]++
@@ -466,10 +472,10 @@ func TestCrashMatrix(t *testing.T) {
 }
 
 // survives runs a program without a death, then through schedules of deaths.
-func (p *crashProgram) survives(t *testing.T, seed int, r *rand.Rand, schedules int, steps, kills map[crashStep]int) (ran int) {
+func (p *crashProgram) survives(t *testing.T, r *rand.Rand, schedules int, steps, kills map[crashStep]int) (ran int) {
 	atHalfASecond()
 	p.crasher = &crasher{steps: make(map[crashStep]int), kills: kills}
-	if err := p.run(r, fmt.Sprint(seed), nil); err != nil {
+	if err := p.run(r, nil); err != nil {
 		t.Errorf("without a death: %v", err)
 		return 0
 	}
@@ -479,10 +485,10 @@ func (p *crashProgram) survives(t *testing.T, seed int, r *rand.Rand, schedules 
 		var crashes []crash
 		for range 1 + r.IntN(3) {
 			at := crashSteps[r.IntN(len(crashSteps))]
-			crashes = append(crashes, crash{at, 1 + r.IntN(max(1, reached[at])), r.IntN(2) == 0, time.Duration(r.IntN(3000)) * time.Millisecond})
+			crashes = append(crashes, crash{at, 1 + r.IntN(max(1, reached[at])), r.IntN(2) == 0, len(crashes) == 0 && r.IntN(4) == 0, time.Duration(r.IntN(3000)) * time.Millisecond})
 		}
 		p.crasher = &crasher{steps: steps, kills: kills}
-		err := p.run(r, fmt.Sprint(seed), crashes)
+		err := p.run(r, crashes)
 		if err == nil {
 			err = p.differs(want)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/keyed"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -205,40 +206,96 @@ func (s *keyedState[K, S, I]) restore(tc *task.Context, partition int, c plan.Ch
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Partitions) != s.of.Partitions {
-		return s.respread(tc, partition, store, m)
+	r := &restoring{tc: tc, store: store, state: s.name, checkpoint: c}
+	var table *keyed.Table[K, S]
+	if len(m.Partitions) == s.of.Partitions {
+		table, err = s.rebuild(r, partition, m)
+	} else {
+		table, err = s.respread(r, partition, m)
 	}
-	var files []io.Reader
-	var closers []io.Closer
-	defer func() {
-		for _, f := range closers {
-			err = errors.Join(err, f.Close())
+	return table, errors.Join(r.explained(err), r.close())
+}
+
+// restoring reads the files of a checkpoint.
+type restoring struct {
+	tc         *task.Context
+	store      *state.Store
+	state      string
+	checkpoint plan.Checkpoint
+	files      []io.Closer
+	at         string // the file that was read last
+}
+
+// restoredFile is a file of a checkpoint.
+type restoredFile struct {
+	io.ReadCloser
+	r    *restoring
+	name string
+}
+
+// open opens a file.
+func (r *restoring) open(f state.File) (io.Reader, error) {
+	r.at = f.Name
+	in, err := r.store.Open(r.tc, r.state, f)
+	if err != nil {
+		return nil, err
+	}
+	r.files = append(r.files, in)
+	return restoredFile{in, r, f.Name}, nil
+}
+
+// Read implements io.Reader.
+func (f restoredFile) Read(p []byte) (int, error) {
+	f.r.at = f.name
+	return f.ReadCloser.Read(p)
+}
+
+// explained returns an error of reading with the file that it comes of.
+func (r *restoring) explained(err error) error {
+	for _, damage := range []error{keyed.ErrCorrupt, keyed.ErrTruncated, keyed.ErrNotTable, keyed.ErrSequence, keyed.ErrOtherTable, files.ErrMissing} {
+		if errors.Is(err, damage) {
+			return r.store.Unreadable(r.state, r.checkpoint, r.at, err)
 		}
-	}()
+	}
+	return err
+}
+
+// close closes the files.
+func (r *restoring) close() (err error) {
+	for _, f := range r.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// rebuild makes a partition of its files.
+func (s *keyedState[K, S, I]) rebuild(r *restoring, partition int, m *state.Manifest) (*keyed.Table[K, S], error) {
+	var in []io.Reader
 	for _, f := range m.Partitions[partition].Files {
-		r, err := store.Open(tc, s.name, f)
+		file, err := r.open(f)
 		if err != nil {
 			return nil, err
 		}
-		files, closers = append(files, r), append(closers, r)
+		in = append(in, file)
 	}
-	table, _, err := s.codec.Build(s.empty(), s.header(partition, c.TimeNanos), files...)
+	table, _, err := s.codec.Build(s.empty(), s.header(partition, r.checkpoint.TimeNanos), in...)
 	return table, err
 }
 
 // respread makes a partition of a state that was saved in another number of partitions.
-func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *state.Store, m *state.Manifest) (*keyed.Table[K, S], error) {
+func (s *keyedState[K, S, I]) respread(r *restoring, partition int, m *state.Manifest) (*keyed.Table[K, S], error) {
 	place, err := rdd.Placer[K](s.partitioner)
 	if err != nil {
 		return nil, err
 	}
+	belongs := func(k K) (bool, error) {
+		to, err := place(k)
+		return to == partition, err
+	}
 	edit := s.empty().Edit()
 	for _, saved := range m.Partitions {
 		for _, f := range saved.Files {
-			if err := s.sift(tc, store, f, func(k K) (bool, error) {
-				to, err := place(k)
-				return to == partition, err
-			}, edit); err != nil {
+			if err := s.sift(r, f, belongs, edit); err != nil {
 				return nil, err
 			}
 		}
@@ -247,17 +304,16 @@ func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *s
 }
 
 // sift reads what a file holds of the keys that belong to a partition.
-func (s *keyedState[K, S, I]) sift(tc *task.Context, store *state.Store, f state.File, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) (err error) {
-	in, err := store.Open(tc, s.name, f)
+func (s *keyedState[K, S, I]) sift(r *restoring, f state.File, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) error {
+	file, err := r.open(f)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	r, err := keyed.NewReader(in)
+	in, err := keyed.NewReader(file)
 	if err != nil {
 		return err
 	}
-	return s.codec.Read(r, func(k K, v S, stamp int64) error {
+	return s.codec.Read(in, func(k K, v S, stamp int64) error {
 		ok, err := belongs(k)
 		if ok {
 			edit.Put(k, v, stamp)

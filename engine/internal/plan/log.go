@@ -55,6 +55,20 @@ type LogState struct {
 	Incomplete []PendingBatch // allocations with outputs that aren't done, ascending
 }
 
+// Known returns the first batch that is known from here on: an allocation that is in the
+// log, or the one that is planned next.
+func (s *LogState) Known() uint64 {
+	switch {
+	case len(s.Past) > 0:
+		return s.Past[0].Seq
+	case len(s.Incomplete) > 0:
+		return s.Incomplete[0].Allocation.Seq
+	case s.Last != nil:
+		return s.Last.Seq + 1
+	}
+	return 1
+}
+
 // PendingBatch is an allocation whose outputs aren't all done.
 type PendingBatch struct {
 	Allocation *Allocation

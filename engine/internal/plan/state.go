@@ -80,6 +80,13 @@ func (s *SavedState) Newest(seq uint64) *Checkpoint {
 	return nil
 }
 
+// Lose takes a checkpoint that is lost out of what the allocation says of a state.
+func (a *Allocation) Lose(state string, seq uint64) {
+	if s := a.State(state); s != nil {
+		s.Checkpoints = slices.DeleteFunc(slices.Clone(s.Checkpoints), func(c Checkpoint) bool { return c.Seq == seq })
+	}
+}
+
 // State returns what the allocation says of a state, nil if that is nothing.
 func (a *Allocation) State(name string) *SavedState {
 	for i := range a.States {
