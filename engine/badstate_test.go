@@ -184,6 +184,54 @@ func TestNoRoomForCheckpoints(t *testing.T) {
 	})
 }
 
+// A state that takes more memory than there is for states isn't dropped, and doesn't keep
+// the job from going on: that is said once.
+func TestStateLargerThanMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newStateJob(t)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		a := NewApp("test")
+		for _, s := range []string{"checkpoint.store=" + j.address, "executor.memory=16m"} {
+			if err := a.opts.conf.Set(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const batches, size = 30, 1 << 20
+		var keys int
+		job, err := a.newStream(time.Second, func(ssc *StreamingContext) error {
+			input := make([][]rdd.Pair[int, string], batches)
+			for i := range input {
+				input[i] = []rdd.Pair[int, string]{rdd.KV(i, "x")}
+			}
+			grown := MapWithState(QueueStream(ssc, input, 2), "large", func(key int, v *string, s *State[string]) (int, bool) {
+				s.Update(strings.Repeat(*v, size))
+				return key, true
+			}, Partitions(2))
+			ForEachBatch(grown, func(Batch, []int) error { return nil })
+			ForEachBatch(ReduceByKey(Map(StateSnapshots[int, string](ssc, "large"), func(kv rdd.Pair[int, string]) rdd.Pair[int, int] { return rdd.KV(0, len(kv.Value)/size) }), func(a, b int) int { return a + b }),
+				func(b Batch, rows []rdd.Pair[int, int]) error {
+					if b.Seq == batches {
+						keys = rows[0].Value
+						ssc.Stop()
+					}
+					return nil
+				})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		job.Log, job.Stdout, job.Batches = slog.New(slog.NewTextHandler(&j.said, nil)), io.Discard, j.log
+		if err := job.Run(ctx, ctx, &launch.Local{Slots: 2}); err != nil || keys != batches {
+			t.Errorf("%v; %d keys", err, keys)
+		}
+		if n := strings.Count(j.said.String(), "the states of an executor take"); n != 1 {
+			t.Errorf("it was said %d times: %s", n, j.said.String())
+		}
+	})
+}
+
 // A function of a state that ends its goroutine fails the job.
 func TestStateFunctionEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -203,7 +251,7 @@ func TestStateFunctionEndsItsGoroutine(t *testing.T) {
 // What a job with states and windows holds, in memory, in its log and in its store, stays
 // as it is. HIBANA_BATCHES is for how many batches.
 func TestStateHoldsFlat(t *testing.T) {
-	batches := uint64(envNumber(t, "HIBANA_BATCHES", 3000))
+	batches := uint64(envNumber(t, "HIBANA_BATCHES", 900))
 	synctest.Test(t, func(t *testing.T) {
 		j := newStateJob(t)
 		ctx, cancel := context.WithCancel(context.Background())

@@ -22,6 +22,28 @@ type version[K comparable, S any] struct {
 	out   any // []E
 }
 
+// Bytes implements rdd.Sized.
+func (v version[K, S]) Bytes() int64 { return v.table.Bytes() }
+
+// Copied implements rdd.Sized.
+func (v version[K, S]) Copied() int64 { return v.table.Copied() }
+
+// refers returns how many bytes a key and its value refer to, where that is known without
+// reflection: of strings and byte slices.
+func refers[K comparable, S any](k K, v S) int64 {
+	var n int64
+	if s, is := any(k).(string); is {
+		n += int64(len(s))
+	}
+	switch v := any(v).(type) {
+	case string:
+		n += int64(len(v))
+	case []byte:
+		n += int64(cap(v))
+	}
+	return n
+}
+
 // step makes a version: it changes edit, reads in to its end and returns what is emitted.
 // at is the batch's time in nanoseconds since 1970, the stamp of all that it puts.
 type step[K comparable, S, I any] func(before *keyed.Table[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[I, error]) (out any, err error)
@@ -140,7 +162,7 @@ func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], e
 	return edit.Commit(), nil
 }
 
-func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] { return keyed.New[K, S](s.keys, nil) }
+func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] { return keyed.New(s.keys, refers[K, S]) }
 
 // save has a version saved, if the batch's allocation says so.
 func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocation) error {

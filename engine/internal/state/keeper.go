@@ -27,6 +27,8 @@ type Keeper struct {
 
 	mu     sync.Mutex
 	states map[string]*kept
+
+	crowded bool // it was said that states take too much memory
 }
 
 // Config says what a keeper works with.
@@ -195,7 +197,27 @@ func (k *Keeper) Heard(notes [][]byte) {
 			k.Log.Error("an executor's report of a checkpoint can't be read", "err", err)
 			continue
 		}
-		k.take(&r)
+		if r.Room > 0 {
+			k.remember(&r)
+		} else {
+			k.take(&r)
+		}
+	}
+}
+
+// remember says that states take more memory than there is for them, or that they don't
+// any more. mu is held.
+func (k *Keeper) remember(r *Report) {
+	const about = "memory of states"
+	if r.Held <= r.Room {
+		k.Troubles.Set(about, "")
+		return
+	}
+	what := fmt.Sprintf("the states of an executor take %d MiB, there are %d MiB for them: shuffles and what is cached go to disk, and the process may run out of memory; raise executor.memory or give the job more executors",
+		r.Held>>20, r.Room>>20)
+	if k.Troubles.Set(about, what); !k.crowded {
+		k.crowded = true
+		k.Log.Warn(what)
 	}
 }
 

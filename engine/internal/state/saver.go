@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -26,6 +27,8 @@ type Saver struct {
 	running bool
 	waiting []*Version           // in the order in which they came, one of a partition at most
 	reports map[partition]Report // what wasn't acknowledged
+	memory  *Report              // of the memory that states take, nil for nothing to say
+	crowded bool                 // they take more than there is room for
 }
 
 // partition names a partition of a state.
@@ -55,6 +58,23 @@ type Report struct {
 	Since     uint64        `msgpack:"d"` // of the checkpoint that a delta follows
 	File      File          `msgpack:"f"`
 	Failure   string        `msgpack:"e,omitempty"`
+
+	// Instead of all that: how much memory the states of an executor take, if Room isn't 0,
+	// and how much there is for them.
+	Held int64 `msgpack:"h,omitempty"`
+	Room int64 `msgpack:"m,omitempty"`
+}
+
+// Memory notes how much memory states take, for the next reports. What there is room for
+// is noted once only.
+func (s *Saver) Memory(held, room int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	crowded := held > room
+	if crowded || s.crowded {
+		s.memory = &Report{Held: held, Room: max(1, room)}
+	}
+	s.crowded = crowded
 }
 
 // NewSaver returns a saver that writes to a store, which it closes.
@@ -142,8 +162,12 @@ func (s *Saver) save(v *Version) Report {
 func (s *Saver) Reports() (notes [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.reports {
-		if b, err := wire.Encode(&r); err == nil {
+	reports := slices.Collect(maps.Values(s.reports))
+	if s.memory != nil {
+		reports, s.memory = append(reports, *s.memory), nil
+	}
+	for i := range reports {
+		if b, err := wire.Encode(&reports[i]); err == nil {
 			notes = append(notes, b)
 		}
 	}
