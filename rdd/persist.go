@@ -41,7 +41,7 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 		opAt(r.sc, op, l.Site()).fail(err)
 	}
 	r.codec, _ = encoding.For[T]() // without one it is checked already
-	r.level = level
+	r.level, r.node.Pinned = level, level == task.Pinned
 	l.Cache(r.node)
 	return r
 }

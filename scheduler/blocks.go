@@ -147,14 +147,15 @@ func (b *Blocks) Len() int {
 }
 
 // nearest returns where the partitions of a stage's RDD are cached, or those of what
-// they are computed from one by one; nil if nothing of that is known.
-func (b *Blocks) nearest(n *lineage.Node) []string {
+// they are computed from one by one; nil if nothing of that is known. They are bound if
+// the stage's tasks must go there.
+func (b *Blocks) nearest(n *lineage.Node) (holders []string, bound bool) {
 	for ; n != nil; n = samePartitions(n) {
 		if n.Cached {
 			if at := b.Holders(n); at != nil {
-				return at
+				return at, n.Pinned
 			}
 		}
 	}
-	return nil
+	return nil, false
 }

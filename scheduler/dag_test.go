@@ -151,7 +151,7 @@ func TestTasksAreToldWhereTheirInputIs(t *testing.T) {
 		}
 		b.end(l, scheduler.Success{Result: []byte("42"), Metrics: task.Metrics{RecordsRead: 1}})
 		<-s.ended
-		if r := s.result; s.err != nil || string(r.Partitions[0]) != "42" || r.Tasks != 3 || r.Failed != 0 || r.Metrics.RecordsRead != 21 {
+		if r := s.result; s.err != nil || string(r.Partitions[0]) != "42" || r.Tasks != 3 || r.Stages != 2 || r.Failed != 0 || r.Metrics.RecordsRead != 21 {
 			t.Errorf("%+v, %v", r, s.err)
 		}
 	})
@@ -198,6 +198,9 @@ func TestLastCauseReachesTheSubmitter(t *testing.T) {
 		e, ok := errors.AsType[*scheduler.JobError](s.err)
 		if !ok || e.Batch != 5 || e.Partition != 0 || e.Attempts != 10 || e.Message != "cause 3" || e.Stack != "the stack" || e.Executor != "a" || e.Op != "parallelize" || !strings.HasPrefix(e.Site.File, "scheduler/dag_test.go") {
 			t.Errorf("%#v", s.err)
+		}
+		if r := s.result; r.Failed != 10 || r.Tasks != 0 || r.Stages != 0 || r.Partitions != nil {
+			t.Errorf("what the job did that failed: %+v", r)
 		}
 	})
 	if n := strings.Count(log.String(), "task failed"); n != 10 {

@@ -17,7 +17,8 @@ type jobRun struct {
 	cuts      int         // how often it was
 	runs      []*stageRun // of the stages of all cuts
 	submitted time.Time
-	bytes     int64 // of the result so far
+	ran       map[int32]struct{} // stages of which a task counted
+	bytes     int64              // of the result so far
 	updates   updates
 	cause     error // why it was cancelled
 	result    *JobResult
@@ -28,7 +29,7 @@ type jobRun struct {
 func newJobRun(job Job) *jobRun {
 	job.Partitions = slices.Clone(job.Partitions)
 	r := &JobResult{Partitions: make([][]byte, job.width())}
-	return &jobRun{job: job, submitted: time.Now(), result: r, ended: make(chan struct{})}
+	return &jobRun{job: job, submitted: time.Now(), result: r, ran: make(map[int32]struct{}), ended: make(chan struct{})}
 }
 
 func (j *jobRun) id() kernel.Job { return kernel.Job{Batch: j.job.Batch, Output: int32(j.job.Output)} }
@@ -67,9 +68,10 @@ type stageRun struct {
 func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 	specs := make([]kernel.Stage, len(j.stages))
 	for i, s := range j.stages {
+		holders, bound := d.blocks.nearest(s.Node)
 		specs[i] = kernel.Stage{
 			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
-			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: d.blocks.nearest(s.Node),
+			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: holders, Bound: bound,
 		}
 		r := b.stages[s.ID]
 		if r == nil {
@@ -128,7 +130,7 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 // end tells the submitter.
 func (j *jobRun) end(err error) {
 	if err != nil {
-		j.result, j.err = nil, err
+		j.result.Partitions, j.err = nil, err
 	}
 	close(j.ended)
 }

@@ -232,6 +232,8 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	t := a.Task
 	r, j := d.stage(t.Batch, t.Stage), d.jobs[a.Job]
 	j.result.Tasks++
+	j.ran[t.Stage] = struct{}{}
+	j.result.Stages = len(j.ran)
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
 	j.result.Notes = append(j.result.Notes, s.Notes...)

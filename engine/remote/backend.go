@@ -33,7 +33,7 @@ type Backend struct {
 func NewBackend(cfg Config) *Backend {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Backend{
-		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(), attendance: newAttendance()},
+		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(newRecord(cfg.Dir, maxRecordMemory)), attendance: newAttendance()},
 		cancel: cancel, members: make(map[string]*link), ending: make(map[string]*link),
 	}
 }
@@ -143,12 +143,15 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 	if len(invocation) > wire.MaxPayload {
 		return fmt.Errorf("%w: what describes batch %d takes %d bytes, at most %d can be sent; plan fewer ranges", wire.ErrTooLarge, seq, len(invocation), wire.MaxPayload)
 	}
-	b.briefing.invoke(&Invoke{Seq: seq, Invocation: invocation})
-	return nil
+	return b.briefing.invoke(&Invoke{Seq: seq, Invocation: invocation})
 }
 
 // Forget drops what executors keep of the batches before until.
-func (b *Backend) Forget(until, keep uint64) { b.briefing.forget(Forget{until, keep}) }
+func (b *Backend) Forget(until, keep uint64) {
+	if err := b.briefing.forget(Forget{until, keep}); err != nil {
+		b.cfg.Logger.Warn("what is kept for executors that come later isn't dropped for now", "err", err)
+	}
+}
 
 // ForgetShuffles says that no task will read some of a batch's shuffles any more, so that
 // nobody keeps where their outputs are. Who drops the outputs is the executors' business.
@@ -190,6 +193,9 @@ func (b *Backend) Await(ctx context.Context) {
 func (b *Backend) Close() {
 	b.cancel(ErrClosed)
 	b.links.Wait()
+	if err := b.briefing.invocations.close(); err != nil {
+		b.cfg.Logger.Warn("closing what was kept for executors that come later", "err", err)
+	}
 }
 
 // Died tells of an executor process that ended by itself: what ran there may be to

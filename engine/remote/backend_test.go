@@ -370,9 +370,9 @@ func TestReconnects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.Forget(2, 2)
 	d.Launch(name, taskOf(1, 2, 0))
-	next(t, "the task", started)
+	next(t, "the task", started) // it was told of the batches
+	d.Forget(2, 2)
 	p.cut()
 	if got := next(t, "the loss", d.lines); !strings.HasPrefix(got, "lost "+name) {
 		t.Error(got)

@@ -9,9 +9,9 @@ import (
 // Neither end keeps where the outputs of shuffles are that are gone; those of others stay.
 func TestForgetsShuffles(t *testing.T) {
 	o := newOutbox()
-	o.open()
+	o.open(nil)
 	x := &receiver{server: &Server{}, session: newSession(), outputs: make(map[uint32]*shuffle.Outputs)}
-	b := newBriefing()
+	b := newBriefing(newRecord(t.TempDir(), maxRecordMemory))
 	b.listeners[&link{out: o}] = struct{}{}
 	backend := &Backend{common: common{briefing: b}}
 	for step := range 1000 {

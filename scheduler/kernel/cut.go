@@ -32,7 +32,7 @@ func (k *Kernel) take(b *batch, j *job, specs []Stage) []*job {
 			s.renew(spec)
 		}
 		if s.state != active {
-			s.holders = k.resolve(spec.Holders)
+			s.holders, s.bound = k.resolve(spec.Holders), spec.Bound
 			if s.link(spec.Parents) {
 				affected = append(affected, s.jobs...)
 				for _, o := range s.jobs {

@@ -48,6 +48,9 @@ type Stage struct {
 	// computed from, "" for a partition of which none is known. They come before
 	// where the input was read last.
 	Holders []string
+	// Bound says that a task is to run where its holder is as long as that is there and
+	// may have a slot within [BoundWait], also after it has failed there.
+	Bound bool
 }
 
 // Input names a source across batches: partition p of it is best read where it

@@ -27,7 +27,7 @@ var rewrite = flag.Bool("rewrite", false, "write what commands do into testdata/
 //
 //	found CLUSTER                     admit NODE COPY [INSTEAD]
 //	submit ID BINARY [ARG…]           assign JOB NODE AFTER [crashed]
-//	start JOB EPOCH HEADER            value JOB EPOCH INDEX NAME DATA
+//	start JOB EPOCH HEADER [KIND]     value JOB EPOCH INDEX NAME DATA
 //	allocate JOB EPOCH SEQ DATA [DONE…]
 //	complete JOB EPOCH DONE…          DONE is SEQ:OUTPUT, or SEQ:* for the batch
 //	stop JOB                          end JOB EPOCH STATE [REASON]
@@ -129,7 +129,7 @@ func parseCommand(verb string, args []string) (Command, error) {
 	case "assign":
 		return &AssignDriver{Incarnation: num(args[0]), Node: args[1], After: num(args[2]), Crashed: args[3] == "crashed"}, nil
 	case "start":
-		return &StartJob{Incarnation: num(args[0]), Epoch: num(args[1]), Header: []byte(args[2])}, nil
+		return &StartJob{Incarnation: num(args[0]), Epoch: num(args[1]), Header: []byte(args[2]), Kind: kinds[args[3]]}, nil
 	case "value":
 		return &RecordValue{Incarnation: num(args[0]), Epoch: num(args[1]), Index: int(num(args[2])), Value: wire.Value{Name: args[3], Data: []byte(args[4])}}, nil
 	case "allocate":
@@ -152,6 +152,9 @@ func parseCommand(verb string, args []string) (Command, error) {
 	}
 	return nil, errors.New("no such command")
 }
+
+// kinds are how scripts call kinds of jobs.
+var kinds = map[string]wire.JobKind{"": wire.KindUnknown, "stream": wire.KindStream, "batch": wire.KindBatch}
 
 // num reads a number, 0 if it is none.
 func num(s string) uint64 {
@@ -206,6 +209,9 @@ func describeJob(j *Job) (lines []string) {
 		lines = append(lines, fmt.Sprintf("job %d ", inc)+fmt.Sprintf(format, args...))
 	}
 	line := fmt.Sprintf("%q is %s", j.Spec.Submission, j.State)
+	if j.Kind != wire.KindUnknown {
+		line = fmt.Sprintf("%q, a %s, is %s", j.Spec.Submission, j.Kind, j.State)
+	}
 	if j.Epoch > 0 {
 		line += fmt.Sprintf(" under epoch %d on %s", j.Epoch, j.Node)
 	}

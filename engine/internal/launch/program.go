@@ -69,6 +69,9 @@ func (p *prepared) runProgram(ctx context.Context, c cluster) error {
 	stop := j.watch(d, c)
 	err := d.Run(ctx)
 	stop()
+	if err == nil {
+		err = p.program.UnknownSettings()
+	}
 	if err != nil {
 		failing(err)
 	}

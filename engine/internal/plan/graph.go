@@ -85,6 +85,9 @@ type Model struct {
 	File    []byte // the version that the program carries
 	Load    func(file []byte) (any, error)
 	Trained bool // versions come from the stream
+	// Follow is how often the driver looks for a version that another program has
+	// published; 0 for never.
+	Follow time.Duration
 }
 
 // AddStream makes a node with the next id. It has RDDs in the batches in which its

@@ -100,8 +100,8 @@ func (r *recorder) Tell(e Entry) error {
 	return nil
 }
 
-func (r *recorder) RunAction(_ context.Context, _ int, a lineage.Action) (*scheduler.JobResult, error) {
-	return &scheduler.JobResult{Partitions: make([][]byte, a.Final.Partitions)}, &scheduler.JobError{Message: "boom"}
+func (r *recorder) RunAction(context.Context, int, lineage.Action) (*scheduler.JobResult, error) {
+	return &scheduler.JobResult{Tasks: 3, Failed: 4, Stages: 1, Metrics: task.Metrics{ShuffleWritten: 7}}, &scheduler.JobError{Message: "boom"}
 }
 
 // record returns what a driver tells of a program.
@@ -111,6 +111,9 @@ func record(t *testing.T, p *plan.Program) []Entry {
 	d := NewDriver(Config{Program: p, Cluster: &r, Failing: func(error) {}, StepEnded: func() {}, Log: p.Log})
 	if err := d.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Fatal(err)
+	}
+	if s := d.Summary(); s.Steps != 1 || s.Actions != 1 || s.Stages != 1 || s.Tasks != 3 || s.Failed != 4 || s.Metrics.ShuffleWritten != 7 {
+		t.Errorf("it did %+v", s)
 	}
 	return r.entries
 }
