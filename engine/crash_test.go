@@ -57,6 +57,9 @@ var crashSteps = []crashStep{
 	crashEndedBatch, crashSaves, crashSaved, crashWritesManifest, crashWroteManifest, crashSweeps, crashRemoves, crashRemoved,
 }
 
+// crashRare are steps that few programs come to.
+var crashRare = []crashStep{crashSweeps, crashRemoves, crashRemoved}
+
 // errCrashed is what comes of all that a job tries after its death.
 var errCrashed = errors.New("the job is dead")
 
@@ -271,7 +274,7 @@ func (p *crashProgram) shown(d *DStream[rdd.Pair[string, int]]) *DStream[string]
 func newCrashProgram(r *rand.Rand) *crashProgram {
 	seconds := func(n int) time.Duration { return time.Duration(1+r.IntN(n)) * time.Second }
 	p := &crashProgram{
-		input: make([][]rdd.Pair[string, int], 6+r.IntN(12)), slots: 1 + r.IntN(3), maxParts: 1 + r.IntN(4),
+		input: make([][]rdd.Pair[string, int], 6+r.IntN(14)), slots: 1 + r.IntN(3), maxParts: 1 + r.IntN(4),
 		timeout: seconds(4), length: seconds(5), slide: seconds(3),
 	}
 	for i := range p.input {
@@ -287,7 +290,7 @@ func newCrashProgram(r *rand.Rand) *crashProgram {
 	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	p.operators = names[:1+r.IntN(2)]
 	p.settings = []string{
-		fmt.Sprintf("checkpoint.interval=%s", seconds(5)), fmt.Sprintf("streaming.maxPendingBatches=%d", 1+r.IntN(3)),
+		fmt.Sprintf("checkpoint.interval=%s", seconds(4)), fmt.Sprintf("streaming.maxPendingBatches=%d", 1+r.IntN(3)),
 		"streaming.stopGracefullyOnShutdown=false",
 	}
 	return p
@@ -485,6 +488,9 @@ func (p *crashProgram) survives(t *testing.T, r *rand.Rand, schedules int, steps
 		var crashes []crash
 		for range 1 + r.IntN(3) {
 			at := crashSteps[r.IntN(len(crashSteps))]
+			if rare := crashRare[r.IntN(len(crashRare))]; reached[rare] > 0 && r.IntN(8) == 0 {
+				at = rare
+			}
 			crashes = append(crashes, crash{at, 1 + r.IntN(max(1, reached[at])), r.IntN(2) == 0, len(crashes) == 0 && r.IntN(4) == 0, time.Duration(r.IntN(3000)) * time.Millisecond})
 		}
 		p.crasher = &crasher{steps: steps, kills: kills}

@@ -80,10 +80,10 @@ func (s *SavedState) Newest(seq uint64) *Checkpoint {
 	return nil
 }
 
-// Lose takes a checkpoint that is lost out of what the allocation says of a state.
-func (a *Allocation) Lose(state string, seq uint64) {
+// KeepCheckpoints leaves of a state's checkpoints those that are there.
+func (a *Allocation) KeepCheckpoints(state string, there []Checkpoint) {
 	if s := a.State(state); s != nil {
-		s.Checkpoints = slices.DeleteFunc(slices.Clone(s.Checkpoints), func(c Checkpoint) bool { return c.Seq == seq })
+		s.Checkpoints = slices.DeleteFunc(slices.Clone(s.Checkpoints), func(c Checkpoint) bool { return !slices.Contains(there, c) })
 	}
 }
 

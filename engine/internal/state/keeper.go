@@ -89,6 +89,9 @@ func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) 
 				return fmt.Errorf("state %s: %w", s.Name, err)
 			}
 		}
+		for _, p := range before.Incomplete { // some were planned by a driver that didn't know what was lost
+			p.Allocation.KeepCheckpoints(s.Name, st.checkpoints)
+		}
 		if err := st.begins(before); err != nil {
 			return err
 		}
@@ -104,10 +107,6 @@ func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint, befor
 		s.lost = err
 		k.Troubles.Set("state "+s.Name, fmt.Sprintf("state %s: the checkpoint of batch %d is lost: %s", s.Name, c.Seq, err))
 		k.Log.Error("a checkpoint of a state is lost; the job goes on from another one", "state", s.Name, "batch", c.Seq, "err", err)
-		before.Last.Lose(s.Name, c.Seq)
-		for _, p := range before.Incomplete {
-			p.Allocation.Lose(s.Name, c.Seq)
-		}
 		return nil
 	case err != nil:
 		return err
