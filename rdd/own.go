@@ -12,6 +12,16 @@ import (
 // long as it is kept itself. The zero value has nothing to do.
 type owner[T any] struct{ own func(unsafe.Pointer) }
 
+// Owning returns what makes a value own the strings and bytes in it, for package engine:
+// what tasks are given may be parts of large blocks, and is copied where it is kept. It
+// returns nil for a type that has nothing to copy.
+func Owning[T any]() func(*T) {
+	if o := owning[T](); o.own != nil {
+		return o.of
+	}
+	return nil
+}
+
 // owning returns the owner of a type. It looks into structs and arrays, not behind
 // pointers, interfaces, maps and slices of anything but bytes: what is there may be
 // shared.

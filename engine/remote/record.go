@@ -27,6 +27,7 @@ type record struct {
 	filled  bool     // the file holds something
 	first   int64    // place of the first invocation that isn't forgotten
 	written int64    // places before it are in the file
+	freed   int64    // places before it take no room on the disk
 	end     int64    // place of the next
 	recent  []placed // from written on
 	bytes   int      // of recent
@@ -115,14 +116,25 @@ func (r *record) forget(until uint64) error {
 		r.bytes -= len(p.Invocation)
 	}
 	r.recent = slices.Delete(r.recent, 0, n)
-	if r.filled && r.first >= r.written { // that is all
-		r.filled = false
+	if !r.filled {
+		return nil
+	}
+	if r.first >= r.written { // that is all
+		r.filled, r.freed = false, r.first
 		if err := r.file.Truncate(0); err != nil {
 			return fmt.Errorf("dropping what executors needn't know any more: %w", err)
 		}
+		return nil
+	}
+	if r.first-r.freed >= freeStep {
+		free(r.file, r.freed, r.first-r.freed)
+		r.freed = r.first
 	}
 	return nil
 }
+
+// freeStep is after how many bytes that are forgotten their room on the disk is given back.
+const freeStep = 1 << 20
 
 // at returns the invocation at a place. It is called with mu held.
 func (r *record) at(place int64) (placed, error) {

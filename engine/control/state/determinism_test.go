@@ -65,7 +65,7 @@ func randomCommand(r *rand.Rand, s *State) Command {
 		node := fmt.Sprint("d", r.IntN(3))
 		return &AdmitDriver{Node: node, Copy: fmt.Sprint(r.Uint64()), Instead: []string{"", s.Drivers[node].Copy}[r.IntN(2)]}
 	}
-	return &AllocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Completions: done}
+	return &AllocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Keep: last - min(last, uint64(r.IntN(5))), Completions: done}
 }
 
 // step is a command at its place in Raft's log, and what it answered.

@@ -28,7 +28,7 @@ var rewrite = flag.Bool("rewrite", false, "write what commands do into testdata/
 //	found CLUSTER                     admit NODE COPY [INSTEAD]
 //	submit ID BINARY [ARG…]           assign JOB NODE AFTER [crashed]
 //	start JOB EPOCH HEADER [KIND]     value JOB EPOCH INDEX NAME DATA
-//	allocate JOB EPOCH SEQ DATA [DONE…]
+//	allocate JOB EPOCH SEQ DATA [keep:SEQ] [DONE…]
 //	complete JOB EPOCH DONE…          DONE is SEQ:OUTPUT, or SEQ:* for the batch
 //	stop JOB                          end JOB EPOCH STATE [REASON]
 //	register EXECUTOR START SLOTS     lose EXECUTOR START
@@ -133,7 +133,7 @@ func parseCommand(verb string, args []string) (Command, error) {
 	case "value":
 		return &RecordValue{Incarnation: num(args[0]), Epoch: num(args[1]), Index: int(num(args[2])), Value: wire.Value{Name: args[3], Data: []byte(args[4])}}, nil
 	case "allocate":
-		return &AllocateBatch{Incarnation: num(args[0]), Epoch: num(args[1]), Seq: num(args[2]), Data: []byte(args[3]), Completions: completions(args[4:])}, nil
+		return &AllocateBatch{Incarnation: num(args[0]), Epoch: num(args[1]), Seq: num(args[2]), Data: []byte(args[3]), Keep: num(strings.TrimPrefix(args[4], "keep:")), Completions: completions(args[4:])}, nil
 	case "complete":
 		return &CompleteOutputs{Incarnation: num(args[0]), Epoch: num(args[1]), Completions: completions(args[2:])}, nil
 	case "stop":
@@ -165,7 +165,7 @@ func num(s string) uint64 {
 // completions reads SEQ:OUTPUT and SEQ:*.
 func completions(words []string) (all []wire.Completion) {
 	for _, w := range words {
-		if seq, output, ok := strings.Cut(w, ":"); ok {
+		if seq, output, ok := strings.Cut(w, ":"); ok && seq != "keep" {
 			c := wire.Completion{Seq: num(seq), Output: int32(num(output))}
 			if output == "*" {
 				c.Output = wire.AllOutputs
@@ -236,6 +236,9 @@ func describeJob(j *Job) (lines []string) {
 	}
 	for _, p := range j.Pending {
 		add("has batch %d of epoch %d: %s, outputs done: %v", p.Seq, p.Epoch, p.Data, p.Done)
+	}
+	for _, p := range j.Past {
+		add("keeps batch %d of epoch %d, which is complete: %s", p.Seq, p.Epoch, p.Data)
 	}
 	for _, id := range slices.Sorted(maps.Keys(j.Processes)) {
 		p := j.Processes[id]

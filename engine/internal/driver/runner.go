@@ -128,6 +128,8 @@ func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
 // on the driver.
 func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output) error {
 	started := time.Now()
+	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
+	d.tell(plan.OutputStarted{OutputInfo: info})
 	defer d.watchOutput(b, out)()
 	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
 	if err == nil {
@@ -142,10 +144,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 	if err == nil {
 		err = d.Program.Graph.LateError()
 	}
-	info := plan.OutputInfo{
-		Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site),
-		Duration: time.Since(started), Err: err,
-	}
+	info.Duration, info.Err = time.Since(started), err
 	d.tell(plan.OutputCompleted{OutputInfo: info})
 	return err
 }

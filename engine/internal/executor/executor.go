@@ -138,6 +138,7 @@ func (e *Executor) Adopt(epoch uint64) {
 		return
 	}
 	e.epoch, e.store, e.done = epoch, shuffle.NewStore(e.blocks), 0
+	e.history.Reset() // the driver tells of all that its batches reach back to
 	e.blocks.Reopen()
 	e.mu.Unlock()
 	before.Retire()
@@ -280,7 +281,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 		return scheduler.Failed(ctx, e.hinted(err))
 	}
 	e.saver.Memory(e.blocks.Pinned())
-	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports()
+	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports(t.ID.Batch)
 	if fetched != nil {
 		success.Metrics.ShuffleRemote = fetched()
 	}

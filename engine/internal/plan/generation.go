@@ -51,12 +51,20 @@ func (g *Generation) of(a *Allocation) *Generation {
 func (g *Generation) Before() *Generation {
 	a, err := g.history.Before(g.Alloc)
 	if err != nil {
-		g.Lineage.Fail(err)
+		g.missing(g.Alloc.Seq-1, err)
 	}
 	if a == nil {
 		return nil
 	}
 	return g.of(a)
+}
+
+// missing makes it an error of the lineage that a batch isn't known, once.
+func (g *Generation) missing(seq uint64, err error) {
+	if _, said := g.batches[seq]; !said {
+		g.batches[seq] = nil
+		g.Lineage.Fail(err)
+	}
 }
 
 // Previous returns the generation of the last batch before g's in which a stream that

@@ -55,9 +55,8 @@ type LogState struct {
 	Incomplete []PendingBatch // allocations with outputs that aren't done, ascending
 }
 
-// Known returns the first batch that is known from here on: an allocation that is in the
-// log, or the one that is planned next.
-func (s *LogState) Known() uint64 {
+// First returns the first batch whose allocation is there, or is the next one made.
+func (s *LogState) First() uint64 {
 	switch {
 	case len(s.Past) > 0:
 		return s.Past[0].Seq

@@ -108,6 +108,7 @@ func (p *Program) Build(declare func() error) error {
 	err := Guard("the build function", func() error { return lineage.Declare(declare) })
 	end()
 	p.Graph.Freeze()
+	p.Graph.dropUnused()
 	errs := slices.Concat(p.Errs, p.Graph.ambiguous(), p.Graph.slidesApart(p.Interval))
 	if err != nil {
 		errs = append(errs, err)

@@ -49,12 +49,13 @@ type kept struct {
 	manifests   []*Manifest       // of those, in their order
 	lost        error             // why a checkpoint that the newest batch named isn't among them, nil if all are
 
-	began   time.Time // of the batch that is being saved
-	batches int       // since then
-	saving  *Manifest // of which Partitions are filled as reports come; nil if nothing is saved
-	missing int
-	whole   bool // it is to be written
-	sweep   bool // files are to be removed
+	began    time.Time     // of the batch that is being saved
+	batches  int           // since then
+	patience time.Duration // how long a save may take, in batch times, before it is given up
+	saving   *Manifest     // of which Partitions are filled as reports come; nil if nothing is saved
+	missing  int
+	whole    bool // it is to be written
+	sweep    bool // files are to be removed
 
 	leaving []leaving // checkpoints that are unneeded, and that batches may still name
 }
@@ -126,7 +127,7 @@ func (s *kept) begins(before *plan.LogState) error {
 	if n := len(s.checkpoints); n > 0 {
 		from = s.checkpoints[n-1].Seq
 	}
-	if s.lost == nil || before.Known() <= from+1 {
+	if s.lost == nil || before.First() <= from+1 {
 		return nil
 	}
 	return fmt.Errorf("state %s: %w: %w; the batches since an earlier checkpoint aren't in the log any more: put the file back, or start with another --checkpoint directory and without the state",
@@ -160,16 +161,40 @@ func (k *Keeper) due(s *kept, a *plan.Allocation) plan.SaveKind {
 	if s.batches++; s.began.IsZero() {
 		s.began = a.Time()
 	}
-	if s.whole || s.batches < k.Batches && a.Time().Sub(s.began) < k.Interval {
+	took := a.Time().Sub(s.began)
+	if s.batches < k.Batches && took < k.Interval || s.whole || s.saving != nil && took < k.patienceWith(s) {
 		return plan.NoSave
 	}
+	if s.saving != nil {
+		k.giveUp(s)
+	}
 	s.began, s.batches = a.Time(), 0
-	s.saving = &Manifest{State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Partitions: make([]SavedPartition, s.Partitions)}
+	s.saving = &Manifest{State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Spread: s.Spread, Partitions: make([]SavedPartition, s.Partitions)}
 	s.missing = s.Partitions
 	if s.wantsBase() {
 		return plan.SaveBase
 	}
 	return plan.SaveDelta
+}
+
+// leastPatience is how often the time between two checkpoints, or two versions of a state,
+// a save may take, the first time.
+const leastPatience = 3
+
+// patienceWith returns how long a save of a state may take before it is given up. mu is
+// held.
+func (k *Keeper) patienceWith(s *kept) time.Duration {
+	return max(s.patience, leastPatience*max(k.Interval, k.Slides(s.Stream)))
+}
+
+// giveUp gives up a save of which reports are missing: executors died, or are slow. The
+// next one may take longer. mu is held.
+func (k *Keeper) giveUp(s *kept) {
+	s.patience = 2 * k.patienceWith(s)
+	why := fmt.Sprintf("the version of batch %d isn't saved: %d of %d partitions are missing", s.saving.Seq, s.missing, s.Partitions)
+	k.Troubles.Set("state "+s.Name, fmt.Sprintf("state %s: %s", s.Name, why))
+	k.Log.Warn("a state is saved once more: "+why, "state", s.Name)
+	s.saving = nil
 }
 
 // maxDeltas is how many deltas follow a base.
@@ -183,7 +208,7 @@ func (s *kept) wantsBase() bool {
 	}
 	newest := s.manifests[len(s.manifests)-1]
 	base, deltas := newest.Size()
-	return len(newest.Partitions) != s.Partitions || deltas > base || len(newest.Partitions[0].Files) > maxDeltas
+	return len(newest.Partitions) != s.Partitions || newest.Spread != s.Spread || deltas > base || len(newest.Partitions[0].Files) > maxDeltas
 }
 
 // Heard takes what executors report.
@@ -318,7 +343,10 @@ func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 	if !sweep {
 		return nil
 	}
-	return k.sweep(ctx, s)
+	if err := k.sweep(ctx, s); err != nil && ctx.Err() == nil { // it is tried again with the next
+		k.Log.Warn("files of checkpoints that aren't needed can't be removed", "state", s.Name, "err", err)
+	}
+	return nil
 }
 
 // sweep removes files of checkpoints that are gone, or that came to nothing.

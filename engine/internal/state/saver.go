@@ -2,9 +2,9 @@ package state
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -25,10 +25,16 @@ type Saver struct {
 
 	mu      sync.Mutex
 	running bool
-	waiting []*Version           // in the order in which they came, one of a partition at most
-	reports map[partition]Report // what wasn't acknowledged
-	memory  *Report              // of the memory that states take, nil for nothing to say
-	crowded bool                 // they take more than there is room for
+	waiting []*Version             // in the order in which they came, one of a partition at most
+	reports map[partition]*pending // what wasn't acknowledged
+	memory  *Report                // of the memory that states take, nil for nothing to say
+	crowded bool                   // they take more than there is room for
+}
+
+// pending is a report that isn't acknowledged.
+type pending struct {
+	Report
+	told uint64 // the batch with whose tasks it was sent last
 }
 
 // partition names a partition of a state.
@@ -45,7 +51,6 @@ type Version struct {
 	Kind      plan.SaveKind
 	Since     uint64 // of the checkpoint that a delta follows
 	Epoch     uint64
-	Attempt   int
 	Encode    func() ([]byte, error) // the contents of its file
 }
 
@@ -79,7 +84,7 @@ func (s *Saver) Memory(held, room int64) {
 
 // NewSaver returns a saver that writes to a store, which it closes.
 func NewSaver(store *Store) *Saver {
-	s := &Saver{store: store, reports: make(map[partition]Report)}
+	s := &Saver{store: store, reports: make(map[partition]*pending)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -140,7 +145,7 @@ func (s *Saver) run() {
 		s.mu.Unlock()
 		report := s.save(v)
 		s.mu.Lock()
-		s.reports[partition{v.State, v.Partition}] = report
+		s.reports[partition{v.State, v.Partition}] = &pending{Report: report}
 		s.mu.Unlock()
 	}
 }
@@ -150,7 +155,7 @@ func (s *Saver) save(v *Version) Report {
 	r := Report{State: v.State, Seq: v.Seq, Partition: v.Partition, Kind: v.Kind, Since: v.Since}
 	data, err := v.Encode()
 	if err == nil {
-		r.File, err = s.store.write(s.ctx, v.State, fmt.Sprintf("%012d-%d-%d-%d.state", v.Seq, v.Epoch, v.Partition, v.Attempt), data)
+		r.File, err = s.store.write(s.ctx, v.State, fmt.Sprintf("%012d-%d-%d-%s.state", v.Seq, v.Epoch, v.Partition, rand.Text()[:8]), data)
 	}
 	if err != nil {
 		r.Failure = err.Error()
@@ -158,16 +163,24 @@ func (s *Saver) save(v *Version) Report {
 	return r
 }
 
-// Reports returns what was saved and isn't acknowledged, encoded for the driver.
-func (s *Saver) Reports() (notes [][]byte) {
+// Reports returns what was saved and isn't acknowledged, encoded for the driver, for one
+// task of a batch: others are given nothing. What the driver misses it is told with the
+// next batch.
+func (s *Saver) Reports(batch uint64) (notes [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reports := slices.Collect(maps.Values(s.reports))
 	if s.memory != nil {
-		reports, s.memory = append(reports, *s.memory), nil
+		if b, err := wire.Encode(s.memory); err == nil {
+			notes = append(notes, b)
+		}
+		s.memory = nil
 	}
-	for i := range reports {
-		if b, err := wire.Encode(&reports[i]); err == nil {
+	for _, r := range s.reports {
+		if r.told >= batch {
+			continue
+		}
+		if b, err := wire.Encode(&r.Report); err == nil {
+			r.told = batch
 			notes = append(notes, b)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -24,6 +25,9 @@ var (
 	// ErrNoStore: the job has no place for checkpoints.
 	ErrNoStore = errors.New("the job has no store for checkpoints of its states: start it with --conf checkpoint.store=URL, a place that every node of the cluster reaches")
 )
+
+// patience is how long the store may take for one file.
+const patience = 5 * time.Minute
 
 // maxManifest bounds a manifest, in bytes.
 const maxManifest = 64 << 20
@@ -56,6 +60,7 @@ type Manifest struct {
 	State      string           `msgpack:"state"`
 	Seq        uint64           `msgpack:"seq"`
 	TimeNanos  int64            `msgpack:"time"`
+	Spread     string           `msgpack:"spread"` // how keys are spread over the partitions
 	Types      string           `msgpack:"types"`
 	Partitions []SavedPartition `msgpack:"parts"`
 }
@@ -104,6 +109,8 @@ func (s *Store) write(ctx context.Context, state, name string, data []byte) (Fil
 	if err := s.bucket.MakeDir(path.Join(s.dir, state)); err != nil {
 		return File{}, fmt.Errorf("making a directory for checkpoints: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return File{name, int64(len(data))}, s.bucket.Write(ctx, s.key(state, name), data)
 }
 
@@ -157,6 +164,8 @@ func (s *Store) ReadManifest(ctx context.Context, state string, c plan.Checkpoin
 // sweep removes the files of a state that no manifest of those in use lists, and that are
 // of batches up to seq: later ones may be under way.
 func (s *Store) sweep(ctx context.Context, state string, until uint64, inUse map[string]bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	names, err := s.bucket.Names(ctx, path.Join(s.dir, state))
 	if err != nil {
 		return err
