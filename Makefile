@@ -4,6 +4,8 @@
 # make test-models  what ONNX's conformance tests and published networks say of
 #             ml/onnx; fetches them with pip into .cache and writes docs/onnx.md
 #             (PYTHON=... one that has onnxruntime, to compare with)
+# make soak   1,000,000 batches with states and windows, then 10,000 schedules of
+#             crashes, in virtual time (SEED=... chooses them)
 # make lint   gofmt, go vet, staticcheck
 # make bench  the benchmarks that docs/performance.md quotes
 
@@ -11,7 +13,7 @@ GO ?= go
 PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test test-models lint bench fuzz build
+.PHONY: test test-models soak lint bench fuzz build
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/... ./examples/...
@@ -21,6 +23,10 @@ test:
 
 test-models:
 	$(GO) run ./ml/onnx/modeltest -cache .cache/models -python $(PYTHON) -table docs/onnx.md
+
+soak:
+	HIBANA_BATCHES=1000000 $(GO) test -count=1 -timeout 5h -run TestStateHoldsFlat -v ./engine
+	HIBANA_SCHEDULES=10000 HIBANA_SEED=$(SEED) $(GO) test -count=1 -timeout 1h -run TestCrashMatrix -v ./engine
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files' >&2; exit 1; }

@@ -57,6 +57,9 @@ var crashSteps = []crashStep{
 	crashEndedBatch, crashSaves, crashSaved, crashWritesManifest, crashWroteManifest, crashSweeps, crashRemoves, crashRemoved,
 }
 
+// crashRare are steps that few programs come to.
+var crashRare = []crashStep{crashSweeps, crashRemoves, crashRemoved}
+
 // errCrashed is what comes of all that a job tries after its death.
 var errCrashed = errors.New("the job is dead")
 
@@ -197,6 +200,7 @@ type crashProgram struct {
 	slide     time.Duration
 
 	out      []map[uint64]string // what each output was given, by batch
+	lost     int                 // manifests that are gone
 	repeated []string            // outputs that were given something else the second time
 }
 
@@ -270,7 +274,7 @@ func (p *crashProgram) shown(d *DStream[rdd.Pair[string, int]]) *DStream[string]
 func newCrashProgram(r *rand.Rand) *crashProgram {
 	seconds := func(n int) time.Duration { return time.Duration(1+r.IntN(n)) * time.Second }
 	p := &crashProgram{
-		input: make([][]rdd.Pair[string, int], 6+r.IntN(12)), slots: 1 + r.IntN(3), maxParts: 1 + r.IntN(4),
+		input: make([][]rdd.Pair[string, int], 6+r.IntN(14)), slots: 1 + r.IntN(3), maxParts: 1 + r.IntN(4),
 		timeout: seconds(4), length: seconds(5), slide: seconds(3),
 	}
 	for i := range p.input {
@@ -286,7 +290,7 @@ func newCrashProgram(r *rand.Rand) *crashProgram {
 	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	p.operators = names[:1+r.IntN(2)]
 	p.settings = []string{
-		fmt.Sprintf("checkpoint.interval=%s", seconds(5)), fmt.Sprintf("streaming.maxPendingBatches=%d", 1+r.IntN(3)),
+		fmt.Sprintf("checkpoint.interval=%s", seconds(4)), fmt.Sprintf("streaming.maxPendingBatches=%d", 1+r.IntN(3)),
 		"streaming.stopGracefullyOnShutdown=false",
 	}
 	return p
@@ -337,16 +341,17 @@ type crash struct {
 	at   crashStep
 	nth  int
 	lost bool          // with its machine
+	bad  bool          // a manifest is gone then
 	down time.Duration // until it is started again
 }
 
 // run runs the program to its end, through the given deaths.
-func (p *crashProgram) run(r *rand.Rand, name string, crashes []crash) error {
+func (p *crashProgram) run(r *rand.Rand, crashes []crash) error {
 	p.out, p.repeated = nil, nil
 	for range p.operators {
 		p.out = append(p.out, make(map[uint64]string))
 	}
-	store, address, forget := newFaultyStore(name)
+	store, address, forget := newFaultyStore()
 	defer forget()
 	store.on = p.store
 	memory, err := launch.OpenLog("", nil)
@@ -375,6 +380,10 @@ func (p *crashProgram) run(r *rand.Rand, name string, crashes []crash) error {
 			log.lose()
 		} else if err := log.flush(context.Background()); err != nil {
 			return err
+		}
+		if manifests := store.names(func(key string) bool { return strings.HasSuffix(key, ".manifest") }); c.bad && len(manifests) > 0 {
+			store.remove(manifests[r.IntN(len(manifests))])
+			p.lost++
 		}
 		if state, err := log.Recover(context.Background()); err != nil {
 			return err
@@ -444,7 +453,7 @@ func TestCrashMatrix(t *testing.T) {
 		r := rand.New(rand.NewPCG(uint64(program), 0))
 		p := newCrashProgram(r)
 		survived := t.Run(fmt.Sprint(program), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { ran += p.survives(t, program, r, min(schedulesEach, schedules-ran), steps, kills) })
+			synctest.Test(t, func(t *testing.T) { ran += p.survives(t, r, min(schedulesEach, schedules-ran), steps, kills) })
 		})
 		for _, o := range p.operators {
 			by[o]++
@@ -466,10 +475,10 @@ func TestCrashMatrix(t *testing.T) {
 }
 
 // survives runs a program without a death, then through schedules of deaths.
-func (p *crashProgram) survives(t *testing.T, seed int, r *rand.Rand, schedules int, steps, kills map[crashStep]int) (ran int) {
+func (p *crashProgram) survives(t *testing.T, r *rand.Rand, schedules int, steps, kills map[crashStep]int) (ran int) {
 	atHalfASecond()
 	p.crasher = &crasher{steps: make(map[crashStep]int), kills: kills}
-	if err := p.run(r, fmt.Sprint(seed), nil); err != nil {
+	if err := p.run(r, nil); err != nil {
 		t.Errorf("without a death: %v", err)
 		return 0
 	}
@@ -479,10 +488,13 @@ func (p *crashProgram) survives(t *testing.T, seed int, r *rand.Rand, schedules 
 		var crashes []crash
 		for range 1 + r.IntN(3) {
 			at := crashSteps[r.IntN(len(crashSteps))]
-			crashes = append(crashes, crash{at, 1 + r.IntN(max(1, reached[at])), r.IntN(2) == 0, time.Duration(r.IntN(3000)) * time.Millisecond})
+			if rare := crashRare[r.IntN(len(crashRare))]; reached[rare] > 0 && r.IntN(8) == 0 {
+				at = rare
+			}
+			crashes = append(crashes, crash{at, 1 + r.IntN(max(1, reached[at])), r.IntN(2) == 0, len(crashes) == 0 && r.IntN(4) == 0, time.Duration(r.IntN(3000)) * time.Millisecond})
 		}
 		p.crasher = &crasher{steps: steps, kills: kills}
-		err := p.run(r, fmt.Sprint(seed), crashes)
+		err := p.run(r, crashes)
 		if err == nil {
 			err = p.differs(want)
 		}

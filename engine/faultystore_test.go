@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -36,9 +37,10 @@ type storeOp struct {
 
 // faultyStores are those that a URL names.
 //
-// THREADING: mu guards stores.
+// THREADING: mu guards all below it.
 type faultyStores struct {
 	mu     sync.Mutex
+	made   int
 	stores map[string]*faultyStore
 }
 
@@ -48,11 +50,13 @@ var (
 )
 
 // newFaultyStore returns an empty store and its address. forget ends it.
-func newFaultyStore(name string) (s *faultyStore, address string, forget func()) {
+func newFaultyStore() (s *faultyStore, address string, forget func()) {
 	registerFaulty()
 	s = &faultyStore{files: make(map[string][]byte)}
 	faulty.mu.Lock()
 	defer faulty.mu.Unlock()
+	faulty.made++
+	name := fmt.Sprint(faulty.made)
 	faulty.stores[name] = s
 	return s, "faulty://" + name + "/state", func() {
 		faulty.mu.Lock()

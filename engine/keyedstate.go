@@ -10,6 +10,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/keyed"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -20,6 +21,28 @@ import (
 type version[K comparable, S any] struct {
 	table *keyed.Table[K, S]
 	out   any // []E
+}
+
+// Bytes implements rdd.Sized.
+func (v version[K, S]) Bytes() int64 { return v.table.Bytes() }
+
+// Copied implements rdd.Sized.
+func (v version[K, S]) Copied() int64 { return v.table.Copied() }
+
+// refers returns how many bytes a key and its value refer to, where that is known without
+// reflection: of strings and byte slices.
+func refers[K comparable, S any](k K, v S) int64 {
+	var n int64
+	if s, is := any(k).(string); is {
+		n += int64(len(s))
+	}
+	switch v := any(v).(type) {
+	case string:
+		n += int64(len(v))
+	case []byte:
+		n += int64(cap(v))
+	}
+	return n
 }
 
 // step makes a version: it changes edit, reads in to its end and returns what is emitted.
@@ -141,7 +164,7 @@ func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], e
 	return edit.Commit(), nil
 }
 
-func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] { return keyed.New[K, S](s.keys, nil) }
+func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] { return keyed.New(s.keys, refers[K, S]) }
 
 // save has a version saved, if the batch's allocation says so.
 func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocation) error {
@@ -235,29 +258,84 @@ func (s *keyedState[K, S, I]) restore(tc *task.Context, partition int, c plan.Ch
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Partitions) != s.of.Partitions || m.Spread != s.of.Spread {
-		return s.respread(tc, partition, store, m)
+	r := &restoring{tc: tc, store: store, state: s.name, checkpoint: c}
+	var table *keyed.Table[K, S]
+	if len(m.Partitions) == s.of.Partitions && m.Spread == s.of.Spread {
+		table, err = s.rebuild(r, partition, m)
+	} else {
+		table, err = s.respread(r, partition, m)
 	}
-	var files []io.Reader
-	var closers []io.Closer
-	defer func() {
-		for _, f := range closers {
-			err = errors.Join(err, f.Close())
+	return table, errors.Join(r.explained(err), r.close())
+}
+
+// restoring reads the files of a checkpoint.
+type restoring struct {
+	tc         *task.Context
+	store      *state.Store
+	state      string
+	checkpoint plan.Checkpoint
+	files      []io.Closer
+	at         string // the file that was read last
+}
+
+// restoredFile is a file of a checkpoint.
+type restoredFile struct {
+	io.ReadCloser
+	r    *restoring
+	name string
+}
+
+// open opens a file.
+func (r *restoring) open(f state.File) (io.Reader, error) {
+	r.at = f.Name
+	in, err := r.store.Open(r.tc, r.state, f)
+	if err != nil {
+		return nil, err
+	}
+	r.files = append(r.files, in)
+	return restoredFile{in, r, f.Name}, nil
+}
+
+// Read implements io.Reader.
+func (f restoredFile) Read(p []byte) (int, error) {
+	f.r.at = f.name
+	return f.ReadCloser.Read(p)
+}
+
+// explained returns an error of reading with the file that it comes of.
+func (r *restoring) explained(err error) error {
+	for _, damage := range []error{keyed.ErrCorrupt, keyed.ErrTruncated, keyed.ErrNotTable, keyed.ErrSequence, keyed.ErrOtherTable, files.ErrMissing} {
+		if errors.Is(err, damage) {
+			return r.store.Unreadable(r.state, r.checkpoint, r.at, err)
 		}
-	}()
+	}
+	return err
+}
+
+// close closes the files.
+func (r *restoring) close() (err error) {
+	for _, f := range r.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// rebuild makes a partition of its files.
+func (s *keyedState[K, S, I]) rebuild(r *restoring, partition int, m *state.Manifest) (*keyed.Table[K, S], error) {
+	var in []io.Reader
 	for _, f := range m.Partitions[partition].Files {
-		r, err := store.Open(tc, s.name, f)
+		file, err := r.open(f)
 		if err != nil {
 			return nil, err
 		}
-		files, closers = append(files, r), append(closers, r)
+		in = append(in, file)
 	}
-	table, _, err := s.codec.Build(s.empty(), s.header(partition, c.TimeNanos), files...)
+	table, _, err := s.codec.Build(s.empty(), s.header(partition, r.checkpoint.TimeNanos), in...)
 	return table, err
 }
 
 // respread makes a partition of a state that was saved in another number of partitions.
-func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *state.Store, m *state.Manifest) (*keyed.Table[K, S], error) {
+func (s *keyedState[K, S, I]) respread(r *restoring, partition int, m *state.Manifest) (*keyed.Table[K, S], error) {
 	place, err := rdd.Placer[K](s.partitioner)
 	if err != nil {
 		return nil, err
@@ -272,7 +350,7 @@ func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *s
 		want.Partitions = len(m.Partitions)
 		var last *keyed.Header
 		for _, f := range saved.Files {
-			if last, err = s.sift(tc, store, f, want, last, belongs, edit); err != nil {
+			if last, err = s.sift(r, f, want, last, belongs, edit); err != nil {
 				return nil, err
 			}
 		}
@@ -283,21 +361,20 @@ func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *s
 
 // sift reads what a file, which follows another one, holds of the keys that belong to a
 // partition. It returns the file's header.
-func (s *keyedState[K, S, I]) sift(tc *task.Context, store *state.Store, f state.File, want keyed.Header, last *keyed.Header, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) (_ *keyed.Header, err error) {
-	in, err := store.Open(tc, s.name, f)
+func (s *keyedState[K, S, I]) sift(r *restoring, f state.File, want keyed.Header, last *keyed.Header, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) (*keyed.Header, error) {
+	file, err := r.open(f)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	r, err := keyed.NewReader(in)
+	in, err := keyed.NewReader(file)
 	if err != nil {
 		return nil, err
 	}
-	h := r.Header()
+	h := in.Header()
 	if err := h.Follows(want, last); err != nil {
-		return nil, fmt.Errorf("%s: %w", store.Where(s.name, f.Name), err)
+		return nil, err
 	}
-	return &h, s.codec.Read(r, func(k K, v S, stamp int64) error {
+	return &h, s.codec.Read(in, func(k K, v S, stamp int64) error {
 		ok, err := belongs(k)
 		if ok {
 			edit.Put(k, v, stamp)

@@ -136,7 +136,39 @@ func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Valu
 		v, err := k.disk.finish()
 		return v, k.writing(err)
 	}
-	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec, k.of.Owner()}, nil
+	inMemory := &memoryRows[T]{k.rows, k.memory.used, k.size.codec, k.of.Owner()}
+	if k.level == task.Pinned {
+		return pinned(inMemory), nil
+	}
+	return inMemory, nil
+}
+
+// Sized is what an element of an RDD implements that says itself how much memory it takes
+// at [task.Pinned]: see [task.Versioned].
+type Sized interface {
+	Bytes() int64
+	Copied() int64
+}
+
+// versionRows are rows that say how much memory they take.
+type versionRows[T any] struct {
+	*memoryRows[T]
+	copied int64
+}
+
+// Copied implements task.Versioned.
+func (v versionRows[T]) Copied() int64 { return v.copied }
+
+// pinned returns rows that stay in memory, with what they say of themselves.
+func pinned[T any](m *memoryRows[T]) task.Value {
+	v := versionRows[T]{memoryRows: m}
+	for i := range m.rows {
+		if s, is := any(m.rows[i]).(Sized); is {
+			m.bytes += s.Bytes()
+			v.copied += s.Copied()
+		}
+	}
+	return v
 }
 
 // take takes an element of the partition.

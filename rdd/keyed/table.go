@@ -40,6 +40,10 @@ func (t *Table[K, V]) Bytes() int64 {
 	return t.entries.bytes() + t.removed.bytes() + max(0, t.refers)
 }
 
+// Copied returns about how much of the version before was copied to make the table: what
+// both take is [Table.Bytes] of the newer one and this.
+func (t *Table[K, V]) Copied() int64 { return t.entries.copied + t.removed.copied }
+
 // Get returns the value of a key, and its stamp.
 func (t *Table[K, V]) Get(k K) (v V, stamp int64, ok bool) {
 	return t.entries.get(t.keys, t.keys.hash(k), k)
@@ -77,9 +81,11 @@ func (t *Table[K, V]) Since(stamp int64, put func(k K, v V, stamp int64) bool, r
 // Edit begins the next version.
 func (t *Table[K, V]) Edit() *Edit[K, V] {
 	owner := t.owners.Add(1)
+	entries, removed := t.entries, t.removed
+	entries.copied, removed.copied = 0, 0
 	return &Edit[K, V]{
 		keys: t.keys, size: t.size, owners: t.owners, refers: t.refers, forgotten: t.forgotten,
-		entries: editor[K, V]{tree: t.entries, keys: t.keys, owner: owner},
-		removed: editor[K, struct{}]{tree: t.removed, keys: t.keys, owner: owner},
+		entries: editor[K, V]{tree: entries, keys: t.keys, owner: owner},
+		removed: editor[K, struct{}]{tree: removed, keys: t.keys, owner: owner},
 	}
 }

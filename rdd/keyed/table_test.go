@@ -480,3 +480,31 @@ func TestEditsAtOnce(t *testing.T) {
 	}
 	attempts.Wait()
 }
+
+// What a version copied of the one before is little if little changed, and is counted
+// anew for each.
+func TestCopied(t *testing.T) {
+	edit := New[int, int](keysOf[int](t), nil).Edit()
+	for i := range 20000 {
+		edit.Put(i, i, 1)
+	}
+	full := edit.Commit()
+	one := full.Edit()
+	one.Put(7, 8, 2)
+	first := one.Commit()
+	second := first.Edit().Commit()
+	all := second.Edit()
+	for i := range 20000 {
+		all.Put(i, i+1, 3)
+	}
+	third := all.Commit()
+	if c := first.Copied(); c <= 0 || c > full.Bytes()/20 {
+		t.Errorf("one key of %d bytes: %d were copied", full.Bytes(), c)
+	}
+	if c := second.Copied(); c != 0 {
+		t.Errorf("without a change %d bytes were copied", c)
+	}
+	if c := third.Copied(); c < full.Bytes()/4 || c > full.Bytes() {
+		t.Errorf("all keys of %d bytes: %d were copied", full.Bytes(), c)
+	}
+}

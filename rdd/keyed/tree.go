@@ -14,6 +14,7 @@ type tree[K comparable, V any] struct {
 	pages    int
 	count    int
 	oldest   int64 // stamp
+	copied   int64 // bytes of the version before that were copied to make this one
 }
 
 // branch points to the segment of the entries whose hashes begin with its number. A
@@ -80,15 +81,30 @@ type editor[K comparable, V any] struct {
 func (e *editor[K, V]) branch(hash uint64) *branch[K, V] {
 	if !e.owns {
 		e.dir, e.owns = slices.Clone(e.dir), true
+		e.copied += int64(len(e.dir)) * int64(unsafe.Sizeof(branch[K, V]{}))
 	}
 	i := int(hash >> (64 - e.bits))
 	b := &e.dir[i]
 	if b.owner != e.owner {
 		own := *b
 		own.owner, own.segment = e.owner, b.segment.clone()
+		e.copied += int64(unsafe.Sizeof(segment[K, V]{}))
 		e.set(i, own)
 	}
 	return b
+}
+
+// own makes a page of a segment one that the editor may write to, see segment.own.
+func (e *editor[K, V]) own(s *segment[K, V], i int, bits uint8, keys bool) slot[K, V] {
+	before := s.slots[i]
+	to := s.own(i, bits, e.owner, keys)
+	if to.values != before.values {
+		e.copied += int64(unsafe.Sizeof(*to.values))
+	}
+	if to.keys != before.keys {
+		e.copied += int64(unsafe.Sizeof(*to.keys))
+	}
+	return to
 }
 
 // set makes all branches of a segment what one of them is to be.
@@ -138,7 +154,7 @@ func (e *editor[K, V]) put(hash uint64, k K, stamp int64) (v *V, found bool) {
 
 // replace stamps an entry that is there.
 func (e *editor[K, V]) replace(b *branch[K, V], i, at int, stamp int64) *V {
-	page := b.segment.own(i, b.bits, e.owner, false)
+	page := e.own(b.segment, i, b.bits, false)
 	was := page.values.stamps[at]
 	page.values.stamps[at] = stamp
 	if stamp < page.oldest || was == page.oldest && was != stamp {
@@ -150,7 +166,7 @@ func (e *editor[K, V]) replace(b *branch[K, V], i, at int, stamp int64) *V {
 
 // insert puts a key into a page that has room.
 func (e *editor[K, V]) insert(b *branch[K, V], i, at int, hash uint64, k K, stamp int64) *V {
-	page := b.segment.own(i, b.bits, e.owner, true)
+	page := e.own(b.segment, i, b.bits, true)
 	page.values.insert(at, int(page.keys.n), stamp)
 	page.keys.insert(at, hash, k)
 	if stamp < page.oldest {
@@ -241,7 +257,7 @@ func (e *editor[K, V]) remove(hash uint64, k K) (v V, ok bool) {
 		return v, true
 	}
 	at, _ := s.slots[i].keys.find(e.keys, hash, k)
-	page := s.own(i, b.bits, e.owner, true)
+	page := e.own(s, i, b.bits, true)
 	page.values.remove(at, int(page.keys.n))
 	page.keys.remove(at)
 	if page.oldest = page.values.oldest(int(page.keys.n)); page.keys.n > 0 {
@@ -276,7 +292,9 @@ func (e *editor[K, V]) commit(owner uint64) tree[K, V] {
 		}
 	}
 	e.owner, e.owns = owner, false
-	return e.tree
+	made := e.tree
+	e.copied = 0
+	return made
 }
 
 // repack puts all entries into a new tree.
@@ -287,6 +305,7 @@ func (e *editor[K, V]) repack() {
 		*p = v
 		return true
 	})
+	to.copied = e.bytes() // all of it
 	*e = to
 }
 

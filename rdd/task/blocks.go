@@ -50,6 +50,14 @@ type Blocks interface {
 	Drop(b Block)
 }
 
+// Versioned is a Value at level [Pinned] that is a version of something, such as a state:
+// it has most of its memory together with the version before, of an earlier batch.
+type Versioned interface {
+	Value
+	// Copied returns how much of the version before was copied to make this one.
+	Copied() int64
+}
+
 // Building is the memory of a block that is computed: what it reserves and the runs that
 // it makes become the block's.
 type Building interface {

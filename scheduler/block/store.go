@@ -23,6 +23,7 @@ type Store struct {
 	recent  list.List // of entries that can be evicted, the one used last in front
 	since   uint64    // batches before it are forgotten
 	report  *Report   // the newest, nil if nobody asked for one
+	pinned  pinned
 	closed  bool
 }
 
@@ -49,6 +50,7 @@ type entry struct {
 // directory, "" for the system's directory of temporary files. Close ends it.
 func NewStore(limit int64, dir string) *Store {
 	s := &Store{budget: NewBudget(limit), disk: NewDisk(dir), batches: make(map[uint64]map[any]*entry)}
+	s.pinned.series = make(map[series]*versions)
 	s.budget.Register(s)
 	return s
 }
@@ -103,10 +105,13 @@ func (s *Store) place(e *entry) {
 // fill gives an entry its value, whose bytes the task reserved. mu is held.
 func (s *Store) fill(t *Task, e *entry, v Value) {
 	e.value = v
-	e.kept = t.share.Keep(v.Bytes())
 	t.detach()
 	s.note(e)
-	if e.kept > 0 && e.level != task.Pinned {
+	if e.level == task.Pinned {
+		s.pin(e)
+		return
+	}
+	if e.kept = t.share.Keep(v.Bytes()); e.kept > 0 {
 		e.place = s.recent.PushFront(e)
 	}
 }
@@ -120,6 +125,9 @@ func (s *Store) strike(e *entry) Value {
 		}
 	}
 	e.gone = true
+	if e.value != nil {
+		s.unpin(e)
+	}
 	if e.place != nil {
 		s.recent.Remove(e.place)
 		e.place = nil

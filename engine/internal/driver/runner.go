@@ -102,11 +102,12 @@ func (d *Driver) forget(a *plan.Allocation) (keep uint64) {
 func (d *Driver) looksBack() bool { return d.reach > 0 || len(d.Program.Graph.States) > 0 }
 
 // lookedAt returns the first batch that those after a look at, but for one: theirs begin
-// where a's does, or later.
+// where a's does, or later. Should the newest checkpoint of a state be lost, they begin
+// from the one before it.
 func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
 	first := d.history.Since(a, d.reach)
 	if len(d.Program.Graph.States) > 0 {
-		first = min(first, d.Program.Graph.Begin(a, &d.history).First)
+		first = min(first, d.Program.Graph.Begin(a, &d.history, true).First)
 	}
 	return max(1, first-1)
 }

@@ -280,6 +280,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if err != nil {
 		return scheduler.Failed(ctx, e.hinted(err))
 	}
+	e.saver.Memory(e.blocks.Pinned())
 	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports(t.ID.Batch)
 	if fetched != nil {
 		success.Metrics.ShuffleRemote = fetched()

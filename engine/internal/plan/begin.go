@@ -12,8 +12,9 @@ type Begin struct {
 // is needed. A state is needed of some batches, for a window over what it emits perhaps;
 // it is made from the newest checkpoint before these, since a checkpoint knows nothing of
 // what was emitted, and from its inputs in the batches after that, which may be windows
-// themselves.
-func (g *Graph) Begin(a *Allocation, h *History) Begin {
+// themselves. With spare each state is made from the checkpoint before that one, as it has
+// to be if that one is lost.
+func (g *Graph) Begin(a *Allocation, h *History, spare bool) Begin {
 	b := Begin{First: a.Seq, Checkpoints: make(map[string]*Checkpoint, len(g.States))}
 	needed := make([]uint64, len(g.Streams)+1) // the first batch of which a stream is, by id
 	for i := range needed {
@@ -22,7 +23,11 @@ func (g *Graph) Begin(a *Allocation, h *History) Begin {
 	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
 		from := needed[s.ID]
 		if i := slices.IndexFunc(g.States, func(st *State) bool { return st.Stream == s.ID }); i >= 0 {
-			c := a.State(g.States[i].Name).Newest(from - 1)
+			saved := a.State(g.States[i].Name)
+			c := saved.Newest(from - 1)
+			if spare && c != nil {
+				c = saved.Newest(c.Seq - 1)
+			}
 			b.Checkpoints[g.States[i].Name] = c
 			from = 1
 			if c != nil {

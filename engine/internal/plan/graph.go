@@ -159,7 +159,7 @@ const frozenReason = "batch %d is planned already: declare transformations in th
 func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generation, error) {
 	gen := newGeneration(a, h, parallelism)
 	if len(g.States) > 0 {
-		gen.begin = g.Begin(a, h)
+		gen.begin = g.Begin(a, h, false)
 	}
 	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
 		for _, o := range g.Outputs {

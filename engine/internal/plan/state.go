@@ -95,6 +95,13 @@ func (s *SavedState) Newest(seq uint64) *Checkpoint {
 	return nil
 }
 
+// KeepCheckpoints leaves of a state's checkpoints those that are there.
+func (a *Allocation) KeepCheckpoints(state string, there []Checkpoint) {
+	if s := a.State(state); s != nil {
+		s.Checkpoints = slices.DeleteFunc(slices.Clone(s.Checkpoints), func(c Checkpoint) bool { return !slices.Contains(there, c) })
+	}
+}
+
 // State returns what the allocation says of a state, nil if that is nothing.
 func (a *Allocation) State(name string) *SavedState {
 	for i := range a.States {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/files"
 )
 
 // Keeper decides, on the driver, when states are saved, and says in each allocation where
@@ -25,6 +27,8 @@ type Keeper struct {
 
 	mu     sync.Mutex
 	states map[string]*kept
+
+	crowded bool // it was said that states take too much memory
 }
 
 // Config says what a keeper works with.
@@ -43,6 +47,7 @@ type kept struct {
 	*plan.State
 	checkpoints []plan.Checkpoint // that allocations name
 	manifests   []*Manifest       // of those, in their order
+	lost        error             // why a checkpoint that the newest batch named isn't among them, nil if all are
 
 	began    time.Time     // of the batch that is being saved
 	batches  int           // since then
@@ -81,19 +86,52 @@ func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) 
 			continue
 		}
 		for _, c := range before.Last.State(s.Name).Checkpoints {
-			m, err := k.Store.ReadManifest(ctx, s.Name, c)
-			if err != nil {
+			if err := k.takeOver(ctx, st, c, before); err != nil {
 				return fmt.Errorf("state %s: %w", s.Name, err)
 			}
-			if m.Types != s.Types {
-				return fmt.Errorf("state %s at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or start without the checkpoint",
-					s.Name, s.Site, plan.ErrOtherProgram, m.Types, s.Types)
-			}
-			st.checkpoints, st.manifests = append(st.checkpoints, c), append(st.manifests, m)
-			st.began = time.Unix(0, c.TimeNanos)
+		}
+		for _, p := range before.Incomplete { // some were planned by a driver that didn't know what was lost
+			p.Allocation.KeepCheckpoints(s.Name, st.checkpoints)
+		}
+		if err := st.begins(before); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// takeOver takes over a checkpoint. One that can't be read is given up.
+func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint, before *plan.LogState) error {
+	m, err := k.Store.ReadManifest(ctx, s.Name, c)
+	switch {
+	case errors.Is(err, ErrDamaged), errors.Is(err, files.ErrMissing):
+		s.lost = err
+		k.Troubles.Set("state "+s.Name, fmt.Sprintf("state %s: the checkpoint of batch %d is lost: %s", s.Name, c.Seq, err))
+		k.Log.Error("a checkpoint of a state is lost; the job goes on from another one", "state", s.Name, "batch", c.Seq, "err", err)
+		return nil
+	case err != nil:
+		return err
+	case m.Types != s.Types:
+		return fmt.Errorf("declared at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or start without the checkpoint",
+			s.Site, plan.ErrOtherProgram, m.Types, s.Types)
+	}
+	s.checkpoints, s.manifests = append(s.checkpoints, c), append(s.manifests, m)
+	s.began = time.Unix(0, c.TimeNanos)
+	return nil
+}
+
+// begins returns an error if checkpoints are lost and the batches since the one before
+// aren't known any more.
+func (s *kept) begins(before *plan.LogState) error {
+	from := uint64(0)
+	if n := len(s.checkpoints); n > 0 {
+		from = s.checkpoints[n-1].Seq
+	}
+	if s.lost == nil || before.First() <= from+1 {
+		return nil
+	}
+	return fmt.Errorf("state %s: %w: %w; the batches since an earlier checkpoint aren't in the log any more: put the file back, or start with another --checkpoint directory and without the state",
+		s.Name, ErrLost, s.lost)
 }
 
 // Ready doesn't wait.
@@ -183,7 +221,27 @@ func (k *Keeper) Heard(notes [][]byte) {
 			k.Log.Error("an executor's report of a checkpoint can't be read", "err", err)
 			continue
 		}
-		k.take(&r)
+		if r.Room > 0 {
+			k.remember(&r)
+		} else {
+			k.take(&r)
+		}
+	}
+}
+
+// remember says that states take more memory than there is for them, or that they don't
+// any more. mu is held.
+func (k *Keeper) remember(r *Report) {
+	const about = "memory of states"
+	if r.Held <= r.Room {
+		k.Troubles.Set(about, "")
+		return
+	}
+	what := fmt.Sprintf("the states of an executor take %d MiB, there are %d MiB for them: shuffles and what is cached go to disk, and the process may run out of memory; raise executor.memory or give the job more executors",
+		r.Held>>20, r.Room>>20)
+	if k.Troubles.Set(about, what); !k.crowded {
+		k.crowded = true
+		k.Log.Warn(what)
 	}
 }
 

@@ -27,6 +27,8 @@ type Saver struct {
 	running bool
 	waiting []*Version             // in the order in which they came, one of a partition at most
 	reports map[partition]*pending // what wasn't acknowledged
+	memory  *Report                // of the memory that states take, nil for nothing to say
+	crowded bool                   // they take more than there is room for
 }
 
 // pending is a report that isn't acknowledged.
@@ -61,6 +63,23 @@ type Report struct {
 	Since     uint64        `msgpack:"d"` // of the checkpoint that a delta follows
 	File      File          `msgpack:"f"`
 	Failure   string        `msgpack:"e,omitempty"`
+
+	// Instead of all that: how much memory the states of an executor take, if Room isn't 0,
+	// and how much there is for them.
+	Held int64 `msgpack:"h,omitempty"`
+	Room int64 `msgpack:"m,omitempty"`
+}
+
+// Memory notes how much memory states take, for the next reports. What there is room for
+// is noted once only.
+func (s *Saver) Memory(held, room int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	crowded := held > room
+	if crowded || s.crowded {
+		s.memory = &Report{Held: held, Room: max(1, room)}
+	}
+	s.crowded = crowded
 }
 
 // NewSaver returns a saver that writes to a store, which it closes.
@@ -150,6 +169,12 @@ func (s *Saver) save(v *Version) Report {
 func (s *Saver) Reports(batch uint64) (notes [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.memory != nil {
+		if b, err := wire.Encode(s.memory); err == nil {
+			notes = append(notes, b)
+		}
+		s.memory = nil
+	}
 	for _, r := range s.reports {
 		if r.told >= batch {
 			continue

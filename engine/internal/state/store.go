@@ -20,6 +20,8 @@ import (
 var (
 	// ErrDamaged: a file of a checkpoint isn't what was written.
 	ErrDamaged = errors.New("the checkpoint of a state is damaged")
+	// ErrLost: no checkpoint of a state can be read.
+	ErrLost = errors.New("the checkpoint of a state is lost")
 	// ErrNoStore: the job has no place for checkpoints.
 	ErrNoStore = errors.New("the job has no store for checkpoints of its states: start it with --conf checkpoint.store=URL, a place that every node of the cluster reaches")
 )
@@ -115,6 +117,13 @@ func (s *Store) write(ctx context.Context, state, name string, data []byte) (Fil
 // Open opens a file that a manifest lists.
 func (s *Store) Open(ctx context.Context, state string, f File) (io.ReadCloser, error) {
 	return s.bucket.Range(ctx, s.key(state, f.Name), 0, -1)
+}
+
+// Unreadable returns the error of a file that can't be read for what is in it, or isn't
+// there: it says what can be done.
+func (s *Store) Unreadable(state string, c plan.Checkpoint, name string, err error) error {
+	return fmt.Errorf("%w: %s: %w; put the file back, or move the manifest %s away: then the job begins from the checkpoint before it",
+		ErrDamaged, s.Where(state, name), err, s.Where(state, c.Manifest))
 }
 
 // Where returns the address of a file of a state, for people.
