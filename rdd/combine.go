@@ -17,6 +17,8 @@ type combiners[K comparable, C any] struct {
 	nans  map[string]int32
 	keys  encoding.Codec[K]
 	pairs []Pair[K, C]
+	used  int // the most keys that it held before it was emptied, in this use
+	peak  int // and in all before
 }
 
 func newCombiners[K comparable, C any](keys encoding.Codec[K]) *combiners[K, C] {
@@ -59,6 +61,7 @@ func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 
 // reset empties it and keeps its memory.
 func (c *combiners[K, C]) reset() {
+	c.used = max(c.used, len(c.pairs))
 	clear(c.index)
 	clear(c.pairs)
 	c.pairs, c.nans = c.pairs[:0], nil
