@@ -41,6 +41,8 @@ type options struct {
 	interval   time.Duration
 	asap       bool
 	untilEnd   bool
+	allowLoss  bool
+	plan       bool
 	logLevel   string
 	conf       plan.Settings
 }
@@ -67,6 +69,8 @@ func NewApp(name string) *App {
 	})
 	f.BoolVar(&a.opts.asap, "asap", false, "as soon as possible: make a batch when there are records and the one before it is done, and after --batch-interval at the latest")
 	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
+	f.BoolVar(&a.opts.allowLoss, "allow-non-restored-state", false, "go on with a --checkpoint of which this program lacks inputs or states, or has states of other types: they are lost")
+	f.BoolVar(&a.opts.plan, "plan", false, "print what of the --checkpoint would be kept, dropped and run again by this program, and end")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
@@ -227,6 +231,9 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
 		return err
 	}
+	if a.opts.plan {
+		run = (*launch.Job).PrintPlan
+	}
 	return run(j, ctx, ctx, m)
 }
 
@@ -247,12 +254,15 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	if interval > mostInterval {
 		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
 	}
+	if a.opts.plan && a.opts.checkpoint == "" {
+		return nil, fmt.Errorf("%w: --plan says what becomes of a checkpoint: name it with --checkpoint", ErrUsage)
+	}
 	j, err := a.newJob()
 	if err != nil {
 		return nil, err
 	}
 	j.Interval, j.Cadence, j.Build = interval, a.cadence(), builder(a.opts.brokers, build)
-	j.Durable, j.Checkpoint = a.opts.checkpoint != "", a.opts.checkpoint
+	j.Durable, j.Checkpoint, j.AllowNonRestored = a.opts.checkpoint != "", a.opts.checkpoint, a.opts.allowLoss
 	return j, nil
 }
 
@@ -290,6 +300,11 @@ func (a *App) fitForCluster(wrong error) error {
 		return fmt.Errorf("%w: --master %s is for a program that runs by itself; where a job runs is said by engine-submit --master, before the program's name", ErrUsage, a.opts.master)
 	case flagGiven(a.flags, "checkpoint"):
 		return fmt.Errorf("%w: --checkpoint %s is for a program that runs by itself; the engine-drivers log a job's batches", ErrUsage, a.opts.checkpoint)
+	}
+	for _, name := range []string{"allow-non-restored-state", "plan"} {
+		if flagGiven(a.flags, name) {
+			return fmt.Errorf("%w: --%s is about --checkpoint, which is for a program that runs by itself", ErrUsage, name)
+		}
 	}
 	return nil
 }

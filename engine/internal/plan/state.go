@@ -12,6 +12,7 @@ type State struct {
 	Stream     int32  // whose RDDs hold the state's versions, one element a partition
 	Partitions int    // of the state
 	Types      string // of its keys and values, for people
+	Window     string // that it is made over, "" for none
 }
 
 // CheckState says why a state can't have a name.
@@ -48,6 +49,7 @@ type SavedState struct {
 	Name        string       `msgpack:"n"`
 	Checkpoints []Checkpoint `msgpack:"c,omitempty"` // those that batches may begin from, Seq ascends
 	Save        SaveKind     `msgpack:"s,omitempty"`
+	Begins      uint64       `msgpack:"b,omitempty"` // the batch with which it begins, 0: the job's first
 }
 
 // Checkpoint names a version of a state that is saved.

@@ -31,6 +31,7 @@ type Keeper struct {
 type Config struct {
 	States   []*plan.State
 	Slides   func(stream int32) time.Duration // of a state's stream
+	Numbers  *plan.Numbers
 	Store    *Store
 	Interval time.Duration // between checkpoints of a state
 	Batches  int           // or so many batches, what comes first
@@ -95,7 +96,7 @@ func (k *Keeper) Plan(a *plan.Allocation) {
 	defer k.mu.Unlock()
 	for _, name := range k.names {
 		s := k.states[name]
-		saved := plan.SavedState{Name: name, Checkpoints: slices.Clone(s.checkpoints)}
+		saved := plan.SavedState{Name: name, Begins: k.Numbers.Begin(name), Checkpoints: slices.Clone(s.checkpoints)}
 		if plan.OnSlide(a.Time(), k.Slides(s.Stream)) {
 			saved.Save = k.due(s, a)
 		}
