@@ -43,6 +43,7 @@ type options struct {
 	untilEnd   bool
 	allowLoss  bool
 	plan       bool
+	saved      launch.Saved
 	logLevel   string
 	conf       plan.Settings
 }
@@ -71,6 +72,9 @@ func NewApp(name string) *App {
 	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
 	f.BoolVar(&a.opts.allowLoss, "allow-non-restored-state", false, "go on with a --checkpoint of which this program lacks inputs or states, or has states of other types: they are lost")
 	f.BoolVar(&a.opts.plan, "plan", false, "print what of the --checkpoint would be kept, dropped and run again by this program, and end")
+	f.StringVar(&a.opts.saved.State, "state", "", "print the newest checkpoint of the keyed state of this `name`, in --checkpoint or --conf checkpoint.store, as lines of JSON, and end; the job may run meanwhile")
+	f.StringVar(&a.opts.saved.Key, "state-key", "", "with --state: print this `key` alone, as it is printed or without quotes")
+	f.Uint64Var(&a.opts.saved.Job, "state-job", 0, "with --state: the job's `number` on its cluster (default: the newest of the directory)")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
@@ -224,6 +228,11 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	if err != nil {
 		return err
 	}
+	if a.opts.saved.State != "" {
+		s := a.opts.saved
+		s.Store, s.Checkpoint = a.opts.conf.CheckpointStore, a.opts.checkpoint
+		return s.Print(ctx, os.Stdout, j.Log)
+	}
 	m, err := a.newMaster(j.Log)
 	if err != nil {
 		return err
@@ -254,8 +263,11 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	if interval > mostInterval {
 		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
 	}
-	if a.opts.plan && a.opts.checkpoint == "" {
+	switch {
+	case a.opts.plan && a.opts.checkpoint == "":
 		return nil, fmt.Errorf("%w: --plan says what becomes of a checkpoint: name it with --checkpoint", ErrUsage)
+	case a.opts.saved.State != "" && a.opts.checkpoint == "" && a.opts.conf.CheckpointStore == "":
+		return nil, fmt.Errorf("%w: --state prints a state of a checkpoint: name it with --checkpoint or --conf checkpoint.store=URL", ErrUsage)
 	}
 	j, err := a.newJob()
 	if err != nil {
@@ -301,12 +313,17 @@ func (a *App) fitForCluster(wrong error) error {
 	case flagGiven(a.flags, "checkpoint"):
 		return fmt.Errorf("%w: --checkpoint %s is for a program that runs by itself; the engine-drivers log a job's batches", ErrUsage, a.opts.checkpoint)
 	}
-	for _, name := range []string{"allow-non-restored-state", "plan"} {
+	for _, name := range localFlags() {
 		if flagGiven(a.flags, name) {
-			return fmt.Errorf("%w: --%s is about --checkpoint, which is for a program that runs by itself", ErrUsage, name)
+			return fmt.Errorf("%w: --%s is for a program that runs by itself", ErrUsage, name)
 		}
 	}
 	return nil
+}
+
+// localFlags are those about checkpoints, beside --checkpoint.
+func localFlags() []string {
+	return []string{"allow-non-restored-state", "plan", "state", "state-key", "state-job"}
 }
 
 // failedJob returns the job of a process whose command line is wrong: one that

@@ -65,11 +65,12 @@ func TestChangedProgramGoesOn(t *testing.T) {
 		})
 		return nil
 	}
-	start := func(dir string, build engine.BuildFunc) (err error) {
+	start := func(dir string, build engine.BuildFunc, more ...string) (err error) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
-			err = engine.NewApp("test").Run(ctx, []string{"--log-level", "error", "--master", "local[2]", "--checkpoint", dir, "--conf", "checkpoint.interval=4s"}, time.Second, build)
+			args := []string{"--log-level", "error", "--master", "local[2]", "--checkpoint", dir, "--conf", "checkpoint.interval=4s"}
+			err = engine.NewApp("test").Run(ctx, append(args, more...), time.Second, build)
 		})
 		return err
 	}
@@ -86,6 +87,11 @@ func TestChangedProgramGoesOn(t *testing.T) {
 	}
 	if !slices.Equal(sums[:], want[:]) {
 		t.Errorf("\n got %q\nwant %q", sums, want)
+	}
+	for name, there := range map[string]bool{"sums": true, "last3": true, "none": false} {
+		if err := start(dir, changed, "--state", name); (err == nil) != there {
+			t.Errorf("--state %s: %v", name, err)
+		}
 	}
 	if len(since) != batches-change+1 || since[0] != "12 [a=1]" || since[1] != "13 [a=2]" {
 		t.Errorf("the new state went through %q", since)
