@@ -128,7 +128,16 @@ func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ..
 		if a == nil { // the batch was planned before the program had this input
 			return rdd.Source[T](g.RDDs, op, decl.Site, 0, nil)
 		}
-		partitions, read, err := in.Generate(a.Ranges)
+		type source struct {
+			partitions int
+			read       func(tc *task.Context, partition int) iter.Seq2[T, error]
+			err        error
+		}
+		s := g.Made(node.ID, func() any {
+			partitions, read, err := in.Generate(a.Ranges)
+			return source{partitions, read, err}
+		}).(source)
+		partitions, read, err := s.partitions, s.read, s.err
 		if err != nil {
 			g.Lineage.Fail(&rdd.OpError{Op: op, Site: decl.Site, Err: err})
 			partitions, read = 0, nil

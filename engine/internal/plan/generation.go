@@ -45,6 +45,9 @@ func (g *Generation) of(a *Allocation) *Generation {
 	return past
 }
 
+// Made is [History.Made] for the generation's batch.
+func (g *Generation) Made(stream int32, f func() any) any { return g.history.Made(g.Alloc, stream, f) }
+
 // Before returns the generation of the batch before g's, nil if g's is the job's first, or
 // the first that is known of a job whose program has changed.
 // What isn't known of the past is an error of the lineage.
