@@ -63,7 +63,7 @@ func NewApp(name string) *App {
 	f := a.flags
 	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine); jobs are sent to a cluster with engine-submit")
 	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "`directory` of the batch log; a killed program started again with it goes on where it was")
-	f.StringVar(&a.opts.brokers, "brokers", "", "`addresses` of the brokers that the program's connectors reach, HOST:PORT,HOST:PORT,…; without it a connector may bring a broker of its own, in this process")
+	f.StringVar(&a.opts.brokers, "brokers", "", "`addresses` of the brokers that the program's connectors reach, HOST:PORT,HOST:PORT,…; without it a stream's connector may bring a broker of its own, in this process")
 	f.Func("batch-interval", "time between batches, a `duration` such as 500ms (default: the program's)", func(s string) (err error) {
 		a.opts.interval, err = plan.ParseDuration(s)
 		return err

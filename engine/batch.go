@@ -47,6 +47,10 @@ func (a *App) newBatch(program BatchFunc) (*launch.Job, error) {
 		return nil, err
 	}
 	j.Batch = true
-	j.Build = func(_ context.Context, p *plan.Program) error { return p.BuildBatch(program) }
+	brokers := a.opts.brokers
+	j.Build = func(_ context.Context, p *plan.Program) error {
+		p.Brokers = brokers
+		return p.BuildBatch(program)
+	}
 	return j, nil
 }

@@ -195,6 +195,12 @@ func TestErrorsOfBatchPrograms(t *testing.T) {
 			sc.OnDriver(func() error { table = map[string]int{}; return nil })
 			return rdd.ForEach(one(sc), func(v int) error { table["x"] = v; return nil })
 		}, nil, []string{"assignment to entry in nil map", "set in OnDriver", "rdd.Value"}},
+		"what is captured, with a record to blame": {func(sc *rdd.Context) error {
+			var table *[1]int
+			sc.OnDriver(func() error { table = new([1]int); return nil })
+			_, err := rdd.Count(rdd.TryMap(one(sc), func(int) (int, error) { return table[0], nil }))
+			return err
+		}, nil, []string{"nil pointer dereference", "index 0", "set in OnDriver", "rdd.Value"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := runBatch(t, c.program, "--conf", "driver.maxResultSize=500")

@@ -52,12 +52,17 @@ func (d *DStream[T]) Context() *StreamingContext { return d.ssc }
 // at returns the stream's RDD of a batch being generated, or of an earlier one that it
 // reaches back to. The stream has one in that batch.
 func (d *DStream[T]) at(g *plan.Generation) *rdd.RDD[T] {
+	return d.memo(g, func() *rdd.RDD[T] { return d.make(g) })
+}
+
+// memo returns the stream's RDD of g's batch, which is made the first time.
+func (d *DStream[T]) memo(g *plan.Generation, make func() *rdd.RDD[T]) *rdd.RDD[T] {
 	if r, ok := g.Memo[d.node.ID]; ok {
 		return r.(*rdd.RDD[T])
 	}
 	var r *rdd.RDD[T]
 	g.Lineage.In(g.Alloc.Seq, d.node.ID, d.node.InnerSite, func() {
-		if r = d.make(g); d.node.Cached {
+		if r = make(); d.node.Cached {
 			r.Persist(d.node.Level)
 		}
 	}, d.node.Symbols()...)

@@ -15,12 +15,14 @@ import (
 // [MapWithState]; at each multiple of slide, inverse takes the batches out of it that have
 // left the window, and f adds those that came. So only keys of these cost something, apart
 // from the output, which is of every key. A key whose values have all left stays, with what
-// inverse made of it, unless keep is given and returns false for it.
+// inverse made of it, unless keep is given and returns false for it. What isn't kept is
+// forgotten, so keep must be false of such keys only: a sum that is 0 although there are
+// values in the window is better counted along.
 func ReduceByKeyAndWindowInverse[K comparable, V any](d *DStream[rdd.Pair[K, V]], name string, f, inverse func(V, V) V, length, slide time.Duration, keep func(rdd.Pair[K, V]) bool, opts ...StateOption) *DStream[rdd.Pair[K, V]] {
 	const op = "reduceByKeyAndWindowInverse"
 	require(d.ssc, op, f != nil && inverse != nil)
-	o := stateOptionsOf(d.ssc, op, opts)
-	w := &inverseWindow[K, V]{site: lineage.Caller(), name: name, f: f, inverse: inverse, keep: keep}
+	o := stateOptionsOf(d.ssc, op, stateOptionSet{}, opts)
+	w := &inverseWindow[K, V]{site: lineage.Caller(), name: name, f: f, inverse: inverse, keep: keep, own: newOwned[K, V]()}
 	in := windowChanges(ReduceByKey(d, f, rdd.By(o.partitioner)), name, length, slide)
 	functions := []any{f, inverse}
 	if keep != nil {
@@ -86,6 +88,7 @@ type inverseWindow[K comparable, V any] struct {
 	name       string
 	f, inverse func(V, V) V
 	keep       func(rdd.Pair[K, V]) bool // nil for all
+	own        owned[K, V]
 }
 
 // step implements step.
@@ -102,7 +105,7 @@ func (w *inverseWindow[K, V]) step(_ *keyed.Table[K, V], edit *keyed.Edit[K, V],
 		if value, err = w.apply(pair.Key, value, there, pair.Value); err != nil {
 			return nil, err
 		}
-		edit.Put(pair.Key, value, at)
+		w.own.put(edit, pair.Key, value, there, at)
 		if w.keep != nil && (!there || stamp != at) {
 			changed = append(changed, pair.Key)
 		}

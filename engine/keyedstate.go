@@ -11,6 +11,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/keyed"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -67,7 +68,8 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	node.Recalls, node.Cached, node.Level = true, true, task.Pinned
 	s.of = &plan.State{
 		Declaration: node.Declaration, Name: spec.name, Stream: node.ID, Partitions: o.partitioner.Partitions(),
-		Types: fmt.Sprintf("%s to %s", s.codec.KeyType, s.codec.ValueType),
+		Spread: lineage.PartitionerName(o.partitioner),
+		Types:  fmt.Sprintf("%s to %s", s.codec.KeyType, s.codec.ValueType),
 	}
 	if in.node.Back > 0 {
 		s.of.Window = fmt.Sprintf(" over %s every %s", in.node.Back, in.node.Slide)
@@ -84,10 +86,10 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 }
 
 // at returns the RDD of the versions of a batch: those that a checkpoint of the batch
-// holds, or what becomes of those of the batch before.
+// holds, if the state is made from there, or what becomes of those of the batch before.
 func (s *keyedState[K, S, I]) at(g *plan.Generation, d *DStream[version[K, S]]) *rdd.RDD[version[K, S]] {
-	c, of := g.Checkpoint(s.name)
-	if of {
+	c, begins := g.Checkpoint(s.name)
+	if begins {
 		return s.restored(g, *c)
 	}
 	var before *rdd.RDD[version[K, S]]
@@ -155,7 +157,7 @@ func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocati
 	if err != nil {
 		return err
 	}
-	job := &state.Version{State: s.name, Seq: a.Seq, Partition: p.Index, Kind: saved.Save, Epoch: tc.Epoch, Attempt: tc.Attempt}
+	job := &state.Version{State: s.name, Seq: a.Seq, Partition: p.Index, Kind: saved.Save, Epoch: tc.Epoch}
 	h := s.header(p.Index, a.TimeNanos)
 	if c := saved.Newest(a.Seq); c != nil && saved.Save == plan.SaveDelta {
 		job.Since, h.Base, h.Since = c.Seq, false, c.TimeNanos
@@ -171,6 +173,34 @@ func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocati
 	}
 	saver.Save(job)
 	return nil
+}
+
+// owned makes what a state keeps own the strings and bytes in it: what tasks are given may
+// be parts of large blocks.
+type owned[K comparable, S any] struct {
+	key   func(*K) // nil where there is nothing to do
+	value func(*S)
+}
+
+func newOwned[K comparable, S any]() owned[K, S] {
+	return owned[K, S]{rdd.Owning[K](), rdd.Owning[S]()}
+}
+
+// put puts a value under a key, which is there already or not.
+func (o *owned[K, S]) put(edit *keyed.Edit[K, S], k K, value S, there bool, at int64) {
+	if o.key != nil && !there {
+		k = ownedCopy(k, o.key)
+	}
+	if o.value != nil {
+		value = ownedCopy(value, o.value)
+	}
+	edit.Put(k, value, at)
+}
+
+// ownedCopy is a function of its own, so that values with nothing to own stay on the stack.
+func ownedCopy[T any](v T, own func(*T)) T {
+	own(&v)
+	return v
 }
 
 // header says what a file of the state holds.
@@ -208,7 +238,7 @@ func (s *keyedState[K, S, I]) restore(tc *task.Context, partition int, c plan.Ch
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Partitions) != s.of.Partitions {
+	if len(m.Partitions) != s.of.Partitions || m.Spread != s.of.Spread {
 		return s.respread(tc, partition, store, m)
 	}
 	var files []io.Reader
@@ -236,31 +266,41 @@ func (s *keyedState[K, S, I]) respread(tc *task.Context, partition int, store *s
 		return nil, err
 	}
 	edit := s.empty().Edit()
-	for _, saved := range m.Partitions {
+	belongs := func(k K) (bool, error) {
+		to, err := place(k)
+		return to == partition, err
+	}
+	for i, saved := range m.Partitions {
+		want := s.header(i, 0)
+		want.Partitions = len(m.Partitions)
+		var last *keyed.Header
 		for _, f := range saved.Files {
-			if err := s.sift(tc, store, f, func(k K) (bool, error) {
-				to, err := place(k)
-				return to == partition, err
-			}, edit); err != nil {
+			if last, err = s.sift(tc, store, f, want, last, belongs, edit); err != nil {
 				return nil, err
 			}
 		}
 	}
+	edit.ForgetRemovals(m.TimeNanos)
 	return edit.Commit(), nil
 }
 
-// sift reads what a file holds of the keys that belong to a partition.
-func (s *keyedState[K, S, I]) sift(tc *task.Context, store *state.Store, f state.File, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) (err error) {
+// sift reads what a file, which follows another one, holds of the keys that belong to a
+// partition. It returns the file's header.
+func (s *keyedState[K, S, I]) sift(tc *task.Context, store *state.Store, f state.File, want keyed.Header, last *keyed.Header, belongs func(K) (bool, error), edit *keyed.Edit[K, S]) (_ *keyed.Header, err error) {
 	in, err := store.Open(tc, s.name, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	r, err := keyed.NewReader(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.codec.Read(r, func(k K, v S, stamp int64) error {
+	h := r.Header()
+	if err := h.Follows(want, last); err != nil {
+		return nil, fmt.Errorf("%s: %w", store.Where(s.name, f.Name), err)
+	}
+	return &h, s.codec.Read(r, func(k K, v S, stamp int64) error {
 		ok, err := belongs(k)
 		if ok {
 			edit.Put(k, v, stamp)

@@ -18,6 +18,7 @@ type BatchInfo struct {
 	Held    string // what keeps inputs from reading on, e.g. an open transaction; empty if nothing
 	Pending int    // batches that are planned and not begun
 	Metrics task.Metrics
+	Inputs  []InputInfo // in the order of their declaration; of a replayed batch without Backlog
 
 	SchedulingDelay time.Duration // from the batch's time until its first job began
 	ProcessingTime  time.Duration // of all its jobs
@@ -25,6 +26,9 @@ type BatchInfo struct {
 
 	Replayed bool // the batch was planned by a driver before this one
 }
+
+// InputInfo says what one input was given in a batch.
+type InputInfo = plan.InputInfo
 
 // OutputInfo says what one output operation of a batch did.
 type OutputInfo struct {
@@ -47,6 +51,8 @@ type (
 	OnBatchStarted interface{ OnBatchStarted(BatchInfo) }
 	// OnBatchCompleted is told when all outputs of a batch are done.
 	OnBatchCompleted interface{ OnBatchCompleted(BatchInfo) }
+	// OnOutputOperationStarted is told when one output of a batch begins.
+	OnOutputOperationStarted interface{ OnOutputOperationStarted(OutputInfo) }
 	// OnOutputOperationCompleted is told when one output of a batch is done or
 	// has failed.
 	OnOutputOperationCompleted interface{ OnOutputOperationCompleted(OutputInfo) }
@@ -58,7 +64,7 @@ type (
 // hears reports whether a value listens to anything.
 func hears(l any) bool {
 	switch l.(type) {
-	case OnStreamingStarted, OnBatchSubmitted, OnBatchStarted, OnBatchCompleted, OnOutputOperationCompleted, OnStreamingStopped:
+	case OnStreamingStarted, OnBatchSubmitted, OnBatchStarted, OnBatchCompleted, OnOutputOperationStarted, OnOutputOperationCompleted, OnStreamingStopped:
 		return true
 	}
 	return false
@@ -81,6 +87,8 @@ func (bus *listenerBus) listen(e plan.Event) {
 		tell(bus, func(l OnBatchStarted) { l.OnBatchStarted(BatchInfo(e.BatchInfo)) })
 	case plan.BatchCompleted:
 		tell(bus, func(l OnBatchCompleted) { l.OnBatchCompleted(BatchInfo(e.BatchInfo)) })
+	case plan.OutputStarted:
+		tell(bus, func(l OnOutputOperationStarted) { l.OnOutputOperationStarted(OutputInfo(e.OutputInfo)) })
 	case plan.OutputCompleted:
 		tell(bus, func(l OnOutputOperationCompleted) { l.OnOutputOperationCompleted(OutputInfo(e.OutputInfo)) })
 	case plan.StreamingStopped:

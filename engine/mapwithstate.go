@@ -59,8 +59,8 @@ func (s *State[S]) IsTimingOut() bool { return s.ending }
 func MapWithState[K comparable, V, S, E any](d *DStream[rdd.Pair[K, V]], name string, f func(key K, value *V, s *State[S]) (out E, ok bool), opts ...StateOption) *DStream[E] {
 	const op = "mapWithState"
 	require(d.ssc, op, f != nil)
-	o := stateOptionsOf(d.ssc, op, opts)
-	m := &stateMapper[K, V, S, E]{site: lineage.Caller(), name: name, f: f, timeout: int64(o.timeout)}
+	o := stateOptionsOf(d.ssc, op, stateOptionSet{timeout: true, initial: true}, opts)
+	m := &stateMapper[K, V, S, E]{site: lineage.Caller(), name: name, f: f, timeout: int64(o.timeout), own: newOwned[K, S]()}
 	versions := declareState(PartitionBy(d, rdd.By(o.partitioner)), o, stateSpec[K, S, rdd.Pair[K, V]]{
 		name: name, op: op, step: m.step, functions: []any{f},
 	})
@@ -78,6 +78,7 @@ type stateMapper[K comparable, V, S, E any] struct {
 	name    string
 	f       func(key K, value *V, s *State[S]) (E, bool)
 	timeout int64 // nanoseconds, 0 for none
+	own     owned[K, S]
 }
 
 // step implements step.
@@ -94,7 +95,9 @@ func (m *stateMapper[K, V, S, E]) step(before *keyed.Table[K, S], edit *keyed.Ed
 			return nil, err
 		}
 		switch {
-		case s.exists && (s.changed || m.timeout > 0):
+		case s.exists && s.changed:
+			m.own.put(edit, pair.Key, s.value, had, at)
+		case s.exists && m.timeout > 0:
 			edit.Put(pair.Key, s.value, at)
 		case had && !s.exists:
 			edit.Remove(pair.Key, at)

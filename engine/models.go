@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -93,6 +94,67 @@ func (m *Model[V]) Rollback(ctx context.Context, version string) (digest string,
 		return "", err
 	}
 	return c.Rollback(ctx, m.node.Name, version)
+}
+
+// Follow makes the stream use the versions of the model that other programs publish with
+// [PublishModel]: the newest that is there when the stream starts, and each that comes,
+// within every. Both programs are given one --conf models.store=URL. A version that
+// executors can't load is refused, as by Publish, and said in the log; one that the
+// stream has left by a rollback isn't brought in again.
+func (m *Model[V]) Follow(every time.Duration) {
+	op := "follow " + m.node.Name
+	if every < time.Millisecond {
+		m.ssc.fail(op, fmt.Errorf("the time between two looks is %s, it must be at least 1ms", every))
+		return
+	}
+	if m.ssc.program.Open(op) {
+		m.node.Follow = every
+	}
+}
+
+// PublishModel leaves a version of a model, given as its file, for the streams that follow
+// the model of that name ([Model.Follow]), those that start later too. It is for batch programs
+// and works in the program's body: the driver writes, once, to the store that --conf
+// models.store=URL names.
+func PublishModel(sc *rdd.Context, name string, file []byte) (digest string, err error) {
+	e := EnvironmentOf(sc)
+	program, _ := e.copied("publishModel")
+	store, err := program.Settings.ModelStore, sc.Lineage().Err()
+	switch {
+	case err != nil:
+	case store == "":
+		err = plan.ErrNoModelStore
+	case len(file) == 0:
+		err = plan.ErrEmptyModel
+	default:
+		digest, err = rdd.TryValue(sc, func() (string, error) { return publishModel(store, name, file) })
+	}
+	if op, ok := errors.AsType[*rdd.OpError](err); ok {
+		err = op.Err // it has the same place
+	}
+	if err != nil {
+		return "", &rdd.OpError{Op: "publishModel " + name, Site: lineage.Caller(), Err: err}
+	}
+	return digest, nil
+}
+
+// publishTimeout bounds how long a batch program's version is written.
+const publishTimeout = 5 * time.Minute
+
+// publishModel writes a version to a store's catalog.
+func publishModel(store, name string, file []byte) (digest string, err error) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), publishTimeout, fmt.Errorf("it took longer than %s", publishTimeout))
+	defer cancel()
+	address, err := modelstore.Address(store)
+	if err != nil {
+		return "", err
+	}
+	c, err := modelstore.OpenCatalog(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	return c.Publish(ctx, name, file, time.Now())
 }
 
 // control returns what brings in versions, on the active driver.

@@ -287,6 +287,40 @@ func TestReplayUsesItsVersion(t *testing.T) {
 	}
 }
 
+// What a window computes again of an earlier batch uses that batch's version, as long as
+// a window reaches back to it; then the version is let go.
+func TestWindowsUseTheirVersions(t *testing.T) {
+	dir := t.TempDir()
+	var r recorder
+	broken := errors.New("the screen is gone")
+	build := func(fail bool) engine.BuildFunc {
+		return func(ssc *engine.StreamingContext) error {
+			m := textModel(ssc, "m", "one")
+			engine.ForEachBatch(ticks(ssc), func(b engine.Batch, _ []int) error {
+				switch {
+				case fail && b.Seq == 3:
+					if _, err := m.Publish(context.Background(), []byte("two")); err != nil {
+						t.Error(err)
+					}
+				case fail && b.Seq == 6:
+					return broken
+				}
+				return nil
+			})
+			r.watch(versions(ssc, m).Window(3*time.Second, time.Second), 9)
+			return nil
+		}
+	}
+	if err := run(t, build(true), "--checkpoint", dir); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	r.seen = nil
+	if err := run(t, build(false), "--checkpoint", dir); err != nil { // nothing is cached any more
+		t.Fatal(err)
+	}
+	r.expect(t, "6 one,two,two", "7 two,two,two", "8 two,two,two", "9 two,two,two")
+}
+
 // A version that has gone from the store is named, with what to do.
 func TestMissingVersion(t *testing.T) {
 	dir := t.TempDir()

@@ -21,6 +21,13 @@ func ForEachBatch[T any](d *DStream[T], f func(b Batch, rows []T) error) {
 	collectOutput(d, "forEachBatch", -1, func(_ context.Context, b Batch, rows []T) error { return f(b, rows) }, f)
 }
 
+// ForEachBatchContext is ForEachBatch for a function that waits or computes for long: ctx
+// ends when the work must end, since the job has failed or is killed.
+func ForEachBatchContext[T any](d *DStream[T], f func(ctx context.Context, b Batch, rows []T) error) {
+	require(d.ssc, "forEachBatch", f != nil)
+	collectOutput(d, "forEachBatch", -1, f, f)
+}
+
 // Print prints the first n elements of each batch (10 for n <= 0) on the
 // driver's standard output, under a line with the batch's time.
 func (d *DStream[T]) Print(n int) {

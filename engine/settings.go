@@ -10,7 +10,7 @@ import (
 // Setting is a setting of a connector, given on the command line as --conf
 // key=value. The engine learns of it where a program uses the connector, which
 // calls Read then: a key that nobody has read when the program is built is refused,
-// so that no slip goes unseen. List a connector's settings in the documentation of
+// so that no slip goes unseen; of a batch program, which uses connectors as it goes, when it has ended. List a connector's settings in the documentation of
 // its package, where --conf help sends people.
 type Setting[T any] struct {
 	Key     string                        // such as "streaming.radio.maxRate"
@@ -19,22 +19,24 @@ type Setting[T any] struct {
 	Parse   func(value string) (T, error) // its error says what goes, bounds too; see [Number] and [WholeNumber]
 }
 
-// Read declares the setting and returns its value. Call it in the build function;
+// Read declares the setting and returns its value. Call it in the build function, or
+// where a batch program makes what the setting is for;
 // it may be called again. A value that is wrong fails the program like a wrong flag.
 // Processes with different values are refused; a job that goes on after a restart
 // may have another.
-func (s Setting[T]) Read(ssc *StreamingContext) T {
+func (s Setting[T]) Read(e Environment) T {
 	const op = "setting"
-	if !ssc.program.Open(op) {
+	program, open := e.copied(op)
+	if !open {
 		return s.Default
 	}
 	if s.Parse == nil {
-		ssc.fail(op, fmt.Errorf("%s: Parse: %w", s.Key, rdd.ErrNilFunction))
+		e.Fail(op, fmt.Errorf("%s: Parse: %w", s.Key, rdd.ErrNilFunction))
 		return s.Default
 	}
-	declared, err := ssc.program.DeclareSetting(s.Key, s.Help)
+	declared, err := program.DeclareSetting(s.Key, s.Help)
 	if err != nil {
-		ssc.fail(op, err)
+		e.Fail(op, err)
 		return s.Default
 	}
 	if !declared.Given {
@@ -42,7 +44,7 @@ func (s Setting[T]) Read(ssc *StreamingContext) T {
 	}
 	v, err := s.Parse(declared.Value)
 	if err != nil {
-		ssc.fail(op, fmt.Errorf("%w: --conf %s=%s (%s): %w", ErrUsage, s.Key, declared.Value, s.Help, err))
+		e.Fail(op, fmt.Errorf("%w: --conf %s=%s (%s): %w", ErrUsage, s.Key, declared.Value, s.Help, err))
 		return s.Default
 	}
 	return v

@@ -19,11 +19,20 @@ type stateOptions struct {
 	errs        []error
 }
 
-// stateOptionsOf adds up the options of an operator.
-func stateOptionsOf(ssc *StreamingContext, op string, opts []StateOption) stateOptions {
+// What options an operator may have beside those that spread the state.
+type stateOptionSet struct{ timeout, initial bool }
+
+// stateOptionsOf adds up the options of an operator, which takes those of a set.
+func stateOptionsOf(ssc *StreamingContext, op string, takes stateOptionSet, opts []StateOption) stateOptions {
 	o := stateOptions{partitioner: rdd.HashPartitioner{N: ssc.DefaultParallelism()}}
 	for _, set := range opts {
 		set(&o)
+	}
+	if o.timeout != 0 && !takes.timeout {
+		o.errs = append(o.errs, fmt.Errorf("%w: engine.Timeout means nothing here", ErrState))
+	}
+	if o.initial != nil && !takes.initial {
+		o.errs = append(o.errs, fmt.Errorf("%w: engine.InitialState means nothing here", ErrState))
 	}
 	for _, err := range o.errs {
 		ssc.fail(op, err)

@@ -297,6 +297,12 @@ func TestTaskErrors(t *testing.T) {
 			engine.Map(numbers(ssc), func(i int) int { names[i] = i; return i }).Print(1)
 			return nil
 		}, []string{"nil map", "engine.Value"}},
+		"a capture that a record is blamed for": {func(ssc *engine.StreamingContext) error {
+			var names map[int]int
+			ssc.OnDriver(func(context.Context) error { names = map[int]int{}; return nil })
+			engine.TryMap(numbers(ssc), func(i int) (int, error) { names[i] = i; return i, nil }).Print(1)
+			return nil
+		}, []string{"nil map", "index 0", "engine.Value"}},
 		"a late transformation": {func(ssc *engine.StreamingContext) error {
 			in := numbers(ssc)
 			engine.ForEachBatch(in, func(engine.Batch, []int) error {
@@ -378,7 +384,10 @@ func (e *events) OnBatchStarted(b engine.BatchInfo) {
 	e.seen = append(e.seen, fmt.Sprint("began ", b.Seq))
 }
 func (e *events) OnBatchCompleted(b engine.BatchInfo) {
-	e.seen = append(e.seen, fmt.Sprint("completed ", b.Seq, " ", b.Records))
+	e.seen = append(e.seen, fmt.Sprint("completed ", b.Seq, " ", b.Records, " ", len(b.Inputs), " ", b.Inputs[0].Records))
+}
+func (e *events) OnOutputOperationStarted(o engine.OutputInfo) {
+	e.seen = append(e.seen, fmt.Sprint("output began ", o.Seq, " ", o.Output))
 }
 func (e *events) OnOutputOperationCompleted(o engine.OutputInfo) {
 	e.seen = append(e.seen, fmt.Sprint("output ", o.Seq, " ", o.Output))
@@ -392,7 +401,7 @@ func TestListeners(t *testing.T) {
 		engine.ForEachBatch(numbers(ssc), func(engine.Batch, []int) error { ssc.Stop(); return nil })
 		return nil
 	})
-	want := "started, submitted 1, began 1, output 1 0, completed 1 2, stopped <nil>"
+	want := "started, submitted 1, began 1, output began 1 0, output 1 0, completed 1 2 1 2, stopped <nil>"
 	if got := strings.Join(e.seen, ", "); err != nil || got != want {
 		t.Errorf("%v\n got %s\nwant %s", err, got, want)
 	}

@@ -17,8 +17,8 @@ import (
 func UpdateStateByKey[K comparable, V, S any](d *DStream[rdd.Pair[K, V]], name string, f func(key K, values []V, old rdd.Option[S]) rdd.Option[S], opts ...StateOption) *DStream[rdd.Pair[K, S]] {
 	const op = "updateStateByKey"
 	require(d.ssc, op, f != nil)
-	o := stateOptionsOf(d.ssc, op, opts)
-	u := &stateUpdater[K, V, S]{site: lineage.Caller(), name: name, f: f}
+	o := stateOptionsOf(d.ssc, op, stateOptionSet{initial: true}, opts)
+	u := &stateUpdater[K, V, S]{site: lineage.Caller(), name: name, f: f, own: newOwned[K, S]()}
 	versions := declareState(GroupByKey(d, rdd.By(o.partitioner)), o, stateSpec[K, S, rdd.Pair[K, []V]]{
 		name: name, op: op, step: u.step, functions: []any{f},
 	})
@@ -30,6 +30,7 @@ type stateUpdater[K comparable, V, S any] struct {
 	site lineage.Site
 	name string
 	f    func(key K, values []V, old rdd.Option[S]) rdd.Option[S]
+	own  owned[K, S]
 }
 
 // step implements step.
@@ -63,7 +64,7 @@ func (u *stateUpdater[K, V, S]) update(edit *keyed.Edit[K, S], k K, values []V, 
 	}()
 	switch now := u.f(k, values, old); {
 	case now.Valid:
-		edit.Put(k, now.Value, at)
+		u.own.put(edit, k, now.Value, old.Valid, at)
 	case old.Valid:
 		edit.Remove(k, at)
 	}

@@ -106,20 +106,16 @@ func GroupByKeyAndWindow[K comparable, V any](d *DStream[rdd.Pair[K, V]], length
 }
 
 // ReduceByKeyAndWindow combines, at each multiple of slide, the values that each key had
-// in the last length of time with f, which must be associative. Each batch is reduced
-// once. See [DStream.Window].
+// in the last length of time with f, which must be associative; older values come first.
+// Each batch is reduced once, and what earlier windows have in common with a window isn't
+// reduced again: a slide costs about as much for a long window as for a short one. See
+// [DStream.Window].
 func ReduceByKeyAndWindow[K comparable, V any](d *DStream[rdd.Pair[K, V]], f func(V, V) V, length, slide time.Duration, opts ...rdd.ShuffleOption) *DStream[rdd.Pair[K, V]] {
-	type pair = rdd.Pair[K, V]
-	return overWindow(ReduceByKey(d, f, opts...), "reduceByKeyAndWindow", length, slide, func(in []*rdd.RDD[pair]) *rdd.RDD[pair] {
-		return rdd.ReduceByKey(in[0].Union(in[1:]...), f)
-	}, f)
+	return reduceOverWindow(ReduceByKey(d, f, opts...), "reduceByKeyAndWindow", f, length, slide, f)
 }
 
 // CountByValueAndWindow counts, at each multiple of slide, how often each value occurred
-// in the last length of time. Each batch is counted once. See [DStream.Window].
+// in the last length of time. What it costs is said at [ReduceByKeyAndWindow].
 func CountByValueAndWindow[T comparable](d *DStream[T], length, slide time.Duration, opts ...rdd.ShuffleOption) *DStream[rdd.Pair[T, int64]] {
-	type count = rdd.Pair[T, int64]
-	return overWindow(CountByValue(d, opts...), "countByValueAndWindow", length, slide, func(in []*rdd.RDD[count]) *rdd.RDD[count] {
-		return rdd.ReduceByKey(in[0].Union(in[1:]...), func(a, b int64) int64 { return a + b })
-	})
+	return reduceOverWindow(CountByValue(d, opts...), "countByValueAndWindow", func(a, b int64) int64 { return a + b }, length, slide)
 }

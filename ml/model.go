@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/ml/compile"
@@ -67,6 +68,10 @@ func (m *ModelRef) Publish(ctx context.Context, file []byte) (digest string, err
 	return m.model.Publish(ctx, file)
 }
 
+// Follow makes the stream use the versions that batch programs publish under the model's
+// name ([LoadedModel.Publish]), within every; see [engine.Model.Follow].
+func (m *ModelRef) Follow(every time.Duration) { m.model.Follow(every) }
+
 // Rollback goes back to an earlier version, given by its digest, or to the one
 // before the current for "". It works where Publish does.
 func (m *ModelRef) Rollback(ctx context.Context, digest string) (string, error) {
@@ -79,15 +84,24 @@ func (m *ModelRef) Rollback(ctx context.Context, digest string) (string, error) 
 // 1, 28, 28. The file is checked before the first batch. Forward is recorded once,
 // see package compile.
 func Model(ssc *engine.StreamingContext, name string, build func() Network, npz []byte, rowShape ...int) *ModelRef {
-	if build == nil {
-		ssc.Fail("ml.Model "+name, rdd.ErrNilFunction)
+	load, err := networkLoader(build, rowShape)
+	if err != nil {
+		ssc.Fail("ml.Model "+name, err)
 	}
-	if _, err := nn.Zeros(rowShape...); err != nil || len(rowShape) == 0 {
-		ssc.Fail("ml.Model "+name, fmt.Errorf("%w: rowShape %s: give the shape of one row of the input, such as 784 or 1, 28, 28", ErrModel, nn.FormatShape(rowShape)))
-	}
+	return (&ModelRef{build: build}).declare(ssc, name, npz, load)
+}
+
+// networkLoader returns what compiles a network with the weights of a file. It is there
+// with an error too, so that a program is told all that is wrong.
+func networkLoader(build func() Network, rowShape []int) (load func(file []byte) (*compile.Model, error), err error) {
 	shape := slices.Clone(rowShape)
-	m := &ModelRef{build: build}
-	return m.declare(ssc, name, npz, func(file []byte) (*compile.Model, error) {
+	if build == nil {
+		err = rdd.ErrNilFunction
+	}
+	if _, wrong := nn.Zeros(shape...); wrong != nil || len(shape) == 0 {
+		err = errors.Join(err, fmt.Errorf("%w: rowShape %s: give the shape of one row of the input, such as 784 or 1, 28, 28", ErrModel, nn.FormatShape(shape)))
+	}
+	return func(file []byte) (*compile.Model, error) {
 		net := build()
 		if net == nil {
 			return nil, errors.New("its build function returned nil")
@@ -100,7 +114,12 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 			return nil, fmt.Errorf("with rows of shape %s: %w", nn.FormatShape(shape), err)
 		}
 		return c, nil
-	})
+	}, err
+}
+
+// unusable says that a model's file can't be used, and why.
+func unusable(file []byte, why error) error {
+	return fmt.Errorf("%w: a file of %d bytes: %w", ErrModel, len(file), why)
 }
 
 // ONNX declares a model of a job that is read from the bytes of an ONNX file,
@@ -115,7 +134,7 @@ func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byt
 	m.model = engine.NewModel(ssc, name, file, func(file []byte) (*version, error) {
 		c, err := load(file)
 		if err != nil {
-			return nil, fmt.Errorf("%w: a file of %d bytes: %w", ErrModel, len(file), err)
+			return nil, unusable(file, err)
 		}
 		v := newVersion(c)
 		if m.keepFile {

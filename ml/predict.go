@@ -6,7 +6,6 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd"
-	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Row is a network's result for one element.
@@ -15,7 +14,7 @@ type Row struct {
 	Output []float32
 	Model  string // name
 	Digest string // version
-	Batch  uint64 // sequence number of the batch
+	Batch  uint64 // sequence number of the batch; 0 in a batch program
 }
 
 // Predict runs a model over the elements of a stream, on executors, and keeps
@@ -32,7 +31,11 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 			tc := part.Task()
 			return func(yield func(U, error) bool) {
 				p := &predictor[T, U]{row: row, encode: encode, decode: decode, yield: yield}
-				if err := p.run(tc, m, b, in); err != nil {
+				v, err := m.model.At(tc, b)
+				if err == nil {
+					err = p.run(v, in)
+				}
+				if err != nil {
 					var none U
 					yield(none, err)
 				}
@@ -55,11 +58,7 @@ type predictor[T, U any] struct {
 }
 
 // run takes the elements in batches of rows.
-func (p *predictor[T, U]) run(tc *task.Context, m *ModelRef, b engine.Batch, in iter.Seq2[T, error]) error {
-	version, err := m.model.At(tc, b)
-	if err != nil {
-		return err
-	}
+func (p *predictor[T, U]) run(version *version, in iter.Seq2[T, error]) error {
 	p.s = version.take()
 	defer version.put(p.s)
 	for v, err := range in {

@@ -1,13 +1,11 @@
 package ml
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"slices"
 
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/ml/serializers"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -65,16 +63,9 @@ func trainStep[T any](tc *task.Context, m *ModelRef, b engine.Batch, rows []T, s
 	if err != nil {
 		return nil, err
 	}
-	net := m.build()
-	if err := serializers.LoadNPZBytes(v.file, net); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrModel, m.Name(), err)
+	file, err := trained(m.build, v.file, func(net Network) error { return step(net, rows) })
+	if err != nil {
+		return nil, fmt.Errorf("model %s, batch %d: %w", m.Name(), b.Seq, err)
 	}
-	if err := step(net, rows); err != nil {
-		return nil, fmt.Errorf("training model %s on batch %d: %w", m.Name(), b.Seq, err)
-	}
-	var out bytes.Buffer
-	if err := serializers.WriteNPZ(&out, net); err != nil {
-		return nil, fmt.Errorf("saving what batch %d taught model %s: %w", b.Seq, m.Name(), err)
-	}
-	return out.Bytes(), nil
+	return file, nil
 }

@@ -78,17 +78,25 @@ func collectAction[T any](o op, r *RDD[T], codec encoding.Codec[T], limit, maxBy
 
 // DecodeRows returns the elements of what CollectAction returned, in partition order.
 func DecodeRows[T any](codec encoding.Codec[T], results [][]byte) ([]T, error) {
-	var rows []T
+	rows, _, err := decodeRows(codec, results, math.MaxInt)
+	return rows, err
+}
+
+// decodeRows returns the first elements, up to limit, and how many bytes they took.
+func decodeRows[T any](codec encoding.Codec[T], results [][]byte, limit int) (rows []T, size int, err error) {
+	own := owning[T]()
 	for p, b := range results {
-		for len(b) > 0 {
+		for len(b) > 0 && len(rows) < limit {
 			v, rest, err := codec.Decode(b)
 			if err != nil {
-				return nil, fmt.Errorf("%w: result %d: %w", ErrEncoding, p, err)
+				return nil, 0, fmt.Errorf("%w: result %d: %w", ErrEncoding, p, err)
 			}
+			size += len(b) - len(rest)
 			rows, b = append(rows, v), rest
+			own.of(&rows[len(rows)-1])
 		}
 	}
-	return rows, nil
+	return rows, size, nil
 }
 
 // tooLarge is the error of a partition that has too much for the driver.

@@ -250,6 +250,13 @@ func (c *counting) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, e
 	}
 	results, updates, err := c.Reference.RunAccumulating(a)
 	c.partitions, c.results = append(c.partitions, n), append(c.results, len(results))
+	size := 0
+	for _, b := range results {
+		size += len(b)
+	}
+	if size > c.MaxResultBytes() {
+		err = rdd.ErrResultTooLarge
+	}
 	return results, updates, err
 }
 
@@ -281,6 +288,23 @@ func TestTakeIsLimited(t *testing.T) {
 		if _, err := act(); !errors.Is(err, rdd.ErrResultTooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What is scanned in vain doesn't count, nor does what comes with it.
+func TestTakeCountsWhatItReturns(t *testing.T) {
+	jobs := &counting{Reference: rddtest.NewReference(), limit: 60}
+	sc := rdd.NewContext(lineage.NewLineage(0, 2), jobs)
+	late := rdd.Map(ints(sc, 1000, 100).Filter(func(i int) bool { return i > 10 }), func(i int) int { return i % 100 })
+	rows, err := rdd.Take(late, 50)
+	if err != nil || len(rows) != 50 || rows[0] != 11 || rows[49] != 60 {
+		t.Errorf("%v, %v", rows, err)
+	}
+	if want := []int{1, 4, 20, 10, 5}; !slices.Equal(jobs.partitions, want) {
+		t.Errorf("%v partitions were computed, want %v", jobs.partitions, want)
+	}
+	if _, err := rdd.Take(late, 61); !errors.Is(err, rdd.ErrResultTooLarge) {
+		t.Errorf("more than the limit: %v", err)
 	}
 }
 

@@ -71,13 +71,17 @@ type trier[T any] struct {
 
 // try returns what an operator calls its function f with.
 func try[T any](sc *Context, name string, f any, opts []TryOption) trier[T] {
+	return trierOf[T](sc, name, []any{f}, opts)
+}
+
+// trierOf returns what an operator calls functions with, which may be its own.
+func trierOf[T any](sc *Context, name string, functions []any, opts []TryOption) trier[T] {
 	var with tryOptions
 	for _, o := range opts {
 		if o != nil {
 			o(&with)
 		}
 	}
-	functions := []any{f}
 	if with.bad.policy == badDeadLetter {
 		functions = append(functions, with.bad.letter)
 	}

@@ -50,6 +50,10 @@ func BenchmarkRecord(b *testing.B) {
 			keyed := rdd.Map(ints(l, n, 1), func(i int) rdd.Pair[int, int] { return rdd.Pair[int, int]{Key: i, Value: i} })
 			return rdd.Map(rdd.ReduceByKey(keyed, sum, rdd.Partitions(1)), func(p rdd.Pair[int, int]) int { return p.Value })
 		}},
+		{"distinct words", func(l *rdd.Context) *rdd.RDD[int] {
+			words := rdd.Map(ints(l, n, 1), strconv.Itoa)
+			return rdd.Map(rdd.CountedByValue(words, rdd.Partitions(1)), func(p rdd.Pair[string, int64]) int { return int(p.Value) })
+		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			l := rddtest.NewBatch(1, 1)

@@ -16,13 +16,14 @@ type combiners[K comparable, C any] struct {
 	index map[K]int32
 	nans  map[string]int32
 	keys  encoding.Codec[K]
+	own   owner[K]
 	pairs []Pair[K, C]
 	used  int // the most keys that it held before it was emptied, in this use
 	peak  int // and in all before
 }
 
 func newCombiners[K comparable, C any](keys encoding.Codec[K]) *combiners[K, C] {
-	return &combiners[K, C]{index: make(map[K]int32), keys: keys}
+	return &combiners[K, C]{index: make(map[K]int32), keys: keys, own: owning[K]()}
 }
 
 // slot returns the place of a key and whether it is new, in which case its
@@ -34,8 +35,10 @@ func (c *combiners[K, C]) slot(key K) (value *C, isNew bool) {
 	if key != key { // Go's map never finds it
 		return c.nanSlot(key)
 	}
-	c.index[key] = int32(len(c.pairs))
-	return c.add(key)
+	value, _ = c.add(key)
+	last := int32(len(c.pairs) - 1)
+	c.index[c.pairs[last].Key] = last
+	return value, true
 }
 
 // nanSlot is slot for a key that isn't equal to itself.
@@ -56,7 +59,9 @@ func (c *combiners[K, C]) nanSlot(key K) (value *C, isNew bool) {
 
 func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 	c.pairs = append(c.pairs, Pair[K, C]{Key: key})
-	return &c.pairs[len(c.pairs)-1].Value, true
+	added := &c.pairs[len(c.pairs)-1]
+	c.own.of(&added.Key)
+	return &added.Value, true
 }
 
 // reset empties it and keeps its memory.

@@ -14,6 +14,8 @@ type Context struct {
 
 	broadcasts   int // how many there are
 	accumulators []accumulator
+
+	checkpointDir string
 }
 
 // Runner computes actions on behalf of a copy of a program, and what else the copies of
@@ -34,6 +36,10 @@ type Runner interface {
 // NewContext returns the context in which RDDs are added to a lineage. Without a runner
 // its actions are errors. Package engine makes contexts; programs are given one.
 func NewContext(l *lineage.Lineage, r Runner) *Context { return &Context{lineage: l, runner: r} }
+
+// Runner returns who computes the context's actions, nil if nobody does: package engine
+// knows its programs by it.
+func (sc *Context) Runner() Runner { return sc.runner }
 
 // Lineage returns the list of the context's RDDs without their elements.
 func (sc *Context) Lineage() *lineage.Lineage { return sc.lineage }

@@ -48,6 +48,8 @@ var (
 	// ErrNoFiles: files were to be listed where every process would list them for itself:
 	// in Transform.
 	ErrNoFiles = errors.New("files can't be listed here: each process of a stream would find others; read them in a batch program, or in a stream once, with engine.Value, for functions to use")
+	// ErrCheckpoint: a checkpoint can't be made, or isn't the program's.
+	ErrCheckpoint = errors.New("the checkpoint can't be used")
 	// ErrLine: a line of a file is longer than lines may be.
 	ErrLine = errors.New("the line is too long")
 	// ErrAccumulator: an accumulator was used where it can't be.

@@ -125,3 +125,11 @@ func openRange(tc *task.Context, f files.File, from, length int64) (*files.Reade
 	}
 	return r, nil
 }
+
+// readError is an error of the operator's; nil is none.
+func (o op) readError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return o.error(err)
+}

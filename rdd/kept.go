@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -26,6 +27,7 @@ type memoryRows[T any] struct {
 	rows  []T
 	bytes int64
 	codec encoding.Codec[T] // nil if T can't be encoded
+	of    *lineage.Node     // the operator, to blame its encoder
 }
 
 func (m *memoryRows[T]) Bytes() int64 { return m.bytes }
@@ -38,7 +40,7 @@ func (m *memoryRows[T]) each(tc *task.Context, yield func(T, error) bool) (bool,
 
 // Spill encodes the rows into a run.
 func (m *memoryRows[T]) Spill(newRun func() (task.Run, error)) (task.Value, error) {
-	w, err := newDiskWriter(newRun, m.codec)
+	w, err := newDiskWriter(newRun, m.of, m.codec)
 	for i := 0; i < len(m.rows) && err == nil; i++ {
 		err = w.add(m.rows[i])
 	}
@@ -97,11 +99,12 @@ func (d *diskRows[T]) each(tc *task.Context, yield func(T, error) bool) (yielded
 // diskWriter encodes rows into a run.
 type diskWriter[T any] struct {
 	run   task.Run
+	of    *lineage.Node // whose encoder it is
 	codec encoding.Codec[T]
 	buf   []byte
 }
 
-func newDiskWriter[T any](newRun func() (task.Run, error), codec encoding.Codec[T]) (*diskWriter[T], error) {
+func newDiskWriter[T any](newRun func() (task.Run, error), of *lineage.Node, codec encoding.Codec[T]) (*diskWriter[T], error) {
 	if codec == nil {
 		return nil, fmt.Errorf("%w: a partition is to go to disk", encoding.ErrUnencodable)
 	}
@@ -109,17 +112,22 @@ func newDiskWriter[T any](newRun func() (task.Run, error), codec encoding.Codec[
 	if err != nil {
 		return nil, err
 	}
-	return &diskWriter[T]{run: run, codec: codec}, nil
+	return &diskWriter[T]{run: run, of: of, codec: codec}, nil
 }
 
 func (w *diskWriter[T]) add(v T) error {
-	before := len(w.buf)
-	buf, err := w.codec.Append(w.buf, v)
+	err := lineage.GuardOwn(w.of, func() (err error) {
+		before := len(w.buf)
+		if w.buf, err = w.codec.Append(w.buf, v); err != nil {
+			w.buf = w.buf[:before]
+			err = fmt.Errorf("%w: %w", ErrEncoding, err)
+		}
+		return err
+	})
 	if err != nil {
-		w.buf = w.buf[:before]
-		return fmt.Errorf("%w: %w", ErrEncoding, err)
+		return fmt.Errorf("%w: %w", task.ErrCantSpill, err)
 	}
-	if w.buf = buf; len(w.buf) < frameBytes {
+	if len(w.buf) < frameBytes {
 		return nil
 	}
 	return w.flush()

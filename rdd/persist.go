@@ -28,7 +28,7 @@ const (
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
 // Persist marks the RDD's partitions to be kept by the executors that computed them, until
-// the batch is forgotten. Without it they are computed anew for every use. At a level that
+// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without it they are computed anew for every use. At a level that
 // uses the disk the elements must be of a type that can be encoded.
 func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
 
@@ -41,7 +41,8 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 		opAt(r.sc, op, l.Site()).fail(err)
 	}
 	r.codec, _ = encoding.For[T]() // without one it is checked already
-	r.node.Cached, r.level = true, level
+	r.level, r.node.Pinned = level, level == task.Pinned
+	l.Cache(r.node)
 	return r
 }
 
@@ -56,11 +57,11 @@ func CheckLevel[T any](level StorageLevel) error {
 	return nil
 }
 
-// Unpersist takes Cache or Persist back: from now on partitions aren't kept. Those that are
-// kept already go when the batch is forgotten, or the program ends.
+// Unpersist takes Cache or Persist back: from now on partitions aren't kept, and executors
+// drop those that are kept already, before the program's next action.
 func (r *RDD[T]) Unpersist() *RDD[T] {
 	if l := r.node.Lineage(); !l.TooLate("unpersist", l.Site) {
-		r.node.Cached = false
+		l.Uncache(r.node)
 	}
 	return r
 }
@@ -68,10 +69,11 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 // kept yields the elements of a partition that is kept, computed first if need be.
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	id := r.node.ID
-	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition)}
+	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
-			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), level: r.level, yield: yield}
+			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), own: owning[T](), level: r.level, yield: yield}
+			k.size.owner = r.node
 			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
 				return k.compute(b, r.compute(tc, partition))
 			})
@@ -100,6 +102,7 @@ type keeping[T any] struct {
 	tc      *task.Context
 	b       task.Building
 	size    *sizer[T]
+	own     owner[T]
 	level   StorageLevel
 	rows    []T
 	memory  ledger
@@ -122,7 +125,7 @@ func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Valu
 		v, err := k.disk.finish()
 		return v, k.writing(err)
 	}
-	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec}, nil
+	return &memoryRows[T]{k.rows, k.memory.used, k.size.codec, k.of.Owner()}, nil
 }
 
 // take takes an element of the partition.
@@ -138,6 +141,7 @@ func (k *keeping[T]) take(v T, err error) bool {
 		return k.failed == nil
 	}
 	k.rows = append(k.rows, v)
+	k.own.of(&k.rows[len(k.rows)-1])
 	return k.level == task.Pinned || k.memory.charge(k.size.of(v)) || k.spill()
 }
 
@@ -160,7 +164,7 @@ func (k *keeping[T]) spill() (more bool) {
 
 // toDisk begins a run with rows.
 func (k *keeping[T]) toDisk(rows []T) (err error) {
-	if k.disk, err = newDiskWriter(k.b.NewRun, k.size.codec); err != nil {
+	if k.disk, err = newDiskWriter(k.b.NewRun, k.of, k.size.codec); err != nil {
 		return err
 	}
 	for _, v := range rows {

@@ -239,6 +239,10 @@ func TestKilledTaskStops(t *testing.T) {
 	values := func(r *rdd.RDD[rdd.Pair[int, int]]) *rdd.RDD[int] {
 		return rdd.Map(r, func(kv rdd.Pair[int, int]) int { return kv.Value })
 	}
+	dir := writeFiles(t, map[string]string{"lines": strings.Repeat("a line\n", n)})
+	if err := rdd.SaveAsObjectFile(ints(l, n, 1), dir+"/objects"); err != nil {
+		t.Fatal(err)
+	}
 	merged := 0 // the reading side's merges are watched in place of its records
 	for name, c := range map[string]struct {
 		in    *rdd.RDD[int]
@@ -247,6 +251,8 @@ func TestKilledTaskStops(t *testing.T) {
 		"source":  {in: ints(l, n, 1)},
 		"cache":   {in: ints(l, n, 1).Cache()},
 		"flatMap": {in: rdd.FlatMap(ints(l, 1, 1), func(int) []int { return make([]int, n) })},
+		"lines":   {in: rdd.Map(rdd.TextFile(l, dir+"/lines", rdd.MinPartitions(1)), func(line string) int { return len(line) })},
+		"objects": {in: rdd.ObjectFile[int](l, dir+"/objects")},
 		"keys":    {in: values(rdd.ReduceByKey(keyed, sum, rdd.Partitions(1)))},
 		"blocks": {
 			in: rdd.Reduced(ints(l, n, n), func(a, b int) int { merged++; return a + b }), watch: &merged,
@@ -341,6 +347,11 @@ func TestProcessResources(t *testing.T) {
 			t.Error(v, err)
 		}
 	}
+	func() { // nor is an open that panicked
+		defer func() { _ = recover() }()
+		_, err := p.Resource("b", func() (any, func() error, error) { panic("no") })
+		t.Errorf("a panic became %v", err)
+	}()
 	if _, err := p.Resource("b", open("b", nil)); err != nil {
 		t.Error(err)
 	}

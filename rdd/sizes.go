@@ -5,12 +5,14 @@ import (
 	"unsafe"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // sizer estimates the memory that values of type T take, from the encodings of some.
 type sizer[T any] struct {
 	codec encoding.Codec[T] // nil if T can't be encoded: then what it refers to isn't known
+	owner *lineage.Node     // whose encoder it is, nil where the task itself guards against its panics
 	flat  int64             // of a T itself
 	deep  bool              // a T refers to more memory
 	seen  int64
@@ -46,7 +48,18 @@ func (s *sizer[T]) of(v T) int64 {
 }
 
 // exact returns the bytes of a value's encoding.
-func (s *sizer[T]) exact(v T) (int64, error) {
+func (s *sizer[T]) exact(v T) (n int64, err error) {
+	if s.owner == nil {
+		return s.encoded(v)
+	}
+	err = lineage.GuardOwn(s.owner, func() (err error) {
+		n, err = s.encoded(v)
+		return err
+	})
+	return n, err
+}
+
+func (s *sizer[T]) encoded(v T) (int64, error) {
 	b, err := s.codec.Append(s.buf[:0], v)
 	if s.buf = b; cap(b) > maxBlock {
 		s.buf = nil

@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -57,13 +58,10 @@ func take[T any](o op, r *RDD[T], n int) ([]T, error) {
 		if err != nil {
 			return false, err
 		}
-		found, err := DecodeRows(codec, results)
-		rows = append(rows, found[:min(len(found), n-len(rows))]...)
-		for _, b := range results {
-			left -= len(b)
-		}
-		if left < 0 {
-			return false, o.error(fmt.Errorf("%w: more than %d bytes for the driver", ErrResultTooLarge, r.sc.maxResultBytes()))
+		found, size, err := decodeRows(codec, results, n-len(rows))
+		rows = append(rows, found...)
+		if left -= size; left < 0 {
+			return true, o.error(fmt.Errorf("%w: more than %d bytes for the driver", ErrResultTooLarge, r.sc.maxResultBytes()))
 		}
 		return len(rows) == n, err
 	})
@@ -104,12 +102,17 @@ func IsEmpty[T any](r *RDD[T]) (bool, error) {
 const scanGrowth = 4
 
 // scan hands f ever more of the partitions that it hasn't seen, in order, until f has
-// enough.
+// enough. Partitions that bring the driver too much together are tried in smaller groups:
+// f may have no need of all of them.
 func scan[T any](r *RDD[T], f func(partitions []int) (enough bool, err error)) error {
-	all := r.node.Partitions
+	all, most := r.node.Partitions, r.node.Partitions
 	for scanned := 0; scanned < all; {
-		until := min(all, scanned+max(1, scanGrowth*scanned))
+		until := min(all, scanned+min(most, max(1, scanGrowth*scanned)))
 		enough, err := f(numbers(scanned, until))
+		if n := until - scanned; n > 1 && !enough && errors.Is(err, ErrResultTooLarge) {
+			most = n / 2
+			continue
+		}
 		if err != nil || enough {
 			return err
 		}

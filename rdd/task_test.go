@@ -119,3 +119,16 @@ func TestFunctionsAreInTheLineage(t *testing.T) {
 		t.Errorf("%s", lineage.Diff("a", a.Lineage().Describe(), "b", b.Lineage().Describe()))
 	}
 }
+
+// A partition may be made of very many, each with a context of its own.
+func TestManyPartitionsInATask(t *testing.T) {
+	const n = 200_000 // took minutes when each was looked for
+	tc := rddtest.NewReference().Task(&lineage.Node{}, 0)
+	for p := range n {
+		tc.At(p).Metrics.RecordsRead++
+		tc.At(p/2).At(p).Metrics.RecordsRead++
+	}
+	if read := tc.Counted().RecordsRead; read != 2*n || tc.At(0) != tc {
+		t.Errorf("%d records were read, not %d", read, 2*n)
+	}
+}

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -22,6 +23,10 @@ type Backend interface {
 	// AnswerCommit tells a task that asked for it whether it may commit its output.
 	// It is no error if the task has ended.
 	AnswerCommit(executor string, id TaskID, granted bool)
+	// DropCached has all executors drop what they keep of some RDDs, before they begin tasks
+	// that are launched afterwards. An executor that is lost meanwhile and comes back drops
+	// what is kept of all indeterminate ones.
+	DropCached(rdds []lineage.ID)
 	// Kill asks an executor to end a task. It is no error if it has ended.
 	Kill(executor string, id TaskID, reason string)
 }

@@ -6,16 +6,11 @@ import (
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/block"
 )
 
 // StoredBlock says of a cached partition how an executor holds it.
-type StoredBlock struct {
-	Block task.Block `msgpack:"i"`
-	// Level is where it is kept, as the executor numbers these places; 0 says that it
-	// is kept no longer.
-	Level uint8 `msgpack:"l"`
-	Bytes int64 `msgpack:"b"`
-}
+type StoredBlock = block.Stored
 
 // Blocks knows on the driver which executors hold which cached partitions (Spark's
 // BlockManagerMaster). What it says may be out of date: an executor drops what it
@@ -152,14 +147,15 @@ func (b *Blocks) Len() int {
 }
 
 // nearest returns where the partitions of a stage's RDD are cached, or those of what
-// they are computed from one by one; nil if nothing of that is known.
-func (b *Blocks) nearest(n *lineage.Node) []string {
+// they are computed from one by one; nil if nothing of that is known. They are bound if
+// the stage's tasks must go there.
+func (b *Blocks) nearest(n *lineage.Node) (holders []string, bound bool) {
 	for ; n != nil; n = samePartitions(n) {
 		if n.Cached {
 			if at := b.Holders(n); at != nil {
-				return at
+				return at, n.Pinned
 			}
 		}
 	}
-	return nil
+	return nil, false
 }

@@ -148,6 +148,27 @@ func (d *DAGScheduler) Forget(until, keep uint64) {
 	})
 }
 
+// ForgetStages drops what is known of stages of a batch that no job will name again, with
+// the places of their output: map stages whose shuffle nobody can refer to any more, result
+// stages of outputs that aren't tried again. Stages that a job needs stay.
+func (d *DAGScheduler) ForgetStages(batch uint64, stages ...int32) {
+	d.post(func() {
+		d.step(kernel.StagesForgotten{Batch: batch, Stages: stages}, nil)
+		b := d.batches[batch]
+		for _, id := range stages {
+			if r := d.stage(batch, id); r == nil || len(r.jobs) == 0 {
+				d.tracker.ForgetShuffle(batch, id)
+				if b != nil {
+					delete(b.stages, id)
+				}
+			}
+		}
+		if b != nil && len(b.stages) == 0 {
+			delete(d.batches, batch)
+		}
+	})
+}
+
 // Close kills what runs and ends the scheduler. Jobs fail with [ErrClosed].
 func (d *DAGScheduler) Close() {
 	d.post(func() {

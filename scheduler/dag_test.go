@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,8 +33,9 @@ type byHand struct {
 
 	answers chan commitAnswer
 
-	mu     sync.Mutex
-	killed []scheduler.TaskID
+	mu      sync.Mutex
+	killed  []scheduler.TaskID
+	dropped []lineage.ID
 }
 
 // commitAnswer is what a task was told.
@@ -55,6 +57,12 @@ func (b *byHand) Launch(executor string, task scheduler.Task) {
 
 func (b *byHand) AnswerCommit(_ string, id scheduler.TaskID, granted bool) {
 	b.answers <- commitAnswer{id, granted}
+}
+
+func (b *byHand) DropCached(rdds []lineage.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dropped = append(b.dropped, rdds...)
 }
 
 func (b *byHand) Kill(_ string, id scheduler.TaskID, _ string) {
@@ -143,7 +151,7 @@ func TestTasksAreToldWhereTheirInputIs(t *testing.T) {
 		}
 		b.end(l, scheduler.Success{Result: []byte("42"), Metrics: task.Metrics{RecordsRead: 1}})
 		<-s.ended
-		if r := s.result; s.err != nil || string(r.Partitions[0]) != "42" || r.Tasks != 3 || r.Failed != 0 || r.Metrics.RecordsRead != 21 {
+		if r := s.result; s.err != nil || string(r.Partitions[0]) != "42" || r.Tasks != 3 || r.Stages != 2 || r.Failed != 0 || r.Metrics.RecordsRead != 21 {
 			t.Errorf("%+v, %v", r, s.err)
 		}
 	})
@@ -190,6 +198,9 @@ func TestLastCauseReachesTheSubmitter(t *testing.T) {
 		e, ok := errors.AsType[*scheduler.JobError](s.err)
 		if !ok || e.Batch != 5 || e.Partition != 0 || e.Attempts != 10 || e.Message != "cause 3" || e.Stack != "the stack" || e.Executor != "a" || e.Op != "parallelize" || !strings.HasPrefix(e.Site.File, "scheduler/dag_test.go") {
 			t.Errorf("%#v", s.err)
+		}
+		if r := s.result; r.Failed != 10 || r.Tasks != 0 || r.Stages != 0 || r.Partitions != nil {
+			t.Errorf("what the job did that failed: %+v", r)
 		}
 	})
 	if n := strings.Count(log.String(), "task failed"); n != 10 {
@@ -431,6 +442,41 @@ func cached(batch uint64) (first, second scheduler.Job, block func(p int32) sche
 }
 
 var twoBlocks = scheduler.Success{Map: &scheduler.MapStatus{Bytes: make([]int64, 2)}}
+
+// What an indeterminate stage has cached goes with its output when it is begun anew: else
+// partitions made of other records would be read together.
+func TestRollbackDropsWhatIsCached(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		b.events.ExecutorAdded("b", 2)
+		sc := inBatch(1)
+		steady := rdd.Parallelize(sc, []int{1, 2}, rdd.Partitions(2)).Cache()
+		spread := rdd.CountedByValue(steady.Indeterminate(), rdd.Partitions(2)).Cache()
+		keys := rdd.Map(spread, func(p rdd.Pair[int, int64]) int { return p.Key }).Cache()
+		submit(t.Context(), d, scheduler.NewJob(1, 0, keys.Node()))
+		for range 2 {
+			b.end(b.next(t), twoBlocks)
+		}
+		one, other := b.next(t), b.next(t)
+		stored := scheduler.StoredBlock{Block: blockOf(spread.Node(), one.task.ID.Partition), Level: 1}
+		b.end(one, scheduler.ExceptionFailure{Message: "later"})
+		again := b.next(t)
+		synctest.Wait()
+		d.Blocks().Add("a", []scheduler.StoredBlock{stored, {Block: blockOf(steady.Node(), 0), Level: 1}})
+		b.end(other, scheduler.FetchFailed{MapPartition: -1, Executor: other.task.Inputs[0].Maps[0].Executor, Message: "gone"})
+		l := b.next(t)
+		if l.task.ID.Stage != 0 || l.task.ID.Attempt != 1 {
+			t.Fatalf("launched %+v", l.task)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if want := []lineage.ID{keys.Node().ID, spread.Node().ID}; !slices.Equal(b.dropped, want) {
+			t.Errorf("dropped %v, want %v", b.dropped, want)
+		}
+		if !slices.Contains(b.killed, again.task.ID) || d.Blocks().Len() != 1 {
+			t.Errorf("killed %v; %d partitions are thought to be cached", b.killed, d.Blocks().Len())
+		}
+	})
+}
 
 // What the first output cached the second reads there, without what is above.
 func TestCachedPartitions(t *testing.T) {

@@ -26,14 +26,17 @@
 //
 // # What is cached
 //
-// A task's success says which cached partitions its executor has stored; [Blocks]
-// remembers where. A job's lineage is cut at RDDs that are cached whole: what is above
+// A task's success says which cached partitions its executor has stored and dropped since
+// the one before; [Blocks] remembers where. A job's lineage is cut at RDDs that are cached whole: what is above
 // them has no stages, and the tasks prefer the executors that hold the partitions. An
 // executor may have dropped one meanwhile. Then the task computes it from the map
 // output above, if that is there still; it was given it. Else it reads a shuffle that
 // it wasn't given and ends as [BlockMissing], which isn't its fault: the job is cut
 // again by what is known then. A job that is cut for the fifth time relies on nothing
 // cached.
+//
+// Partitions of an indeterminate RDD are dropped when a stage that computed them is rolled
+// back: [Backend].DropCached.
 //
 // Jobs that are to be cancelled together are submitted with one context: there is no
 // group with a name.

@@ -41,7 +41,8 @@ func NewJob(batch uint64, output int, final *lineage.Node) Job {
 	return Job{Batch: batch, Output: output, Final: final}
 }
 
-// JobResult is what a finished job brings back.
+// JobResult is what a job brings back when it has ended. One that failed brings what it did,
+// without Partitions and Updates.
 type JobResult struct {
 	// Partitions holds what the action returned for each partition of the final
 	// RDD that the job was to compute, in partition order; nil where it returned
@@ -57,6 +58,8 @@ type JobResult struct {
 	Notes [][]byte
 	// Tasks is the number of attempts that counted, Failed of those that didn't.
 	Tasks, Failed int
+	// Stages is the number of stages that ran: with a task that counted.
+	Stages int
 	// Time is how long the job took, from its submission on.
 	Time time.Duration
 }

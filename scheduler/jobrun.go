@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler/kernel"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -16,7 +17,8 @@ type jobRun struct {
 	cuts      int         // how often it was
 	runs      []*stageRun // of the stages of all cuts
 	submitted time.Time
-	bytes     int64 // of the result so far
+	ran       map[int32]struct{} // stages of which a task counted
+	bytes     int64              // of the result so far
 	updates   updates
 	cause     error // why it was cancelled
 	result    *JobResult
@@ -27,7 +29,7 @@ type jobRun struct {
 func newJobRun(job Job) *jobRun {
 	job.Partitions = slices.Clone(job.Partitions)
 	r := &JobResult{Partitions: make([][]byte, job.width())}
-	return &jobRun{job: job, submitted: time.Now(), result: r, ended: make(chan struct{})}
+	return &jobRun{job: job, submitted: time.Now(), result: r, ran: make(map[int32]struct{}), ended: make(chan struct{})}
 }
 
 func (j *jobRun) id() kernel.Job { return kernel.Job{Batch: j.job.Batch, Output: int32(j.job.Output)} }
@@ -53,19 +55,23 @@ type batchRun struct {
 
 // stageRun is a stage of a batch, as its jobs have cut it.
 type stageRun struct {
-	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node and Shuffle are nil without jobs
+	stage   Stage     // Parents, Cached and Spare are those of all cuts; Node, Shuffle and Cached are nil without jobs
 	jobs    []*jobRun // that named it and haven't ended, the oldest first
 	attempt int32     // that inputs are of, -1 before the first
 	inputs  []*shuffle.Outputs
+	// unsteady are the cached RDDs among those that the stage's tasks compute whose
+	// partitions another attempt may make otherwise.
+	unsteady []lineage.ID
 }
 
 // take notes a job's stages and returns them for the kernel.
 func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 	specs := make([]kernel.Stage, len(j.stages))
 	for i, s := range j.stages {
+		holders, bound := d.blocks.nearest(s.Node)
 		specs[i] = kernel.Stage{
 			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
-			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: d.blocks.nearest(s.Node),
+			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: holders, Bound: bound,
 		}
 		r := b.stages[s.ID]
 		if r == nil {
@@ -77,6 +83,7 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
 		r.stage.Spare = union(r.stage.Spare, s.Spare)
+		r.unsteady = union(r.unsteady, unsteady(s.Node))
 		if !slices.Contains(r.jobs, j) {
 			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)
 		}
@@ -110,8 +117,8 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 		if r.stage.Kind == Result || b.jobs == 0 && r.attempt < 0 {
 			delete(b.stages, r.stage.ID)
 		}
-		if len(r.jobs) == 0 { // the program may let the RDD go
-			r.stage.Node, r.stage.Shuffle = nil, nil
+		if len(r.jobs) == 0 { // the program may let the RDDs go
+			r.stage.Node, r.stage.Shuffle, r.stage.Cached = nil, nil, nil
 		}
 	}
 	if len(b.stages) == 0 {
@@ -123,7 +130,7 @@ func (d *DAGScheduler) retire(id kernel.Job) *jobRun {
 // end tells the submitter.
 func (j *jobRun) end(err error) {
 	if err != nil {
-		j.result, j.err = nil, err
+		j.result.Partitions, j.err = nil, err
 	}
 	close(j.ended)
 }

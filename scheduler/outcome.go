@@ -27,8 +27,9 @@ type Success struct {
 	Result []byte `msgpack:"r,omitempty"`
 	// Map describes the blocks left behind, for a task of a map stage.
 	Map *MapStatus `msgpack:"m,omitempty"`
-	// Stored are the cached partitions that the executor has stored for the task, and
-	// those that it dropped meanwhile, whosever they are.
+	// Stored are the cached partitions that the executor has stored and dropped since it
+	// said so last, whosever they are. Whoever reports the outcome fills it in, in the
+	// order in which outcomes are reported.
 	Stored  []StoredBlock `msgpack:"c,omitempty"`
 	Metrics task.Metrics  `msgpack:"x"`
 	// Updates are what the task added to accumulators, at most [task.MaxUpdateBytes].

@@ -62,6 +62,9 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		d.opts.Logger.Warn("ignored a task of another driver", "executor", executor, "task", id, "incarnation", id.Incarnation, "epoch", id.Epoch)
 		return
 	}
+	if s, ok := outcome.(Success); ok { // also if nobody needs what the task did any more
+		d.blocks.Add(executor, s.Stored)
+	}
 	outcome = d.checked(id, outcome)
 	e := kernel.TaskEnded{Executor: executor, Task: kernelTask(id)}
 	switch o := outcome.(type) {
@@ -165,6 +168,8 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.accept(a, outcome.(Success)) // the kernel accepts only what Succeeded
 		case kernel.OutputLost:
 			d.tracker.Remove(a.Batch, a.Stage, a.Partition)
+		case kernel.RolledBack:
+			d.dropUnsteady(a)
 		case kernel.CutAgain:
 			again = append(again, d.jobs[a.Job])
 		case kernel.JobDone:
@@ -181,6 +186,19 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 	for _, j := range again {
 		d.cutAgain(j)
 	}
+}
+
+// dropUnsteady has executors drop what a stage kept that was rolled back: partitions that
+// are left would be read together with others that are computed from other records.
+func (d *DAGScheduler) dropUnsteady(a kernel.RolledBack) {
+	r := d.stage(a.Batch, a.Stage)
+	if r == nil || len(r.unsteady) == 0 {
+		return
+	}
+	for _, id := range r.unsteady {
+		d.blocks.Drop(id)
+	}
+	d.backend.DropCached(r.unsteady)
 }
 
 func (d *DAGScheduler) taskID(t kernel.Task) TaskID {
@@ -213,8 +231,9 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	t := a.Task
 	r, j := d.stage(t.Batch, t.Stage), d.jobs[a.Job]
-	d.blocks.Add(a.Executor, s.Stored)
 	j.result.Tasks++
+	j.ran[t.Stage] = struct{}{}
+	j.result.Stages = len(j.ran)
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
 	j.result.Notes = append(j.result.Notes, s.Notes...)

@@ -139,6 +139,21 @@ func inputsOf(n *lineage.Node, stored func(*lineage.Node) bool) (shuffles []*lin
 	return shuffles, cached
 }
 
+// unsteady returns the indeterminate RDDs of its batch that a task computing n keeps: those
+// of earlier batches, which are complete, stay what they are.
+func unsteady(n *lineage.Node) (ids []lineage.ID) {
+	batch := n.ID.Batch
+	if n.Indeterminate {
+		inputsOf(n, func(n *lineage.Node) bool {
+			if n.Indeterminate && n.ID.Batch == batch {
+				ids = append(ids, n.ID)
+			}
+			return false // and on to those above it
+		})
+	}
+	return ids
+}
+
 func isShuffle(d lineage.Dependency) bool {
 	_, ok := d.(*lineage.ShuffleDependency)
 	return ok

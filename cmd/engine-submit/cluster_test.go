@@ -195,9 +195,10 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{"--submission", "help", self, "--", "--batches", "5", "--help"}, exitFailed, `^job \d+ failed`, `the command line asks for help: it is in the job's log; sums --help`},
 		{[]string{"logs", "help"}, exitOK, `(?s)Usage: sums \[flags\].*batches with records`, `the log on d\d`},
 		{[]string{self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `no number pleases me`},
-		{[]string{"--submission", "batch", self, "--", "--rounds", "10"}, exitOK, `^job \d+ finished after .*: 20 steps, 50 tasks`, `submitted .* as job`},
+		{[]string{"--submission", "batch", self, "--", "--rounds", "10"}, exitOK, `^job \d+ finished after .*: 20 steps, 50 tasks in 20 stages of 10 actions, 0 records read, [1-9]\d* B shuffled`, `submitted .* as job`},
 		{[]string{"logs", "batch"}, exitOK, `the total is 210\n`, `the log on d\d`},
-		{[]string{"status", "batch"}, exitOK, `state +finished\n`, `^$`},
+		{[]string{"status", "batch"}, exitOK, `(?s)state +finished\nkind +batch\n.*ended +\d.*, after `, `^$`},
+		{[]string{"list"}, exitOK, `batch +finished`, `^$`},
 		{[]string{self, "--", "--rounds", "1", "--panic"}, exitFailed, `^job \d+ failed`, `(?s)map at engine-submit/cluster_test.go:\d+: panic.*no number pleases me \(step 1, `},
 		{[]string{self, "--", "--rounds", "1", "--checkpoint", "/tmp/x"}, exitFailed, `^job \d+ failed`, `wrong use: --checkpoint is for streams`},
 		{[]string{"--restart", "on-failure:2", self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `(?s)it has failed 2 times in a row \(--restart on-failure:2\) and is started again after 2s: .*no number pleases me.*failed: it has failed 3 times in a row, the last time: `},
@@ -249,7 +250,7 @@ func testBatchProgram(t *testing.T, c *minicluster.Cluster, self string) {
 		}
 	}
 	const stage = `map at engine-submit/cluster_test\.go:\d+ \[ +\] \(0 \+ 3\) / 3`
-	status := `(?s)state +running\n.*step +11, collect at engine-submit/cluster_test\.go:\d+\nstage +` + stage + `\n.*this driver +11 steps, 25 tasks`
+	status := `(?s)state +running\nkind +batch\n.*step +11, collect at engine-submit/cluster_test\.go:\d+\nstage +` + stage + `\n.*this driver +11 steps, 25 tasks`
 	shows([]string{"status", "rounds"}, status)
 	shows([]string{"list"}, `running .* step 11 +- .* rounds +-\n`)
 	watch.err.await(t, "step 11, collect at engine-submit/cluster_test.go:")

@@ -22,6 +22,13 @@ func TestCommandLines(t *testing.T) {
 		State: wire.JobRunning, Reason: "executor e1: exit status 3; the last it wrote:\npanic", ReasonOn: "e1", Spec: wire.JobSpec{Name: "troubled"},
 		Trouble: "no executor takes tasks:\nat all", TroubleOn: "e2",
 	})
+	drivers.AddJob(wire.JobStatus{
+		State: wire.JobRunning, Kind: wire.KindBatch, Spec: wire.JobSpec{Name: "rank"}, Progress: wire.Progress{Records: 1200, Program: &wire.ProgramProgress{
+			Step: 3, At: "collect at main.go:9", Tasks: 7, Failed: 1, Actions: 2, StagesRun: 4, Shuffled: 2048,
+			Stages: []wire.StageProgress{{Name: "reduceByKey at main.go:8", Tasks: 4, Done: 2, Running: 1}},
+		}},
+	})
+	drivers.AddJob(wire.JobStatus{State: wire.JobFinished, Kind: wire.KindBatch, Spec: wire.JobSpec{Name: "ranked"}, Submitted: 1e9, Ended: 4.5e9})
 	drivers.Log(running, "d1", "hello from the driver\n")
 	drivers.Executors(
 		wire.ExecutorStatus{ID: "e1", Address: "127.0.0.1:1", Slots: 2, Platform: "linux/amd64", Alive: true},
@@ -69,7 +76,14 @@ func TestCommandLines(t *testing.T) {
 		{"--submission 17 " + path, exitUsage, "", `wrong use: submission id "17" would be taken for a flag or a job's number`},
 		{"frobnicate", exitUsage, "", `there is no command "frobnicate" and no program of that name here; the commands are list, status`},
 		{"help", exitUsage, "", "the commands are list, status"},
-		{"list", exitOK, "words     running", ""},
+		{"list", exitOK, "words     -      running", ""},
+		{"list", exitOK, "rank      batch  running   -                    -     step 3   -        -", ""},
+		{"list", exitOK, "3.5s  -        -        -", ""},
+		{"status rank", exitOK, "kind         batch\n", ""},
+		{"status rank", exitOK, "step         3, collect at main.go:9\nstage        reduceByKey at main.go:8 [==========          ] (2 + 1) / 4\n" +
+			"this driver  3 steps, 7 tasks in 4 stages of 2 actions, 1 attempts failed, 1,200 records read, 2.0 KiB shuffled\n", ""},
+		{"status ranked", exitOK, "state       finished\nkind        batch\n", ""},
+		{"status ranked", exitOK, ", after 3.5s\n", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},
 		{"status", exitUsage, "", "JOB is missing"},
 		{"status a/b", exitFailed, "", `no such job: none has the submission id or the name "a/b"`},

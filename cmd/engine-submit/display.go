@@ -88,7 +88,14 @@ func (d *display) describe(st *wire.JobStatus) string {
 		parts = append(parts, fmt.Sprintf("batch %d", st.LastBatch))
 	}
 	if p := st.Progress.Program; p != nil {
-		parts = append(parts, programParts(p)...)
+		step, width := programStep(p), 0
+		if room := d.line.Room(); room > 0 && len(p.Stages) > 0 {
+			step = fmt.Sprint(p.Step) // the bars say where it is
+			width = max(1, room-len(parts[0]+"  step "+step+"  "))
+		}
+		if parts = append(parts, "step "+step); len(p.Stages) > 0 {
+			parts = append(parts, cli.StageBars(width, stages(p)))
+		}
 	}
 	if p := st.Progress; p.Batches > 0 {
 		parts = append(parts, thousands(d.total())+" records", thousands(int64(p.RecordsPerSec))+" records/s",
@@ -118,8 +125,11 @@ func (d *display) total() (n int64) {
 // summary returns what became of a job, in a line.
 func (d *display) summary(st *wire.JobStatus) string {
 	s := fmt.Sprintf("job %d %s after %s", st.Spec.Incarnation, st.State, age(st, d.now()))
-	if p := st.Progress.Program; p != nil {
-		return s + ": " + programTotal(p)
+	switch {
+	case st.Progress.Program != nil:
+		return s + ": " + programTotal(st)
+	case st.Kind == wire.KindBatch: // the engine-driver that knew what it did leads no more
+		return s
 	}
 	s += fmt.Sprintf(": %d batches", st.LastBatch)
 	if n := d.total(); n > 0 {

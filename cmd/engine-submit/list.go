@@ -37,11 +37,11 @@ func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 		}
 		now := time.Now()
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "JOB\tNAME\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSUBMISSION\tTROUBLE")
+		fmt.Fprintln(w, "JOB\tNAME\tKIND\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSUBMISSION\tTROUBLE")
 		for _, st := range jobs {
 			batches, pending := progressColumns(&st)
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
-				st.Spec.Incarnation, st.Spec.Name, st.State, clock(st.Submitted), age(&st, now),
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
+				st.Spec.Incarnation, st.Spec.Name, st.Kind, st.State, clock(st.Submitted), age(&st, now),
 				batches, pending, orDash(st.Node), len(st.Executors), st.Spec.Submission, orDash(clip(firstLine(st.Trouble), maxTrouble)))
 		}
 		return w.Flush()

@@ -2,53 +2,58 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-// programParts returns what a line about a batch program that runs says of it.
-func programParts(p *wire.ProgramProgress) []string {
-	parts := []string{fmt.Sprintf("step %d", p.Step)}
-	if p.At != "" {
-		parts[0] += ", " + p.At
+// programStep returns the step of a batch program that runs, and where it is.
+func programStep(p *wire.ProgramProgress) string {
+	if p.At == "" {
+		return fmt.Sprint(p.Step)
 	}
-	for _, s := range p.Stages {
-		parts = append(parts, fmt.Sprintf("%s %s", s.Name, stageBar(s)))
-	}
-	return parts
+	return fmt.Sprintf("%d, %s", p.Step, p.At)
 }
 
-// stageBar returns how far a stage is: tasks done, running, and all.
-func stageBar(s wire.StageProgress) string {
-	return fmt.Sprintf("%s (%d + %d) / %d", cli.Bar(20, float64(s.Done)/float64(max(s.Tasks, 1))), s.Done, s.Running, s.Tasks)
+// stages returns the stages that run.
+func stages(p *wire.ProgramProgress) []cli.Stage {
+	all := make([]cli.Stage, len(p.Stages))
+	for i, s := range p.Stages {
+		all[i] = cli.Stage(s)
+	}
+	return all
 }
 
 // programTotal returns what a batch program has done so far.
-func programTotal(p *wire.ProgramProgress) string {
-	text := fmt.Sprintf("%d steps, %d tasks", p.Step, p.Tasks)
+func programTotal(st *wire.JobStatus) string {
+	p := st.Progress.Program
+	text := fmt.Sprintf("%d steps, %d tasks in %d stages of %d actions", p.Step, p.Tasks, p.StagesRun, p.Actions)
 	if p.Failed > 0 {
 		text += fmt.Sprintf(", %d attempts failed", p.Failed)
 	}
-	return text
+	return text + fmt.Sprintf(", %s records read, %s shuffled", thousands(st.Progress.Records), size(p.Shuffled))
 }
 
-// describeProgram writes all that is known of a batch program. When it has ended the
-// cluster keeps nothing of that.
+// describeProgram writes all that is known of a batch program. Of one that has ended
+// that is what its last driver process did, as long as the same engine-driver leads.
 func describeProgram(st *wire.JobStatus, line func(name, format string, args ...any)) {
 	p := st.Progress.Program
-	line("step", "%s", strings.TrimPrefix(programParts(p)[0], "step "))
-	for _, s := range p.Stages {
-		line("stage", "%s %s", s.Name, stageBar(s))
+	if !st.State.Final() {
+		line("step", "%s", programStep(p))
+		for _, s := range stages(p) {
+			line("stage", "%s", s)
+		}
 	}
-	line("this driver", "%s, %s records read", programTotal(p), thousands(st.Progress.Records))
+	line("this driver", "%s", programTotal(st))
 }
 
 // progressColumns returns what a list says of a job's progress.
 func progressColumns(st *wire.JobStatus) (batches, pending string) {
-	if p := st.Progress.Program; p != nil {
+	switch p := st.Progress.Program; {
+	case p != nil:
 		return fmt.Sprintf("step %d", p.Step), "-"
+	case st.Kind == wire.KindBatch:
+		return "-", "-"
 	}
 	return fmt.Sprint(st.LastBatch), fmt.Sprint(st.Pending)
 }

@@ -62,13 +62,19 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	line("job", "%d", s.Incarnation)
 	line("name", "%s", s.Name)
 	line("state", "%s", st.State)
+	line("kind", "%s", st.Kind)
 	line("submission", "%s", s.Submission)
 	line("arguments", "%s", orDash(strings.Join(s.Args, " ")))
 	if len(s.Secrets) > 0 {
 		line("secrets", "%v, which aren't shown", s.Secrets)
 	}
 	line("program", "%s, %s, sha256 %s", size(s.Size), s.Platform, s.Binary)
-	line("submitted", "%s, %s", clock(st.Submitted), age(st, now))
+	if st.Ended == 0 {
+		line("submitted", "%s, %s", clock(st.Submitted), age(st, now))
+	} else {
+		line("submitted", "%s", clock(st.Submitted))
+		line("ended", "%s, after %s", clock(st.Ended), age(st, now))
+	}
 	line("driver", "%s, epoch %d", orDash(st.Node), st.Epoch)
 	if st.Crashes > 0 {
 		line("crashes", "%d of the driver process since it last got something done", st.Crashes)
@@ -79,7 +85,8 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 	switch {
 	case st.Progress.Program != nil:
 		describeProgram(st, line)
-	case st.LastBatch > 0 || !st.State.Final(): // else it may have been a batch program
+	case st.Kind == wire.KindBatch:
+	case st.LastBatch > 0 || !st.State.Final(): // else it may be a batch program whose build failed
 		line("batches", "%d allocated, %d of them not complete", st.LastBatch, st.Pending)
 	}
 	if prog := st.Progress; prog.Batches > 0 && !st.State.Final() {

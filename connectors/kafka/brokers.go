@@ -21,19 +21,25 @@ type brokersKey struct{}
 // there are none, that of a broker embedded in the driver's process, which is
 // started by the first call and stopped with the stream. The embedded broker
 // keeps its topics in memory, so it doesn't go together with --checkpoint or a
-// cluster.
-func Brokers(ssc *engine.StreamingContext) []string {
-	readSettings(ssc) // whoever uses Kafka has its settings, also who only writes
-	return ssc.Shared(brokersKey{}, func() any { return findBrokers(ssc) }).([]string)
+// cluster. A batch program, which reads what is there already, must be given --brokers;
+// its environment is that of [engine.EnvironmentOf].
+func Brokers(e engine.Environment) []string {
+	readSettings(e) // whoever uses Kafka has its settings, also who only writes
+	return e.Shared(brokersKey{}, func() any { return findBrokers(e) }).([]string)
 }
 
-func findBrokers(ssc *engine.StreamingContext) []string {
-	if list := ssc.Brokers(); list != "" {
+func findBrokers(e engine.Environment) []string {
+	if list := e.Brokers(); list != "" {
 		addrs, err := parseBrokers(list)
 		if err != nil {
-			ssc.Fail("kafka", err)
+			e.Fail("kafka", err)
 		}
 		return addrs
+	}
+	ssc, ok := e.(*engine.StreamingContext)
+	if !ok {
+		e.Fail("kafka", fmt.Errorf("%w: a batch program that reads Kafka needs --brokers HOST:PORT", engine.ErrUsage))
+		return nil
 	}
 	if ssc.Durable() {
 		ssc.Fail("kafka", fmt.Errorf("%w: the embedded broker forgets its topics with the process, so a job that outlives it needs --brokers HOST:PORT", engine.ErrUsage))
@@ -54,20 +60,21 @@ func findBrokers(ssc *engine.StreamingContext) []string {
 type clientKey struct{}
 
 // ClientOptions adds franz-go options, such as kgo.DialTLSConfig and kgo.SASL,
-// to every Kafka client of the program's streams and sinks. Secrets are best
+// to every Kafka client of the program's streams and sinks, and of the ranges that a
+// batch program makes afterwards. Secrets are best
 // read from the environment, where each process runs: on a cluster engine-submit
 // --secret puts them there. [EnsureTopic] and
 // [EndOffsetsWith] take the same options as arguments. Options of consumers and
 // groups are refused, as they would have no effect: a stream reads by requests of
 // its own.
-func ClientOptions(ssc *engine.StreamingContext, opts ...kgo.Opt) {
+func ClientOptions(e engine.Environment, opts ...kgo.Opt) {
 	for i, o := range opts {
 		if err := checkOption(o); err != nil {
-			ssc.Fail("kafka.ClientOptions", fmt.Errorf("option %d of %d: %w", i+1, len(opts), err))
+			e.Fail("kafka.ClientOptions", fmt.Errorf("option %d of %d: %w", i+1, len(opts), err))
 			return
 		}
 	}
-	all := clientOptions(ssc)
+	all := clientOptions(e)
 	*all = append(*all, opts...)
 }
 
@@ -85,8 +92,8 @@ func checkOption(o kgo.Opt) error {
 
 // clientOptions returns where the options are, which are complete when the
 // program is built.
-func clientOptions(ssc *engine.StreamingContext) *[]kgo.Opt {
-	return ssc.Shared(clientKey{}, func() any { return new([]kgo.Opt) }).(*[]kgo.Opt)
+func clientOptions(e engine.Environment) *[]kgo.Opt {
+	return e.Shared(clientKey{}, func() any { return new([]kgo.Opt) }).(*[]kgo.Opt)
 }
 
 // parseBrokers splits a list of HOST:PORT addresses.

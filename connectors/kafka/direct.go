@@ -29,44 +29,37 @@ type Topics struct{ names []string }
 // while the stream runs joins at the next batch.
 func Subscribe(topics ...string) Topics { return Topics{topics} }
 
-// Start says where a job's first batch begins in each partition: [Earliest],
-// [Latest] or [AtOffsets].
-type Start struct {
-	latest  bool
-	offsets map[string]map[int32]int64
-}
-
-// Earliest begins with the oldest record that is there.
-func Earliest() Start { return Start{} }
-
-// Latest begins with what is written after the stream was started.
-func Latest() Start { return Start{latest: true} }
-
-// AtOffsets begins at given offsets, by topic and partition; a partition that
-// isn't among them is read from its oldest record. Where an offset is beyond the
-// end of its partition, the stream waits until the records before it are there.
-// Topics that the stream doesn't read, partitions that aren't there, and offsets
-// that are negative or of records already deleted are refused before anything is
-// planned. The offsets must be the same in every process: take them from
-// engine.Value.
-func AtOffsets(offsets map[string]map[int32]int64) Start { return Start{offsets: offsets} }
-
 // DirectOption configures a direct stream.
-type DirectOption func(*directOptions)
+type DirectOption interface{ ofDirect(o *directOptions) }
 
 type directOptions struct {
-	start Start
+	start Position
 	bad   BadRecords
 }
 
 // StartFrom sets where a job's first batch begins; the default is [Earliest]. A
 // job that goes on from a checkpoint begins where that ended, and a partition
 // that is added later is read whole.
-func StartFrom(s Start) DirectOption { return func(o *directOptions) { o.start = s } }
+func StartFrom(p Position) DirectOption { return startFrom(p) }
+
+type startFrom Position
+
+func (s startFrom) ofDirect(o *directOptions) { o.start = Position(s) }
+
+// ReadOption configures whatever reads a topic.
+type ReadOption interface {
+	DirectOption
+	RangeOption
+}
 
 // OnBadRecord sets what becomes of records that the decoder refuses; the
 // default is [Fail].
-func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.bad = p } }
+func OnBadRecord(p BadRecords) ReadOption { return onBadRecord(p) }
+
+type onBadRecord BadRecords
+
+func (p onBadRecord) ofDirect(o *directOptions) { o.bad = BadRecords(p) }
+func (p onBadRecord) ofRange(o *rangeOptions)   { o.bad = BadRecords(p) }
 
 // Direct declares a stream that reads Kafka topics, one partition of each batch
 // for each topic partition, or, in local mode as soon as possible (--asap), for each
@@ -75,12 +68,12 @@ func OnBadRecord(p BadRecords) DirectOption { return func(o *directOptions) { o.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
 	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
 	var o directOptions
-	for _, set := range opts {
-		if set == nil {
+	for _, opt := range opts {
+		if opt == nil {
 			ssc.Fail(op, errNilOption)
 			continue
 		}
-		set(&o)
+		opt.ofDirect(&o)
 	}
 	conf := readSettings(ssc)
 	d := &direct[T]{
@@ -89,7 +82,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail(op, err)
-	} else if err := cmp.Or(o.start.check(topics.names), o.bad.check(topics.names)); err != nil {
+	} else if err := cmp.Or(o.start.check("the stream", topics.names), o.bad.check(topics.names)); err != nil {
 		ssc.Fail(op, err)
 	}
 	if decode == nil {
@@ -98,7 +91,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	return engine.NewInput(ssc, op, d, decode)
 }
 
-// direct is the input of a direct stream.
+// direct is the input of a direct stream; a range reads with it too.
 type direct[T any] struct {
 	op       string // its name in errors
 	topics   []string
@@ -116,10 +109,8 @@ type direct[T any] struct {
 // (that of bad records too),
 // or the stream is to begin in a partition that isn't there.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
-	if bad := d.options.bad; bad.policy == badDeadLetter {
-		if err := d.producers().check(ctx, bad.topic, "kafka.DeadLetter"); err != nil {
-			return nil, err
-		}
+	if err := d.checkLetters(ctx); err != nil {
+		return nil, err
 	}
 	out := &planner{brokers: strings.Join(d.brokers, ","), limits: d.limits, reader: d.reader}
 	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics...)
@@ -131,12 +122,21 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		p.Close()
 		return nil, err
 	}
-	if err := d.options.start.within(parts); err != nil {
+	out.source = p
+	if out.first, err = d.options.start.resolve(ctx, parts, d.producers()); err != nil {
 		p.Close()
 		return nil, err
 	}
-	out.source, out.first = p, d.options.start.resolve(parts)
 	return out, nil
+}
+
+// checkLetters makes sure that letters about bad records can be written.
+func (d *direct[T]) checkLetters(ctx context.Context) error {
+	bad := d.options.bad
+	if bad.policy != badDeadLetter {
+		return nil
+	}
+	return d.producers().check(ctx, bad.topic, "kafka.DeadLetter")
 }
 
 // Generate makes one partition of each range, unless those that are empty are left out.

@@ -1,11 +1,13 @@
-// Package kafka connects streams to Apache Kafka.
+// Package kafka connects streams and batch programs to Apache Kafka.
 //
 // [Direct] reads topics: the driver plans offset ranges, which are part of each
 // batch's allocation, and executors read exactly those (Spark's
 // DirectKafkaInputDStream). Offsets are the engine's own: no consumer group
 // decides what is read. [Sink] writes a stream's elements to a topic.
 //
-// Where a program is given no --brokers, an embedded broker is started in the
+// [Range] gives a batch program the records from one position until another.
+//
+// Where a stream is given no --brokers, an embedded broker is started in the
 // driver's process, so that it runs alone; see [Brokers].
 //
 // Delivery: reading is exact, a batch that is replayed reads the same records.
@@ -13,7 +15,7 @@
 // flight when a process died may be written twice, with the same batch number in
 // the header "hibana-batch".
 //
-// Settings of streams, given as --conf key=value, with their defaults in brackets:
+// Settings of programs, given as --conf key=value, with their defaults in brackets:
 //
 //	streaming.kafka.maxRatePerPartition: records/s of one partition at most, 0 for no limit (0)
 //	streaming.kafka.minRatePerPartition: records of one partition and batch at least (1)

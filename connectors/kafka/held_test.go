@@ -31,7 +31,7 @@ func TestPlanSaysWhatIsHeld(t *testing.T) {
 		b.Produce(t, "in", nil, kgo.StringRecord("c"), kgo.StringRecord("d"))
 
 		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
-		planner := func(start Start) func() engine.Plan {
+		planner := func(start Position) func() engine.Plan {
 			d.options.start = start
 			p, err := d.Open(t.Context())
 			if err != nil {

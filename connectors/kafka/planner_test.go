@@ -87,7 +87,7 @@ func TestNextRanges(t *testing.T) {
 	parts := []ranges.Partition{part(0, 10, 100), part(1, 0, 50)}
 	previous := []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, From: 20, Until: 60}}
 	for name, c := range map[string]struct {
-		start    Start
+		start    Position
 		parts    []ranges.Partition
 		previous []ranges.Range
 		want     string
@@ -106,7 +106,11 @@ func TestNextRanges(t *testing.T) {
 			ranges.ErrTopicRecreated},
 		"a partition that is gone": {Earliest(), parts[1:], previous, "", ranges.ErrUnknownPartition},
 	} {
-		p := &planner{brokers: "b:1", first: c.start.resolve(c.parts)}
+		first, err := c.start.resolve(t.Context(), c.parts, producers{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &planner{brokers: "b:1", first: first}
 		got, err := p.next(c.parts, c.previous)
 		if err != nil && !strings.Contains(err.Error(), " at b:1: ") {
 			t.Errorf("%s: it doesn't say where: %v", name, err)
@@ -115,7 +119,11 @@ func TestNextRanges(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	p := &planner{first: Earliest().resolve(parts)}
+	first, err := Earliest().resolve(t.Context(), parts, producers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &planner{first: first}
 	var end *ranges.EndError
 	if _, err := p.next(parts, []ranges.Range{{Topic: "t", TopicID: [16]byte{1}, Partition: 0, Until: 500}}); !errors.As(err, &end) ||
 		!strings.HasPrefix(err.Error(), "topic t partition 0 can be read up to offset 100 only, and it had reached 500: the end of its log is lost") {

@@ -2,7 +2,7 @@ package kafka
 
 import "github.com/hibana-engine/hibana/engine"
 
-// Settings of streams, as Spark names them where it has them; nobody writes to
+// Settings of programs, as Spark names them where it has them; nobody writes to
 // these. The package's documentation lists them.
 var (
 	maxRatePerPartition = engine.Setting[float64]{
@@ -29,15 +29,15 @@ type settings struct {
 	maxBatch int // bytes, 0 for the reader's default
 }
 
-// settingsKey finds the settings in a context.
+// settingsKey finds the settings in a program.
 type settingsKey struct{}
 
-// readSettings returns the settings of a program's streams, read by the first.
-func readSettings(ssc *engine.StreamingContext) settings {
-	return ssc.Shared(settingsKey{}, func() any {
+// readSettings returns the settings of a program's streams and ranges, read by the first.
+func readSettings(e engine.Environment) settings {
+	return e.Shared(settingsKey{}, func() any {
 		return settings{
-			limits:   limits{maxRate: maxRatePerPartition.Read(ssc), minimum: minRatePerPartition.Read(ssc)},
-			maxBatch: int(maxBatchBytes.Read(ssc)),
+			limits:   limits{maxRate: maxRatePerPartition.Read(e), minimum: minRatePerPartition.Read(e)},
+			maxBatch: int(maxBatchBytes.Read(e)),
 		}
 	}).(settings)
 }

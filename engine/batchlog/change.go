@@ -132,6 +132,12 @@ func (s *State) Allocate(b Batch, done []Completion, limit int, commit Commit) (
 // keeps reports whether a batch that is complete is kept.
 func (s *State) keeps(seq uint64) bool { return s.Last.Keep > 0 && seq >= s.Last.Keep }
 
+// keep adds a batch to the past. They may be completed in another order than their own.
+func (s *State) keep(b Batch) {
+	at, _ := slices.BinarySearchFunc(s.Past, b.Seq, bySeq)
+	s.Past = slices.Insert(s.Past, at, b)
+}
+
 // unneeded counts the past batches that none reaches back to any more.
 func (s *State) unneeded() int {
 	n := slices.IndexFunc(s.Past, func(p Batch) bool { return s.keeps(p.Seq) })
@@ -159,7 +165,7 @@ func (s *State) complete(done []Completion) (any bool) {
 		any = true
 		if c.Output == AllOutputs {
 			if s.keeps(c.Seq) {
-				s.Past = append(s.Past, s.Pending[at].asRecorded())
+				s.keep(s.Pending[at].asRecorded())
 			}
 			s.Pending = slices.Delete(s.Pending, at, at+1)
 			continue

@@ -46,8 +46,11 @@ const AllOutputs int32 = -1
 
 // pending finds a batch that isn't complete.
 func (s *State) pending(seq uint64) (at int, found bool) {
-	return slices.BinarySearchFunc(s.Pending, seq, func(p Batch, seq uint64) int { return cmp.Compare(p.Seq, seq) })
+	return slices.BinarySearchFunc(s.Pending, seq, bySeq)
 }
+
+// bySeq orders batches.
+func bySeq(b Batch, seq uint64) int { return cmp.Compare(b.Seq, seq) }
 
 // Restore adds a batch of a state that was written down, in ascending order.
 func (s *State) Restore(b Batch, complete bool) {
@@ -85,6 +88,9 @@ func (s *State) Check() error {
 	for _, p := range s.Past {
 		if p.Seq <= last || p.Seq > s.Last.Seq {
 			return fmt.Errorf("past batch %d after %d, the last is %d", p.Seq, last, s.Last.Seq)
+		}
+		if _, found := s.pending(p.Seq); found {
+			return fmt.Errorf("past batch %d isn't complete", p.Seq)
 		}
 		last = p.Seq
 	}

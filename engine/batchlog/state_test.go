@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,12 @@ func said(s *State) string {
 	fmt.Fprintf(&b, "header %q values %d last %d", s.Header, len(s.Values), s.Last.Seq)
 	for _, p := range s.Pending {
 		fmt.Fprintf(&b, " %d%v", p.Seq, p.Done)
+	}
+	for i, p := range s.Past {
+		if i == 0 {
+			b.WriteString(" past")
+		}
+		fmt.Fprintf(&b, " %d", p.Seq)
 	}
 	return b.String()
 }
@@ -75,6 +82,75 @@ func TestState(t *testing.T) {
 	}
 }
 
+// Batches that are complete are kept from the newest batch's Keep on.
+func TestPast(t *testing.T) {
+	batch := func(seq, keep uint64, done ...Completion) func(*State) error {
+		return func(s *State) error {
+			_, err := s.Allocate(Batch{Seq: seq, Data: []byte{1}, Keep: keep}, done, 0, nil)
+			return err
+		}
+	}
+	done := func(seqs ...uint64) func(*State) error {
+		return func(s *State) error {
+			for _, seq := range seqs {
+				if _, err := s.Complete([]Completion{{seq, 0}, {seq, AllOutputs}, {seq, AllOutputs}}, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	var s State
+	for i, tt := range []struct {
+		do   func(*State) error
+		want string // after the header, the values and the last batch
+	}{
+		{batch(1, 0), "1[]"},
+		{done(1), ""}, // nothing was to be kept
+		{batch(2, 2), "2[]"},
+		{batch(3, 2, Completion{2, 0}), "2[0] 3[]"},
+		{done(3), "2[0] past 3"},
+		{done(2), "past 2 3"}, // in order, whichever came first
+		{batch(4, 2), "4[] past 2 3"},
+		{done(4), "past 2 3 4"},
+		{batch(5, 3), "5[] past 3 4"},
+		{batch(6, 5, Completion{5, AllOutputs}), "6[] past 5"},          // kept as of now, not as of its own batch
+		{batch(7, 7, Completion{6, AllOutputs}), "7[]"},                 // and not kept, as of now
+		{batch(8, 4), "7[] 8[]"},                                        // what is gone doesn't come back
+		{done(7, 8), "past 7 8"},                                        //
+		{batch(8, 4, Completion{7, AllOutputs}), "past 7 8"},            // it comes again
+		{batch(9, 0), "9[]"},                                            // none reaches back any more
+		{func(s *State) error { s.Drop(); return nil }, ""},             //
+		{func(s *State) error { return s.Restart([]byte{1}, nil) }, ""}, //
+	} {
+		if err := tt.do(&s); err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		if _, got, _ := strings.Cut(said(&s), fmt.Sprintf("last %d", s.Last.Seq)); strings.TrimSpace(got) != tt.want {
+			t.Fatalf("step %d: %s, want %q", i, said(&s), tt.want)
+		}
+		if err := s.Check(); err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+	}
+}
+
+// A state whose past isn't one that the methods make is refused.
+func TestCheckPast(t *testing.T) {
+	for name, past := range map[string][]Batch{
+		"twice":          {{Seq: 2}, {Seq: 2}},
+		"descending":     {{Seq: 3}, {Seq: 2}},
+		"after the last": {{Seq: 6}},
+		"not complete":   {{Seq: 4}},
+		"numbered 0":     {{Seq: 0}},
+	} {
+		s := State{Last: Batch{Seq: 5}, Pending: []Batch{{Seq: 4}, {Seq: 5}}, Past: past}
+		if s.Check() == nil {
+			t.Errorf("%s: %s", name, said(&s))
+		}
+	}
+}
+
 // Whatever comes, the growths add up to the size, a commit that fails changes
 // nothing, and a state that is written down and restored is the same.
 func TestStateKeepsItsInvariants(t *testing.T) {
@@ -82,7 +158,7 @@ func TestStateKeepsItsInvariants(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	var s State
-	size := 0
+	size, most := 0, 0
 	full := errors.New("full")
 	for range 5000 {
 		before := s.Clone()
@@ -113,7 +189,7 @@ func TestStateKeepsItsInvariants(t *testing.T) {
 		case 3:
 			_, err = s.Complete(done, commit)
 		default:
-			_, err = s.Allocate(Batch{Seq: s.Last.Seq + rnd.Uint64N(3), Epoch: 1, Data: data}, done, 5, commit)
+			_, err = s.Allocate(Batch{Seq: s.Last.Seq + rnd.Uint64N(3), Epoch: 1, Data: data, Keep: randomKeep(rnd, &s)}, done, 5, commit)
 		}
 		if err != nil && !reflect.DeepEqual(s, before) {
 			t.Fatalf("%v left %s of %s", err, said(&s), said(&before))
@@ -124,5 +200,36 @@ func TestStateKeepsItsInvariants(t *testing.T) {
 		if s.Size() != size || s.Check() != nil || len(s.Pending) > 5 {
 			t.Fatalf("size %d, growths add up to %d, %v: %s", s.Size(), size, s.Check(), said(&s))
 		}
+		if restored := rewritten(&s); fmt.Sprintf("%+v", restored) != fmt.Sprintf("%+v", s) {
+			t.Fatalf("restored it is %s, it was %s", said(&restored), said(&s))
+		}
+		most = max(most, len(s.Past))
 	}
+	if most < 4 {
+		t.Errorf("at most %d batches were kept", most)
+	}
+}
+
+// randomKeep returns a first batch to keep that is mostly near the newest one.
+func randomKeep(rnd *rand.Rand, s *State) uint64 {
+	if rnd.IntN(10) == 0 {
+		return 0
+	}
+	return s.Last.Seq - min(s.Last.Seq, rnd.Uint64N(8))
+}
+
+// rewritten returns the state that is restored of what is written down of s.
+func rewritten(s *State) State {
+	r := State{Header: s.Header, Values: slices.Clone(s.Values)}
+	for _, p := range s.Past {
+		r.RestorePast(p)
+	}
+	for _, p := range s.Pending {
+		p.Done = slices.Clone(p.Done)
+		r.Restore(p, false)
+	}
+	if s.Last.Seq > 0 {
+		r.Restore(s.Last, true)
+	}
+	return r
 }

@@ -36,6 +36,14 @@ func TerminalWidth(f *os.File) int {
 // Terminal reports whether there is one. The methods of nil know of none.
 func (l *StatusLine) Terminal() bool { return l != nil && l.width() > 0 }
 
+// Room returns how many characters the line holds, 0 if there is none.
+func (l *StatusLine) Room() int {
+	if !l.Terminal() {
+		return 0
+	}
+	return l.width() - 1
+}
+
 // Set replaces the line; "" takes it away. It does nothing off a terminal.
 func (l *StatusLine) Set(text string) {
 	if !l.Terminal() {

@@ -207,7 +207,7 @@ func (s *jobService) Start(_ context.Context, req *wire.StartRequest) (*wire.Rec
 	if err := s.check(req.Epoch); err != nil {
 		return nil, err
 	}
-	return &wire.Recorded{}, s.node.Record(&state.StartJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header}, raftgroup.Never)
+	return &wire.Recorded{}, s.node.Record(&state.StartJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, Header: req.Header, Kind: req.Kind}, raftgroup.Never)
 }
 
 // RecordValue implements wire.JobLogServer.

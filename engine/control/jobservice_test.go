@@ -50,8 +50,8 @@ func TestJobLogOverTheSocket(t *testing.T) {
 		first.Start(ctx, &wire.StartRequest{Epoch: epoch, Header: []byte("head")}),
 		first.RecordValue(ctx, &wire.ValueRequest{Epoch: epoch, Name: "now", Data: []byte("12")}),
 		first.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 1, Allocation: []byte("one")}),
-		first.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 2, Allocation: []byte("two")}),
-		first.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 2, Allocation: []byte("two")}), // an answer was lost
+		first.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 2, Allocation: []byte("two"), Keep: 1}),
+		first.Allocate(ctx, &wire.AllocateRequest{Epoch: epoch, Seq: 2, Allocation: []byte("two"), Keep: 1}), // an answer was lost
 		first.Complete(ctx, &wire.CompleteRequest{Epoch: epoch, Completions: []wire.Completion{{Seq: 1, Output: wire.AllOutputs}, {Seq: 2, Output: 3}}}),
 	}
 	if err := errors.Join(steps...); err != nil {
@@ -72,13 +72,16 @@ func TestJobLogOverTheSocket(t *testing.T) {
 	}
 	second, _ := attach(t, n, job, next)
 	got := recovered(t, second, next)
-	if len(got) != 4 || string(got[0].Header.Data) != "head" || got[1].Value.Name != "now" {
+	if len(got) != 5 || string(got[0].Header.Data) != "head" || got[1].Value.Name != "now" {
 		t.Fatalf("recovered %+v", got)
 	}
-	if p := got[2].Pending; p.Seq != 2 || string(p.Data) != "two" || len(p.Done) != 1 || p.Done[0] != 3 || p.Epoch != epoch {
+	if p := got[2].Past; p.Seq != 1 || string(p.Data) != "one" {
+		t.Errorf("kept %+v", p)
+	}
+	if p := got[3].Pending; p.Seq != 2 || string(p.Data) != "two" || len(p.Done) != 1 || p.Done[0] != 3 || p.Epoch != epoch {
 		t.Errorf("pending %+v", p)
 	}
-	if l := got[3].Last; l.Seq != 2 {
+	if l := got[4].Last; l.Seq != 2 || l.Keep != 1 {
 		t.Errorf("last %+v", l)
 	}
 	if err := second.Finish(ctx, &wire.FinishRequest{Epoch: next, Failure: "no reason"}); err != nil {

@@ -199,11 +199,16 @@ func TestRandomBatchPrograms(t *testing.T) {
 				})
 			}
 			of := seed + uint64(i)
-			rows, err := rdd.Collect(rddtest.Program(of, rdd.Parallelize(sc, programInput(of), rdd.Partitions(2)), die))
-			if err != nil {
+			result := rddtest.Program(of, rdd.Parallelize(sc, programInput(of), rdd.Partitions(2)), die)
+			once, err := rdd.Collect(result)
+			again, err2 := rdd.Collect(result) // of what is cached by now
+			if err := errors.Join(err, err2); err != nil {
 				return fmt.Errorf("program %d: %w", i, err)
 			}
-			all = append(all, rows)
+			if !slices.Equal(once, again) {
+				return fmt.Errorf("program %d came to %q and then to %q", i, once, again)
+			}
+			all = append(all, once)
 		}
 		sc.OnDriver(func() error { results = all; return nil })
 		return nil

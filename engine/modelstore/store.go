@@ -82,11 +82,16 @@ func Address(given string) (string, error) {
 // Open opens the part of a store that belongs to the job with the given
 // incarnation. A directory is made if it isn't there.
 func Open(ctx context.Context, address string, incarnation uint64) (*Store, error) {
+	return open(ctx, address, fmt.Sprint(incarnation))
+}
+
+// open opens the part of a store that is in the directory part of it.
+func open(ctx context.Context, address, part string) (*Store, error) {
 	a, err := files.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	s := &Store{url: address, prefix: a.Join(fmt.Sprint(incarnation)).Key + "/"}
+	s := &Store{url: address, prefix: a.Join(part).Key + "/"}
 	if s.bucket, err = a.Open(ctx); err == nil {
 		err = s.bucket.MakeDir(a.Key)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
@@ -32,7 +33,7 @@ type Backend struct {
 func NewBackend(cfg Config) *Backend {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Backend{
-		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(), attendance: newAttendance()},
+		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(newRecord(cfg.Dir, maxRecordMemory)), attendance: newAttendance()},
 		cancel: cancel, members: make(map[string]*link), ending: make(map[string]*link),
 	}
 }
@@ -121,6 +122,15 @@ func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	}
 }
 
+// DropCached implements scheduler.Backend.
+func (b *Backend) DropCached(rdds []lineage.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.members {
+		l.out.post(&ToExecutor{DropCached: &DropCached{RDDs: rdds}})
+	}
+}
+
 func (b *Backend) member(name string) *link {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,12 +143,21 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 	if len(invocation) > wire.MaxPayload {
 		return fmt.Errorf("%w: what describes batch %d takes %d bytes, at most %d can be sent; plan fewer ranges", wire.ErrTooLarge, seq, len(invocation), wire.MaxPayload)
 	}
-	b.briefing.invoke(&Invoke{Seq: seq, Invocation: invocation})
-	return nil
+	return b.briefing.invoke(&Invoke{Seq: seq, Invocation: invocation})
 }
 
 // Forget drops what executors keep of the batches before until.
-func (b *Backend) Forget(until, keep uint64) { b.briefing.forget(Forget{until, keep}) }
+func (b *Backend) Forget(until, keep uint64) {
+	if err := b.briefing.forget(Forget{until, keep}); err != nil {
+		b.cfg.Logger.Warn("what is kept for executors that come later isn't dropped for now", "err", err)
+	}
+}
+
+// ForgetShuffles says that no task will read some of a batch's shuffles any more, so that
+// nobody keeps where their outputs are. Who drops the outputs is the executors' business.
+func (b *Backend) ForgetShuffles(batch uint64, shuffles []int) {
+	b.briefing.forgetShuffles(&ForgetShuffles{Batch: batch, Shuffles: shuffles})
+}
 
 // Ready returns the number of executors that take tasks.
 func (b *Backend) Ready() int {
@@ -174,6 +193,9 @@ func (b *Backend) Await(ctx context.Context) {
 func (b *Backend) Close() {
 	b.cancel(ErrClosed)
 	b.links.Wait()
+	if err := b.briefing.invocations.close(); err != nil {
+		b.cfg.Logger.Warn("closing what was kept for executors that come later", "err", err)
+	}
 }
 
 // Died tells of an executor process that ended by itself: what ran there may be to

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -42,11 +44,15 @@ func TestRunsTasks(t *testing.T) {
 	if o := next(t, "the task's end", d.outcomes); string(o.(scheduler.Success).Result) != "result" {
 		t.Errorf("%+v", o)
 	}
+	d.DropCached([]lineage.ID{{Batch: 7, DStream: 1, Ordinal: 2}})
 	d.Forget(8, 8)
 	d.Launch(name, taskOf(1, 8, 0)) // comes after Forget
 	next(t, "the task's end", d.outcomes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !slices.Equal(h.dropped, []lineage.ID{{Batch: 7, DStream: 1, Ordinal: 2}}) {
+		t.Errorf("dropped %v", h.dropped)
+	}
 	if h.forgotten != 8 || len(h.invoked) != 1 || h.invoked[0] != 7 || len(h.values) != 2 || h.values[1].Name != "b" {
 		t.Errorf("forgotten %d, invoked %v, values %v", h.forgotten, h.invoked, h.values)
 	}
@@ -364,9 +370,9 @@ func TestReconnects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.Forget(2, 2)
 	d.Launch(name, taskOf(1, 2, 0))
-	next(t, "the task", started)
+	next(t, "the task", started) // it was told of the batches
+	d.Forget(2, 2)
 	p.cut()
 	if got := next(t, "the loss", d.lines); !strings.HasPrefix(got, "lost "+name) {
 		t.Error(got)
@@ -573,5 +579,26 @@ func TestWrongSecret(t *testing.T) {
 	d.Await(ctx)
 	if d.Ready() != 0 || len(d.lines) > 0 {
 		t.Error("it was let in")
+	}
+}
+
+// What is cached goes with the successes of tasks, of each driver's stream anew.
+func TestTellsWhatIsStored(t *testing.T) {
+	s := newSecret()
+	h := succeed(nil)
+	x := start(t, "x", s, h)
+	for epoch := range uint64(2) {
+		block := scheduler.StoredBlock{Block: task.Block{Batch: 7, DStream: 1, Ordinal: 2, Partition: int32(epoch)}, Level: 2, Bytes: 30}
+		h.mu.Lock()
+		h.stored = []scheduler.StoredBlock{block}
+		h.mu.Unlock()
+		d := drive(t, s, 1+epoch, x)
+		next(t, "the executor", d.lines)
+		for _, want := range [][]scheduler.StoredBlock{{block}, nil} {
+			d.Launch(Name(x.ExecutorProcess), taskOf(1+epoch, 7, 0))
+			if o := next(t, "the task's end", d.outcomes); !reflect.DeepEqual(o, scheduler.Success{Stored: want}) {
+				t.Errorf("%+v, want %+v", o, want)
+			}
+		}
 	}
 }

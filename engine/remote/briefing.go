@@ -1,17 +1,17 @@
 package remote
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // listener is told what every executor is told.
 type listener interface {
-	// open says what holds when the listener joins; hold is nil before the first.
-	open(hold *Hold, f Forget, invocations []*Invoke)
+	// open says what holds when the listener joins; hold is nil before the first. So many
+	// invocations are there to be read.
+	open(hold *Hold, f Forget, invocations *recordReader, n int)
 	hold(h *Hold)
-	invoke(i *Invoke)
+	// invoke says that one more is there.
+	invoke()
 	forget(f Forget)
+	forgetShuffles(f *ForgetShuffles)
 }
 
 // briefing is what every executor must know: the batches that are in flight and the
@@ -22,18 +22,21 @@ type listener interface {
 type briefing struct {
 	mu          sync.Mutex
 	listeners   map[listener]struct{}
-	invocations []*Invoke // not forgotten, ascending
+	invocations *record
 	forgotten   Forget
 	held        *Hold // nil before the first
 }
 
-func newBriefing() *briefing { return &briefing{listeners: make(map[listener]struct{})} }
+func newBriefing(r *record) *briefing {
+	return &briefing{listeners: make(map[listener]struct{}), invocations: r}
+}
 
 func (b *briefing) join(l listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.listeners[l] = struct{}{}
-	l.open(b.held, b.forgotten, b.invocations)
+	invocations, n := b.invocations.reader()
+	l.open(b.held, b.forgotten, invocations, n)
 }
 
 func (b *briefing) leave(l listener) {
@@ -43,24 +46,37 @@ func (b *briefing) leave(l listener) {
 }
 
 // invoke tells of a batch, until it is forgotten.
-func (b *briefing) invoke(i *Invoke) {
+func (b *briefing) invoke(i *Invoke) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.invocations = append(b.invocations, i)
-	for l := range b.listeners {
-		l.invoke(i)
+	if err := b.invocations.add(i); err != nil {
+		return err
 	}
+	for l := range b.listeners {
+		l.invoke()
+	}
+	return nil
 }
 
 // forget drops batches. Who joins later is told of those that others reach back to, after
 // it was told that they are complete.
-func (b *briefing) forget(f Forget) {
+func (b *briefing) forget(f Forget) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forgotten = f
-	b.invocations = slices.DeleteFunc(b.invocations, func(i *Invoke) bool { return i.Seq < f.Keep })
+	err := b.invocations.forget(f.Keep)
 	for l := range b.listeners {
 		l.forget(f)
+	}
+	return err
+}
+
+// forgetShuffles drops where the outputs of shuffles are.
+func (b *briefing) forgetShuffles(f *ForgetShuffles) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := range b.listeners {
+		l.forgetShuffles(f)
 	}
 }
 

@@ -14,6 +14,7 @@ type Config struct {
 	Values             []wire.Value      // recorded values that the program's build needs
 	Security           security.Security // with the job's secret
 	MaxResultBytes     int64             // of one task
+	Dir                string            // where goes what executors that come later must know and memory doesn't hold; "" for the system's temporary directory
 	Logger             *slog.Logger
 	Troubles           Troubles // may be nil
 

@@ -219,7 +219,7 @@ func (l *link) giveUp(reason string) {
 }
 
 // open implements listener: it makes the link take messages.
-func (l *link) open(hold *Hold, f Forget, invocations []*Invoke) {
+func (l *link) open(hold *Hold, f Forget, invocations *recordReader, n int) {
 	var first []*ToExecutor
 	if hold != nil {
 		l.holdings.want(hold.Versions)
@@ -228,10 +228,7 @@ func (l *link) open(hold *Hold, f Forget, invocations []*Invoke) {
 	if f != (Forget{}) {
 		first = append(first, &ToExecutor{Forget: &f})
 	}
-	for _, i := range invocations {
-		first = append(first, &ToExecutor{Invoke: i})
-	}
-	l.out.open(first...)
+	l.out.open(invocations, append(first, make([]*ToExecutor, n)...)...)
 }
 
 // hold implements listener.
@@ -241,10 +238,13 @@ func (l *link) hold(h *Hold) {
 }
 
 // invoke implements listener.
-func (l *link) invoke(i *Invoke) { l.out.post(&ToExecutor{Invoke: i}) }
+func (l *link) invoke() { l.out.post(nil) }
 
 // forget implements listener.
 func (l *link) forget(f Forget) { l.out.forget(f) }
+
+// forgetShuffles implements listener.
+func (l *link) forgetShuffles(f *ForgetShuffles) { l.out.forgetShuffles(f) }
 
 // launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {

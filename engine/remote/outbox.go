@@ -20,19 +20,21 @@ import (
 type outbox struct {
 	wake chan struct{} // holds a token when there are messages
 
-	mu       sync.Mutex
-	isOpen   bool // there is a stream: messages are taken
-	messages []*ToExecutor
-	sent     map[*shuffle.Outputs]uint32 // numbers of what the executor was told on this stream
-	number   uint32
+	mu          sync.Mutex
+	isOpen      bool                        // there is a stream: messages are taken
+	messages    []*ToExecutor               // nil stands for what invocations has next: an executor that is behind keeps none in memory
+	invocations *recordReader               // of the stream; the sender reads
+	sent        map[*shuffle.Outputs]uint32 // numbers of what the executor was told on this stream
+	number      uint32
 }
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
 
 // open takes messages from now on, these first.
-func (o *outbox) open(first ...*ToExecutor) {
+func (o *outbox) open(invocations *recordReader, first ...*ToExecutor) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.invocations = invocations
 	o.isOpen, o.sent, o.number = true, make(map[*shuffle.Outputs]uint32), 0
 	for _, m := range first {
 		o.push(m)
@@ -117,6 +119,21 @@ func (o *outbox) forget(f Forget) {
 	o.push(&ToExecutor{Forget: &f})
 }
 
+// forgetShuffles posts that no task reads some shuffles any more.
+func (o *outbox) forgetShuffles(f *ForgetShuffles) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isOpen {
+		return
+	}
+	for outs := range o.sent {
+		if f.covers(outs) {
+			delete(o.sent, outs)
+		}
+	}
+	o.push(&ToExecutor{ForgetShuffles: f})
+}
+
 // send sends what is posted until ctx ends or the stream breaks.
 func (o *outbox) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
 	var batch []*ToExecutor
@@ -128,8 +145,19 @@ func (o *outbox) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor
 		}
 		o.mu.Lock()
 		batch, o.messages = o.messages, batch[:0]
+		invocations := o.invocations
 		o.mu.Unlock()
 		for i, m := range batch {
+			if m == nil {
+				next, err := invocations.next()
+				if err != nil {
+					return err
+				}
+				if next == nil { // it was forgotten
+					continue
+				}
+				m = &ToExecutor{Invoke: next}
+			}
 			if err := s.Send(m); err != nil {
 				return err
 			}

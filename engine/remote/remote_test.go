@@ -14,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/block"
@@ -40,6 +41,8 @@ type host struct {
 	values    []wire.Value
 	invoked   []uint64
 	forgotten uint64
+	stored    []scheduler.StoredBlock // what is told once of cached partitions
+	dropped   []lineage.ID
 }
 
 func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
@@ -88,6 +91,22 @@ func (h *host) Forget(f Forget) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forgotten = f.Until
+}
+
+func (h *host) DropCached(rdds []lineage.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropped = append(h.dropped, rdds...)
+}
+
+func (h *host) Stored() func() []scheduler.StoredBlock {
+	return func() []scheduler.StoredBlock {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		stored := h.stored
+		h.stored = nil
+		return stored
+	}
 }
 
 func (h *host) Store(epoch uint64) *shuffle.Store {

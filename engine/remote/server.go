@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -14,7 +15,7 @@ import (
 
 // Host is the part of a job executor process that knows the program.
 //
-// THREADING: Register, Invoke, Hold and Forget are called by one goroutine at a
+// THREADING: Register, Stored, Invoke, Hold, DropCached and Forget are called by one goroutine at a
 // time, Run and Store by many beside it.
 type Host interface {
 	scheduler.Runner
@@ -31,6 +32,12 @@ type Host interface {
 	Hold(hold *Hold, answer func(*Held))
 	// Forget drops what is kept of the batches before until.
 	Forget(f Forget)
+	// DropCached drops the cached partitions of RDDs.
+	DropCached(rdds []lineage.ID)
+	// Stored returns what the driver that registered last is told, one success of a task
+	// after the other, of the cached partitions here: at first all, then what was stored
+	// and dropped since. It is called once after a Register.
+	Stored() func() []scheduler.StoredBlock
 	// Store returns the shuffle blocks of an epoch, nil if there are none.
 	Store(epoch uint64) *shuffle.Store
 }

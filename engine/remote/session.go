@@ -26,7 +26,8 @@ type session struct {
 	outbox  []*FromExecutor
 	ended   bool
 	cause   error
-	greeted bool // Hello came
+	greeted bool                           // Hello came
+	stored  func() []scheduler.StoredBlock // what goes with a task's success, nil before the host knows
 }
 
 // helloTimeout bounds the time between a stream's beginning and its Hello.
@@ -77,6 +78,14 @@ func (x *session) post(m ...*FromExecutor) {
 	}
 	x.mu.Unlock()
 	x.signal()
+}
+
+// tellStored sets what goes with the successes of tasks, in the order in which they are
+// sent.
+func (x *session) tellStored(stored func() []scheduler.StoredBlock) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.stored = stored
 }
 
 // end ends the session when what was posted is sent. The first cause counts.
@@ -138,9 +147,12 @@ func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]
 		}
 		x.mu.Lock()
 		batch, x.outbox = x.outbox, batch[:0]
-		ended, cause := x.ended, x.cause
+		ended, cause, stored := x.ended, x.cause, x.stored
 		x.mu.Unlock()
 		for i, m := range batch {
+			if m.Ended != nil && m.Ended.Success != nil && stored != nil {
+				m.Ended.Success.Stored = stored()
+			}
 			if err := stream.Send(m); err != nil {
 				return err
 			}

@@ -2,10 +2,12 @@ package remote
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -33,6 +35,9 @@ type ToExecutor struct {
 	Commit  *CommitAnswer `msgpack:"c"`
 	Forget  *Forget       `msgpack:"f"`
 	Hold    *Hold         `msgpack:"m"`
+
+	DropCached     *DropCached     `msgpack:"d"`
+	ForgetShuffles *ForgetShuffles `msgpack:"s"`
 }
 
 // Hello opens the stream.
@@ -93,6 +98,22 @@ type KillTask struct {
 type Forget struct {
 	Until uint64 `msgpack:"until"`
 	Keep  uint64 `msgpack:"keep"`
+}
+
+// ForgetShuffles drops which outputs were named of some shuffles of a batch.
+type ForgetShuffles struct {
+	Batch    uint64 `msgpack:"b"`
+	Shuffles []int  `msgpack:"s"`
+}
+
+// covers reports whether outputs are named no longer.
+func (f *ForgetShuffles) covers(o *shuffle.Outputs) bool {
+	return o.Batch == f.Batch && slices.Contains(f.Shuffles, int(o.Shuffle))
+}
+
+// DropCached drops the cached partitions of RDDs.
+type DropCached struct {
+	RDDs []lineage.ID `msgpack:"r"`
 }
 
 // FromExecutor is what an executor answers; exactly one field is set.

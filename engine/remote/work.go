@@ -94,6 +94,9 @@ func (x *receiver) greet(stream grpc.BidiStreamingServer[ToExecutor, FromExecuto
 		return err
 	}
 	r := x.server.host.Register(hello, values)
+	if r.Failure == "" {
+		x.session.tellStored(x.server.host.Stored())
+	}
 	x.session.post(&FromExecutor{Registered: r})
 	if r.Failure != "" {
 		return refusal(r.Failure)
@@ -124,6 +127,14 @@ func (x *receiver) take(m *ToExecutor) error {
 		x.hosted(func(h Host) {
 			h.Hold(m.Hold, func(held *Held) { x.session.post(&FromExecutor{Held: held}) })
 		})
+	case m.ForgetShuffles != nil:
+		for n, outs := range x.outputs {
+			if m.ForgetShuffles.covers(outs) {
+				delete(x.outputs, n)
+			}
+		}
+	case m.DropCached != nil:
+		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:
 		for n, outs := range x.outputs {
 			if outs.Batch < m.Forget.Until {

@@ -67,11 +67,34 @@ func (s JobState) String() string {
 // Final reports whether the job has ended.
 func (s JobState) Final() bool { return s >= JobFinished }
 
+// JobKind says what kind of program a job runs. It is known once the job's first driver
+// has built the program.
+type JobKind uint8
+
+// The kinds of a job.
+const (
+	KindUnknown JobKind = iota // no driver has said it yet
+	KindStream                 // it runs until it is stopped
+	KindBatch                  // it runs from its beginning to its end
+)
+
+// String returns the kind for people.
+func (k JobKind) String() string {
+	switch k {
+	case KindStream:
+		return "stream"
+	case KindBatch:
+		return "batch"
+	}
+	return "-"
+}
+
 // JobStatus says how a job is. Times are nanoseconds since 1970 by the clock of
 // the driver that led; they are for people and decide nothing.
 type JobStatus struct {
 	Spec      JobSpec           `msgpack:"spec"` // without the secret
 	State     JobState          `msgpack:"state"`
+	Kind      JobKind           `msgpack:"kind"`
 	Reason    string            `msgpack:"why"`   // why it ended; while it runs what went wrong within a minute
 	ReasonOn  string            `msgpack:"whyon"` // id of the executor where, "" for elsewhere
 	Trouble   string            `msgpack:"wrong"` // what is wrong at this moment, "" for nothing
@@ -111,6 +134,11 @@ type ProgramProgress struct {
 	Stages []StageProgress `msgpack:"s"` // of that step, those that run, at most MaxStages
 	Tasks  int             `msgpack:"t"` // attempts that counted
 	Failed int             `msgpack:"f"` // attempts that didn't
+	// So many steps were actions, of which so many stages ran, and their tasks have
+	// written so many bytes for shuffles.
+	Actions   int   `msgpack:"ac"`
+	StagesRun int   `msgpack:"sr"`
+	Shuffled  int64 `msgpack:"sb"`
 }
 
 // StageProgress is how far a stage is.

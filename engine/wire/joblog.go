@@ -127,10 +127,11 @@ type (
 // AllOutputs as a completion's output means all of the batch's outputs.
 const AllOutputs = batchlog.AllOutputs
 
-// StartRequest records the header.
+// StartRequest records the header, and what kind of program it is of.
 type StartRequest struct {
-	Epoch  uint64 `msgpack:"epoch"`
-	Header []byte `msgpack:"h"`
+	Epoch  uint64  `msgpack:"epoch"`
+	Header []byte  `msgpack:"h"`
+	Kind   JobKind `msgpack:"kind"` // programs of earlier versions don't say it
 }
 
 // ValueRequest records a value.

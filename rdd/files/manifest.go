@@ -18,9 +18,11 @@ const (
 
 // Manifest says which files of a directory are its output.
 type Manifest struct {
-	Kind  string `json:"kind"`           // what the parts are
-	Type  string `json:"type,omitempty"` // of the elements
-	Parts []Part `json:"parts"`          // by partition
+	Kind string `json:"kind"`           // what the parts are
+	Type string `json:"type,omitempty"` // of the elements
+	// Program is that which wrote it, where another one has no use for it.
+	Program string `json:"program,omitempty"`
+	Parts   []Part `json:"parts"` // by partition
 }
 
 // Part is the file of one partition.

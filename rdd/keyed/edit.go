@@ -53,7 +53,10 @@ func (e *Edit[K, V]) Remove(k K, stamp int64) bool {
 
 // ForgetRemovals forgets which keys were removed, up to and including a stamp.
 func (e *Edit[K, V]) ForgetRemovals(stamp int64) {
-	e.forgotten = max(e.forgotten, stamp)
+	if stamp <= e.forgotten {
+		return
+	}
+	e.forgotten = stamp
 	var keys []K
 	e.removed.all(func(k K, _ struct{}, at int64) bool {
 		if at <= stamp {

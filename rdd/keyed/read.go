@@ -205,6 +205,7 @@ func (d *decoder[K, V]) pass(c *Change, put func(k K, v V, stamp int64) error, r
 // next delta may be written since then, but not since earlier.
 func (c Codec[K, V]) Build(empty *Table[K, V], want Header, files ...io.Reader) (*Table[K, V], Header, error) {
 	var last Header
+	var before *Header
 	if len(files) == 0 || empty.Len() > 0 {
 		return nil, last, fmt.Errorf("%w: %d files can't be put onto a table of %d entries", ErrSequence, len(files), empty.Len())
 	}
@@ -214,13 +215,13 @@ func (c Codec[K, V]) Build(empty *Table[K, V], want Header, files ...io.Reader) 
 		if err != nil {
 			return nil, last, fmt.Errorf("file %d of %d: %w", i+1, len(files), err)
 		}
-		if err := f.header.follows(&want, &last, i == 0); err != nil {
+		if err := f.header.Follows(want, before); err != nil {
 			return nil, last, fmt.Errorf("file %d of %d: %w", i+1, len(files), err)
 		}
 		if err := c.Read(f, edit.put, edit.remove); err != nil {
 			return nil, last, fmt.Errorf("file %d of %d: %w", i+1, len(files), err)
 		}
-		last = f.header
+		last, before = f.header, &last
 		if last.Base && edit.Len() != last.Entries {
 			return nil, last, fmt.Errorf("file %d of %d: %w: %s has %d keys", i+1, len(files), ErrCorrupt, last, edit.Len())
 		}
@@ -229,17 +230,18 @@ func (c Codec[K, V]) Build(empty *Table[K, V], want Header, files ...io.Reader) 
 	return edit.Commit(), last, nil
 }
 
-// follows makes sure that a file follows another one.
-func (h *Header) follows(want, last *Header, first bool) error {
-	if err := h.ofTable(want); err != nil {
+// Follows makes sure that a file is of the table and partition that a header says, and
+// that it follows another one, nil for none: a base comes first, then deltas, each since
+// the one before.
+func (h *Header) Follows(want Header, last *Header) error {
+	if err := h.ofTable(&want); err != nil {
 		return err
 	}
-	if h.Base != first || !first && h.Since != last.Until {
-		before := last.String()
-		if first {
-			before = "nothing"
-		}
-		return fmt.Errorf("%w: %s can't be put onto %s", ErrSequence, h, before)
+	switch {
+	case last == nil && !h.Base:
+		return fmt.Errorf("%w: %s can't be put onto nothing", ErrSequence, h)
+	case last != nil && (h.Base || h.Since != last.Until):
+		return fmt.Errorf("%w: %s can't be put onto %s", ErrSequence, h, last)
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func (d *ShuffleDependency) ParentNode() *Node { return d.Parent }
 func (d *ShuffleDependency) Partitions() int { return d.Partitioner.Partitions() }
 
 func (d *ShuffleDependency) describe() string {
-	return fmt.Sprintf(" by shuffle %d, %s", d.ID, partitionerName(d.Partitioner))
+	return fmt.Sprintf(" by shuffle %d, %s", d.ID, PartitionerName(d.Partitioner))
 }
 
 // Write computes one partition of the parent and writes its blocks, in a task. The same

@@ -34,6 +34,8 @@ type Lineage struct {
 	nodes       []*Node
 	shuffles    []*ShuffleDependency // those with ids from drained on
 	drained     int                  // shuffles that Drain has taken off
+	cached      []*Node              // marked since Drain was called
+	uncached    []ID                 // unmarked since Drain was called
 	scope       scope
 	frozen      atomic.Pointer[string] // why, nil while it may grow
 	onLate      func(error)
@@ -89,14 +91,15 @@ func (l *Lineage) Freeze(reason string) { l.frozen.Store(&reason) }
 // Thaw lets a frozen lineage grow again.
 func (l *Lineage) Thaw() { l.frozen.Store(nil) }
 
-// Drain takes the nodes off that were made since the last call, and returns them in a
-// lineage of their own: a program that goes on for long must not keep all that it ever
+// Drain takes the nodes off that were made since the last call, and which were marked, and
+// returns them in a lineage of their own: a program that goes on for long must not keep all that it ever
 // made. Numbers go on where they were.
 func (l *Lineage) Drain() *Lineage {
 	made := NewLineage(l.batch, l.parallelism)
 	made.nodes, made.shuffles, made.drained = l.nodes, l.shuffles, l.drained
+	made.cached, made.uncached = l.cached, l.uncached
 	l.drained += len(l.shuffles)
-	l.nodes, l.shuffles = nil, nil
+	l.nodes, l.shuffles, l.cached, l.uncached = nil, nil, nil, nil
 	return made
 }
 
@@ -111,6 +114,25 @@ func (l *Lineage) Nodes() []*Node { return l.nodes }
 // Shuffles returns the shuffle dependencies in the order they were made. Callers don't
 // change it.
 func (l *Lineage) Shuffles() []*ShuffleDependency { return l.shuffles }
+
+// Cache marks a node of the lineage, or of one that was drained from it, as cached.
+func (l *Lineage) Cache(n *Node) {
+	n.Cached = true
+	l.cached = append(l.cached, n)
+}
+
+// Uncache takes that back.
+func (l *Lineage) Uncache(n *Node) {
+	n.Cached = false
+	l.uncached = append(l.uncached, n.ID)
+}
+
+// Cached returns the nodes that were marked as cached, also if they aren't any more.
+// Callers don't change it.
+func (l *Lineage) Cached() []*Node { return l.cached }
+
+// Uncached returns the nodes of which that was taken back. Callers don't change it.
+func (l *Lineage) Uncached() []ID { return l.uncached }
 
 // Shuffle returns the shuffle dependency with the given id, or nil.
 func (l *Lineage) Shuffle(id int) *ShuffleDependency {

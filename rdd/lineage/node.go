@@ -27,6 +27,8 @@ type Node struct {
 	Indeterminate bool
 	// Cached says that computed partitions are kept until the batch is forgotten.
 	Cached bool
+	// Pinned says that what is cached is dear to compute again: tasks go where it is.
+	Pinned bool
 
 	lineage *Lineage
 }

@@ -13,6 +13,15 @@ import (
 // user's code into a [*PanicError] that names the operator.
 func Guard(final *Node, f func() error) (err error) { return guard(work{final: final}, f) }
 
+// GuardOwn runs code that is of one operator alone, wherever it is called, such as the
+// encoder of its records: a panic is that operator's.
+func GuardOwn(n *Node, f func() error) error { return guard(work{end: n}, f) }
+
+// Owner returns of a node what tells whose code is, without what it is computed from.
+func (n *Node) Owner() *Node {
+	return &Node{ID: n.ID, Op: n.Op, Site: n.Site, Functions: n.Functions}
+}
+
 // work is what a task does, for finding who panicked.
 type work struct {
 	final *Node         // the last of the fused operators

@@ -12,9 +12,9 @@ type Partitioner interface {
 	Equal(Partitioner) bool
 }
 
-// partitionerName returns a partitioner for people and for comparing lineages: what its
+// PartitionerName returns a partitioner for people and for comparing lineages: what its
 // String says, or else its type. Values of its fields may differ from process to process.
-func partitionerName(p Partitioner) string {
+func PartitionerName(p Partitioner) string {
 	if s, ok := p.(fmt.Stringer); ok {
 		return s.String()
 	}

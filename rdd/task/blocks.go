@@ -4,10 +4,12 @@ import "context"
 
 // Block names a partition of an RDD that is kept.
 type Block struct {
-	Batch     uint64 // sequence number of the batch
-	DStream   int32  // id of the DStream that made the RDD, 0 outside streams
-	Ordinal   int32  // of the RDD within (Batch, DStream)
-	Partition int32
+	Batch     uint64 `msgpack:"b"` // sequence number of the batch
+	DStream   int32  `msgpack:"d"` // id of the DStream that made the RDD, 0 outside streams
+	Ordinal   int32  `msgpack:"o"` // of the RDD within (Batch, DStream)
+	Partition int32  `msgpack:"p"`
+
+	Indeterminate bool `msgpack:"n,omitempty"` // another attempt may make it otherwise
 }
 
 // Level says where a block is kept.
@@ -61,7 +63,8 @@ type Value interface {
 	// Bytes returns how much memory it takes.
 	Bytes() int64
 	// Spill returns a value of the same contents in a run that newRun makes. Who has this
-	// one can read on.
+	// one can read on. An error of the value itself, rather than of the run, says
+	// [ErrCantSpill]. Any task may be the one that calls it.
 	Spill(newRun func() (Run, error)) (Value, error)
 	// Discard removes what it has on disk. Who reads it meanwhile gets its contents or an
 	// error.

@@ -40,9 +40,9 @@ type Context struct {
 
 	accumulated []accumulated // of the task's own: what it added to accumulators
 
-	task   *Context        // the task's own, nil in that one
-	others []*Context      // of the task's own: those of other partitions
-	Pulled []runtime.Frame // of the task's own: the stack of a panic that an iter.Pull cut off, for who tells whose it is
+	task   *Context         // the task's own, nil in that one
+	others map[int]*Context // of the task's own: those of other partitions
+	Pulled []runtime.Frame  // of the task's own: the stack of a panic that an iter.Pull cut off, for who tells whose it is
 }
 
 // At returns the context for an operator's partition, which below a Union is
@@ -55,17 +55,18 @@ func (tc *Context) At(partition int) *Context {
 	if task.Partition == partition {
 		return task
 	}
-	for _, o := range task.others {
-		if o.Partition == partition {
-			return o
-		}
+	if o := task.others[partition]; o != nil {
+		return o
 	}
 	o := &Context{
 		Context: tc.Context, Batch: tc.Batch, Partition: partition, Attempt: tc.Attempt, Epoch: tc.Epoch,
 		Shuffle: tc.Shuffle, Cache: tc.Cache, Memory: tc.Memory, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, FreeSlot: tc.FreeSlot,
 		task: task,
 	}
-	task.others = append(task.others, o)
+	if task.others == nil {
+		task.others = make(map[int]*Context)
+	}
+	task.others[partition] = o
 	return o
 }
 
@@ -202,17 +203,24 @@ func (p *Process) Resource(key any, open func() (value any, close func() error, 
 	p.mu.Unlock()
 	r.once.Do(func() {
 		r.err = errOpening // it stays if open panics
+		defer func() {
+			if r.err != nil {
+				p.drop(key, r)
+			}
+		}()
 		r.value, r.close, r.err = open()
 	})
-	if r.err != nil {
-		p.mu.Lock()
-		if p.values[key] == r {
-			delete(p.values, key)
-			p.order = slices.DeleteFunc(p.order, func(o *resource) bool { return o == r })
-		}
-		p.mu.Unlock()
-	}
 	return r.value, r.err
+}
+
+// drop takes off a resource that couldn't be opened.
+func (p *Process) drop(key any, r *resource) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.values[key] == r {
+		delete(p.values, key)
+		p.order = slices.DeleteFunc(p.order, func(o *resource) bool { return o == r })
+	}
 }
 
 // errOpening is what those get who waited for an open that panicked.

@@ -1,6 +1,13 @@
 package task
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrCantSpill: a kept value can't be written, for a reason of its own that won't go away:
+// it has to be computed again.
+var ErrCantSpill = errors.New("what is kept can't be written to disk")
 
 // FetchFailedError says that a map task's output couldn't be read. It is the
 // scheduler's cue to run that map task again, never the reading task's fault.

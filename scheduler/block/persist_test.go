@@ -311,3 +311,43 @@ func TestLargeElements(t *testing.T) {
 		t.Errorf("%d elements, %v; %d files", len(got), err, len(k.files(t)))
 	}
 }
+
+// brittle can't be encoded if it is negative.
+type brittle int
+
+func (b brittle) MarshalText() ([]byte, error) {
+	if b < 0 {
+		panic("it broke")
+	}
+	return fmt.Append(nil, int(b)), nil
+}
+
+func (b *brittle) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscan(string(text), (*int)(b))
+	return err
+}
+
+// An encoder that panics when a partition is to make room takes no other task with it: the
+// partition is dropped. In a task that needs it on disk the operator is to blame whose
+// records they are.
+func TestEncoderOfEvictedPartition(t *testing.T) {
+	k := newKeeper(t, 600<<10)
+	numbers := rdd.Parallelize(rddtest.NewBatch(1, 1), make([]int, 30_000), rdd.Partitions(1))
+	made := rdd.Map(numbers, func(int) brittle { return -1 }).Persist(rdd.MemoryAndDisk)
+	r := rdd.Map(made, func(b brittle) int { return int(b) })
+	if _, err := read(r, k.task(t), 0); err != nil || k.Partitions().Len() != 1 {
+		t.Fatal(err)
+	}
+	other := k.NewTask(t.Context())
+	for other.Grow(10_000) {
+	}
+	if n := k.Partitions().Len(); n != 0 || len(k.files(t)) != 0 {
+		t.Errorf("%d partitions and %d files are left", n, len(k.files(t)))
+	}
+	_, err := read(r, k.task(t), 0) // there is no room now
+	p, ok := errors.AsType[*rdd.PanicError](err)
+	if !ok || p.Op != "map" || p.Site != made.Node().Site || !strings.Contains(p.Cause(), "it broke") || len(k.files(t)) != 0 {
+		t.Errorf("%v, %d files", err, len(k.files(t)))
+	}
+	other.Close()
+}

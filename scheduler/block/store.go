@@ -3,6 +3,7 @@ package block
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -21,6 +22,7 @@ type Store struct {
 	batches map[uint64]map[any]*entry
 	recent  list.List // of entries that can be evicted, the one used last in front
 	since   uint64    // batches before it are forgotten
+	report  *Report   // the newest, nil if nobody asked for one
 	closed  bool
 }
 
@@ -103,6 +105,7 @@ func (s *Store) fill(t *Task, e *entry, v Value) {
 	e.value = v
 	e.kept = t.share.Keep(v.Bytes())
 	t.detach()
+	s.note(e)
 	if e.kept > 0 && e.level != task.Pinned {
 		e.place = s.recent.PushFront(e)
 	}
@@ -123,6 +126,7 @@ func (s *Store) strike(e *entry) Value {
 	}
 	s.budget.Release(e.kept)
 	e.kept = 0
+	s.note(e)
 	v := e.value
 	e.value = nil
 	return v
@@ -151,9 +155,13 @@ func (s *Store) get(id ID, used bool) (Value, bool) {
 // ask at once one computes, the others wait for it until their ctx ends. If it fails its
 // error is its own: another one computes then. compute reserves the value's bytes from t
 // and makes its files there. A value whose batch was forgotten meanwhile is returned, but
-// isn't kept: keep is false, and it is the caller's to discard.
+// isn't kept, nor is one that a killed task has computed, since its driver may have been
+// deposed: keep is false, and it is the caller's to discard.
 func (s *Store) Compute(ctx context.Context, id ID, level task.Level, compute func(t *Task) (Value, error)) (v Value, keep bool, err error) {
 	for {
+		if ctx.Err() != nil { // nobody is to wait for what won't be kept
+			return nil, false, context.Cause(ctx)
+		}
 		e, mine := s.claim(id, level)
 		if mine {
 			return s.compute(ctx, e, compute)
@@ -212,7 +220,7 @@ func (s *Store) settle(e *entry, t *Task, v Value) (kept bool) {
 	}
 	switch {
 	case e.gone:
-	case v != nil:
+	case v != nil && t.ctx.Err() == nil:
 		s.fill(t, e, v)
 		kept = true
 	default:
@@ -236,7 +244,7 @@ func (s *Store) leveled(level task.Level, t *Task, compute func(*Task) (Value, e
 }
 
 // Evict implements [Holder]: it spills or drops the blocks that were used least
-// recently. Where a block can't be written it stays.
+// recently. Where a block can't be written it stays, unless it never can be.
 func (s *Store) Evict(ctx context.Context, n int64) (freed int64) {
 	for freed < n && ctx.Err() == nil {
 		m, err := s.evict()
@@ -285,6 +293,10 @@ func (s *Store) evicted(e *entry, spilled Value, err error) (freed int64, gone b
 	switch {
 	case e.gone:
 		return 1, true, nil // its bytes were released by whoever took it off
+	case errors.Is(err, task.ErrCantSpill): // nor later: who needs it computes it and learns why
+		freed = e.kept
+		s.strike(e)
+		return freed, false, nil
 	case err != nil:
 		e.place = s.recent.PushFront(e) // others first, next time
 		return 0, false, err
@@ -330,6 +342,7 @@ func (s *Store) Forget(until uint64) {
 			values = s.strikeAll(values, m, func(ID) bool { return true })
 		}
 	}
+	s.report.forget(s.since)
 	s.mu.Unlock()
 	discard(values)
 }

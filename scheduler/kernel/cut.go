@@ -32,7 +32,7 @@ func (k *Kernel) take(b *batch, j *job, specs []Stage) []*job {
 			s.renew(spec)
 		}
 		if s.state != active {
-			s.holders = k.resolve(spec.Holders)
+			s.holders, s.bound = k.resolve(spec.Holders), spec.Bound
 			if s.link(spec.Parents) {
 				affected = append(affected, s.jobs...)
 				for _, o := range s.jobs {
@@ -58,7 +58,7 @@ func (k *Kernel) claim(j *job, s *stage) {
 		s.forgive()
 	}
 	s.jobs = append(s.jobs, j)
-	s.place.last = max(s.place.last, s.batch.seq)
+	s.place.last, s.place.used = max(s.place.last, s.batch.seq), k.stages
 	j.stages = append(j.stages, s)
 	k.claimParents(j, s)
 }

@@ -48,6 +48,9 @@ type Stage struct {
 	// computed from, "" for a partition of which none is known. They come before
 	// where the input was read last.
 	Holders []string
+	// Bound says that a task is to run where its holder is as long as that is there and
+	// may have a slot within [BoundWait], also after it has failed there.
+	Bound bool
 }
 
 // Input names a source across batches: partition p of it is best read where it
@@ -58,8 +61,8 @@ type Input struct {
 }
 
 // Event is something that happened: [JobSubmitted], [JobCut], [JobCancelled],
-// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten]
-// or [Tick].
+// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten],
+// [StagesForgotten] or [Tick].
 type Event interface{ event() }
 
 // JobSubmitted asks for a job. Stages come parents first, the result stage last.
@@ -129,6 +132,13 @@ type CommitAsked struct {
 // Their jobs fail.
 type BatchesForgotten struct{ Until uint64 }
 
+// StagesForgotten says that no job of a batch will name these stages again: their output
+// is gone. Those that a job needs stay.
+type StagesForgotten struct {
+	Batch  uint64
+	Stages []int32
+}
+
 // Tick says only what time it is.
 type Tick struct{}
 
@@ -140,10 +150,11 @@ func (ExecutorLost) event()     {}
 func (TaskEnded) event()        {}
 func (CommitAsked) event()      {}
 func (BatchesForgotten) event() {}
+func (StagesForgotten) event()  {}
 func (Tick) event()             {}
 
-// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [CutAgain],
-// [JobDone], [JobFailed], [CommitAnswer] or [Wake].
+// Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [RolledBack],
+// [CutAgain], [JobDone], [JobFailed], [CommitAnswer] or [Wake].
 type Action interface{ action() }
 
 // Launch says to run a task. The output of its stage's parents is complete.
@@ -176,6 +187,15 @@ type OutputLost struct {
 	Batch     uint64
 	Stage     int32
 	Partition int32
+}
+
+// RolledBack says that all that a stage computed counts no longer, since it, or what it
+// reads, is indeterminate and lost output: what its tasks kept doesn't fit what they will
+// compute. It follows the stage's [Kill] and [OutputLost] and comes before its next
+// [Launch].
+type RolledBack struct {
+	Batch uint64
+	Stage int32
 }
 
 // CutAgain says that a job's stages must be cut again, since cached blocks are gone
@@ -231,6 +251,7 @@ func (Launch) action()       {}
 func (Kill) action()         {}
 func (Accept) action()       {}
 func (OutputLost) action()   {}
+func (RolledBack) action()   {}
 func (CutAgain) action()     {}
 func (CommitAnswer) action() {}
 func (JobDone) action()      {}

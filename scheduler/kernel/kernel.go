@@ -37,6 +37,8 @@ type Kernel struct {
 	places map[Input]*place
 	swept  uint64 // since when places were last looked through
 
+	sweptStages uint64 // stages when places were last looked through for those idle
+
 	// clock counts accepted map outputs, so that a failed fetch can be told to be
 	// of an output that was replaced since.
 	clock uint64
@@ -94,6 +96,8 @@ func (k *Kernel) Step(at time.Duration, e Event) []Action {
 		k.answerCommit(e)
 	case BatchesForgotten:
 		k.forget(e.Until)
+	case StagesForgotten:
+		k.forgetStages(e)
 	case Tick:
 	}
 	k.dispatch()
@@ -102,12 +106,15 @@ func (k *Kernel) Step(at time.Duration, e Event) []Action {
 
 // Size is what the kernel holds, to see that nothing leaks.
 type Size struct {
-	Batches, Jobs, TaskSets, Executors, Running, Places int
+	Batches, Stages, Jobs, TaskSets, Executors, Running, Places int
 }
 
 // Size returns what the kernel holds.
 func (k *Kernel) Size() Size {
-	s := Size{len(k.batches), len(k.jobs), len(k.sets), len(k.executors), 0, len(k.places)}
+	s := Size{Batches: len(k.batches), Jobs: len(k.jobs), TaskSets: len(k.sets), Executors: len(k.executors), Places: len(k.places)}
+	for _, b := range k.batches {
+		s.Stages += len(b.stages)
+	}
 	for _, x := range k.executors {
 		s.Running += len(x.running)
 	}

@@ -71,7 +71,7 @@ func TestNothingLeaks(t *testing.T) {
 	if c.done != batches {
 		t.Errorf("%d jobs done of %d", c.done, batches)
 	}
-	if s := c.kernel.Size(); s != (Size{Batches: remembered + 1, Executors: 2, Places: 2}) {
+	if s := c.kernel.Size(); s != (Size{Batches: remembered + 1, Stages: 2 * (remembered + 1), Executors: 2, Places: 2}) {
 		t.Errorf("held at the end: %+v", s)
 	}
 	if late := heap(); late > early+1<<20 {

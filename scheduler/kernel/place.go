@@ -5,6 +5,7 @@ import "time"
 // place remembers where the partitions of an input ran last, and for how long.
 type place struct {
 	last      uint64 // batch that used it last
+	used      uint64 // stages made when a job named a stage of it last
 	executors []*executor
 
 	batch   uint64        // of longest, 0 before the first success

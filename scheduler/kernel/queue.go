@@ -123,6 +123,10 @@ func (k *Kernel) settle(s *stage, p int32) {
 		s.queue.pause(p, t.after)
 		return
 	}
+	if x := s.holder(p); x != nil && s.bound {
+		k.await(s, p, x, BoundWait)
+		return
+	}
 	if k.config.LocalityWait <= 0 || len(k.executors) == 1 && !k.brief(s) {
 		if x := s.holder(p); x != nil && x != s.tasks[p].executor && k.takes(x, s) {
 			k.launch(s, p, x)
@@ -144,21 +148,30 @@ func (k *Kernel) settle(s *stage, p int32) {
 	if x == nil {
 		x = s.place.of(s.partition(p))
 	}
-	switch {
-	case x == nil:
+	if x == nil {
 		s.queue.anywhere.push(p)
-	case k.takes(x, s):
-		k.launch(s, p, x)
-	default:
-		if s.queue.prefer == nil {
-			s.queue.prefer = make(map[*executor]*fifo)
-		}
-		if s.queue.prefer[x] == nil {
-			s.queue.prefer[x] = &fifo{}
-		}
-		s.queue.prefer[x].push(p)
-		s.queue.hold(p, k.now+k.config.LocalityWait)
+		return
 	}
+	k.await(s, p, x, k.config.LocalityWait)
+}
+
+// BoundWait is how long a task of a bound stage waits for the executor that it is bound to.
+const BoundWait = 10 * time.Second
+
+// await launches a task on an executor, or has it wait so long for that one.
+func (k *Kernel) await(s *stage, p int32, x *executor, wait time.Duration) {
+	if k.takes(x, s) {
+		k.launch(s, p, x)
+		return
+	}
+	if s.queue.prefer == nil {
+		s.queue.prefer = make(map[*executor]*fifo)
+	}
+	if s.queue.prefer[x] == nil {
+		s.queue.prefer[x] = &fifo{}
+	}
+	s.queue.prefer[x].push(p)
+	s.queue.hold(p, k.now+wait)
 }
 
 // tasksPerSlot bounds the tasks of an executor, those that wait there for a slot

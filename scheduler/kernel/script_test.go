@@ -222,15 +222,19 @@ func parseStages(args []string) (stages []Stage) {
 	return stages
 }
 
-// parseStage reads m1*2!<-m0,m2at=a,bin=3, or r0*9[2,5]<-m1.
+// parseStage reads m1*2!<-m0,m2at=a,bin=3, or r0*9[2,5]<-m1, or r0*2to=a,b of a bound stage.
 func parseStage(a string) Stage {
 	a, input, explicit := strings.Cut(a, "in=")
+	a, bound, isBound := strings.Cut(a, "to=")
 	a, holders, held := strings.Cut(a, "at=")
 	a, parents, _ := strings.Cut(a, "<-")
 	a, indeterminate := strings.CutSuffix(a, "!")
 	a, only, some := strings.Cut(strings.TrimSuffix(a, "]"), "[")
 	id, n, _ := strings.Cut(a, "*")
 	s := Stage{ID: parseStageID(id), Partitions: atoi(n), Indeterminate: indeterminate}
+	if s.Bound = isBound; isBound {
+		holders, held = bound, true
+	}
 	if held {
 		s.Holders = strings.Split(strings.ReplaceAll(holders, "-", ""), ",")
 	}
@@ -295,6 +299,8 @@ func describe(a Action) string {
 		return fmt.Sprintf("grant %s on %s its commit", a.Task, a.Executor)
 	case OutputLost:
 		return fmt.Sprintf("lost %d:%s/%d", a.Batch, stageName(a.Stage), a.Partition)
+	case RolledBack:
+		return fmt.Sprintf("rolled back %d:%s", a.Batch, stageName(a.Stage))
 	case CutAgain:
 		return fmt.Sprintf("cut %d/%d again, for %s", a.Job.Batch, a.Job.Output, a.Task)
 	case JobDone:

@@ -16,6 +16,7 @@ type stage struct {
 	indeterminate bool
 	place         *place
 	holders       []*executor     // of cached blocks that partitions are computed from, nil where none is known
+	bound         bool            // tasks go to holders
 	partitions    int             // that it could compute
 	only          []int32         // those that its tasks compute, nil for all
 	tried         map[int32]int32 // launches of partitions in earlier jobs, of a result stage
@@ -259,6 +260,7 @@ func (k *Kernel) rollback(s *stage) {
 	for _, a := range affected {
 		if a == s || partial(a) {
 			k.restart(a)
+			k.do(RolledBack{a.batch.seq, a.id})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,6 +24,11 @@ type Executor struct {
 	// reports the loss, and it must not add or lose executors itself; nil means
 	// there is nothing.
 	OnLost func()
+	// DropCached drops what the executor keeps of RDDs; nil means that it keeps nothing.
+	DropCached func(rdds []lineage.ID)
+	// Stored returns which cached partitions the executor has stored and dropped since the
+	// call before, for the next task's success. Nil means that it says nothing of them.
+	Stored func() []scheduler.StoredBlock
 }
 
 // Backend runs tasks on executors in this process. It implements
@@ -47,6 +53,10 @@ type Backend struct {
 // executor is an Executor that is there.
 type executor struct {
 	Executor
+
+	// reporting is held while a task's end or the executor's loss is told, so that they
+	// are told in the order in which they happen. Before mu.
+	reporting sync.Mutex
 
 	mu      sync.Mutex
 	queued  *sync.Cond                     // a task was queued, or the executor is lost
@@ -183,6 +193,8 @@ func (b *Backend) lose(id, reason string) {
 		x.OnLost()
 	}
 	if events != nil {
+		x.reporting.Lock() // after the ends that were about to be told
+		defer x.reporting.Unlock()
 		events.ExecutorLost(scheduler.ExecutorLost{Executor: id, Message: reason})
 	}
 }
@@ -198,6 +210,18 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 		return // its loss is reported
 	}
 	x.enqueue(&launched{task: task})
+}
+
+// DropCached implements scheduler.Backend.
+func (b *Backend) DropCached(rdds []lineage.ID) {
+	b.mu.Lock()
+	all := slices.Collect(maps.Values(b.executors))
+	b.mu.Unlock()
+	for _, x := range all {
+		if x.DropCached != nil {
+			x.DropCached(rdds)
+		}
+	}
 }
 
 // Kill implements scheduler.Backend. A task that no slot has begun ends at once.
@@ -219,8 +243,8 @@ func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	case l == nil:
 	case waiting < 0:
 		l.kill(errors.New(reason))
-	case x.end(l):
-		events.TaskEnded(executor, id, scheduler.TaskKilled{Message: reason})
+	default:
+		x.report(events, l, scheduler.TaskKilled{Message: reason})
 	}
 }
 
@@ -293,6 +317,20 @@ func (x *executor) end(l *launched) bool {
 	return !x.lost
 }
 
+// report strikes a task off and tells how it ended, unless the executor is lost.
+func (x *executor) report(events scheduler.BackendEvents, l *launched, outcome scheduler.Outcome) {
+	x.reporting.Lock()
+	defer x.reporting.Unlock()
+	if !x.end(l) {
+		return
+	}
+	if s, ok := outcome.(scheduler.Success); ok && x.Stored != nil {
+		s.Stored = x.Stored()
+		outcome = s
+	}
+	events.TaskEnded(x.ID, l.task.ID, outcome)
+}
+
 // work is a slot: it runs the executor's tasks one after the other. Another goroutine
 // takes the slot over when a task ends its goroutine (runtime.Goexit, which t.FailNow
 // calls), and when one frees its slot: that is ended here, and nothing more.
@@ -308,9 +346,7 @@ func (b *Backend) work(x *executor, events scheduler.BackendEvents, slot *task.S
 		if !freed {
 			b.workers.Go(func() { b.work(x, events, new(task.Slot)) })
 		}
-		if x.end(current) {
-			events.TaskEnded(x.ID, current.task.ID, scheduler.ExceptionFailure{Message: "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"})
-		}
+		x.report(events, current, scheduler.ExceptionFailure{Message: "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"})
 	}()
 	for !freed {
 		l := x.next()
@@ -327,9 +363,7 @@ func (b *Backend) work(x *executor, events scheduler.BackendEvents, slot *task.S
 		}
 		outcome := x.run(l, slot)
 		current = nil
-		if x.end(l) {
-			events.TaskEnded(x.ID, l.task.ID, outcome)
-		}
+		x.report(events, l, outcome)
 	}
 }
 

@@ -301,3 +301,29 @@ func TestLostCause(t *testing.T) {
 		}
 	})
 }
+
+// What an executor stored goes with the successes of its tasks, and to nobody once it is
+// lost.
+func TestTellsWhatIsStored(t *testing.T) {
+	p := newProgram(t, "a")
+	var stored []scheduler.StoredBlock
+	backend := local.New(local.Executor{ID: "a", Slots: 2, Runner: worker{p, "a"}, Stored: func() []scheduler.StoredBlock {
+		n := int32(len(stored)) // one success is reported after the other
+		stored = append(stored, scheduler.StoredBlock{Block: task.Block{Batch: 1, Ordinal: 7, Partition: n}, Level: 1})
+		return stored[n:]
+	}})
+	defer backend.Close()
+	d := scheduler.NewDAGScheduler(backend, p.opts)
+	defer d.Close()
+	if _, _, err := p.output(t.Context(), d, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.Blocks().Len(); n != 6 || len(stored) != 6 {
+		t.Errorf("the driver knows of %d partitions, %d were told", n, len(stored))
+	}
+	backend.Lose("a", "killed")
+	d.Progress() // what was told before is taken in then
+	if n := d.Blocks().Len(); n != 0 {
+		t.Errorf("%d partitions of a lost executor", n)
+	}
+}

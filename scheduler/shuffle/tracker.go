@@ -114,6 +114,16 @@ func (t *Tracker) Forget(until uint64) {
 	}
 }
 
+// ForgetShuffle drops a shuffle of a batch, if it is known.
+func (t *Tracker) ForgetShuffle(batch uint64, shuffle int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shuffles := t.batches[batch]
+	if delete(shuffles, shuffle); len(shuffles) == 0 {
+		delete(t.batches, batch)
+	}
+}
+
 // Len returns the number of shuffles known.
 func (t *Tracker) Len() int {
 	t.mu.Lock()

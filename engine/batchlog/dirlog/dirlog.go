@@ -243,6 +243,7 @@ func (l *Log) replace(n int) error {
 	}
 	old, oldNumber := l.segment, l.number
 	l.segment, l.number, l.size = f, n, int64(len(frames))
+	l.limit = max(segmentLimit, 2*l.size) // what it begins with isn't written again and again
 	if old == nil {
 		return nil
 	}

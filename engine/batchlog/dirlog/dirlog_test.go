@@ -142,7 +142,7 @@ func TestLogStaysSmall(t *testing.T) {
 	_, err := l.Start(ctx, []byte("header"))
 	must(t, err)
 	for seq := uint64(1); seq <= 300; seq++ {
-		must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq)}))
+		must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq), Keep: seq - min(seq, 6)}))
 		for back := range uint64(3) {
 			if seq > back && rnd.IntN(2) == 0 {
 				must(t, l.Complete(ctx, batchlog.Completion{Seq: seq - back, Output: batchlog.AllOutputs}))
@@ -163,18 +163,45 @@ func TestLogStaysSmall(t *testing.T) {
 	}
 	l = mustOpen(t, dir)
 	got, _, _ := l.Recover(ctx)
-	if fmt.Sprintf("%+v", summary(got)) != fmt.Sprintf("%+v", summary(want)) {
-		t.Errorf("got %+v, want %+v", summary(got), summary(want))
+	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) || len(got.Past) < 3 {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 	must(t, l.Close())
 }
 
-func summary(s batchlog.State) []uint64 {
-	seqs := []uint64{s.Last.Seq}
-	for _, p := range s.Pending {
-		seqs = append(seqs, p.Seq)
+// What batches reach back to survives a restart, and a segment that is replaced, with what
+// is to be kept.
+func TestPastIsKept(t *testing.T) {
+	ctx := context.Background()
+	for name, limit := range map[string]int64{"one segment": 1 << 20, "a segment for each batch": 1} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			l := mustOpen(t, dir)
+			l.limit = limit
+			for seq := uint64(1); seq <= 5; seq++ {
+				must(t, l.Allocate(ctx, batchlog.Batch{Seq: seq, Data: allocation(seq), Keep: max(1, seq-min(seq, 2))}))
+				if seq < 5 {
+					must(t, l.Complete(ctx, batchlog.Completion{Seq: seq, Output: batchlog.AllOutputs}))
+				}
+			}
+			must(t, l.Close())
+			l = mustOpen(t, dir)
+			s, _, err := l.Recover(ctx)
+			must(t, err)
+			if len(s.Past) != 2 || s.Past[0].Seq != 3 || !bytes.Equal(s.Past[1].Data, allocation(4)) || len(s.Pending) != 1 || s.Last.Keep != 3 {
+				t.Errorf("%+v", s)
+			}
+			must(t, l.Complete(ctx, batchlog.Completion{Seq: 5, Output: batchlog.AllOutputs}))
+			if s, _, _ = l.Recover(ctx); len(s.Past) != 3 || s.Past[2].Seq != 5 {
+				t.Errorf("the batch that was unfinished isn't kept: %+v", s)
+			}
+			must(t, l.Allocate(ctx, batchlog.Batch{Seq: 6, Data: allocation(6)}))
+			if s, _, _ = l.Recover(ctx); len(s.Past) != 0 {
+				t.Errorf("none reaches back: %+v", s)
+			}
+			must(t, l.Close())
+		})
 	}
-	return seqs
 }
 
 func TestFullDisk(t *testing.T) {

@@ -87,11 +87,12 @@ type AssignDriver struct {
 	Crashed     bool   `msgpack:"crash"` // the process before died
 }
 
-// StartJob records a job's header.
+// StartJob records a job's header, and of what kind its program is.
 type StartJob struct {
-	Incarnation uint64 `msgpack:"inc"`
-	Epoch       uint64 `msgpack:"epoch"`
-	Header      []byte `msgpack:"h"`
+	Incarnation uint64       `msgpack:"inc"`
+	Epoch       uint64       `msgpack:"epoch"`
+	Header      []byte       `msgpack:"h"`
+	Kind        wire.JobKind `msgpack:"kind"` // logs of earlier versions don't say it
 }
 
 // RecordValue appends a recorded value.

@@ -42,7 +42,7 @@ func randomCommand(r *rand.Rand, s *State) Command {
 	case 2, 3, 4:
 		return &AssignDriver{Incarnation: inc, After: epoch, Node: fmt.Sprint(r.IntN(3)), Crashed: r.IntN(2) == 0}
 	case 5:
-		return &StartJob{Incarnation: inc, Epoch: epoch, Header: make([]byte, r.IntN(3))}
+		return &StartJob{Incarnation: inc, Epoch: epoch, Header: make([]byte, r.IntN(3)), Kind: wire.JobKind(r.IntN(3))}
 	case 6, 7:
 		return &RecordValue{Incarnation: inc, Epoch: epoch, Index: values - r.IntN(2), Value: wire.Value{Name: "v", Data: make([]byte, r.IntN(4))}}
 	case 8, 9:
@@ -65,7 +65,7 @@ func randomCommand(r *rand.Rand, s *State) Command {
 		node := fmt.Sprint("d", r.IntN(3))
 		return &AdmitDriver{Node: node, Copy: fmt.Sprint(r.Uint64()), Instead: []string{"", s.Drivers[node].Copy}[r.IntN(2)]}
 	}
-	return &AllocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Completions: done}
+	return &AllocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Keep: last - min(last, uint64(r.IntN(5))), Completions: done}
 }
 
 // step is a command at its place in Raft's log, and what it answered.

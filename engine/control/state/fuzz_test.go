@@ -44,7 +44,7 @@ func FuzzCommand(f *testing.F) {
 		&SubmitJob{Spec: wire.JobSpec{Submission: "v", Name: "n", Args: []string{"a"}, Binary: "b", Size: 1, Platform: "p", Secret: "s"}, At: 1},
 		&DrainExecutor{ID: "e", Start: "1"}, &ForgetExecutor{ID: "f"},
 		&TakeJob{Spec: wire.JobSpec{Submission: "w", Name: "n", Secrets: []wire.Secret{{Name: "S", Value: "v"}}}},
-		&AssignDriver{Incarnation: 10, After: 11, Node: "b", Crashed: true}, &StartJob{Incarnation: 32, Epoch: 1, Header: []byte("h")},
+		&AssignDriver{Incarnation: 10, After: 11, Node: "b", Crashed: true}, &StartJob{Incarnation: 32, Epoch: 1, Header: []byte("h")}, &StartJob{Incarnation: 10, Epoch: 11, Header: []byte("h"), Kind: wire.KindBatch},
 		&RecordValue{Incarnation: 10, Epoch: 11, Index: 1, Value: wire.Value{Name: "w", Data: []byte("y")}},
 		&AllocateBatch{Incarnation: 10, Epoch: 11, Seq: 3, Data: []byte("three"), Completions: []wire.Completion{{Seq: 1, Output: 1}, {Seq: 2, Output: wire.AllOutputs}}},
 		&CompleteOutputs{Incarnation: 10, Epoch: 11, Completions: []wire.Completion{{Seq: 2, Output: 7}}},

@@ -10,7 +10,14 @@ import (
 
 func (c *StartJob) apply(s *State, _ uint64) (Result, error) {
 	return s.record(c.Incarnation, c.Epoch, func(j *Job, grow batchlog.Commit) (batchlog.Effect, error) {
-		return j.Start(c.Header, grow)
+		if c.Kind > wire.KindBatch {
+			return batchlog.Effect{}, fmt.Errorf("%w: job %d can't be of kind %d", wire.ErrInvalid, c.Incarnation, c.Kind)
+		}
+		effect, err := j.Start(c.Header, grow)
+		if err == nil && !effect.Existed {
+			j.Kind = c.Kind
+		}
+		return effect, err
 	})
 }
 

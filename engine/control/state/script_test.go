@@ -27,8 +27,8 @@ var rewrite = flag.Bool("rewrite", false, "write what commands do into testdata/
 //
 //	found CLUSTER                     admit NODE COPY [INSTEAD]
 //	submit ID BINARY [ARG…]           assign JOB NODE AFTER [crashed]
-//	start JOB EPOCH HEADER            value JOB EPOCH INDEX NAME DATA
-//	allocate JOB EPOCH SEQ DATA [DONE…]
+//	start JOB EPOCH HEADER [KIND]     value JOB EPOCH INDEX NAME DATA
+//	allocate JOB EPOCH SEQ DATA [keep:SEQ] [DONE…]
 //	complete JOB EPOCH DONE…          DONE is SEQ:OUTPUT, or SEQ:* for the batch
 //	stop JOB                          end JOB EPOCH STATE [REASON]
 //	register EXECUTOR START SLOTS     lose EXECUTOR START
@@ -129,11 +129,11 @@ func parseCommand(verb string, args []string) (Command, error) {
 	case "assign":
 		return &AssignDriver{Incarnation: num(args[0]), Node: args[1], After: num(args[2]), Crashed: args[3] == "crashed"}, nil
 	case "start":
-		return &StartJob{Incarnation: num(args[0]), Epoch: num(args[1]), Header: []byte(args[2])}, nil
+		return &StartJob{Incarnation: num(args[0]), Epoch: num(args[1]), Header: []byte(args[2]), Kind: kinds[args[3]]}, nil
 	case "value":
 		return &RecordValue{Incarnation: num(args[0]), Epoch: num(args[1]), Index: int(num(args[2])), Value: wire.Value{Name: args[3], Data: []byte(args[4])}}, nil
 	case "allocate":
-		return &AllocateBatch{Incarnation: num(args[0]), Epoch: num(args[1]), Seq: num(args[2]), Data: []byte(args[3]), Completions: completions(args[4:])}, nil
+		return &AllocateBatch{Incarnation: num(args[0]), Epoch: num(args[1]), Seq: num(args[2]), Data: []byte(args[3]), Keep: num(strings.TrimPrefix(args[4], "keep:")), Completions: completions(args[4:])}, nil
 	case "complete":
 		return &CompleteOutputs{Incarnation: num(args[0]), Epoch: num(args[1]), Completions: completions(args[2:])}, nil
 	case "stop":
@@ -153,6 +153,9 @@ func parseCommand(verb string, args []string) (Command, error) {
 	return nil, errors.New("no such command")
 }
 
+// kinds are how scripts call kinds of jobs.
+var kinds = map[string]wire.JobKind{"": wire.KindUnknown, "stream": wire.KindStream, "batch": wire.KindBatch}
+
 // num reads a number, 0 if it is none.
 func num(s string) uint64 {
 	n, _ := strconv.ParseUint(s, 10, 64)
@@ -162,7 +165,7 @@ func num(s string) uint64 {
 // completions reads SEQ:OUTPUT and SEQ:*.
 func completions(words []string) (all []wire.Completion) {
 	for _, w := range words {
-		if seq, output, ok := strings.Cut(w, ":"); ok {
+		if seq, output, ok := strings.Cut(w, ":"); ok && seq != "keep" {
 			c := wire.Completion{Seq: num(seq), Output: int32(num(output))}
 			if output == "*" {
 				c.Output = wire.AllOutputs
@@ -206,6 +209,9 @@ func describeJob(j *Job) (lines []string) {
 		lines = append(lines, fmt.Sprintf("job %d ", inc)+fmt.Sprintf(format, args...))
 	}
 	line := fmt.Sprintf("%q is %s", j.Spec.Submission, j.State)
+	if j.Kind != wire.KindUnknown {
+		line = fmt.Sprintf("%q, a %s, is %s", j.Spec.Submission, j.Kind, j.State)
+	}
 	if j.Epoch > 0 {
 		line += fmt.Sprintf(" under epoch %d on %s", j.Epoch, j.Node)
 	}
@@ -230,6 +236,9 @@ func describeJob(j *Job) (lines []string) {
 	}
 	for _, p := range j.Pending {
 		add("has batch %d of epoch %d: %s, outputs done: %v", p.Seq, p.Epoch, p.Data, p.Done)
+	}
+	for _, p := range j.Past {
+		add("keeps batch %d of epoch %d, which is complete: %s", p.Seq, p.Epoch, p.Data)
 	}
 	for _, id := range slices.Sorted(maps.Keys(j.Processes)) {
 		p := j.Processes[id]

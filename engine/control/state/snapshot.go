@@ -266,6 +266,8 @@ func (j *Job) check() error {
 	switch n := j.Size(); {
 	case j.State < wire.JobSubmitted || j.State > wire.JobKilled:
 		return fmt.Errorf("state %d", j.State)
+	case j.Kind > wire.KindBatch:
+		return fmt.Errorf("kind %d", j.Kind)
 	case n != j.Bytes:
 		return fmt.Errorf("%d bytes of log, it says %d", n, j.Bytes)
 	}

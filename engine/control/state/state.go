@@ -28,6 +28,7 @@ type BatchLog = batchlog.State
 type Job struct {
 	Spec      wire.JobSpec  `msgpack:"spec"`
 	State     wire.JobState `msgpack:"state"`
+	Kind      wire.JobKind  `msgpack:"kind"`
 	Reason    string        `msgpack:"why"`
 	Submitted int64         `msgpack:"at"`
 	Ended     int64         `msgpack:"end"`

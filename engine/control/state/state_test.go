@@ -112,6 +112,7 @@ func TestCommandsAreConditional(t *testing.T) {
 		{"value too large", nil, &RecordValue{Incarnation: 10, Epoch: 11, Value: wire.Value{Data: make([]byte, wire.MaxPayload)}}, nil},
 		{"header twice", []Command{&StartJob{Incarnation: 10, Epoch: 11, Header: []byte("h")}}, &StartJob{Incarnation: 10, Epoch: 11, Header: []byte("h")}, nil},
 		{"another header", []Command{&StartJob{Incarnation: 10, Epoch: 11, Header: []byte("h")}}, &StartJob{Incarnation: 10, Epoch: 11, Header: []byte("i")}, wire.ErrInvalid},
+		{"of a kind that isn't known", nil, &StartJob{Incarnation: 10, Epoch: 11, Header: []byte("h"), Kind: 3}, wire.ErrInvalid},
 		{"empty header", nil, &StartJob{Incarnation: 10, Epoch: 11}, wire.ErrInvalid},
 		{"assigned after another epoch", nil, &AssignDriver{Incarnation: 10, After: 7, Node: "b"}, wire.ErrSequence},
 		{"assigned after the end", []Command{&EndJob{Incarnation: 10, State: wire.JobFailed}}, &AssignDriver{Incarnation: 10, After: 11}, wire.ErrJobEnded},

@@ -11,7 +11,7 @@ import (
 // Status returns how a job is, without its secrets.
 func (s *State) Status(j *Job) wire.JobStatus {
 	st := wire.JobStatus{
-		Spec: j.Spec.Shown(), State: j.State, Reason: j.Reason, Node: j.Node, Epoch: j.Epoch, Crashes: j.Crashes, Restarts: j.Restarts,
+		Spec: j.Spec.Shown(), State: j.State, Kind: j.Kind, Reason: j.Reason, Node: j.Node, Epoch: j.Epoch, Crashes: j.Crashes, Restarts: j.Restarts,
 		LastBatch: j.Last.Seq, Pending: len(j.Pending), Submitted: j.Submitted, Ended: j.Ended, Executors: j.processes(),
 	}
 	if !j.State.Final() && s.Members(j).Expected == 0 {

@@ -189,6 +189,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 			return nil, fmt.Errorf("planning batch %d: %s at %s: %w", a.Seq, in.Op, in.Site, err)
 		}
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
+		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		left.records += max(0, p.Backlog-p.Blocked)
@@ -253,14 +254,11 @@ func (d *Driver) remember() error {
 	if !d.looksBack() {
 		return nil
 	}
-	d.kept.Store(1)
-	past := d.Recovered.Past
-	if len(past) == 0 {
-		return nil
+	first, past := d.Recovered.First(), d.Recovered.Past
+	d.kept.Store(first)
+	if len(past) > 0 {
+		d.Cluster.Forget(past[len(past)-1].Seq+1, first)
 	}
-	newest := past[len(past)-1].Seq
-	d.kept.Store(past[0].Seq)
-	d.Cluster.Forget(newest+1, past[0].Seq)
 	for _, a := range past {
 		d.history.Add(a)
 		if err := d.Cluster.Remember(a); err != nil {
@@ -276,6 +274,11 @@ func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch
 	b := &plannedBatch{
 		alloc: a, done: make(map[int32]bool), replayed: true,
 		info: plan.BatchInfo{Seq: a.Seq, Time: a.Time(), Records: a.Records(), Replayed: true},
+	}
+	for _, in := range d.Program.Graph.Inputs {
+		if share := a.Input(in.ID); share != nil {
+			b.info.Inputs = append(b.info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: share.Records})
+		}
 	}
 	for _, out := range p.Done {
 		b.done[out] = true

@@ -101,20 +101,12 @@ func (d *Driver) forget(a *plan.Allocation) (keep uint64) {
 // looksBack reports whether batches of the program look at earlier ones.
 func (d *Driver) looksBack() bool { return d.reach > 0 || len(d.Program.Graph.States) > 0 }
 
-// lookedAt returns the first batch that those after a look at. Their windows reach back to
-// first; the states of which they are made begin from checkpoints, and their inputs are
-// made again from there on, with windows of their own, which reach back from there.
+// lookedAt returns the first batch that those after a look at, but for one: theirs begin
+// where a's does, or later.
 func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
 	first := d.history.Since(a, d.reach)
-	for i := range a.States {
-		c := a.States[i].Newest(first)
-		if c == nil {
-			return 1
-		}
-		first = min(first, c.Seq)
-	}
-	if from := d.history.At(first); from != nil {
-		first = d.history.Since(from, d.reach)
+	if len(d.Program.Graph.States) > 0 {
+		first = min(first, d.Program.Graph.Begin(a, &d.history).First)
 	}
 	return max(1, first-1)
 }
@@ -135,6 +127,8 @@ func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
 // on the driver.
 func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output) error {
 	started := time.Now()
+	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
+	d.tell(plan.OutputStarted{OutputInfo: info})
 	defer d.watchOutput(b, out)()
 	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
 	if err == nil {
@@ -149,10 +143,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 	if err == nil {
 		err = d.Program.Graph.LateError()
 	}
-	info := plan.OutputInfo{
-		Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site),
-		Duration: time.Since(started), Err: err,
-	}
+	info.Duration, info.Err = time.Since(started), err
 	d.tell(plan.OutputCompleted{OutputInfo: info})
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -125,8 +126,11 @@ func compare(g *plan.Generation, inv plan.Invocation) error {
 // Adopt makes a driver's epoch the current one. Each driver computes the batches
 // in flight anew, also some that the driver before it had completed and couldn't tell the
 // log of. So the blocks of those before it go, what their tasks still write is never read,
-// and what they had forgotten may come again.
+// and what they had forgotten may come again. What is cached is the same for every driver,
+// but for indeterminate RDDs: those go, also when a driver connects again, which may have
+// begun them anew meanwhile.
 func (e *Executor) Adopt(epoch uint64) {
+	e.dropPartitions(func(b task.Block) bool { return b.Indeterminate })
 	e.mu.Lock()
 	before := e.store
 	if epoch <= e.epoch {
@@ -134,6 +138,7 @@ func (e *Executor) Adopt(epoch uint64) {
 		return
 	}
 	e.epoch, e.store, e.done = epoch, shuffle.NewStore(e.blocks), 0
+	e.history.Reset() // the driver tells of all that its batches reach back to
 	e.blocks.Reopen()
 	e.mu.Unlock()
 	before.Retire()
@@ -147,6 +152,17 @@ func (e *Executor) Store(epoch uint64) *shuffle.Store {
 		return nil
 	}
 	return e.store
+}
+
+// Held says what the executor's process holds: blocks, bytes of memory, files.
+func (e *Executor) Held() (blocks int, memory int64, files int) {
+	return e.blocks.Len(), e.blocks.Budget().Used(), e.blocks.Disk().Files()
+}
+
+// Stored returns what a driver is told, from now on, of the cached partitions: at first
+// all, then what was stored and dropped since. What was returned before tells nothing more.
+func (e *Executor) Stored() func() []scheduler.StoredBlock {
+	return e.blocks.Partitions().Report().Take
 }
 
 // Known returns the batches that the executor was told of, ascending.
@@ -264,7 +280,7 @@ func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if err != nil {
 		return scheduler.Failed(ctx, e.hinted(err))
 	}
-	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports()
+	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports(t.ID.Batch)
 	if fetched != nil {
 		success.Metrics.ShuffleRemote = fetched()
 	}
@@ -355,7 +371,11 @@ func (e *Executor) hinted(err error) error {
 	if !ok {
 		return err
 	}
-	switch p.Value {
+	cause, ok := errors.AsType[runtime.Error](p.Err) // Value may say more
+	if !ok {
+		return err
+	}
+	switch cause.Error() {
 	case "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map":
 		with := *p
 		with.Value += captureHint

@@ -1,7 +1,10 @@
 package executor
 
 import (
+	"slices"
+
 	"github.com/hibana-engine/hibana/engine/internal/replay"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler/block"
 )
@@ -16,23 +19,38 @@ func (e *Executor) Follow(diverged func(error)) {
 	if e.copy != nil {
 		e.copy.Stop()
 		e.left = append(e.left, e.copy)
-		e.blocks.Drop(isPartition)
+		e.dropPartitions(func(task.Block) bool { return true })
 	}
-	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetShuffles), replay.Unpacker{}
+	e.copy, e.pieces = replay.NewCopy(e.program, diverged, e.forgetGone), replay.Unpacker{}
 }
 
-// isPartition reports whether a block is a kept partition of an RDD.
-func isPartition(id block.ID) bool {
-	_, is := id.Key.(task.Block)
-	return is
+// dropPartitions drops the kept partitions of RDDs that are gone.
+func (e *Executor) dropPartitions(gone func(task.Block) bool) {
+	e.blocks.Drop(func(id block.ID) bool {
+		b, is := id.Key.(task.Block)
+		return is && gone(b)
+	})
 }
 
-// forgetShuffles drops the blocks of shuffles that a batch program can't refer to.
-func (e *Executor) forgetShuffles(shuffles []int) {
+// DropCached drops what is kept of RDDs.
+func (e *Executor) DropCached(rdds []lineage.ID) {
+	e.dropPartitions(func(b task.Block) bool {
+		return slices.Contains(rdds, lineage.ID{Batch: b.Batch, DStream: b.DStream, Ordinal: b.Ordinal})
+	})
+}
+
+// forgetGone drops the blocks of shuffles and cached RDDs that a batch program doesn't
+// need any more.
+func (e *Executor) forgetGone(gone replay.Gone) {
 	e.mu.Lock()
 	store := e.store
 	e.mu.Unlock()
-	store.ForgetShuffles(0, shuffles)
+	if len(gone.Shuffles) > 0 {
+		store.ForgetShuffles(0, gone.Shuffles)
+	}
+	if len(gone.Cached) > 0 {
+		e.dropPartitions(func(b task.Block) bool { return slices.Contains(gone.Cached, b.Ordinal) })
+	}
 }
 
 // IsBatch reports whether the program is a batch program.

@@ -57,7 +57,7 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 	m.options.Logger = m.log
 	m.config = remote.Config{
 		Incarnation: h.Incarnation, Header: header, Security: m.security,
-		MaxResultBytes: int64(j.Settings.MaxResultSize), Logger: m.log, Troubles: executorTroubles{j.troubles},
+		MaxResultBytes: int64(j.Settings.MaxResultSize), Dir: j.Settings.LocalDir, Logger: m.log, Troubles: executorTroubles{j.troubles},
 	}
 	for _, v := range values {
 		if len(v.Data) > wire.MaxPayload {

@@ -46,7 +46,7 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	}
 	j.Log = j.Log.With("epoch", epoch)
 	j.Incarnation, j.Durable = spec.Job.Incarnation, true
-	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch}}
+	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}
 	j.requests = events.requests
 	j.troubles = &plan.Troubles{}
 	progress := newProgressReports(daemon, j.Log, j.troubles)

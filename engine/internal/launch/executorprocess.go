@@ -22,6 +22,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -260,6 +261,12 @@ func (h *executorHost) Store(epoch uint64) *shuffle.Store {
 	}
 	return nil
 }
+
+// DropCached drops the cached partitions of RDDs.
+func (h *executorHost) DropCached(rdds []lineage.ID) { h.exec.Load().DropCached(rdds) }
+
+// Stored returns what the driver is told of the cached partitions.
+func (h *executorHost) Stored() func() []scheduler.StoredBlock { return h.exec.Load().Stored() }
 
 // Run runs a task. The driver registered before it sent one.
 func (h *executorHost) Run(ctx context.Context, task scheduler.Task, slot *task.Slot) scheduler.Outcome {

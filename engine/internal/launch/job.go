@@ -15,6 +15,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
 )
@@ -49,6 +50,14 @@ type Job struct {
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job
+}
+
+// kind returns what the control plane calls the program.
+func (j *Job) kind() wire.JobKind {
+	if j.Batch {
+		return wire.KindBatch
+	}
+	return wire.KindStream
 }
 
 // Master is where a job's tasks run.

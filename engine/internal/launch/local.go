@@ -69,7 +69,7 @@ func schedulerOptions(j *Job, h plan.JobHeader) scheduler.Options {
 func (m *Local) connect(_ context.Context, epoch uint64) (cluster, error) {
 	m.options.Epoch = epoch
 	m.exec.Adopt(epoch)
-	m.backend = local.New(local.Executor{ID: localExecutor, Slots: m.Slots, Runner: m.exec})
+	m.backend = local.New(local.Executor{ID: localExecutor, Slots: m.Slots, Runner: m.exec, Stored: m.exec.Stored(), DropCached: m.exec.DropCached})
 	m.dag = scheduler.NewDAGScheduler(m.backend, m.options)
 	c := &localCluster{dag: m.dag, exec: m.exec}
 	if m.exec.IsBatch() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/modelstore"
@@ -41,4 +42,21 @@ func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 		return nil, nothing, errors.Join(err, remove())
 	}
 	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
+}
+
+// openCatalog opens the catalog of versions that other programs publish, if the program
+// follows any: nil else.
+func (j *Job) openCatalog(ctx context.Context, g *plan.Graph) (*modelstore.Catalog, error) {
+	i := slices.IndexFunc(g.Models, func(m *plan.Model) bool { return m.Follow > 0 })
+	if i < 0 {
+		return nil, nil
+	}
+	if j.Settings.ModelStore == "" {
+		return nil, fmt.Errorf("model %s follows what other programs publish: %w", g.Models[i].Name, plan.ErrNoModelStore)
+	}
+	address, err := modelstore.Address(j.Settings.ModelStore)
+	if err != nil {
+		return nil, err
+	}
+	return modelstore.OpenCatalog(ctx, address)
 }

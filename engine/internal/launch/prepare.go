@@ -83,8 +83,15 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	if j.Batch {
 		return p.runProgram(planning, c)
 	}
+	catalog, err := j.openCatalog(ctx, &p.program.Graph)
+	if err != nil {
+		return errors.Join(err, p.closePlanners())
+	}
+	if catalog != nil {
+		defer func() { err = errors.Join(err, catalog.Close()) }()
+	}
 	registry := models.NewRegistry(models.Config{
-		Models: p.program.Graph.Models, Store: store, Executors: c, Retained: j.Settings.ModelsRetained,
+		Models: p.program.Graph.Models, Store: store, Catalog: catalog, Executors: c, Retained: j.Settings.ModelsRetained,
 		Durable: p.header.Durable, Requests: j.requests, Log: j.Log,
 	})
 	return driver.New(driver.Config{
@@ -110,7 +117,11 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 	built := p.job.watchBuild()
 	err := p.job.Build(ctx, program)
 	built()
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.job.Batch: // it declares its connectors' while it runs
+		err = program.MisspelledSettings()
+	default:
 		err = program.UnknownSettings()
 	}
 	if err == nil {

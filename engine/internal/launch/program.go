@@ -29,10 +29,25 @@ func runAction(ctx, running context.Context, dag *scheduler.DAGScheduler, step i
 		}
 	}
 	r, err := dag.Submit(ctx, job)
+	dag.ForgetStages(0, scheduler.ResultStage(step)) // no step is taken again
 	if cause := context.Cause(running); err != nil && cause != nil {
 		err = cause
 	}
 	return r, err
+}
+
+// forgetGone makes a scheduler forget what a batch program needs no more.
+func forgetGone(dag *scheduler.DAGScheduler, gone replay.Gone) {
+	if len(gone.Shuffles) > 0 {
+		stages := make([]int32, len(gone.Shuffles))
+		for i, shuffle := range gone.Shuffles {
+			stages[i] = scheduler.MapStage(shuffle)
+		}
+		dag.ForgetStages(0, stages...)
+	}
+	for _, ordinal := range gone.Cached {
+		dag.Blocks().Drop(lineage.ID{Ordinal: ordinal})
+	}
 }
 
 // named returns why a copy diverged, with the name of its executor.
@@ -54,6 +69,9 @@ func (p *prepared) runProgram(ctx context.Context, c cluster) error {
 	stop := j.watch(d, c)
 	err := d.Run(ctx)
 	stop()
+	if err == nil {
+		err = p.program.UnknownSettings()
+	}
 	if err != nil {
 		failing(err)
 	}
@@ -85,6 +103,7 @@ func (c *localCluster) Tell(e replay.Entry) error {
 		c.exec.Tell(*p.held)
 		p.held = nil
 	}
+	forgetGone(c.dag, e.Gone)
 	c.exec.Tell(e)
 	return nil
 }
@@ -105,6 +124,10 @@ func (c *remoteCluster) Tell(e replay.Entry) error {
 	pieces, err := replay.Pack(e, wire.MaxPayload)
 	if err != nil {
 		return err
+	}
+	forgetGone(c.dag, e.Gone)
+	if len(e.Gone.Shuffles) > 0 {
+		c.backend.ForgetShuffles(0, e.Gone.Shuffles)
 	}
 	for _, p := range pieces {
 		c.told++

@@ -16,6 +16,7 @@ import (
 type raftLog struct {
 	daemon wire.JobLogClient
 	epoch  uint64
+	kind   wire.JobKind
 	values int // recorded so far
 }
 
@@ -69,7 +70,7 @@ func take(s *batchlog.State, e *wire.LogEntry) error {
 
 // Start records the header. The epoch is the one that the process was given.
 func (l *raftLog) Start(ctx context.Context, header []byte) (uint64, error) {
-	if err := l.daemon.Start(ctx, &wire.StartRequest{Epoch: l.epoch, Header: header}); err != nil {
+	if err := l.daemon.Start(ctx, &wire.StartRequest{Epoch: l.epoch, Header: header, Kind: l.kind}); err != nil {
 		return 0, fmt.Errorf("recording the job's header: %w", lost(err))
 	}
 	return l.epoch, nil

@@ -50,7 +50,9 @@ func TestBatchLog(t *testing.T) {
 			}
 			must(t, l.RecordValue(ctx, plan.NamedValue{Name: "now", Data: []byte{1}}))
 			for seq := uint64(1); seq <= 3; seq++ {
-				must(t, l.Allocate(ctx, allocation(seq)))
+				a := allocation(seq)
+				a.Keep = 1
+				must(t, l.Allocate(ctx, a))
 			}
 			must(t, l.Complete(ctx, plan.Completion{Seq: 1, Output: plan.BatchDone}))
 			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 1}))
@@ -60,6 +62,9 @@ func TestBatchLog(t *testing.T) {
 			must(t, err)
 			if want.Last.Seq != 3 || len(want.Incomplete) != 2 || !slices.Equal(want.Incomplete[0].Done, []int32{0, 1}) || want.Epoch != 1 {
 				t.Errorf("%+v", want)
+			}
+			if len(want.Past) != 1 || want.Past[0].Seq != 1 || want.First() != 1 {
+				t.Errorf("%d batches are kept, from %d on", len(want.Past), want.First())
 			}
 			if !durable {
 				return

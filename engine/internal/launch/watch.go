@@ -74,7 +74,7 @@ func (w *programWatch) look(now time.Time) {
 	switch {
 	case w.job.Status.Terminal():
 		if now.Sub(w.since) >= barDelay {
-			w.driver.While(s.Steps, func() { w.job.Status.Set(barsOf(s, stages)) })
+			w.driver.While(s.Steps, func() { w.job.Status.Set(barsOf(w.job.Status.Room(), s, stages)) })
 		}
 	case now.Sub(w.logged) >= logInterval:
 		w.logged = now
@@ -86,23 +86,27 @@ func (w *programWatch) look(now time.Time) {
 	}
 }
 
-// barsOf returns the line that a terminal shows.
-func barsOf(s replay.Summary, stages []scheduler.StageProgress) string {
-	line := fmt.Sprintf("step %d ", s.Steps)
+// barsOf returns the line that a terminal shows, which is so wide.
+func barsOf(width int, s replay.Summary, stages []scheduler.StageProgress) string {
+	line := fmt.Sprintf("step %d  ", s.Steps)
 	if len(stages) == 0 {
 		return line + s.Current
 	}
-	for _, p := range stages {
-		line += fmt.Sprintf(" %s at %s %s (%d + %d) / %d ", p.Op, p.Site, cli.Bar(20, float64(p.Done)/float64(max(p.Tasks, 1))), p.Done, p.Running, p.Tasks)
+	bars := make([]cli.Stage, len(stages))
+	for i, p := range stages {
+		bars[i] = cli.Stage{Name: stageName(p), Tasks: p.Tasks, Done: p.Done, Running: p.Running}
 	}
-	return line
+	return line + cli.StageBars(max(1, width-len(line)), bars)
 }
+
+// stageName returns what people are told of which stage it is.
+func stageName(p scheduler.StageProgress) string { return fmt.Sprintf("%s at %s", p.Op, p.Site) }
 
 // stageTexts returns a few words on each stage.
 func stageTexts(stages []scheduler.StageProgress) []string {
 	texts := make([]string, len(stages))
 	for i, p := range stages {
-		texts[i] = fmt.Sprintf("%s at %s: %d of %d tasks done, %d run", p.Op, p.Site, p.Done, p.Tasks, p.Running)
+		texts[i] = fmt.Sprintf("%s: %d of %d tasks done, %d run", stageName(p), p.Done, p.Tasks, p.Running)
 	}
 	return texts
 }
@@ -112,10 +116,10 @@ func (w *programWatch) report(s replay.Summary, stages []scheduler.StageProgress
 	if w.job.reports == nil {
 		return
 	}
-	p := &wire.ProgramProgress{Step: s.Steps, At: s.Current, Tasks: s.Tasks, Failed: s.Failed}
+	p := &wire.ProgramProgress{Step: s.Steps, At: s.Current, Tasks: s.Tasks, Failed: s.Failed, Actions: s.Actions, StagesRun: s.Stages, Shuffled: s.Metrics.ShuffleWritten}
 	for _, stage := range stages[:min(len(stages), wire.MaxStages)] {
 		p.Stages = append(p.Stages, wire.StageProgress{
-			Name: fmt.Sprintf("%s at %s", stage.Op, stage.Site), Tasks: stage.Tasks, Done: stage.Done, Running: stage.Running,
+			Name: stageName(stage), Tasks: stage.Tasks, Done: stage.Done, Running: stage.Running,
 		})
 	}
 	w.job.reports.program(p, s.Metrics.RecordsRead)

@@ -25,7 +25,8 @@ import (
 // model's writing, disk and holding are taken before it.
 type Registry struct {
 	nodes    []*plan.Model
-	store    *modelstore.Store // nil: there are only versions that the program carries
+	store    *modelstore.Store   // nil: there are only versions that the program carries
+	catalog  *modelstore.Catalog // nil if no model is followed
 	executor Executors
 	retained int
 	durable  bool
@@ -64,6 +65,7 @@ type Executors interface {
 type model struct {
 	node    *plan.Model
 	history modelstore.History // guarded by the registry's mu
+	following
 
 	writing sync.Mutex
 	journal *modelstore.Journal // guarded by writing; nil without a store
@@ -72,7 +74,8 @@ type model struct {
 // Config says what a registry works with.
 type Config struct {
 	Models    []*plan.Model
-	Store     *modelstore.Store // nil: there are only versions that the program carries
+	Store     *modelstore.Store   // nil: there are only versions that the program carries
+	Catalog   *modelstore.Catalog // for models that are followed
 	Executors Executors
 	Retained  int            // earlier versions of each model that are kept
 	Durable   bool           // the program may be started again with another file
@@ -83,7 +86,7 @@ type Config struct {
 // NewRegistry returns a registry that is to be opened.
 func NewRegistry(c Config) *Registry {
 	r := &Registry{
-		nodes: c.Models, store: c.Store, executor: c.Executors, retained: c.Retained, durable: c.Durable,
+		nodes: c.Models, store: c.Store, catalog: c.Catalog, executor: c.Executors, retained: c.Retained, durable: c.Durable,
 		requests: c.Requests, log: c.Log,
 		publishing: make(chan struct{}, 1), ended: make(chan struct{}), untidy: make(chan struct{}, 1),
 		models: make(map[string]*model), flying: make(map[uint64]bool), pinned: make(map[uint64][]plan.ModelPin), landed: make(chan struct{}),
@@ -115,8 +118,21 @@ func (r *Registry) Open(ctx context.Context, epoch uint64, before *plan.LogState
 			return err
 		}
 	}
+	for _, s := range r.followed() {
+		r.look(ctx, s) // the first batch is to use what is there
+	}
 	r.wakeTidy()
 	return nil
+}
+
+// followed returns the models for which the catalog is looked at.
+func (r *Registry) followed() (all []*model) {
+	for _, n := range r.nodes {
+		if n.Follow > 0 && r.catalog != nil {
+			all = append(all, r.models[n.Name])
+		}
+	}
+	return all
 }
 
 // openModel reads a model's history. A program that carries another file than

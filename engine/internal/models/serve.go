@@ -9,12 +9,15 @@ import (
 	"time"
 )
 
-// Run carries out the requests of users outside the program and tidies up, until
-// ctx ends.
+// Run carries out the requests of users outside the program, follows what other programs
+// publish, and tidies up, until ctx ends.
 func (r *Registry) Run(ctx context.Context) {
 	var work sync.WaitGroup
 	work.Go(func() { r.tidy(ctx) })
 	work.Go(func() { r.serve(ctx, r.requests) })
+	for _, s := range r.followed() {
+		work.Go(func() { r.follow(ctx, s) })
+	}
 	work.Wait()
 }
 

@@ -15,12 +15,21 @@ type BatchInfo struct {
 	Held    string // what keeps inputs from reading on, empty if nothing
 	Pending int    // batches that are planned and not begun
 	Metrics task.Metrics
+	Inputs  []InputInfo // in the order of their declaration
 
 	SchedulingDelay time.Duration // from the batch's time until its first job began
 	ProcessingTime  time.Duration // of all its jobs
 	TotalDelay      time.Duration // from the batch's time until it was complete
 
 	Replayed bool // the batch was planned by a driver before this one
+}
+
+// InputInfo says what one input was given in a batch.
+type InputInfo struct {
+	Op      string // operator and place
+	Records int64
+	Backlog int64  // that were waiting behind them
+	Held    string // what keeps it from reading on, empty if nothing
 }
 
 // OutputInfo says what one output operation of a batch did.
@@ -46,6 +55,8 @@ type (
 	BatchSubmitted struct{ BatchInfo }
 	// BatchStarted: a batch's first job begins.
 	BatchStarted struct{ BatchInfo }
+	// OutputStarted: one output of a batch begins. Its Duration and Err aren't known yet.
+	OutputStarted struct{ OutputInfo }
 	// OutputCompleted: one output of a batch is done or has failed.
 	OutputCompleted struct{ OutputInfo }
 	// BatchCompleted: all outputs of a batch are done.
@@ -58,6 +69,7 @@ type (
 func (StreamingStarted) isEvent() {}
 func (BatchSubmitted) isEvent()   {}
 func (BatchStarted) isEvent()     {}
+func (OutputStarted) isEvent()    {}
 func (OutputCompleted) isEvent()  {}
 func (BatchCompleted) isEvent()   {}
 func (StreamingStopped) isEvent() {}

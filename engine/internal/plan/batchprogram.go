@@ -21,6 +21,20 @@ func (p *Program) NewContext(r rdd.Runner) *rdd.Context {
 	return rdd.NewContext(l, r)
 }
 
+// SharedValue returns a batch program's value for key, made by the first that asks. The
+// program's own goroutine asks.
+func (p *Program) SharedValue(key any, make func() any) any {
+	v, ok := p.shared[key]
+	if !ok {
+		v = make()
+		if p.shared == nil {
+			p.shared = map[any]any{}
+		}
+		p.shared[key] = v
+	}
+	return v
+}
+
 // TooLate notes that something was asked for at the wrong time, for whoever runs the
 // user's code to ask for.
 func (p *Program) TooLate(err error) { p.Graph.tooLate(err) }

@@ -68,6 +68,24 @@ func (p *Program) UnknownSettings() error {
 	return errors.Join(errs...)
 }
 
+// maxMisspelled is how many letters a misspelled key has wrong at most.
+const maxMisspelled = 2
+
+// MisspelledSettings returns an error for the --conf keys that can only be meant for the
+// engine's: what may be a connector's is known to a batch program's end only.
+func (p *Program) MisspelledSettings() error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(p.Settings.Other)) {
+		for _, s := range settings() {
+			if slip(key, s.key) <= maxMisspelled {
+				errs = append(errs, fmt.Errorf("%w: --conf %s=%s: unknown setting %q (did you mean %q?); %s", ErrUsage, key, p.Settings.Other[key], key, s.key, whereListed))
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // whereListed says how to see all settings.
 const whereListed = "--conf help lists the engine's settings; a connector's are in the documentation of its package (go doc), and known to the programs that use it"
 

@@ -20,6 +20,7 @@ type Generation struct {
 	Actions []lineage.Action // of the batch's outputs; none has a Final where its stream has no RDD in the batch
 
 	history *History
+	begin   Begin                  // of the root
 	root    *Generation            // that of the batch itself
 	batches map[uint64]*Generation // by seq, of the batch and those it reached back to
 }
@@ -57,12 +58,20 @@ func (g *Generation) Before() *Generation {
 	}
 	a, err := g.history.Before(g.Alloc)
 	if err != nil {
-		g.Lineage.Fail(err)
+		g.missing(g.Alloc.Seq-1, err)
 	}
 	if a == nil {
 		return nil
 	}
 	return g.of(a)
+}
+
+// missing makes it an error of the lineage that a batch isn't known, once.
+func (g *Generation) missing(seq uint64, err error) {
+	if _, said := g.batches[seq]; !said {
+		g.batches[seq] = nil
+		g.Lineage.Fail(err)
+	}
 }
 
 // Previous returns the generation of the last batch before g's in which a stream that
@@ -85,10 +94,12 @@ func (g *Generation) PreviousOf(state string, slide time.Duration) *Generation {
 }
 
 // Checkpoint returns the newest checkpoint of a state up to g's batch that the batch being
-// generated knows, nil if there is none. isOf reports whether it is of g's batch.
-func (g *Generation) Checkpoint(state string) (c *Checkpoint, isOf bool) {
+// generated knows, nil if there is none. begins reports whether the state is made from it,
+// and it is of g's batch.
+func (g *Generation) Checkpoint(state string) (c *Checkpoint, begins bool) {
 	c = g.root.Alloc.State(state).Newest(g.Alloc.Seq)
-	return c, c != nil && c.Seq == g.Alloc.Seq
+	from := g.root.begin.Checkpoints[state]
+	return c, from != nil && from.Seq == g.Alloc.Seq
 }
 
 // IsRoot reports whether g is the generation of the batch itself, not of one that it

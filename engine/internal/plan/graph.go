@@ -85,6 +85,9 @@ type Model struct {
 	File    []byte // the version that the program carries
 	Load    func(file []byte) (any, error)
 	Trained bool // versions come from the stream
+	// Follow is how often the driver looks for a version that another program has
+	// published; 0 for never.
+	Follow time.Duration
 }
 
 // AddStream makes a node with the next id. It has RDDs in the batches in which its
@@ -155,6 +158,9 @@ const frozenReason = "batch %d is planned already: declare transformations in th
 // program, the allocation and those that the batch reaches back to alone.
 func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generation, error) {
 	gen := newGeneration(a, h, parallelism)
+	if len(g.States) > 0 {
+		gen.begin = g.Begin(a, h)
+	}
 	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
 		for _, o := range g.Outputs {
 			action := lineage.Action{}

@@ -61,17 +61,15 @@ func (h *History) Add(a *Allocation) {
 func (h *History) Forget(before uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(h.allocs, before, func(a *Allocation, seq uint64) int {
-		switch {
-		case a.Seq < seq:
-			return -1
-		case a.Seq > seq:
-			return 1
-		}
-		return 0
-	})
-	h.allocs = slices.Clone(h.allocs[i:])
+	h.allocs = slices.DeleteFunc(h.allocs, func(a *Allocation) bool { return a.Seq < before })
 	maps.DeleteFunc(h.made, func(k madeOf, _ any) bool { return k.alloc.Seq < before })
+}
+
+// Reset drops all.
+func (h *History) Reset() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.allocs, h.made = nil, nil
 }
 
 // Before returns the allocation of the batch before a, nil if a is the job's first. An

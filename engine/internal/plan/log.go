@@ -56,6 +56,19 @@ type LogState struct {
 	Incomplete []PendingBatch // allocations with outputs that aren't done, ascending
 }
 
+// First returns the first batch whose allocation is there, or is the next one made.
+func (s *LogState) First() uint64 {
+	switch {
+	case len(s.Past) > 0:
+		return s.Past[0].Seq
+	case len(s.Incomplete) > 0:
+		return s.Incomplete[0].Allocation.Seq
+	case s.Last != nil:
+		return s.Last.Seq + 1
+	}
+	return 1
+}
+
 // PendingBatch is an allocation whose outputs aren't all done.
 type PendingBatch struct {
 	Allocation *Allocation

@@ -29,7 +29,9 @@ type Program struct {
 	Stdout      io.Writer
 
 	// Body is a batch program, nil for a stream. It is called once in each copy.
-	Body func(sc *rdd.Context) error
+	Body    func(sc *rdd.Context) error
+	Brokers string      // of a batch program: what its connectors are to reach
+	shared  map[any]any // of a batch program's connectors
 
 	Graph       Graph
 	OnDriver    []Effect
@@ -106,6 +108,7 @@ func (p *Program) Build(declare func() error) error {
 	err := Guard("the build function", func() error { return lineage.Declare(declare) })
 	end()
 	p.Graph.Freeze()
+	p.Graph.dropUnused()
 	errs := slices.Concat(p.Errs, p.Graph.ambiguous(), p.Graph.slidesApart(p.Interval))
 	if err != nil {
 		errs = append(errs, err)

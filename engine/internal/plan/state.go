@@ -11,8 +11,23 @@ type State struct {
 	Name       string
 	Stream     int32  // whose RDDs hold the state's versions, one element a partition
 	Partitions int    // of the state
+	Spread     string // how keys are spread over them, for comparison
 	Types      string // of its keys and values, for people
 	Window     string // that it is made over, "" for none
+}
+
+// dropUnused drops the states of which no output is made: nothing computes them.
+func (g *Graph) dropUnused() {
+	used := make(map[int32]bool)
+	for _, o := range g.Outputs {
+		used[o.Parent.ID] = true
+	}
+	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
+		for _, p := range s.Parents {
+			used[p.ID] = used[p.ID] || used[s.ID]
+		}
+	}
+	g.States = slices.DeleteFunc(g.States, func(s *State) bool { return !used[s.Stream] })
 }
 
 // CheckState says why a state can't have a name.

@@ -25,7 +25,7 @@ func (g *Graph) Upgrade(before *Numbers, s *LogState) *Upgrade {
 	u := &Upgrade{Numbers: g.numbers()}
 	n := u.Numbers
 	n.NextInput, n.NextOutput = before.NextInput, before.NextOutput
-	n.Begins = max(before.Begins, s.firstKnown())
+	n.Begins = max(before.Begins, s.First())
 	u.inputs(before)
 	u.states(before, s.firstOpen())
 	u.outputs(before, s, g)
@@ -42,14 +42,6 @@ func (s *LogState) firstOpen() uint64 {
 		return s.Last.Seq + 1
 	}
 	return 1
-}
-
-// firstKnown returns the first batch that the log knows.
-func (s *LogState) firstKnown() uint64 {
-	if len(s.Past) > 0 {
-		return s.Past[0].Seq
-	}
-	return s.firstOpen()
 }
 
 func (u *Upgrade) inputs(before *Numbers) {

@@ -23,7 +23,7 @@ import (
 type Copy struct {
 	program  *plan.Program
 	diverged func(error) // told once why the copy can't follow
-	forget   func(shuffles []int)
+	forget   func(Gone)
 	patience time.Duration
 	work     sync.WaitGroup
 
@@ -49,8 +49,8 @@ type Copy struct {
 const taskPatience = 2 * time.Minute
 
 // NewCopy returns a copy that has begun nothing. diverged is told why it can't follow;
-// forget drops what is kept of shuffles that nobody reads any more. They don't block.
-func NewCopy(p *plan.Program, diverged func(error), forget func(shuffles []int)) *Copy {
+// forget drops what is kept of what nobody needs any more. They don't block.
+func NewCopy(p *plan.Program, diverged func(error), forget func(Gone)) *Copy {
 	return &Copy{
 		program: p, diverged: diverged, forget: forget, patience: taskPatience,
 		changed: make(chan struct{}), shuffles: make(map[int]*lineage.ShuffleDependency),
@@ -238,13 +238,13 @@ func (c *Copy) quit(err error) {
 
 // arrive lets tasks find what a step computes; a value, nil, computes nothing. What is
 // gone is dropped.
-func (c *Copy) arrive(a *lineage.Action, gone []int) {
-	if len(gone) > 0 {
+func (c *Copy) arrive(a *lineage.Action, gone Gone) {
+	if len(gone.Shuffles)+len(gone.Cached) > 0 {
 		c.forget(gone)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, id := range gone {
+	for _, id := range gone.Shuffles {
 		delete(c.shuffles, id)
 	}
 	if a != nil {

@@ -57,6 +57,8 @@ type Driver struct {
 type Summary struct {
 	Steps   uint64
 	Current string // operator and place of the step that runs, "" between steps
+	Actions int    // steps that have run tasks
+	Stages  int    // that ran
 	Tasks   int    // attempts that counted
 	Failed  int    // attempts that didn't
 	Metrics task.Metrics
@@ -79,12 +81,25 @@ func (d *Driver) Run(ctx context.Context) error {
 	case err == nil:
 		err = errors.Join(d.lineage.Err(), d.Program.Graph.LateError())
 	}
-	if err == nil {
-		s := d.Summary()
-		d.Log.Info("the program has ended", "steps", s.Steps, "tasks", s.Tasks, "failed_attempts", s.Failed,
-			"records_read", s.Metrics.RecordsRead, "shuffle_bytes", s.Metrics.ShuffleWritten, "took", time.Since(started).Round(time.Millisecond))
-	}
+	s := d.Summary()
+	d.Log.Info("the program has ended", "steps", s.Steps, "actions", s.Actions, "stages", s.Stages, "tasks", s.Tasks, "failed_attempts", s.Failed,
+		"records_read", s.Metrics.RecordsRead, "shuffle_bytes", s.Metrics.ShuffleWritten, "took", time.Since(started).Round(time.Millisecond))
 	return err
+}
+
+// count adds what an action did.
+func (d *Driver) count(job *scheduler.JobResult) {
+	if job == nil { // it never was one
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := &d.summary
+	s.Actions++
+	s.Stages += job.Stages
+	s.Tasks += job.Tasks
+	s.Failed += job.Failed
+	s.Metrics.Add(job.Metrics)
 }
 
 // Summary says what the program has done so far.
@@ -179,14 +194,10 @@ func (d driverRunner) Run(a lineage.Action) ([][]byte, error) { return first(d.R
 func (d driverRunner) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, error) {
 	return d.step(a.Op, a.Site, func(made *lineage.Lineage) *Step { return actionStep(made, a) }, func(n int) (*Result, error) {
 		job, err := d.Cluster.RunAction(d.ctx, n, a)
+		d.count(job)
 		if err != nil {
 			return failed(err)
 		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.summary.Tasks += job.Tasks
-		d.summary.Failed += job.Failed
-		d.summary.Metrics.Add(job.Metrics)
 		if err := d.checkSize(job.Partitions); err != nil {
 			return failed(&rdd.OpError{Op: a.Op, Site: a.Site, Err: err})
 		}

@@ -21,7 +21,7 @@ type Entry struct {
 	Step   uint64  `msgpack:"n"` // counts from 1
 	Begun  *Step   `msgpack:"b"`
 	Result *Result `msgpack:"r"`
-	Gone   []int   `msgpack:"g"` // with Begun: shuffles that the program can't refer to any more
+	Gone   Gone    `msgpack:"g"` // with Begun
 }
 
 // Step says what a copy of the program has made since the step before, and what it asks

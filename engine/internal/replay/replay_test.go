@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // often they are told.
 func TestPieces(t *testing.T) {
 	entries := []Entry{
-		{Format: Format, Step: 1, Begun: &Step{Lines: []string{"map", "collect"}}, Gone: []int{3, 4}},
+		{Format: Format, Step: 1, Begun: &Step{Lines: []string{"map", "collect"}}, Gone: Gone{Shuffles: []int{3, 4}, Cached: []int32{5}}},
 		{Format: Format, Step: 1, Result: &Result{Parts: [][]byte{[]byte(strings.Repeat("x", 1000)), nil, {}}}},
 		{Format: Format, Step: 2, Begun: &Step{}},
 		{Format: Format, Step: 2, Result: &Result{}},
@@ -100,8 +100,8 @@ func (r *recorder) Tell(e Entry) error {
 	return nil
 }
 
-func (r *recorder) RunAction(_ context.Context, _ int, a lineage.Action) (*scheduler.JobResult, error) {
-	return &scheduler.JobResult{Partitions: make([][]byte, a.Final.Partitions)}, &scheduler.JobError{Message: "boom"}
+func (r *recorder) RunAction(context.Context, int, lineage.Action) (*scheduler.JobResult, error) {
+	return &scheduler.JobResult{Tasks: 3, Failed: 4, Stages: 1, Metrics: task.Metrics{ShuffleWritten: 7}}, &scheduler.JobError{Message: "boom"}
 }
 
 // record returns what a driver tells of a program.
@@ -111,6 +111,9 @@ func record(t *testing.T, p *plan.Program) []Entry {
 	d := NewDriver(Config{Program: p, Cluster: &r, Failing: func(error) {}, StepEnded: func() {}, Log: p.Log})
 	if err := d.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Fatal(err)
+	}
+	if s := d.Summary(); s.Steps != 1 || s.Actions != 1 || s.Stages != 1 || s.Tasks != 3 || s.Failed != 4 || s.Metrics.ShuffleWritten != 7 {
+		t.Errorf("it did %+v", s)
 	}
 	return r.entries
 }
@@ -126,7 +129,7 @@ func TestTasksWaitForTheirStep(t *testing.T) {
 		}
 
 		come := make(chan struct{})
-		c := NewCopy(count(come), func(err error) { t.Error(err) }, func([]int) {})
+		c := NewCopy(count(come), func(err error) { t.Error(err) }, func(Gone) {})
 		defer c.Wait()
 		defer c.Stop()
 		c.Tell(entries[0])
@@ -170,7 +173,7 @@ func TestCopyThatCannotFollow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var failures []error
-				c := NewCopy(count(there), func(err error) { failures = append(failures, err) }, func([]int) {})
+				c := NewCopy(count(there), func(err error) { failures = append(failures, err) }, func(Gone) {})
 				for _, e := range tell(record(t, count(there))) {
 					c.Tell(e)
 				}

@@ -45,12 +45,22 @@ type kept struct {
 	checkpoints []plan.Checkpoint // that allocations name
 	manifests   []*Manifest       // of those, in their order
 
-	began   time.Time // of the batch that is being saved
-	batches int       // since then
-	saving  *Manifest // of which Partitions are filled as reports come; nil if nothing is saved
-	missing int
-	whole   bool // it is to be written
-	dropped bool // checkpoints have become unneeded
+	began    time.Time     // of the batch that is being saved
+	batches  int           // since then
+	patience time.Duration // how long a save may take, in batch times, before it is given up
+	saving   *Manifest     // of which Partitions are filled as reports come; nil if nothing is saved
+	missing  int
+	whole    bool // it is to be written
+	sweep    bool // files are to be removed
+
+	leaving []leaving // checkpoints that are unneeded, and that batches may still name
+}
+
+// leaving is a checkpoint that no batch begins from any more.
+type leaving struct {
+	checkpoint plan.Checkpoint
+	manifest   *Manifest
+	since      uint64 // the first batch that doesn't name it, 0 if none was planned yet
 }
 
 // NewKeeper returns a keeper that is to be opened.
@@ -97,6 +107,11 @@ func (k *Keeper) Plan(a *plan.Allocation) {
 	for _, name := range k.names {
 		s := k.states[name]
 		saved := plan.SavedState{Name: name, Begins: k.Numbers.Begin(name), Checkpoints: slices.Clone(s.checkpoints)}
+		for i := range s.leaving {
+			if l := &s.leaving[i]; l.since == 0 {
+				l.since = a.Seq
+			}
+		}
 		if plan.OnSlide(a.Time(), k.Slides(s.Stream)) {
 			saved.Save = k.due(s, a)
 		}
@@ -109,16 +124,40 @@ func (k *Keeper) due(s *kept, a *plan.Allocation) plan.SaveKind {
 	if s.batches++; s.began.IsZero() {
 		s.began = a.Time()
 	}
-	if s.whole || s.batches < k.Batches && a.Time().Sub(s.began) < k.Interval {
+	took := a.Time().Sub(s.began)
+	if s.batches < k.Batches && took < k.Interval || s.whole || s.saving != nil && took < k.patienceWith(s) {
 		return plan.NoSave
 	}
+	if s.saving != nil {
+		k.giveUp(s)
+	}
 	s.began, s.batches = a.Time(), 0
-	s.saving = &Manifest{State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Partitions: make([]SavedPartition, s.Partitions)}
+	s.saving = &Manifest{State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Spread: s.Spread, Partitions: make([]SavedPartition, s.Partitions)}
 	s.missing = s.Partitions
 	if s.wantsBase() {
 		return plan.SaveBase
 	}
 	return plan.SaveDelta
+}
+
+// leastPatience is how often the time between two checkpoints, or two versions of a state,
+// a save may take, the first time.
+const leastPatience = 3
+
+// patienceWith returns how long a save of a state may take before it is given up. mu is
+// held.
+func (k *Keeper) patienceWith(s *kept) time.Duration {
+	return max(s.patience, leastPatience*max(k.Interval, k.Slides(s.Stream)))
+}
+
+// giveUp gives up a save of which reports are missing: executors died, or are slow. The
+// next one may take longer. mu is held.
+func (k *Keeper) giveUp(s *kept) {
+	s.patience = 2 * k.patienceWith(s)
+	why := fmt.Sprintf("the version of batch %d isn't saved: %d of %d partitions are missing", s.saving.Seq, s.missing, s.Partitions)
+	k.Troubles.Set("state "+s.Name, fmt.Sprintf("state %s: %s", s.Name, why))
+	k.Log.Warn("a state is saved once more: "+why, "state", s.Name)
+	s.saving = nil
 }
 
 // maxDeltas is how many deltas follow a base.
@@ -132,7 +171,7 @@ func (s *kept) wantsBase() bool {
 	}
 	newest := s.manifests[len(s.manifests)-1]
 	base, deltas := newest.Size()
-	return len(newest.Partitions) != s.Partitions || deltas > base || len(newest.Partitions[0].Files) > maxDeltas
+	return len(newest.Partitions) != s.Partitions || newest.Spread != s.Spread || deltas > base || len(newest.Partitions[0].Files) > maxDeltas
 }
 
 // Heard takes what executors report.
@@ -186,17 +225,22 @@ func (k *Keeper) stir() {
 	}
 }
 
-// Completed drops the checkpoints that no batch begins from any more.
-func (k *Keeper) Completed(_, keep uint64) {
+// Completed drops the checkpoints that no batch begins from any more. Their files go when
+// a batch is complete that doesn't name them: then neither does the newest one in the log,
+// with which the next driver begins.
+func (k *Keeper) Completed(seq, keep uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.states {
-		for len(s.checkpoints) > 1 && s.checkpoints[1].Seq <= keep {
-			s.checkpoints, s.manifests = s.checkpoints[1:], s.manifests[1:]
-			s.dropped = true
-		}
-		if s.dropped {
+		left := len(s.leaving)
+		s.leaving = slices.DeleteFunc(s.leaving, func(l leaving) bool { return l.since > 0 && l.since <= seq })
+		if len(s.leaving) < left {
+			s.sweep = true
 			k.stir()
+		}
+		for len(s.checkpoints) > 1 && s.checkpoints[1].Seq <= keep {
+			s.leaving = append(s.leaving, leaving{checkpoint: s.checkpoints[0], manifest: s.manifests[0]})
+			s.checkpoints, s.manifests = s.checkpoints[1:], s.manifests[1:]
 		}
 	}
 }
@@ -221,11 +265,11 @@ func (k *Keeper) Run(ctx context.Context) {
 // tidy does what is to be done for a state.
 func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 	k.mu.Lock()
-	m, dropped := s.saving, s.dropped
+	m, sweep := s.saving, s.sweep
 	if !s.whole {
 		m = nil
 	}
-	s.dropped = false
+	s.sweep = false
 	k.mu.Unlock()
 	if m != nil {
 		name, err := k.Store.writeManifest(ctx, m, k.epoch)
@@ -239,23 +283,24 @@ func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 			return err
 		}
 	}
-	if !dropped {
+	if !sweep {
 		return nil
 	}
-	return k.sweep(ctx, s)
+	if err := k.sweep(ctx, s); err != nil && ctx.Err() == nil { // it is tried again with the next
+		k.Log.Warn("files of checkpoints that aren't needed can't be removed", "state", s.Name, "err", err)
+	}
+	return nil
 }
 
-// sweep removes files of checkpoints that were dropped, or that came to nothing.
+// sweep removes files of checkpoints that are gone, or that came to nothing.
 func (k *Keeper) sweep(ctx context.Context, s *kept) error {
 	k.mu.Lock()
 	inUse := make(map[string]bool)
 	for i, c := range s.checkpoints {
-		inUse[c.Manifest] = true
-		for _, p := range s.manifests[i].Partitions {
-			for _, f := range p.Files {
-				inUse[f.Name] = true
-			}
-		}
+		s.manifests[i].names(inUse, c)
+	}
+	for _, l := range s.leaving {
+		l.manifest.names(inUse, l.checkpoint)
 	}
 	until := s.checkpoints[len(s.checkpoints)-1].Seq
 	k.mu.Unlock()

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,8 +25,14 @@ type Saver struct {
 
 	mu      sync.Mutex
 	running bool
-	waiting []*Version           // in the order in which they came, one of a partition at most
-	reports map[partition]Report // what wasn't acknowledged
+	waiting []*Version             // in the order in which they came, one of a partition at most
+	reports map[partition]*pending // what wasn't acknowledged
+}
+
+// pending is a report that isn't acknowledged.
+type pending struct {
+	Report
+	told uint64 // the batch with whose tasks it was sent last
 }
 
 // partition names a partition of a state.
@@ -42,7 +49,6 @@ type Version struct {
 	Kind      plan.SaveKind
 	Since     uint64 // of the checkpoint that a delta follows
 	Epoch     uint64
-	Attempt   int
 	Encode    func() ([]byte, error) // the contents of its file
 }
 
@@ -59,7 +65,7 @@ type Report struct {
 
 // NewSaver returns a saver that writes to a store, which it closes.
 func NewSaver(store *Store) *Saver {
-	s := &Saver{store: store, reports: make(map[partition]Report)}
+	s := &Saver{store: store, reports: make(map[partition]*pending)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -120,7 +126,7 @@ func (s *Saver) run() {
 		s.mu.Unlock()
 		report := s.save(v)
 		s.mu.Lock()
-		s.reports[partition{v.State, v.Partition}] = report
+		s.reports[partition{v.State, v.Partition}] = &pending{Report: report}
 		s.mu.Unlock()
 	}
 }
@@ -130,7 +136,7 @@ func (s *Saver) save(v *Version) Report {
 	r := Report{State: v.State, Seq: v.Seq, Partition: v.Partition, Kind: v.Kind, Since: v.Since}
 	data, err := v.Encode()
 	if err == nil {
-		r.File, err = s.store.write(s.ctx, v.State, fmt.Sprintf("%012d-%d-%d-%d.state", v.Seq, v.Epoch, v.Partition, v.Attempt), data)
+		r.File, err = s.store.write(s.ctx, v.State, fmt.Sprintf("%012d-%d-%d-%s.state", v.Seq, v.Epoch, v.Partition, rand.Text()[:8]), data)
 	}
 	if err != nil {
 		r.Failure = err.Error()
@@ -138,12 +144,18 @@ func (s *Saver) save(v *Version) Report {
 	return r
 }
 
-// Reports returns what was saved and isn't acknowledged, encoded for the driver.
-func (s *Saver) Reports() (notes [][]byte) {
+// Reports returns what was saved and isn't acknowledged, encoded for the driver, for one
+// task of a batch: others are given nothing. What the driver misses it is told with the
+// next batch.
+func (s *Saver) Reports(batch uint64) (notes [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.reports {
-		if b, err := wire.Encode(&r); err == nil {
+		if r.told >= batch {
+			continue
+		}
+		if b, err := wire.Encode(&r.Report); err == nil {
+			r.told = batch
 			notes = append(notes, b)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -22,6 +23,9 @@ var (
 	// ErrNoStore: the job has no place for checkpoints.
 	ErrNoStore = errors.New("the job has no store for checkpoints of its states: start it with --conf checkpoint.store=URL, a place that every node of the cluster reaches")
 )
+
+// patience is how long the store may take for one file.
+const patience = 5 * time.Minute
 
 // maxManifest bounds a manifest, in bytes.
 const maxManifest = 64 << 20
@@ -54,6 +58,7 @@ type Manifest struct {
 	State      string           `msgpack:"state"`
 	Seq        uint64           `msgpack:"seq"`
 	TimeNanos  int64            `msgpack:"time"`
+	Spread     string           `msgpack:"spread"` // how keys are spread over the partitions
 	Types      string           `msgpack:"types"`
 	Partitions []SavedPartition `msgpack:"parts"`
 }
@@ -83,6 +88,16 @@ func (m *Manifest) Size() (base, deltas int64) {
 	return base, deltas
 }
 
+// names adds the names of a checkpoint's files, its manifest's among them, to a set.
+func (m *Manifest) names(to map[string]bool, c plan.Checkpoint) {
+	to[c.Manifest] = true
+	for _, p := range m.Partitions {
+		for _, f := range p.Files {
+			to[f.Name] = true
+		}
+	}
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (s *Store) key(state, name string) string { return path.Join(s.dir, state, name) }
@@ -92,6 +107,8 @@ func (s *Store) write(ctx context.Context, state, name string, data []byte) (Fil
 	if err := s.bucket.MakeDir(path.Join(s.dir, state)); err != nil {
 		return File{}, fmt.Errorf("making a directory for checkpoints: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return File{name, int64(len(data))}, s.bucket.Write(ctx, s.key(state, name), data)
 }
 
@@ -138,6 +155,8 @@ func (s *Store) ReadManifest(ctx context.Context, state string, c plan.Checkpoin
 // sweep removes the files of a state that no manifest of those in use lists, and that are
 // of batches up to seq: later ones may be under way.
 func (s *Store) sweep(ctx context.Context, state string, until uint64, inUse map[string]bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	names, err := s.bucket.Names(ctx, path.Join(s.dir, state))
 	if err != nil {
 		return err

@@ -1,0 +1,106 @@
+package executor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
+	"github.com/hibana-engine/hibana/scheduler/block"
+)
+
+// reachingBack is a program whose batches reach back over 3 seconds.
+func reachingBack() *plan.Program {
+	p := &plan.Program{}
+	in := p.Graph.AddStream(plan.Declaration{Op: "in"})
+	window := p.Graph.AddStream(plan.Declaration{Op: "window"}, plan.Parent{ID: in.ID})
+	window.Back = 3 * time.Second
+	p.Graph.Outputs = append(p.Graph.Outputs, &plan.Output{Parent: plan.Parent{ID: window.ID}, Action: func(g *plan.Generation) lineage.Action {
+		for _, batch := range g.Within(window.Back) {
+			g.Lineage.In(batch.Alloc.Seq, in.ID, lineage.Site{}, func() { rdd.Parallelize(g.RDDs, []int{1}) })
+		}
+		return lineage.Action{}
+	}})
+	p.Graph.Freeze()
+	return p
+}
+
+// told returns what an executor is told of a batch, one each second.
+func told(seq uint64) plan.Invocation {
+	return plan.Invocation{Allocation: &plan.Allocation{Format: plan.AllocationFormat, Seq: seq, TimeNanos: int64(seq) * 1e9}}
+}
+
+// generated is told with the lineage that the driver generated.
+func generated(t *testing.T, p *plan.Program, seq uint64) plan.Invocation {
+	t.Helper()
+	inv := told(seq)
+	var h plan.History
+	for s := uint64(1); s <= seq; s++ {
+		h.Add(told(s).Allocation)
+	}
+	gen, err := p.Graph.Generate(inv.Allocation, &h, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv.Lineage = gen.Lineage.Hash()
+	return inv
+}
+
+// A driver that takes over may repeat batches that the one before it had completed and
+// couldn't tell the log of: these reach back further than what executors have kept.
+func TestTakeoverReachesBackFurther(t *testing.T) {
+	p := reachingBack()
+	e, err := New(t.Context(), p, plan.JobHeader{Parallelism: 1}, Memory{Blocks: 1 << 20}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	e.Adopt(1)
+	for seq := uint64(1); seq <= 9; seq++ {
+		if err := e.Invoke(generated(t, p, seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Forget(10, 6)
+	e.Adopt(2)
+	e.Forget(6, 2)
+	for seq := uint64(2); seq <= 5; seq++ {
+		if err := e.Invoke(told(seq)); err != nil { // complete: it isn't generated
+			t.Fatal(err)
+		}
+	}
+	for seq := uint64(6); seq <= 10; seq++ {
+		if err := e.Invoke(generated(t, p, seq)); err != nil {
+			t.Errorf("batch %d: %v", seq, err)
+		}
+	}
+}
+
+// What is cached of batches that others reach back to is kept as long as that stream is
+// needed, and no longer.
+func TestForgetKeepsWhatIsReachedBackTo(t *testing.T) {
+	p := reachingBack()
+	e, err := New(t.Context(), p, plan.JobHeader{Parallelism: 1}, Memory{Blocks: 1 << 20}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for seq := uint64(1); seq <= 6; seq++ {
+		if err := e.Invoke(generated(t, p, seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unneeded := e.unneeded(6) // the newest complete one is batch 5, of 5 s
+	for _, c := range []struct {
+		stream int32
+		batch  uint64
+		gone   bool
+	}{{1, 2, true}, {1, 3, false}, {1, 5, false}, {1, 6, false}, {2, 5, true}, {2, 6, false}} {
+		b := task.Block{Batch: c.batch, DStream: c.stream}
+		if got := unneeded(block.ID{Batch: c.batch, Key: b}); got != c.gone {
+			t.Errorf("stream %d of batch %d is forgotten: %v", c.stream, c.batch, got)
+		}
+	}
+}

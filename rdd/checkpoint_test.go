@@ -1,0 +1,155 @@
+package rdd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
+
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/rddtest"
+)
+
+// checkpointOf makes a checkpoint of a few pairs and returns its directory.
+func checkpointOf(t *testing.T) string {
+	t.Helper()
+	sc := rddtest.NewContext(2)
+	dir := t.TempDir()
+	sc.SetCheckpointDir(dir)
+	if _, err := pairsOf(sc).Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, dirEntries(t, dir)[0].Name())
+}
+
+func pairsOf(sc *rdd.Context) *rdd.RDD[pair] {
+	return rdd.ReduceByKey(rdd.Map(ints(sc, 9, 3), func(n int) pair { return pair{fmt.Sprint(n % 4), n} }), sum, rdd.Partitions(2))
+}
+
+// A checkpoint is what it was made of, which isn't computed again.
+func TestCheckpoint(t *testing.T) {
+	sc := rddtest.NewContext(2)
+	sc.SetCheckpointDir(t.TempDir())
+	calls := 0
+	pairs := rdd.MapValues(pairsOf(sc), func(n int) int { calls++; return n })
+	want, err := rddtest.Glom(pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls = 0
+	cut, err := pairs.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		check(t, cut, want)
+	}
+	if calls != 4 || len(cut.Node().Deps) != 0 || !cut.Node().Partitioner.Equal(pairs.Node().Partitioner) {
+		t.Errorf("%d calls, dependencies %v, partitioner %v", calls, cut.Node().Deps, cut.Node().Partitioner)
+	}
+	check(t, rdd.FromCheckpoint[pair](rddtest.NewContext(1), checkpointOf(t)), want)
+	check(t, rdd.ObjectFile[pair](rddtest.NewContext(1), checkpointOf(t)), want)
+	if _, err := pairsOf(rddtest.NewContext(2)).Checkpoint(); !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(err.Error(), "SetCheckpointDir") || !strings.Contains(err.Error(), "checkpoint at rdd/checkpoint_test.go") {
+		t.Errorf("no place: %v", err)
+	}
+}
+
+// What isn't a whole checkpoint of the program's own isn't read.
+func TestErrorsOfCheckpoints(t *testing.T) {
+	manifest := func(dir string) string { return filepath.Join(dir, "_SUCCESS") }
+	edit := func(change func(m *files.Manifest)) func(dir string) error {
+		return func(dir string) error {
+			data, err := os.ReadFile(manifest(dir))
+			if err != nil {
+				return err
+			}
+			m, err := files.DecodeManifest(data)
+			if err != nil {
+				return err
+			}
+			change(m)
+			if data, err = m.Encode(); err != nil {
+				return err
+			}
+			return os.WriteFile(manifest(dir), data, 0o600)
+		}
+	}
+	part := func(dir string) string {
+		names, _ := filepath.Glob(dir + "/part-*")
+		return names[0]
+	}
+	for what, c := range map[string]struct {
+		spoil func(dir string) error
+		err   error
+		says  string
+	}{
+		"another program": {edit(func(m *files.Manifest) { m.Program = "example.com/other" }), rdd.ErrCheckpoint, "of the program example.com/other"},
+		"another type":    {edit(func(m *files.Manifest) { m.Type = "float64" }), rdd.ErrCheckpoint, "elements of type float64"},
+		"an output":       {edit(func(m *files.Manifest) { m.Kind = "text" }), rdd.ErrCheckpoint, `kind "text"`},
+		"another version": {func(dir string) error { return os.WriteFile(manifest(dir), []byte("hibana output 2 0\n{}"), 0o600) }, files.ErrDamaged, "another version"},
+		"not whole":       {func(dir string) error { return os.Rename(manifest(dir), filepath.Join(dir, "_STARTED")) }, files.ErrUnfinished, "was killed"},
+		"none":            {os.RemoveAll, files.ErrMissing, ""},
+		"cut short":       {func(dir string) error { return os.Truncate(part(dir), 20) }, files.ErrDamaged, "has 20 bytes and had"},
+		"a part is gone":  {func(dir string) error { return os.Remove(part(dir)) }, files.ErrMissing, "part-00000"},
+		"flipped": {func(dir string) error {
+			data, err := os.ReadFile(part(dir))
+			if err != nil {
+				return err
+			}
+			data[len(data)/2] ^= 1
+			return os.WriteFile(part(dir), data, 0o600)
+		}, files.ErrDamaged, "part-00000"},
+	} {
+		dir := checkpointOf(t)
+		if err := c.spoil(dir); err != nil {
+			t.Fatal(what, err)
+		}
+		if _, err := rdd.Count(rdd.FromCheckpoint[pair](rddtest.NewContext(1), dir)); !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// memory opens one bucket in memory, and none without credentials.
+type memory struct{ bucket *blob.Bucket }
+
+func (m memory) OpenBucketURL(_ context.Context, u *url.URL) (*blob.Bucket, error) {
+	if u.Query().Get("user") == "" {
+		return nil, errors.New("no credentials were found")
+	}
+	return blob.PrefixedBucket(m.bucket, ""), nil
+}
+
+// What holds for directories holds for buckets.
+func TestBuckets(t *testing.T) {
+	scheme := strings.ToLower(t.Name())
+	if !blob.DefaultURLMux().ValidBucketScheme(scheme) { // a test runs several times with -count
+		blob.DefaultURLMux().RegisterBucket(scheme, memory{memblob.OpenBucket(nil)})
+	}
+	sc := rddtest.NewContext(3)
+	at := func(name string) string { return scheme + "://b/" + t.TempDir()[1:] + "/" + name + "?user=me" }
+	text, objects := at("text"), at("objects")
+	if err := errors.Join(rdd.SaveAsTextFile(ints(sc, 9, 3), text), rdd.SaveAsObjectFile(ints(sc, 9, 3), objects)); err != nil {
+		t.Fatal(err)
+	}
+	if lines := flat(t, rdd.TextFile(sc, text, rdd.SplitSize(2))); strings.Join(lines, "") != "123456789" {
+		t.Error(lines)
+	}
+	check(t, rdd.ObjectFile[int](sc, objects), [][]int{{1, 2, 3}, {4, 5, 6}, {7, 8, 9}})
+	if err := rdd.SaveAsTextFile(ints(sc, 9, 3), text); !errors.Is(err, files.ErrExists) {
+		t.Error(err)
+	}
+	sc = rddtest.NewContext(3)
+	place := strings.TrimSuffix(text, "?user=me")
+	if _, err := rdd.Count(rdd.TextFile(sc, place)); err == nil || !strings.Contains(err.Error(), "opening the bucket of "+place) || !strings.Contains(err.Error(), "no credentials") {
+		t.Errorf("no credentials: %v", err)
+	}
+}
