@@ -41,6 +41,9 @@ type options struct {
 	interval   time.Duration
 	asap       bool
 	untilEnd   bool
+	allowLoss  bool
+	plan       bool
+	saved      launch.Saved
 	logLevel   string
 	conf       plan.Settings
 }
@@ -67,6 +70,11 @@ func NewApp(name string) *App {
 	})
 	f.BoolVar(&a.opts.asap, "asap", false, "as soon as possible: make a batch when there are records and the one before it is done, and after --batch-interval at the latest")
 	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
+	f.BoolVar(&a.opts.allowLoss, "allow-non-restored-state", false, "go on with a --checkpoint of which this program lacks inputs or states, or has states of other types: they are lost")
+	f.BoolVar(&a.opts.plan, "plan", false, "print what of the --checkpoint would be kept, dropped and run again by this program, and end")
+	f.StringVar(&a.opts.saved.State, "state", "", "print the newest checkpoint of the keyed state of this `name`, in --checkpoint or --conf checkpoint.store, as lines of JSON, and end; the job may run meanwhile")
+	f.StringVar(&a.opts.saved.Key, "state-key", "", "with --state: print this `key` alone, as it is printed or without quotes")
+	f.Uint64Var(&a.opts.saved.Job, "state-job", 0, "with --state: the job's `number` on its cluster (default: the newest of the directory)")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
@@ -220,12 +228,20 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	if err != nil {
 		return err
 	}
+	if a.opts.saved.State != "" {
+		s := a.opts.saved
+		s.Store, s.Checkpoint = a.opts.conf.CheckpointStore, a.opts.checkpoint
+		return s.Print(ctx, os.Stdout, j.Log)
+	}
 	m, err := a.newMaster(j.Log)
 	if err != nil {
 		return err
 	}
 	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
 		return err
+	}
+	if a.opts.plan {
+		run = (*launch.Job).PrintPlan
 	}
 	return run(j, ctx, ctx, m)
 }
@@ -247,12 +263,18 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	if interval > mostInterval {
 		return nil, fmt.Errorf("%w: the batch interval is %s, it must be at most %s, e.g. --batch-interval 1h", ErrUsage, interval, mostInterval)
 	}
+	switch {
+	case a.opts.plan && a.opts.checkpoint == "":
+		return nil, fmt.Errorf("%w: --plan says what becomes of a checkpoint: name it with --checkpoint", ErrUsage)
+	case a.opts.saved.State != "" && a.opts.checkpoint == "" && a.opts.conf.CheckpointStore == "":
+		return nil, fmt.Errorf("%w: --state prints a state of a checkpoint: name it with --checkpoint or --conf checkpoint.store=URL", ErrUsage)
+	}
 	j, err := a.newJob()
 	if err != nil {
 		return nil, err
 	}
 	j.Interval, j.Cadence, j.Build = interval, a.cadence(), builder(a.opts.brokers, build)
-	j.Durable, j.Checkpoint = a.opts.checkpoint != "", a.opts.checkpoint
+	j.Durable, j.Checkpoint, j.AllowNonRestored = a.opts.checkpoint != "", a.opts.checkpoint, a.opts.allowLoss
 	return j, nil
 }
 
@@ -291,7 +313,17 @@ func (a *App) fitForCluster(wrong error) error {
 	case flagGiven(a.flags, "checkpoint"):
 		return fmt.Errorf("%w: --checkpoint %s is for a program that runs by itself; the engine-drivers log a job's batches", ErrUsage, a.opts.checkpoint)
 	}
+	for _, name := range localFlags() {
+		if flagGiven(a.flags, name) {
+			return fmt.Errorf("%w: --%s is for a program that runs by itself", ErrUsage, name)
+		}
+	}
 	return nil
+}
+
+// localFlags are those about checkpoints, beside --checkpoint.
+func localFlags() []string {
+	return []string{"allow-non-restored-state", "plan", "state", "state-key", "state-job"}
 }
 
 // failedJob returns the job of a process whose command line is wrong: one that

@@ -37,7 +37,7 @@ func (a *App) newBatch(program BatchFunc) (*launch.Job, error) {
 	if program == nil {
 		return nil, fmt.Errorf("%w: the batch program is nil", ErrBuild)
 	}
-	for _, name := range []string{"batch-interval", "asap", "until-end", "checkpoint"} {
+	for _, name := range append(localFlags(), "batch-interval", "asap", "until-end", "checkpoint") {
 		if flagGiven(a.flags, name) {
 			return nil, fmt.Errorf("%w: --%s is for streams; %s is a batch program, which runs from its beginning to its end", ErrUsage, name, a.name)
 		}

@@ -124,11 +124,20 @@ func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ..
 		graph.Inputs = append(graph.Inputs, node)
 	}
 	return &DStream[T]{ssc: ssc, node: node.Stream, make: func(g *plan.Generation) *rdd.RDD[T] {
-		var ranges []byte
-		if a := g.Alloc.Input(node.ID); a != nil {
-			ranges = a.Ranges
+		a := g.Alloc.Input(node.ID)
+		if a == nil { // the batch was planned before the program had this input
+			return rdd.Source[T](g.RDDs, op, decl.Site, 0, nil)
 		}
-		partitions, read, err := in.Generate(ranges)
+		type source struct {
+			partitions int
+			read       func(tc *task.Context, partition int) iter.Seq2[T, error]
+			err        error
+		}
+		s := g.Made(node.ID, func() any {
+			partitions, read, err := in.Generate(a.Ranges)
+			return source{partitions, read, err}
+		}).(source)
+		partitions, read, err := s.partitions, s.read, s.err
 		if err != nil {
 			g.Lineage.Fail(&rdd.OpError{Op: op, Site: decl.Site, Err: err})
 			partitions, read = 0, nil

@@ -23,7 +23,7 @@ func ReduceByKeyAndWindowInverse[K comparable, V any](d *DStream[rdd.Pair[K, V]]
 	require(d.ssc, op, f != nil && inverse != nil)
 	o := stateOptionsOf(d.ssc, op, stateOptionSet{}, opts)
 	w := &inverseWindow[K, V]{site: lineage.Caller(), name: name, f: f, inverse: inverse, keep: keep, own: newOwned[K, V]()}
-	in := windowChanges(ReduceByKey(d, f, rdd.By(o.partitioner)), length, slide)
+	in := windowChanges(ReduceByKey(d, f, rdd.By(o.partitioner)), name, length, slide)
 	functions := []any{f, inverse}
 	if keep != nil {
 		functions = append(functions, keep)
@@ -39,15 +39,15 @@ type change[V any] struct {
 }
 
 // windowChanges declares a stream of what leaves a window and what comes into it, in this
-// order, since the slide before. Partitions stay where they are.
-func windowChanges[K comparable, V any](d *DStream[rdd.Pair[K, V]], length, slide time.Duration) *DStream[rdd.Pair[K, change[V]]] {
+// order, since the slide before, for the state that holds the window. Partitions stay where they are.
+func windowChanges[K comparable, V any](d *DStream[rdd.Pair[K, V]], state string, length, slide time.Duration) *DStream[rdd.Pair[K, change[V]]] {
 	node := declareWindow(d, "windowChanges", length, slide)
 	if node.Back > 0 { // else the window is wrong
 		node.Back += slide // what leaves came before the window of the slide before
 	}
 	out := &DStream[rdd.Pair[K, change[V]]]{ssc: d.ssc, node: node}
 	out.make = func(g *plan.Generation) *rdd.RDD[rdd.Pair[K, change[V]]] {
-		leaving, coming := windowEdges(d, g, length, slide)
+		leaving, coming := windowEdges(d, g, state, length, slide)
 		var changes []*rdd.RDD[rdd.Pair[K, change[V]]]
 		for _, r := range leaving {
 			changes = append(changes, rdd.MapValues(r, func(v V) change[V] { return change[V]{v, true} }))
@@ -62,9 +62,9 @@ func windowChanges[K comparable, V any](d *DStream[rdd.Pair[K, V]], length, slid
 
 // windowEdges returns the stream's RDDs that have left a window since the slide before, and
 // those that have come into it, the oldest first. The newest has always come.
-func windowEdges[T any](d *DStream[T], g *plan.Generation, length, slide time.Duration) (leaving, coming []*rdd.RDD[T]) {
+func windowEdges[T any](d *DStream[T], g *plan.Generation, state string, length, slide time.Duration) (leaving, coming []*rdd.RDD[T]) {
 	begin := g.Alloc.Time().Add(-length)
-	before := g.Previous(slide)
+	before := g.PreviousOf(state, slide)
 	if before == nil {
 		return nil, d.within(g, length)
 	}

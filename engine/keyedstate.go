@@ -94,6 +94,9 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 		Spread: lineage.PartitionerName(o.partitioner),
 		Types:  fmt.Sprintf("%s to %s", s.codec.KeyType, s.codec.ValueType),
 	}
+	if in.node.Back > 0 {
+		s.of.Window = fmt.Sprintf(" over %s every %s", in.node.Back, in.node.Slide)
+	}
 	if program.Open(spec.op) {
 		program.Graph.States = append(program.Graph.States, s.of)
 	}
@@ -113,7 +116,7 @@ func (s *keyedState[K, S, I]) at(g *plan.Generation, d *DStream[version[K, S]]) 
 		return s.restored(g, *c)
 	}
 	var before *rdd.RDD[version[K, S]]
-	if p := g.Previous(d.node.Slide); p != nil {
+	if p := g.PreviousOf(s.name, d.node.Slide); p != nil {
 		before = d.at(p)
 	}
 	alloc, root := g.Alloc, g.IsRoot()

@@ -84,13 +84,14 @@ type stateMapper[K comparable, V, S, E any] struct {
 // step implements step.
 func (m *stateMapper[K, V, S, E]) step(before *keyed.Table[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, V], error]) (any, error) {
 	var out []E
+	s := new(State[S]) // of all calls, one after the other
 	for pair, err := range in {
 		if err != nil {
 			return nil, err
 		}
 		value, _, had := edit.Get(pair.Key)
-		s := State[S]{value: value, exists: had}
-		if out, err = m.call(out, pair.Key, &pair.Value, &s); err != nil {
+		*s = State[S]{value: value, exists: had}
+		if out, err = m.call(out, pair.Key, &pair.Value, s); err != nil {
 			return nil, err
 		}
 		switch {

@@ -254,19 +254,28 @@ func TestCommandLine(t *testing.T) {
 
 func TestOtherProgramsCheckpoint(t *testing.T) {
 	dir := t.TempDir()
-	var seen []string
+	var seen, more []string
 	if err := run(t, func(ssc *engine.StreamingContext) error {
 		engine.ForEachBatch(numbers(ssc), stopAfter(ssc, 1, &seen))
+		engine.ForEachBatch(numbers(ssc), stopAfter(ssc, 1, &more))
 		return nil
 	}, "--checkpoint", dir); err != nil {
 		t.Fatal(err)
 	}
-	err := run(t, func(ssc *engine.StreamingContext) error {
-		engine.ForEachBatch(numbers(ssc).Filter(func(int) bool { return true }), stopAfter(ssc, 1, &seen))
+	other := func(ssc *engine.StreamingContext) error {
+		engine.ForEachBatch(numbers(ssc).Filter(func(int) bool { return true }), stopAfter(ssc, 2, &seen))
 		return nil
-	}, "--checkpoint", dir)
-	if !errors.Is(err, engine.ErrOtherProgram) || !strings.Contains(err.Error(), "filter") {
+	}
+	const gone = "input queue (number 2 of those): the program has none"
+	err := run(t, other, "--checkpoint", dir)
+	if !errors.Is(err, engine.ErrOtherProgram) || !strings.Contains(err.Error(), gone) || !strings.Contains(err.Error(), "--allow-non-restored-state") {
 		t.Error(err)
+	}
+	if err := run(t, other, "--checkpoint", dir, "--plan"); !errors.Is(err, engine.ErrOtherProgram) {
+		t.Errorf("--plan: %v", err)
+	}
+	if err := run(t, other, "--checkpoint", dir, "--allow-non-restored-state"); err != nil || !slices.Equal(seen, []string{"1 [1 2]", "2 [3]"}) {
+		t.Errorf("%q; %v", seen, err)
 	}
 }
 

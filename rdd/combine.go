@@ -18,6 +18,8 @@ type combiners[K comparable, C any] struct {
 	keys  encoding.Codec[K]
 	own   owner[K]
 	pairs []Pair[K, C]
+	used  int // the most keys that it held before it was emptied, in this use
+	peak  int // and in all before
 }
 
 func newCombiners[K comparable, C any](keys encoding.Codec[K]) *combiners[K, C] {
@@ -64,6 +66,7 @@ func (c *combiners[K, C]) add(key K) (value *C, isNew bool) {
 
 // reset empties it and keeps its memory.
 func (c *combiners[K, C]) reset() {
+	c.used = max(c.used, len(c.pairs))
 	clear(c.index)
 	clear(c.pairs)
 	c.pairs, c.nans = c.pairs[:0], nil

@@ -42,7 +42,7 @@ type combineTable[K comparable, C any] struct {
 func newCombineTable[K comparable, C any](tc *task.Context, codec pairCodec[K, C], join func(C, C) C) *combineTable[K, C] {
 	return &combineTable[K, C]{
 		tc: tc, codec: codec, join: join, pairs: newSizer(codec), grows: encoding.Refers(reflect.TypeFor[C]()),
-		ledger: ledger{memory: tc.Memory, slack: reserveStep}, acc: newCombiners[K, C](codec.key),
+		ledger: ledger{memory: tc.Memory, slack: reserveStep}, acc: pooledCombiners[K, C](tc.Process, codec.key),
 		runs: runSet[spilledPair]{tc: tc, codec: spilledCodec{}, compare: compareByHash},
 	}
 }
@@ -267,6 +267,8 @@ func (j *keyJoiner[K, C]) take() (done spilledPair, ok bool, err error) {
 func (t *combineTable[K, C]) close() {
 	t.runs.close()
 	t.ledger.set(0)
+	t.acc.giveBack(t.tc.Process)
+	t.acc = nil
 }
 
 // spilledPair is an encoded pair in a run.

@@ -14,7 +14,7 @@ import (
 
 // runCount measures how fast short records are read, mapped and counted.
 func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "records to read, some 40 bytes each", 20*time.Millisecond, 5)
+	o := newDrainFlags(f, "bench-lines", "records to read, some 40 bytes each", 20*time.Millisecond, 5)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	if err := parse(f, args); err != nil {
 		return nil, err

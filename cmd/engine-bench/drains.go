@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// drainFlags are what the workloads have in common that drain a topic of lines, a loop by
+// drainFlags are what the workloads have in common that drain a topic, a loop by
 // hand and the engine in turn.
 type drainFlags struct {
 	records    *int64
@@ -17,23 +17,25 @@ type drainFlags struct {
 	master     *string
 	interval   *time.Duration
 	rounds     *int
+	next       func() []byte // makes the topic's records
 }
 
-func newDrainFlags(f *flag.FlagSet, records string, interval time.Duration, rounds int) drainFlags {
+func newDrainFlags(f *flag.FlagSet, topic, records string, interval time.Duration, rounds int) drainFlags {
 	return drainFlags{
 		records:    f.Int64("records", 5_000_000, records),
 		partitions: f.Int("partitions", 8, "partitions of the topic"),
-		topic:      f.String("topic", "bench-lines", "topic; made and filled if it isn't there"),
+		topic:      f.String("topic", topic, "topic; made and filled if it isn't there"),
 		master:     f.String("master", "local[2]", "where the engine runs"),
 		interval:   f.Duration("interval", interval, "batch interval"),
 		rounds:     f.Int("rounds", rounds, "rounds of baseline and engine in turn"),
+		next:       lines(),
 	}
 }
 
 // compare fills the topic and runs rounds, of which the first warmUp don't count. round
 // runs the baseline, whose records per second it returns, and the engine as d.
 func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, warmUp int, round func(d *drain) (base float64, err error)) (report, error) {
-	if err := load(ctx, addr, *o.topic, *o.partitions, *o.records, lines()); err != nil {
+	if err := load(ctx, addr, *o.topic, *o.partitions, *o.records, o.next); err != nil {
 		return nil, err
 	}
 	r := &result{Records: *o.records, Master: *o.master, Brokers: kind, IntervalMS: ms(*o.interval), Baseline: baseline}

@@ -40,6 +40,9 @@ func workloads() []workload {
 		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop", runCount},
 		{"latency", "time from when a record is due through Kafka, a Map and Kafka again until a consumer has it; baseline: a bare franz-go loop", runLatency},
 		{"wordcount", "split lines from Kafka into words and count them; baseline: the same in a tuned franz-go poll loop", runWordCount},
+		{"fold", "count records from Kafka by key, over all batches; baseline: maps in a tuned franz-go poll loop", runFold},
+		{"window", "processing time of batches that add up a sliding window by key, with an inverse", runWindow},
+		{"state", "processing time of batches that change a keyed state, with and without a checkpoint under way", runState},
 		{"sort", "a batch program that sorts records of 100 bytes", runSort},
 		{"join", "a batch program that joins pairs with a fifth as many", runJoin},
 		{"group", "a batch program that groups values by key, more than fit in memory with --memory 1g", runGroup},
@@ -98,7 +101,9 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	f := flag.NewFlagSet("engine-bench "+w.name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	asJSON := f.Bool("json", false, "end with one JSON object on standard output")
+	p := newProfiles(f)
 	r, err := w.run(ctx, f, args[1:])
+	err = errors.Join(err, p.end())
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about)
 		cli.PrintFlags(stdout, f)

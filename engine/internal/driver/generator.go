@@ -215,6 +215,9 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		p.Plan(a)
 	}
 	a.Cost, a.Keep = d.rate.estimate(), d.kept.Load()
+	if n := d.Header.Numbers; n != nil {
+		a.Begins = n.Begins
+	}
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}

@@ -35,9 +35,12 @@ type Job struct {
 	Batches    plan.Log
 	Durable    bool   // the log outlives the process
 	Checkpoint string // directory, "" for none
-	Log        *slog.Logger
-	Stdout     io.Writer
-	Status     *cli.StatusLine // on which a batch program's progress is shown; nil for none
+	// AllowNonRestored lets a changed program go on without inputs and states of the
+	// checkpoint that it doesn't have.
+	AllowNonRestored bool
+	Log              *slog.Logger
+	Stdout           io.Writer
+	Status           *cli.StatusLine // on which a batch program's progress is shown; nil for none
 
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's

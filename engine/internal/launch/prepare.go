@@ -22,6 +22,7 @@ type prepared struct {
 	header    plan.JobHeader
 	values    *plan.ValueLog
 	program   *plan.Program  // nil if it needs values that aren't recorded yet
+	upgrade   *plan.Upgrade  // nil unless the program has changed since the log was begun
 	planners  []plan.Planner // of the program's inputs, nil for those that aren't open
 }
 
@@ -45,6 +46,9 @@ func (j *Job) prepare(ctx context.Context, m Master) (*prepared, error) {
 		return p, nil
 	case err != nil:
 		return nil, err
+	}
+	if err := p.fits(); err != nil {
+		return nil, errors.Join(err, p.close(ctx))
 	}
 	if j.standby && p.recovered.Header != nil {
 		p.open(ctx)
@@ -91,7 +95,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 		Durable: p.header.Durable, Requests: j.requests, Log: j.Log,
 	})
 	return driver.New(driver.Config{
-		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: j.Batches, Cluster: c,
+		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: p.header.Numbers.Numbered(j.Batches, &p.program.Graph), Cluster: c,
 		Participants: []driver.Participant{registry, p.keeper(checkpoints)}, Models: registry, Planners: p.planners,
 		Listeners: j.listeners, Troubles: j.troubles, Failing: j.failing, Log: j.Log,
 	}).Run(planning)
@@ -122,7 +126,7 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 	}
 	if err == nil {
 		p.header.Fingerprint, p.header.Graph = program.Graph.Fingerprint(), program.Graph.Describe()
-		err = p.compare()
+		err = p.adopt(&program.Graph)
 	}
 	if err != nil {
 		return errors.Join(err, p.job.runOnStop(ctx, program))
@@ -131,14 +135,37 @@ func (p *prepared) build(ctx context.Context, record func(context.Context, plan.
 	return nil
 }
 
-// compare makes sure that the program is the one that the log is of.
-func (p *prepared) compare() error {
+// adopt makes what was recovered the program's: of a program that has changed since, what
+// is found of it.
+func (p *prepared) adopt(g *plan.Graph) error {
 	h := p.recovered.Header
-	if h == nil || slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)) {
+	switch {
+	case h == nil:
+		p.header.Numbers = g.SameShape(nil)
+	case slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)):
+		p.header.Numbers = g.SameShape(h.Numbers)
+	case h.Numbers == nil || p.job.Incarnation != 0:
+		return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
+			lineage.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
+	default:
+		p.upgrade = g.Upgrade(h.Numbers, &p.recovered)
+		p.header.Numbers = p.upgrade.Numbers
+	}
+	p.header.Numbers.Translate(&p.recovered, g)
+	return nil
+}
+
+// fits says why a program that has changed can't go on with the log.
+func (p *prepared) fits() error {
+	if p.upgrade == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
-		lineage.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
+	if err := p.upgrade.Check(p.job.AllowNonRestored); err != nil {
+		return err
+	}
+	u := p.upgrade
+	p.job.Log.Info("the program has changed since the checkpoint", "kept", u.Kept, "migrated", u.Migrated, "new", u.New, "dropped", u.Dropped, "unfinished", u.Outputs)
+	return nil
 }
 
 // open opens the inputs of a job that is under way. What can't be opened now is
@@ -163,7 +190,7 @@ func (p *prepared) catchUp(ctx context.Context) error {
 	}
 	if p.program != nil && built.Incarnation == p.header.Incarnation && built.Parallelism == p.header.Parallelism {
 		p.header.Fingerprint, p.header.Graph = built.Fingerprint, built.Graph
-		return p.compare()
+		return errors.Join(p.adopt(&p.program.Graph), p.fits())
 	}
 	if err := p.closePlanners(); err != nil {
 		return err

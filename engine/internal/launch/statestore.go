@@ -50,7 +50,7 @@ func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 func (p *prepared) keeper(store *state.Store) *state.Keeper {
 	g := &p.program.Graph
 	return state.NewKeeper(state.Config{
-		States: g.States, Slides: g.SlideOf, Store: store, Interval: p.job.Settings.CheckpointInterval, Batches: checkpointBatches,
+		States: g.States, Numbers: p.header.Numbers, Slides: g.SlideOf, Store: store, Interval: p.job.Settings.CheckpointInterval, Batches: checkpointBatches,
 		Troubles: p.job.troubles, Log: p.job.Log,
 	})
 }

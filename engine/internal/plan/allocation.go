@@ -27,6 +27,7 @@ type Allocation struct {
 	Values      []NamedValue      `msgpack:"vals,omitempty"` // of PerBatch, in the graph's order
 	Binary      string            `msgpack:"bin,omitempty"`  // digest of the program that planned it
 	Keep        uint64            `msgpack:"keep,omitempty"` // the first batch that this one and later ones reach back to; 0: none before it
+	Begins      uint64            `msgpack:"beg,omitempty"`  // the first batch that any can reach back to; 0: the job's first
 	Cost        *CostEstimate     `msgpack:"cost,omitempty"` // what was known when it was planned, for the next driver
 }
 

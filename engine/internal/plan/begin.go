@@ -30,6 +30,9 @@ func (g *Graph) Begin(a *Allocation, h *History, spare bool) Begin {
 			}
 			b.Checkpoints[g.States[i].Name] = c
 			from = 1
+			if saved != nil {
+				from = max(from, saved.Begins)
+			}
 			if c != nil {
 				b.First, from = min(b.First, c.Seq), c.Seq+1
 			}

@@ -46,9 +46,16 @@ func (g *Generation) of(a *Allocation) *Generation {
 	return past
 }
 
-// Before returns the generation of the batch before g's, nil if g's is the job's first.
+// Made is [History.Made] for the generation's batch.
+func (g *Generation) Made(stream int32, f func() any) any { return g.history.Made(g.Alloc, stream, f) }
+
+// Before returns the generation of the batch before g's, nil if g's is the job's first, or
+// the first that is known of a job whose program has changed.
 // What isn't known of the past is an error of the lineage.
 func (g *Generation) Before() *Generation {
+	if g.Alloc.Seq <= g.root.Alloc.Begins {
+		return nil
+	}
 	a, err := g.history.Before(g.Alloc)
 	if err != nil {
 		g.missing(g.Alloc.Seq-1, err)
@@ -73,6 +80,15 @@ func (g *Generation) Previous(slide time.Duration) *Generation {
 	p := g.Before()
 	for p != nil && !p.Due(slide) {
 		p = p.Before()
+	}
+	return p
+}
+
+// PreviousOf returns what Previous does if a state had begun by then.
+func (g *Generation) PreviousOf(state string, slide time.Duration) *Generation {
+	p := g.Previous(slide)
+	if s := g.root.Alloc.State(state); p != nil && s != nil && p.Alloc.Seq < s.Begins {
+		return nil
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +13,33 @@ import (
 type History struct {
 	mu     sync.Mutex
 	allocs []*Allocation // Seq ascends without gaps
+	made   map[madeOf]any
+}
+
+// madeOf names what was made of a batch's allocation for a stream.
+type madeOf struct {
+	alloc  *Allocation
+	stream int32
+}
+
+// Made returns what f makes of an allocation for a stream, a function of these alone: the
+// next batches that reach back to it ask again. It is kept as long as the allocation.
+func (h *History) Made(a *Allocation, stream int32, f func() any) any {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := madeOf{a, stream}
+	v, ok := h.made[key]
+	if ok {
+		return v
+	}
+	v = f()
+	if h.at(a.Seq) == a {
+		if h.made == nil {
+			h.made = make(map[madeOf]any)
+		}
+		h.made[key] = v
+	}
+	return v
 }
 
 // Add adds an allocation, which follows the newest one. One that is there already does no
@@ -24,7 +52,7 @@ func (h *History) Add(a *Allocation) {
 	case n > 0 && a.Seq <= h.allocs[n-1].Seq:
 		return
 	case n > 0 && a.Seq > h.allocs[n-1].Seq+1:
-		h.allocs = nil
+		h.allocs, h.made = nil, nil
 	}
 	h.allocs = append(h.allocs, a)
 }
@@ -34,13 +62,14 @@ func (h *History) Forget(before uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.allocs = slices.DeleteFunc(h.allocs, func(a *Allocation) bool { return a.Seq < before })
+	maps.DeleteFunc(h.made, func(k madeOf, _ any) bool { return k.alloc.Seq < before })
 }
 
 // Reset drops all.
 func (h *History) Reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.allocs = nil
+	h.allocs, h.made = nil, nil
 }
 
 // Before returns the allocation of the batch before a, nil if a is the job's first. An
@@ -59,6 +88,11 @@ func (h *History) Before(a *Allocation) (*Allocation, error) {
 func (h *History) At(seq uint64) *Allocation {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.at(seq)
+}
+
+// at is At; mu is held.
+func (h *History) at(seq uint64) *Allocation {
 	if len(h.allocs) == 0 || seq < h.allocs[0].Seq || seq > h.allocs[len(h.allocs)-1].Seq {
 		return nil
 	}

@@ -31,12 +31,13 @@ type Log interface {
 type JobHeader struct {
 	App         string   `msgpack:"app"`
 	Incarnation uint64   `msgpack:"inc"`
-	Fingerprint uint64   `msgpack:"fp"`    // of the graph
-	Parallelism int      `msgpack:"par"`   // default number of shuffle partitions
-	Graph       []string `msgpack:"graph"` // what the fingerprint is of, for people
-	Durable     bool     `msgpack:"dur"`   // the log outlives the driver's process
-	ModelStore  string   `msgpack:"store"` // address of the models' versions, "" for none
-	StateStore  string   `msgpack:"state"` // address of the states' checkpoints, "" for none
+	Fingerprint uint64   `msgpack:"fp"`            // of the graph
+	Parallelism int      `msgpack:"par"`           // default number of shuffle partitions
+	Graph       []string `msgpack:"graph"`         // what the fingerprint is of, for people
+	Durable     bool     `msgpack:"dur"`           // the log outlives the driver's process
+	ModelStore  string   `msgpack:"store"`         // address of the models' versions, "" for none
+	StateStore  string   `msgpack:"state"`         // address of the states' checkpoints, "" for none
+	Numbers     *Numbers `msgpack:"num,omitempty"` // nil in logs of earlier versions
 }
 
 // Completion says that an output of a batch is done.

@@ -13,6 +13,7 @@ type State struct {
 	Partitions int    // of the state
 	Spread     string // how keys are spread over them, for comparison
 	Types      string // of its keys and values, for people
+	Window     string // that it is made over, "" for none
 }
 
 // dropUnused drops the states of which no output is made: nothing computes them.
@@ -63,6 +64,7 @@ type SavedState struct {
 	Name        string       `msgpack:"n"`
 	Checkpoints []Checkpoint `msgpack:"c,omitempty"` // those that batches may begin from, Seq ascends
 	Save        SaveKind     `msgpack:"s,omitempty"`
+	Begins      uint64       `msgpack:"b,omitempty"` // the batch with which it begins, 0: the job's first
 }
 
 // Checkpoint names a version of a state that is saved.

@@ -35,6 +35,7 @@ type Keeper struct {
 type Config struct {
 	States   []*plan.State
 	Slides   func(stream int32) time.Duration // of a state's stream
+	Numbers  *plan.Numbers
 	Store    *Store
 	Interval time.Duration // between checkpoints of a state
 	Batches  int           // or so many batches, what comes first
@@ -143,7 +144,7 @@ func (k *Keeper) Plan(a *plan.Allocation) {
 	defer k.mu.Unlock()
 	for _, name := range k.names {
 		s := k.states[name]
-		saved := plan.SavedState{Name: name, Checkpoints: slices.Clone(s.checkpoints)}
+		saved := plan.SavedState{Name: name, Begins: k.Numbers.Begin(name), Checkpoints: slices.Clone(s.checkpoints)}
 		for i := range s.leaving {
 			if l := &s.leaving[i]; l.since == 0 {
 				l.since = a.Seq

@@ -1,0 +1,81 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// ErrNoCheckpoint: there is no checkpoint of a state.
+var ErrNoCheckpoint = errors.New("there is no checkpoint of the state")
+
+// NewestJob returns the job with the newest incarnation of those whose checkpoints are in
+// a directory of this machine.
+func NewestJob(address string) (incarnation uint64, err error) {
+	a, err := files.Parse(address)
+	if err != nil {
+		return 0, fmt.Errorf("the store of checkpoints: %w", err)
+	}
+	if !strings.HasPrefix(a.URL(), "file:") {
+		return 0, fmt.Errorf("%s holds checkpoints of several jobs: say of which with --state-job", address)
+	}
+	dir := filepath.FromSlash("/" + a.Key)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, fmt.Errorf("looking for checkpoints of states: %w", err)
+	}
+	for _, e := range entries {
+		if n, err := strconv.ParseUint(e.Name(), 10, 64); err == nil && e.IsDir() {
+			incarnation = max(incarnation, n)
+		}
+	}
+	if incarnation == 0 {
+		return 0, fmt.Errorf("%w: none in %s", ErrNoCheckpoint, dir)
+	}
+	return incarnation, nil
+}
+
+// found is a manifest that was found by its name.
+type found struct {
+	name       string
+	seq, epoch uint64
+}
+
+// Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
+// what is wrong with those that are newer.
+func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
+	names, err := s.bucket.Names(ctx, s.key(state, ""))
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []found
+	for _, name := range names {
+		f := found{name: name}
+		if _, err := fmt.Sscanf(name, "%d-%d-", &f.seq, &f.epoch); err == nil && strings.HasSuffix(name, manifestEnd) {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(cmp.Compare(b.seq, a.seq), cmp.Compare(b.epoch, a.epoch), cmp.Compare(a.name, b.name))
+	})
+	for _, f := range all {
+		m, err := s.ReadManifest(ctx, state, plan.Checkpoint{Seq: f.seq, Manifest: f.name})
+		if err == nil {
+			return m, damaged, nil
+		}
+		if !errors.Is(err, ErrDamaged) {
+			return nil, damaged, err
+		}
+		damaged = append(damaged, err)
+	}
+	return nil, damaged, errors.Join(fmt.Errorf("%w %q in %s", ErrNoCheckpoint, state, s.Where(state, "")), errors.Join(damaged...))
+}

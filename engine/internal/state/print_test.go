@@ -1,0 +1,100 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/rdd/keyed"
+)
+
+type point struct {
+	X, Y int
+	Tags map[int]string
+}
+
+// A checkpoint is printed without the types of the program, and a damaged one is passed
+// over for the one before, which is said.
+func TestPrintState(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	store, err := Open(ctx, dir, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	codec, err := keyed.CodecFor[string, point]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := keyed.Header{Table: "points", Partitions: 1, Key: codec.KeyType, Value: codec.ValueType, Base: true, Until: 10}
+	edit := keyed.New[string, point](keyed.KeysOf(codec.Key), nil).Edit()
+	for i, k := range []string{"a", "b", "c"} {
+		edit.Put(k, point{X: i, Tags: map[int]string{5: "five"}}, 10)
+	}
+	base := edit.Commit()
+	edit = base.Edit()
+	edit.Put("a", point{X: 9}, 20)
+	edit.Remove("b", 20)
+	var files []File
+	for i, write := range []func(b *bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return codec.WriteBase(b, h, base) },
+		func(b *bytes.Buffer) error {
+			h.Base, h.Since, h.Until = false, 10, 20
+			return codec.WriteDelta(b, h, edit.Commit(), 10)
+		},
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		f, err := store.write(ctx, "points", fmt.Sprintf("%012d-1-0-0.state", i+1), b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	for seq := range uint64(3) {
+		m := &Manifest{State: "points", Seq: seq + 1, Partitions: []SavedPartition{{Files: files[:min(2, seq+1)]}}}
+		if _, err := store.writeManifest(ctx, m, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest, _ := filepath.Glob(filepath.Join(dir, "7", "points", "000000000003-*.manifest"))
+	if err := os.WriteFile(newest[0], []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	job, err := NewestJob(dir)
+	if job != 7 || err != nil {
+		t.Fatalf("job %d; %v", job, err)
+	}
+	m, damaged, err := store.Newest(ctx, "points")
+	if err != nil || m.Seq != 2 || len(damaged) != 1 || !errors.Is(damaged[0], ErrDamaged) {
+		t.Fatalf("%+v, %v; %v", m, damaged, err)
+	}
+	for key, want := range map[string][]string{
+		"": {
+			`{"key":"a","value":{"Tags":null,"X":9,"Y":0},"changed":"1970-01-01T00:00:00.00000002Z"}`,
+			`{"key":"c","value":{"Tags":{"5":"five"},"X":2,"Y":0},"changed":"1970-01-01T00:00:00.00000001Z"}`,
+		},
+		"c":   {`{"key":"c","value":{"Tags":{"5":"five"},"X":2,"Y":0},"changed":"1970-01-01T00:00:00.00000001Z"}`},
+		`"b"`: nil,
+	} {
+		var out strings.Builder
+		if err := store.Print(ctx, &out, m, key); err != nil {
+			t.Error(err)
+		}
+		got := strings.Fields(out.String())
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("key %q:\n%s", key, &out)
+		}
+	}
+	if _, _, err := store.Newest(ctx, "lines"); !errors.Is(err, ErrNoCheckpoint) {
+		t.Errorf("a state that isn't there: %v", err)
+	}
+}
