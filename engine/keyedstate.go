@@ -91,7 +91,7 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	node.Recalls, node.Cached, node.Level = true, true, task.Pinned
 	s.of = &plan.State{
 		Declaration: node.Declaration, Name: spec.name, Stream: node.ID, Partitions: o.partitioner.Partitions(),
-		Spread: lineage.PartitionerName(o.partitioner),
+		Spread: spreadOf(o.partitioner),
 		Types:  fmt.Sprintf("%s to %s", s.codec.KeyType, s.codec.ValueType),
 	}
 	if in.node.Back > 0 {
@@ -334,10 +334,41 @@ func (s *keyedState[K, S, I]) rebuild(r *restoring, partition int, m *state.Mani
 		in = append(in, file)
 	}
 	table, _, err := s.codec.Build(s.empty(), s.header(partition, r.checkpoint.TimeNanos), in...)
+	if err == nil {
+		err = s.checkPlaces(table, partition)
+	}
 	return table, err
 }
 
-// respread makes a partition of a state that was saved in another number of partitions.
+// checkPlaces makes sure that the keys of a partition belong there: a partitioner may have
+// changed without saying so.
+func (s *keyedState[K, S, I]) checkPlaces(table *keyed.Table[K, S], partition int) error {
+	place, err := rdd.Placer[K](s.partitioner)
+	if err != nil {
+		return err
+	}
+	table.All(func(k K, _ S, _ int64) bool {
+		to := partition
+		if to, err = place(k); err == nil && to != partition {
+			err = fmt.Errorf("%w: key %.100v was saved in partition %d, the program's %T places it in %d: give the partitioner a method String that tells it from the one before",
+				ErrState, k, partition, s.partitioner, to)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// spreadOf tells a partitioner from others: by what its String says, else by its type and
+// what it holds.
+func spreadOf(p rdd.Partitioner) string {
+	if _, ok := p.(fmt.Stringer); ok {
+		return lineage.PartitionerName(p)
+	}
+	return fmt.Sprintf("%s %+v", lineage.PartitionerName(p), p)
+}
+
+// respread makes a partition of a state that was saved in another number of partitions, or
+// spread otherwise.
 func (s *keyedState[K, S, I]) respread(r *restoring, partition int, m *state.Manifest) (*keyed.Table[K, S], error) {
 	place, err := rdd.Placer[K](s.partitioner)
 	if err != nil {
