@@ -29,7 +29,8 @@ type Log struct {
 	segment *os.File
 	number  int   // of the segment
 	size    int64 // of the segment, up to the last whole entry
-	limit   int64 // size at which a segment is replaced
+	began   int64 // size with which the segment began, if this process made it
+	limit   int64 // size at which a segment is replaced, unless it began with more than half of it
 	failed  error // an earlier write left the segment in an unknown state
 }
 
@@ -176,7 +177,7 @@ func (l *Log) RecordValue(_ context.Context, v batchlog.Value) error {
 func (l *Log) Allocate(_ context.Context, b batchlog.Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size > l.limit {
+	if l.size > max(l.limit, 2*l.began) {
 		if err := l.replace(l.number + 1); err != nil {
 			return err
 		}
@@ -242,8 +243,7 @@ func (l *Log) replace(n int) error {
 		return errors.Join(l.failed, f.Close())
 	}
 	old, oldNumber := l.segment, l.number
-	l.segment, l.number, l.size = f, n, int64(len(frames))
-	l.limit = max(segmentLimit, 2*l.size) // what it begins with isn't written again and again
+	l.segment, l.number, l.size, l.began = f, n, int64(len(frames)), int64(len(frames))
 	if old == nil {
 		return nil
 	}
