@@ -128,7 +128,7 @@ func (s *keyedState[K, S, I]) checkPlaces(table *keyed.Table[K, S], partition in
 		return err
 	}
 	table.All(func(k K, _ S, _ int64) bool {
-		to := partition
+		var to int
 		if to, err = place(k); err == nil && to != partition {
 			err = fmt.Errorf("%w: key %.100v was saved in partition %d, the program's %T places it in %d: give the partitioner a method String that tells it from the one before",
 				ErrState, k, partition, s.partitioner, to)
