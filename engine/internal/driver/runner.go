@@ -139,7 +139,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 		}
 	}
 	if err == nil && out.OnDriver != nil {
-		err = d.Program.Calls.Guard(fmt.Sprintf("%s at %s", out.Op, out.Site), func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
+		err = d.Program.Calls.Guard(info.Op, func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
 	}
 	if err == nil {
 		err = d.Program.Graph.LateError()

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -205,5 +204,5 @@ func (s *Saver) Close() error {
 	if s.store == nil {
 		return nil
 	}
-	return errors.Join(s.store.Close())
+	return s.store.Close()
 }
