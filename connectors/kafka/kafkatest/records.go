@@ -2,6 +2,7 @@ package kafkatest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -19,12 +20,18 @@ func Codecs() map[string]kgo.CompressionCodec {
 	}
 }
 
-// Produce writes records and waits until they are acknowledged.
+// Produce writes records, those of a partition in one batch if its size allows it,
+// and waits until they are acknowledged.
 func (b *Broker) Produce(t testing.TB, topic string, opts []kgo.Opt, records ...*kgo.Record) {
 	t.Helper()
-	cl := b.Client(t, append([]kgo.Opt{kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0)}, opts...)...)
+	cl := b.Client(t, append([]kgo.Opt{kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ManualFlushing(), kgo.MaxBufferedRecords(len(records) + 1)}, opts...)...)
 	defer cl.Close()
-	if err := cl.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+	var failed kgo.FirstErrPromise
+	for _, r := range records {
+		cl.Produce(t.Context(), r, failed.Promise())
+	}
+	if err := errors.Join(cl.Flush(t.Context()), failed.Err()); err != nil {
 		t.Fatalf("producing to %s: %v", topic, err)
 	}
 }
