@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
@@ -33,6 +34,7 @@ type Config struct {
 	Env      []string        // of jobs' processes, see process.Environ
 	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security
+	Metrics  string           // host:port to serve metrics at; "" for nowhere
 	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once the listener is open.
@@ -79,12 +81,18 @@ func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config
 	if err != nil {
 		return err
 	}
-	n.env, n.reaper = c.Env, c.Reaper
+	n.env, n.reaper, n.metrics = c.Env, c.Reaper, metrics.Host(c.Metrics)
 	defer func() { err = errors.Join(err, n.drivers.Close()) }()
+	s := newServer(n)
+	served, err := s.measure().Start(ctx, c.Metrics, c.Security)
+	if err != nil {
+		return err
+	}
+	defer served.Close()
 	if c.Listening != nil {
 		c.Listening(mc.Peers[c.ID])
 	}
-	return newServer(n).run(ctx)
+	return s.run(ctx)
 }
 
 // member checks the configuration and opens the listener.
