@@ -47,9 +47,12 @@ const (
 	closePatience  = time.Second
 )
 
-// Listen opens a listener for a Server at host:port. On loopback it takes anybody; other
+// Listen opens a listener for a Server at host:port, none for "". On loopback it takes anybody; other
 // hosts take certificates: who scrapes must show one of the cluster's authority.
 func Listen(ctx context.Context, address string, s security.Security) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
 	loopback, err := security.IsLoopback(address)
 	if err != nil {
 		return nil, fmt.Errorf("--metrics: %w", err)
@@ -80,22 +83,19 @@ type Running struct {
 	work    sync.WaitGroup
 }
 
-// Start serves at host:port, as Listen has it, until the Running is closed. Without an
-// address it serves nowhere and returns nil.
+// Start serves at a listener, which it takes over, until the Running is closed. Without a
+// listener it serves nowhere and returns nil.
 //
 // THREADING: it serves in goroutines that Close waits for.
-func (s *Server) Start(ctx context.Context, address string, sec security.Security) (*Running, error) {
-	if address == "" {
-		return nil, nil
-	}
-	l, err := Listen(ctx, address, sec)
-	if err != nil {
-		return nil, err
+func (s *Server) Start(l net.Listener) *Running {
+	if l == nil {
+		return nil
 	}
 	r := &Running{address: l.Addr().String()}
-	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
 	r.work.Go(func() { s.serve(ctx, l) })
-	return r, nil
+	return r
 }
 
 // Address returns the host:port where it serves, "" for nowhere.

@@ -23,10 +23,11 @@ import (
 func start(t *testing.T, s *metrics.Server, address string, sec security.Security) string {
 	t.Helper()
 	s.Log = slog.New(slog.DiscardHandler)
-	r, err := s.Start(t.Context(), address, sec)
+	l, err := metrics.Listen(t.Context(), address, sec)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := s.Start(l)
 	t.Cleanup(r.Close)
 	return r.Address()
 }
@@ -144,16 +145,17 @@ func TestBeyondLoopback(t *testing.T) {
 
 func TestBadAddresses(t *testing.T) {
 	s := &metrics.Server{Set: metrics.NewSet()}
-	if r, err := s.Start(t.Context(), "", security.Security{}); r != nil || err != nil {
-		t.Error(r, err)
+	if l, err := metrics.Listen(t.Context(), "", security.Security{}); l != nil || err != nil {
+		t.Error(l, err)
 	}
+	s.Start(nil).Close()
 	taken := start(t, s, "127.0.0.1:0", security.Security{})
 	for address, says := range map[string]string{
 		taken:            "another process has the port",
 		"7077":           "it takes host:port",
 		"127.0.0.1:port": "lookup tcp/port",
 	} {
-		if _, err := s.Start(t.Context(), address, security.Security{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := metrics.Listen(t.Context(), address, security.Security{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

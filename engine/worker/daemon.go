@@ -64,8 +64,15 @@ const (
 // Run runs an engine-executor until ctx ends, then ends its processes and
 // returns nil. An error says why it can't start or go on.
 func Run(ctx context.Context, c Config) (err error) {
+	scraped, err := metrics.Listen(ctx, c.Metrics, c.Security)
+	if err != nil {
+		return err
+	}
 	d, listener, err := open(ctx, c)
 	if err != nil {
+		if scraped != nil {
+			err = errors.Join(err, scraped.Close())
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, d.cluster.Close(), d.dir.close()) }()
@@ -75,11 +82,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	serving.Go(func() { _ = server.Serve(listener) }) // ends with Stop
 	defer serving.Wait()
 	defer server.Stop()
-	served, err := d.measure().Start(ctx, c.Metrics, c.Security)
-	if err != nil {
-		return err
-	}
-	defer served.Close()
+	defer d.measure().Start(scraped).Close()
 	if c.Listening != nil {
 		c.Listening(d.address)
 	}

@@ -1,12 +1,7 @@
 package jobmetrics_test
 
 import (
-	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,54 +10,16 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
 	"github.com/hibana-engine/hibana/engine/metrics"
-	"github.com/hibana-engine/hibana/engine/security"
+	"github.com/hibana-engine/hibana/engine/metrics/metricstest"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 )
-
-// scraped serves a set and returns a function that makes sure of lines in it.
-func scraped(t *testing.T, set *metrics.Set) (has func(lines ...string)) {
-	t.Helper()
-	server := &metrics.Server{Set: set, Log: slog.New(slog.DiscardHandler)}
-	r, err := server.Start(t.Context(), "127.0.0.1:0", security.Security{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	return func(lines ...string) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Address()+"/metrics", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := c.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, line := range lines {
-			if !strings.Contains(string(body), "\n"+line+"\n") {
-				t.Errorf("there is no line %q", line)
-			}
-		}
-		if t.Failed() {
-			t.Logf("%s", body)
-		}
-	}
-}
 
 // What a stream's driver is told becomes metrics.
 func TestStream(t *testing.T) {
 	set := metrics.NewSet()
 	d := jobmetrics.NewDriver(set)
-	has := scraped(t, set)
+	has := metricstest.Serve(t, &metrics.Server{Set: set})
 	d.Look(set, func() []scheduler.StageProgress {
 		return []scheduler.StageProgress{{Tasks: 10, Done: 3, Running: 2}, {Tasks: 1, Running: 1}}
 	})
@@ -108,7 +65,7 @@ func TestStream(t *testing.T) {
 func TestProgram(t *testing.T) {
 	set := metrics.NewSet()
 	d := jobmetrics.NewDriver(set)
-	has := scraped(t, set)
+	has := metricstest.Serve(t, &metrics.Server{Set: set})
 	now := replay.Summary{Tasks: 4, Metrics: task.Metrics{RecordsRead: 10}}
 	ended := d.Follow(set, func() replay.Summary { return now })
 	has(`hibana_tasks_total{result="ok"} 4`, "hibana_records_read_total 10")
@@ -126,7 +83,7 @@ func TestProgram(t *testing.T) {
 func TestExecutor(t *testing.T) {
 	set := metrics.NewSet()
 	x := jobmetrics.NewExecutor(set, 3)
-	has := scraped(t, set)
+	has := metricstest.Serve(t, &metrics.Server{Set: set})
 	x.Look(set, func() executor.Holdings {
 		return executor.Holdings{Blocks: 5, Memory: 600, Limit: 1000, Pinned: 50, Files: 2}
 	})

@@ -19,16 +19,15 @@ type processMetrics struct {
 }
 
 // openMetrics serves the metrics of the job's driver process if somebody wants them.
-func (j *Job) openMetrics(ctx context.Context, m Master) (err error) {
-	if j.Metrics == "" {
-		return nil
+func (j *Job) openMetrics(ctx context.Context, m Master) error {
+	l, err := metrics.Listen(ctx, j.Metrics, j.security)
+	if l == nil {
+		return err
 	}
 	p := &processMetrics{set: metrics.NewSet()}
 	p.driver = jobmetrics.NewDriver(p.set)
 	server := &metrics.Server{Set: p.set, Ready: p.driver.Ready, Targets: m.targets, Log: j.Log}
-	if p.served, err = server.Start(ctx, j.Metrics, j.security); err != nil {
-		return err
-	}
+	p.served = server.Start(l)
 	j.metrics, j.listeners = p, append(j.listeners, p.driver.Listen)
 	if j.reports != nil {
 		j.reports.servesMetrics(p.served.Address())
@@ -40,16 +39,13 @@ func (j *Job) openMetrics(ctx context.Context, m Master) (err error) {
 
 // openExecutorMetrics serves the metrics of an executor process at a host, "" for none.
 func (j *Job) openExecutorMetrics(ctx context.Context, host string, s security.Security) error {
-	if host == "" {
-		return nil
+	l, err := metrics.Listen(ctx, metrics.FreePort(host), s)
+	if l == nil {
+		return err
 	}
-	p := &processMetrics{set: metrics.NewSet()}
-	server := &metrics.Server{Set: p.set, Log: j.Log}
-	var err error
-	if p.served, err = server.Start(ctx, metrics.FreePort(host), s); err == nil {
-		j.metrics = p
-	}
-	return err
+	server := &metrics.Server{Set: metrics.NewSet(), Log: j.Log}
+	j.metrics = &processMetrics{set: server.Set, served: server.Start(l)}
+	return nil
 }
 
 func (p *processMetrics) close() {
