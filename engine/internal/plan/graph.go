@@ -42,7 +42,6 @@ type Stream struct {
 	Parents   []Parent
 	Slide     time.Duration // it has an RDD in batches at multiples of it only; 0: in every batch
 	Back      time.Duration // how far its RDDs reach back to those of its parents: over (t-Back, t]
-	Recalls   bool          // its RDDs reach back to its own too
 	Cached    bool
 	Level     task.Level // where its partitions are kept, if Cached
 	Names     []string   // given by DStream.Named
