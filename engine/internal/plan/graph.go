@@ -170,8 +170,8 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err != nil { // a panic, perhaps of what came after an error
+		return nil, errors.Join(gen.Lineage.Err(), err)
 	}
 	gen.Lineage.OnLate(g.tooLate)
 	gen.Lineage.Freeze(fmt.Sprintf(frozenReason, a.Seq))
