@@ -50,7 +50,8 @@ type Stream struct {
 // Input is a stream that reads from outside.
 type Input struct {
 	*Stream
-	Open func(ctx context.Context) (Planner, error) // on the driver
+	Source any                                        // as the connector made it
+	Open   func(ctx context.Context) (Planner, error) // on the driver
 	// Prefetch is told on executors what a batch will read; nil if the input
 	// has no use for it.
 	Prefetch func(p *task.Process, ranges []byte)
@@ -105,6 +106,19 @@ func (g *Graph) AddStream(d Declaration, parents ...Parent) *Stream {
 
 // stream returns the stream of an id.
 func (g *Graph) stream(id int32) *Stream { return g.Streams[id-1] }
+
+// InputsOf returns the inputs that a stream is made of in a batch, in the order of their
+// declaration.
+func (g *Graph) InputsOf(stream int32) []*Input {
+	above := make([]bool, len(g.Streams)+1)
+	above[stream] = true
+	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
+		for _, p := range s.Parents {
+			above[p.ID] = above[p.ID] || above[s.ID]
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(g.Inputs), func(in *Input) bool { return !above[in.ID] })
+}
 
 // IsState reports whether a stream holds the versions of a state.
 func (g *Graph) IsState(stream int32) bool {
