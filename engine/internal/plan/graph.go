@@ -64,6 +64,9 @@ type Output struct {
 	Parent Parent
 	// Open prepares the output on the driver; nil if there is nothing to prepare.
 	Open func(ctx context.Context) error
+	// Begin prepares it for a batch on the driver, before the batch's job; nil if there is
+	// nothing to prepare.
+	Begin func(ctx context.Context, a *Allocation) error
 	// Action generates the job of a batch in which the parent has an RDD.
 	Action func(g *Generation) lineage.Action
 	// OnDriver takes the partitions' results, nil if nobody wants them.
