@@ -50,7 +50,7 @@ func (c *clocked) Allocate(_ context.Context, a *plan.Allocation) error {
 	c.batches = append(c.batches, fmt.Sprintf("%d-%d of %s at %s", c.read, until, a.Time().Sub(c.began), time.Since(c.began)))
 	c.read = until
 	c.ahead += c.set[a.Seq]
-	if a.Seq == c.last {
+	if c.stop != nil && a.Seq == c.last {
 		c.stop()
 	}
 	return nil

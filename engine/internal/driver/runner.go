@@ -26,7 +26,7 @@ func (d *Driver) runBatches(ctx context.Context) error {
 		}
 		select {
 		case b, ok := <-d.queue:
-			if !ok {
+			if !ok || ctx.Err() != nil { // of both cases that are ready select takes any
 				return nil
 			}
 			<-d.room
@@ -72,8 +72,11 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
 	if err := t.awaitBatch(ctx); err != nil {
 		return err
 	}
-	defer t.batchDone()
-	return d.finish(ctx, b, started)
+	if err := d.finish(ctx, b, started); err != nil {
+		return err
+	}
+	t.batchDone()
+	return nil
 }
 
 // finish ends a batch whose outputs are done. One batch after the other is finished.
