@@ -116,7 +116,7 @@ type Lag = plan.Lag
 func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ...any) *DStream[T] {
 	decl := plan.Declared(op, functions...)
 	graph := &ssc.program.Graph
-	node := &plan.Input{Stream: graph.AddStream(decl), Open: func(ctx context.Context) (plan.Planner, error) {
+	node := &plan.Input{Stream: graph.AddStream(decl), Source: in, Open: func(ctx context.Context) (plan.Planner, error) {
 		p, err := in.Open(ctx)
 		if err != nil {
 			return nil, err
