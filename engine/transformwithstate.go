@@ -37,9 +37,9 @@ import (
 //
 // In each batch, on executors, what has lived its [TTL] is taken away; then f is called for
 // every key with data, with all its values in the order of their partitions; then the
-// function of [OnTimer] for every timer whose time has come, in the order of their times and,
-// within one time, in an order of the keys that is always the same. What they emit is the
-// stream. Time is the batch's, so a batch that is computed again does the same. A batch
+// function of [OnTimer] for every timer whose time has come, in each partition in the order
+// of their times and, within one time, in an order of the keys that is always the same. What
+// they emit is the stream. Time is the batch's, so a batch that is computed again does the same. A batch
 // costs what has data, what is due, and what the functions read and change: not all keys,
 // and not all of a list or map.
 //
