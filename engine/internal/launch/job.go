@@ -56,6 +56,8 @@ type Job struct {
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job
+
+	temporary []string // directories that go with the job
 }
 
 // kind returns what the control plane calls the program.
