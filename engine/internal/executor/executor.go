@@ -65,7 +65,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
 		var err error
-		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation); err != nil {
+		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Stored()); err != nil {
 			return nil, err
 		}
 	}
@@ -73,7 +73,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	var checkpoints *state.Store
 	if h.StateStore != "" && len(p.Graph.States) > 0 {
 		var err error
-		if checkpoints, err = state.Open(ctx, h.StateStore, h.Incarnation); err != nil {
+		if checkpoints, err = state.Open(ctx, h.StateStore, h.Stored()); err != nil {
 			return nil, err
 		}
 	}

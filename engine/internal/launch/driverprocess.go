@@ -45,9 +45,9 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 		return err
 	}
 	j.Log = j.Log.With("epoch", epoch)
-	j.Incarnation, j.Durable = spec.Job.Incarnation, true
+	j.Incarnation, j.Origin, j.Durable, j.AllowNonRestored = spec.Job.Incarnation, spec.Job.Origin, true, spec.Job.AllowLoss
 	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}
-	j.requests = events.requests
+	j.requests, j.prints = events.requests, events.prints
 	j.troubles = &plan.Troubles{}
 	progress := newProgressReports(daemon, j.Log, j.troubles)
 	j.listeners, j.reports = append(j.listeners, progress.listen), progress
@@ -96,6 +96,7 @@ type daemonEvents struct {
 	daemon    wire.JobLogClient
 	log       *slog.Logger
 	requests  chan models.Request
+	prints    *printing
 	epoch     uint64 // of the receiving goroutine
 
 	mu      sync.Mutex
@@ -118,6 +119,7 @@ func openEvents(ctx context.Context, daemon wire.JobLogClient, log *slog.Logger)
 		e.cancel()
 		return nil, fmt.Errorf("asking the daemon for events: %w", err)
 	}
+	e.prints = newPrinting(ctx, daemon, log)
 	e.work.Go(func() { e.receive(s) })
 	return e, nil
 }
@@ -164,6 +166,8 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 			e.stop(errStopAsked)
 		case m.Publish != nil:
 			e.publish(s.Context(), m.Publish)
+		case m.Print != nil:
+			e.prints.ask(e.epoch, m.Print)
 		}
 	}
 }
@@ -251,6 +255,7 @@ func (e *daemonEvents) start(_ plan.JobHeader, report func([]wire.ExecutorProces
 func (e *daemonEvents) close() error {
 	e.cancel()
 	e.work.Wait()
+	e.prints.close()
 	e.stop(nil)
 	return nil
 }

@@ -16,13 +16,18 @@ import (
 // setting says, else a directory below the checkpoint, else a temporary one,
 // which release removes. A cluster has no default, since only its users know of a
 // place that every node reaches; its jobs can do without unless they publish.
-func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h *plan.JobHeader) (store *modelstore.Store, release func() error, err error) {
+func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h, logged *plan.JobHeader) (store *modelstore.Store, release func() error, err error) {
 	nothing := func() error { return nil }
 	if len(g.Models) == 0 {
 		return nil, nothing, nil
 	}
 	remove := nothing
 	place := j.Settings.ModelStore
+	if logged != nil {
+		if place, err = j.kept(place, "models.store", logged.ModelStore, modelstore.Address); err != nil {
+			return nil, nothing, err
+		}
+	}
 	switch {
 	case place != "":
 	case j.Incarnation != 0:
@@ -36,7 +41,7 @@ func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 		remove = func() error { return os.RemoveAll(place) }
 	}
 	if h.ModelStore, err = modelstore.Address(place); err == nil {
-		store, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation)
+		store, err = modelstore.Open(ctx, h.ModelStore, h.Stored())
 	}
 	if err != nil {
 		return nil, nothing, errors.Join(err, remove())
