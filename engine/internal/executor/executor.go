@@ -202,8 +202,10 @@ func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 		switch {
 		case id.Batch >= until:
 			return false
-		case !is || newest == nil:
+		case !is:
 			return true
+		case newest == nil: // a driver that has just taken over tells of it next
+			return false
 		}
 		first, known := since[p.DStream]
 		if !known {
