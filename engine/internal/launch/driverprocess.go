@@ -46,7 +46,7 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	}
 	j.Log = j.Log.With("epoch", epoch)
 	j.Incarnation, j.Origin, j.Durable, j.AllowNonRestored = spec.Job.Incarnation, spec.Job.Origin, true, spec.Job.AllowLoss
-	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}
+	j.Batches, j.lookup = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}, typedLog{&raftLog{daemon: daemon, epoch: epoch}}
 	j.requests, j.prints = events.requests, events.prints
 	j.troubles = &plan.Troubles{}
 	progress := newProgressReports(daemon, j.Log, j.troubles)

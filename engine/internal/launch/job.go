@@ -46,6 +46,7 @@ type Job struct {
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
+	lookup    plan.Log         // another way to what Batches has, which has one goroutine; only Recover is called
 	prints    *printing        // for the daemon, nil where there is none
 	reports   *progressReports // to the daemon, nil where there is none
 	troubles  *plan.Troubles   // nil where nobody asks

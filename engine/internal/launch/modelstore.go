@@ -51,15 +51,19 @@ func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h, logged *plan
 
 // openCatalog opens the catalog of versions that other programs publish, if the program
 // follows any: nil else.
-func (j *Job) openCatalog(ctx context.Context, g *plan.Graph) (*modelstore.Catalog, error) {
+func (j *Job) openCatalog(ctx context.Context, g *plan.Graph, logged *plan.JobHeader) (*modelstore.Catalog, error) {
 	i := slices.IndexFunc(g.Models, func(m *plan.Model) bool { return m.Follow > 0 })
 	if i < 0 {
 		return nil, nil
 	}
-	if j.Settings.ModelStore == "" {
+	place := j.Settings.ModelStore
+	if place == "" && logged != nil && j.Incarnation != 0 { // as openModelStore found it
+		place = logged.ModelStore
+	}
+	if place == "" {
 		return nil, fmt.Errorf("model %s follows what other programs publish: %w", g.Models[i].Name, plan.ErrNoModelStore)
 	}
-	address, err := modelstore.Address(j.Settings.ModelStore)
+	address, err := modelstore.Address(place)
 	if err != nil {
 		return nil, err
 	}

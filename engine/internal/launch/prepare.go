@@ -84,7 +84,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 		j.prints.serve(nil)
 		return p.runProgram(planning, c)
 	}
-	catalog, err := j.openCatalog(ctx, &p.program.Graph)
+	catalog, err := j.openCatalog(ctx, &p.program.Graph, p.recovered.Header)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
@@ -96,7 +96,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 		Durable: p.header.Durable, Requests: j.requests, Log: j.Log,
 	})
 	keeper := p.keeper(checkpoints)
-	j.prints.serve(&printed{keeper: keeper, store: checkpoints, graph: &p.program.Graph, numbers: p.header.Numbers, offsets: logOf(j.Batches)})
+	j.prints.serve(&printed{keeper: keeper, store: checkpoints, graph: &p.program.Graph, numbers: p.header.Numbers, offsets: j.lookup})
 	return driver.New(driver.Config{
 		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: p.header.Numbers.Numbered(j.Batches, &p.program.Graph), Cluster: c,
 		Participants: []driver.Participant{registry, keeper}, Models: registry, Planners: p.planners,

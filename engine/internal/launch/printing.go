@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -166,15 +165,4 @@ func (t *printer) send() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.p.ctx), 2*wire.CallTimeout) // who asked may be slow
 	defer cancel()
 	return t.p.daemon.Printed(ctx, &t.answer)
-}
-
-// logOf returns another way to the job's log than that of the driver, which has one
-// goroutine.
-func logOf(l plan.Log) plan.Log {
-	if t, ok := l.(typedLog); ok {
-		if r, ok := t.Log.(*raftLog); ok {
-			return typedLog{batchlog.Log(&raftLog{daemon: r.daemon, epoch: r.epoch, kind: r.kind})}
-		}
-	}
-	return l
 }
