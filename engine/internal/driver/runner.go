@@ -134,6 +134,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
 	if err == nil {
 		b.info.Metrics.Add(result.Metrics)
+		info.Tasks, info.Failed = result.Tasks, result.Failed
 		for _, p := range d.Participants {
 			p.Heard(result.Notes)
 		}
