@@ -75,7 +75,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
 		var err error
-		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation); err != nil {
+		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Stored()); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +83,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	var checkpoints *state.Store
 	if h.StateStore != "" && len(p.Graph.States) > 0 {
 		var err error
-		if checkpoints, err = state.Open(ctx, h.StateStore, h.Incarnation); err != nil {
+		if checkpoints, err = state.Open(ctx, h.StateStore, h.Stored()); err != nil {
 			return nil, err
 		}
 	}
@@ -223,8 +223,10 @@ func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 		switch {
 		case id.Batch >= until:
 			return false
-		case !is || newest == nil:
+		case !is:
 			return true
+		case newest == nil: // a driver that has just taken over tells of it next
+			return false
 		}
 		first, known := since[p.DStream]
 		if !known {
