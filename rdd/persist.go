@@ -83,8 +83,14 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
 				return k.compute(b, r.compute(tc, partition))
 			})
-			if k.passing || ends(yield, err) {
+			switch {
+			case k.unwritten: // nothing of it was yielded
+				r.again(tc, partition, k.mark)(yield)
 				return
+			case k.passing || ends(yield, err):
+				return
+			case !kept && tc.Err() == nil && r.level != MemoryOnly:
+				tc.Metrics.NotKept++
 			}
 			yielded, err := v.(rows[T]).each(tc, yield)
 			if !kept {
@@ -99,6 +105,17 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 				return
 			}
 		}
+	}
+}
+
+// again yields a partition that was computed but couldn't be kept.
+func (r *RDD[T]) again(tc *task.Context, partition int, before task.Mark) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if ends(yield, tc.Rewind(before)) {
+			return
+		}
+		tc.Metrics.NotKept++
+		r.compute(tc, partition)(yield)
 	}
 }
 
@@ -121,12 +138,17 @@ type keeping[T any] struct {
 	passing bool           // the partition can't be kept: it goes to yield
 	yield   func(T, error) bool
 	failed  error
+
+	mark      task.Mark // when it began
+	unwritten bool      // the disk didn't take it
 }
 
 // compute reads a partition to its end.
 func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Value, error) {
 	k.b, k.memory.memory = b, b
-	in(k.take)
+	if k.mark, k.failed = k.tc.Mark(); k.failed == nil {
+		in(k.take)
+	}
 	switch {
 	case k.failed != nil:
 		return nil, k.failed
@@ -223,6 +245,7 @@ func (k *keeping[T]) writing(err error) error {
 	if err == nil {
 		return nil
 	}
+	k.unwritten = task.IsUnwritten(err)
 	return unwritable(k.of, err)
 }
 

@@ -236,6 +236,9 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	j.result.Stages = len(j.ran)
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
+	if n := s.Metrics.NotKept; n > 0 {
+		d.opts.Logger.Warn("partitions that were to be kept were not, since the executor's local disk didn't take them: is it full?", "executor", a.Executor, "task", d.taskID(t), "partitions", n)
+	}
 	j.result.Notes = append(j.result.Notes, s.Notes...)
 	if r.stage.Kind == ShuffleMap {
 		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes, s.Map.Small)

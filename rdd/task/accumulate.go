@@ -19,6 +19,8 @@ type Accumulated interface {
 	Name() string
 	// Append appends the encoded sum to dst.
 	Append(dst []byte) ([]byte, error)
+	// Restore makes it the sum that Append has encoded.
+	Restore(sum []byte) error
 }
 
 // accumulated is an accumulator that the task has added to.

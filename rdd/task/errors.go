@@ -9,6 +9,22 @@ import (
 // it has to be computed again.
 var ErrCantSpill = errors.New("what is kept can't be written to disk")
 
+// WriteError says that the local disk didn't take what was to be written there. It isn't
+// the fault of what was written, so who can do without goes on.
+type WriteError struct{ Err error }
+
+// Error says what was written where, and why it couldn't be.
+func (e *WriteError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// IsUnwritten reports whether an error is one of the local disk's.
+func IsUnwritten(err error) bool {
+	_, is := errors.AsType[*WriteError](err)
+	return is
+}
+
 // FetchFailedError says that a map task's output couldn't be read. It is the
 // scheduler's cue to run that map task again, never the reading task's fault.
 type FetchFailedError struct {
