@@ -24,6 +24,12 @@ const (
 	DiskOnly = task.DiskOnly
 )
 
+// storage says how the partitions of an RDD are kept.
+type storage[T any] struct {
+	level StorageLevel
+	codec encoding.Codec[T] // nil if T can't be encoded
+}
+
 // Cache is Persist(MemoryOnly).
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
@@ -40,9 +46,9 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 	if err := CheckLevel[T](level); err != nil {
 		opAt(r.sc, op, l.Site()).fail(err)
 	}
-	r.codec, _ = encoding.For[T]() // without one it is checked already
-	r.level, r.node.Pinned = level, level == task.Pinned
-	l.Cache(r.node)
+	codec, _ := encoding.For[T]() // without one it is checked already
+	r.storage.Store(&storage[T]{level, codec})
+	l.Cache(r.node, level == task.Pinned)
 	return r
 }
 
@@ -76,11 +82,12 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	id := r.node.ID
 	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
+	at := r.storage.Load()
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
-			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), own: owning[T](), level: r.level, yield: yield}
+			k := keeping[T]{of: r.node, tc: tc, size: newSizer(at.codec), own: owning[T](), level: at.level, yield: yield}
 			k.size.owner = r.node
-			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
+			v, kept, err := tc.Cache.Compute(tc, block, at.level, func(b task.Building) (task.Value, error) {
 				return k.compute(b, r.compute(tc, partition))
 			})
 			switch {
@@ -89,7 +96,7 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 				return
 			case k.passing || ends(yield, err):
 				return
-			case !kept && tc.Err() == nil && r.level != MemoryOnly:
+			case !kept && tc.Err() == nil && at.level != MemoryOnly:
 				tc.Metrics.NotKept++
 			}
 			yielded, err := v.(rows[T]).each(tc, yield)

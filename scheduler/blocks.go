@@ -109,7 +109,7 @@ func (b *Blocks) Forget(until uint64) {
 
 // Whole reports whether all partitions of a cached RDD are held somewhere.
 func (b *Blocks) Whole(n *lineage.Node) bool {
-	if !n.Cached {
+	if !n.Cached() {
 		return false
 	}
 	b.mu.Lock()
@@ -151,9 +151,9 @@ func (b *Blocks) Len() int {
 // the stage's tasks must go there.
 func (b *Blocks) nearest(n *lineage.Node) (holders []string, bound bool) {
 	for ; n != nil; n = samePartitions(n) {
-		if n.Cached {
+		if n.Cached() {
 			if at := b.Holders(n); at != nil {
-				return at, n.Pinned
+				return at, n.Pinned()
 			}
 		}
 	}

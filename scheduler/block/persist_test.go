@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -352,7 +353,7 @@ func TestPersistRefuses(t *testing.T) {
 	if got, err := read(r, k.task(t), 0); err != nil || len(got) != 1 || k.Partitions().Len() != 1 {
 		t.Error(got, err)
 	}
-	if r.Unpersist(); r.Node().Cached {
+	if r.Unpersist(); r.Node().Cached() {
 		t.Error("it is still to be kept")
 	}
 	r.Persist(rdd.DiskOnly)
@@ -421,4 +422,23 @@ func TestEncoderOfEvictedPartition(t *testing.T) {
 		t.Errorf("%v, %d files", err, len(k.files(t)))
 	}
 	other.Close()
+}
+
+// A program may change what is kept while a task of a step that failed runs on.
+func TestPersistDuringTask(t *testing.T) {
+	k := newKeeper(t, 1<<20)
+	calls := 0
+	r := words(10, &calls)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() {
+		for range 200 {
+			if got, err := read(r, k.task(t), 0); err != nil || len(got) != 10 {
+				t.Errorf("%d elements, %v", len(got), err)
+			}
+		}
+	})
+	for range 100 {
+		r.Persist(rdd.MemoryAndDisk).Unpersist().Cache().Unpersist()
+	}
 }
