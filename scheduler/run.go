@@ -77,7 +77,11 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		e.How, e.Fetch = kernel.FetchFailed, kernel.Fetch{Stage: o.Shuffle, Partition: o.MapPartition, Executor: o.Executor}
 	default:
 		e.How = kernel.Interrupted
-		if outcome.CountsAgainst() {
+		x, _ := outcome.(ExceptionFailure)
+		switch {
+		case x.Permanent && x.CountsAgainst():
+			e.How = kernel.Hopeless
+		case outcome.CountsAgainst():
 			e.How = kernel.Failed
 		}
 	}

@@ -25,6 +25,31 @@ func IsUnwritten(err error) bool {
 	return is
 }
 
+// PermanentError says that another attempt of the task would fail alike, since it would
+// read the same and do the same: a record that can't be decoded, a limit that is exceeded.
+// The scheduler doesn't try the task again, unless what it reads is indeterminate.
+type PermanentError struct{ Err error }
+
+// Error returns the error's text.
+func (e *PermanentError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// Permanent returns err, said to be a [PermanentError]; nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &PermanentError{err}
+}
+
+// IsPermanent reports whether an error is a [PermanentError].
+func IsPermanent(err error) bool {
+	_, is := errors.AsType[*PermanentError](err)
+	return is
+}
+
 // FetchFailedError says that a map task's output couldn't be read. It is the
 // scheduler's cue to run that map task again, never the reading task's fault.
 type FetchFailedError struct {
