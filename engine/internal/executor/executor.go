@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/faults"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
@@ -66,7 +67,14 @@ type Meter interface {
 // New returns an executor for a copy of the program, built under the given header,
 // which takes so much memory. fetcher reads blocks of other processes too; it is nil in local mode.
 func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetcher *remote.Fetcher) (*Executor, error) {
+	disturbed := faults.Of(ctx)
+	if disturbed.Memory > 0 {
+		m.Blocks = disturbed.Memory
+	}
 	blocks := block.NewStore(m.Blocks, p.Settings.LocalDir)
+	if disturbed.Open != nil {
+		blocks.Disk().OpenBy(disturbed.Open)
+	}
 	e := &Executor{
 		program: p, parallelism: h.Parallelism, process: &task.Process{}, blocks: blocks,
 		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
