@@ -260,3 +260,49 @@ func TestRoomAgain(t *testing.T) {
 		})
 	}
 }
+
+// What is to be looked at before the first action ends the program there, before a task runs.
+func TestActing(t *testing.T) {
+	boom := errors.New("boom")
+	p := count(nil)
+	p.Body = func(sc *rdd.Context) error {
+		rdd.Value(sc, func() int { return 1 })
+		for range 2 {
+			if _, err := rdd.Count(rdd.Parallelize(sc, []int{1})); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, fails := range []error{nil, boom} {
+		asked := 0
+		acting := func() error { asked++; return fails }
+		d := NewDriver(Config{Program: p, Cluster: &recorder{}, Acting: acting, Failing: func(error) {}, StepEnded: func() {}, Log: p.Log})
+		err := d.Run(t.Context())
+		s := d.Summary()
+		if fails == nil && (!strings.Contains(err.Error(), "boom") || s.Actions != 1) {
+			t.Errorf("it ended after %d actions: %v", s.Actions, err)
+		}
+		if fails != nil && (!errors.Is(err, boom) || !strings.Contains(err.Error(), "first action, count at ") || s.Actions != 0) {
+			t.Errorf("it ended after %d actions: %v", s.Actions, err)
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	}
+}
+
+// The summary of a program says what its tasks have left out.
+func TestSummaryIsLogged(t *testing.T) {
+	var out strings.Builder
+	there := make(chan struct{})
+	close(there)
+	p := count(there)
+	d := NewDriver(Config{Program: p, Cluster: &recorder{}, Failing: func(error) {}, StepEnded: func() {}, Log: slog.New(slog.NewTextHandler(&out, nil))})
+	if err := d.Run(t.Context()); err == nil {
+		t.Error("it didn't fail")
+	}
+	if want := "steps=1 actions=1 stages=1 tasks=3 failed_attempts=4 records_read=6 bad_records=5 shuffle_bytes=7"; !strings.Contains(out.String(), want) {
+		t.Errorf("%s, want %s", out.String(), want)
+	}
+}
