@@ -10,7 +10,9 @@ import (
 // Setting is a setting of a connector, given on the command line as --conf
 // key=value. The engine learns of it where a program uses the connector, which
 // calls Read then: a key that nobody has read when the program is built is refused,
-// so that no slip goes unseen; of a batch program, which uses connectors as it goes, when it has ended. List a connector's settings in the documentation of
+// so that no slip goes unseen; of a batch program, which uses connectors as it goes, when it
+// comes to its first action: export a function that reads them all, for programs that use the
+// connector later. List a connector's settings in the documentation of
 // its package, where --conf help sends people.
 type Setting[T any] struct {
 	Key     string                        // such as "streaming.radio.maxRate"

@@ -11,6 +11,7 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
@@ -67,6 +68,44 @@ func TestWrongConnectorSetting(t *testing.T) {
 		}
 		if want := []string{"build", "stop"}; !slices.Equal(did, want) {
 			t.Errorf("%s: it did %q, want %q", pair, did, want)
+		}
+	}
+}
+
+// A batch program comes to its first action only if something has declared what is given:
+// before it has worked for hours.
+func TestSettingsOfBatchPrograms(t *testing.T) {
+	for _, c := range []struct {
+		conf          string
+		before, after bool // the action, the setting is read
+		says          string
+	}{
+		{"tape.speed=3", true, false, ""},
+		{"tape.speed=3", true, true, ""},
+		{"tape.speed=3", false, true, `unknown setting "tape.speed"; --conf help lists`},
+		{"tape.speed=99", true, false, "99 is too large"},
+		{"tape.sped=3", true, true, `did you mean "tape.speed"?`},
+		{"task.maxFailure=3", true, true, `did you mean "task.maxFailures"?`},
+	} {
+		ran := false
+		err := runBatch(t, func(sc *rdd.Context) error {
+			if c.before {
+				speed.Read(engine.EnvironmentOf(sc))
+			}
+			_, err := rdd.Count(rdd.Parallelize(sc, []int{1}))
+			if err == nil {
+				ran = true
+			}
+			if c.after {
+				speed.Read(engine.EnvironmentOf(sc))
+			}
+			return err
+		}, "--conf", c.conf)
+		switch {
+		case c.says == "" && (err != nil || !ran):
+			t.Errorf("%+v: %v", c, err)
+		case c.says != "" && (!errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), c.says) || ran):
+			t.Errorf("%+v: an action ran: %t; %v", c, ran, err)
 		}
 	}
 }

@@ -62,6 +62,74 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// A run of a program goes on from the last checkpoint of the run before.
+func TestLastCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	context := func() *rdd.Context {
+		sc := rddtest.NewContext(2)
+		sc.SetCheckpointDir(dir)
+		return sc
+	}
+	calls := 0
+	// rounds adds one to each value in each round, and keeps every second round.
+	rounds := func(sc *rdd.Context, until int) (*rdd.RDD[pair], int) {
+		pairs, begun, err := rdd.LastCheckpoint[pair](sc, "pairs")
+		if begun == 0 {
+			pairs = pairsOf(sc)
+		}
+		for n := begun + 1; err == nil && n <= until; n++ {
+			if pairs = rdd.MapValues(pairs, func(v int) int { calls++; return v + 1 }); n%2 == 0 {
+				pairs, err = pairs.CheckpointAs("pairs", n)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pairs, begun
+	}
+	numbers := func() string {
+		var names []string
+		for _, e := range dirEntries(t, filepath.Join(dir, "pairs")) {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, " ")
+	}
+	want, err := rddtest.Glom(rdd.MapValues(pairsOf(context()), func(v int) int { return v + 9 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, begun := rounds(context(), 7); begun != 0 || calls != 6*4 || numbers() != "4 6" {
+		t.Errorf("the first run began after %d, made %d calls and left %s", begun, calls, numbers())
+	}
+	// What was killed while it was written doesn't count.
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "pairs", "8"), 0o700), os.WriteFile(filepath.Join(dir, "pairs", "8", "_STARTED"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	calls = 0
+	pairs, begun := rounds(context(), 9)
+	check(t, pairs, want)
+	if by := pairs.Node().Partitioner; begun != 6 || calls != 3*4 || numbers() != "6 8" || by == nil || !by.Equal(rdd.HashPartitioner{N: 2}) {
+		t.Errorf("the second run began after %d, made %d calls and left %s; keys are by %v", begun, calls, numbers(), by)
+	}
+	check(t, rdd.MapValues(rdd.FromCheckpoint[pair](context(), filepath.Join(dir, "pairs", "8")), func(v int) int { return v + 1 }), want)
+
+	if _, _, err := rdd.LastCheckpoint[int](context(), "pairs"); !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(err.Error(), "lastCheckpoint at rdd/checkpoint_test.go") {
+		t.Errorf("of another type: %v", err)
+	}
+	if _, _, err := rdd.LastCheckpoint[int](rddtest.NewContext(1), "pairs"); !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(err.Error(), "SetCheckpointDir") {
+		t.Errorf("no place: %v", err)
+	}
+	for _, name := range []string{"", "a/b", ".a", "_a"} {
+		_, _, err := rdd.LastCheckpoint[int](context(), name)
+		if _, err2 := pairsOf(context()).CheckpointAs(name, 1); !errors.Is(err, rdd.ErrArgument) || !errors.Is(err2, rdd.ErrArgument) {
+			t.Errorf("%q: %v, %v", name, err, err2)
+		}
+	}
+	if _, err := pairsOf(context()).CheckpointAs("pairs", 0); !errors.Is(err, rdd.ErrArgument) {
+		t.Errorf("number 0: %v", err)
+	}
+}
+
 // What isn't a whole checkpoint of the program's own isn't read.
 func TestErrorsOfCheckpoints(t *testing.T) {
 	manifest := func(dir string) string { return filepath.Join(dir, "_SUCCESS") }
@@ -147,9 +215,20 @@ func TestBuckets(t *testing.T) {
 	if err := rdd.SaveAsTextFile(ints(sc, 9, 3), text); !errors.Is(err, files.ErrExists) {
 		t.Error(err)
 	}
+	sc.SetCheckpointDir(at("checkpoints"))
+	for n := range 3 {
+		if _, err := ints(sc, n, 1).CheckpointAs("ints", n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, n, err := rdd.LastCheckpoint[int](sc, "ints")
+	if err != nil || n != 3 {
+		t.Errorf("the last checkpoint is %d, %v", n, err)
+	}
+	check(t, r, [][]int{{1, 2}})
 	sc = rddtest.NewContext(3)
 	place := strings.TrimSuffix(text, "?user=me")
-	if _, err := rdd.Count(rdd.TextFile(sc, place)); err == nil || !strings.Contains(err.Error(), "opening the bucket of "+place) || !strings.Contains(err.Error(), "no credentials") {
+	if _, err := rdd.Count(rdd.TextFile(sc, place)); err == nil || !errors.Is(err, files.ErrAccess) || !strings.Contains(err.Error(), "opening the bucket of "+place) || !strings.Contains(err.Error(), "every process of the job needs credentials") {
 		t.Errorf("no credentials: %v", err)
 	}
 }

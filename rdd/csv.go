@@ -106,8 +106,11 @@ func (c *csvDecoder[T]) readLines(tc *task.Context, s fileSplit, yield func(T, e
 	readLines(c.d.op, tc, s, c.d.maxLine, yield, func(l *lineReader) func(string, error) bool {
 		take := decodeLines(c.d, l, yield, decode)
 		return func(line string, err error) bool {
-			isHeader := err == nil && l.begin == 0 && !c.d.noHeader
-			return isHeader || take(line, err)
+			if err == nil && l.begin == 0 && !c.d.noHeader {
+				l.passOver()
+				return true
+			}
+			return take(line, err)
 		}
 	})
 }
@@ -119,12 +122,13 @@ func (c *csvDecoder[T]) findHeader(tc *task.Context, s fileSplit, fields func(li
 		return nil
 	}
 	first := fileSplit{s.File, 0, min(1, s.Size)}
-	readLines(c.d.op, tc, first, c.d.maxLine, func(_ string, err error) bool { failed = err; return false }, func(*lineReader) func(string, error) bool {
+	readLines(c.d.op, tc, first, c.d.maxLine, func(_ string, err error) bool { failed = err; return false }, func(l *lineReader) func(string, error) bool {
 		return func(line string, err error) bool {
 			if err != nil {
 				failed = err
 				return false
 			}
+			l.passOver()
 			names, err := fields(strings.TrimPrefix(line, byteOrderMark))
 			if err == nil || errors.Is(err, io.EOF) {
 				err = c.header(s, names)
@@ -212,6 +216,7 @@ func (c *csvDecoder[T]) readRecords(tc *task.Context, s fileSplit, yield func(T,
 			headed = true
 			continue
 		}
+		tc.Metrics.RecordsRead++
 		var v T
 		var line int
 		if isBad {
@@ -226,11 +231,8 @@ func (c *csvDecoder[T]) readRecords(tc *task.Context, s fileSplit, yield func(T,
 			if ends(yield, err) {
 				return
 			}
-		} else {
-			tc.Metrics.RecordsRead++
-			if !yield(v, nil) {
-				return
-			}
+		} else if !yield(v, nil) {
+			return
 		}
 		index++
 	}

@@ -62,25 +62,25 @@ func setterOf(t reflect.Type) func(reflect.Value, string) error {
 		return func(v reflect.Value, s string) error {
 			b, err := strconv.ParseBool(s)
 			v.SetBool(b)
-			return plainly(err)
+			return plainly(err, t)
 		}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return func(v reflect.Value, s string) error {
 			n, err := strconv.ParseInt(s, 10, t.Bits())
 			v.SetInt(n)
-			return plainly(err)
+			return plainly(err, t)
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return func(v reflect.Value, s string) error {
 			n, err := strconv.ParseUint(s, 10, t.Bits())
 			v.SetUint(n)
-			return plainly(err)
+			return plainly(err, t)
 		}
 	case reflect.Float32, reflect.Float64:
 		return func(v reflect.Value, s string) error {
 			x, err := strconv.ParseFloat(s, t.Bits())
 			v.SetFloat(x)
-			return plainly(err)
+			return plainly(err, t)
 		}
 	case reflect.Pointer:
 		return pointerSetter(t.Elem())
@@ -104,10 +104,11 @@ func pointerSetter(t reflect.Type) func(reflect.Value, string) error {
 	}
 }
 
-// plainly returns an error of package strconv without the name of the function.
-func plainly(err error) error {
+// plainly returns an error of package strconv without the name of the function, with that of
+// the type.
+func plainly(err error, t reflect.Type) error {
 	if n, ok := errors.AsType[*strconv.NumError](err); ok {
-		return fmt.Errorf("%q: %w", n.Num, n.Err)
+		return fmt.Errorf("%q is no %s: %w", n.Num, t, n.Err)
 	}
 	return err
 }

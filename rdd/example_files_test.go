@@ -144,15 +144,49 @@ func ExampleFromCheckpoint() {
 	defer remove()
 	sc := rddtest.NewContext(2)
 	sc.SetCheckpointDir(dir)
-	if _, err := rdd.Range(sc, 0, 4, 1).Checkpoint(); err != nil {
+	if _, err := rdd.Range(sc, 0, 4, 1).CheckpointAs("numbers", 1); err != nil {
 		fmt.Println(err)
 		return
 	}
-	made, err := filepath.Glob(dir + "/rdd-*") // in a later run of the program
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	shown(rdd.FromCheckpoint[int](sc, made[0]))
+	shown(rdd.FromCheckpoint[int](sc, filepath.Join(dir, "numbers", "1"))) // in a later run of the program
 	// Output: [0 1 2 3]
+}
+
+func ExampleLastCheckpoint() {
+	dir, remove := exampleDir(nil)
+	defer remove()
+	// run is the program, which is killed after some rounds.
+	run := func(killedAfter int) error {
+		sc := rddtest.NewContext(2)
+		sc.SetCheckpointDir(dir)
+		numbers, round, err := rdd.LastCheckpoint[int](sc, "numbers")
+		if err != nil {
+			return err
+		}
+		if round == 0 {
+			numbers = rdd.Range(sc, 0, 4, 1)
+		}
+		fmt.Println("going on after round", round)
+		for round < killedAfter {
+			round++
+			numbers = rdd.Map(numbers, func(i int) int { return i + 1 })
+			if round%10 > 0 {
+				continue
+			}
+			if numbers, err = numbers.CheckpointAs("numbers", round); err != nil {
+				return err
+			}
+		}
+		shown(numbers)
+		return nil
+	}
+	fmt.Println(run(25))
+	fmt.Println(run(30))
+	// Output:
+	// going on after round 0
+	// [25 26 27 28]
+	// <nil>
+	// going on after round 20
+	// [30 31 32 33]
+	// <nil>
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/rddtest"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 func TestWholeFiles(t *testing.T) {
@@ -254,9 +255,9 @@ func TestBadLines(t *testing.T) {
 		says string
 		good int64
 	}{
-		"csv":   {`line 3 of ` + dir + `/csv: column "age": "many": invalid syntax; to go on`, 2},
+		"csv":   {`line 3 of ` + dir + `/csv: column "age": "many" is no int: invalid syntax; to go on`, 2},
 		"json":  {`line 2 of ` + dir + `/json: json: cannot unmarshal number`, 2},
-		"multi": {`line 3 of ` + dir + `/multi: column "age": "many": invalid syntax; to go on`, 1},
+		"multi": {`line 3 of ` + dir + `/multi: column "age": "many" is no int: invalid syntax; to go on`, 1},
 		"no":    {`has no column "age"`, -1},
 		"quote": {"before byte 65600 has more than 1000 bytes", -1},
 	} {
@@ -298,5 +299,44 @@ func TestBadLines(t *testing.T) {
 		if err := sc.Lineage().Err(); !errors.Is(err, rdd.ErrArgument) || !strings.Contains(err.Error(), "rdd/files_test.go") {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// A task counts the records that it reads, also those that it leaves out, and neither
+// headers nor blank lines.
+func TestRecordsOfFilesAreCounted(t *testing.T) {
+	type row struct{ A, B int }
+	dir := writeFiles(t, map[string]string{
+		"csv":  "A,B\n1,2\n\nbad\n3,4\n5,six\n7,8\n",
+		"json": "{\"A\": 1}\n\n{\"A\": \n{}\n",
+		"text": "a\n\nb\n",
+	})
+	skip := rdd.OnBadRecord(rdd.Skip())
+	sc := rddtest.NewContext(2)
+	for name, c := range map[string]struct {
+		read, bad int64
+		counted   func() task.Metrics
+	}{
+		"csv":           {5, 2, tasksOf(t, rdd.CSV[row](sc, dir+"/csv", rdd.MinPartitions(1), skip))},
+		"csv in parts":  {5, 2, tasksOf(t, rdd.CSV[row](sc, dir+"/csv", rdd.SplitSize(4), skip))},
+		"csv in lines":  {5, 2, tasksOf(t, rdd.CSV[row](sc, dir+"/csv", rdd.MultiLine(), skip))},
+		"json":          {3, 1, tasksOf(t, rdd.JSONLines[row](sc, dir+"/json", rdd.MinPartitions(1), skip))},
+		"json in parts": {3, 1, tasksOf(t, rdd.JSONLines[row](sc, dir+"/json", rdd.SplitSize(3), skip))},
+		"text":          {3, 0, tasksOf(t, rdd.TextFile(sc, dir+"/text"))},
+	} {
+		if m := c.counted(); m.RecordsRead != c.read || m.BadRecords != c.bad {
+			t.Errorf("%s: %d records read, %d bad ones; want %d and %d", name, m.RecordsRead, m.BadRecords, c.read, c.bad)
+		}
+	}
+}
+
+// tasksOf returns what adds up what the tasks of an RDD count.
+func tasksOf[T any](t *testing.T, r *rdd.RDD[T]) func() task.Metrics {
+	return func() (all task.Metrics) {
+		for p := range r.NumPartitions() {
+			_, m := readCounting(t, r, p)
+			all.Add(m)
+		}
+		return all
 	}
 }

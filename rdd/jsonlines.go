@@ -69,6 +69,7 @@ func decodeLines[T any](d lineDecoding, l *lineReader, yield func(T, error) bool
 			line = strings.TrimPrefix(line, byteOrderMark)
 		}
 		if strings.TrimSpace(line) == "" {
+			l.passOver()
 			return true
 		}
 		v, err := attempt(decode, line)

@@ -169,6 +169,9 @@ func unzeroed(size int) []byte {
 	return unsafe.Slice(unsafe.StringData(b.String()), size)
 }
 
+// passOver says that the line which was yielded last is no record.
+func (l *lineReader) passOver() { l.tc.Metrics.RecordsRead-- }
+
 // tooLong is the error of a line that is longer than lines may be.
 func (l *lineReader) tooLong() error {
 	return l.o.error(fmt.Errorf("%w: %s has more than %d bytes; if the file is one of lines, raise rdd.MaxLine", ErrLine, l.place(), l.most))

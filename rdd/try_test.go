@@ -84,7 +84,7 @@ func TestBadRecordsAreSkipped(t *testing.T) {
 }
 
 // readCounting returns the elements of a partition and what its task counted.
-func readCounting(t *testing.T, r *rdd.RDD[int], partition int) (rows []int, m task.Metrics) {
+func readCounting[T any](t *testing.T, r *rdd.RDD[T], partition int) (rows []T, m task.Metrics) {
 	t.Helper()
 	tc := rddtest.NewReference().Task(r.Node(), partition)
 	for v, err := range r.Compute(tc, partition) {

@@ -24,7 +24,7 @@ func TestCommandLines(t *testing.T) {
 	})
 	drivers.AddJob(wire.JobStatus{
 		State: wire.JobRunning, Kind: wire.KindBatch, Spec: wire.JobSpec{Name: "rank"}, Progress: wire.Progress{Records: 1200, Program: &wire.ProgramProgress{
-			Step: 3, At: "collect at main.go:9", Tasks: 7, Failed: 1, Actions: 2, StagesRun: 4, Shuffled: 2048,
+			Step: 3, At: "collect at main.go:9", Tasks: 7, Failed: 1, Actions: 2, StagesRun: 4, Shuffled: 2048, Bad: 3,
 			Stages: []wire.StageProgress{{Name: "reduceByKey at main.go:8", Tasks: 4, Done: 2, Running: 1}},
 		}},
 	})
@@ -114,7 +114,7 @@ func TestCommandLines(t *testing.T) {
 		{"list", exitOK, "3.5s  -        -        -", ""},
 		{"status rank", exitOK, "kind         batch\n", ""},
 		{"status rank", exitOK, "step         3, collect at main.go:9\nstage        reduceByKey at main.go:8 [==========          ] (2 + 1) / 4\n" +
-			"this driver  3 steps, 7 tasks in 4 stages of 2 actions, 1 attempts failed, 1,200 records read, 2.0 KiB shuffled\n", ""},
+			"this driver  3 steps, 7 tasks in 4 stages of 2 actions, 1 attempts failed, 1,200 records read, 3 bad ones left out, 2.0 KiB shuffled\n", ""},
 		{"status ranked", exitOK, "state       finished\nkind        batch\n", ""},
 		{"status ranked", exitOK, ", after 3.5s\n", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},

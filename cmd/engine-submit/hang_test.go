@@ -2,10 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,8 +23,8 @@ func testHangs(t *testing.T, c *minicluster.Cluster, self string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop(t, childOf(t, c.PID(leader)))
-	stop(t, childOf(t, c.PID("e1")))
+	stop(t, childOf(t, c, leader))
+	stop(t, childOf(t, c, "e1"))
 	second := awaitStatus(t, c, "a new driver and a new process on e1", func(st *wire.JobStatus) bool {
 		return st.Epoch > first.Epoch && len(st.Executors) == 2 && st.Executors[0].Instance > first.Executors[0].Instance &&
 			st.Progress.LastBatch > first.Progress.LastBatch
@@ -78,27 +74,12 @@ func stop(t *testing.T, pid int) {
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) }) // it may have been killed
 }
 
-// childOf returns the id of the one process that a process has started.
-func childOf(t *testing.T, pid int) int {
+// childOf returns the id of the one process that a daemon has started.
+func childOf(t *testing.T, c *minicluster.Cluster, daemon string) int {
 	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	child, err := c.Child(daemon)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var children []string
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			continue // the thread has ended
-		}
-		children = append(children, strings.Fields(string(b))...)
-	}
-	child := 0
-	if len(children) == 1 {
-		_, err = fmt.Sscan(children[0], &child)
-	}
-	if child == 0 || err != nil {
-		t.Fatalf("process %d has the children %v, %v", pid, children, err)
 	}
 	return child
 }

@@ -31,7 +31,11 @@ func programTotal(st *wire.JobStatus) string {
 	if p.Failed > 0 {
 		text += fmt.Sprintf(", %d attempts failed", p.Failed)
 	}
-	return text + fmt.Sprintf(", %s records read, %s shuffled", thousands(st.Progress.Records), size(p.Shuffled))
+	text += fmt.Sprintf(", %s records read", thousands(st.Progress.Records))
+	if p.Bad > 0 {
+		text += fmt.Sprintf(", %s bad ones left out", thousands(p.Bad))
+	}
+	return text + fmt.Sprintf(", %s shuffled", size(p.Shuffled))
 }
 
 // describeProgram writes all that is known of a batch program. Of one that has ended

@@ -223,6 +223,28 @@ func TestSettingsOfBatchPrograms(t *testing.T) {
 	})
 }
 
+// A program whose first range comes after its first action declares the settings before.
+func TestSettingsOfLateRanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "in"))
+		for _, declares := range []bool{true, false} {
+			err := runBatch(t, b, func(sc *rdd.Context) error {
+				if declares {
+					kafka.DeclareSettings(engine.EnvironmentOf(sc))
+				}
+				if _, err := rdd.Count(rdd.Parallelize(sc, []int{1})); err != nil {
+					return err
+				}
+				_, err := rdd.Count(kafka.Range(sc, "in", kafka.Earliest(), kafka.Latest(), kafka.StringValue))
+				return err
+			}, "--conf", "streaming.kafka.maxBatchBytes=5000")
+			if declares && err != nil || !declares && (!errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), "count at kafka/range_test.go:")) {
+				t.Errorf("declared: %t: %v", declares, err)
+			}
+		}
+	})
+}
+
 // A stream may begin at a time.
 func TestStartAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {

@@ -23,6 +23,12 @@ var (
 	}
 )
 
+// DeclareSettings declares the connector's settings in a batch program that uses the connector
+// only after its first action: a --conf key that nothing has declared by then is refused.
+//
+//	kafka.DeclareSettings(engine.EnvironmentOf(sc))
+func DeclareSettings(e engine.Environment) { readSettings(e) }
+
 // settings are the values of a program's settings.
 type settings struct {
 	limits   limits

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -320,19 +319,28 @@ var fileOperators = []operator{
 		}
 		return rows(g, r)
 	}},
-	{"FromCheckpoint", "1 2 3 4 5 6", func(g given) (any, error) {
-		g.sc.SetCheckpointDir(g.dir)
-		if _, err := g.n.Checkpoint(); err != nil {
-			return nil, err
-		}
-		dir, err := rdd.TryValue(g.sc, func() (string, error) {
-			found, err := filepath.Glob(filepath.Join(g.dir, "rdd-*"))
-			return strings.Join(found, " "), err
-		})
+	{"CheckpointAs", "1 2 3 4 5 6", func(g given) (any, error) {
+		r, err := g.n.CheckpointAs("as", 1)
 		if err != nil {
 			return nil, err
 		}
-		return rows(g, rdd.FromCheckpoint[int](g.sc, dir))
+		return rows(g, r)
+	}},
+	{"FromCheckpoint", "1 2 3 4 5 6", func(g given) (any, error) {
+		g.sc.SetCheckpointDir(g.dir)
+		if _, err := g.n.CheckpointAs("from", 1); err != nil {
+			return nil, err
+		}
+		return rows(g, rdd.FromCheckpoint[int](g.sc, filepath.Join(g.dir, "from", "1")))
+	}},
+	{"LastCheckpoint", "2", func(g given) (any, error) {
+		for n := range 2 {
+			if _, err := g.n.CheckpointAs("last", n+1); err != nil {
+				return nil, err
+			}
+		}
+		_, n, err := rdd.LastCheckpoint[int](g.sc, "last")
+		return n, err
 	}},
 }
 

@@ -34,6 +34,7 @@ type host struct {
 	block    chan struct{} // Register waits for it, unless it is nil
 	building chan struct{} // is told that Register waits, unless it is nil
 	load     func(ModelVersion) (failure string)
+	full     chan struct{} // is told that Room waits, which it does until its ctx ends; nil for room
 
 	mu        sync.Mutex
 	epoch     uint64
@@ -67,6 +68,15 @@ func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
 		}
 	}
 	return r
+}
+
+func (h *host) Room(ctx context.Context) error {
+	if h.full == nil {
+		return nil
+	}
+	h.full <- struct{}{}
+	<-ctx.Done()
+	return context.Cause(ctx)
 }
 
 func (h *host) Invoke(i *Invoke, answer func(*Invoked)) {

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,9 @@ type Host interface {
 	// builds the program, the first time, and says what it built. A program that
 	// can't be built is an answer with Failure set.
 	Register(hello *Hello, values []wire.Value) *Registered
+	// Room waits until the host can take an invocation, or ctx ends: that is its error
+	// then. Until it returns nothing more is read of the driver's stream.
+	Room(ctx context.Context) error
 	// Invoke generates a batch, or takes in what a batch program's driver has done.
 	// Being told of it again does no harm. answer is called at most once, now or
 	// later, from any goroutine.

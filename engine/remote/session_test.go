@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // A driver whose stream broke while it waited to be let in doesn't end the
@@ -68,4 +70,33 @@ func TestRefusalEndsTheProcess(t *testing.T) {
 		t.Error(why)
 	}
 	s.Close()
+}
+
+// A host that can't take more keeps a driver waiting, and nobody else: the next driver takes
+// its place.
+func TestHostWithoutRoom(t *testing.T) {
+	h := &host{full: make(chan struct{})}
+	s := NewServer(incarnation, 1, h, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	worked := make(chan error, 2)
+	for epoch := range uint64(2) {
+		of, end := context.WithCancel(ctx) // as gRPC does it, the stream's context ends with Work
+		stream := &workStream{ctx: of, hello: make(chan *ToExecutor)}
+		go func() {
+			defer end()
+			worked <- s.Work(stream)
+		}()
+		stream.hello <- &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: epoch + 1}}
+		stream.hello <- &ToExecutor{Invoke: &Invoke{Seq: 1}}
+		next(t, "the host's waiting", h.full)
+	}
+	if err := next(t, "the first driver's end", worked); !errors.Is(err, wire.ErrStaleEpoch) {
+		t.Errorf("the first driver's stream ends with %v", err)
+	}
+	cancel()
+	next(t, "the second driver's end", worked)
+	s.Close()
+	if len(h.invoked) > 0 {
+		t.Errorf("the host was told of %v", h.invoked)
+	}
 }

@@ -60,6 +60,11 @@ func (x *receiver) receive(stream grpc.BidiStreamingServer[ToExecutor, FromExecu
 		if err != nil {
 			return err
 		}
+		if m.Invoke != nil { // not while hosting is locked: the next driver may come meanwhile
+			if err := x.server.host.Room(stream.Context()); err != nil {
+				return err
+			}
+		}
 		if err := x.take(m); err != nil {
 			return err
 		}

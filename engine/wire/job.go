@@ -144,10 +144,11 @@ type ProgramProgress struct {
 	Tasks  int             `msgpack:"t"` // attempts that counted
 	Failed int             `msgpack:"f"` // attempts that didn't
 	// So many steps were actions, of which so many stages ran, and their tasks have
-	// written so many bytes for shuffles.
+	// written so many bytes for shuffles and left out so many records.
 	Actions   int   `msgpack:"ac"`
 	StagesRun int   `msgpack:"sr"`
 	Shuffled  int64 `msgpack:"sb"`
+	Bad       int64 `msgpack:"br,omitempty"` // records that were left out
 }
 
 // StageProgress is how far a stage is.

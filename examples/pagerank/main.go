@@ -16,10 +16,15 @@ type Rank = rdd.Pair[int, float64]
 
 // options are the program's flags.
 type options struct {
-	nodes  int
-	rounds int
-	top    int
-	seed   uint64
+	nodes       int
+	rounds      int
+	top         int
+	seed        uint64
+	checkpoints string
+	every       int
+
+	// after is given the ranks of each round and may change them, for tests; nil for none.
+	after func(round int, ranks *rdd.RDD[Rank]) *rdd.RDD[Rank]
 }
 
 func main() {
@@ -31,8 +36,14 @@ func main() {
 	f.IntVar(&opt.rounds, "rounds", 10, "rounds")
 	f.IntVar(&opt.top, "top", 10, "nodes that are shown")
 	f.Uint64Var(&opt.seed, "seed", 1, "of the graph")
+	f.StringVar(&opt.checkpoints, "checkpoints", "", "a `directory` that all machines see, or the URL of a bucket, for the ranks of every few rounds; if there are any the program goes on from them")
+	f.IntVar(&opt.every, "every", 5, "rounds between two checkpoints")
 	app.Batch(func(sc *rdd.Context) error {
-		best, err := rdd.TopFunc(ranks(sc, opt), opt.top, byRank)
+		ranks, err := ranks(sc, opt)
+		if err != nil {
+			return err
+		}
+		best, err := rdd.TopFunc(ranks, opt.top, byRank)
 		if err != nil {
 			return err
 		}
@@ -43,16 +54,41 @@ func main() {
 
 // ranks gives each node the rank 1 at first. In each round a node hands its rank to the nodes
 // that it links to, in equal parts, and gets one of what came to it.
-func ranks(sc *rdd.Context, opt options) *rdd.RDD[Rank] {
+func ranks(sc *rdd.Context, opt options) (*rdd.RDD[Rank], error) {
 	edges := rdd.FlatMap(rdd.Range(sc, 0, opt.nodes, 1), opt.edges)
 	links := rdd.GroupByKey(rdd.Distinct(edges)).Cache()
-	ranks := rdd.MapValues(links, func([]int) float64 { return 1 })
-	for range opt.rounds {
+	ranks, round, err := opt.begin(sc, links)
+	for err == nil && round < opt.rounds {
 		// Links and ranks are partitioned alike, so that joining them moves nothing.
 		parts := rdd.FlatMap(rdd.Values(rdd.Join(links, ranks)), share)
 		ranks = rdd.MapValues(rdd.ReduceByKey(parts, add), func(sum float64) float64 { return 0.15 + 0.85*sum })
+		if round++; opt.after != nil {
+			ranks = opt.after(round, ranks)
+		}
+		if opt.checkpoints != "" && round%opt.every == 0 {
+			ranks, err = ranks.CheckpointAs("ranks", round)
+		}
 	}
-	return ranks
+	return ranks, err
+}
+
+// begin returns the ranks of the round to begin with: the last one that a run before has
+// kept, or the first.
+func (opt options) begin(sc *rdd.Context, links *rdd.RDD[rdd.Pair[int, []int]]) (ranks *rdd.RDD[Rank], round int, err error) {
+	if opt.checkpoints != "" {
+		sc.SetCheckpointDir(opt.checkpoints)
+		if ranks, round, err = rdd.LastCheckpoint[Rank](sc, "ranks"); err != nil {
+			return nil, 0, err
+		}
+	}
+	if round == 0 {
+		return rdd.MapValues(links, func([]int) float64 { return 1 }), 0, nil
+	}
+	sc.OnDriver(func() error {
+		_, err := fmt.Println("going on after round", round)
+		return err
+	})
+	return ranks, round, nil
 }
 
 // share hands a node's rank to the nodes that it links to.

@@ -11,7 +11,13 @@ import (
 
 func TestPageRank(t *testing.T) {
 	opt := options{nodes: 500, rounds: 8, seed: 2}
-	got := enginetest.BatchResult(t, func(sc *rdd.Context) (map[int]float64, error) { return rdd.CollectAsMap(ranks(sc, opt)) })
+	got := enginetest.BatchResult(t, func(sc *rdd.Context) (map[int]float64, error) {
+		ranks, err := ranks(sc, opt)
+		if err != nil {
+			return nil, err
+		}
+		return rdd.CollectAsMap(ranks)
+	})
 	want := loop(opt)
 	if len(got) != len(want) {
 		t.Errorf("%d nodes have a rank, a loop says %d", len(got), len(want))

@@ -127,13 +127,23 @@ func (b *Bucket) Exists(ctx context.Context, key string) (bool, error) {
 
 // Names returns the names of the files of a directory, ascending: none if it isn't there.
 func (b *Bucket) Names(ctx context.Context, dir string) ([]string, error) {
+	return b.names(ctx, dir, false)
+}
+
+// Dirs returns the names of the directories of a directory, ascending: none if it isn't there.
+func (b *Bucket) Dirs(ctx context.Context, dir string) ([]string, error) {
+	return b.names(ctx, dir, true)
+}
+
+// names returns the names of the files of a directory, or of its directories.
+func (b *Bucket) names(ctx context.Context, dir string, dirs bool) ([]string, error) {
 	list, err := b.entries(ctx, dir)
 	if err != nil && !errors.Is(err, ErrMissing) {
 		return nil, err
 	}
 	var names []string
 	for _, e := range list {
-		if !e.isDir {
+		if e.isDir == dirs {
 			names = append(names, e.name)
 		}
 	}
@@ -146,6 +156,14 @@ func (b *Bucket) Remove(ctx context.Context, key string) error {
 		return explained("removing", b.Name(key), err)
 	}
 	return nil
+}
+
+// removeDir removes an empty directory, where there are directories.
+func (b *Bucket) removeDir(key string) error {
+	if !b.isLocal() {
+		return nil
+	}
+	return explained("removing", b.Name(key), os.Remove(b.path(key)))
 }
 
 // Writer writes a file that is there when it is committed, and not before.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"gocloud.dev/gcerrors"
 )
@@ -41,7 +42,7 @@ func explained(what, name string, err error) error {
 		return fmt.Errorf("%s %s: %w", what, name, ErrMissing)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s %s: %w: %w", what, name, ErrAccess, err)
-	case code == gcerrors.PermissionDenied:
+	case code == gcerrors.PermissionDenied || strings.Contains(err.Error(), "credentials"): // drivers have no code for none
 		return fmt.Errorf("%s %s: %w; every process of the job needs credentials for it: %w", what, name, ErrAccess, err)
 	}
 	return fmt.Errorf("%s %s: %w", what, name, err)

@@ -22,7 +22,9 @@ type Manifest struct {
 	Type string `json:"type,omitempty"` // of the elements
 	// Program is that which wrote it, where another one has no use for it.
 	Program string `json:"program,omitempty"`
-	Parts   []Part `json:"parts"` // by partition
+	// Hash is over how many partitions keys are hashed, 0 if they aren't or it isn't known.
+	Hash  int    `json:"hash,omitempty"`
+	Parts []Part `json:"parts"` // by partition
 }
 
 // Part is the file of one partition.

@@ -129,6 +129,20 @@ func (o *Output) Abort(ctx context.Context) error {
 	return errors.Join(err, o.bucket.Remove(ctx, path.Join(o.dir, startedName)))
 }
 
+// Remove removes the output: first its manifest, so that what is left of it if that fails
+// doesn't look whole.
+func (o *Output) Remove(ctx context.Context) error {
+	for _, name := range []string{manifestName, startedName} {
+		if err := o.bucket.Remove(ctx, path.Join(o.dir, name)); err != nil {
+			return err
+		}
+	}
+	if err := o.removeParts(ctx, func(string) bool { return true }); err != nil {
+		return err
+	}
+	return o.bucket.removeDir(o.dir)
+}
+
 // removeParts removes the parts that satisfy gone.
 func (o *Output) removeParts(ctx context.Context, gone func(name string) bool) error {
 	list, err := o.bucket.entries(ctx, o.dir)

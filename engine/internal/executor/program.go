@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"slices"
 
 	"github.com/hibana-engine/hibana/engine/internal/replay"
@@ -58,6 +59,9 @@ func (e *Executor) IsBatch() bool { return e.program.Body != nil }
 
 // Tell tells the executor of a batch program's step. It doesn't block.
 func (e *Executor) Tell(entry replay.Entry) { e.following().Tell(entry) }
+
+// Room waits until the executor can be told more of a batch program, or ctx ends.
+func (e *Executor) Room(ctx context.Context) error { return e.following().Room(ctx) }
 
 // TellPiece is Tell for an entry that comes in pieces. One goroutine at a time calls it.
 func (e *Executor) TellPiece(number uint64, piece []byte) error {

@@ -228,6 +228,14 @@ func (h *executorHost) hold(e *executor.Executor, hold *remote.Hold, start func(
 	}
 }
 
+// Room waits until a batch program's copy can be told more.
+func (h *executorHost) Room(ctx context.Context) error {
+	if e := h.exec.Load(); e.IsBatch() {
+		return e.Room(ctx)
+	}
+	return nil
+}
+
 // Invoke generates a batch, or takes in what a batch program's driver has done.
 func (h *executorHost) Invoke(i *remote.Invoke, answer func(*remote.Invoked)) {
 	if e := h.exec.Load(); e.IsBatch() {

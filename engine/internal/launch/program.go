@@ -64,7 +64,7 @@ func (p *prepared) runProgram(ctx context.Context, c cluster) error {
 	failing := func(err error) { once.Do(func() { p.job.failing(err) }) }
 	j := p.job
 	d := replay.NewDriver(replay.Config{
-		Program: p.program, Cluster: c, Failing: failing, StepEnded: func() { j.Status.Set("") }, Log: j.Log,
+		Program: p.program, Cluster: c, Failing: failing, Acting: p.program.UndeclaredSettings, StepEnded: func() { j.Status.Set("") }, Log: j.Log,
 	})
 	stop := j.watch(d, c)
 	ended := j.metrics.follow(d)

@@ -116,7 +116,7 @@ func (w *programWatch) report(s replay.Summary, stages []scheduler.StageProgress
 	if w.job.reports == nil {
 		return
 	}
-	p := &wire.ProgramProgress{Step: s.Steps, At: s.Current, Tasks: s.Tasks, Failed: s.Failed, Actions: s.Actions, StagesRun: s.Stages, Shuffled: s.Metrics.ShuffleWritten}
+	p := &wire.ProgramProgress{Step: s.Steps, At: s.Current, Tasks: s.Tasks, Failed: s.Failed, Actions: s.Actions, StagesRun: s.Stages, Shuffled: s.Metrics.ShuffleWritten, Bad: s.Metrics.BadRecords}
 	for _, stage := range stages[:min(len(stages), wire.MaxStages)] {
 		p.Stages = append(p.Stages, wire.StageProgress{
 			Name: stageName(stage), Tasks: stage.Tasks, Done: stage.Done, Running: stage.Running,

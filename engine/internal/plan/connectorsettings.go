@@ -68,11 +68,20 @@ func (p *Program) UnknownSettings() error {
 	return errors.Join(errs...)
 }
 
+// UndeclaredSettings is UnknownSettings for a batch program that comes to its first action:
+// a slip is to be seen before the program has worked for hours.
+func (p *Program) UndeclaredSettings() error {
+	if err := p.UnknownSettings(); err != nil {
+		return fmt.Errorf("%w; if it is for a source that the program makes later, the program must declare the connector's settings before (see the connector's documentation)", err)
+	}
+	return nil
+}
+
 // maxMisspelled is how many letters a misspelled key has wrong at most.
 const maxMisspelled = 2
 
 // MisspelledSettings returns an error for the --conf keys that can only be meant for the
-// engine's: what may be a connector's is known to a batch program's end only.
+// engine's: what may be a connector's is known when a batch program comes to its first action.
 func (p *Program) MisspelledSettings() error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(p.Settings.Other)) {

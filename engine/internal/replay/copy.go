@@ -34,6 +34,8 @@ type Copy struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced when what follows has changed
 	entries  []Entry       // told and not taken by follow
+	queued   int           // bytes of entries
+	taken    time.Time     // when follow took the last one
 	told     bool          // the first entry has come
 	open     uint64        // the step at which it is, found equal to the driver's; 0 if it isn't at one
 	done     uint64        // the last step that is done
@@ -53,18 +55,58 @@ const taskPatience = 2 * time.Minute
 func NewCopy(p *plan.Program, diverged func(error), forget func(Gone)) *Copy {
 	return &Copy{
 		program: p, diverged: diverged, forget: forget, patience: taskPatience,
-		changed: make(chan struct{}), shuffles: make(map[int]*lineage.ShuffleDependency),
+		changed: make(chan struct{}), taken: time.Now(), shuffles: make(map[int]*lineage.ShuffleDependency),
 	}
 }
 
-// Tell hands an entry to the copy. It doesn't block.
+// maxQueued is how many bytes of entries a copy that is behind is told and hasn't taken.
+const maxQueued = 16 << 20
+
+// Room waits until the copy can be told more: one that is behind, since its process came
+// late, keeps no more than maxQueued bytes and what is told last. A copy that takes nothing
+// for as long as tasks wait for it isn't waited for: behind what it is to be told there are
+// tasks, which say then that they waited in vain. The error is why ctx ended.
+func (c *Copy) Room(ctx context.Context) error {
+	for {
+		changed, patience := c.full()
+		if patience <= 0 {
+			return nil
+		}
+		late := time.NewTimer(patience)
+		select {
+		case <-changed:
+		case <-late.C:
+		case <-ctx.Done():
+			late.Stop()
+			return context.Cause(ctx)
+		}
+		late.Stop()
+	}
+}
+
+// full returns for how long to wait for room, 0 or less if there is some or there never will
+// be, and what is closed when that may have changed.
+func (c *Copy) full() (changed <-chan struct{}, patience time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queued <= maxQueued || c.stopped || c.ended || c.failure != nil {
+		return nil, 0
+	}
+	return c.changed, c.patience - time.Since(c.taken)
+}
+
+// Tell hands an entry to the copy. It doesn't block; who has many asks for [Copy.Room].
 func (c *Copy) Tell(e Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
 		return
 	}
+	if len(c.entries) == 0 {
+		c.taken = time.Now() // it has waited for this one
+	}
 	c.entries = append(c.entries, e)
+	c.queued += e.size()
 	c.wake()
 	if !c.told {
 		c.told = true
@@ -214,11 +256,8 @@ func (c *Copy) take() Entry {
 		c.mu.Lock()
 		over, changed := c.stopped || c.failure != nil, c.changed
 		if !over && len(c.entries) > 0 {
-			e := c.entries[0]
-			c.entries[0] = Entry{}
-			c.entries = c.entries[1:]
-			c.mu.Unlock()
-			return e
+			defer c.mu.Unlock()
+			return c.pop()
 		}
 		c.mu.Unlock()
 		if over {
@@ -226,6 +265,17 @@ func (c *Copy) take() Entry {
 		}
 		<-changed
 	}
+}
+
+// pop takes the first entry. It is called with mu held.
+func (c *Copy) pop() Entry {
+	e := c.entries[0]
+	c.entries[0] = Entry{}
+	c.entries = c.entries[1:]
+	c.queued -= e.size()
+	c.taken = time.Now()
+	c.wake()
+	return e
 }
 
 // quit ends the copy, which can't follow.

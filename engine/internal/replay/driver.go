@@ -31,6 +31,9 @@ type Config struct {
 	// Failing is told at once why the program can't go on, if that is so: what still
 	// runs of it may take its time.
 	Failing func(error)
+	// Acting is called before the first action runs, unless it is nil. Its error ends the
+	// program.
+	Acting func() error
 	// StepEnded is called after each step, before the program goes on.
 	StepEnded func()
 	Log       *slog.Logger
@@ -47,6 +50,7 @@ type Driver struct {
 	lineage *lineage.Lineage
 	turn    turn
 	gone    gone
+	acted   bool  // the first action has been reached
 	fatal   error // why the program can't go on, the first reason
 
 	mu      sync.Mutex
@@ -84,7 +88,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 	s := d.Summary()
 	d.Log.Info("the program has ended", "steps", s.Steps, "actions", s.Actions, "stages", s.Stages, "tasks", s.Tasks, "failed_attempts", s.Failed,
-		"records_read", s.Metrics.RecordsRead, "shuffle_bytes", s.Metrics.ShuffleWritten, "took", time.Since(started).Round(time.Millisecond))
+		"records_read", s.Metrics.RecordsRead, "bad_records", s.Metrics.BadRecords, "shuffle_bytes", s.Metrics.ShuffleWritten, "took", time.Since(started).Round(time.Millisecond))
 	return err
 }
 
@@ -194,6 +198,9 @@ func (d driverRunner) Run(a lineage.Action) ([][]byte, error) { return first(d.R
 // RunAccumulating implements rdd.AccumulatingRunner.
 func (d driverRunner) RunAccumulating(a lineage.Action) ([][]byte, []task.Update, error) {
 	return d.step(a.Op, a.Site, func(made *lineage.Lineage) *Step { return actionStep(made, a) }, func(n int) (*Result, error) {
+		if err := d.acting(a); err != nil {
+			return nil, err
+		}
 		job, err := d.Cluster.RunAction(d.ctx, n, a)
 		d.count(job)
 		if err != nil {
@@ -204,6 +211,18 @@ func (d driverRunner) RunAccumulating(a lineage.Action) ([][]byte, []task.Update
 		}
 		return &Result{Parts: job.Partitions, Updates: job.Updates}, nil
 	})
+}
+
+// acting looks whether the program can run, at its first action.
+func (d *Driver) acting(a lineage.Action) error {
+	if d.acted || d.Acting == nil {
+		return nil
+	}
+	d.acted = true
+	if err := d.Acting(); err != nil {
+		return fmt.Errorf("at the program's first action, %s at %s: %w", a.Op, a.Site, err)
+	}
+	return nil
 }
 
 // checkSize bounds what a step brings to the program.

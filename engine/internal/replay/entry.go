@@ -24,6 +24,25 @@ type Entry struct {
 	Gone   Gone    `msgpack:"g"` // with Begun
 }
 
+// size returns about how many bytes an entry takes.
+func (e *Entry) size() int {
+	size := 128
+	if e.Begun != nil {
+		for _, line := range e.Begun.Lines {
+			size += len(line)
+		}
+	}
+	if e.Result != nil {
+		for _, part := range e.Result.Parts {
+			size += len(part)
+		}
+		for _, u := range e.Result.Updates {
+			size += len(u.Data)
+		}
+	}
+	return size
+}
+
 // Step says what a copy of the program has made since the step before, and what it asks
 // for now. Copies of one program have equal steps.
 type Step struct {

@@ -101,7 +101,7 @@ func (r *recorder) Tell(e Entry) error {
 }
 
 func (r *recorder) RunAction(context.Context, int, lineage.Action) (*scheduler.JobResult, error) {
-	return &scheduler.JobResult{Tasks: 3, Failed: 4, Stages: 1, Metrics: task.Metrics{ShuffleWritten: 7}}, &scheduler.JobError{Message: "boom"}
+	return &scheduler.JobResult{Tasks: 3, Failed: 4, Stages: 1, Metrics: task.Metrics{RecordsRead: 6, BadRecords: 5, ShuffleWritten: 7}}, &scheduler.JobError{Message: "boom"}
 }
 
 // record returns what a driver tells of a program.
@@ -188,5 +188,121 @@ func TestCopyThatCannotFollow(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A copy that is behind is told no more than it has room for, unless it takes nothing at all.
+func TestCopyThatIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		come := make(chan struct{})
+		c := NewCopy(count(come), func(err error) { t.Error(err) }, func(Gone) {})
+		defer c.Wait()
+		defer c.Stop()
+		defer close(come)
+		there := make(chan struct{})
+		close(there)
+		entries := record(t, count(there))
+		entries[1].Result.Parts = [][]byte{make([]byte, maxQueued)}
+		room := make(chan error, 1)
+		ask := func(ctx context.Context) {
+			go func() { room <- c.Room(ctx) }()
+			synctest.Wait()
+		}
+		for _, e := range entries {
+			if ask(t.Context()); len(room) != 1 || <-room != nil {
+				t.Fatal("a copy that keeps little has no room")
+			}
+			c.Tell(e)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := c.Room(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a copy that keeps much has room: %v", err)
+		}
+		if err := c.Room(t.Context()); err != nil || time.Since(began) != taskPatience {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		if ask(t.Context()); len(room) != 1 || <-room != nil {
+			t.Error("a copy that takes nothing is waited for a second time")
+		}
+	})
+}
+
+// There is room again when the copy has taken what it was told, and when it is stopped.
+func TestRoomAgain(t *testing.T) {
+	for _, how := range []string{"taken", "stopped"} {
+		synctest.Test(t, func(t *testing.T) {
+			come, there := make(chan struct{}), make(chan struct{})
+			close(there)
+			c := NewCopy(count(come), func(err error) { t.Error(err) }, func(Gone) {})
+			defer c.Wait()
+			defer c.Stop()
+			for _, e := range record(t, count(there)) {
+				if e.Result != nil {
+					e.Result = &Result{Failure: &Failure{Message: "boom"}, Parts: [][]byte{make([]byte, maxQueued)}}
+				}
+				c.Tell(e)
+			}
+			room := make(chan error, 1)
+			go func() { room <- c.Room(t.Context()) }()
+			synctest.Wait()
+			if len(room) > 0 {
+				t.Fatal("there is room")
+			}
+			if how == "stopped" {
+				c.Stop()
+			}
+			close(come)
+			if err := <-room; err != nil {
+				t.Errorf("%s: %v", how, err)
+			}
+		})
+	}
+}
+
+// What is to be looked at before the first action ends the program there, before a task runs.
+func TestActing(t *testing.T) {
+	boom := errors.New("boom")
+	p := count(nil)
+	p.Body = func(sc *rdd.Context) error {
+		rdd.Value(sc, func() int { return 1 })
+		for range 2 {
+			if _, err := rdd.Count(rdd.Parallelize(sc, []int{1})); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, fails := range []error{nil, boom} {
+		asked := 0
+		acting := func() error { asked++; return fails }
+		d := NewDriver(Config{Program: p, Cluster: &recorder{}, Acting: acting, Failing: func(error) {}, StepEnded: func() {}, Log: p.Log})
+		err := d.Run(t.Context())
+		s := d.Summary()
+		if fails == nil && (!strings.Contains(err.Error(), "boom") || s.Actions != 1) {
+			t.Errorf("it ended after %d actions: %v", s.Actions, err)
+		}
+		if fails != nil && (!errors.Is(err, boom) || !strings.Contains(err.Error(), "first action, count at ") || s.Actions != 0) {
+			t.Errorf("it ended after %d actions: %v", s.Actions, err)
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	}
+}
+
+// The summary of a program says what its tasks have left out.
+func TestSummaryIsLogged(t *testing.T) {
+	var out strings.Builder
+	there := make(chan struct{})
+	close(there)
+	p := count(there)
+	d := NewDriver(Config{Program: p, Cluster: &recorder{}, Failing: func(error) {}, StepEnded: func() {}, Log: slog.New(slog.NewTextHandler(&out, nil))})
+	if err := d.Run(t.Context()); err == nil {
+		t.Error("it didn't fail")
+	}
+	if want := "steps=1 actions=1 stages=1 tasks=3 failed_attempts=4 records_read=6 bad_records=5 shuffle_bytes=7"; !strings.Contains(out.String(), want) {
+		t.Errorf("%s, want %s", out.String(), want)
 	}
 }

@@ -1,0 +1,146 @@
+package rdd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// CheckpointAs is [RDD.Checkpoint] under a name and a number of the program's choice, such as
+// that of a round, by which [LastCheckpoint] finds it in a later run of the program: so one
+// that was killed goes on from there. The directory is NAME/NUMBER below that which
+// [Context.SetCheckpointDir] has given.
+//
+// Numbers are 1 or more and ascend: a name keeps its two newest checkpoints, older ones are
+// removed, and one that is there under the number is replaced. So RDDs may be made of what the
+// last two calls returned, and of nothing before.
+func (r *RDD[T]) CheckpointAs(name string, number int) (*RDD[T], error) {
+	o, err := begin(r, "checkpointAs")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkpointName(name); err != nil {
+		return nil, o.error(err)
+	}
+	if number < 1 {
+		return nil, o.error(fmt.Errorf("%w: checkpoint %d of %q: numbers begin with 1", ErrArgument, number, name))
+	}
+	written, err := checkpointAt(o, r, true, func(dir files.Address, _ string) files.Address {
+		return dir.Join(name).Join(strconv.Itoa(number))
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = onFiles(o, func(ctx context.Context) (bool, error) {
+		removeOld(ctx, o.sc.checkpointDir, name, number)
+		return true, nil
+	})
+	return written, err
+}
+
+// checkpointName returns why a name can't be one of checkpoints.
+func checkpointName(name string) error {
+	if name == "" || strings.ContainsAny(name, `/\`) || name[0] == '.' || name[0] == '_' {
+		return fmt.Errorf("%w: checkpoints can't be called %q: a name is that of a directory, without a slash, and begins with neither _ nor a point", ErrArgument, name)
+	}
+	return nil
+}
+
+// removeOld removes the checkpoints of a name but for the one with the given number, the
+// one before it and what is newer. What can't be removed now is with the next checkpoint.
+func removeOld(ctx context.Context, dir, name string, number int) {
+	_ = withCheckpoints(ctx, dir, name, func(b *files.Bucket, at files.Address, numbers []int) error {
+		older, _ := slices.BinarySearch(numbers, number)
+		for _, n := range numbers[:max(0, older-1)] {
+			if err := files.OutputIn(b, at.Join(strconv.Itoa(n)), "").Remove(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// withCheckpoints calls f with the bucket and the directory of a name, and the numbers that
+// are there, ascending, also of those that aren't whole.
+func withCheckpoints(ctx context.Context, dir, name string, f func(b *files.Bucket, at files.Address, numbers []int) error) (err error) {
+	a, err := files.Parse(dir)
+	if err != nil {
+		return err
+	}
+	b, err := a.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	at := a.Join(name)
+	names, err := b.Dirs(ctx, at.Key)
+	if err != nil {
+		return err
+	}
+	var numbers []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil && n > 0 && strconv.Itoa(n) == name {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return f(b, at, numbers)
+}
+
+// LastCheckpoint returns what an earlier run of the program wrote last with
+// [RDD.CheckpointAs] under a name, and its number; a nil RDD and 0 if there is none, as in
+// the first run. One that isn't whole, since the program was killed while it was written,
+// doesn't count. The errors are those of [FromCheckpoint].
+//
+//	ranks, round, err := rdd.LastCheckpoint[Rank](sc, "ranks")
+//	if err != nil {
+//		return err
+//	}
+//	if round == 0 {
+//		ranks = first(sc)
+//	}
+//	for round < rounds {
+//		round++
+//		ranks = next(ranks)
+//		if round%10 > 0 {
+//			continue
+//		}
+//		if ranks, err = ranks.CheckpointAs("ranks", round); err != nil {
+//			return err
+//		}
+//	}
+//
+// What is there is gone on from, also if the program's flags or its input are others now: give
+// each computation a directory of its own, and remove it to begin anew.
+func LastCheckpoint[T any](sc *Context, name string) (*RDD[T], int, error) {
+	o := sc.op("lastCheckpoint")
+	if err := checkpointName(name); err != nil {
+		return nil, 0, o.error(err)
+	}
+	if err := o.checkpointDir(); err != nil {
+		return nil, 0, err
+	}
+	found, err := onFiles(o, func(ctx context.Context) (last foundCheckpoint, err error) {
+		err = withCheckpoints(ctx, sc.checkpointDir, name, func(b *files.Bucket, at files.Address, numbers []int) error {
+			for _, n := range slices.Backward(numbers) {
+				last, err = readCheckpoint(ctx, b, at.Join(strconv.Itoa(n)), typeName[T]())
+				if !errors.Is(err, files.ErrUnfinished) && !errors.Is(err, files.ErrMissing) {
+					last.Number = n
+					return err
+				}
+			}
+			last = foundCheckpoint{}
+			return nil
+		})
+		return last, err
+	})
+	if err != nil || found.Number == 0 {
+		return nil, 0, err
+	}
+	return inCheckpoint[T](o, found), found.Number, nil
+}
