@@ -58,11 +58,13 @@ func combining[K comparable, V, C any](values encoding.Codec[V], in iter.Seq2[Pa
 	return func(t *combineTable[K, C]) (failed error) {
 		size := newSizer(values)
 		in(func(kv Pair[K, V], err error) bool {
-			if failed = err; failed != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			c, isNew := t.acc.slot(kv.Key)
-			if failed = add(c, isNew, kv.Value); failed != nil {
+			if err := add(c, isNew, kv.Value); err != nil {
+				failed = err
 				return false
 			}
 			if t.added++; isNew && t.early != nil && t.savesLittle() && !t.yieldEarly() {

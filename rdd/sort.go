@@ -100,7 +100,8 @@ func sorted[T, K any](o op, r *RDD[T], key func(T) K, byKey order[K], opts []Shu
 // placeSorted adds elements to the partitions between whose bounds they are.
 func placeSorted[T, K any](o op, in iter.Seq2[T, error], to *blocks[T], key func(T) K, bounds []K, compare func(a, b K) int) (failed error) {
 	in(func(v T, err error) bool {
-		if failed = err; err != nil {
+		if err != nil {
+			failed = err
 			return false
 		}
 		k := key(v)
@@ -139,7 +140,8 @@ func sortBounds[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) i
 	return share(o, r, func(tc *task.Context, p int, in iter.Seq2[T, error]) (s keySample[K], failed error) {
 		rng := randomOf(uint64(r.node.ID.DStream)<<32|uint64(r.node.ID.Ordinal), r.node.ID.Batch, p)
 		in(func(v T, err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			s.Count++

@@ -21,10 +21,13 @@ func sortRows[T any](tc *task.Context, codec encoding.Codec[T], by order[T], in 
 		defer s.close()
 		var failed error
 		in(func(v T, err error) bool {
-			if failed = err; failed == nil {
-				failed = s.add(v)
+			if err == nil {
+				err = s.add(v)
 			}
-			return failed == nil
+			if err != nil {
+				failed = err
+			}
+			return err == nil
 		})
 		if !ends(yield, failed) {
 			s.sorted()(yield)
