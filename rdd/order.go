@@ -51,20 +51,29 @@ type rankedRow struct {
 	row  int
 }
 
-// rankedRowBytes is what sorting takes for a row: its rank twice.
-const rankedRowBytes = 2 * int64(unsafe.Sizeof(rankedRow{}))
+// Limits of sorting: what it takes for a row, whose rank is there twice, and how many rows
+// it is for.
+const (
+	rankedRowBytes = 2 * int64(unsafe.Sizeof(rankedRow{}))
+	mostSorted     = math.MaxInt32
+)
 
 // leastRanked is how many rows are worth ranks.
 const leastRanked = 64
 
-// sort returns where the rows are in order; equal ones stay as they are.
-func (o order[T]) sort(rows []T) []rankedRow {
+// sort returns the numbers of rows, mostSorted at most, in the rows' order; equal ones stay
+// as they are.
+func (o order[T]) sort(rows []T) []int32 {
 	all := make([]rankedRow, len(rows))
 	for i := range all {
 		all[i].row = i
 	}
 	o.sortFrom(rows, all, make([]rankedRow, len(rows)), 0)
-	return all
+	numbers := make([]int32, len(all)) // less to hold while the rows are used
+	for i, r := range all {
+		numbers[i] = int32(r.row)
+	}
+	return numbers
 }
 
 // sortFrom sorts rows that are equal up to a byte. They come in the order of their numbers.

@@ -66,8 +66,8 @@ func ranked[K cmp.Ordered](t *testing.T, rng *rand.Rand, keys []K) {
 				return -c
 			}
 		})
-		for i, r := range by.sort(rows) {
-			if got := rows[r.row]; got.number != want[i].number {
+		for i, at := range by.sort(rows) {
+			if got := rows[at]; got.number != want[i].number {
 				t.Errorf("%s: row %d is %v, not %v", name, i, got, want[i])
 				break
 			}
@@ -85,8 +85,8 @@ func TestOrderOfAFunction(t *testing.T) {
 	want := slices.Clone(rows)
 	slices.SortStableFunc(want, by.compare)
 	var got []int
-	for _, r := range by.sort(rows) {
-		got = append(got, rows[r.row])
+	for _, i := range by.sort(rows) {
+		got = append(got, rows[i])
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v", got)

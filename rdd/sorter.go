@@ -46,7 +46,7 @@ type sorter[T any] struct {
 }
 
 func (s *sorter[T]) add(v T) error {
-	if !s.ledger.charge(s.size.of(v)+rankedRowBytes) && len(s.rows) > 0 {
+	if (!s.ledger.charge(s.size.of(v)+rankedRowBytes) || len(s.rows) == mostSorted) && len(s.rows) > 0 {
 		if err := s.spill(); err != nil {
 			return err
 		}
@@ -77,12 +77,12 @@ func (s *sorter[T]) sorted() iter.Seq2[T, error] {
 // inOrder yields the records that are held in order.
 func (s *sorter[T]) inOrder() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for _, r := range s.by.sort(s.rows) {
+		for _, i := range s.by.sort(s.rows) {
 			if s.tc.Killed() {
 				ends(yield, context.Cause(s.tc))
 				return
 			}
-			if !yield(s.rows[r.row], nil) {
+			if !yield(s.rows[i], nil) {
 				return
 			}
 		}
@@ -96,7 +96,7 @@ func (s *sorter[T]) held() cursor[T] {
 		if len(left) == 0 {
 			return v, nil, false
 		}
-		v, left = s.rows[left[0].row], left[1:]
+		v, left = s.rows[left[0]], left[1:]
 		return v, nil, true
 	}}
 }
