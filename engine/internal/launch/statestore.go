@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,14 +13,13 @@ import (
 
 // openStateStore opens the store of the checkpoints of the job's states, if it has any:
 // what the setting says, else a directory below the job's checkpoint, else a temporary
-// one, which release removes. A cluster has no default, since only its users know of a
+// one, which goes with the job. A cluster has no default, since only its users know of a
 // place that every node reaches.
 func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHeader) (store *state.Store, release func() error, err error) {
 	nothing := func() error { return nil }
 	if len(g.States) == 0 {
 		return nil, nothing, nil
 	}
-	remove := nothing
 	place := j.Settings.CheckpointStore
 	switch {
 	case place != "":
@@ -33,7 +31,7 @@ func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 		if place, err = os.MkdirTemp(j.Settings.LocalDir, "hibana-state-"); err != nil {
 			return nil, nothing, fmt.Errorf("making a directory for checkpoints of states: %w", err)
 		}
-		remove = func() error { return os.RemoveAll(place) }
+		j.temporary = append(j.temporary, place)
 	}
 	var address files.Address
 	if address, err = files.Parse(place); err == nil {
@@ -41,9 +39,9 @@ func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 		store, err = state.Open(ctx, h.StateStore, h.Incarnation)
 	}
 	if err != nil {
-		return nil, nothing, errors.Join(err, remove())
+		return nil, nothing, err
 	}
-	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
+	return store, store.Close, nil
 }
 
 // keeper returns who decides when the job's states are saved.

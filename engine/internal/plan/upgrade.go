@@ -87,13 +87,36 @@ func (u *Upgrade) states(before *Numbers, open uint64) {
 			u.Dropped = append(u.Dropped, fmt.Sprintf("state %s: it is of a window%s, the program wants one%s; give the new one another name", s.Name, was.Window, s.Window))
 		case was.Partitions != s.Partitions:
 			u.Migrated = append(u.Migrated, fmt.Sprintf("state %s: from %d to %d partitions", s.Name, was.Partitions, s.Partitions))
+			u.variables(s, &was)
 		default:
 			u.Kept = append(u.Kept, "state "+s.Name)
+			u.variables(s, &was)
 		}
 	}
 	for _, was := range before.States {
 		if !slices.ContainsFunc(n.States, func(s LoggedState) bool { return s.Name == was.Name }) {
 			u.Dropped = append(u.Dropped, fmt.Sprintf("state %s of %s: the program has none of the name", was.Name, was.Types))
+		}
+	}
+}
+
+// variables finds the variables of a state that goes on: each is what it was, or it begins
+// with nothing.
+func (u *Upgrade) variables(s, was *LoggedState) {
+	named := func(name string) func(LoggedVariable) bool {
+		return func(v LoggedVariable) bool { return v.Name == name }
+	}
+	for _, v := range s.Holds {
+		switch at := slices.IndexFunc(was.Holds, named(v.Name)); {
+		case at < 0:
+			u.New = append(u.New, fmt.Sprintf("%s of state %s: it begins with nothing", v, s.Name))
+		case was.Holds[at].Types != v.Types:
+			u.Dropped = append(u.Dropped, fmt.Sprintf("%s of state %s: the program wants a %s; give the new one another name to keep both apart", was.Holds[at], s.Name, v.Types))
+		}
+	}
+	for _, v := range was.Holds {
+		if !slices.ContainsFunc(s.Holds, named(v.Name)) {
+			u.Dropped = append(u.Dropped, fmt.Sprintf("%s of state %s: the program has none of the name", v, s.Name))
 		}
 	}
 }
