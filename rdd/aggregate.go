@@ -26,7 +26,8 @@ func Counted[T any](r *RDD[T]) *RDD[int64] {
 // countRows reads a sequence to its end and returns its length.
 func countRows[T any](seq iter.Seq2[T, error]) (n int64, failed error) {
 	seq(func(_ T, err error) bool {
-		if failed = err; err != nil {
+		if err != nil {
+			failed = err
 			return false
 		}
 		n++

@@ -43,7 +43,7 @@ func newCombineTable[K comparable, C any](tc *task.Context, codec pairCodec[K, C
 	return &combineTable[K, C]{
 		tc: tc, codec: codec, join: join, pairs: newSizer(codec), grows: encoding.Refers(reflect.TypeFor[C]()),
 		ledger: ledger{memory: tc.Memory, slack: reserveStep}, acc: pooledCombiners[K, C](tc.Process, codec.key),
-		runs: runSet[spilledPair]{tc: tc, codec: spilledCodec{}, compare: compareByHash},
+		runs: runSet[spilledPair]{tc: tc, codec: spilledCodec{}, by: order[spilledPair]{compare: compareByHash}},
 	}
 }
 
@@ -58,11 +58,13 @@ func combining[K comparable, V, C any](values encoding.Codec[V], in iter.Seq2[Pa
 	return func(t *combineTable[K, C]) (failed error) {
 		size := newSizer(values)
 		in(func(kv Pair[K, V], err error) bool {
-			if failed = err; failed != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			c, isNew := t.acc.slot(kv.Key)
-			if failed = add(c, isNew, kv.Value); failed != nil {
+			if err := add(c, isNew, kv.Value); err != nil {
+				failed = err
 				return false
 			}
 			if t.added++; isNew && t.early != nil && t.savesLittle() && !t.yieldEarly() {
@@ -183,8 +185,8 @@ func (t *combineTable[K, C]) rows() iter.Seq2[Pair[K, C], error] {
 	if err := t.spill(); err != nil {
 		return func(yield func(Pair[K, C], error) bool) { ends(yield, err) }
 	}
-	byHash := t.joined(t.runs.merged(nil))
-	inOrder := sortRows(t.tc, spilledCodec{}, func(a, b spilledPair) int { return cmp.Compare(a.came, b.came) }, byHash)
+	byHash := t.joined(t.runs.merged())
+	inOrder := sortRows(t.tc, spilledCodec{}, orderBy(natural[uint64](), func(s spilledPair) uint64 { return s.came }), byHash)
 	return func(yield func(Pair[K, C], error) bool) {
 		inOrder(func(s spilledPair, err error) bool {
 			if ends(yield, err) {

@@ -95,7 +95,8 @@ func folding[T, U any](zero func() (U, error), add func(U, T) U) func(iter.Seq2[
 			return acc, false, failed
 		}
 		rows(func(v T, err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			acc = add(acc, v)

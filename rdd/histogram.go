@@ -92,7 +92,8 @@ func histogram[N Number](o op, r *RDD[N], bounds []float64) (Buckets, error) {
 		counts, found := make([]int64, len(bounds)-1), false
 		var failed error
 		rows(func(v N, err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			if i, ok := bucket(bounds, float64(v)); ok {

@@ -45,7 +45,8 @@ func (r *RDD[T]) Repartition(n int) *RDD[T] {
 		next := randomOf(0, 0, p).IntN(n)
 		var failed error
 		r.Compute(tc, p)(func(v T, err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			if err := to.add(next, v); err != nil {

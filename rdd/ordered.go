@@ -103,7 +103,8 @@ func firstOf[T any](in iter.Seq2[T, error], n int, compare func(a, b T) int) (ro
 	}
 	isCut := false
 	in(func(v T, err error) bool {
-		if failed = err; err != nil {
+		if err != nil {
+			failed = err
 			return false
 		}
 		if isCut && compare(v, rows[n-1]) >= 0 {

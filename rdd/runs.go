@@ -64,18 +64,6 @@ type cursor[T any] struct {
 	stop func()
 }
 
-// cursorOf returns the elements of a slice.
-func cursorOf[T any](rows []T) cursor[T] {
-	i := 0
-	return cursor[T]{stop: func() {}, next: func() (v T, err error, ok bool) {
-		if i == len(rows) {
-			return v, nil, false
-		}
-		i++
-		return rows[i-1], nil, true
-	}}
-}
-
 // readRun returns the records of a run.
 //
 //go:noinline
@@ -105,16 +93,16 @@ func readRun[T any](run task.Run, codec encoding.Codec[T]) (cursor[T], error) {
 // cursor that comes first in the list come first. It stops them.
 //
 //go:noinline
-func merged[T any](tc *task.Context, cursors []cursor[T], compare func(a, b T) int) iter.Seq2[T, error] {
+func merged[T any](tc *task.Context, cursors []cursor[T], by order[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		h := mergeHeap[T]{compare: compare}
+		h := mergeHeap[T]{by: by}
 		defer func() {
 			for _, c := range cursors {
 				c.stop()
 			}
 		}()
 		for i, c := range cursors {
-			if err := h.push(&mergeSource[T]{cursor: c, order: i}); ends(yield, err) {
+			if err := h.push(&mergeSource[T]{cursor: c, number: i}); ends(yield, err) {
 				return
 			}
 		}
@@ -133,28 +121,40 @@ func merged[T any](tc *task.Context, cursors []cursor[T], compare func(a, b T) i
 // mergeSource is a cursor of which head is the first record that wasn't taken.
 type mergeSource[T any] struct {
 	cursor[T]
-	head  T
-	order int
+	head   T
+	rank   uint64 // of head
+	number int
 }
 
 // mergeHeap is a binary heap of the sources by their heads.
 type mergeHeap[T any] struct {
-	compare func(a, b T) int
+	by      order[T]
 	sources []*mergeSource[T]
 }
 
 func (h *mergeHeap[T]) less(a, b *mergeSource[T]) bool {
-	c := h.compare(a.head, b.head)
-	return c < 0 || c == 0 && a.order < b.order
+	if a.rank != b.rank {
+		return a.rank < b.rank
+	}
+	c := h.by.compare(a.head, b.head)
+	return c < 0 || c == 0 && a.number < b.number
+}
+
+// next takes a source's next record.
+func (h *mergeHeap[T]) next(s *mergeSource[T]) (ok bool, err error) {
+	s.head, err, ok = s.cursor.next()
+	if ok && h.by.rank != nil {
+		s.rank = h.by.rank(s.head, 0) ^ h.by.flip
+	}
+	return ok, err
 }
 
 // push adds a source unless it is empty.
 func (h *mergeHeap[T]) push(s *mergeSource[T]) error {
-	v, err, ok := s.next()
+	ok, err := h.next(s)
 	if !ok || err != nil {
 		return err
 	}
-	s.head = v
 	h.sources = append(h.sources, s)
 	for i := len(h.sources) - 1; i > 0; {
 		up := (i - 1) / 2
@@ -169,12 +169,11 @@ func (h *mergeHeap[T]) push(s *mergeSource[T]) error {
 
 // advance takes the first source's head off.
 func (h *mergeHeap[T]) advance() error {
-	first := h.sources[0]
-	v, err, ok := first.next()
+	ok, err := h.next(h.sources[0])
 	if err != nil {
 		return err
 	}
-	if first.head = v; !ok {
+	if !ok {
 		last := len(h.sources) - 1
 		h.sources[0] = h.sources[last]
 		h.sources[last] = nil

@@ -14,10 +14,10 @@ const mergeWidth = 64
 // level are merged into one of the next when there are mergeWidth of them, so that a
 // record is written as often as there are levels.
 type runSet[T any] struct {
-	tc      *task.Context
-	codec   encoding.Codec[T]
-	compare func(a, b T) int
-	runs    []leveledRun // invariant: levels don't ascend, and no level has mergeWidth runs
+	tc    *task.Context
+	codec encoding.Codec[T]
+	by    order[T]
+	runs  []leveledRun // invariant: levels don't ascend, and no level has mergeWidth runs
 }
 
 type leveledRun struct {
@@ -54,8 +54,8 @@ func (s *runSet[T]) ofLastLevel() int {
 func (s *runSet[T]) mergeLast() error {
 	first := len(s.runs) - mergeWidth
 	last := s.runs[first:]
-	part := runSet[T]{tc: s.tc, codec: s.codec, compare: s.compare, runs: last}
-	run, err := writeRun(s.tc.Memory, s.codec, part.merged(nil)) // opens them when it is read
+	part := runSet[T]{tc: s.tc, codec: s.codec, by: s.by, runs: last}
+	run, err := writeRun(s.tc.Memory, s.codec, part.merged()) // opens them when it is read
 	if err != nil {
 		return err
 	}
@@ -82,13 +82,13 @@ func (s *runSet[T]) cursors(runs []leveledRun) ([]cursor[T], error) {
 	return all, nil
 }
 
-// merged yields the records of all runs in order, then, among equals, those of the given
-// slice, which is sorted.
-func (s *runSet[T]) merged(rest []T) iter.Seq2[T, error] {
+// merged yields the records of all runs in order, among equals before those of the given
+// cursors, which are sorted too. It stops them.
+func (s *runSet[T]) merged(rest ...cursor[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		cursors, err := s.cursors(s.runs)
 		if !ends(yield, err) {
-			merged(s.tc, append(cursors, cursorOf(rest)), s.compare)(yield)
+			merged(s.tc, append(cursors, rest...), s.by)(yield)
 		}
 	}
 }

@@ -55,7 +55,8 @@ func shuffleByKey[K comparable, V any](o op, parent *lineage.Node, p Partitioner
 		place := place()
 		var failed error
 		from(tc, partition)(func(kv Pair[K, V], err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			reduce, err := place(kv.Key)
@@ -71,8 +72,9 @@ func shuffleByKey[K comparable, V any](o op, parent *lineage.Node, p Partitioner
 	})
 }
 
-// maxBlock is about how large a block grows before it is handed on.
-const maxBlock = 256 << 10
+// maxBlock is about how large a block grows before it is handed on: what is stored and
+// sent in one piece, and the last record.
+const maxBlock = 240 << 10
 
 // blocks appends encoded records to one buffer for each partition of the reading side.
 type blocks[T any] struct {
@@ -93,31 +95,34 @@ func (b *blocks[T]) add(reduce int, v T) error {
 type outgoing struct {
 	w      task.BlockWriter
 	bufs   [][]byte // by partition of the reading side
-	ledger ledger   // of the bytes in bufs
+	ledger ledger   // of the memory that bufs take
 }
 
 // filled puts back the buffer of a partition, to which a record was appended.
 func (b *outgoing) filled(reduce int, buf []byte) error {
-	more := len(buf) - len(b.bufs[reduce])
+	more := cap(buf) - cap(b.bufs[reduce])
 	b.bufs[reduce] = buf
-	if !b.ledger.charge(int64(more)) {
+	if more > 0 && !b.ledger.charge(int64(more)) {
 		return b.flush()
 	}
 	if len(buf) < maxBlock {
 		return nil
 	}
-	b.bufs[reduce] = nil
-	b.ledger.set(b.ledger.used - int64(len(buf)))
+	b.bufs[reduce] = buf[:0] // there will be as many again
+	if cap(buf) > 2*maxBlock {
+		b.bufs[reduce] = nil // of a large record
+		b.ledger.set(b.ledger.used - int64(cap(buf)))
+	}
 	return b.write(reduce, buf)
 }
 
 // flush hands on all that is there.
 func (b *outgoing) flush() error {
 	for reduce, buf := range b.bufs {
+		b.bufs[reduce] = nil
 		if len(buf) == 0 {
 			continue
 		}
-		b.bufs[reduce] = nil
 		if err := b.write(reduce, buf); err != nil {
 			return err
 		}

@@ -20,21 +20,21 @@ import (
 // unless it is cached (Spark's RangePartitioner). There may be fewer partitions with
 // elements than were asked for if many keys are equal.
 func SortBy[T any, K cmp.Ordered](r *RDD[T], f func(T) K, opts ...ShuffleOption) *RDD[T] {
-	out, _ := sorted(r.sc.op("sortBy", f), r, f, cmp.Compare[K], opts)
+	out, _ := sorted(r.sc.op("sortBy", f), r, f, natural[K](), opts)
 	return out
 }
 
 // SortByFunc is SortBy for an order of the program's own: compare returns a number below
 // 0 if a is before b and 0 if neither is before the other, as [slices.SortFunc] wants it.
 func SortByFunc[T any](r *RDD[T], compare func(a, b T) int, opts ...ShuffleOption) *RDD[T] {
-	out, _ := sorted(r.sc.op("sortByFunc", compare), r, func(v T) T { return v }, compare, opts)
+	out, _ := sorted(r.sc.op("sortByFunc", compare), r, func(v T) T { return v }, order[T]{compare: compare}, opts)
 	return out
 }
 
 // SortByKey sorts pairs by their keys, as [SortBy] does. Operators by key that follow find the
 // keys where they are and move nothing.
 func SortByKey[K sortable, V any](r *RDD[Pair[K, V]], opts ...ShuffleOption) *RDD[Pair[K, V]] {
-	out, p := sorted(r.sc.op("sortByKey"), r, func(kv Pair[K, V]) K { return kv.Key }, cmp.Compare[K], opts)
+	out, p := sorted(r.sc.op("sortByKey"), r, func(kv Pair[K, V]) K { return kv.Key }, natural[K](), opts)
 	out.node.Partitioner = p
 	return out
 }
@@ -53,32 +53,24 @@ func RepartitionAndSortWithinPartitions[K sortable, V any](r *RDD[Pair[K, V]], p
 		o.fail(fmt.Errorf("%w: it is nil", ErrPartitioner))
 		p = HashPartitioner{1}
 	}
-	compare := direction(cmp.Compare[K], opts)
+	byKey := orderBy(natural[K]().directed(opts), func(kv Pair[K, V]) K { return kv.Key })
 	codec := keyedCodec[K, V](o)
 	e := shuffleByKey(o, r.node, p, codec, lineage.ShuffleDependency{Order: "key"}, r.Compute)
 	out := made(o, o.partitions(p.Partitions()), []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[Pair[K, V], error] {
-		return sortRows(tc, codec, func(a, b Pair[K, V]) int { return compare(a.Key, b.Key) }, e.read(tc, part))
+		return sortRows(tc, codec, byKey, e.read(tc, part))
 	})
 	out.node.Partitioner = p
 	return out
 }
 
-// direction turns an order round if the options ask for it.
-func direction[K any](compare func(a, b K) int, opts []ShuffleOption) func(a, b K) int {
-	if !spreadOf(opts).descending {
-		return compare
-	}
-	return func(a, b K) int { return compare(b, a) }
-}
-
 // sorted makes the RDD of a sort, and returns how it spreads keys.
 //
 //go:noinline
-func sorted[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) int, opts []ShuffleOption) (*RDD[T], Partitioner) {
-	compare = direction(compare, opts)
+func sorted[T, K any](o op, r *RDD[T], key func(T) K, byKey order[K], opts []ShuffleOption) (*RDD[T], Partitioner) {
+	byKey = byKey.directed(opts)
+	compare, elements := byKey.compare, orderBy(byKey, key)
 	codec, err := encoding.For[T]()
 	o.fail(err)
-	byKey := func(a, b T) int { return compare(key(a), key(b)) }
 	n := o.count(opts)
 	if s := spreadOf(opts); s.partitioner != nil {
 		o.fail(fmt.Errorf("%w: a sort has one of its own; use Partitions, or RepartitionAndSortWithinPartitions", ErrPartitioner))
@@ -101,14 +93,15 @@ func sorted[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) int, 
 		return placeSorted(o, r.Compute(tc, part), to, key, bounds, compare)
 	})
 	return made(o, n, []lineage.Dependency{e.dep}, func(tc *task.Context, part int) iter.Seq2[T, error] {
-		return sortRows(tc, codec, byKey, e.read(tc, part))
+		return sortRows(tc, codec, elements, e.read(tc, part))
 	}), p
 }
 
 // placeSorted adds elements to the partitions between whose bounds they are.
 func placeSorted[T, K any](o op, in iter.Seq2[T, error], to *blocks[T], key func(T) K, bounds []K, compare func(a, b K) int) (failed error) {
 	in(func(v T, err error) bool {
-		if failed = err; err != nil {
+		if err != nil {
+			failed = err
 			return false
 		}
 		k := key(v)
@@ -147,7 +140,8 @@ func sortBounds[T, K any](o op, r *RDD[T], key func(T) K, compare func(a, b K) i
 	return share(o, r, func(tc *task.Context, p int, in iter.Seq2[T, error]) (s keySample[K], failed error) {
 		rng := randomOf(uint64(r.node.ID.DStream)<<32|uint64(r.node.ID.Ordinal), r.node.ID.Batch, p)
 		in(func(v T, err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			s.Count++

@@ -83,7 +83,7 @@ func TestSpilledIsAsInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byKey := func(a, b Pair[string, int]) int { return cmp.Compare(a.Key, b.Key) }
+	byKey := orderBy(natural[string](), func(p Pair[string, int]) string { return p.Key })
 	group := aggregator[int, []int]{
 		func(v int) []int { return []int{v} },
 		func(c []int, v int) []int { return append(c, v) },
@@ -130,7 +130,7 @@ func TestRunsAreMergedInLevels(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := func(a, b [2]int) int { return cmp.Compare(a[0], b[0]) }
-	s := runSet[[2]int]{tc: tc, codec: codec, compare: first}
+	s := runSet[[2]int]{tc: tc, codec: codec, by: order[[2]int]{compare: first}}
 	var want [][2]int
 	for i := range 5*mergeWidth + 3 {
 		v := [2]int{i % 7, i}
@@ -143,7 +143,7 @@ func TestRunsAreMergedInLevels(t *testing.T) {
 		}
 	}
 	slices.SortStableFunc(want, first)
-	got, err := collect(s.merged(nil))
+	got, err := collect(s.merged())
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v: not in order", err)
 	}
@@ -160,7 +160,7 @@ func TestSpillingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := text(sortRows(tc, codec, cmp.Compare[string], Elements(tc, make([]string, 40_000)))); !errors.Is(err, full) {
+	if _, err := text(sortRows(tc, codec, natural[string](), Elements(tc, make([]string, 40_000)))); !errors.Is(err, full) {
 		t.Error(err)
 	}
 }

@@ -53,7 +53,8 @@ func stats[N Number](o op, err error, r *RDD[N]) (s StatCounter, failed error) {
 	}
 	parts, err := partials(o, r, func(rows iter.Seq2[N, error]) (part StatCounter, ok bool, failed error) {
 		rows(func(v N, err error) bool {
-			if failed = err; err != nil {
+			if err != nil {
+				failed = err
 				return false
 			}
 			part.Add(float64(v))

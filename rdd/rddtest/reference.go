@@ -3,6 +3,7 @@
 package rddtest
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"maps"
@@ -150,7 +151,7 @@ type blockWriter struct {
 
 func (w blockWriter) WriteBlock(reduce int, block []byte) error {
 	k := [2]int{w.shuffle, reduce}
-	w.e.blocks[k] = append(w.e.blocks[k], block)
+	w.e.blocks[k] = append(w.e.blocks[k], bytes.Clone(block))
 	return nil
 }
 

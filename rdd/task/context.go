@@ -133,7 +133,7 @@ type ShuffleReader interface {
 // BlockWriter takes what a map task writes. Blocks written for one reduce
 // partition are read back in the order they were written.
 type BlockWriter interface {
-	// WriteBlock keeps block, which the caller must not change afterwards.
+	// WriteBlock keeps what block says; the caller may use its bytes again.
 	WriteBlock(reduce int, block []byte) error
 }
 

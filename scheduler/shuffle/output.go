@@ -32,7 +32,7 @@ func (x index) reduces() int { return len(x) - 1 }
 // memoryOutput is an output in memory.
 type memoryOutput struct {
 	index
-	all  [][]byte // by reduce partition, then in the order written
+	all  []kept // by reduce partition, then in the order written
 	size int64
 	disk *block.Disk
 }
@@ -42,8 +42,8 @@ func (o *memoryOutput) Discard()     {}
 
 func (o *memoryOutput) blocks(reduce int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		for _, b := range o.all[o.index[reduce]:o.index[reduce+1]] {
-			if !yield(b, nil) {
+		for _, k := range o.all[o.index[reduce]:o.index[reduce+1]] {
+			if b, err := k.load(); !yield(b, err) || err != nil {
 				return
 			}
 		}
@@ -53,11 +53,9 @@ func (o *memoryOutput) blocks(reduce int) iter.Seq2[[]byte, error] {
 func (o *memoryOutput) pieces(reduce int) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		var scratch []byte
-		for b := range o.blocks(reduce) {
-			for len(b) > 0 {
-				piece := b[:min(len(b), block.PieceSize)]
-				b = b[len(piece):]
-				if !yield(Piece{block.Pack(&scratch, piece), len(b) > 0}, nil) {
+		for _, k := range o.all[o.index[reduce]:o.index[reduce+1]] {
+			for p := range k.pieces(&scratch) {
+				if !yield(p, nil) {
 					return
 				}
 			}
@@ -72,8 +70,8 @@ func (o *memoryOutput) Spill() (block.Value, error) {
 		return nil, err
 	}
 	d := &diskOutput{index: o.index, file: f, places: make([]place, len(o.all))}
-	for i, b := range o.all {
-		if d.places[i], err = appendBlock(f, b); err != nil {
+	for i, k := range o.all {
+		if d.places[i], err = k.appendTo(f); err != nil {
 			f.Remove()
 			return nil, err
 		}
@@ -89,13 +87,6 @@ func (o *memoryOutput) Spill() (block.Value, error) {
 type place struct {
 	at, end int64
 	n       int
-}
-
-// appendBlock writes a block to a file.
-func appendBlock(f *block.File, b []byte) (place, error) {
-	at := f.Size()
-	err := f.AppendPieces(b)
-	return place{at, f.Size(), len(b)}, err
 }
 
 // diskOutput is an output in a file.

@@ -168,7 +168,7 @@ func TestWriterSpills(t *testing.T) {
 
 // A block that is larger than a piece comes back as one.
 func TestLargeBlocks(t *testing.T) {
-	for name, limit := range map[string]int64{"memory": 1 << 30, "disk": 1 << 10} {
+	for name, limit := range map[string]int64{"memory": 1 << 30, "disk": 1} {
 		s, _ := spillable(t, limit)
 		id := MapID{Batch: 1}
 		w := s.Writer(t.Context(), id, 1)

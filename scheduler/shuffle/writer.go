@@ -20,16 +20,16 @@ type Writer struct {
 	blocks  []written
 	spilled int         // of blocks, those before are in the file
 	file    *block.File // nil as long as all is in memory
-	size    int64       // bytes in memory
-	sorted  bool        // blocks came in the order of their reduce partitions
+	size    int64       // memory that blocks take
+	keeper  keeper
+	sorted  bool // blocks came in the order of their reduce partitions
 	closed  bool
 }
 
 // written is a block and the reduce partition it is for.
 type written struct {
 	reduce int
-	n      int
-	block  []byte // nil if it is in the file
+	block  kept // without its bytes if it is in the file
 	place  place
 }
 
@@ -39,8 +39,7 @@ func (s *Store) Writer(ctx context.Context, id MapID, reduces int) *Writer {
 	return &Writer{store: s, task: s.kept.NewTask(ctx), id: id, reduces: reduces, sorted: true, blocks: make([]written, 0, min(reduces, 64))}
 }
 
-// WriteBlock keeps a block for a reduce partition; the caller doesn't change it
-// afterwards.
+// WriteBlock keeps a block for a reduce partition.
 func (w *Writer) WriteBlock(reduce int, b []byte) error {
 	switch {
 	case w.closed:
@@ -53,9 +52,10 @@ func (w *Writer) WriteBlock(reduce int, b []byte) error {
 	if n := len(w.blocks); n > 0 && w.blocks[n-1].reduce > reduce {
 		w.sorted = false
 	}
-	w.blocks = append(w.blocks, written{reduce: reduce, n: len(b), block: b})
-	if w.task.Grow(int64(len(b))) {
-		w.size += int64(len(b))
+	k := w.keeper.keep(b)
+	w.blocks = append(w.blocks, written{reduce: reduce, block: k})
+	if w.task.Grow(k.size()) {
+		w.size += k.size()
 		return nil
 	}
 	return w.spill()
@@ -70,10 +70,10 @@ func (w *Writer) spill() (err error) {
 	}
 	for i := w.spilled; i < len(w.blocks); i++ {
 		b := &w.blocks[i]
-		if b.place, err = appendBlock(w.file, b.block); err != nil {
+		if b.place, err = b.block.appendTo(w.file); err != nil {
 			return w.failed(err)
 		}
-		b.block = nil
+		b.block = kept{n: b.block.n}
 	}
 	w.spilled = len(w.blocks)
 	w.task.Shrink(w.size)
@@ -100,7 +100,7 @@ func (w *Writer) Commit() ([]int64, error) {
 	first, bytes := make(index, w.reduces+1), make([]int64, w.reduces)
 	for i, b := range w.blocks {
 		first[b.reduce+1] = int32(i + 1)
-		bytes[b.reduce] += int64(b.n)
+		bytes[b.reduce] += int64(b.block.n)
 	}
 	for r := range w.reduces { // a partition without blocks begins where the last one ended
 		first[r+1] = max(first[r+1], first[r])
@@ -126,13 +126,13 @@ func (w *Writer) sort() {
 // bytes that they may go with the task's status, else nil. It is called before Commit,
 // which keeps them too.
 func (w *Writer) Small() []byte {
-	if w.closed || w.file != nil || w.size > maxSmall {
+	if w.closed || w.file != nil || w.size > maxSmall || slices.ContainsFunc(w.blocks, func(b written) bool { return b.block.packed != nil }) {
 		return nil
 	}
 	w.sort()
 	all := make([]byte, 0, w.size)
 	for _, b := range w.blocks {
-		all = append(all, b.block...)
+		all = append(all, b.block.plain...)
 	}
 	return all
 }
@@ -160,7 +160,7 @@ func (w *Writer) output(first index) output {
 		}
 		return &diskOutput{first, w.file, places}
 	}
-	all := make([][]byte, len(w.blocks))
+	all := make([]kept, len(w.blocks))
 	for i, b := range w.blocks {
 		all[i] = b.block
 	}
@@ -181,5 +181,5 @@ func (w *Writer) Abort() {
 
 func (w *Writer) end() {
 	w.task.Close()
-	w.closed, w.blocks, w.file = true, nil, nil
+	w.closed, w.blocks, w.file, w.keeper = true, nil, nil, keeper{}
 }
