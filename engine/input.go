@@ -103,7 +103,13 @@ type Plan struct {
 	HeldSince time.Time
 	// Ended says, after UntilEnd, that nothing is left to read behind the plan.
 	Ended bool
+	// Lags are, of an input with partitions, how many records of each wait behind the
+	// batch: those of Backlog by partition.
+	Lags []Lag
 }
+
+// Lag says how many records of a partition were waiting behind a batch.
+type Lag = plan.Lag
 
 // NewInput declares a stream that reads from in, under an operator name. functions
 // are the functions of the user that in calls: they tell the stream from others.

@@ -212,7 +212,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 			return nil, fmt.Errorf("planning batch %d: %s at %s: %w", a.Seq, in.Op, in.Site, err)
 		}
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
-		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held})
+		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held, Lags: p.Lags})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		left.records += max(0, p.Backlog-p.Blocked)

@@ -170,7 +170,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
 	d.tell(plan.OutputStarted{OutputInfo: info})
 	defer d.watchOutput(b, out)()
-	err := d.computeOutput(ctx, b, out, info.Op, t)
+	err := d.computeOutput(ctx, b, out, &info, t)
 	if err == nil {
 		err = d.Program.Graph.LateError()
 	}
@@ -180,9 +180,9 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 }
 
 // computeOutput runs the job of an output, with what the driver does before and after it.
-func (d *Driver) computeOutput(ctx context.Context, b *plannedBatch, out *plan.Output, what string, t *turn) error {
+func (d *Driver) computeOutput(ctx context.Context, b *plannedBatch, out *plan.Output, info *plan.OutputInfo, t *turn) error {
 	if out.Begin != nil {
-		if err := d.Program.Calls.Guard(what, func() error { return out.Begin(ctx, b.alloc) }); err != nil {
+		if err := d.Program.Calls.Guard(info.Op, func() error { return out.Begin(ctx, b.alloc) }); err != nil {
 			return err
 		}
 	}
@@ -191,6 +191,7 @@ func (d *Driver) computeOutput(ctx context.Context, b *plannedBatch, out *plan.O
 		return err
 	}
 	b.info.Metrics.Add(result.Metrics)
+	info.Tasks, info.Failed = result.Tasks, result.Failed
 	for _, p := range d.Participants {
 		p.Heard(result.Notes)
 	}
@@ -200,5 +201,5 @@ func (d *Driver) computeOutput(ctx context.Context, b *plannedBatch, out *plan.O
 	if err := t.await(ctx, out.Index); err != nil {
 		return err
 	}
-	return d.Program.Calls.Guard(what, func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
+	return d.Program.Calls.Guard(info.Op, func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
 }
