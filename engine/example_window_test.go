@@ -58,14 +58,13 @@ func ExampleDStream_Slice() {
 	shown(func(words *engine.DStream[string]) *engine.DStream[string] {
 		words.Context().Remember(long)
 		return engine.Transform(words, func(b engine.Batch, r *rdd.RDD[string]) *rdd.RDD[string] {
-			before := words.Slice(b, b.Time.Add(-long/2), b.Time.Add(-time.Nanosecond)) // all but the batch itself
-			return rdd.Subtract(r, rdd.Parallelize[string](b.RDDs(), nil).Union(before...))
+			return r.Union(words.Slice(b, b.Time.Add(-long/2), b.Time.Add(-time.Nanosecond))...) // all but the batch itself
 		})
 	})
 	// Output:
 	// 1 a b
-	// 2
-	// 3 c
+	// 2 a a b
+	// 3 a a b c
 }
 
 func ExampleSaveAsTextFiles() {
