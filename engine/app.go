@@ -44,6 +44,7 @@ type options struct {
 	untilEnd   bool
 	allowLoss  bool
 	plan       bool
+	offsets    bool
 	saved      launch.Saved
 	logLevel   string
 	conf       plan.Settings
@@ -74,6 +75,7 @@ func NewApp(name string) *App {
 	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
 	f.BoolVar(&a.opts.allowLoss, "allow-non-restored-state", false, "go on with a --checkpoint of which this program lacks inputs or states, or has states of other types: they are lost")
 	f.BoolVar(&a.opts.plan, "plan", false, "print what of the --checkpoint would be kept, dropped and run again by this program, and end")
+	f.BoolVar(&a.opts.offsets, "offsets", false, "print how far the job of the --checkpoint has read its inputs, as lines of JSON, and end")
 	f.StringVar(&a.opts.saved.State, "state", "", "print the newest checkpoint of the keyed state of this `name`, in --checkpoint or --conf checkpoint.store, as lines of JSON, and end; the job may run meanwhile")
 	f.StringVar(&a.opts.saved.Key, "state-key", "", "with --state: print this `key` alone, as it is printed or without quotes")
 	f.Uint64Var(&a.opts.saved.Job, "state-job", 0, "with --state: the job's `number` on its cluster (default: the newest of the directory)")
@@ -242,8 +244,11 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
 		return err
 	}
-	if a.opts.plan {
+	switch {
+	case a.opts.plan:
 		run = (*launch.Job).PrintPlan
+	case a.opts.offsets:
+		run = (*launch.Job).PrintOffsets
 	}
 	return run(j, ctx, ctx, m)
 }
@@ -268,6 +273,8 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	switch {
 	case a.opts.plan && a.opts.checkpoint == "":
 		return nil, fmt.Errorf("%w: --plan says what becomes of a checkpoint: name it with --checkpoint", ErrUsage)
+	case a.opts.offsets && a.opts.checkpoint == "":
+		return nil, fmt.Errorf("%w: --offsets says how far the job of a checkpoint has read: name it with --checkpoint", ErrUsage)
 	case a.opts.saved.State != "" && a.opts.checkpoint == "" && a.opts.conf.CheckpointStore == "":
 		return nil, fmt.Errorf("%w: --state prints a state of a checkpoint: name it with --checkpoint or --conf checkpoint.store=URL", ErrUsage)
 	}
@@ -325,7 +332,7 @@ func (a *App) fitForCluster(wrong error) error {
 
 // localFlags are those of a program that runs by itself, beside --master and --checkpoint.
 func localFlags() []string {
-	return []string{"allow-non-restored-state", "plan", "state", "state-key", "state-job", "metrics"}
+	return []string{"allow-non-restored-state", "plan", "offsets", "state", "state-key", "state-job", "metrics"}
 }
 
 // failedJob returns the job of a process whose command line is wrong: one that

@@ -210,6 +210,9 @@ var crashOperators = map[string]func(p *crashProgram, d *DStream[rdd.Pair[string
 	"mapWithState": func(p *crashProgram, d *DStream[rdd.Pair[string, int]], parts StateOption) *DStream[string] {
 		return MapWithState(d, "mapped", p.sum, parts, Timeout(p.timeout))
 	},
+	"transformWithState": func(p *crashProgram, d *DStream[rdd.Pair[string, int]], parts StateOption) *DStream[string] {
+		return p.transformed(d, parts)
+	},
 	"stateSnapshots": func(p *crashProgram, d *DStream[rdd.Pair[string, int]], parts StateOption) *DStream[string] {
 		MapWithState(d, "shown", p.sum, parts, InitialState([]rdd.Pair[string, int]{rdd.KV("a", 100), rdd.KV("z", 1)}))
 		return p.shown(StateSnapshots[string, int](d.ssc, "shown"))
@@ -264,6 +267,48 @@ func (p *crashProgram) sum(key string, value *int, s *State[int]) (string, bool)
 		s.Update(sum)
 	}
 	return fmt.Sprintf("%s=%d", key, sum), true
+}
+
+// transformed keeps values, lists, maps and timers of each key.
+func (p *crashProgram) transformed(d *DStream[rdd.Pair[string, int]], parts StateOption) *DStream[string] {
+	sum := NewValueState[int]("sum")
+	last := NewListState[int]("last", TTL(p.timeout))
+	times := NewMapState[int, int]("times", TTL(p.length))
+	said := func(c *KeyContext[string], why string) string {
+		n, _ := sum.Get(c)
+		var counts []string
+		for value, count := range times.All(c) {
+			counts = append(counts, fmt.Sprint(value, "x", count))
+		}
+		return fmt.Sprint(c.Key(), why, n, slices.Collect(last.All(c)), counts, len(c.Timers()))
+	}
+	return TransformWithState(d, "transformed", func(c *KeyContext[string], values []int, emit func(string)) error {
+		_ = p.reach(crashChanges)
+		n, _ := sum.Get(c)
+		for _, v := range values {
+			n += v
+			last.Append(c, v)
+			count, _ := times.Get(c, v)
+			if times.Set(c, v, count+1); v == 3 {
+				times.Remove(c, 2)
+			}
+			c.SetTimer(c.BatchTime().Add(time.Duration(1+v) * 700 * time.Millisecond))
+		}
+		if sum.Set(c, n); n%5 == 4 {
+			last.Clear(c)
+		}
+		emit(said(c, "="))
+		return nil
+	}, parts, Holds(sum, last, times), OnTimer(func(c *KeyContext[string], at time.Time, emit func(string)) error {
+		if n, _ := sum.Get(c); n%7 == 6 {
+			sum.Remove(c)
+			for _, other := range c.Timers() {
+				c.DeleteTimer(other)
+			}
+		}
+		emit(said(c, " ends after "+c.BatchTime().Sub(at).String()+" with "))
+		return nil
+	}))
 }
 
 func (p *crashProgram) shown(d *DStream[rdd.Pair[string, int]]) *DStream[string] {

@@ -56,8 +56,9 @@ func (b Batch) RDDs() *rdd.Context {
 	return b.in.RDDs
 }
 
-// Job returns the incarnation of the batch's job: it is the same when the job
-// goes on after a failure, and another one for every new submission.
+// Job returns the incarnation of the job that has planned the batch: it is the same when
+// the job goes on after a failure, and another one for every new submission. What a job
+// left unfinished has its number also where another one resumes it.
 func (b Batch) Job() uint64 {
 	if b.alloc == nil {
 		return 0

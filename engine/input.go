@@ -28,6 +28,15 @@ type Prefetcher interface {
 	Prefetch(p *task.Process, ranges []byte)
 }
 
+// Positioner is an Input that can say, for people, how far a job has read.
+type Positioner interface {
+	// Positions returns where a batch's ranges end.
+	Positions(ranges []byte) ([]Position, error)
+}
+
+// Position is how far one partition of an input's source was read.
+type Position = plan.Position
+
 // Planner plans an input's batches on the driver. One goroutine uses it.
 type Planner interface {
 	// Plan returns what the next batch reads.
@@ -125,6 +134,9 @@ func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ..
 	}}
 	if p, ok := in.(Prefetcher); ok {
 		node.Prefetch = p.Prefetch
+	}
+	if p, ok := in.(Positioner); ok {
+		node.Positions = p.Positions
 	}
 	if !graph.Frozen() {
 		graph.Inputs = append(graph.Inputs, node)

@@ -101,18 +101,18 @@ type inverseWindow[K comparable, V any] struct {
 }
 
 // step implements step.
-func (w *inverseWindow[K, V]) step(_ *keyed.Table[K, V], edit *keyed.Edit[K, V], at int64, in iter.Seq2[rdd.Pair[K, change[V]], error]) (any, error) {
+func (w *inverseWindow[K, V]) step(_ version[K, V], edit *keyed.Edit[K, V], at int64, in iter.Seq2[rdd.Pair[K, change[V]], error]) (next version[K, V], err error) {
 	var changed []K
 	for pair, err := range in {
 		if err != nil {
-			return nil, err
+			return next, err
 		}
 		value, stamp, there := edit.Get(pair.Key)
 		if !there && pair.Value.leaving {
 			continue // it was not kept
 		}
 		if value, err = w.apply(pair.Key, value, there, pair.Value); err != nil {
-			return nil, err
+			return next, err
 		}
 		w.own.put(edit, pair.Key, value, there, at)
 		if w.keep != nil && (!there || stamp != at) {
@@ -121,10 +121,10 @@ func (w *inverseWindow[K, V]) step(_ *keyed.Table[K, V], edit *keyed.Edit[K, V],
 	}
 	for _, k := range changed {
 		if err := w.sift(edit, k, at); err != nil {
-			return nil, err
+			return next, err
 		}
 	}
-	return nil, nil
+	return next, nil
 }
 
 // apply returns a key's value after a change. A panic becomes an error that names the key.

@@ -14,12 +14,30 @@ import (
 // before, and what it emitted on the way. It never changes.
 type version[K comparable, S any] struct {
 	table *keyed.Table[K, S]
-	out   any // []E
+	due   *keyed.Table[K, struct{}] // what of it ends, and when; nil if the state has no use for it, or it isn't known yet
+	out   any                       // []E
 }
 
-// step makes a version: it changes edit, reads in to its end and returns what is emitted.
-// at is the batch's time in nanoseconds since 1970, the stamp of all that it puts.
-type step[K comparable, S, I any] func(before *keyed.Table[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[I, error]) (out any, err error)
+// step makes a version: it changes edit, reads in to its end and returns the version
+// without its table. at is the batch's time in nanoseconds since 1970, the stamp of all that
+// it puts.
+type step[K comparable, S, I any] func(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[I, error]) (version[K, S], error)
+
+// layout is how a state's table keeps its keys and values.
+type layout[K comparable, S any] struct {
+	codec keyed.Codec[K, S]
+	keys  keyed.Keys[K]
+	size  func(K, S) int64                                    // see keyed.New
+	place func(rdd.Partitioner) (func(K) (int, error), error) // what finds a key's partition
+}
+
+// plainLayout is the layout of keys and values as they are.
+func plainLayout[K comparable, S any]() (l layout[K, S], err error) {
+	if l.codec, err = keyed.CodecFor[K, S](); err == nil {
+		l.keys, l.size, l.place = keyed.KeysOf(l.codec.Key), refers[K, S], rdd.Placer[K]
+	}
+	return l, err
+}
 
 // stateSpec declares a keyed state.
 type stateSpec[K comparable, S, I any] struct {
@@ -27,6 +45,8 @@ type stateSpec[K comparable, S, I any] struct {
 	op        string
 	step      step[K, S, I]
 	functions []any
+	lay       func() (layout[K, S], error) // lays it out, nil for plainLayout
+	holds     []plan.LoggedVariable        // of each key, if that is several
 }
 
 // keyedState is a keyed state of the program.
@@ -34,8 +54,7 @@ type keyedState[K comparable, S, I any] struct {
 	stateSpec[K, S, I]
 	in          *DStream[I] // spread by the keys, as the state is
 	of          *plan.State
-	codec       keyed.Codec[K, S]
-	keys        keyed.Keys[K]
+	layout      layout[K, S]
 	initial     []rdd.Pair[K, S]
 	partitioner rdd.Partitioner
 }
@@ -45,11 +64,12 @@ type keyedState[K comparable, S, I any] struct {
 func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec stateSpec[K, S, I]) *DStream[version[K, S]] {
 	s := &keyedState[K, S, I]{stateSpec: spec, in: in, partitioner: o.partitioner}
 	program := in.ssc.program
+	if spec.lay == nil {
+		spec.lay = plainLayout[K, S]
+	}
 	var err error
-	if s.codec, err = keyed.CodecFor[K, S](); err != nil {
+	if s.layout, err = spec.lay(); err != nil {
 		in.ssc.fail(spec.op, err)
-	} else {
-		s.keys = keyed.KeysOf(s.codec.Key)
 	}
 	if err := program.Graph.CheckState(spec.name); err != nil {
 		in.ssc.fail(spec.op, fmt.Errorf("%w: %w", ErrState, err))
@@ -64,7 +84,8 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	s.of = &plan.State{
 		Declaration: node.Declaration, Name: spec.name, Stream: node.ID, Partitions: o.partitioner.Partitions(),
 		Spread: spreadOf(o.partitioner),
-		Types:  fmt.Sprintf("%s to %s", s.codec.KeyType, s.codec.ValueType),
+		Types:  fmt.Sprintf("%s to %s", s.layout.codec.KeyType, s.layout.codec.ValueType),
+		Holds:  spec.holds,
 	}
 	if in.node.Back > 0 {
 		s.of.Window = fmt.Sprintf(" over %s every %s", in.node.Back, in.node.Slide)
@@ -103,17 +124,17 @@ func (s *keyedState[K, S, I]) at(g *plan.Generation, d *DStream[version[K, S]]) 
 
 // next makes the version of a partition. c is the newest checkpoint.
 func (s *keyedState[K, S, I]) next(p rdd.Part, before []version[K, S], a *plan.Allocation, c *plan.Checkpoint, in iter.Seq2[I, error]) (v version[K, S], err error) {
-	var table *keyed.Table[K, S]
+	var was version[K, S]
 	if len(before) > 0 {
-		table = before[0].table
-	} else if table, err = s.first(p, a.TimeNanos); err != nil {
+		was = before[0]
+	} else if was.table, err = s.first(p, a.TimeNanos); err != nil {
 		return v, err
 	}
-	edit := table.Edit()
+	edit := was.table.Edit()
 	if c != nil {
 		edit.ForgetRemovals(c.TimeNanos)
 	}
-	if v.out, err = s.step(table, edit, a.TimeNanos, in); err != nil {
+	if v, err = s.step(was, edit, a.TimeNanos, in); err != nil {
 		return v, err
 	}
 	v.table = edit.Commit()
@@ -122,7 +143,7 @@ func (s *keyedState[K, S, I]) next(p rdd.Part, before []version[K, S], a *plan.A
 
 // first returns the table with which a partition begins.
 func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], error) {
-	place, err := rdd.Placer[K](s.partitioner)
+	place, err := s.layout.place(s.partitioner)
 	if err != nil {
 		return nil, err
 	}
@@ -139,4 +160,6 @@ func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], e
 	return edit.Commit(), nil
 }
 
-func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] { return keyed.New(s.keys, refers[K, S]) }
+func (s *keyedState[K, S, I]) empty() *keyed.Table[K, S] {
+	return keyed.New(s.layout.keys, s.layout.size)
+}

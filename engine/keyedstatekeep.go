@@ -9,10 +9,22 @@ import (
 )
 
 // Bytes implements rdd.Sized.
-func (v version[K, S]) Bytes() int64 { return v.table.Bytes() }
+func (v version[K, S]) Bytes() int64 {
+	n := v.table.Bytes()
+	if v.due != nil {
+		n += v.due.Bytes()
+	}
+	return n
+}
 
 // Copied implements rdd.Sized.
-func (v version[K, S]) Copied() int64 { return v.table.Copied() }
+func (v version[K, S]) Copied() int64 {
+	n := v.table.Copied()
+	if v.due != nil {
+		n += v.due.Copied()
+	}
+	return n
+}
 
 // refers returns how many bytes a key and its value refer to, where that is known without
 // reflection: of strings and byte slices.

@@ -113,7 +113,7 @@ func (s *keyedState[K, S, I]) rebuild(r *restoring, partition int, m *state.Mani
 		}
 		in = append(in, file)
 	}
-	table, _, err := s.codec.Build(s.empty(), s.header(partition, r.checkpoint.TimeNanos), in...)
+	table, _, err := s.layout.codec.Build(s.empty(), s.header(partition, r.checkpoint.TimeNanos), in...)
 	if err == nil {
 		err = s.checkPlaces(table, partition)
 	}
@@ -123,7 +123,7 @@ func (s *keyedState[K, S, I]) rebuild(r *restoring, partition int, m *state.Mani
 // checkPlaces makes sure that the keys of a partition belong there: a partitioner may have
 // changed without saying so.
 func (s *keyedState[K, S, I]) checkPlaces(table *keyed.Table[K, S], partition int) error {
-	place, err := rdd.Placer[K](s.partitioner)
+	place, err := s.layout.place(s.partitioner)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s *keyedState[K, S, I]) checkPlaces(table *keyed.Table[K, S], partition in
 // respread makes a partition of a state that was saved in another number of partitions, or
 // spread otherwise.
 func (s *keyedState[K, S, I]) respread(r *restoring, partition int, m *state.Manifest) (*keyed.Table[K, S], error) {
-	place, err := rdd.Placer[K](s.partitioner)
+	place, err := s.layout.place(s.partitioner)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (s *keyedState[K, S, I]) sift(r *restoring, f state.File, want keyed.Header
 	if err := h.Follows(want, last); err != nil {
 		return nil, err
 	}
-	return &h, s.codec.Read(in, func(k K, v S, stamp int64) error {
+	return &h, s.layout.codec.Read(in, func(k K, v S, stamp int64) error {
 		ok, err := belongs(k)
 		if ok {
 			edit.Put(k, v, stamp)

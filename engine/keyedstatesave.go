@@ -28,10 +28,10 @@ func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocati
 	job.Encode = func() ([]byte, error) {
 		var b bytes.Buffer
 		if h.Base {
-			err := s.codec.WriteBase(&b, h, v.table)
+			err := s.layout.codec.WriteBase(&b, h, v.table)
 			return b.Bytes(), err
 		}
-		err := s.codec.WriteDelta(&b, h, v.table, h.Since)
+		err := s.layout.codec.WriteDelta(&b, h, v.table, h.Since)
 		return b.Bytes(), err
 	}
 	saver.Save(job)
@@ -42,6 +42,6 @@ func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocati
 func (s *keyedState[K, S, I]) header(partition int, until int64) keyed.Header {
 	return keyed.Header{
 		Table: s.name, Partition: partition, Partitions: s.of.Partitions,
-		Key: s.codec.KeyType, Value: s.codec.ValueType, Base: true, Until: until,
+		Key: s.layout.codec.KeyType, Value: s.layout.codec.ValueType, Base: true, Until: until,
 	}
 }

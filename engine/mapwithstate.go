@@ -64,6 +64,11 @@ func MapWithState[K comparable, V, S, E any](d *DStream[rdd.Pair[K, V]], name st
 	versions := declareState(PartitionBy(d, rdd.By(o.partitioner)), o, stateSpec[K, S, rdd.Pair[K, V]]{
 		name: name, op: op, step: m.step, functions: []any{f},
 	})
+	return emitted[E](versions)
+}
+
+// emitted declares the stream of what the versions of a state emitted.
+func emitted[E any, K comparable, S any](versions *DStream[version[K, S]]) *DStream[E] {
 	return derive(versions, "emitted", func(_ *plan.Generation, r *rdd.RDD[version[K, S]]) *rdd.RDD[E] {
 		return rdd.FlatMap(r, func(v version[K, S]) []E {
 			out, _ := v.out.([]E)
@@ -82,17 +87,17 @@ type stateMapper[K comparable, V, S, E any] struct {
 }
 
 // step implements step.
-func (m *stateMapper[K, V, S, E]) step(before *keyed.Table[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, V], error]) (any, error) {
+func (m *stateMapper[K, V, S, E]) step(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, V], error]) (next version[K, S], err error) {
 	var out []E
 	s := new(State[S]) // of all calls, one after the other
 	for pair, err := range in {
 		if err != nil {
-			return nil, err
+			return next, err
 		}
 		value, _, had := edit.Get(pair.Key)
 		*s = State[S]{value: value, exists: had}
 		if out, err = m.call(out, pair.Key, &pair.Value, s); err != nil {
-			return nil, err
+			return next, err
 		}
 		switch {
 		case s.exists && s.changed:
@@ -103,10 +108,10 @@ func (m *stateMapper[K, V, S, E]) step(before *keyed.Table[K, S], edit *keyed.Ed
 			edit.Remove(pair.Key, at)
 		}
 	}
-	if m.timeout == 0 {
-		return out, nil
+	if m.timeout > 0 {
+		out, err = m.expire(out, before.table, edit, at)
 	}
-	return m.expire(out, before, edit, at)
+	return version[K, S]{out: out}, err
 }
 
 // expire ends the states of the keys that had no data for the timeout.

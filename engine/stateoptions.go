@@ -1,26 +1,32 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/internal/variables"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
 // StateOption is an option of an operator with a keyed state: [Partitions], [By],
-// [Timeout], [InitialState].
+// [Timeout], [InitialState], [Holds], [OnTimer].
 type StateOption func(*stateOptions)
 
 // stateOptions are what options say of a state.
 type stateOptions struct {
 	timeout     time.Duration
 	partitioner rdd.Partitioner
-	initial     any // []rdd.Pair[K, S], nil for none
+	initial     any                   // []rdd.Pair[K, S], nil for none
+	held        []*variables.Variable // see Holds; the timers among them
+	timer       any                   // the function of OnTimer, nil for none
 	errs        []error
 }
 
 // What options an operator may have beside those that spread the state.
-type stateOptionSet struct{ timeout, initial bool }
+type stateOptionSet struct{ timeout, initial, variables bool }
 
 // stateOptionsOf adds up the options of an operator, which takes those of a set.
 func stateOptionsOf(ssc *StreamingContext, op string, takes stateOptionSet, opts []StateOption) stateOptions {
@@ -34,10 +40,35 @@ func stateOptionsOf(ssc *StreamingContext, op string, takes stateOptionSet, opts
 	if o.initial != nil && !takes.initial {
 		o.errs = append(o.errs, fmt.Errorf("%w: engine.InitialState means nothing here", ErrState))
 	}
+	if (o.held != nil || o.timer != nil) && !takes.variables {
+		o.errs = append(o.errs, fmt.Errorf("%w: engine.Holds and engine.OnTimer mean nothing here", ErrState))
+	}
+	if o.timer != nil {
+		o.held = append(o.held, variables.NewTimers())
+	}
 	for _, err := range o.errs {
 		ssc.fail(op, err)
 	}
 	return o
+}
+
+// hold adds a variable to those of a state.
+func (o *stateOptions) hold(v Variable) {
+	if v == nil {
+		o.errs = append(o.errs, fmt.Errorf("%w: a variable is nil", ErrState))
+		return
+	}
+	of, err := v.declared()
+	if err == nil {
+		err = plan.CheckStateName(of.Name)
+	}
+	if slices.ContainsFunc(o.held, func(h *variables.Variable) bool { return h.Name == of.Name }) {
+		err = errors.New("another one has the name, too: each needs one of its own")
+	}
+	if err != nil {
+		o.errs = append(o.errs, fmt.Errorf("%w: the %s %q: %w", ErrState, of.Kind, of.Name, err))
+	}
+	o.held = append(o.held, of)
 }
 
 // Partitions spreads a state over n partitions; by default there are as many as the

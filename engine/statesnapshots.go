@@ -10,13 +10,16 @@ import (
 
 // StateSnapshots yields, in each batch, every key of a state with its value, in no
 // particular order: what [MapWithState] holds under the name, declared before it. (Spark:
-// stateSnapshots.)
+// stateSnapshots.) Of [TransformWithState] there are none: a key has several variables
+// there, and what is to be seen of them its functions emit.
 func StateSnapshots[K comparable, S any](ssc *StreamingContext, name string) *DStream[rdd.Pair[K, S]] {
 	const op = "stateSnapshots"
 	versions, ok := ssc.states[name].(*DStream[version[K, S]])
 	switch {
 	case ssc.states[name] == nil:
 		ssc.fail(op, fmt.Errorf("%w: nothing before has a state %q", ErrState, name))
+	case ssc.program.Graph.HoldsVariables(name):
+		ssc.fail(op, fmt.Errorf("%w: state %q holds variables: have the functions of its TransformWithState emit what is to be seen", ErrState, name))
 	case !ok:
 		var pair rdd.Pair[K, S]
 		ssc.fail(op, fmt.Errorf("%w: state %q doesn't hold %T", ErrState, name, pair))

@@ -35,25 +35,24 @@ type stateUpdater[K comparable, V, S any] struct {
 }
 
 // step implements step.
-func (u *stateUpdater[K, V, S]) step(before *keyed.Table[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, []V], error]) (any, error) {
+func (u *stateUpdater[K, V, S]) step(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, []V], error]) (next version[K, S], err error) {
 	for group, err := range in {
 		if err != nil {
-			return nil, err
+			return next, err
 		}
-		old, _, had := before.Get(group.Key)
+		old, _, had := before.table.Get(group.Key)
 		if err := u.update(edit, group.Key, group.Value, rdd.Option[S]{Value: old, Valid: had}, at); err != nil {
-			return nil, err
+			return next, err
 		}
 	}
-	var failed error
-	before.All(func(k K, old S, _ int64) bool {
+	before.table.All(func(k K, old S, _ int64) bool {
 		if _, stamp, there := edit.Get(k); !there || stamp == at {
 			return true // it had data
 		}
-		failed = u.update(edit, k, nil, rdd.Some(old), at)
-		return failed == nil
+		err = u.update(edit, k, nil, rdd.Some(old), at)
+		return err == nil
 	})
-	return nil, failed
+	return next, err
 }
 
 // update calls the function for a key. A panic becomes an error that names the key.

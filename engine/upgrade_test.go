@@ -143,3 +143,77 @@ func TestStateThatDoesNotFit(t *testing.T) {
 		t.Errorf("the program that was: %v", err)
 	}
 }
+
+// Of a state that holds variables each is found by its name: a new one begins with
+// nothing, and one that is gone, or of another type, is said before anything runs.
+func TestChangedVariables(t *testing.T) {
+	const batches, change = 10, 6
+	input := [][]event{}
+	for i := range batches {
+		input = append(input, []event{ev("a", i), ev("b", 10*i)})
+	}
+	var rows [batches]string
+	program := func(last uint64, opts []engine.StateOption, f func(c *keyOf, n int) string) engine.BuildFunc {
+		return func(ssc *engine.StreamingContext) error {
+			in := enginetest.Queue(ssc, input, 2)
+			held := engine.TransformWithState(in, "held", func(c *keyOf, values []int, emit func(string)) error {
+				emit(f(c, values[0]))
+				return nil
+			}, opts...)
+			engine.ForEachBatch(held, func(b engine.Batch, got []string) error {
+				if b.Seq <= batches {
+					rows[b.Seq-1] = fmt.Sprint(sorted(got))
+				}
+				if b.Seq == last {
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		}
+	}
+	sum, list := engine.NewValueState[int]("sum"), engine.NewListState[int]("list")
+	text, fresh := engine.NewListState[string]("list"), engine.NewMapState[int, bool]("fresh")
+	add := func(c *keyOf, n int) int {
+		before, _ := sum.Get(c)
+		sum.Set(c, before+n)
+		return before + n
+	}
+	noTimer := func(*keyOf, time.Time, func(string)) error { return nil }
+	before := program(change, []engine.StateOption{engine.Holds(sum, list), engine.OnTimer(noTimer), engine.Partitions(2)}, func(c *keyOf, n int) string {
+		list.Append(c, n)
+		c.SetTimer(c.BatchTime().Add(time.Hour))
+		return fmt.Sprint(c.Key(), add(c, n), list.Len(c), len(c.Timers()))
+	})
+	after := program(batches, []engine.StateOption{engine.Holds(sum, text, fresh), engine.Partitions(3)}, func(c *keyOf, n int) string {
+		text.Append(c, "new")
+		fresh.Set(c, n, true)
+		return fmt.Sprint(c.Key(), add(c, n), text.Len(c), fresh.Len(c), len(c.Timers()))
+	})
+	dir := t.TempDir()
+	args := []string{"--checkpoint", dir, "--conf", "checkpoint.interval=2s"}
+	if err := run(t, before, args...); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t, after, args...)
+	for _, says := range []string{"list, a list of int of state held: the program wants a list of string", "timers of state held: the program has none"} {
+		if !errors.Is(err, engine.ErrOtherProgram) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	if err := run(t, after, append(args, "--allow-non-restored-state")...); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := rows[change-1], "[a15 6 6 b150 6 6]"; got != want {
+		t.Errorf("before the change %s, want %s", got, want)
+	}
+	// What came after the newest checkpoint goes through the new program once more, so its
+	// variables have more than the batches that it put out.
+	var total, texts, entries, timers int
+	if n, err := fmt.Sscanf(strings.Trim(rows[batches-1], "[]"), "a%d %d %d %d b", &total, &texts, &entries, &timers); n != 4 {
+		t.Fatal(rows[batches-1], err)
+	}
+	if total != 45 || texts < batches-change || texts >= batches || entries != texts || timers != 0 {
+		t.Errorf("in the end %s", rows[batches-1])
+	}
+}

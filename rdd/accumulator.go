@@ -162,6 +162,11 @@ type taskSum[T any] struct {
 func (s *taskSum[T]) Name() string                      { return s.of.name }
 func (s *taskSum[T]) Append(dst []byte) ([]byte, error) { return s.of.codec.Append(dst, s.value) }
 
+func (s *taskSum[T]) Restore(sum []byte) (err error) {
+	s.value, _, err = s.of.codec.Decode(sum)
+	return err
+}
+
 // accumulator is an Accumulator without its type.
 type accumulator interface {
 	Name() string

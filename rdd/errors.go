@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Errors of this package, for errors.Is.
@@ -15,7 +16,7 @@ var (
 	ErrPartitions = fmt.Errorf("the number of partitions must be from 1 to %d", MaxPartitions)
 	// ErrPartitioner: a partitioner can't place the keys, or placed one outside of its
 	// partitions.
-	ErrPartitioner = errors.New("the partitioner can't be used")
+	ErrPartitioner = Permanent(errors.New("the partitioner can't be used"))
 	// ErrArgument: an operator was given a number or another value that it can't use.
 	ErrArgument = errors.New("the argument can't be used")
 	// ErrUnequal: RDDs that are zipped, or partitions of them, differ in length.
@@ -51,10 +52,16 @@ var (
 	// ErrCheckpoint: a checkpoint can't be made, or isn't the program's.
 	ErrCheckpoint = errors.New("the checkpoint can't be used")
 	// ErrLine: a line of a file is longer than lines may be.
-	ErrLine = errors.New("the line is too long")
+	ErrLine = Permanent(errors.New("the line is too long"))
 	// ErrAccumulator: an accumulator was used where it can't be.
-	ErrAccumulator = errors.New("the accumulator can't be used here")
+	ErrAccumulator = Permanent(errors.New("the accumulator can't be used here"))
 )
+
+// Permanent returns err for a function in a task to return, or to panic with, when another
+// attempt would fail alike: what it is about is in the data or in the program. The job
+// fails at once then, instead of with the task's last attempt; only if what the task reads
+// is indeterminate it is tried again. It returns nil for nil.
+func Permanent(err error) error { return task.Permanent(err) }
 
 // OpError is an error of one operator of the user's program.
 type OpError = lineage.OpError

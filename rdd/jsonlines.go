@@ -87,7 +87,7 @@ func (d lineDecoding) refusedAt(tc *task.Context, index int64, record, place str
 	if p, ok := cause.(*PanicError); ok {
 		p.Value += " at " + place
 	} else {
-		cause = fmt.Errorf("%s: %w", place, cause)
+		cause = Permanent(fmt.Errorf("%s: %w", place, cause)) // the decoder is the engine's
 	}
 	return d.refused(tc, index, record, cause)
 }

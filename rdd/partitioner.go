@@ -12,12 +12,17 @@ import (
 // keys in the same partition, so joining them moves nothing.
 type Partitioner = lineage.Partitioner
 
-// KeyPartitioner is a Partitioner of a program's own, for keys of type K. Partition
-// returns where a key belongs, from 0 to Partitions()-1, on executors: the same in every
-// process. If it has a String method, what that returns must be the same in every
-// process, too.
+// KeyPartitioner is a Partitioner of a program's own, for keys of type K.
+//
+// Partitions returns how many there are, always the same number. Equal reports whether
+// another partitioner puts every key where this one does, as far as it can tell: joins
+// and reductions of RDDs with equal ones move nothing, so a wrong true brings wrong
+// results and a needless false a shuffle. If it has a String method, what that returns must
+// be the same in every process.
 type KeyPartitioner[K any] interface {
 	Partitioner
+	// Partition returns where a key belongs, from 0 to Partitions()-1, on executors: the
+	// same in every process and attempt. Another number fails the job.
 	Partition(key K) int
 }
 

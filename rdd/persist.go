@@ -24,6 +24,12 @@ const (
 	DiskOnly = task.DiskOnly
 )
 
+// storage says how the partitions of an RDD are kept.
+type storage[T any] struct {
+	level StorageLevel
+	codec encoding.Codec[T] // nil if T can't be encoded
+}
+
 // Cache is Persist(MemoryOnly).
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
@@ -40,9 +46,9 @@ func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
 	if err := CheckLevel[T](level); err != nil {
 		opAt(r.sc, op, l.Site()).fail(err)
 	}
-	r.codec, _ = encoding.For[T]() // without one it is checked already
-	r.level, r.node.Pinned = level, level == task.Pinned
-	l.Cache(r.node)
+	codec, _ := encoding.For[T]() // without one it is checked already
+	r.storage.Store(&storage[T]{level, codec})
+	l.Cache(r.node, level == task.Pinned)
 	return r
 }
 
@@ -76,15 +82,22 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	id := r.node.ID
 	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
+	at := r.storage.Load()
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
-			k := keeping[T]{of: r.node, tc: tc, size: newSizer(r.codec), own: owning[T](), level: r.level, yield: yield}
+			k := keeping[T]{of: r.node, tc: tc, size: newSizer(at.codec), own: owning[T](), level: at.level, yield: yield}
 			k.size.owner = r.node
-			v, kept, err := tc.Cache.Compute(tc, block, r.level, func(b task.Building) (task.Value, error) {
+			v, kept, err := tc.Cache.Compute(tc, block, at.level, func(b task.Building) (task.Value, error) {
 				return k.compute(b, r.compute(tc, partition))
 			})
-			if k.passing || ends(yield, err) {
+			switch {
+			case k.unwritten: // nothing of it was yielded
+				r.again(tc, partition, k.mark)(yield)
 				return
+			case k.passing || ends(yield, err):
+				return
+			case !kept && tc.Err() == nil && at.level != MemoryOnly:
+				tc.Metrics.NotKept++
 			}
 			yielded, err := v.(rows[T]).each(tc, yield)
 			if !kept {
@@ -99,6 +112,17 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 				return
 			}
 		}
+	}
+}
+
+// again yields a partition that was computed but couldn't be kept.
+func (r *RDD[T]) again(tc *task.Context, partition int, before task.Mark) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if ends(yield, tc.Rewind(before)) {
+			return
+		}
+		tc.Metrics.NotKept++
+		r.compute(tc, partition)(yield)
 	}
 }
 
@@ -121,12 +145,17 @@ type keeping[T any] struct {
 	passing bool           // the partition can't be kept: it goes to yield
 	yield   func(T, error) bool
 	failed  error
+
+	mark      task.Mark // when it began
+	unwritten bool      // the disk didn't take it
 }
 
 // compute reads a partition to its end.
 func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Value, error) {
 	k.b, k.memory.memory = b, b
-	in(k.take)
+	if k.mark, k.failed = k.tc.Mark(); k.failed == nil {
+		in(k.take)
+	}
 	switch {
 	case k.failed != nil:
 		return nil, k.failed
@@ -223,6 +252,7 @@ func (k *keeping[T]) writing(err error) error {
 	if err == nil {
 		return nil
 	}
+	k.unwritten = task.IsUnwritten(err)
 	return unwritable(k.of, err)
 }
 

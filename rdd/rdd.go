@@ -2,8 +2,8 @@ package rdd
 
 import (
 	"iter"
+	"sync/atomic"
 
-	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -18,8 +18,7 @@ type RDD[T any] struct {
 	node    *lineage.Node
 	compute computeFunc[T]
 
-	level StorageLevel      // where partitions are kept, if node.Cached
-	codec encoding.Codec[T] // for those, nil if T can't be encoded
+	storage atomic.Pointer[storage[T]] // set before the node is cached, and it stays
 }
 
 // computeFunc yields the elements of one partition, in a task.
@@ -43,7 +42,7 @@ func (r *RDD[T]) NumPartitions() int { return r.node.Partitions }
 // the sequence ends.
 func (r *RDD[T]) Compute(tc *task.Context, partition int) iter.Seq2[T, error] {
 	tc = tc.At(partition)
-	if !r.node.Cached || tc.Cache == nil {
+	if !r.node.Cached() || tc.Cache == nil {
 		return r.compute(tc, partition)
 	}
 	return r.kept(tc, partition)

@@ -99,8 +99,8 @@ func TestOperatorsInTasksAreTold(t *testing.T) {
 			t.Errorf("%s was told %d times", op, n)
 		}
 	}
-	if in.Node().Cached || l.Lineage().Hash() != hash || len(l.Lineage().Nodes()) != 1 || l.Lineage().Err() == nil {
-		t.Errorf("cached %v, %d nodes, %v", in.Node().Cached, len(l.Lineage().Nodes()), l.Lineage().Err())
+	if in.Node().Cached() || l.Lineage().Hash() != hash || len(l.Lineage().Nodes()) != 1 || l.Lineage().Err() == nil {
+		t.Errorf("cached %v, %d nodes, %v", in.Node().Cached(), len(l.Lineage().Nodes()), l.Lineage().Err())
 	}
 }
 

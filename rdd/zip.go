@@ -21,7 +21,7 @@ func Zip[T, U any](r *RDD[T], other *RDD[U]) *RDD[Tuple[T, U]] {
 			right := newPuller(tc, other.Compute(tc, p))
 			defer right.stop()
 			differs := func(n int, longer string) error {
-				return o.error(fmt.Errorf("%w: one of the partitions %d has %d elements, that of %s has more", ErrUnequal, p, n, longer))
+				return o.error(Permanent(fmt.Errorf("%w: one of the partitions %d has %d elements, that of %s has more", ErrUnequal, p, n, longer)))
 			}
 			n, more := 0, true
 			r.Compute(tc, p)(func(v T, err error) bool {

@@ -39,6 +39,9 @@ type BackendEvents interface {
 	// once. An id that is there already is a new process in the place of the
 	// old one, which is lost.
 	ExecutorAdded(executor string, slots int)
+	// Stored says which cached partitions an executor keeps that was added a moment ago,
+	// and has kept from drivers before this one. Others come with the ends of tasks.
+	Stored(executor string, stored []StoredBlock)
 	// ExecutorLost says that an executor is gone with its blocks and its tasks. If
 	// it turns out later that a task made it die, it is called again and says so.
 	ExecutorLost(lost ExecutorLost)

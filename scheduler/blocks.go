@@ -109,7 +109,7 @@ func (b *Blocks) Forget(until uint64) {
 
 // Whole reports whether all partitions of a cached RDD are held somewhere.
 func (b *Blocks) Whole(n *lineage.Node) bool {
-	if !n.Cached {
+	if !n.Cached() {
 		return false
 	}
 	b.mu.Lock()
@@ -156,9 +156,9 @@ func (b *Blocks) nearest(n *lineage.Node) (holders []string, bound bool) {
 	for walk := []*lineage.Node{n}; len(walk) > 0; {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
-		if n.Cached {
+		if n.Cached() {
 			if at := b.Holders(n); at != nil {
-				if n.Pinned {
+				if n.Pinned() {
 					pinned = append(pinned, at)
 				} else {
 					cached = append(cached, at)

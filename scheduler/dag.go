@@ -238,6 +238,10 @@ func (e backendEvents) ExecutorAdded(executor string, slots int) {
 	})
 }
 
+func (e backendEvents) Stored(executor string, stored []StoredBlock) {
+	e.d.post(func() { e.d.blocks.Add(executor, stored) })
+}
+
 func (e backendEvents) ExecutorLost(lost ExecutorLost) {
 	e.d.post(func() {
 		e.d.opts.Logger.Warn("executor lost", "executor", lost.Executor, "cause", lost.Message, "counts", lost.CountsAgainst())

@@ -76,7 +76,7 @@ func (e *JobError) Error() string {
 	b.WriteString(e.Message)
 	fmt.Fprintf(&b, " (%s, %s", jobName(e.Batch, e.Output), stageName(e.Batch, e.Stage))
 	if e.Partition >= 0 {
-		fmt.Fprintf(&b, ", partition %d, %d attempts", e.Partition, e.Attempts)
+		fmt.Fprintf(&b, ", partition %d, %s", e.Partition, attempts(e.Attempts))
 	}
 	if e.Executor != "" {
 		fmt.Fprintf(&b, ", executor %s", e.Executor)
@@ -86,4 +86,11 @@ func (e *JobError) Error() string {
 		b.WriteString("\n" + e.Stack)
 	}
 	return b.String()
+}
+
+func attempts(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", n)
 }

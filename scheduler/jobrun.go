@@ -73,6 +73,9 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
 			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: holders, Bound: bound,
 		}
+		for _, id := range unsteady(s.Node) {
+			specs[i].Unsteady = append(specs[i].Unsteady, kernel.Input{DStream: id.DStream, Ordinal: id.Ordinal})
+		}
 		r := b.stages[s.ID]
 		if r == nil {
 			r = &stageRun{stage: s, attempt: -1}

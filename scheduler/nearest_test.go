@@ -34,7 +34,9 @@ func TestNearest(t *testing.T) {
 		b := NewBlocks()
 		for _, h := range c.parents {
 			r := rdd.MapValues(keyed, func(v int) int { return v }).Cache()
-			r.Node().Pinned = h.pinned
+			if h.pinned {
+				r.Persist(task.Pinned)
+			}
 			for p, at := range h.at {
 				if at != "" {
 					n := r.Node()

@@ -57,6 +57,9 @@ type ExceptionFailure struct {
 	// NoFault says that the machinery failed, not the task, so that the failure
 	// doesn't count against it.
 	NoFault bool `msgpack:"n,omitempty"`
+	// Permanent says that another attempt would fail alike, unless what it reads is
+	// indeterminate.
+	Permanent bool `msgpack:"p,omitempty"`
 	// Err is the error itself, where the task ran in the driver's process; it doesn't
 	// travel.
 	Err error `msgpack:"-"`
@@ -162,11 +165,18 @@ func Failed(ctx context.Context, err error) Outcome {
 	if errors.Is(err, shuffle.ErrNotGiven) {
 		return BlockMissing{Message: err.Error()}
 	}
+	failure := ExceptionFailure{Message: err.Error(), Permanent: isPermanent(err), Err: err}
 	if p, ok := errors.AsType[*lineage.PanicError](err); ok {
-		return ExceptionFailure{Message: p.Cause(), Op: p.Op, Site: p.Site, Stack: p.Stack, Err: err}
+		failure.Message, failure.Op, failure.Site, failure.Stack = p.Cause(), p.Op, p.Site, p.Stack
+	} else if op, ok := errors.AsType[*lineage.OpError](err); ok {
+		failure.Message, failure.Op, failure.Site = op.Err.Error(), op.Op, op.Site
 	}
-	if op, ok := errors.AsType[*lineage.OpError](err); ok {
-		return ExceptionFailure{Message: op.Err.Error(), Op: op.Op, Site: op.Site, Err: err}
-	}
-	return ExceptionFailure{Message: err.Error(), Err: err}
+	return failure
+}
+
+// isPermanent reports whether another attempt of a task would fail alike: its error says
+// so, or it declared something, which it will do again.
+func isPermanent(err error) bool {
+	_, late := errors.AsType[*lineage.FrozenError](err)
+	return late || task.IsPermanent(err)
 }

@@ -77,7 +77,11 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 		e.How, e.Fetch = kernel.FetchFailed, kernel.Fetch{Stage: o.Shuffle, Partition: o.MapPartition, Executor: o.Executor}
 	default:
 		e.How = kernel.Interrupted
-		if outcome.CountsAgainst() {
+		x, _ := outcome.(ExceptionFailure)
+		switch {
+		case x.Permanent && x.CountsAgainst():
+			e.How = kernel.Hopeless
+		case outcome.CountsAgainst():
 			e.How = kernel.Failed
 		}
 	}
@@ -236,6 +240,9 @@ func (d *DAGScheduler) accept(a kernel.Accept, s Success) {
 	j.result.Stages = len(j.ran)
 	j.result.Metrics.Add(s.Metrics)
 	j.updates.add(t, s.Updates)
+	if n := s.Metrics.NotKept; n > 0 {
+		d.opts.Logger.Warn("partitions that were to be kept were not, since the executor's local disk didn't take them: is it full?", "executor", a.Executor, "task", d.taskID(t), "partitions", n)
+	}
 	j.result.Notes = append(j.result.Notes, s.Notes...)
 	if r.stage.Kind == ShuffleMap {
 		d.tracker.Add(shuffle.MapID{Batch: t.Batch, Shuffle: t.Stage, Map: t.Partition, Attempt: t.Attempt}, a.Executor, s.Map.Bytes, s.Map.Small)

@@ -119,7 +119,7 @@ func inputsOf(n *lineage.Node, stored func(*lineage.Node) bool) (shuffles []*lin
 	for len(walk) > 0 {
 		n := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
-		if n.Cached && stored(n) {
+		if n.Cached() && stored(n) {
 			cached = append(cached, n)
 			continue
 		}

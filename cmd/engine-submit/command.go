@@ -48,7 +48,7 @@ type command struct {
 
 // commands lists what there is, in the order of the help.
 func commands() []command {
-	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), modelCommand(), clusterCommand(), executorCommand(), certsCommand()}
+	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), planCommand(), stateCommand(), offsetsCommand(), forgetCommand(), modelCommand(), clusterCommand(), executorCommand(), certsCommand()}
 }
 
 // errUsage is a wrong command line.
@@ -90,6 +90,9 @@ func dispatch(p *process, args []string) error {
 		}
 	}
 	s := newSubmission(p, &conn)
+	if len(args) > 0 && args[0] == "submit" { // as commands are called
+		args = args[1:]
+	}
 	if err := parse(s.flags, args); err != nil {
 		return err
 	}
@@ -97,8 +100,11 @@ func dispatch(p *process, args []string) error {
 	if len(rest) == 0 {
 		return fmt.Errorf("%w: name a program to submit, or one of %s; see --help", errUsage, names())
 	}
-	if c := find(rest[0]); c != nil {
+	switch c := find(rest[0]); {
+	case c != nil:
 		return invoke(p, *c, conn, rest[1:])
+	case rest[0] == "submit" && len(rest) > 1:
+		return fmt.Errorf("%w: submit stands first: engine-submit submit [flags] PROGRAM", errUsage)
 	}
 	return s.run(rest)
 }

@@ -1,7 +1,7 @@
 // Engine-submit runs programs on a cluster and looks after their jobs.
 //
 //	engine-submit --master HOST:PORT,… [flags] PROGRAM [-- ARG …]
-//	engine-submit list|status|logs|kill|model|cluster|executor|certs --help
+//	engine-submit list|status|logs|kill|plan|state|offsets|forget|model|cluster|executor|certs --help
 //
 // What a command is asked for goes to standard output, everything else to
 // standard error.

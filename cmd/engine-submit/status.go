@@ -75,6 +75,15 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 		line("submitted", "%s", clock(st.Submitted))
 		line("ended", "%s, after %s", clock(st.Ended), age(st, now))
 	}
+	switch {
+	case st.Left:
+		line("left", "its log: submit --resume %d goes on from it", s.Incarnation)
+	case st.Resumed != 0:
+		line("resumed", "as job %d", st.Resumed)
+	}
+	if s.Resume != 0 {
+		line("resumes", "job %d", s.Resume)
+	}
 	line("driver", "%s, epoch %d", orDash(st.Node), st.Epoch)
 	if st.Crashes > 0 {
 		line("crashes", "%d of the driver process since it last got something done", st.Crashes)

@@ -29,6 +29,8 @@ type submission struct {
 	name, id string
 	secrets  []secretFile
 	restart  wire.Restart
+	resume   string // the job, "" for none
+	loss     bool
 }
 
 func newSubmission(p *process, conn *connection) *submission {
@@ -49,6 +51,8 @@ func newSubmission(p *process, conn *connection) *submission {
 		s.restart, err = wire.ParseRestart(policy)
 		return err
 	})
+	s.flags.StringVar(&s.resume, "resume", "", "the `job`, which has ended, from whose state and offsets the new one goes on; engine-submit plan says what would be kept")
+	s.flags.BoolVar(&s.loss, "allow-non-restored-state", false, "with --resume: drop inputs and states that the program doesn't have")
 	conn.addTo(s.flags)
 	s.flags.Usage = s.usage
 	return s
@@ -57,7 +61,7 @@ func newSubmission(p *process, conn *connection) *submission {
 // usage prints the help.
 func (s *submission) usage() {
 	w := s.flags.Output()
-	fmt.Fprint(w, `Usage: engine-submit [flags] PROGRAM [-- ARG …]
+	fmt.Fprint(w, `Usage: engine-submit [submit] [flags] PROGRAM [-- ARG …]
        engine-submit COMMAND [flags] …
 
 Submits a program to a cluster and shows its progress until the job ends. The
@@ -69,6 +73,7 @@ Ctrl-C.
 Examples:
   engine-submit --master 127.0.0.1:7077,127.0.0.1:7078,127.0.0.1:7079 ./mnist-stream -- --brokers 127.0.0.1:9092
   engine-submit --secret KAFKA_PASSWORD=$HOME/kafka-password ./orders -- --brokers kafka1:9093
+  engine-submit submit --resume orders ./orders-2 -- --brokers kafka1:9093
   JOB=$(engine-submit --detach --restart on-failure:5 --submission nightly-2026-11-23 ./report -- --day yesterday)
 
 Commands (each has a --help):
@@ -104,19 +109,30 @@ func (s *submission) run(rest []string) error {
 	} else if err := wire.CheckSubmission(s.id); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
+	if s.loss && s.resume == "" {
+		return fmt.Errorf("%w: --allow-non-restored-state goes with --resume", errUsage)
+	}
 	secrets, err := readSecrets(s.secrets)
 	if err != nil {
 		return err
 	}
 	return s.conn.connect(s.p, func(c *client.Client) error {
 		d := newDisplay(s.p, s.line)
-		job, err := s.upload(c, d, client.Submission{ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets, Restart: s.restart})
+		resume, err := s.before(c)
+		if err != nil {
+			return err
+		}
+		job, err := s.upload(c, d, client.Submission{
+			ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets, Restart: s.restart, Resume: resume, AllowLoss: s.loss,
+		})
 		s.line.Set("")
 		switch {
 		case err != nil:
 			return err
 		case job.Existed:
 			s.p.say("submission %s was taken before, as job %d", job.Submission, job.Incarnation)
+		case resume != 0:
+			s.p.say("submitted %s as job %d, which goes on from job %d", program, job.Incarnation, resume)
 		default:
 			s.p.say("submitted %s as job %d", program, job.Incarnation)
 		}
@@ -126,6 +142,17 @@ func (s *submission) run(rest []string) error {
 		}
 		return s.follow(c, d, wire.JobRef{Incarnation: job.Incarnation})
 	})
+}
+
+// before returns the number of the job that is to be resumed, 0 for none.
+func (s *submission) before(c *client.Client) (uint64, error) {
+	if s.resume == "" {
+		return 0, nil
+	}
+	ctx, release := interruptible(s.p)
+	defer release()
+	job, err := c.Find(ctx, s.resume)
+	return job.Incarnation, err
 }
 
 // upload submits the program; a signal ends it.

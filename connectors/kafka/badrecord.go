@@ -112,7 +112,7 @@ func ofBatch(large *ranges.CorruptError, r ranges.Range) badRecord {
 	return badRecord{
 		Record:  &Record{Topic: large.Topic, Partition: large.Partition, Offset: large.Offset},
 		records: min(large.Records, min(large.After, r.Until)-max(large.Offset, r.From)),
-		cause:   fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchBytes.Key),
+		cause:   rdd.Permanent(fmt.Errorf("%w; to read it raise --conf %s", large, maxBatchBytes.Key)),
 		letter:  r.From < large.After && large.After <= r.Until,
 	}
 }

@@ -130,6 +130,16 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	return out, nil
 }
 
+// Positions says where a batch's ranges end.
+func (d *direct[T]) Positions(b []byte) ([]engine.Position, error) {
+	rs, err := decodeRanges(b)
+	all := make([]engine.Position, len(rs))
+	for i, r := range rs {
+		all[i] = engine.Position{Source: r.Topic, Partition: r.Partition, Next: r.Until}
+	}
+	return all, err
+}
+
 // checkLetters makes sure that letters about bad records can be written.
 func (d *direct[T]) checkLetters(ctx context.Context) error {
 	bad := d.options.bad

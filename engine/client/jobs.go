@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -59,6 +60,43 @@ func (c *Client) Kill(ctx context.Context, job wire.JobRef, graceful bool) (*wir
 		return nil, fmt.Errorf("ending job %s: %w", name(job), err)
 	}
 	return st, nil
+}
+
+// Log returns what is recorded of a job: how to go on from it.
+func (c *Client) Log(ctx context.Context, job wire.JobRef) (*batchlog.State, error) {
+	var log *batchlog.State
+	err := c.persist(ctx, func(ctx context.Context, leader grpc.ClientConnInterface, _ func()) error {
+		call, cancel := withIdle(ctx, attempt)
+		defer cancel()
+		log = new(batchlog.State)
+		stream, err := wire.ControlClient{CC: leader}.Log(call.ctx, job)
+		for err == nil {
+			var e *wire.LogEntry
+			if e, err = stream.Recv(); err == nil {
+				call.alive(attempt)
+				err = e.AddTo(log)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return call.verdict(err)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the log of job %s: %w", name(job), err)
+	}
+	return log, nil
+}
+
+// DropLog drops what a job that has ended has left, so that it can't be resumed.
+func (c *Client) DropLog(ctx context.Context, job wire.JobRef) error {
+	_, err := ask(ctx, c, func(ctx context.Context, cc wire.ControlClient) (*wire.Recorded, error) {
+		return nil, cc.DropLog(ctx, job)
+	})
+	if err != nil {
+		return fmt.Errorf("forgetting what job %s has left: %w", name(job), err)
+	}
+	return nil
 }
 
 // Drain takes an executor's jobs away and gives it no more, until its daemon is started

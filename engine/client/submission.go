@@ -22,6 +22,10 @@ type Submission struct {
 	// Secrets are for the program, which finds them in its environment.
 	Secrets []wire.Secret
 	Restart wire.Restart // whether it is started again when it has failed
+	// Resume is the job, which has ended, from whose state and offsets the new one goes
+	// on, 0 for none. AllowLoss drops what the program doesn't have of that.
+	Resume    uint64
+	AllowLoss bool
 	// Uploaded is told how many bytes of the program were sent, the first time
 	// with 0 when the cluster asks for it. It isn't called when the cluster has
 	// the program. It may be nil.
@@ -78,7 +82,7 @@ func openUpload(s Submission) (*upload, error) {
 	if s.Name == "" {
 		s.Name = filepath.Base(s.Binary)
 	}
-	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size, Secrets: s.Secrets, Restart: s.Restart}}, nil
+	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size, Secrets: s.Secrets, Restart: s.Restart, Resume: s.Resume, AllowLoss: s.AllowLoss}}, nil
 }
 
 // send is one attempt, with one leader.
@@ -96,6 +100,9 @@ func (u *upload) send(ctx context.Context, control wire.ControlClient, advanced 
 	answer, err := x.receive()
 	if err != nil {
 		return call.verdict(err)
+	}
+	if answer.Resume != u.begin.Resume {
+		return fmt.Errorf("%w: the engine-driver is of a version that can't resume a job: upgrade it", wire.ErrFormat)
 	}
 	if answer.Need {
 		send := func(chunk []byte) error { return x.send(&wire.SubmitPart{Chunk: chunk}) }

@@ -71,7 +71,7 @@ func (c *controlService) Kill(_ context.Context, req *wire.KillRequest) (*wire.J
 	if req.Graceful {
 		err = c.n.Record(&state.StopJob{Incarnation: inc}, raftgroup.Never)
 	} else {
-		err = c.n.Record(&state.EndJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, raftgroup.Never)
+		err = c.n.Record(&state.LeaveJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, raftgroup.Never)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ending job %d: %w", inc, err)
@@ -104,6 +104,45 @@ func (c *controlService) Watch(ref *wire.JobRef, out grpc.ServerStreamingServer[
 			return &wire.NotLeaderError{Leader: c.n.leaderAddress()}
 		}
 	}
+}
+
+// Log implements wire.ControlServer.
+func (c *controlService) Log(ref *wire.JobRef, out grpc.ServerStreamingServer[wire.LogEntry]) error {
+	if _, err := c.lead.current(); err != nil {
+		return err
+	}
+	var log state.BatchLog
+	var err error
+	c.n.View(func(s *state.State) {
+		var j *state.Job
+		if j, err = s.Find(*ref); err == nil && j.State.Final() {
+			j, err = s.Resumable(j.Spec.Incarnation)
+		}
+		if err == nil {
+			log = j.BatchLog.Clone()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return sendLog(&log, out)
+}
+
+// DropLog implements wire.ControlServer.
+func (c *controlService) DropLog(_ context.Context, ref *wire.JobRef) (*wire.Recorded, error) {
+	r, err := c.lead.current()
+	if err != nil {
+		return nil, err
+	}
+	st, err := r.status(*ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.n.Record(&state.DropLog{Incarnation: st.Spec.Incarnation}, raftgroup.Never); err != nil {
+		return nil, err
+	}
+	c.n.log.Info("a user drops what a job has left", "job", st.Spec.Incarnation)
+	return &wire.Recorded{}, nil
 }
 
 // Executor implements wire.ControlServer.

@@ -255,8 +255,8 @@ func (d *driverRunner) ended(process string, epoch uint64, reason error, out *lo
 	crashes := j.Crashes + 1
 	d.health.setTrouble(reason.Error())
 	n.log.Warn("a job's driver has died", "job", d.incarnation, "process", process, "epoch", epoch, "crashes", crashes, "reason", reason)
-	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", n.ID(), reason) // a log says itself what it couldn't write
-	neverAJob := errors.Is(reason, errNoJob) && len(j.Header) == 0    // else this node is slow, or ill
+	_, _ = fmt.Fprintf(out, "engine-driver %s: %v\n", n.ID(), reason)                                             // a log says itself what it couldn't write
+	neverAJob := errors.Is(reason, errNoJob) && j.Kind == wire.KindUnknown && (len(j.Header) == 0 || j.Inherited) // else this node is slow, or ill
 	if crashes >= maxCrashes || neverAJob {
 		why := reason.Error()
 		if crashes > 1 {

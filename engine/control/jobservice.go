@@ -31,6 +31,7 @@ type jobService struct {
 
 	completions  *completions
 	publications *publications
+	prints       *prints
 	deaths       chan *wire.ProcessDied // to be told to the process
 	attached     atomic.Bool            // the process has introduced itself
 }
@@ -45,7 +46,7 @@ func newJobService(ctx context.Context, n *raftgroup.Replica, driver wire.Driver
 	}
 	return &jobService{
 		node: n, spec: driver.Job, driver: driver, epoch: epoch, health: h, ctx: ctx,
-		completions: newCompletions(ctx, job, record), publications: newPublications(job), deaths: make(chan *wire.ProcessDied, maxDeaths),
+		completions: newCompletions(ctx, job, record), publications: newPublications(job), prints: newPrints(job), deaths: make(chan *wire.ProcessDied, maxDeaths),
 	}
 }
 
@@ -113,6 +114,10 @@ func (s *jobService) Events(_ *wire.EventsRequest, out grpc.ServerStreamingServe
 			if err := out.Send(&wire.DriverEvent{Publish: q}); err != nil {
 				return err
 			}
+		case p := <-s.prints.requests:
+			if err := out.Send(&wire.DriverEvent{Print: p}); err != nil {
+				return err
+			}
 		case <-out.Context().Done():
 			return out.Context().Err()
 		case <-s.ctx.Done():
@@ -156,6 +161,14 @@ func (s *jobService) Published(_ context.Context, a *wire.PublishedModel) (*wire
 	return &wire.Recorded{}, nil
 }
 
+// Printed implements wire.JobLogServer.
+func (s *jobService) Printed(ctx context.Context, p *wire.Printed) (*wire.Recorded, error) {
+	if err := s.check(p.Epoch); err != nil {
+		return nil, err
+	}
+	return &wire.Recorded{}, s.prints.hand(ctx, p)
+}
+
 // Recover implements wire.JobLogServer.
 func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingServer[wire.LogEntry]) error {
 	leave, err := s.enter(req.Epoch)
@@ -178,6 +191,11 @@ func (s *jobService) Recover(req *wire.RecoverRequest, out grpc.ServerStreamingS
 	if err != nil {
 		return err
 	}
+	return sendLog(&j.BatchLog, out)
+}
+
+// sendLog sends what is recorded of a job.
+func sendLog(j *state.BatchLog, out grpc.ServerStreamingServer[wire.LogEntry]) error {
 	var entries []*wire.LogEntry
 	if len(j.Header) > 0 {
 		entries = append(entries, &wire.LogEntry{Header: &wire.Header{Data: j.Header}})
@@ -280,7 +298,7 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 	if err := s.completions.flushNow(); err != nil {
 		return nil, err
 	}
-	end := &state.EndJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
+	end := &state.LeaveJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
 	if req.Failure != "" {
 		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), state.MaxReason)
 	}

@@ -69,7 +69,7 @@ func (n *node) leaderAddress() string { return n.Peers()[n.Leader()] }
 // failJob says that a job has failed under the driver of an epoch: it is started again if
 // it is one that is. With 0 it has failed for good, whoever drives it.
 func (n *node) failJob(incarnation, epoch uint64, reason string) {
-	c := &state.EndJob{Incarnation: incarnation, Epoch: epoch, State: wire.JobFailed, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}
+	c := &state.LeaveJob{Incarnation: incarnation, Epoch: epoch, State: wire.JobFailed, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}
 	if err := n.Record(c, raftgroup.Never); err != nil {
 		n.log.Warn("ending a job", "job", incarnation, "err", err)
 	}

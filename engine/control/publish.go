@@ -92,12 +92,9 @@ func (c *controlService) takeVersion(b *wire.PublishBegin, next func() ([]byte, 
 // publish hands a request to a job's driver process, waits for what comes of it
 // and gives the client signs of life meanwhile.
 func (c *controlService) publish(r *leadership, stream grpc.BidiStreamingServer[wire.PublishPart, wire.PublishAnswer], incarnation uint64, request *wire.PublishModel) (digest string, err error) {
-	var process *jobService
-	if d := r.runners.of(incarnation); d != nil {
-		process = d.process()
-	}
-	if process == nil {
-		return "", fmt.Errorf("%w: job %d has no driver process at this moment", wire.ErrNotReady, incarnation)
+	process, err := r.processOf(incarnation)
+	if err != nil {
+		return "", err
 	}
 	answer, forget, err := process.publications.request(request)
 	if err != nil {

@@ -46,7 +46,7 @@ func (c *controlService) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart,
 		}
 		defer release()
 	}
-	if err := stream.Send(&wire.SubmitAnswer{Need: need}); err != nil {
+	if err := stream.Send(&wire.SubmitAnswer{Need: need, Resume: begin.Resume}); err != nil {
 		return err
 	}
 	next := parts.pieces(r.ctx, func(p *wire.SubmitPart) ([]byte, bool) { return p.Chunk, p.Commit })
@@ -102,10 +102,24 @@ func checkSubmission(b *wire.SubmitBegin) error {
 }
 
 // submitted reports whether a submission was taken before. With other contents
-// it is an error that wraps wire.ErrSubmissionTaken.
+// it is an error that wraps wire.ErrSubmissionTaken. A new one that resumes a job which
+// can't be resumed is an error, too.
 func (c *controlService) submitted(b *wire.SubmitBegin) (existed bool, err error) {
-	c.n.View(func(st *state.State) { _, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args) })
+	spec := specOf(b)
+	c.n.View(func(st *state.State) {
+		if _, existed, err = st.Submission(&spec); err == nil && !existed && b.Resume != 0 {
+			_, err = st.Resumable(b.Resume)
+		}
+	})
 	return existed, err
+}
+
+// specOf returns what a submission says of its job.
+func specOf(b *wire.SubmitBegin) wire.JobSpec {
+	return wire.JobSpec{
+		Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secrets: b.Secrets, Restart: b.Restart,
+		Resume: b.Resume, AllowLoss: b.AllowLoss,
+	}
 }
 
 // submit makes a job of a submission whose binary is here.
@@ -114,9 +128,8 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 	if err != nil {
 		return nil, err
 	}
-	spec := wire.JobSpec{
-		Submission: b.Submission, Name: b.Name, Args: b.Args, Binary: b.Binary, Size: b.Size, Secret: security.NewToken(), Secrets: b.Secrets, Restart: b.Restart,
-	}
+	spec := specOf(b)
+	spec.Secret = security.NewToken()
 	if !existed {
 		if spec.Platform, err = c.n.programs.check(b.Binary, b.Size); err != nil {
 			return nil, err
@@ -127,10 +140,14 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 	}
 	var inc uint64
 	taken := func(st *state.State) (existed bool) {
-		inc, existed, err = st.Submission(b.Submission, b.Binary, b.Name, b.Args)
+		inc, existed, err = st.Submission(&spec)
 		return existed
 	}
-	if err := c.n.Record(&state.TakeJob{Spec: spec, At: time.Now().UnixNano()}, taken); err != nil {
+	var take state.Command = &state.TakeJob{Spec: spec, At: time.Now().UnixNano()}
+	if spec.Resume != 0 {
+		take = &state.ResumeJob{Spec: spec, At: time.Now().UnixNano()}
+	}
+	if err := c.n.Record(take, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)
 	}
 	c.n.View(func(st *state.State) { taken(st) })

@@ -26,7 +26,7 @@ func Batch(t *testing.T, program engine.BatchFunc, args ...string) (err error) {
 // BatchOnCluster is [OnCluster] for a batch program.
 func BatchOnCluster(t *testing.T, program engine.BatchFunc, args ...string) error {
 	t.Helper()
-	return onCluster(t, args, func(ctx context.Context, app *engine.App, args []string) error {
+	return onCluster(context.Background(), t, args, func(ctx context.Context, app *engine.App, args []string) error {
 		return app.RunBatch(ctx, args, program)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -51,6 +52,43 @@ func beginning(r *rdd.RDD[pair], stage string, round int, before func(place stri
 			in(yield)
 		}
 	})
+}
+
+// What would fail again alike is tried once, anything else four times.
+func TestPermanentFailures(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.json"), []byte("{\"n\": 1}\nnonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	failing := func(why func() error) engine.BatchFunc {
+		return func(sc *rdd.Context) error {
+			_, err := rdd.Count(rdd.TryMap(rdd.Parallelize(sc, []int{1}), func(int) (int, error) { return 0, why() }))
+			return err
+		}
+	}
+	noColumn := errors.New("no such column")
+	for name, tt := range map[string]struct {
+		program engine.BatchFunc
+		want    string
+	}{
+		"an error":  {failing(func() error { return noColumn }), "4 attempts"},
+		"permanent": {failing(func() error { return fmt.Errorf("row 7: %w", rdd.Permanent(noColumn)) }), "1 attempt,"},
+		"a panic":   {failing(func() error { panic(rdd.Permanent(noColumn)) }), "1 attempt,"},
+		"a line that is no JSON": {func(sc *rdd.Context) error {
+			_, err := rdd.Count(rdd.JSONLines[struct{ N int }](sc, dir))
+			return err
+		}, "1 attempt,"},
+		"a line that is too long": {func(sc *rdd.Context) error {
+			_, err := rdd.Count(rdd.TextFile(sc, dir, rdd.MaxLine(4)))
+			return err
+		}, "1 attempt,"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := enginetest.Batch(t, tt.program); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("the program ended with %v; %q was expected", err, tt.want)
+			}
+		})
+	}
 }
 
 // A batch program has one result, in local mode and on executor processes that are

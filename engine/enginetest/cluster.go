@@ -44,7 +44,13 @@ func ClusterOperation[T, U any](t *testing.T, input [][]T, op func(*engine.DStre
 // local-cluster[2,1].
 func RunOnCluster[T, U any](t *testing.T, input [][]T, batches int, op func(*engine.DStream[T]) *engine.DStream[U], args ...string) (r Result[U], err error) {
 	t.Helper()
-	err = OnCluster(t, func(ssc *engine.StreamingContext) error {
+	return runOnCluster(context.Background(), t, input, batches, op, args...)
+}
+
+// runOnCluster is RunOnCluster for processes that run in ctx.
+func runOnCluster[T, U any](ctx context.Context, t *testing.T, input [][]T, batches int, op func(*engine.DStream[T]) *engine.DStream[U], args ...string) (r Result[U], err error) {
+	t.Helper()
+	err = streamOnCluster(ctx, t, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(completed(func(b engine.BatchInfo) {
 			if b.Seq <= uint64(batches) {
 				r.Metrics.Add(b.Metrics)
@@ -69,15 +75,20 @@ func RunOnCluster[T, U any](t *testing.T, input [][]T, batches int, op func(*eng
 // doesn't return.
 func OnCluster(t *testing.T, build engine.BuildFunc, args ...string) error {
 	t.Helper()
-	return onCluster(t, args, func(ctx context.Context, app *engine.App, args []string) error {
+	return streamOnCluster(context.Background(), t, build, args...)
+}
+
+func streamOnCluster(ctx context.Context, t *testing.T, build engine.BuildFunc, args ...string) error {
+	t.Helper()
+	return onCluster(ctx, t, args, func(ctx context.Context, app *engine.App, args []string) error {
 		return app.Run(ctx, args, ClusterInterval, build)
 	})
 }
 
 // onCluster has run run an app on executor processes.
-func onCluster(t *testing.T, args []string, run func(ctx context.Context, app *engine.App, args []string) error) error {
+func onCluster(ctx context.Context, t *testing.T, args []string, run func(ctx context.Context, app *engine.App, args []string) error) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
+	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	app := engine.NewApp(t.Name())
 	app.ChildArgs("-test.run="+pattern(t.Name()), "-test.count=1", "-test.timeout=5m")

@@ -30,7 +30,10 @@ func TestKilledExecutorsWithState(t *testing.T) {
 			key := fmt.Sprint("k", k)
 			input[i] = append(input[i], rdd.KV(key, i+1))
 			sum := (i + 1) * (i + 2) / 2
-			expected[i] = append(expected[i], fmt.Sprint(key, "=", sum), fmt.Sprint(key, " in the window: ", sum))
+			expected[i] = append(expected[i], fmt.Sprint(key, "=", sum), fmt.Sprint(key, " in the window: ", sum), fmt.Sprintf("%s: %d of %d", key, sum, i+1))
+			if i > 0 {
+				expected[i] = append(expected[i], fmt.Sprintf("%s: %d at last", key, sum))
+			}
 		}
 	}
 	f := func(key string, v *int, s *engine.State[int]) (string, bool) {
@@ -49,7 +52,20 @@ func TestKilledExecutorsWithState(t *testing.T) {
 		sums := engine.MapWithState(d, "sums", f, engine.Partitions(4))
 		window := engine.ReduceByKeyAndWindowInverse(d, "window", func(a, b int) int { return a + b }, func(a, b int) int { return a - b },
 			time.Hour, enginetest.ClusterInterval, nil, engine.Partitions(3))
-		return sums.Union(engine.Map(window, func(kv rdd.Pair[string, int]) string { return fmt.Sprint(kv.Key, " in the window: ", kv.Value) }))
+		total, values := engine.NewValueState[int]("total"), engine.NewListState[int]("values")
+		held := engine.TransformWithState(d, "held", func(c *engine.KeyContext[string], in []int, emit func(string)) error {
+			values.Append(c, in...)
+			sum, _ := total.Get(c)
+			total.Set(c, sum+in[0])
+			c.SetTimer(c.BatchTime().Add(1))
+			emit(fmt.Sprintf("%s: %d of %d", c.Key(), sum+in[0], values.Len(c)))
+			return nil
+		}, engine.Partitions(2), engine.Holds(total, values), engine.OnTimer(func(c *engine.KeyContext[string], _ time.Time, emit func(string)) error {
+			sum, _ := total.Get(c)
+			emit(fmt.Sprintf("%s: %d at last", c.Key(), sum))
+			return nil
+		}))
+		return sums.Union(held, engine.Map(window, func(kv rdd.Pair[string, int]) string { return fmt.Sprint(kv.Key, " in the window: ", kv.Value) }))
 	}, "--conf", "checkpoint.interval=300ms")
 	if err != nil {
 		t.Fatal(err)

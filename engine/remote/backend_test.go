@@ -582,18 +582,26 @@ func TestWrongSecret(t *testing.T) {
 	}
 }
 
-// What is cached goes with the successes of tasks, of each driver's stream anew.
+// What is cached goes with the registration, before any task is launched, and then with
+// the successes of tasks, of each driver's stream anew.
 func TestTellsWhatIsStored(t *testing.T) {
 	s := newSecret()
 	h := succeed(nil)
 	x := start(t, "x", s, h)
 	for epoch := range uint64(2) {
 		block := scheduler.StoredBlock{Block: task.Block{Batch: 7, DStream: 1, Ordinal: 2, Partition: int32(epoch)}, Level: 2, Bytes: 30}
-		h.mu.Lock()
-		h.stored = []scheduler.StoredBlock{block}
-		h.mu.Unlock()
+		stores := func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.stored = []scheduler.StoredBlock{block}
+		}
+		stores()
 		d := drive(t, s, 1+epoch, x)
 		next(t, "the executor", d.lines)
+		if line := next(t, "what it keeps", d.lines); line != fmt.Sprintf("stored partition %d of batch 7 on %s", epoch, Name(x.ExecutorProcess)) {
+			t.Error(line)
+		}
+		stores()
 		for _, want := range [][]scheduler.StoredBlock{{block}, nil} {
 			d.Launch(Name(x.ExecutorProcess), taskOf(1+epoch, 7, 0))
 			if o := next(t, "the task's end", d.outcomes); !reflect.DeepEqual(o, scheduler.Success{Stored: want}) {

@@ -195,6 +195,7 @@ func (l *link) admit(r *Registered) {
 	l.holdings.begin(r.Held)
 	l.briefing.join(l)
 	l.events.ExecutorAdded(l.name, r.Slots)
+	l.events.Stored(l.name, r.Stored)
 	l.ready.Store(true)
 	l.attendance.note()
 	l.trouble("")

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -195,12 +197,10 @@ func TestFetchIsCancelled(t *testing.T) {
 }
 
 // liar is a Shuffle service that sends what it was made of.
-type liar struct {
-	send func(stream grpc.ServerStreamingServer[Block]) error
-}
+type liar func(req *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error
 
-func (l liar) Fetch(_ *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
-	return l.send(stream)
+func (l liar) Fetch(req *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
+	return l(req, stream)
 }
 
 // lies starts a liar and returns a reader of one map task's ten bytes there.
@@ -225,29 +225,77 @@ func TestDamagedBlocks(t *testing.T) {
 		"another map task's":  {{Map: 1, Data: ten, Sum: block.Checksum(ten)}},
 		"pieces of another's": {{Map: 9, Data: ten, Sum: block.Checksum(ten), More: true}},
 	} {
-		r := lies(t, liar{func(stream grpc.ServerStreamingServer[Block]) error {
+		r := lies(t, func(_ *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
 			for _, b := range blocks {
 				if err := stream.Send(b); err != nil {
 					return err
 				}
 			}
 			return nil
-		}})
+		})
 		if f := failure(t, r); f.MapPartition != 0 || !errors.Is(f, ErrCorrupt) {
 			t.Errorf("%s: %v", name, f)
 		}
 	}
 }
 
+// What is damaged on its way, or breaks off, is asked for once more, from where it was
+// whole: the task sees each byte once.
+func TestFetchedAgain(t *testing.T) {
+	s := newSecret()
+	of := func(m int32, data string) *Block {
+		return &Block{Map: m, Data: []byte(data), Sum: block.Checksum([]byte(data))}
+	}
+	flipped := of(1, "cd")
+	flipped.Data[0] ^= 1
+	broken := status.Error(codes.Unavailable, "the connection broke")
+	for name, first := range map[string]struct {
+		blocks []*Block
+		err    error
+	}{
+		"damaged at first":   {[]*Block{{Data: []byte("x"), Sum: 1}}, nil},
+		"damaged later":      {[]*Block{of(0, "01"), of(0, "23"), of(1, "ab"), flipped}, nil},
+		"broken":             {[]*Block{of(0, "01"), of(0, "23"), of(1, "ab")}, broken},
+		"broken in a block":  {[]*Block{of(0, "01"), {Data: []byte("2"), Sum: block.Checksum([]byte("2")), More: true}}, broken},
+		"broken at the end":  {[]*Block{of(0, "01"), of(0, "23"), of(1, "ab"), of(1, "cd")}, broken},
+		"broken before more": {[]*Block{of(0, "01"), of(0, "23")}, broken},
+	} {
+		var asked atomic.Int32
+		address := startShuffle(t, s, liar(func(req *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
+			blocks, err := first.blocks, first.err
+			if asked.Add(1) > 1 {
+				blocks, err = nil, nil
+				for _, m := range req.Maps {
+					blocks = append(blocks, map[int32][]*Block{0: {of(0, "01"), of(0, "23")}, 1: {of(1, "ab"), of(1, "cd")}}[m.Map]...)
+				}
+			}
+			for _, b := range blocks {
+				if err := stream.Send(b); err != nil {
+					return err
+				}
+			}
+			return err
+		}))
+		at := shuffle.Output{Executor: "x@" + address, Bytes: []int64{0, 4}}
+		r := reader(t, s, &shuffle.Outputs{Batch: 1, Maps: []shuffle.Output{at, at}})
+		if got, err := read(t.Context(), r); err != nil || string(got) != "0123abcd" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		if r.RemoteBytes() != 8 {
+			t.Errorf("%s: %d bytes came from elsewhere", name, r.RemoteBytes())
+		}
+	}
+}
+
 // An executor that hangs in the middle of sending is given up.
 func TestFetchStalls(t *testing.T) {
-	r := lies(t, liar{func(stream grpc.ServerStreamingServer[Block]) error {
+	r := lies(t, func(_ *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
 		if err := stream.Send(&Block{Data: []byte("01234"), Sum: block.Checksum([]byte("01234"))}); err != nil {
 			return err
 		}
 		<-stream.Context().Done()
 		return nil
-	}})
+	})
 	r.fetcher.silence = 300 * time.Millisecond
 	if f := failure(t, r); f.MapPartition != -1 || !errors.Is(f, shuffle.ErrUnreachable) || !strings.Contains(f.Error(), "has said nothing") {
 		t.Error(f)
@@ -261,7 +309,7 @@ func TestFlowControl(t *testing.T) {
 	var sent atomic.Int64
 	blocked := make(chan struct{}, 1)
 	s := newSecret()
-	address := startShuffle(t, s, liar{func(stream grpc.ServerStreamingServer[Block]) error {
+	address := startShuffle(t, s, liar(func(_ *FetchBlocks, stream grpc.ServerStreamingServer[Block]) error {
 		for range total / len(piece) {
 			late := time.AfterFunc(200*time.Millisecond, func() {
 				select {
@@ -277,7 +325,7 @@ func TestFlowControl(t *testing.T) {
 			sent.Add(int64(len(piece)))
 		}
 		return nil
-	}})
+	}))
 	r := reader(t, s, &shuffle.Outputs{Batch: 1, Maps: []shuffle.Output{{Executor: "x@" + address, Bytes: []int64{0, total}}}})
 	got := int64(0)
 	for b, err := range r.Blocks(t.Context(), 1, 0, 1) {

@@ -165,6 +165,12 @@ func (e *events) ExecutorAdded(executor string, slots int) {
 	e.lines <- fmt.Sprintf("added %s with %d slots", executor, slots)
 }
 
+func (e *events) Stored(executor string, stored []scheduler.StoredBlock) {
+	for _, b := range stored {
+		e.lines <- fmt.Sprintf("stored partition %d of batch %d on %s", b.Block.Partition, b.Block.Batch, executor)
+	}
+}
+
 func (e *events) ExecutorLost(l scheduler.ExecutorLost) {
 	e.lines <- fmt.Sprintf("lost %s: %s", l.Executor, l.Message)
 }

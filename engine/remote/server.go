@@ -153,8 +153,9 @@ func (s *Server) launch(sess *session, task scheduler.Task) error {
 // slotEvents takes what the slots report.
 type slotEvents struct{ s *Server }
 
-func (slotEvents) ExecutorAdded(string, int)           {}
-func (slotEvents) ExecutorLost(scheduler.ExecutorLost) {}
+func (slotEvents) ExecutorAdded(string, int)              {}
+func (slotEvents) Stored(string, []scheduler.StoredBlock) {}
+func (slotEvents) ExecutorLost(scheduler.ExecutorLost)    {}
 
 // CommitAsked asks the driver that launched the task. If that is gone, the task is
 // killed.

@@ -27,7 +27,7 @@ type session struct {
 	ended   bool
 	cause   error
 	greeted bool                           // Hello came
-	stored  func() []scheduler.StoredBlock // what goes with a task's success, nil before the host knows
+	stored  func() []scheduler.StoredBlock // what goes with the registration and tasks' successes, nil before the host knows
 }
 
 // helloTimeout bounds the time between a stream's beginning and its Hello.
@@ -80,7 +80,7 @@ func (x *session) post(m ...*FromExecutor) {
 	x.signal()
 }
 
-// tellStored sets what goes with the successes of tasks, in the order in which they are
+// tellStored sets what goes with the registration and the successes of tasks, in the order in which they are
 // sent.
 func (x *session) tellStored(stored func() []scheduler.StoredBlock) {
 	x.mu.Lock()
@@ -150,7 +150,11 @@ func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]
 		ended, cause, stored := x.ended, x.cause, x.stored
 		x.mu.Unlock()
 		for i, m := range batch {
-			if m.Ended != nil && m.Ended.Success != nil && stored != nil {
+			switch {
+			case stored == nil:
+			case m.Registered != nil:
+				m.Registered.Stored = stored()
+			case m.Ended != nil && m.Ended.Success != nil:
 				m.Ended.Success.Stored = stored()
 			}
 			if err := stream.Send(m); err != nil {

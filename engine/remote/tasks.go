@@ -135,6 +135,9 @@ type Registered struct {
 	Failure     string   `msgpack:"why"`  // why the program can't be built here, "" if it was
 	Batches     []uint64 `msgpack:"seqs"` // batches that it has been told of, ascending
 	Held        []Held   `msgpack:"held"` // the answers to Hello's Hold
+	// Stored are cached partitions that the executor keeps, of drivers before too; of very
+	// many the rest comes with the successes of tasks.
+	Stored []scheduler.StoredBlock `msgpack:"st,omitempty"`
 }
 
 // Invoked answers Invoke.

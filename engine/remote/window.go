@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler/block"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
@@ -41,7 +42,8 @@ type window struct {
 // source is one executor's share.
 type source struct {
 	executor string
-	maps     []MapBlock // ascending
+	maps     []MapBlock // ascending; those that are still to be asked for
+	taken    int        // blocks of the first of them that the task was given
 	fetched  chan fetched
 }
 
@@ -106,9 +108,19 @@ func (w *window) close() {
 	w.work.Wait()
 }
 
+// maxTries is how often a source is asked for what goes wrong on its way. What is gone or
+// damaged where it lies isn't asked for again, nor is who said nothing for long.
+const maxTries = 2
+
 // fetch receives a source's blocks.
 func (w *window) fetch(s *source) {
-	err := w.stream(s)
+	var err error
+	for range maxTries {
+		err = w.stream(s)
+		if _, again := errors.AsType[*transitError](err); !again || w.ctx.Err() != nil {
+			break
+		}
+	}
 	var failure *missingError
 	last := fetched{err: err, lost: true}
 	if errors.As(err, &failure) {
@@ -123,6 +135,21 @@ type missingError struct{ err error }
 
 func (e *missingError) Error() string { return e.err.Error() }
 func (e *missingError) Unwrap() error { return e.err }
+
+// transitError says that something went wrong on the way: what is asked for may come
+// whole when it is asked for again.
+type transitError struct{ err error }
+
+func (e *transitError) Error() string { return e.err.Error() }
+func (e *transitError) Unwrap() error { return e.err }
+
+// took notes that the task was given a block, so that it isn't given it again.
+func (s *source) took(m int32) {
+	for s.maps[0].Map != m && len(s.maps) > 1 {
+		s.maps, s.taken = s.maps[1:], 0
+	}
+	s.taken++
+}
 
 // deliver hands something to the task. It reports false if the task is gone.
 func (w *window) deliver(s *source, f fetched) bool {
@@ -156,6 +183,7 @@ func (w *window) stream(s *source) error {
 		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
 	}
 	var whole []byte // pieces so far of a block that comes in several
+	again, skip := s.maps[0].Map, s.taken
 	for {
 		stalled.Reset(silence)
 		b, err := stream.Recv()
@@ -163,13 +191,15 @@ func (w *window) stream(s *source) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return &missingError{fmt.Errorf("%w: there is less than was announced", ErrCorrupt)}
+		case err != nil && ctx.Err() == nil && wire.Transient(err):
+			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, &transitError{err})
 		case err != nil:
 			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
 		case b.Missing != "":
 			return &missingError{fmt.Errorf("%w: %s", shuffle.ErrNoOutput, b.Missing)}
 		}
 		if b.Data, err = (block.Frame{Data: b.Data, Raw: b.Raw, Sum: b.Sum}).Unpack(block.PieceSize); err != nil {
-			return &missingError{fmt.Errorf("%w: a block of map task %d: %w", ErrCorrupt, b.Map, err)}
+			return &missingError{fmt.Errorf("%w: a block of map task %d: %w", ErrCorrupt, b.Map, &transitError{err})}
 		}
 		if whole == nil && b.More {
 			whole = make([]byte, 0, w.announced(b.Map))
@@ -184,6 +214,11 @@ func (w *window) stream(s *source) error {
 			}
 			b.Data, whole = whole, nil
 		}
+		if skip > 0 && b.Map == again {
+			skip--
+			continue
+		}
+		s.took(b.Map)
 		if !w.deliver(s, fetched{m: b.Map, data: b.Data}) {
 			return w.ctx.Err()
 		}

@@ -31,9 +31,9 @@ const (
 const GRPCProtocol = "h2"
 
 // NewServer returns a server that demands what s holds. Its listener's address
-// was checked with CheckListen.
-func NewServer(s security.Security) *grpc.Server {
-	return newServer(credentials.NewTLS(s.TLS(GRPCProtocol)), s.CallToken())
+// was checked with CheckListen. Interceptors among more see what the token allows.
+func NewServer(s security.Security, more ...grpc.ServerOption) *grpc.Server {
+	return newServer(credentials.NewTLS(s.TLS(GRPCProtocol)), s.CallToken(), more...)
 }
 
 // NewServerOn is NewServer for listeners whose connections have done TLS's

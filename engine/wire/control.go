@@ -23,6 +23,14 @@ type ControlServer interface {
 	// Watch sends the status of a job at once, then whenever it changes and at
 	// least once a second; it ends after a final state.
 	Watch(*JobRef, grpc.ServerStreamingServer[JobStatus]) error
+	// Log sends what is recorded of a job that runs, or has ended and left its log, as
+	// JobLogServer.Recover does.
+	Log(*JobRef, grpc.ServerStreamingServer[LogEntry]) error
+	// Print makes a job that runs print a state or its offsets. An error that wraps
+	// ErrNotReady says that it has no driver process which could at this moment.
+	Print(*PrintRequest, grpc.ServerStreamingServer[PrintPart]) error
+	// DropLog drops the log that a job has left.
+	DropLog(context.Context, *JobRef) (*Recorded, error)
 	// Publish brings a version of a model into a job that runs, or goes back to an
 	// earlier one. The client sends PublishBegin, the file in chunks and Commit; the
 	// server answers when batches are planned with the version, and before that now
@@ -52,11 +60,14 @@ type SubmitBegin struct {
 	Size       int64    `msgpack:"size"` // bytes
 	Secrets    []Secret `msgpack:"secrets"`
 	Restart    Restart  `msgpack:"restart"`
+	Resume     uint64   `msgpack:"resume"` // the ended job from whose state and offsets it goes on, 0 for none
+	AllowLoss  bool     `msgpack:"loss"`   // what the program lacks of them may be dropped
 }
 
 // SubmitAnswer answers SubmitBegin with Need, and Commit with the job.
 type SubmitAnswer struct {
-	Need        bool   `msgpack:"n"` // the binary isn't here yet: send it
+	Need        bool   `msgpack:"n"`      // the binary isn't here yet: send it
+	Resume      uint64 `msgpack:"resume"` // of SubmitBegin: earlier versions don't know it, and don't say it
 	Incarnation uint64 `msgpack:"inc"`
 	Existed     bool   `msgpack:"old"` // the submission was taken before
 }
@@ -115,6 +126,7 @@ func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
 	r.RegisterService(Service("Control", (*ControlServer)(nil), []grpc.MethodDesc{
 		Unary("Status", ControlServer.Status),
 		Unary("Kill", ControlServer.Kill),
+		Unary("DropLog", ControlServer.DropLog),
 		Unary("Executor", ControlServer.Executor),
 		Unary("Cluster", ControlServer.Cluster),
 	},
@@ -122,6 +134,8 @@ func RegisterControl(r grpc.ServiceRegistrar, s ControlServer) {
 		Bidi("Publish", ControlServer.Publish),
 		Downstream("Jobs", ControlServer.Jobs),
 		Downstream("Watch", ControlServer.Watch),
+		Downstream("Log", ControlServer.Log),
+		Downstream("Print", ControlServer.Print),
 	), s)
 }
 
@@ -146,6 +160,22 @@ func (c ControlClient) Status(ctx context.Context, job JobRef) (*JobStatus, erro
 // Kill calls ControlServer.Kill.
 func (c ControlClient) Kill(ctx context.Context, req *KillRequest) (*JobStatus, error) {
 	return Call[KillRequest, JobStatus](ctx, c.CC, "Control/Kill", req)
+}
+
+// Log calls ControlServer.Log.
+func (c ControlClient) Log(ctx context.Context, job JobRef) (grpc.ServerStreamingClient[LogEntry], error) {
+	return OpenDownstream[JobRef, LogEntry](ctx, c.CC, "Control/Log", &job)
+}
+
+// Print calls ControlServer.Print.
+func (c ControlClient) Print(ctx context.Context, req *PrintRequest) (grpc.ServerStreamingClient[PrintPart], error) {
+	return OpenDownstream[PrintRequest, PrintPart](ctx, c.CC, "Control/Print", req)
+}
+
+// DropLog calls ControlServer.DropLog.
+func (c ControlClient) DropLog(ctx context.Context, job JobRef) error {
+	_, err := Call[JobRef, Recorded](ctx, c.CC, "Control/DropLog", &job)
+	return err
 }
 
 // Publish calls ControlServer.Publish.

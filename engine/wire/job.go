@@ -17,6 +17,11 @@ type JobSpec struct {
 	// Secrets are for the program: its processes get them over fd 3.
 	Secrets []Secret `msgpack:"secrets"`
 	Restart Restart  `msgpack:"restart"`
+	// Resume is the ended job from whose log this one goes on, 0 for none, and Origin the
+	// first of those that went on from each other: checkpoints are under its number.
+	Resume    uint64 `msgpack:"resume,omitempty"`
+	Origin    uint64 `msgpack:"origin,omitempty"`
+	AllowLoss bool   `msgpack:"loss,omitempty"` // inputs and states of that job may be dropped
 }
 
 // ProcessName is what the job's processes are called in a machine's list of
@@ -106,7 +111,9 @@ type JobStatus struct {
 	LastBatch uint64            `msgpack:"last"`  // newest batch that is allocated
 	Pending   int               `msgpack:"pend"`  // batches allocated and not complete
 	Submitted int64             `msgpack:"at"`
-	Ended     int64             `msgpack:"end"` // 0 while it runs
+	Ended     int64             `msgpack:"end"`  // 0 while it runs
+	Resumed   uint64            `msgpack:"next"` // the job that went on from this one, 0 for none
+	Left      bool              `msgpack:"left"` // it has ended and can be resumed
 	Executors []ExecutorProcess `msgpack:"exec"`
 	Progress  Progress          `msgpack:"prog"`
 }

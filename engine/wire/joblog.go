@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/grpc"
 
@@ -38,6 +39,9 @@ type JobLogServer interface {
 	Report(context.Context, *Progress) (*Recorded, error)
 	// Published answers a DriverEvent's Publish.
 	Published(context.Context, *PublishedModel) (*Recorded, error)
+	// Printed answers a DriverEvent's Print, piece by piece: it returns when who asked
+	// has taken the piece.
+	Printed(context.Context, *Printed) (*Recorded, error)
 	// Finish ends the job. The process exits after it.
 	Finish(context.Context, *FinishRequest) (*Recorded, error)
 }
@@ -74,6 +78,8 @@ type DriverEvent struct {
 	// Publish asks the driver to bring in a version of a model, or to go back to
 	// one.
 	Publish *PublishModel `msgpack:"pub"`
+	// Print asks for a state, or for the job's offsets.
+	Print *PrintEvent `msgpack:"print"`
 	// Died tells of an executor process that ended by itself. What is said of the
 	// process in its place comes later.
 	Died *ProcessDied `msgpack:"died"`
@@ -109,6 +115,25 @@ type LogEntry struct {
 	Past    *Pending `msgpack:"b"` // a complete batch that later ones reach back to
 	Pending *Pending `msgpack:"p"` // a batch that isn't complete
 	Last    *Pending `msgpack:"l"` // the newest batch; its Done says nothing
+}
+
+// AddTo adds the entry to what is recorded.
+func (e *LogEntry) AddTo(s *batchlog.State) error {
+	switch {
+	case e.Header != nil:
+		s.Header = e.Header.Data
+	case e.Value != nil:
+		s.Values = append(s.Values, *e.Value)
+	case e.Past != nil:
+		s.RestorePast(*e.Past)
+	case e.Pending != nil:
+		s.Restore(*e.Pending, false)
+	case e.Last != nil:
+		s.Restore(*e.Last, true)
+	default:
+		return fmt.Errorf("%w: an entry without contents", ErrMalformed)
+	}
+	return nil
 }
 
 // Header is the job's header, opaque to the log.
@@ -179,6 +204,7 @@ func RegisterJobLog(r grpc.ServiceRegistrar, s JobLogServer) {
 		Unary("Complete", JobLogServer.Complete),
 		Unary("Report", JobLogServer.Report),
 		Unary("Published", JobLogServer.Published),
+		Unary("Printed", JobLogServer.Printed),
 		Unary("Finish", JobLogServer.Finish),
 	},
 		Downstream("Events", JobLogServer.Events),
@@ -237,6 +263,12 @@ func (c JobLogClient) Report(ctx context.Context, p *Progress) error {
 // Published calls JobLogServer.Published.
 func (c JobLogClient) Published(ctx context.Context, req *PublishedModel) error {
 	_, err := Call[PublishedModel, Recorded](ctx, c.CC, "JobLog/Published", req)
+	return err
+}
+
+// Printed calls JobLogServer.Printed.
+func (c JobLogClient) Printed(ctx context.Context, p *Printed) error {
+	_, err := Call[Printed, Recorded](ctx, c.CC, "JobLog/Printed", p)
 	return err
 }
 

@@ -74,7 +74,7 @@ func comesBackEqual(seed uint64) (ok bool, err error) {
 		_, _ = codec.decode(bounds{depth: maxDepth}, broken, reflect.New(typ).Elem())
 	}
 	for _, want := range values {
-		if rest, err := skip(b); err != nil {
+		if rest, err := Skip(b); err != nil {
 			return true, fmt.Errorf("%s: %#v isn't one value: %w", typ, want, err)
 		} else if got := reflect.New(typ).Elem(); true {
 			left, err := codec.decode(bounds{depth: maxDepth}, b, got)
@@ -502,7 +502,7 @@ func TestDepth(t *testing.T) {
 	if _, _, err := tables.Decode(bytes.Repeat([]byte{0x81, 0xa0}, 3*maxDepth)); !errors.Is(err, ErrTooDeep) {
 		t.Error(err)
 	}
-	if _, err := skip(bytes.Repeat([]byte{0x91}, 1<<20)); !errors.Is(err, ErrCorrupt) { // deep is no matter here
+	if _, err := Skip(bytes.Repeat([]byte{0x91}, 1<<20)); !errors.Is(err, ErrCorrupt) { // deep is no matter here
 		t.Error(err)
 	}
 }

@@ -2,9 +2,9 @@ package encoding
 
 import "math"
 
-// skip returns what follows the value that src begins with, of whatever kind:
+// Skip returns what follows the value that src begins with, of whatever kind:
 // one that a type no longer has a field for.
-func skip(src []byte) ([]byte, error) {
+func Skip(src []byte) ([]byte, error) {
 	for left := 1; left > 0; left-- {
 		size, values, err := extent(src)
 		if err != nil {

@@ -184,7 +184,7 @@ func (s *structFields) decode(b bounds, src []byte, v reflect.Value) ([]byte, er
 			at, known = s.names[name]
 		}
 		if !known {
-			src, err = skip(src) // a recorded value's, whose type has changed
+			src, err = Skip(src) // a recorded value's, whose type has changed
 			continue
 		}
 		f := &s.list[at]

@@ -3,10 +3,12 @@ package lineage
 import (
 	"errors"
 	"fmt"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // ErrResultTooLarge: the driver would be sent more than its limit.
-var ErrResultTooLarge = errors.New("result is larger than the limit")
+var ErrResultTooLarge = task.Permanent(errors.New("result is larger than the limit"))
 
 // OpError is an error of one operator of the user's program.
 type OpError struct {

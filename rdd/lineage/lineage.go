@@ -115,15 +115,20 @@ func (l *Lineage) Nodes() []*Node { return l.nodes }
 // change it.
 func (l *Lineage) Shuffles() []*ShuffleDependency { return l.shuffles }
 
-// Cache marks a node of the lineage, or of one that was drained from it, as cached.
-func (l *Lineage) Cache(n *Node) {
-	n.Cached = true
+// Cache marks a node of the lineage, or of one that was drained from it, as cached, or as
+// pinned.
+func (l *Lineage) Cache(n *Node, pin bool) {
+	if pin {
+		n.caching.Store(pinned)
+	} else {
+		n.caching.Store(cached)
+	}
 	l.cached = append(l.cached, n)
 }
 
 // Uncache takes that back.
 func (l *Lineage) Uncache(n *Node) {
-	n.Cached = false
+	n.caching.Store(notCached)
 	l.uncached = append(l.uncached, n.ID)
 }
 

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Node is the element-free view of an RDD: what the scheduler and the guards
-// see. Its exported fields are set when it is made, Partitioner and
-// Cached until the lineage is frozen; then they never change.
+// see. Its exported fields are set when it is made, Partitioner until the lineage is
+// frozen; then they never change. Whether it is cached may change at any time.
 type Node struct {
 	ID          ID
 	Op          string       // operator, e.g. "map"
@@ -25,13 +26,22 @@ type Node struct {
 	// Indeterminate says that another attempt may yield other records, or the
 	// same in another order: the user declared it, or a parent is so.
 	Indeterminate bool
-	// Cached says that computed partitions are kept until the batch is forgotten.
-	Cached bool
-	// Pinned says that what is cached is dear to compute again: tasks go where it is.
-	Pinned bool
-
-	lineage *Lineage
+	caching       atomic.Uint32 // a program may change it while a task of a step that failed runs on
+	lineage       *Lineage
 }
+
+// What a node's caching may be.
+const (
+	notCached uint32 = iota
+	cached
+	pinned
+)
+
+// Cached reports whether computed partitions are kept until the batch is forgotten.
+func (n *Node) Cached() bool { return n.caching.Load() != notCached }
+
+// Pinned reports whether what is cached is dear to compute again: tasks go where it is.
+func (n *Node) Pinned() bool { return n.caching.Load() == pinned }
 
 // Lineage returns the lineage that the node belongs to.
 func (n *Node) Lineage() *Lineage { return n.lineage }

@@ -19,6 +19,8 @@ type Accumulated interface {
 	Name() string
 	// Append appends the encoded sum to dst.
 	Append(dst []byte) ([]byte, error)
+	// Restore makes it the sum that Append has encoded.
+	Restore(sum []byte) error
 }
 
 // accumulated is an accumulator that the task has added to.
@@ -55,7 +57,7 @@ func (tc *Context) Updates() ([]Update, error) {
 			return nil, fmt.Errorf("encoding what was added to the accumulator %q: %w", a.sum.Name(), err)
 		}
 		if size += len(data); size > MaxUpdateBytes {
-			return nil, fmt.Errorf("a task added more than %d bytes to accumulators, the last of them to %q: what is as large belongs in an RDD", MaxUpdateBytes, a.sum.Name())
+			return nil, Permanent(fmt.Errorf("a task added more than %d bytes to accumulators, the last of them to %q: what is as large belongs in an RDD", MaxUpdateBytes, a.sum.Name()))
 		}
 		updates = append(updates, Update{a.number, a.sum.Name(), data})
 	}

@@ -106,6 +106,7 @@ type Metrics struct {
 	ShuffleRemote  int64 `msgpack:"srr,omitempty"` // of ShuffleRead, bytes that came from other executors
 	ShuffleWritten int64 `msgpack:"sw,omitempty"`  // bytes of blocks written
 	BadRecords     int64 `msgpack:"bad,omitempty"` // records left out by the job's policy
+	NotKept        int64 `msgpack:"nk,omitempty"`  // partitions to be kept that the local disk didn't take
 }
 
 // Add adds the counts of another attempt.
@@ -117,6 +118,7 @@ func (m *Metrics) Add(o Metrics) {
 	m.ShuffleRemote += o.ShuffleRemote
 	m.ShuffleWritten += o.ShuffleWritten
 	m.BadRecords += o.BadRecords
+	m.NotKept += o.NotKept
 }
 
 // ShuffleReader gives a reading task the blocks meant for it.

@@ -9,6 +9,47 @@ import (
 // it has to be computed again.
 var ErrCantSpill = errors.New("what is kept can't be written to disk")
 
+// WriteError says that the local disk didn't take what was to be written there. It isn't
+// the fault of what was written, so who can do without goes on.
+type WriteError struct{ Err error }
+
+// Error says what was written where, and why it couldn't be.
+func (e *WriteError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// IsUnwritten reports whether an error is one of the local disk's.
+func IsUnwritten(err error) bool {
+	_, is := errors.AsType[*WriteError](err)
+	return is
+}
+
+// PermanentError says that another attempt of the task would fail alike, since it would
+// read the same and do the same: a record that can't be decoded, a limit that is exceeded.
+// The scheduler doesn't try the task again, unless what it reads is indeterminate.
+type PermanentError struct{ Err error }
+
+// Error returns the error's text.
+func (e *PermanentError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// Permanent returns err, said to be a [PermanentError]; nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &PermanentError{err}
+}
+
+// IsPermanent reports whether an error is a [PermanentError].
+func IsPermanent(err error) bool {
+	_, is := errors.AsType[*PermanentError](err)
+	return is
+}
+
 // FetchFailedError says that a map task's output couldn't be read. It is the
 // scheduler's cue to run that map task again, never the reading task's fault.
 type FetchFailedError struct {

@@ -8,13 +8,15 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Disk is where a process puts what doesn't fit into its memory: files in a directory
 // of its own, which is made when the first file is. It is safe for concurrent use.
 type Disk struct {
 	parent string
-	open   func(path string, flag int, perm os.FileMode) (*os.File, error) // os.OpenFile, but in tests
+	open   Open
 
 	mu     sync.Mutex
 	dir    string // "" before the first file
@@ -23,6 +25,13 @@ type Disk struct {
 	files  map[string]struct{} // paths of those that are there
 	closed bool
 }
+
+// Open opens a file, as os.OpenFile does.
+type Open func(path string, flag int, perm os.FileMode) (*os.File, error)
+
+// OpenBy has files of blocks opened for writing by another function than os.OpenFile, such
+// as one that plays a disk without room. It is called before the first file is made.
+func (d *Disk) OpenBy(open Open) { d.open = open }
 
 // NewDisk returns a disk whose directory will be in parent, "" for the system's
 // directory of temporary files. Close removes it.
@@ -93,7 +102,7 @@ func (d *Disk) remove(path string) {
 // failed says what to do about an error of writing.
 func (d *Disk) failed(doing string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%s in %s: %w: make room there, set local.dir to a directory on a larger disk, or raise executor.memory: %w", doing, d.parent, ErrDiskFull, err)
+		err = fmt.Errorf("%w: make room there, set local.dir to a directory on a larger disk, or raise executor.memory: %w", ErrDiskFull, err)
 	}
-	return fmt.Errorf("%s in %s: %w", doing, d.parent, err)
+	return &task.WriteError{Err: fmt.Errorf("%s in %s: %w", doing, d.parent, err)}
 }

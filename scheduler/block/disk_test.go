@@ -194,24 +194,24 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// full makes a store's files such that writing finds no room.
-func full(t *testing.T, s *Store) {
+// fill makes a store's files such that writing finds no room.
+func fill(t *testing.T, s *Store) {
 	t.Helper()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
 	}
-	s.disk.open = func(path string, _ int, _ os.FileMode) (*os.File, error) {
+	s.disk.OpenBy(func(path string, _ int, _ os.FileMode) (*os.File, error) {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			return nil, err
 		}
 		return os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	}
+	})
 }
 
 // A disk without room is an error that says where and what to do; blocks stay in memory.
 func TestDiskFull(t *testing.T) {
 	s := newStore(t, 8<<10)
-	full(t, s)
+	fill(t, s)
 	m := s.NewTask(t.Context())
 	defer m.Close()
 	r, err := m.NewRun()
@@ -234,9 +234,12 @@ func TestDiskFull(t *testing.T) {
 	if got := where(s, "a", "b", "c"); got != "a memory, b memory, c memory" {
 		t.Error(got)
 	}
-	_, _, err = s.Compute(t.Context(), ID{1, "d"}, task.DiskOnly, computing(s, kb("d"), new(int)))
-	if !errors.Is(err, ErrDiskFull) {
-		t.Errorf("a block on disk: %v", err)
+	v, kept, err := s.Compute(t.Context(), ID{1, "d"}, task.DiskOnly, computing(s, kb("d"), new(int)))
+	if err != nil || kept {
+		t.Fatalf("a block on disk: kept %v, %v", kept, err)
+	}
+	if b, err := v.(Encoded).Load(); err != nil || !bytes.Equal(b, kb("d")) {
+		t.Errorf("it is %d bytes, %v", len(b), err)
 	}
 	if r.Remove(); s.disk.Files() != 0 {
 		t.Errorf("%d files are left", s.disk.Files())

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hibana-engine/hibana/rdd"
@@ -147,6 +148,77 @@ func TestPersistIsEvicted(t *testing.T) {
 	other.Close()
 }
 
+// A partition that the disk doesn't take is computed again for who reads it, and what its
+// task counts is counted once.
+func TestPersistOnFullDisk(t *testing.T) {
+	const n = 5000
+	for _, tt := range []struct {
+		level rdd.StorageLevel
+		limit int64
+		times int // that it is computed, of two
+	}{
+		{rdd.MemoryAndDisk, 100 << 10, 4},
+		{rdd.DiskOnly, 1 << 20, 2},
+		{rdd.DiskOnly, 100 << 10, 4},
+	} {
+		t.Run(fmt.Sprintf("%s in %d", tt.level, tt.limit), func(t *testing.T) {
+			k := newKeeper(t, tt.limit)
+			block.Fill(t, k.Store)
+			calls := 0
+			in := words(n, &calls)
+			seen := rdd.NewAccumulator(in.Context(), "seen", 0, func(a, b int) int { return a + b })
+			r := rdd.MapPartitions(in, func(p rdd.Part, in iter.Seq[string]) iter.Seq[string] {
+				return func(yield func(string) bool) {
+					for w := range in {
+						if seen.Add(p, 1); !yield(w) {
+							return
+						}
+					}
+				}
+			}).Persist(tt.level)
+			for range 2 {
+				tc := k.task(t)
+				got, err := read(r, tc, 0)
+				if err != nil || len(got) != n || got[n-1] != fmt.Sprintf("%032d", n-1) {
+					t.Fatalf("%d elements, %v", len(got), err)
+				}
+				updates, err := tc.Updates()
+				if err != nil || len(updates) != 1 || !bytes.Equal(updates[0].Data, []byte{0xcd, n >> 8, n & 0xff}) {
+					t.Errorf("the task counted %x, %v", updates, err)
+				}
+				if tc.Counted().NotKept != 1 {
+					t.Errorf("%d partitions weren't kept", tc.Counted().NotKept)
+				}
+			}
+			if calls != tt.times*n || len(k.files(t)) != 0 || k.Budget().Used() != 0 {
+				t.Errorf("computed %d times, %d files, %d bytes in memory", calls/n, len(k.files(t)), k.Budget().Used())
+			}
+		})
+	}
+}
+
+// When memory is needed and the disk is full, kept partitions go: they can be computed
+// again.
+func TestEvictedOnFullDisk(t *testing.T) {
+	k := newKeeper(t, 600<<10)
+	block.Fill(t, k.Store)
+	calls := 0
+	r := words(5000, &calls).Persist(rdd.MemoryAndDisk)
+	if _, err := read(r, k.task(t), 0); err != nil || k.Len() != 1 {
+		t.Fatal(err)
+	}
+	other := k.NewTask(t.Context())
+	for other.Grow(10_000) {
+	}
+	if k.Len() != 0 || len(k.files(t)) != 0 {
+		t.Errorf("%d blocks and %d files are left", k.Len(), len(k.files(t)))
+	}
+	other.Close()
+	if got, err := read(r, k.task(t), 0); err != nil || len(got) != 5000 || calls != 2*5000 {
+		t.Errorf("%d elements, %v; computed %d times", len(got), err, calls/5000)
+	}
+}
+
 // Who reads a partition that doesn't fit, and reads it again meanwhile, waits for nobody.
 func TestTooLargeKeepsNobodyWaiting(t *testing.T) {
 	k := newKeeper(t, 1<<10)
@@ -281,7 +353,7 @@ func TestPersistRefuses(t *testing.T) {
 	if got, err := read(r, k.task(t), 0); err != nil || len(got) != 1 || k.Partitions().Len() != 1 {
 		t.Error(got, err)
 	}
-	if r.Unpersist(); r.Node().Cached {
+	if r.Unpersist(); r.Node().Cached() {
 		t.Error("it is still to be kept")
 	}
 	r.Persist(rdd.DiskOnly)
@@ -350,4 +422,23 @@ func TestEncoderOfEvictedPartition(t *testing.T) {
 		t.Errorf("%v, %d files", err, len(k.files(t)))
 	}
 	other.Close()
+}
+
+// A program may change what is kept while a task of a step that failed runs on.
+func TestPersistDuringTask(t *testing.T) {
+	k := newKeeper(t, 1<<20)
+	calls := 0
+	r := words(10, &calls)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() {
+		for range 200 {
+			if got, err := read(r, k.task(t), 0); err != nil || len(got) != 10 {
+				t.Errorf("%d elements, %v", len(got), err)
+			}
+		}
+	})
+	for range 100 {
+		r.Persist(rdd.MemoryAndDisk).Unpersist().Cache().Unpersist()
+	}
 }

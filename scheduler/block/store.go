@@ -164,7 +164,8 @@ func (s *Store) get(id ID, used bool) (Value, bool) {
 // error is its own: another one computes then. compute reserves the value's bytes from t
 // and makes its files there. A value whose batch was forgotten meanwhile is returned, but
 // isn't kept, nor is one that a killed task has computed, since its driver may have been
-// deposed: keep is false, and it is the caller's to discard.
+// deposed, or one that the disk didn't take: keep is false, and it is the caller's to
+// discard.
 func (s *Store) Compute(ctx context.Context, id ID, level task.Level, compute func(t *Task) (Value, error)) (v Value, keep bool, err error) {
 	for {
 		if ctx.Err() != nil { // nobody is to wait for what won't be kept
@@ -208,14 +209,23 @@ func (s *Store) claim(id ID, level task.Level) (e *entry, mine bool) {
 func (s *Store) compute(ctx context.Context, e *entry, compute func(*Task) (Value, error)) (v Value, keep bool, err error) {
 	t := s.NewTask(ctx)
 	t.giveUp = func() { s.settle(e, t, nil) }
+	var kept Value // what is to be
 	defer func() { // also if compute panics
-		if err != nil {
-			v = nil
-		}
-		keep = s.settle(e, t, v)
+		keep = s.settle(e, t, kept)
 		t.Close()
 	}()
-	return s.leveled(e.level, t, compute)
+	v, err = compute(t)
+	if err != nil || v == nil {
+		return nil, false, err
+	}
+	kept, err = leveled(e.level, v)
+	switch {
+	case task.IsUnwritten(err): // it is the caller's, and the next one computes it
+		return v, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	return kept, true, nil
 }
 
 // settle ends the computation of an entry, with a value or, nil, without one. The value
@@ -241,18 +251,16 @@ func (s *Store) settle(e *entry, t *Task, v Value) (kept bool) {
 	return kept
 }
 
-// leveled computes a value and brings it where its level says.
-func (s *Store) leveled(level task.Level, t *Task, compute func(*Task) (Value, error)) (v Value, keep bool, err error) {
-	v, err = compute(t)
-	if err != nil || v == nil || level != task.DiskOnly {
-		return v, false, err
+// leveled brings a value where its level says.
+func leveled(level task.Level, v Value) (Value, error) {
+	if level != task.DiskOnly {
+		return v, nil
 	}
-	spilled, err := v.Spill()
-	return spilled, false, err
+	return v.Spill()
 }
 
 // Evict implements [Holder]: it spills or drops the blocks that were used least
-// recently. Where a block can't be written it stays, unless it never can be.
+// recently. Where a block can't be written it stays, unless it can be computed again.
 func (s *Store) Evict(ctx context.Context, n int64) (freed int64) {
 	for freed < n && ctx.Err() == nil {
 		m, err := s.evict()
@@ -301,7 +309,8 @@ func (s *Store) evicted(e *entry, spilled Value, err error) (freed int64, gone b
 	switch {
 	case e.gone:
 		return 1, true, nil // its bytes were released by whoever took it off
-	case errors.Is(err, task.ErrCantSpill): // nor later: who needs it computes it and learns why
+	case errors.Is(err, task.ErrCantSpill), // nor later: who needs it computes it and learns why
+		task.IsUnwritten(err) && e.isPartition():
 		freed = e.kept
 		s.strike(e)
 		return freed, false, nil
@@ -314,6 +323,9 @@ func (s *Store) evicted(e *entry, spilled Value, err error) (freed int64, gone b
 	s.budget.Release(freed)
 	return freed, false, nil
 }
+
+// isPartition reports whether an entry is a kept partition, which can be computed again.
+func (e *entry) isPartition() bool { _, is := e.id.Key.(task.Block); return is }
 
 // Drop drops the blocks whose names satisfy gone.
 func (s *Store) Drop(gone func(ID) bool) {

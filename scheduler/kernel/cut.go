@@ -31,6 +31,11 @@ func (k *Kernel) take(b *batch, j *job, specs []Stage) []*job {
 		case len(s.jobs) == 0:
 			s.renew(spec)
 		}
+		for _, i := range spec.Unsteady {
+			if !slices.Contains(s.unsteady, i) {
+				s.unsteady = append(s.unsteady, i)
+			}
+		}
 		if s.state != active {
 			s.holders, s.bound = k.resolve(spec.Holders), spec.Bound
 			if s.link(spec.Parents) {

@@ -36,6 +36,11 @@
 // parents. A stage that a job needs keeps the parents that it has and gets what others
 // name as well; a job needs all that its stages have as parents, whoever named them.
 //
+// What is cached of an indeterminate RDD goes when a stage that computed it is rolled
+// back. Other jobs may have read it, without having that stage's parents: stages that
+// name the same of these RDDs, [Stage.Unsteady], are rolled back together. So no job
+// reads one that was computed before and one that was computed after.
+//
 // Work for one event is proportional to what it changes, but for a lost executor:
 // that looks at all tasks of the batches not yet forgotten.
 package kernel

@@ -48,6 +48,10 @@ type Stage struct {
 	// computed from, "" for a partition of which none is known. They come before
 	// where the input was read last.
 	Holders []string
+	// Unsteady are the cached RDDs that its tasks compute or read whose partitions another
+	// attempt may make otherwise. What is kept of them goes when a stage that names them is
+	// rolled back, so all stages of the batch that name one of them are rolled back with it.
+	Unsteady []Input
 	// Bound says that a task is to run where its holder is as long as that is there and
 	// may have a slot within [BoundWait], also after it has failed there.
 	Bound bool
@@ -111,6 +115,7 @@ const (
 	Failed              // by its own fault: counts against the task
 	Interrupted         // through no fault of its own
 	FetchFailed         // output that it reads is lost
+	Hopeless            // as Failed, and would again: it isn't tried again, unless its stage is indeterminate
 	BlockMissing        // a cached block that it reads is gone, and the lineage above was cut off
 )
 

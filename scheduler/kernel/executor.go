@@ -189,7 +189,10 @@ func (k *Kernel) endTask(e TaskEnded) {
 	case e.How == BlockMissing:
 		k.blockMissing(a, x)
 	default:
-		k.retry(a, x, x.id, e.How == Failed)
+		if e.How == Hopeless && !a.stage.indeterminate {
+			a.stage.tasks[a.index].failures = int32(k.config.MaxFailures) - 1 // this one is the last
+		}
+		k.retry(a, x, x.id, e.How == Failed || e.How == Hopeless)
 		if a.stage.state != active {
 			k.resubmit(slices.Clone(a.stage.jobs))
 		}

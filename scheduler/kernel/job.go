@@ -110,6 +110,8 @@ func (k *Kernel) resubmit(jobs []*job) {
 				k.finish(j)
 			}
 		}
+		jobs = append(jobs, k.rolled...) // others than were asked for, maybe
+		k.rolled = nil
 	}
 }
 

@@ -30,6 +30,7 @@ type Kernel struct {
 	jobs    []*job // that haven't ended, in the order of submission
 	stages  uint64 // made so far, for their order
 	round   uint64 // of submit
+	rolled  []*job // whose stages were rolled back in it
 
 	sets   []*stage // active stages with tasks to launch, the oldest first
 	fresh  bool     // some of them have tasks that dispatch hasn't seen

@@ -45,6 +45,7 @@ func (s *stage) renew(spec Stage) {
 		s.unlink(spec.Parents)
 	}
 	if s.isResult() {
+		s.unsteady = nil
 		s.remember()
 		s.layOut(spec.Only)
 	}

@@ -24,10 +24,12 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //	submit 1/0 m0*2 r0*1<-m0    output 0 of batch 1: map stage 0 of 2 tasks, read
 //	                            by a result stage of 1; ! after it: indeterminate;
 //	                            in=N at its end: reads input N; at=a,- before
-//	                            that: a holds a cached block for partition 0
+//	                            that: a holds a cached block for partition 0;
+//	                            kept=N before that: keeps, or reads, what
+//	                            another attempt may make otherwise
 //	submit 1/0 r0*9[2,5]        partitions 2 and 5 of 9 only
 //	ok 1:m0/0#1 [on a]          attempt 1 of partition 0 of map stage 0 of batch 1
-//	fail, interrupt             the same
+//	fail, hopeless, interrupt   the same
 //	commit 1:r0/0#0 [on a]      it asks whether it may commit its output
 //	fetchfail 1:r0/0#0 m0/1 a   it couldn't read partition 1 (* for all) from a
 //	blockmiss 1:r0/0#0          a cached block that it needs is gone
@@ -153,6 +155,8 @@ func (s *script) event(verb string, args []string) (Event, error) {
 		return s.ended(args, Succeeded)
 	case "fail":
 		return s.ended(args, Failed)
+	case "hopeless":
+		return s.ended(args, Hopeless)
 	case "interrupt":
 		return s.ended(args, Interrupted)
 	case "blockmiss":
@@ -227,6 +231,7 @@ func parseStage(a string) Stage {
 	a, input, explicit := strings.Cut(a, "in=")
 	a, bound, isBound := strings.Cut(a, "to=")
 	a, holders, held := strings.Cut(a, "at=")
+	a, kept, keeps := strings.Cut(a, "kept=")
 	a, parents, _ := strings.Cut(a, "<-")
 	a, indeterminate := strings.CutSuffix(a, "!")
 	a, only, some := strings.Cut(strings.TrimSuffix(a, "]"), "[")
@@ -234,6 +239,9 @@ func parseStage(a string) Stage {
 	s := Stage{ID: parseStageID(id), Partitions: atoi(n), Indeterminate: indeterminate}
 	if s.Bound = isBound; isBound {
 		holders, held = bound, true
+	}
+	if keeps {
+		s.Unsteady = []Input{{Ordinal: int32(atoi(kept))}}
 	}
 	if held {
 		s.Holders = strings.Split(strings.ReplaceAll(holders, "-", ""), ",")

@@ -17,6 +17,7 @@ type stage struct {
 	place         *place
 	holders       []*executor     // of cached blocks that partitions are computed from, nil where none is known
 	bound         bool            // tasks go to holders
+	unsteady      []Input         // cached RDDs that another attempt may make otherwise
 	partitions    int             // that it could compute
 	only          []int32         // those that its tasks compute, nil for all
 	tried         map[int32]int32 // launches of partitions in earlier jobs, of a result stage
@@ -239,14 +240,14 @@ func (k *Kernel) lose(s *stage, p int32) {
 }
 
 // rollback begins an indeterminate stage anew that lost output, with all stages
-// that were computed from it. A job whose result was returned in part fails: the
+// that were computed from it, or from what those kept. A job whose result was returned in part fails: the
 // rest would be computed from other records. So would the rest of a map stage that
 // a job left behind in part, which another job may go on with.
 func (k *Kernel) rollback(s *stage) {
 	partial := func(r *stage) bool { return len(r.jobs) > 0 || !r.isResult() && !r.complete() }
 	affected := []*stage{s}
 	for i := 0; i < len(affected); i++ {
-		for _, r := range affected[i].readers {
+		for _, r := range slices.Concat(affected[i].readers, affected[i].sharing()) {
 			if partial(r) && !slices.Contains(affected, r) {
 				affected = append(affected, r)
 			}
@@ -259,10 +260,25 @@ func (k *Kernel) rollback(s *stage) {
 	}
 	for _, a := range affected {
 		if a == s || partial(a) {
+			k.rolled = append(k.rolled, a.jobs...)
 			k.restart(a)
 			k.do(RolledBack{a.batch.seq, a.id})
 		}
 	}
+}
+
+// sharing returns the other stages that compute or read what the stage keeps of an
+// indeterminate RDD.
+func (s *stage) sharing() (all []*stage) {
+	if len(s.unsteady) == 0 {
+		return nil
+	}
+	for _, o := range s.batch.ordered() {
+		if o != s && slices.ContainsFunc(o.unsteady, func(i Input) bool { return slices.Contains(s.unsteady, i) }) {
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 // returned reports whether part of a result has gone out: was accepted, or may have been

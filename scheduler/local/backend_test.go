@@ -105,7 +105,7 @@ func (p *program) stored(id scheduler.TaskID) []scheduler.StoredBlock {
 
 // cache makes the program keep its counts. It does so before the tasks run.
 func (p *program) cache() {
-	p.action.Final.Cached = true
+	p.action.Final.Lineage().Cache(p.action.Final, false)
 	p.caches = make(map[string]*task.Cache)
 	for x := range p.stores {
 		p.caches[x] = &task.Cache{}

@@ -48,6 +48,8 @@ func (r *reports) add(words ...string) {
 
 func (r *reports) ExecutorAdded(executor string, _ int) { r.add("added", executor) }
 
+func (r *reports) Stored(string, []scheduler.StoredBlock) {}
+
 func (r *reports) ExecutorLost(lost scheduler.ExecutorLost) {
 	r.add("lost", lost.Executor, lost.Message)
 }

@@ -67,6 +67,20 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// Write makes the log of a state in a directory that has none.
+func Write(dir string, s *batchlog.State, epoch uint64) (err error) {
+	l, err := Open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if l.state.Header != nil {
+		return fmt.Errorf("%s has a batch log already", dir)
+	}
+	l.state, l.epoch = s.Clone(), epoch
+	return l.replace(l.number + 1)
+}
+
 // open reads the newest segment, or makes the first.
 func (l *Log) open() error {
 	numbers, err := l.segments()

@@ -56,7 +56,7 @@ func (d *driver) Submit(stream grpc.BidiStreamingServer[wire.SubmitPart, wire.Su
 	}); err != nil {
 		return err
 	}
-	if err := stream.Send(&wire.SubmitAnswer{Need: need}); err != nil {
+	if err := stream.Send(&wire.SubmitAnswer{Need: need, Resume: begin.Resume}); err != nil {
 		return err
 	}
 	var program []byte
@@ -114,6 +114,7 @@ func (d *driver) take(begin *wire.SubmitBegin, uploaded bool, program []byte) (*
 		Spec: wire.JobSpec{
 			Incarnation: c.index, Submission: begin.Submission, Name: begin.Name,
 			Args: begin.Args, Secrets: begin.Secrets, Binary: begin.Binary, Size: begin.Size, Platform: "linux/amd64",
+			Resume: begin.Resume, AllowLoss: begin.AllowLoss,
 		},
 		State: wire.JobRunning, Node: d.id, Epoch: c.index,
 	}})
@@ -155,6 +156,47 @@ func (d *driver) Publish(stream grpc.BidiStreamingServer[wire.PublishPart, wire.
 		answer = "back to " + begin.Digest
 	}
 	return errors.Join(stream.Send(&wire.PublishAnswer{}), stream.Send(&wire.PublishAnswer{Digest: answer}))
+}
+
+// Log implements wire.ControlServer.
+func (d *driver) Log(ref *wire.JobRef, stream grpc.ServerStreamingServer[wire.LogEntry]) error {
+	st, _, err := d.state(*ref)
+	if err != nil {
+		return err
+	}
+	if st.State.Final() && !st.Left {
+		return fmt.Errorf("%w: the log of job %d isn't there any more", wire.ErrInvalid, st.Spec.Incarnation)
+	}
+	return errors.Join(stream.Send(&wire.LogEntry{Header: &wire.Header{Data: []byte("header")}}),
+		stream.Send(&wire.LogEntry{Last: &wire.Pending{Seq: 7, Epoch: 3, Data: []byte("ranges")}}))
+}
+
+// Print implements wire.ControlServer: jobs that run have a state called s.
+func (d *driver) Print(req *wire.PrintRequest, stream grpc.ServerStreamingServer[wire.PrintPart]) error {
+	st, _, err := d.state(req.Job)
+	switch {
+	case err != nil:
+		return err
+	case st.State.Final():
+		return wire.ErrJobEnded
+	case req.What.State != "" && req.What.State != "s":
+		return fmt.Errorf("%w: the job has no state %q; it has s", wire.ErrInvalid, req.What.State)
+	}
+	return errors.Join(stream.Send(&wire.PrintPart{Note: "as of batch 7"}),
+		stream.Send(&wire.PrintPart{Data: fmt.Appendf(nil, "%s %s\n", req.What.State, req.What.Key)}))
+}
+
+// DropLog implements wire.ControlServer.
+func (d *driver) DropLog(_ context.Context, ref *wire.JobRef) (*wire.Recorded, error) {
+	st, _, err := d.state(*ref)
+	if err == nil && !st.State.Final() {
+		err = fmt.Errorf("%w: job %d is %s, so that it needs its log", wire.ErrInvalid, st.Spec.Incarnation, st.State)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.cluster.Update(st.Spec.Incarnation, func(st *wire.JobStatus) { st.Left = false })
+	return &wire.Recorded{}, nil
 }
 
 // Jobs implements wire.ControlServer.

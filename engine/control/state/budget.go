@@ -24,13 +24,15 @@ func (j *Job) size() int {
 		n += argBytes + len(s.Name) + len(s.Value)
 	}
 	if j.State.Final() {
-		return n
+		return n + j.Bytes
 	}
 	return n + max(j.Bytes, jobShare)
 }
 
-// room makes sure that n bytes more fit into the state.
+// room makes sure that n bytes more fit into the state. What ended jobs have left makes
+// way.
 func (s *State) room(n int) error {
+	s.makeRoom(n)
 	if n > 0 && n > s.budget-s.bytes {
 		return fmt.Errorf("%w: the cluster remembers %d bytes of jobs, %d more are over the limit of %d; there is room when jobs complete batches or end",
 			wire.ErrTooLarge, s.bytes, n, s.budget)

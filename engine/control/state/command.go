@@ -32,6 +32,9 @@ const (
 	kindExited   kind = 13 // ProcessExited
 	kindDrain    kind = 22 // DrainExecutor
 	kindForget   kind = 23 // ForgetExecutor
+	kindResume   kind = 24 // ResumeJob
+	kindLeave    kind = 25 // LeaveJob
+	kindDropLog  kind = 26 // DropLog
 )
 
 // errUnknownCommand stops the node: it never skips a command.
@@ -70,6 +73,10 @@ type TakeJob struct {
 	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
 	At   int64        `msgpack:"at"`   // nanoseconds since 1970
 }
+
+// ResumeJob is TakeJob of a job that begins with the log of one that has ended, which the
+// spec's Resume names.
+type ResumeJob TakeJob
 
 // SubmitJob is TakeJob in logs of earlier versions; the incarnation is the command's
 // index.
@@ -135,6 +142,15 @@ type EndJob struct {
 	At          int64         `msgpack:"at"`
 }
 
+// LeaveJob is EndJob that leaves a stream's log for a job that resumes it. Logs of earlier
+// versions have EndJob, which drops it.
+type LeaveJob EndJob
+
+// DropLog drops the log that a job has left.
+type DropLog struct {
+	Incarnation uint64 `msgpack:"inc"`
+}
+
 // RegisterExecutor makes an executor daemon known.
 type RegisterExecutor struct {
 	ID       string `msgpack:"id"`
@@ -194,6 +210,9 @@ func (*AllocateBatch) kind() kind    { return kindAllocate }
 func (*CompleteOutputs) kind() kind  { return kindComplete }
 func (*StopJob) kind() kind          { return kindStop }
 func (*EndJob) kind() kind           { return kindEnd }
+func (*ResumeJob) kind() kind        { return kindResume }
+func (*LeaveJob) kind() kind         { return kindLeave }
+func (*DropLog) kind() kind          { return kindDropLog }
 func (*RegisterExecutor) kind() kind { return kindRegister }
 func (*LoseExecutor) kind() kind     { return kindLose }
 func (*DrainExecutor) kind() kind    { return kindDrain }
@@ -226,6 +245,12 @@ func newCommand(k kind) Command {
 		return new(StopJob)
 	case kindEnd:
 		return new(EndJob)
+	case kindResume:
+		return new(ResumeJob)
+	case kindLeave:
+		return new(LeaveJob)
+	case kindDropLog:
+		return new(DropLog)
 	case kindRegister:
 		return new(RegisterExecutor)
 	case kindLose:

@@ -30,11 +30,24 @@ func randomCommand(r *rand.Rand, s *State) Command {
 	done := []wire.Completion{
 		{Seq: uint64(r.IntN(int(last) + 1)), Output: int32(r.IntN(4) - 1)}, {Seq: last, Output: int32(r.IntN(260))},
 	}
-	switch r.IntN(26) {
+	switch r.IntN(31) {
 	case 24:
 		return &DrainExecutor{ID: id, Start: start}
 	case 25:
 		return &ForgetExecutor{ID: id}
+	case 27:
+		inc = pick(s, inc, func(j *Job) bool { return j.State == wire.JobRunning && j.Kind == wire.KindUnknown })
+		if j := s.Jobs[inc]; j != nil {
+			epoch = j.Epoch
+		}
+		return &StartJob{Incarnation: inc, Epoch: epoch, Header: []byte("h"), Kind: wire.KindStream}
+	case 26:
+		inc = pick(s, 0, func(j *Job) bool { return !j.State.Final() && j.Kind == wire.KindStream && j.Last.Seq > 0 })
+		return &LeaveJob{Incarnation: inc, Epoch: epoch * uint64(r.IntN(2)), State: wire.JobState(3 + r.IntN(5)), Reason: "r", At: r.Int64()}
+	case 28:
+		return &ResumeJob{Spec: wire.JobSpec{Submission: fmt.Sprint("r", r.IntN(200)), Platform: "p", Resume: pick(s, inc, func(j *Job) bool { return j.left() && j.Resumed == 0 })}}
+	case 29, 30:
+		return &DropLog{Incarnation: pick(s, inc, func(j *Job) bool { return j.left() && j.Resumed == 0 })}
 	case 0:
 		return &TakeJob{Spec: wire.JobSpec{Submission: fmt.Sprint("t", r.IntN(200)), Platform: "p", Secrets: []wire.Secret{{Name: "S", Value: "v"}}, Restart: wire.Restart(r.IntN(4) - 1)}}
 	case 1:
@@ -66,6 +79,16 @@ func randomCommand(r *rand.Rand, s *State) Command {
 		return &AdmitDriver{Node: node, Copy: fmt.Sprint(r.Uint64()), Instead: []string{"", s.Drivers[node].Copy}[r.IntN(2)]}
 	}
 	return &AllocateBatch{Incarnation: inc, Epoch: epoch, Seq: last + uint64(r.IntN(3)), Data: make([]byte, r.IntN(9)), Keep: last - min(last, uint64(r.IntN(5))), Completions: done}
+}
+
+// pick returns a job of a kind that random ones seldom are, otherwise if there is none.
+func pick(s *State, otherwise uint64, is func(*Job) bool) uint64 {
+	for _, inc := range slices.Sorted(maps.Keys(s.Jobs)) {
+		if is(s.Jobs[inc]) {
+			return inc
+		}
+	}
+	return otherwise
 }
 
 // step is a command at its place in Raft's log, and what it answered.

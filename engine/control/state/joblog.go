@@ -13,6 +13,14 @@ func (c *StartJob) apply(s *State, _ uint64) (Result, error) {
 		if c.Kind > wire.KindBatch {
 			return batchlog.Effect{}, fmt.Errorf("%w: job %d can't be of kind %d", wire.ErrInvalid, c.Incarnation, c.Kind)
 		}
+		if j.Inherited && len(c.Header) > 0 {
+			if err := j.Restart(c.Header, grow); err != nil {
+				return batchlog.Effect{}, err
+			}
+			s.started(j)
+			j.Kind = c.Kind
+			return batchlog.Effect{}, nil
+		}
 		effect, err := j.Start(c.Header, grow)
 		if err == nil && !effect.Existed {
 			j.Kind = c.Kind

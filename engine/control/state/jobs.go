@@ -9,11 +9,15 @@ import (
 
 func (c *TakeJob) apply(s *State, _ uint64) (Result, error) { return s.take(c.Spec, c.At, s.Newest+1) }
 
+func (c *ResumeJob) apply(s *State, _ uint64) (Result, error) {
+	return s.take(c.Spec, c.At, s.Newest+1)
+}
+
 func (c *SubmitJob) apply(s *State, index uint64) (Result, error) { return s.take(c.Spec, c.At, index) }
 
 // take makes a job under a number that no job has had.
 func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error) {
-	if inc, existed, err := s.Submission(spec.Submission, spec.Binary, spec.Name, spec.Args); existed || err != nil {
+	if inc, existed, err := s.Submission(&spec); existed || err != nil {
 		return Result{Index: inc, existed: existed}, err
 	}
 	live, oldest := s.countJobs()
@@ -24,15 +28,20 @@ func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error)
 	j := &Job{
 		Spec: spec, State: wire.JobSubmitted, Submitted: at, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
 	}
+	if err := s.inherit(j); err != nil {
+		return Result{}, err
+	}
 	growth := j.size()
 	full := len(s.Jobs)-live >= maxEndedJobs
 	if full {
 		growth -= s.Jobs[oldest].size()
 	}
 	if err := s.room(growth); err != nil {
+		s.giveBack(j)
 		return Result{}, err
 	}
 	if full {
+		growth = j.size() - s.Jobs[oldest].size() // its log may have made room
 		delete(s.submissions, s.Jobs[oldest].Spec.Submission)
 		delete(s.Jobs, oldest)
 	}
@@ -45,14 +54,14 @@ func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error)
 
 // Submission finds the job of a submission that was taken before. One with other
 // contents is an error that wraps wire.ErrSubmissionTaken.
-func (s *State) Submission(id, binary, name string, args []string) (incarnation uint64, existed bool, err error) {
-	inc, ok := s.submissions[id]
+func (s *State) Submission(of *wire.JobSpec) (incarnation uint64, existed bool, err error) {
+	inc, ok := s.submissions[of.Submission]
 	if !ok {
 		return 0, false, nil
 	}
-	if old := s.Jobs[inc].Spec; old.Binary != binary || old.Name != name || !slices.Equal(old.Args, args) {
-		return 0, false, fmt.Errorf("%w: %q is job %d, with another binary, name or arguments",
-			wire.ErrSubmissionTaken, id, inc)
+	if old := s.Jobs[inc].Spec; old.Binary != of.Binary || old.Name != of.Name || !slices.Equal(old.Args, of.Args) || old.Resume != of.Resume {
+		return 0, false, fmt.Errorf("%w: %q is job %d, with another binary, name, arguments or --resume",
+			wire.ErrSubmissionTaken, of.Submission, inc)
 	}
 	return inc, true, nil
 }
@@ -98,7 +107,7 @@ func (c *StopJob) apply(s *State, _ uint64) (Result, error) {
 	}
 	switch j.State {
 	case wire.JobSubmitted: // nothing is planned
-		s.end(j, wire.JobFinished, "stopped before it began", j.Submitted)
+		s.end(j, wire.JobFinished, "stopped before it began", j.Submitted, false)
 	case wire.JobRunning:
 		j.State = wire.JobStopping
 	default:
@@ -107,7 +116,12 @@ func (c *StopJob) apply(s *State, _ uint64) (Result, error) {
 	return Result{}, nil
 }
 
-func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
+func (c *EndJob) apply(s *State, _ uint64) (Result, error) { return s.endAs(c, false) }
+
+func (c *LeaveJob) apply(s *State, _ uint64) (Result, error) { return s.endAs((*EndJob)(c), true) }
+
+// endAs ends a job as a command says. With leave its log stays.
+func (s *State) endAs(c *EndJob, leave bool) (Result, error) {
 	j, err := s.Find(wire.JobRef{Incarnation: c.Incarnation})
 	if err != nil {
 		return Result{}, err
@@ -132,7 +146,7 @@ func (c *EndJob) apply(s *State, _ uint64) (Result, error) {
 		}
 		c.Reason = fmt.Sprintf("it has failed %d times in a row, the last time: %s", j.Restarts+1, c.Reason)
 	}
-	s.end(j, c.State, c.Reason, c.At)
+	s.end(j, c.State, c.Reason, c.At, leave)
 	return Result{}, nil
 }
 
@@ -151,13 +165,17 @@ func (s *State) goesWell(j *Job) {
 	s.bytes += j.size() - before
 }
 
-// end puts the job into a final state and drops its log.
-func (s *State) end(j *Job, state wire.JobState, reason string, at int64) {
+// end puts the job into a final state. Its log is dropped, unless it is left to who
+// resumes the job.
+func (s *State) end(j *Job, state wire.JobState, reason string, at int64, leave bool) {
 	before := j.size()
 	j.State, j.Reason, j.Ended = state, wire.Clip(reason, MaxReason), at
-	j.Drop()
-	j.Bytes = 0
+	leave = leave && j.Kind == wire.KindStream && !j.Inherited && j.Last.Seq > 0
+	if s.giveBack(j); !leave {
+		j.drop()
+	}
 	j.Processes, j.Refused = nil, nil
 	j.Spec = j.Spec.Shown() // what nobody needs any more
 	s.bytes += j.size() - before
+	s.keepLogs()
 }

@@ -7,6 +7,8 @@ package state
 const (
 	maxLiveJobs      = 1000
 	maxEndedJobs     = 1000      // the oldest are forgotten
+	maxLeftLogs      = 100       // of those, which leave a log; the oldest are dropped
+	maxLeftBytes     = 128 << 20 // of these logs together
 	maxPending       = 1024      // batches of a job that aren't complete
 	maxStateBytes    = 512 << 20 // all jobs, see job.size
 	maxJobBytes      = 64 << 20  // header, values and batches of a job

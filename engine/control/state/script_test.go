@@ -31,6 +31,8 @@ var rewrite = flag.Bool("rewrite", false, "write what commands do into testdata/
 //	allocate JOB EPOCH SEQ DATA [keep:SEQ] [DONE…]
 //	complete JOB EPOCH DONE…          DONE is SEQ:OUTPUT, or SEQ:* for the batch
 //	stop JOB                          end JOB EPOCH STATE [REASON]
+//	leave JOB EPOCH STATE [REASON]    resume JOB ID
+//	drop JOB
 //	register EXECUTOR START SLOTS     lose EXECUTOR START
 //	ready EXECUTOR START JOB PROCESS  exited EXECUTOR START JOB PROCESS [REFUSAL]
 func TestScripts(t *testing.T) {
@@ -124,6 +126,10 @@ func parseCommand(verb string, args []string) (Command, error) {
 		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Restart: wire.Restart(num(args[1])), Platform: "p"}}, nil
 	case "take":
 		return &TakeJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
+	case "resume":
+		return &ResumeJob{Spec: wire.JobSpec{Submission: args[1], Name: args[1], Platform: "p", Resume: num(args[0])}}, nil
+	case "drop":
+		return &DropLog{Incarnation: num(args[0])}, nil
 	case "submit":
 		return &SubmitJob{Spec: wire.JobSpec{Submission: args[0], Name: args[0], Binary: args[1], Args: strings.Fields(rest), Platform: "p"}}, nil
 	case "assign":
@@ -138,9 +144,13 @@ func parseCommand(verb string, args []string) (Command, error) {
 		return &CompleteOutputs{Incarnation: num(args[0]), Epoch: num(args[1]), Completions: completions(args[2:])}, nil
 	case "stop":
 		return &StopJob{Incarnation: num(args[0])}, nil
-	case "end":
+	case "end", "leave":
 		states := map[string]wire.JobState{"finished": wire.JobFinished, "failed": wire.JobFailed, "killed": wire.JobKilled, "running": wire.JobRunning}
-		return &EndJob{Incarnation: num(args[0]), Epoch: num(args[1]), State: states[args[2]], Reason: strings.TrimSpace(strings.Join(args[3:], " "))}, nil
+		end := &EndJob{Incarnation: num(args[0]), Epoch: num(args[1]), State: states[args[2]], Reason: strings.TrimSpace(strings.Join(args[3:], " "))}
+		if verb == "leave" {
+			return (*LeaveJob)(end), nil
+		}
+		return end, nil
 	case "register":
 		return &RegisterExecutor{ID: args[0], Start: args[1], Slots: int(num(args[2])), Address: args[0] + ":1", Platform: "p"}, nil
 	case "lose":
@@ -225,6 +235,12 @@ func describeJob(j *Job) (lines []string) {
 		line += ": " + j.Reason
 	}
 	add("%s", line)
+	if j.Spec.Resume != 0 {
+		add("resumes job %d, the first was %d; it has started: %t", j.Spec.Resume, j.Spec.Origin, !j.Inherited)
+	}
+	if j.Resumed != 0 {
+		add("is resumed by job %d", j.Resumed)
+	}
 	if j.Header != nil {
 		add("has header %s", j.Header)
 	}

@@ -34,9 +34,11 @@ type Job struct {
 	Ended     int64         `msgpack:"end"`
 	Epoch     uint64        `msgpack:"epoch"` // 0 before the first driver
 	Node      string        `msgpack:"node"`
-	Crashes   int           `msgpack:"crash"` // drivers that died since an output was done
-	Restarts  int           `msgpack:"again"` // how often it failed and goes on since an output was done
-	Failed    uint64        `msgpack:"fail"`  // epoch under which it last failed and goes on, 0 for none
+	Crashes   int           `msgpack:"crash"`          // drivers that died since an output was done
+	Restarts  int           `msgpack:"again"`          // how often it failed and goes on since an output was done
+	Failed    uint64        `msgpack:"fail"`           // epoch under which it last failed and goes on, 0 for none
+	Resumed   uint64        `msgpack:"next,omitempty"` // the job that goes on with this one's log, 0 for none
+	Inherited bool          `msgpack:"inh,omitempty"`  // the log is that of the job to resume: no driver has started with it
 	BatchLog  `msgpack:",inline"`
 	Bytes     int                   `msgpack:"bytes"` // of header, values, batches and the last one
 	Processes map[string]jobProcess `msgpack:"-"`     // by executor; see jobImage

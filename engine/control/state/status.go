@@ -13,6 +13,7 @@ func (s *State) Status(j *Job) wire.JobStatus {
 	st := wire.JobStatus{
 		Spec: j.Spec.Shown(), State: j.State, Kind: j.Kind, Reason: j.Reason, Node: j.Node, Epoch: j.Epoch, Crashes: j.Crashes, Restarts: j.Restarts,
 		LastBatch: j.Last.Seq, Pending: len(j.Pending), Submitted: j.Submitted, Ended: j.Ended, Executors: j.processes(),
+		Resumed: j.Resumed, Left: j.left() && j.Resumed == 0,
 	}
 	if !j.State.Final() && s.Members(j).Expected == 0 {
 		st.Trouble = fmt.Sprintf("it waits for an engine-executor on %s", j.Spec.Platform)

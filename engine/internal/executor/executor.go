@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/faults"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
@@ -66,7 +67,14 @@ type Meter interface {
 // New returns an executor for a copy of the program, built under the given header,
 // which takes so much memory. fetcher reads blocks of other processes too; it is nil in local mode.
 func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetcher *remote.Fetcher) (*Executor, error) {
+	disturbed := faults.Of(ctx)
+	if disturbed.Memory > 0 {
+		m.Blocks = disturbed.Memory
+	}
 	blocks := block.NewStore(m.Blocks, p.Settings.LocalDir)
+	if disturbed.Open != nil {
+		blocks.Disk().OpenBy(disturbed.Open)
+	}
 	e := &Executor{
 		program: p, parallelism: h.Parallelism, process: &task.Process{}, blocks: blocks,
 		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
@@ -75,7 +83,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
 		var err error
-		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation); err != nil {
+		if versions, err = modelstore.Open(ctx, h.ModelStore, h.Stored()); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +91,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	var checkpoints *state.Store
 	if h.StateStore != "" && len(p.Graph.States) > 0 {
 		var err error
-		if checkpoints, err = state.Open(ctx, h.StateStore, h.Incarnation); err != nil {
+		if checkpoints, err = state.Open(ctx, h.StateStore, h.Stored()); err != nil {
 			return nil, err
 		}
 	}
@@ -223,8 +231,10 @@ func (e *Executor) unneeded(until uint64) func(block.ID) bool {
 		switch {
 		case id.Batch >= until:
 			return false
-		case !is || newest == nil:
+		case !is:
 			return true
+		case newest == nil: // a driver that has just taken over tells of it next
+			return false
 		}
 		first, known := since[p.DStream]
 		if !known {

@@ -104,3 +104,33 @@ func TestForgetKeepsWhatIsReachedBackTo(t *testing.T) {
 		}
 	}
 }
+
+// A driver that takes over says what is forgotten before it tells of the batches that
+// others reach back to: until then nothing that is cached goes.
+func TestTakeoverKeepsWhatIsCached(t *testing.T) {
+	p := reachingBack()
+	e, err := New(t.Context(), p, plan.JobHeader{Parallelism: 1}, Memory{Blocks: 1 << 20}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for seq := uint64(1); seq <= 6; seq++ {
+		if err := e.Invoke(generated(t, p, seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, cached := block.ID{Batch: 2, Key: task.Block{Batch: 2, DStream: 1}}, block.ID{Batch: 5, Key: task.Block{Batch: 5, DStream: 1}}
+	e.Adopt(2)
+	if unneeded := e.unneeded(6); unneeded(cached) || !unneeded(block.ID{Batch: 5, Key: "a shuffle's"}) {
+		t.Error("before it is told of batches a cached partition is forgotten, or a shuffle's block kept")
+	}
+	e.Forget(6, 2)
+	for seq := uint64(2); seq <= 5; seq++ {
+		if err := e.Invoke(told(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if unneeded := e.unneeded(6); unneeded(cached) || !unneeded(old) {
+		t.Error("afterwards what is needed is forgotten, or what isn't is kept")
+	}
+}

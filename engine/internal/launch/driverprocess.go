@@ -46,9 +46,9 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 		return err
 	}
 	j.Log = j.Log.With("epoch", epoch)
-	j.Incarnation, j.Durable = spec.Job.Incarnation, true
-	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}
-	j.requests = events.requests
+	j.Incarnation, j.Origin, j.Durable, j.AllowNonRestored = spec.Job.Incarnation, spec.Job.Origin, true, spec.Job.AllowLoss
+	j.Batches, j.lookup = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}, typedLog{&raftLog{daemon: daemon, epoch: epoch}}
+	j.requests, j.prints = events.requests, events.prints
 	j.troubles = &plan.Troubles{}
 	j.Metrics, j.security = metrics.FreePort(spec.Metrics), security
 	progress := newProgressReports(daemon, j.Log, j.troubles)
@@ -98,6 +98,7 @@ type daemonEvents struct {
 	daemon    wire.JobLogClient
 	log       *slog.Logger
 	requests  chan models.Request
+	prints    *printing
 	epoch     uint64 // of the receiving goroutine
 
 	mu      sync.Mutex
@@ -120,6 +121,7 @@ func openEvents(ctx context.Context, daemon wire.JobLogClient, log *slog.Logger)
 		e.cancel()
 		return nil, fmt.Errorf("asking the daemon for events: %w", err)
 	}
+	e.prints = newPrinting(ctx, daemon, log)
 	e.work.Go(func() { e.receive(s) })
 	return e, nil
 }
@@ -166,6 +168,8 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 			e.stop(errStopAsked)
 		case m.Publish != nil:
 			e.publish(s.Context(), m.Publish)
+		case m.Print != nil:
+			e.prints.ask(e.epoch, m.Print)
 		}
 	}
 }
@@ -256,6 +260,7 @@ func (e *daemonEvents) targets() []metrics.Target { return nil }
 func (e *daemonEvents) close() error {
 	e.cancel()
 	e.work.Wait()
+	e.prints.close()
 	e.stop(nil)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/internal/executor"
+	"github.com/hibana-engine/hibana/engine/internal/faults"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/engine/role"
@@ -61,7 +62,7 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 	}
 	h.memory.LimitHeap()
 	server := remote.NewServer(spec.Job.Incarnation, spec.Slots, h, j.Log)
-	doors := rpc.NewServer(security)
+	doors := rpc.NewServer(security, faults.Of(ctx).ServerOptions()...)
 	remote.RegisterTasks(doors, server)
 	remote.RegisterShuffle(doors, server)
 	var serving sync.WaitGroup

@@ -27,6 +27,7 @@ import (
 type Job struct {
 	App         string
 	Incarnation uint64        // which submission of the job; 0 in local modes
+	Origin      uint64        // the first of the jobs that were resumed up to this one, 0 for none
 	Batch       bool          // it is a batch program rather than a stream
 	Interval    time.Duration // 0 for a batch program
 	Cadence     plan.Cadence
@@ -48,6 +49,8 @@ type Job struct {
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
+	lookup    plan.Log         // another way to what Batches has, which has one goroutine; only Recover is called
+	prints    *printing        // for the daemon, nil where there is none
 	reports   *progressReports // to the daemon, nil where there is none
 	troubles  *plan.Troubles   // nil where nobody asks
 
@@ -56,6 +59,8 @@ type Job struct {
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job
+
+	temporary []string // directories that go with the job
 }
 
 // kind returns what the control plane calls the program.
@@ -139,9 +144,28 @@ func (j *Job) header(ctx context.Context, m Master, recorded *plan.JobHeader) (p
 		return plan.JobHeader{App: j.App, Incarnation: incarnation, Parallelism: parallelism, Durable: j.Durable}, err
 	}
 	if recorded.App != j.App {
-		return plan.JobHeader{}, fmt.Errorf("%w: it belongs to %q, this is %q; use another --checkpoint directory", plan.ErrOtherProgram, recorded.App, j.App)
+		return plan.JobHeader{}, fmt.Errorf("%w: it belongs to %q, this is %q; %s", plan.ErrOtherProgram, recorded.App, j.App, plan.BeginAnew)
 	}
-	return plan.JobHeader{App: j.App, Incarnation: recorded.Incarnation, Parallelism: recorded.Parallelism, Durable: recorded.Durable}, nil
+	h := plan.JobHeader{App: j.App, Incarnation: recorded.Incarnation, Origin: j.Origin, Parallelism: recorded.Parallelism, Durable: recorded.Durable}
+	if j.Incarnation != 0 { // the log may be of the job that this one resumes
+		h.Incarnation = j.Incarnation
+	}
+	return h, nil
+}
+
+// kept returns the place of a store on a cluster: that of the log, if there is one, which
+// a setting mustn't contradict. address makes a setting comparable.
+func (j *Job) kept(setting, key, logged string, address func(string) (string, error)) (string, error) {
+	if j.Incarnation == 0 || logged == "" {
+		return setting, nil
+	}
+	if setting != "" {
+		now, err := address(setting)
+		if err != nil || now != logged {
+			return "", errors.Join(err, fmt.Errorf("%w: what the job keeps is in %s, --conf %s names %s: leave that out, or name the same", plan.ErrOtherProgram, logged, key, setting))
+		}
+	}
+	return logged, nil
 }
 
 // sameGraph compares two builds of a program.

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,15 +13,19 @@ import (
 
 // openModelStore opens the store of the job's models, if it has any: what the
 // setting says, else a directory below the checkpoint, else a temporary one,
-// which release removes. A cluster has no default, since only its users know of a
+// which goes with the job. A cluster has no default, since only its users know of a
 // place that every node reaches; its jobs can do without unless they publish.
-func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h *plan.JobHeader) (store *modelstore.Store, release func() error, err error) {
+func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h, logged *plan.JobHeader) (store *modelstore.Store, release func() error, err error) {
 	nothing := func() error { return nil }
 	if len(g.Models) == 0 {
 		return nil, nothing, nil
 	}
-	remove := nothing
 	place := j.Settings.ModelStore
+	if logged != nil {
+		if place, err = j.kept(place, "models.store", logged.ModelStore, modelstore.Address); err != nil {
+			return nil, nothing, err
+		}
+	}
 	switch {
 	case place != "":
 	case j.Incarnation != 0:
@@ -33,28 +36,32 @@ func (j *Job) openModelStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 		if place, err = os.MkdirTemp("", "hibana-models-"); err != nil {
 			return nil, nothing, fmt.Errorf("making a directory for versions of models: %w", err)
 		}
-		remove = func() error { return os.RemoveAll(place) }
+		j.temporary = append(j.temporary, place)
 	}
 	if h.ModelStore, err = modelstore.Address(place); err == nil {
-		store, err = modelstore.Open(ctx, h.ModelStore, h.Incarnation)
+		store, err = modelstore.Open(ctx, h.ModelStore, h.Stored())
 	}
 	if err != nil {
-		return nil, nothing, errors.Join(err, remove())
+		return nil, nothing, err
 	}
-	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
+	return store, store.Close, nil
 }
 
 // openCatalog opens the catalog of versions that other programs publish, if the program
 // follows any: nil else.
-func (j *Job) openCatalog(ctx context.Context, g *plan.Graph) (*modelstore.Catalog, error) {
+func (j *Job) openCatalog(ctx context.Context, g *plan.Graph, logged *plan.JobHeader) (*modelstore.Catalog, error) {
 	i := slices.IndexFunc(g.Models, func(m *plan.Model) bool { return m.Follow > 0 })
 	if i < 0 {
 		return nil, nil
 	}
-	if j.Settings.ModelStore == "" {
+	place := j.Settings.ModelStore
+	if place == "" && logged != nil && j.Incarnation != 0 { // as openModelStore found it
+		place = logged.ModelStore
+	}
+	if place == "" {
 		return nil, fmt.Errorf("model %s follows what other programs publish: %w", g.Models[i].Name, plan.ErrNoModelStore)
 	}
-	address, err := modelstore.Address(j.Settings.ModelStore)
+	address, err := modelstore.Address(place)
 	if err != nil {
 		return nil, err
 	}

@@ -66,12 +66,12 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 		}
 	}
 	defer func() { err = errors.Join(err, j.runOnStop(ctx, p.program)) }()
-	store, release, err := j.openModelStore(ctx, &p.program.Graph, &p.header)
+	store, release, err := j.openModelStore(ctx, &p.program.Graph, &p.header, p.recovered.Header)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	checkpoints, letGo, err := j.openStateStore(ctx, &p.program.Graph, &p.header)
+	checkpoints, letGo, err := j.openStateStore(ctx, &p.program.Graph, &p.header, p.recovered.Header)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
@@ -82,9 +82,10 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	}
 	j.metrics.watch(c)
 	if j.Batch {
+		j.prints.serve(nil)
 		return p.runProgram(planning, c)
 	}
-	catalog, err := j.openCatalog(ctx, &p.program.Graph)
+	catalog, err := j.openCatalog(ctx, &p.program.Graph, p.recovered.Header)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
@@ -95,9 +96,11 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 		Models: p.program.Graph.Models, Store: store, Catalog: catalog, Executors: c, Retained: j.Settings.ModelsRetained,
 		Durable: p.header.Durable, Requests: j.requests, Log: j.Log,
 	})
+	keeper := p.keeper(checkpoints)
+	j.prints.serve(&printed{keeper: keeper, store: checkpoints, graph: &p.program.Graph, numbers: p.header.Numbers, offsets: j.lookup})
 	return driver.New(driver.Config{
 		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: p.header.Numbers.Numbered(j.Batches, &p.program.Graph), Cluster: c,
-		Participants: []driver.Participant{registry, p.keeper(checkpoints)}, Models: registry, Planners: p.planners,
+		Participants: []driver.Participant{registry, keeper}, Models: registry, Planners: p.planners,
 		Listeners: j.listeners, Troubles: j.troubles, Failing: j.failing, Log: j.Log,
 	}).Run(planning)
 }
@@ -145,8 +148,8 @@ func (p *prepared) adopt(g *plan.Graph) error {
 		p.header.Numbers = g.SameShape(nil)
 	case slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)):
 		p.header.Numbers = g.SameShape(h.Numbers)
-	case h.Numbers == nil || p.job.Incarnation != 0:
-		return fmt.Errorf("%w: the graph has changed since; use another --checkpoint directory\n%s", plan.ErrOtherProgram,
+	case h.Numbers == nil || p.job.Incarnation == h.Incarnation:
+		return fmt.Errorf("%w: the graph has changed since; %s\n%s", plan.ErrOtherProgram, plan.BeginAnew,
 			lineage.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
 	default:
 		p.upgrade = g.Upgrade(h.Numbers, &p.recovered)

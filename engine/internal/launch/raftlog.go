@@ -39,7 +39,7 @@ func (l *raftLog) Recover(ctx context.Context) (batchlog.State, uint64, error) {
 	for err == nil {
 		var e *wire.LogEntry
 		if e, err = s.Recv(); err == nil {
-			err = take(&state, e)
+			err = e.AddTo(&state)
 		}
 	}
 	if !errors.Is(err, io.EOF) {
@@ -47,25 +47,6 @@ func (l *raftLog) Recover(ctx context.Context) (batchlog.State, uint64, error) {
 	}
 	l.values = len(state.Values)
 	return state, state.Last.Epoch, nil
-}
-
-// take adds a part of what is recorded.
-func take(s *batchlog.State, e *wire.LogEntry) error {
-	switch {
-	case e.Header != nil:
-		s.Header = e.Header.Data
-	case e.Value != nil:
-		s.Values = append(s.Values, *e.Value)
-	case e.Past != nil:
-		s.RestorePast(*e.Past)
-	case e.Pending != nil:
-		s.Restore(*e.Pending, false)
-	case e.Last != nil:
-		s.Restore(*e.Last, true)
-	default:
-		return fmt.Errorf("%w: an entry without contents", wire.ErrMalformed)
-	}
-	return nil
 }
 
 // Start records the header. The epoch is the one that the process was given.

@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
@@ -34,7 +35,7 @@ func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
 // the job is under way: batches that an earlier driver has left are finished.
 // Getting under way ends with ctx. Run closes the job's log.
 func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
-	defer func() { err = errors.Join(err, m.close(), j.Batches.Close()) }()
+	defer func() { err = errors.Join(err, m.close(), j.removeTemporary(), j.Batches.Close()) }()
 	if err := j.openMetrics(ctx, m); err != nil {
 		return err
 	}
@@ -44,4 +45,13 @@ func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
 		return err
 	}
 	return p.activate(ctx, planning)
+}
+
+// removeTemporary removes the job's directories, when no executor of this process writes
+// to them any more.
+func (j *Job) removeTemporary() (err error) {
+	for _, dir := range j.temporary {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
 }

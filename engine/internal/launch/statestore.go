@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,16 +12,20 @@ import (
 )
 
 // openStateStore opens the store of the checkpoints of the job's states, if it has any:
-// what the setting says, else a directory below the job's checkpoint, else a temporary
-// one, which release removes. A cluster has no default, since only its users know of a
+// what the setting or the log says, else a directory below the job's checkpoint, else a
+// temporary one, which goes with the job. A cluster has no default, since only its users know of a
 // place that every node reaches.
-func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHeader) (store *state.Store, release func() error, err error) {
+func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h, logged *plan.JobHeader) (store *state.Store, release func() error, err error) {
 	nothing := func() error { return nil }
 	if len(g.States) == 0 {
 		return nil, nothing, nil
 	}
-	remove := nothing
 	place := j.Settings.CheckpointStore
+	if logged != nil {
+		if place, err = j.kept(place, "checkpoint.store", logged.StateStore, storeURL); err != nil {
+			return nil, nothing, err
+		}
+	}
 	switch {
 	case place != "":
 	case j.Incarnation != 0:
@@ -33,17 +36,24 @@ func (j *Job) openStateStore(ctx context.Context, g *plan.Graph, h *plan.JobHead
 		if place, err = os.MkdirTemp(j.Settings.LocalDir, "hibana-state-"); err != nil {
 			return nil, nothing, fmt.Errorf("making a directory for checkpoints of states: %w", err)
 		}
-		remove = func() error { return os.RemoveAll(place) }
+		j.temporary = append(j.temporary, place)
 	}
-	var address files.Address
-	if address, err = files.Parse(place); err == nil {
-		h.StateStore = address.URL()
-		store, err = state.Open(ctx, h.StateStore, h.Incarnation)
+	if h.StateStore, err = storeURL(place); err == nil {
+		store, err = state.Open(ctx, h.StateStore, h.Stored())
 	}
 	if err != nil {
-		return nil, nothing, errors.Join(err, remove())
+		return nil, nothing, err
 	}
-	return store, func() error { return errors.Join(store.Close(), remove()) }, nil
+	return store, store.Close, nil
+}
+
+// storeURL returns the address of a store of checkpoints as a header has it.
+func storeURL(place string) (string, error) {
+	a, err := files.Parse(place)
+	if err != nil {
+		return "", fmt.Errorf("the store of checkpoints: %w", err)
+	}
+	return a.URL(), nil
 }
 
 // keeper returns who decides when the job's states are saved.

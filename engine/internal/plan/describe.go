@@ -38,7 +38,11 @@ func (g *Graph) Describe() []string {
 		lines = append(lines, "per batch: "+v.Name+v.where(nil))
 	}
 	for _, s := range g.States {
-		lines = append(lines, fmt.Sprintf("state: %s of %s at %s%sin %d partitions", s.Name, s.Types, s.Site, details, s.Partitions))
+		types := s.Types
+		if len(s.Holds) > 0 {
+			types = fmt.Sprintf("%s %q", types, s.Holds)
+		}
+		lines = append(lines, fmt.Sprintf("state: %s of %s at %s%sin %d partitions", s.Name, types, s.Site, details, s.Partitions))
 	}
 	for _, m := range g.Models {
 		lines = append(lines, fmt.Sprintf("model: %s at %s", m.Name, m.Site))

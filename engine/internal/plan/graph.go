@@ -55,6 +55,15 @@ type Input struct {
 	// Prefetch is told on executors what a batch will read; nil if the input
 	// has no use for it.
 	Prefetch func(p *task.Process, ranges []byte)
+	// Positions says for people where ranges end; nil if the input can't.
+	Positions func(ranges []byte) ([]Position, error)
+}
+
+// Position is how far one partition of an input's source was read.
+type Position struct {
+	Source    string `json:"source"` // such as a topic
+	Partition int32  `json:"partition"`
+	Next      int64  `json:"next"` // the offset with which the next batch begins
 }
 
 // Output is an output operation: a job in each batch.

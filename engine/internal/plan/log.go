@@ -31,13 +31,23 @@ type Log interface {
 type JobHeader struct {
 	App         string   `msgpack:"app"`
 	Incarnation uint64   `msgpack:"inc"`
-	Fingerprint uint64   `msgpack:"fp"`            // of the graph
-	Parallelism int      `msgpack:"par"`           // default number of shuffle partitions
-	Graph       []string `msgpack:"graph"`         // what the fingerprint is of, for people
-	Durable     bool     `msgpack:"dur"`           // the log outlives the driver's process
-	ModelStore  string   `msgpack:"store"`         // address of the models' versions, "" for none
-	StateStore  string   `msgpack:"state"`         // address of the states' checkpoints, "" for none
-	Numbers     *Numbers `msgpack:"num,omitempty"` // nil in logs of earlier versions
+	Fingerprint uint64   `msgpack:"fp"`             // of the graph
+	Parallelism int      `msgpack:"par"`            // default number of shuffle partitions
+	Graph       []string `msgpack:"graph"`          // what the fingerprint is of, for people
+	Durable     bool     `msgpack:"dur"`            // the log outlives the driver's process
+	ModelStore  string   `msgpack:"store"`          // address of the models' versions, "" for none
+	StateStore  string   `msgpack:"state"`          // address of the states' checkpoints, "" for none
+	Numbers     *Numbers `msgpack:"num,omitempty"`  // nil in logs of earlier versions
+	Origin      uint64   `msgpack:"orig,omitempty"` // the first of the jobs that were resumed up to this one, 0 for none
+}
+
+// Stored returns the number under which stores keep what is the job's: that of the job
+// that it goes on from, if there is one.
+func (h *JobHeader) Stored() uint64 {
+	if h.Origin != 0 {
+		return h.Origin
+	}
+	return h.Incarnation
 }
 
 // Completion says that an output of a batch is done.

@@ -39,6 +39,22 @@ type LoggedState struct {
 	Window     string `msgpack:"w,omitempty"` // over which it is made, "" for none
 	Partitions int    `msgpack:"p"`
 	Begins     uint64 `msgpack:"beg,omitempty"` // the batch with which it begins, 0: the job's first
+
+	Holds []LoggedVariable `msgpack:"v,omitempty"` // of each key, if it is several variables
+}
+
+// LoggedVariable is a variable of a state in a log.
+type LoggedVariable struct {
+	Name  string `msgpack:"n"`
+	Types string `msgpack:"t"` // what it is and holds
+}
+
+// String names a variable for people.
+func (v LoggedVariable) String() string {
+	if v.Name == "" {
+		return v.Types
+	}
+	return v.Name + ", a " + v.Types
 }
 
 // Begin returns the batch with which a state begins, 0 for the job's first.
@@ -69,7 +85,7 @@ func (g *Graph) numbers() *Numbers {
 		count[o.Op+does]++
 	}
 	for _, s := range g.States {
-		n.States = append(n.States, LoggedState{Name: s.Name, Types: s.Types, Window: s.Window, Partitions: s.Partitions})
+		n.States = append(n.States, LoggedState{Name: s.Name, Types: s.Types, Window: s.Window, Partitions: s.Partitions, Holds: s.Holds})
 	}
 	return n
 }

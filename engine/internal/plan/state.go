@@ -14,6 +14,7 @@ type State struct {
 	Spread     string // how keys are spread over them, for comparison
 	Types      string // of its keys and values, for people
 	Window     string // that it is made over, "" for none
+	Holds      []LoggedVariable
 }
 
 // dropUnused drops the states of which no output is made: nothing computes them.
@@ -32,7 +33,7 @@ func (g *Graph) dropUnused() {
 
 // CheckState says why a state can't have a name.
 func (g *Graph) CheckState(name string) error {
-	if err := checkStateName(name); err != nil {
+	if err := CheckStateName(name); err != nil {
 		return err
 	}
 	for _, s := range g.States {
@@ -43,9 +44,14 @@ func (g *Graph) CheckState(name string) error {
 	return nil
 }
 
-// checkStateName says why a name can't be a state's: it is one of directories and of
+// HoldsVariables reports whether the state of a name holds several variables of each key.
+func (g *Graph) HoldsVariables(name string) bool {
+	return slices.ContainsFunc(g.States, func(s *State) bool { return s.Name == name && s.Holds != nil })
+}
+
+// CheckStateName says why a name can't be a state's, or one of its variables': it is one of directories and of
 // command lines.
-func checkStateName(name string) error {
+func CheckStateName(name string) error {
 	if len(name) == 0 || len(name) > 64 {
 		return fmt.Errorf("its name %.70q has %d bytes; 1 to 64 are allowed", name, len(name))
 	}

@@ -87,13 +87,36 @@ func (u *Upgrade) states(before *Numbers, open uint64) {
 			u.Dropped = append(u.Dropped, fmt.Sprintf("state %s: it is of a window%s, the program wants one%s; give the new one another name", s.Name, was.Window, s.Window))
 		case was.Partitions != s.Partitions:
 			u.Migrated = append(u.Migrated, fmt.Sprintf("state %s: from %d to %d partitions", s.Name, was.Partitions, s.Partitions))
+			u.variables(s, &was)
 		default:
 			u.Kept = append(u.Kept, "state "+s.Name)
+			u.variables(s, &was)
 		}
 	}
 	for _, was := range before.States {
 		if !slices.ContainsFunc(n.States, func(s LoggedState) bool { return s.Name == was.Name }) {
 			u.Dropped = append(u.Dropped, fmt.Sprintf("state %s of %s: the program has none of the name", was.Name, was.Types))
+		}
+	}
+}
+
+// variables finds the variables of a state that goes on: each is what it was, or it begins
+// with nothing.
+func (u *Upgrade) variables(s, was *LoggedState) {
+	named := func(name string) func(LoggedVariable) bool {
+		return func(v LoggedVariable) bool { return v.Name == name }
+	}
+	for _, v := range s.Holds {
+		switch at := slices.IndexFunc(was.Holds, named(v.Name)); {
+		case at < 0:
+			u.New = append(u.New, fmt.Sprintf("%s of state %s: it begins with nothing", v, s.Name))
+		case was.Holds[at].Types != v.Types:
+			u.Dropped = append(u.Dropped, fmt.Sprintf("%s of state %s: the program wants a %s; give the new one another name to keep both apart", was.Holds[at], s.Name, v.Types))
+		}
+	}
+	for _, v := range was.Holds {
+		if !slices.ContainsFunc(s.Holds, named(v.Name)) {
+			u.Dropped = append(u.Dropped, fmt.Sprintf("%s of state %s: the program has none of the name", v, s.Name))
 		}
 	}
 }
@@ -122,20 +145,42 @@ func (u *Upgrade) outputs(before *Numbers, s *LogState, g *Graph) {
 		n.NextOutput++
 	}
 	for _, p := range s.Incomplete {
-		var runs, done []string
-		for i, o := range n.Outputs {
-			if slices.Contains(p.Done, o.Number) {
-				done = append(done, g.Outputs[i].String())
-			} else {
-				runs = append(runs, g.Outputs[i].String())
-			}
-		}
-		line := fmt.Sprintf("batch %d isn't complete: %d records in its ranges; these run, maybe again: %s", p.Allocation.Seq, p.Allocation.Records(), strings.Join(runs, ", "))
-		if len(done) > 0 {
-			line += "; these are done: " + strings.Join(done, ", ")
-		}
-		u.Outputs = append(u.Outputs, line)
+		u.Outputs = append(u.Outputs, p.runs(g, func(output int) int32 { return n.Outputs[output].Number }))
 	}
+}
+
+// runs says which outputs of a batch that isn't complete run, and which are done. number
+// returns an output's number in Done.
+func (p *PendingBatch) runs(g *Graph, number func(output int) int32) string {
+	var runs, done []string
+	for i, o := range g.Outputs {
+		if slices.Contains(p.Done, number(i)) {
+			done = append(done, o.String())
+		} else {
+			runs = append(runs, o.String())
+		}
+	}
+	line := fmt.Sprintf("batch %d isn't complete: %d records in its ranges; these run, maybe again: %s", p.Allocation.Seq, p.Allocation.Records(), strings.Join(runs, ", "))
+	if len(done) > 0 {
+		line += "; these are done: " + strings.Join(done, ", ")
+	}
+	return line
+}
+
+// GoOn says what a program of the same shape goes on with. What was recovered speaks of
+// the graph's ids.
+func (g *Graph) GoOn(n *Numbers, s *LogState) *Upgrade {
+	u := &Upgrade{Numbers: n}
+	for i := range n.Inputs {
+		u.Kept = append(u.Kept, fmt.Sprintf("%s: it reads on behind the last batch", &n.Inputs[i]))
+	}
+	for _, st := range g.States {
+		u.Kept = append(u.Kept, "state "+st.Name)
+	}
+	for _, p := range s.Incomplete {
+		u.Outputs = append(u.Outputs, p.runs(g, func(output int) int32 { return g.Outputs[output].Index }))
+	}
+	return u
 }
 
 // values says which values of PerBatch batches that aren't complete lack.
@@ -149,6 +194,9 @@ func (u *Upgrade) values(s *LogState, g *Graph) {
 	}
 }
 
+// BeginAnew says how a program that can't go on with a log runs anyway.
+const BeginAnew = "begin anew: with another --checkpoint directory, on a cluster without --resume"
+
 // Check returns an error if the program can't go on with the log. allowed says that
 // inputs and states may be dropped.
 func (u *Upgrade) Check(allowed bool) error {
@@ -158,8 +206,8 @@ func (u *Upgrade) Check(allowed bool) error {
 	if len(u.Dropped) == 0 || allowed {
 		return nil
 	}
-	return fmt.Errorf("%w: this would be lost; start with --allow-non-restored-state if that is meant, or with another --checkpoint:\n  %s",
-		ErrOtherProgram, strings.Join(u.Dropped, "\n  "))
+	return fmt.Errorf("%w: this would be lost; give --allow-non-restored-state if that is meant, or %s:\n  %s",
+		ErrOtherProgram, BeginAnew, strings.Join(u.Dropped, "\n  "))
 }
 
 // Print prints the upgrade for people.

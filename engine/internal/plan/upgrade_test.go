@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,4 +90,32 @@ func (w *writes) Allocate(_ context.Context, a *Allocation) error {
 func (w *writes) Complete(_ context.Context, c Completion) error {
 	w.done = append(w.done, c.Output)
 	return nil
+}
+
+// The variables of a state are found by their names.
+func TestUpgradeOfVariables(t *testing.T) {
+	holding := func(held ...LoggedVariable) *Graph {
+		g := upgradeGraph(nil, nil, []string{"s=string to variables"})
+		g.States[0].Holds = held
+		return g
+	}
+	before := holding(LoggedVariable{"a", "value of int"}, LoggedVariable{"b", "list of int"}, LoggedVariable{"c", "map of int to int"}, LoggedVariable{"", "timers"}).SameShape(nil)
+	u := holding(LoggedVariable{"d", "value of int"}, LoggedVariable{"b", "list of string"}, LoggedVariable{"a", "value of int"}).Upgrade(before, &LogState{})
+	var text strings.Builder
+	u.Print(&text)
+	want := `kept        state s
+new         d, a value of int of state s: it begins with nothing
+dropped     b, a list of int of state s: the program wants a list of string; give the new one another name to keep both apart
+dropped     c, a map of int to int of state s: the program has none of the name
+dropped     timers of state s: the program has none of the name
+`
+	if text.String() != want {
+		t.Errorf("%s", &text)
+	}
+	if err := u.Check(false); !errors.Is(err, ErrOtherProgram) {
+		t.Error(err)
+	}
+	if slices.Equal(Shape(holding(LoggedVariable{"a", "x"}).Describe()), Shape(holding(LoggedVariable{"a", "y"}).Describe())) {
+		t.Error("states of other variables have one shape")
+	}
 }

@@ -25,8 +25,12 @@ type Keeper struct {
 	names []string
 	wake  chan struct{} // holds a token when run has something to do
 
-	mu     sync.Mutex
-	states map[string]*kept
+	opened chan struct{} // closed when Open has taken over what there is
+
+	mu      sync.Mutex
+	states  map[string]*kept
+	planned uint64        // the newest batch
+	news    chan struct{} // closed, and replaced, when there is another checkpoint
 
 	crowded bool // it was said that states take too much memory
 }
@@ -59,6 +63,8 @@ type kept struct {
 	sweep    bool // files are to be removed
 
 	leaving []leaving // checkpoints that are unneeded, and that batches may still name
+	asked   uint64    // a checkpoint of this batch, or a later one, is waited for
+	held    []*held   // checkpoints that are read
 }
 
 // leaving is a checkpoint that no batch begins from any more.
@@ -70,7 +76,7 @@ type leaving struct {
 
 // NewKeeper returns a keeper that is to be opened.
 func NewKeeper(c Config) *Keeper {
-	return &Keeper{Config: c, wake: make(chan struct{}, 1), states: make(map[string]*kept)}
+	return &Keeper{Config: c, wake: make(chan struct{}, 1), news: make(chan struct{}), opened: make(chan struct{}), states: make(map[string]*kept)}
 }
 
 // Open takes over the checkpoints that the newest batch named.
@@ -98,6 +104,7 @@ func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) 
 			return err
 		}
 	}
+	close(k.opened)
 	return nil
 }
 
@@ -142,6 +149,7 @@ func (k *Keeper) Ready(context.Context) error { return nil }
 func (k *Keeper) Plan(a *plan.Allocation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.planned = a.Seq
 	for _, name := range k.names {
 		s := k.states[name]
 		saved := plan.SavedState{Name: name, Begins: k.Numbers.Begin(name), Checkpoints: slices.Clone(s.checkpoints)}
@@ -163,7 +171,7 @@ func (k *Keeper) due(s *kept, a *plan.Allocation) plan.SaveKind {
 		s.began = a.Time()
 	}
 	took := a.Time().Sub(s.began)
-	if s.batches < k.Batches && took < k.Interval || s.whole || s.saving != nil && took < k.patienceWith(s) {
+	if s.batches < k.Batches && took < k.Interval && s.newest() >= s.asked || s.whole || s.saving != nil && took < k.patienceWith(s) {
 		return plan.NoSave
 	}
 	if s.saving != nil {
@@ -335,6 +343,8 @@ func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 		if s.whole, s.saving = false, nil; err == nil {
 			s.checkpoints = append(s.checkpoints, plan.Checkpoint{Seq: m.Seq, TimeNanos: m.TimeNanos, Manifest: name})
 			s.manifests = append(s.manifests, m)
+			close(k.news)
+			k.news = make(chan struct{})
 		}
 		k.mu.Unlock()
 		if err != nil {
@@ -360,9 +370,12 @@ func (k *Keeper) sweep(ctx context.Context, s *kept) error {
 	for _, l := range s.leaving {
 		l.manifest.names(inUse, l.checkpoint)
 	}
-	until := s.checkpoints[len(s.checkpoints)-1].Seq
+	for _, h := range s.held {
+		h.manifest.names(inUse, h.checkpoint)
+	}
+	until := s.newest()
 	k.mu.Unlock()
-	return k.Store.sweep(ctx, s.Name, until, inUse)
+	return k.Store.sweep(ctx, s.Name, until, k.epoch, inUse)
 }
 
 // Close has nothing to close: the store is its owner's.

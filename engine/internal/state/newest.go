@@ -18,6 +18,9 @@ import (
 // ErrNoCheckpoint: there is no checkpoint of a state.
 var ErrNoCheckpoint = errors.New("there is no checkpoint of the state")
 
+// ErrNoState: the job has no state of the name.
+var ErrNoState = errors.New("there is no state")
+
 // NewestJob returns the job with the newest incarnation of those whose checkpoints are in
 // a directory of this machine.
 func NewestJob(address string) (incarnation uint64, err error) {

@@ -10,13 +10,17 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/variables"
 	"github.com/hibana-engine/hibana/rdd/keyed"
 )
 
 // line is one key of a state as it is printed.
 type line struct {
 	Key     json.RawMessage `json:"key"`
-	Value   json.RawMessage `json:"value"`
+	Name    string          `json:"name,omitempty"`  // of a variable, if a key has several
+	Entry   json.RawMessage `json:"entry,omitempty"` // number of a list's element, key of a map
+	Timer   *time.Time      `json:"timer,omitempty"` // what is set, in place of a value
+	Value   json.RawMessage `json:"value,omitempty"`
 	Changed time.Time       `json:"changed"` // time of the batch that set it
 }
 
@@ -65,19 +69,47 @@ func (s *Store) printFile(ctx context.Context, w io.Writer, state string, f File
 		if c.Removed {
 			continue
 		}
-		if err := printEntry(w, c, key); err != nil {
+		l, ok, err := lineOf(c, r.Header().Value == variables.Layout)
+		if err == nil && ok {
+			err = l.print(w, key)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// printEntry prints an entry, if it is of the key.
-func printEntry(w io.Writer, c *keyed.Change, key string) error {
-	k := toJSON(c.Key)
-	if key != "" && string(k) != key && string(k) != quoted(key) {
+// lineOf returns the line of an entry, which is a row of a variable or a key with its
+// value. It reports false for one that says nothing.
+func lineOf(c *keyed.Change, ofVariables bool) (l line, ok bool, err error) {
+	l.Changed = time.Unix(0, c.Stamp).UTC()
+	if !ofVariables {
+		l.Key, l.Value = toJSON(c.Key), toJSON(c.Value)
+		return l, true, nil
+	}
+	cell, ok, err := variables.Parse(c.Key, c.Value)
+	if !ok || err != nil {
+		return l, false, err
+	}
+	l.Key, l.Name = toJSON(cell.Key), cell.Name
+	if cell.Entry != nil {
+		l.Entry = toJSON(cell.Entry)
+	}
+	if cell.Kind == variables.Timers {
+		at := cell.Timer.UTC()
+		l.Timer, l.Entry = &at, nil
+	} else {
+		l.Value = toJSON(cell.Value)
+	}
+	return l, true, nil
+}
+
+// print prints a line, if it is of the key.
+func (l line) print(w io.Writer, key string) error {
+	if k := string(l.Key); key != "" && k != key && k != quoted(key) {
 		return nil
 	}
-	b, err := json.Marshal(line{Key: k, Value: toJSON(c.Value), Changed: time.Unix(0, c.Stamp).UTC()})
+	b, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/variables"
+	"github.com/hibana-engine/hibana/rdd/encoding"
 	"github.com/hibana-engine/hibana/rdd/keyed"
 )
 
@@ -96,5 +99,62 @@ func TestPrintState(t *testing.T) {
 	}
 	if _, _, err := store.Newest(ctx, "lines"); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("a state that isn't there: %v", err)
+	}
+}
+
+// Of variables each value, element, entry and timer has a line.
+func TestPrintVariables(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	store, err := Open(ctx, dir, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	total, list := variables.New(variables.Value, "total", "int", 0), variables.New(variables.List, "list", "string", 0)
+	pages, timers := variables.New(variables.Map, "pages", "int to string", 0), variables.NewTimers()
+	schema, err := variables.NewSchema[string]([]*variables.Variable{total, list, pages, timers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := keyed.New[variables.Row[string], []byte](schema.Keys, nil)
+	edit := empty.Edit()
+	p, err := schema.Next(empty, nil, edit, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, k := range []string{"ann", "bob"} {
+		p.Choose(k)
+		variables.Set(p, total, encoding.AppendInt(nil, int64(5+i)))
+		variables.Append(p, list, encoding.AppendString(nil, "one"))
+		variables.Append(p, list, encoding.AppendString(nil, "two"))
+		variables.SetEntry(p, pages, string(encoding.AppendInt(nil, 3)), encoding.AppendString(nil, "/"))
+		if err := p.SetTimer(time.Unix(60, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer
+	h := keyed.Header{Table: "held", Partitions: 1, Base: true, Until: 10}
+	if err := schema.Codec.WriteBase(&b, h, edit.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := store.write(ctx, "held", "000000000001-1-0-0.state", b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := store.Print(ctx, &out, &Manifest{State: "held", Seq: 1, Partitions: []SavedPartition{{Files: []File{f}}}}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	const changed = `"changed":"1970-01-01T00:00:00.00000001Z"}`
+	want := []string{
+		`{"key":"ann","name":"list","entry":0,"value":"one",` + changed,
+		`{"key":"ann","name":"list","entry":1,"value":"two",` + changed,
+		`{"key":"ann","name":"pages","entry":3,"value":"/",` + changed,
+		`{"key":"ann","name":"total","value":5,` + changed,
+		`{"key":"ann","timer":"1970-01-01T00:01:00Z",` + changed,
+	}
+	got := strings.Fields(out.String())
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("%s", &out)
 	}
 }

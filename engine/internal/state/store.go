@@ -162,8 +162,9 @@ func (s *Store) ReadManifest(ctx context.Context, state string, c plan.Checkpoin
 }
 
 // sweep removes the files of a state that no manifest of those in use lists, and that are
-// of batches up to seq: later ones may be under way.
-func (s *Store) sweep(ctx context.Context, state string, until uint64, inUse map[string]bool) error {
+// of batches up to until, later ones may be under way, and of drivers up to that of an
+// epoch: one that was deposed and doesn't know it yet leaves alone what its successor wrote.
+func (s *Store) sweep(ctx context.Context, state string, until, epoch uint64, inUse map[string]bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	names, err := s.bucket.Names(ctx, path.Join(s.dir, state))
@@ -171,9 +172,9 @@ func (s *Store) sweep(ctx context.Context, state string, until uint64, inUse map
 		return err
 	}
 	names = slices.DeleteFunc(names, func(name string) bool {
-		var seq uint64
-		_, err := fmt.Sscanf(name, "%d-", &seq)
-		return err != nil || seq > until || inUse[name]
+		var seq, writer uint64
+		_, err := fmt.Sscanf(name, "%d-%d-", &seq, &writer)
+		return err != nil || seq > until || writer > epoch || inUse[name]
 	})
 	for _, name := range names {
 		if err := s.bucket.Remove(ctx, s.key(state, name)); err != nil {
