@@ -490,40 +490,74 @@ const schedulesEach = 25
 
 // A job that dies at any step of a batch's life, and is started again, ends with the
 // states and the outputs of one that never died. HIBANA_SCHEDULES is how many schedules
-// of deaths are tried, HIBANA_SEED chooses them.
+// of deaths are tried, HIBANA_SEED chooses them. Programs are tried beside each other: a
+// schedule takes 20 ms of a processor, of which the generation of batches and the tasks are
+// half.
 func TestCrashMatrix(t *testing.T) {
 	seed := envNumber(t, "HIBANA_SEED", int(time.Now().UnixNano()%1e9))
 	schedules := envNumber(t, "HIBANA_SCHEDULES", 150)
 	began := time.Now()
-	failed := 0
-	steps, kills, ran, by := make(map[crashStep]int), make(map[crashStep]int), 0, make(map[string]int)
-	for program := seed; ran < schedules; program++ {
-		r := rand.New(rand.NewPCG(uint64(program), 0))
-		p := newCrashProgram(r)
-		survived := t.Run(fmt.Sprint(program), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { ran += p.survives(t, r, min(schedulesEach, schedules-ran), steps, kills) })
-		})
-		for _, o := range p.operators {
-			by[o]++
+	total := crashTotal{kills: make(map[crashStep]int), by: make(map[string]int)}
+	t.Run("programs", func(t *testing.T) { // as many at a time as there are processors
+		for i := 0; i*schedulesEach < schedules; i++ {
+			program, n := seed+i, min(schedulesEach, schedules-i*schedulesEach)
+			t.Run(fmt.Sprint(program), func(t *testing.T) {
+				t.Parallel()
+				total.run(t, program, n)
+			})
 		}
-		if !survived {
-			t.Logf("HIBANA_SEED=%d HIBANA_SCHEDULES=%d repeats the last program", program, schedulesEach)
-			if failed++; failed == 5 {
-				break
-			}
-		}
-	}
-	t.Logf("HIBANA_SEED=%d: %d schedules in %s; programs: %v", seed, ran, time.Since(began).Round(time.Millisecond), by)
+	})
+	t.Logf("HIBANA_SEED=%d: %d schedules in %s; programs: %v", seed, total.ran, time.Since(began).Round(time.Millisecond), total.by)
 	for _, s := range crashSteps {
-		t.Logf("%6d deaths %s", kills[s], s)
-		if kills[s] < 20 && schedules >= 5000 {
-			t.Errorf("a job died %d times %s, at least 20 are wanted", kills[s], s)
+		t.Logf("%6d deaths %s", total.kills[s], s)
+		if total.kills[s] < 20 && schedules >= 5000 {
+			t.Errorf("a job died %d times %s, at least 20 are wanted", total.kills[s], s)
 		}
 	}
 }
 
+// crashTotal is what came of all programs.
+//
+// THREADING: mu guards all below it.
+type crashTotal struct {
+	mu     sync.Mutex
+	ran    int // schedules
+	failed int // programs
+	kills  map[crashStep]int
+	by     map[string]int // programs with an operator
+}
+
+// enoughFailed is how many programs may fail until no other is tried.
+const enoughFailed = 5
+
+// run tries a program.
+func (c *crashTotal) run(t *testing.T, program, schedules int) {
+	c.mu.Lock()
+	enough := c.failed >= enoughFailed
+	c.mu.Unlock()
+	if enough {
+		t.Skip("enough have failed")
+	}
+	r := rand.New(rand.NewPCG(uint64(program), 0))
+	p, kills, ran := newCrashProgram(r), make(map[crashStep]int), 0
+	synctest.Test(t, func(t *testing.T) { ran = p.survives(t, r, schedules, kills) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for step, n := range kills {
+		c.kills[step] += n
+	}
+	for _, o := range p.operators {
+		c.by[o]++
+	}
+	c.ran += ran
+	if t.Failed() {
+		c.failed++
+		t.Logf("HIBANA_SEED=%d HIBANA_SCHEDULES=%d repeats the program", program, schedulesEach)
+	}
+}
+
 // survives runs a program without a death, then through schedules of deaths.
-func (p *crashProgram) survives(t *testing.T, r *rand.Rand, schedules int, steps, kills map[crashStep]int) (ran int) {
+func (p *crashProgram) survives(t *testing.T, r *rand.Rand, schedules int, kills map[crashStep]int) (ran int) {
 	atHalfASecond()
 	p.crasher = &crasher{steps: make(map[crashStep]int), kills: kills}
 	if err := p.run(r, nil); err != nil {
@@ -541,7 +575,7 @@ func (p *crashProgram) survives(t *testing.T, r *rand.Rand, schedules int, steps
 			}
 			crashes = append(crashes, crash{at, 1 + r.IntN(max(1, reached[at])), r.IntN(2) == 0, len(crashes) == 0 && r.IntN(4) == 0, time.Duration(r.IntN(3000)) * time.Millisecond})
 		}
-		p.crasher = &crasher{steps: steps, kills: kills}
+		p.crasher = &crasher{steps: make(map[crashStep]int), kills: kills}
 		err := p.run(r, crashes)
 		if err == nil {
 			err = p.differs(want)

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +54,39 @@ func ExampleDStream_Window() {
 	// 3 a a b c
 }
 
+func ExampleDStream_Slice() {
+	shown(func(words *engine.DStream[string]) *engine.DStream[string] {
+		words.Context().Remember(long)
+		return engine.Transform(words, func(b engine.Batch, r *rdd.RDD[string]) *rdd.RDD[string] {
+			return r.Union(words.Slice(b, b.Time.Add(-long/2), b.Time.Add(-time.Nanosecond))...) // all but the batch itself
+		})
+	})
+	// Output:
+	// 1 a b
+	// 2 a a b
+	// 3 a a b c
+}
+
+func ExampleSaveAsTextFiles() {
+	dir, err := os.MkdirTemp("", "words")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	shown(func(words *engine.DStream[string]) *engine.DStream[string] {
+		engine.SaveAsTextFiles(words, dir+"/words", "txt") // a directory for each batch
+		return words
+	})
+	saved, err := filepath.Glob(dir + "/words-*.txt/_SUCCESS")
+	fmt.Println(len(saved) >= 3, err)
+	// Output:
+	// 1 a b
+	// 2 a
+	// 3 c
+	// true <nil>
+}
+
 func ExampleCountByWindow() {
 	shown(func(words *engine.DStream[string]) *engine.DStream[int64] {
 		return engine.CountByWindow(words, long, time.Millisecond)
@@ -80,6 +115,18 @@ func ExampleReduceByKeyAndWindow() {
 	// 1 {a 1} {b 1}
 	// 2 {a 2} {b 1}
 	// 3 {a 2} {b 1} {c 1}
+}
+
+func ExampleReduceByWindowInverse() {
+	shown(func(words *engine.DStream[string]) *engine.DStream[int] {
+		lengths := engine.Map(words, func(w string) int { return len(w) })
+		plus, minus := func(a, b int) int { return a + b }, func(a, b int) int { return a - b }
+		return engine.ReduceByWindowInverse(lengths, "letters", plus, minus, long, time.Millisecond)
+	})
+	// Output:
+	// 1 2
+	// 2 3
+	// 3 4
 }
 
 func ExampleReduceByKeyAndWindowInverse() {

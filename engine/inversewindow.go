@@ -32,6 +32,15 @@ func ReduceByKeyAndWindowInverse[K comparable, V any](d *DStream[rdd.Pair[K, V]]
 	return entries(versions, "windows")
 }
 
+// ReduceByWindowInverse is [ReduceByWindow] for a function that has an inverse, as
+// [ReduceByKeyAndWindowInverse] is of pairs: the value is a keyed state under the name, with
+// one key. It yields nothing until the first element has come, and when all have left what
+// inverse made of the last.
+func ReduceByWindowInverse[T any](d *DStream[T], name string, f, inverse func(T, T) T, length, slide time.Duration) *DStream[T] {
+	alike := Map(d, func(v T) rdd.Pair[bool, T] { return rdd.KV(true, v) })
+	return Values(ReduceByKeyAndWindowInverse(alike, name, f, inverse, length, slide, nil, Partitions(1)))
+}
+
 // change is a value that comes into a window, or leaves it.
 type change[V any] struct {
 	value   V

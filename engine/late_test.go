@@ -16,17 +16,18 @@ import (
 // later, wherever that is, and says where.
 func TestDeclaredTooLate(t *testing.T) {
 	late := map[string]func(ssc *engine.StreamingContext, in *engine.DStream[int]){
-		"cache":       func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Cache() },
-		"persist":     func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Persist(rdd.DiskOnly) },
-		"named":       func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Named("x") },
-		"map":         func(_ *engine.StreamingContext, in *engine.DStream[int]) { engine.Map(in, double) },
-		"print":       func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Print(1) },
-		"queue":       func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { engine.QueueStream[int](ssc, nil, 1) },
-		"onDriver":    func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.OnDriver(nothing) },
-		"onStop":      func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.OnStop(nothing) },
-		"driverTask":  func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.DriverTask("t", nothing) },
-		"addListener": func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.AddListener(1) },
-		"fail":        func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.Fail("fail", errors.New("no")) },
+		"cache":           func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Cache() },
+		"persist":         func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Persist(rdd.DiskOnly) },
+		"named":           func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Named("x") },
+		"map":             func(_ *engine.StreamingContext, in *engine.DStream[int]) { engine.Map(in, double) },
+		"saveAsTextFiles": func(_ *engine.StreamingContext, in *engine.DStream[int]) { engine.SaveAsTextFiles(in, "/tmp/late", "") },
+		"print":           func(_ *engine.StreamingContext, in *engine.DStream[int]) { in.Print(1) },
+		"queue":           func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { engine.QueueStream[int](ssc, nil, 1) },
+		"onDriver":        func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.OnDriver(nothing) },
+		"onStop":          func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.OnStop(nothing) },
+		"driverTask":      func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.DriverTask("t", nothing) },
+		"addListener":     func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.AddListener(1) },
+		"fail":            func(ssc *engine.StreamingContext, _ *engine.DStream[int]) { ssc.Fail("fail", errors.New("no")) },
 		"value": func(ssc *engine.StreamingContext, _ *engine.DStream[int]) {
 			engine.Value(ssc, "v", func(context.Context) (int, error) { return 0, nil })
 		},

@@ -12,7 +12,7 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 )
 
-// After a restart come the batches that weren't finished, then those of the times
+// Parity edge 14: after a restart come the batches that weren't finished, then those of the times
 // that passed, then new ones: one at each multiple of the interval.
 func TestMissedBatchesAreMadeUp(t *testing.T) {
 	dir := t.TempDir()

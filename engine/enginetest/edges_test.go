@@ -76,6 +76,11 @@ var edges = []edge{
 			return text(engine.ReduceByKeyAndWindowInverse(tens(in), "some", add, minus, 2*s, s, func(p rdd.Pair[int, int]) bool { return p.Value != 0 }))
 		},
 		[]string{"{1 3}", "{1 3} {2 1}", "{2 1}", "{1 3}", "{1 3}", ""}},
+	{"edge 11: an inverse window without keys goes back to 0, and begins with nothing", [][]int{{}, {1, 2}, {3}, {}, {}},
+		func(in *engine.DStream[int], s time.Duration) *engine.DStream[string] {
+			return text(engine.ReduceByWindowInverse(in, "one", add, minus, 2*s, s))
+		},
+		[]string{"", "3", "6", "3", "0"}},
 	{"edge 11: countByWindow counts 0", keyed,
 		func(in *engine.DStream[int], s time.Duration) *engine.DStream[string] {
 			return text(engine.CountByWindow(in, 2*s, s))
