@@ -38,6 +38,7 @@ type options struct {
 	master     string
 	checkpoint string
 	brokers    string
+	metrics    string
 	interval   time.Duration
 	asap       bool
 	untilEnd   bool
@@ -64,6 +65,7 @@ func NewApp(name string) *App {
 	f.StringVar(&a.opts.master, "master", "local[*]", "where to run: local, local[N] or local[*] (N task slots in this process), local-cluster[N,cores] (N processes on this machine); jobs are sent to a cluster with engine-submit")
 	f.StringVar(&a.opts.checkpoint, "checkpoint", "", "`directory` of the batch log; a killed program started again with it goes on where it was")
 	f.StringVar(&a.opts.brokers, "brokers", "", "`addresses` of the brokers that the program's connectors reach, HOST:PORT,HOST:PORT,…; without it a stream's connector may bring a broker of its own, in this process")
+	f.StringVar(&a.opts.metrics, "metrics", "", "`host:port` on loopback where this process serves its Prometheus metrics (/metrics), /healthz and /readyz; on a cluster the daemons' --metrics says that")
 	f.Func("batch-interval", "time between batches, a `duration` such as 500ms (default: the program's)", func(s string) (err error) {
 		a.opts.interval, err = plan.ParseDuration(s)
 		return err
@@ -285,7 +287,7 @@ func (a *App) newJob() (*launch.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &launch.Job{App: a.name, Settings: a.opts.conf, Log: log, Stdout: os.Stdout, Status: status}, nil
+	return &launch.Job{App: a.name, Settings: a.opts.conf, Log: log, Stdout: os.Stdout, Status: status, Metrics: a.opts.metrics}, nil
 }
 
 // cadence returns when batches are to be planned.
@@ -321,9 +323,9 @@ func (a *App) fitForCluster(wrong error) error {
 	return nil
 }
 
-// localFlags are those about checkpoints, beside --checkpoint.
+// localFlags are those of a program that runs by itself, beside --master and --checkpoint.
 func localFlags() []string {
-	return []string{"allow-non-restored-state", "plan", "state", "state-key", "state-job"}
+	return []string{"allow-non-restored-state", "plan", "state", "state-key", "state-job", "metrics"}
 }
 
 // failedJob returns the job of a process whose command line is wrong: one that
@@ -356,7 +358,7 @@ func (a *App) newMaster(log *slog.Logger) (launch.Master, error) {
 		if err != nil {
 			return nil, err
 		}
-		return launch.NewLocalCluster(executors, slots, a.childArgs, log), nil
+		return launch.NewLocalCluster(executors, slots, a.childArgs, a.opts.metrics != "", log), nil
 	}
 	if m == "local" {
 		return &launch.Local{Slots: 1}, nil

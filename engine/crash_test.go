@@ -336,6 +336,7 @@ func newCrashProgram(r *rand.Rand) *crashProgram {
 	p.operators = names[:1+r.IntN(2)]
 	p.settings = []string{
 		fmt.Sprintf("checkpoint.interval=%s", seconds(4)), fmt.Sprintf("streaming.maxPendingBatches=%d", 1+r.IntN(3)),
+		fmt.Sprintf("streaming.concurrentJobs=%d", 1+r.IntN(3)),
 		"streaming.stopGracefullyOnShutdown=false",
 	}
 	return p
@@ -372,12 +373,14 @@ func (p *crashProgram) output(i int, b Batch, rows []string) error {
 	}
 	slices.Sort(rows)
 	all := b.Time.Format("05 ") + strings.Join(rows, " ")
+	p.mu.Lock()
 	if before, is := p.out[i][b.Seq]; is && before != all {
 		p.repeated = append(p.repeated, fmt.Sprintf("%s of batch %d: %q at first, then %q", p.operators[i], b.Seq, before, all))
 	}
 	if b.Seq <= uint64(len(p.input)) { // more come before the end is heard
 		p.out[i][b.Seq] = all
 	}
+	p.mu.Unlock()
 	return p.reach(crashEndsOutput)
 }
 

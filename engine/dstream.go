@@ -27,15 +27,34 @@ type Batch struct {
 	Time time.Time // the end of its interval
 
 	alloc *plan.Allocation
-	rdds  *rdd.Context // nil outside of Transform
+	in    *transforming // nil outside of Transform
+}
+
+// transforming is the generation of a batch in which a function of Transform makes an RDD.
+type transforming struct {
+	*plan.Generation
+	ssc    *StreamingContext
+	stream int32 // that the function makes
 }
 
 // batchOf returns the batch of an allocation.
 func batchOf(a *plan.Allocation) Batch { return Batch{Seq: a.Seq, Time: a.Time(), alloc: a} }
 
+// transformed returns the batch that the function of Transform is given which makes a stream.
+func transformed(ssc *StreamingContext, g *plan.Generation, stream *plan.Stream) Batch {
+	b := batchOf(g.Alloc)
+	b.in = &transforming{g, ssc, stream.ID}
+	return b
+}
+
 // RDDs returns the context in which Transform's function makes RDDs of its own, such as
 // those of [rdd.Parallelize], to join them with the batch's. It is nil elsewhere.
-func (b Batch) RDDs() *rdd.Context { return b.rdds }
+func (b Batch) RDDs() *rdd.Context {
+	if b.in == nil {
+		return nil
+	}
+	return b.in.RDDs
+}
 
 // Job returns the incarnation of the batch's job: it is the same when the job
 // goes on after a failure, and another one for every new submission.
@@ -103,9 +122,7 @@ func Transform[T, U any](d *DStream[T], f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[
 func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *rdd.RDD[U], functions ...any) *DStream[U] {
 	var out *DStream[U]
 	out = derive(d, op, func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] {
-		b := batchOf(g.Alloc)
-		b.rdds = g.RDDs
-		return ofBatch(g, out.node, f(b, r))
+		return ofBatch(g, out.node, f(transformed(d.ssc, g, out.node), r))
 	}, append(functions, f)...)
 	return out
 }

@@ -54,7 +54,8 @@ var (
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = plan.ErrBatchFailed
 
-	errNoName = errors.New("the name is empty")
+	errNoName  = errors.New("the name is empty")
+	errNoBatch = errors.New("there is no batch yet: call it in a function of Transform, with the batch that this is given")
 )
 
 // BuildError lists what is wrong with the user's program: App is its name, Errs

@@ -103,14 +103,20 @@ type Plan struct {
 	HeldSince time.Time
 	// Ended says, after UntilEnd, that nothing is left to read behind the plan.
 	Ended bool
+	// Lags are, of an input with partitions, how many records of each wait behind the
+	// batch: those of Backlog by partition.
+	Lags []Lag
 }
+
+// Lag says how many records of a partition were waiting behind a batch.
+type Lag = plan.Lag
 
 // NewInput declares a stream that reads from in, under an operator name. functions
 // are the functions of the user that in calls: they tell the stream from others.
 func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ...any) *DStream[T] {
 	decl := plan.Declared(op, functions...)
 	graph := &ssc.program.Graph
-	node := &plan.Input{Stream: graph.AddStream(decl), Open: func(ctx context.Context) (plan.Planner, error) {
+	node := &plan.Input{Stream: graph.AddStream(decl), Source: in, Open: func(ctx context.Context) (plan.Planner, error) {
 		p, err := in.Open(ctx)
 		if err != nil {
 			return nil, err

@@ -80,7 +80,7 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 		in.ssc.fail(spec.op, fmt.Errorf("%w: the initial state is a %T, the state holds %T", ErrState, o.initial, s.initial))
 	}
 	node := program.Graph.AddStream(plan.Declared(spec.op, spec.functions...), in.asParent())
-	node.Recalls, node.Cached, node.Level = true, true, task.Pinned
+	node.Cached, node.Level = true, task.Pinned
 	s.of = &plan.State{
 		Declaration: node.Declaration, Name: spec.name, Stream: node.ID, Partitions: o.partitioner.Partitions(),
 		Spread: spreadOf(o.partitioner),

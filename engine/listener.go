@@ -36,6 +36,8 @@ type OutputInfo struct {
 	Output   int    // index in the order of declaration
 	Op       string // operator and place
 	Duration time.Duration
+	Tasks    int // attempts that counted
+	Failed   int // attempts that didn't
 	Err      error
 }
 

@@ -31,15 +31,13 @@ func TransformWith[A, B, U any](a *DStream[A], b *DStream[B], f func(batch Batch
 	node := a.ssc.program.Graph.AddStream(plan.Declared(op, f), parents...)
 	node.InnerSite = lineage.Site{} // the operators that f calls have places of their own
 	return &DStream[U]{ssc: a.ssc, node: node, make: func(g *plan.Generation) *rdd.RDD[U] {
-		batch := batchOf(g.Alloc)
-		batch.rdds = g.RDDs
-		return ofBatch(g, node, f(batch, a.at(g), b.at(g)))
+		return ofBatch(g, node, f(transformed(a.ssc, g, node), a.at(g), b.at(g)))
 	}}
 }
 
 // Remember has what is cached of all streams kept for so long after its batch, and what
 // the batches were made of too, so that a batch can reach back to it. Windows say by
-// themselves how far they reach; Remember is for what isn't declared by the program.
+// themselves how far they reach; Remember is for what isn't declared: [DStream.Slice].
 func (ssc *StreamingContext) Remember(d time.Duration) {
 	if !ssc.program.Open("remember") {
 		return

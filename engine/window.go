@@ -82,7 +82,7 @@ func (d *DStream[T]) remembered() {
 // length of time, 0 for none. See [DStream.Window].
 func CountByWindow[T any](d *DStream[T], length, slide time.Duration) *DStream[int64] {
 	return overWindow(Count(d), "countByWindow", length, slide, func(in []*rdd.RDD[int64]) *rdd.RDD[int64] {
-		return rdd.Reduced(in[0].Union(in[1:]...), func(a, b int64) int64 { return a + b })
+		return reduced(in, func(a, b int64) int64 { return a + b })
 	})
 }
 
@@ -91,8 +91,14 @@ func CountByWindow[T any](d *DStream[T], length, slide time.Duration) *DStream[i
 // batch is reduced once. See [DStream.Window].
 func ReduceByWindow[T any](d *DStream[T], f func(T, T) T, length, slide time.Duration) *DStream[T] {
 	return overWindow(Reduce(d, f), "reduceByWindow", length, slide, func(in []*rdd.RDD[T]) *rdd.RDD[T] {
-		return rdd.Reduced(in[0].Union(in[1:]...), f)
+		return reduced(in, f)
 	}, f)
+}
+
+// reduced combines what batches were reduced to, one element at most in each, in one task
+// rather than one for each batch.
+func reduced[T any](in []*rdd.RDD[T], f func(T, T) T) *rdd.RDD[T] {
+	return rdd.Reduced(in[0].Union(in[1:]...).Coalesce(1), f)
 }
 
 // GroupByKeyAndWindow collects, at each multiple of slide, the values that each key had in

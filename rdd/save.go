@@ -94,7 +94,12 @@ type sink[T any] interface {
 
 // save writes the elements of each partition to a file.
 func save[T any](o op, r *RDD[T], begin func(context.Context) (begunOutput, error), m files.Manifest, suffix string, open func(io.Writer) (sink[T], error)) (begunOutput, []files.Part, error) {
-	return o.save(r.node, begin, m, suffix, func(tc *task.Context, p int, to io.Writer) (n int64, unread, err error) {
+	return o.save(r.node, begin, m, suffix, writing(r, open))
+}
+
+// writing returns what writes the elements of a partition to what open opens.
+func writing[T any](r *RDD[T], open func(io.Writer) (sink[T], error)) writePartition {
+	return func(tc *task.Context, p int, to io.Writer) (n int64, unread, err error) {
 		out, err := open(to)
 		if err != nil {
 			return 0, nil, err
@@ -111,7 +116,7 @@ func save[T any](o op, r *RDD[T], begin func(context.Context) (begunOutput, erro
 			err = out.finish()
 		}
 		return n, unread, err
-	})
+	}
 }
 
 // writePartition writes the n elements of a partition. unread is why they can't be
@@ -131,8 +136,19 @@ func (o op) save(final *lineage.Node, begin func(context.Context) (begunOutput, 
 	if to, err = onFiles(o, begin); err != nil {
 		return to, nil, err
 	}
-	results, failed := o.sc.run(o.action(final, func(tc *task.Context, p int) ([]byte, error) {
-		part, unread, err := to.writePart(tc, p, suffix, write)
+	results, failed := o.sc.run(o.writes(final, codec, suffix, write, func(*task.Context) begunOutput { return to }))
+	if failed == nil {
+		m.Parts, failed = DecodeRows(codec, results)
+	}
+	_, err = onFiles(o, func(ctx context.Context) (bool, error) { return true, to.end(ctx, &m, failed == nil) })
+	return to, m.Parts, cmp.Or(failed, err)
+}
+
+// writes returns the action whose tasks write a file each to an output, and return it as the
+// manifest lists it.
+func (o op) writes(final *lineage.Node, codec encoding.Codec[files.Part], suffix string, write writePartition, to func(tc *task.Context) begunOutput) lineage.Action {
+	return o.action(final, func(tc *task.Context, p int) ([]byte, error) {
+		part, unread, err := to(tc).writePart(tc, p, suffix, write)
 		if unread != nil {
 			return nil, unread
 		}
@@ -144,12 +160,7 @@ func (o op) save(final *lineage.Node, begin func(context.Context) (begunOutput, 
 			return nil, lineage.OfAction(err)
 		}
 		return result, nil
-	}))
-	if failed == nil {
-		m.Parts, failed = DecodeRows(codec, results)
-	}
-	_, err = onFiles(o, func(ctx context.Context) (bool, error) { return true, to.end(ctx, &m, failed == nil) })
-	return to, m.Parts, cmp.Or(failed, err)
+	})
 }
 
 // beginning returns what begins an output in a directory.

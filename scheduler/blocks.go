@@ -147,15 +147,55 @@ func (b *Blocks) Len() int {
 }
 
 // nearest returns where the partitions of a stage's RDD are cached, or those of what
-// they are computed from one by one; nil if nothing of that is known. They are bound if
-// the stage's tasks must go there.
+// they are computed from one by one; nil if nothing of that is known. Of several that a
+// partition is computed from, most are at its holder; of as many, the newest. They are bound
+// if the stage's tasks must go there.
 func (b *Blocks) nearest(n *lineage.Node) (holders []string, bound bool) {
-	for ; n != nil; n = samePartitions(n) {
+	var cached, pinned [][]string
+	visited := map[*lineage.Node]bool{n: true}
+	for walk := []*lineage.Node{n}; len(walk) > 0; {
+		n := walk[len(walk)-1]
+		walk = walk[:len(walk)-1]
 		if n.Cached {
 			if at := b.Holders(n); at != nil {
-				return at, n.Pinned
+				if n.Pinned {
+					pinned = append(pinned, at)
+				} else {
+					cached = append(cached, at)
+				}
+				continue
+			}
+		}
+		// Pushed from the last, so that dependencies are met in their order.
+		for _, d := range slices.Backward(n.Deps) {
+			if d, ok := d.(lineage.NarrowDependency); ok && d.IsOneToOne() && !visited[d.Parent] {
+				visited[d.Parent] = true
+				walk = append(walk, d.Parent)
 			}
 		}
 	}
-	return nil, false
+	if len(pinned) > 0 {
+		return mostly(pinned), true
+	}
+	return mostly(cached), false
+}
+
+// mostly returns, for each partition, who holds it of most RDDs, of as many the one that holds
+// it of the last; nil of none.
+func mostly(held [][]string) []string {
+	if len(held) < 2 {
+		return slices.Concat(held...)
+	}
+	all := make([]string, len(held[0]))
+	for p := range all {
+		times := make(map[string]int)
+		for _, at := range held {
+			if p < len(at) && at[p] != "" {
+				if times[at[p]]++; times[at[p]] >= times[all[p]] {
+					all[p] = at[p]
+				}
+			}
+		}
+	}
+	return all
 }

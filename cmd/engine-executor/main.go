@@ -52,6 +52,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		c.Env = d.JobEnv(c.Log)
 		c.Listening = func(string) { d.WarnOfRoot(c.Log) }
 		c.Reaper = d.Reaper(c.Log)
+		c.Metrics = d.Metrics()
 		err = worker.Run(ctx, c)
 	}
 	return d.Code(err)

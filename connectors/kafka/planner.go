@@ -86,7 +86,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	if err != nil {
 		return engine.Plan{}, err
 	}
-	plan := engine.Plan{Ended: p.ends != nil}
+	plan := engine.Plan{Ended: p.ends != nil, Lags: make([]engine.Lag, len(rs))}
 	if p.credit == nil {
 		p.credit = make(map[topicPartition]float64)
 	}
@@ -107,6 +107,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 		beyond := max(0, high-max(r.From, r.Until))
 		free := p.limits.most(until-r.From, req.Elapsed.Seconds()) - r.Len()
 		plan.Backlog += beyond
+		plan.Lags[i] = engine.Lag{Topic: r.Topic, Partition: r.Partition, Records: beyond}
 		plan.Blocked += beyond - min(beyond, max(0, free))
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())

@@ -47,6 +47,7 @@ type Daemon struct {
 	level    slog.Level
 	security SecurityFlags
 	pass     []string // names of variables
+	metrics  string
 }
 
 // NewDaemon returns the command line of the daemon of that name. usage is what
@@ -59,6 +60,7 @@ func NewDaemon(name, usage string, stderr io.Writer) *Daemon {
 		d.pass = append(d.pass, name)
 		return process.CheckPass(name)
 	})
+	d.Flags.StringVar(&d.metrics, "metrics", "", "`host:port` where this daemon serves Prometheus metrics (/metrics), /healthz, /readyz, and in /targets where its jobs' processes serve theirs, at free ports of the host; beyond loopback who reads them shows a certificate (default: nowhere)")
 	d.security.AddTo(d.Flags)
 	return d
 }
@@ -90,6 +92,9 @@ func (d *Daemon) Parse(args []string, required ...string) error {
 func (d *Daemon) Log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(d.stderr, &slog.HandlerOptions{Level: d.level}))
 }
+
+// Metrics returns the host:port where the daemon is to serve its metrics, "" for nowhere.
+func (d *Daemon) Metrics() string { return d.metrics }
 
 // WarnOfRoot says what it means that the daemon, and with it jobs, run as root.
 func (d *Daemon) WarnOfRoot(log *slog.Logger) {

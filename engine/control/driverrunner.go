@@ -191,7 +191,7 @@ func (d *driverRunner) runOnce(spec wire.JobSpec, epoch uint64, dir string, out 
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel()
-	service := newJobService(ctx, n.Replica, wire.DriverSpec{Job: spec, ClusterID: n.ClusterID(), Node: n.ID(), TLS: n.security.Files}, epoch, &d.health)
+	service := newJobService(ctx, n.Replica, wire.DriverSpec{Job: spec, ClusterID: n.ClusterID(), Node: n.ID(), TLS: n.security.Files, Metrics: n.metrics}, epoch, &d.health)
 	d.serve(service)
 	defer d.serve(nil)
 	work.Go(func() { service.completions.flush(d.ctx) })

@@ -35,7 +35,7 @@ func (h *health) setStuck(why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stuck = why
-	h.progress.Message, h.progress.Executor = "", ""
+	h.progress.Message, h.progress.Executor, h.progress.Metrics = "", "", ""
 }
 
 // setTrouble keeps what went wrong, for those that ask how the job is.
@@ -57,6 +57,21 @@ func (h *health) lastTrouble() (trouble, executor string) {
 		return "", ""
 	}
 	return h.trouble, h.troubleOn
+}
+
+// troubled reports whether something is wrong with the job now.
+func (h *health) troubled() bool {
+	trouble, _ := h.lastTrouble()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return trouble != "" || h.stuck != "" || h.progress.Message != ""
+}
+
+// metrics returns where the driver process serves its metrics, "" for nowhere.
+func (h *health) metrics() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.progress.Metrics
 }
 
 // fill adds to a status what only the leader's memory has.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -11,7 +12,8 @@ import (
 
 // lead is whether this node leads, which changes.
 type lead struct {
-	n *node
+	n     *node
+	begun atomic.Int64 // how often it began
 
 	mu         sync.Mutex
 	leadership *leadership // nil while this node doesn't lead
@@ -61,6 +63,7 @@ func (l *lead) succeed(ctx context.Context, leads bool) {
 		return
 	}
 	r := newLeadership(ctx, l.n)
+	l.begun.Add(1)
 	l.mu.Lock()
 	l.leadership = r
 	l.mu.Unlock()

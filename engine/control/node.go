@@ -21,6 +21,7 @@ type node struct {
 	security security.Security
 	env      []string        // of jobs' processes
 	reaper   *process.Reaper // of what they leave behind
+	metrics  string          // host where they serve their metrics; "" for nowhere
 	log      *slog.Logger
 	files    *jobFiles
 	drivers  *rpc.Cluster // connections to the other drivers

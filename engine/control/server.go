@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/control/raftgroup"
 	"github.com/hibana-engine/hibana/engine/control/state"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
@@ -33,6 +34,7 @@ type Config struct {
 	Env      []string        // of jobs' processes, see process.Environ
 	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security
+	Metrics  string           // host:port to serve metrics at; "" for nowhere
 	Timing   raftgroup.Timing // the zero value is DefaultTiming
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once the listener is open.
@@ -63,28 +65,43 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	l, err := metrics.Listen(ctx, c.Metrics, c.Security)
+	if err != nil {
+		return errors.Join(err, mc.Listener.Close())
+	}
 	m, err := raftgroup.Open(ctx, mc)
 	if err != nil {
-		return err
+		return errors.Join(err, closeListener(l))
 	}
 	ended := make(chan error, 1) // has room for the one end
-	go func() { ended <- serve(ctx, m, c, mc) }()
+	go func() { ended <- serve(ctx, m, c, mc, l) }()
 	return m.Outcome(ended)
 }
 
-// serve serves until ctx ends or the node can't go on, and closes the member.
-func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config) (err error) {
+// closeListener closes a listener if there is one.
+func closeListener(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
+}
+
+// serve serves until ctx ends or the node can't go on, its metrics at a listener unless
+// that is nil, and closes the member.
+func serve(ctx context.Context, m *raftgroup.Node, c Config, mc raftgroup.Config, l net.Listener) (err error) {
 	defer func() { err = errors.Join(err, m.Close()) }()
 	n, err := newNode(m, mc.Peers, c.Security, mc.Log)
 	if err != nil {
-		return err
+		return errors.Join(err, closeListener(l))
 	}
-	n.env, n.reaper = c.Env, c.Reaper
+	n.env, n.reaper, n.metrics = c.Env, c.Reaper, metrics.Host(c.Metrics)
 	defer func() { err = errors.Join(err, n.drivers.Close()) }()
+	s := newServer(n)
+	defer s.measure().Start(l).Close()
 	if c.Listening != nil {
 		c.Listening(mc.Peers[c.ID])
 	}
-	return newServer(n).run(ctx)
+	return s.run(ctx)
 }
 
 // member checks the configuration and opens the listener.

@@ -135,7 +135,8 @@ func TestMistakesClaimNoDirectory(t *testing.T) {
 			c.Security = authority.Node(t, "127.0.0.1", time.Now().Add(time.Hour))
 			c.Listen, c.Peers = "127.0.0.1:0", "z=192.0.2.1:7077"
 		}, raftgroup.ErrPeers, "isn't for 192.0.2.1:7077"},
-		"a port that is taken": {func(c *Config) { c.Peers = "z=" + taken.Addr().String() }, syscall.EADDRINUSE, "has the port"},
+		"a metrics port that is taken": {func(c *Config) { c.Listen, c.Peers, c.Metrics = "127.0.0.1:0", "", taken.Addr().String() }, syscall.EADDRINUSE, "--metrics"},
+		"a port that is taken":         {func(c *Config) { c.Peers = "z=" + taken.Addr().String() }, syscall.EADDRINUSE, "has the port"},
 	} {
 		c := f.config("a")
 		c.ID, c.Data = "z", t.TempDir()

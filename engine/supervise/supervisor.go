@@ -32,8 +32,8 @@ type Supervisor struct {
 	Spec   wire.ExecutorSpec // what the process is told
 	Output io.Writer         // takes what it prints, from one goroutine at a time
 
-	OnReady func(process, address string) // it takes tasks at address; process is random
-	OnExit  func(Exit)                    // it ended although it shouldn't have
+	OnReady func(process string, r *wire.ReadyRequest) // it takes tasks; process is random
+	OnExit  func(Exit)                                 // it ended although it shouldn't have
 }
 
 // Exit is the unwanted end of a process.
@@ -148,7 +148,7 @@ func (p *offer) Ready(_ context.Context, req *wire.ReadyRequest) (*wire.ReadyAns
 	p.address = req.Address
 	p.mu.Unlock()
 	if !again {
-		p.supervisor.OnReady(p.id, req.Address)
+		p.supervisor.OnReady(p.id, req)
 	}
 	return &wire.ReadyAnswer{}, nil
 }

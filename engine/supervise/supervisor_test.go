@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine/supervise"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 // A process that never becomes ready is given up, with its last words.
@@ -14,7 +15,7 @@ func TestSupervisorGivesUp(t *testing.T) {
 	var exits []supervise.Exit
 	s := &supervise.Supervisor{
 		Path: "/bin/sh", Args: []string{"-c", "echo no camera; exit 3"}, Output: io.Discard,
-		OnReady: func(string, string) { t.Error("it is ready") },
+		OnReady: func(string, *wire.ReadyRequest) { t.Error("it is ready") },
 		OnExit:  func(x supervise.Exit) { exits = append(exits, x) },
 	}
 	err := s.Run(t.Context())

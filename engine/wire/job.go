@@ -123,6 +123,8 @@ type Progress struct {
 	Waiting       int     `msgpack:"w"` // batches planned and not begun
 	Message       string  `msgpack:"m"` // what is wrong, in words, while it lasts
 	Executor      string  `msgpack:"x"` // id of the one whose log says more of it, "" for the driver process's
+	// Metrics is the host:port where the process serves its metrics, "" for nowhere.
+	Metrics string `msgpack:"mx,omitempty"`
 	// Program is how a batch program does, nil for a stream.
 	Program *ProgramProgress `msgpack:"g"`
 }

@@ -54,6 +54,9 @@ type DriverSpec struct {
 	Node      string  `msgpack:"node"` // id of the engine-driver
 	// TLS are the files for talking to executor processes, all empty on loopback.
 	TLS TLSFiles `msgpack:"tls"`
+	// Metrics is the host at which the process serves its metrics, at a port of its own;
+	// "" for nowhere.
+	Metrics string `msgpack:"met,omitempty"`
 }
 
 // EventsRequest opens the stream of events.

@@ -31,11 +31,16 @@ type ExecutorSpec struct {
 	// Processes is how many of the job's executor processes share the machine's memory,
 	// 0 if that isn't known.
 	Processes int `msgpack:"procs,omitempty"`
+
+	// Metrics is the host at which the process serves its metrics, at a port of its own;
+	// "" for nowhere.
+	Metrics string `msgpack:"met,omitempty"`
 }
 
 // ReadyRequest says where the process listens.
 type ReadyRequest struct {
 	Address string `msgpack:"addr"`
+	Metrics string `msgpack:"met,omitempty"` // host:port of its metrics, "" for nowhere
 }
 
 // ReadyAnswer says that the daemon will tell the leader.

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
 	"github.com/hibana-engine/hibana/engine/logs"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/process"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
@@ -28,6 +30,7 @@ type Config struct {
 	Env      []string        // of jobs' processes, see process.Environ
 	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security
+	Metrics  string // host:port to serve metrics at; "" for nowhere
 	Log      *slog.Logger
 	// Listening, unless nil, is called with the address once it is open.
 	Listening func(address string)
@@ -45,6 +48,8 @@ type daemon struct {
 	output  *logs.Server
 	jobs    *jobs
 	log     *slog.Logger
+	set     *metrics.Set
+	follows atomic.Bool // a leader has taken the daemon in
 }
 
 // Times of a daemon.
@@ -59,8 +64,15 @@ const (
 // Run runs an engine-executor until ctx ends, then ends its processes and
 // returns nil. An error says why it can't start or go on.
 func Run(ctx context.Context, c Config) (err error) {
+	scraped, err := metrics.Listen(ctx, c.Metrics, c.Security)
+	if err != nil {
+		return err
+	}
 	d, listener, err := open(ctx, c)
 	if err != nil {
+		if scraped != nil {
+			err = errors.Join(err, scraped.Close())
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, d.cluster.Close(), d.dir.close()) }()
@@ -70,6 +82,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	serving.Go(func() { _ = server.Serve(listener) }) // ends with Stop
 	defer serving.Wait()
 	defer server.Stop()
+	defer d.measure().Start(scraped).Close()
 	if c.Listening != nil {
 		c.Listening(d.address)
 	}
@@ -106,7 +119,7 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	d := &daemon{cfg: c, start: security.NewToken()[:32], log: c.Log}
+	d := &daemon{cfg: c, start: security.NewToken()[:32], log: c.Log, set: metrics.NewSet()}
 	host, cluster, err := c.check()
 	if err != nil {
 		return nil, nil, err
@@ -131,8 +144,8 @@ func open(ctx context.Context, c Config) (_ *daemon, _ net.Listener, err error) 
 	}
 	d.output = logs.NewServer(func(incarnation uint64) string { return d.dir.jobLog(incarnation) })
 	d.jobs = &jobs{
-		executor: c.ID, host: host, tls: c.Security.Files, cluster: cluster, dir: d.dir, programs: programs, output: d.output, env: c.Env, reaper: c.Reaper,
-		reports: newReports(), log: c.Log, running: make(map[uint64]*job),
+		executor: c.ID, host: host, metrics: metrics.Host(c.Metrics), tls: c.Security.Files, cluster: cluster, dir: d.dir, programs: programs, output: d.output, env: c.Env, reaper: c.Reaper,
+		reports: newReports(), gauges: newGauges(d.set), log: c.Log, running: make(map[uint64]*job),
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -186,6 +199,8 @@ func (d *daemon) follow(ctx context.Context) (followed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	d.follows.Store(true)
+	defer d.follows.Store(false)
 	return newFollowing(d.register(), d.jobs, stream, address).run(ctx, cancel)
 }
 

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/binaries"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -33,7 +34,7 @@ func newDaemon(t *testing.T) *daemon {
 	log := slog.New(slog.DiscardHandler)
 	return &daemon{
 		cfg: Config{ID: "e1", Slots: 1}, start: "start", log: log, dir: dir,
-		jobs: &jobs{dir: dir, programs: programs, reports: newReports(), log: log, running: make(map[uint64]*job)},
+		jobs: &jobs{dir: dir, programs: programs, reports: newReports(), gauges: newGauges(metrics.NewSet()), log: log, running: make(map[uint64]*job)},
 	}
 }
 

@@ -45,6 +45,7 @@ type job struct {
 type jobs struct {
 	executor string        // id of this one
 	host     string        // for processes to listen on
+	metrics  string        // host at which they serve their metrics; "" for nowhere
 	tls      wire.TLSFiles // of processes
 	env      []string      // of processes
 	reaper   *process.Reaper
@@ -56,6 +57,7 @@ type jobs struct {
 	log      *slog.Logger
 	work     sync.WaitGroup // of jobs, until they have ended
 
+	gauges  *gauges
 	running map[uint64]*job
 	pruned  time.Time
 }
@@ -85,7 +87,7 @@ func (s *jobs) start(a wire.Assignment) {
 	inc := j.spec.Incarnation
 	s.running[inc] = j
 	s.log.Info("a job runs here", "job", inc, "name", j.spec.Name, "slots", a.Slots)
-	report := s.reports.begin(inc)
+	report := s.reports.begin(j.spec)
 	s.work.Go(func() {
 		defer cancel()
 		if err := s.run(ctx, j, report); err != nil {
@@ -113,11 +115,14 @@ func (s *jobs) supervise(ctx context.Context, j *job, report *jobReport, out *lo
 	inc := j.spec.Incarnation
 	supervisor := &supervise.Supervisor{
 		Path: s.programs.Path(j.spec.Binary), Name: j.spec.ProcessName(), Args: j.spec.Args, Env: s.env, Dir: work, Nice: executorNice, Reaper: s.reaper, Output: out,
-		Spec: wire.ExecutorSpec{Job: j.spec, Executor: s.executor, Slots: j.slots, Host: s.host, TLS: s.tls},
-		OnReady: func(process, address string) {
-			s.reports.ready(report, &wire.ProcessReady{Incarnation: inc, Process: process, Address: address, Slots: j.slots})
+		Spec: wire.ExecutorSpec{Job: j.spec, Executor: s.executor, Slots: j.slots, Host: s.host, TLS: s.tls, Metrics: s.metrics},
+		OnReady: func(process string, r *wire.ReadyRequest) {
+			s.gauges.started.Inc()
+			s.reports.measures(report, r.Metrics)
+			s.reports.ready(report, &wire.ProcessReady{Incarnation: inc, Process: process, Address: r.Address, Slots: j.slots})
 		},
 		OnExit: func(x supervise.Exit) {
+			s.gauges.died.Inc()
 			s.log.Warn("a job's process has died", "job", inc, "process", j.spec.ProcessName(), "crashes", x.Crashes, "reason", x.Reason)
 			s.reports.exited(report, &wire.ProcessExited{Incarnation: inc, Process: x.Process, Reason: x.Reason, Crashes: x.Crashes, Fatal: x.Fatal, Died: x.Died})
 		},

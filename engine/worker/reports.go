@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hibana-engine/hibana/engine/metrics"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -15,6 +17,8 @@ type jobReport struct {
 	ready  *wire.ProcessReady  // the process that takes tasks, nil while there is none
 	exited *wire.ProcessExited // the last end of one, until the next one is reported
 	told   bool                // this leader was told
+	spec   wire.JobSpec
+	served string // where the process serves its metrics, "" for nowhere
 }
 
 // reports are what the leader is to know of all jobs here. They are safe for concurrent
@@ -30,11 +34,11 @@ func newReports() *reports {
 }
 
 // begin returns a job's report, which stands until it is dropped.
-func (r *reports) begin(incarnation uint64) *jobReport {
+func (r *reports) begin(spec wire.JobSpec) *jobReport {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	report := &jobReport{}
-	r.byJob[incarnation] = report
+	report := &jobReport{spec: spec}
+	r.byJob[spec.Incarnation] = report
 	return report
 }
 
@@ -66,6 +70,32 @@ func (r *reports) ready(report *jobReport, p *wire.ProcessReady) {
 		}
 		report.ready, report.told = p, false
 	})
+}
+
+// measures notes where a job's process serves its metrics.
+func (r *reports) measures(report *jobReport, address string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	report.served = address
+}
+
+// jobs returns how many jobs there are.
+func (r *reports) jobs() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byJob)
+}
+
+// targets returns the processes of jobs that serve their metrics.
+func (r *reports) targets() (all []metrics.Target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, report := range r.byJob {
+		if report.ready != nil && report.served != "" {
+			all = append(all, metrics.ProcessTarget(report.served, role.Executor, report.spec))
+		}
+	}
+	return all
 }
 
 // exited notes the end of a process.

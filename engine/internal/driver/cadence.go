@@ -32,7 +32,7 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 		case <-ready: // whatever it was for, it is planned now
 		default:
 		}
-		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return g.timeOf(time.Now(), next) }); !goesOn {
+		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return g.timeOf(g.clock(), next) }); !goesOn {
 			return err
 		}
 		next = nextTick(g.previous.Time(), g.Program.Interval)
@@ -46,7 +46,7 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 // clock says, so that windows hold the same whenever and wherever the program runs.
 func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 	g.left.records = 1
-	next := nextTick(time.Now(), g.Program.Interval)
+	next := nextTick(g.now(), g.Program.Interval)
 	if g.previous != nil && !next.After(g.previous.Time()) { // times ran ahead of the clock
 		next = nextTick(g.previous.Time(), g.Program.Interval)
 	}
@@ -76,11 +76,12 @@ func (g *generator) closeWindows(stopCtx, workCtx context.Context) error {
 	return nil
 }
 
-// free waits until no batch runs or waits that what comes could still join: the next
-// one must be the runner's as soon as it is planned, unless its budget is full already.
+// free waits until fewer batches run or wait than may run at a time: what comes could still
+// join the next one, which must be the runner's as soon as it is planned, unless its budget is
+// full already.
 // It reports false if ctx ends before.
 func (g *generator) free(ctx context.Context) bool {
-	for !g.left.fill && g.under.Load() > 0 {
+	for !g.left.fill && g.under.Load() >= int64(g.Program.Settings.ConcurrentJobs) {
 		select {
 		case <-g.freed:
 		case <-ctx.Done():

@@ -25,21 +25,24 @@ type Config struct {
 	Cluster      Cluster
 	Participants []Participant
 	Models       plan.ModelControl
-	Planners     []plan.Planner  // of the inputs in the graph's order, as far as they are open already; New takes them over
-	Listeners    []plan.Listener // beside the program's
-	Troubles     *plan.Troubles  // takes what is wrong while it lasts; may be nil
-	Failing      func(err error) // is told at once why the stream fails, the first time; may be nil
+	Planners     []plan.Planner   // of the inputs in the graph's order, as far as they are open already; New takes them over
+	Listeners    []plan.Listener  // beside the program's
+	Troubles     *plan.Troubles   // takes what is wrong while it lasts; may be nil
+	Failing      func(err error)  // is told at once why the stream fails, the first time; may be nil
+	Clock        func() time.Time // that batches' times go by; nil for time.Now
 	Log          *slog.Logger
 }
 
 // Driver runs one job on the active driver: it plans a batch at each tick, logs
 // it, generates its RDDs and runs its outputs.
 //
-// THREADING: Run starts four kinds of goroutines and waits for all of them. The
+// THREADING: Run starts five kinds of goroutines and waits for all of them. The
 // generator owns planners, the rate estimator and what is beside them in the struct,
 // and sends planned batches to the runner over queue, which it closes; before it
 // plans one it puts a token into room, which the runner takes out with the batch. The
-// runner owns the jobs and the summary. Driver tasks belong to the user, a participant's goroutine to
+// runner starts a goroutine for each batch, up to streaming.concurrentJobs at a time; they
+// take turns, so that one after the other finishes its batch, and who does owns the summary.
+// Driver tasks belong to the user, a participant's goroutine to
 // the participant. What the runner tells the generator goes through completed;
 // listeners are called under busLock.
 type Driver struct {
@@ -64,11 +67,10 @@ type Driver struct {
 	ended    bool          // the generator has planned all that was there at the start
 	summary  summary
 
-	usual time.Duration // processing time of late, the runner's
-
 	busLock sync.Mutex
 
 	doneLock  sync.Mutex
+	usual     time.Duration // processing time of late
 	completed []completedBatch
 }
 

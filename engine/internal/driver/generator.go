@@ -25,17 +25,17 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 		}
 		d.send(b)
 	}
-	g := generator{Driver: d, previous: d.Recovered.Last, skipped: skippedLog{log: d.Log}}
+	g := generator{Driver: d, previous: d.Recovered.Last, planned: time.Now(), skipped: skippedLog{log: d.Log}}
 	if d.Program.Cadence == plan.UntilEnd {
 		return g.untilEnd(stopCtx, workCtx)
 	}
-	missed := g.missed(time.Now())
+	missed := g.missed(d.now())
 	for _, at := range missed {
 		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return at }); !goesOn {
 			return err
 		}
 	}
-	next := nextTick(time.Now(), d.Program.Interval)
+	next := nextTick(d.now(), d.Program.Interval)
 	if len(missed) > 0 { // times passed while those ran: they are skipped as any
 		next = missed[len(missed)-1].Add(d.Program.Interval)
 	}
@@ -52,6 +52,7 @@ func (d *Driver) generateBatches(stopCtx, workCtx context.Context) error {
 type generator struct {
 	*Driver
 	previous *plan.Allocation
+	planned  time.Time // when previous was planned, or the generator began
 	skipped  skippedLog
 	left     leftOver // by the newest plan
 }
@@ -73,7 +74,7 @@ func (g *generator) byInterval(stopCtx, workCtx context.Context, next time.Time)
 		if !tick.wait(stopCtx, g.untilTick(next)) {
 			return nil
 		}
-		newest := func() time.Time { return g.skipped.newest(time.Now(), next, interval) }
+		newest := func() time.Time { return g.skipped.newest(g.clock(), next, interval) }
 		if goesOn, err := g.generate(stopCtx, workCtx, newest); !goesOn {
 			return err
 		}
@@ -121,14 +122,15 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 		}
 	}
 	g.settle(workCtx)
-	b, err := g.plan(stopCtx, workCtx, g.previous, g.unlessPassedOver(due()))
+	at, planned := g.unlessPassedOver(due()), time.Now()
+	b, err := g.plan(stopCtx, workCtx, g.previous, at)
 	if b == nil {
 		return false, g.unlessStopped(stopCtx, err) // nothing was logged
 	}
 	if err != nil {
 		return false, err
 	}
-	g.previous, g.left = b.alloc, b.left
+	g.previous, g.planned, g.left = b.alloc, planned, b.left
 	g.send(b)
 	return true, nil
 }
@@ -159,8 +161,29 @@ func (d *Driver) reserve(ctx context.Context) bool {
 
 // untilTick returns how long to wait for a tick: an interval at most, whatever
 // clock the batches before went by, or if it was set back. Batch times ascend.
-func (d *Driver) untilTick(next time.Time) time.Duration {
-	return min(time.Until(next), d.Program.Interval)
+func (g *generator) untilTick(next time.Time) time.Duration {
+	return min(next.Sub(g.clock()), g.Program.Interval)
+}
+
+// clock returns the time that it is: by the clock, or if that was set back, what has passed
+// since the batch before was planned after its time.
+func (g *generator) clock() time.Time {
+	now := g.now()
+	if g.previous == nil {
+		return now
+	}
+	if steady := g.previous.Time().Add(time.Since(g.planned)); steady.After(now) {
+		return steady
+	}
+	return now
+}
+
+// now returns the time by the clock that batches' times go by, which may be set.
+func (d *Driver) now() time.Time {
+	if d.Clock != nil {
+		return d.Clock()
+	}
+	return time.Now()
 }
 
 // plan makes a batch: what it reads, the values of PerBatch, the log entry, the
@@ -189,7 +212,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 			return nil, fmt.Errorf("planning batch %d: %s at %s: %w", a.Seq, in.Op, in.Site, err)
 		}
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
-		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held})
+		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held, Lags: p.Lags})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		left.records += max(0, p.Backlog-p.Blocked)

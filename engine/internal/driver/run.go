@@ -24,7 +24,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { abort(plan.ErrStopped) })()
 	}
 	d.stop, d.abort = stop, abort
-	d.Program.Activate(&plan.Driver{Stop: func() { stop(nil) }, Fail: d.fail, Models: d.Models})
+	d.Program.Activate(&plan.Driver{Epoch: d.Epoch, Stop: func() { stop(nil) }, Fail: d.fail, Models: d.Models})
 	if err := d.open(stopCtx); err != nil {
 		if ctx.Err() != nil {
 			err = nil // interrupted before anything was planned

@@ -4,52 +4,83 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
 
-// runBatches is the JobScheduler: it runs the batches in order, and the outputs
-// of each in the order of their declaration, until the queue is closed.
+// runBatches is the JobScheduler: it runs the batches until the queue is closed, up to
+// streaming.concurrentJobs of them at a time, and the outputs of each in the order of their
+// declaration.
 func (d *Driver) runBatches(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	slots := make(chan struct{}, d.Program.Settings.ConcurrentJobs)
+	var before *turn
 	for {
 		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil // the cause is known to who ended it
+		}
+		select {
 		case b, ok := <-d.queue:
-			if !ok {
+			if !ok || ctx.Err() != nil { // of both cases that are ready select takes any
 				return nil
 			}
 			<-d.room
-			if err := d.runBatch(ctx, b); err != nil {
-				return err
-			}
-			d.under.Add(-1)
-			select {
-			case d.freed <- struct{}{}:
-			default:
-			}
+			t := newTurn(before, len(d.Program.Graph.Outputs))
+			before = t
+			running.Go(func() {
+				d.fail(d.runBatch(ctx, b, t))
+				d.under.Add(-1)
+				select {
+				case d.freed <- struct{}{}:
+				default:
+				}
+				<-slots
+			})
 		case <-ctx.Done():
-			return nil // the cause is known to who ended it
+			return nil
 		}
 	}
 }
 
 // runBatch runs the outputs of a batch that aren't done yet.
-func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
+func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
 	started := time.Now()
 	b.info.Pending = len(d.queue)
 	b.info.SchedulingDelay = max(0, started.Sub(b.info.Time))
 	d.tell(plan.BatchStarted{BatchInfo: b.info})
 	outputs := b.outputs(d.Program.Graph.Outputs)
-	for _, out := range outputs {
-		if err := d.runOutput(ctx, b, out); err != nil {
-			return &plan.BatchError{Seq: b.alloc.Seq, Output: out.Op, Site: out.Site, Err: err}
-		}
-		if out != outputs[len(outputs)-1] {
-			if err := d.complete(ctx, b, out.Index); err != nil {
-				return err
+	for _, out := range d.Program.Graph.Outputs {
+		if slices.Contains(outputs, out) {
+			if err := d.runOutput(ctx, b, out, t); err != nil {
+				return &plan.BatchError{Seq: b.alloc.Seq, Output: out.Op, Site: out.Site, Err: err}
 			}
+			if out != outputs[len(outputs)-1] || t.waits() {
+				if err := d.complete(ctx, b, out.Index); err != nil {
+					return err
+				}
+			}
+		} else if err := t.await(ctx, out.Index); err != nil {
+			return err
 		}
+		t.outputDone(out.Index)
 	}
+	if err := t.awaitBatch(ctx); err != nil {
+		return err
+	}
+	if err := d.finish(ctx, b, started); err != nil {
+		return err
+	}
+	t.batchDone()
+	return nil
+}
+
+// finish ends a batch whose outputs are done. One batch after the other is finished.
+func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time) error {
 	if err := d.complete(ctx, b, plan.BatchDone); err != nil {
 		return err
 	}
@@ -59,8 +90,8 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch) error {
 	}
 	now := time.Now()
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
-	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
 	d.doneLock.Lock()
+	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
 	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued), now})
 	d.doneLock.Unlock()
 	d.summary.add(b.info)
@@ -118,33 +149,57 @@ const slowBatch = 10 * time.Second
 
 // watchOutput says that an output takes much longer than batches did of late.
 func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
+	d.doneLock.Lock()
 	patience := max(slowBatch, 3*d.Program.Interval, 3*d.usual)
-	return d.Troubles.After("output", patience, func(since time.Duration) string {
+	d.doneLock.Unlock()
+	return d.Troubles.After(fmt.Sprintf("output of batch %d", b.alloc.Seq), patience, func(since time.Duration) string {
 		return fmt.Sprintf("batch %d: %s at %s has taken %s so far", b.alloc.Seq, out.Op, out.Site, since.Round(time.Second))
 	})
 }
 
-// runOutput runs one output operation: its job on executors, then its function
-// on the driver.
-func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output) error {
+// runOutput runs one output operation: its job on executors, then its function on the
+// driver. What it does is done after the batch before has done it: the function's, or the
+// job's if there is none.
+func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output, t *turn) error {
+	if out.OnDriver == nil {
+		if err := t.await(ctx, out.Index); err != nil {
+			return err
+		}
+	}
 	started := time.Now()
 	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
 	d.tell(plan.OutputStarted{OutputInfo: info})
 	defer d.watchOutput(b, out)()
-	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
-	if err == nil {
-		b.info.Metrics.Add(result.Metrics)
-		for _, p := range d.Participants {
-			p.Heard(result.Notes)
-		}
-	}
-	if err == nil && out.OnDriver != nil {
-		err = d.Program.Calls.Guard(info.Op, func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
-	}
+	err := d.computeOutput(ctx, b, out, &info, t)
 	if err == nil {
 		err = d.Program.Graph.LateError()
 	}
 	info.Duration, info.Err = time.Since(started), err
 	d.tell(plan.OutputCompleted{OutputInfo: info})
 	return err
+}
+
+// computeOutput runs the job of an output, with what the driver does before and after it.
+func (d *Driver) computeOutput(ctx context.Context, b *plannedBatch, out *plan.Output, info *plan.OutputInfo, t *turn) error {
+	if out.Begin != nil {
+		if err := d.Program.Calls.Guard(info.Op, func() error { return out.Begin(ctx, b.alloc) }); err != nil {
+			return err
+		}
+	}
+	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
+	if err != nil {
+		return err
+	}
+	b.info.Metrics.Add(result.Metrics)
+	info.Tasks, info.Failed = result.Tasks, result.Failed
+	for _, p := range d.Participants {
+		p.Heard(result.Notes)
+	}
+	if out.OnDriver == nil {
+		return nil
+	}
+	if err := t.await(ctx, out.Index); err != nil {
+		return err
+	}
+	return d.Program.Calls.Guard(info.Op, func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -36,6 +37,9 @@ type Executor struct {
 	versions *models.Versions
 	saver    *state.Saver
 
+	// Meter, unless nil, is told of every task. It is set before the first.
+	Meter Meter
+
 	history plan.History
 	reach   plan.Reach
 
@@ -51,6 +55,12 @@ type Executor struct {
 
 	// remote reads blocks of other processes too; nil in local mode.
 	remote *remote.Fetcher
+}
+
+// Meter is told of the tasks that an executor runs. Many may call it at once.
+type Meter interface {
+	TaskBegan()
+	TaskEnded(o scheduler.Outcome, took time.Duration)
 }
 
 // New returns an executor for a copy of the program, built under the given header,
@@ -154,9 +164,20 @@ func (e *Executor) Store(epoch uint64) *shuffle.Store {
 	return e.store
 }
 
-// Held says what the executor's process holds: blocks, bytes of memory, files.
-func (e *Executor) Held() (blocks int, memory int64, files int) {
-	return e.blocks.Len(), e.blocks.Budget().Used(), e.blocks.Disk().Files()
+// Holdings is what an executor's process holds.
+type Holdings struct {
+	Blocks int
+	Memory int64 // bytes of blocks and of what tasks hold
+	Limit  int64 // of Memory
+	Pinned int64 // bytes of keyed states, which may be over the limit
+	Files  int
+}
+
+// Held says what the executor's process holds.
+func (e *Executor) Held() Holdings {
+	budget := e.blocks.Budget()
+	pinned, _ := e.blocks.Pinned()
+	return Holdings{Blocks: e.blocks.Len(), Memory: budget.Used(), Limit: budget.Limit(), Pinned: pinned, Files: e.blocks.Disk().Files()}
 }
 
 // Stored returns what a driver is told, from now on, of the cached partitions: at first
@@ -249,6 +270,17 @@ func (e *Executor) Graph() *plan.Graph { return &e.program.Graph }
 
 // Run runs one task. It implements scheduler.Runner.
 func (e *Executor) Run(ctx context.Context, t scheduler.Task, slot *task.Slot) scheduler.Outcome {
+	if e.Meter == nil {
+		return e.run(ctx, t, slot)
+	}
+	e.Meter.TaskBegan()
+	began := time.Now()
+	o := e.run(ctx, t, slot)
+	e.Meter.TaskEnded(o, time.Since(began))
+	return o
+}
+
+func (e *Executor) run(ctx context.Context, t scheduler.Task, slot *task.Slot) scheduler.Outcome {
 	found, err := e.find(ctx, t.ID)
 	if err != nil {
 		return unfound(ctx, err)

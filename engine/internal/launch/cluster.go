@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -37,6 +38,8 @@ type executorSource interface {
 	start(h plan.JobHeader, report func(ready []wire.ExecutorProcess, expected int), died func(wire.ProcessDied), fail func(error)) error
 	// patience is how long the first batch waits for executors that are expected.
 	patience() time.Duration
+	// targets returns the processes whose metrics are served, if they are the source's.
+	targets() []metrics.Target
 	// close ends the processes, if that is the source's to do.
 	close() error
 }
@@ -91,6 +94,8 @@ func (m *remoteMaster) connect(ctx context.Context, epoch uint64) (cluster, erro
 	m.cluster.backend.Await(ctx)
 	return m.cluster, nil
 }
+
+func (m *remoteMaster) targets() []metrics.Target { return m.source.targets() }
 
 func (m *remoteMaster) close() error {
 	if m.cluster != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -49,6 +50,7 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 	j.Batches = typedLog{&raftLog{daemon: daemon, epoch: epoch, kind: j.kind()}}
 	j.requests = events.requests
 	j.troubles = &plan.Troubles{}
+	j.Metrics, j.security = metrics.FreePort(spec.Metrics), security
 	progress := newProgressReports(daemon, j.Log, j.troubles)
 	j.listeners, j.reports = append(j.listeners, progress.listen), progress
 	j.Log.Info("this process drives the job", "job", spec.Job.Incarnation, "node", spec.Node)
@@ -248,6 +250,9 @@ func (e *daemonEvents) start(_ plan.JobHeader, report func([]wire.ExecutorProces
 	return e.lost
 }
 
+// targets returns nothing: the daemons say where their processes are.
+func (e *daemonEvents) targets() []metrics.Target { return nil }
+
 func (e *daemonEvents) close() error {
 	e.cancel()
 	e.work.Wait()
@@ -295,6 +300,13 @@ func (p *progressReports) listen(e plan.Event) {
 	s.ProcessingMS = float64(b.ProcessingTime) / float64(time.Millisecond)
 	s.RecordsPerSec = float64(b.Records) / max(b.ProcessingTime.Seconds(), 1e-6)
 	p.fresh = true
+}
+
+// servesMetrics keeps where the process serves its metrics.
+func (p *progressReports) servesMetrics(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.Metrics, p.fresh = address, true
 }
 
 // program keeps how a batch program does.

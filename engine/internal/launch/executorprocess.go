@@ -51,6 +51,10 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 		return err
 	}
 	j.Log = j.Log.With("executor", spec.Executor)
+	if err := j.openExecutorMetrics(ctx, spec.Metrics, security); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer j.metrics.close()
 	h := &executorHost{
 		ctx: ctx, job: j, slots: spec.Slots, log: j.Log, memory: executor.MemoryOf(j.Settings, os.DirFS("/"), spec.Processes),
 		fetcher: remote.NewFetcher(spec.Job.Incarnation, remote.NameOf(spec.Executor, listener.Addr().String()), security),
@@ -70,7 +74,7 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 			j.Log.Warn("closing what tasks had opened", "err", err)
 		}
 	}()
-	if err := daemon.Ready(call, &wire.ReadyRequest{Address: listener.Addr().String()}); err != nil {
+	if err := daemon.Ready(call, &wire.ReadyRequest{Address: listener.Addr().String(), Metrics: j.metrics.address()}); err != nil {
 		return fmt.Errorf("telling the daemon that the process is ready: %w", err)
 	}
 	select {
@@ -179,7 +183,11 @@ func (h *executorHost) build(header plan.JobHeader, values []wire.Value) (*execu
 	if err := h.job.Build(h.ctx, program); err != nil {
 		return nil, err
 	}
-	return executor.New(h.ctx, program, header, h.memory, h.fetcher)
+	e, err := executor.New(h.ctx, program, header, h.memory, h.fetcher)
+	if err == nil {
+		h.job.metrics.measure(e, h.slots)
+	}
+	return e, err
 }
 
 // load brings in the versions of models that a driver needs already, so that the

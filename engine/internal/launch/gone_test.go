@@ -42,8 +42,8 @@ func TestManyRoundsThatCache(t *testing.T) {
 					}
 					tt.forget(r)
 					sc.OnDriver(func() error {
-						blocks, bytes, files := m.exec.Held()
-						most, mostBytes, mostFiles = max(most, blocks), max(mostBytes, bytes), max(mostFiles, files)
+						held := m.exec.Held()
+						most, mostBytes, mostFiles = max(most, held.Blocks), max(mostBytes, held.Memory), max(mostFiles, held.Files)
 						shuffles, known = max(shuffles, m.dag.Tracker().Len()), max(known, m.dag.Blocks().Len())
 						return nil
 					})

@@ -14,7 +14,9 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/replay"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/engine/remote"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -41,12 +43,16 @@ type Job struct {
 	Log              *slog.Logger
 	Stdout           io.Writer
 	Status           *cli.StatusLine // on which a batch program's progress is shown; nil for none
+	Metrics          string          // host:port where the driver process serves its metrics, "" for nowhere
 
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
 	reports   *progressReports // to the daemon, nil where there is none
 	troubles  *plan.Troubles   // nil where nobody asks
+
+	security security.Security // of a host that isn't loopback, for metrics
+	metrics  *processMetrics   // nil unless they are served
 
 	calls    *plan.Calls // of the program's functions, see RunProcess
 	farewell *farewell   // nil unless the process ends with the job
@@ -72,6 +78,8 @@ type Master interface {
 	prepare(ctx context.Context, j *Job, driverCopy *plan.Program, header plan.JobHeader, values []plan.NamedValue) error
 	// connect brings the executors in, as a driver of the given epoch.
 	connect(ctx context.Context, epoch uint64) (cluster, error)
+	// targets returns the other processes whose metrics are served.
+	targets() []metrics.Target
 	// close lets the executors go. It is called once, in any case.
 	close() error
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/executor"
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/metrics"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
@@ -44,9 +45,13 @@ func (m *Local) prepare(ctx context.Context, j *Job, driverCopy *plan.Program, h
 	m.options = schedulerOptions(j, h)
 	m.options.Logger = j.Log
 	var err error
-	m.exec, err = executor.New(ctx, executorCopy, h, m.memory(j), nil)
+	if m.exec, err = executor.New(ctx, executorCopy, h, m.memory(j), nil); err == nil {
+		j.metrics.measure(m.exec, m.Slots)
+	}
 	return err
 }
+
+func (m *Local) targets() []metrics.Target { return nil }
 
 // memory returns what the executor may take. The process is held to it if it is the
 // job's own.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/engine/metrics"
+	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/supervise"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -18,13 +20,14 @@ import (
 
 // NewLocalCluster returns the master local-cluster[n,slots]: n processes of this
 // binary, started with args or this process's own command line.
-func NewLocalCluster(n, slots int, args []string, log *slog.Logger) Master {
+// With measured they serve their metrics.
+func NewLocalCluster(n, slots int, args []string, measured bool, log *slog.Logger) Master {
 	if args == nil {
 		args = os.Args[1:]
 	}
 	secret := security.NewToken()
 	return &remoteMaster{
-		source:   &children{n: n, slots: slots, args: args, secret: secret, log: log},
+		source:   &children{n: n, slots: slots, args: args, secret: secret, measured: measured, log: log},
 		security: security.Security{}.WithToken(secret),
 		log:      log,
 	}
@@ -38,6 +41,7 @@ type children struct {
 	n, slots int
 	args     []string
 	secret   string
+	measured bool // they serve their metrics
 	log      *slog.Logger
 
 	cancel context.CancelFunc
@@ -49,6 +53,7 @@ type children struct {
 	fail    func(error)
 	ready   map[string]wire.ExecutorProcess // by executor
 	gone    map[string]string               // given up, and why
+	scraped map[string]string               // where an executor serves its metrics
 	started uint64
 }
 
@@ -67,7 +72,7 @@ func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, i
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel, c.report, c.died, c.fail = cancel, report, died, fail
-	c.ready, c.gone = make(map[string]wire.ExecutorProcess), make(map[string]string)
+	c.ready, c.gone, c.scraped = make(map[string]wire.ExecutorProcess), make(map[string]string), make(map[string]string)
 	output := &lockedWriter{to: os.Stderr}
 	for i := range c.n {
 		id := fmt.Sprintf("executor-%d", i+1)
@@ -77,8 +82,11 @@ func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, i
 				Job:      wire.JobSpec{Incarnation: h.Incarnation, Name: h.App, Args: c.args, Secret: c.secret},
 				Executor: id, Slots: c.slots, Host: loopback, Processes: c.n,
 			},
-			OnReady: func(_, address string) { c.isReady(id, address) },
+			OnReady: func(_ string, r *wire.ReadyRequest) { c.isReady(id, r) },
 			OnExit:  func(x supervise.Exit) { c.exited(id, x) },
+		}
+		if c.measured {
+			s.Spec.Metrics = loopback
 		}
 		c.work.Go(func() {
 			if err := s.Run(ctx); err != nil {
@@ -97,12 +105,25 @@ func (c *children) close() error {
 	return nil
 }
 
-func (c *children) isReady(id, address string) {
+func (c *children) isReady(id string, r *wire.ReadyRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.started++
-	c.ready[id] = wire.ExecutorProcess{Executor: id, Instance: c.started, Address: address, Slots: c.slots}
+	c.ready[id] = wire.ExecutorProcess{Executor: id, Instance: c.started, Address: r.Address, Slots: c.slots}
+	c.scraped[id] = r.Metrics
 	c.tell()
+}
+
+func (c *children) targets() []metrics.Target {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []metrics.Target
+	for id := range c.ready {
+		if at := c.scraped[id]; at != "" {
+			all = append(all, metrics.Target{Targets: []string{at}, Labels: map[string]string{"hibana_role": role.Executor, "hibana_executor": id}})
+		}
+	}
+	return all
 }
 
 func (c *children) exited(id string, x supervise.Exit) {

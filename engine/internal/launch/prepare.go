@@ -80,6 +80,7 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
+	j.metrics.watch(c)
 	if j.Batch {
 		return p.runProgram(planning, c)
 	}

@@ -67,7 +67,9 @@ func (p *prepared) runProgram(ctx context.Context, c cluster) error {
 		Program: p.program, Cluster: c, Failing: failing, StepEnded: func() { j.Status.Set("") }, Log: j.Log,
 	})
 	stop := j.watch(d, c)
+	ended := j.metrics.follow(d)
 	err := d.Run(ctx)
+	ended()
 	stop()
 	if err == nil {
 		err = p.program.UnknownSettings()

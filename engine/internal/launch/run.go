@@ -36,6 +36,10 @@ func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
 // Getting under way ends with ctx. Run closes the job's log.
 func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
 	defer func() { err = errors.Join(err, m.close(), j.removeTemporary(), j.Batches.Close()) }()
+	if err := j.openMetrics(ctx, m); err != nil {
+		return err
+	}
+	defer func() { j.metrics.close() }()
 	p, err := j.prepare(ctx, m)
 	if err != nil {
 		return err

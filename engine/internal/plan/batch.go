@@ -30,6 +30,14 @@ type InputInfo struct {
 	Records int64
 	Backlog int64  // that were waiting behind them
 	Held    string // what keeps it from reading on, empty if nothing
+	Lags    []Lag  // of its partitions, if it has any
+}
+
+// Lag says how many records of a partition were waiting behind a batch.
+type Lag struct {
+	Topic     string
+	Partition int32
+	Records   int64
 }
 
 // OutputInfo says what one output operation of a batch did.
@@ -38,6 +46,8 @@ type OutputInfo struct {
 	Output   int    // index in the order of declaration
 	Op       string // operator and place
 	Duration time.Duration
+	Tasks    int // attempts that counted
+	Failed   int // attempts that didn't
 	Err      error
 }
 

@@ -16,9 +16,12 @@ type Begin struct {
 // to be if that one is lost.
 func (g *Graph) Begin(a *Allocation, h *History, spare bool) Begin {
 	b := Begin{First: a.Seq, Checkpoints: make(map[string]*Checkpoint, len(g.States))}
-	needed := make([]uint64, len(g.Streams)+1) // the first batch of which a stream is, by id
+	needed, first := make([]uint64, len(g.Streams)+1), a.Seq // the first batch of which a stream is, by id
+	if g.Remembered > 0 {
+		first = h.Since(a, g.Remembered)
+	}
 	for i := range needed {
-		needed[i] = a.Seq
+		needed[i] = first
 	}
 	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
 		from := needed[s.ID]

@@ -42,7 +42,6 @@ type Stream struct {
 	Parents   []Parent
 	Slide     time.Duration // it has an RDD in batches at multiples of it only; 0: in every batch
 	Back      time.Duration // how far its RDDs reach back to those of its parents: over (t-Back, t]
-	Recalls   bool          // its RDDs reach back to its own too
 	Cached    bool
 	Level     task.Level // where its partitions are kept, if Cached
 	Names     []string   // given by DStream.Named
@@ -51,7 +50,8 @@ type Stream struct {
 // Input is a stream that reads from outside.
 type Input struct {
 	*Stream
-	Open func(ctx context.Context) (Planner, error) // on the driver
+	Source any                                        // as the connector made it
+	Open   func(ctx context.Context) (Planner, error) // on the driver
 	// Prefetch is told on executors what a batch will read; nil if the input
 	// has no use for it.
 	Prefetch func(p *task.Process, ranges []byte)
@@ -64,6 +64,9 @@ type Output struct {
 	Parent Parent
 	// Open prepares the output on the driver; nil if there is nothing to prepare.
 	Open func(ctx context.Context) error
+	// Begin prepares it for a batch on the driver, before the batch's job; nil if there is
+	// nothing to prepare.
+	Begin func(ctx context.Context, a *Allocation) error
 	// Action generates the job of a batch in which the parent has an RDD.
 	Action func(g *Generation) lineage.Action
 	// OnDriver takes the partitions' results, nil if nobody wants them.
@@ -106,6 +109,19 @@ func (g *Graph) AddStream(d Declaration, parents ...Parent) *Stream {
 
 // stream returns the stream of an id.
 func (g *Graph) stream(id int32) *Stream { return g.Streams[id-1] }
+
+// InputsOf returns the inputs that a stream is made of in a batch, in the order of their
+// declaration.
+func (g *Graph) InputsOf(stream int32) []*Input {
+	above := make([]bool, len(g.Streams)+1)
+	above[stream] = true
+	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
+		for _, p := range s.Parents {
+			above[p.ID] = above[p.ID] || above[s.ID]
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(g.Inputs), func(in *Input) bool { return !above[in.ID] })
+}
 
 // IsState reports whether a stream holds the versions of a state.
 func (g *Graph) IsState(stream int32) bool {
@@ -171,8 +187,8 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err != nil { // a panic, perhaps of what came after an error
+		return nil, errors.Join(gen.Lineage.Err(), err)
 	}
 	gen.Lineage.OnLate(g.tooLate)
 	gen.Lineage.Freeze(fmt.Sprintf(frozenReason, a.Seq))

@@ -150,11 +150,6 @@ func TestReach(t *testing.T) {
 			a, b := g.AddStream(Declaration{}), g.AddStream(Declaration{})
 			g.AddStream(Declaration{}, Parent{ID: window(g.AddStream(Declaration{}, Parent{ID: a.ID}), 2*s, s).ID}, Parent{ID: b.ID})
 		}, 2 * s, remembered{1: 2 * s, 2: 0, 3: 0}, []time.Duration{s}},
-		"a stream that reaches back to its own": {func(g *Graph) {
-			in := g.AddStream(Declaration{})
-			n := window(g.AddStream(Declaration{}, Parent{ID: in.ID}), 4*s, s)
-			n.Recalls = true
-		}, 4 * s, remembered{1: 4 * s, 2: 4 * s}, []time.Duration{s}},
 		"remembered": {func(g *Graph) {
 			g.Remembered = 5 * s
 			in := g.AddStream(Declaration{})

@@ -45,4 +45,5 @@ type Share struct {
 	Held      string    // why it doesn't hold what is there, empty if nothing is in the way
 	HeldSince time.Time // since when, zero for since this plan
 	Ended     bool      // after UntilEnd: nothing is left to plan
+	Lags      []Lag     // of the input's partitions
 }

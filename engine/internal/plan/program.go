@@ -58,6 +58,7 @@ type DriverTask struct {
 
 // Driver is what a program may ask of the active driver.
 type Driver struct {
+	Epoch  uint64          // which driver of the job it is
 	Stop   func()          // asks for a graceful stop
 	Fail   func(err error) // fails the stream
 	Models ModelControl

@@ -29,9 +29,6 @@ func (g *Graph) Reach() Reach {
 		if back == 0 {
 			continue
 		}
-		if s.Recalls {
-			r.streams[s.ID] = max(r.streams[s.ID], back)
-		}
 		for _, p := range s.Parents {
 			r.streams[p.ID] = max(r.streams[p.ID], back)
 		}

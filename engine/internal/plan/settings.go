@@ -21,7 +21,8 @@ type Settings struct {
 	Backpressure       bool
 	PID                Gains
 	InitialRate        float64 // records/s of all inputs before there is an estimate
-	MaxPending         int     // batches planned ahead of the one that runs
+	MaxPending         int     // batches planned ahead of those that run
+	ConcurrentJobs     int     // batches that run at a time
 	StopGracefully     bool
 	MaxResultSize      int // bytes
 	MaxTaskFailures    int
@@ -50,6 +51,7 @@ func DefaultSettings() Settings {
 		PID:                Gains{Proportional: 1, Integral: 0.2, Derivative: 0, MinRate: 100},
 		InitialRate:        100_000,
 		MaxPending:         1,
+		ConcurrentJobs:     1,
 		StopGracefully:     true,
 		MaxResultSize:      256 << 20,
 		MaxTaskFailures:    4,
@@ -78,6 +80,7 @@ func settings() []setting {
 		{"streaming.backpressure.pid.derived", "gain on the error's change (0.0)", notNegative(func(c *Settings) *float64 { return &c.PID.Derivative }, maxGain)},
 		{"streaming.backpressure.pid.minRate", "lowest estimate, records/s of all inputs (100)", positive(func(c *Settings) *float64 { return &c.PID.MinRate }, maxRate)},
 		{"streaming.maxPendingBatches", "batches planned ahead of the one that runs (1)", count(func(c *Settings) *int { return &c.MaxPending }, maxPending)},
+		{"streaming.concurrentJobs", "batches that run at the same time, each output of which is done for one batch after the other (1)", count(func(c *Settings) *int { return &c.ConcurrentJobs }, maxConcurrent)},
 		{"streaming.stopGracefullyOnShutdown", "finish what is planned on the first interrupt (true)", boolean(func(c *Settings) *bool { return &c.StopGracefully })},
 		{"driver.buildTimeout", "how long the build function may run on the driver before the job fails (5m)", longer(func(c *Settings) *time.Duration { return &c.BuildTimeout }, leastBuild, maxBuild)},
 		{"driver.maxResultSize", "bytes that one output may bring to the driver (268435456)", count(func(c *Settings) *int { return &c.MaxResultSize }, maxResult)},
@@ -99,6 +102,7 @@ const (
 	maxRate         = 1e9  // records/s
 	maxGain         = 1000 // of the PID's
 	maxPending      = 10_000
+	maxConcurrent   = 100
 	maxResult       = min(1<<40, math.MaxInt/2) // bytes
 	maxTries        = 1000
 	maxRetained     = 10_000

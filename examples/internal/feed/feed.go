@@ -16,9 +16,10 @@ import (
 // Feed says what is written, and where.
 type Feed struct {
 	Topic      string
-	Partitions int     // of the topic, if it isn't there
-	Rate       float64 // records/s
-	Count      int     // records in all, 0 until the stream is stopped
+	Partitions int           // of the topic, if it isn't there
+	Rate       float64       // records/s
+	Count      int           // records in all, 0 until the stream is stopped
+	After      time.Duration // the feed begins so long after the stream
 	// Record returns the key of record i, and its value, which is written as JSON.
 	Record func(i int) (key string, value any)
 }
@@ -30,7 +31,12 @@ func (f Feed) Declare(ssc *engine.StreamingContext, grace time.Duration) {
 	ssc.OnDriver(func(ctx context.Context) error {
 		return kafka.EnsureTopic(ctx, brokers, f.Topic, f.Partitions)
 	})
-	ssc.DriverTask("feed", func(ctx context.Context) error {
+	ssc.DriverTask("feed of "+f.Topic, func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(f.After):
+		}
 		if err := f.write(ctx, brokers); err != nil || ctx.Err() != nil {
 			return err
 		}
