@@ -17,6 +17,7 @@ var errSum = errors.New("the sum is broken")
 
 func (broken) Name() string                  { return "errors" }
 func (broken) Append([]byte) ([]byte, error) { return nil, errSum }
+func (broken) Restore([]byte) error          { return nil }
 
 // An executor takes what a task added to accumulators at its end: what can't be taken
 // fails the task.

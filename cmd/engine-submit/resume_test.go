@@ -233,7 +233,7 @@ func (o *orders) kill(kind string) {
 	}
 	o.t.Logf("killing the %s (%s)", kind, id)
 	if kind == "job driver" {
-		if err := syscall.Kill(childOf(o.t, o.cluster.PID(id)), syscall.SIGKILL); err != nil {
+		if err := syscall.Kill(childOf(o.t, o.cluster, id), syscall.SIGKILL); err != nil {
 			o.t.Fatal(err)
 		}
 		return
