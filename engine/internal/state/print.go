@@ -92,6 +92,9 @@ func lineOf(c *keyed.Change, ofVariables bool) (l line, ok bool, err error) {
 		return l, false, err
 	}
 	l.Key, l.Name = toJSON(cell.Key), cell.Name
+	if !cell.Set.IsZero() {
+		l.Changed = cell.Set.UTC()
+	}
 	if cell.Entry != nil {
 		l.Entry = toJSON(cell.Entry)
 	}

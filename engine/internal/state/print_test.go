@@ -102,7 +102,8 @@ func TestPrintState(t *testing.T) {
 	}
 }
 
-// Of variables each value, element, entry and timer has a line.
+// Of variables each value, element, entry and timer has a line. What a second batch puts beside
+// an entry or a timer doesn't change when that was set.
 func TestPrintVariables(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	store, err := Open(ctx, dir, 7)
@@ -132,8 +133,18 @@ func TestPrintVariables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	first := edit.Commit()
+	edit = first.Edit()
+	if p, err = schema.Next(first, p.Commit(), edit, 20); err != nil {
+		t.Fatal(err)
+	}
+	p.Choose("ann")
+	variables.SetEntry(p, pages, string(encoding.AppendInt(nil, 4)), encoding.AppendString(nil, "/new"))
+	if err := p.SetTimer(time.Unix(90, 0)); err != nil {
+		t.Fatal(err)
+	}
 	var b bytes.Buffer
-	h := keyed.Header{Table: "held", Partitions: 1, Base: true, Until: 10}
+	h := keyed.Header{Table: "held", Partitions: 1, Base: true, Until: 20}
 	if err := schema.Codec.WriteBase(&b, h, edit.Commit()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,13 +156,15 @@ func TestPrintVariables(t *testing.T) {
 	if err := store.Print(ctx, &out, &Manifest{State: "held", Seq: 1, Partitions: []SavedPartition{{Files: []File{f}}}}, "ann"); err != nil {
 		t.Fatal(err)
 	}
-	const changed = `"changed":"1970-01-01T00:00:00.00000001Z"}`
+	const changed, later = `"changed":"1970-01-01T00:00:00.00000001Z"}`, `"changed":"1970-01-01T00:00:00.00000002Z"}`
 	want := []string{
 		`{"key":"ann","name":"list","entry":0,"value":"one",` + changed,
 		`{"key":"ann","name":"list","entry":1,"value":"two",` + changed,
 		`{"key":"ann","name":"pages","entry":3,"value":"/",` + changed,
+		`{"key":"ann","name":"pages","entry":4,"value":"/new",` + later,
 		`{"key":"ann","name":"total","value":5,` + changed,
 		`{"key":"ann","timer":"1970-01-01T00:01:00Z",` + changed,
+		`{"key":"ann","timer":"1970-01-01T00:01:30Z",` + later,
 	}
 	got := strings.Fields(out.String())
 	if slices.Sort(got); !slices.Equal(got, want) {
