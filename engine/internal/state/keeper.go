@@ -82,6 +82,9 @@ func NewKeeper(c Config) *Keeper {
 // Open takes over the checkpoints that the newest batch named.
 func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) error {
 	k.epoch = epoch
+	if before.Last != nil {
+		k.planned = before.Last.Seq
+	}
 	for _, s := range k.States {
 		st := &kept{State: s}
 		k.states[s.Name] = st
