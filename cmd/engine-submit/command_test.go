@@ -44,6 +44,7 @@ func TestCommandLines(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	drivers.AddJob(wire.JobStatus{State: wire.JobFinished, Resumed: 16, Spec: wire.JobSpec{Name: "before"}})
 	for _, x := range []struct {
 		args string
 		code int
@@ -82,6 +83,7 @@ func TestCommandLines(t *testing.T) {
 		{"state broken s", exitFailed, "", "engine-submit state 12 s --program PROGRAM"},
 		{"state broken s de --program /bin/echo", exitOK, "--state s --state-key de --state-job 12\n", ""},
 		{"state went s --program /bin/echo", exitOK, "--y --state s --state-key  --state-job 5\n", ""},
+		{"state before s --program ./p", exitFailed, "", "job 17 was resumed as job 16, which saves its states in the same place: engine-submit state --program ./p 16 s"},
 		{"offsets words", exitOK, " \n", "as of batch 7"},
 		{"offsets broken", exitFailed, "", "engine-submit offsets 12 --program PROGRAM"},
 		{"offsets --program /bin/echo went", exitOK, " --offsets --y\n", ""},
