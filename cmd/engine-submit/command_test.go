@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hibana-engine/hibana/engine/batchlog"
+	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -45,6 +48,10 @@ func TestCommandLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	drivers.AddJob(wire.JobStatus{State: wire.JobFinished, Resumed: 16, Spec: wire.JobSpec{Name: "before"}})
+	t.Chdir(t.TempDir()) // where directories have the names of jobs, or of a log
+	if err := errors.Join(os.Mkdir("words", 0o700), os.Mkdir("saved", 0o700), dirlog.Write("saved", &batchlog.State{}, 1)); err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct {
 		args string
 		code int
@@ -75,7 +82,10 @@ func TestCommandLines(t *testing.T) {
 		{"plan --allow-non-restored-state words /bin/echo", exitOK, " --plan --allow-non-restored-state\n", ""},
 		{"plan words /bin/false", exitFailed, "", ""},
 		{"plan broken /bin/echo", exitFailed, "", "isn't there any more"},
-		{"plan " + dir + " /bin/echo -- --x", exitOK, "--checkpoint " + dir + " --plan --x\n", ""},
+		{"plan words /bin/echo", exitOK, "/hibana-log-", ""}, // not the directory words
+		{"plan saved /bin/echo -- --x", exitOK, "--checkpoint saved --plan --x\n", ""},
+		{"plan ./saved /bin/echo", exitOK, "--checkpoint ./saved --plan\n", ""},
+		{"plan ./words /bin/echo", exitUsage, "", "there is no batch log in ./words"},
 		{"state words", exitUsage, "", "NAME is missing"},
 		{"state words s k 1", exitUsage, "", "unexpected argument \"1\""},
 		{"state words s de", exitOK, "s de\n", "job 11, as of batch 7"},
