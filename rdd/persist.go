@@ -99,9 +99,16 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 			case !kept && tc.Err() == nil && at.level != MemoryOnly:
 				tc.Metrics.NotKept++
 			}
+			held := ledger{memory: tc.Memory}
+			if !kept && !held.charge(v.Bytes()) && k.usesDisk() { // its own memory was given back
+				v.Discard()
+				r.again(tc, partition, k.mark)(yield)
+				return
+			}
 			yielded, err := v.(rows[T]).each(tc, yield)
 			if !kept {
 				v.Discard()
+				held.set(0)
 			}
 			if err == nil {
 				return
