@@ -241,14 +241,15 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	if err != nil {
 		return err
 	}
-	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
-		return err
-	}
+	open := launch.OpenLog
 	switch {
 	case a.opts.plan:
-		run = (*launch.Job).PrintPlan
+		open, run = launch.LookIntoLog, (*launch.Job).PrintPlan
 	case a.opts.offsets:
-		run = (*launch.Job).PrintOffsets
+		open, run = launch.LookIntoLog, (*launch.Job).PrintOffsets
+	}
+	if j.Batches, err = open(a.opts.checkpoint, j.Log); err != nil {
+		return err
 	}
 	return run(j, ctx, ctx, m)
 }

@@ -107,7 +107,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			for _, key := range j.files(".manifest") {
 				j.store.remove(key)
 			}
-		}, "start with another --checkpoint directory"},
+		}, "with another --checkpoint directory, on a cluster without --resume"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -141,11 +141,7 @@ func (s *Server) errorLog() *log.Logger { return slog.NewLogLogger(s.Log.Handler
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	scrape := promhttp.HandlerFor(s.Set.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Timeout: scrapePatience / 2, ErrorLog: s.errorLog()})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		s.Set.look()
-		scrape.ServeHTTP(w, r)
-	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Set, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Timeout: scrapePatience / 2, ErrorLog: s.errorLog()}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.Ready == nil {

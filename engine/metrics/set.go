@@ -7,15 +7,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 )
 
-// Set is the metrics of a process. Declare them before it is served.
+// Set is the metrics of a process. It is safe for concurrent use: more may be declared
+// while it is served.
 type Set struct {
 	registry *prometheus.Registry
-	declared []Declared
 
-	mu    sync.Mutex // held during a scrape
-	looks []func()
+	mu       sync.Mutex // held during a scrape
+	declared []Declared
+	looks    []func()
 }
 
 // Declared is what is said of a metric.
@@ -36,6 +38,8 @@ func NewSet() *Set {
 
 // Declared returns what was declared, by name.
 func (s *Set) Declared() []Declared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return slices.SortedFunc(slices.Values(s.declared), func(a, b Declared) int { return strings.Compare(a.Name, b.Name) })
 }
 
@@ -46,13 +50,14 @@ func (s *Set) Look(f func()) {
 	s.looks = append(s.looks, f)
 }
 
-// look calls what is to be called before a scrape.
-func (s *Set) look() {
+// Gather scrapes the metrics. It implements prometheus.Gatherer.
+func (s *Set) Gather() ([]*dto.MetricFamily, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.looks {
 		f()
 	}
+	return s.registry.Gather()
 }
 
 // Counter declares a counter with the given labels. A name or label that Prometheus
@@ -85,5 +90,7 @@ func seconds() []float64 {
 
 func (s *Set) declare(c prometheus.Collector, d Declared) {
 	s.registry.MustRegister(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.declared = append(s.declared, d)
 }

@@ -65,7 +65,7 @@ func (w *work) add(ok, failed int, m task.Metrics) {
 	w.readBytes.Add(float64(m.BytesRead))
 	w.written.Add(float64(m.RecordsWritten))
 	w.bad.Add(float64(m.BadRecords))
-	w.shuffleLocal.Add(float64(m.ShuffleRead - m.ShuffleRemote))
+	w.shuffleLocal.Add(float64(max(0, m.ShuffleRead-m.ShuffleRemote))) // a counter that goes back panics
 	w.shuffleRemote.Add(float64(m.ShuffleRemote))
 	w.shuffleWritten.Add(float64(m.ShuffleWritten))
 }
@@ -83,7 +83,7 @@ func NewDriver(s *metrics.Set) *Driver {
 		inputRecords: s.Counter("hibana_input_records_total", "Records that batches were given, by input: its operator and place in the program.", "input"),
 		backlog:      s.Gauge("hibana_input_backlog_records", "Records of an input that waited behind the newest batch.", "input"),
 		held:         s.Gauge("hibana_input_held", "1 while something keeps an input from reading what is there, such as an open transaction.", "input"),
-		lag:          s.Gauge("hibana_input_partition_lag_records", "Records of a partition of an input that waited behind the newest batch.", "topic", "partition"),
+		lag:          s.Gauge("hibana_input_partition_lag_records", "Records of a partition of an input that waited behind the newest batch.", "input", "topic", "partition"),
 
 		outputs:        s.Seconds("hibana_output_seconds", "Of one output of a batch, by its operator and place in the program.", "output"),
 		outputFailures: s.Counter("hibana_output_failures_total", "Outputs of batches that failed.", "output"),
@@ -124,8 +124,9 @@ func (d *Driver) submitted(b plan.BatchInfo) {
 		}
 		d.held.WithLabelValues(in.Op).Set(held)
 		d.backlog.WithLabelValues(in.Op).Set(float64(in.Backlog))
+		d.lag.DeletePartialMatch(prometheus.Labels{"input": in.Op}) // partitions that it doesn't read any more
 		for _, l := range in.Lags {
-			d.lag.WithLabelValues(l.Topic, strconv.Itoa(int(l.Partition))).Set(float64(l.Records))
+			d.lag.WithLabelValues(in.Op, l.Topic, strconv.Itoa(int(l.Partition))).Set(float64(l.Records))
 		}
 	}
 }

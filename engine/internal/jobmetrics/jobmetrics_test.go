@@ -39,7 +39,7 @@ func TestStream(t *testing.T) {
 	}
 	d.Listen(plan.BatchSubmitted{BatchInfo: info})
 	has("hibana_batches_pending 1", "hibana_batches_total 0", `hibana_input_backlog_records{input="kafka.Direct(in) at main.go:9"} 12`,
-		`hibana_input_held{input="kafka.Direct(in) at main.go:9"} 1`, `hibana_input_partition_lag_records{partition="1",topic="in"} 7`,
+		`hibana_input_held{input="kafka.Direct(in) at main.go:9"} 1`, `hibana_input_partition_lag_records{input="kafka.Direct(in) at main.go:9",partition="1",topic="in"} 7`,
 		`hibana_stage_tasks{state="done"} 3`, `hibana_stage_tasks{state="running"} 3`, `hibana_stage_tasks{state="waiting"} 5`)
 	d.Listen(plan.BatchStarted{BatchInfo: info})
 	d.Listen(plan.OutputCompleted{OutputInfo: plan.OutputInfo{Op: "print at main.go:12", Duration: 40 * time.Millisecond, Tasks: 4, Failed: 1}})

@@ -82,6 +82,9 @@ func NewKeeper(c Config) *Keeper {
 // Open takes over the checkpoints that the newest batch named.
 func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) error {
 	k.epoch = epoch
+	if before.Last != nil {
+		k.planned = before.Last.Seq
+	}
 	for _, s := range k.States {
 		st := &kept{State: s}
 		k.states[s.Name] = st
@@ -120,8 +123,8 @@ func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint, befor
 	case err != nil:
 		return err
 	case m.Types != s.Types:
-		return fmt.Errorf("declared at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or start without the checkpoint",
-			s.Site, plan.ErrOtherProgram, m.Types, s.Types)
+		return fmt.Errorf("declared at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or %s",
+			s.Site, plan.ErrOtherProgram, m.Types, s.Types, plan.BeginAnew)
 	}
 	s.checkpoints, s.manifests = append(s.checkpoints, c), append(s.manifests, m)
 	s.began = time.Unix(0, c.TimeNanos)
@@ -138,8 +141,8 @@ func (s *kept) begins(before *plan.LogState) error {
 	if s.lost == nil || before.First() <= from+1 {
 		return nil
 	}
-	return fmt.Errorf("state %s: %w: %w; the batches since an earlier checkpoint aren't in the log any more: put the file back, or start with another --checkpoint directory and without the state",
-		s.Name, ErrLost, s.lost)
+	return fmt.Errorf("state %s: %w: %w; the batches since an earlier checkpoint aren't in the log any more: put the file back, or %s; the state is lost then",
+		s.Name, ErrLost, s.lost, plan.BeginAnew)
 }
 
 // Ready doesn't wait.

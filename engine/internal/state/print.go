@@ -53,6 +53,9 @@ func (s *Store) printFile(ctx context.Context, w io.Writer, state string, f File
 		return err
 	}
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		c, err := r.Next()
 		if err == io.EOF {
 			return nil
