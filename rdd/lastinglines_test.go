@@ -12,19 +12,19 @@ import (
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
-// moody is a text that isn't always taken.
-type moody struct{}
+// fickle is a text that isn't always taken.
+type fickle struct{}
 
-var errMoody = errors.New("not now")
+var errFickle = errors.New("not now")
 
-func (*moody) UnmarshalText([]byte) error { return errMoody }
+func (*fickle) UnmarshalText([]byte) error { return errFickle }
 
 // A line is a bad one for ever if it can't be read; what a method of the element's type
 // doesn't take now it may take at the next attempt.
 func TestLastingBadLines(t *testing.T) {
 	type row struct {
 		N int
-		M *moody
+		M *fickle
 	}
 	for text, permanent := range map[string]bool{
 		`{"N":"x"}`: true, `{"N":`: true, `{"N":1,"M":"x"}`: false,
@@ -39,7 +39,7 @@ func TestLastingBadLines(t *testing.T) {
 			read = []*rdd.RDD[row]{rdd.CSV[row](rddtest.NewContext(1), path), rdd.CSV[row](rddtest.NewContext(1), path, rdd.MultiLine())}
 		}
 		for _, r := range read {
-			if _, err := rdd.Count(r); err == nil || task.IsPermanent(err) != permanent || errors.Is(err, errMoody) == permanent {
+			if _, err := rdd.Count(r); err == nil || task.IsPermanent(err) != permanent || errors.Is(err, errFickle) == permanent {
 				t.Errorf("%s: permanent is %t: %v", text, task.IsPermanent(err), err)
 			}
 		}
