@@ -130,6 +130,51 @@ func TestLastCheckpoint(t *testing.T) {
 	}
 }
 
+// A name keeps its two newest whole checkpoints. What isn't whole goes with those that are
+// older, also what a kill has left of a file; what can't be removed keeps no other one.
+func TestOldCheckpointsAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	sc := rddtest.NewContext(1)
+	sc.SetCheckpointDir(dir)
+	at := func(name string) string { return filepath.Join(dir, "ints", name) }
+	write := func(n int) {
+		t.Helper()
+		if _, err := ints(sc, 3, 1).CheckpointAs("ints", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := func(name string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at(name)), 0o700), os.WriteFile(at(name), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want string) {
+		t.Helper()
+		var names []string
+		for _, e := range dirEntries(t, at("")) {
+			names = append(names, e.Name())
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("there are %s, want %s", got, want)
+		}
+	}
+	leave("1/somebody's file") // so that it stays
+	write(2)
+	write(3)
+	leave("4/_STARTED")
+	leave("5/_STARTED.18f.tmp")
+	leave("6/part-00000-n-0.0.18f.tmp")
+	leave("3/_SUCCESS.18f.tmp")
+	write(7)
+	expect("1 3 7")
+	leave("8/_STARTED")
+	write(9)
+	expect("1 7 9")
+	write(10)
+	expect("1 10 9")
+}
+
 // What isn't a whole checkpoint of the program's own isn't read.
 func TestErrorsOfCheckpoints(t *testing.T) {
 	manifest := func(dir string) string { return filepath.Join(dir, "_SUCCESS") }

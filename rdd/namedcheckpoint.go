@@ -52,17 +52,39 @@ func checkpointName(name string) error {
 }
 
 // removeOld removes the checkpoints of a name but for the one with the given number, the
-// one before it and what is newer. What can't be removed now is with the next checkpoint.
+// whole one before it and what is newer. What can't be removed now is with the next
+// checkpoint, if it can be then, and keeps no other one.
 func removeOld(ctx context.Context, dir, name string, number int) {
 	_ = withCheckpoints(ctx, dir, name, func(b *files.Bucket, at files.Address, numbers []int) error {
 		older, _ := slices.BinarySearch(numbers, number)
-		for _, n := range numbers[:max(0, older-1)] {
-			if err := files.OutputIn(b, at.Join(strconv.Itoa(n)), "").Remove(ctx); err != nil {
-				return err
+		var failed error
+		hasWhole := false
+		for _, n := range slices.Backward(numbers[:older]) {
+			o := files.OutputIn(b, at.Join(strconv.Itoa(n)), "")
+			whole, err := !hasWhole, error(nil)
+			if whole {
+				whole, err = isWhole(ctx, o)
 			}
+			switch {
+			case err != nil: // it may be whole
+			case whole:
+				hasWhole = true
+			default:
+				err = o.Remove(ctx)
+			}
+			failed = errors.Join(failed, err)
 		}
-		return nil
+		return failed
 	})
+}
+
+// isWhole reports whether a checkpoint was written to its end.
+func isWhole(ctx context.Context, o *files.Output) (bool, error) {
+	_, err := o.Manifest(ctx)
+	if errors.Is(err, files.ErrUnfinished) || errors.Is(err, files.ErrMissing) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // withCheckpoints calls f with the bucket and the directory of a name, and the numbers that

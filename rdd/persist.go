@@ -99,9 +99,16 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 			case !kept && tc.Err() == nil && at.level != MemoryOnly:
 				tc.Metrics.NotKept++
 			}
+			held := ledger{memory: tc.Memory}
+			if !kept && !held.charge(v.Bytes()) && k.usesDisk() { // its own memory was given back
+				v.Discard()
+				r.again(tc, partition, k.mark)(yield)
+				return
+			}
 			yielded, err := v.(rows[T]).each(tc, yield)
 			if !kept {
 				v.Discard()
+				held.set(0)
 			}
 			if err == nil {
 				return
@@ -146,14 +153,17 @@ type keeping[T any] struct {
 	yield   func(T, error) bool
 	failed  error
 
-	mark      task.Mark // when it began
+	mark      task.Mark // when it began, if it may go to disk
 	unwritten bool      // the disk didn't take it
 }
 
 // compute reads a partition to its end.
 func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Value, error) {
 	k.b, k.memory.memory = b, b
-	if k.mark, k.failed = k.tc.Mark(); k.failed == nil {
+	if k.usesDisk() {
+		k.mark, k.failed = k.tc.Mark()
+	}
+	if k.failed == nil {
 		in(k.take)
 	}
 	switch {
@@ -171,6 +181,9 @@ func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Valu
 	}
 	return inMemory, nil
 }
+
+// usesDisk reports whether the partition may go to disk, which may not take it.
+func (k *keeping[T]) usesDisk() bool { return k.level == MemoryAndDisk || k.level == DiskOnly }
 
 // Sized is what an element of an RDD implements that says itself how much memory it takes
 // at [task.Pinned]: see [task.Versioned].

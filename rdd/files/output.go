@@ -139,17 +139,28 @@ func (o *Output) Remove(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := o.removeParts(ctx, func(string) bool { return true }); err != nil {
+	if err := o.removeFiles(ctx, func(name string) bool { return isPart(name) || isLeft(name) }); err != nil {
 		return err
 	}
 	return o.bucket.removeDir(o.dir)
 }
 
+// isLeft reports whether a file is what a killed process has left that wrote one of the
+// output's own: where files are local they have another name, with more behind, at first.
+func isLeft(name string) bool {
+	return strings.HasPrefix(name, manifestName+".") || strings.HasPrefix(name, startedName+".")
+}
+
 // removeParts removes the parts that satisfy gone.
 func (o *Output) removeParts(ctx context.Context, gone func(name string) bool) error {
+	return o.removeFiles(ctx, func(name string) bool { return isPart(name) && gone(name) })
+}
+
+// removeFiles removes the files that satisfy gone.
+func (o *Output) removeFiles(ctx context.Context, gone func(name string) bool) error {
 	list, err := o.bucket.entries(ctx, o.dir)
 	for _, e := range list {
-		if !e.isDir && isPart(e.name) && gone(e.name) {
+		if !e.isDir && gone(e.name) {
 			err = errors.Join(err, o.bucket.Remove(ctx, path.Join(o.dir, e.name)))
 		}
 	}
