@@ -158,7 +158,7 @@ func (c *csvDecoder[T]) header(s fileSplit, names []string) error {
 	for i, column := range c.columns {
 		n, ok := at[column.name]
 		if !ok {
-			return fmt.Errorf("%w: %s has no column %q: its first line names %q; if it has no header use rdd.NoHeader()", ErrArgument, s.Path, column.name, names)
+			return Permanent(fmt.Errorf("%w: %s has no column %q: its first line names %q; a tag csv:\"name\" says which column a field is, upper and lower case differ; if the file has no header use rdd.NoHeader()", ErrArgument, s.Path, column.name, names))
 		}
 		c.from[i] = n
 	}

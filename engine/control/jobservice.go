@@ -299,7 +299,10 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 		return nil, err
 	}
 	end := state.EndJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
-	if req.Failure != "" {
+	switch {
+	case req.Asked:
+		end.State, end.Reason = wire.JobKilled, "a user ended it"
+	case req.Failure != "":
 		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), state.MaxReason)
 	}
 	return &wire.Recorded{}, endJob(s.node, end)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/keyed"
 )
 
 // ErrNoCheckpoint: there is no checkpoint of a state.
@@ -54,7 +55,7 @@ type found struct {
 }
 
 // Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
-// what is wrong with those that are newer.
+// what is wrong with those that are newer. It reads the checkpoint whole.
 func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
 	names, err := s.bucket.Names(ctx, s.key(state, ""))
 	if err != nil {
@@ -71,14 +72,37 @@ func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged 
 		return cmp.Or(cmp.Compare(b.seq, a.seq), cmp.Compare(b.epoch, a.epoch), cmp.Compare(a.name, b.name))
 	})
 	for _, f := range all {
-		m, err := s.ReadManifest(ctx, state, plan.Checkpoint{Seq: f.seq, Manifest: f.name})
+		c := plan.Checkpoint{Seq: f.seq, Manifest: f.name}
+		m, err := s.ReadManifest(ctx, state, c)
+		if err == nil {
+			err = s.check(ctx, m, c)
+		}
 		if err == nil {
 			return m, damaged, nil
 		}
-		if !errors.Is(err, ErrDamaged) {
+		if !IsDamage(err) {
 			return nil, damaged, err
 		}
 		damaged = append(damaged, err)
 	}
 	return nil, damaged, errors.Join(fmt.Errorf("%w %q in %s", ErrNoCheckpoint, state, s.Where(state, "")), errors.Join(damaged...))
+}
+
+// check reads the files of a checkpoint and returns what is wrong with them.
+func (s *Store) check(ctx context.Context, m *Manifest, c plan.Checkpoint) error {
+	if err := s.look(ctx, m, c); err != nil {
+		return err
+	}
+	for _, p := range m.Partitions {
+		for _, f := range p.Files {
+			err := s.readFile(ctx, m.State, f, func(keyed.Header, *keyed.Change) error { return nil })
+			if IsDamage(err) {
+				err = s.Unreadable(m.State, c, f.Name, err)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

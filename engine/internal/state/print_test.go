@@ -100,6 +100,25 @@ func TestPrintState(t *testing.T) {
 	if _, _, err := store.Newest(ctx, "lines"); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("a state that isn't there: %v", err)
 	}
+	// So is one of whose files one is damaged; if it was the last the error says what to do.
+	for seq := uint64(2); seq > 0; seq-- {
+		file := filepath.Join(dir, "7", "points", files[seq-1].Name)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)/2] ^= 4
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, damaged, err := store.Newest(ctx, "points")
+		if seq == 2 && (err != nil || m.Seq != 1 || len(damaged) != 2 || !strings.Contains(damaged[1].Error(), files[1].Name)) {
+			t.Errorf("a damaged file: %+v, %v; %v", m, damaged, err)
+		}
+		if seq == 1 && (!errors.Is(err, ErrNoCheckpoint) || !strings.Contains(err.Error(), "put the file back")) {
+			t.Errorf("all files damaged: %v", err)
+		}
+	}
 }
 
 // Of variables each value, element, entry and timer has a line. What a second batch puts beside
@@ -169,5 +188,25 @@ func TestPrintVariables(t *testing.T) {
 	got := strings.Fields(out.String())
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("%s", &out)
+	}
+}
+
+// Times are printed as such, wherever they are.
+func TestPrintTimes(t *testing.T) {
+	type visit struct {
+		At   time.Time
+		Past []time.Time
+	}
+	codec, err := encoding.For[visit]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 29, 18, 0, 7, 5, time.UTC)
+	b, err := codec.Append(nil, visit{at, []time.Time{at.In(time.FixedZone("CET", 3600))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(toJSON(b)), `{"At":"2026-11-29T18:00:07.000000005Z","Past":["2026-11-29T19:00:07.000000005+01:00"]}`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
