@@ -277,3 +277,43 @@ func TestBuckets(t *testing.T) {
 		t.Errorf("no credentials: %v", err)
 	}
 }
+
+// A checkpoint whose manifest is damaged is passed over for the one before; of a damaged part
+// the error says what to remove.
+func TestDamagedLastCheckpoint(t *testing.T) {
+	sc, dir := rddtest.NewContext(1), t.TempDir()
+	sc.SetCheckpointDir(dir)
+	for n := range 2 {
+		if _, err := ints(sc, n+1, 1).CheckpointAs("ints", n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip := func(pattern string) {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(dir, "ints", pattern))
+		if err != nil || len(names) != 1 {
+			t.Fatal(names, err)
+		}
+		data, err := os.ReadFile(names[0])
+		if err == nil {
+			data[len(data)-3] ^= 4
+			err = os.WriteFile(names[0], data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip("2/_SUCCESS")
+	r, n, err := rdd.LastCheckpoint[int](sc, "ints")
+	if err != nil || n != 1 {
+		t.Fatalf("a damaged manifest: checkpoint %d, %v", n, err)
+	}
+	flip("1/part-*")
+	if _, err := rdd.Count(r); !errors.Is(err, files.ErrDamaged) || !strings.Contains(err.Error(), "remove ") || !strings.Contains(err.Error(), "ints/1: the program then goes on") {
+		t.Errorf("a damaged part: %v", err)
+	}
+	flip("1/_SUCCESS")
+	if _, _, err := rdd.LastCheckpoint[int](sc, "ints"); err == nil || !strings.Contains(err.Error(), "to begin anew") {
+		t.Errorf("nothing is whole: %v", err)
+	}
+}

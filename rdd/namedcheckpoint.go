@@ -117,7 +117,9 @@ func withCheckpoints(ctx context.Context, dir, name string, f func(b *files.Buck
 // LastCheckpoint returns what an earlier run of the program wrote last with
 // [RDD.CheckpointAs] under a name, and its number; a nil RDD and 0 if there is none, as in
 // the first run. One that isn't whole, since the program was killed while it was written,
-// doesn't count. The errors are those of [FromCheckpoint].
+// doesn't count; one whose manifest is damaged is passed over for the one before. A damaged
+// part fails the task that reads it, with what to remove so that the program goes on from the
+// checkpoint before. The errors are those of [FromCheckpoint].
 //
 //	ranks, round, err := rdd.LastCheckpoint[Rank](sc, "ranks")
 //	if err != nil {
@@ -148,16 +150,21 @@ func LastCheckpoint[T any](sc *Context, name string) (*RDD[T], int, error) {
 		return nil, 0, err
 	}
 	found, err := onFiles(o, func(ctx context.Context) (last foundCheckpoint, err error) {
+		var damaged error
 		err = withCheckpoints(ctx, sc.checkpointDir, name, func(b *files.Bucket, at files.Address, numbers []int) error {
 			for _, n := range slices.Backward(numbers) {
 				last, err = readCheckpoint(ctx, b, at.Join(strconv.Itoa(n)), typeName[T]())
-				if !errors.Is(err, files.ErrUnfinished) && !errors.Is(err, files.ErrMissing) {
+				switch {
+				case errors.Is(err, files.ErrDamaged):
+					damaged = fmt.Errorf("%w; no checkpoint before it is whole: remove %s to begin anew", err, at.Join(strconv.Itoa(n)))
+				case !errors.Is(err, files.ErrUnfinished) && !errors.Is(err, files.ErrMissing):
 					last.Number = n
+					last.Remedy = fmt.Sprintf("remove %s: the program then goes on from the checkpoint before it, or begins anew", at.Join(strconv.Itoa(n)))
 					return err
 				}
 			}
 			last = foundCheckpoint{}
-			return nil
+			return damaged
 		})
 		return last, err
 	})
