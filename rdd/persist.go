@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 
@@ -34,8 +35,9 @@ type storage[T any] struct {
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
 // Persist marks the RDD's partitions to be kept by the executors that computed them, until
-// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without it they are computed anew for every use. At a level that
-// uses the disk the elements must be of a type that can be encoded.
+// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without
+// it they are computed anew for every use. At a level that uses the disk the elements must be
+// of a type that can be encoded.
 func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
 
 func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
@@ -82,7 +84,7 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	id := r.node.ID
 	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
-	at := r.storage.Load()
+	at := cmp.Or(r.storage.Load(), &storage[T]{}) // MemoryOnly if only its node was told
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
 			k := keeping[T]{of: r.node, tc: tc, size: newSizer(at.codec), own: owning[T](), level: at.level, yield: yield}
