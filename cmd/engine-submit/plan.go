@@ -11,6 +11,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func planCommand() command {
@@ -52,11 +53,7 @@ func printPlan(ctx context.Context, p *process, f *flag.FlagSet, conn connection
 	if local {
 		return runHere(ctx, p, program, append([]string{"--checkpoint", of}, more...)...)
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, of)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, of, func(c *client.Client, job wire.JobRef) error {
 		return withLog(ctx, p, c, job, program, more...)
 	})
 }

@@ -54,11 +54,7 @@ func printState(ctx context.Context, p *process, f *flag.FlagSet, conn connectio
 	if len(others) == 3 {
 		what.Key = others[2]
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, others[0])
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, others[0], func(c *client.Client, job wire.JobRef) error {
 		if *program == "" {
 			return printRunning(ctx, p, c, job, what, fmt.Sprintf("state %d %s", job.Incarnation, what.State))
 		}
@@ -85,11 +81,7 @@ func printOffsets(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 	if err != nil {
 		return err
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, called)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, called, func(c *client.Client, job wire.JobRef) error {
 		if *program == "" {
 			return printRunning(ctx, p, c, job, wire.Print{}, fmt.Sprintf("offsets %d", job.Incarnation))
 		}
