@@ -144,7 +144,7 @@ func (p BadRecords) handle(tc *task.Context, to producers, b badRecord) error {
 // send writes the letter. One that doesn't fit the usual producer's batches may
 // still fit the topic's: it is sent alone.
 func (p BadRecords) send(tc *task.Context, to producers, r *Record, cause error) error {
-	out, err := to.open(tc.Process)
+	out, err := to.open(tc.Process, usual)
 	if err != nil {
 		return err
 	}
@@ -174,10 +174,7 @@ func size(r *kgo.Record) int {
 
 // letter is what is written to the dead-letter topic.
 func (p BadRecords) letter(r *Record, cause error) *kgo.Record {
-	out := &kgo.Record{Topic: p.topic, Key: r.Key, Value: r.Value}
-	for k, v := range r.Headers() {
-		out.Headers = append(out.Headers, kgo.RecordHeader{Key: string(k), Value: v})
-	}
+	out := &kgo.Record{Topic: p.topic, Key: r.Key, Value: r.Value, Headers: HeadersOf(r)}
 	for _, h := range [][2]string{
 		{"hibana-topic", r.Topic},
 		{"hibana-partition", strconv.Itoa(int(r.Partition))},

@@ -29,7 +29,7 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 			return nil, errors.New("no answer"), true
 		})
 		var log bytes.Buffer
-		s := sink[string]{producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, "out", String, nil, nil}
+		s := sink[string]{producers: producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, topic: "out", encode: String}
 		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 		defer cancel()
 		process := &task.Process{}
@@ -55,7 +55,7 @@ func TestLargeRecordsWaitWithTheirTask(t *testing.T) {
 		p := producers{b.Addrs, &b.Opts, slog.New(slog.DiscardHandler)}
 		process := &task.Process{}
 		defer func() { _ = process.Close() }()
-		usual, err := p.open(process)
+		usual, err := p.open(process, usual)
 		if err != nil {
 			t.Fatal(err)
 		}
