@@ -3,7 +3,6 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -49,14 +48,14 @@ func Skip() BadRecords { return BadRecords{policy: badSkip} }
 func DeadLetter(topic string) BadRecords { return BadRecords{badDeadLetter, topic} }
 
 // check reports a topic that letters can't be written to.
-func (p BadRecords) check(topics []string) error {
+func (p BadRecords) check(topics Topics) error {
 	if p.policy != badDeadLetter {
 		return nil
 	}
 	if err := checkTopic(p.topic); err != nil {
 		return fmt.Errorf("kafka.DeadLetter: %w", err)
 	}
-	if slices.Contains(topics, p.topic) {
+	if topics.reads(p.topic) {
 		return fmt.Errorf("kafka.DeadLetter: the stream reads topic %s itself, so that each letter would bring about another one; name another topic", p.topic)
 	}
 	return nil

@@ -22,19 +22,13 @@ import (
 // in: what outlives a batch must be cloned.
 type Record = ranges.Record
 
-// Topics says what a direct stream reads; make it with [Subscribe].
-type Topics struct{ names []string }
-
-// Subscribe reads all partitions of the named topics. A partition that is added
-// while the stream runs joins at the next batch.
-func Subscribe(topics ...string) Topics { return Topics{topics} }
-
 // DirectOption configures a direct stream.
 type DirectOption interface{ ofDirect(o *directOptions) }
 
 type directOptions struct {
-	start Position
-	bad   BadRecords
+	start  Position
+	bad    BadRecords
+	mirror *string // the group, nil for none
 }
 
 // StartFrom sets where a job's first batch begins; the default is [Earliest]. A
@@ -66,7 +60,7 @@ func (p onBadRecord) ofRange(o *rangeOptions)   { o.bad = BadRecords(p) }
 // that has records. decode runs on executors. What a batch holds is
 // bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
-	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
+	op := fmt.Sprintf("kafka.Direct(%s)", topics)
 	var o directOptions
 	for _, opt := range opts {
 		if opt == nil {
@@ -77,12 +71,12 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	}
 	conf := readSettings(ssc)
 	d := &direct[T]{
-		op: op, topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
+		op: op, topics: topics, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
 		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail(op, err)
-	} else if err := cmp.Or(o.start.check("the stream", topics.names), o.bad.check(topics.names)); err != nil {
+	} else if err := cmp.Or(o.start.check("the stream", topics), o.bad.check(topics), checkMirror(o.mirror)); err != nil {
 		ssc.Fail(op, err)
 	}
 	if decode == nil {
@@ -94,7 +88,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 // direct is the input of a direct stream; a range reads with it too.
 type direct[T any] struct {
 	op       string // its name in errors
-	topics   []string
+	topics   Topics
 	brokers  []string
 	client   *[]kgo.Opt
 	decode   Decoder[T]
@@ -105,28 +99,27 @@ type direct[T any] struct {
 	log      *slog.Logger
 }
 
-// Open connects the planner. It fails if no broker answers, a topic is unknown
-// (that of bad records too),
-// or the stream is to begin in a partition that isn't there.
+// Open connects the planner. It fails if no broker answers, or a topic is unknown
+// (that of bad records too). Where the stream is to begin matters to a job's first batch only.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err := d.checkLetters(ctx); err != nil {
 		return nil, err
 	}
-	out := &planner{brokers: strings.Join(d.brokers, ","), limits: d.limits, reader: d.reader}
-	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics...)
+	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, limits: d.limits, reader: d.reader}
+	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics.selection())
 	if err != nil {
 		return nil, err
 	}
 	parts, err := p.Plan(ctx)
+	if err == nil && d.options.mirror != nil {
+		out.mirror, err = newMirror(*d.options.mirror, d.producers())
+	}
 	if err != nil {
 		p.Close()
 		return nil, err
 	}
 	out.source = p
-	if out.first, err = d.options.start.resolve(ctx, parts, d.producers()); err != nil {
-		p.Close()
-		return nil, err
-	}
+	out.first, out.refused = d.options.start.resolve(ctx, parts, d.producers())
 	return out, nil
 }
 

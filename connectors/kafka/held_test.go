@@ -30,7 +30,7 @@ func TestPlanSaysWhatIsHeld(t *testing.T) {
 		}
 		b.Produce(t, "in", nil, kgo.StringRecord("c"), kgo.StringRecord("d"))
 
-		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
 		planner := func(start Position) func() engine.Plan {
 			d.options.start = start
 			p, err := d.Open(t.Context())
@@ -70,6 +70,47 @@ func TestPlanSaysWhatIsHeld(t *testing.T) {
 		}
 		if p := beyond(); p.Records != 2 || p.Backlog != 0 || p.Held != "" {
 			t.Errorf("beyond, in the end: %+v", p)
+		}
+	})
+}
+
+// A pattern that no topic has waits for one and says so. One that is made is read whole, also by a
+// driver that takes over before it was.
+func TestPatternWaitsForTopics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "other"))
+		d := &direct[string]{topics: SubscribePattern("in.*"), options: directOptions{start: Latest()}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		var last engine.Plan
+		open := func() engine.Planner {
+			p, err := d.Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			return p
+		}
+		plan := func(p engine.Planner) engine.Plan {
+			got, err := p.Plan(t.Context(), engine.PlanRequest{Previous: last.Ranges, Interval: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		first := open()
+		last = plan(first)
+		if want := "no topic at " + b.Addrs[0] + " is named like /in.*/: waiting for one"; last.Held != want || last.Records != 0 {
+			t.Errorf("%+v, want %s", last, want)
+		}
+		if n, _, err := d.Generate(last.Ranges); n != 0 || err != nil {
+			t.Errorf("%d partitions of nothing, %v", n, err)
+		}
+		b.Create(t, "in.1", 1)
+		b.Produce(t, "in.1", nil, kgo.StringRecord("a"), kgo.StringRecord("b"))
+		time.Sleep(6 * time.Second) // until the planner asks for topics again
+		for name, p := range map[string]engine.Planner{"the planner that waited": first, "another": open()} {
+			if got := plan(p); got.Held != "" || got.Records != 2 {
+				t.Errorf("%s: %+v", name, got)
+			}
 		}
 	})
 }

@@ -21,7 +21,10 @@ import (
 type planner struct {
 	source  *ranges.Planner
 	brokers string
+	topics  Topics
 	first   map[topicPartition]int64 // where a job without a batch begins
+	refused error                    // why it can't begin
+	mirror  *mirror                  // nil for none
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
 	waiting func(why string)           // of the plan that is being made; may be nil
@@ -47,7 +50,7 @@ func (p *planner) UntilEnd(ctx context.Context) error {
 	}
 	p.ends = make(map[topicPartition]int64, len(parts))
 	for _, part := range parts {
-		p.ends[topicPartition{part.Topic, part.Partition}] = part.Until
+		p.ends[keyOf(part)] = part.Until
 	}
 	return nil
 }
@@ -82,6 +85,12 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	if err != nil {
 		return engine.Plan{}, fmt.Errorf("the ranges of the batch before: %w", err)
 	}
+	switch begins := len(req.Previous) == 0; {
+	case !begins: // even if it has read no partition yet
+		p.first = nil
+	case p.refused != nil:
+		return engine.Plan{}, p.refused
+	}
 	rs, err := p.next(parts, previous)
 	if err != nil {
 		return engine.Plan{}, err
@@ -111,6 +120,9 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 		plan.Blocked += beyond - min(beyond, max(0, free))
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
+	if len(parts) == 0 {
+		plan.Held = fmt.Sprintf("no topic at %s is named like %s: waiting for one", p.brokers, p.topics)
+	}
 	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
 	return plan, err
 }
@@ -160,7 +172,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 	}
 	rs := make([]ranges.Range, len(parts))
 	for i, part := range parts {
-		key := topicPartition{part.Topic, part.Partition}
+		key := keyOf(part)
 		last, ok := before[key]
 		delete(before, key)
 		switch {
@@ -170,7 +182,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 				from = part.Start
 			}
 			if from < part.Start {
-				return nil, fmt.Errorf("kafka.AtOffsets: topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
+				return nil, fmt.Errorf("topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
 					part.Topic, part.Partition, from, part.Start)
 			}
 			rs[i] = part.Range(from)
@@ -188,16 +200,32 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
 			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 		})[0]
-		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: ranges.ErrUnknownPartition}
+		err := ranges.ErrUnknownPartition
+		if !slices.ContainsFunc(parts, func(part ranges.Partition) bool { return part.Topic == gone.topic }) {
+			err = ranges.ErrTopicDeleted
+		}
+		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: err}
 	}
 	return rs, nil
 }
 
-// Completed has nothing to note: the batch log knows.
-func (p *planner) Completed(context.Context, []byte) error { return nil }
+// Completed tells the mirror: what was read the batch log knows.
+func (p *planner) Completed(_ context.Context, encoded []byte) error {
+	if p.mirror == nil {
+		return nil
+	}
+	rs, err := decodeRanges(encoded)
+	if err == nil {
+		p.mirror.complete(rs)
+	}
+	return err
+}
 
 // Close closes the planner's connections.
 func (p *planner) Close() error {
+	if p.mirror != nil {
+		p.mirror.close()
+	}
 	p.source.Close()
 	return nil
 }
