@@ -29,6 +29,7 @@ type directOptions struct {
 	start  Position
 	bad    BadRecords
 	mirror *string // the group, nil for none
+	forget bool    // topics that are deleted
 }
 
 // StartFrom sets where a job's first batch begins; the default is [Earliest]. A
@@ -76,7 +77,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail(op, err)
-	} else if err := cmp.Or(o.start.check("the stream", topics), o.bad.check(topics), checkMirror(o.mirror)); err != nil {
+	} else if err := cmp.Or(topics.checkForget(o.forget), o.start.check("the stream", topics), o.bad.check(topics), checkMirror(o.mirror)); err != nil {
 		ssc.Fail(op, err)
 	}
 	if decode == nil {
@@ -105,8 +106,10 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err := d.checkLetters(ctx); err != nil {
 		return nil, err
 	}
-	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, limits: d.limits, reader: d.reader}
-	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics.selection())
+	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, limits: d.limits, reader: d.reader}
+	what := d.topics.selection()
+	what.Forget = d.options.forget
+	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, what)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +211,10 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 		for more := true; more; {
 			more = false
 			for rec, err := range reader.Read(tc, r) {
+				if d.options.forget && (errors.Is(err, ranges.ErrUnknownTopic) || errors.Is(err, ranges.ErrTopicRecreated)) {
+					d.log.Warn("kafka: a topic was deleted, what of it isn't read is lost", "range", r, "read", records)
+					return
+				}
 				if err != nil {
 					large, ok := tooLarge(err)
 					if !ok {

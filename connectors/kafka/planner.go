@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -22,6 +24,8 @@ type planner struct {
 	source  *ranges.Planner
 	brokers string
 	topics  Topics
+	forget  bool // deleted topics
+	log     *slog.Logger
 	first   map[topicPartition]int64 // where a job without a batch begins
 	refused error                    // why it can't begin
 	mirror  *mirror                  // nil for none
@@ -186,6 +190,8 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 					part.Topic, part.Partition, from, part.Start)
 			}
 			rs[i] = part.Range(from)
+		case last.TopicID != part.TopicID && p.forget:
+			before[key], rs[i] = last, part.Range(part.Start)
 		case last.TopicID != part.TopicID:
 			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Brokers: p.brokers, Err: ranges.ErrTopicRecreated}
 		case last.From > last.Until:
@@ -196,7 +202,10 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 			rs[i] = part.Range(last.Until)
 		}
 	}
-	if len(before) > 0 {
+	switch {
+	case p.forget:
+		p.leave(before)
+	case len(before) > 0:
 		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
 			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 		})[0]
@@ -207,6 +216,18 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: err}
 	}
 	return rs, nil
+}
+
+// leave says that partitions, with their last ranges, aren't read any more.
+func (p *planner) leave(gone map[topicPartition]ranges.Range) {
+	read := make(map[string][]string)
+	for key, r := range gone {
+		read[key.topic] = append(read[key.topic], fmt.Sprintf("%d until %d", key.partition, r.Until))
+	}
+	for _, topic := range slices.Sorted(maps.Keys(read)) {
+		slices.Sort(read[topic])
+		p.log.Warn("kafka: a topic was deleted, what of it isn't read is lost", "topic", topic, "partitions_read", strings.Join(read[topic], ", "))
+	}
 }
 
 // Completed tells the mirror: what was read the batch log knows.

@@ -133,6 +133,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		"kafka.Direct(in[0-2 4]) at kafka/start_test.go:N: kafka.AtOffsets names partition 3 of topic in, which the stream doesn't read: it reads in[0-2 4]": func(ssc *engine.StreamingContext) {
 			kafka.Direct(ssc, kafka.Assign(map[string][]int32{"in": {4, 0, 1, 2}}), kafka.StringValue, kafka.StartFrom(at(map[int32]int64{3: 1})))
 		},
+		"kafka.Direct(in) at kafka/start_test.go:N: kafka.ForgetDeleted is for kafka.SubscribePattern": func(ssc *engine.StreamingContext) {
+			direct(ssc, "in", kafka.ForgetDeleted())
+		},
 		"kafka.Direct() at kafka/start_test.go:N: it names no topic: use kafka.Subscribe": func(ssc *engine.StreamingContext) {
 			kafka.Direct(ssc, kafka.Assign(nil), kafka.StringValue)
 		},

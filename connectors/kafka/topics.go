@@ -42,6 +42,23 @@ func SubscribePattern(pattern string) Topics {
 	return Topics{pattern: re, text: pattern, wrong: err}
 }
 
+// ForgetDeleted lets a topic of [SubscribePattern] that is deleted leave the stream, where else it
+// ends the job. What of it was planned and isn't read yet is left out, and the log says so. One that
+// is made again under its name joins as a new one.
+func ForgetDeleted() DirectOption { return forgetDeleted{} }
+
+type forgetDeleted struct{}
+
+func (forgetDeleted) ofDirect(o *directOptions) { o.forget = true }
+
+// checkForget reports topics that must be there.
+func (t Topics) checkForget(forget bool) error {
+	if forget && t.pattern == nil {
+		return errors.New("kafka.ForgetDeleted is for kafka.SubscribePattern: topics that a stream names must be there")
+	}
+	return nil
+}
+
 // Assign reads the given partitions of topics and no others.
 func Assign(partitions map[string][]int32) Topics {
 	t := Topics{partitions: make(map[string][]int32, len(partitions))}

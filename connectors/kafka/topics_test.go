@@ -180,8 +180,8 @@ func TestTopicIsDeletedWhileItIsRead(t *testing.T) {
 		"subscribe": kafka.Subscribe("a", "b"), "pattern": kafka.SubscribePattern("[ab]"), "assign": kafka.Assign(map[string][]int32{"a": {0}, "b": {0}}),
 	} {
 		for says, again := range map[string]bool{
-			": topic does not exist any more; to go on without it start a new job (another --checkpoint)":                                       false,
-			": topic was deleted and created again; its offsets mean other records; to read the new one start a new job (another --checkpoint)": true,
+			": topic does not exist any more; to go on without it start a new job (another --checkpoint), or give the stream of a pattern kafka.ForgetDeleted": false,
+			": topic was deleted and created again; its offsets mean other records; to read the new one start a new job (another --checkpoint)":                true,
 		} {
 			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 				sends(t, b, "a", "1", "2")
@@ -204,6 +204,54 @@ func TestTopicIsDeletedWhileItIsRead(t *testing.T) {
 			}, "a", "b")
 		}
 	}
+}
+
+// Where a stream is to forget deleted topics it goes on without them, also when they were deleted while it didn't
+// run or before a planned batch was read, and reads one that is made again whole.
+func TestDeletedTopicsAreForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		checkpoint, broken := t.TempDir(), errors.New("broken")
+		var got []string
+		step := 0
+		start := func() error {
+			return run(t, b, func(ssc *engine.StreamingContext) error {
+				place := func(r *kafka.Record) (string, error) { return fmt.Sprintf("%s %s", r.Topic, r.Value), nil }
+				d := kafka.Direct(ssc, kafka.SubscribePattern("[abc]"), place, kafka.ForgetDeleted())
+				engine.ForEachBatch(d, func(_ engine.Batch, rows []string) error {
+					if len(rows) == 0 {
+						return nil
+					}
+					switch step++; step {
+					case 1: // it is read while it runs, then deleted and made again
+						b.Delete(t, "a")
+						b.Create(t, "a", 1)
+						sends(t, b, "a", "3")
+					case 2: // it is planned and not read
+						return broken
+					}
+					if got = append(got, rows...); step == 4 {
+						ssc.Stop()
+					} else {
+						sends(t, b, "c", fmt.Sprint(step))
+					}
+					return nil
+				})
+				return nil
+			}, "--checkpoint", checkpoint)
+		}
+		sends(t, b, "a", "1", "2")
+		if err := start(); !errors.Is(err, broken) {
+			t.Fatal(err)
+		}
+		b.Delete(t, "a")
+		b.Delete(t, "b")
+		if err := start(); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"a 1", "a 2", "c 1", "c 3"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}, "a", "b", "c")
 }
 
 // On a real Kafka too: topics that it keeps for itself don't match, one that is made joins although its

@@ -77,7 +77,7 @@ func (e *TopicError) Error() string {
 	fmt.Fprintf(&b, ": %v", e.Err)
 	switch {
 	case errors.Is(e.Err, ErrTopicDeleted):
-		b.WriteString("; to go on without it start a new job (another --checkpoint)")
+		b.WriteString("; to go on without it start a new job (another --checkpoint), or give the stream of a pattern kafka.ForgetDeleted")
 	case e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic):
 		b.WriteString("; check its name or create it, for example with kafka.EnsureTopic in OnDriver")
 	case errors.Is(e.Err, ErrTopicRecreated):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -293,7 +294,13 @@ func (p *Planner) learn(topic string, info topicInfo, leaders map[partitionKey]l
 		if isFatal(verdict) {
 			return err
 		}
-		return p.confirm(err)
+		sure := p.confirm(err)
+		if p.what.Forget && seen && sure == error(err) && (errors.Is(verdict, ErrTopicDeleted) || errors.Is(verdict, ErrTopicRecreated)) {
+			delete(p.ids, topic)
+			maps.DeleteFunc(p.known, func(key partitionKey, _ Partition) bool { return key.topic == topic })
+			return p.learn(topic, info, leaders)
+		}
+		return sure
 	}
 	for n, at := range partitions {
 		key := partitionKey{topic, n}

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Selection says which partitions a Planner plans: one of its fields does.
+// Selection says which partitions a Planner plans: one of its first three fields does.
 type Selection struct {
 	// Topics are planned whole.
 	Topics []string
@@ -21,6 +21,9 @@ type Selection struct {
 	// Pattern matches the names of the topics that are planned whole, those too that are made
 	// later. Topics that Kafka keeps for itself aren't among them.
 	Pattern *regexp.Regexp
+	// Forget says that a topic that is deleted leaves the selection, and isn't an error. One
+	// that is made again is another one.
+	Forget bool
 }
 
 // check reports a selection of nothing.
