@@ -30,6 +30,8 @@ type directOptions struct {
 	bad    BadRecords
 	mirror *string // the group, nil for none
 	forget bool    // topics that are deleted
+
+	skipLost bool // records that retention has deleted
 }
 
 // StartFrom sets where a job's first batch begins; the default is [Earliest]. A
@@ -40,6 +42,16 @@ func StartFrom(p Position) DirectOption { return startFrom(p) }
 type startFrom Position
 
 func (s startFrom) ofDirect(o *directOptions) { o.start = Position(s) }
+
+// SkipLost lets a stream go on at the oldest record that is left where the topic's retention has
+// deleted records before they were read, which else fails the job. Their offsets are counted among the bad
+// records of the task's metrics, and the log says where they were: at once, then every 30 s at
+// most.
+func SkipLost() DirectOption { return skipLost{} }
+
+type skipLost struct{}
+
+func (skipLost) ofDirect(o *directOptions) { o.skipLost = true }
 
 // ReadOption configures whatever reads a topic.
 type ReadOption interface {
@@ -211,9 +223,9 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 		for more := true; more; {
 			more = false
 			for rec, err := range reader.Read(tc, r) {
-				if d.options.forget && (errors.Is(err, ranges.ErrUnknownTopic) || errors.Is(err, ranges.ErrTopicRecreated)) {
-					d.log.Warn("kafka: a topic was deleted, what of it isn't read is lost", "range", r, "read", records)
-					return
+				if from, ok := d.lost(tc, r, err); ok {
+					r.From, more = from, true // an error is the last thing that is read
+					break
 				}
 				if err != nil {
 					large, ok := tooLarge(err)
@@ -224,7 +236,7 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 					if b := ofBatch(large, r); b.records > 0 && !bad(b) {
 						return
 					}
-					r.From, more = large.After, true // an error is the last thing that is read
+					r.From, more = large.After, true
 					break
 				}
 				if tc.Killed() {
@@ -246,6 +258,29 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 			}
 		}
 	}
+}
+
+// lost counts the records of a range that were deleted before they were read, if that is
+// the error and the stream is to go on. It returns from where.
+func (d *direct[T]) lost(tc *task.Context, r ranges.Range, err error) (from int64, ok bool) {
+	if err == nil {
+		return 0, false
+	}
+	next := r.From
+	lost, retention := errors.AsType[*ranges.LostError](err)
+	gone, deleted := errors.AsType[*ranges.TopicError](err)
+	switch {
+	case retention && d.options.skipLost:
+		next, from = lost.Next, min(lost.Start, r.Until)
+	case deleted && d.options.forget && (errors.Is(err, ranges.ErrUnknownTopic) || errors.Is(err, ranges.ErrTopicRecreated)):
+		next, from = gone.Offset, r.Until
+	default:
+		return 0, false
+	}
+	b := badRecord{Record: &Record{Topic: r.Topic, Partition: r.Partition, Offset: next}, records: from - next, cause: err}
+	tc.Metrics.BadRecords += b.records
+	logLost(tc.Process, d.log, b)
+	return from, true
 }
 
 // decoded calls the decoder; its panic is an error like another.

@@ -107,10 +107,7 @@ func TestMirrorOfAGroupInUse(t *testing.T) {
 func TestMirrorEndsWithoutABroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in"))
-		b.Fake.ControlKey(int16(kmsg.FindCoordinator), func(kmsg.Request) (kmsg.Response, error, bool) {
-			b.Fake.KeepControl()
-			return nil, errors.New("the broker hangs up"), true
-		})
+		b.HangUp(kmsg.FindCoordinator)
 		m, _ := mirrors(t, b)
 		m.complete([]ranges.Range{{Topic: "in", Until: 1}})
 		began := time.Now()

@@ -43,8 +43,8 @@ func SubscribePattern(pattern string) Topics {
 }
 
 // ForgetDeleted lets a topic of [SubscribePattern] that is deleted leave the stream, where else it
-// ends the job. What of it was planned and isn't read yet is left out, and the log says so. One that
-// is made again under its name joins as a new one.
+// ends the job. What of it was planned and isn't read yet is left out, and told as [SkipLost] does.
+// One that is made again under its name joins as a new one.
 func ForgetDeleted() DirectOption { return forgetDeleted{} }
 
 type forgetDeleted struct{}
