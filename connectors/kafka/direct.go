@@ -134,7 +134,9 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		return nil, err
 	}
 	out.source = p
-	out.first, out.refused = d.options.start.resolve(ctx, parts, d.producers())
+	out.begin = func(ctx context.Context) (map[topicPartition]int64, error) {
+		return d.options.start.resolve(ctx, parts, d.producers())
+	}
 	return out, nil
 }
 

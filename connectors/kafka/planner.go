@@ -26,8 +26,8 @@ type planner struct {
 	topics  Topics
 	forget  bool // deleted topics
 	log     *slog.Logger
-	first   map[topicPartition]int64 // where a job without a batch begins
-	refused error                    // why it can't begin
+	begin   func(context.Context) (map[topicPartition]int64, error)
+	first   map[topicPartition]int64 // where a job's first batch begins, as begin says
 	mirror  *mirror                  // nil for none
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
@@ -73,6 +73,11 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	if err != nil {
 		return engine.Plan{}, err
 	}
+	if len(req.Previous) == 0 {
+		if p.first, err = p.begin(ctx); err != nil {
+			return engine.Plan{}, err
+		}
+	}
 	return p.plan(parts, req)
 }
 
@@ -89,11 +94,8 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	if err != nil {
 		return engine.Plan{}, fmt.Errorf("the ranges of the batch before: %w", err)
 	}
-	switch begins := len(req.Previous) == 0; {
-	case !begins: // even if it has read no partition yet
+	if len(req.Previous) > 0 { // the job has begun, even if it has read no partition yet
 		p.first = nil
-	case p.refused != nil:
-		return engine.Plan{}, p.refused
 	}
 	rs, err := p.next(parts, previous)
 	if err != nil {

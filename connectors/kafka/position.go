@@ -241,7 +241,14 @@ func (p Position) offsetsOfGroup(ctx context.Context, parts []ranges.Partition, 
 		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // such a group has committed nothing
 			return fmt.Errorf("kafka.AtGroup: asking for the offsets of group %q: %w", p.group, err)
 		}
+		ends, err := adm.ListEndOffsets(ctx, topicsOf(parts)...) // as of now: consumers may have gone on since parts were listed
+		if err != nil {
+			return fmt.Errorf("kafka.AtGroup: asking for the ends of %s: %w", strings.Join(topicsOf(parts), ","), err)
+		}
 		for _, part := range parts {
+			if end, ok := ends.Lookup(part.Topic, part.Partition); ok {
+				part.High = max(part.High, end.Offset)
+			}
 			if err := p.checkCommitted(part, committed); err != nil {
 				return err
 			}
