@@ -87,7 +87,6 @@ func TestLostIsToldAndPassedOver(t *testing.T) {
 		"one made again":            {directOptions{forget: true}, &ranges.TopicError{Topic: "in", Partition: 2, Offset: 10, Err: ranges.ErrTopicRecreated}, 20, 10, "records=10 topic=in partition=2 offset=10"},
 		"deletion isn't to matter":  {directOptions{skipLost: true}, &ranges.TopicError{Offset: 14, Err: ranges.ErrUnknownTopic}, 0, 0, ""},
 		"another error":             {directOptions{skipLost: true, forget: true}, errors.New("other"), 0, 0, ""},
-		"none":                      {directOptions{skipLost: true, forget: true}, nil, 0, 0, ""},
 	} {
 		var log bytes.Buffer
 		d := &direct[string]{options: c.options, log: slog.New(slog.NewTextHandler(&log, nil))}

@@ -225,11 +225,11 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 		for more := true; more; {
 			more = false
 			for rec, err := range reader.Read(tc, r) {
-				if from, ok := d.lost(tc, r, err); ok {
-					r.From, more = from, true // an error is the last thing that is read
-					break
-				}
 				if err != nil {
+					if from, ok := d.lost(tc, r, err); ok {
+						r.From, more = from, true // an error is the last thing that is read
+						break
+					}
 					large, ok := tooLarge(err)
 					if !ok {
 						yield(none, err)
@@ -265,10 +265,7 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 // lost counts the records of a range that were deleted before they were read, if that is
 // the error and the stream is to go on. It returns from where.
 func (d *direct[T]) lost(tc *task.Context, r ranges.Range, err error) (from int64, ok bool) {
-	if err == nil {
-		return 0, false
-	}
-	next := r.From
+	var next int64 // that was to be read
 	lost, retention := errors.AsType[*ranges.LostError](err)
 	gone, deleted := errors.AsType[*ranges.TopicError](err)
 	switch {
