@@ -7,6 +7,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/keyed"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -95,6 +96,7 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	}
 	d := &DStream[version[K, S]]{ssc: in.ssc, node: node}
 	d.make = func(g *plan.Generation) *rdd.RDD[version[K, S]] { return s.at(g, d) }
+	s.of.Save = func(g *plan.Generation, kind plan.SaveKind) lineage.Action { return s.saveAll(d.at(g), g.Alloc, kind) }
 	if program.Open(spec.op) {
 		in.ssc.states[spec.name] = d
 	}

@@ -53,14 +53,9 @@ type found struct {
 	seq, epoch uint64
 }
 
-// Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
-// what is wrong with those that are newer.
-func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
+// manifests finds the manifests of a state, the newest first.
+func (s *Store) manifests(ctx context.Context, state string) (all []found, err error) {
 	names, err := s.bucket.Names(ctx, s.key(state, ""))
-	if err != nil {
-		return nil, nil, err
-	}
-	var all []found
 	for _, name := range names {
 		f := found{name: name}
 		if _, err := fmt.Sscanf(name, "%d-%d-", &f.seq, &f.epoch); err == nil && strings.HasSuffix(name, manifestEnd) {
@@ -70,6 +65,40 @@ func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged 
 	slices.SortFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(b.seq, a.seq), cmp.Compare(b.epoch, a.epoch), cmp.Compare(a.name, b.name))
 	})
+	return all, err
+}
+
+// Of returns a checkpoint of exactly the batch of an allocation, and its manifest, nil if
+// there is none that can be read.
+func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c plan.Checkpoint, m *Manifest, err error) {
+	all, err := s.manifests(ctx, state)
+	if err != nil {
+		return c, nil, err
+	}
+	for _, f := range all {
+		if f.seq != a.Seq {
+			continue
+		}
+		c = plan.Checkpoint{Seq: a.Seq, TimeNanos: a.TimeNanos, Manifest: f.name}
+		m, err := s.ReadManifest(ctx, state, c)
+		switch {
+		case errors.Is(err, ErrDamaged), errors.Is(err, files.ErrMissing):
+		case err != nil:
+			return c, nil, err
+		case m.TimeNanos == a.TimeNanos && m.Planner == a.Epoch:
+			return c, m, nil
+		}
+	}
+	return c, nil, nil
+}
+
+// Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
+// what is wrong with those that are newer.
+func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
+	all, err := s.manifests(ctx, state)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, f := range all {
 		m, err := s.ReadManifest(ctx, state, plan.Checkpoint{Seq: f.seq, Manifest: f.name})
 		if err == nil {
