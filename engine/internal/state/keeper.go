@@ -291,6 +291,9 @@ func (k *Keeper) take(r *Report) {
 		if i < 0 {
 			return // it builds on what was dropped
 		}
+		if m := s.manifests[i]; len(m.Partitions) != s.Partitions || m.Spread != s.Spread {
+			return // as a driver before wanted it, whose program spread the state otherwise
+		}
 		list = slices.Clone(s.manifests[i].Partitions[r.Partition].Files)
 	}
 	s.saving.Partitions[r.Partition].Files = append(list, r.File)

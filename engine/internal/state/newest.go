@@ -69,11 +69,11 @@ func (s *Store) manifests(ctx context.Context, state string) (all []found, err e
 }
 
 // Of returns a checkpoint of exactly the batch of an allocation, and its manifest, nil if
-// there is none that can be read.
-func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c plan.Checkpoint, m *Manifest, err error) {
+// there is none that can be read. damaged is why one can't.
+func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c plan.Checkpoint, m *Manifest, damaged, err error) {
 	all, err := s.manifests(ctx, state)
 	if err != nil {
-		return c, nil, err
+		return c, nil, nil, err
 	}
 	for _, f := range all {
 		if f.seq != a.Seq {
@@ -83,13 +83,14 @@ func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c pla
 		m, err := s.ReadManifest(ctx, state, c)
 		switch {
 		case errors.Is(err, ErrDamaged), errors.Is(err, files.ErrMissing):
+			damaged = errors.Join(damaged, err)
 		case err != nil:
-			return c, nil, err
+			return c, nil, damaged, err
 		case m.TimeNanos == a.TimeNanos && m.Planner == a.Epoch:
-			return c, m, nil
+			return c, m, nil, nil
 		}
 	}
-	return c, nil, nil
+	return c, nil, damaged, nil
 }
 
 // Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
