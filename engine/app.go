@@ -19,6 +19,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/launch"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/role"
+	"github.com/hibana-engine/hibana/engine/security"
 )
 
 // App is a program of the engine: a name, flags, and what Stream or Batch is given.
@@ -241,14 +242,15 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	if err != nil {
 		return err
 	}
-	if j.Batches, err = launch.OpenLog(a.opts.checkpoint, j.Log); err != nil {
-		return err
-	}
+	open := launch.OpenLog
 	switch {
 	case a.opts.plan:
-		run = (*launch.Job).PrintPlan
+		open, run = launch.LookIntoLog, (*launch.Job).PrintPlan
 	case a.opts.offsets:
-		run = (*launch.Job).PrintOffsets
+		open, run = launch.LookIntoLog, (*launch.Job).PrintOffsets
+	}
+	if j.Batches, err = open(a.opts.checkpoint, j.Log); err != nil {
+		return err
 	}
 	return run(j, ctx, ctx, m)
 }
@@ -275,8 +277,13 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 		return nil, fmt.Errorf("%w: --plan says what becomes of a checkpoint: name it with --checkpoint", ErrUsage)
 	case a.opts.offsets && a.opts.checkpoint == "":
 		return nil, fmt.Errorf("%w: --offsets says how far the job of a checkpoint has read: name it with --checkpoint", ErrUsage)
+	case a.opts.saved.State == "" && (flagGiven(a.flags, "state-key") || flagGiven(a.flags, "state-job")):
+		return nil, fmt.Errorf("%w: --state-key and --state-job say what --state prints: name the state with --state NAME", ErrUsage)
 	case a.opts.saved.State != "" && a.opts.checkpoint == "" && a.opts.conf.CheckpointStore == "":
 		return nil, fmt.Errorf("%w: --state prints a state of a checkpoint: name it with --checkpoint or --conf checkpoint.store=URL", ErrUsage)
+	}
+	if loopback, err := security.IsLoopback(a.opts.metrics); a.opts.metrics != "" && err == nil && !loopback {
+		return nil, fmt.Errorf("%w: --metrics %s: a program that runs by itself serves its metrics on loopback only, e.g. --metrics 127.0.0.1:9464; on a cluster the daemons serve them on other hosts", ErrUsage, a.opts.metrics)
 	}
 	j, err := a.newJob()
 	if err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,5 +27,19 @@ func TestMaster(t *testing.T) {
 func TestIntervalHasAnUpperBound(t *testing.T) {
 	if _, err := NewApp("test").newStream(25*time.Hour, nil); !errors.Is(err, ErrUsage) {
 		t.Errorf("an interval of 25 h: %v", err)
+	}
+}
+
+// Flags that would be ignored, or can't be followed, are wrong use.
+func TestFlagsThatGoTogether(t *testing.T) {
+	for says, args := range map[string][]string{
+		"name the state with --state NAME": {"--checkpoint", "dir", "--state-key", "de"},
+		"say what --state prints":          {"--checkpoint", "dir", "--state-job", "3"},
+		"on loopback only":                 {"--metrics", "0.0.0.0:9464"},
+	} {
+		err := NewApp("test").Run(t.Context(), args, time.Second, func(*StreamingContext) error { return nil })
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -119,5 +122,40 @@ func TestConcurrentJobsFail(t *testing.T) {
 	}
 	if got := p.of("first"); !slices.Equal(got, []string{"1 at 1.0"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// A batch reads the state that the one before it has made: it doesn't make that one again,
+// from the same records, and what is made is saved.
+func TestConcurrentJobsOfStates(t *testing.T) {
+	dir := t.TempDir()
+	var mu sync.Mutex
+	read := make(map[int]int)
+	var seen []string
+	err := run(t, func(ssc *engine.StreamingContext) error {
+		in := engine.Map(enginetest.Queue(ssc, [][]int{{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}}, 1), func(i int) int {
+			mu.Lock()
+			read[i]++
+			mu.Unlock()
+			if i < 3 {
+				time.Sleep(2500 * time.Millisecond)
+			}
+			return i
+		})
+		engine.ForEachBatch(totalOf(in), stopAfter(ssc, 8, &seen))
+		return nil
+	}, "--master", "local[8]", "--checkpoint", dir, "--conf", "checkpoint.interval=2s",
+		"--conf", "streaming.concurrentJobs=3", "--conf", "streaming.maxPendingBatches=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"1 [1]", "2 [3]", "3 [6]", "4 [10]", "5 [15]", "6 [21]", "7 [28]", "8 [36]"}; !slices.Equal(seen[:min(8, len(seen))], want) {
+		t.Errorf("%q, want %q", seen, want)
+	}
+	if want := map[int]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1}; !maps.Equal(read, want) {
+		t.Errorf("records were read %v times", read)
+	}
+	if made, _ := filepath.Glob(filepath.Join(dir, "state", "*", "sum", "*.manifest")); len(made) == 0 {
+		t.Error("no checkpoint was made")
 	}
 }

@@ -125,6 +125,7 @@ func Derive[T, U any](d *DStream[T], op string, f func(b Batch, r *rdd.RDD[T]) *
 	out = derive(d, op, func(g *plan.Generation, r *rdd.RDD[T]) *rdd.RDD[U] {
 		return ofBatch(g, out.node, f(transformed(d.ssc, g, out.node), r))
 	}, append(functions, f)...)
+	out.node.Slices = true
 	return out
 }
 

@@ -136,7 +136,9 @@ func (s *faultyStore) ListPaged(_ context.Context, o *driver.ListOptions) (*driv
 	}
 	page := &driver.ListPage{}
 	for _, key := range s.names(func(key string) bool { return strings.HasPrefix(key, o.Prefix) }) {
-		page.Objects = append(page.Objects, &driver.ListObject{Key: key})
+		if data, err := s.get(key); err == nil {
+			page.Objects = append(page.Objects, &driver.ListObject{Key: key, Size: int64(len(data))})
+		}
 	}
 	return page, nil
 }

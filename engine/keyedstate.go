@@ -96,11 +96,26 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	}
 	d := &DStream[version[K, S]]{ssc: in.ssc, node: node}
 	d.make = func(g *plan.Generation) *rdd.RDD[version[K, S]] { return s.at(g, d) }
+	s.of.Compute = func(g *plan.Generation) lineage.Action {
+		a := rdd.PartitionAction(d.at(g), spec.op, readVersions[K, S])
+		a.Op, a.Site = s.of.Op, s.of.Site
+		return a
+	}
 	s.of.Save = func(g *plan.Generation, kind plan.SaveKind) lineage.Action { return s.saveAll(d.at(g), g.Alloc, kind) }
 	if program.Open(spec.op) {
 		in.ssc.states[spec.name] = d
 	}
 	return d
+}
+
+// readVersions has the version of a partition computed, which is kept and saved.
+func readVersions[K comparable, S any](_ *task.Context, versions iter.Seq2[version[K, S], error]) ([]byte, error) {
+	for _, err := range versions {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // at returns the RDD of the versions of a batch: those that a checkpoint of the batch

@@ -9,7 +9,6 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/rdd"
-	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/keyed"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -87,10 +86,8 @@ func (f restoredFile) Read(p []byte) (int, error) {
 
 // explained returns an error of reading with the file that it comes of.
 func (r *restoring) explained(err error) error {
-	for _, damage := range []error{keyed.ErrCorrupt, keyed.ErrTruncated, keyed.ErrNotTable, keyed.ErrSequence, keyed.ErrOtherTable, files.ErrMissing} {
-		if errors.Is(err, damage) {
-			return r.store.Unreadable(r.state, r.checkpoint, r.at, err)
-		}
+	if state.IsDamage(err) {
+		return r.store.Unreadable(r.state, r.checkpoint, r.at, err)
 	}
 	return err
 }

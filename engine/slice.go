@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
@@ -15,7 +16,7 @@ import (
 // later than b.
 //
 // [StreamingContext.Remember] says how far back a program reaches: to ask for batches before
-// that is an error. What is remembered of the stream's partitions is what is cached of them
+// that is an error, and without it for any but b. What is remembered of the stream's partitions is what is cached of them
 // ([DStream.Cache], [DStream.Persist]); the others are computed again from the inputs.
 func (d *DStream[T]) Slice(b Batch, from, to time.Time) []*rdd.RDD[T] {
 	const op = "slice"
@@ -30,8 +31,12 @@ func (d *DStream[T]) Slice(b Batch, from, to time.Time) []*rdd.RDD[T] {
 		return nil
 	}
 	var rdds []*rdd.RDD[T]
-	for _, batch := range b.in.Within(b.Time.Sub(from) + 1) {
-		if at := batch.Alloc.Time(); !at.After(to) && batch.Due(d.node.Slide) {
+	batches := []*plan.Generation{b.in.Generation}
+	if from.Before(b.Time) { // else nothing need be known of the batch before
+		batches = b.in.Within(b.Time.Sub(from) + 1)
+	}
+	for _, batch := range batches {
+		if at := batch.Alloc.Time(); !at.Before(from) && !at.After(to) && batch.Due(d.node.Slide) {
 			rdds = append(rdds, d.at(batch))
 		}
 	}
@@ -46,7 +51,7 @@ func (d *DStream[T]) sliced(b Batch, from, to time.Time) error {
 		return fmt.Errorf("%w: the stream is of another program", rdd.ErrForeign)
 	case d.node.ID >= b.in.stream:
 		return fmt.Errorf("%w: the stream isn't declared before the one that the function makes", rdd.ErrForeign)
-	case from.After(to) || from.After(b.Time.Add(-remembered)):
+	case from.After(to) || !from.Before(b.Time) || from.After(b.Time.Add(-remembered)):
 		return nil
 	}
 	back := b.Time.Sub(from)

@@ -38,14 +38,8 @@ func TestSlice(t *testing.T) {
 			return slicesOf(in, engine.Reduce(in.Window(2*time.Second, time.Second), add).Cache(), 2*time.Second, 2*time.Second)
 		}, [][]int{{}, {}, {1}, {3}, {5}}},
 		"of a state": {func(in *engine.DStream[int]) *engine.DStream[int] {
-			sums := engine.UpdateStateByKey(engine.KeyBy(in, func(int) string { return "sum" }), "sum", func(_ string, vs []int, old rdd.Option[int]) rdd.Option[int] {
-				for _, v := range vs {
-					old.Value += v
-				}
-				return rdd.Some(old.Value)
-			})
-			return slicesOf(in, engine.Values(sums), 2*time.Second, time.Second)
-		}, [][]int{{}, {1}, {1, 3}, {3, 6}, {6, 6}}},
+			return slicesOf(in, totalOf(in), 2*time.Second, time.Second)
+		}, [][]int{{}, {1}, {1, 3}, {3, 6}, {6, 6}, {6, 11}, {11, 11}, {11, 11}, {11, 11}, {11, 11}, {11, 11}, {11, 11}, {11, 11}, {11, 11}, {11, 11}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			enginetest.Operation(t, input, func(in *engine.DStream[int]) *engine.DStream[int] {
@@ -54,6 +48,24 @@ func TestSlice(t *testing.T) {
 			}, c.want)
 		})
 	}
+}
+
+// The batch itself is there without Remember, of streams and states alike.
+func TestSliceOfTheBatchItself(t *testing.T) {
+	input := [][]int{{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}, {10}, {11}, {12}, {13}, {14}, {15}}
+	enginetest.Operation(t, input, func(in *engine.DStream[int]) *engine.DStream[int] { return slicesOf(in, in, 0, 0) }, input)
+	enginetest.Operation(t, input, func(in *engine.DStream[int]) *engine.DStream[int] { return slicesOf(in, totalOf(in), 0, 0) },
+		[][]int{{1}, {3}, {6}, {10}, {15}, {21}, {28}, {36}, {45}, {55}, {66}, {78}, {91}, {105}, {120}})
+}
+
+// totalOf declares the sum of all that came, which is a state.
+func totalOf(in *engine.DStream[int]) *engine.DStream[int] {
+	return engine.Values(engine.UpdateStateByKey(engine.KeyBy(in, func(int) string { return "sum" }), "sum", func(_ string, vs []int, old rdd.Option[int]) rdd.Option[int] {
+		for _, v := range vs {
+			old.Value += v
+		}
+		return rdd.Some(old.Value)
+	}))
 }
 
 func add(a, b int) int { return a + b }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/variables"
 	"github.com/hibana-engine/hibana/rdd/encoding"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // Variable is something that [TransformWithState] keeps of each key under a name: a
@@ -73,7 +74,7 @@ func (v *variable) open(c KeyScope) variables.Cells {
 	if cells.Held(v.of) {
 		return cells
 	}
-	cells.Fail(fmt.Errorf("%w: the %s %q isn't among what it holds: name it in engine.Holds", ErrState, v.of.Kind, v.of.Name))
+	cells.Fail(task.Permanent(fmt.Errorf("%w: the %s %q isn't among what it holds: name it in engine.Holds", ErrState, v.of.Kind, v.of.Name)))
 	return nil
 }
 

@@ -29,6 +29,7 @@ func TransformWith[A, B, U any](a *DStream[A], b *DStream[B], f func(batch Batch
 		parents = append(parents, b.asParent())
 	}
 	node := a.ssc.program.Graph.AddStream(plan.Declared(op, f), parents...)
+	node.Slices = true
 	node.InnerSite = lineage.Site{} // the operators that f calls have places of their own
 	return &DStream[U]{ssc: a.ssc, node: node, make: func(g *plan.Generation) *rdd.RDD[U] {
 		return ofBatch(g, node, f(transformed(a.ssc, g, node), a.at(g), b.at(g)))

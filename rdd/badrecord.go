@@ -62,6 +62,17 @@ func (e *BadRecordError) Error() string {
 // Unwrap returns the function's error, a [PanicError] if it panicked.
 func (e *BadRecordError) Unwrap() error { return e.Err }
 
+// untaken is a bad record that the dead letters' function didn't take. That the record stays a
+// bad one, as its error may say, doesn't make the function's failure a permanent one: errors.As
+// finds none in it.
+type untaken struct{ bad *BadRecordError }
+
+// Error gives the record's coordinates and the reason.
+func (u untaken) Error() string { return u.bad.Error() }
+
+// Is reports whether the reason is target.
+func (u untaken) Is(target error) bool { return errors.Is(u.bad, target) }
+
 // trier calls a function that may refuse records.
 type trier[T any] struct {
 	op
@@ -139,7 +150,7 @@ func (o op) refused(tc *task.Context, index int64, policy badPolicy, cause error
 	case badSkip:
 	case badDeadLetter:
 		if err := letter(bad); err != nil {
-			return o.error(fmt.Errorf("%w; it was to take the %w", err, bad))
+			return o.error(fmt.Errorf("%w; it was to take the %w", err, untaken{bad}))
 		}
 	default:
 		if p, ok := cause.(*PanicError); ok { // it must stay one, for its stack

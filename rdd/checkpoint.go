@@ -135,6 +135,7 @@ type foundCheckpoint struct {
 	Number int          // under its name, 0 for none
 	Hash   int          // over how many partitions keys are hashed, 0 if they aren't
 	Files  []files.File // by partition
+	Remedy string       // what to do if one of them can't be read, "" for nothing
 }
 
 // readCheckpoint finds the files of a checkpoint in a bucket, on the driver.
@@ -148,7 +149,7 @@ func readCheckpoint(ctx context.Context, b *files.Bucket, at files.Address, elem
 
 // inCheckpoint makes the RDD of a checkpoint.
 func inCheckpoint[T any](o op, c foundCheckpoint) *RDD[T] {
-	r := objectsIn[T](o, c.Files)
+	r := objectsWith[T](o, c.Files, c.Remedy)
 	if c.Hash > 0 && c.Hash == len(c.Files) {
 		r.node.Partitioner = HashPartitioner{N: c.Hash}
 	}

@@ -130,6 +130,51 @@ func TestLastCheckpoint(t *testing.T) {
 	}
 }
 
+// A name keeps its two newest whole checkpoints. What isn't whole goes with those that are
+// older, also what a kill has left of a file; what can't be removed keeps no other one.
+func TestOldCheckpointsAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	sc := rddtest.NewContext(1)
+	sc.SetCheckpointDir(dir)
+	at := func(name string) string { return filepath.Join(dir, "ints", name) }
+	write := func(n int) {
+		t.Helper()
+		if _, err := ints(sc, 3, 1).CheckpointAs("ints", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := func(name string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at(name)), 0o700), os.WriteFile(at(name), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want string) {
+		t.Helper()
+		var names []string
+		for _, e := range dirEntries(t, at("")) {
+			names = append(names, e.Name())
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("there are %s, want %s", got, want)
+		}
+	}
+	leave("1/somebody's file") // so that it stays
+	write(2)
+	write(3)
+	leave("4/_STARTED")
+	leave("5/_STARTED.18f.tmp")
+	leave("6/part-00000-n-0.0.18f.tmp")
+	leave("3/_SUCCESS.18f.tmp")
+	write(7)
+	expect("1 3 7")
+	leave("8/_STARTED")
+	write(9)
+	expect("1 7 9")
+	write(10)
+	expect("1 10 9")
+}
+
 // What isn't a whole checkpoint of the program's own isn't read.
 func TestErrorsOfCheckpoints(t *testing.T) {
 	manifest := func(dir string) string { return filepath.Join(dir, "_SUCCESS") }
@@ -230,5 +275,45 @@ func TestBuckets(t *testing.T) {
 	place := strings.TrimSuffix(text, "?user=me")
 	if _, err := rdd.Count(rdd.TextFile(sc, place)); err == nil || !errors.Is(err, files.ErrAccess) || !strings.Contains(err.Error(), "opening the bucket of "+place) || !strings.Contains(err.Error(), "every process of the job needs credentials") {
 		t.Errorf("no credentials: %v", err)
+	}
+}
+
+// A checkpoint whose manifest is damaged is passed over for the one before; of a damaged part
+// the error says what to remove.
+func TestDamagedLastCheckpoint(t *testing.T) {
+	sc, dir := rddtest.NewContext(1), t.TempDir()
+	sc.SetCheckpointDir(dir)
+	for n := range 2 {
+		if _, err := ints(sc, n+1, 1).CheckpointAs("ints", n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip := func(pattern string) {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(dir, "ints", pattern))
+		if err != nil || len(names) != 1 {
+			t.Fatal(names, err)
+		}
+		data, err := os.ReadFile(names[0])
+		if err == nil {
+			data[len(data)-3] ^= 4
+			err = os.WriteFile(names[0], data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip("2/_SUCCESS")
+	r, n, err := rdd.LastCheckpoint[int](sc, "ints")
+	if err != nil || n != 1 {
+		t.Fatalf("a damaged manifest: checkpoint %d, %v", n, err)
+	}
+	flip("1/part-*")
+	if _, err := rdd.Count(r); !errors.Is(err, files.ErrDamaged) || !strings.Contains(err.Error(), "remove ") || !strings.Contains(err.Error(), "ints/1: the program then goes on") {
+		t.Errorf("a damaged part: %v", err)
+	}
+	flip("1/_SUCCESS")
+	if _, _, err := rdd.LastCheckpoint[int](sc, "ints"); err == nil || !strings.Contains(err.Error(), "to begin anew") {
+		t.Errorf("nothing is whole: %v", err)
 	}
 }

@@ -99,7 +99,7 @@ func (c *csvDecoder[T]) readLines(tc *task.Context, s fileSplit, yield func(T, e
 	decode := func(line string) (v T, err error) {
 		record, err := fields(line)
 		if err != nil {
-			return v, err
+			return v, Permanent(err)
 		}
 		return c.element(record)
 	}
@@ -158,7 +158,7 @@ func (c *csvDecoder[T]) header(s fileSplit, names []string) error {
 	for i, column := range c.columns {
 		n, ok := at[column.name]
 		if !ok {
-			return fmt.Errorf("%w: %s has no column %q: its first line names %q; if it has no header use rdd.NoHeader()", ErrArgument, s.Path, column.name, names)
+			return Permanent(fmt.Errorf("%w: %s has no column %q: its first line names %q; a tag csv:\"name\" says which column a field is, upper and lower case differ; if the file has no header use rdd.NoHeader()", ErrArgument, s.Path, column.name, names))
 		}
 		c.from[i] = n
 	}
@@ -168,12 +168,12 @@ func (c *csvDecoder[T]) header(s fileSplit, names []string) error {
 // element makes an element of a record.
 func (c *csvDecoder[T]) element(record []string) (v T, err error) {
 	if len(record) != c.width {
-		return v, fmt.Errorf("it has %d fields and should have %d", len(record), c.width)
+		return v, Permanent(fmt.Errorf("it has %d fields and should have %d", len(record), c.width))
 	}
 	to := reflect.ValueOf(&v).Elem()
 	for i, column := range c.columns {
 		if err := column.set(to.Field(column.field), record[c.from[i]]); err != nil {
-			return v, fmt.Errorf("column %q: %w", column.name, err)
+			return v, fmt.Errorf("column %q: %w", column.name, lasting(err))
 		}
 	}
 	return v, nil
@@ -220,7 +220,7 @@ func (c *csvDecoder[T]) readRecords(tc *task.Context, s fileSplit, yield func(T,
 		var v T
 		var line int
 		if isBad {
-			line, err = parse.StartLine, lineError(err)
+			line, err = parse.StartLine, Permanent(lineError(err))
 		} else {
 			line, _ = in.FieldPos(0)
 			v, err = attempt(c.element, record)

@@ -108,7 +108,7 @@ func pointerSetter(t reflect.Type) func(reflect.Value, string) error {
 // the type.
 func plainly(err error, t reflect.Type) error {
 	if n, ok := errors.AsType[*strconv.NumError](err); ok {
-		return fmt.Errorf("%q is no %s: %w", n.Num, t, n.Err)
+		return Permanent(fmt.Errorf("%q is no %s: %w", n.Num, t, n.Err))
 	}
 	return err
 }

@@ -2,9 +2,12 @@ package rdd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -34,7 +37,20 @@ func JSONLines[T any](sc *Context, pattern string, opts ...FileOption) *RDD[T] {
 // decodeJSON returns the value that a line holds.
 func decodeJSON[T any](line string) (v T, err error) {
 	err = json.Unmarshal(unsafe.Slice(unsafe.StringData(line), len(line)), &v) // which keeps none of it
-	return v, err
+	return v, lasting(err)
+}
+
+// lasting returns an error of a decoder, permanent if it says of the text that it can't be
+// read. Others may be those of a method of the element's type, which does what it likes.
+func lasting(err error) error {
+	_, isSyntax := errors.AsType[*json.SyntaxError](err)
+	_, isType := errors.AsType[*json.UnmarshalTypeError](err)
+	_, isNumber := errors.AsType[*strconv.NumError](err)
+	_, isTime := errors.AsType[*time.ParseError](err)
+	if isSyntax || isType || isNumber || isTime {
+		return Permanent(err)
+	}
+	return err
 }
 
 // lineDecoding is how an operator makes records of lines, some of which may be bad.
@@ -88,7 +104,7 @@ func (d lineDecoding) refusedAt(tc *task.Context, index int64, record, place str
 	if p, ok := cause.(*PanicError); ok {
 		p.Value += " at " + place
 	} else {
-		cause = Permanent(fmt.Errorf("%s: %w", place, cause)) // the decoder is the engine's
+		cause = fmt.Errorf("%s: %w", place, cause)
 	}
 	return d.refused(tc, index, record, cause)
 }

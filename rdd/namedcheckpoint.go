@@ -52,17 +52,39 @@ func checkpointName(name string) error {
 }
 
 // removeOld removes the checkpoints of a name but for the one with the given number, the
-// one before it and what is newer. What can't be removed now is with the next checkpoint.
+// whole one before it and what is newer. What can't be removed now is with the next
+// checkpoint, if it can be then, and keeps no other one.
 func removeOld(ctx context.Context, dir, name string, number int) {
 	_ = withCheckpoints(ctx, dir, name, func(b *files.Bucket, at files.Address, numbers []int) error {
 		older, _ := slices.BinarySearch(numbers, number)
-		for _, n := range numbers[:max(0, older-1)] {
-			if err := files.OutputIn(b, at.Join(strconv.Itoa(n)), "").Remove(ctx); err != nil {
-				return err
+		var failed error
+		hasWhole := false
+		for _, n := range slices.Backward(numbers[:older]) {
+			o := files.OutputIn(b, at.Join(strconv.Itoa(n)), "")
+			whole, err := !hasWhole, error(nil)
+			if whole {
+				whole, err = isWhole(ctx, o)
 			}
+			switch {
+			case err != nil: // it may be whole
+			case whole:
+				hasWhole = true
+			default:
+				err = o.Remove(ctx)
+			}
+			failed = errors.Join(failed, err)
 		}
-		return nil
+		return failed
 	})
+}
+
+// isWhole reports whether a checkpoint was written to its end.
+func isWhole(ctx context.Context, o *files.Output) (bool, error) {
+	_, err := o.Manifest(ctx)
+	if errors.Is(err, files.ErrUnfinished) || errors.Is(err, files.ErrMissing) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // withCheckpoints calls f with the bucket and the directory of a name, and the numbers that
@@ -95,7 +117,9 @@ func withCheckpoints(ctx context.Context, dir, name string, f func(b *files.Buck
 // LastCheckpoint returns what an earlier run of the program wrote last with
 // [RDD.CheckpointAs] under a name, and its number; a nil RDD and 0 if there is none, as in
 // the first run. One that isn't whole, since the program was killed while it was written,
-// doesn't count. The errors are those of [FromCheckpoint].
+// doesn't count; one whose manifest is damaged is passed over for the one before. A damaged
+// part fails the task that reads it, with what to remove so that the program goes on from the
+// checkpoint before. The errors are those of [FromCheckpoint].
 //
 //	ranks, round, err := rdd.LastCheckpoint[Rank](sc, "ranks")
 //	if err != nil {
@@ -126,16 +150,21 @@ func LastCheckpoint[T any](sc *Context, name string) (*RDD[T], int, error) {
 		return nil, 0, err
 	}
 	found, err := onFiles(o, func(ctx context.Context) (last foundCheckpoint, err error) {
+		var damaged error
 		err = withCheckpoints(ctx, sc.checkpointDir, name, func(b *files.Bucket, at files.Address, numbers []int) error {
 			for _, n := range slices.Backward(numbers) {
 				last, err = readCheckpoint(ctx, b, at.Join(strconv.Itoa(n)), typeName[T]())
-				if !errors.Is(err, files.ErrUnfinished) && !errors.Is(err, files.ErrMissing) {
+				switch {
+				case errors.Is(err, files.ErrDamaged):
+					damaged = fmt.Errorf("%w; no checkpoint before it is whole: remove %s to begin anew", err, at.Join(strconv.Itoa(n)))
+				case !errors.Is(err, files.ErrUnfinished) && !errors.Is(err, files.ErrMissing):
 					last.Number = n
+					last.Remedy = fmt.Sprintf("remove %s: the program then goes on from the checkpoint before it, or begins anew", at.Join(strconv.Itoa(n)))
 					return err
 				}
 			}
 			last = foundCheckpoint{}
-			return nil
+			return damaged
 		})
 		return last, err
 	})

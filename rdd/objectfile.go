@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -22,14 +23,21 @@ func ObjectFile[T any](sc *Context, pattern string, opts ...FileOption) *RDD[T] 
 }
 
 // objectsIn makes an RDD of the elements in files, each of which is a partition.
-func objectsIn[T any](o op, list []files.File) *RDD[T] {
+func objectsIn[T any](o op, list []files.File) *RDD[T] { return objectsWith[T](o, list, "") }
+
+// objectsWith is objectsIn with what to do if a file can't be read, "" for nothing.
+func objectsWith[T any](o op, list []files.File, remedy string) *RDD[T] {
 	codec, err := encoding.For[T]()
 	o.fail(err)
 	return made(o, len(list), nil, func(tc *task.Context, p int) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
-			ends(yield, o.readObjects(tc, list[p], typeName[T](), func(frame []byte) (uint64, bool, error) {
+			err := o.readObjects(tc, list[p], typeName[T](), func(frame []byte) (uint64, bool, error) {
 				return decodeAll(tc, codec, frame, yield)
-			}))
+			})
+			if remedy != "" && (errors.Is(err, files.ErrDamaged) || errors.Is(err, files.ErrMissing)) {
+				err = fmt.Errorf("%w; %s", err, remedy)
+			}
+			ends(yield, err)
 		}
 	})
 }

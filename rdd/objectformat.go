@@ -148,7 +148,7 @@ func checkHeader(in *bufio.Reader, want string) error {
 	case is[:len(objectsFormat)] != objectsFormat:
 		return fmt.Errorf("%w: it is of another version: it begins with %.40q, this program knows %q", files.ErrDamaged, is, objectsFormat)
 	case is[len(objectsFormat):] != want:
-		return fmt.Errorf("%w: its elements are of type %.200s, not %s", ErrEncoding, is[len(objectsFormat):], want)
+		return Permanent(fmt.Errorf("%w: its elements are of type %.200s, not %s", ErrEncoding, is[len(objectsFormat):], want))
 	}
 	return nil
 }

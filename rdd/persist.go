@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 
@@ -34,8 +35,9 @@ type storage[T any] struct {
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
 // Persist marks the RDD's partitions to be kept by the executors that computed them, until
-// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without it they are computed anew for every use. At a level that
-// uses the disk the elements must be of a type that can be encoded.
+// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without
+// it they are computed anew for every use. At a level that uses the disk the elements must be
+// of a type that can be encoded.
 func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
 
 func (r *RDD[T]) keep(op string, level StorageLevel) *RDD[T] {
@@ -82,7 +84,7 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	id := r.node.ID
 	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
-	at := r.storage.Load()
+	at := cmp.Or(r.storage.Load(), &storage[T]{}) // MemoryOnly if only its node was told
 	return func(yield func(T, error) bool) {
 		for again := true; ; again = false {
 			k := keeping[T]{of: r.node, tc: tc, size: newSizer(at.codec), own: owning[T](), level: at.level, yield: yield}
@@ -99,9 +101,16 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 			case !kept && tc.Err() == nil && at.level != MemoryOnly:
 				tc.Metrics.NotKept++
 			}
+			held := ledger{memory: tc.Memory}
+			if !kept && !held.charge(v.Bytes()) && k.usesDisk() { // its own memory was given back
+				v.Discard()
+				r.again(tc, partition, k.mark)(yield)
+				return
+			}
 			yielded, err := v.(rows[T]).each(tc, yield)
 			if !kept {
 				v.Discard()
+				held.set(0)
 			}
 			if err == nil {
 				return
@@ -146,14 +155,17 @@ type keeping[T any] struct {
 	yield   func(T, error) bool
 	failed  error
 
-	mark      task.Mark // when it began
+	mark      task.Mark // when it began, if it may go to disk
 	unwritten bool      // the disk didn't take it
 }
 
 // compute reads a partition to its end.
 func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Value, error) {
 	k.b, k.memory.memory = b, b
-	if k.mark, k.failed = k.tc.Mark(); k.failed == nil {
+	if k.usesDisk() {
+		k.mark, k.failed = k.tc.Mark()
+	}
+	if k.failed == nil {
 		in(k.take)
 	}
 	switch {
@@ -171,6 +183,9 @@ func (k *keeping[T]) compute(b task.Building, in iter.Seq2[T, error]) (task.Valu
 	}
 	return inMemory, nil
 }
+
+// usesDisk reports whether the partition may go to disk, which may not take it.
+func (k *keeping[T]) usesDisk() bool { return k.level == MemoryAndDisk || k.level == DiskOnly }
 
 // Sized is what an element of an RDD implements that says itself how much memory it takes
 // at [task.Pinned]: see [task.Versioned].

@@ -72,8 +72,9 @@ func shuffleByKey[K comparable, V any](o op, parent *lineage.Node, p Partitioner
 	})
 }
 
-// maxBlock is about how large a block grows before it is handed on: what is stored and
-// sent in one piece, and the last record.
+// maxBlock is about how large a block grows before it is handed on. It and the last record,
+// if that has less than 16 KiB, fit in one piece of what is stored and sent:
+// block.PieceSize, 256 KiB.
 const maxBlock = 240 << 10
 
 // blocks appends encoded records to one buffer for each partition of the reading side.

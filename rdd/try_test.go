@@ -125,6 +125,26 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// A function of dead letters that fails may do better at the next attempt, also where the
+// record won't.
+func TestFailedLetterIsTriedAgain(t *testing.T) {
+	in := sourceOf(rddtest.NewContext(1), []int{1})
+	refuse := func(int) (int, error) { return 0, rdd.Permanent(errOdd) }
+	full := errors.New("the box is full")
+	letter := rdd.OnBadRecord(rdd.DeadLetter(func(rdd.Part, int, error) error { return full }))
+	if _, err := rddtest.Glom(rdd.TryMap(in, refuse, letter)); !errors.Is(err, full) || !errors.Is(err, errOdd) || task.IsPermanent(err) {
+		t.Errorf("permanent: %t, %v", task.IsPermanent(err), err)
+	}
+	if _, err := rddtest.Glom(rdd.TryMap(in, refuse)); !task.IsPermanent(err) {
+		t.Errorf("the record fails for this time: %v", err)
+	}
+	line := rdd.OnBadRecord(rdd.DeadLetter(func(rdd.Part, string, error) error { return full }))
+	path := writeFiles(t, map[string]string{"json": "{"}) + "/json"
+	if _, err := rddtest.Glom(rdd.JSONLines[row](rddtest.NewContext(1), path, line)); !errors.Is(err, full) || task.IsPermanent(err) {
+		t.Errorf("a line, permanent: %t, %v", task.IsPermanent(err), err)
+	}
+}
+
 // A panic is a refusal, too: left out if so asked, else it remains a panic, whose error
 // is found.
 func TestPanickedBadRecord(t *testing.T) {

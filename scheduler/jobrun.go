@@ -73,7 +73,8 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 			ID: s.ID, Partitions: s.Partitions, Parents: s.Parents,
 			Indeterminate: s.Indeterminate, Input: kernel.Input(s.Input), Holders: holders, Bound: bound,
 		}
-		for _, id := range unsteady(s.Node) {
+		varying := unsteady(s.Node)
+		for _, id := range varying {
 			specs[i].Unsteady = append(specs[i].Unsteady, kernel.Input{DStream: id.DStream, Ordinal: id.Ordinal})
 		}
 		r := b.stages[s.ID]
@@ -86,7 +87,7 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
 		r.stage.Spare = union(r.stage.Spare, s.Spare)
-		r.unsteady = union(r.unsteady, unsteady(s.Node))
+		r.unsteady = union(r.unsteady, varying)
 		if !slices.Contains(r.jobs, j) {
 			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)
 		}

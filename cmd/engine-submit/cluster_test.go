@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +16,7 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/engine/minicluster"
+	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 	"github.com/hibana-engine/hibana/engine/modelstore"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
@@ -143,24 +142,7 @@ func printLengths(ssc *engine.StreamingContext, name string) {
 // real starts daemons that tests share.
 func real(t *testing.T) *minicluster.Cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	bin := t.TempDir()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "../engine-driver", "../engine-executor").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
-	c, err := minicluster.Start(ctx, minicluster.Config{Bin: bin, Dir: t.TempDir(), Drivers: 3, Executors: 2, Slots: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			_ = c.Logs(t.Output())
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	c, _ := clustertest.Start(t, 2)
 	t.Setenv(masterEnv, c.Master)
 	t.Setenv("HIBANA_TOKEN_FILE", c.Token)
 	return c

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hibana-engine/hibana/engine/batchlog"
+	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
 	"github.com/hibana-engine/hibana/engine/rpc"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -44,6 +47,11 @@ func TestCommandLines(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	drivers.AddJob(wire.JobStatus{State: wire.JobFinished, Resumed: 16, Spec: wire.JobSpec{Name: "before"}})
+	t.Chdir(t.TempDir()) // where directories have the names of jobs, or of a log
+	if err := errors.Join(os.Mkdir("words", 0o700), os.Mkdir("saved", 0o700), dirlog.Write("saved", &batchlog.State{}, 1)); err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct {
 		args string
 		code int
@@ -74,7 +82,10 @@ func TestCommandLines(t *testing.T) {
 		{"plan --allow-non-restored-state words /bin/echo", exitOK, " --plan --allow-non-restored-state\n", ""},
 		{"plan words /bin/false", exitFailed, "", ""},
 		{"plan broken /bin/echo", exitFailed, "", "isn't there any more"},
-		{"plan " + dir + " /bin/echo -- --x", exitOK, "--checkpoint " + dir + " --plan --x\n", ""},
+		{"plan words /bin/echo", exitOK, "/hibana-log-", ""}, // not the directory words
+		{"plan saved /bin/echo -- --x", exitOK, "--checkpoint saved --plan --x\n", ""},
+		{"plan ./saved /bin/echo", exitOK, "--checkpoint ./saved --plan\n", ""},
+		{"plan ./words /bin/echo", exitUsage, "", "there is no batch log in ./words"},
 		{"state words", exitUsage, "", "NAME is missing"},
 		{"state words s k 1", exitUsage, "", "unexpected argument \"1\""},
 		{"state words s de", exitOK, "s de\n", "job 11, as of batch 7"},
@@ -82,6 +93,7 @@ func TestCommandLines(t *testing.T) {
 		{"state broken s", exitFailed, "", "engine-submit state 12 s --program PROGRAM"},
 		{"state broken s de --program /bin/echo", exitOK, "--state s --state-key de --state-job 12\n", ""},
 		{"state went s --program /bin/echo", exitOK, "--y --state s --state-key  --state-job 5\n", ""},
+		{"state before s --program ./p", exitFailed, "", "job 17 was resumed as job 16, which saves its states in the same place: engine-submit state --program ./p 16 s"},
 		{"offsets words", exitOK, " \n", "as of batch 7"},
 		{"offsets broken", exitFailed, "", "engine-submit offsets 12 --program PROGRAM"},
 		{"offsets --program /bin/echo went", exitOK, " --offsets --y\n", ""},

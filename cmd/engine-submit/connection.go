@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -66,4 +67,16 @@ func (c *connection) connect(p *process, f func(*client.Client) error) (err erro
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	return f(opened)
+}
+
+// connectTo calls f with a client of the cluster and the job that is called so: by its number,
+// its submission id or its name.
+func (c *connection) connectTo(ctx context.Context, p *process, called string, f func(*client.Client, wire.JobRef) error) error {
+	return c.connect(p, func(opened *client.Client) error {
+		job, err := opened.Find(ctx, called)
+		if err != nil {
+			return err
+		}
+		return f(opened, job)
+	})
 }

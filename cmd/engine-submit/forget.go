@@ -5,6 +5,7 @@ import (
 	"flag"
 
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func forgetCommand() command {
@@ -25,11 +26,7 @@ func forget(ctx context.Context, p *process, f *flag.FlagSet, conn connection, a
 	if err != nil {
 		return err
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, called)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, called, func(c *client.Client, job wire.JobRef) error {
 		if err := c.DropLog(ctx, job); err != nil {
 			return err
 		}

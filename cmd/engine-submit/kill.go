@@ -25,11 +25,7 @@ func kill(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 	if err != nil {
 		return err
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, called)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, called, func(c *client.Client, job wire.JobRef) error {
 		st, err := c.Kill(ctx, job, *graceful)
 		if err != nil {
 			return err

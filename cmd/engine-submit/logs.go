@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func logsCommand() command {
@@ -40,11 +41,7 @@ func showLogs(ctx context.Context, p *process, f *flag.FlagSet, conn connection,
 		return fmt.Errorf("%w: give --driver or --executor, not both", errUsage)
 	}
 	o.Moved = func(node string) { p.say("the log on %s:", node) }
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, called)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, called, func(c *client.Client, job wire.JobRef) error {
 		return c.Logs(ctx, job, o, p.stdout)
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func modelCommand() command {
@@ -52,10 +53,8 @@ func publishModel(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 			}
 		}
 	}
-	return conn.connect(p, func(c *client.Client) (err error) {
-		if publication.Job, err = c.Find(ctx, others[0]); err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, others[0], func(c *client.Client, job wire.JobRef) error {
+		publication.Job = job
 		digest, err := c.Publish(ctx, publication)
 		line.Set("")
 		if err != nil {

@@ -5,9 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/hibana-engine/hibana/engine/batchlog/dirlog"
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func planCommand() command {
@@ -15,7 +19,7 @@ func planCommand() command {
 		name: "plan", args: "JOB|DIR PROGRAM [-- ARG …]",
 		about: `Prints what a program would go on with. That is what submit --resume JOB would
 keep, migrate and drop of a job, and which outputs of unfinished batches run, maybe
-again; or what the program would of its --checkpoint DIR. PROGRAM runs on this machine
+again; or what the program would of its --checkpoint DIR, a directory with a batch log. PROGRAM runs on this machine
 until its build function has returned; nothing else of it runs. The exit code is 1 if
 it can't go on. The job may run meanwhile: then it is as of now.`,
 		examples: []string{"plan --master 127.0.0.1:7077 12 ./orders-2 -- --brokers kafka1:9093", "plan /var/lib/orders/checkpoint ./orders-2"},
@@ -42,14 +46,28 @@ func printPlan(ctx context.Context, p *process, f *flag.FlagSet, conn connection
 		more = append([]string{"--allow-non-restored-state"}, more...)
 	}
 	more = append([]string{"--plan"}, more...)
-	if info, err := os.Stat(of); err == nil && info.IsDir() {
+	local, err := isCheckpoint(of)
+	if err != nil {
+		return err
+	}
+	if local {
 		return runHere(ctx, p, program, append([]string{"--checkpoint", of}, more...)...)
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, of)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, of, func(c *client.Client, job wire.JobRef) error {
 		return withLog(ctx, p, c, job, program, more...)
 	})
+}
+
+// isCheckpoint reports whether JOB or DIR is a checkpoint's directory: one with a batch
+// log, since a job may be named like any other. With a slash it can't be meant as a job.
+func isCheckpoint(of string) (bool, error) {
+	info, err := os.Stat(of)
+	if err != nil || !info.IsDir() {
+		return false, nil
+	}
+	holds, err := dirlog.Holds(of)
+	if err == nil && !holds && strings.ContainsRune(of, filepath.Separator) {
+		err = fmt.Errorf("%w: there is no batch log in %s; name the --checkpoint directory of the program", errUsage, of)
+	}
+	return holds, err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/minicluster"
+	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
@@ -97,11 +98,6 @@ func TestKilledAndResumed(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("the job's processes are found in /proc")
 	}
-	seed := rand.Uint64()
-	if s := os.Getenv("HIBANA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("seed %d (HIBANA_SEED=%[1]d repeats the schedule)", seed)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +105,7 @@ func TestKilledAndResumed(t *testing.T) {
 	dir := t.TempDir()
 	o := &orders{
 		t: t, cluster: real(t), broker: kafkatest.Fake(t), self: self, out: filepath.Join(dir, "sums"),
-		rng: rand.New(rand.NewPCG(seed, 5)), sums: make(map[string]int), lines: make(map[string]bool),
+		rng: rand.New(rand.NewPCG(clustertest.Seed(t), 5)), sums: make(map[string]int), lines: make(map[string]bool),
 	}
 	o.topic = o.broker.Topic(t, 2)
 	o.args = []string{

@@ -18,7 +18,7 @@ func stateCommand() command {
 batch that it plans next and prints it, or KEY alone, as lines of JSON in no particular
 order; standard error says after which batch that is. KEY is written as it is printed, or
 without quotes. If a job has ended, --program names its program, which runs on this
-machine to print the newest checkpoint.`,
+machine to print the newest checkpoint. One that was resumed has none of its own.`,
 		examples: []string{"state --master 127.0.0.1:7077 12 sums", "state orders sums de", "state --program ./orders 12 sums"},
 		run:      printState,
 	}
@@ -54,17 +54,17 @@ func printState(ctx context.Context, p *process, f *flag.FlagSet, conn connectio
 	if len(others) == 3 {
 		what.Key = others[2]
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, others[0])
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, others[0], func(c *client.Client, job wire.JobRef) error {
 		if *program == "" {
 			return printRunning(ctx, p, c, job, what, fmt.Sprintf("state %d %s", job.Incarnation, what.State))
 		}
 		st, err := c.Status(ctx, job)
 		if err != nil {
 			return err
+		}
+		if st.Resumed != 0 {
+			return fmt.Errorf("%w: job %d was resumed as job %d, which saves its states in the same place: engine-submit state --program %s %[3]d %[5]s",
+				wire.ErrInvalid, job.Incarnation, st.Resumed, *program, what.State)
 		}
 		stored := st.Spec.Origin
 		if stored == 0 {
@@ -81,11 +81,7 @@ func printOffsets(ctx context.Context, p *process, f *flag.FlagSet, conn connect
 	if err != nil {
 		return err
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, called)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, called, func(c *client.Client, job wire.JobRef) error {
 		if *program == "" {
 			return printRunning(ctx, p, c, job, wire.Print{}, fmt.Sprintf("offsets %d", job.Incarnation))
 		}

@@ -30,11 +30,7 @@ func showStatus(ctx context.Context, p *process, f *flag.FlagSet, conn connectio
 	if err != nil {
 		return err
 	}
-	return conn.connect(p, func(c *client.Client) error {
-		job, err := c.Find(ctx, called)
-		if err != nil {
-			return err
-		}
+	return conn.connectTo(ctx, p, called, func(c *client.Client, job wire.JobRef) error {
 		st, err := c.Status(ctx, job)
 		if err != nil {
 			return err

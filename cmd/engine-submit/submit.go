@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -151,8 +152,35 @@ func (s *submission) before(c *client.Client) (uint64, error) {
 	}
 	ctx, release := interruptible(s.p)
 	defer release()
+	if taken, err := s.takenBefore(ctx, c); taken != 0 || err != nil {
+		return taken, err
+	}
 	job, err := c.Find(ctx, s.resume)
 	return job.Incarnation, err
+}
+
+// takenBefore returns the number of the job that --resume meant when the submission was
+// taken before: the name means the submission's own job now. It is 0 if it wasn't taken, or
+// resumes something else.
+func (s *submission) takenBefore(ctx context.Context, c *client.Client) (uint64, error) {
+	st, err := c.Status(ctx, wire.JobRef{Submission: s.id})
+	if errors.Is(err, wire.ErrNoJob) {
+		return 0, nil
+	}
+	if err != nil || st.Spec.Resume == 0 {
+		return 0, err
+	}
+	resumed := st.Spec.Resume
+	old, err := c.Status(ctx, wire.JobRef{Incarnation: resumed})
+	switch {
+	case s.resume == strconv.FormatUint(resumed, 10), errors.Is(err, wire.ErrNoJob): // it isn't listed for ever
+		return resumed, nil
+	case err != nil:
+		return 0, err
+	case s.resume == old.Spec.Name, s.resume == old.Spec.Submission:
+		return resumed, nil
+	}
+	return 0, nil
 }
 
 // upload submits the program; a signal ends it.

@@ -179,6 +179,33 @@ func TestDetach(t *testing.T) {
 	}
 }
 
+// A submission that is sent again after its answer was lost is the same job, also when
+// --resume names what is the name of that job now.
+func TestResumeIsSentAgain(t *testing.T) {
+	drivers, path := cluster(t), program(t)
+	drivers.AddJob(wire.JobStatus{Spec: wire.JobSpec{Name: "orders", Submission: "first"}, State: wire.JobFinished})
+	drivers.AddJob(wire.JobStatus{Spec: wire.JobSpec{Name: "others"}, State: wire.JobFinished})
+	submit := func(resume string) (code int, out, err string) {
+		s := around(0)
+		code = run(&s.process, []string{"--detach", "--submission", "second", "--name", "orders", "--resume", resume, path})
+		return code, s.out.String(), s.err.String()
+	}
+	if code, out, err := submit("orders"); code != exitOK || out != "13\n" || !strings.Contains(err, "as job 13, which goes on from job 11") {
+		t.Fatalf("exit code %d: %s%s", code, out, err)
+	}
+	for _, resume := range []string{"orders", "11", "first"} {
+		if code, out, err := submit(resume); code != exitOK || out != "13\n" || !strings.Contains(err, "submission second was taken before, as job 13") {
+			t.Errorf("sent again with --resume %s: exit code %d: %s%s", resume, code, out, err)
+		}
+	}
+	if code, _, err := submit("others"); code != exitFailed || !strings.Contains(err, "job 13") {
+		t.Errorf("sent again to resume another job: exit code %d: %s", code, err)
+	}
+	if st, _ := drivers.Job(13); drivers.Jobs() != 3 || st.Spec.Resume != 11 {
+		t.Errorf("there are %d jobs, the last resumes job %d", drivers.Jobs(), st.Spec.Resume)
+	}
+}
+
 func TestInterrupts(t *testing.T) {
 	t.Run("the first stops the job", func(t *testing.T) {
 		drivers, s := cluster(t), around(0)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"unsafe"
+
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 // Decoder turns a record into an element, on executors. It must not keep the
@@ -23,7 +25,7 @@ func StringValue(r *Record) (string, error) {
 func JSONValue[T any](r *Record) (T, error) {
 	var v T
 	if err := json.Unmarshal(r.Value, &v); err != nil {
-		return v, fmt.Errorf("decoding JSON: %w", err)
+		return v, rdd.Permanent(fmt.Errorf("decoding JSON: %w", err)) // the bytes stay what they are
 	}
 	return v, nil
 }

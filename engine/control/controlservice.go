@@ -71,7 +71,7 @@ func (c *controlService) Kill(_ context.Context, req *wire.KillRequest) (*wire.J
 	if req.Graceful {
 		err = c.n.Record(&state.StopJob{Incarnation: inc}, raftgroup.Never)
 	} else {
-		err = c.n.Record(&state.LeaveJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()}, raftgroup.Never)
+		err = endJob(c.n.Replica, state.EndJob{Incarnation: inc, State: wire.JobKilled, Reason: "a user ended it", At: time.Now().UnixNano()})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ending job %d: %w", inc, err)

@@ -298,11 +298,14 @@ func (s *jobService) Finish(_ context.Context, req *wire.FinishRequest) (*wire.R
 	if err := s.completions.flushNow(); err != nil {
 		return nil, err
 	}
-	end := &state.LeaveJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
-	if req.Failure != "" {
+	end := state.EndJob{Incarnation: s.spec.Incarnation, Epoch: s.epoch, State: wire.JobFinished, At: time.Now().UnixNano()}
+	switch {
+	case req.Asked:
+		end.State, end.Reason = wire.JobKilled, "a user ended it"
+	case req.Failure != "":
 		end.State, end.Reason = wire.JobFailed, wire.Clip(s.explain(req.Failure), state.MaxReason)
 	}
-	return &wire.Recorded{}, s.node.Record(end, raftgroup.Never)
+	return &wire.Recorded{}, endJob(s.node, end)
 }
 
 // explain adds to why a job failed what its executors said when they ended.

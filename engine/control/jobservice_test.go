@@ -280,3 +280,20 @@ func TestFailureIsExplained(t *testing.T) {
 		}
 	})
 }
+
+// A batch program that ends because a user asked for it hasn't failed.
+func TestAskedToEndIsKilled(t *testing.T) {
+	n := oneNode(t).Replica
+	job := grouptest.MustPropose(t, n, &state.SubmitJob{Spec: wire.JobSpec{Submission: "s"}}).Index
+	epoch := grouptest.MustPropose(t, n, &state.AssignDriver{Incarnation: job, Node: "a"}).Index
+	grouptest.MustPropose(t, n, &state.StopJob{Incarnation: job})
+	s := newJobService(t.Context(), n, wire.DriverSpec{Job: wire.JobSpec{Incarnation: job}}, epoch, new(health))
+	if _, err := s.Finish(t.Context(), &wire.FinishRequest{Epoch: epoch, Failure: "the program was interrupted", Asked: true}); err != nil {
+		t.Fatal(err)
+	}
+	n.View(func(st *state.State) {
+		if j := st.Jobs[job]; j.State != wire.JobKilled || j.Reason != "a user ended it" {
+			t.Errorf("%v, %q", j.State, j.Reason)
+		}
+	})
+}

@@ -69,8 +69,15 @@ func (n *node) leaderAddress() string { return n.Peers()[n.Leader()] }
 // failJob says that a job has failed under the driver of an epoch: it is started again if
 // it is one that is. With 0 it has failed for good, whoever drives it.
 func (n *node) failJob(incarnation, epoch uint64, reason string) {
-	c := &state.LeaveJob{Incarnation: incarnation, Epoch: epoch, State: wire.JobFailed, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}
-	if err := n.Record(c, raftgroup.Never); err != nil {
+	end := state.EndJob{Incarnation: incarnation, Epoch: epoch, State: wire.JobFailed, Reason: wire.Clip(reason, state.MaxReason), At: time.Now().UnixNano()}
+	if err := endJob(n.Replica, end); err != nil {
 		n.log.Warn("ending a job", "job", incarnation, "err", err)
 	}
+}
+
+// endJob records the end of a job.
+func endJob(n *raftgroup.Replica, end state.EndJob) error {
+	var c state.Command
+	n.View(func(st *state.State) { c = st.Ending(end) })
+	return n.Record(c, raftgroup.Never)
 }

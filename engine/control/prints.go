@@ -40,7 +40,11 @@ func (p *prints) request(what wire.Print) (pieces <-chan *wire.Printed, forget f
 	if len(p.takes) >= maxPrints {
 		return nil, nil, fmt.Errorf("%w: job %d prints %d states already; try again", wire.ErrNotReady, p.job, maxPrints)
 	}
-	p.requests <- e // it has room for as many as may wait
+	select {
+	case p.requests <- e:
+	default: // who asked has gone, and the process hasn't taken what was asked for
+		return nil, nil, fmt.Errorf("%w: the driver process of job %d hasn't taken what it was asked to print before; try again", wire.ErrNotReady, p.job)
+	}
 	c := make(chan *wire.Printed)
 	p.asked, p.takes[e.ID] = e.ID, c
 	return c, func() {

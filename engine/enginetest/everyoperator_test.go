@@ -160,7 +160,7 @@ func TestEveryOperatorIsThere(t *testing.T) {
 	// What no program calls in its own name: what RDDs are made of, and values.
 	for _, name := range []string{
 		"CheckLevel", "CollectAction", "Compute", "Context", "DecodeRows", "Elements", "Evolve", "KV", "NewContext",
-		"Node", "None", "NumPartitions", "Owning", "PartOf", "PartitionAction", "Placer", "Some",
+		"Node", "None", "NumPartitions", "ObjectSaver", "Owning", "PartOf", "PartitionAction", "Permanent", "Placer", "Some", "TextSaver",
 	} {
 		there[name] = true
 	}

@@ -25,9 +25,7 @@ func counted[T any](g given) func(rdd.Part, iter.Seq2[T, error]) iter.Seq2[T, er
 	return func(p rdd.Part, in iter.Seq2[T, error]) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
 			in(yield)
-			if r, ok := p.Task().Shuffle.(interface{ RemoteBytes() int64 }); ok { // of executor processes
-				g.remote.Add(p, int(r.RemoteBytes()))
-			}
+			g.remote.Add(p, int(p.Task().Counted().ShuffleRemote))
 		}
 	}
 }

@@ -1,11 +1,9 @@
 package metrics_test
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/metrics"
+	"github.com/hibana-engine/hibana/engine/metrics/metricstest"
 	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -30,27 +29,6 @@ func start(t *testing.T, s *metrics.Server, address string, sec security.Securit
 	r := s.Start(l)
 	t.Cleanup(r.Close)
 	return r.Address()
-}
-
-// get returns what a server answers.
-func get(t *testing.T, c *http.Client, url string) (status int, body string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
 }
 
 // client returns a client that keeps no connection.
@@ -72,7 +50,7 @@ func TestServer(t *testing.T) {
 	}, "127.0.0.1:0", security.Security{})
 	c, url := client(nil), "http://"+address
 	for n := range 2 {
-		status, body := get(t, c, url+"/metrics")
+		status, body := metricstest.Get(t, c, url+"/metrics")
 		for _, line := range []string{`hibana_things_total{kind="good"} 3`, "# HELP hibana_things_total Things.", "# TYPE hibana_things_total counter", "go_goroutines ", "process_open_fds "} {
 			if status != http.StatusOK || !strings.Contains(body, line) {
 				t.Errorf("%d, without %q:\n%s", status, line, body)
@@ -82,23 +60,23 @@ func TestServer(t *testing.T) {
 			t.Errorf("scrape %d is without %q", n, want)
 		}
 	}
-	if status, body := get(t, c, url+"/healthz"); status != http.StatusOK || body != "ok\n" {
+	if status, body := metricstest.Get(t, c, url+"/healthz"); status != http.StatusOK || body != "ok\n" {
 		t.Error(status, body)
 	}
-	if status, body := get(t, c, url+"/readyz"); status != http.StatusOK || body != "ok\n" {
+	if status, body := metricstest.Get(t, c, url+"/readyz"); status != http.StatusOK || body != "ok\n" {
 		t.Error(status, body)
 	}
 	notReady = errors.New("no leader")
-	if status, body := get(t, c, url+"/readyz"); status != http.StatusServiceUnavailable || body != "no leader\n" {
+	if status, body := metricstest.Get(t, c, url+"/readyz"); status != http.StatusServiceUnavailable || body != "no leader\n" {
 		t.Error(status, body)
 	}
-	_, body := get(t, c, url+"/targets")
+	_, body := metricstest.Get(t, c, url+"/targets")
 	var targets []metrics.Target
 	if err := json.Unmarshal([]byte(body), &targets); err != nil || len(targets) != 1 || targets[0].Targets[0] != "127.0.0.1:1" ||
 		targets[0].Labels["hibana_job"] != "7" || targets[0].Labels["hibana_job_name"] != "count" || targets[0].Labels["hibana_role"] != "driver" {
 		t.Error(body, err)
 	}
-	if status, _ := get(t, c, url+"/secrets"); status != http.StatusNotFound {
+	if status, _ := metricstest.Get(t, c, url+"/secrets"); status != http.StatusNotFound {
 		t.Error(status)
 	}
 }
@@ -106,7 +84,7 @@ func TestServer(t *testing.T) {
 // A server without targets says so in a way that Prometheus takes.
 func TestNoTargets(t *testing.T) {
 	address := start(t, &metrics.Server{Set: metrics.NewSet()}, "127.0.0.1:0", security.Security{})
-	if _, body := get(t, client(nil), "http://"+address+"/targets"); body != "[]\n" {
+	if _, body := metricstest.Get(t, client(nil), "http://"+address+"/targets"); body != "[]\n" {
 		t.Error(body)
 	}
 }
@@ -128,7 +106,7 @@ func TestBeyondLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "https://127.0.0.1:" + port + "/healthz"
-	if _, body := get(t, client(node.TLS("http/1.1")), url); body != "ok\n" {
+	if _, body := metricstest.Get(t, client(node.TLS("http/1.1")), url); body != "ok\n" {
 		t.Error(body)
 	}
 	without := node.TLS("http/1.1")

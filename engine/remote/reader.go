@@ -16,18 +16,16 @@ type Reader struct {
 	epoch   uint64
 	inputs  []*shuffle.Outputs
 	store   *shuffle.Store
-	remote  int64
+	remote  *int64 // bytes of blocks that came from other executors
 }
 
 // Reader returns a reader for one task of a driver's epoch, which reads the
 // outputs in inputs: those in this process from store, the others from their
-// executors.
-func (f *Fetcher) Reader(epoch uint64, inputs []*shuffle.Outputs, store *shuffle.Store) *Reader {
-	return &Reader{fetcher: f, epoch: epoch, inputs: inputs, store: store}
+// executors. It adds to remote the bytes that came from there: the task's own count of them,
+// which goes back with the others when the task does something again.
+func (f *Fetcher) Reader(epoch uint64, inputs []*shuffle.Outputs, store *shuffle.Store, remote *int64) *Reader {
+	return &Reader{fetcher: f, epoch: epoch, inputs: inputs, store: store, remote: remote}
 }
-
-// RemoteBytes returns how many bytes of blocks came from other executors.
-func (r *Reader) RemoteBytes() int64 { return r.remote }
 
 // Blocks yields the blocks of one reduce partition in the order of the map
 // partitions that wrote them. Blocks of other executors are fetched ahead, a
@@ -96,7 +94,7 @@ func (r *Reader) blocksOf(ctx context.Context, w *window, outs *shuffle.Outputs,
 			return
 		}
 		if b, ok := out.Carried(reduce); ok {
-			r.remote += int64(len(b))
+			*r.remote += int64(len(b))
 			yield(b, nil)
 			return
 		}
@@ -113,7 +111,7 @@ func (r *Reader) blocksOf(ctx context.Context, w *window, outs *shuffle.Outputs,
 				fail(m, fmt.Errorf("%w: it is %d bytes longer than announced", ErrCorrupt, -left))
 				return
 			}
-			r.remote += int64(len(b))
+			*r.remote += int64(len(b))
 			if !yield(b, nil) {
 				return
 			}

@@ -51,7 +51,7 @@ func reader(t *testing.T, s security.Security, outs *shuffle.Outputs) *Reader {
 	t.Helper()
 	f := NewFetcher(incarnation, "me@127.0.0.1:1", s)
 	t.Cleanup(func() { _ = f.Close() })
-	return f.Reader(1, []*shuffle.Outputs{outs}, shuffle.NewStore(block.NewStore(1<<20, t.TempDir())))
+	return f.Reader(1, []*shuffle.Outputs{outs}, shuffle.NewStore(block.NewStore(1<<20, t.TempDir())), new(int64))
 }
 
 // read collects the blocks of reduce partition 1.
@@ -99,13 +99,13 @@ func TestFetch(t *testing.T) {
 		outs.Maps = append(outs.Maps, x.write(t, m, blocks...))
 	}
 	for range 2 { // the second time over the same connections
-		r.remote = 0
+		*r.remote = 0
 		got, err := read(t.Context(), r)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%d bytes, %v; %d were written", len(got), err, len(want))
 		}
-		if r.RemoteBytes() != int64(len(want)-local) {
-			t.Errorf("%d bytes came from elsewhere, not %d", r.RemoteBytes(), len(want)-local)
+		if *r.remote != int64(len(want)-local) {
+			t.Errorf("%d bytes came from elsewhere, not %d", *r.remote, len(want)-local)
 		}
 	}
 	for range r.Blocks(t.Context(), 1, 0, 1) {
@@ -173,8 +173,8 @@ func TestSmallOutputs(t *testing.T) {
 	}}
 	r := reader(t, s, outs)
 	got, err := read(t.Context(), r)
-	if err != nil || string(got) != "abcdef" || r.RemoteBytes() != 6 {
-		t.Errorf("%q, %v; %d bytes came from elsewhere", got, err, r.RemoteBytes())
+	if err != nil || string(got) != "abcdef" || *r.remote != 6 {
+		t.Errorf("%q, %v; %d bytes came from elsewhere", got, err, *r.remote)
 	}
 }
 
@@ -281,8 +281,8 @@ func TestFetchedAgain(t *testing.T) {
 		if got, err := read(t.Context(), r); err != nil || string(got) != "0123abcd" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
-		if r.RemoteBytes() != 8 {
-			t.Errorf("%s: %d bytes came from elsewhere", name, r.RemoteBytes())
+		if *r.remote != 8 {
+			t.Errorf("%s: %d bytes came from elsewhere", name, *r.remote)
 		}
 	}
 }

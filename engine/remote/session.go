@@ -80,8 +80,8 @@ func (x *session) post(m ...*FromExecutor) {
 	x.signal()
 }
 
-// tellStored sets what goes with the registration and the successes of tasks, in the order in which they are
-// sent.
+// tellStored sets what goes with the registration and the successes of tasks, in the order
+// in which they are sent.
 func (x *session) tellStored(stored func() []scheduler.StoredBlock) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

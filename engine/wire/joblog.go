@@ -189,6 +189,7 @@ type CompleteRequest struct {
 type FinishRequest struct {
 	Epoch   uint64 `msgpack:"epoch"`
 	Failure string `msgpack:"why"` // why it failed, "" if it ended well
+	Asked   bool   `msgpack:"ask"` // it failed since a user had asked it to end
 }
 
 // Recorded says that it was done.

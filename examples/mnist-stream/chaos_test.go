@@ -18,6 +18,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 )
 
 // What TestKilledProcesses kills, and while how many images flow.
@@ -39,12 +40,7 @@ func TestKilledProcesses(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", verify, "./verify").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
-	seed := rand.Uint64()
-	if s := os.Getenv("HIBANA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("seed %d (HIBANA_SEED=%[1]d repeats the schedule)", seed)
-	rng := rand.New(rand.NewPCG(seed, 2))
+	rng := rand.New(rand.NewPCG(clustertest.Seed(t), 2))
 	kinds := slices.Concat(slices.Repeat([]string{"driver"}, chaosKills), slices.Repeat([]string{"executor"}, chaosKills))
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 

@@ -18,6 +18,7 @@ import (
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/minicluster"
+	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -32,32 +33,11 @@ func TestKilledCluster(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("the job's processes are found in /proc")
 	}
-	seed := rand.Uint64()
-	if s := os.Getenv("HIBANA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("seed %d (HIBANA_SEED=%[1]d repeats the schedule)", seed)
-	rng := rand.New(rand.NewPCG(seed, 3))
+	rng := rand.New(rand.NewPCG(clustertest.Seed(t), 3))
 	ctx, cancel := context.WithTimeout(t.Context(), clusterPatience)
 	defer cancel()
-	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "../../cmd/engine-driver", "../../cmd/engine-executor", ".", "./verify")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
-	c, err := minicluster.Start(ctx, minicluster.Config{Bin: bin, Dir: t.TempDir(), Drivers: 3, Executors: 2, Slots: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			_ = c.Logs(os.Stderr)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
 	addr := kafkatest.Fake(t).Addrs[0]
+	c, bin := clustertest.Start(t, 1, ".", "./verify")
 	topics := []string{"--brokers", addr, "--images-topic", "chaos-images", "--digits-topic", "chaos-digits"}
 	job, err := c.Client.Submit(ctx, client.Submission{
 		Binary: filepath.Join(bin, "mnist-stream"), Name: "chaos",

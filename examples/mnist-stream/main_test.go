@@ -21,6 +21,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 )
 
 // binary builds the program as a user would run it.
@@ -133,12 +134,7 @@ func TestKilledAtRandom(t *testing.T) {
 	path := binary(t)
 	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
 		addr := b.Addrs[0]
-		seed := rand.Uint64()
-		if s := os.Getenv("HIBANA_SEED"); s != "" {
-			seed, _ = strconv.ParseUint(s, 10, 64)
-		}
-		t.Logf("seed %d (HIBANA_SEED=%[1]d repeats the schedule)", seed)
-		rnd := rand.New(rand.NewPCG(seed, 1))
+		rnd := rand.New(rand.NewPCG(clustertest.Seed(t), 1))
 		const images = 8000
 		name := fmt.Sprintf("crash-%d", time.Now().UnixNano())
 		args := []string{

@@ -8,10 +8,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/minicluster"
+	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd"
@@ -94,30 +93,10 @@ func TestKilledCluster(t *testing.T) {
 	if _, err := os.Stat("/proc/self/task"); err != nil {
 		t.Skip("the job's processes are found in /proc")
 	}
-	seed := rand.Uint64()
-	if s := os.Getenv("HIBANA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("seed %d (HIBANA_SEED=%[1]d repeats the schedule)", seed)
-	rng := rand.New(rand.NewPCG(seed, 4))
+	rng := rand.New(rand.NewPCG(clustertest.Seed(t), 4))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	bin := t.TempDir()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "../../cmd/engine-driver", "../../cmd/engine-executor").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
-	c, err := minicluster.Start(ctx, minicluster.Config{Bin: bin, Dir: t.TempDir(), Drivers: 3, Executors: 2, Slots: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if t.Failed() {
-			_ = c.Logs(t.Output())
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	c, _ := clustertest.Start(t, 2)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

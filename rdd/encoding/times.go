@@ -73,6 +73,23 @@ func (z *zones) decodeTime(src []byte) (time.Time, []byte, error) {
 	return z.in(t, zone), rest, nil
 }
 
+// Instant returns the time that an extension of msgpack holds, for who reads values without
+// their types; false if it holds none. Its zone is the offset from UTC alone.
+func Instant(kind int8, payload []byte) (time.Time, bool) {
+	switch {
+	case kind == extInstant:
+		t, err := decodeInstant(payload)
+		return t.UTC(), err == nil
+	case kind != extTime || len(payload) < instantSize:
+		return time.Time{}, false
+	}
+	t := time.Unix(int64(binary.BigEndian.Uint64(payload)), int64(binary.BigEndian.Uint32(payload[8:]))).UTC()
+	if zone := payload[instantSize:]; len(zone) >= 4 {
+		t = t.In(time.FixedZone("", int(int32(binary.BigEndian.Uint32(zone)))))
+	}
+	return t, true
+}
+
 // decodeInstant reads the format's timestamp, which checkpoints of older versions
 // hold; they show it in the zone of the machine that reads it.
 func decodeInstant(b []byte) (t time.Time, err error) {

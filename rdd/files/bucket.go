@@ -135,6 +135,21 @@ func (b *Bucket) Dirs(ctx context.Context, dir string) ([]string, error) {
 	return b.names(ctx, dir, true)
 }
 
+// Sizes returns the sizes of the files of a directory by their names: none if it isn't there.
+func (b *Bucket) Sizes(ctx context.Context, dir string) (map[string]int64, error) {
+	list, err := b.entries(ctx, dir)
+	if err != nil && !errors.Is(err, ErrMissing) {
+		return nil, err
+	}
+	sizes := make(map[string]int64, len(list))
+	for _, e := range list {
+		if !e.isDir {
+			sizes[e.name] = e.size
+		}
+	}
+	return sizes, nil
+}
+
 // names returns the names of the files of a directory, or of its directories.
 func (b *Bucket) names(ctx context.Context, dir string, dirs bool) ([]string, error) {
 	list, err := b.entries(ctx, dir)

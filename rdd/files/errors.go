@@ -28,6 +28,22 @@ var (
 	ErrDamaged = errors.New("the file is damaged")
 )
 
+// lacksCredentials reports whether a driver says that it has no credentials, for which drivers
+// have no code. That the file is called so doesn't count.
+func lacksCredentials(name string, err error) bool {
+	const word = "credentials"
+	if _, isLocal := errors.AsType[*fs.PathError](err); isLocal {
+		return false
+	}
+	says := err.Error()
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return strings.ContainsRune("/? ", r) }) {
+		if strings.Contains(part, word) {
+			says = strings.ReplaceAll(says, part, "")
+		}
+	}
+	return strings.Contains(says, word)
+}
+
 // explained says of a driver's error where and what to do.
 func explained(what, name string, err error) error {
 	switch {
@@ -42,7 +58,7 @@ func explained(what, name string, err error) error {
 		return fmt.Errorf("%s %s: %w", what, name, ErrMissing)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s %s: %w: %w", what, name, ErrAccess, err)
-	case code == gcerrors.PermissionDenied || strings.Contains(err.Error(), "credentials"): // drivers have no code for none
+	case code == gcerrors.PermissionDenied || lacksCredentials(name, err):
 		return fmt.Errorf("%s %s: %w; every process of the job needs credentials for it: %w", what, name, ErrAccess, err)
 	}
 	return fmt.Errorf("%s %s: %w", what, name, err)

@@ -106,27 +106,29 @@ func (w *PartWriter) CommitPart(records int64) (Part, error) {
 
 // Commit ends the output: m lists what counts. Parts that it doesn't list, of attempts that
 // failed or of what is replaced, are removed; one that can't be doesn't count all the same.
+// A job that has begun the output since then is left alone, however late this one comes.
 func (o *Output) Commit(ctx context.Context, m *Manifest) error {
-	data, err := m.Encode()
+	c := commit{Output: o, m: m}
+	if err := c.check(ctx); err != nil {
+		return err
+	}
+	err := c.publish(ctx)
+	if errors.Is(err, ErrExists) { // of one that began before this one, or after it
+		if err = c.check(ctx); err == nil {
+			err = c.publish(ctx)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	started := path.Join(o.dir, startedName)
-	by, err := o.bucket.Read(ctx, started, 1<<10)
-	if err != nil || string(by) != o.nonce {
-		return errors.Join(fmt.Errorf("%w: another job began to write to %s", ErrUnfinished, o), err)
-	}
-	if err := o.bucket.Write(ctx, path.Join(o.dir, manifestName), data); err != nil {
-		return err
-	}
-	return errors.Join(o.removeParts(ctx, func(name string) bool { return !m.lists(name) }), o.bucket.Remove(ctx, started))
+	return c.tidy(ctx)
 }
 
 // Abort removes the files that the job wrote. What a directory held before counts as it did.
 func (o *Output) Abort(ctx context.Context) error {
 	mine := fmt.Sprintf("-%s-", o.nonce)
 	err := o.removeParts(ctx, func(name string) bool { return strings.Contains(name, mine) })
-	return errors.Join(err, o.bucket.Remove(ctx, path.Join(o.dir, startedName)))
+	return errors.Join(err, o.end(ctx))
 }
 
 // Remove removes the output: first its manifest, so that what is left of it if that fails
@@ -137,17 +139,28 @@ func (o *Output) Remove(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := o.removeParts(ctx, func(string) bool { return true }); err != nil {
+	if err := o.removeFiles(ctx, func(name string) bool { return isPart(name) || isLeft(name) }); err != nil {
 		return err
 	}
 	return o.bucket.removeDir(o.dir)
 }
 
+// isLeft reports whether a file is what a killed process has left that wrote one of the
+// output's own: where files are local they have another name, with more behind, at first.
+func isLeft(name string) bool {
+	return strings.HasPrefix(name, manifestName+".") || strings.HasPrefix(name, startedName+".")
+}
+
 // removeParts removes the parts that satisfy gone.
 func (o *Output) removeParts(ctx context.Context, gone func(name string) bool) error {
+	return o.removeFiles(ctx, func(name string) bool { return isPart(name) && gone(name) })
+}
+
+// removeFiles removes the files that satisfy gone.
+func (o *Output) removeFiles(ctx context.Context, gone func(name string) bool) error {
 	list, err := o.bucket.entries(ctx, o.dir)
 	for _, e := range list {
-		if !e.isDir && isPart(e.name) && gone(e.name) {
+		if !e.isDir && gone(e.name) {
 			err = errors.Join(err, o.bucket.Remove(ctx, path.Join(o.dir, e.name)))
 		}
 	}

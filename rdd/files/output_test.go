@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -108,6 +109,72 @@ func TestOutput(t *testing.T) {
 		expect(last)
 		if list, err := o3.bucket.entries(t.Context(), a.Key); err != nil || len(list) != 2 {
 			t.Errorf("%s: there are %v, %v", kind, list, err)
+		}
+	}
+}
+
+// A job that pauses while it commits, as a driver that is deposed may, leaves alone what its
+// successor writes, and what that one has committed.
+func TestCommitOfTheDeposed(t *testing.T) {
+	for kind, place := range places(t) {
+		for _, step := range []string{"check", "publish"} {
+			for _, whole := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, paused after %s, %t", kind, step, whole), func(t *testing.T) {
+					a := mustParse(t, place).Join(fmt.Sprint(step, whole))
+					begin := func(nonce string) (*Output, []Part) {
+						t.Helper()
+						o, err := OpenOutput(t.Context(), a, nonce)
+						if err == nil {
+							err = o.Begin(t.Context(), true)
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						return o, writeParts(t, o, 1, 1)
+					}
+					o, parts := begin("e1")
+					deposed := commit{Output: o, m: &Manifest{Parts: parts}}
+					if err := deposed.check(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					if step == "publish" {
+						if err := deposed.publish(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					successor, want := begin("e2")
+					finish := func() {
+						if err := successor.Commit(t.Context(), &Manifest{Parts: want}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if whole {
+						finish()
+					}
+					if step == "check" {
+						if err := deposed.publish(t.Context()); whole != errors.Is(err, ErrExists) {
+							t.Error(err)
+						}
+					}
+					if step == "publish" || !whole {
+						if err := deposed.tidy(t.Context()); err != nil {
+							t.Error(err)
+						}
+					} else if err := deposed.check(t.Context()); !errors.Is(err, ErrUnfinished) {
+						t.Errorf("it is the deposed one's: %v", err)
+					}
+					if err := o.Abort(t.Context()); err != nil {
+						t.Error(err)
+					}
+					if !whole {
+						finish()
+					}
+					list, err := List(t.Context(), in(a, "part-*"), false)
+					if err != nil || len(list) != 2 || list[0].Path != a.Join(want[0].Name).String() || list[1].Path != a.Join(want[1].Name).String() {
+						t.Errorf("%v, %v; want %v", list, err, want)
+					}
+				})
+			}
 		}
 	}
 }

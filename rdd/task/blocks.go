@@ -44,7 +44,7 @@ type Blocks interface {
 	// Compute returns what is kept of a block, computed first if nothing is. Of those who
 	// ask at once one computes, the others wait for it until ctx ends. An error is that
 	// one's own: another one computes then. kept is false for what nobody else gets, since
-	// the batch was forgotten: the caller discards it.
+	// the batch was forgotten or the disk is full: the caller reserves its memory and discards it.
 	Compute(ctx context.Context, b Block, l Level, compute func(Building) (Value, error)) (v Value, kept bool, err error)
 	// Drop drops a block, which turned out to be unreadable.
 	Drop(b Block)

@@ -197,6 +197,43 @@ func TestPersistOnFullDisk(t *testing.T) {
 	}
 }
 
+// A partition that is on its way from memory to a full disk is read where it is if the task
+// may hold it, and computed again if not.
+func TestUnwrittenPartitionIsHeld(t *testing.T) {
+	const n = 5000
+	for _, tt := range []struct {
+		what   string
+		mayNot bool
+		calls  int
+		least  int64 // bytes held, when the last element is read
+	}{{"may hold it", false, n, 250_000}, {"may hold nothing", true, 2 * n, 0}} {
+		k := newKeeper(t, 1<<20)
+		block.Fill(t, k.Store)
+		calls := 0
+		r := words(n, &calls).Persist(rdd.DiskOnly)
+		memory := k.NewTask(t.Context())
+		if tt.mayNot {
+			memory.Close()
+		}
+		tc := k.task(t)
+		tc.Memory = memory
+		read, held := 0, int64(0)
+		for _, err := range r.Compute(tc, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, held = read+1, k.Budget().Used()
+		}
+		if read != n || calls != tt.calls || held < tt.least || held > 2*tt.least || tc.Counted().NotKept != 1 {
+			t.Errorf("%s: %d elements, %d calls, %d bytes held, counted %+v", tt.what, read, calls, held, tc.Counted())
+		}
+		if used := k.Budget().Used(); used != 0 {
+			t.Errorf("%s: %d bytes are held afterwards", tt.what, used)
+		}
+		memory.Close()
+	}
+}
+
 // When memory is needed and the disk is full, kept partitions go: they can be computed
 // again.
 func TestEvictedOnFullDisk(t *testing.T) {

@@ -165,7 +165,7 @@ func (s *Store) get(id ID, used bool) (Value, bool) {
 // and makes its files there. A value whose batch was forgotten meanwhile is returned, but
 // isn't kept, nor is one that a killed task has computed, since its driver may have been
 // deposed, or one that the disk didn't take: keep is false, and it is the caller's to
-// discard.
+// reserve memory for and to discard.
 func (s *Store) Compute(ctx context.Context, id ID, level task.Level, compute func(t *Task) (Value, error)) (v Value, keep bool, err error) {
 	for {
 		if ctx.Err() != nil { // nobody is to wait for what won't be kept

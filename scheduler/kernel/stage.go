@@ -239,10 +239,10 @@ func (k *Kernel) lose(s *stage, p int32) {
 	}
 }
 
-// rollback begins an indeterminate stage anew that lost output, with all stages
-// that were computed from it, or from what those kept. A job whose result was returned in part fails: the
-// rest would be computed from other records. So would the rest of a map stage that
-// a job left behind in part, which another job may go on with.
+// rollback begins an indeterminate stage anew that lost output, with all stages that were
+// computed from it, or from what those kept. A job whose result was returned in part fails:
+// the rest would be computed from other records. So would the rest of a map stage that a job
+// left behind in part, which another job may go on with.
 func (k *Kernel) rollback(s *stage) {
 	partial := func(r *stage) bool { return len(r.jobs) > 0 || !r.isResult() && !r.complete() }
 	affected := []*stage{s}

@@ -83,7 +83,7 @@ func Write(dir string, s *batchlog.State, epoch uint64) (err error) {
 
 // open reads the newest segment, or makes the first.
 func (l *Log) open() error {
-	numbers, err := l.segments()
+	numbers, err := segments(l.dir)
 	if err != nil {
 		return err
 	}
@@ -102,16 +102,26 @@ func (l *Log) open() error {
 	return nil
 }
 
-// segments returns the numbers of the segments in the directory, ascending.
-func (l *Log) segments() ([]int, error) {
-	entries, err := os.ReadDir(l.dir)
+// Holds reports whether there is a batch log in a directory, which need not be there.
+// It writes nothing.
+func Holds(dir string) (bool, error) {
+	numbers, err := segments(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return len(numbers) > 0, err
+}
+
+// segments returns the numbers of the segments in a directory, ascending.
+func segments(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoint directory: %w", err)
 	}
 	var numbers []int
 	for _, e := range entries {
 		var n int
-		if _, err := fmt.Sscanf(e.Name(), "batches-%d.log", &n); err == nil && e.Name() == filepath.Base(l.path(n)) {
+		if _, err := fmt.Sscanf(e.Name(), "batches-%d.log", &n); err == nil && e.Name() == segmentName(n) {
 			numbers = append(numbers, n)
 		}
 	}
@@ -119,7 +129,9 @@ func (l *Log) segments() ([]int, error) {
 	return numbers, nil
 }
 
-func (l *Log) path(n int) string { return filepath.Join(l.dir, fmt.Sprintf("batches-%08d.log", n)) }
+func (l *Log) path(n int) string { return filepath.Join(l.dir, segmentName(n)) }
+
+func segmentName(n int) string { return fmt.Sprintf("batches-%08d.log", n) }
 
 // read replays the newest segment and opens it for appending. What a crash
 // left half written at its end is cut off, with a warning. A segment of the old

@@ -104,7 +104,7 @@ func (d *driver) take(begin *wire.SubmitBegin, uploaded bool, program []byte) (*
 		c.binaries[begin.Binary] = program
 	}
 	if j := c.job(wire.JobRef{Submission: begin.Submission}); j != nil {
-		if j.digest != begin.Binary || !slices.Equal(j.status.Spec.Args, begin.Args) {
+		if j.digest != begin.Binary || !slices.Equal(j.status.Spec.Args, begin.Args) || j.status.Spec.Resume != begin.Resume {
 			return nil, fmt.Errorf("%w: job %d has it", wire.ErrSubmissionTaken, j.status.Spec.Incarnation)
 		}
 		return &wire.SubmitAnswer{Incarnation: j.status.Spec.Incarnation, Existed: true}, nil

@@ -142,8 +142,8 @@ type EndJob struct {
 	At          int64         `msgpack:"at"`
 }
 
-// LeaveJob is EndJob that leaves a stream's log for a job that resumes it. Logs of earlier
-// versions have EndJob, which drops it.
+// LeaveJob is EndJob that leaves a stream's log for a job that resumes it. Nodes of earlier
+// versions don't know it, so that State.Ending chooses EndJob where nothing is left.
 type LeaveJob EndJob
 
 // DropLog drops the log that a job has left.

@@ -120,6 +120,16 @@ func (c *EndJob) apply(s *State, _ uint64) (Result, error) { return s.endAs(c, f
 
 func (c *LeaveJob) apply(s *State, _ uint64) (Result, error) { return s.endAs((*EndJob)(c), true) }
 
+// Ending returns the command that ends a job as e says: LeaveJob if the job leaves a log,
+// else EndJob, which nodes of earlier versions know, too. A stream that is ended while its
+// driver goes on may be about to plan its first batch.
+func (s *State) Ending(e EndJob) Command {
+	if j := s.Jobs[e.Incarnation]; j != nil && j.Kind == wire.KindStream && (j.Last.Seq > 0 || e.Epoch == 0) {
+		return (*LeaveJob)(&e)
+	}
+	return &e
+}
+
 // endAs ends a job as a command says. With leave its log stays.
 func (s *State) endAs(c *EndJob, leave bool) (Result, error) {
 	j, err := s.Find(wire.JobRef{Incarnation: c.Incarnation})

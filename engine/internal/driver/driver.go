@@ -52,21 +52,22 @@ type Driver struct {
 	abort, stop context.CancelCauseFunc // end work, and planning
 	failed      sync.Once
 
-	planners []plan.Planner // one for each input, nil until it is open
-	history  plan.History
-	reach    time.Duration   // how far batches reach back, 0 for not at all
-	slides   []time.Duration // of streams that don't have an RDD in every batch
-	kept     atomic.Uint64   // the first batch that the history holds for others
-	held     []heldLog
-	demand   []int64         // of each input: records that it had to read at the last plan
-	rate     *rateController // of all inputs together
-	longest  time.Duration   // processing time of late
-	room     chan struct{}   // holds a token for each batch that is being planned or waits
-	queue    chan *plannedBatch
-	under    atomic.Int64  // batches that are planned and not complete
-	freed    chan struct{} // holds a token when one was completed
-	ended    bool          // the generator has planned all that was there at the start
-	summary  summary
+	planners     []plan.Planner // one for each input, nil until it is open
+	history      plan.History
+	reach        time.Duration   // how far batches reach back, 0 for not at all
+	slides       []time.Duration // of streams that don't have an RDD in every batch
+	stateOutputs map[int32]int32 // the last output that is made of each state, by its stream
+	kept         atomic.Uint64   // the first batch that the history holds for others
+	held         []heldLog
+	demand       []int64         // of each input: records that it had to read at the last plan
+	rate         *rateController // of all inputs together
+	longest      time.Duration   // processing time of late
+	room         chan struct{}   // holds a token for each batch that is being planned or waits
+	queue        chan *plannedBatch
+	under        atomic.Int64  // batches that are planned and not complete
+	freed        chan struct{} // holds a token when one was completed
+	ended        bool          // the generator has planned all that was there at the start
+	summary      summary
 
 	busLock sync.Mutex
 

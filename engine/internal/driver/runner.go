@@ -73,15 +73,16 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
 	if err := t.awaitBatch(ctx); err != nil {
 		return err
 	}
-	if err := d.finish(ctx, b, started); err != nil {
+	if err := d.finish(ctx, b, started, t.waited); err != nil {
 		return err
 	}
 	t.batchDone()
 	return nil
 }
 
-// finish ends a batch whose outputs are done. One batch after the other is finished.
-func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time) error {
+// finish ends a batch whose outputs are done, which waited so long for the one before it. One
+// batch after the other is finished.
+func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time, waited time.Duration) error {
 	if err := d.complete(ctx, b, plan.BatchDone); err != nil {
 		return err
 	}
@@ -91,10 +92,10 @@ func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time)
 		p.Completed(b.alloc.Seq, keep)
 	}
 	now := time.Now()
-	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started), max(0, now.Sub(b.info.Time))
+	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started)-waited, max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()
 	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
-	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued), now})
+	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued) + waited, now})
 	d.doneLock.Unlock()
 	d.summary.add(b.info)
 	d.tell(plan.BatchCompleted{BatchInfo: b.info})
@@ -148,7 +149,8 @@ func (d *Driver) lookedAt(a *plan.Allocation) uint64 {
 // before, until that is a trouble.
 const slowBatch = 10 * time.Second
 
-// watchOutput says that an output takes much longer than batches did of late.
+// watchOutput says that an output's job, or its function, takes much longer than batches did
+// of late.
 func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
 	d.doneLock.Lock()
 	patience := max(slowBatch, 3*d.Program.Interval, 3*d.usual)
@@ -160,47 +162,57 @@ func (d *Driver) watchOutput(b *plannedBatch, out *plan.Output) (stop func()) {
 
 // runOutput runs one output operation: its job on executors, then its function on the
 // driver. What it does is done after the batch before has done it: the function's, or the
-// job's if there is none.
+// job's if there is none. What it reads of states the batch before has computed.
 func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Output, t *turn) error {
 	if out.OnDriver == nil {
 		if err := t.await(ctx, out.Index); err != nil {
 			return err
 		}
 	}
-	started := time.Now()
+	if err := t.awaitStates(ctx, b, out.Index, d.stateOutputs); err != nil {
+		return err
+	}
+	started, waited := time.Now(), t.waited
 	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
 	d.tell(plan.OutputStarted{OutputInfo: info})
-	defer d.watchOutput(b, out)()
 	err := d.computeOutput(ctx, b, out, &info, t)
 	if err == nil {
 		err = d.Program.Graph.LateError()
 	}
-	info.Duration, info.Err = time.Since(started), err
+	info.Duration, info.Err = time.Since(started)-(t.waited-waited), err
 	d.tell(plan.OutputCompleted{OutputInfo: info})
 	return err
 }
 
-// computeOutput runs the job of an output, with what the driver does before and after it.
+// computeOutput runs the job of an output, and then its function on the driver.
 func (d *Driver) computeOutput(ctx context.Context, b *plannedBatch, out *plan.Output, info *plan.OutputInfo, t *turn) error {
+	results, err := d.runJob(ctx, b, out, info)
+	if err != nil || out.OnDriver == nil {
+		return err
+	}
+	if err := t.await(ctx, out.Index); err != nil {
+		return err
+	}
+	defer d.watchOutput(b, out)()
+	return d.Program.Calls.Guard(info.Op, func() error { return out.OnDriver(ctx, b.alloc, results) })
+}
+
+// runJob runs the job of an output, with what the driver does before it.
+func (d *Driver) runJob(ctx context.Context, b *plannedBatch, out *plan.Output, info *plan.OutputInfo) ([][]byte, error) {
+	defer d.watchOutput(b, out)()
 	if out.Begin != nil {
 		if err := d.Program.Calls.Guard(info.Op, func() error { return out.Begin(ctx, b.alloc) }); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	result, err := d.Cluster.Run(ctx, b.gen, out.Index)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b.info.Metrics.Add(result.Metrics)
 	info.Tasks, info.Failed = result.Tasks, result.Failed
 	for _, p := range d.Participants {
 		p.Heard(result.Notes)
 	}
-	if out.OnDriver == nil {
-		return nil
-	}
-	if err := t.await(ctx, out.Index); err != nil {
-		return err
-	}
-	return d.Program.Calls.Guard(info.Op, func() error { return out.OnDriver(ctx, b.alloc, result.Partitions) })
+	return result.Partitions, nil
 }

@@ -78,3 +78,49 @@ func TestBatchThatCannotEnd(t *testing.T) {
 		})
 	}
 }
+
+// A batch that waits for the one before it isn't said to be slow, and doesn't count as work.
+func TestWaitingForATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &clocked{began: time.Now(), last: 3}
+		p := &plan.Program{Interval: time.Second, Settings: plan.DefaultSettings()}
+		p.Settings.ConcurrentJobs = 3
+		in := &plan.Input{Stream: p.Graph.AddStream(plan.Declaration{Op: "queue"}), Open: func(context.Context) (plan.Planner, error) { return log, nil }}
+		p.Graph.Inputs = []*plan.Input{in}
+		p.Graph.Outputs = []*plan.Output{{Declaration: plan.Declaration{Op: "sink"}, Parent: plan.Parent{ID: in.ID},
+			Action: func(g *plan.Generation) lineage.Action {
+				return lineage.Action{Final: rdd.Parallelize(g.RDDs, []int{1}).Node()}
+			},
+			OnDriver: func(_ context.Context, a *plan.Allocation, _ [][]byte) error {
+				if a.Seq == 1 {
+					time.Sleep(15 * time.Second)
+				}
+				return nil
+			},
+		}}
+		var troubles plan.Troubles
+		var took [6]time.Duration // of the output and of all of batch 1, of batch 2, …
+		d := New(Config{Program: p, Batches: log, Cluster: log, Troubles: &troubles, Log: slog.New(slog.DiscardHandler), Listeners: []plan.Listener{func(e plan.Event) {
+			switch e := e.(type) {
+			case plan.OutputCompleted:
+				took[2*e.Seq-2] = e.Duration
+			case plan.BatchCompleted:
+				took[2*e.Seq-1] = e.ProcessingTime
+			}
+		}}})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		log.stop = stop
+		time.AfterFunc(15500*time.Millisecond, func() {
+			if text, _ := troubles.Now(); text != "batch 1: sink at an unknown place has taken 14s so far" {
+				t.Errorf("%q", text)
+			}
+		})
+		if err := d.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if want := [6]time.Duration{15 * time.Second, 15 * time.Second}; took != want {
+			t.Errorf("outputs and batches took %v, want %v", took, want)
+		}
+	})
+}

@@ -305,12 +305,10 @@ func (e *Executor) run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 		Context: ctx, Batch: t.ID.Batch, Partition: int(t.ID.Partition), Attempt: int(t.ID.Attempt), Epoch: t.ID.Epoch,
 		Cache: e.blocks.Partitions(), Memory: memory, Slot: slot, Process: e.process, AskCommit: t.AskCommit, FreeSlot: t.FreeSlot,
 	}
-	var fetched func() int64
 	if e.remote == nil {
 		tc.Shuffle = shuffle.NewReader(t.Inputs, func(string) *shuffle.Store { return store })
 	} else {
-		r := e.remote.Reader(t.ID.Epoch, t.Inputs, store)
-		tc.Shuffle, fetched = r, r.RemoteBytes
+		tc.Shuffle = e.remote.Reader(t.ID.Epoch, t.Inputs, store, &tc.Metrics.ShuffleRemote)
 	}
 	success, err := e.work(tc, found, store, t.ID)
 	if err == nil {
@@ -324,9 +322,6 @@ func (e *Executor) run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	}
 	e.saver.Memory(e.blocks.Pinned())
 	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports(t.ID.Batch)
-	if fetched != nil {
-		success.Metrics.ShuffleRemote = fetched()
-	}
 	return success
 }
 

@@ -78,20 +78,27 @@ func TestTakeoverReachesBackFurther(t *testing.T) {
 	}
 }
 
-// What is cached of batches that others reach back to is kept as long as that stream is
-// needed, and no longer.
-func TestForgetKeepsWhatIsReachedBackTo(t *testing.T) {
+// sixBatches returns an executor of reachingBack that was told of six batches.
+func sixBatches(t *testing.T) *Executor {
+	t.Helper()
 	p := reachingBack()
 	e, err := New(t.Context(), p, plan.JobHeader{Parallelism: 1}, Memory{Blocks: 1 << 20}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	t.Cleanup(func() { _ = e.Close() })
 	for seq := uint64(1); seq <= 6; seq++ {
 		if err := e.Invoke(generated(t, p, seq)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return e
+}
+
+// What is cached of batches that others reach back to is kept as long as that stream is
+// needed, and no longer.
+func TestForgetKeepsWhatIsReachedBackTo(t *testing.T) {
+	e := sixBatches(t)
 	unneeded := e.unneeded(6) // the newest complete one is batch 5, of 5 s
 	for _, c := range []struct {
 		stream int32
@@ -108,17 +115,7 @@ func TestForgetKeepsWhatIsReachedBackTo(t *testing.T) {
 // A driver that takes over says what is forgotten before it tells of the batches that
 // others reach back to: until then nothing that is cached goes.
 func TestTakeoverKeepsWhatIsCached(t *testing.T) {
-	p := reachingBack()
-	e, err := New(t.Context(), p, plan.JobHeader{Parallelism: 1}, Memory{Blocks: 1 << 20}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	for seq := uint64(1); seq <= 6; seq++ {
-		if err := e.Invoke(generated(t, p, seq)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	e := sixBatches(t)
 	old, cached := block.ID{Batch: 2, Key: task.Block{Batch: 2, DStream: 1}}, block.ID{Batch: 5, Key: task.Block{Batch: 5, DStream: 1}}
 	e.Adopt(2)
 	if unneeded := e.unneeded(6); unneeded(cached) || !unneeded(block.ID{Batch: 5, Key: "a shuffle's"}) {

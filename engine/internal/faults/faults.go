@@ -1,5 +1,5 @@
-// Package faults is how tests disturb an executor process: what it sends, and its disk.
-// They travel in the process's context; without any nothing is disturbed.
+// Package faults is how tests disturb an executor process: what it sends, its disk and how
+// much memory it has. They travel in the process's context; without any nothing is disturbed.
 package faults
 
 import (

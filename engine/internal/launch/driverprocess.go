@@ -67,14 +67,14 @@ func runDriver(ctx context.Context, j *Job, parent *role.Parent) (err error) {
 		j.Log.Info("interrupted: what was planned is done, the job goes on with another driver", "err", err)
 		return err
 	}
-	return errors.Join(err, finish(ctx, daemon, epoch, err))
+	return errors.Join(err, finish(ctx, daemon, epoch, err, events.stopAsked() && errors.Is(err, plan.ErrInterrupted)))
 }
 
-// finish ends the job.
-func finish(ctx context.Context, daemon wire.JobLogClient, epoch uint64, failure error) error {
+// finish ends the job. It may have failed since a user had asked it to end.
+func finish(ctx context.Context, daemon wire.JobLogClient, epoch uint64, failure error, asked bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wire.CallTimeout)
 	defer cancel()
-	req := &wire.FinishRequest{Epoch: epoch}
+	req := &wire.FinishRequest{Epoch: epoch, Asked: asked}
 	if failure != nil {
 		req.Failure = failure.Error()
 	}

@@ -75,7 +75,10 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, p.closePlanners())
 	}
-	defer func() { err = errors.Join(err, letGo()) }()
+	defer func() {
+		j.prints.close() // it reads the store
+		err = errors.Join(err, letGo())
+	}()
 	c, epoch, err := p.takeOver(ctx)
 	if err != nil {
 		return errors.Join(err, p.closePlanners())

@@ -28,6 +28,19 @@ func OpenLog(checkpoint string, log *slog.Logger) (plan.Log, error) {
 	return typedLog{l}, nil
 }
 
+// LookIntoLog is OpenLog for who only looks: a directory without a batch log stays as it
+// is, and the log is empty.
+func LookIntoLog(checkpoint string, log *slog.Logger) (plan.Log, error) {
+	holds, err := dirlog.Holds(checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	if !holds {
+		checkpoint = ""
+	}
+	return OpenLog(checkpoint, log)
+}
+
 // typedLog is a plan.Log over one that knows nothing of what it holds.
 type typedLog struct{ batchlog.Log }
 

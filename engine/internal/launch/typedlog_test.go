@@ -3,6 +3,8 @@ package launch
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -35,6 +37,34 @@ func allocation(seq uint64) *plan.Allocation {
 		Format: plan.AllocationFormat, Incarnation: 9, Epoch: 1, Seq: seq, TimeNanos: int64(seq) * 1e9,
 		Inputs: []plan.InputAllocation{{DStream: 1, Ranges: []byte{byte(seq)}, Records: int64(seq)}},
 	}
+}
+
+// Who only looks into a directory writes nothing into one that has no log.
+func TestLookIntoLog(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Join(dir, "none")} {
+		l, err := LookIntoLog(d, slog.New(slog.DiscardHandler))
+		must(t, err)
+		if s, err := l.Recover(t.Context()); err != nil || s.Header != nil {
+			t.Errorf("%s holds %+v; %v", d, s, err)
+		}
+		must(t, l.Close())
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("in the directory is %v; %v", entries, err)
+	}
+	l, err := OpenLog(dir, slog.New(slog.DiscardHandler))
+	must(t, err)
+	_, err = l.Start(t.Context(), plan.JobHeader{App: "a"})
+	must(t, err)
+	must(t, l.Allocate(t.Context(), allocation(1)))
+	must(t, l.Close())
+	l, err = LookIntoLog(dir, slog.New(slog.DiscardHandler))
+	must(t, err)
+	if s, err := l.Recover(t.Context()); err != nil || s.Header == nil || s.Last == nil || s.Last.Seq != 1 {
+		t.Errorf("the log holds %+v; %v", s, err)
+	}
+	must(t, l.Close())
 }
 
 func TestBatchLog(t *testing.T) {

@@ -18,7 +18,7 @@ type BatchInfo struct {
 	Inputs  []InputInfo // in the order of their declaration
 
 	SchedulingDelay time.Duration // from the batch's time until its first job began
-	ProcessingTime  time.Duration // of all its jobs
+	ProcessingTime  time.Duration // of all its outputs, without waiting for the batch before
 	TotalDelay      time.Duration // from the batch's time until it was complete
 
 	Replayed bool // the batch was planned by a driver before this one
@@ -43,11 +43,11 @@ type Lag struct {
 // OutputInfo says what one output operation of a batch did.
 type OutputInfo struct {
 	Seq      uint64
-	Output   int    // index in the order of declaration
-	Op       string // operator and place
-	Duration time.Duration
-	Tasks    int // attempts that counted
-	Failed   int // attempts that didn't
+	Output   int           // index in the order of declaration
+	Op       string        // operator and place
+	Duration time.Duration // without waiting for the batch before
+	Tasks    int           // attempts that counted
+	Failed   int           // attempts that didn't
 	Err      error
 }
 

@@ -42,6 +42,7 @@ type Stream struct {
 	Parents   []Parent
 	Slide     time.Duration // it has an RDD in batches at multiples of it only; 0: in every batch
 	Back      time.Duration // how far its RDDs reach back to those of its parents: over (t-Back, t]
+	Slices    bool          // its RDDs may be made of those of any stream declared before it
 	Cached    bool
 	Level     task.Level // where its partitions are kept, if Cached
 	Names     []string   // given by DStream.Named
@@ -134,7 +135,7 @@ func (g *Graph) InputsOf(stream int32) []*Input {
 
 // IsState reports whether a stream holds the versions of a state.
 func (g *Graph) IsState(stream int32) bool {
-	return slices.ContainsFunc(g.States, func(s *State) bool { return s.Stream == stream })
+	return g.stateOf(stream) != nil
 }
 
 // SlideOf returns how a stream slides, 0 if it has an RDD in every batch.

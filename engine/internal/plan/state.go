@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -17,6 +18,8 @@ type State struct {
 	Types      string // of its keys and values, for people
 	Window     string // that it is made over, "" for none
 	Holds      []LoggedVariable
+	// Compute generates the job that computes a version of which no output is made.
+	Compute func(g *Generation) lineage.Action
 	// Save makes the action that saves the versions of a batch, whose RDD is made.
 	Save func(g *Generation, kind SaveKind) lineage.Action
 }
@@ -43,18 +46,57 @@ func (g *Graph) SaveAction(state int, kind SaveKind) int32 {
 	return int32(len(g.Outputs) + state*len(saveKinds) + slices.Index(saveKinds[:], kind))
 }
 
-// dropUnused drops the states of which no output is made: nothing computes them.
+// dropUnused drops the states of which no output is made: nothing computes them. One that a
+// function of Transform may slice has an output of its own, since it must be computed in
+// every batch, whatever the function asks for in which.
 func (g *Graph) dropUnused() {
 	used := make(map[int32]bool)
 	for _, o := range g.Outputs {
 		used[o.Parent.ID] = true
 	}
+	sliced := false                                // one of the streams so far, which are used, may slice those before it
 	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
+		if st := g.stateOf(s.ID); st != nil && sliced && !used[s.ID] {
+			used[s.ID] = true
+			g.Outputs = append(g.Outputs, &Output{
+				Declaration: st.Declaration, Index: int32(len(g.Outputs)), Parent: Parent{ID: s.ID}, Action: st.Compute,
+			})
+		}
+		sliced = sliced || s.Slices && used[s.ID]
 		for _, p := range s.Parents {
 			used[p.ID] = used[p.ID] || used[s.ID]
 		}
 	}
 	g.States = slices.DeleteFunc(g.States, func(s *State) bool { return !used[s.Stream] })
+}
+
+// stateOf returns the state whose versions a stream holds, nil for none.
+func (g *Graph) stateOf(stream int32) *State {
+	i := slices.IndexFunc(g.States, func(s *State) bool { return s.Stream == stream })
+	if i < 0 {
+		return nil
+	}
+	return g.States[i]
+}
+
+// LastOutputs returns the index of the last output that is made of each state, by the
+// state's stream.
+func (g *Graph) LastOutputs() map[int32]int32 {
+	last := make(map[int32]int32) // by stream
+	for _, o := range g.Outputs {
+		last[o.Parent.ID] = o.Index
+	}
+	for _, s := range slices.Backward(g.Streams) { // a parent's id is below its children's
+		output, used := last[s.ID]
+		if !used {
+			continue
+		}
+		for _, p := range s.Parents {
+			last[p.ID] = max(last[p.ID], output)
+		}
+	}
+	maps.DeleteFunc(last, func(stream, _ int32) bool { return !g.IsState(stream) })
+	return last
 }
 
 // CheckState says why a state can't have a name.

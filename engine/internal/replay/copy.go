@@ -35,7 +35,7 @@ type Copy struct {
 	changed  chan struct{} // closed and replaced when what follows has changed
 	entries  []Entry       // told and not taken by follow
 	queued   int           // bytes of entries
-	taken    time.Time     // when follow took the last one
+	filled   time.Time     // when they came to be too many; what it says only counts as long as they are
 	told     bool          // the first entry has come
 	open     uint64        // the step at which it is, found equal to the driver's; 0 if it isn't at one
 	done     uint64        // the last step that is done
@@ -55,7 +55,7 @@ const taskPatience = 2 * time.Minute
 func NewCopy(p *plan.Program, diverged func(error), forget func(Gone)) *Copy {
 	return &Copy{
 		program: p, diverged: diverged, forget: forget, patience: taskPatience,
-		changed: make(chan struct{}), taken: time.Now(), shuffles: make(map[int]*lineage.ShuffleDependency),
+		changed: make(chan struct{}), shuffles: make(map[int]*lineage.ShuffleDependency),
 	}
 }
 
@@ -63,9 +63,10 @@ func NewCopy(p *plan.Program, diverged func(error), forget func(Gone)) *Copy {
 const maxQueued = 16 << 20
 
 // Room waits until the copy can be told more: one that is behind, since its process came
-// late, keeps no more than maxQueued bytes and what is told last. A copy that takes nothing
-// for as long as tasks wait for it isn't waited for: behind what it is to be told there are
-// tasks, which say then that they waited in vain. The error is why ctx ended.
+// late, keeps no more than maxQueued bytes and what is told last. A copy that has had no room
+// for as long as tasks wait for it isn't waited for, whether it takes something meanwhile or
+// not: behind what it is to be told there are tasks, and others that are to be killed. The
+// error is why ctx ended.
 func (c *Copy) Room(ctx context.Context) error {
 	for {
 		changed, patience := c.full()
@@ -92,7 +93,7 @@ func (c *Copy) full() (changed <-chan struct{}, patience time.Duration) {
 	if c.queued <= maxQueued || c.stopped || c.ended || c.failure != nil {
 		return nil, 0
 	}
-	return c.changed, c.patience - time.Since(c.taken)
+	return c.changed, c.patience - time.Since(c.filled)
 }
 
 // Tell hands an entry to the copy. It doesn't block; who has many asks for [Copy.Room].
@@ -102,10 +103,9 @@ func (c *Copy) Tell(e Entry) {
 	if c.stopped {
 		return
 	}
-	if len(c.entries) == 0 {
-		c.taken = time.Now() // it has waited for this one
+	if c.entries = append(c.entries, e); c.queued <= maxQueued {
+		c.filled = time.Now() // if it is with this one
 	}
-	c.entries = append(c.entries, e)
 	c.queued += e.size()
 	c.wake()
 	if !c.told {
@@ -273,7 +273,6 @@ func (c *Copy) pop() Entry {
 	c.entries[0] = Entry{}
 	c.entries = c.entries[1:]
 	c.queued -= e.size()
-	c.taken = time.Now()
 	c.wake()
 	return e
 }

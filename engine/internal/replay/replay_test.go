@@ -229,6 +229,42 @@ func TestCopyThatIsBehind(t *testing.T) {
 	})
 }
 
+// A copy that takes something now and then, and never so much that it has room, isn't waited
+// for longer than one that takes nothing: there are tasks behind what it is to be told.
+func TestCopyThatIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewCopy(nil, func(err error) { t.Error(err) }, func(Gone) {})
+		c.told = true // what it is told is taken here
+		half := Entry{Result: &Result{Parts: [][]byte{make([]byte, maxQueued/2+1)}}}
+		small := Entry{Result: &Result{}}
+		take := func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.pop()
+		}
+		for _, e := range []Entry{small, small, half, half} {
+			c.Tell(e)
+		}
+		began := time.Now()
+		room := make(chan error, 1)
+		go func() { room <- c.Room(t.Context()) }()
+		for range 2 {
+			time.Sleep(taskPatience / 2)
+			take()
+		}
+		if err := <-room; err != nil || time.Since(began) != taskPatience {
+			t.Errorf("waited for %s: %v", time.Since(began), err)
+		}
+		c.Tell(half)
+		take() // one half
+		take() // the other one: there is room
+		c.Tell(half)
+		if err := c.Room(t.Context()); err != nil || time.Since(began) != 2*taskPatience {
+			t.Errorf("after it had room, waited until %s: %v", time.Since(began), err)
+		}
+	})
+}
+
 // There is room again when the copy has taken what it was told, and when it is stopped.
 func TestRoomAgain(t *testing.T) {
 	for _, how := range []string{"taken", "stopped"} {

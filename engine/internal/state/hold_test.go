@@ -25,8 +25,9 @@ type savedKeeper struct {
 	seq uint64
 }
 
-func newSavedKeeper(t *testing.T, epoch uint64) *savedKeeper {
-	dir := t.TempDir()
+// newSavedKeeper opens a keeper that takes over what another one has left in a directory.
+func newSavedKeeper(t *testing.T, dir string, epoch uint64, before *plan.LogState) *savedKeeper {
+	t.Helper()
 	store, err := Open(t.Context(), dir, 7)
 	if err != nil {
 		t.Fatal(err)
@@ -35,14 +36,18 @@ func newSavedKeeper(t *testing.T, epoch uint64) *savedKeeper {
 		States: []*plan.State{{Name: "sums", Partitions: 1}}, Slides: func(int32) time.Duration { return 0 },
 		Store: store, Interval: time.Hour, Batches: 1000, Troubles: &plan.Troubles{}, Log: slog.New(slog.DiscardHandler),
 	})
-	if err := k.Open(t.Context(), epoch, &plan.LogState{}); err != nil {
+	if err := k.Open(t.Context(), epoch, before); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); k.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; _ = store.Close() })
-	return &savedKeeper{Keeper: k, t: t, dir: filepath.Join(dir, "7", "sums")}
+	saved := &savedKeeper{Keeper: k, t: t, dir: filepath.Join(dir, "7", "sums")}
+	if before.Last != nil {
+		saved.seq = before.Last.Seq
+	}
+	return saved
 }
 
 // batch plans and completes a batch, and saves the state if that is asked for.
@@ -89,7 +94,7 @@ func (k *savedKeeper) files() (names []string) {
 // its files stay until they are let go. It isn't for ever that it waits for a batch.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newSavedKeeper(t, 1)
+		k := newSavedKeeper(t, t.TempDir(), 1, &plan.LogState{})
 		soon := func() context.Context {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			t.Cleanup(cancel)
@@ -134,6 +139,40 @@ func TestHold(t *testing.T) {
 		if got := k.files(); slices.Contains(got, "1.manifest") || !slices.Contains(got, "4.manifest") {
 			t.Errorf("afterwards there is %v", got)
 		}
+	})
+}
+
+// After another driver's batches a checkpoint of theirs is stale, too, and the state is
+// saved with the next batch.
+func TestHoldAfterATakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		k := newSavedKeeper(t, dir, 1, &plan.LogState{})
+		stale := func(k *savedKeeper, want uint64) { // no batch comes meanwhile
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			m, stale, release, err := k.Hold(ctx, "sums")
+			if want == 0 && errors.Is(err, ErrNoCheckpoint) {
+				return
+			}
+			if err != nil || !stale || m.Seq != want {
+				t.Fatalf("%+v, stale %t; %v", m, stale, err)
+			}
+			release()
+		}
+		stale(k, 0)
+		k.batch() // what that asked for
+		k.batch()
+		last := &plan.Allocation{Seq: 3}
+		k.Plan(last)
+
+		next := newSavedKeeper(t, dir, 2, &plan.LogState{Last: last})
+		stale(next, 1)
+		if !next.batch() {
+			t.Error("the state isn't saved with the next batch")
+		}
+		stale(next, 4)
 	})
 }
 

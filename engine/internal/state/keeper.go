@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/rdd/files"
 )
 
 // Keeper decides, on the driver, when states are saved, and says in each allocation where
@@ -85,6 +83,9 @@ func NewKeeper(c Config) *Keeper {
 // Open takes over the checkpoints that the newest batch named.
 func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) error {
 	k.epoch = epoch
+	if before.Last != nil {
+		k.planned = before.Last.Seq
+	}
 	for _, s := range k.States {
 		st := &kept{State: s}
 		k.states[s.Name] = st
@@ -95,12 +96,19 @@ func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) 
 		if before.Last == nil || before.Last.State(s.Name) == nil {
 			continue
 		}
+		var lost []lostCheckpoint
 		for _, c := range before.Last.State(s.Name).Checkpoints {
-			if err := k.takeOver(ctx, st, c, before); err != nil {
+			err := k.takeOver(ctx, st, c)
+			if IsDamage(err) {
+				lost = append(lost, lostCheckpoint{c.Seq, err})
+				st.lost = err
+			} else if err != nil {
 				return fmt.Errorf("state %s: %w", s.Name, err)
 			}
 		}
-		if err := k.takeOverLast(ctx, st, before); err != nil {
+		if err := k.takeOverLast(ctx, st, before); IsDamage(err) {
+			lost = append(lost, lostCheckpoint{before.Last.Seq, err})
+		} else if err != nil {
 			return fmt.Errorf("state %s: %w", s.Name, err)
 		}
 		for _, p := range before.Incomplete { // some were planned by a driver that didn't know what was lost
@@ -109,21 +117,26 @@ func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) 
 		if err := st.begins(before); err != nil {
 			return err
 		}
+		k.tell(st, lost)
 	}
 	close(k.opened)
 	return nil
 }
 
-// takeOver takes over a checkpoint. One that can't be read is given up.
-func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint, before *plan.LogState) error {
+// lostCheckpoint is one that can't be read.
+type lostCheckpoint struct {
+	seq uint64
+	err error
+}
+
+// takeOver takes over a checkpoint whose files are there as long as they were written: what
+// is in them is checked when a task reads them.
+func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint) error {
 	m, err := k.Store.ReadManifest(ctx, s.Name, c)
-	switch {
-	case errors.Is(err, ErrDamaged), errors.Is(err, files.ErrMissing):
-		s.lost = err
-		k.Troubles.Set("state "+s.Name, fmt.Sprintf("state %s: the checkpoint of batch %d is lost: %s", s.Name, c.Seq, err))
-		k.Log.Error("a checkpoint of a state is lost; the job goes on from another one", "state", s.Name, "batch", c.Seq, "err", err)
-		return nil
-	case err != nil:
+	if err == nil {
+		err = k.Store.look(ctx, m, c)
+	}
+	if err != nil {
 		return err
 	}
 	return s.add(c, m)
@@ -132,12 +145,25 @@ func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint, befor
 // add adds a checkpoint, which is newer than those that are there.
 func (s *kept) add(c plan.Checkpoint, m *Manifest) error {
 	if m.Types != s.Types {
-		return fmt.Errorf("declared at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or start without the checkpoint",
-			s.Site, plan.ErrOtherProgram, m.Types, s.Types)
+		return fmt.Errorf("declared at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or %s",
+			s.Site, plan.ErrOtherProgram, m.Types, s.Types, plan.BeginAnew)
 	}
 	s.checkpoints, s.manifests = append(s.checkpoints, c), append(s.manifests, m)
 	s.began = time.Unix(0, c.TimeNanos)
 	return nil
+}
+
+// tell says which checkpoints of a state are lost. One that is older than what the job
+// begins from is a smaller trouble.
+func (k *Keeper) tell(s *kept, lost []lostCheckpoint) {
+	for _, l := range lost {
+		if l.seq < s.newest() {
+			k.Log.Warn("an old checkpoint of a state can't be read; the job goes on from a newer one, which is there", "state", s.Name, "batch", l.seq, "err", l.err)
+			continue
+		}
+		k.Troubles.Set("state "+s.Name, fmt.Sprintf("state %s: the checkpoint of batch %d is lost: %s", s.Name, l.seq, l.err))
+		k.Log.Error("a checkpoint of a state is lost; the job goes on from the one before", "state", s.Name, "batch", l.seq, "err", l.err)
+	}
 }
 
 // begins returns an error if checkpoints are lost and the batches since the one before
@@ -150,8 +176,8 @@ func (s *kept) begins(before *plan.LogState) error {
 	if s.lost == nil || before.First() <= from+1 {
 		return nil
 	}
-	return fmt.Errorf("state %s: %w: %w; the batches since an earlier checkpoint aren't in the log any more: put the file back, or start with another --checkpoint directory and without the state",
-		s.Name, ErrLost, s.lost)
+	return fmt.Errorf("state %s: %w: %w; the batches since an earlier checkpoint aren't in the log any more: put the file back, or %s; the state is lost then",
+		s.Name, ErrLost, s.lost, plan.BeginAnew)
 }
 
 // Ready doesn't wait.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
-	"github.com/hibana-engine/hibana/rdd/files"
 )
 
 // takeOverLast takes over the checkpoint of the last batch, which no batch names, if the
@@ -16,13 +15,7 @@ func (k *Keeper) takeOverLast(ctx context.Context, s *kept, before *plan.LogStat
 	if len(before.Incomplete) > 0 || s.newest() >= before.Last.Seq {
 		return nil
 	}
-	c, m, damaged, err := k.Store.Of(ctx, s.Name, before.Last)
-	if errors.Is(err, files.ErrMissing) {
-		return nil
-	}
-	if damaged != nil {
-		k.Log.Error("a checkpoint of a state is lost; the job goes on from another one", "state", s.Name, "batch", before.Last.Seq, "err", damaged)
-	}
+	c, m, err := k.Store.Of(ctx, s.Name, before.Last)
 	if err != nil || m == nil {
 		return err
 	}

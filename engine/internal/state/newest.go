@@ -13,6 +13,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/keyed"
 )
 
 // ErrNoCheckpoint: there is no checkpoint of a state.
@@ -69,46 +70,75 @@ func (s *Store) manifests(ctx context.Context, state string) (all []found, err e
 }
 
 // Of returns a checkpoint of exactly the batch of an allocation, and its manifest, nil if
-// there is none that can be read. damaged is why one can't.
-func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c plan.Checkpoint, m *Manifest, damaged, err error) {
+// there is none. Its error says why the only ones can't be read.
+func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c plan.Checkpoint, m *Manifest, err error) {
 	all, err := s.manifests(ctx, state)
-	if err != nil {
-		return c, nil, nil, err
+	if errors.Is(err, files.ErrMissing) {
+		return c, nil, nil
 	}
+	if err != nil {
+		return c, nil, err
+	}
+	var damaged error
 	for _, f := range all {
 		if f.seq != a.Seq {
 			continue
 		}
 		c = plan.Checkpoint{Seq: a.Seq, TimeNanos: a.TimeNanos, Manifest: f.name}
 		m, err := s.ReadManifest(ctx, state, c)
-		switch {
-		case errors.Is(err, ErrDamaged), errors.Is(err, files.ErrMissing):
-			damaged = errors.Join(damaged, err)
-		case err != nil:
-			return c, nil, damaged, err
-		case m.TimeNanos == a.TimeNanos && m.Planner == a.Epoch:
-			return c, m, nil, nil
+		if err == nil && (m.TimeNanos != a.TimeNanos || m.Planner != a.Epoch) {
+			continue
 		}
+		if err == nil {
+			err = s.look(ctx, m, c)
+		}
+		if !IsDamage(err) {
+			return c, m, err
+		}
+		damaged = errors.Join(damaged, err)
 	}
-	return c, nil, damaged, nil
+	return c, nil, damaged
 }
 
 // Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
-// what is wrong with those that are newer.
+// what is wrong with those that are newer. It reads the checkpoint whole.
 func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
 	all, err := s.manifests(ctx, state)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, f := range all {
-		m, err := s.ReadManifest(ctx, state, plan.Checkpoint{Seq: f.seq, Manifest: f.name})
+		c := plan.Checkpoint{Seq: f.seq, Manifest: f.name}
+		m, err := s.ReadManifest(ctx, state, c)
+		if err == nil {
+			err = s.check(ctx, m, c)
+		}
 		if err == nil {
 			return m, damaged, nil
 		}
-		if !errors.Is(err, ErrDamaged) {
+		if !IsDamage(err) {
 			return nil, damaged, err
 		}
 		damaged = append(damaged, err)
 	}
 	return nil, damaged, errors.Join(fmt.Errorf("%w %q in %s", ErrNoCheckpoint, state, s.Where(state, "")), errors.Join(damaged...))
+}
+
+// check reads the files of a checkpoint and returns what is wrong with them.
+func (s *Store) check(ctx context.Context, m *Manifest, c plan.Checkpoint) error {
+	if err := s.look(ctx, m, c); err != nil {
+		return err
+	}
+	for _, p := range m.Partitions {
+		for _, f := range p.Files {
+			err := s.readFile(ctx, m.State, f, func(keyed.Header, *keyed.Change) error { return nil })
+			if IsDamage(err) {
+				err = s.Unreadable(m.State, c, f.Name, err)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

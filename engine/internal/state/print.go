@@ -42,7 +42,27 @@ func (s *Store) Print(ctx context.Context, w io.Writer, m *Manifest, key string)
 
 // printFile prints what a file says of keys that weren't seen in later ones, and notes
 // which it was of, if others are before it.
-func (s *Store) printFile(ctx context.Context, w io.Writer, state string, f File, key string, seen map[string]bool, note bool) (err error) {
+func (s *Store) printFile(ctx context.Context, w io.Writer, state string, f File, key string, seen map[string]bool, note bool) error {
+	return s.readFile(ctx, state, f, func(h keyed.Header, c *keyed.Change) error {
+		if seen[string(c.Key)] {
+			return nil
+		}
+		if note {
+			seen[string(c.Key)] = true
+		}
+		if c.Removed {
+			return nil
+		}
+		l, ok, err := lineOf(c, h.Value == variables.Layout)
+		if err == nil && ok {
+			err = l.print(w, key)
+		}
+		return err
+	})
+}
+
+// readFile calls each with the changes that a file holds.
+func (s *Store) readFile(ctx context.Context, state string, f File, each func(keyed.Header, *keyed.Change) error) (err error) {
 	in, err := s.Open(ctx, state, f)
 	if err != nil {
 		return err
@@ -53,25 +73,15 @@ func (s *Store) printFile(ctx context.Context, w io.Writer, state string, f File
 		return err
 	}
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		c, err := r.Next()
 		if err == io.EOF {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if seen[string(c.Key)] {
-			continue
-		}
-		if note {
-			seen[string(c.Key)] = true
-		}
-		if c.Removed {
-			continue
-		}
-		l, ok, err := lineOf(c, r.Header().Value == variables.Layout)
-		if err == nil && ok {
-			err = l.print(w, key)
+		if err == nil {
+			err = each(r.Header(), c)
 		}
 		if err != nil {
 			return err
@@ -92,6 +102,9 @@ func lineOf(c *keyed.Change, ofVariables bool) (l line, ok bool, err error) {
 		return l, false, err
 	}
 	l.Key, l.Name = toJSON(cell.Key), cell.Name
+	if !cell.Set.IsZero() {
+		l.Changed = cell.Set.UTC()
+	}
 	if cell.Entry != nil {
 		l.Entry = toJSON(cell.Entry)
 	}

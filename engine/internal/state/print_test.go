@@ -100,9 +100,29 @@ func TestPrintState(t *testing.T) {
 	if _, _, err := store.Newest(ctx, "lines"); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("a state that isn't there: %v", err)
 	}
+	// So is one of whose files one is damaged; if it was the last the error says what to do.
+	for seq := uint64(2); seq > 0; seq-- {
+		file := filepath.Join(dir, "7", "points", files[seq-1].Name)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)/2] ^= 4
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, damaged, err := store.Newest(ctx, "points")
+		if seq == 2 && (err != nil || m.Seq != 1 || len(damaged) != 2 || !strings.Contains(damaged[1].Error(), files[1].Name)) {
+			t.Errorf("a damaged file: %+v, %v; %v", m, damaged, err)
+		}
+		if seq == 1 && (!errors.Is(err, ErrNoCheckpoint) || !strings.Contains(err.Error(), "put the file back")) {
+			t.Errorf("all files damaged: %v", err)
+		}
+	}
 }
 
-// Of variables each value, element, entry and timer has a line.
+// Of variables each value, element, entry and timer has a line. What a second batch puts beside
+// an entry or a timer doesn't change when that was set.
 func TestPrintVariables(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	store, err := Open(ctx, dir, 7)
@@ -132,8 +152,18 @@ func TestPrintVariables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	first := edit.Commit()
+	edit = first.Edit()
+	if p, err = schema.Next(first, p.Commit(), edit, 20); err != nil {
+		t.Fatal(err)
+	}
+	p.Choose("ann")
+	variables.SetEntry(p, pages, string(encoding.AppendInt(nil, 4)), encoding.AppendString(nil, "/new"))
+	if err := p.SetTimer(time.Unix(90, 0)); err != nil {
+		t.Fatal(err)
+	}
 	var b bytes.Buffer
-	h := keyed.Header{Table: "held", Partitions: 1, Base: true, Until: 10}
+	h := keyed.Header{Table: "held", Partitions: 1, Base: true, Until: 20}
 	if err := schema.Codec.WriteBase(&b, h, edit.Commit()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,16 +175,38 @@ func TestPrintVariables(t *testing.T) {
 	if err := store.Print(ctx, &out, &Manifest{State: "held", Seq: 1, Partitions: []SavedPartition{{Files: []File{f}}}}, "ann"); err != nil {
 		t.Fatal(err)
 	}
-	const changed = `"changed":"1970-01-01T00:00:00.00000001Z"}`
+	const changed, later = `"changed":"1970-01-01T00:00:00.00000001Z"}`, `"changed":"1970-01-01T00:00:00.00000002Z"}`
 	want := []string{
 		`{"key":"ann","name":"list","entry":0,"value":"one",` + changed,
 		`{"key":"ann","name":"list","entry":1,"value":"two",` + changed,
 		`{"key":"ann","name":"pages","entry":3,"value":"/",` + changed,
+		`{"key":"ann","name":"pages","entry":4,"value":"/new",` + later,
 		`{"key":"ann","name":"total","value":5,` + changed,
 		`{"key":"ann","timer":"1970-01-01T00:01:00Z",` + changed,
+		`{"key":"ann","timer":"1970-01-01T00:01:30Z",` + later,
 	}
 	got := strings.Fields(out.String())
 	if slices.Sort(got); !slices.Equal(got, want) {
 		t.Errorf("%s", &out)
+	}
+}
+
+// Times are printed as such, wherever they are.
+func TestPrintTimes(t *testing.T) {
+	type visit struct {
+		At   time.Time
+		Past []time.Time
+	}
+	codec, err := encoding.For[visit]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 29, 18, 0, 7, 5, time.UTC)
+	b, err := codec.Append(nil, visit{at, []time.Time{at.In(time.FixedZone("CET", 3600))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(toJSON(b)), `{"At":"2026-11-29T18:00:07.000000005Z","Past":["2026-11-29T19:00:07.000000005+01:00"]}`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/files"
+	"github.com/hibana-engine/hibana/rdd/keyed"
 )
 
 // Errors of this package, for errors.Is.
@@ -127,6 +128,37 @@ func (s *Store) Unreadable(state string, c plan.Checkpoint, name string, err err
 		ErrDamaged, s.Where(state, name), err, s.Where(state, c.Manifest))
 }
 
+// look returns an error if files that a manifest lists aren't there, or aren't as long as
+// they were written.
+func (s *Store) look(ctx context.Context, m *Manifest, c plan.Checkpoint) error {
+	sizes, err := s.bucket.Sizes(ctx, s.key(m.State, ""))
+	if err != nil {
+		return err
+	}
+	for _, p := range m.Partitions {
+		for _, f := range p.Files {
+			switch n, there := sizes[f.Name]; {
+			case !there:
+				return s.Unreadable(m.State, c, f.Name, files.ErrMissing)
+			case n != f.Bytes:
+				return s.Unreadable(m.State, c, f.Name, fmt.Errorf("it has %d bytes, of %d that were written", n, f.Bytes))
+			}
+		}
+	}
+	return nil
+}
+
+// IsDamage reports whether an error says that a checkpoint can't be read for what is in its
+// files, or that one isn't there.
+func IsDamage(err error) bool {
+	for _, damage := range []error{ErrDamaged, keyed.ErrCorrupt, keyed.ErrTruncated, keyed.ErrNotTable, keyed.ErrSequence, keyed.ErrOtherTable, files.ErrMissing} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
+}
+
 // Where returns the address of a file of a state, for people.
 func (s *Store) Where(state, name string) string { return s.bucket.Name(s.key(state, name)) }
 
@@ -152,8 +184,9 @@ func (s *Store) ReadManifest(ctx context.Context, state string, c plan.Checkpoin
 		return nil, err
 	}
 	m := new(Manifest)
-	sum := fmt.Sprintf("-%08x%s", crc32.Checksum(data, castagnoli), manifestEnd)
-	if err = wire.Decode(data, m); err == nil && (!strings.HasSuffix(c.Manifest, sum) || m.State != state || m.Seq != c.Seq) {
+	if sum := fmt.Sprintf("-%08x%s", crc32.Checksum(data, castagnoli), manifestEnd); !strings.HasSuffix(c.Manifest, sum) {
+		err = fmt.Errorf("its %d bytes aren't what was written: their checksum isn't that in its name", len(data))
+	} else if err = wire.Decode(data, m); err == nil && (m.State != state || m.Seq != c.Seq) {
 		err = errors.New("its contents don't belong to its name")
 	}
 	if err != nil {

@@ -15,6 +15,7 @@ type Cell struct {
 	Entry []byte // number of a list's element, key of a map; nil for a value
 	Value []byte
 	Timer time.Time // if the kind is Timers
+	Set   time.Time // when it was, if the row says so: of maps' entries and timers, whose rows change with their neighbours
 }
 
 // Parse reads a row of which the types aren't known. It reports false for one that tells
@@ -46,6 +47,7 @@ func Parse(row, data []byte) (c Cell, ok bool, err error) {
 		return c, true, nil
 	}
 	l, err := linkOf(data)
+	c.Set = time.Unix(0, l.set)
 	if c.Value = l.value; err == nil && c.Kind == Timers {
 		c.Timer = time.Unix(0, l.endOf(&Variable{Kind: Timers}, string(entry)))
 	}

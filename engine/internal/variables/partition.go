@@ -209,8 +209,8 @@ func (p *Partition[K]) Fire(t Expired[K]) bool {
 func (p *Partition[K]) SetTimer(at time.Time) error {
 	now := time.Unix(0, p.now)
 	if !at.After(now) || at.After(time.Unix(0, never-1)) {
-		return fmt.Errorf("a timer is set to %s: it must be after the batch's time, %s, and before the year 2262",
-			at.UTC().Format(time.RFC3339Nano), now.UTC().Format(time.RFC3339Nano))
+		return rdd.Permanent(fmt.Errorf("a timer is set to %s: it must be after the batch's time, %s, and before the year 2262",
+			at.UTC().Format(time.RFC3339Nano), now.UTC().Format(time.RFC3339Nano)))
 	}
 	if entry := timer(at); !p.has(entry) {
 		SetEntry(p, p.schema.timers, entry, encoding.AppendBool(nil, true))

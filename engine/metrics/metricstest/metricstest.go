@@ -25,9 +25,13 @@ func Serve(t *testing.T, server *metrics.Server) (has func(lines ...string)) {
 	}
 	r := server.Start(l)
 	t.Cleanup(r.Close)
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	return func(lines ...string) {
 		t.Helper()
-		body := scrape(t, "http://"+r.Address()+"/metrics")
+		status, body := Get(t, c, "http://"+r.Address()+"/metrics")
+		if status != http.StatusOK {
+			t.Fatal(status, body)
+		}
 		for _, line := range lines {
 			if !strings.Contains(body, "\n"+line+"\n") {
 				t.Errorf("there is no line %q", line)
@@ -39,7 +43,8 @@ func Serve(t *testing.T, server *metrics.Server) (has func(lines ...string)) {
 	}
 }
 
-func scrape(t *testing.T, url string) string {
+// Get returns what a server answers to a client.
+func Get(t *testing.T, c *http.Client, url string) (status int, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -47,15 +52,14 @@ func scrape(t *testing.T, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatal(resp.Status, err)
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return string(body)
+	return resp.StatusCode, string(b)
 }
