@@ -130,3 +130,22 @@ func TestStateIsNotSavedAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// The last checkpoint of a stream that ended is damaged: the next start says so and
+// computes the batches since the one before anew.
+func TestLastCheckpointIsDamaged(t *testing.T) {
+	one := []rdd.Pair[string, int]{rdd.KV("a", 1)}
+	store, address, forget := newFaultyStore()
+	defer forget()
+	dir := t.TempDir()
+	if _, warned, err := endingSums(t, dir, address, 0, 2, one, one); err != nil || warned != "" {
+		t.Fatal(err, warned)
+	}
+	for _, name := range store.names(func(key string) bool { return strings.HasSuffix(key, ".state") }) {
+		store.remove(name)
+	}
+	out, warned, err := endingSums(t, dir, address, 0, 2, one, one, one)
+	if err != nil || !strings.Contains(warned, "a checkpoint of a state is lost") || out[slices.Max(slices.Collect(maps.Keys(out)))] != "a=|||" {
+		t.Error(out, err, warned)
+	}
+}
