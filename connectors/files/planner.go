@@ -23,6 +23,7 @@ type planner struct {
 
 	ledger *ledger   // nil before the first plan
 	last   []byte    // ranges of the newest plan
+	idle   []byte    // those of a plan without files, nil if the ledger has changed since the last one
 	looked time.Time // when the last look ended that went well, zero before the first
 	tried  time.Time // when the last look ended
 	held   string    // why the last look found nothing
@@ -64,7 +65,7 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 		if err != nil {
 			return engine.Plan{}, fmt.Errorf("the files of the batch before: %w", err)
 		}
-		p.ledger, p.looked, p.tried = newLedger(p.options.remember, p.at.IsLocal(), before), time.Time{}, time.Time{}
+		p.ledger, p.looked, p.tried, p.idle = newLedger(p.options.remember, p.at.IsLocal(), before), time.Time{}, time.Time{}, nil
 	}
 	if err := p.lookInto(ctx, req); err != nil {
 		return engine.Plan{}, err
@@ -72,10 +73,23 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	plan := engine.Plan{Held: p.held, HeldSince: p.since}
 	list := p.choose(&plan, req.Budget)
 	plan.Ended = p.untilEnd && len(p.ledger.waiting) == 0
-	var err error
-	plan.Ranges, err = encodeRanges(p.ledger.ranges(list))
-	p.last = plan.Ranges
+	err := p.encode(&plan, list)
 	return plan, err
+}
+
+// encode writes the plan's ranges. In most plans there is nothing new.
+func (p *planner) encode(plan *engine.Plan, list []file) (err error) {
+	if len(list) > 0 {
+		p.idle = nil
+		plan.Ranges, err = encodeRanges(p.ledger.ranges(list))
+	} else {
+		if p.idle == nil {
+			p.idle, err = encodeRanges(p.ledger.ranges(nil))
+		}
+		plan.Ranges = p.idle
+	}
+	p.last = plan.Ranges
+	return err
 }
 
 // maxNames bounds the bytes of the names of a batch's files.
@@ -157,7 +171,7 @@ func (p *planner) look(ctx context.Context, isFirst bool) error {
 		p.missing(err)
 		return nil
 	}
-	p.held, p.since = "", time.Time{}
+	p.held, p.since, p.idle = "", time.Time{}, nil
 	p.tell(p.ledger.look(found))
 	if isFirst && p.looked.IsZero() && p.options.newOnly {
 		p.ledger.skip()

@@ -71,33 +71,45 @@ func byTime(read map[id]int64) []id {
 
 // decodeRanges reads the ranges that encodeRanges wrote; nothing is no ranges.
 func decodeRanges(b []byte) (ranges, error) {
-	r := ranges{read: make(map[id]int64)}
 	if len(b) == 0 {
-		return r, nil
+		return ranges{read: make(map[id]int64)}, nil
 	}
-	var e encodedRanges
-	if err := msgpack.Unmarshal(b, &e); err != nil {
-		return r, fmt.Errorf("%w: a list of files: %w", engine.ErrCorruptLog, err)
+	e, err := decode(b)
+	if err != nil {
+		return ranges{}, err
 	}
-	if e.Format != rangesFormat {
-		return r, fmt.Errorf("%w: a list of files of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
-	}
-	if len(e.Names) != len(e.Sizes) {
-		return r, fmt.Errorf("%w: a list of %d files with %d sizes", engine.ErrCorruptLog, len(e.Names), len(e.Sizes))
-	}
-	for i, name := range e.Names {
-		r.files = append(r.files, file{name, e.Sizes[i]})
-	}
-	r.before, r.passed, r.total = e.Before, e.Passed, e.Total
+	r := ranges{files: e.files(), read: make(map[id]int64), before: e.Before, passed: e.Passed, total: e.Total}
 	last := int64(0)
 	for rest := e.Read; len(rest) > 0; {
 		since, n := binary.Varint(rest)
 		if n <= 0 || len(rest) < n+idBytes {
-			return r, fmt.Errorf("%w: a list of files that were read is cut short", engine.ErrCorruptLog)
+			return ranges{}, fmt.Errorf("%w: a list of files that were read is cut short", engine.ErrCorruptLog)
 		}
 		last += since
 		r.read[id(binary.BigEndian.Uint64(rest[n:]))] = last
 		rest = rest[n+idBytes:]
 	}
 	return r, nil
+}
+
+// decode reads ranges without what is remembered of files, which only the driver asks for.
+func decode(b []byte) (e encodedRanges, err error) {
+	if err := msgpack.Unmarshal(b, &e); err != nil {
+		return e, fmt.Errorf("%w: a list of files: %w", engine.ErrCorruptLog, err)
+	}
+	if e.Format != rangesFormat {
+		return e, fmt.Errorf("%w: a list of files of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
+	}
+	if len(e.Names) != len(e.Sizes) {
+		return e, fmt.Errorf("%w: a list of %d files with %d sizes", engine.ErrCorruptLog, len(e.Names), len(e.Sizes))
+	}
+	return e, nil
+}
+
+// files returns the files of the batch.
+func (e *encodedRanges) files() (list []file) {
+	for i, name := range e.Names {
+		list = append(list, file{name, e.Sizes[i]})
+	}
+	return list
 }

@@ -147,18 +147,18 @@ func (in *input[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter
 
 // Positions says how many files were read.
 func (in *input[T]) Positions(encoded []byte) ([]engine.Position, error) {
-	r, err := decodeRanges(encoded)
-	return []engine.Position{{Source: in.at.String(), Next: r.total}}, err
+	e, err := decode(encoded)
+	return []engine.Position{{Source: in.at.String(), Next: e.Total}}, err
 }
 
 // batchFiles returns the files that a batch reads.
 func (d *directory) batchFiles(encoded []byte) ([]files.File, error) {
-	r, err := decodeRanges(encoded)
+	e, err := decode(encoded)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]files.File, len(r.files))
-	for i, f := range r.files {
+	list := make([]files.File, len(e.Names))
+	for i, f := range e.files() {
 		list[i] = files.File{Path: d.at.Join(f.name).String(), Size: f.size}
 	}
 	return list, nil

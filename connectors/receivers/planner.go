@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibana-engine/hibana/connectors/receivers/segments"
@@ -77,12 +78,12 @@ func (p *planner) run(ctx context.Context) {
 	defer close(p.received)
 	pause := firstPause
 	for {
-		stored := false
+		var stored atomic.Bool
 		err := p.once(ctx, &stored)
 		if ctx.Err() != nil || err == nil {
 			return
 		}
-		if stored {
+		if stored.Load() {
 			pause = firstPause
 		}
 		p.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
@@ -98,21 +99,18 @@ func (p *planner) run(ctx context.Context) {
 	}
 }
 
-// once calls the receiver, whose panic is an error.
-func (p *planner) once(ctx context.Context, stored *bool) (err error) {
+// once calls the receiver, whose panic is an error, and says whether it has stored anything.
+func (p *planner) once(ctx context.Context, stored *atomic.Bool) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = lineage.Recovered(v)
 		}
 	}()
-	var mu sync.Mutex // the receiver may have several goroutines
 	return p.receive(ctx, func(ctx context.Context, records ...[]byte) error {
 		if err := p.logs.Append(ctx, records...); err != nil {
 			return err
 		}
-		mu.Lock()
-		*stored = true
-		mu.Unlock()
+		stored.Store(true)
 		p.note("")
 		p.tell()
 		return nil
