@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/disk"
 )
@@ -87,7 +86,7 @@ func Open(o Options) (*Log, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of a segment log: %w", err)
 	}
-	lock, err := lockDir(o.Dir)
+	lock, err := disk.Lock(o.Dir, ErrLocked)
 	if err != nil {
 		return nil, err
 	}
@@ -96,18 +95,6 @@ func Open(o Options) (*Log, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return l, nil
-}
-
-// lockDir takes the directory's lock, which the kernel drops with the process.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the lock of a segment log: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: stop it or use another directory", ErrLocked, dir), f.Close())
-	}
-	return f, nil
 }
 
 // open reads what is in the directory.
