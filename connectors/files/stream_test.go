@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -36,18 +35,6 @@ var bucket = memblob.OpenBucket(nil)
 func TestMain(m *testing.M) {
 	blob.DefaultURLMux().RegisterBucket("watched", inMemory{bucket})
 	goleak.VerifyTestMain(m)
-}
-
-// run runs a stream in virtual time until it stops, fails, or a minute is over.
-func run(t *testing.T, build engine.BuildFunc, args ...string) (err error) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
-		err = engine.NewApp("test").Run(ctx, args, time.Second, build)
-	})
-	return err
 }
 
 // write writes a file that was modified so many seconds after 1970.
@@ -93,7 +80,7 @@ func TestTextFileStream(t *testing.T) {
 	var got []read
 	var held []string
 	at := func(name string) string { return filepath.Join(dir, name) }
-	err := run(t, func(ssc *engine.StreamingContext) error {
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(completed(func(b engine.BatchInfo) { held = append(held, b.Held) }))
 		reads(files.TextFileStream(ssc, dir, files.Recursive()), &got, func(seq uint64) {
 			switch seq {
@@ -147,7 +134,7 @@ func TestBucket(t *testing.T) {
 		}
 	}
 	var got []read
-	err := run(t, func(ssc *engine.StreamingContext) error {
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		reads(files.TextFileStream(ssc, "watched://b/logs/in?x=1", files.Matching("*.log")), &got, func(seq uint64) {
 			switch seq {
 			case 1:
@@ -191,31 +178,31 @@ func TestUntilEnd(t *testing.T) {
 	}
 	checkpoint := t.TempDir()
 	var got []read
-	if err := run(t, program(&got, files.MaxFiles(2)), "--until-end", "--batch-interval", "1h", "--checkpoint", checkpoint); err != nil {
+	if err := enginetest.Stream(t, program(&got, files.MaxFiles(2)), "--until-end", "--batch-interval", "1h", "--checkpoint", checkpoint); err != nil {
 		t.Fatal(err)
 	}
 	check(t, got, "e d", "c b", "a")
 	got = nil
-	if err := run(t, program(&got, files.MaxFiles(2)), "--until-end", "--checkpoint", checkpoint); err != nil {
+	if err := enginetest.Stream(t, program(&got, files.MaxFiles(2)), "--until-end", "--checkpoint", checkpoint); err != nil {
 		t.Fatal(err)
 	}
 	check(t, got, "late")
 	got = nil
 	budget := []string{"--until-end", "--conf", "streaming.backpressure.initialRate=2.1"}
-	if err := run(t, program(&got, files.Reading(rdd.MinPartitions(1))), budget...); err != nil {
+	if err := enginetest.Stream(t, program(&got, files.Reading(rdd.MinPartitions(1))), budget...); err != nil {
 		t.Fatal(err)
 	}
 	if check(t, got[:1], "e late"); len(got) < 2 {
 		t.Error("the rate's limit didn't count")
 	}
 	got = nil
-	if err := run(t, program(&got, files.NewOnly()), "--until-end"); err != nil || len(got) > 0 {
+	if err := enginetest.Stream(t, program(&got, files.NewOnly()), "--until-end"); err != nil || len(got) > 0 {
 		t.Errorf("only new ones: %v, %v", got, err)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t, program(&got), "--until-end"); !errors.Is(err, stored.ErrMissing) || !strings.Contains(err.Error(), dir) {
+	if err := enginetest.Stream(t, program(&got), "--until-end"); !errors.Is(err, stored.ErrMissing) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("without the directory: %v", err)
 	}
 }
@@ -251,7 +238,7 @@ func TestRestart(t *testing.T) {
 			return nil
 		}
 	}
-	err := run(t, program(2, 0, func() {
+	err := enginetest.Stream(t, program(2, 0, func() {
 		for i, name := range []string{"a", "b", "c"} {
 			write(t, filepath.Join(dir, name), name, int64(i))
 		}
@@ -259,7 +246,7 @@ func TestRestart(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
-	err = run(t, program(0, 6, func() {
+	err = enginetest.Stream(t, program(0, 6, func() {
 		write(t, filepath.Join(dir, "d"), "d", 5)
 		write(t, filepath.Join(dir, "e"), "e", 0) // older than what is known by name
 	}), "--checkpoint", checkpoint)
@@ -295,13 +282,13 @@ func TestVanished(t *testing.T) {
 		})
 		return nil
 	}
-	err := run(t, program, "--checkpoint", checkpoint, "--conf", "task.maxFailures=1")
+	err := enginetest.Stream(t, program, "--checkpoint", checkpoint, "--conf", "task.maxFailures=1")
 	if !errors.Is(err, stored.ErrMissing) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "put it back") ||
 		!strings.Contains(err.Error(), "files.TextFileStream("+dir+") at files/stream_test.go:") {
 		t.Errorf("it says %v", err)
 	}
 	write(t, path, "a", 1)
-	if err := run(t, program, "--checkpoint", checkpoint); err != nil {
+	if err := enginetest.Stream(t, program, "--checkpoint", checkpoint); err != nil {
 		t.Fatal(err)
 	}
 	check(t, got, "a")
@@ -329,17 +316,17 @@ func TestRecordsAndFiles(t *testing.T) {
 			return nil
 		}
 	}
-	if err := run(t, program(rdd.OnBadRecord(rdd.Skip())), "--until-end"); err != nil {
+	if err := enginetest.Stream(t, program(rdd.OnBadRecord(rdd.Skip())), "--until-end"); err != nil {
 		t.Fatal(err)
 	}
 	check(t, records, "abcd efgh ijkl")
 	check(t, words, "c.words x y")
-	err := run(t, program(), "--until-end", "--conf", "task.maxFailures=1")
+	err := enginetest.Stream(t, program(), "--until-end", "--conf", "task.maxFailures=1")
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "d.words")+": it is bad") {
 		t.Errorf("a bad file: %v", err)
 	}
 	write(t, filepath.Join(dir, "odd.bin"), "abc", 5)
-	err = run(t, program(rdd.OnBadRecord(rdd.Skip())), "--until-end", "--conf", "task.maxFailures=1")
+	err = enginetest.Stream(t, program(rdd.OnBadRecord(rdd.Skip())), "--until-end", "--conf", "task.maxFailures=1")
 	if !errors.Is(err, stored.ErrDamaged) || !strings.Contains(err.Error(), "odd.bin ends within a record of 4 bytes") {
 		t.Errorf("a file that ends within a record: %v", err)
 	}
@@ -396,7 +383,7 @@ func TestErrorsOfStreams(t *testing.T) {
 		"no directory":    {func(ssc *engine.StreamingContext) { files.TextFileStream(ssc, dir+"/file") }, "not a directory"},
 	} {
 		write(t, filepath.Join(dir, "file"), "x", 1)
-		err := run(t, func(ssc *engine.StreamingContext) error {
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 			c.build(ssc)
 			engine.ForEachBatch(enginetest.Queue(ssc, [][]int{{1}}, 1), func(engine.Batch, []int) error { ssc.Stop(); return nil })
 			return nil

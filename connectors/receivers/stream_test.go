@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -21,18 +20,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// run runs a stream in virtual time until it stops, fails, or a minute is over.
-func run(t *testing.T, build engine.BuildFunc, args ...string) (err error) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
-		err = engine.NewApp("test").Run(ctx, args, time.Second, build)
-	})
-	return err
-}
 
 // serving returns a Dial option by which each connection is one that serve has: it closes it
 // when serve returns.
@@ -68,7 +55,7 @@ func TestSocketTextStream(t *testing.T) {
 	var got []string
 	var times []time.Duration
 	held := ""
-	err := run(t, func(ssc *engine.StreamingContext) error {
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		began := time.Now()
 		lines := receivers.SocketTextStream(ssc, "host:9999", serving(func(n int, to net.Conn) {
 			times = append(times, time.Since(began))
@@ -114,7 +101,7 @@ func TestSocketTextStream(t *testing.T) {
 func TestLongLine(t *testing.T) {
 	held := ""
 	var got []string
-	err := run(t, func(ssc *engine.StreamingContext) error {
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		lines := receivers.SocketTextStream(ssc, "host:9999", receivers.MaxLine(10), serving(func(_ int, to net.Conn) { send(to, "a\nmore than ten") }))
 		ssc.AddListener(completed(func(b engine.BatchInfo) {
 			if held = b.Held; b.Seq == 2 {
@@ -165,10 +152,10 @@ func TestRestart(t *testing.T) {
 			return nil
 		}
 	}
-	if err := run(t, program([]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}, 1, 0), "--checkpoint", checkpoint); !errors.Is(err, broken) {
+	if err := enginetest.Stream(t, program([]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}, 1, 0), "--checkpoint", checkpoint); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
-	if err := run(t, program([]string{"m"}, 0, 4), "--checkpoint", checkpoint); err != nil {
+	if err := enginetest.Stream(t, program([]string{"m"}, 0, 4), "--checkpoint", checkpoint); err != nil {
 		t.Fatal(err)
 	}
 	all := strings.Join(batches[1:], "")
@@ -200,7 +187,7 @@ func TestSegmentsAreDeleted(t *testing.T) {
 	}{{0, 1, 2}, {6 * time.Second, 3, 5}, {time.Hour, 6, 7}} {
 		dir := t.TempDir()
 		left := 0
-		err := run(t, func(ssc *engine.StreamingContext) error {
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 			d := receivers.Stream(ssc, "xs", func(ctx context.Context, store receivers.Store) error {
 				for range 12 {
 					for range 2 { // of these a segment has four
@@ -237,7 +224,7 @@ func TestSegmentsAreDeleted(t *testing.T) {
 func TestReceivers(t *testing.T) {
 	calls := 0
 	var got []string
-	err := run(t, func(ssc *engine.StreamingContext) error {
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		d := receivers.Stream(ssc, "calls", func(ctx context.Context, store receivers.Store) error {
 			switch calls++; calls {
 			case 1:
@@ -266,7 +253,7 @@ func TestReceivers(t *testing.T) {
 // As soon as possible means when something is received.
 func TestAsSoonAsPossible(t *testing.T) {
 	var took time.Duration
-	err := run(t, func(ssc *engine.StreamingContext) error {
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		d := receivers.Stream(ssc, "one", func(ctx context.Context, store receivers.Store) error {
 			time.Sleep(1234 * time.Millisecond)
 			return store(ctx, []byte(time.Now().Format(time.RFC3339Nano)))
@@ -334,7 +321,7 @@ func TestErrors(t *testing.T) {
 		"no option":            {nil, []receivers.Option{nil}, "an option is nil"},
 		"no end":               {[]string{"--until-end"}, nil, engine.ErrEndless.Error()},
 	} {
-		err := run(t, func(ssc *engine.StreamingContext) error {
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 			receivers.Stream(ssc, "one", nothing, c.opts...).Print(1)
 			return nil
 		}, c.args...)
@@ -342,7 +329,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := run(t, func(ssc *engine.StreamingContext) error {
+	if err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		receivers.Stream(ssc, "one", nil).Print(1)
 		return nil
 	}); err == nil || !strings.Contains(err.Error(), "the function is nil") {

@@ -27,6 +27,19 @@ func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) 
 	compare(t, got, expected)
 }
 
+// Stream runs a stream in virtual time, a batch each Interval, until it stops, fails, or a minute
+// is over. args are flags of the engine.
+func Stream(t *testing.T, build engine.BuildFunc, args ...string) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
+		err = engine.NewApp(t.Name()).Run(ctx, args, Interval, build)
+	})
+	return err
+}
+
 // Run feeds input through op for the given number of batches, in virtual time,
 // and returns what came out of each: nil where the output didn't run, since the stream
 // slides. args are flags of the engine.
