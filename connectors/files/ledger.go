@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/hibana-engine/hibana/rdd/files"
@@ -96,6 +97,9 @@ func (l *ledger) look(found []files.Found) (r remarks) {
 	for i, m := range l.read {
 		m.gone = !there[i]
 	}
+	if l.full() && len(found) > 0 { // else the directory may be one that isn't mounted
+		maps.DeleteFunc(l.read, func(_ id, m *mark) bool { return m.gone })
+	}
 	l.waiting, l.passed, l.older = still, passed, int64(len(passed))
 	return r
 }
@@ -124,7 +128,8 @@ func (l *ledger) settled() []string {
 }
 
 // full reports whether no more files may be read: what is remembered may be somewhat more than it
-// should, as long as an older file waits or if all were modified at one time.
+// should, as long as an older file waits or if all were modified at one time. Those that are gone
+// are forgotten then.
 func (l *ledger) full() bool { return len(l.read) >= 4*l.remember }
 
 // take counts a file that waits as read.

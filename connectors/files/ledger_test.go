@@ -150,6 +150,10 @@ func TestWhatCantBeForgotten(t *testing.T) {
 	if takeAll(same); len(same.read) != 9 || same.before != time.Unix(100, 0).UnixNano() || !same.full() {
 		t.Errorf("%d of 9 are known, others before %d", len(same.read), same.before)
 	}
+	same.look(append(found[8:], at("new", 1, 100))) // others were moved away
+	if got := takeAll(same); !slices.Equal(got, []string{"new"}) || len(same.read) != 2 {
+		t.Errorf("%q, %d are known", got, len(same.read))
+	}
 	waits := newLedger(2, true, ranges{})
 	for look := range int64(3) {
 		found = []files.Found{at("grows", 1+look, 50)}

@@ -72,6 +72,9 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	}
 	plan := engine.Plan{Held: p.held, HeldSince: p.since}
 	list := p.choose(&plan, req.Budget)
+	if p.untilEnd && plan.Blocked > 0 { // it would never end
+		return engine.Plan{}, errors.New(plan.Held)
+	}
 	plan.Ended = p.untilEnd && len(p.ledger.waiting) == 0
 	err := p.encode(&plan, list)
 	return plan, err

@@ -2,10 +2,12 @@ package files
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,4 +106,50 @@ func TestIdlePlans(t *testing.T) {
 			t.Errorf("it looked %s ago", looked)
 		}
 	})
+}
+
+// More files of one time than can be told apart by name are an error where the stream would
+// never go on, else it is held up and says what to do.
+func TestTooManyOfOneTime(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 6 {
+		path := filepath.Join(dir, string(rune('a'+i)))
+		if err := errors.Join(os.WriteFile(path, []byte("x"), 0o600), os.Chtimes(path, time.Time{}, time.Unix(9, 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		untilEnd bool
+		opts     []Option
+		plans    int    // that go well
+		held     string // the last of them
+		says     string // the error of the one behind them
+	}{
+		"held up":   {false, []Option{Remember(1), MaxFiles(5)}, 4, "files.Remember(1)", ""},
+		"until end": {true, []Option{Remember(1), MaxFiles(5)}, 0, "", "files.Remember(1)"},
+		"new only":  {false, []Option{Remember(1), NewOnly()}, 0, "", "files.Remember(6)"},
+		"enough":    {true, []Option{Remember(2), MaxFiles(5)}, 2, "", ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := planning(t, dir, c.opts...)
+			p.untilEnd = c.untilEnd
+			var share engine.Plan
+			for range c.plans {
+				var err error
+				if share, err = p.Plan(t.Context(), engine.PlanRequest{Previous: p.last}); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				time.Sleep(time.Second)
+			}
+			if !strings.Contains(share.Held, c.held) || (share.Held == "") != (c.held == "") {
+				t.Errorf("%s: held up by %q", name, share.Held)
+			}
+			if c.says == "" {
+				return
+			}
+			if _, err := p.Plan(t.Context(), engine.PlanRequest{Previous: p.last}); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
 }

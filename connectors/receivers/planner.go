@@ -188,7 +188,10 @@ func (p *planner) release(kept []byte) error {
 		}
 		before = r.from
 	}
-	return p.logs.Release(min(before, p.complete))
+	if err := p.logs.Release(min(before, p.complete)); err != nil { // it is tried again at the next plan
+		p.log.Warn("a log of what is received can't be made smaller", "stream", p.op, "err", err)
+	}
+	return nil
 }
 
 // Completed notes that a batch's records were read.

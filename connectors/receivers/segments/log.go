@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -338,7 +339,11 @@ func (l *Log) Release(before int64) error {
 	var err error
 	gone := 0
 	for gone < len(l.segments)-1 && l.segments[gone].end().record <= before {
-		err = errors.Join(err, os.Remove(l.path(l.segments[gone].first)))
+		if err = os.Remove(l.path(l.segments[gone].first)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("deleting a segment that was read: %w", err)
+			break // what is left has no gaps
+		}
+		err = nil
 		gone++
 	}
 	if gone > 0 {
