@@ -238,6 +238,10 @@ func (e backendEvents) ExecutorAdded(executor string, slots int) {
 	})
 }
 
+func (e backendEvents) ExecutorResized(executor string, slots int) {
+	e.d.post(func() { e.d.step(kernel.ExecutorResized{Executor: executor, Slots: slots}, nil) })
+}
+
 func (e backendEvents) Stored(executor string, stored []StoredBlock) {
 	e.d.post(func() { e.d.blocks.Add(executor, stored) })
 }

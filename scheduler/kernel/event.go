@@ -65,8 +65,8 @@ type Input struct {
 }
 
 // Event is something that happened: [JobSubmitted], [JobCut], [JobCancelled],
-// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten],
-// [StagesForgotten] or [Tick].
+// [ExecutorAdded], [ExecutorResized], [ExecutorLost], [TaskEnded], [CommitAsked],
+// [BatchesForgotten], [StagesForgotten] or [Tick].
 type Event interface{ event() }
 
 // JobSubmitted asks for a job. Stages come parents first, the result stage last.
@@ -90,6 +90,13 @@ type JobCancelled struct{ Job Job }
 type ExecutorAdded struct {
 	Executor string
 	Slots    int // tasks it runs at once
+}
+
+// ExecutorResized says that an executor has another number of slots from now on. What it
+// runs goes on, also if that is more.
+type ExecutorResized struct {
+	Executor string
+	Slots    int
 }
 
 // ExecutorLost says that an executor is gone with its tasks and outputs. Why it died
@@ -151,6 +158,7 @@ func (JobSubmitted) event()     {}
 func (JobCut) event()           {}
 func (JobCancelled) event()     {}
 func (ExecutorAdded) event()    {}
+func (ExecutorResized) event()  {}
 func (ExecutorLost) event()     {}
 func (TaskEnded) event()        {}
 func (CommitAsked) event()      {}
