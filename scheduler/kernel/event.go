@@ -167,7 +167,7 @@ func (StagesForgotten) event()  {}
 func (Tick) event()             {}
 
 // Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [RolledBack],
-// [CutAgain], [JobDone], [JobFailed], [CommitAnswer] or [Wake].
+// [CutAgain], [AttemptLost], [JobDone], [JobFailed], [CommitAnswer] or [Wake].
 type Action interface{ action() }
 
 // Launch says to run a task. The output of its stage's parents is complete.
@@ -219,6 +219,13 @@ type CutAgain struct {
 	Task Task // that missed one
 }
 
+// AttemptLost says that an attempt has ended with its executor. It comes before what follows
+// from it.
+type AttemptLost struct {
+	Executor string
+	Task     Task
+}
+
 // CommitAnswer says whether an attempt may commit its output. Of a partition's
 // attempts one at a time may, until it has ended.
 type CommitAnswer struct {
@@ -266,6 +273,7 @@ func (Accept) action()       {}
 func (OutputLost) action()   {}
 func (RolledBack) action()   {}
 func (CutAgain) action()     {}
+func (AttemptLost) action()  {}
 func (CommitAnswer) action() {}
 func (JobDone) action()      {}
 func (JobFailed) action()    {}

@@ -117,6 +117,9 @@ func (k *Kernel) loseExecutor(id string, byTask bool) {
 		k.departed = append(k.departed, departure{id, ran})
 	}
 	for _, a := range ran {
+		k.do(AttemptLost{id, a.task})
+	}
+	for _, a := range ran {
 		if a.stage.tasks[a.index].state == running { // no job was given up meanwhile
 			k.retry(a, nil, id, byTask)
 		}

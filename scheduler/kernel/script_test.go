@@ -314,6 +314,8 @@ func describe(a Action) string {
 		return fmt.Sprintf("rolled back %d:%s", a.Batch, stageName(a.Stage))
 	case CutAgain:
 		return fmt.Sprintf("cut %d/%d again, for %s", a.Job.Batch, a.Job.Output, a.Task)
+	case AttemptLost:
+		return fmt.Sprintf("%s ended with %s", a.Task, a.Executor)
 	case JobDone:
 		return fmt.Sprintf("done %d/%d", a.Job.Batch, a.Job.Output)
 	case JobFailed:
