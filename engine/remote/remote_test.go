@@ -175,6 +175,10 @@ func (e *events) ExecutorAdded(executor string, slots int) {
 	e.lines <- fmt.Sprintf("added %s with %d slots", executor, slots)
 }
 
+func (e *events) ExecutorResized(executor string, slots int) {
+	e.lines <- fmt.Sprintf("resized %s to %d slots", executor, slots)
+}
+
 func (e *events) Stored(executor string, stored []scheduler.StoredBlock) {
 	for _, b := range stored {
 		e.lines <- fmt.Sprintf("stored partition %d of batch %d on %s", b.Block.Partition, b.Block.Batch, executor)

@@ -53,6 +53,7 @@ type Host interface {
 // local.Backend. No lock but hosting is held while the host works.
 type Server struct {
 	incarnation uint64
+	most        int // slots, of which a driver may use fewer
 	host        Host
 	log         *slog.Logger
 	slots       *local.Backend
@@ -71,9 +72,9 @@ type Server struct {
 const executorName = "slots"
 
 // NewServer returns a server of a job that runs as many tasks at once as there
-// are slots. Close ends it.
+// are slots, or as many of them as its driver says. Close ends it.
 func NewServer(incarnation uint64, slots int, host Host, log *slog.Logger) *Server {
-	s := &Server{incarnation: incarnation, host: host, log: log, failed: make(chan string, 1)}
+	s := &Server{incarnation: incarnation, most: slots, host: host, log: log, failed: make(chan string, 1)}
 	s.slots = local.New(local.Executor{ID: executorName, Slots: slots, Runner: host})
 	s.slots.Start(slotEvents{s})
 	return s
@@ -154,10 +155,25 @@ func (s *Server) launch(sess *session, task scheduler.Task) error {
 	})
 }
 
+// resize changes how many tasks run at once, unless the session no longer drives.
+func (s *Server) resize(sess *session, slots int) error {
+	if slots < 1 || slots > s.most {
+		return fmt.Errorf("%w: the driver gives %d slots, the executor has %d", wire.ErrMalformed, slots, s.most)
+	}
+	return s.fence.whileDriving(sess, func(uint64) error {
+		s.slots.Resize(executorName, slots) // doesn't block
+		return nil
+	})
+}
+
+// Slots returns how many tasks run at once.
+func (s *Server) Slots() int { return s.slots.Slots(executorName) }
+
 // slotEvents takes what the slots report.
 type slotEvents struct{ s *Server }
 
 func (slotEvents) ExecutorAdded(string, int)              {}
+func (slotEvents) ExecutorResized(string, int)            {}
 func (slotEvents) Stored(string, []scheduler.StoredBlock) {}
 func (slotEvents) ExecutorLost(scheduler.ExecutorLost)    {}
 

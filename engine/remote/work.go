@@ -138,6 +138,8 @@ func (x *receiver) take(m *ToExecutor) error {
 				delete(x.outputs, n)
 			}
 		}
+	case m.Slots != nil:
+		return x.server.resize(x.session, m.Slots.Slots)
 	case m.DropCached != nil:
 		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:

@@ -2,7 +2,6 @@ package jobmetrics
 
 import (
 	"errors"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +26,7 @@ type Driver struct {
 	inputRecords *prometheus.CounterVec
 	backlog      *prometheus.GaugeVec
 	held         *prometheus.GaugeVec
-	lag          *prometheus.GaugeVec
+	lags         *lags
 
 	outputs        *prometheus.HistogramVec
 	outputFailures *prometheus.CounterVec
@@ -83,7 +82,7 @@ func NewDriver(s *metrics.Set) *Driver {
 		inputRecords: s.Counter("hibana_input_records_total", "Records that batches were given, by input: its operator and place in the program.", "input"),
 		backlog:      s.Gauge("hibana_input_backlog_records", "Records of an input that waited behind the newest batch.", "input"),
 		held:         s.Gauge("hibana_input_held", "1 while something keeps an input from reading what is there, such as an open transaction.", "input"),
-		lag:          s.Gauge("hibana_input_partition_lag_records", "Records of a partition of an input that waited behind the newest batch.", "input", "topic", "partition"),
+		lags:         newLags(s),
 
 		outputs:        s.Seconds("hibana_output_seconds", "Of one output of a batch, by its operator and place in the program.", "output"),
 		outputFailures: s.Counter("hibana_output_failures_total", "Outputs of batches that failed.", "output"),
@@ -124,10 +123,7 @@ func (d *Driver) submitted(b plan.BatchInfo) {
 		}
 		d.held.WithLabelValues(in.Op).Set(held)
 		d.backlog.WithLabelValues(in.Op).Set(float64(in.Backlog))
-		d.lag.DeletePartialMatch(prometheus.Labels{"input": in.Op}) // partitions that it doesn't read any more
-		for _, l := range in.Lags {
-			d.lag.WithLabelValues(in.Op, l.Topic, strconv.Itoa(int(l.Partition))).Set(float64(l.Records))
-		}
+		d.lags.set(in.Op, in.Lags)
 	}
 }
 

@@ -82,11 +82,11 @@ func TestProgram(t *testing.T) {
 
 func TestExecutor(t *testing.T) {
 	set := metrics.NewSet()
-	x := jobmetrics.NewExecutor(set, 3)
+	x := jobmetrics.NewExecutor(set)
 	has := metricstest.Serve(t, &metrics.Server{Set: set})
 	x.Look(set, func() executor.Holdings {
 		return executor.Holdings{Blocks: 5, Memory: 600, Limit: 1000, Pinned: 50, Files: 2}
-	})
+	}, func() int { return 3 })
 	x.TaskBegan()
 	x.TaskBegan()
 	x.TaskEnded(scheduler.Success{}, 5*time.Millisecond)
