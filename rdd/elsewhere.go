@@ -29,6 +29,8 @@ func (r *RDD[T]) obtained(tc *task.Context, partition int) iter.Seq2[T, error] {
 		case err == nil:
 		case tc.Err() != nil:
 			ends(yield, context.Cause(tc))
+		case r.onlyKept:
+			ends(yield, unread(r.node, err))
 		default:
 			r.rest(tc, partition, n, err)(yield)
 		}
