@@ -95,7 +95,10 @@ func TestDamagedCheckpoint(t *testing.T) {
 		spoil func(j *stateJob)
 		says  string // of the error, "" if there is none
 	}{
-		"no manifest":      {func(j *stateJob) { j.store.remove(last(j.files(".manifest"))) }, ""},
+		"no manifest": {func(j *stateJob) { // nor that of the last batch, which nothing names
+			j.store.remove(last(j.files(".manifest")))
+			j.store.remove(last(j.files(".manifest")))
+		}, ""},
 		"manifest cut":     {func(j *stateJob) { j.spoil(last(j.files(".manifest")), cut) }, ""},
 		"manifest flipped": {func(j *stateJob) { j.spoil(last(j.files(".manifest")), flip) }, ""},
 		"manifest emptied": {func(j *stateJob) { j.store.put(last(j.files(".manifest")), nil) }, ""},

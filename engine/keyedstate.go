@@ -101,6 +101,7 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 		a.Op, a.Site = s.of.Op, s.of.Site
 		return a
 	}
+	s.of.Save = func(g *plan.Generation, kind plan.SaveKind) lineage.Action { return s.saveAll(d.at(g), g.Alloc, kind) }
 	if program.Open(spec.op) {
 		in.ssc.states[spec.name] = d
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/state"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/keyed"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // save has a version saved, if the batch's allocation says so.
@@ -15,14 +17,38 @@ func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocati
 	if saved == nil || saved.Save == plan.NoSave {
 		return nil
 	}
-	tc := p.Task()
-	saver, err := state.SaverOf(tc.Process)
+	saver, err := state.SaverOf(p.Task().Process)
 	if err != nil {
 		return err
 	}
-	job := &state.Version{State: s.name, Seq: a.Seq, Partition: p.Index, Kind: saved.Save, Epoch: tc.Epoch}
-	h := s.header(p.Index, a.TimeNanos)
-	if c := saved.Newest(a.Seq); c != nil && saved.Save == plan.SaveDelta {
+	saver.Save(s.toSave(p.Task(), p.Index, v, a, saved.Save))
+	return nil
+}
+
+// saveAll returns the action that saves the versions of a batch.
+func (s *keyedState[K, S, I]) saveAll(versions *rdd.RDD[version[K, S]], a *plan.Allocation, kind plan.SaveKind) lineage.Action {
+	return lineage.Action{Final: versions.Node(), Op: s.op, Site: s.of.Site, Run: func(tc *task.Context, partition int) ([]byte, error) {
+		saver, err := state.SaverOf(tc.Process)
+		if err != nil {
+			return nil, err
+		}
+		for v, err := range versions.Compute(tc, partition) {
+			if err != nil {
+				return nil, err
+			}
+			if err := saver.SaveNow(tc, s.toSave(tc, partition, v, a, kind)); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}}
+}
+
+// toSave says how a version is saved.
+func (s *keyedState[K, S, I]) toSave(tc *task.Context, partition int, v version[K, S], a *plan.Allocation, kind plan.SaveKind) *state.Version {
+	job := &state.Version{State: s.name, Seq: a.Seq, Partition: partition, Kind: kind, Epoch: tc.Epoch}
+	h := s.header(partition, a.TimeNanos)
+	if c := a.State(s.name).Newest(a.Seq); c != nil && kind == plan.SaveDelta {
 		job.Since, h.Base, h.Since = c.Seq, false, c.TimeNanos
 	}
 	job.Encode = func() ([]byte, error) {
@@ -34,8 +60,7 @@ func (s *keyedState[K, S, I]) save(p rdd.Part, v version[K, S], a *plan.Allocati
 		err := s.layout.codec.WriteDelta(&b, h, v.table, h.Since)
 		return b.Bytes(), err
 	}
-	saver.Save(job)
-	return nil
+	return job
 }
 
 // header says what a file of the state holds.

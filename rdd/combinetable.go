@@ -252,15 +252,19 @@ func (j *keyJoiner[K, C]) next(s spilledPair) (done spilledPair, ok bool, err er
 	return done, false, nil
 }
 
-// take returns what was joined since the last one; ok is false if nothing was.
+// take returns what was joined since the last one; ok is false if nothing was. It is in
+// memory of its own, without the key's encoding: the frame that it was read from would be
+// held on to for as long as the pair is.
 func (j *keyJoiner[K, C]) take() (done spilledPair, ok bool, err error) {
 	if !j.any {
 		return done, false, nil
 	}
-	done = j.last
+	pair := j.last.pair
 	if j.joined {
-		done.pair, err = j.t.codec.Append(nil, j.value)
+		pair, err = j.t.codec.Append(j.t.buf[:0], j.value)
+		j.t.buf = pair
 	}
+	done = spilledPair{hash: j.last.hash, came: j.last.came, pair: bytes.Clone(pair)}
 	*j = keyJoiner[K, C]{t: j.t}
 	return done, err == nil, err
 }

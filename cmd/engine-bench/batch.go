@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -85,6 +86,9 @@ func timed[T any](ctx context.Context, f batchFlags, program func(sc *rdd.Contex
 	args := []string{"--master", *f.master, "--log-level", "error"}
 	if *f.memory != "" {
 		args = append(args, "--conf", "executor.memory="+*f.memory)
+		if err := holdHeap(*f.memory); err != nil {
+			return result, 0, err
+		}
 	}
 	started := time.Now()
 	err = engine.NewApp("bench").RunBatch(ctx, args, func(sc *rdd.Context) error {
@@ -93,6 +97,20 @@ func timed[T any](ctx context.Context, f batchFlags, program func(sc *rdd.Contex
 		return err
 	})
 	return result, time.Since(started).Seconds(), err
+}
+
+// holdHeap holds the process to what the engine holds a program's own process to that sets
+// executor.memory: a quarter more, and 128 MiB.
+func holdHeap(memory string) error {
+	var n int64
+	var unit string
+	_, err := fmt.Sscanf(memory, "%d%s", &n, &unit)
+	shift, ok := map[string]int{"m": 20, "g": 30}[unit]
+	if err != nil || !ok || n <= 0 {
+		return fmt.Errorf("--memory %s: a number with m or g is wanted, such as 512m", memory)
+	}
+	debug.SetMemoryLimit(n<<shift*5/4 + 128<<20)
+	return nil
 }
 
 // iterations are the flags of workloads that go over their records several times.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 // gap is what one kill cost.
@@ -44,13 +45,14 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	seed := f.Uint64("seed", 1, "chooses when to kill and which executor")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	topic := f.String("topic", "", "topic; none: one of its own")
+	keys := f.Int("keys", 0, "keys of a state that the job holds, checkpointed every 10 s; 0: it has none")
 	file := f.String("result", "", "file for the job to write its batches to")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
 	o := &overhead{topic: *topic, interval: *interval}
 	if inJob() {
-		return nil, noteBatches(ctx, o, *brokers, *file)
+		return nil, noteBatches(ctx, o, *brokers, *file, *keys)
 	}
 	addr, kind, stop, err := broker(*brokers)
 	if err != nil {
@@ -69,7 +71,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	}
 	defer func() { c.close(err) }()
 	x := &failover{cluster: c, file: filepath.Join(c.dir, "batches"), rng: rand.New(rand.NewPCG(*seed, 1)), interval: *interval}
-	if _, err := c.submit(ctx, "failover", "--brokers", addr, "--topic", o.topic, "--interval", interval.String(), "--result", x.file); err != nil {
+	if _, err := c.submit(ctx, "failover", "--brokers", addr, "--topic", o.topic, "--interval", interval.String(), "--result", x.file, "--keys", strconv.Itoa(*keys)); err != nil {
 		return nil, err
 	}
 	r := &result{Master: clusterIs, Brokers: kind, IntervalMS: ms(*interval)}
@@ -101,18 +103,24 @@ func printGaps(w io.Writer, gaps []gap) {
 }
 
 // noteBatches runs the job: its driver writes a line for each batch.
-func noteBatches(ctx context.Context, o *overhead, addr, path string) error {
+func noteBatches(ctx context.Context, o *overhead, addr, path string, keys int) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	app := engine.NewApp("bench")
-	return app.Run(ctx, []string{"--brokers", addr, "--log-level", "warn"}, o.interval, func(ssc *engine.StreamingContext) error {
+	args := []string{"--brokers", addr, "--log-level", "warn", "--conf", "checkpoint.store=" + filepath.Join(filepath.Dir(path), "states")}
+	return app.Run(ctx, args, o.interval, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(batchNotes{file})
 		ssc.DriverTask("producer", func(ctx context.Context) error { return o.produce(ctx, addr) })
-		pairs := engine.CountByValue(kafka.Direct(ssc, kafka.Subscribe(o.topic), kafka.StringValue))
-		engine.ForEachBatch(pairs, discard)
+		lines := kafka.Direct(ssc, kafka.Subscribe(o.topic), kafka.StringValue)
+		if keys > 0 {
+			lengths := engine.Map(lines, func(s string) rdd.Pair[uint64, int64] { return rdd.KV(uint64(len(s)), int64(1)) })
+			engine.ForEachBatch(sums(lengths, keys), discard)
+			return nil
+		}
+		engine.ForEachBatch(engine.CountByValue(lines), discard)
 		return nil
 	})
 }

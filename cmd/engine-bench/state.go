@@ -74,19 +74,10 @@ func runState(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 
 // runState runs the program: a sum of each key, all of which begin with 0.
 func (s *steady) runState(ctx context.Context, args ...string) error {
-	initial := make([]rdd.Pair[uint64, int64], *s.keys)
-	for i := range initial {
-		initial[i].Key = uint64(i)
-	}
 	var updates int64
 	err := s.run(ctx, args, func(ssc *engine.StreamingContext) {
 		pairs := kafka.Direct(ssc, kafka.Subscribe(s.topic), one)
-		sums := engine.MapWithState(pairs, "sums", func(_ uint64, n *int64, s *engine.State[int64]) (int64, bool) {
-			sum, _ := s.Get()
-			s.Update(sum + *n)
-			return sum + *n, true
-		}, engine.InitialState(initial))
-		engine.ForEachBatch(engine.Count(sums), func(_ engine.Batch, n []int64) error {
+		engine.ForEachBatch(engine.Count(sums(pairs, *s.keys)), func(_ engine.Batch, n []int64) error {
 			updates += n[0]
 			return nil
 		})
@@ -99,6 +90,20 @@ func (s *steady) runState(ctx context.Context, args ...string) error {
 		err = fmt.Errorf("%d records were read and %d updates made", read, updates)
 	}
 	return err
+}
+
+// sums adds up the values of each key in a state, and emits the sum. It begins with keys
+// whose sum is 0.
+func sums(pairs *engine.DStream[rdd.Pair[uint64, int64]], keys int) *engine.DStream[int64] {
+	initial := make([]rdd.Pair[uint64, int64], keys)
+	for i := range initial {
+		initial[i].Key = uint64(i)
+	}
+	return engine.MapWithState(pairs, "sums", func(_ uint64, n *int64, s *engine.State[int64]) (int64, bool) {
+		sum, _ := s.Get()
+		s.Update(sum + *n)
+		return sum + *n, true
+	}, engine.InitialState(initial))
 }
 
 // savedStates notes when checkpoints were complete.

@@ -24,6 +24,7 @@ type Config struct {
 	Batches      plan.Log
 	Cluster      Cluster
 	Participants []Participant
+	States       StateKeeper // saves states at the end; nil if that isn't wanted
 	Models       plan.ModelControl
 	Planners     []plan.Planner   // of the inputs in the graph's order, as far as they are open already; New takes them over
 	Listeners    []plan.Listener  // beside the program's
@@ -69,6 +70,8 @@ type Driver struct {
 	summary      summary
 
 	busLock sync.Mutex
+
+	last lastBatch
 
 	doneLock  sync.Mutex
 	usual     time.Duration // processing time of late

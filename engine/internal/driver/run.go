@@ -40,11 +40,11 @@ func (d *Driver) Run(ctx context.Context) error {
 	began := time.Now()
 	d.tell(plan.StreamingStarted{At: began})
 
-	var tasks, work sync.WaitGroup
+	var tasks, parts, work sync.WaitGroup
 	partCtx, endParts := context.WithCancel(workCtx)
 	defer endParts()
 	for _, p := range d.Participants {
-		tasks.Go(func() { p.Run(partCtx) })
+		parts.Go(func() { p.Run(partCtx) })
 	}
 	for _, t := range d.Program.DriverTasks {
 		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
@@ -57,6 +57,8 @@ func (d *Driver) Run(ctx context.Context) error {
 	work.Wait()
 	stop(nil) // a failed runner ends here too
 	endParts()
+	parts.Wait()
+	d.saveStates(workCtx)
 	tasks.Wait()
 
 	err := context.Cause(workCtx)

@@ -30,6 +30,7 @@ func (d *Driver) runBatches(ctx context.Context) error {
 				return nil
 			}
 			<-d.room
+			d.last.pass(b.alloc.Seq)
 			t := newTurn(before, len(d.Program.Graph.Outputs))
 			before = t
 			running.Go(func() {
@@ -86,6 +87,7 @@ func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time,
 		return err
 	}
 	keep := d.forget(b.alloc)
+	d.last.complete(b, func() { d.Cluster.Forget(b.alloc.Seq+1, keep) }, d.States == nil)
 	for _, p := range d.Participants {
 		p.Completed(b.alloc.Seq, keep)
 	}
@@ -126,7 +128,6 @@ func (d *Driver) forget(a *plan.Allocation) (keep uint64) {
 		d.kept.Store(keep)
 	}
 	d.history.Forget(keep)
-	d.Cluster.Forget(a.Seq+1, keep)
 	return keep
 }
 

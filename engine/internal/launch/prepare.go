@@ -101,9 +101,13 @@ func (p *prepared) activate(ctx, planning context.Context) (err error) {
 	})
 	keeper := p.keeper(checkpoints)
 	j.prints.serve(&printed{keeper: keeper, store: checkpoints, graph: &p.program.Graph, numbers: p.header.Numbers, offsets: j.lookup})
+	var states driver.StateKeeper
+	if len(p.program.Graph.States) > 0 && (p.header.Durable || j.Settings.CheckpointStore != "") { // else they go with the job
+		states = keeper
+	}
 	return driver.New(driver.Config{
 		Program: p.program, Header: p.header, Epoch: epoch, Recovered: p.recovered, Batches: p.header.Numbers.Numbered(j.Batches, &p.program.Graph), Cluster: c,
-		Participants: []driver.Participant{registry, keeper}, Models: registry, Planners: p.planners,
+		Participants: []driver.Participant{registry, keeper}, States: states, Models: registry, Planners: p.planners,
 		Listeners: j.listeners, Troubles: j.troubles, Failing: j.failing, Log: j.Log,
 	}).Run(planning)
 }

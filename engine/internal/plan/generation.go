@@ -17,7 +17,7 @@ type Generation struct {
 	RDDs    *rdd.Context     // in which they are made
 	Lineage *lineage.Lineage // that of RDDs
 	Memo    map[int32]any    // *rdd.RDD[T] by stream id
-	Actions []lineage.Action // of the batch's outputs; none has a Final where its stream has no RDD in the batch
+	Actions []lineage.Action // of the batch's outputs, then what saves its states; none has a Final where its stream has no RDD in the batch
 
 	history *History
 	begin   Begin                  // of the root

@@ -195,6 +195,9 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 			}
 			gen.Actions = append(gen.Actions, action)
 		}
+		for _, s := range g.States {
+			gen.Actions = append(gen.Actions, s.saves(gen)...)
+		}
 		return nil
 	})
 	if err != nil { // a panic, perhaps of what came after an error

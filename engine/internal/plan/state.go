@@ -20,6 +20,30 @@ type State struct {
 	Holds      []LoggedVariable
 	// Compute generates the job that computes a version of which no output is made.
 	Compute func(g *Generation) lineage.Action
+	// Save makes the action that saves the versions of a batch, whose RDD is made.
+	Save func(g *Generation, kind SaveKind) lineage.Action
+}
+
+// saveKinds are those for which there is an action of each state.
+var saveKinds = [...]SaveKind{SaveDelta, SaveBase}
+
+// saves returns the actions that save a state's versions of a batch, one for each kind.
+// They make no RDDs; none has a Final where the batch has no versions. Only those of a
+// stream's last batch are run.
+func (s *State) saves(g *Generation) (actions []lineage.Action) {
+	for _, kind := range saveKinds {
+		action := lineage.Action{}
+		if _, made := g.Memo[s.Stream]; made && s.Save != nil {
+			action = s.Save(g, kind)
+		}
+		actions = append(actions, action)
+	}
+	return actions
+}
+
+// SaveAction returns which of a batch's actions saves the versions of a state.
+func (g *Graph) SaveAction(state int, kind SaveKind) int32 {
+	return int32(len(g.Outputs) + state*len(saveKinds) + slices.Index(saveKinds[:], kind))
 }
 
 // dropUnused drops the states of which no output is made: nothing computes them. One that a

@@ -30,6 +30,8 @@ type Keeper struct {
 	planned uint64        // the newest batch
 	news    chan struct{} // closed, and replaced, when there is another checkpoint
 
+	ending bool // the last batch is complete
+
 	crowded bool // it was said that states take too much memory
 }
 
@@ -57,8 +59,9 @@ type kept struct {
 	patience time.Duration // how long a save may take, in batch times, before it is given up
 	saving   *Manifest     // of which Partitions are filled as reports come; nil if nothing is saved
 	missing  int
-	whole    bool // it is to be written
-	sweep    bool // files are to be removed
+	failure  string // of the newest save that failed
+	whole    bool   // it is to be written
+	sweep    bool   // files are to be removed
 
 	leaving []leaving // checkpoints that are unneeded, and that batches may still name
 	asked   uint64    // a checkpoint of this batch, or a later one, is waited for
@@ -103,6 +106,11 @@ func (k *Keeper) Open(ctx context.Context, epoch uint64, before *plan.LogState) 
 				return fmt.Errorf("state %s: %w", s.Name, err)
 			}
 		}
+		if err := k.takeOverLast(ctx, st, before); IsDamage(err) {
+			lost = append(lost, lostCheckpoint{before.Last.Seq, err})
+		} else if err != nil {
+			return fmt.Errorf("state %s: %w", s.Name, err)
+		}
 		for _, p := range before.Incomplete { // some were planned by a driver that didn't know what was lost
 			p.Allocation.KeepCheckpoints(s.Name, st.checkpoints)
 		}
@@ -128,10 +136,15 @@ func (k *Keeper) takeOver(ctx context.Context, s *kept, c plan.Checkpoint) error
 	if err == nil {
 		err = k.Store.look(ctx, m, c)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case m.Types != s.Types:
+	}
+	return s.add(c, m)
+}
+
+// add adds a checkpoint, which is newer than those that are there.
+func (s *kept) add(c plan.Checkpoint, m *Manifest) error {
+	if m.Types != s.Types {
 		return fmt.Errorf("declared at %s: %w: its checkpoint holds %s, the program wants %s; give the state another name, or %s",
 			s.Site, plan.ErrOtherProgram, m.Types, s.Types, plan.BeginAnew)
 	}
@@ -203,12 +216,20 @@ func (k *Keeper) due(s *kept, a *plan.Allocation) plan.SaveKind {
 		k.giveUp(s)
 	}
 	s.began, s.batches = a.Time(), 0
-	s.saving = &Manifest{State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Spread: s.Spread, Partitions: make([]SavedPartition, s.Partitions)}
-	s.missing = s.Partitions
-	if s.wantsBase() {
+	s.begin(a)
+	if n := len(s.manifests); n == 0 || s.wantsBase(s.manifests[n-1]) {
 		return plan.SaveBase
 	}
 	return plan.SaveDelta
+}
+
+// begin begins to save the version of a batch. mu is held.
+func (s *kept) begin(a *plan.Allocation) {
+	s.saving = &Manifest{
+		State: s.Name, Seq: a.Seq, TimeNanos: a.TimeNanos, Types: s.Types, Spread: s.Spread,
+		Partitions: make([]SavedPartition, s.Partitions), Planner: a.Epoch,
+	}
+	s.missing = s.Partitions
 }
 
 // leastPatience is how often the time between two checkpoints, or two versions of a state,
@@ -234,15 +255,11 @@ func (k *Keeper) giveUp(s *kept) {
 // maxDeltas is how many deltas follow a base.
 const maxDeltas = 16
 
-// wantsBase reports whether the next checkpoint isn't to build on the newest one: there is
-// none, it has other partitions, or its deltas outweigh its base.
-func (s *kept) wantsBase() bool {
-	if len(s.manifests) == 0 {
-		return true
-	}
-	newest := s.manifests[len(s.manifests)-1]
-	base, deltas := newest.Size()
-	return len(newest.Partitions) != s.Partitions || newest.Spread != s.Spread || deltas > base || len(newest.Partitions[0].Files) > maxDeltas
+// wantsBase reports whether the next checkpoint isn't to build on one: it has other
+// partitions, or its deltas outweigh its base.
+func (s *kept) wantsBase(m *Manifest) bool {
+	base, deltas := m.Size()
+	return len(m.Partitions) != s.Partitions || m.Spread != s.Spread || deltas > base || len(m.Partitions[0].Files) > maxDeltas
 }
 
 // Heard takes what executors report.
@@ -288,7 +305,9 @@ func (k *Keeper) take(r *Report) {
 	about := "state " + s.Name
 	if r.Failure != "" {
 		k.Troubles.Set(about, fmt.Sprintf("state %s can't be saved: %s", s.Name, r.Failure))
-		k.Log.Error("a state can't be saved; it is tried again", "state", s.Name, "batch", r.Seq, "partition", r.Partition, "err", r.Failure)
+		if s.failure = r.Failure; !k.ending {
+			k.Log.Error("a state can't be saved; it is tried again", "state", s.Name, "batch", r.Seq, "partition", r.Partition, "err", r.Failure)
+		}
 		s.saving = nil
 		return
 	}
@@ -297,6 +316,9 @@ func (k *Keeper) take(r *Report) {
 		i := slices.IndexFunc(s.checkpoints, func(c plan.Checkpoint) bool { return c.Seq == r.Since })
 		if i < 0 {
 			return // it builds on what was dropped
+		}
+		if m := s.manifests[i]; len(m.Partitions) != s.Partitions || m.Spread != s.Spread {
+			return // as a driver before wanted it, whose program spread the state otherwise
 		}
 		list = slices.Clone(s.manifests[i].Partitions[r.Partition].Files)
 	}
@@ -356,25 +378,11 @@ func (k *Keeper) Run(ctx context.Context) {
 // tidy does what is to be done for a state.
 func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 	k.mu.Lock()
-	m, sweep := s.saving, s.sweep
-	if !s.whole {
-		m = nil
-	}
+	sweep := s.sweep
 	s.sweep = false
 	k.mu.Unlock()
-	if m != nil {
-		name, err := k.Store.writeManifest(ctx, m, k.epoch)
-		k.mu.Lock()
-		if s.whole, s.saving = false, nil; err == nil {
-			s.checkpoints = append(s.checkpoints, plan.Checkpoint{Seq: m.Seq, TimeNanos: m.TimeNanos, Manifest: name})
-			s.manifests = append(s.manifests, m)
-			close(k.news)
-			k.news = make(chan struct{})
-		}
-		k.mu.Unlock()
-		if err != nil {
-			return err
-		}
+	if err := k.write(ctx, s); err != nil {
+		return err
 	}
 	if !sweep {
 		return nil
@@ -383,6 +391,26 @@ func (k *Keeper) tidy(ctx context.Context, s *kept) error {
 		k.Log.Warn("files of checkpoints that aren't needed can't be removed", "state", s.Name, "err", err)
 	}
 	return nil
+}
+
+// write writes the manifest of what is saved whole.
+func (k *Keeper) write(ctx context.Context, s *kept) error {
+	k.mu.Lock()
+	m, whole := s.saving, s.whole
+	k.mu.Unlock()
+	if !whole {
+		return nil
+	}
+	name, err := k.Store.writeManifest(ctx, m, k.epoch)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s.whole, s.saving = false, nil; err == nil {
+		s.checkpoints = append(s.checkpoints, plan.Checkpoint{Seq: m.Seq, TimeNanos: m.TimeNanos, Manifest: name})
+		s.manifests = append(s.manifests, m)
+		close(k.news)
+		k.news = make(chan struct{})
+	}
+	return err
 }
 
 // sweep removes files of checkpoints that are gone, or that came to nothing.

@@ -54,14 +54,9 @@ type found struct {
 	seq, epoch uint64
 }
 
-// Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
-// what is wrong with those that are newer. It reads the checkpoint whole.
-func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
+// manifests finds the manifests of a state, the newest first.
+func (s *Store) manifests(ctx context.Context, state string) (all []found, err error) {
 	names, err := s.bucket.Names(ctx, s.key(state, ""))
-	if err != nil {
-		return nil, nil, err
-	}
-	var all []found
 	for _, name := range names {
 		f := found{name: name}
 		if _, err := fmt.Sscanf(name, "%d-%d-", &f.seq, &f.epoch); err == nil && strings.HasSuffix(name, manifestEnd) {
@@ -71,6 +66,47 @@ func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged 
 	slices.SortFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(b.seq, a.seq), cmp.Compare(b.epoch, a.epoch), cmp.Compare(a.name, b.name))
 	})
+	return all, err
+}
+
+// Of returns a checkpoint of exactly the batch of an allocation, and its manifest, nil if
+// there is none. Its error says why the only ones can't be read.
+func (s *Store) Of(ctx context.Context, state string, a *plan.Allocation) (c plan.Checkpoint, m *Manifest, err error) {
+	all, err := s.manifests(ctx, state)
+	if errors.Is(err, files.ErrMissing) {
+		return c, nil, nil
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	var damaged error
+	for _, f := range all {
+		if f.seq != a.Seq {
+			continue
+		}
+		c = plan.Checkpoint{Seq: a.Seq, TimeNanos: a.TimeNanos, Manifest: f.name}
+		m, err := s.ReadManifest(ctx, state, c)
+		if err == nil && (m.TimeNanos != a.TimeNanos || m.Planner != a.Epoch) {
+			continue
+		}
+		if err == nil {
+			err = s.look(ctx, m, c)
+		}
+		if !IsDamage(err) {
+			return c, m, err
+		}
+		damaged = errors.Join(damaged, err)
+	}
+	return c, nil, damaged
+}
+
+// Newest returns the manifest of the newest checkpoint of a state that isn't damaged, and
+// what is wrong with those that are newer. It reads the checkpoint whole.
+func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged []error, err error) {
+	all, err := s.manifests(ctx, state)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, f := range all {
 		c := plan.Checkpoint{Seq: f.seq, Manifest: f.name}
 		m, err := s.ReadManifest(ctx, state, c)

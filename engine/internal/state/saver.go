@@ -142,19 +142,43 @@ func (s *Saver) run() {
 		v := s.waiting[0]
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		s.mu.Unlock()
-		report := s.save(v)
-		s.mu.Lock()
-		s.reports[partition{v.State, v.Partition}] = &pending{Report: report}
-		s.mu.Unlock()
+		s.note(s.save(s.ctx, v))
+	}
+}
+
+// SaveNow saves a version, and returns when that is done or has failed: the report, which
+// goes with the task's success, says which. It is an error that ctx ends before.
+func (s *Saver) SaveNow(ctx context.Context, v *Version) error {
+	if s.store == nil {
+		return ErrNoStore
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	r := s.save(ctx, v)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.note(r)
+	return nil
+}
+
+// note keeps a report for the driver, unless there is one of a later batch.
+func (s *Saver) note(r Report) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := partition{r.State, r.Partition}
+	if there := s.reports[of]; there == nil || there.Seq <= r.Seq {
+		s.reports[of] = &pending{Report: r}
 	}
 }
 
 // save writes the file of a version.
-func (s *Saver) save(v *Version) Report {
+func (s *Saver) save(ctx context.Context, v *Version) Report {
 	r := Report{State: v.State, Seq: v.Seq, Partition: v.Partition, Kind: v.Kind, Since: v.Since}
 	data, err := v.Encode()
 	if err == nil {
-		r.File, err = s.store.write(s.ctx, v.State, fmt.Sprintf("%012d-%d-%d-%s.state", v.Seq, v.Epoch, v.Partition, rand.Text()[:8]), data)
+		r.File, err = s.store.write(ctx, v.State, fmt.Sprintf("%012d-%d-%d-%s.state", v.Seq, v.Epoch, v.Partition, rand.Text()[:8]), data)
 	}
 	if err != nil {
 		r.Failure = err.Error()

@@ -64,6 +64,7 @@ type Manifest struct {
 	Spread     string           `msgpack:"spread"` // how keys are spread over the partitions
 	Types      string           `msgpack:"types"`
 	Partitions []SavedPartition `msgpack:"parts"`
+	Planner    uint64           `msgpack:"by,omitempty"` // epoch of the driver that planned the batch
 }
 
 // SavedPartition lists the files of one partition: a base and the deltas that follow it.
