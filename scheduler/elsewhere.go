@@ -27,6 +27,9 @@ const maxElsewhere = 1 << 16
 func (b *Blocks) elsewhere(executor string, n *lineage.Node, partition int) (all []HeldBlocks) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.rdds) == 0 {
+		return nil
+	}
 	type part struct {
 		n *lineage.Node
 		p int
