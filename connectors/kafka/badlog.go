@@ -8,14 +8,15 @@ import (
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
-// badLog says in a process's log that bad records are left out: the first at once,
+// badLog says in a process's log that records are left out: the first at once,
 // then how many more and which was the last, every remindAfter at most.
 //
-// THREADING: mu guards all but log and letters. It is held over the lines, so that
+// THREADING: mu guards all but log, says and letters. It is held over the lines, so that
 // they come in order.
 type badLog struct {
 	log     *slog.Logger
-	letters string // their topic, if there is one
+	says    string // of the records
+	letters string // the topic of letters about them, if there is one
 
 	mu      sync.Mutex
 	told    time.Time
@@ -26,12 +27,25 @@ type badLog struct {
 // remindAfter is the time between two lines about bad records.
 const remindAfter = 30 * time.Second
 
-// log notes a bad record that was left out. The process's log of the policy says at
-// its end what it hasn't said yet.
+// log notes a bad record that was left out.
 func (p BadRecords) log(process *task.Process, log *slog.Logger, b badRecord) {
-	l, err := process.Resource(p, func() (any, func() error, error) {
-		l := &badLog{log: log, letters: p.topic}
-		return l, func() error { l.close(); return nil }, nil
+	noteLeftOut(process, p, &badLog{log: log, says: "kafka: bad records are left out; the last of them is named", letters: p.topic}, b)
+}
+
+// lostKey finds a process's log of records that were deleted before they were read.
+type lostKey struct{}
+
+// logLost notes records that were deleted before they were read: at most as many as there
+// are offsets.
+func logLost(process *task.Process, log *slog.Logger, b badRecord) {
+	noteLeftOut(process, lostKey{}, &badLog{log: log, says: "kafka: records were deleted before they were read, and are left out; the last of them are named"}, b)
+}
+
+// noteLeftOut notes records in the process's log that key finds, which begins as first. It says at
+// its end what it hasn't said yet.
+func noteLeftOut(process *task.Process, key any, first *badLog, b badRecord) {
+	l, err := process.Resource(key, func() (any, func() error, error) {
+		return first, func() error { first.close(); return nil }, nil
 	})
 	if err == nil { // else the process ends
 		l.(*badLog).note(time.Now(), b)
@@ -55,7 +69,7 @@ func (l *badLog) tell() {
 	if l.letters != "" {
 		attrs = append(attrs, "dead_letter_topic", l.letters)
 	}
-	l.log.Warn("kafka: bad records are left out; the last of them is named", attrs...)
+	l.log.Warn(l.says, attrs...)
 	l.records = 0
 }
 

@@ -69,6 +69,38 @@ func TestBadRecordsAreLogged(t *testing.T) {
 	}
 }
 
+// What a range has lost to a deletion is left out if the stream says so: counted, told and
+// passed over.
+func TestLostIsToldAndPassedOver(t *testing.T) {
+	r := ranges.Range{Topic: "in", Partition: 2, From: 10, Until: 20}
+	for name, c := range map[string]struct {
+		options directOptions
+		err     error
+		from    int64 // where the range goes on, 0 for not at all
+		lost    int64
+		says    string
+	}{
+		"retention":                 {directOptions{skipLost: true}, &ranges.LostError{Topic: "in", Partition: 2, Next: 12, Start: 15}, 15, 3, "records=3 topic=in partition=2 offset=12"},
+		"retention, all of it":      {directOptions{skipLost: true}, &ranges.LostError{Topic: "in", Partition: 2, Next: 10, Start: 99}, 20, 10, "records=10 topic=in partition=2 offset=10"},
+		"retention isn't to matter": {directOptions{forget: true}, &ranges.LostError{Next: 12, Start: 15}, 0, 0, ""},
+		"a deleted topic":           {directOptions{forget: true}, &ranges.TopicError{Topic: "in", Partition: 2, Offset: 14, Err: ranges.ErrUnknownTopic}, 20, 6, "records=6 topic=in partition=2 offset=14"},
+		"one made again":            {directOptions{forget: true}, &ranges.TopicError{Topic: "in", Partition: 2, Offset: 10, Err: ranges.ErrTopicRecreated}, 20, 10, "records=10 topic=in partition=2 offset=10"},
+		"deletion isn't to matter":  {directOptions{skipLost: true}, &ranges.TopicError{Offset: 14, Err: ranges.ErrUnknownTopic}, 0, 0, ""},
+		"another error":             {directOptions{skipLost: true, forget: true}, errors.New("other"), 0, 0, ""},
+	} {
+		var log bytes.Buffer
+		d := &direct[string]{options: c.options, log: slog.New(slog.NewTextHandler(&log, nil))}
+		tc := &task.Context{Context: t.Context(), Process: &task.Process{}}
+		from, ok := d.lost(tc, r, c.err)
+		if from != c.from || ok != (c.from > 0) || tc.Metrics.BadRecords != c.lost || !strings.Contains(log.String(), c.says) || ok != (log.Len() > 0) {
+			t.Errorf("%s: from %d, %t, %d lost, want from %d, %d lost\n%s", name, from, ok, tc.Metrics.BadRecords, c.from, c.lost, &log)
+		}
+		if err := tc.Process.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Each range counts its own records of a batch that is too large, and one of them
 // writes the letter.
 func TestBadBatchInRanges(t *testing.T) {
@@ -108,7 +140,7 @@ func TestBadBatchStraddlesRanges(t *testing.T) {
 		b.Produce(t, "in", nil, kgo.StringRecord("first"))
 		b.Produce(t, "in", []kgo.Opt{kgo.ProducerBatchCompression(kgo.NoCompression())}, batch...)
 		b.Produce(t, "in", nil, kgo.StringRecord("last"))
-		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, decode: StringValue, maxBatch: 2000,
+		d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &b.Opts, decode: StringValue, maxBatch: 2000,
 			options: directOptions{bad: DeadLetter("dead")}, log: slog.New(slog.DiscardHandler)}
 		process := &task.Process{}
 		defer func() { _ = process.Close() }()

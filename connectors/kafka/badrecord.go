@@ -3,7 +3,6 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -49,14 +48,14 @@ func Skip() BadRecords { return BadRecords{policy: badSkip} }
 func DeadLetter(topic string) BadRecords { return BadRecords{badDeadLetter, topic} }
 
 // check reports a topic that letters can't be written to.
-func (p BadRecords) check(topics []string) error {
+func (p BadRecords) check(topics Topics) error {
 	if p.policy != badDeadLetter {
 		return nil
 	}
 	if err := checkTopic(p.topic); err != nil {
 		return fmt.Errorf("kafka.DeadLetter: %w", err)
 	}
-	if slices.Contains(topics, p.topic) {
+	if topics.reads(p.topic) {
 		return fmt.Errorf("kafka.DeadLetter: the stream reads topic %s itself, so that each letter would bring about another one; name another topic", p.topic)
 	}
 	return nil
@@ -144,7 +143,7 @@ func (p BadRecords) handle(tc *task.Context, to producers, b badRecord) error {
 // send writes the letter. One that doesn't fit the usual producer's batches may
 // still fit the topic's: it is sent alone.
 func (p BadRecords) send(tc *task.Context, to producers, r *Record, cause error) error {
-	out, err := to.open(tc.Process)
+	out, err := to.open(tc.Process, usual)
 	if err != nil {
 		return err
 	}
@@ -174,10 +173,7 @@ func size(r *kgo.Record) int {
 
 // letter is what is written to the dead-letter topic.
 func (p BadRecords) letter(r *Record, cause error) *kgo.Record {
-	out := &kgo.Record{Topic: p.topic, Key: r.Key, Value: r.Value}
-	for k, v := range r.Headers() {
-		out.Headers = append(out.Headers, kgo.RecordHeader{Key: string(k), Value: v})
-	}
+	out := &kgo.Record{Topic: p.topic, Key: r.Key, Value: r.Value, Headers: HeadersOf(r)}
 	for _, h := range [][2]string{
 		{"hibana-topic", r.Topic},
 		{"hibana-partition", strconv.Itoa(int(r.Partition))},

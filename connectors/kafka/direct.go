@@ -22,19 +22,16 @@ import (
 // in: what outlives a batch must be cloned.
 type Record = ranges.Record
 
-// Topics says what a direct stream reads; make it with [Subscribe].
-type Topics struct{ names []string }
-
-// Subscribe reads all partitions of the named topics. A partition that is added
-// while the stream runs joins at the next batch.
-func Subscribe(topics ...string) Topics { return Topics{topics} }
-
 // DirectOption configures a direct stream.
 type DirectOption interface{ ofDirect(o *directOptions) }
 
 type directOptions struct {
-	start Position
-	bad   BadRecords
+	start  Position
+	bad    BadRecords
+	mirror *string // the group, nil for none
+	forget bool    // topics that are deleted
+
+	skipLost bool // records that retention has deleted
 }
 
 // StartFrom sets where a job's first batch begins; the default is [Earliest]. A
@@ -45,6 +42,16 @@ func StartFrom(p Position) DirectOption { return startFrom(p) }
 type startFrom Position
 
 func (s startFrom) ofDirect(o *directOptions) { o.start = Position(s) }
+
+// SkipLost lets a stream go on at the oldest record that is left where the topic's retention has
+// deleted records before they were read, which else fails the job. Their offsets are counted among the bad
+// records of the task's metrics, and the log says where they were: at once, then every 30 s at
+// most.
+func SkipLost() DirectOption { return skipLost{} }
+
+type skipLost struct{}
+
+func (skipLost) ofDirect(o *directOptions) { o.skipLost = true }
 
 // ReadOption configures whatever reads a topic.
 type ReadOption interface {
@@ -66,7 +73,7 @@ func (p onBadRecord) ofRange(o *rangeOptions)   { o.bad = BadRecords(p) }
 // that has records. decode runs on executors. What a batch holds is
 // bounded by the stream's backpressure and by streaming.kafka.maxRatePerPartition.
 func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T], opts ...DirectOption) *engine.DStream[T] {
-	op := fmt.Sprintf("kafka.Direct(%s)", strings.Join(topics.names, ","))
+	op := fmt.Sprintf("kafka.Direct(%s)", topics)
 	var o directOptions
 	for _, opt := range opts {
 		if opt == nil {
@@ -77,12 +84,12 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	}
 	conf := readSettings(ssc)
 	d := &direct[T]{
-		op: op, topics: topics.names, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
+		op: op, topics: topics, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
 		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail(op, err)
-	} else if err := cmp.Or(o.start.check("the stream", topics.names), o.bad.check(topics.names)); err != nil {
+	} else if err := cmp.Or(topics.checkForget(o.forget), o.start.check("the stream", topics), o.bad.check(topics), checkMirror(o.mirror)); err != nil {
 		ssc.Fail(op, err)
 	}
 	if decode == nil {
@@ -94,7 +101,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 // direct is the input of a direct stream; a range reads with it too.
 type direct[T any] struct {
 	op       string // its name in errors
-	topics   []string
+	topics   Topics
 	brokers  []string
 	client   *[]kgo.Opt
 	decode   Decoder[T]
@@ -105,27 +112,30 @@ type direct[T any] struct {
 	log      *slog.Logger
 }
 
-// Open connects the planner. It fails if no broker answers, a topic is unknown
-// (that of bad records too),
-// or the stream is to begin in a partition that isn't there.
+// Open connects the planner. It fails if no broker answers, or a topic is unknown
+// (that of bad records too). Where the stream is to begin matters to a job's first batch only.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err := d.checkLetters(ctx); err != nil {
 		return nil, err
 	}
-	out := &planner{brokers: strings.Join(d.brokers, ","), limits: d.limits, reader: d.reader}
-	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, d.topics...)
+	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, limits: d.limits, reader: d.reader}
+	what := d.topics.selection()
+	what.Forget = d.options.forget
+	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, what)
 	if err != nil {
 		return nil, err
 	}
 	parts, err := p.Plan(ctx)
+	if err == nil && d.options.mirror != nil {
+		out.mirror, err = newMirror(*d.options.mirror, d.producers())
+	}
 	if err != nil {
 		p.Close()
 		return nil, err
 	}
 	out.source = p
-	if out.first, err = d.options.start.resolve(ctx, parts, d.producers()); err != nil {
-		p.Close()
-		return nil, err
+	out.begin = func(ctx context.Context) (map[topicPartition]int64, error) {
+		return d.options.start.resolve(ctx, parts, d.producers())
 	}
 	return out, nil
 }
@@ -216,6 +226,10 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 			more = false
 			for rec, err := range reader.Read(tc, r) {
 				if err != nil {
+					if from, ok := d.lost(tc, r, err); ok {
+						r.From, more = from, true // an error is the last thing that is read
+						break
+					}
 					large, ok := tooLarge(err)
 					if !ok {
 						yield(none, err)
@@ -224,7 +238,7 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 					if b := ofBatch(large, r); b.records > 0 && !bad(b) {
 						return
 					}
-					r.From, more = large.After, true // an error is the last thing that is read
+					r.From, more = large.After, true
 					break
 				}
 				if tc.Killed() {
@@ -246,6 +260,26 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 			}
 		}
 	}
+}
+
+// lost counts the records of a range that were deleted before they were read, if that is
+// the error and the stream is to go on. It returns from where.
+func (d *direct[T]) lost(tc *task.Context, r ranges.Range, err error) (from int64, ok bool) {
+	var next int64 // that was to be read
+	lost, retention := errors.AsType[*ranges.LostError](err)
+	gone, deleted := errors.AsType[*ranges.TopicError](err)
+	switch {
+	case retention && d.options.skipLost:
+		next, from = lost.Next, min(lost.Start, r.Until)
+	case deleted && d.options.forget && (errors.Is(err, ranges.ErrUnknownTopic) || errors.Is(err, ranges.ErrTopicRecreated)):
+		next, from = gone.Offset, r.Until
+	default:
+		return 0, false
+	}
+	b := badRecord{Record: &Record{Topic: r.Topic, Partition: r.Partition, Offset: next}, records: from - next, cause: err}
+	tc.Metrics.BadRecords += b.records
+	logLost(tc.Process, d.log, b)
+	return from, true
 }
 
 // decoded calls the decoder; its panic is an error like another.

@@ -1,9 +1,11 @@
 // Package kafka connects streams and batch programs to Apache Kafka.
 //
-// [Direct] reads topics: the driver plans offset ranges, which are part of each
-// batch's allocation, and executors read exactly those (Spark's
-// DirectKafkaInputDStream). Offsets are the engine's own: no consumer group
-// decides what is read. [Sink] writes a stream's elements to a topic.
+// [Direct] reads topics, those of a pattern, or single partitions: the driver plans
+// offset ranges, which are part of each batch's allocation, and executors read exactly
+// those (Spark's DirectKafkaInputDStream). Offsets are the engine's own: no consumer
+// group decides what is read, though a job may begin where one has ended ([AtGroup]),
+// and tell one how far it has come ([MirrorOffsets]). [Sink] writes a stream's elements
+// to a topic.
 //
 // [Range] gives a batch program the records from one position until another.
 //

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -30,16 +31,13 @@ func TestPlanSaysWhatIsHeld(t *testing.T) {
 		}
 		b.Produce(t, "in", nil, kgo.StringRecord("c"), kgo.StringRecord("d"))
 
-		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
 		planner := func(start Position) func() engine.Plan {
 			d.options.start = start
-			p, err := d.Open(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = p.Close() })
+			p := opened(t, d)
 			var last engine.Plan
 			return func() engine.Plan {
+				var err error
 				last, err = p.Plan(t.Context(), engine.PlanRequest{Previous: last.Ranges, Interval: time.Second})
 				if err != nil {
 					t.Fatal(err)
@@ -70,6 +68,69 @@ func TestPlanSaysWhatIsHeld(t *testing.T) {
 		}
 		if p := beyond(); p.Records != 2 || p.Backlog != 0 || p.Held != "" {
 			t.Errorf("beyond, in the end: %+v", p)
+		}
+	})
+}
+
+// opened opens the planner of a stream.
+func opened(t *testing.T, d *direct[string]) engine.Planner {
+	t.Helper()
+	p, err := d.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// Consumers of the group may read on and commit until the first batch is planned.
+func TestGroupThatReadsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "in"))
+		d := &direct[string]{topics: Subscribe("in"), options: directOptions{start: AtGroup("g")}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		p := opened(t, d)
+		b.Produce(t, "in", nil, kgo.StringRecord("a"), kgo.StringRecord("b"))
+		var read kadm.Offsets
+		read.AddOffset("in", 0, 1, -1)
+		if err := b.Admin().CommitAllOffsets(t.Context(), "g", read); err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.Plan(t.Context(), engine.PlanRequest{Interval: time.Second})
+		if rs, _ := decodeRanges(got.Ranges); err != nil || len(rs) != 1 || rs[0].From != 1 || rs[0].Until != 2 {
+			t.Errorf("%v, %v", rs, err)
+		}
+	})
+}
+
+// A pattern that no topic has waits for one and says so. One that is made is read whole, also by a
+// driver that takes over before it was.
+func TestPatternWaitsForTopics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "other"))
+		d := &direct[string]{topics: SubscribePattern("in.*"), options: directOptions{start: Latest()}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		var last engine.Plan
+		plan := func(p engine.Planner) engine.Plan {
+			got, err := p.Plan(t.Context(), engine.PlanRequest{Previous: last.Ranges, Interval: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		first := opened(t, d)
+		last = plan(first)
+		if want := "no topic at " + b.Addrs[0] + " is named like /in.*/: waiting for one"; last.Held != want || last.Records != 0 {
+			t.Errorf("%+v, want %s", last, want)
+		}
+		if n, _, err := d.Generate(last.Ranges); n != 0 || err != nil {
+			t.Errorf("%d partitions of nothing, %v", n, err)
+		}
+		b.Create(t, "in.1", 1)
+		b.Produce(t, "in.1", nil, kgo.StringRecord("a"), kgo.StringRecord("b"))
+		time.Sleep(6 * time.Second) // until the planner asks for topics again
+		for name, p := range map[string]engine.Planner{"the planner that waited": first, "another": opened(t, d)} {
+			if got := plan(p); got.Held != "" || got.Records != 2 {
+				t.Errorf("%s: %+v", name, got)
+			}
 		}
 	})
 }

@@ -191,14 +191,6 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// silence makes a broker close the connection on every request to produce.
-func silence(b *kafkatest.Broker) {
-	b.Fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		b.Fake.KeepControl()
-		return nil, errors.New("no answer"), true
-	})
-}
-
 // A job whose sink waits for Kafka can be ended, and fails if Kafka stays away.
 func TestSinkOutage(t *testing.T) {
 	sink := func(ssc *engine.StreamingContext) error {
@@ -207,7 +199,7 @@ func TestSinkOutage(t *testing.T) {
 	}
 	t.Run("ended", func(t *testing.T) {
 		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-			silence(b)
+			b.HangUp(kmsg.Produce)
 			began := time.Now()
 			err := run(t, b, sink, "--conf", "streaming.stopGracefullyOnShutdown=false") // its context ends after a minute
 			if took := time.Since(began); !errors.Is(err, engine.ErrStopped) || took > 65*time.Second {
@@ -217,7 +209,7 @@ func TestSinkOutage(t *testing.T) {
 	})
 	t.Run("failed", func(t *testing.T) {
 		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-			silence(b)
+			b.HangUp(kmsg.Produce)
 			if err := run(t, b, sink, "--conf", "task.maxFailures=1"); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "writing to topic out") {
 				t.Error(err)
 			}

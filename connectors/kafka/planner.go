@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -21,7 +23,12 @@ import (
 type planner struct {
 	source  *ranges.Planner
 	brokers string
-	first   map[topicPartition]int64 // where a job without a batch begins
+	topics  Topics
+	forget  bool // deleted topics
+	log     *slog.Logger
+	begin   func(context.Context) (map[topicPartition]int64, error)
+	first   map[topicPartition]int64 // where a job's first batch begins, as begin says
+	mirror  *mirror                  // nil for none
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
 	waiting func(why string)           // of the plan that is being made; may be nil
@@ -47,7 +54,7 @@ func (p *planner) UntilEnd(ctx context.Context) error {
 	}
 	p.ends = make(map[topicPartition]int64, len(parts))
 	for _, part := range parts {
-		p.ends[topicPartition{part.Topic, part.Partition}] = part.Until
+		p.ends[keyOf(part)] = part.Until
 	}
 	return nil
 }
@@ -66,6 +73,11 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 	if err != nil {
 		return engine.Plan{}, err
 	}
+	if len(req.Previous) == 0 {
+		if p.first, err = p.begin(ctx); err != nil {
+			return engine.Plan{}, err
+		}
+	}
 	return p.plan(parts, req)
 }
 
@@ -81,6 +93,9 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	previous, err := decodeRanges(req.Previous)
 	if err != nil {
 		return engine.Plan{}, fmt.Errorf("the ranges of the batch before: %w", err)
+	}
+	if len(req.Previous) > 0 { // the job has begun, even if it has read no partition yet
+		p.first = nil
 	}
 	rs, err := p.next(parts, previous)
 	if err != nil {
@@ -111,6 +126,9 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 		plan.Blocked += beyond - min(beyond, max(0, free))
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
+	if len(parts) == 0 {
+		plan.Held = fmt.Sprintf("no topic at %s is named like %s: waiting for one", p.brokers, p.topics)
+	}
 	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
 	return plan, err
 }
@@ -160,7 +178,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 	}
 	rs := make([]ranges.Range, len(parts))
 	for i, part := range parts {
-		key := topicPartition{part.Topic, part.Partition}
+		key := keyOf(part)
 		last, ok := before[key]
 		delete(before, key)
 		switch {
@@ -170,10 +188,12 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 				from = part.Start
 			}
 			if from < part.Start {
-				return nil, fmt.Errorf("kafka.AtOffsets: topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
+				return nil, fmt.Errorf("topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
 					part.Topic, part.Partition, from, part.Start)
 			}
 			rs[i] = part.Range(from)
+		case last.TopicID != part.TopicID && p.forget:
+			before[key], rs[i] = last, part.Range(part.Start)
 		case last.TopicID != part.TopicID:
 			return nil, &ranges.TopicError{Topic: part.Topic, Partition: part.Partition, Offset: last.Until, Brokers: p.brokers, Err: ranges.ErrTopicRecreated}
 		case last.From > last.Until:
@@ -184,20 +204,51 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 			rs[i] = part.Range(last.Until)
 		}
 	}
-	if len(before) > 0 {
+	switch {
+	case p.forget:
+		p.leave(before)
+	case len(before) > 0:
 		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
 			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 		})[0]
-		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: ranges.ErrUnknownPartition}
+		err := ranges.ErrUnknownPartition
+		if !slices.ContainsFunc(parts, func(part ranges.Partition) bool { return part.Topic == gone.topic }) {
+			err = ranges.ErrTopicDeleted
+		}
+		return nil, &ranges.TopicError{Topic: gone.topic, Partition: gone.partition, Offset: before[gone].Until, Brokers: p.brokers, Err: err}
 	}
 	return rs, nil
 }
 
-// Completed has nothing to note: the batch log knows.
-func (p *planner) Completed(context.Context, []byte) error { return nil }
+// leave says that partitions, with their last ranges, aren't read any more.
+func (p *planner) leave(gone map[topicPartition]ranges.Range) {
+	read := make(map[string][]string)
+	for key, r := range gone {
+		read[key.topic] = append(read[key.topic], fmt.Sprintf("%d until %d", key.partition, r.Until))
+	}
+	for _, topic := range slices.Sorted(maps.Keys(read)) {
+		slices.Sort(read[topic])
+		p.log.Warn("kafka: a topic was deleted, what of it isn't read is lost", "topic", topic, "partitions_read", strings.Join(read[topic], ", "))
+	}
+}
+
+// Completed tells the mirror: what was read the batch log knows.
+func (p *planner) Completed(_ context.Context, encoded []byte) error {
+	if p.mirror == nil {
+		return nil
+	}
+	rs, err := decodeRanges(encoded)
+	if err == nil {
+		p.mirror.complete(rs)
+	}
+	return err
+}
 
 // Close closes the planner's connections.
 func (p *planner) Close() error {
+	if p.mirror != nil {
+		p.mirror.close()
+	}
 	p.source.Close()
 	return nil
 }

@@ -26,7 +26,7 @@ type producers struct {
 	log     *slog.Logger
 }
 
-// producer is a process's client that writes to a cluster. All its tasks share
+// producer is a process's client that writes to a cluster. All its tasks of a kind share
 // it. It is a hook of that client.
 type producer struct {
 	*kgo.Client
@@ -52,17 +52,30 @@ const (
 // producerKey finds a process's producer of a cluster.
 type producerKey struct {
 	brokers string
-	large   bool // of records that are sent alone
+	kind    producerKind
 }
+
+// producerKind tells a process's producers of one cluster.
+type producerKind int
+
+const (
+	usual  producerKind = iota
+	placed              // of records whose partition the program gives
+	alone               // of large records, which are sent alone
+)
 
 // open returns the process's producer. Ending a task's context gives up what it
 // has in flight: the next attempt may write it twice, as any attempt may.
-func (p producers) open(process *task.Process) (*producer, error) {
+func (p producers) open(process *task.Process, kind producerKind) (*producer, error) {
 	addrs := strings.Join(p.brokers, ",")
-	c, err := process.Resource(producerKey{addrs, false}, func() (any, func() error, error) {
+	c, err := process.Resource(producerKey{addrs, kind}, func() (any, func() error, error) {
 		out := &producer{}
+		more := []kgo.Opt{kgo.WithHooks(out)}
+		if kind == placed {
+			more = append(more, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		}
 		var err error
-		out.Client, err = kgo.NewClient(p.options(kgo.WithHooks(out))...)
+		out.Client, err = kgo.NewClient(p.options(more...)...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -103,7 +116,7 @@ type lone struct {
 // whether that is too large is the broker's to say.
 func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) error {
 	addrs := strings.Join(p.brokers, ",")
-	c, err := tc.Process.Resource(producerKey{addrs, true}, func() (any, func() error, error) {
+	c, err := tc.Process.Resource(producerKey{addrs, alone}, func() (any, func() error, error) {
 		limit := usual.OptValue(kgo.BrokerMaxWriteBytes).(int32)
 		cl, err := kgo.NewClient(p.options(kgo.ProducerBatchMaxBytes(limit))...)
 		if err != nil {

@@ -24,12 +24,9 @@ import (
 func TestSinkSaysThatItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "out"))
-		b.Fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-			b.Fake.KeepControl()
-			return nil, errors.New("no answer"), true
-		})
+		b.HangUp(kmsg.Produce)
 		var log bytes.Buffer
-		s := sink[string]{producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, "out", String, nil, nil}
+		s := sink[string]{producers: producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}, topic: "out", encode: String}
 		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 		defer cancel()
 		process := &task.Process{}
@@ -48,14 +45,11 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 func TestLargeRecordsWaitWithTheirTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "dead"))
-		b.Fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-			b.Fake.KeepControl()
-			return nil, errors.New("no answer"), true
-		})
+		b.HangUp(kmsg.Produce)
 		p := producers{b.Addrs, &b.Opts, slog.New(slog.DiscardHandler)}
 		process := &task.Process{}
 		defer func() { _ = process.Close() }()
-		usual, err := p.open(process)
+		usual, err := p.open(process, usual)
 		if err != nil {
 			t.Fatal(err)
 		}

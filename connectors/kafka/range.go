@@ -31,8 +31,8 @@ type MinPartitions int
 func (n MinPartitions) ofRange(o *rangeOptions) { o.minPartitions = int(n) }
 
 // Range makes an RDD of a topic's records from one position until another, for batch
-// programs (Spark's createRDD): [Earliest], [AtOffsets] or [AtTime] until [Latest],
-// AtOffsets or AtTime, which isn't among them. One partition reads those of each
+// programs (Spark's createRDD): [Earliest], [AtOffsets], [AtTime] or [AtGroup] until [Latest],
+// AtOffsets, AtTime or AtGroup, which isn't among them. One partition reads those of each
 // partition of the topic; until AtOffsets only those partitions are read that it names.
 // decode runs on executors.
 //
@@ -52,7 +52,7 @@ func Range[T any](sc *rdd.Context, topic string, from, until Position, decode De
 	}
 	client := slices.Clone(*clientOptions(e)) // later ones are for what is made later
 	d := &direct[T]{
-		op: op, topics: []string{topic}, brokers: Brokers(e), client: &client, decode: decode, site: lineage.Caller(),
+		op: op, topics: Subscribe(topic), brokers: Brokers(e), client: &client, decode: decode, site: lineage.Caller(),
 		options: directOptions{bad: o.bad}, maxBatch: readSettings(e).maxBatch, log: e.Logger(),
 	}
 	if err := cmp.Or(checkTopic(topic), checkRange(topic, from, until), o.bad.check(d.topics)); err != nil {
@@ -100,11 +100,11 @@ func checkRange(topic string, from, until Position) error {
 	const who = "the range"
 	switch {
 	case until.kind == earliest:
-		return errors.New("it ends at kafka.Earliest, where nothing is before it: give kafka.Latest, kafka.AtOffsets or kafka.AtTime")
+		return errors.New("it ends at kafka.Earliest, where nothing is before it: give kafka.Latest, kafka.AtOffsets, kafka.AtTime or kafka.AtGroup")
 	case from.kind == atTime && until.kind == atTime && until.at.Before(from.at):
 		return fmt.Errorf("it begins at %s, after its end at %s", from.at.Format(time.RFC3339Nano), until.at.Format(time.RFC3339Nano))
 	}
-	return cmp.Or(from.check(who, []string{topic}), until.check(who, []string{topic}))
+	return cmp.Or(from.check(who, Subscribe(topic)), until.check(who, Subscribe(topic)))
 }
 
 // resolve asks the brokers which offsets are from one position until another.
@@ -112,7 +112,7 @@ func (d *direct[T]) resolve(ctx context.Context, from, until Position) ([]ranges
 	if err := d.checkLetters(ctx); err != nil {
 		return nil, err
 	}
-	p, err := ranges.NewPlanner(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log}, d.topics...)
+	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log}, d.topics.selection())
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (d *direct[T]) resolve(ctx context.Context, from, until Position) ([]ranges
 	}
 	var rs []ranges.Range
 	for _, part := range parts {
-		if until.kind == atOffsets && !until.names(part) {
+		if until.kind == atOffsets && until.or == nil && !until.names(part) {
 			continue
 		}
 		key := topicPartition{part.Topic, part.Partition}
@@ -140,7 +140,8 @@ func (d *direct[T]) resolve(ctx context.Context, from, until Position) ([]ranges
 		if err := isThere(part, r, from, until); err != nil {
 			return nil, err
 		}
-		r.From = min(r.From, r.Until) // one that holds nothing
+		r.Until = min(r.Until, part.Until) // a group may have read beyond an open transaction
+		r.From = min(r.From, r.Until)      // one that holds nothing
 		rs = append(rs, r)
 	}
 	return rs, nil

@@ -28,7 +28,7 @@ func TestRefusedPassword(t *testing.T) {
 		return resp, nil, true
 	})
 	wrong := []kgo.Opt{kgo.SASL(plain.Auth{User: "me", Pass: "wrong"}.AsMechanism())}
-	d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &wrong, log: slog.New(slog.DiscardHandler)}
+	d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &wrong, log: slog.New(slog.DiscardHandler)}
 	_, err := d.Open(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "refuses the client") || !strings.Contains(err.Error(), "SASL_AUTHENTICATION_FAILED") ||
 		strings.Contains(err.Error(), "no Kafka broker answers") {
@@ -54,7 +54,7 @@ func TestAdvertisedAddress(t *testing.T) {
 	advertise(b, topic, int32(port))
 
 	lines, write := io.Pipe()
-	d := &direct[string]{topics: []string{topic}, brokers: b.Addrs, client: new([]kgo.Opt), log: slog.New(slog.NewTextHandler(write, nil))}
+	d := &direct[string]{topics: Subscribe(topic), brokers: b.Addrs, client: new([]kgo.Opt), log: slog.New(slog.NewTextHandler(write, nil))}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	opened := make(chan error, 1)

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -36,17 +38,42 @@ func Bytes(v []byte) ([]byte, error) { return v, nil }
 // String writes strings as they are.
 func String(v string) ([]byte, error) { return []byte(v), nil }
 
-// SinkOption configures a sink of T.
+// Header is a header of a record that is written.
+type Header = kgo.RecordHeader
+
+// HeadersOf returns the headers of a record that was read, for a sink that passes them on.
+func HeadersOf(r *Record) []Header {
+	var all []Header
+	for k, v := range r.Headers() {
+		all = append(all, Header{Key: string(k), Value: v})
+	}
+	return all
+}
+
+// SinkOption configures a sink of T. The functions that it takes run on executors.
 type SinkOption[T any] func(*sink[T])
 
 // Key sets the records' keys; without it records have none and are spread over
 // the topic's partitions.
 func Key[T any](key func(T) []byte) SinkOption[T] {
-	return func(s *sink[T]) {
-		if s.key = key; key == nil {
-			s.wrong = fmt.Errorf("kafka.Key: %w", rdd.ErrNilFunction)
-		}
-	}
+	return func(s *sink[T]) { s.key = key; s.require("kafka.Key", key != nil) }
+}
+
+// Headers sets the records' headers. Those of the sink come behind them.
+func Headers[T any](headers func(T) []Header) SinkOption[T] {
+	return func(s *sink[T]) { s.headers = headers; s.require("kafka.Headers", headers != nil) }
+}
+
+// Partition sets the partitions that records are written to, whatever their keys. One that the
+// topic doesn't have fails the job.
+func Partition[T any](partition func(T) int32) SinkOption[T] {
+	return func(s *sink[T]) { s.partition = partition; s.require("kafka.Partition", partition != nil) }
+}
+
+// Timestamp sets the records' times, to the millisecond. Without it, and for the zero time, it is
+// when a record is written. A topic with message.timestamp.type=LogAppendTime has the broker's.
+func Timestamp[T any](timestamp func(T) time.Time) SinkOption[T] {
+	return func(s *sink[T]) { s.timestamp = timestamp; s.require("kafka.Timestamp", timestamp != nil) }
 }
 
 // Headers of the records that a sink writes, both in decimal: the batch's number
@@ -78,16 +105,26 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 	if encode == nil {
 		ssc.Fail(op, rdd.ErrNilFunction)
 	}
-	engine.NewOutput(d, op, s, encode, s.key)
+	engine.NewOutput(d, op, s, encode, s.key, s.headers, s.partition, s.timestamp)
 }
 
 // sink writes elements to a topic.
 type sink[T any] struct {
 	producers
-	topic  string
-	encode Encoder[T]
-	key    func(T) []byte
-	wrong  error // with the options
+	topic     string
+	encode    Encoder[T]
+	key       func(T) []byte // nil for none, as those below
+	headers   func(T) []Header
+	partition func(T) int32
+	timestamp func(T) time.Time
+	wrong     error // with the options
+}
+
+// require notes an option whose function is missing.
+func (s *sink[T]) require(option string, ok bool) {
+	if !ok {
+		s.wrong = fmt.Errorf("%s: %w", option, rdd.ErrNilFunction)
+	}
 }
 
 // Open makes sure that the topic can be written to.
@@ -102,7 +139,11 @@ func (s *sink[T]) Write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 }
 
 func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, error]) error {
-	out, err := s.open(tc.Process)
+	kind := usual
+	if s.partition != nil {
+		kind = placed
+	}
+	out, err := s.open(tc.Process, kind)
 	if err != nil {
 		return err
 	}
@@ -111,7 +152,7 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		once    sync.Once
 		failed  error
 		written int64
-		headers = []kgo.RecordHeader{
+		headers = []Header{
 			{Key: BatchHeader, Value: strconv.AppendUint(nil, b.Seq, 10)},
 			{Key: JobHeader, Value: strconv.AppendUint(nil, b.Job(), 10)},
 		}
@@ -128,12 +169,9 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		if err = rowErr; err != nil {
 			break
 		}
-		r := &kgo.Record{Topic: s.topic, Headers: headers}
-		if r.Value, err = s.encode(v); err != nil {
+		var r *kgo.Record
+		if r, err = s.record(v, headers); err != nil {
 			break
-		}
-		if s.key != nil {
-			r.Key = s.key(v)
 		}
 		if written == 0 {
 			defer out.watch(s.log, s.topic)()
@@ -156,4 +194,28 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		tc.Metrics.RecordsWritten += written
 	}
 	return err
+}
+
+// record makes the record of an element, with the sink's own headers.
+func (s *sink[T]) record(v T, own []Header) (r *kgo.Record, err error) {
+	r = &kgo.Record{Topic: s.topic, Headers: own}
+	if r.Value, err = s.encode(v); err != nil {
+		return nil, err
+	}
+	if s.key != nil {
+		r.Key = s.key(v)
+	}
+	if s.headers != nil {
+		r.Headers = slices.Concat(s.headers(v), own)
+	}
+	if s.partition != nil {
+		r.Partition = s.partition(v)
+	}
+	if s.timestamp != nil {
+		r.Timestamp = s.timestamp(v)
+	}
+	if !r.Timestamp.IsZero() && r.Timestamp.UnixMilli() < 0 {
+		return nil, rdd.Permanent(fmt.Errorf("kafka.Timestamp gives a record of topic %s the time %s: records have no times before 1970", s.topic, r.Timestamp.Format(time.RFC3339)))
+	}
+	return r, nil
 }

@@ -118,6 +118,37 @@ func TestOptionsAreChecked(t *testing.T) {
 		"kafka.Direct(in) at kafka/start_test.go:N: kafka.DeadLetter: the stream reads topic in itself": func(ssc *engine.StreamingContext) {
 			direct(ssc, "in", kafka.OnBadRecord(kafka.DeadLetter("in")))
 		},
+		`kafka.Direct(/[a/) at kafka/start_test.go:N: kafka.SubscribePattern("[a"): error parsing regexp`: func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.SubscribePattern("[a"), kafka.StringValue)
+		},
+		"kafka.Direct(//) at kafka/start_test.go:N: kafka.SubscribePattern: the pattern is empty": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.SubscribePattern(""), kafka.StringValue)
+		},
+		"kafka.Direct(/i.*/) at kafka/start_test.go:N: kafka.DeadLetter: the stream reads topic in itself": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.SubscribePattern("i.*"), kafka.StringValue, kafka.OnBadRecord(kafka.DeadLetter("in")))
+		},
+		`kafka.Direct(/i/) at kafka/start_test.go:N: kafka.AtOffsets names topic "in", which the stream doesn't read: it reads /i/`: func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.SubscribePattern("i"), kafka.StringValue, kafka.StartFrom(at(map[int32]int64{0: 1})))
+		},
+		"kafka.Direct(in[0-2 4]) at kafka/start_test.go:N: kafka.AtOffsets names partition 3 of topic in, which the stream doesn't read: it reads in[0-2 4]": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.Assign(map[string][]int32{"in": {4, 0, 1, 2}}), kafka.StringValue, kafka.StartFrom(at(map[int32]int64{3: 1})))
+		},
+		"kafka.Direct(in) at kafka/start_test.go:N: kafka.ForgetDeleted is for kafka.SubscribePattern": func(ssc *engine.StreamingContext) {
+			direct(ssc, "in", kafka.ForgetDeleted())
+		},
+		"kafka.Direct() at kafka/start_test.go:N: it names no topic: use kafka.Subscribe": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.Assign(nil), kafka.StringValue)
+		},
+		"kafka.Direct(in[]) at kafka/start_test.go:N: kafka.Assign names no partition of topic in": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.Assign(map[string][]int32{"in": nil}), kafka.StringValue)
+		},
+		"kafka.Direct(in[1 1]) at kafka/start_test.go:N: kafka.Assign names partition 1 of topic in twice": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.Assign(map[string][]int32{"in": {1, 1}}), kafka.StringValue)
+		},
+		"kafka.Direct(in[-1]) at kafka/start_test.go:N: kafka.Assign names partition -1 of topic in": func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.Assign(map[string][]int32{"in": {-1}}), kafka.StringValue)
+		},
+		"kafka.Direct(in) at kafka/start_test.go:N: kafka.MirrorOffsets: the group has no name": func(ssc *engine.StreamingContext) { direct(ssc, "in", kafka.MirrorOffsets("")) },
 		`kafka.Sink(a/b) at kafka/start_test.go:N: no topic can be named "a/b"`: func(ssc *engine.StreamingContext) {
 			kafka.Sink(direct(ssc, "in"), "a/b", kafka.String)
 		},
@@ -126,6 +157,15 @@ func TestOptionsAreChecked(t *testing.T) {
 		},
 		"kafka.Sink(in) at kafka/start_test.go:N: kafka.Key: the function is nil": func(ssc *engine.StreamingContext) {
 			kafka.Sink(direct(ssc, "in"), "in", kafka.String, kafka.Key[string](nil))
+		},
+		"kafka.Sink(in) at kafka/start_test.go:N: kafka.Headers: the function is nil": func(ssc *engine.StreamingContext) {
+			kafka.Sink(direct(ssc, "in"), "in", kafka.String, kafka.Headers[string](nil))
+		},
+		"kafka.Sink(in) at kafka/start_test.go:N: kafka.Partition: the function is nil": func(ssc *engine.StreamingContext) {
+			kafka.Sink(direct(ssc, "in"), "in", kafka.String, kafka.Partition[string](nil))
+		},
+		"kafka.Sink(in) at kafka/start_test.go:N: kafka.Timestamp: the function is nil": func(ssc *engine.StreamingContext) {
+			kafka.Sink(direct(ssc, "in"), "in", kafka.String, kafka.Timestamp[string](nil))
 		},
 		"kafka.ClientOptions at kafka/start_test.go:N: option 1 of 1: an option is nil": func(ssc *engine.StreamingContext) {
 			kafka.ClientOptions(ssc, nil)

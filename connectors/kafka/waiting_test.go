@@ -19,7 +19,7 @@ import (
 func TestPlanSaysWhatItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "in"))
-		d := &direct[string]{topics: []string{"in"}, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
+		d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)}
 		p, err := d.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)

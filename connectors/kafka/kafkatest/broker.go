@@ -2,6 +2,7 @@ package kafkatest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Env names the real broker's address.
@@ -147,6 +149,14 @@ func (b *Broker) Delete(t testing.TB, name string) {
 	Until(t, "the topic is gone", func() bool {
 		ts, err := b.adm.ListTopics(t.Context(), name)
 		return err == nil && !ts.Has(name)
+	})
+}
+
+// HangUp makes a fake cluster close the connection on every request of a kind.
+func (b *Broker) HangUp(key kmsg.Key) {
+	b.Fake.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.Fake.KeepControl()
+		return nil, errors.New("the broker hangs up"), true
 	})
 }
 

@@ -14,6 +14,8 @@ var (
 	ErrClosed = errors.New("kafka client is closed")
 	// ErrUnknownTopic: no broker knows a topic of that name.
 	ErrUnknownTopic = errors.New("topic does not exist")
+	// ErrTopicDeleted: a topic that was there is so no more. It is an ErrUnknownTopic.
+	ErrTopicDeleted = fmt.Errorf("%w any more", ErrUnknownTopic)
 	// ErrTopicRecreated: the name now belongs to another topic.
 	ErrTopicRecreated = errors.New("topic was deleted and created again; its offsets mean other records")
 	// ErrUnknownPartition: the topic has no such partition.
@@ -30,7 +32,7 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("reading topic %s partition %d: offsets from %d are gone, the log now starts at %d; give the topic a longer retention than a job may stand still; to go on without these records start a new job (another --checkpoint)",
+	return fmt.Sprintf("reading topic %s partition %d: offsets from %d are gone, the log now starts at %d; give the topic a longer retention than a job may stand still; to go on without these records give the stream kafka.SkipLost, or start a new job (another --checkpoint)",
 		e.Topic, e.Partition, e.Next, e.Start)
 }
 
@@ -74,6 +76,8 @@ func (e *TopicError) Error() string {
 	}
 	fmt.Fprintf(&b, ": %v", e.Err)
 	switch {
+	case errors.Is(e.Err, ErrTopicDeleted):
+		b.WriteString("; to go on without it start a new job (another --checkpoint), or give the stream of a pattern kafka.ForgetDeleted")
 	case e.Offset < 0 && errors.Is(e.Err, ErrUnknownTopic):
 		b.WriteString("; check its name or create it, for example with kafka.EnsureTopic in OnDriver")
 	case errors.Is(e.Err, ErrTopicRecreated):

@@ -15,6 +15,7 @@ import (
 // topicInfo is what the brokers say about one topic.
 type topicInfo struct {
 	id         [16]byte
+	internal   bool // Kafka keeps it for itself
 	partitions map[int32]leader
 	err        error // the topic's own error, for example ErrUnknownTopic
 }
@@ -27,23 +28,41 @@ type leader struct {
 // describe asks any broker for topics. It also tells the client about brokers.
 func describe(ctx context.Context, cl *kgo.Client, topics []string) (map[string]topicInfo, error) {
 	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = false
 	req.Topics = []kmsg.MetadataRequestTopic{} // none, as nil would mean all
 	for _, t := range topics {
 		rt := kmsg.NewMetadataRequestTopic()
 		rt.Topic = kmsg.StringPtr(t)
 		req.Topics = append(req.Topics, rt)
 	}
-	resp, err := req.RequestWith(ctx, cl)
+	infos, err := request(ctx, cl, req)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the leaders of %q: %w", topics, err)
 	}
-	infos := make(map[string]topicInfo, len(topics))
+	return infos, nil
+}
+
+// describeAll is describe for all topics that there are.
+func describeAll(ctx context.Context, cl *kgo.Client) (map[string]topicInfo, error) {
+	infos, err := request(ctx, cl, kmsg.NewPtrMetadataRequest())
+	if err != nil {
+		return nil, fmt.Errorf("asking for all topics: %w", err)
+	}
+	return infos, nil
+}
+
+// request is a Metadata round trip to any broker.
+func request(ctx context.Context, cl *kgo.Client, req *kmsg.MetadataRequest) (map[string]topicInfo, error) {
+	req.AllowAutoTopicCreation = false
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	infos := make(map[string]topicInfo, len(resp.Topics))
 	for _, t := range resp.Topics {
 		if t.Topic == nil {
 			continue
 		}
-		info := topicInfo{id: t.TopicID, partitions: make(map[int32]leader, len(t.Partitions))}
+		info := topicInfo{id: t.TopicID, internal: t.IsInternal, partitions: make(map[int32]leader, len(t.Partitions))}
 		switch err := kerr.ErrorForCode(t.ErrorCode); {
 		case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 			info.err = ErrUnknownTopic

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,9 +19,9 @@ import (
 // once Watch was called, one for each broker; its methods may be called from several
 // goroutines and take turns.
 type Planner struct {
-	opts   Options
-	topics []string
-	cl     *kgo.Client
+	opts Options
+	what Selection
+	cl   *kgo.Client
 
 	mu       sync.Mutex
 	known    map[partitionKey]Partition // with the last Until
@@ -31,6 +31,7 @@ type Planner struct {
 	listed   time.Time // when the ends were last asked for
 	highs    time.Time // when the high watermarks were last asked for
 	reached  bool      // a broker has answered once
+	planned  bool      // there was a plan
 	doubt    time.Time // since when a topic seems to be gone or another
 	waiting  outage
 	waitsFor *stream // stands for all partitions in waiting
@@ -51,24 +52,29 @@ const highAge = 100 * time.Millisecond
 
 // NewPlanner makes a Planner of topics. It connects when first used.
 func NewPlanner(o Options, topics ...string) (*Planner, error) {
+	return NewPlannerOf(o, Selection{Topics: topics})
+}
+
+// NewPlannerOf makes a Planner of what is selected. It connects when first used.
+func NewPlannerOf(o Options, what Selection) (*Planner, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if len(topics) == 0 || slices.Contains(topics, "") {
-		return nil, errors.New("kafka: no topic to plan given")
+	if err := what.check(); err != nil {
+		return nil, err
 	}
 	cl, err := o.client()
 	if err != nil {
 		return nil, fmt.Errorf("kafka: making a client: %w", err)
 	}
 	return &Planner{
-		opts: o, topics: slices.Compact(slices.Sorted(slices.Values(topics))), cl: cl,
+		opts: o, what: what, cl: cl,
 		known:    make(map[partitionKey]Partition),
 		leaders:  make(map[partitionKey]leader),
 		ids:      make(map[string][16]byte),
 		waiting:  outage{log: o.Logger},
-		waitsFor: newStream(Range{Topic: strings.Join(topics, ",")}),
+		waitsFor: newStream(Range{Topic: what.String()}),
 	}, nil
 }
 
@@ -92,7 +98,9 @@ func (p *Planner) Close() {
 
 // Plan returns all partitions by topic and number, as of now. It costs one
 // ListOffsets round trip to each leader, a second one for the high watermarks at
-// most every 100 ms, and every few seconds a Metadata round trip. Just after Watch
+// most every 100 ms, and every few seconds a Metadata round trip: a partition that was
+// added, or a new topic that a pattern matches, is found by the next of these at which
+// it has a leader. Just after Watch
 // told that partitions have grown it needs the first of them only every 100 ms, too.
 //
 // The first Plan fails with a NoBrokerError when no broker answers within
@@ -111,13 +119,13 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		case err == nil:
 			p.waiting.over(p.waitsFor)
 			p.waitsFor.progress()
-			p.doubt = time.Time{}
+			p.doubt, p.planned = time.Time{}, true
 			if t := p.tail.Load(); t != nil {
 				t.planned(ps, p.leaders)
 			}
 			return ps, nil
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("planning %s: %w", strings.Join(p.topics, ","), context.Cause(ctx))
+			return nil, fmt.Errorf("planning %s: %w", p.what, context.Cause(ctx))
 		case !errors.As(err, &waits):
 			return nil, err
 		}
@@ -243,7 +251,7 @@ func (p *Planner) confirm(verdict error) error {
 
 // refresh asks for ids and leaders.
 func (p *Planner) refresh(ctx context.Context, began time.Time) error {
-	infos, err := describe(ctx, p.cl, p.topics)
+	infos, err := p.what.describe(ctx, p.cl)
 	if err != nil {
 		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || Refusal(err) || time.Since(began) >= p.opts.ConnectTimeout) {
 			return &NoBrokerError{Brokers: p.opts.Brokers, Err: err}
@@ -252,30 +260,56 @@ func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 	}
 	p.reached = true
 	leaders := make(map[partitionKey]leader)
-	for _, topic := range p.topics {
+	for _, topic := range p.what.of(infos, p.ids) {
 		info, ok := infos[topic]
 		if !ok {
 			info.err = ErrUnknownTopic
 		}
-		id, seen := p.ids[topic]
-		if info.err == nil && seen && id != info.id {
-			info.err = ErrTopicRecreated
-		}
-		if info.err != nil {
-			err := &TopicError{Topic: topic, Partition: -1, Offset: -1, Brokers: p.opts.addresses(), Err: info.err}
-			if isFatal(info.err) {
-				return err
-			}
-			return p.confirm(err)
-		}
-		p.ids[topic] = info.id
-		for n, at := range info.partitions {
-			if at.node < 0 {
-				return &retryError{fmt.Errorf("topic %s partition %d: %w", topic, n, errNoLeader)}
-			}
-			leaders[partitionKey{topic, n}] = at
+		if err := p.learn(topic, info, leaders); err != nil {
+			return err
 		}
 	}
 	p.leaders, p.fresh = leaders, time.Now()
+	return nil
+}
+
+// learn takes in what brokers say of a topic, and adds who leads its partitions.
+func (p *Planner) learn(topic string, info topicInfo, leaders map[partitionKey]leader) error {
+	id, seen := p.ids[topic]
+	verdict := info.err
+	switch {
+	case seen && errors.Is(info.err, ErrUnknownTopic):
+		verdict = ErrTopicDeleted
+	case seen && info.err == nil && id != info.id:
+		verdict = ErrTopicRecreated
+	case !seen && p.planned && info.err != nil && !isFatal(info.err):
+		return nil // it is being made, and joins later
+	}
+	partitions, number := info.partitions, int32(-1)
+	if verdict == nil {
+		partitions, number, verdict = p.what.partitions(topic, info)
+	}
+	if verdict != nil {
+		err := &TopicError{Topic: topic, Partition: number, Offset: -1, Brokers: p.opts.addresses(), Err: verdict}
+		if isFatal(verdict) {
+			return err
+		}
+		sure := p.confirm(err)
+		if p.what.Forget && seen && sure == error(err) && (errors.Is(verdict, ErrTopicDeleted) || errors.Is(verdict, ErrTopicRecreated)) {
+			delete(p.ids, topic)
+			maps.DeleteFunc(p.known, func(key partitionKey, _ Partition) bool { return key.topic == topic })
+			return p.learn(topic, info, leaders)
+		}
+		return sure
+	}
+	for n, at := range partitions {
+		key := partitionKey{topic, n}
+		switch _, known := p.known[key]; {
+		case at.node >= 0:
+			leaders[key], p.ids[topic] = at, info.id
+		case known || !p.planned: // else it joins later
+			return &retryError{fmt.Errorf("topic %s partition %d: %w", topic, n, errNoLeader)}
+		}
+	}
 	return nil
 }

@@ -2,12 +2,17 @@ package ranges_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -65,6 +70,74 @@ func TestPlannerFindsNewPartitionsAndTruncation(t *testing.T) {
 		if _, err := p.Plan(t.Context()); !errors.As(err, &end) || end.Until != 5 || end.End != 3 {
 			t.Fatal(err)
 		}
+	})
+}
+
+// A topic that is being made, and has no leader yet, doesn't hold up the plan of the others: it joins when it has
+// one. In a first plan it is waited for.
+func TestPlannerWaitsForLeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "old"))
+		open := func() *ranges.Planner {
+			p, err := ranges.NewPlannerOf(ranges.Options{Brokers: b.Addrs, Client: b.Opts, Logger: slog.New(slog.DiscardHandler)}, ranges.Selection{Pattern: regexp.MustCompile("^(old|new)$")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(p.Close)
+			return p
+		}
+		plan := func(p *ranges.Planner, want ...string) (took time.Duration) {
+			t.Helper()
+			began := time.Now()
+			ps, err := p.Plan(t.Context())
+			var got []string
+			for _, part := range ps {
+				got = append(got, part.Topic)
+			}
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("planned %q, %v, want %q", got, err, want)
+			}
+			return time.Since(began)
+		}
+		running := open()
+		plan(running, "old")
+		old := b.Fake.TopicInfo("old")
+		b.Create(t, "new", 1)
+		const electing = 8 * time.Second
+		over := time.Now().Add(electing)
+		b.Fake.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			if time.Now().After(over) {
+				return nil, nil, false
+			}
+			b.Fake.KeepControl()
+			resp := req.ResponseKind().(*kmsg.MetadataResponse)
+			host, port, _ := net.SplitHostPort(b.Addrs[0])
+			broker := kmsg.NewMetadataResponseBroker()
+			broker.Host = host
+			fmt.Sscan(port, &broker.Port)
+			resp.Brokers = append(resp.Brokers, broker)
+			for name, leader := range map[string]int32{"old": 0, "new": -1} {
+				topic, part := kmsg.NewMetadataResponseTopic(), kmsg.NewMetadataResponseTopicPartition()
+				topic.Topic, topic.TopicID, part.Leader = &name, [16]byte{1}, leader
+				if leader < 0 {
+					part.ErrorCode = kerr.LeaderNotAvailable.Code
+				} else {
+					topic.TopicID = old.TopicID
+				}
+				topic.Partitions = append(topic.Partitions, part)
+				resp.Topics = append(resp.Topics, topic)
+			}
+			return resp, nil, true
+		})
+		time.Sleep(6 * time.Second) // until it asks for the leaders again
+		if took := plan(running, "old"); took > 0 {
+			t.Errorf("the new topic held it up for %s", took)
+		}
+		if took := plan(open(), "new", "old"); took < time.Second {
+			t.Errorf("a first plan has both after %s", took)
+		}
+		time.Sleep(6 * time.Second)
+		plan(running, "new", "old")
 	})
 }
 

@@ -1,0 +1,56 @@
+package kafka_test
+
+import (
+	"maps"
+	"testing"
+	"testing/synctest"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/engine"
+)
+
+// What complete batches have read a group can be asked for, while the stream runs and after it: once a
+// second at most.
+func TestOffsetsAreMirrored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in"))
+		twoPartitions(t, b)
+		commits := 0
+		b.Fake.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			commits++
+			return nil, nil, false
+		})
+		var during, got map[int32]int64
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			d := kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.MirrorOffsets("lag"))
+			engine.ForEachBatch(d, func(batch engine.Batch, _ []string) error {
+				switch batch.Seq {
+				case 2:
+					puts(t, b, "in", 1, "w4")
+				case 40: // 3.9 s
+					during = committed(t, b, "lag", "in")
+					puts(t, b, "in", 0, "v10")
+				case 42:
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		}, "--batch-interval", "100ms")
+		got = committed(t, b, "lag", "in")
+		if want := map[int32]int64{0: 10, 1: 5}; err != nil || !maps.Equal(during, want) {
+			t.Errorf("while it runs %v, %v, want %v", during, err, want)
+		}
+		if want := map[int32]int64{0: 11, 1: 5}; !maps.Equal(got, want) {
+			t.Errorf("in the end %v, want %v", got, want)
+		}
+		if commits < 4 || commits > 7 {
+			t.Errorf("%d commits in 4.2 s", commits)
+		}
+	})
+}

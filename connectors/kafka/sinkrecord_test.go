@@ -1,0 +1,93 @@
+package kafka_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/engine/enginetest"
+)
+
+// A program sets all that a record has: here a topic is copied, with times an hour later and
+// partitions the other way round, beside a sink that sets nothing.
+func TestSinkSetsRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(3, "in", "out"), kfake.SeedTopics(1, "plain"))
+		for p := range int32(3) {
+			b.Produce(t, "in", nil, &kgo.Record{Partition: p, Key: []byte("same"), Value: fmt.Append(nil, p), Timestamp: noon.Add(time.Duration(p) * time.Minute),
+				Headers: []kgo.RecordHeader{{Key: "trace", Value: fmt.Append(nil, p)}, {Key: "null"}}})
+		}
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			in := kafka.Direct(ssc, kafka.Subscribe("in"), kafka.Raw)
+			value := func(r kafka.Record) ([]byte, error) { return r.Value, nil }
+			kafka.Sink(in, "out", value,
+				kafka.Key(func(r kafka.Record) []byte { return r.Key }),
+				kafka.Headers(func(r kafka.Record) []kafka.Header { return kafka.HeadersOf(&r) }),
+				kafka.Partition(func(r kafka.Record) int32 { return 2 - r.Partition }),
+				kafka.Timestamp(func(r kafka.Record) time.Time {
+					if r.Partition == 2 {
+						return time.Time{}
+					}
+					return time.UnixMilli(r.Timestamp).Add(time.Hour)
+				}))
+			kafka.Sink(in, "plain", value)
+			return nil
+		}, "--until-end")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range read(t, b, "out", 3) {
+			when := r.Timestamp.UTC().Format(time.TimeOnly)
+			if r.Timestamp.Before(noon) { // the bubble's time
+				when = "now"
+			}
+			own := r.Headers[len(r.Headers)-2:]
+			if own[0].Key != kafka.BatchHeader || own[1].Key != kafka.JobHeader {
+				t.Errorf("last are the headers %s", own)
+			}
+			got = append(got, fmt.Sprintf("%d %s=%s %s %s", r.Partition, r.Key, r.Value, when, r.Headers[:len(r.Headers)-2]))
+		}
+		slices.Sort(got)
+		want := []string{
+			"0 same=2 now [{trace 2} {null }]",
+			"1 same=1 13:01:00 [{trace 1} {null }]",
+			"2 same=0 13:00:00 [{trace 0} {null }]",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("\n got %q\nwant %q", got, want)
+		}
+		for _, r := range read(t, b, "plain", 3) {
+			if r.Key != nil || len(r.Headers) != 2 || !r.Timestamp.Before(noon) {
+				t.Errorf("without options: %+v", r)
+			}
+		}
+	})
+}
+
+// A partition or a time that no record can have fails the job.
+func TestSinkRefusesRecords(t *testing.T) {
+	for says, opt := range map[string]kafka.SinkOption[string]{
+		"writing to topic out: invalid record partitioning choice of 1 from 1 available":                               kafka.Partition(func(string) int32 { return 1 }),
+		"kafka.Timestamp gives a record of topic out the time 1969-12-31T23:59:00Z: records have no times before 1970": kafka.Timestamp(func(string) time.Time { return time.Unix(-60, 0).UTC() }),
+	} {
+		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+			err := run(t, b, func(ssc *engine.StreamingContext) error {
+				kafka.Sink(enginetest.Queue(ssc, [][]string{{"x"}}, 1), "out", kafka.String, opt)
+				return nil
+			})
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%v\nwant %s", err, says)
+			}
+		}, "out")
+	}
+}
