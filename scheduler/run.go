@@ -252,7 +252,11 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 			r.inputs = append(r.inputs, outs)
 		}
 	}
-	d.backend.Launch(a.Executor, Task{ID: id, Inputs: r.inputs})
+	t := Task{ID: id, Inputs: r.inputs}
+	if r.stage.Keeps && r.stage.Node != nil {
+		t.Elsewhere = d.blocks.elsewhere(a.Executor, r.stage.Node, int(a.Task.Partition))
+	}
+	d.backend.Launch(a.Executor, t)
 }
 
 // accept keeps what a task brought.

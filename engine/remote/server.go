@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -17,7 +18,7 @@ import (
 // Host is the part of a job executor process that knows the program.
 //
 // THREADING: Register, Stored, Invoke, Hold, DropCached and Forget are called by one goroutine at a
-// time, Run and Store by many beside it.
+// time, Run, Store and Cached by many beside it.
 type Host interface {
 	scheduler.Runner
 	// Register prepares for a driver whose epoch isn't older than any before: it
@@ -44,6 +45,9 @@ type Host interface {
 	Stored() func() []scheduler.StoredBlock
 	// Store returns the shuffle blocks of an epoch, nil if there are none.
 	Store(epoch uint64) *shuffle.Store
+	// Cached returns a cached partition that tasks of an epoch may read, nil if it isn't
+	// here.
+	Cached(epoch uint64, b task.Block) task.Sendable
 }
 
 // Server is a job executor process's side of the Tasks and Shuffle services.

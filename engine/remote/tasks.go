@@ -81,6 +81,8 @@ type MapOutputs struct {
 type Launch struct {
 	ID     scheduler.TaskID `msgpack:"id"`
 	Inputs []uint32         `msgpack:"in"` // numbers of MapOutputs
+	// Elsewhere are cached partitions that the task may read at other executors.
+	Elsewhere []scheduler.HeldBlocks `msgpack:"at,omitempty"`
 }
 
 // CommitAsk asks whether a task may commit its output.

@@ -166,7 +166,7 @@ func (x *receiver) hosted(f func(Host)) {
 
 // launch starts a task with what it reads.
 func (x *receiver) launch(m *Launch) error {
-	task := scheduler.Task{ID: m.ID}
+	task := scheduler.Task{ID: m.ID, Elsewhere: m.Elsewhere}
 	for _, n := range m.Inputs {
 		outs := x.outputs[n]
 		if outs == nil {

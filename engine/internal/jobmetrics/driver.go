@@ -40,6 +40,7 @@ type work struct {
 	tasks, failed                               prometheus.Counter
 	read, readBytes, written, bad               prometheus.Counter
 	shuffleLocal, shuffleRemote, shuffleWritten prometheus.Counter
+	cacheRemote                                 prometheus.Counter
 }
 
 func newWork(s *metrics.Set) work {
@@ -53,6 +54,7 @@ func newWork(s *metrics.Set) work {
 		bad:          s.Counter("hibana_bad_records_total", "Records that were left out by the job's policy for bad ones.").WithLabelValues(),
 		shuffleLocal: shuffle.WithLabelValues("local"), shuffleRemote: shuffle.WithLabelValues("remote"),
 		shuffleWritten: s.Counter("hibana_shuffle_written_bytes_total", "Bytes of shuffle blocks that tasks wrote.").WithLabelValues(),
+		cacheRemote:    s.Counter("hibana_cache_fetched_bytes_total", "Bytes of cached partitions that tasks read from other executors.").WithLabelValues(),
 	}
 }
 
@@ -67,6 +69,7 @@ func (w *work) add(ok, failed int, m task.Metrics) {
 	w.shuffleLocal.Add(float64(max(0, m.ShuffleRead-m.ShuffleRemote))) // a counter that goes back panics
 	w.shuffleRemote.Add(float64(m.ShuffleRemote))
 	w.shuffleWritten.Add(float64(m.ShuffleWritten))
+	w.cacheRemote.Add(float64(m.CacheRemote))
 }
 
 // NewDriver declares the metrics of a job's driver process in s.
@@ -182,7 +185,7 @@ func since(before, now task.Metrics) task.Metrics {
 		RecordsRead: now.RecordsRead - before.RecordsRead, BytesRead: now.BytesRead - before.BytesRead,
 		RecordsWritten: now.RecordsWritten - before.RecordsWritten, BadRecords: now.BadRecords - before.BadRecords,
 		ShuffleRead: now.ShuffleRead - before.ShuffleRead, ShuffleRemote: now.ShuffleRemote - before.ShuffleRemote,
-		ShuffleWritten: now.ShuffleWritten - before.ShuffleWritten,
+		ShuffleWritten: now.ShuffleWritten - before.ShuffleWritten, CacheRemote: now.CacheRemote - before.CacheRemote,
 	}
 }
 

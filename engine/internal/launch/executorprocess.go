@@ -281,6 +281,14 @@ func (h *executorHost) Store(epoch uint64) *shuffle.Store {
 	return nil
 }
 
+// Cached returns a cached partition for another executor's task.
+func (h *executorHost) Cached(epoch uint64, b task.Block) task.Sendable {
+	if e := h.exec.Load(); e != nil {
+		return e.Cached(epoch, b)
+	}
+	return nil
+}
+
 // DropCached drops the cached partitions of RDDs.
 func (h *executorHost) DropCached(rdds []lineage.ID) { h.exec.Load().DropCached(rdds) }
 
