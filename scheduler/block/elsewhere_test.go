@@ -103,6 +103,7 @@ func TestFetchedInPart(t *testing.T) {
 	}
 	killed := here.task(t)
 	ctx, kill := context.WithCancelCause(t.Context())
+	defer kill(nil)
 	killed.Context, killed.Elsewhere = ctx, there
 	got := 0
 	var last error
