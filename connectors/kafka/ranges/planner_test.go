@@ -183,7 +183,11 @@ func TestPlannerBadInput(t *testing.T) {
 	for name, f := range map[string]func() error{
 		"no brokers": func() error { _, err := ranges.NewPlanner(ranges.Options{}, "t"); return err },
 		"no topic":   func() error { _, err := ranges.NewPlanner(ranges.Options{Brokers: b.Addrs}); return err },
-		"negative":   func() error { _, err := ranges.New(ranges.Options{Brokers: b.Addrs, BufferBytes: -1}); return err },
+		"two ways": func() error {
+			_, err := ranges.NewPlannerOf(ranges.Options{Brokers: b.Addrs}, ranges.Selection{Topics: []string{"t"}, Pattern: regexp.MustCompile("u")})
+			return err
+		},
+		"negative": func() error { _, err := ranges.New(ranges.Options{Brokers: b.Addrs, BufferBytes: -1}); return err },
 	} {
 		if f() == nil {
 			t.Errorf("%s: no error", name)
