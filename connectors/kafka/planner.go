@@ -157,7 +157,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
 	if len(parts) == 0 {
-		plan.Held = fmt.Sprintf("no topic at %s is named like %s: waiting for one", p.brokers, p.topics)
+		plan.Held = fmt.Sprintf("no topic at %s is named like %s, or none that the client may see: waiting for one", p.brokers, p.topics)
 	}
 	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
 	return plan, err
@@ -372,7 +372,7 @@ func decodeRanges(b []byte) ([]ranges.Range, error) {
 	return rs, err
 }
 
-// decodePartitions reads the ranges that are partitions of a batch: one at least.
+// decodePartitions reads the ranges that are partitions of a batch: one at least, if there is any.
 func decodePartitions(b []byte) ([]ranges.Range, error) {
 	rs, sparse, err := decodePlan(b)
 	if !sparse || len(rs) == 0 {
