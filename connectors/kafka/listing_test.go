@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -116,6 +117,40 @@ func TestPlannerAsksForTopicsByName(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A topic that the client may not see any more isn't deleted, whatever is to become of those that
+// are: it ends the job once that has stood for a while.
+func TestPlannerMayNotSeeATopic(t *testing.T) {
+	for name, while := range map[string]time.Duration{"for a moment": 700 * time.Millisecond, "any more": time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			b := kafkatest.Virtual(t, kfake.SeedTopics(1, "a", "b"))
+			d := &direct[string]{topics: SubscribePattern("[ab]"), brokers: b.Addrs, client: &b.Opts, options: directOptions{forget: true}, log: slog.New(slog.DiscardHandler)}
+			p := opened(t, d)
+			last := new(engine.Plan)
+			plans(t, p, last)
+			time.Sleep(6 * time.Second) // until it asks for topics again
+			over := time.Now().Add(while)
+			lists(b, map[string]int32{"a": 1}, while)
+			b.Fake.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				b.Fake.KeepControl()
+				if req.(*kmsg.MetadataRequest).Topics == nil || time.Now().After(over) {
+					return nil, nil, false
+				}
+				resp := described(b, req, map[string]int32{"b": 0}, nil, -1)
+				resp.Topics[0].ErrorCode = kerr.TopicAuthorizationFailed.Code
+				return resp, nil, true
+			})
+			got, err := p.Plan(t.Context(), engine.PlanRequest{Previous: last.Ranges, Interval: time.Second})
+			if while == time.Hour {
+				if !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.Contains(err.Error(), "topic b at ") {
+					t.Errorf("%s: %v", name, err)
+				}
+			} else if rs, _ := decodeRanges(got.Ranges); err != nil || len(rs) != 2 {
+				t.Errorf("%s: %v, %v", name, rs, err)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -363,8 +364,12 @@ func (p *Planner) learn(topic string, info topicInfo, leaders map[partitionKey]l
 	about := doubt{partitionKey{topic, -1}, false}
 	if verdict != nil {
 		err := &TopicError{Topic: topic, Partition: number, Offset: -1, Brokers: p.opts.addresses(), Err: verdict}
-		if isFatal(verdict) {
+		said, ofBroker := errors.AsType[*kerr.Error](verdict)
+		switch {
+		case ofBroker && !said.Retriable && !seen:
 			return err
+		case ofBroker && said.Retriable && seen: // it can't tell now
+			return &retryError{err}
 		}
 		sure := p.confirm(about, err)
 		if p.what.Forget && seen && sure == error(err) && (errors.Is(verdict, ErrTopicDeleted) || errors.Is(verdict, ErrTopicRecreated)) {
