@@ -161,7 +161,7 @@ func TestErrorsOfBatchPrograms(t *testing.T) {
 			r := one(sc)
 			_, err := rdd.Collect(rdd.Map(r, func(int) int64 { n, _ := rdd.Count(r); return n }))
 			return err
-		}, nil, []string{"count at engine/batch_test.go:", "can't be called by functions that run on executors"}},
+		}, nil, []string{"count at engine/batch_test.go:", "can't be called by functions that run on executors", "1 attempt,"}},
 		"a transformation in a task": {func(sc *rdd.Context) error {
 			r := one(sc)
 			return rdd.ForEach(r, func(int) error { r.Filter(func(int) bool { return true }); return nil })

@@ -81,6 +81,10 @@ type PlanRequest struct {
 	Time     time.Time
 	Interval time.Duration
 	Previous []byte // ranges of the batch before, nil for a job's first
+	// Kept are the ranges of the first batch that this one and later ones may reach back
+	// to, by windows and states, nil if they reach back to none: what lies before them, and
+	// before the first batch that isn't complete, is never read again.
+	Kept []byte
 	// Elapsed is the time for which the batch reads: since the batch before, an
 	// interval for a job's first or after a pause in which nothing ran. A rate
 	// times it is what the batch may hold.

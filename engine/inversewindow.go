@@ -103,7 +103,7 @@ type inverseWindow[K comparable, V any] struct {
 // step implements step.
 func (w *inverseWindow[K, V]) step(_ version[K, V], edit *keyed.Edit[K, V], at int64, in iter.Seq2[rdd.Pair[K, change[V]], error]) (next version[K, V], err error) {
 	var changed []K
-	for pair, err := range in {
+	for pair, err := range ahead(edit, in) {
 		if err != nil {
 			return next, err
 		}

@@ -23,6 +23,33 @@ import (
 func endingSums(t *testing.T, dir, store string, until uint64, parts int, input ...[]rdd.Pair[string, int]) (out map[uint64]string, warned string, err error) {
 	t.Helper()
 	out = make(map[uint64]string)
+	warned, err = endingJob(t, dir, store, until == 0, func(ssc *StreamingContext) error {
+		ForEachBatch(bars(QueueStream(ssc, input, 2), "sums", parts), func(b Batch, rows []string) error {
+			if slices.Sort(rows); len(rows) > 0 {
+				out[b.Seq] = strings.Join(rows, " ")
+			}
+			if b.Seq == until {
+				ssc.Stop()
+			}
+			return nil
+		})
+		return nil
+	})
+	return out, warned, err
+}
+
+// bars emits the sum of each key of a batch, a bar for one.
+func bars(in *DStream[rdd.Pair[string, int]], name string, parts int) *DStream[string] {
+	return MapWithState(in, name, func(key string, value *int, s *State[int]) (string, bool) {
+		sum, _ := s.Get()
+		s.Update(sum + *value)
+		return key + "=" + strings.Repeat("|", sum+*value), true
+	}, Partitions(parts))
+}
+
+// endingJob runs a program until it stops, or to the end of its input, in virtual time.
+func endingJob(t *testing.T, dir, store string, toEnd bool, build func(ssc *StreamingContext) error) (warned string, err error) {
+	t.Helper()
 	var log bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
@@ -32,27 +59,10 @@ func endingSums(t *testing.T, dir, store string, until uint64, parts int, input 
 			return
 		}
 		var j *launch.Job
-		j, err = a.newStream(time.Second, func(ssc *StreamingContext) error {
-			sums := MapWithState(QueueStream(ssc, input, 2), "sums", func(key string, value *int, s *State[int]) (string, bool) {
-				sum, _ := s.Get()
-				s.Update(sum + *value)
-				return key + "=" + strings.Repeat("|", sum+*value), true
-			}, Partitions(parts))
-			ForEachBatch(sums, func(b Batch, rows []string) error {
-				if slices.Sort(rows); len(rows) > 0 {
-					out[b.Seq] = strings.Join(rows, " ")
-				}
-				if b.Seq == until {
-					ssc.Stop()
-				}
-				return nil
-			})
-			return nil
-		})
-		if err != nil {
+		if j, err = a.newStream(time.Second, build); err != nil {
 			return
 		}
-		if until == 0 {
+		if toEnd {
 			j.Cadence = plan.UntilEnd
 		}
 		if j.Batches, err = launch.OpenLog(dir, nil); err == nil {
@@ -60,7 +70,7 @@ func endingSums(t *testing.T, dir, store string, until uint64, parts int, input 
 			err = j.Run(ctx, ctx, &launch.Local{Slots: 2})
 		}
 	})
-	return out, log.String(), err
+	return log.String(), err
 }
 
 // A stream that ended goes on from the states that its last batch left: the records before
@@ -147,5 +157,30 @@ func TestLastCheckpointIsDamaged(t *testing.T) {
 	out, warned, err := endingSums(t, dir, address, 0, 2, one, one, one)
 	if err != nil || !strings.Contains(warned, "a checkpoint of a state is lost") || out[slices.Max(slices.Collect(maps.Keys(out)))] != "a=|||" {
 		t.Error(out, err, warned)
+	}
+}
+
+// A state that takes too long to be saved at the end doesn't cost another one its own.
+func TestOneStateIsNotSavedAtTheEnd(t *testing.T) {
+	one := [][]rdd.Pair[string, int]{{rdd.KV("a", 1)}}
+	store, address, forget := newFaultyStore()
+	defer forget()
+	store.on = func(o storeOp) error {
+		if o.kind == "write" && strings.Contains(o.key, "slow") {
+			time.Sleep(time.Minute)
+		}
+		return nil
+	}
+	warned, err := endingJob(t, t.TempDir(), address, true, func(ssc *StreamingContext) error {
+		in := QueueStream(ssc, one, 1)
+		ForEachBatch(bars(in, "quick", 1).Union(bars(in, "slow", 1)), func(Batch, []string) error { return nil })
+		return nil
+	})
+	if err != nil || !strings.Contains(warned, "state slow: ") || !strings.Contains(warned, "it took longer than 30s") || strings.Contains(warned, "state quick") {
+		t.Error(warned, err)
+	}
+	saved := store.names(func(key string) bool { return strings.HasSuffix(key, ".manifest") })
+	if len(saved) != 1 || !strings.Contains(saved[0], "quick") {
+		t.Errorf("manifests %v", saved)
 	}
 }

@@ -90,7 +90,7 @@ type stateMapper[K comparable, V, S, E any] struct {
 func (m *stateMapper[K, V, S, E]) step(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, V], error]) (next version[K, S], err error) {
 	var out []E
 	s := new(State[S]) // of all calls, one after the other
-	for pair, err := range in {
+	for pair, err := range ahead(edit, in) {
 		if err != nil {
 			return next, err
 		}

@@ -19,16 +19,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run runs a program in virtual time until it stops, fails, or a minute is over.
-func run(t *testing.T, build engine.BuildFunc, args ...string) (err error) {
+// run is enginetest.Stream.
+func run(t *testing.T, build engine.BuildFunc, args ...string) error {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
-		err = engine.NewApp("test").Run(ctx, args, time.Second, build)
-	})
-	return err
+	return enginetest.Stream(t, build, args...)
 }
 
 // numbers is a queue of three batches.

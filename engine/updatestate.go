@@ -36,7 +36,7 @@ type stateUpdater[K comparable, V, S any] struct {
 
 // step implements step.
 func (u *stateUpdater[K, V, S]) step(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[rdd.Pair[K, []V], error]) (next version[K, S], err error) {
-	for group, err := range in {
+	for group, err := range ahead(edit, in) {
 		if err != nil {
 			return next, err
 		}

@@ -369,10 +369,16 @@ func TestErrorsOfActions(t *testing.T) {
 			_, err := rdd.Histogram(rdd.Map(ints(sc, 2, 1), func(i int) float64 { return 1 / float64(i-1) }), 3)
 			return err
 		}, "histogram", rdd.ErrBuckets},
-		"a bound of NaN":    {func(sc *rdd.Context) error { _, err := rdd.HistogramWithin(ints(sc, 1, 1), 1, math.NaN()); return err }, "histogram", rdd.ErrBuckets},
-		"takeSample":        {func(sc *rdd.Context) error { _, err := rdd.TakeSample(ints(sc, 1, 1), -2, 1); return err }, "takeSample", rdd.ErrLimit},
-		"first of secrets":  {func(sc *rdd.Context) error { _, err := rdd.First(secrets(sc)); return err }, "first", encoding.ErrUnencodable},
-		"sample of secrets": {func(sc *rdd.Context) error { _, err := rdd.TakeSample(secrets(sc), 1, 1); return err }, "takeSample", encoding.ErrUnencodable},
+		"a bound of NaN":             {func(sc *rdd.Context) error { _, err := rdd.HistogramWithin(ints(sc, 1, 1), 1, math.NaN()); return err }, "histogram", rdd.ErrBuckets},
+		"takeSample":                 {func(sc *rdd.Context) error { _, err := rdd.TakeSample(ints(sc, 1, 1), -2, 1); return err }, "takeSample", rdd.ErrLimit},
+		"first of secrets":           {func(sc *rdd.Context) error { _, err := rdd.First(secrets(sc)); return err }, "first", encoding.ErrUnencodable},
+		"sample of secrets":          {func(sc *rdd.Context) error { _, err := rdd.TakeSample(secrets(sc), 1, 1); return err }, "takeSample", encoding.ErrUnencodable},
+		"localCheckpoint of none":    {func(*rdd.Context) error { _, err := none.LocalCheckpoint(); return err }, "localCheckpoint", rdd.ErrNil},
+		"localCheckpoint of secrets": {func(sc *rdd.Context) error { _, err := secrets(sc).LocalCheckpoint(); return err }, "localCheckpoint", encoding.ErrUnencodable},
+		"localCheckpoint of what varies": {func(sc *rdd.Context) error {
+			_, err := ints(sc, 1, 1).Indeterminate().LocalCheckpoint()
+			return err
+		}, "localCheckpoint", rdd.ErrCheckpoint},
 		"fold of secrets": {func(sc *rdd.Context) error {
 			_, err := rdd.Fold(secrets(sc), secret{}, func(a, _ secret) secret { return a })
 			return err

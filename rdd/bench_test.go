@@ -23,6 +23,13 @@ func BenchmarkRecord(b *testing.B) {
 	}{
 		{"parallelize", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1) }},
 		{"map", func(l *rdd.Context) *rdd.RDD[int] { return rdd.Map(ints(l, n, 1), plus) }},
+		{"ten maps", func(l *rdd.Context) *rdd.RDD[int] {
+			r := ints(l, n, 1)
+			for range 10 {
+				r = rdd.Map(r, plus)
+			}
+			return r
+		}},
 		{"filter", func(l *rdd.Context) *rdd.RDD[int] { return ints(l, n, 1).Filter(keep) }},
 		{"flatMap", func(l *rdd.Context) *rdd.RDD[int] {
 			return rdd.FlatMap(ints(l, n/2, 1), func(int) []int { return two })
@@ -76,7 +83,9 @@ func BenchmarkRecord(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+			perRecord := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / n
+			b.ReportMetric(perRecord, "ns/record")
+			b.ReportMetric(perRecord/float64(len(l.Lineage().Nodes())), "ns/record/operator")
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/rddtest"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // checkpointOf makes a checkpoint of a few pairs and returns its directory.
@@ -59,6 +61,39 @@ func TestCheckpoint(t *testing.T) {
 	check(t, rdd.ObjectFile[pair](rddtest.NewContext(1), checkpointOf(t)), want)
 	if _, err := pairsOf(rddtest.NewContext(2)).Checkpoint(); !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(err.Error(), "SetCheckpointDir") || !strings.Contains(err.Error(), "checkpoint at rdd/checkpoint_test.go") {
 		t.Errorf("no place: %v", err)
+	}
+}
+
+// A local checkpoint is what it was made of, which isn't computed again. Where it isn't kept
+// any more it can't be computed, and says what to do.
+func TestLocalCheckpoint(t *testing.T) {
+	for _, elements := range []int{0, 9} {
+		sc := rddtest.NewContext(2)
+		calls := 0
+		pairs := rdd.PartitionBy(rdd.Map(ints(sc, elements, 3), func(n int) pair { calls++; return pair{fmt.Sprint(n % 4), n} }), rdd.Partitions(3))
+		want, err := rdd.Collect(pairs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		local, err := pairs.LocalCheckpoint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if calls != elements || len(local.Node().Deps) != 0 || !local.Node().Partitioner.Equal(pairs.Node().Partitioner) {
+			t.Errorf("%d calls, dependencies %v, partitioner %v", calls, local.Node().Deps, local.Node().Partitioner)
+		}
+		for range 2 {
+			if got, err := rdd.Collect(local); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%v, %v; want %v", got, err, want)
+			}
+		}
+		_, elsewhere := rddtest.Glom(local) // where nothing is kept
+		_, unpersisted := rdd.Collect(local.Unpersist())
+		for _, err := range []error{elsewhere, unpersisted} {
+			if !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(fmt.Sprint(err), "localCheckpoint at rdd/checkpoint_test.go") || !task.IsPermanent(err) {
+				t.Errorf("lost: %v", err)
+			}
+		}
 	}
 }
 

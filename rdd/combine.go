@@ -1,6 +1,7 @@
 package rdd
 
 import (
+	"hash/maphash"
 	"iter"
 
 	"github.com/hibana-engine/hibana/rdd/encoding"
@@ -13,7 +14,8 @@ import (
 // A key that isn't equal to itself, because it is or holds a NaN, is found by its
 // encoding: NaN is one key, as in Spark.
 type combiners[K comparable, C any] struct {
-	index map[K]int32
+	seed  maphash.Seed
+	index keyIndex // of pairs
 	nans  map[string]int32
 	keys  encoding.Codec[K]
 	own   owner[K]
@@ -23,22 +25,34 @@ type combiners[K comparable, C any] struct {
 }
 
 func newCombiners[K comparable, C any](keys encoding.Codec[K]) *combiners[K, C] {
-	return &combiners[K, C]{index: make(map[K]int32), keys: keys, own: owning[K]()}
+	return &combiners[K, C]{seed: maphash.MakeSeed(), index: newKeyIndex(), keys: keys, own: owning[K]()}
 }
 
 // slot returns the place of a key and whether it is new, in which case its
 // value is the zero value.
 func (c *combiners[K, C]) slot(key K) (value *C, isNew bool) {
-	if i, ok := c.index[key]; ok {
+	hash := c.hash(key)
+	if i := c.place(key, hash); i >= 0 {
 		return &c.pairs[i].Value, false
 	}
-	if key != key { // Go's map never finds it
+	if key != key { // it never is where it was put
 		return c.nanSlot(key)
 	}
-	value, _ = c.add(key)
-	last := int32(len(c.pairs) - 1)
-	c.index[c.pairs[last].Key] = last
-	return value, true
+	c.index.add(hash, len(c.pairs))
+	return c.add(key)
+}
+
+// hash returns the hash of a key in the index.
+func (c *combiners[K, C]) hash(key K) uint32 { return uint32(maphash.Comparable(c.seed, key)) }
+
+// place returns where a key is in pairs, -1 if it isn't there.
+func (c *combiners[K, C]) place(key K, hash uint32) int {
+	for at := hash; ; at++ {
+		var i int
+		if at, i = c.index.next(at, hash); i < 0 || c.pairs[i].Key == key {
+			return i
+		}
+	}
 }
 
 // nanSlot is slot for a key that isn't equal to itself.
@@ -75,13 +89,15 @@ func (c *combiners[K, C]) reset() {
 // find returns the value of a key, if it has one. It changes nothing, so that several
 // goroutines may call it.
 func (c *combiners[K, C]) find(key K) (value C, ok bool) {
-	i, ok := c.index[key]
+	i := c.place(key, c.hash(key))
 	if key != key {
 		b, err := c.keys.Append(nil, key)
-		i, ok = c.nans[string(b)]
-		ok = ok && err == nil
+		at, known := c.nans[string(b)]
+		if i = int(at); !known || err != nil {
+			i = -1
+		}
 	}
-	if !ok {
+	if i < 0 {
 		return value, false
 	}
 	return c.pairs[i].Value, true

@@ -47,7 +47,7 @@ func newCombineTable[K comparable, C any](tc *task.Context, codec pairCodec[K, C
 	}
 }
 
-// perKey is about what a key takes in a table beside its pair: its place in Go's map and
+// perKey is about what a key takes in a table beside its pair: its entry in the index and
 // what slices hold in reserve.
 const perKey = 48
 

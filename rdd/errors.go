@@ -33,7 +33,7 @@ var (
 	ErrStorageLevel = errors.New("there is no such storage level")
 	// ErrNoActions: an action was called where there is no program to bring the result
 	// to: in Transform, or in a function that runs on executors.
-	ErrNoActions = errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver")
+	ErrNoActions = Permanent(errors.New("actions can't be called here: in a stream, what Transform's function is given can only be transformed; use ForEachBatch to have results on the driver"))
 	// ErrResultTooLarge: the driver would be sent more than its limit.
 	ErrResultTooLarge = lineage.ErrResultTooLarge
 	// ErrLimit: an action was asked for fewer than no elements.

@@ -51,6 +51,21 @@ func ExampleRDD_Unpersist() {
 	// 9 <nil>
 }
 
+func ExampleRDD_LocalCheckpoint() {
+	sc := rddtest.NewContext(2)
+	r := rdd.Range(sc, 0, 4, 1)
+	for range 3 {
+		var err error
+		r, err = rdd.Map(r, func(n int) int { return n + 1 }).LocalCheckpoint()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	shown(r) // of the last round alone
+	// Output: [3 4 5 6]
+}
+
 func ExampleRDD_Indeterminate() {
 	price := func(what string) int { return len(what) } // of a service, another one each time
 	sc := rddtest.NewContext(1)

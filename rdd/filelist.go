@@ -115,7 +115,7 @@ func openRange(tc *task.Context, f files.File, from, length int64) (*files.Reade
 	}
 	r, err := b.Range(tc.Context, a.Key, from, length)
 	if errors.Is(err, files.ErrMissing) {
-		return nil, fmt.Errorf("%w; it was there when the files were listed; the program, run again, lists them anew", err)
+		return nil, fmt.Errorf("%w; it was there when the files were listed: put it back, or run the batch program again, which lists them anew", err)
 	}
 	if err != nil {
 		return nil, err

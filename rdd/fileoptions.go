@@ -3,6 +3,7 @@ package rdd
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // FileOption says how files are read or written: [MinPartitions], [SplitSize], [MaxLine],
@@ -81,12 +82,11 @@ func (o op) fileOptions(opts []FileOption, allowed ...string) fileOptions {
 			opt.applyToFiles(&f)
 		}
 	}
-	for _, name := range allowed {
-		delete(f.given, name)
-	}
 	for name := range f.given {
-		o.fail(fmt.Errorf("%w: rdd.%s means nothing to it", ErrArgument, name))
-		break
+		if !slices.Contains(allowed, name) {
+			o.fail(fmt.Errorf("%w: rdd.%s means nothing to it", ErrArgument, name))
+			break
+		}
 	}
 	f.minPartitions = o.partitions(f.minPartitions)
 	if f.splitSize < leastSplit {

@@ -15,7 +15,7 @@ var errPassed = errors.New("the partition wasn't kept")
 
 // rows are the elements of a partition that is kept.
 type rows[T any] interface {
-	task.Value
+	task.Sendable
 	// each hands the elements to yield. The error is that they couldn't be read, after
 	// some of them if yielded; a task that is killed gets its cause by yield.
 	each(tc *task.Context, yield func(T, error) bool) (yielded bool, err error)
@@ -55,6 +55,22 @@ func (m *memoryRows[T]) Spill(newRun func() (task.Run, error)) (task.Value, erro
 	return nil, err
 }
 
+// Send implements task.Sendable.
+func (m *memoryRows[T]) Send(send func([]byte) error) error {
+	_, err := m.Spill(func() (task.Run, error) { return sending{send: send}, nil })
+	return err
+}
+
+// sending is a run that isn't kept.
+type sending struct {
+	task.Run
+	send func([]byte) error
+}
+
+func (s sending) Append(frame []byte) error { return s.send(frame) }
+func (sending) Finish() error               { return nil }
+func (sending) Remove()                     {}
+
 // diskRows are rows in a run, encoded.
 type diskRows[T any] struct {
 	run   task.Run
@@ -67,6 +83,27 @@ func (d *diskRows[T]) Discard()                                           { d.ru
 
 func (d *diskRows[T]) each(tc *task.Context, yield func(T, error) bool) (yielded bool, err error) {
 	return eachFrame(d.run, func(frame []byte) (uint64, bool, error) { return decodeAll(tc, d.codec, frame, yield) })
+}
+
+// Send implements task.Sendable.
+func (d *diskRows[T]) Send(send func([]byte) error) error {
+	in, err := d.run.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	for {
+		frame, err := in.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = send(frame)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // eachFrame hands the frames of a run to decode, which reports how many elements it yielded

@@ -45,7 +45,7 @@ const ballastBytes = 16 << 20
 // linesOf opens a split. Errors are the operator's.
 func linesOf(o op, tc *task.Context, s fileSplit, most int) (*lineReader, error) {
 	l := &lineReader{o: o, tc: tc, split: s, most: most, until: s.until}
-	if _, err := tc.Process.Resource(ballast{}, func() (any, func() error, error) { return make([]byte, ballastBytes), nil, nil }); err != nil {
+	if _, err := tc.Process.Resource(ballast{}, func() (any, func() error, error) { return unzeroed(ballastBytes), nil, nil }); err != nil {
 		return nil, o.error(err)
 	}
 	var err error

@@ -35,8 +35,9 @@ type storage[T any] struct {
 func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
 // Persist marks the RDD's partitions to be kept by the executors that computed them, until
-// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Without
-// it they are computed anew for every use. At a level that uses the disk the elements must be
+// the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Tasks on
+// other executors fetch them, if their elements can be encoded. Without it they are computed
+// anew for every use. At a level that uses the disk the elements must be
 // of a type that can be encoded.
 func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
 
@@ -80,21 +81,36 @@ func (r *RDD[T]) Unpersist() *RDD[T] {
 	return r
 }
 
-// kept yields the elements of a partition that is kept, computed first if need be.
-func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
+// stored returns how partitions are kept.
+func (r *RDD[T]) stored() *storage[T] {
+	return cmp.Or(r.storage.Load(), &storage[T]{}) // MemoryOnly if only its node was told
+}
+
+// block returns the name of a partition that is kept.
+func (r *RDD[T]) block(partition int) task.Block {
 	id := r.node.ID
-	block := task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
-	at := cmp.Or(r.storage.Load(), &storage[T]{}) // MemoryOnly if only its node was told
+	return task.Block{Batch: id.Batch, DStream: id.DStream, Ordinal: id.Ordinal, Partition: int32(partition), Indeterminate: r.node.Indeterminate}
+}
+
+// kept yields the elements of a partition that is kept, obtained first if need be.
+func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
+	return r.keepFrom(tc, partition, func() iter.Seq2[T, error] { return r.obtained(tc, partition) })
+}
+
+// keepFrom yields the elements of a partition that is kept, which is made of what from
+// returns if it isn't there.
+func (r *RDD[T]) keepFrom(tc *task.Context, partition int, from func() iter.Seq2[T, error]) iter.Seq2[T, error] {
+	block, at := r.block(partition), r.stored()
 	return func(yield func(T, error) bool) {
-		for again := true; ; again = false {
+		for first := true; ; first = false {
 			k := keeping[T]{of: r.node, tc: tc, size: newSizer(at.codec), own: owning[T](), level: at.level, yield: yield}
 			k.size.owner = r.node
 			v, kept, err := tc.Cache.Compute(tc, block, at.level, func(b task.Building) (task.Value, error) {
-				return k.compute(b, r.compute(tc, partition))
+				return k.compute(b, from())
 			})
 			switch {
 			case k.unwritten: // nothing of it was yielded
-				r.again(tc, partition, k.mark)(yield)
+				again(tc, from, k.mark)(yield)
 				return
 			case k.passing || ends(yield, err):
 				return
@@ -104,7 +120,7 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 			held := ledger{memory: tc.Memory}
 			if !kept && !held.charge(v.Bytes()) && k.usesDisk() { // its own memory was given back
 				v.Discard()
-				r.again(tc, partition, k.mark)(yield)
+				again(tc, from, k.mark)(yield)
 				return
 			}
 			yielded, err := v.(rows[T]).each(tc, yield)
@@ -116,7 +132,7 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 				return
 			}
 			tc.Cache.Drop(block)
-			if yielded || !again {
+			if yielded || !first {
 				ends(yield, unreadable(r.node, partition, err))
 				return
 			}
@@ -124,14 +140,14 @@ func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
 	}
 }
 
-// again yields a partition that was computed but couldn't be kept.
-func (r *RDD[T]) again(tc *task.Context, partition int, before task.Mark) iter.Seq2[T, error] {
+// again yields a partition that was made but couldn't be kept.
+func again[T any](tc *task.Context, from func() iter.Seq2[T, error], before task.Mark) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		if ends(yield, tc.Rewind(before)) {
 			return
 		}
 		tc.Metrics.NotKept++
-		r.compute(tc, partition)(yield)
+		from()(yield)
 	}
 }
 

@@ -18,7 +18,8 @@ type RDD[T any] struct {
 	node    *lineage.Node
 	compute computeFunc[T]
 
-	storage atomic.Pointer[storage[T]] // set before the node is cached, and it stays
+	storage  atomic.Pointer[storage[T]] // set before the node is cached, and it stays
+	onlyKept bool                       // its partitions can't be computed
 }
 
 // computeFunc yields the elements of one partition, in a task.

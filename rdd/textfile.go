@@ -22,9 +22,14 @@ func TextFile(sc *Context, pattern string, opts ...FileOption) *RDD[string] {
 	o := sc.op("textFile")
 	f := o.fileOptions(opts, "MinPartitions", "SplitSize", "MaxLine", "Recursive")
 	splits := splitsOf(o.listed(pattern, f.recursive), f, isPlain)
-	return made(o, len(splits), nil, func(tc *task.Context, p int) iter.Seq2[string, error] {
+	return made(o, len(splits), nil, textOf(o, splits, f.maxLine))
+}
+
+// textOf returns what reads the lines of splits.
+func textOf(o op, splits []fileSplit, maxLine int) computeFunc[string] {
+	return func(tc *task.Context, p int) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {
-			readLines(o, tc, splits[p], f.maxLine, yield, func(*lineReader) func(string, error) bool { return yield })
+			readLines(o, tc, splits[p], maxLine, yield, func(*lineReader) func(string, error) bool { return yield })
 		}
-	})
+	}
 }

@@ -46,7 +46,12 @@ func BinaryFiles(sc *Context, pattern string, opts ...FileOption) *RDD[Pair[stri
 func filesRead[T any](o op, pattern string, opts []FileOption, read func(tc *task.Context, f files.File) (T, error)) *RDD[Pair[string, T]] {
 	f := o.fileOptions(opts, "MinPartitions", "Recursive")
 	groups := groupsOf(o.listed(pattern, f.recursive), f.minPartitions)
-	return made(o, len(groups), nil, func(tc *task.Context, p int) iter.Seq2[Pair[string, T], error] {
+	return made(o, len(groups), nil, wholeOf(o, groups, read))
+}
+
+// wholeOf returns what reads groups of files, each file an element.
+func wholeOf[T any](o op, groups [][]files.File, read func(tc *task.Context, f files.File) (T, error)) computeFunc[Pair[string, T]] {
+	return func(tc *task.Context, p int) iter.Seq2[Pair[string, T], error] {
 		return func(yield func(Pair[string, T], error) bool) {
 			for _, f := range groups[p] {
 				v, err := read(tc, f)
@@ -60,7 +65,7 @@ func filesRead[T any](o op, pattern string, opts []FileOption, read func(tc *tas
 				}
 			}
 		}
-	})
+	}
 }
 
 // readWhole returns all bytes of a file.

@@ -39,6 +39,9 @@ type BackendEvents interface {
 	// once. An id that is there already is a new process in the place of the
 	// old one, which is lost.
 	ExecutorAdded(executor string, slots int)
+	// ExecutorResized says that an executor that was added runs another number of tasks
+	// at once from now on. Those that it runs go on, also if they are more.
+	ExecutorResized(executor string, slots int)
 	// Stored says which cached partitions an executor keeps that was added a moment ago,
 	// and has kept from drivers before this one. Others come with the ends of tasks.
 	Stored(executor string, stored []StoredBlock)

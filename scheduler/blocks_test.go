@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -109,4 +110,33 @@ func TestCutAtCached(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A task that reads cached partitions is told who holds those that its executor doesn't.
+func TestTasksAreToldWhatIsCachedElsewhere(t *testing.T) {
+	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+		b.events.ExecutorAdded("b", 1)
+		sc := inBatch(7)
+		kept := rdd.Parallelize(sc, []int{1, 2}, rdd.Partitions(2)).Cache()
+		held := map[string]task.Block{"a": blockOf(kept.Node(), 0), "b": blockOf(kept.Node(), 1)}
+		for executor, block := range held {
+			b.events.Stored(executor, []scheduler.StoredBlock{{Block: block, Level: 1}})
+		}
+		for output, r := range []*rdd.RDD[int]{kept.Coalesce(1), rdd.Parallelize(sc, []int{1}, rdd.Partitions(1))} {
+			s := submit(t.Context(), d, scheduler.NewJob(7, output, r.Node()))
+			l := b.next(t)
+			other := map[string]string{"a": "b", "b": "a"}[l.executor]
+			want := []scheduler.HeldBlocks{{Executor: other, Blocks: []task.Block{held[other]}}}
+			if output == 1 {
+				want = nil
+			}
+			if !reflect.DeepEqual(l.task.Elsewhere, want) {
+				t.Errorf("output %d on %s: %+v, want %+v", output, l.executor, l.task.Elsewhere, want)
+			}
+			b.end(l, scheduler.Success{})
+			if <-s.ended; s.err != nil {
+				t.Error(s.err)
+			}
+		}
+	})
 }

@@ -69,11 +69,12 @@ type DAGScheduler struct {
 	wake   chan struct{} // holds a token when the inbox isn't empty
 
 	// of loop
-	kernel  *kernel.Kernel
-	batches map[uint64]*batchRun
-	jobs    map[kernel.Job]*jobRun
-	timer   *time.Timer
-	closing bool
+	kernel    *kernel.Kernel
+	executors map[string]bool // that are there
+	batches   map[uint64]*batchRun
+	jobs      map[kernel.Job]*jobRun
+	timer     *time.Timer
+	closing   bool
 }
 
 // NewDAGScheduler starts a scheduler on a backend, which it starts too. Close
@@ -92,9 +93,10 @@ func NewDAGScheduler(backend Backend, opts Options) *DAGScheduler {
 			MaxFailures: opts.MaxFailures, MaxSetbacks: maxSetbacks,
 			MaxStageFailures: opts.MaxStageAttempts, LocalityWait: opts.LocalityWait,
 		}),
-		batches: make(map[uint64]*batchRun),
-		jobs:    make(map[kernel.Job]*jobRun),
-		timer:   time.NewTimer(time.Hour),
+		executors: make(map[string]bool),
+		batches:   make(map[uint64]*batchRun),
+		jobs:      make(map[kernel.Job]*jobRun),
+		timer:     time.NewTimer(time.Hour),
 	}
 	d.timer.Stop()
 	go d.loop()
@@ -233,9 +235,14 @@ type backendEvents struct{ d *DAGScheduler }
 
 func (e backendEvents) ExecutorAdded(executor string, slots int) {
 	e.d.post(func() {
+		e.d.executors[executor] = true
 		e.d.blocks.Lose(executor) // those of one of the same name
 		e.d.step(kernel.ExecutorAdded{Executor: executor, Slots: slots}, nil)
 	})
+}
+
+func (e backendEvents) ExecutorResized(executor string, slots int) {
+	e.d.post(func() { e.d.step(kernel.ExecutorResized{Executor: executor, Slots: slots}, nil) })
 }
 
 func (e backendEvents) Stored(executor string, stored []StoredBlock) {
@@ -243,11 +250,7 @@ func (e backendEvents) Stored(executor string, stored []StoredBlock) {
 }
 
 func (e backendEvents) ExecutorLost(lost ExecutorLost) {
-	e.d.post(func() {
-		e.d.opts.Logger.Warn("executor lost", "executor", lost.Executor, "cause", lost.Message, "counts", lost.CountsAgainst())
-		e.d.blocks.Lose(lost.Executor)
-		e.d.step(kernel.ExecutorLost{Executor: lost.Executor, ByTask: lost.ByTask}, lost)
-	})
+	e.d.post(func() { e.d.executorLost(lost) })
 }
 
 func (e backendEvents) CommitAsked(executor string, id TaskID) {

@@ -211,7 +211,8 @@ func TestLastCauseReachesTheSubmitter(t *testing.T) {
 // A task whose executors die of it fails the job like one that fails four times, and
 // soon; executors that are only lost don't count.
 func TestTaskThatKillsItsExecutors(t *testing.T) {
-	scheduled(t, scheduler.Options{}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
+	var log bytes.Buffer
+	scheduled(t, scheduler.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(t *testing.T, d *scheduler.DAGScheduler, b *byHand) {
 		s := submit(t.Context(), d, single(5))
 		began := time.Now()
 		for n := range 9 {
@@ -230,7 +231,13 @@ func TestTaskThatKillsItsExecutors(t *testing.T) {
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("it took %s", took)
 		}
+		if s.result.Failed != 9 {
+			t.Errorf("%d attempts failed", s.result.Failed)
+		}
 	})
+	if lost, died := strings.Count(log.String(), `msg="executor lost"`), strings.Count(log.String(), "died by itself"); lost != 9 || died != 4 {
+		t.Errorf("%d losses and %d deaths were logged:\n%s", lost, died, log.String())
+	}
 }
 
 func TestFailuresInWords(t *testing.T) {

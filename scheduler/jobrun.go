@@ -87,6 +87,7 @@ func (d *DAGScheduler) take(b *batchRun, j *jobRun) []kernel.Stage {
 		r.stage.Parents = union(r.stage.Parents, s.Parents)
 		r.stage.Cached = union(r.stage.Cached, s.Cached)
 		r.stage.Spare = union(r.stage.Spare, s.Spare)
+		r.stage.Keeps = r.stage.Keeps || s.Keeps
 		r.unsteady = union(r.unsteady, varying)
 		if !slices.Contains(r.jobs, j) {
 			r.jobs, j.runs = append(r.jobs, j), append(j.runs, r)

@@ -163,7 +163,11 @@ func Failed(ctx context.Context, err error) Outcome {
 		return BlockMissing{missing.Blocks, missing.Executor, err.Error()}
 	}
 	if errors.Is(err, shuffle.ErrNotGiven) {
-		return BlockMissing{Message: err.Error()}
+		missing := BlockMissing{Message: err.Error()}
+		if not, ok := errors.AsType[*task.NotFetchedError](err); ok {
+			missing.Blocks, missing.Executor = []task.Block{not.Block}, not.Executor
+		}
+		return missing
 	}
 	failure := ExceptionFailure{Message: err.Error(), Permanent: isPermanent(err), Err: err}
 	if p, ok := errors.AsType[*lineage.PanicError](err); ok {

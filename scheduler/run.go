@@ -148,12 +148,34 @@ func (d *DAGScheduler) checked(id TaskID, outcome Outcome) Outcome {
 // noteFailure counts and logs an attempt that didn't succeed, unless nobody waits
 // for it any more.
 func (d *DAGScheduler) noteFailure(executor string, id TaskID, outcome Outcome) {
-	r := d.stage(id.Batch, id.Stage)
+	if d.countFailure(id.Batch, id.Stage) {
+		d.opts.Logger.Warn("task failed", "task", id, "executor", executor, "cause", outcome.Reason(), "counts", outcome.CountsAgainst())
+	}
+}
+
+// countFailure counts an attempt that didn't succeed. It reports whether somebody waits for
+// the stage still.
+func (d *DAGScheduler) countFailure(batch uint64, stage int32) bool {
+	r := d.stage(batch, stage)
 	if r == nil || len(r.jobs) == 0 {
-		return
+		return false
 	}
 	r.jobs[0].result.Failed++
-	d.opts.Logger.Warn("task failed", "task", id, "executor", executor, "cause", outcome.Reason(), "counts", outcome.CountsAgainst())
+	return true
+}
+
+// executorLost takes in that an executor is gone, or why one that was lost has died. Both
+// may come first.
+func (d *DAGScheduler) executorLost(lost ExecutorLost) {
+	switch there := d.executors[lost.Executor]; {
+	case there:
+		d.opts.Logger.Warn("executor lost", "executor", lost.Executor, "cause", lost.Message, "counts", lost.CountsAgainst())
+	case lost.ByTask:
+		d.opts.Logger.Warn("the process of a lost executor died by itself: that counts against the tasks that it ran", "executor", lost.Executor, "cause", lost.Message)
+	}
+	delete(d.executors, lost.Executor)
+	d.blocks.Lose(lost.Executor)
+	d.step(kernel.ExecutorLost{Executor: lost.Executor, ByTask: lost.ByTask}, lost)
 }
 
 // step feeds the kernel and carries out its decisions. outcome is that of the
@@ -176,6 +198,8 @@ func (d *DAGScheduler) step(e kernel.Event, outcome Outcome) {
 			d.dropUnsteady(a)
 		case kernel.CutAgain:
 			again = append(again, d.jobs[a.Job])
+		case kernel.AttemptLost:
+			d.countFailure(a.Task.Batch, a.Task.Stage)
 		case kernel.JobDone:
 			j := d.retire(a.Job)
 			j.result.Time, j.result.Updates = time.Since(j.submitted), j.updates.inOrder()
@@ -228,7 +252,11 @@ func (d *DAGScheduler) launch(a kernel.Launch) {
 			r.inputs = append(r.inputs, outs)
 		}
 	}
-	d.backend.Launch(a.Executor, Task{ID: id, Inputs: r.inputs})
+	t := Task{ID: id, Inputs: r.inputs}
+	if r.stage.Keeps && r.stage.Node != nil {
+		t.Elsewhere = d.blocks.elsewhere(a.Executor, r.stage.Node, int(a.Task.Partition))
+	}
+	d.backend.Launch(a.Executor, t)
 }
 
 // accept keeps what a task brought.

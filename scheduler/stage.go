@@ -45,6 +45,9 @@ type Stage struct {
 	// weren't. Nobody runs for it, but what there is of their output saves a task that
 	// finds a partition missing.
 	Spare []int32
+	// Keeps says that a task may read a cached partition where another executor holds it:
+	// one of Cached, or one that it would keep itself.
+	Keeps bool
 	// Indeterminate says that another attempt of a task may yield other records,
 	// so that a loss reruns the whole stage and all that read it.
 	Indeterminate bool
@@ -69,7 +72,11 @@ func Cut(output int, final *lineage.Node, stored func(*lineage.Node) bool) []Sta
 	if stored == nil {
 		stored = nothing
 	}
-	c := cutter{stored: stored, seen: make(map[int32]bool)}
+	c := &cutter{seen: make(map[int32]bool)}
+	c.stored = func(n *lineage.Node) bool {
+		c.keeps = c.keeps || isSent(n)
+		return stored(n)
+	}
 	c.add(Stage{ID: ResultStage(output), Kind: Result, Node: final})
 	return c.stages
 }
@@ -82,6 +89,7 @@ type cutter struct {
 	stored func(*lineage.Node) bool
 	stages []Stage
 	seen   map[int32]bool
+	keeps  bool // a cached RDD was met that executors send each other
 }
 
 // add completes a stage and appends it, after the stages it reads.
@@ -89,7 +97,9 @@ func (c *cutter) add(s Stage) {
 	c.seen[s.ID] = true
 	s.Partitions, s.Indeterminate, s.Input = s.Node.Partitions, s.Node.Indeterminate, inputOf(s.Node)
 	var shuffles []*lineage.ShuffleDependency
+	c.keeps = isSent(s.Node)
 	shuffles, s.Cached = inputsOf(s.Node, c.stored)
+	s.Keeps = c.keeps
 	for _, d := range shuffles {
 		id := MapStage(d.ID)
 		s.Parents = append(s.Parents, id)

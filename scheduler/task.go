@@ -78,6 +78,9 @@ type Task struct {
 	// Inputs holds one entry for each shuffle that the stage reads. The tasks of
 	// a stage attempt share it; nobody changes it.
 	Inputs []*shuffle.Outputs
+	// Elsewhere are the cached partitions that the task may read which its executor doesn't
+	// hold, and who holds them, as far as the driver knows.
+	Elsewhere []HeldBlocks
 	// AskCommit asks the driver whether this attempt may commit its output, and
 	// waits for the answer: nil means that it may, [ErrCommitDenied] that it may
 	// not. The backend that runs the task sets it.

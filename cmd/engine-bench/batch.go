@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -102,14 +103,14 @@ func timed[T any](ctx context.Context, f batchFlags, program func(sc *rdd.Contex
 // holdHeap holds the process to what the engine holds a program's own process to that sets
 // executor.memory: a quarter more, and 128 MiB.
 func holdHeap(memory string) error {
-	var n int64
+	var n float64
 	var unit string
-	_, err := fmt.Sscanf(memory, "%d%s", &n, &unit)
-	shift, ok := map[string]int{"m": 20, "g": 30}[unit]
+	_, err := fmt.Sscanf(strings.ToLower(memory), "%f%s", &n, &unit)
+	shift, ok := map[string]int{"m": 20, "g": 30}[strings.TrimRight(unit, "ib")]
 	if err != nil || !ok || n <= 0 {
 		return fmt.Errorf("--memory %s: a number with m or g is wanted, such as 512m", memory)
 	}
-	debug.SetMemoryLimit(n<<shift*5/4 + 128<<20)
+	debug.SetMemoryLimit(int64(n*float64(int(1)<<shift))*5/4 + 128<<20)
 	return nil
 }
 

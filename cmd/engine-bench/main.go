@@ -50,6 +50,7 @@ func workloads() []workload {
 		{"pagerank", "a batch program that ranks the nodes of a graph by their links; baseline: a loop over slices", runPageRank},
 		{"kmeans", "a batch program that finds the centres of points; baseline: a loop over slices", runKMeans},
 		{"overhead", "time from a batch's start to its completion with one record in 8 tasks", runOverhead},
+		{"tasks", "a batch program of tasks that have nothing to do: how many run in a second, and what they cost", runTasks},
 		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
 		{"inference", "a compiled network alone; baseline: the cores' peak", runInference},

@@ -66,7 +66,7 @@ func parse(d *cli.Daemon, args []string) (worker.Config, error) {
 	f.StringVar(&c.Master, "master", "", "`addresses` of the engine-drivers, host:port,host:port,…")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:0", "`host:port` to listen on, which others can reach; port 0 takes a free one; jobs' processes listen on the same host at ports of their own")
 	f.StringVar(&c.Data, "data", "", "`directory` of this executor alone, for programs and jobs' output; made if it isn't there")
-	f.IntVar(&c.Slots, "slots", runtime.GOMAXPROCS(0), "tasks that a job runs here at once")
+	f.IntVar(&c.Slots, "slots", runtime.GOMAXPROCS(0), "tasks that run here at once; jobs share them")
 	if err := d.Parse(args, "id", "master", "data"); err != nil {
 		return c, err
 	}

@@ -114,9 +114,9 @@ func printCluster(out io.Writer, views []client.View, best *wire.ClusterStatus) 
 		return err
 	}
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "EXECUTOR\tADDRESS\tSLOTS\tPLATFORM\tSTATE")
+	fmt.Fprintln(w, "EXECUTOR\tADDRESS\tSLOTS\tUSED\tFREE\tPLATFORM\tSTATE")
 	for _, e := range best.Executors {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", e.ID, e.Address, e.Slots, e.Platform, executorState(e))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", e.ID, e.Address, e.Slots, e.Used, freeSlots(e), e.Platform, executorState(e))
 	}
 	return w.Flush()
 }

@@ -23,7 +23,8 @@ func TestCommandLines(t *testing.T) {
 	drivers.AddJob(wire.JobStatus{State: wire.JobFailed, Reason: "it is broken", Spec: wire.JobSpec{Name: "broken"}})
 	drivers.AddJob(wire.JobStatus{
 		State: wire.JobRunning, Reason: "executor e1: exit status 3; the last it wrote:\npanic", ReasonOn: "e1", Spec: wire.JobSpec{Name: "troubled"},
-		Trouble: "no executor takes tasks:\nat all", TroubleOn: "e2",
+		Trouble: "no executor takes tasks:\nat all", TroubleOn: "e2", MaxSlots: 3,
+		Executors: []wire.ExecutorProcess{{Executor: "e1", Address: "127.0.0.1:2", Slots: 3, Of: 8}, {Executor: "e3", Address: "127.0.0.1:3", Of: 8}},
 	})
 	drivers.AddJob(wire.JobStatus{
 		State: wire.JobRunning, Kind: wire.KindBatch, Spec: wire.JobSpec{Name: "rank"}, Progress: wire.Progress{Records: 1200, Program: &wire.ProgramProgress{
@@ -35,7 +36,7 @@ func TestCommandLines(t *testing.T) {
 	drivers.AddJob(wire.JobStatus{State: wire.JobFinished, Left: true, Spec: wire.JobSpec{Name: "went", Args: []string{"--y"}, Resume: 6, Origin: 5}})
 	drivers.Log(running, "d1", "hello from the driver\n")
 	drivers.Executors(
-		wire.ExecutorStatus{ID: "e1", Address: "127.0.0.1:1", Slots: 2, Platform: "linux/amd64", Alive: true},
+		wire.ExecutorStatus{ID: "e1", Address: "127.0.0.1:1", Slots: 2, Used: 3, Platform: "linux/amd64", Alive: true},
 		wire.ExecutorStatus{ID: "e2", Slots: 4},
 	)
 	dir := t.TempDir()
@@ -124,6 +125,12 @@ func TestCommandLines(t *testing.T) {
 		{"list", exitOK, "words     -      running", ""},
 		{"list", exitOK, "rank      batch  running   -                    -     step 3   -        -", ""},
 		{"list", exitOK, "3.5s  -        -        -", ""},
+		{"list", exitOK, "2          3/16   ", "slots: 2 in all, 3 used, 0 free\n"},
+		{"status troubled", exitOK, "slots         3/16, at most 3\nexecutor      e1 at 127.0.0.1:2, 3 of 8 slots\nexecutor      e3 at 127.0.0.1:3, stands by\n", ""},
+		{"status words", exitOK, "slots         -\n", ""},
+		{"cluster", exitOK, "e1        127.0.0.1:1  2      3     0     linux/amd64  alive\n", ""},
+		{"--max-slots 0 " + path, exitUsage, "", "it takes a number from 1 on"},
+		{"--max-slots many " + path, exitUsage, "", "it takes a number from 1 on"},
 		{"status rank", exitOK, "kind         batch\n", ""},
 		{"status rank", exitOK, "step         3, collect at main.go:9\nstage        reduceByKey at main.go:8 [==========          ] (2 + 1) / 4\n" +
 			"this driver  3 steps, 7 tasks in 4 stages of 2 actions, 1 attempts failed, 1,200 records read, 3 bad ones left out, 2.0 KiB shuffled\n", ""},
@@ -174,6 +181,8 @@ func TestCommandLines(t *testing.T) {
 		{"kill 12", exitOK, "", "job 12 is failed"},
 		{"kill 11", exitOK, "", "job 11 is killed"},
 		{"status --master " + drivers.Master() + " 11", exitFailed, "reason      killed by a user", ""},
+		{"--detach --max-slots 3 " + path, exitOK, "18\n", ""},
+		{"status 18", exitOK, "slots       -, at most 3\n", ""},
 	} {
 		t.Run(x.args, func(t *testing.T) {
 			s := around(0)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/wire"
 )
 
 func listCommand() command {
@@ -35,15 +36,57 @@ func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 			p.say("no jobs yet")
 			return nil
 		}
+		cluster, err := c.Leader(ctx)
+		if err != nil {
+			return err
+		}
 		now := time.Now()
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "JOB\tNAME\tKIND\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSUBMISSION\tTROUBLE")
+		fmt.Fprintln(w, "JOB\tNAME\tKIND\tSTATE\tSUBMITTED\tFOR\tBATCHES\tPENDING\tDRIVER\tEXECUTORS\tSLOTS\tSUBMISSION\tTROUBLE")
 		for _, st := range jobs {
 			batches, pending := progressColumns(&st)
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
 				st.Spec.Incarnation, st.Spec.Name, st.Kind, st.State, clock(st.Submitted), age(&st, now),
-				batches, pending, orDash(st.Node), len(st.Executors), st.Spec.Submission, orDash(clip(firstLine(st.Trouble), maxTrouble)))
+				batches, pending, orDash(st.Node), len(st.Executors), slotsOf(&st), st.Spec.Submission, orDash(clip(firstLine(st.Trouble), maxTrouble)))
 		}
-		return w.Flush()
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		p.say("%s", slotsIn(cluster.Executors))
+		return nil
 	})
+}
+
+// slotsOf returns how many slots a job has, of those of its executors.
+func slotsOf(st *wire.JobStatus) string {
+	has, of := 0, 0
+	for _, e := range st.Executors {
+		has += e.Slots
+		of += e.Of
+	}
+	if of == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d/%d", has, of)
+}
+
+// slotsIn says how many slots jobs have, and how many are free.
+func slotsIn(executors []wire.ExecutorStatus) string {
+	slots, used, free := 0, 0, 0
+	for _, e := range executors {
+		if e.Alive && !e.Drained {
+			slots += e.Slots
+			used += e.Used
+			free += freeSlots(e)
+		}
+	}
+	return fmt.Sprintf("slots: %d in all, %d used, %d free", slots, used, free)
+}
+
+// freeSlots returns how many slots no job has.
+func freeSlots(e wire.ExecutorStatus) int {
+	if !e.Alive || e.Drained {
+		return 0
+	}
+	return max(0, e.Slots-e.Used)
 }

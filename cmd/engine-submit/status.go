@@ -99,8 +99,18 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 		line("last batch", "%d: waited %s, ran %s, %s records/s, %d waiting",
 			prog.LastBatch, millis(prog.SchedulingMS), millis(prog.ProcessingMS), thousands(int64(prog.RecordsPerSec)), prog.Waiting)
 	}
+	if slots := slotsOf(st); st.MaxSlots > 0 {
+		line("slots", "%s, at most %d", slots, st.MaxSlots)
+	} else if !st.State.Final() {
+		line("slots", "%s", slots)
+	}
 	for _, e := range st.Executors {
-		line("executor", "%s at %s, %d slots", e.Executor, e.Address, e.Slots)
+		switch {
+		case e.Slots == 0:
+			line("executor", "%s at %s, stands by", e.Executor, e.Address)
+		default:
+			line("executor", "%s at %s, %d of %d slots", e.Executor, e.Address, e.Slots, e.Of)
+		}
 	}
 	if st.Trouble != "" {
 		line("trouble", "%s; see %s", strings.ReplaceAll(strings.TrimSpace(st.Trouble), "\n", "\n\t"), logsOf(s.Incarnation, st.TroubleOn))

@@ -30,6 +30,7 @@ type submission struct {
 	name, id string
 	secrets  []secretFile
 	restart  wire.Restart
+	maxSlots int    // 0 for any number
 	resume   string // the job, "" for none
 	loss     bool
 }
@@ -51,6 +52,12 @@ func newSubmission(p *process, conn *connection) *submission {
 	s.flags.Func("restart", "`policy` for a job that fails: never, on-failure, or on-failure:N for N times in a row at most; it goes on from its log, after 1s that double each time up to 1m (default: never)", func(policy string) (err error) {
 		s.restart, err = wire.ParseRestart(policy)
 		return err
+	})
+	s.flags.Func("max-slots", "how many `slots` the job has at once at most, of all executors (default: its share of all that there are)", func(n string) (err error) {
+		if s.maxSlots, err = strconv.Atoi(n); err != nil || s.maxSlots < 1 {
+			return fmt.Errorf("it takes a number from 1 on")
+		}
+		return nil
 	})
 	s.flags.StringVar(&s.resume, "resume", "", "the `job`, which has ended, from whose state and offsets the new one goes on; engine-submit plan says what would be kept")
 	s.flags.BoolVar(&s.loss, "allow-non-restored-state", false, "with --resume: drop inputs and states that the program doesn't have")
@@ -124,7 +131,7 @@ func (s *submission) run(rest []string) error {
 			return err
 		}
 		job, err := s.upload(c, d, client.Submission{
-			ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets, Restart: s.restart, Resume: resume, AllowLoss: s.loss,
+			ID: s.id, Name: s.name, Binary: program, Args: args, Secrets: secrets, Restart: s.restart, MaxSlots: s.maxSlots, Resume: resume, AllowLoss: s.loss,
 		})
 		s.line.Set("")
 		switch {

@@ -24,11 +24,18 @@ type StatusLine struct {
 // the terminal's, 0 if there is none.
 func NewStatusLine(w io.Writer, width func() int) *StatusLine { return &StatusLine{w: w, width: width} }
 
-// TerminalWidth returns the width of the terminal behind a file, 0 if it is none.
+// unknownWidth is how wide a terminal is taken to be that doesn't say it.
+const unknownWidth = 80
+
+// TerminalWidth returns the width of the terminal behind a file, 0 if it is none. One that
+// doesn't know how wide it is, as in some containers, is taken to be of 80 characters.
 func TerminalWidth(f *os.File) int {
 	w, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0
+	case w <= 0:
+		return unknownWidth
 	}
 	return w
 }

@@ -22,6 +22,9 @@ type Submission struct {
 	// Secrets are for the program, which finds them in its environment.
 	Secrets []wire.Secret
 	Restart wire.Restart // whether it is started again when it has failed
+	// MaxSlots is how many slots the job has at once at most, of all executors; 0 for any
+	// number.
+	MaxSlots int
 	// Resume is the job, which has ended, from whose state and offsets the new one goes
 	// on, 0 for none. AllowLoss drops what the program doesn't have of that.
 	Resume    uint64
@@ -82,7 +85,7 @@ func openUpload(s Submission) (*upload, error) {
 	if s.Name == "" {
 		s.Name = filepath.Base(s.Binary)
 	}
-	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size, Secrets: s.Secrets, Restart: s.Restart, Resume: s.Resume, AllowLoss: s.AllowLoss}}, nil
+	return &upload{outgoing: out, begin: wire.SubmitBegin{Submission: s.ID, Name: s.Name, Args: s.Args, Binary: out.digest, Size: out.size, Secrets: s.Secrets, Restart: s.Restart, Resume: s.Resume, AllowLoss: s.AllowLoss, MaxSlots: s.MaxSlots}}, nil
 }
 
 // send is one attempt, with one leader.

@@ -29,7 +29,7 @@ import (
 // engine-drivers as their command starts them (newFleet).
 
 // oneNode returns a node that is a group of its own, and leads.
-func oneNode(t *testing.T) *raftgroup.Node {
+func oneNode(t testing.TB) *raftgroup.Node {
 	t.Helper()
 	m := grouptest.New(t, securitytest.Token(), "a")
 	return m.Nodes[m.Leader()]
@@ -37,7 +37,7 @@ func oneNode(t *testing.T) *raftgroup.Node {
 
 // leading returns the leadership of a node that is a group of its own and has led for
 // a while.
-func leading(t *testing.T) *leadership {
+func leading(t testing.TB) *leadership {
 	t.Helper()
 	n := &node{Node: oneNode(t), log: slog.New(slog.DiscardHandler), draining: make(chan struct{})}
 	r := newLeadership(t.Context(), n)

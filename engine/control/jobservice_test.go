@@ -133,6 +133,15 @@ func TestEvents(t *testing.T) {
 	if e := next(); e.Members == nil || e.Members.Processes[0].Address != "x:2" {
 		t.Fatalf("the process in its place: %+v", e)
 	}
+	other := grouptest.MustPropose(t, n, &state.TakeJob{Spec: wire.JobSpec{Submission: "other", Platform: "p"}}).Index
+	grouptest.MustPropose(t, n, &state.ProcessReady{Executor: "e", Start: "1", Incarnation: other, Process: "r", Address: "x:3", Slots: 2})
+	if e := next(); e.Members == nil || len(e.Members.Processes) != 1 || e.Members.Processes[0].Slots != 1 {
+		t.Fatalf("another job shares the executor: %+v", e)
+	}
+	grouptest.MustPropose(t, n, &state.EndJob{Incarnation: other, State: wire.JobFinished})
+	if e := next(); e.Members == nil || e.Members.Processes[0].Slots != 2 {
+		t.Fatalf("it has ended: %+v", e)
+	}
 	grouptest.MustPropose(t, n, &state.LoseExecutor{ID: "e", Start: "1"})
 	if e := next(); e.Members == nil || len(e.Members.Processes) != 0 || e.Members.Expected != 0 {
 		t.Fatalf("it is lost: %+v", e)

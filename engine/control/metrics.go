@@ -39,6 +39,7 @@ type gauges struct {
 	trouble   *prometheus.GaugeVec
 	executors *prometheus.GaugeVec
 	slots     *prometheus.GaugeVec
+	used      *prometheus.GaugeVec
 }
 
 func newGauges(s *metrics.Set) *gauges {
@@ -50,6 +51,7 @@ func newGauges(s *metrics.Set) *gauges {
 		trouble:   s.Gauge("hibana_job_trouble", "1 for each job that runs and has a trouble, which engine-submit status tells; the leader says it.", "job", "name"),
 		executors: s.Gauge("hibana_executors", "engine-executors that the cluster knows: alive ones, drained ones, and those that were not heard of for long (silent).", "state"),
 		slots:     s.Gauge("hibana_slots", "Slots of the engine-executors that are alive and take jobs."),
+		used:      s.Gauge("hibana_slots_used", "Slots that jobs have of these. Each has one at least where it has a process, so that they may be more than there are."),
 	}
 }
 
@@ -88,7 +90,7 @@ func (g *gauges) state(st *state.State) {
 		g.jobs.WithLabelValues(s.String()).Set(float64(jobs[s]))
 	}
 	executors := make(map[string]int)
-	slots := 0
+	slots, used := 0, 0
 	for _, e := range st.ListExecutors() {
 		switch {
 		case !e.Alive:
@@ -98,12 +100,14 @@ func (g *gauges) state(st *state.State) {
 		default:
 			executors["alive"]++
 			slots += e.Slots
+			used += e.Used
 		}
 	}
 	for _, s := range []string{"alive", "drained", "silent"} {
 		g.executors.WithLabelValues(s).Set(float64(executors[s]))
 	}
 	g.slots.WithLabelValues().Set(float64(slots))
+	g.used.WithLabelValues().Set(float64(used))
 }
 
 // number returns 1 for true.

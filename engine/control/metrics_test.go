@@ -17,6 +17,8 @@ func TestMetrics(t *testing.T) {
 		&state.RegisterExecutor{ID: "e1", Start: "s", Address: "127.0.0.1:1", Slots: 3, Platform: "linux/amd64"},
 		&state.RegisterExecutor{ID: "e2", Start: "s", Address: "127.0.0.1:2", Slots: 4, Platform: "linux/amd64"},
 		&state.LoseExecutor{ID: "e2", Start: "s"},
+		&state.TakeJob{Spec: wire.JobSpec{Submission: "s", Name: "n", Platform: "none/here"}, MaxSlots: 2},
+		&state.ProcessReady{Executor: "e1", Start: "s", Incarnation: 1, Process: "p", Address: "127.0.0.1:3", Slots: 3},
 	} {
 		if err := one.Record(c, raftgroup.Never); err != nil {
 			t.Fatal(err)
@@ -25,7 +27,7 @@ func TestMetrics(t *testing.T) {
 	has := metricstest.Serve(t, one.measure())
 	for range 2 { // the second scrape counts nothing twice
 		has("hibana_driver_leads 1", "hibana_driver_leaderships_total 1", `hibana_jobs{state="running"} 0`,
-			`hibana_executors{state="alive"} 1`, `hibana_executors{state="silent"} 1`, "hibana_slots 3")
+			`hibana_executors{state="alive"} 1`, `hibana_executors{state="silent"} 1`, "hibana_slots 3", "hibana_slots_used 2")
 	}
 	if err := one.ready(); err != nil {
 		t.Error(err)

@@ -191,6 +191,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.log.Info("engine-driver is up",
 		"id", s.ID(), "address", s.Peers()[s.ID()], "drivers", len(s.Peers()), "data", s.DataDir().Path)
+	warnOfEven(s.log, len(s.Peers()))
 	var err error
 	select {
 	case <-ctx.Done():
@@ -206,6 +207,15 @@ func (s *server) run(ctx context.Context) error {
 	g.Stop()
 	s.streams.Wait()
 	return err
+}
+
+// warnOfEven says that an even number of drivers is one too many, or too few: a majority of
+// two are both, of four are three.
+func warnOfEven(log *slog.Logger, drivers int) {
+	if drivers%2 == 0 {
+		log.Warn("an even number of engine-drivers bears the loss of no more than one fewer would; run 1, 3 or 5",
+			"drivers", drivers, "may_be_down", (drivers-1)/2)
+	}
 }
 
 // serve answers gRPC until the server is stopped.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +21,17 @@ import (
 	"github.com/hibana-engine/hibana/engine/security/securitytest"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
+
+// Who runs an even number of drivers is told that it is no use.
+func TestEvenDrivers(t *testing.T) {
+	for drivers, want := range map[int]string{1: "", 2: "drivers=2 may_be_down=0", 3: "", 4: "drivers=4 may_be_down=1", 5: ""} {
+		var out strings.Builder
+		warnOfEven(slog.New(slog.NewTextHandler(&out, nil)), drivers)
+		if got := out.String(); !strings.Contains(got, want) || (want == "") != (got == "") {
+			t.Errorf("%d drivers: %q, want %q", drivers, got, want)
+		}
+	}
+}
 
 // All servers learn the name of a new cluster; the leadership and the
 // housekeeping do so at the same time.

@@ -81,6 +81,9 @@ func checkSubmission(b *wire.SubmitBegin) error {
 	if err := b.Restart.Check(); err != nil {
 		return err
 	}
+	if b.MaxSlots < 0 {
+		return fmt.Errorf("%w: at most %d slots; a job has at least one", wire.ErrInvalid, b.MaxSlots)
+	}
 	if !binaries.ValidDigest(b.Binary) {
 		return fmt.Errorf("%w: %q is no SHA-256 in hexadecimal", wire.ErrInvalid, b.Binary)
 	}
@@ -143,9 +146,10 @@ func (c *controlService) submit(ctx context.Context, b *wire.SubmitBegin) (*wire
 		inc, existed, err = st.Submission(&spec)
 		return existed
 	}
-	var take state.Command = &state.TakeJob{Spec: spec, At: time.Now().UnixNano()}
+	job := &state.TakeJob{Spec: spec, At: time.Now().UnixNano(), MaxSlots: b.MaxSlots}
+	var take state.Command = job
 	if spec.Resume != 0 {
-		take = &state.ResumeJob{Spec: spec, At: time.Now().UnixNano()}
+		take = (*state.ResumeJob)(job)
 	}
 	if err := c.n.Record(take, taken); err != nil {
 		return nil, fmt.Errorf("submitting %s: %w", b.Name, err)

@@ -81,6 +81,14 @@ func TestReplicaIsKept(t *testing.T) {
 	}
 }
 
+// A job that may have no slot is refused.
+func TestMaxSlotsIsChecked(t *testing.T) {
+	b := &wire.SubmitBegin{Submission: "s", Name: "x", Binary: strings.Repeat("a", 64), Size: 1, MaxSlots: -1}
+	if err := checkSubmission(b); !errors.Is(err, wire.ErrInvalid) || !strings.Contains(err.Error(), "at least one") {
+		t.Error(err)
+	}
+}
+
 // A submission whose id clients couldn't name afterwards makes no job.
 func TestSubmissionIDIsChecked(t *testing.T) {
 	for id, want := range map[string]error{

@@ -1,5 +1,6 @@
 // Package disk is what daemons know of a disk: how much room it has, whether an
-// error says that there is none, and how a file outlives the machine's crash.
+// error says that there is none, how a file outlives the machine's crash, and how a
+// directory is one process's.
 package disk
 
 import (
@@ -93,4 +94,18 @@ func SyncDir(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Lock makes a directory this process's, until the file is closed that it returns; the kernel
+// does so at the process's end, too. The error that another process has it wraps locked.
+func Lock(dir string, locked error) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory's lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: %s: stop the other process or use another directory", locked, dir)
+	}
+	return f, nil
 }

@@ -27,27 +27,41 @@ func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) 
 	compare(t, got, expected)
 }
 
+// Stream runs a stream in virtual time, a batch each Interval, until it stops, fails, or a minute
+// is over. args are flags of the engine.
+func Stream(t *testing.T, build engine.BuildFunc, args ...string) error {
+	t.Helper()
+	return stream(t, time.Minute, build, args...)
+}
+
+// stream is Stream for so long at most.
+func stream(t *testing.T, patience time.Duration, build engine.BuildFunc, args ...string) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
+		err = engine.NewApp(t.Name()).Run(ctx, args, Interval, build)
+	})
+	return err
+}
+
 // Run feeds input through op for the given number of batches, in virtual time,
 // and returns what came out of each: nil where the output didn't run, since the stream
 // slides. args are flags of the engine.
 func Run[T, U any](t *testing.T, input [][]T, batches int, op func(*engine.DStream[T]) *engine.DStream[U], args ...string) (out [][]U, err error) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(batches+60)*Interval)
-		defer cancel()
-		out = make([][]U, batches)
-		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
-		err = engine.NewApp(t.Name()).Run(ctx, args, Interval, func(ssc *engine.StreamingContext) error {
-			engine.ForEachBatch(op(Queue(ssc, input, 2)), func(b engine.Batch, rows []U) error {
-				if b.Seq <= uint64(batches) {
-					out[b.Seq-1] = rows
-				}
-				return nil
-			})
-			ssc.AddListener(stopAt{ssc, uint64(batches)})
+	out = make([][]U, batches)
+	err = stream(t, time.Duration(batches+60)*Interval, func(ssc *engine.StreamingContext) error {
+		engine.ForEachBatch(op(Queue(ssc, input, 2)), func(b engine.Batch, rows []U) error {
+			if b.Seq <= uint64(batches) {
+				out[b.Seq-1] = rows
+			}
 			return nil
 		})
-	})
+		ssc.AddListener(stopAt{ssc, uint64(batches)})
+		return nil
+	}, args...)
 	return out, err
 }
 

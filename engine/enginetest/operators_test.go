@@ -111,6 +111,13 @@ var narrowOperators = []operator{
 		}
 		return twice(g.n.Unpersist())
 	}},
+	{"LocalCheckpoint", "21 21", func(g given) (any, error) {
+		kept, err := g.n.LocalCheckpoint()
+		if err != nil {
+			return nil, err
+		}
+		return twice(kept)
+	}},
 	{"Indeterminate", "21 21", func(g given) (any, error) { return twice(g.n.Indeterminate()) }},
 }
 

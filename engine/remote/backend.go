@@ -65,7 +65,8 @@ func (b *Backend) reconcile() {
 	for _, p := range b.wanted {
 		name := Name(p)
 		names[name] = true
-		if b.members[name] != nil {
+		if l := b.members[name]; l != nil {
+			l.share(p.Slots)
 			continue
 		}
 		l, err := newLink(&b.common, name, p)

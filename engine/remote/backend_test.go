@@ -610,3 +610,80 @@ func TestTellsWhatIsStored(t *testing.T) {
 		}
 	}
 }
+
+// Executor and scheduler are told how many slots the job has, and when that changes: tasks
+// over the new share go on. Who connects later, or again, begins with the newest.
+func TestShareOfSlots(t *testing.T) {
+	s := newSecret()
+	began, release := make(chan int32, 8), make(chan struct{})
+	x := start(t, "x", s, &host{run: func(_ context.Context, task scheduler.Task) scheduler.Outcome {
+		began <- task.ID.Partition
+		<-release
+		return scheduler.Success{}
+	}})
+	d := drive(t, s, 1)
+	name := Name(x.ExecutorProcess)
+	share := func(slots int) {
+		p := x.ExecutorProcess
+		p.Slots = slots
+		d.SetMembers([]wire.ExecutorProcess{p}, 1)
+	}
+	expect := func(want string) {
+		t.Helper()
+		if got := next(t, want, d.lines); got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	}
+	share(2)
+	expect("added " + name + " with 2 slots")
+	d.Launch(name, taskOf(1, 1, 0))
+	d.Launch(name, taskOf(1, 1, 1))
+	first, second := next(t, "a task", began), next(t, "a task", began)
+	if first+second != 1 {
+		t.Fatalf("tasks %d and %d", first, second)
+	}
+	share(1)
+	expect("resized " + name + " to 1 slots")
+	share(1) // is no news
+	d.Launch(name, taskOf(1, 1, 2))
+	d.Launch(name, taskOf(1, 1, 3))
+	for range 2 {
+		release <- struct{}{}
+		next(t, "the end of a task that ran", d.outcomes)
+		next(t, "its line", d.lines)
+	}
+	if p := next(t, "the task that waited", began); p != 2 || x.server.Slots() != 1 {
+		t.Errorf("task %d began, with %d slots", p, x.server.Slots())
+	}
+	share(9) // more than the process has
+	expect("resized " + name + " to 2 slots")
+	if p := next(t, "the other one", began); p != 3 {
+		t.Errorf("task %d began", p)
+	}
+	close(release)
+	d.Close()
+
+	heir := drive(t, s, 2)
+	p := x.ExecutorProcess
+	p.Slots = 1
+	heir.SetMembers([]wire.ExecutorProcess{p}, 1)
+	if got := next(t, "the executor", heir.lines); got != "added "+name+" with 1 slots" {
+		t.Error(got)
+	}
+}
+
+// What a driver may not give an executor ends its stream.
+func TestSlotsOutOfBounds(t *testing.T) {
+	s := newSecret()
+	for _, slots := range []int{0, -1, 3} {
+		x := start(t, "x", s, succeed(nil))
+		stream := rawWork(t, x, s, &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: 1}}, &ToExecutor{Slots: &Slots{slots}})
+		err := error(nil)
+		for err == nil {
+			_, err = stream.Recv()
+		}
+		if !errors.Is(err, wire.ErrMalformed) || x.server.Slots() != 2 {
+			t.Errorf("%d slots: %v, it has %d", slots, err, x.server.Slots())
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 // fence says which session drives: that of the highest epoch that came.
 //
 // THREADING: mu guards it. Of other locks only a session's is taken meanwhile, and
-// the slots' while a task is begun.
+// the slots' while a task is begun or their number changes.
 type fence struct {
 	mu      sync.Mutex
 	epoch   uint64   // highest seen

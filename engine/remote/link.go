@@ -46,6 +46,7 @@ type link struct {
 	ready    atomic.Bool // the executor takes tasks, and the scheduler knows of it
 	out      *outbox
 	holdings holdings
+	grant    grant
 }
 
 // Times of a link.
@@ -62,7 +63,9 @@ func newLink(c *common, name string, p wire.ExecutorProcess) (*link, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(c.ctx)
-	return &link{common: c, name: name, process: p, cc: cc, ctx: ctx, cancel: cancel, done: make(chan struct{}), out: newOutbox()}, nil
+	l := &link{common: c, name: name, process: p, cc: cc, ctx: ctx, cancel: cancel, done: make(chan struct{}), out: newOutbox()}
+	l.grant.share = p.Slots
+	return l, nil
 }
 
 // run keeps a stream to the executor.
@@ -147,6 +150,7 @@ func (l *link) stream() (ready bool, err error) {
 	})
 	err = causeOf(ctx, l.receive(s))
 	l.ready.Store(false)
+	l.grant.end()
 	l.briefing.leave(l)
 	l.out.shut()
 	cancel(nil)
@@ -194,11 +198,22 @@ func (l *link) admit(r *Registered) {
 	l.attendance.accept(l.process.Executor)
 	l.holdings.begin(r.Held)
 	l.briefing.join(l)
-	l.events.ExecutorAdded(l.name, r.Slots)
+	l.grant.begin(r.Slots, func(slots int) {
+		l.out.post(&ToExecutor{Slots: &Slots{slots}})
+		l.events.ExecutorAdded(l.name, slots)
+	})
 	l.events.Stored(l.name, r.Stored)
 	l.ready.Store(true)
 	l.attendance.note()
 	l.trouble("")
+}
+
+// share takes how many slots the job has on the executor from now on.
+func (l *link) share(slots int) {
+	l.grant.change(slots, func(slots int) {
+		l.out.post(&ToExecutor{Slots: &Slots{slots}}) // before what is launched for it
+		l.events.ExecutorResized(l.name, slots)
+	})
 }
 
 // lost reports that an executor that was ready is gone.

@@ -74,7 +74,7 @@ func (o *outbox) launch(task scheduler.Task) {
 	if !o.isOpen {
 		return
 	}
-	m := &Launch{ID: task.ID}
+	m := &Launch{ID: task.ID, Elsewhere: task.Elsewhere}
 	for _, outs := range task.Inputs {
 		n, known := o.sent[outs]
 		if !known {

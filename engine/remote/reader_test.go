@@ -203,6 +203,10 @@ func (l liar) Fetch(req *FetchBlocks, stream grpc.ServerStreamingServer[Block]) 
 	return l(req, stream)
 }
 
+func (l liar) FetchCached(_ *FetchPartition, stream grpc.ServerStreamingServer[Block]) error {
+	return l(nil, stream)
+}
+
 // lies starts a liar and returns a reader of one map task's ten bytes there.
 func lies(t *testing.T, l liar) *Reader {
 	t.Helper()

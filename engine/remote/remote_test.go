@@ -34,7 +34,8 @@ type host struct {
 	block    chan struct{} // Register waits for it, unless it is nil
 	building chan struct{} // is told that Register waits, unless it is nil
 	load     func(ModelVersion) (failure string)
-	full     chan struct{} // is told that Room waits, which it does until its ctx ends; nil for room
+	cached   func(task.Block) task.Sendable // nil for nothing
+	full     chan struct{}                  // is told that Room waits, which it does until its ctx ends; nil for room
 
 	mu        sync.Mutex
 	epoch     uint64
@@ -119,6 +120,15 @@ func (h *host) Stored() func() []scheduler.StoredBlock {
 	}
 }
 
+func (h *host) Cached(epoch uint64, b task.Block) task.Sendable {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if epoch != h.epoch || h.cached == nil {
+		return nil
+	}
+	return h.cached(b)
+}
+
 func (h *host) Store(epoch uint64) *shuffle.Store {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -173,6 +183,10 @@ func newEvents() *events { return &events{make(chan string, 1000), make(chan sch
 
 func (e *events) ExecutorAdded(executor string, slots int) {
 	e.lines <- fmt.Sprintf("added %s with %d slots", executor, slots)
+}
+
+func (e *events) ExecutorResized(executor string, slots int) {
+	e.lines <- fmt.Sprintf("resized %s to %d slots", executor, slots)
 }
 
 func (e *events) Stored(executor string, stored []scheduler.StoredBlock) {

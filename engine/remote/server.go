@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
+	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -17,7 +18,7 @@ import (
 // Host is the part of a job executor process that knows the program.
 //
 // THREADING: Register, Stored, Invoke, Hold, DropCached and Forget are called by one goroutine at a
-// time, Run and Store by many beside it.
+// time, Run, Store and Cached by many beside it.
 type Host interface {
 	scheduler.Runner
 	// Register prepares for a driver whose epoch isn't older than any before: it
@@ -44,6 +45,9 @@ type Host interface {
 	Stored() func() []scheduler.StoredBlock
 	// Store returns the shuffle blocks of an epoch, nil if there are none.
 	Store(epoch uint64) *shuffle.Store
+	// Cached returns a cached partition that tasks of an epoch may read, nil if it isn't
+	// here.
+	Cached(epoch uint64, b task.Block) task.Sendable
 }
 
 // Server is a job executor process's side of the Tasks and Shuffle services.
@@ -53,6 +57,7 @@ type Host interface {
 // local.Backend. No lock but hosting is held while the host works.
 type Server struct {
 	incarnation uint64
+	most        int // slots, of which a driver may use fewer
 	host        Host
 	log         *slog.Logger
 	slots       *local.Backend
@@ -71,9 +76,9 @@ type Server struct {
 const executorName = "slots"
 
 // NewServer returns a server of a job that runs as many tasks at once as there
-// are slots. Close ends it.
+// are slots, or as many of them as its driver says. Close ends it.
 func NewServer(incarnation uint64, slots int, host Host, log *slog.Logger) *Server {
-	s := &Server{incarnation: incarnation, host: host, log: log, failed: make(chan string, 1)}
+	s := &Server{incarnation: incarnation, most: slots, host: host, log: log, failed: make(chan string, 1)}
 	s.slots = local.New(local.Executor{ID: executorName, Slots: slots, Runner: host})
 	s.slots.Start(slotEvents{s})
 	return s
@@ -154,10 +159,25 @@ func (s *Server) launch(sess *session, task scheduler.Task) error {
 	})
 }
 
+// resize changes how many tasks run at once, unless the session no longer drives.
+func (s *Server) resize(sess *session, slots int) error {
+	if slots < 1 || slots > s.most {
+		return fmt.Errorf("%w: the driver gives %d slots, the executor has %d", wire.ErrMalformed, slots, s.most)
+	}
+	return s.fence.whileDriving(sess, func(uint64) error {
+		s.slots.Resize(executorName, slots) // doesn't block
+		return nil
+	})
+}
+
+// Slots returns how many tasks run at once.
+func (s *Server) Slots() int { return s.slots.Slots(executorName) }
+
 // slotEvents takes what the slots report.
 type slotEvents struct{ s *Server }
 
 func (slotEvents) ExecutorAdded(string, int)              {}
+func (slotEvents) ExecutorResized(string, int)            {}
 func (slotEvents) Stored(string, []scheduler.StoredBlock) {}
 func (slotEvents) ExecutorLost(scheduler.ExecutorLost)    {}
 

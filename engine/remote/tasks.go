@@ -36,6 +36,7 @@ type ToExecutor struct {
 	Forget  *Forget       `msgpack:"f"`
 	Hold    *Hold         `msgpack:"m"`
 
+	Slots          *Slots          `msgpack:"n"`
 	DropCached     *DropCached     `msgpack:"d"`
 	ForgetShuffles *ForgetShuffles `msgpack:"s"`
 }
@@ -57,6 +58,12 @@ type Values struct {
 	Values []wire.Value `msgpack:"v"`
 }
 
+// Slots says how many tasks the executor runs at once from now on, of those that it
+// registered with: the job's share. Tasks that run go on, also if they are more.
+type Slots struct {
+	Slots int `msgpack:"n"`
+}
+
 // Invoke tells of a batch, or of what a batch program's driver has done.
 type Invoke struct {
 	Seq        uint64 `msgpack:"seq"` // of the batch; of a batch program counted from 1
@@ -74,6 +81,8 @@ type MapOutputs struct {
 type Launch struct {
 	ID     scheduler.TaskID `msgpack:"id"`
 	Inputs []uint32         `msgpack:"in"` // numbers of MapOutputs
+	// Elsewhere are cached partitions that the task may read at other executors.
+	Elsewhere []scheduler.HeldBlocks `msgpack:"at,omitempty"`
 }
 
 // CommitAsk asks whether a task may commit its output.
@@ -131,10 +140,10 @@ type FromExecutor struct {
 type Registered struct {
 	Fingerprint uint64   `msgpack:"fp"`    // of the graph the executor built
 	Graph       []string `msgpack:"graph"` // what the fingerprint is of, if it isn't the header's
-	Slots       int      `msgpack:"slots"`
-	Failure     string   `msgpack:"why"`  // why the program can't be built here, "" if it was
-	Batches     []uint64 `msgpack:"seqs"` // batches that it has been told of, ascending
-	Held        []Held   `msgpack:"held"` // the answers to Hello's Hold
+	Slots       int      `msgpack:"slots"` // the most tasks that it runs at once
+	Failure     string   `msgpack:"why"`   // why the program can't be built here, "" if it was
+	Batches     []uint64 `msgpack:"seqs"`  // batches that it has been told of, ascending
+	Held        []Held   `msgpack:"held"`  // the answers to Hello's Hold
 	// Stored are cached partitions that the executor keeps, of drivers before too; of very
 	// many the rest comes with the successes of tasks.
 	Stored []scheduler.StoredBlock `msgpack:"st,omitempty"`

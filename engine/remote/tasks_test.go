@@ -15,7 +15,7 @@ func services() []reflect.Type {
 	return []reflect.Type{reflect.TypeFor[TasksServer](), reflect.TypeFor[ShuffleServer]()}
 }
 
-func TestEveryMessage(t *testing.T) { wiretest.Check(t, 4, services()...) }
+func TestEveryMessage(t *testing.T) { wiretest.Check(t, 5, services()...) }
 
 func FuzzDecode(f *testing.F) { wiretest.Fuzz(f, services()...) }
 

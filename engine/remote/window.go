@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
-	"github.com/hibana-engine/hibana/engine/wire"
-	"github.com/hibana-engine/hibana/scheduler/block"
+	"google.golang.org/grpc"
+
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
 )
 
@@ -164,41 +163,29 @@ func (w *window) deliver(s *source, f fetched) bool {
 // stream receives a source's blocks until it fails; that all came is an error
 // too, for a task that asks for more.
 func (w *window) stream(s *source) error {
-	address := addressOf(s.executor)
-	cc, err := w.fetcher.conns.acquire(address)
-	if err != nil {
-		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, err)
-	}
-	defer w.fetcher.conns.release(address)
-	ctx, cancel := context.WithCancelCause(w.ctx)
-	defer cancel(nil)
-	silence := w.fetcher.silence
-	stalled := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%w for %s", errSilent, silence)) })
-	defer stalled.Stop()
-	stream, err := ShuffleClient{CC: cc}.Fetch(ctx, &FetchBlocks{
-		Incarnation: w.fetcher.incarnation, Epoch: w.epoch,
-		Batch: w.outs.Batch, Shuffle: w.outs.Shuffle, Reduce: int32(w.reduce), Maps: s.maps,
+	in, err := w.fetcher.open(w.ctx, s.executor, func(ctx context.Context, c ShuffleClient) (grpc.ServerStreamingClient[Block], error) {
+		return c.Fetch(ctx, &FetchBlocks{
+			Incarnation: w.fetcher.incarnation, Epoch: w.epoch,
+			Batch: w.outs.Batch, Shuffle: w.outs.Shuffle, Reduce: int32(w.reduce), Maps: s.maps,
+		})
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
+		return err
 	}
+	defer in.close()
 	var whole []byte // pieces so far of a block that comes in several
 	again, skip := s.maps[0].Map, s.taken
 	for {
-		stalled.Reset(silence)
-		b, err := stream.Recv()
-		stalled.Stop() // the task may take its time
+		b, err := in.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return &missingError{fmt.Errorf("%w: there is less than was announced", ErrCorrupt)}
-		case err != nil && ctx.Err() == nil && wire.Transient(err):
-			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, &transitError{err})
 		case err != nil:
-			return fmt.Errorf("%w: %w", shuffle.ErrUnreachable, causeOf(ctx, err))
+			return err
 		case b.Missing != "":
 			return &missingError{fmt.Errorf("%w: %s", shuffle.ErrNoOutput, b.Missing)}
 		}
-		if b.Data, err = (block.Frame{Data: b.Data, Raw: b.Raw, Sum: b.Sum}).Unpack(block.PieceSize); err != nil {
+		if b.Data, err = b.unpack(); err != nil {
 			return &missingError{fmt.Errorf("%w: a block of map task %d: %w", ErrCorrupt, b.Map, &transitError{err})}
 		}
 		if whole == nil && b.More {

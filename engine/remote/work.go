@@ -138,6 +138,8 @@ func (x *receiver) take(m *ToExecutor) error {
 				delete(x.outputs, n)
 			}
 		}
+	case m.Slots != nil:
+		return x.server.resize(x.session, m.Slots.Slots)
 	case m.DropCached != nil:
 		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:
@@ -164,7 +166,7 @@ func (x *receiver) hosted(f func(Host)) {
 
 // launch starts a task with what it reads.
 func (x *receiver) launch(m *Launch) error {
-	task := scheduler.Task{ID: m.ID}
+	task := scheduler.Task{ID: m.ID, Elsewhere: m.Elsewhere}
 	for _, n := range m.Inputs {
 		outs := x.outputs[n]
 		if outs == nil {

@@ -62,6 +62,7 @@ type SubmitBegin struct {
 	Restart    Restart  `msgpack:"restart"`
 	Resume     uint64   `msgpack:"resume"` // the ended job from whose state and offsets it goes on, 0 for none
 	AllowLoss  bool     `msgpack:"loss"`   // what the program lacks of them may be dropped
+	MaxSlots   int      `msgpack:"max"`    // that the job has at once, of all executors; 0 for any number
 }
 
 // SubmitAnswer answers SubmitBegin with Need, and Commit with the job.
@@ -103,6 +104,7 @@ type ExecutorStatus struct {
 	ID       string `msgpack:"id"`
 	Address  string `msgpack:"addr"` // of its Logs service
 	Slots    int    `msgpack:"slots"`
+	Used     int    `msgpack:"used"` // slots that jobs have; each has one at least, so that many jobs have more than there are
 	Platform string `msgpack:"plat"`
 	Alive    bool   `msgpack:"alive"`
 	Drained  bool   `msgpack:"drn"`   // it takes no jobs

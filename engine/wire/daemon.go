@@ -165,7 +165,7 @@ type Alive struct{}
 // Assignment is one job for an executor.
 type Assignment struct {
 	Spec  JobSpec `msgpack:"spec"`
-	Slots int     `msgpack:"slots"` // tasks that its process runs at once
+	Slots int     `msgpack:"slots"` // tasks that its process runs at once at most; how many is told its driver, see Members
 }
 
 // RegisterExecutors offers the service.

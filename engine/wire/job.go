@@ -114,7 +114,8 @@ type JobStatus struct {
 	Ended     int64             `msgpack:"end"`  // 0 while it runs
 	Resumed   uint64            `msgpack:"next"` // the job that went on from this one, 0 for none
 	Left      bool              `msgpack:"left"` // it has ended and can be resumed
-	Executors []ExecutorProcess `msgpack:"exec"`
+	MaxSlots  int               `msgpack:"max"`  // it has at most, of all executors; 0 for any number
+	Executors []ExecutorProcess `msgpack:"exec"` // one without slots stands by
 	Progress  Progress          `msgpack:"prog"`
 }
 
@@ -169,7 +170,8 @@ type ExecutorProcess struct {
 	// one is newer.
 	Instance uint64 `msgpack:"i"`
 	Address  string `msgpack:"a"` // of its Tasks and Shuffle services
-	Slots    int    `msgpack:"s"` // tasks it runs at once
+	Slots    int    `msgpack:"s"` // tasks it runs at once: the job's share of the executor's slots
+	Of       int    `msgpack:"o"` // these slots, which jobs share; a JobStatus says it
 }
 
 // TLSFiles name a node's certificate, its key and the certificate authority

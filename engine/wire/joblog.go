@@ -90,7 +90,8 @@ type Activated struct {
 	Epoch uint64 `msgpack:"epoch"`
 }
 
-// Members lists the job's executor processes that are ready.
+// Members lists the job's executor processes that are ready, with the slots that the job
+// has there: they change as other jobs come and go.
 type Members struct {
 	Processes []ExecutorProcess `msgpack:"p"` // sorted by executor
 	// Expected counts the executors that should have a process.

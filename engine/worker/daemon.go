@@ -26,7 +26,7 @@ type Config struct {
 	Master   string          // engine-drivers, host:port,host:port,…
 	Listen   string          // host:port for logs; job processes listen on the same host
 	Data     string          // directory
-	Slots    int             // tasks that a job runs here at once
+	Slots    int             // tasks that run here at once, of all jobs
 	Env      []string        // of jobs' processes, see process.Environ
 	Reaper   *process.Reaper // ends what jobs' processes leave behind; may be nil
 	Security security.Security

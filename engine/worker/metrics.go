@@ -17,7 +17,7 @@ type gauges struct {
 func newGauges(s *metrics.Set) *gauges {
 	return &gauges{
 		follows: s.Gauge("hibana_executor_daemon_follows", "1 while the leader has taken this engine-executor in.").WithLabelValues(),
-		slots:   s.Gauge("hibana_executor_daemon_slots", "Tasks of a job that may run on this engine-executor at once.").WithLabelValues(),
+		slots:   s.Gauge("hibana_executor_daemon_slots", "Tasks that may run on this engine-executor at once, of all jobs.").WithLabelValues(),
 		jobs:    s.Gauge("hibana_executor_daemon_jobs", "Jobs that this engine-executor runs a process for.").WithLabelValues(),
 		started: s.Counter("hibana_executor_daemon_process_starts_total", "Processes of jobs that were started and took tasks.").WithLabelValues(),
 		died:    s.Counter("hibana_executor_daemon_process_deaths_total", "Processes of jobs that ended although they shouldn't have.").WithLabelValues(),

@@ -97,6 +97,10 @@ func (a Address) URL() string {
 	return a.String()
 }
 
+// IsLocal reports whether the address is one of the file system, where a file is seen while
+// it is written; in a bucket it is there when it is whole.
+func (a Address) IsLocal() bool { return a.scheme == fileScheme }
+
 // Join returns the address of what has the given name within a directory.
 func (a Address) Join(name string) Address {
 	a.Key = path.Join(a.Key, name)

@@ -34,7 +34,7 @@ func (b *Bucket) Close() error { return b.blobs.Close() }
 func (b *Bucket) Name(key string) string { return b.root.at(key).String() }
 
 // isLocal reports whether the bucket is the file system.
-func (b *Bucket) isLocal() bool { return b.root.scheme == fileScheme }
+func (b *Bucket) isLocal() bool { return b.root.IsLocal() }
 
 // path returns the path of a key of the file system.
 func (b *Bucket) path(key string) string { return filepath.FromSlash("/" + key) }

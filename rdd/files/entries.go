@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -23,9 +24,10 @@ type File struct {
 
 // entry is a file or a directory in a directory.
 type entry struct {
-	name  string
-	isDir bool
-	size  int64
+	name     string
+	isDir    bool
+	size     int64
+	modified time.Time
 }
 
 // maxEntries bounds the files of a list.
@@ -65,7 +67,7 @@ func (b *Bucket) localEntries(dir string) ([]entry, error) {
 		case info.IsDir():
 			list = append(list, entry{name: e.Name(), isDir: true})
 		case info.Mode().IsRegular():
-			list = append(list, entry{name: e.Name(), size: info.Size()})
+			list = append(list, entry{name: e.Name(), size: info.Size(), modified: info.ModTime()})
 		}
 	}
 	return list, nil
@@ -90,7 +92,7 @@ func (b *Bucket) blobEntries(ctx context.Context, dir string) ([]entry, error) {
 			return nil, fmt.Errorf("%w: more than %d files", ErrTooLarge, maxEntries)
 		}
 		if name := strings.TrimSuffix(strings.TrimPrefix(o.Key, prefix), "/"); name != "" {
-			list = append(list, entry{name, o.IsDir, o.Size})
+			list = append(list, entry{name, o.IsDir, o.Size, o.ModTime})
 		}
 	}
 }

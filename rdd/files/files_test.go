@@ -201,3 +201,57 @@ func TestFiles(t *testing.T) {
 		}
 	}
 }
+
+// A look finds what a list does, with times, and passes over what isn't whole.
+func TestLook(t *testing.T) {
+	for kind, place := range places(t) {
+		a := put(t, place, "b.txt", "a.txt", "_hidden", ".too", "2024/x", "2024/01/y", "_not/z")
+		b, err := a.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		look := func(dir Address, recursive bool) (names []string) {
+			found, err := b.Look(t.Context(), dir.Key, recursive)
+			if err != nil {
+				t.Fatal(kind, err)
+			}
+			for _, f := range found {
+				if names = append(names, f.Name); f.Size == 0 || f.Modified.IsZero() {
+					t.Errorf("%s: %+v", kind, f)
+				}
+			}
+			return names
+		}
+		if got := look(a, false); !slices.Equal(got, []string{"a.txt", "b.txt"}) {
+			t.Errorf("%s: %q", kind, got)
+		}
+		all := []string{"2024/01/y", "2024/x", "a.txt", "b.txt"}
+		if got := look(a, true); !slices.Equal(got, all) {
+			t.Errorf("%s: %q", kind, got)
+		}
+		o, err := OpenOutput(t.Context(), a.Join("out"), "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Begin(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		parts := writeParts(t, o, 1, 2)
+		if got := look(a, true); !slices.Equal(got, all) {
+			t.Errorf("%s: with an output that isn't finished: %q", kind, got)
+		}
+		if err := o.Commit(t.Context(), &Manifest{Kind: "text", Parts: parts}); err != nil {
+			t.Fatal(err)
+		}
+		if got := look(a, true); len(got) != 6 {
+			t.Errorf("%s: with an output: %q", kind, got)
+		}
+		found, err := b.Look(t.Context(), a.Join("none").Key, true)
+		if isDir := kind == "directory"; len(found) > 0 || errors.Is(err, ErrMissing) != isDir || (err != nil) != isDir {
+			t.Errorf("%s: %v, %v", kind, found, err)
+		}
+		if err := errors.Join(o.Close(), b.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}

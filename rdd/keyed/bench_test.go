@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -94,8 +95,11 @@ func benchPut[K comparable](b *testing.B, key func(int) K) {
 		version, at, stamp := table, 0, int64(1000)
 		for b.Loop() {
 			edit := version.Edit()
-			for _, k := range keys[at : at+benchPuts] {
-				edit.Put(k, value{1}, stamp)
+			for some := range slices.Chunk(keys[at:at+benchPuts], MostTouched) {
+				edit.Touch(some)
+				for _, k := range some {
+					edit.Put(k, value{1}, stamp)
+				}
 			}
 			version = edit.Commit()
 			at, stamp = (at+benchPuts)%len(keys), stamp+1

@@ -13,6 +13,7 @@ type Edit[K comparable, V any] struct {
 	entries editor[K, V]
 	removed editor[K, struct{}]
 	refers  int64
+	touched uint64 // means nothing
 
 	forgotten int64
 }

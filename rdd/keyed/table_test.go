@@ -149,6 +149,7 @@ func sizeOf(_ int, v string) int64 { return int64(len(v)) }
 // change does one thing to an edit and its model.
 func change(t *testing.T, r *rand.Rand, edit *Edit[int, string], m model, k int, stamp int64, remove bool) {
 	t.Helper()
+	edit.Touch([]int{k, k / 2}) // changes nothing
 	was, has := m.entries[k]
 	if v, at, ok := edit.Get(k); ok != has || v != was.Value || at != was.Stamp {
 		t.Fatalf("edit has %d: %q, %d, %v, the model %v, %v", k, v, at, ok, was, has)
@@ -479,6 +480,22 @@ func TestEditsAtOnce(t *testing.T) {
 		})
 	}
 	attempts.Wait()
+}
+
+// Of more keys than can be touched at once the others aren't.
+func TestTouch(t *testing.T) {
+	edit := New[int, int](keysOf[int](t), nil).Edit()
+	edit.Touch(nil)
+	keys := make([]int, 2*MostTouched)
+	for i := range keys {
+		edit.Touch(keys)
+		keys[i] = i
+		edit.Put(i, i, 1)
+	}
+	edit.Touch(keys)
+	if n := edit.Commit().Len(); n != len(keys) {
+		t.Errorf("%d entries, want %d", n, len(keys))
+	}
 }
 
 // What a version copied of the one before is little if little changed, and is counted

@@ -1,6 +1,9 @@
 package task
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // Block names a partition of an RDD that is kept.
 type Block struct {
@@ -48,6 +51,22 @@ type Blocks interface {
 	Compute(ctx context.Context, b Block, l Level, compute func(Building) (Value, error)) (v Value, kept bool, err error)
 	// Drop drops a block, which turned out to be unreadable.
 	Drop(b Block)
+}
+
+// Elsewhere reads partitions that other executors keep.
+type Elsewhere interface {
+	// Fetch returns what an executor that keeps a block sends of it, frame by frame as
+	// [Sendable] says; nil if none is known to keep it. An error is the last that is
+	// yielded, a [*NotFetchedError].
+	Fetch(ctx context.Context, b Block) iter.Seq2[[]byte, error]
+}
+
+// Sendable is a Value that other executors can be sent.
+type Sendable interface {
+	Value
+	// Send hands its contents to send, encoded, in frames that are good until it returns.
+	// It ends with the first error. Any goroutine may call it.
+	Send(send func(frame []byte) error) error
 }
 
 // Versioned is a Value at level [Pinned] that is a version of something, such as a state:

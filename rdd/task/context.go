@@ -19,11 +19,12 @@ type Context struct {
 	Attempt   int    // counts from 0
 	Epoch     uint64 // of the driver that launched the task: the next driver's is higher
 
-	Shuffle ShuffleReader // reads map output, local or remote
-	Cache   Blocks        // partitions kept for the batch, nil outside executors
-	Memory  Memory        // what the task may hold, nil outside executors, where nothing is limited
-	Slot    *Slot         // what this worker keeps from task to task
-	Process *Process      // what the executor's process keeps
+	Shuffle   ShuffleReader // reads map output, local or remote
+	Cache     Blocks        // partitions kept for the batch, nil outside executors
+	Elsewhere Elsewhere     // those that other executors keep, nil if none is known
+	Memory    Memory        // what the task may hold, nil outside executors, where nothing is limited
+	Slot      *Slot         // what this worker keeps from task to task
+	Process   *Process      // what the executor's process keeps
 
 	// AskCommit asks the driver whether this attempt may commit its output and
 	// waits for the answer; an error means that it may not. Nil outside executors.
@@ -60,7 +61,8 @@ func (tc *Context) At(partition int) *Context {
 	}
 	o := &Context{
 		Context: tc.Context, Batch: tc.Batch, Partition: partition, Attempt: tc.Attempt, Epoch: tc.Epoch,
-		Shuffle: tc.Shuffle, Cache: tc.Cache, Memory: tc.Memory, Slot: tc.Slot, Process: tc.Process, AskCommit: tc.AskCommit, FreeSlot: tc.FreeSlot,
+		Shuffle: tc.Shuffle, Cache: tc.Cache, Elsewhere: tc.Elsewhere, Memory: tc.Memory, Slot: tc.Slot, Process: tc.Process,
+		AskCommit: tc.AskCommit, FreeSlot: tc.FreeSlot,
 		task: task,
 	}
 	if task.others == nil {
@@ -107,6 +109,7 @@ type Metrics struct {
 	ShuffleWritten int64 `msgpack:"sw,omitempty"`  // bytes of blocks written
 	BadRecords     int64 `msgpack:"bad,omitempty"` // records left out by the job's policy
 	NotKept        int64 `msgpack:"nk,omitempty"`  // partitions to be kept that the local disk didn't take
+	CacheRemote    int64 `msgpack:"cr,omitempty"`  // bytes of kept partitions that came from other executors
 }
 
 // Add adds the counts of another attempt.
@@ -119,6 +122,7 @@ func (m *Metrics) Add(o Metrics) {
 	m.ShuffleWritten += o.ShuffleWritten
 	m.BadRecords += o.BadRecords
 	m.NotKept += o.NotKept
+	m.CacheRemote += o.CacheRemote
 }
 
 // ShuffleReader gives a reading task the blocks meant for it.

@@ -50,6 +50,22 @@ func IsPermanent(err error) bool {
 	return is
 }
 
+// NotFetchedError says that a kept partition couldn't be read from another executor. The
+// task computes it then, if it can.
+type NotFetchedError struct {
+	Block    Block
+	Executor string // that should have it
+	Err      error
+}
+
+// Error names the executor.
+func (e *NotFetchedError) Error() string {
+	return fmt.Sprintf("fetching kept partition %d from executor %s: %v", e.Block.Partition, e.Executor, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *NotFetchedError) Unwrap() error { return e.Err }
+
 // FetchFailedError says that a map task's output couldn't be read. It is the
 // scheduler's cue to run that map task again, never the reading task's fault.
 type FetchFailedError struct {

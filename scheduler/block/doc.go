@@ -3,7 +3,8 @@
 //
 // A [Budget] says how many bytes of memory the process may hold. A [Store] holds
 // blocks under it: when the budget is full the blocks that were used least
-// recently are written to files, or dropped where they can be computed again. A
+// recently are written to files, or dropped where they can be computed again. Those that
+// all have read who were to, [Store.Spend], go first, and before the budget is full. A
 // task has a [Task], by which it reserves memory for what it builds itself, sorters
 // and tables of keys, and makes files for what doesn't fit.
 //

@@ -43,6 +43,16 @@ func (p Partitions) Compute(ctx context.Context, b task.Block, l task.Level, com
 	return v.(partition).Value, kept, nil
 }
 
+// Kept returns what is kept of a block, for other executors; nil for nothing.
+func (p Partitions) Kept(b task.Block) task.Sendable {
+	v, ok := p.store.Get(idOf(b))
+	if !ok {
+		return nil
+	}
+	sendable, _ := v.(partition).Value.(task.Sendable)
+	return sendable
+}
+
 // Drop implements task.Blocks.
 func (p Partitions) Drop(b task.Block) { p.store.Delete(idOf(b)) }
 

@@ -21,6 +21,7 @@ type Store struct {
 	mu      sync.Mutex
 	batches map[uint64]map[any]*entry
 	recent  list.List // of entries that can be evicted, the one used last in front
+	spent   spent     // those that go before them
 	since   uint64    // batches before it are forgotten
 	report  *Report   // the newest, nil if nobody asked for one
 	pinned  pinned
@@ -42,7 +43,8 @@ type entry struct {
 	kept     int64         // bytes of the budget
 	computed chan struct{} // closed when it is settled; nil for one that was put
 	settled  bool          // it was computed, or couldn't be
-	place    *list.Element // in recent; nil for one that can't be evicted, or is being
+	place    *list.Element // in recent or spent; nil for one that can't be evicted, or is being
+	spent    bool          // place is in spent
 	gone     bool          // it is the store's no more
 }
 
@@ -74,6 +76,7 @@ func (s *Store) Put(t *Task, id ID, level task.Level, v Value) error {
 		v.Discard()
 		return fmt.Errorf("keeping a block of batch %d: %w", id.Batch, ErrForgotten)
 	}
+	s.evictSpent(t.ctx)
 	return nil
 }
 
@@ -128,10 +131,7 @@ func (s *Store) strike(e *entry) Value {
 	if e.value != nil {
 		s.unpin(e)
 	}
-	if e.place != nil {
-		s.recent.Remove(e.place)
-		e.place = nil
-	}
+	s.unlist(e)
 	s.budget.Release(e.kept)
 	e.kept = 0
 	s.note(e)
@@ -153,7 +153,7 @@ func (s *Store) get(id ID, used bool) (Value, bool) {
 	if e == nil || e.value == nil {
 		return nil, false
 	}
-	if used && e.place != nil {
+	if used && e.place != nil && !e.spent {
 		s.recent.MoveToFront(e.place)
 	}
 	return e.value, true
@@ -259,11 +259,12 @@ func leveled(level task.Level, v Value) (Value, error) {
 	return v.Spill()
 }
 
-// Evict implements [Holder]: it spills or drops the blocks that were used least
-// recently. Where a block can't be written it stays, unless it can be computed again.
+// Evict implements [Holder]: it spills or drops the blocks that are spent, then those that
+// were used least recently. Where a block can't be written it stays, unless it can be
+// computed again.
 func (s *Store) Evict(ctx context.Context, n int64) (freed int64) {
 	for freed < n && ctx.Err() == nil {
-		m, err := s.evict()
+		m, err := s.evict(s.next)
 		if m == 0 || err != nil {
 			break
 		}
@@ -272,16 +273,27 @@ func (s *Store) Evict(ctx context.Context, n int64) (freed int64) {
 	return freed
 }
 
-// evict spills or drops one block and returns the bytes that it kept, 0 if there is
-// none.
-func (s *Store) evict() (freed int64, err error) {
+// next returns the entry that is to be evicted next, nil if there is none. mu is held.
+func (s *Store) next() *entry {
+	next := s.spent.list.Front()
+	if next == nil {
+		next = s.recent.Back()
+	}
+	if next == nil {
+		return nil
+	}
+	return next.Value.(*entry)
+}
+
+// evict spills or drops the block that next returns, with mu held, and returns the bytes
+// that it kept, 0 if there is none.
+func (s *Store) evict(next func() *entry) (freed int64, err error) {
 	s.mu.Lock()
-	last := s.recent.Back()
-	if last == nil {
+	e := next()
+	if e == nil {
 		s.mu.Unlock()
 		return 0, nil
 	}
-	e := last.Value.(*entry)
 	kept, v := e.kept, e.value
 	if e.level == task.MemoryOnly {
 		s.strike(e)
@@ -289,8 +301,7 @@ func (s *Store) evict() (freed int64, err error) {
 		v.Discard()
 		return kept, nil
 	}
-	s.recent.Remove(last)
-	e.place = nil
+	s.unlist(e)
 	s.mu.Unlock()
 
 	spilled, err := v.Spill()

@@ -65,8 +65,8 @@ type Input struct {
 }
 
 // Event is something that happened: [JobSubmitted], [JobCut], [JobCancelled],
-// [ExecutorAdded], [ExecutorLost], [TaskEnded], [CommitAsked], [BatchesForgotten],
-// [StagesForgotten] or [Tick].
+// [ExecutorAdded], [ExecutorResized], [ExecutorLost], [TaskEnded], [CommitAsked],
+// [BatchesForgotten], [StagesForgotten] or [Tick].
 type Event interface{ event() }
 
 // JobSubmitted asks for a job. Stages come parents first, the result stage last.
@@ -90,6 +90,13 @@ type JobCancelled struct{ Job Job }
 type ExecutorAdded struct {
 	Executor string
 	Slots    int // tasks it runs at once
+}
+
+// ExecutorResized says that an executor has another number of slots from now on. What it
+// runs goes on, also if that is more.
+type ExecutorResized struct {
+	Executor string
+	Slots    int
 }
 
 // ExecutorLost says that an executor is gone with its tasks and outputs. Why it died
@@ -151,6 +158,7 @@ func (JobSubmitted) event()     {}
 func (JobCut) event()           {}
 func (JobCancelled) event()     {}
 func (ExecutorAdded) event()    {}
+func (ExecutorResized) event()  {}
 func (ExecutorLost) event()     {}
 func (TaskEnded) event()        {}
 func (CommitAsked) event()      {}
@@ -159,7 +167,7 @@ func (StagesForgotten) event()  {}
 func (Tick) event()             {}
 
 // Action is a decision: [Launch], [Kill], [Accept], [OutputLost], [RolledBack],
-// [CutAgain], [JobDone], [JobFailed], [CommitAnswer] or [Wake].
+// [CutAgain], [AttemptLost], [JobDone], [JobFailed], [CommitAnswer] or [Wake].
 type Action interface{ action() }
 
 // Launch says to run a task. The output of its stage's parents is complete.
@@ -211,6 +219,13 @@ type CutAgain struct {
 	Task Task // that missed one
 }
 
+// AttemptLost says that an attempt has ended with its executor. It comes before what follows
+// from it.
+type AttemptLost struct {
+	Executor string
+	Task     Task
+}
+
 // CommitAnswer says whether an attempt may commit its output. Of a partition's
 // attempts one at a time may, until it has ended.
 type CommitAnswer struct {
@@ -258,6 +273,7 @@ func (Accept) action()       {}
 func (OutputLost) action()   {}
 func (RolledBack) action()   {}
 func (CutAgain) action()     {}
+func (AttemptLost) action()  {}
 func (CommitAnswer) action() {}
 func (JobDone) action()      {}
 func (JobFailed) action()    {}

@@ -9,7 +9,7 @@ import (
 type executor struct {
 	id      string
 	slots   int
-	running []attempt // invariant: at most tasksPerSlot for each slot
+	running []attempt // at most tasksPerSlot for each slot, but for those launched while it had more
 	long    int       // of those running, that aren't known to be brief
 	index   int       // in the kernel's free list, -1 if not there
 	gone    bool
@@ -34,6 +34,19 @@ func (k *Kernel) addExecutor(id string, slots int) {
 	k.departed = slices.DeleteFunc(k.departed, func(d departure) bool { return d.executor == id }) // it came back
 	x := &executor{id: id, slots: slots, running: make([]attempt, 0, min(slots, 64)), index: -1}
 	k.executors[id] = x
+	k.offerSlot(x)
+}
+
+// resizeExecutor changes how many tasks an executor runs at once.
+func (k *Kernel) resizeExecutor(id string, slots int) {
+	x := k.executors[id]
+	if x == nil || slots < 1 {
+		return
+	}
+	x.slots = slots
+	if len(x.running) >= slots {
+		k.takeOff(x)
+	}
 	k.offerSlot(x)
 }
 
@@ -102,6 +115,9 @@ func (k *Kernel) loseExecutor(id string, byTask bool) {
 			k.departed = slices.Delete(k.departed, 0, 1)
 		}
 		k.departed = append(k.departed, departure{id, ran})
+	}
+	for _, a := range ran {
+		k.do(AttemptLost{id, a.task})
 	}
 	for _, a := range ran {
 		if a.stage.tasks[a.index].state == running { // no job was given up meanwhile

@@ -89,6 +89,8 @@ func (k *Kernel) Step(at time.Duration, e Event) []Action {
 	case ExecutorAdded:
 		k.loseExecutor(e.Executor, false)
 		k.addExecutor(e.Executor, e.Slots)
+	case ExecutorResized:
+		k.resizeExecutor(e.Executor, e.Slots)
 	case ExecutorLost:
 		k.loseExecutor(e.Executor, e.ByTask)
 	case TaskEnded:

@@ -173,6 +173,8 @@ func (w *world) event() error {
 		return w.step(BatchesForgotten{w.batch - 6})
 	case n < 24:
 		return w.haunt()
+	case n < 26:
+		return w.resize()
 	default:
 		return w.endOne()
 	}
@@ -215,6 +217,14 @@ func (w *world) loseExecutor() error {
 	name := w.pick()
 	w.drop(name)
 	return w.step(ExecutorLost{name, w.rng.IntN(8) == 0})
+}
+
+// resize gives an executor more slots, or fewer than it runs tasks.
+func (w *world) resize() error {
+	name := w.pick()
+	slots := 1 + w.rng.IntN(4)
+	w.executors[name].slots = slots
+	return w.step(ExecutorResized{name, slots})
 }
 
 // blame says of an executor that isn't there that a task made it die.

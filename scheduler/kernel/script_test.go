@@ -20,6 +20,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //
 //	config failures=4 setbacks=16 stages=4 wait=10ms
 //	add a 2                     executor a with 2 slots
+//	resize a 1                  it has 1 from now on
 //	lose a [by task]            by task may follow when a is lost already
 //	submit 1/0 m0*2 r0*1<-m0    output 0 of batch 1: map stage 0 of 2 tasks, read
 //	                            by a result stage of 1; ! after it: indeterminate;
@@ -139,6 +140,8 @@ func (s *script) event(verb string, args []string) (Event, error) {
 	switch verb {
 	case "add":
 		return ExecutorAdded{args[0], atoi(args[1])}, nil
+	case "resize":
+		return ExecutorResized{args[0], atoi(args[1])}, nil
 	case "lose":
 		return ExecutorLost{args[0], args[1] == "by"}, nil
 	case "submit":
@@ -311,6 +314,8 @@ func describe(a Action) string {
 		return fmt.Sprintf("rolled back %d:%s", a.Batch, stageName(a.Stage))
 	case CutAgain:
 		return fmt.Sprintf("cut %d/%d again, for %s", a.Job.Batch, a.Job.Output, a.Task)
+	case AttemptLost:
+		return fmt.Sprintf("%s ended with %s", a.Task, a.Executor)
 	case JobDone:
 		return fmt.Sprintf("done %d/%d", a.Job.Batch, a.Job.Output)
 	case JobFailed:

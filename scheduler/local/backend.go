@@ -59,9 +59,11 @@ type executor struct {
 	reporting sync.Mutex
 
 	mu      sync.Mutex
-	queued  *sync.Cond                     // a task was queued, or the executor is lost
+	queued  *sync.Cond                     // a task was queued, the executor has fewer slots, or it is lost
 	queue   []*launched                    // no slot has begun them
 	lost    bool                           // or the backend was closed
+	slots   int                            // that there should be
+	workers int                            // slots that there are: the last tasks of too many run still
 	running map[scheduler.TaskID]*launched // queued ones too
 }
 
@@ -147,6 +149,7 @@ func (b *Backend) Add(e Executor) {
 	b.lose(e.ID, "replaced")
 	x := &executor{
 		Executor: e,
+		slots:    e.Slots,
 		running:  make(map[scheduler.TaskID]*launched, e.Slots),
 	}
 	x.queued = sync.NewCond(&x.mu)
@@ -165,10 +168,41 @@ func (b *Backend) Add(e Executor) {
 
 // startExecutor is called with mu held.
 func (b *Backend) startExecutor(x *executor) {
-	for range x.Slots {
+	b.startWorkers(x)
+	b.events.ExecutorAdded(x.ID, x.size())
+}
+
+// startWorkers starts the slots that are missing. It is called with mu held.
+func (b *Backend) startWorkers(x *executor) {
+	for range x.missing() {
 		b.workers.Go(func() { b.work(x, b.events, new(task.Slot)) })
 	}
-	b.events.ExecutorAdded(x.ID, x.Slots)
+}
+
+// Resize changes how many tasks an executor runs at once. Those that it runs go on, also if
+// they are more.
+func (b *Backend) Resize(id string, slots int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x := b.executors[id]
+	if x == nil || slots < 1 {
+		return
+	}
+	x.resize(slots)
+	if b.events != nil {
+		b.startWorkers(x)
+		b.events.ExecutorResized(id, slots)
+	}
+}
+
+// Slots returns how many tasks an executor runs at once, 0 if there is none of that id.
+func (b *Backend) Slots(id string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if x := b.executors[id]; x != nil {
+		return x.size()
+	}
+	return 0
 }
 
 // Lose makes an executor disappear, with its blocks and its tasks. Nothing more
@@ -290,14 +324,40 @@ func (x *executor) enqueue(l *launched) {
 	x.queued.Signal()
 }
 
-// next waits for a task and begins it; nil means that the executor is lost.
+// resize sets how many slots there should be.
+func (x *executor) resize(slots int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.slots = slots
+	x.queued.Broadcast() // to those that are too many
+}
+
+// size returns how many slots there should be.
+func (x *executor) size() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.slots
+}
+
+// missing returns how many slots are to be started, and counts them as there.
+func (x *executor) missing() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := max(0, x.slots-x.workers)
+	x.workers += n
+	return n
+}
+
+// next waits for a task and begins it; nil means that the executor is lost, or has more
+// slots than it should.
 func (x *executor) next() *launched {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for len(x.queue) == 0 && !x.lost {
+	for len(x.queue) == 0 && !x.lost && x.workers <= x.slots {
 		x.queued.Wait()
 	}
-	if x.lost {
+	if x.lost || x.workers > x.slots {
+		x.workers--
 		return nil
 	}
 	l := x.queue[0]

@@ -48,6 +48,10 @@ func (r *reports) add(words ...string) {
 
 func (r *reports) ExecutorAdded(executor string, _ int) { r.add("added", executor) }
 
+func (r *reports) ExecutorResized(executor string, slots int) {
+	r.add("resized", executor, "to", string('0'+rune(slots)))
+}
+
 func (r *reports) Stored(string, []scheduler.StoredBlock) {}
 
 func (r *reports) ExecutorLost(lost scheduler.ExecutorLost) {
@@ -95,6 +99,62 @@ func TestKill(t *testing.T) {
 		b.Launch("a", taskOf(1))
 		b.Kill("a", taskOf(1).ID, "too late")
 		r.expect(t, "ended 1 on a: killed: too late")
+	})
+}
+
+// An executor that has fewer slots kills nothing: the slots end with their tasks. Then as many
+// tasks run at once as it has slots, and more as soon as it has more.
+func TestResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r reports
+		var release [8]chan struct{}
+		for p := range release {
+			release[p] = make(chan struct{})
+		}
+		b := local.New(local.Executor{ID: "a", Slots: 3, Runner: runner(func(_ context.Context, id scheduler.TaskID, _ *task.Slot) scheduler.Outcome {
+			r.add("begun", string('0'+rune(id.Partition)))
+			<-release[id.Partition]
+			return scheduler.Success{}
+		})})
+		defer b.Close()
+		b.Start(&r)
+		launch := func(p int32, want ...string) {
+			t.Helper()
+			b.Launch("a", taskOf(p))
+			r.expect(t, want...)
+		}
+		r.expect(t, "added a")
+		launch(0, "begun 0")
+		launch(1, "begun 1")
+		launch(2, "begun 2")
+		launch(3)
+		b.Resize("a", 1)
+		b.Resize("nobody", 1)
+		b.Resize("a", 0) // an executor has one at least
+		r.expect(t, "resized a to 1")
+		close(release[0])
+		r.expect(t, "ended 0 on a: succeeded")
+		close(release[1])
+		r.expect(t, "ended 1 on a: succeeded")
+		close(release[2])
+		r.expect(t, "ended 2 on a: succeeded", "begun 3")
+		launch(4)
+		launch(5)
+		b.Resize("a", 2)
+		r.expect(t, "resized a to 2", "begun 4")
+		close(release[3])
+		r.expect(t, "ended 3 on a: succeeded", "begun 5")
+		close(release[4])
+		close(release[5])
+		synctest.Wait()
+		r.lines = nil
+		b.Resize("a", 1) // a slot that waits ends
+		r.expect(t, "resized a to 1")
+		launch(6, "begun 6")
+		launch(7)
+		close(release[6])
+		r.expect(t, "ended 6 on a: succeeded", "begun 7")
+		close(release[7])
 	})
 }
 

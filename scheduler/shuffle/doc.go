@@ -2,7 +2,8 @@
 //
 // An executor has a [Store]: the blocks that its map tasks left behind, by
 // batch, shuffle, map partition and attempt, in memory as long as the executor's
-// budget has room and else on disk. A [Writer] collects the blocks of
+// budget has room and else on disk; one that was read whole goes to disk before
+// that, when others come. A [Writer] collects the blocks of
 // one attempt and commits them at once, so that a failed attempt leaves nothing
 // and two attempts never mix. The driver has a [Tracker]: which attempt counts
 // for each map partition and where it is. A reading task is given the tracker's

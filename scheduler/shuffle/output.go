@@ -2,6 +2,7 @@ package shuffle
 
 import (
 	"iter"
+	"sync/atomic"
 
 	"github.com/hibana-engine/hibana/scheduler/block"
 )
@@ -32,9 +33,32 @@ func (x index) reduces() int { return len(x) - 1 }
 // memoryOutput is an output in memory.
 type memoryOutput struct {
 	index
-	all  []kept // by reduce partition, then in the order written
-	size int64
-	disk *block.Disk
+	all    []kept // by reduce partition, then in the order written
+	size   int64
+	disk   *block.Disk
+	unread unread
+}
+
+// unread notes which reduce partitions of an output nobody has read to their ends.
+type unread struct {
+	read []atomic.Uint64 // bits of those that were
+	left atomic.Int32
+}
+
+// of notes all partitions that have blocks: others aren't read.
+func (u *unread) of(x index) {
+	u.read = make([]atomic.Uint64, (x.reduces()+63)/64)
+	for r := range x.reduces() {
+		if x[r] < x[r+1] {
+			u.left.Add(1)
+		}
+	}
+}
+
+// done notes that a partition was read. It reports whether it was the last.
+func (u *unread) done(reduce int) bool {
+	bit := uint64(1) << (reduce % 64)
+	return u.read[reduce/64].Or(bit)&bit == 0 && u.left.Add(-1) == 0
 }
 
 func (o *memoryOutput) Bytes() int64 { return o.size }

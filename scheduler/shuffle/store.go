@@ -12,7 +12,8 @@ import (
 
 // Store holds what the map tasks of one executor wrote, as blocks of a block.Store, until
 // that forgets their batch: those that were committed first go to disk when its budget is
-// full. It is safe for concurrent use.
+// full, and before that those of which all has been read. A task that reads them is only
+// tried again after a loss, and other jobs seldom read them. It is safe for concurrent use.
 type Store struct {
 	kept *block.Store
 
@@ -75,6 +76,9 @@ func read[T any](s *Store, id MapID, reduce int, form func(output, int) iter.Seq
 			if !yield(b, nil) {
 				return
 			}
+		}
+		if m, is := out.(*memoryOutput); is && m.unread.done(reduce) {
+			s.kept.Spend(s.name(id))
 		}
 	}
 }

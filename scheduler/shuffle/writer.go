@@ -164,7 +164,9 @@ func (w *Writer) output(first index) output {
 	for i, b := range w.blocks {
 		all[i] = b.block
 	}
-	return &memoryOutput{first, all, w.size, w.store.kept.Disk()}
+	o := &memoryOutput{index: first, all: all, size: w.size, disk: w.store.kept.Disk()}
+	o.unread.of(first)
+	return o
 }
 
 // Abort drops what was written. After Commit it does nothing, so it may be

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/disk"
@@ -43,7 +42,7 @@ func Open(dir string, log *slog.Logger) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the checkpoint directory: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := disk.Lock(dir, batchlog.ErrLocked)
 	if err != nil {
 		return nil, err
 	}
@@ -52,19 +51,6 @@ func Open(dir string, log *slog.Logger) (*Log, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return l, nil
-}
-
-// lockDir takes the directory's lock, which the kernel drops with the process.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the checkpoint directory's lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %s: stop the other process or use another directory", batchlog.ErrLocked, dir)
-	}
-	return f, nil
 }
 
 // Write makes the log of a state in a directory that has none.

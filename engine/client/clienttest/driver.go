@@ -116,7 +116,7 @@ func (d *driver) take(begin *wire.SubmitBegin, uploaded bool, program []byte) (*
 			Args: begin.Args, Secrets: begin.Secrets, Binary: begin.Binary, Size: begin.Size, Platform: "linux/amd64",
 			Resume: begin.Resume, AllowLoss: begin.AllowLoss,
 		},
-		State: wire.JobRunning, Node: d.id, Epoch: c.index,
+		State: wire.JobRunning, Node: d.id, Epoch: c.index, MaxSlots: begin.MaxSlots,
 	}})
 	close(c.changed)
 	c.changed = make(chan struct{})

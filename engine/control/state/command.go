@@ -70,8 +70,9 @@ type AdmitDriver struct {
 
 // TakeJob makes a job; its incarnation is the number that follows the last job's.
 type TakeJob struct {
-	Spec wire.JobSpec `msgpack:"spec"` // without incarnation
-	At   int64        `msgpack:"at"`   // nanoseconds since 1970
+	Spec     wire.JobSpec `msgpack:"spec"` // without incarnation
+	At       int64        `msgpack:"at"`   // nanoseconds since 1970
+	MaxSlots int          `msgpack:"max"`  // that it has at once, 0 for any number; logs of earlier versions don't say it
 }
 
 // ResumeJob is TakeJob of a job that begins with the log of one that has ended, which the

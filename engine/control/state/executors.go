@@ -138,15 +138,18 @@ func (s *State) dropProcesses(executor string) {
 	}
 }
 
-// Members lists a job's executor processes and counts what to expect of the
-// executors that can run it.
+// Members lists the executor processes where a job has slots, and counts what to expect of
+// the executors that can run it.
 func (s *State) Members(j *Job) wire.Members {
-	m := wire.Members{Processes: j.processes()}
+	m := wire.Members{Processes: slices.DeleteFunc(s.processes(j), func(p wire.ExecutorProcess) bool { return p.Slots == 0 })}
 	for id, e := range s.Executors {
 		if _, refused := j.Refused[id]; e.takes() && !refused && e.Platform == j.Spec.Platform {
 			m.Expected++
 			m.Slots += e.Slots
 		}
+	}
+	if j.MaxSlots > 0 {
+		m.Expected, m.Slots = min(m.Expected, j.MaxSlots), min(m.Slots, j.MaxSlots)
 	}
 	return m
 }
@@ -186,16 +189,6 @@ func (s *State) Assignments(executor string) []wire.Assignment {
 		if j := s.Jobs[inc]; !j.State.Final() && j.Spec.Platform == e.Platform {
 			all = append(all, wire.Assignment{Spec: j.Spec, Slots: e.Slots})
 		}
-	}
-	return all
-}
-
-// processes lists a job's processes, sorted by executor.
-func (j *Job) processes() []wire.ExecutorProcess {
-	var all []wire.ExecutorProcess
-	for _, id := range slices.Sorted(maps.Keys(j.Processes)) {
-		p := j.Processes[id]
-		all = append(all, wire.ExecutorProcess{Executor: id, Instance: p.Instance, Address: p.Address, Slots: p.Slots})
 	}
 	return all
 }

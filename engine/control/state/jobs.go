@@ -7,16 +7,19 @@ import (
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
-func (c *TakeJob) apply(s *State, _ uint64) (Result, error) { return s.take(c.Spec, c.At, s.Newest+1) }
+func (c *TakeJob) apply(s *State, _ uint64) (Result, error) { return s.take(c, s.Newest+1) }
 
 func (c *ResumeJob) apply(s *State, _ uint64) (Result, error) {
-	return s.take(c.Spec, c.At, s.Newest+1)
+	return s.take((*TakeJob)(c), s.Newest+1)
 }
 
-func (c *SubmitJob) apply(s *State, index uint64) (Result, error) { return s.take(c.Spec, c.At, index) }
+func (c *SubmitJob) apply(s *State, index uint64) (Result, error) {
+	return s.take(&TakeJob{Spec: c.Spec, At: c.At}, index)
+}
 
 // take makes a job under a number that no job has had.
-func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error) {
+func (s *State) take(c *TakeJob, number uint64) (Result, error) {
+	spec := c.Spec
 	if inc, existed, err := s.Submission(&spec); existed || err != nil {
 		return Result{Index: inc, existed: existed}, err
 	}
@@ -26,7 +29,7 @@ func (s *State) take(spec wire.JobSpec, at int64, number uint64) (Result, error)
 	}
 	spec.Incarnation = number
 	j := &Job{
-		Spec: spec, State: wire.JobSubmitted, Submitted: at, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
+		Spec: spec, State: wire.JobSubmitted, MaxSlots: c.MaxSlots, Submitted: c.At, Processes: make(map[string]jobProcess), Refused: make(map[string]string),
 	}
 	if err := s.inherit(j); err != nil {
 		return Result{}, err

@@ -51,6 +51,7 @@ func (f *Machine) Apply(index uint64, encoded []byte) (Result, error) {
 	case *StartJob, *RecordValue, *AllocateBatch, *CompleteOutputs:
 		// A job's own log is news to nobody, and it is what there is most of.
 	default:
+		f.state.divided.Store(nil)
 		f.announce()
 	}
 	return res, err

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"maps"
+	"sync/atomic"
 
 	"github.com/hibana-engine/hibana/engine/batchlog"
 	"github.com/hibana-engine/hibana/engine/wire"
@@ -19,6 +20,8 @@ type State struct {
 
 	bytes  int // sizes of all jobs
 	budget int // for them
+
+	divided atomic.Pointer[shares] // what shares returned, nil when that has changed
 }
 
 // BatchLog is what is recorded of a job: the machine that every batch log is.
@@ -36,6 +39,7 @@ type Job struct {
 	Node      string        `msgpack:"node"`
 	Crashes   int           `msgpack:"crash"`          // drivers that died since an output was done
 	Restarts  int           `msgpack:"again"`          // how often it failed and goes on since an output was done
+	MaxSlots  int           `msgpack:"max,omitempty"`  // it has at most, of all executors; 0 for any number
 	Failed    uint64        `msgpack:"fail"`           // epoch under which it last failed and goes on, 0 for none
 	Resumed   uint64        `msgpack:"next,omitempty"` // the job that goes on with this one's log, 0 for none
 	Inherited bool          `msgpack:"inh,omitempty"`  // the log is that of the job to resume: no driver has started with it

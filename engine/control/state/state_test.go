@@ -324,7 +324,7 @@ func TestProcessExited(t *testing.T) {
 			mustApply(t, f, 13, &ProcessReady{Executor: "e1", Start: "x", Incarnation: 10, Process: "p", Address: "h:1", Slots: 1})
 			mustApply(t, f, 14, &ProcessExited{Executor: "e1", Start: "x", Incarnation: 10, Process: tt.process, Fatal: tt.fatal, Reason: "why"})
 			j := f.state.Jobs[10]
-			if n, refused := len(j.processes()), f.state.Refusals(j) != ""; n != tt.left || refused != tt.refused {
+			if n, refused := len(f.state.processes(j)), f.state.Refusals(j) != ""; n != tt.left || refused != tt.refused {
 				t.Errorf("there are %d processes, and it is refused: %v", n, refused)
 			}
 		})

@@ -201,7 +201,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	budgets := shares(d.rate.budget(elapsed), d.demand)
 	left := leftOver{ended: true}
 	for i, in := range d.Program.Graph.Inputs {
-		req := plan.PlanRequest{Seq: a.Seq, Time: at, Interval: d.Program.Interval, Elapsed: elapsed, Budget: budgets[i]}
+		req := plan.PlanRequest{Seq: a.Seq, Time: at, Interval: d.Program.Interval, Kept: d.keptRanges(in.ID), Elapsed: elapsed, Budget: budgets[i]}
 		if previous != nil {
 			if p := previous.Input(in.ID); p != nil {
 				req.Previous = p.Ranges
@@ -247,6 +247,23 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	left.fill = left.records > 0 && left.records >= info.Records
 	b := &plannedBatch{alloc: a, info: info, left: left}
 	return b, d.invoke(workCtx, b)
+}
+
+// keptRanges returns what an input was given in the first batch that others may reach back
+// to, of those that were planned when the program had it; nil if there is none.
+func (d *Driver) keptRanges(input int32) []byte {
+	if !d.looksBack() {
+		return nil
+	}
+	for seq := d.kept.Load(); ; seq++ {
+		a := d.history.At(seq)
+		if a == nil {
+			return nil
+		}
+		if share := a.Input(input); share != nil {
+			return share.Ranges
+		}
+	}
 }
 
 // slowPlan is how long an input may take to plan before that is a trouble.

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,10 +12,10 @@ import (
 // StateKeeper saves the states of a stream that ends, so that the next start goes on from
 // its last batch.
 type StateKeeper interface {
-	// SaveLast says how the versions of the last batch are to be saved, of each state.
-	SaveLast(a *plan.Allocation) []plan.SaveKind
-	// EndLast completes that when the reports were heard. Its error says what is missing.
-	EndLast(ctx context.Context, a *plan.Allocation) error
+	// SaveLast saves the versions of the last batch. run runs the action that saves those of
+	// a state, and has the reports heard; made is false if the batch has none. The error says
+	// what is missing.
+	SaveLast(ctx context.Context, a *plan.Allocation, run func(state int, kind plan.SaveKind) (made bool, err error)) error
 }
 
 // lastBatch is the newest complete batch. What there is of it is dropped when the next one
@@ -70,22 +69,21 @@ func (d *Driver) saveStates(ctx context.Context) {
 	defer d.last.drop()
 	ctx, cancel := context.WithTimeoutCause(ctx, savePatience, fmt.Errorf("it took longer than %s", savePatience))
 	defer cancel()
-	var errs []error
-	for state, kind := range d.States.SaveLast(b.alloc) {
+	d.Log.Info("saving the states as the last batch left them", "batch", b.alloc.Seq, "at most", savePatience)
+	err := d.States.SaveLast(ctx, b.alloc, func(state int, kind plan.SaveKind) (made bool, err error) {
 		action := d.Program.Graph.SaveAction(state, kind)
-		if kind == plan.NoSave || b.gen.Actions[action].Final == nil {
-			continue
+		if b.gen.Actions[action].Final == nil {
+			return false, nil
 		}
 		result, err := d.Cluster.Run(ctx, b.gen, action)
-		errs = append(errs, err)
 		if result != nil {
 			for _, p := range d.Participants {
 				p.Heard(result.Notes)
 			}
 		}
-	}
-	errs = append(errs, d.States.EndLast(ctx, b.alloc))
-	if err := errors.Join(errs...); err != nil {
+		return true, err
+	})
+	if err != nil {
 		d.Log.Warn("the states of the last batch aren't all saved; the next start computes what is missing from the newest checkpoints on, as far as the inputs still hold that", "batch", b.alloc.Seq, "err", err)
 	}
 }

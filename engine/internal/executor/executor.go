@@ -172,6 +172,15 @@ func (e *Executor) Store(epoch uint64) *shuffle.Store {
 	return e.store
 }
 
+// Cached returns a partition that is cached here, for a task of an epoch on another executor:
+// nil if there is none, or the epoch isn't the current one.
+func (e *Executor) Cached(epoch uint64, b task.Block) task.Sendable {
+	if e.Store(epoch) == nil {
+		return nil
+	}
+	return e.blocks.Partitions().Kept(b)
+}
+
 // Holdings is what an executor's process holds.
 type Holdings struct {
 	Blocks int
@@ -309,6 +318,9 @@ func (e *Executor) run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 		tc.Shuffle = shuffle.NewReader(t.Inputs, func(string) *shuffle.Store { return store })
 	} else {
 		tc.Shuffle = e.remote.Reader(t.ID.Epoch, t.Inputs, store, &tc.Metrics.ShuffleRemote)
+		if len(t.Elsewhere) > 0 {
+			tc.Elsewhere = e.remote.Partitions(t.ID.Epoch, t.Elsewhere, &tc.Metrics.CacheRemote)
+		}
 	}
 	success, err := e.work(tc, found, store, t.ID)
 	if err == nil {

@@ -7,6 +7,6 @@ import "github.com/hibana-engine/hibana/engine/metrics"
 func Declared() (driver, executor []metrics.Declared) {
 	d, x := metrics.NewSet(), metrics.NewSet()
 	NewDriver(d)
-	NewExecutor(x, 1)
+	NewExecutor(x)
 	return d.Declared(), x.Declared()
 }

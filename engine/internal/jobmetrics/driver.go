@@ -2,7 +2,6 @@ package jobmetrics
 
 import (
 	"errors"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,7 +26,7 @@ type Driver struct {
 	inputRecords *prometheus.CounterVec
 	backlog      *prometheus.GaugeVec
 	held         *prometheus.GaugeVec
-	lag          *prometheus.GaugeVec
+	lags         *lags
 
 	outputs        *prometheus.HistogramVec
 	outputFailures *prometheus.CounterVec
@@ -41,6 +40,7 @@ type work struct {
 	tasks, failed                               prometheus.Counter
 	read, readBytes, written, bad               prometheus.Counter
 	shuffleLocal, shuffleRemote, shuffleWritten prometheus.Counter
+	cacheRemote                                 prometheus.Counter
 }
 
 func newWork(s *metrics.Set) work {
@@ -54,6 +54,7 @@ func newWork(s *metrics.Set) work {
 		bad:          s.Counter("hibana_bad_records_total", "Records that were left out by the job's policy for bad ones.").WithLabelValues(),
 		shuffleLocal: shuffle.WithLabelValues("local"), shuffleRemote: shuffle.WithLabelValues("remote"),
 		shuffleWritten: s.Counter("hibana_shuffle_written_bytes_total", "Bytes of shuffle blocks that tasks wrote.").WithLabelValues(),
+		cacheRemote:    s.Counter("hibana_cache_fetched_bytes_total", "Bytes of cached partitions that tasks read from other executors.").WithLabelValues(),
 	}
 }
 
@@ -68,6 +69,7 @@ func (w *work) add(ok, failed int, m task.Metrics) {
 	w.shuffleLocal.Add(float64(max(0, m.ShuffleRead-m.ShuffleRemote))) // a counter that goes back panics
 	w.shuffleRemote.Add(float64(m.ShuffleRemote))
 	w.shuffleWritten.Add(float64(m.ShuffleWritten))
+	w.cacheRemote.Add(float64(m.CacheRemote))
 }
 
 // NewDriver declares the metrics of a job's driver process in s.
@@ -83,7 +85,7 @@ func NewDriver(s *metrics.Set) *Driver {
 		inputRecords: s.Counter("hibana_input_records_total", "Records that batches were given, by input: its operator and place in the program.", "input"),
 		backlog:      s.Gauge("hibana_input_backlog_records", "Records of an input that waited behind the newest batch.", "input"),
 		held:         s.Gauge("hibana_input_held", "1 while something keeps an input from reading what is there, such as an open transaction.", "input"),
-		lag:          s.Gauge("hibana_input_partition_lag_records", "Records of a partition of an input that waited behind the newest batch.", "input", "topic", "partition"),
+		lags:         newLags(s),
 
 		outputs:        s.Seconds("hibana_output_seconds", "Of one output of a batch, by its operator and place in the program.", "output"),
 		outputFailures: s.Counter("hibana_output_failures_total", "Outputs of batches that failed.", "output"),
@@ -124,10 +126,7 @@ func (d *Driver) submitted(b plan.BatchInfo) {
 		}
 		d.held.WithLabelValues(in.Op).Set(held)
 		d.backlog.WithLabelValues(in.Op).Set(float64(in.Backlog))
-		d.lag.DeletePartialMatch(prometheus.Labels{"input": in.Op}) // partitions that it doesn't read any more
-		for _, l := range in.Lags {
-			d.lag.WithLabelValues(in.Op, l.Topic, strconv.Itoa(int(l.Partition))).Set(float64(l.Records))
-		}
+		d.lags.set(in.Op, in.Lags)
 	}
 }
 
@@ -186,7 +185,7 @@ func since(before, now task.Metrics) task.Metrics {
 		RecordsRead: now.RecordsRead - before.RecordsRead, BytesRead: now.BytesRead - before.BytesRead,
 		RecordsWritten: now.RecordsWritten - before.RecordsWritten, BadRecords: now.BadRecords - before.BadRecords,
 		ShuffleRead: now.ShuffleRead - before.ShuffleRead, ShuffleRemote: now.ShuffleRemote - before.ShuffleRemote,
-		ShuffleWritten: now.ShuffleWritten - before.ShuffleWritten,
+		ShuffleWritten: now.ShuffleWritten - before.ShuffleWritten, CacheRemote: now.CacheRemote - before.CacheRemote,
 	}
 }
 

@@ -20,23 +20,22 @@ type Executor struct {
 	files   prometheus.Gauge
 }
 
-// NewExecutor declares the metrics of a process that runs tasks in so many slots in s.
-func NewExecutor(s *metrics.Set, slots int) *Executor {
-	x := &Executor{
+// NewExecutor declares the metrics of a process that runs tasks in s.
+func NewExecutor(s *metrics.Set) *Executor {
+	return &Executor{
 		running: s.Gauge("hibana_executor_tasks_running", "Tasks that run in this process.").WithLabelValues(),
 		seconds: s.Seconds("hibana_executor_task_seconds", "Of a task in this process, by how it ended: ok, failed, killed, or fetch_failed when what it reads is lost.", "result"),
-		slots:   s.Gauge("hibana_executor_slots", "Tasks that may run in this process at once.").WithLabelValues(),
+		slots:   s.Gauge("hibana_executor_slots", "Tasks that may run in this process at once: the job's share of the executor's slots.").WithLabelValues(),
 		memory:  s.Gauge("hibana_executor_memory_bytes", "Memory of this process by use: used is what cached partitions, shuffles, states and tables of tasks take, state is the part of keyed states, limit what they may take.", "use"),
 		blocks:  s.Gauge("hibana_executor_blocks", "Blocks of cached partitions, shuffles and states that this process keeps.").WithLabelValues(),
 		files:   s.Gauge("hibana_executor_spill_files", "Files with what didn't fit in memory.").WithLabelValues(),
 	}
-	x.slots.Set(float64(slots))
-	return x
 }
 
-// Look shows, at every scrape of s, what the process keeps.
-func (x *Executor) Look(s *metrics.Set, held func() executor.Holdings) {
+// Look shows, at every scrape of s, what the process keeps and how many slots it has.
+func (x *Executor) Look(s *metrics.Set, held func() executor.Holdings, slots func() int) {
 	s.Look(func() {
+		x.slots.Set(float64(slots()))
 		h := held()
 		x.blocks.Set(float64(h.Blocks))
 		x.files.Set(float64(h.Files))

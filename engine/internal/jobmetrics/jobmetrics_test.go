@@ -35,7 +35,7 @@ func TestStream(t *testing.T) {
 		Inputs: []plan.InputInfo{
 			{Op: "kafka.Direct(in) at main.go:9", Records: 30, Backlog: 12, Held: "a transaction is open", Lags: []plan.Lag{{Topic: "in", Partition: 0, Records: 5}, {Topic: "in", Partition: 1, Records: 7}}},
 		},
-		Metrics: task.Metrics{RecordsRead: 30, BytesRead: 300, RecordsWritten: 20, BadRecords: 2, ShuffleRead: 100, ShuffleRemote: 60, ShuffleWritten: 90},
+		Metrics: task.Metrics{RecordsRead: 30, BytesRead: 300, RecordsWritten: 20, BadRecords: 2, ShuffleRead: 100, ShuffleRemote: 60, ShuffleWritten: 90, CacheRemote: 70},
 	}
 	d.Listen(plan.BatchSubmitted{BatchInfo: info})
 	has("hibana_batches_pending 1", "hibana_batches_total 0", `hibana_input_backlog_records{input="kafka.Direct(in) at main.go:9"} 12`,
@@ -50,7 +50,7 @@ func TestStream(t *testing.T) {
 		`hibana_output_seconds_count{output="print at main.go:12"} 2`, `hibana_output_failures_total{output="print at main.go:12"} 1`,
 		`hibana_tasks_total{result="ok"} 4`, `hibana_tasks_total{result="failed"} 1`,
 		"hibana_records_read_total 30", "hibana_read_bytes_total 300", "hibana_records_written_total 20", "hibana_bad_records_total 2",
-		`hibana_shuffle_read_bytes_total{from="local"} 40`, `hibana_shuffle_read_bytes_total{from="remote"} 60`, "hibana_shuffle_written_bytes_total 90")
+		`hibana_shuffle_read_bytes_total{from="local"} 40`, `hibana_shuffle_read_bytes_total{from="remote"} 60`, "hibana_shuffle_written_bytes_total 90", "hibana_cache_fetched_bytes_total 70")
 	info.Replayed = true
 	info.Inputs[0].Lags, info.Inputs[0].Held = nil, ""
 	d.Listen(plan.BatchSubmitted{BatchInfo: info}) // says nothing of the backlog
@@ -82,11 +82,11 @@ func TestProgram(t *testing.T) {
 
 func TestExecutor(t *testing.T) {
 	set := metrics.NewSet()
-	x := jobmetrics.NewExecutor(set, 3)
+	x := jobmetrics.NewExecutor(set)
 	has := metricstest.Serve(t, &metrics.Server{Set: set})
 	x.Look(set, func() executor.Holdings {
 		return executor.Holdings{Blocks: 5, Memory: 600, Limit: 1000, Pinned: 50, Files: 2}
-	})
+	}, func() int { return 3 })
 	x.TaskBegan()
 	x.TaskBegan()
 	x.TaskEnded(scheduler.Success{}, 5*time.Millisecond)

@@ -62,6 +62,7 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 	}
 	h.memory.LimitHeap()
 	server := remote.NewServer(spec.Job.Incarnation, spec.Slots, h, j.Log)
+	h.share = server.Slots
 	doors := rpc.NewServer(security, faults.Of(ctx).ServerOptions()...)
 	remote.RegisterTasks(doors, server)
 	remote.RegisterShuffle(doors, server)
@@ -121,7 +122,8 @@ func listen(ctx context.Context, host string, s security.Security) (net.Listener
 type executorHost struct {
 	ctx     context.Context
 	job     *Job
-	slots   int
+	slots   int        // of the process
+	share   func() int // of these, that the job's driver uses
 	memory  executor.Memory
 	log     *slog.Logger
 	fetcher *remote.Fetcher
@@ -186,7 +188,7 @@ func (h *executorHost) build(header plan.JobHeader, values []wire.Value) (*execu
 	}
 	e, err := executor.New(h.ctx, program, header, h.memory, h.fetcher)
 	if err == nil {
-		h.job.metrics.measure(e, h.slots)
+		h.job.metrics.measure(e, h.share)
 	}
 	return e, err
 }
@@ -275,6 +277,14 @@ func (h *executorHost) Forget(f remote.Forget) { h.exec.Load().Forget(f.Until, f
 func (h *executorHost) Store(epoch uint64) *shuffle.Store {
 	if e := h.exec.Load(); e != nil {
 		return e.Store(epoch)
+	}
+	return nil
+}
+
+// Cached returns a cached partition for another executor's task.
+func (h *executorHost) Cached(epoch uint64, b task.Block) task.Sendable {
+	if e := h.exec.Load(); e != nil {
+		return e.Cached(epoch, b)
 	}
 	return nil
 }

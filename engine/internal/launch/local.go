@@ -46,7 +46,7 @@ func (m *Local) prepare(ctx context.Context, j *Job, driverCopy *plan.Program, h
 	m.options.Logger = j.Log
 	var err error
 	if m.exec, err = executor.New(ctx, executorCopy, h, m.memory(j), nil); err == nil {
-		j.metrics.measure(m.exec, m.Slots)
+		j.metrics.measure(m.exec, func() int { return m.Slots })
 	}
 	return err
 }

@@ -62,14 +62,14 @@ func (p *processMetrics) address() string {
 	return p.served.Address()
 }
 
-// measure counts what an executor with so many slots does.
-func (p *processMetrics) measure(e *executor.Executor, slots int) {
+// measure counts what an executor does, and how many slots it has.
+func (p *processMetrics) measure(e *executor.Executor, slots func() int) {
 	if p == nil {
 		return
 	}
-	x := jobmetrics.NewExecutor(p.set, slots)
+	x := jobmetrics.NewExecutor(p.set)
 	e.Meter = x
-	x.Look(p.set, e.Held)
+	x.Look(p.set, e.Held, slots)
 }
 
 // watch shows how far the stages are that run.

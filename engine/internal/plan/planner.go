@@ -31,6 +31,7 @@ type PlanRequest struct {
 	Time     time.Time
 	Interval time.Duration
 	Previous []byte        // ranges of the batch before, nil for a job's first
+	Kept     []byte        // those of the first batch that this one and later ones may reach back to
 	Elapsed  time.Duration // the time for which the batch reads
 	Budget   float64       // records that the batch may hold, 0 for any number
 	Waiting  func(why string)

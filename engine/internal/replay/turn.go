@@ -58,5 +58,5 @@ func (e *nestedError) Error() string {
 	return fmt.Sprintf("%s: the program is at %s; actions, rdd.Value and OnDriver can't be called by functions that run on executors, nor in goroutines beside the program", e.what, e.within)
 }
 
-// Is reports that the error is [rdd.ErrNoActions].
-func (e *nestedError) Is(target error) bool { return target == rdd.ErrNoActions }
+// Unwrap returns [rdd.ErrNoActions]: another attempt of the task would do the same.
+func (e *nestedError) Unwrap() error { return rdd.ErrNoActions }

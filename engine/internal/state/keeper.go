@@ -404,6 +404,9 @@ func (k *Keeper) write(ctx context.Context, s *kept) error {
 	name, err := k.Store.writeManifest(ctx, m, k.epoch)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err != nil && ctx.Err() != nil {
+		return err // it is written at the stream's end
+	}
 	if s.whole, s.saving = false, nil; err == nil {
 		s.checkpoints = append(s.checkpoints, plan.Checkpoint{Seq: m.Seq, TimeNanos: m.TimeNanos, Manifest: name})
 		s.manifests = append(s.manifests, m)

@@ -12,7 +12,8 @@ import (
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
-// Saver writes versions of states on an executor, one at a time, beside its tasks.
+// Saver writes versions of states on an executor: beside its tasks one at a time, and those
+// that tasks wait for, of which two are in memory at once.
 //
 // THREADING: all methods are safe for concurrent use. The goroutine run is started with
 // the first version to save and ended, and waited for, by Close.
@@ -21,6 +22,7 @@ type Saver struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 	work  sync.WaitGroup
+	turns chan struct{} // taken by those that tasks wait for
 
 	mu      sync.Mutex
 	running bool
@@ -83,7 +85,7 @@ func (s *Saver) Memory(held, room int64) {
 
 // NewSaver returns a saver that writes to a store, which it closes.
 func NewSaver(store *Store) *Saver {
-	s := &Saver{store: store, reports: make(map[partition]*pending)}
+	s := &Saver{store: store, turns: make(chan struct{}, 2), reports: make(map[partition]*pending)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -155,6 +157,12 @@ func (s *Saver) SaveNow(ctx context.Context, v *Version) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	select {
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	r := s.save(ctx, v)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

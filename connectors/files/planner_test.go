@@ -1,0 +1,155 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// planning returns a planner of a directory.
+func planning(t *testing.T, dir string, opts ...Option) *planner {
+	t.Helper()
+	at, err := files.Parse(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := optionsOf(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPlanner(t.Context(), &directory{at: at, options: o, records: estimated, log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p.(*planner)
+}
+
+// planned returns the names of the files of a plan, and its ranges.
+func planned(t *testing.T, p *planner, previous []byte) (names []string, ranges []byte) {
+	t.Helper()
+	share, err := p.Plan(context.Background(), engine.PlanRequest{Previous: previous})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := decodeRanges(share.Ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.files {
+		names = append(names, f.name)
+	}
+	return names, share.Ranges
+}
+
+// What counts is the batch that was logged, not the plan: where that one wasn't, or another
+// driver's was, the files are planned again, and only those.
+func TestPlansFollowTheLog(t *testing.T) {
+	dir := t.TempDir()
+	add := func(name string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := planning(t, dir)
+		step := func(p *planner, previous []byte, want ...string) []byte {
+			t.Helper()
+			time.Sleep(time.Second)
+			got, ranges := planned(t, p, previous)
+			if !slices.Equal(got, want) {
+				t.Errorf("planned %q, want %q", got, want)
+			}
+			return ranges
+		}
+		add("a")
+		none := step(p, nil)
+		one := step(p, none, "a")
+		step(p, none) // one wasn't logged: the planner looks anew
+		again := step(p, p.last, "a")
+		if !slices.Equal(one, again) {
+			t.Error("the same files are written in another way")
+		}
+		add("b")
+		other := planning(t, dir) // another driver, which goes on
+		idle := step(other, one)
+		two := step(other, idle, "b")
+		add("c")
+		step(p, two) // the first one is back
+		step(p, p.last, "c")
+	})
+}
+
+// Between looks nothing is done, and plans are alike.
+func TestIdlePlans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		p := planning(t, dir, Every(10*time.Second))
+		_, first := planned(t, p, nil)
+		for range 80 {
+			time.Sleep(100 * time.Millisecond)
+			if _, next := planned(t, p, first); &next[0] != &first[0] {
+				t.Fatal("an idle plan is made anew")
+			}
+		}
+		if looked := time.Since(p.looked); looked != 8*time.Second {
+			t.Errorf("it looked %s ago", looked)
+		}
+	})
+}
+
+// More files of one time than can be told apart by name are an error where the stream would
+// never go on, else it is held up and says what to do.
+func TestTooManyOfOneTime(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 6 {
+		path := filepath.Join(dir, string(rune('a'+i)))
+		if err := errors.Join(os.WriteFile(path, []byte("x"), 0o600), os.Chtimes(path, time.Time{}, time.Unix(9, 0))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		untilEnd bool
+		opts     []Option
+		plans    int    // that go well
+		held     string // the last of them
+		says     string // the error of the one behind them
+	}{
+		"held up":   {false, []Option{Remember(1), MaxFiles(5)}, 4, "files.Remember(1)", ""},
+		"until end": {true, []Option{Remember(1), MaxFiles(5)}, 0, "", "files.Remember(1)"},
+		"new only":  {false, []Option{Remember(1), NewOnly()}, 0, "", "files.Remember(6)"},
+		"enough":    {true, []Option{Remember(2), MaxFiles(5)}, 2, "", ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := planning(t, dir, c.opts...)
+			p.untilEnd = c.untilEnd
+			var share engine.Plan
+			for range c.plans {
+				var err error
+				if share, err = p.Plan(t.Context(), engine.PlanRequest{Previous: p.last}); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				time.Sleep(time.Second)
+			}
+			if !strings.Contains(share.Held, c.held) || (share.Held == "") != (c.held == "") {
+				t.Errorf("%s: held up by %q", name, share.Held)
+			}
+			if c.says == "" {
+				return
+			}
+			if _, err := p.Plan(t.Context(), engine.PlanRequest{Previous: p.last}); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}

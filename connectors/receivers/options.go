@@ -1,0 +1,76 @@
+package receivers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+// Option configures a stream of what is received: [Directory], [MaxBytes], [Dial] and [MaxLine].
+type Option interface{ applyToStream(*options) }
+
+type options struct {
+	dir      string
+	maxBytes int64
+	maxLine  int
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+type option func(*options)
+
+func (o option) applyToStream(to *options) { o(to) }
+
+// Directory is where the stream's log is, an absolute path: below it each stream has a directory
+// that bears its name. A job that begins anew reads what it finds there.
+func Directory(dir string) Option { return option(func(o *options) { o.dir = dir }) }
+
+// MaxBytes is how many bytes the log may have, 1 GiB by default.
+func MaxBytes(n int64) Option { return option(func(o *options) { o.maxBytes = n }) }
+
+// Dial sets what connects [SocketTextStream], e.g. the DialContext of a tls.Dialer. It runs on
+// the driver.
+func Dial(f func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return option(func(o *options) { o.dial = f })
+}
+
+// MaxLine is how many bytes a line of [SocketTextStream] may have, 1 MiB by default. A longer
+// one ends the connection.
+func MaxLine(bytes int) Option { return option(func(o *options) { o.maxLine = bytes }) }
+
+// Defaults and bounds of options.
+const (
+	defaultBytes = 1 << 30
+	leastBytes   = 1 << 20
+	mostBytes    = 1 << 40
+	defaultLine  = 1 << 20
+	mostLine     = 32 << 20
+	dialTimeout  = 10 * time.Second
+)
+
+// errNilOption is what an operator is told that is given nil for an option.
+var errNilOption = errors.New("an option is nil")
+
+// optionsOf returns what the options ask for, and what is wrong with them.
+func optionsOf(opts []Option) (options, error) {
+	o := options{maxBytes: defaultBytes, maxLine: defaultLine, dial: (&net.Dialer{Timeout: dialTimeout}).DialContext}
+	for _, opt := range opts {
+		if opt == nil {
+			return o, errNilOption
+		}
+		opt.applyToStream(&o)
+	}
+	switch {
+	case o.dir != "" && !filepath.IsAbs(o.dir):
+		return o, fmt.Errorf("receivers.Directory(%q): give an absolute path, since a later run may work in another directory", o.dir)
+	case o.maxBytes < leastBytes || o.maxBytes > mostBytes:
+		return o, fmt.Errorf("receivers.MaxBytes(%d): from %d to %d are possible", o.maxBytes, int64(leastBytes), int64(mostBytes))
+	case o.maxLine < 1 || o.maxLine > mostLine:
+		return o, fmt.Errorf("receivers.MaxLine(%d): from 1 to %d are possible", o.maxLine, mostLine)
+	case o.dial == nil:
+		return o, errors.New("receivers.Dial: the function is nil")
+	}
+	return o, nil
+}
