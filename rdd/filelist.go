@@ -115,12 +115,12 @@ func openRange(tc *task.Context, f files.File, from, length int64) (*files.Reade
 	}
 	r, err := b.Range(tc.Context, a.Key, from, length)
 	if errors.Is(err, files.ErrMissing) {
-		return nil, fmt.Errorf("%w; it was there when the files were listed: put it back, or run the batch program again, which lists them anew", err)
+		return nil, fmt.Errorf("%w; it was there when the files were listed: put it back; a batch program that is run again lists them anew", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if r.Size() < f.Size {
+	if r.Size() < f.Size || r.Size() != f.Size && !isPlain(f) { // what was appended to a plain one isn't read
 		return nil, errors.Join(fmt.Errorf("%w: %s has %d bytes and had %d when the files were listed", files.ErrDamaged, f.Path, r.Size(), f.Size), r.Close())
 	}
 	return r, nil

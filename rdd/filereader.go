@@ -95,12 +95,20 @@ func (u *unpacked) Read(p []byte) (int, error) {
 // explained says of an error of a file's bytes where it is.
 func (u *unpacked) explained(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %s is cut short at byte %d", files.ErrDamaged, u.file.Path, u.from.Offset())
+		return u.damaged(fmt.Errorf("%w: %s is cut short at byte %d", files.ErrDamaged, u.file.Path, u.from.Offset()))
 	}
 	if isPlain(u.file) || strings.Contains(err.Error(), u.file.Path) {
 		return err
 	}
-	return fmt.Errorf("%w: %s before byte %d: %w", files.ErrDamaged, u.file.Path, u.from.Offset(), err)
+	return u.damaged(fmt.Errorf("%w: %s before byte %d: %w", files.ErrDamaged, u.file.Path, u.from.Offset(), err))
+}
+
+// damaged says that another attempt finds the same, if the file was read to its end.
+func (u *unpacked) damaged(err error) error {
+	if u.from.Offset() < u.file.Size {
+		return err
+	}
+	return Permanent(err)
 }
 
 // Close ends reading.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,9 @@ func NewestJob(address string) (incarnation uint64, err error) {
 	}
 	dir := filepath.FromSlash("/" + a.Key)
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("%w: there is no directory %s", ErrNoCheckpoint, dir)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("looking for checkpoints of states: %w", err)
 	}
