@@ -119,7 +119,9 @@ func (p *planner) choose(plan *engine.Plan, budget float64) (list []file) {
 		plan.Records += n
 		list = append(list, p.ledger.take(name))
 	}
-	p.ledger.forget()
+	if len(list) > 0 || len(p.ledger.waiting) > 0 { // else the last look may have seen nothing of what waits
+		p.ledger.forget()
+	}
 	if plan.Backlog > 0 && p.ledger.full() && plan.Held == "" {
 		plan.Blocked = plan.Backlog
 		plan.Held = fmt.Sprintf("%s: %d files were read that must be told from new ones by name, since they were modified at one time, or an older file is still written: move files that were read elsewhere, or give a larger number than files.Remember(%d)",
