@@ -335,4 +335,16 @@ func TestErrors(t *testing.T) {
 	}); err == nil || !strings.Contains(err.Error(), "the function is nil") {
 		t.Error(err)
 	}
+	for says, names := range map[string][]string{"the name can't be": {".."}, "below receivers.Directory": {""}, "another stream of the program": {"one", "two", "one"}} {
+		dir := t.TempDir()
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
+			for _, name := range names {
+				receivers.Stream(ssc, name, nothing, receivers.Directory(dir)).Print(1)
+			}
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "receivers/stream_test.go:") {
+			t.Errorf("streams of the names %q: %v", names, err)
+		}
+	}
 }
