@@ -26,7 +26,7 @@ type Store func(ctx context.Context, records ...[]byte) error
 // Receiver receives records until ctx ends, on the driver: it connects, and hands what comes to
 // store, perhaps from several goroutines, for all of which it waits before it returns. When it
 // returns an error, or panics, it is called again after a pause; when it returns nil, nothing
-// more comes.
+// more comes. The program's end waits 10 seconds for it.
 type Receiver func(ctx context.Context, store Store) error
 
 // Stream declares a stream of what a function receives (Spark's receiverStream). The name tells
