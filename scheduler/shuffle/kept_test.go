@@ -80,7 +80,7 @@ func TestCompressedBlocksGoToDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := where(s, 0, 4); got != "disk memory" || s.bytes() > limit {
+	if got := where(s, 1, 0, 4); got != "disk memory" || s.bytes() > limit {
 		t.Errorf("%s; %d bytes in memory", got, s.bytes())
 	}
 	for m := range int32(5) {

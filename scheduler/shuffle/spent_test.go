@@ -10,7 +10,7 @@ import (
 // again.
 func TestOutputsThatWereReadGoToDisk(t *testing.T) {
 	s, _ := spillable(t, 80_000) // of which 10,000 may be spent
-	id := func(m int32) MapID { return MapID{Batch: 1, Map: m} }
+	id := func(m int32) MapID { return MapID{Map: m} }
 	output := func(m int32) {
 		t.Helper()
 		w := s.Writer(t.Context(), id(m), 70) // partitions without blocks aren't read
@@ -34,14 +34,14 @@ func TestOutputsThatWereReadGoToDisk(t *testing.T) {
 	for range s.Blocks(id(3), 69) {
 		break // not to its end
 	}
-	if output(4); where(s, 0, 1, 2, 3) != "memory memory memory memory" {
-		t.Errorf("before all was read: %s", where(s, 0, 1, 2, 3))
+	if output(4); where(s, 0, 0, 1, 2, 3) != "memory memory memory memory" {
+		t.Errorf("before all was read: %s", where(s, 0, 0, 1, 2, 3))
 	}
 	for _, m := range []int32{2, 1, 0} {
 		sent(t, s, id(m), 69)
 	}
-	if output(5); where(s, 0, 1, 2, 3) != "memory memory disk memory" {
-		t.Errorf("after all was read: %s", where(s, 0, 1, 2, 3))
+	if output(5); where(s, 0, 0, 1, 2, 3) != "memory memory disk memory" {
+		t.Errorf("after all was read: %s", where(s, 0, 0, 1, 2, 3))
 	}
 	for m := range int32(6) {
 		for _, r := range []int{0, 69} {

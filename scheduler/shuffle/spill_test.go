@@ -49,10 +49,10 @@ func files(t *testing.T, dir string) (all []string) {
 }
 
 // where says of map tasks' outputs whether they are in memory.
-func where(s *Store, maps ...int32) string {
+func where(s *Store, batch uint64, maps ...int32) string {
 	var all []string
 	for _, m := range maps {
-		v, _ := s.kept.Peek(s.name(MapID{Batch: 1, Map: m}))
+		v, _ := s.kept.Peek(s.name(MapID{Batch: batch, Map: m}))
 		place := "gone"
 		switch v.(type) {
 		case *memoryOutput:
@@ -102,7 +102,7 @@ func TestOldestGoToDisk(t *testing.T) {
 		}
 		blocksOf(t, s, MapID{Batch: 1}, 0)
 	}
-	if got := where(s, 0, 1, 2, 3); got != "disk disk memory memory" {
+	if got := where(s, 1, 0, 1, 2, 3); got != "disk disk memory memory" {
 		t.Error(got)
 	}
 	for m := range int32(4) {
@@ -180,7 +180,7 @@ func TestLargeBlocks(t *testing.T) {
 		if _, err := w.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		if got := where(s, 0); got != name {
+		if got := where(s, 1, 0); got != name {
 			t.Errorf("it is in %s, not %s", got, name)
 		}
 		var sizes []int
@@ -223,7 +223,7 @@ func TestDamagedOutput(t *testing.T) {
 				}
 				tracker.Add(id, "a", sizes, nil)
 			}
-			if got := where(s, 0, 1); got != "disk memory" {
+			if got := where(s, 1, 0, 1); got != "disk memory" {
 				t.Fatal(got)
 			}
 			path := files(t, dir)[0]
@@ -239,7 +239,7 @@ func TestDamagedOutput(t *testing.T) {
 					t.Errorf("%d bytes were sent", len(p.Data))
 				}
 			}
-			if got := where(s, 0, 1); got != "gone memory" {
+			if got := where(s, 1, 0, 1); got != "gone memory" {
 				t.Error(got)
 			}
 			r := readerOf(t, tracker, map[string]*Store{"a": s})

@@ -77,7 +77,8 @@ func read[T any](s *Store, id MapID, reduce int, form func(output, int) iter.Seq
 				return
 			}
 		}
-		if m, is := out.(*memoryOutput); is && m.unread.done(reduce) {
+		// A stream's outputs go with their batch, soon, and stay in memory until then.
+		if m, is := out.(*memoryOutput); is && id.Batch == 0 && m.unread.done(reduce) {
 			s.kept.Spend(s.name(id))
 		}
 	}
