@@ -28,7 +28,13 @@
 // were modified last ([Remember]). A directory that holds more that were read may stay as it is:
 // an unknown file that was modified before all of these then counts as read. One that came so
 // late, renamed with an old modification time, isn't read, and the log says so: touch it, and
-// it is.
+// it is. So are files that were read and are no longer remembered, if they are touched or restored
+// without their times. An object uploaded to S3 in parts has the time at which the upload began.
+//
+// A look asks the file system for the size and time of each file, and the batch waits for it: for
+// some seconds at a hundred thousand files, or on a slow network file system. Raise [Every] then,
+// and move files that were read elsewhere. A link that leads nowhere is passed over, and the log
+// says so.
 //
 // A file that goes before it was planned is forgotten; one that goes after that, and before it
 // was read, fails the batch with its name: the batch can be read when it is back. So files stay

@@ -28,6 +28,8 @@ type planner struct {
 	tried  time.Time // when the last look ended
 	held   string    // why the last look found nothing
 	since  time.Time // when that began
+
+	nowhere map[string]bool // links that led nowhere at the last look
 }
 
 // lookTimeout bounds a look into the directory.
@@ -117,7 +119,9 @@ func (p *planner) choose(plan *engine.Plan, budget float64) (list []file) {
 		plan.Records += n
 		list = append(list, p.ledger.take(name))
 	}
-	p.ledger.forget()
+	if len(list) > 0 || len(p.ledger.waiting) > 0 { // else the last look may have seen nothing of what waits
+		p.ledger.forget()
+	}
 	if plan.Backlog > 0 && p.ledger.full() && plan.Held == "" {
 		plan.Blocked = plan.Backlog
 		plan.Held = fmt.Sprintf("%s: %d files were read that must be told from new ones by name, since they were modified at one time, or an older file is still written: move files that were read elsewhere, or give a larger number than files.Remember(%d)",
@@ -201,7 +205,29 @@ func (p *planner) list(ctx context.Context) ([]files.Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	found, err := p.bucket.Look(ctx, p.at.Key, p.options.recursive)
-	return slices.DeleteFunc(found, func(f files.Found) bool { return !p.counts(path.Base(f.Name)) }), err
+	found = slices.DeleteFunc(found, func(f files.Found) bool { return !p.counts(path.Base(f.Name)) })
+	if err != nil {
+		return nil, err
+	}
+	return p.passOver(found), nil
+}
+
+// passOver leaves out links that lead nowhere, and says so in the log when they come.
+func (p *planner) passOver(found []files.Found) []files.Found {
+	nowhere, first := make(map[string]bool), ""
+	found = slices.DeleteFunc(found, func(f files.Found) bool {
+		if f.Nowhere {
+			if nowhere[f.Name] = true; first == "" && !p.nowhere[f.Name] {
+				first = f.Name
+			}
+		}
+		return f.Nowhere
+	})
+	if p.nowhere = nowhere; first != "" {
+		p.log.Warn("links in the directory lead nowhere, and are passed over until they lead to a file: mend or remove them",
+			"directory", p.at.String(), "links", len(nowhere), "first", first)
+	}
+	return found
 }
 
 // counts reports whether a file of that name is data.

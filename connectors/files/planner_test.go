@@ -90,6 +90,101 @@ func TestPlansFollowTheLog(t *testing.T) {
 	})
 }
 
+// A link that leads nowhere hides no file, in the directory or below it; the log says once that
+// it is passed over.
+func TestLinksThatLeadNowhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "below"), 0o700), os.Symlink("nowhere", filepath.Join(dir, "link")), os.Symlink("nowhere", filepath.Join(dir, "below/link")),
+		os.WriteFile(filepath.Join(dir, "a"), []byte("a"), 0o600), os.WriteFile(filepath.Join(dir, "below/b"), []byte("b"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := planning(t, dir, Recursive())
+		var said strings.Builder
+		p.log, p.nowhere = slog.New(slog.NewTextHandler(&said, nil)), nil
+		_, none := planned(t, p, nil)
+		time.Sleep(time.Second)
+		got, ranges := planned(t, p, none)
+		if slices.Sort(got); !slices.Equal(got, []string{"a", "below/b"}) || p.held != "" {
+			t.Errorf("planned %q, held up by %q", got, p.held)
+		}
+		if strings.Count(said.String(), "lead nowhere") != 1 || !strings.Contains(said.String(), "links=2") {
+			t.Errorf("the log says %s", said.String())
+		}
+		if err := os.WriteFile(filepath.Join(dir, "nowhere"), []byte("c"), 0o600); err != nil { // the first leads somewhere now
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_, ranges = planned(t, p, ranges)
+		time.Sleep(time.Second)
+		if got, _ = planned(t, p, ranges); !slices.Contains(got, "link") {
+			t.Errorf("planned %q, want the link among them", got)
+		}
+	})
+}
+
+// A file that waits while others are forgotten isn't, whatever the looks after a restart see.
+func TestAwaitedFilesAreNotForgotten(t *testing.T) {
+	for name, unmount := range map[string]func(dir string) error{
+		"the look fails":     func(string) error { return nil },
+		"it finds no file":   func(dir string) error { return os.Mkdir(dir, 0o700) },
+		"there is a new one": nil,
+	} {
+		dir := filepath.Join(t.TempDir(), "d")
+		put := func(name, text string, modified int64) {
+			path := filepath.Join(dir, name)
+			if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, time.Time{}, time.Unix(modified, 0))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for i := range int64(5) {
+			put(string(rune('a'+i)), "x", 100+i)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			p := planning(t, dir, Remember(2))
+			put("old", "x", 50)
+			_, ranges := planned(t, p, nil)
+			time.Sleep(time.Second)
+			put("old", "xx", 50) // it is still written
+			names, ranges := planned(t, p, ranges)
+			if len(names) != 5 || slices.Contains(names, "old") {
+				t.Fatalf("planned %q", names)
+			}
+			if unmount != nil {
+				if err := errors.Join(os.Rename(dir, dir+"-away"), unmount(dir)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p = planning(t, dir, Remember(2)) // another driver, which goes on
+			for range 2 {
+				time.Sleep(time.Second)
+				if unmount != nil {
+					_, ranges = planned(t, p, ranges)
+				}
+			}
+			if unmount != nil {
+				if err := errors.Join(os.RemoveAll(dir), os.Rename(dir+"-away", dir)); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				put("new", "x", 200)
+			}
+			var got []string
+			for range 2 {
+				time.Sleep(time.Second)
+				names, ranges = planned(t, p, ranges)
+				got = append(got, names...)
+			}
+			if !slices.Contains(got, "old") {
+				t.Errorf("%s: planned %q, want the file that waited", name, got)
+			}
+		})
+	}
+}
+
 // Between looks nothing is done, and plans are alike.
 func TestIdlePlans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -25,5 +25,6 @@
 //
 // The log is bounded ([MaxBytes]). While it is full nothing more is read from the source, so a
 // socket's other end has to wait. Segments are deleted when the batches that read them are
-// complete, and no window or state reaches back to them.
+// complete, and no window or state reaches back to them. A batch takes whole stretches of the log,
+// of at least 64 KiB if there is as much: a lower rate isn't kept exactly.
 package receivers

@@ -24,14 +24,14 @@ type option func(*options)
 func (o option) applyToStream(to *options) { o(to) }
 
 // Directory is where the stream's log is, an absolute path: below it each stream has a directory
-// that bears its name. A job that begins anew reads what it finds there.
+// that bears its name, so no two may have one name. A job that begins anew reads what it finds there.
 func Directory(dir string) Option { return option(func(o *options) { o.dir = dir }) }
 
 // MaxBytes is how many bytes the log may have, 1 GiB by default.
 func MaxBytes(n int64) Option { return option(func(o *options) { o.maxBytes = n }) }
 
 // Dial sets what connects [SocketTextStream], e.g. the DialContext of a tls.Dialer. It runs on
-// the driver.
+// the driver. Its context ends when it has returned, after 10 seconds at the latest.
 func Dial(f func(ctx context.Context, network, address string) (net.Conn, error)) Option {
 	return option(func(o *options) { o.dial = f })
 }
@@ -55,7 +55,7 @@ var errNilOption = errors.New("an option is nil")
 
 // optionsOf returns what the options ask for, and what is wrong with them.
 func optionsOf(opts []Option) (options, error) {
-	o := options{maxBytes: defaultBytes, maxLine: defaultLine, dial: (&net.Dialer{Timeout: dialTimeout}).DialContext}
+	o := options{maxBytes: defaultBytes, maxLine: defaultLine, dial: new(net.Dialer).DialContext}
 	for _, opt := range opts {
 		if opt == nil {
 			return o, errNilOption

@@ -60,10 +60,20 @@ func (p *planner) removeTemporary() error {
 	return os.RemoveAll(p.temporary)
 }
 
-// Close ends the receiver and closes the log.
+// closePatience is how long Close waits for the receiver.
+const closePatience = 10 * time.Second
+
+// Close ends the receiver and closes the log. A receiver that doesn't end is left to itself: what
+// it still stores is an error.
 func (p *planner) Close() error {
 	p.stop()
-	<-p.received
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	select {
+	case <-p.received:
+	case <-patience.C:
+		p.log.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", closePatience)
+	}
 	return errors.Join(p.logs.Close(), p.removeTemporary())
 }
 
@@ -80,6 +90,9 @@ func (p *planner) run(ctx context.Context) {
 	for {
 		var stored atomic.Bool
 		err := p.once(ctx, &stored)
+		if err == nil {
+			p.note("")
+		}
 		if ctx.Err() != nil || err == nil {
 			return
 		}
@@ -106,15 +119,29 @@ func (p *planner) once(ctx context.Context, stored *atomic.Bool) (err error) {
 			err = lineage.Recovered(v)
 		}
 	}()
-	return p.receive(ctx, func(ctx context.Context, records ...[]byte) error {
-		if err := p.logs.Append(ctx, records...); err != nil {
-			return err
+	return p.receive(ctx, func(own context.Context, records ...[]byte) error {
+		if len(records) > 0 {
+			if err := p.append(ctx, own, records); err != nil {
+				return err
+			}
+			stored.Store(true)
+			p.tell()
 		}
-		stored.Store(true)
 		p.note("")
-		p.tell()
 		return nil
 	})
+}
+
+// append appends records unless the receiver's context ends meanwhile, or that which it gave to
+// store.
+func (p *planner) append(ctx, own context.Context, records [][]byte) error {
+	if own != ctx {
+		var cancel context.CancelCauseFunc
+		own, cancel = context.WithCancelCause(own)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	}
+	return p.logs.Append(own, records...)
 }
 
 // note takes why nothing is received, "" if something is.
@@ -168,13 +195,22 @@ func (p *planner) Plan(_ context.Context, req engine.PlanRequest) (engine.Plan, 
 		return engine.Plan{}, err
 	}
 	plan := engine.Plan{Records: until.Record - from.Record, Backlog: left}
-	p.mu.Lock()
-	if plan.Held = p.held; p.held != "" {
-		plan.HeldSince = p.since
-	}
-	p.mu.Unlock()
+	plan.Held, plan.HeldSince = p.holds()
 	plan.Ranges, err = encodeRanges(ranges{dir: p.temporary, parts: parts, from: from.Record, until: until})
 	return plan, err
+}
+
+// holds says what holds the stream up, and since when if that is known.
+func (p *planner) holds() (why string, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held != "" {
+		return p.held, p.since
+	}
+	if p.logs.Full() {
+		why = fmt.Sprintf("the log of what is received is full: nothing more is taken from the source until batches are complete that read it, and no window or state reaches back to them; should it stay so, raise receivers.MaxBytes(%d)", p.options.maxBytes)
+	}
+	return why, time.Time{}
 }
 
 // release deletes what no batch reads any more: before the first one that isn't complete, and

@@ -13,13 +13,23 @@ import (
 // linesFrom returns what receives lines from a TCP server.
 func linesFrom(address string, o options) Receiver {
 	return func(ctx context.Context, store Store) error {
-		conn, err := o.dial(ctx, "tcp", address)
+		conn, err := connect(ctx, address, o)
 		if err != nil {
 			return fmt.Errorf("connecting: %w", err)
 		}
 		defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+		if err := store(ctx); err != nil { // of nothing: it says that there is a connection
+			return errors.Join(err, closed(conn))
+		}
 		return errors.Join(receiveLines(ctx, conn, o.maxLine, store), closed(conn))
 	}
+}
+
+// connect connects to a TCP server, or gives it up.
+func connect(ctx context.Context, address string, o options) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	return o.dial(ctx, "tcp", address)
 }
 
 // closed closes a connection, which may be closed already.

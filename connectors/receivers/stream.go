@@ -26,7 +26,7 @@ type Store func(ctx context.Context, records ...[]byte) error
 // Receiver receives records until ctx ends, on the driver: it connects, and hands what comes to
 // store, perhaps from several goroutines, for all of which it waits before it returns. When it
 // returns an error, or panics, it is called again after a pause; when it returns nil, nothing
-// more comes.
+// more comes. The program's end waits 10 seconds for it.
 type Receiver func(ctx context.Context, store Store) error
 
 // Stream declares a stream of what a function receives (Spark's receiverStream). The name tells
@@ -50,6 +50,8 @@ func SocketTextStream(ssc *engine.StreamingContext, address string, opts ...Opti
 // errors of streams.
 var (
 	errNoDirectory = errors.New("with --checkpoint the records that are received must be there after a restart: give receivers.Directory(dir)")
+	errName        = errors.New("the name can't be that of a directory below receivers.Directory: give another one")
+	errTwice       = errors.New("another stream of the program has that name and directory: give each a name of its own, or another receivers.Directory")
 	errCluster     = errors.New("receivers run on one machine, and aren't there on a cluster yet: run the program in local mode, or have what it receives written to Kafka and read it with kafka.Direct")
 )
 
@@ -69,8 +71,27 @@ func declare[T any](ssc *engine.StreamingContext, op, name string, opts []Option
 	}
 	if o.dir != "" {
 		in.dir = filepath.Join(o.dir, url.PathEscape(name))
+		if err := claim(ssc, name, in.dir); err != nil {
+			ssc.Fail(op, err)
+		}
 	}
 	return engine.NewInput(ssc, op, in, functions...)
+}
+
+// claimed is the key of the directories of logs that a program's streams have.
+type claimed struct{}
+
+// claim makes a directory the log of the stream of a name.
+func claim(ssc *engine.StreamingContext, name, dir string) error {
+	if name == "" || name == "." || name == ".." {
+		return fmt.Errorf("%q: %w", name, errName)
+	}
+	dirs := ssc.Shared(claimed{}, func() any { return make(map[string]bool) }).(map[string]bool)
+	if dirs[dir] {
+		return fmt.Errorf("%q: %w", name, errTwice)
+	}
+	dirs[dir] = true
+	return nil
 }
 
 // source is where a stream's records come from.

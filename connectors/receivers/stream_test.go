@@ -220,6 +220,49 @@ func TestSegmentsAreDeleted(t *testing.T) {
 	}
 }
 
+// A program that is given a window when it goes on keeps the segments that the window reads.
+func TestWindowIsAdded(t *testing.T) {
+	record := []byte(strings.Repeat("x", 100_000))
+	dir, checkpoint := t.TempDir(), t.TempDir()
+	for run, last := range []uint64{3, 10} {
+		read, within, left := 0, 0, 0
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
+			d := receivers.Stream(ssc, "xs", func(ctx context.Context, store receivers.Store) error {
+				for { // of these a segment has four, and a batch two
+					if err := store(ctx, record, record); err != nil {
+						return err
+					}
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-time.After(time.Second):
+					}
+				}
+			}, receivers.Directory(dir), receivers.MaxBytes(1<<20*3))
+			sizes := engine.Map(d, func(b []byte) int { return len(b) })
+			engine.ForEachBatch(sizes, func(b engine.Batch, rows []int) error {
+				if read += len(rows); b.Seq == last {
+					all, err := filepath.Glob(filepath.Join(dir, "xs", "*.segment"))
+					left = len(all)
+					ssc.Stop()
+					return err
+				}
+				return nil
+			})
+			if run == 1 {
+				engine.ForEachBatch(sizes.Window(time.Hour, time.Second), func(_ engine.Batch, rows []int) error {
+					within = len(rows)
+					return nil
+				})
+			}
+			return nil
+		}, "--checkpoint", checkpoint)
+		if err != nil || run == 1 && (within < read || read < 10 || left*4 < within) {
+			t.Errorf("run %d: %d records were read, %d are in the window, and of %d segments; %v", run, read, within, left, err)
+		}
+	}
+}
+
 // A receiver that panics is started again, one that returns nil isn't.
 func TestReceivers(t *testing.T) {
 	calls := 0
@@ -334,5 +377,17 @@ func TestErrors(t *testing.T) {
 		return nil
 	}); err == nil || !strings.Contains(err.Error(), "the function is nil") {
 		t.Error(err)
+	}
+	for says, names := range map[string][]string{"the name can't be": {".."}, "below receivers.Directory": {""}, "another stream of the program": {"one", "two", "one"}} {
+		dir := t.TempDir()
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
+			for _, name := range names {
+				receivers.Stream(ssc, name, nothing, receivers.Directory(dir)).Print(1)
+			}
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "receivers/stream_test.go:") {
+			t.Errorf("streams of the names %q: %v", names, err)
+		}
 	}
 }

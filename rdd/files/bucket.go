@@ -137,13 +137,13 @@ func (b *Bucket) Dirs(ctx context.Context, dir string) ([]string, error) {
 
 // Sizes returns the sizes of the files of a directory by their names: none if it isn't there.
 func (b *Bucket) Sizes(ctx context.Context, dir string) (map[string]int64, error) {
-	list, err := b.entries(ctx, dir)
+	list, err := b.allEntries(ctx, dir)
 	if err != nil && !errors.Is(err, ErrMissing) {
 		return nil, err
 	}
 	sizes := make(map[string]int64, len(list))
 	for _, e := range list {
-		if !e.isDir {
+		if !e.isDir && !e.nowhere {
 			sizes[e.name] = e.size
 		}
 	}
@@ -152,13 +152,13 @@ func (b *Bucket) Sizes(ctx context.Context, dir string) (map[string]int64, error
 
 // names returns the names of the files of a directory, or of its directories.
 func (b *Bucket) names(ctx context.Context, dir string, dirs bool) ([]string, error) {
-	list, err := b.entries(ctx, dir)
+	list, err := b.allEntries(ctx, dir)
 	if err != nil && !errors.Is(err, ErrMissing) {
 		return nil, err
 	}
 	var names []string
 	for _, e := range list {
-		if e.isDir == dirs {
+		if e.isDir == dirs && !e.nowhere {
 			names = append(names, e.name)
 		}
 	}

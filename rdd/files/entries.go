@@ -26,6 +26,7 @@ type File struct {
 type entry struct {
 	name     string
 	isDir    bool
+	nowhere  bool // it is a link whose end isn't there
 	size     int64
 	modified time.Time
 }
@@ -33,12 +34,21 @@ type entry struct {
 // maxEntries bounds the files of a list.
 const maxEntries = 4 << 20
 
-// entries returns what a directory holds, by name.
+// entries returns what a directory holds, by name. A link that leads nowhere is an error.
 func (b *Bucket) entries(ctx context.Context, dir string) ([]entry, error) {
+	list, err := b.allEntries(ctx, dir)
+	if i := slices.IndexFunc(list, func(e entry) bool { return e.nowhere }); i >= 0 {
+		return nil, fmt.Errorf("listing %s: %w: the link %s leads nowhere", b.Name(dir), ErrMissing, list[i].name)
+	}
+	return list, err
+}
+
+// allEntries is entries with links that lead nowhere.
+func (b *Bucket) allEntries(ctx context.Context, dir string) ([]entry, error) {
 	var list []entry
 	var err error
 	if b.isLocal() {
-		list, err = b.localEntries(dir)
+		list, err = b.localEntries(ctx, dir)
 	} else {
 		list, err = b.blobEntries(ctx, dir)
 	}
@@ -48,13 +58,16 @@ func (b *Bucket) entries(ctx context.Context, dir string) ([]entry, error) {
 
 // localEntries reads a directory of the file system: the driver's list would pass over
 // what can't be read, and take a link for a file as long as its name.
-func (b *Bucket) localEntries(dir string) ([]entry, error) {
+func (b *Bucket) localEntries(ctx context.Context, dir string) ([]entry, error) {
 	in, err := os.ReadDir(b.path(dir))
 	if err != nil {
 		return nil, err
 	}
 	list := make([]entry, 0, len(in))
 	for _, e := range in {
+		if ctx.Err() != nil { // a file's size and time may come from afar
+			return nil, context.Cause(ctx)
+		}
 		if isHidden(e.Name()) && e.Type()&fs.ModeSymlink != 0 {
 			continue
 		}
@@ -62,6 +75,8 @@ func (b *Bucket) localEntries(dir string) ([]entry, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0:
 			continue // it went meanwhile
+		case errors.Is(err, fs.ErrNotExist):
+			list = append(list, entry{name: e.Name(), nowhere: true})
 		case err != nil:
 			return nil, err
 		case info.IsDir():
@@ -92,7 +107,7 @@ func (b *Bucket) blobEntries(ctx context.Context, dir string) ([]entry, error) {
 			return nil, fmt.Errorf("%w: more than %d files", ErrTooLarge, maxEntries)
 		}
 		if name := strings.TrimSuffix(strings.TrimPrefix(o.Key, prefix), "/"); name != "" {
-			list = append(list, entry{name, o.IsDir, o.Size, o.ModTime})
+			list = append(list, entry{name: name, isDir: o.IsDir, size: o.Size, modified: o.ModTime})
 		}
 	}
 }
@@ -142,6 +157,11 @@ func (b *Bucket) visible(ctx context.Context, dir string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.data(ctx, dir, list)
+}
+
+// data returns those of a directory's entries that are visible.
+func (b *Bucket) data(ctx context.Context, dir string, list []entry) ([]entry, error) {
 	o := Output{bucket: b, dir: dir}
 	m, err := o.manifest(ctx, list)
 	if err != nil {

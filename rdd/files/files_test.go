@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -131,8 +132,40 @@ func TestListOfLinks(t *testing.T) {
 	if err := os.Symlink("nowhere", filepath.Join(dir, "broken")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := List(t.Context(), dir, false); !errors.Is(err, ErrMissing) {
+	if _, err := List(t.Context(), dir, false); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("a link that leads nowhere: %v", err)
+	}
+}
+
+// A look marks links that lead nowhere, in the directory and below it, and finds the others. It
+// ends with its context.
+func TestLookAtLinks(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "a", "below/b")
+	if err := errors.Join(os.Symlink("nowhere", filepath.Join(dir, "broken")), os.Symlink("nowhere", filepath.Join(dir, "below/broken"))); err != nil {
+		t.Fatal(err)
+	}
+	a := mustParse(t, dir)
+	b, err := a.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	found, err := b.Look(t.Context(), a.Key, true)
+	var got []string
+	for _, f := range found {
+		got = append(got, fmt.Sprint(f.Name, f.Nowhere))
+	}
+	if want := []string{"afalse", "below/bfalse", "below/brokentrue", "brokentrue"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if names, err := b.Names(t.Context(), a.Key); err != nil || !slices.Equal(names, []string{"a"}) {
+		t.Errorf("the names are %q, %v", names, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Look(ctx, a.Key, true); !errors.Is(err, context.Canceled) {
+		t.Errorf("the context had ended: %v", err)
 	}
 }
 

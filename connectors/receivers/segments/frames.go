@@ -20,6 +20,8 @@ var (
 	ErrTooLarge = errors.New("the record is too large")
 	// ErrLocked: another process has the log.
 	ErrLocked = errors.New("the segment log is used by another process")
+	// ErrClosed: the log was closed.
+	ErrClosed = errors.New("the segment log is closed")
 )
 
 // head begins a segment. Its last byte is the version of the format.

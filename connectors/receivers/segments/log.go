@@ -28,7 +28,7 @@ type Log struct {
 	out      *os.File   // the last one
 	dirty    bool       // something was appended that isn't on the disk yet
 	freed    chan struct{}
-	failed   error // an earlier write left the segment in an unknown state
+	failed   error // it is closed, or an earlier write left the segment in an unknown state
 }
 
 // Options say how a log is kept.
@@ -321,6 +321,9 @@ func (l *Log) Sync() error {
 }
 
 func (l *Log) sync() error {
+	if l.failed != nil { // that it goes well the next time means nothing
+		return l.failed
+	}
 	if !l.dirty || !l.options.Durable {
 		return nil
 	}
@@ -336,6 +339,9 @@ func (l *Log) sync() error {
 func (l *Log) Release(before int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if errors.Is(l.failed, ErrClosed) { // the directory may be another process's now
+		return l.failed
+	}
 	var err error
 	gone := 0
 	for gone < len(l.segments)-1 && l.segments[gone].end().record <= before {
@@ -354,9 +360,15 @@ func (l *Log) Release(before int64) error {
 	return err
 }
 
-// Close closes the log.
+// Close closes the log. Who appends, or waits for room, gets [ErrClosed] then.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return errors.Join(l.sync(), l.out.Close(), l.lock.Close())
+	if errors.Is(l.failed, ErrClosed) {
+		return l.failed
+	}
+	err := l.sync()
+	l.failed = ErrClosed
+	close(l.freed)
+	return errors.Join(err, l.out.Close(), l.lock.Close())
 }

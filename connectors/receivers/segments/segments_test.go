@@ -348,3 +348,49 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+// What couldn't be brought onto the disk stays an error, also if the disk then says that it went
+// well.
+func TestFailedSync(t *testing.T) {
+	l, err := Open(Options{Dir: t.TempDir(), Most: 1 << 20, Durable: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appended(t, l, "a")
+	out := l.out
+	if l.out, err = os.Open(os.DevNull); err != nil || l.out.Close() != nil {
+		t.Fatal(err)
+	}
+	first := l.Sync()
+	if l.out = out; first == nil || l.Sync() != first {
+		t.Errorf("%v, then %v", first, l.Sync())
+	}
+	if err := l.Append(t.Context(), []byte("b")); err != first {
+		t.Errorf("appended: %v", err)
+	}
+	if err := l.Close(); !errors.Is(err, first) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// A log that is closed takes nothing, nor does one wait for room in it.
+func TestClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := opened(t, t.TempDir(), 1<<20)
+		for !l.Full() {
+			appended(t, l, strings.Repeat("x", 60_000))
+		}
+		waiting := make(chan error)
+		go func() { waiting <- l.Append(t.Context(), make([]byte, 100_000)) }()
+		synctest.Wait()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-waiting; !errors.Is(err, ErrClosed) {
+			t.Errorf("it waited for room: %v", err)
+		}
+		if err := errors.Join(l.Append(t.Context(), []byte("a")), l.Sync(), l.Release(1), l.Close()); strings.Count(err.Error(), ErrClosed.Error()) != 4 {
+			t.Error(err)
+		}
+	})
+}

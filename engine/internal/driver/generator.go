@@ -249,21 +249,18 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	return b, d.invoke(workCtx, b)
 }
 
-// keptRanges returns what an input was given in the first batch that others may reach back
-// to, of those that were planned when the program had it; nil if there is none.
+// keptRanges returns what an input was given in the first batch known that others may reach
+// back to, of those that were planned when the program had it; nil if there is none. The one
+// at kept need not be known: the batches of a changed program begin with the first that is,
+// and the runner forgets batches meanwhile.
 func (d *Driver) keptRanges(input int32) []byte {
 	if !d.looksBack() {
 		return nil
 	}
-	for seq := d.kept.Load(); ; seq++ {
-		a := d.history.At(seq)
-		if a == nil {
-			return nil
-		}
-		if share := a.Input(input); share != nil {
-			return share.Ranges
-		}
+	if share := d.history.From(d.kept.Load(), input); share != nil {
+		return share.Ranges
 	}
+	return nil
 }
 
 // slowPlan is how long an input may take to plan before that is a trouble.

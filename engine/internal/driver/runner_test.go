@@ -124,3 +124,27 @@ func TestWaitingForATurn(t *testing.T) {
 		}
 	})
 }
+
+// What batches reach back to is known to inputs also where the first of these isn't in the
+// history: after the program was changed, or since the runner has just forgotten it.
+func TestKeptRanges(t *testing.T) {
+	d := New(Config{Program: &plan.Program{}})
+	for seq := uint64(7); seq <= 9; seq++ {
+		d.history.Add(&plan.Allocation{Seq: seq, Inputs: []plan.InputAllocation{{DStream: 1, Ranges: fmt.Append(nil, seq)}}})
+	}
+	d.kept.Store(6)
+	if kept := d.keptRanges(1); kept != nil {
+		t.Errorf("no batch reaches back, and %q is kept", kept)
+	}
+	d.reach = time.Minute
+	if kept := d.keptRanges(1); string(kept) != "7" {
+		t.Errorf("%q is kept, want what batch 7 read", kept)
+	}
+	d.history.Forget(9)
+	if kept := d.keptRanges(1); string(kept) != "9" {
+		t.Errorf("%q is kept, want what batch 9 read", kept)
+	}
+	if kept := d.keptRanges(2); kept != nil {
+		t.Errorf("%q is kept of an input that was never planned", kept)
+	}
+}

@@ -91,6 +91,22 @@ func (h *History) At(seq uint64) *Allocation {
 	return h.at(seq)
 }
 
+// From returns what the oldest known batch at or after seq read of an input, nil if none of
+// them did: batches that are forgotten meanwhile are passed over at once.
+func (h *History) From(seq uint64, input int32) *InputAllocation {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range h.allocs {
+		if a.Seq < seq {
+			continue
+		}
+		if share := a.Input(input); share != nil {
+			return share
+		}
+	}
+	return nil
+}
+
 // at is At; mu is held.
 func (h *History) at(seq uint64) *Allocation {
 	if len(h.allocs) == 0 || seq < h.allocs[0].Seq || seq > h.allocs[len(h.allocs)-1].Seq {

@@ -199,3 +199,29 @@ func TestHistoryMade(t *testing.T) {
 		t.Errorf("of another allocation of the number: made %d times; %d are kept", calls, len(h.made))
 	}
 }
+
+// What others reach back to of an input lies in the oldest batch known that has it, be it later
+// than the one that is asked for.
+func TestHistoryFrom(t *testing.T) {
+	var h History
+	if share := h.From(0, 1); share != nil {
+		t.Errorf("of no batch: %+v", share)
+	}
+	for seq := uint64(5); seq <= 8; seq++ {
+		a := at(seq, float64(seq))
+		a.Inputs = []InputAllocation{{DStream: 1, Records: int64(seq)}}
+		if seq >= 7 {
+			a.Inputs = append(a.Inputs, InputAllocation{DStream: 2, Records: int64(seq)})
+		}
+		h.Add(a)
+	}
+	for _, c := range []struct {
+		seq     uint64
+		input   int32
+		records int64
+	}{{0, 1, 5}, {4, 1, 5}, {5, 1, 5}, {6, 1, 6}, {4, 2, 7}, {8, 2, 8}, {9, 1, 0}, {4, 3, 0}} {
+		if share := h.From(c.seq, c.input); (share != nil) != (c.records > 0) || share != nil && share.Records != c.records {
+			t.Errorf("input %d from batch %d on: %+v, want that of batch %d", c.input, c.seq, share, c.records)
+		}
+	}
+}
