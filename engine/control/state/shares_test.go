@@ -50,7 +50,7 @@ func (s *shared) ready(job uint64, executors ...int) {
 }
 
 // expect compares what each job's driver is told: executor and slots, and what it is to
-// expect.
+// await.
 func (s *shared) expect(when string, want ...string) {
 	s.Helper()
 	var got []string
@@ -65,7 +65,7 @@ func (s *shared) expect(when string, want ...string) {
 			for _, p := range m.Processes {
 				line += fmt.Sprintf(" %s*%d", p.Executor, p.Slots)
 			}
-			got = append(got, fmt.Sprintf("%s of %d on %d", line, m.Slots, m.Expected))
+			got = append(got, fmt.Sprintf("%s of %d on %d", line, m.Slots, m.Awaited()))
 		}
 	})
 	if !slices.Equal(got, want) {
@@ -119,6 +119,11 @@ func TestMaxSlots(t *testing.T) {
 	small := s.job(2)
 	s.ready(small, 3, 2, 1)
 	s.expect("alone", "1: e2*1 e3*1 of 2 on 2")
+	s.View(func(st *State) {
+		if m := st.Members(st.Jobs[small]); m.Expected != 3 {
+			t.Errorf("%d executors could run it", m.Expected)
+		}
+	})
 	large := s.job(0)
 	s.ready(large, 1, 2, 3)
 	s.expect("beside another", "1: e2*1 e3*1 of 2 on 2", "2: e1*2 e2*1 e3*1 of 6 on 3")
