@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -170,6 +171,7 @@ func TestDeal(t *testing.T) {
 		{0, 0, []int{9}, "[0]"},
 		{5, 0, []int{0, 0}, "[0 0]"},
 		{5, 0, nil, "[]"},
+		{math.MaxInt, 0, []int{2, 1}, "[2 1]"},
 	} {
 		if got := fmt.Sprint(deal(x.n, x.most, x.first)); got != x.want {
 			t.Errorf("%d to %v from %d on: %s, want %s", x.n, x.most, x.first, got, x.want)
