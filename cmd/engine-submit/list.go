@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -52,26 +53,30 @@ func list(ctx context.Context, p *process, f *flag.FlagSet, conn connection, arg
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		p.say("%s", slotsIn(cluster.Executors))
+		p.say("%s", slotsIn(cluster.Executors, jobs))
 		return nil
 	})
 }
 
-// slotsOf returns how many slots a job has, of those of its executors.
+// slotsOf returns how many slots a job has, of those of its executors. A leader of an
+// earlier version doesn't say of how many.
 func slotsOf(st *wire.JobStatus) string {
 	has, of := 0, 0
 	for _, e := range st.Executors {
 		has += e.Slots
 		of += e.Of
 	}
-	if of == 0 {
+	switch {
+	case has == 0 && of == 0:
 		return "-"
+	case of == 0:
+		return fmt.Sprint(has)
 	}
 	return fmt.Sprintf("%d/%d", has, of)
 }
 
-// slotsIn says how many slots jobs have, and how many are free.
-func slotsIn(executors []wire.ExecutorStatus) string {
+// slotsIn says how many slots jobs have, and how many are free, if the leader knows.
+func slotsIn(executors []wire.ExecutorStatus, jobs []wire.JobStatus) string {
 	slots, used, free := 0, 0, 0
 	for _, e := range executors {
 		if e.Alive && !e.Drained {
@@ -80,7 +85,16 @@ func slotsIn(executors []wire.ExecutorStatus) string {
 			free += freeSlots(e)
 		}
 	}
+	if slices.ContainsFunc(jobs, isUnshared) {
+		return fmt.Sprintf("slots: %d in all", slots)
+	}
 	return fmt.Sprintf("slots: %d in all, %d used, %d free", slots, used, free)
+}
+
+// isUnshared reports whether a leader of an earlier version, where jobs share no slots,
+// speaks of a job that has some.
+func isUnshared(st wire.JobStatus) bool {
+	return slices.ContainsFunc(st.Executors, func(e wire.ExecutorProcess) bool { return e.Slots > 0 && e.Of == 0 })
 }
 
 // freeSlots returns how many slots no job has.

@@ -108,6 +108,8 @@ func describe(out io.Writer, st *wire.JobStatus, now time.Time) error {
 		switch {
 		case e.Slots == 0:
 			line("executor", "%s at %s, stands by", e.Executor, e.Address)
+		case e.Of == 0: // a leader of an earlier version doesn't say it
+			line("executor", "%s at %s, %d slots", e.Executor, e.Address, e.Slots)
 		default:
 			line("executor", "%s at %s, %d of %d slots", e.Executor, e.Address, e.Slots, e.Of)
 		}

@@ -61,9 +61,9 @@ func checkRegister(reg *wire.Register, cluster string) error {
 	case !state.ValidID(reg.Start) || !validPlatform(reg.Platform):
 		return fmt.Errorf("%w: executor %s with start %q and platform %q",
 			wire.ErrInvalid, reg.ID, reg.Start, reg.Platform)
-	case reg.Slots < 1 || reg.Slots > state.MaxSlots:
+	case reg.Slots < 1 || reg.Slots > state.MaxExecutorSlots:
 		return fmt.Errorf("%w: executor %s has %d slots; from 1 to %d go",
-			wire.ErrInvalid, reg.ID, reg.Slots, state.MaxSlots)
+			wire.ErrInvalid, reg.ID, reg.Slots, state.MaxExecutorSlots)
 	case reg.ClusterID != "" && reg.ClusterID != cluster:
 		return fmt.Errorf("%w: executor %s followed cluster %s before, this is %s; give it another --data directory",
 			wire.ErrOtherCluster, reg.ID, reg.ClusterID, cluster)
@@ -139,7 +139,7 @@ func (e *executorService) handle(r *leadership, m *wire.DaemonReport, reg *wire.
 	switch {
 	case m.Ready != nil:
 		p := m.Ready
-		if _, _, err := net.SplitHostPort(p.Address); err != nil || len(p.Address) > state.MaxName || !state.ValidID(p.Process) || p.Slots < 1 || p.Slots > state.MaxSlots {
+		if _, _, err := net.SplitHostPort(p.Address); err != nil || len(p.Address) > state.MaxName || !state.ValidID(p.Process) || p.Slots < 1 || p.Slots > state.MaxExecutorSlots {
 			return fmt.Errorf("%w: process %q at %q with %d slots", wire.ErrInvalid, p.Process, p.Address, p.Slots)
 		}
 		err = e.n.Record(&state.ProcessReady{Executor: reg.ID, Start: reg.Start, Incarnation: p.Incarnation, Process: p.Process, Address: p.Address, Slots: p.Slots}, raftgroup.Never)

@@ -6,13 +6,15 @@ import (
 	"sync"
 )
 
-// attendance says how many executors are expected and which can't build the
-// program, and wakes those who wait for more of them.
+// attendance says how many executors are expected, how many take tasks and which can't
+// build the program, and wakes those who wait for more of them.
 //
 // THREADING: mu guards it; no other lock is taken meanwhile.
 type attendance struct {
 	mu       sync.Mutex
 	expected int
+	able     int               // that could take them; with a limit of slots more than are expected
+	ready    int               // streams to executors that have built the program
 	refused  map[string]string // why, by executor
 	refusals int
 	changed  chan struct{} // closed and replaced when an executor comes, goes or answers
@@ -26,30 +28,38 @@ func newAttendance() *attendance {
 	return &attendance{refused: make(map[string]string), changed: make(chan struct{})}
 }
 
-// expect says how many executors should take tasks.
-func (a *attendance) expect(n int) {
+// expect says how many executors should take tasks, and how many could.
+func (a *attendance) expect(n, able int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.expected = n
+	a.expected, a.able = n, able
 	a.wakeAll()
 }
 
-// accept notes that an executor has built the program after all.
+// accept notes that an executor has built the program, maybe after all, until leave.
 func (a *attendance) accept(executor string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.refused, executor)
+	a.ready++
+}
+
+// leave ends what accept began.
+func (a *attendance) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ready--
 }
 
 // refuse notes that an executor can't build the program. It reports whether none
-// can, and which couldn't.
+// can, and which couldn't. Some of these may be gone, so that one that can counts more.
 func (a *attendance) refuse(executor, reason string) (hopeless bool, refused []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refused[executor] = reason
 	a.refusals++
 	a.wakeAll()
-	return a.refusals >= maxRefusals && len(a.refused) >= a.expected, slices.Sorted(maps.Keys(a.refused))
+	return a.refusals >= maxRefusals && a.ready == 0 && len(a.refused) >= a.able, slices.Sorted(maps.Keys(a.refused))
 }
 
 // isComplete reports whether those who are ready and those who refuse are as many

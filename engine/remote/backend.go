@@ -48,11 +48,11 @@ func (b *Backend) Start(events scheduler.BackendEvents) {
 
 // SetMembers says which executor processes the job has, in place of what was
 // said before, and how many executors should have one.
-func (b *Backend) SetMembers(processes []wire.ExecutorProcess, expected int) {
+func (b *Backend) SetMembers(m wire.Members) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.wanted = slices.Clone(processes)
-	b.attendance.expect(expected)
+	b.wanted = slices.Clone(m.Processes)
+	b.attendance.expect(m.Awaited(), m.Expected)
 	b.reconcile()
 }
 

@@ -231,7 +231,7 @@ func TestDiverged(t *testing.T) {
 		Failed: func(err error) { d.failed <- err },
 	})
 	defer b.Close()
-	b.SetMembers([]wire.ExecutorProcess{x.ExecutorProcess}, 1)
+	b.SetMembers(wire.Members{Processes: []wire.ExecutorProcess{x.ExecutorProcess}, Expected: 1})
 	b.Start(newEvents())
 	for err := range d.failed { // the deposed driver fails too
 		if err.Error() == "another graph" {
@@ -626,7 +626,7 @@ func TestShareOfSlots(t *testing.T) {
 	share := func(slots int) {
 		p := x.ExecutorProcess
 		p.Slots = slots
-		d.SetMembers([]wire.ExecutorProcess{p}, 1)
+		d.SetMembers(wire.Members{Processes: []wire.ExecutorProcess{p}, Expected: 1})
 	}
 	expect := func(want string) {
 		t.Helper()
@@ -666,7 +666,7 @@ func TestShareOfSlots(t *testing.T) {
 	heir := drive(t, s, 2)
 	p := x.ExecutorProcess
 	p.Slots = 1
-	heir.SetMembers([]wire.ExecutorProcess{p}, 1)
+	heir.SetMembers(wire.Members{Processes: []wire.ExecutorProcess{p}, Expected: 1})
 	if got := next(t, "the executor", heir.lines); got != "added "+name+" with 1 slots" {
 		t.Error(got)
 	}

@@ -150,6 +150,7 @@ func (l *link) stream() (ready bool, err error) {
 	})
 	err = causeOf(ctx, l.receive(s))
 	l.ready.Store(false)
+	l.attendance.leave()
 	l.grant.end()
 	l.briefing.leave(l)
 	l.out.shut()

@@ -256,7 +256,7 @@ func (d *driver) members(executors ...*executor) {
 	for _, x := range executors {
 		all = append(all, x.ExecutorProcess)
 	}
-	d.SetMembers(all, len(all))
+	d.SetMembers(wire.Members{Processes: all, Expected: len(all)})
 }
 
 // taskOf returns a task of a batch.

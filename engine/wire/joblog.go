@@ -96,9 +96,18 @@ type Members struct {
 	Processes []ExecutorProcess `msgpack:"p"` // sorted by executor
 	// Expected counts the executors that should have a process.
 	Expected int `msgpack:"x"`
-	// Slots adds up the slots of those executors: the default parallelism of a
-	// job that starts.
+	// Slots adds up the slots of those executors, as far as the job may have them: the
+	// default parallelism of a job that starts.
 	Slots int `msgpack:"s"`
+}
+
+// Awaited counts the executors that should take tasks: fewer than are expected if the job
+// has a limit of slots, as it has one at least where it runs.
+func (m *Members) Awaited() int {
+	if m.Slots == 0 { // who says this doesn't count slots
+		return m.Expected
+	}
+	return min(m.Expected, m.Slots)
 }
 
 // StopJob asks for a graceful end.

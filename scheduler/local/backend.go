@@ -190,8 +190,8 @@ func (b *Backend) Resize(id string, slots int) {
 	}
 	x.resize(slots)
 	if b.events != nil {
+		b.events.ExecutorResized(id, slots) // before what a new slot reports
 		b.startWorkers(x)
-		b.events.ExecutorResized(id, slots)
 	}
 }
 

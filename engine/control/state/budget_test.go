@@ -154,13 +154,13 @@ func TestLimitsFitIntoASnapshot(t *testing.T) {
 	j := f.state.Jobs[10]
 	for i := range maxExecutors {
 		id := fmt.Sprintf("%0*d", MaxID, i)
-		j.Processes[id] = jobProcess{Process: text(MaxID), Instance: 1 << 62, Address: text(MaxName), Slots: MaxSlots}
+		j.Processes[id] = jobProcess{Process: text(MaxID), Instance: 1 << 62, Address: text(MaxName), Slots: MaxExecutorSlots}
 	}
 	processes := size() - empty
 	clear(j.Processes)
 	for i := range maxExecutors {
 		id := fmt.Sprintf("%0*d", MaxID, i)
-		f.state.Executors[id] = &executor{ID: id, Start: text(MaxID), Address: text(MaxName), Slots: MaxSlots, Platform: text(2 * MaxID)}
+		f.state.Executors[id] = &executor{ID: id, Start: text(MaxID), Address: text(MaxName), Slots: MaxExecutorSlots, Platform: text(2 * MaxID)}
 		mustApply(t, f, uint64(20+i), &ProcessExited{Executor: id, Start: text(MaxID), Incarnation: 10, Fatal: true, Reason: text(100_000)})
 	}
 	if whole, short := len(j.Refused[fmt.Sprintf("%0*d", MaxID, 0)]), len(j.Refused[fmt.Sprintf("%0*d", MaxID, 999)]); whole != MaxReasonText || short != shortReason {

@@ -72,7 +72,7 @@ type AdmitDriver struct {
 type TakeJob struct {
 	Spec     wire.JobSpec `msgpack:"spec"` // without incarnation
 	At       int64        `msgpack:"at"`   // nanoseconds since 1970
-	MaxSlots int          `msgpack:"max"`  // that it has at once, 0 for any number; logs of earlier versions don't say it
+	MaxSlots int          `msgpack:"max"`  // that it has at once, 0 for any number; nodes of earlier versions stop at one
 }
 
 // ResumeJob is TakeJob of a job that begins with the log of one that has ended, which the

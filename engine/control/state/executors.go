@@ -149,7 +149,7 @@ func (s *State) Members(j *Job) wire.Members {
 		}
 	}
 	if j.MaxSlots > 0 {
-		m.Expected, m.Slots = min(m.Expected, j.MaxSlots), min(m.Slots, j.MaxSlots)
+		m.Slots = min(m.Slots, j.MaxSlots)
 	}
 	return m
 }

@@ -21,7 +21,7 @@ const (
 	MaxName          = 128      // bytes of a name or an address
 	MaxArgs          = 1024     // of a job
 	MaxArgBytes      = 96 << 10 // Linux takes 128 KiB for one argument
-	MaxSlots         = 4096     // of an executor
+	MaxExecutorSlots = 4096     // that one executor says it has
 	maxRefusals      = 8        // executors of a job whose reasons are kept whole
 	MaxReasonText    = 4 << 10  // bytes of why an executor refuses a job
 	shortReason      = 64       // bytes of those of others

@@ -90,12 +90,13 @@ func (j *Job) limits() map[string]int {
 // no more than most says.
 func deal(n int, most []int, first int) []int {
 	got := make([]int, len(most))
-	for before := n + 1; n > 0 && n < before; {
-		before = n
+	for gave := true; n > 0 && gave; {
+		gave = false
 		for i := range most {
 			if at := (first + i) % len(most); n > 0 && got[at] < most[at] {
 				got[at]++
 				n--
+				gave = true
 			}
 		}
 	}

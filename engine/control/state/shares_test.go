@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func (s *shared) ready(job uint64, executors ...int) {
 }
 
 // expect compares what each job's driver is told: executor and slots, and what it is to
-// expect.
+// await.
 func (s *shared) expect(when string, want ...string) {
 	s.Helper()
 	var got []string
@@ -65,7 +66,7 @@ func (s *shared) expect(when string, want ...string) {
 			for _, p := range m.Processes {
 				line += fmt.Sprintf(" %s*%d", p.Executor, p.Slots)
 			}
-			got = append(got, fmt.Sprintf("%s of %d on %d", line, m.Slots, m.Expected))
+			got = append(got, fmt.Sprintf("%s of %d on %d", line, m.Slots, m.Awaited()))
 		}
 	})
 	if !slices.Equal(got, want) {
@@ -119,6 +120,11 @@ func TestMaxSlots(t *testing.T) {
 	small := s.job(2)
 	s.ready(small, 3, 2, 1)
 	s.expect("alone", "1: e2*1 e3*1 of 2 on 2")
+	s.View(func(st *State) {
+		if m := st.Members(st.Jobs[small]); m.Expected != 3 {
+			t.Errorf("%d executors could run it", m.Expected)
+		}
+	})
 	large := s.job(0)
 	s.ready(large, 1, 2, 3)
 	s.expect("beside another", "1: e2*1 e3*1 of 2 on 2", "2: e1*2 e2*1 e3*1 of 6 on 3")
@@ -165,6 +171,7 @@ func TestDeal(t *testing.T) {
 		{0, 0, []int{9}, "[0]"},
 		{5, 0, []int{0, 0}, "[0 0]"},
 		{5, 0, nil, "[]"},
+		{math.MaxInt, 0, []int{2, 1}, "[2 1]"},
 	} {
 		if got := fmt.Sprint(deal(x.n, x.most, x.first)); got != x.want {
 			t.Errorf("%d to %v from %d on: %s, want %s", x.n, x.most, x.first, got, x.want)

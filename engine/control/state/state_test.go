@@ -213,6 +213,24 @@ func TestEndedJobsAreForgotten(t *testing.T) {
 	}
 }
 
+// A driver of a version that knows no limit of slots takes jobs without one, and stops at
+// one that has it rather than run it without.
+func TestLimitStopsEarlierVersions(t *testing.T) {
+	type earlier struct {
+		Spec wire.JobSpec `msgpack:"spec"`
+		At   int64        `msgpack:"at"`
+	}
+	for most, want := range []error{nil, wire.ErrMalformed} {
+		b, err := EncodeCommand(&TakeJob{Spec: wire.JobSpec{Submission: "s"}, At: 1, MaxSlots: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := wire.Decode(b[2:], new(earlier)); !errors.Is(err, want) {
+			t.Errorf("with a limit of %d: %v, want %v", most, err, want)
+		}
+	}
+}
+
 func TestUnknownCommandStops(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"format": {9, 1, wire.Format, 0x80}, "kind": {commandFormat, 200, wire.Format, 0x80}, "empty": {},

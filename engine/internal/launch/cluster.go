@@ -35,7 +35,7 @@ type executorSource interface {
 	// start begins to start processes, if that is the source's to do. report
 	// takes those that are ready and how many are expected; died those that ended
 	// by themselves; fail takes the reason why there will be none.
-	start(h plan.JobHeader, report func(ready []wire.ExecutorProcess, expected int), died func(wire.ProcessDied), fail func(error)) error
+	start(h plan.JobHeader, report func(wire.Members), died func(wire.ProcessDied), fail func(error)) error
 	// patience is how long the first batch waits for executors that are expected.
 	patience() time.Duration
 	// targets returns the processes whose metrics are served, if they are the source's.
@@ -113,12 +113,11 @@ type remoteCluster struct {
 	stop     context.CancelCauseFunc
 	told     uint64 // pieces of a batch program's entries; of its driver
 
-	mu       sync.Mutex
-	backend  *remote.Backend // nil before open
-	dag      *scheduler.DAGScheduler
-	ready    []wire.ExecutorProcess
-	expected int
-	batches  map[uint64]*plan.Generation // in flight, to say how an executor's differ
+	mu      sync.Mutex
+	backend *remote.Backend // nil before open
+	dag     *scheduler.DAGScheduler
+	members wire.Members
+	batches map[uint64]*plan.Generation // in flight, to say how an executor's differ
 }
 
 func newRemoteCluster(log *slog.Logger, t *plan.Troubles) *remoteCluster {
@@ -133,16 +132,16 @@ func (c *remoteCluster) open(b *remote.Backend, o scheduler.Options) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.backend, c.dag = b, dag
-	b.SetMembers(c.ready, c.expected)
+	b.SetMembers(c.members)
 }
 
 // report takes the executor processes that are ready.
-func (c *remoteCluster) report(ready []wire.ExecutorProcess, expected int) {
+func (c *remoteCluster) report(m wire.Members) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ready, c.expected = ready, expected
+	c.members = m
 	if c.backend != nil {
-		c.backend.SetMembers(ready, expected)
+		c.backend.SetMembers(m)
 	}
 }
 
@@ -223,7 +222,7 @@ func (c *remoteCluster) warnIdle(what ...any) (stop func()) {
 func (c *remoteCluster) awaited() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.expected
+	return c.members.Awaited()
 }
 
 // idle says why nobody takes tasks, "" if somebody does.
@@ -233,7 +232,7 @@ func (c *remoteCluster) idle() string {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return fmt.Sprintf("no executor takes tasks; %d should have a process of the job, %d have", c.expected, len(c.ready))
+	return fmt.Sprintf("no executor takes tasks; %d should have a process of the job, %d have", c.members.Awaited(), len(c.members.Processes))
 }
 
 // What troubles of executors are about. They are told in this order.

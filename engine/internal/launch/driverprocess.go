@@ -103,7 +103,7 @@ type daemonEvents struct {
 
 	mu      sync.Mutex
 	members *wire.Members // nil before the first
-	report  func([]wire.ExecutorProcess, int)
+	report  func(wire.Members)
 	died    func(wire.ProcessDied)
 	fail    func(error)
 	lost    error // why the stream broke
@@ -152,7 +152,7 @@ func (e *daemonEvents) receive(s grpc.ServerStreamingClient[wire.DriverEvent]) {
 			e.mu.Lock()
 			e.members = m.Members
 			if e.report != nil {
-				e.report(m.Members.Processes, m.Members.Expected)
+				e.report(*m.Members)
 			}
 			e.mu.Unlock()
 			if m.Members.Expected > 0 {
@@ -244,12 +244,12 @@ func (e *daemonEvents) parallelism(ctx context.Context) (int, error) {
 // patience is short: a batch with fewer executors is better than none.
 func (e *daemonEvents) patience() time.Duration { return 300 * time.Millisecond }
 
-func (e *daemonEvents) start(_ plan.JobHeader, report func([]wire.ExecutorProcess, int), died func(wire.ProcessDied), fail func(error)) error {
+func (e *daemonEvents) start(_ plan.JobHeader, report func(wire.Members), died func(wire.ProcessDied), fail func(error)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.report, e.died, e.fail = report, died, fail
 	if e.members != nil {
-		report(e.members.Processes, e.members.Expected)
+		report(*e.members)
 	}
 	return e.lost
 }

@@ -48,7 +48,7 @@ type children struct {
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
-	report  func([]wire.ExecutorProcess, int)
+	report  func(wire.Members)
 	died    func(wire.ProcessDied)
 	fail    func(error)
 	ready   map[string]wire.ExecutorProcess // by executor
@@ -65,7 +65,7 @@ func (c *children) parallelism(context.Context) (int, error) { return c.n * c.sl
 // patience is long: these processes do come, or the job fails.
 func (c *children) patience() time.Duration { return 30 * time.Second }
 
-func (c *children) start(h plan.JobHeader, report func([]wire.ExecutorProcess, int), died func(wire.ProcessDied), fail func(error)) error {
+func (c *children) start(h plan.JobHeader, report func(wire.Members), died func(wire.ProcessDied), fail func(error)) error {
 	path, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program's file, to start executors from it: %w", err)
@@ -162,7 +162,7 @@ func (c *children) tell() {
 		ready = append(ready, p)
 	}
 	slices.SortFunc(ready, func(a, b wire.ExecutorProcess) int { return strings.Compare(a.Executor, b.Executor) })
-	c.report(ready, c.n-len(c.gone))
+	c.report(wire.Members{Processes: ready, Expected: c.n - len(c.gone)})
 }
 
 // lockedWriter keeps the lines of several processes apart.
