@@ -101,6 +101,17 @@ func TestLostIsToldAndPassedOver(t *testing.T) {
 	}
 }
 
+// What a stream can be given against lost records a range can't.
+func TestLostIsAdvisedOn(t *testing.T) {
+	lost := &ranges.LostError{Topic: "in", Next: 12, Start: 15}
+	for ranged, advised := range map[bool]bool{false: true, true: false} {
+		err := (&direct[string]{ranged: ranged}).advised(lost)
+		if !errors.Is(err, lost) || strings.Contains(err.Error(), "kafka.SkipLost") != advised {
+			t.Errorf("of a range %t: %v", ranged, err)
+		}
+	}
+}
+
 // Each range counts its own records of a batch that is too large, and one of them
 // writes the letter.
 func TestBadBatchInRanges(t *testing.T) {

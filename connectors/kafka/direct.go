@@ -47,6 +47,12 @@ func (s startFrom) ofDirect(o *directOptions) { o.start = Position(s) }
 // deleted records before they were read, which else fails the job. Their offsets are counted among the bad
 // records of the task's metrics, and the log says where they were: at once, then every 30 s at
 // most.
+//
+// It holds too where records are read once more: after a failure a state is computed again from
+// the batches since its newest checkpoint, and a window from those that it spans. What retention
+// has deleted of them meanwhile is missing there although those batches had read it, so that
+// the state or the window comes out smaller: let the topic keep records for longer than the
+// longest window, and than a job may stand still.
 func SkipLost() DirectOption { return skipLost{} }
 
 type skipLost struct{}
@@ -101,6 +107,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 // direct is the input of a direct stream; a range reads with it too.
 type direct[T any] struct {
 	op       string // its name in errors
+	ranged   bool   // it reads a Range
 	topics   Topics
 	brokers  []string
 	client   *[]kgo.Opt
@@ -232,7 +239,7 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 					}
 					large, ok := tooLarge(err)
 					if !ok {
-						yield(none, err)
+						yield(none, d.advised(err))
 						return
 					}
 					if b := ofBatch(large, r); b.records > 0 && !bad(b) {
@@ -280,6 +287,14 @@ func (d *direct[T]) lost(tc *task.Context, r ranges.Range, err error) (from int6
 	tc.Metrics.BadRecords += b.records
 	logLost(tc.Process, d.log, b)
 	return from, true
+}
+
+// advised adds to an error of a stream what else can be done about it.
+func (d *direct[T]) advised(err error) error {
+	if _, lost := errors.AsType[*ranges.LostError](err); lost && !d.ranged {
+		return fmt.Errorf("%w; to go on without these records give the stream kafka.SkipLost, or start a new job (another --checkpoint)", err)
+	}
+	return err
 }
 
 // decoded calls the decoder; its panic is an error like another.

@@ -118,7 +118,7 @@ func TestPatternWaitsForTopics(t *testing.T) {
 		}
 		first := opened(t, d)
 		last = plan(first)
-		if want := "no topic at " + b.Addrs[0] + " is named like /in.*/: waiting for one"; last.Held != want || last.Records != 0 {
+		if want := "no topic at " + b.Addrs[0] + " is named like /in.*/, or none that the client may see: waiting for one"; last.Held != want || last.Records != 0 {
 			t.Errorf("%+v, want %s", last, want)
 		}
 		if n, _, err := d.Generate(last.Ranges); n != 0 || err != nil {

@@ -91,7 +91,7 @@ func (m *mirror) complete(rs []ranges.Range) {
 	}
 }
 
-// close commits what isn't committed yet, unless that fails anyway, and ends the mirror.
+// close tries to commit what isn't committed yet, and ends the mirror.
 func (m *mirror) close() {
 	close(m.closed)
 	late := time.AfterFunc(mirrorTimeout, m.cancel)
@@ -108,9 +108,7 @@ func (m *mirror) run() {
 		case <-m.wake:
 			m.commit()
 		case <-m.closed:
-			if !m.fails {
-				m.commit()
-			}
+			m.last()
 			return
 		}
 		select {
@@ -122,23 +120,56 @@ func (m *mirror) run() {
 
 // commit commits the newest offsets, unless that was done.
 func (m *mirror) commit() {
-	m.mu.Lock()
-	offsets := m.newest
-	m.newest = nil
-	m.mu.Unlock()
-	if len(offsets) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(m.ctx, mirrorTimeout)
-	defer cancel()
-	err := kadm.NewClient(m.cl).CommitAllOffsets(ctx, m.group, offsets)
+	offsets, err := m.try()
 	switch {
+	case len(offsets) == 0:
+		return
 	case err != nil && !m.fails:
 		m.log.Warn("kafka: how far the stream has read can't be told to the consumer group, the stream goes on", "group", m.group, "error", inUse(err))
 	case err == nil && m.fails:
 		m.log.Info("kafka: how far the stream has read is told to the consumer group again", "group", m.group)
 	}
 	m.fails = err != nil
+}
+
+// last is the commit behind which none comes.
+func (m *mirror) last() {
+	if offsets, err := m.try(); err != nil {
+		m.log.Warn("kafka: how far the stream has read isn't told to the consumer group: set its offsets by hand (kafka-consumer-groups.sh --reset-offsets) where something goes by them",
+			"group", m.group, "offsets", clip(said(offsets)), "error", inUse(err))
+	}
+}
+
+// said writes offsets as topic/partition:offset.
+func said(offsets kadm.Offsets) string {
+	var all []string
+	for _, o := range offsets.Sorted() {
+		all = append(all, fmt.Sprintf("%s/%d:%d", o.Topic, o.Partition, o.At))
+	}
+	return strings.Join(all, " ")
+}
+
+// try commits the newest offsets. Those that it can't commit stay the newest until a batch is
+// complete.
+func (m *mirror) try() (kadm.Offsets, error) {
+	m.mu.Lock()
+	offsets := m.newest
+	m.newest = nil
+	m.mu.Unlock()
+	if len(offsets) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, mirrorTimeout)
+	defer cancel()
+	err := kadm.NewClient(m.cl).CommitAllOffsets(ctx, m.group, offsets)
+	if err != nil {
+		m.mu.Lock()
+		if m.newest == nil {
+			m.newest = offsets
+		}
+		m.mu.Unlock()
+	}
+	return offsets, err
 }
 
 // inUse says what to do where a group has members: only they may commit.

@@ -103,6 +103,44 @@ func TestMirrorOfAGroupInUse(t *testing.T) {
 	})
 }
 
+// The last offsets are tried once more when the stream ends, also those of a commit that has failed, and
+// the log has them if that fails, too.
+func TestMirrorTriesAtTheEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		back  bool
+		says  string
+		lines int
+	}{
+		"the broker is back":    {true, "", 1},
+		"the broker stays away": {false, "offsets=in/0:5 ", 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in"))
+			var away atomic.Bool
+			away.Store(true)
+			b.Fake.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+				b.Fake.KeepControl()
+				return nil, errors.New("the broker hangs up"), away.Load()
+			})
+			m, said := mirrors(t, b)
+			complete(m, 5)
+			time.Sleep(mirrorTimeout)
+			away.Store(!c.back)
+			began := time.Now()
+			if m.close(); time.Since(began) > mirrorTimeout {
+				t.Errorf("%s: it took %s", name, time.Since(began))
+			}
+			if s := said(); strings.Count(s, "\n") != c.lines || !strings.Contains(s, c.says) {
+				t.Errorf("%s: %s", name, s)
+			}
+			offsets, err := b.Admin().FetchOffsets(t.Context(), "lag")
+			if o, ok := offsets.Lookup("in", 0); (err == nil && ok && o.At == 5) != c.back {
+				t.Errorf("%s: committed %d, %v", name, o.At, err)
+			}
+		})
+	}
+}
+
 // A broker that is away holds up the end of a stream for a moment only.
 func TestMirrorEndsWithoutABroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

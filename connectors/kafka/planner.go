@@ -35,6 +35,7 @@ type planner struct {
 	ends    map[topicPartition]int64   // beyond which nothing is planned, nil if there are none
 	reader  func(*task.Process) (*ranges.Reader, error)
 	beside  *ranges.Reader // of the tasks, if they run in this process
+	goes    bool           // on from the batch before: there was a plan
 }
 
 // Beside lets tasks read what the planner has read while it waited.
@@ -69,7 +70,7 @@ type topicPartition struct {
 // and says so in the log.
 func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
 	p.waiting = req.Waiting
-	parts, err := p.source.Plan(ctx)
+	parts, err := p.partitions(ctx, req.Previous)
 	if err != nil {
 		return engine.Plan{}, err
 	}
@@ -79,6 +80,35 @@ func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan
 		}
 	}
 	return p.plan(parts, req)
+}
+
+// partitions returns what there is to read. The first time it sees to it that what the batch
+// before read, which another planner may have made, is there: not to be listed by the first
+// broker that answers doesn't mean that it is gone, or new.
+func (p *planner) partitions(ctx context.Context, previous []byte) ([]ranges.Partition, error) {
+	if p.goes {
+		return p.source.Plan(ctx)
+	}
+	before, err := decodeRanges(previous)
+	if err != nil {
+		return nil, fmt.Errorf("the ranges of the batch before: %w", err)
+	}
+	p.source.Expect(before)
+	parts, err := p.source.Plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.goes = true
+	read := make(map[topicPartition]bool, len(before))
+	for _, r := range before {
+		read[topicPartition{r.Topic, r.Partition}] = true
+	}
+	for _, part := range parts {
+		if _, ends := p.ends[keyOf(part)]; p.ends != nil && !ends && read[keyOf(part)] {
+			p.ends[keyOf(part)] = part.Until
+		}
+	}
+	return parts, nil
 }
 
 // waits takes what a plan waits for.
@@ -127,7 +157,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
 	if len(parts) == 0 {
-		plan.Held = fmt.Sprintf("no topic at %s is named like %s: waiting for one", p.brokers, p.topics)
+		plan.Held = fmt.Sprintf("no topic at %s is named like %s, or none that the client may see: waiting for one", p.brokers, p.topics)
 	}
 	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
 	return plan, err
@@ -224,6 +254,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 func (p *planner) leave(gone map[topicPartition]ranges.Range) {
 	read := make(map[string][]string)
 	for key, r := range gone {
+		delete(p.ends, key) // the end of a topic that is made again lies elsewhere
 		read[key.topic] = append(read[key.topic], fmt.Sprintf("%d until %d", key.partition, r.Until))
 	}
 	for _, topic := range slices.Sorted(maps.Keys(read)) {
@@ -341,7 +372,7 @@ func decodeRanges(b []byte) ([]ranges.Range, error) {
 	return rs, err
 }
 
-// decodePartitions reads the ranges that are partitions of a batch: one at least.
+// decodePartitions reads the ranges that are partitions of a batch: one at least, if there is any.
 func decodePartitions(b []byte) ([]ranges.Range, error) {
 	rs, sparse, err := decodePlan(b)
 	if !sparse || len(rs) == 0 {

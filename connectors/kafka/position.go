@@ -217,13 +217,8 @@ func (p Position) offsetsOfTime(ctx context.Context, parts []ranges.Partition, a
 	var listed kadm.ListedOffsets
 	err := withAdmin(ctx, at.brokers, *at.client, func(ctx context.Context, adm *kadm.Client) (err error) {
 		listed, err = adm.ListOffsetsAfterMilli(ctx, p.at.UnixMilli(), topics...)
-		if err = errors.Join(err, listed.Error()); err != nil {
+		if err = allListed(parts, listed, err); err != nil {
 			return fmt.Errorf("asking for the offsets of %s at %s: %w", strings.Join(topics, ","), p.at.Format(time.RFC3339Nano), err)
-		}
-		for _, part := range parts {
-			if _, ok := listed.Lookup(part.Topic, part.Partition); !ok {
-				return fmt.Errorf("asking for the offsets of %s at %s: no broker knows of partition %d", part.Topic, p.at.Format(time.RFC3339Nano), part.Partition)
-			}
 		}
 		return nil
 	})
@@ -242,13 +237,12 @@ func (p Position) offsetsOfGroup(ctx context.Context, parts []ranges.Partition, 
 			return fmt.Errorf("kafka.AtGroup: asking for the offsets of group %q: %w", p.group, err)
 		}
 		ends, err := adm.ListEndOffsets(ctx, topicsOf(parts)...) // as of now: consumers may have gone on since parts were listed
-		if err != nil {
+		if err = allListed(parts, ends, err); err != nil {
 			return fmt.Errorf("kafka.AtGroup: asking for the ends of %s: %w", strings.Join(topicsOf(parts), ","), err)
 		}
 		for _, part := range parts {
-			if end, ok := ends.Lookup(part.Topic, part.Partition); ok {
-				part.High = max(part.High, end.Offset)
-			}
+			end, _ := ends.Lookup(part.Topic, part.Partition)
+			part.High = max(part.High, end.Offset)
 			if err := p.checkCommitted(part, committed); err != nil {
 				return err
 			}
@@ -259,6 +253,24 @@ func (p Position) offsetsOfGroup(ctx context.Context, parts []ranges.Partition, 
 		o, ok := committed.Lookup(part.Topic, part.Partition)
 		return o.At, ok && o.At >= 0
 	}, err
+}
+
+// allListed reports partitions whose offsets brokers, asked for those of whole topics, haven't
+// listed. What err, or the list, says of others doesn't matter.
+func allListed(parts []ranges.Partition, listed kadm.ListedOffsets, err error) error {
+	for _, part := range parts {
+		o, ok := listed.Lookup(part.Topic, part.Partition)
+		switch {
+		case ok && o.Err == nil:
+			continue
+		case ok:
+			err = o.Err
+		case err == nil:
+			err = errors.New("no broker knows of it")
+		}
+		return fmt.Errorf("topic %s partition %d: %w", part.Topic, part.Partition, err)
+	}
+	return nil
 }
 
 // checkCommitted reports an offset that the group has committed and that isn't there.

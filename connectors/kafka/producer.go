@@ -12,10 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
 
@@ -47,6 +50,9 @@ const (
 	deliveryTimeout = 2 * time.Minute
 	// quiet is for how long nothing may be acknowledged before the log says so.
 	quiet = 5 * time.Second
+	// added is for how long a partition that a topic doesn't have may be one that was just
+	// added: brokers learn of it one by one.
+	added = time.Second
 )
 
 // producerKey finds a process's producer of a cluster.
@@ -135,6 +141,59 @@ func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) e
 		return fmt.Errorf("waiting to send a large record: %w", context.Cause(tc))
 	}
 	return out.ProduceSync(tc, r).FirstErr()
+}
+
+// reach makes sure that a topic has a partition that a record is to be written to, and that the
+// client knows it: by itself it learns of partitions that are added only every few minutes.
+func (p *producer) reach(ctx context.Context, topic string, partition int32) error {
+	known := func(n int32) bool {
+		leader, _, err := p.PartitionLeader(topic, n)
+		return leader >= 0 || err != nil
+	}
+	if known(partition) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, adminTimeout, fmt.Errorf("it didn't come within %s", adminTimeout))
+	defer cancel()
+	tick := time.NewTicker(adminPause)
+	defer tick.Stop()
+	for began := time.Now(); ; {
+		n, err := p.partitions(ctx, topic)
+		if err != nil && !known(0) {
+			return nil // who sends the first record of a topic waits for brokers for longer
+		}
+		if err != nil {
+			return fmt.Errorf("looking for partition %d of topic %s: %w", partition, topic, err)
+		}
+		switch {
+		case int(partition) < n && (known(partition) || !known(0)): // the client asks for a topic that is new to it
+			return nil
+		case int(partition) >= n && time.Since(began) >= added:
+			return rdd.Permanent(fmt.Errorf("kafka.Partition gives a record of topic %s partition %d, which it doesn't have: it has %d, numbered from 0", topic, partition, n))
+		}
+		p.ForceMetadataRefresh()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("looking for partition %d of topic %s: %w", partition, topic, context.Cause(ctx))
+		}
+	}
+}
+
+// partitions asks a broker how many partitions a topic has: now, not some seconds ago.
+func (p *producer) partitions(ctx context.Context, topic string) (int, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = &topic
+	req.Topics = append(req.Topics, asked)
+	resp, err := req.RequestWith(ctx, p.Client)
+	if err != nil {
+		return 0, err
+	}
+	if len(resp.Topics) != 1 {
+		return 0, fmt.Errorf("a broker answers for %d topics", len(resp.Topics))
+	}
+	return len(resp.Topics[0].Partitions), kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 }
 
 // OnBrokerConnect notes why a broker can't be reached.

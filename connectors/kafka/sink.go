@@ -65,7 +65,7 @@ func Headers[T any](headers func(T) []Header) SinkOption[T] {
 }
 
 // Partition sets the partitions that records are written to, whatever their keys. One that the
-// topic doesn't have fails the job.
+// topic doesn't have fails the job; one that was added while the stream runs is there.
 func Partition[T any](partition func(T) int32) SinkOption[T] {
 	return func(s *sink[T]) { s.partition = partition; s.require("kafka.Partition", partition != nil) }
 }
@@ -152,7 +152,8 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		once    sync.Once
 		failed  error
 		written int64
-		headers = []Header{
+		there   int32 = -1 // the highest partition that is known to be there
+		headers       = []Header{
 			{Key: BatchHeader, Value: strconv.AppendUint(nil, b.Seq, 10)},
 			{Key: JobHeader, Value: strconv.AppendUint(nil, b.Job(), 10)},
 		}
@@ -172,6 +173,12 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		var r *kgo.Record
 		if r, err = s.record(v, headers); err != nil {
 			break
+		}
+		if s.partition != nil && r.Partition > there {
+			if err = out.reach(tc, s.topic, r.Partition); err != nil {
+				break
+			}
+			there = r.Partition
 		}
 		if written == 0 {
 			defer out.watch(s.log, s.topic)()
@@ -210,6 +217,9 @@ func (s *sink[T]) record(v T, own []Header) (r *kgo.Record, err error) {
 	}
 	if s.partition != nil {
 		r.Partition = s.partition(v)
+	}
+	if r.Partition < 0 {
+		return nil, rdd.Permanent(fmt.Errorf("kafka.Partition gives a record of topic %s partition %d: partitions are numbered from 0", s.topic, r.Partition))
 	}
 	if s.timestamp != nil {
 		r.Timestamp = s.timestamp(v)

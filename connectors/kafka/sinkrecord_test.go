@@ -74,20 +74,60 @@ func TestSinkSetsRecords(t *testing.T) {
 	})
 }
 
-// A partition or a time that no record can have fails the job.
+// A partition or a time that no record can have fails the job, and at once: what comes before it is written
+// once.
 func TestSinkRefusesRecords(t *testing.T) {
+	place := func(n int32) kafka.SinkOption[string] {
+		return kafka.Partition(func(v string) int32 {
+			if v == "x" {
+				return n
+			}
+			return 0
+		})
+	}
 	for says, opt := range map[string]kafka.SinkOption[string]{
-		"writing to topic out: invalid record partitioning choice of 1 from 1 available":                               kafka.Partition(func(string) int32 { return 1 }),
-		"kafka.Timestamp gives a record of topic out the time 1969-12-31T23:59:00Z: records have no times before 1970": kafka.Timestamp(func(string) time.Time { return time.Unix(-60, 0).UTC() }),
+		"kafka.Partition gives a record of topic out partition 1, which it doesn't have: it has 1, numbered from 0": place(1),
+		"kafka.Partition gives a record of topic out partition -1: partitions are numbered from 0":                  place(-1),
+		"kafka.Timestamp gives a record of topic out the time 1969-12-31T23:59:00Z: records have no times before 1970": kafka.Timestamp(func(v string) time.Time {
+			if v == "x" {
+				return time.Unix(-60, 0).UTC()
+			}
+			return time.Time{}
+		}),
 	} {
 		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 			err := run(t, b, func(ssc *engine.StreamingContext) error {
-				kafka.Sink(enginetest.Queue(ssc, [][]string{{"x"}}, 1), "out", kafka.String, opt)
+				kafka.Sink(enginetest.Queue(ssc, [][]string{{"fits", "x"}}, 1), "out", kafka.String, opt)
 				return nil
 			})
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("%v\nwant %s", err, says)
 			}
+			if end := b.Ends(t, "out", false)[0]; end != 1 {
+				t.Errorf("%s: %d records are written", says, end)
+			}
 		}, "out")
 	}
+}
+
+// A partition that was added while the stream runs can be written to.
+func TestSinkWritesToAnAddedPartition(t *testing.T) {
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			rows := enginetest.Queue(ssc, [][]string{{"0"}, {"1", "0", "1"}}, 1)
+			kafka.Sink(rows, "out", kafka.String, kafka.Partition(func(v string) int32 { return int32(v[0] - '0') }))
+			engine.ForEachBatch(rows, func(batch engine.Batch, _ []string) error {
+				if batch.Seq == 1 {
+					grow(t, b, "out", 1)
+				} else {
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		})
+		if ends := b.Ends(t, "out", false); err != nil || ends[0] != 2 || ends[1] != 2 {
+			t.Errorf("%v, %v", ends, err)
+		}
+	}, "out")
 }

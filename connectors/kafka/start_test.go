@@ -121,6 +121,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		`kafka.Direct(/[a/) at kafka/start_test.go:N: kafka.SubscribePattern("[a"): error parsing regexp`: func(ssc *engine.StreamingContext) {
 			kafka.Direct(ssc, kafka.SubscribePattern("[a"), kafka.StringValue)
 		},
+		`kafka.Direct(/a)|(b/) at kafka/start_test.go:N: kafka.SubscribePattern("a)|(b"): error parsing regexp`: func(ssc *engine.StreamingContext) {
+			kafka.Direct(ssc, kafka.SubscribePattern("a)|(b"), kafka.StringValue)
+		},
 		"kafka.Direct(//) at kafka/start_test.go:N: kafka.SubscribePattern: the pattern is empty": func(ssc *engine.StreamingContext) {
 			kafka.Direct(ssc, kafka.SubscribePattern(""), kafka.StringValue)
 		},

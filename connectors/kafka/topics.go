@@ -25,15 +25,20 @@ type Topics struct {
 }
 
 // Subscribe reads all partitions of the named topics. A partition that is added
-// while the stream runs joins some seconds later, at the next batch then.
+// while the stream runs joins at the next batch that is planned some seconds later or more:
+// with --asap, where nothing comes, that may be a batch interval after it was added.
 func Subscribe(topics ...string) Topics { return Topics{names: slices.Clone(topics)} }
 
 // SubscribePattern reads all partitions of the topics whose whole names a regular expression
 // (of package regexp) matches, but for those that Kafka keeps for itself. A topic that is made
-// while the stream runs joins some seconds later, as an added partition does. While there is
-// none the stream waits, and says so.
+// while the stream runs joins as an added partition does ([Subscribe]). While there is none the
+// stream waits, and says so; with --until-end it ends at once.
 func SubscribePattern(pattern string) Topics {
-	re, err := regexp.Compile("^(?:" + pattern + ")$")
+	_, err := regexp.Compile(pattern) // by itself: a)|(b is none
+	var re *regexp.Regexp
+	if err == nil {
+		re, err = regexp.Compile("^(?:" + pattern + ")$")
+	}
 	if err != nil {
 		err = fmt.Errorf("kafka.SubscribePattern(%q): %w", pattern, err)
 	} else if pattern == "" {

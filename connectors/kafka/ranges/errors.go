@@ -32,7 +32,7 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("reading topic %s partition %d: offsets from %d are gone, the log now starts at %d; give the topic a longer retention than a job may stand still; to go on without these records give the stream kafka.SkipLost, or start a new job (another --checkpoint)",
+	return fmt.Sprintf("reading topic %s partition %d: offsets from %d are gone, the log now starts at %d; give the topic a longer retention than a job may stand still",
 		e.Topic, e.Partition, e.Next, e.Start)
 }
 

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -27,16 +29,23 @@ type Planner struct {
 	known    map[partitionKey]Partition // with the last Until
 	leaders  map[partitionKey]leader
 	ids      map[string][16]byte
-	fresh    time.Time // of leaders; zero: ask anew
-	listed   time.Time // when the ends were last asked for
-	highs    time.Time // when the high watermarks were last asked for
-	reached  bool      // a broker has answered once
-	planned  bool      // there was a plan
-	doubt    time.Time // since when a topic seems to be gone or another
+	fresh    time.Time             // of leaders; zero: ask anew
+	listed   time.Time             // when the ends were last asked for
+	highs    time.Time             // when the high watermarks were last asked for
+	reached  bool                  // a broker has answered once
+	planned  bool                  // there was a plan
+	earlier  map[partitionKey]bool // of other Planners' plans, see Expect
+	doubts   map[doubt]time.Time   // since when
 	waiting  outage
 	waitsFor *stream // stands for all partitions in waiting
 
 	tail atomic.Pointer[tail] // nil unless Watch was called
+}
+
+// doubt is a verdict that may be of one broker alone.
+type doubt struct {
+	partitionKey      // partition -1 when it is about the whole topic
+	end          bool // it is about where the partition ends
 }
 
 // metadataAge is for how long a Planner trusts the leaders that it knows while
@@ -73,9 +82,33 @@ func NewPlannerOf(o Options, what Selection) (*Planner, error) {
 		known:    make(map[partitionKey]Partition),
 		leaders:  make(map[partitionKey]leader),
 		ids:      make(map[string][16]byte),
+		earlier:  make(map[partitionKey]bool),
+		doubts:   make(map[doubt]time.Time),
 		waiting:  outage{log: o.Logger},
 		waitsFor: newStream(Range{Topic: what.String()}),
 	}, nil
+}
+
+// Expect says which partitions, in which topics, an earlier Planner of the same selection
+// has planned: the next plan doesn't leave them out because one broker doesn't name them, and
+// waits for their leaders.
+func (p *Planner) Expect(before []Range) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range before {
+		if p.what.Pattern != nil && !p.what.Pattern.MatchString(r.Topic) {
+			continue
+		}
+		id, known := p.ids[r.Topic]
+		if known && id != r.TopicID {
+			continue // another topic of that name
+		}
+		key := partitionKey{r.Topic, r.Partition}
+		p.ids[r.Topic], p.earlier[key] = r.TopicID, true
+		if _, led := p.leaders[key]; !led {
+			p.fresh = time.Time{}
+		}
+	}
 }
 
 // Watch makes the Planner call ready, from the next Plan on until Close, when
@@ -119,7 +152,8 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		case err == nil:
 			p.waiting.over(p.waitsFor)
 			p.waitsFor.progress()
-			p.doubt, p.planned = time.Time{}, true
+			clear(p.doubts)
+			p.planned = true
 			if t := p.tail.Load(); t != nil {
 				t.planned(ps, p.leaders)
 			}
@@ -131,16 +165,22 @@ func (p *Planner) Plan(ctx context.Context) ([]Partition, error) {
 		}
 		p.fresh = time.Time{}
 		delay := p.waitsFor.backoff()
-		if p.reached && p.doubt.IsZero() { // else the next attempt may well be the last
-			p.waiting.enter(p.waitsFor, waits.err)
-			if p.opts.Waiting != nil && p.waitsFor.waiting {
-				p.opts.Waiting(waits.err)
-			}
-		}
+		p.waitFor(waits.err, time.Since(began))
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// waitFor says what a plan has waited for, unless the next attempt may well be the last.
+func (p *Planner) waitFor(why error, waited time.Duration) {
+	if !p.reached || len(p.doubts) > 0 && waited < 2*confirmAfter {
+		return
+	}
+	p.waiting.enter(p.waitsFor, why)
+	if p.opts.Waiting != nil && p.waitsFor.waiting {
+		p.opts.Waiting(why)
 	}
 }
 
@@ -180,7 +220,7 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 			return nil, p.failure(key, err)
 		}
 		if end.offset < part.Until {
-			return nil, p.confirm(&EndError{Topic: key.topic, Partition: key.partition, Next: part.Until, Until: part.Until, End: end.offset})
+			return nil, p.confirm(doubt{key, true}, &EndError{Topic: key.topic, Partition: key.partition, Next: part.Until, Until: part.Until, End: end.offset})
 		}
 		part = Partition{Topic: key.topic, TopicID: p.ids[key.topic], Partition: key.partition, LeaderEpoch: at.epoch, Start: start.offset, Until: end.offset, High: max(part.High, end.offset), Stuck: part.Stuck}
 		if high, ok := highs[key]; ok && high.err == nil { // else the plan is as good without it
@@ -238,20 +278,23 @@ func (p *Planner) failure(key partitionKey, err error) error {
 }
 
 // confirm returns a verdict as final once it has stood for a while.
-func (p *Planner) confirm(verdict error) error {
-	if p.doubt.IsZero() {
-		p.doubt = time.Now()
+func (p *Planner) confirm(about doubt, verdict error) error {
+	since, ok := p.doubts[about]
+	if !ok {
+		since = time.Now()
+		p.doubts[about] = since
 	}
-	if time.Since(p.doubt) >= confirmAfter {
-		p.doubt = time.Time{}
+	if time.Since(since) >= confirmAfter {
+		delete(p.doubts, about)
 		return verdict
 	}
 	return &retryError{verdict}
 }
 
-// refresh asks for ids and leaders.
+// refresh asks for ids and leaders. It looks at all topics, so that all that are in doubt are at
+// the same time.
 func (p *Planner) refresh(ctx context.Context, began time.Time) error {
-	infos, err := p.what.describe(ctx, p.cl)
+	infos, err := p.describe(ctx)
 	if err != nil {
 		if !p.reached && time.Since(began) >= min(p.opts.ConnectTimeout, confirmAfter) && (refused(err) || Refusal(err) || time.Since(began) >= p.opts.ConnectTimeout) {
 			return &NoBrokerError{Brokers: p.opts.Brokers, Err: err}
@@ -260,17 +303,46 @@ func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 	}
 	p.reached = true
 	leaders := make(map[partitionKey]leader)
+	var waits error
 	for _, topic := range p.what.of(infos, p.ids) {
 		info, ok := infos[topic]
 		if !ok {
 			info.err = ErrUnknownTopic
 		}
-		if err := p.learn(topic, info, leaders); err != nil {
+		err := p.learn(topic, info, leaders)
+		if _, again := errors.AsType[*retryError](err); err != nil && !again {
 			return err
 		}
+		waits = cmp.Or(waits, err)
+	}
+	if err := cmp.Or(waits, p.missing(infos)); err != nil {
+		return err
 	}
 	p.leaders, p.fresh = leaders, time.Now()
 	return nil
+}
+
+// describe asks any broker for the topics that may be selected. Those that were planned and
+// aren't among all that it lists it asks for by name: a list leaves out topics that the client
+// may not see.
+func (p *Planner) describe(ctx context.Context) (map[string]topicInfo, error) {
+	infos, err := p.what.describe(ctx, p.cl)
+	if err != nil || p.what.Pattern == nil {
+		return infos, err
+	}
+	var missing []string
+	for topic := range p.ids {
+		if _, ok := infos[topic]; !ok {
+			missing = append(missing, topic)
+		}
+	}
+	if len(missing) == 0 {
+		return infos, nil
+	}
+	slices.Sort(missing)
+	named, err := describe(ctx, p.cl, missing)
+	maps.Copy(infos, named)
+	return infos, err
 }
 
 // learn takes in what brokers say of a topic, and adds who leads its partitions.
@@ -289,27 +361,68 @@ func (p *Planner) learn(topic string, info topicInfo, leaders map[partitionKey]l
 	if verdict == nil {
 		partitions, number, verdict = p.what.partitions(topic, info)
 	}
+	about := doubt{partitionKey{topic, -1}, false}
 	if verdict != nil {
 		err := &TopicError{Topic: topic, Partition: number, Offset: -1, Brokers: p.opts.addresses(), Err: verdict}
-		if isFatal(verdict) {
+		said, ofBroker := errors.AsType[*kerr.Error](verdict)
+		switch {
+		case ofBroker && !said.Retriable && !seen:
 			return err
+		case ofBroker && said.Retriable && seen: // it can't tell now
+			return &retryError{err}
 		}
-		sure := p.confirm(err)
+		sure := p.confirm(about, err)
 		if p.what.Forget && seen && sure == error(err) && (errors.Is(verdict, ErrTopicDeleted) || errors.Is(verdict, ErrTopicRecreated)) {
-			delete(p.ids, topic)
-			maps.DeleteFunc(p.known, func(key partitionKey, _ Partition) bool { return key.topic == topic })
+			if p.forget(topic); info.err != nil {
+				return nil
+			}
 			return p.learn(topic, info, leaders)
 		}
 		return sure
 	}
+	delete(p.doubts, about)
 	for n, at := range partitions {
 		key := partitionKey{topic, n}
-		switch _, known := p.known[key]; {
+		switch {
 		case at.node >= 0:
 			leaders[key], p.ids[topic] = at, info.id
-		case known || !p.planned: // else it joins later
+		case p.had(key) || !p.planned: // else it joins later
 			return &retryError{fmt.Errorf("topic %s partition %d: %w", topic, n, errNoLeader)}
 		}
 	}
 	return nil
+}
+
+// had reports whether a partition was planned before, by this Planner or an earlier one.
+func (p *Planner) had(key partitionKey) bool {
+	_, known := p.known[key]
+	return known || p.earlier[key]
+}
+
+// missing reports partitions that were planned before and that their topics don't have: a topic
+// loses none, so that a broker doesn't know all of them yet.
+func (p *Planner) missing(infos map[string]topicInfo) error {
+	var waits error
+	for _, planned := range []iter.Seq[partitionKey]{maps.Keys(p.known), maps.Keys(p.earlier)} {
+		for key := range planned {
+			info, ok := infos[key.topic]
+			if _, there := info.partitions[key.partition]; there || !ok || info.err != nil || info.id != p.ids[key.topic] {
+				continue
+			}
+			err := p.confirm(doubt{key, false}, &TopicError{Topic: key.topic, Partition: key.partition, Offset: -1, Brokers: p.opts.addresses(),
+				Err: fmt.Errorf("%w: it has %d, numbered from 0", ErrUnknownPartition, len(info.partitions))})
+			if _, again := errors.AsType[*retryError](err); !again {
+				return err
+			}
+			waits = err
+		}
+	}
+	return waits
+}
+
+// forget makes a topic one that was never planned.
+func (p *Planner) forget(topic string) {
+	delete(p.ids, topic)
+	maps.DeleteFunc(p.known, func(key partitionKey, _ Partition) bool { return key.topic == topic })
+	maps.DeleteFunc(p.earlier, func(key partitionKey, _ bool) bool { return key.topic == topic })
 }

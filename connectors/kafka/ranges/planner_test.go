@@ -141,6 +141,32 @@ func TestPlannerWaitsForLeaders(t *testing.T) {
 	})
 }
 
+// Topics that are deleted together are in doubt at the same time: they hold up the plan of the others for as
+// long as one does.
+func TestPlannerForgetsTopicsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := []string{"a", "b", "c", "d", "e"}
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, append(gone, "kept")...))
+		p, err := ranges.NewPlannerOf(ranges.Options{Brokers: b.Addrs, Client: b.Opts, Logger: slog.New(slog.DiscardHandler)}, ranges.Selection{Pattern: regexp.MustCompile("^([a-e]|kept)$"), Forget: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		if ps, err := p.Plan(t.Context()); err != nil || len(ps) != 6 {
+			t.Fatal(ps, err)
+		}
+		for _, topic := range gone {
+			b.Delete(t, topic)
+		}
+		time.Sleep(10 * time.Second) // until it asks for topics again
+		began := time.Now()
+		ps, err := p.Plan(t.Context())
+		if took := time.Since(began); err != nil || len(ps) != 1 || ps[0].Topic != "kept" || took < time.Second || took > 2*time.Second {
+			t.Errorf("%v, %v after %s", ps, err, took)
+		}
+	})
+}
+
 func TestPlannerBadInput(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.Fake(t)
@@ -157,7 +183,11 @@ func TestPlannerBadInput(t *testing.T) {
 	for name, f := range map[string]func() error{
 		"no brokers": func() error { _, err := ranges.NewPlanner(ranges.Options{}, "t"); return err },
 		"no topic":   func() error { _, err := ranges.NewPlanner(ranges.Options{Brokers: b.Addrs}); return err },
-		"negative":   func() error { _, err := ranges.New(ranges.Options{Brokers: b.Addrs, BufferBytes: -1}); return err },
+		"two ways": func() error {
+			_, err := ranges.NewPlannerOf(ranges.Options{Brokers: b.Addrs}, ranges.Selection{Topics: []string{"t"}, Pattern: regexp.MustCompile("u")})
+			return err
+		},
+		"negative": func() error { _, err := ranges.New(ranges.Options{Brokers: b.Addrs, BufferBytes: -1}); return err },
 	} {
 		if f() == nil {
 			t.Errorf("%s: no error", name)

@@ -26,8 +26,17 @@ type Selection struct {
 	Forget bool
 }
 
-// check reports a selection of nothing.
+// check reports a selection of nothing, and one that is made in several ways.
 func (s Selection) check() error {
+	ways := 0
+	for _, given := range []bool{len(s.Topics) > 0, len(s.Partitions) > 0, s.Pattern != nil} {
+		if given {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return errors.New("kafka: a ranges.Selection has Topics, Partitions or a Pattern, one of them: make a Planner of each")
+	}
 	if names := s.names(); s.Pattern == nil && (len(names) == 0 || slices.Contains(names, "")) {
 		return errors.New("kafka: no topic to plan given")
 	}
