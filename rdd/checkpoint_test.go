@@ -90,7 +90,7 @@ func TestLocalCheckpoint(t *testing.T) {
 		_, elsewhere := rddtest.Glom(local) // where nothing is kept
 		_, unpersisted := rdd.Collect(local.Unpersist())
 		for _, err := range []error{elsewhere, unpersisted} {
-			if !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(fmt.Sprint(err), "localCheckpoint at rdd/checkpoint_test.go") || !task.IsPermanent(err) {
+			if !errors.Is(err, rdd.ErrCheckpoint) || !strings.Contains(fmt.Sprint(err), "localCheckpoint at rdd/checkpoint_test.go") || task.IsPermanent(err) {
 				t.Errorf("lost: %v", err)
 			}
 		}

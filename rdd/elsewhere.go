@@ -11,10 +11,10 @@ import (
 
 // obtained yields the elements of a partition that isn't kept here: as another executor
 // keeps them, or computed. It is computed too if the other one doesn't have it any more, or
-// is lost on the way: then what it gave isn't yielded again, since an RDD has the same
-// elements in the same order wherever it is computed. What may have others, since it is
-// indeterminate, is computed.
-func (r *RDD[T]) obtained(tc *task.Context, partition int) iter.Seq2[T, error] {
+// is lost on the way: whole, if restart takes back what it gave. Otherwise that isn't yielded
+// again, since an RDD has the same elements in the same order wherever it is computed. What
+// may have others, since it is indeterminate, is computed.
+func (r *RDD[T]) obtained(tc *task.Context, partition int, restart func() bool) iter.Seq2[T, error] {
 	codec := r.stored().codec
 	if tc.Elsewhere == nil || codec == nil || r.node.Indeterminate {
 		return r.compute(tc, partition)
@@ -32,6 +32,9 @@ func (r *RDD[T]) obtained(tc *task.Context, partition int) iter.Seq2[T, error] {
 		case r.onlyKept:
 			ends(yield, unread(r.node, err))
 		default:
+			if restart() {
+				n = 0
+			}
 			r.rest(tc, partition, n, err)(yield)
 		}
 	}

@@ -20,7 +20,9 @@ import (
 //
 // It doesn't survive executors: a partition is lost with the executor that had it, unless
 // another one has fetched it, and if there is no room on its disk. The action that needs it
-// fails then, at once. A program that is to live through that uses Checkpoint. An
+// fails then. An executor that the driver has lost the connection to counts as lost until it
+// is connected again; one that can't send a partition makes the task that asks it fail, also
+// if another one has a copy. A program that is to live through that uses Checkpoint. An
 // indeterminate RDD is an error: a task of it that ran twice may have left two versions of a
 // partition.
 func (r *RDD[T]) LocalCheckpoint() (*RDD[T], error) {
@@ -53,7 +55,7 @@ var errNotPut = errors.New("the executor's local disk didn't take it")
 
 // put keeps a partition of what from returns.
 func (r *RDD[T]) put(tc *task.Context, partition int, from func() iter.Seq2[T, error]) (failed error) {
-	r.keepFrom(tc, partition, from)(func(_ T, err error) bool {
+	r.keepFrom(tc, partition, func(func() bool) iter.Seq2[T, error] { return from() })(func(_ T, err error) bool {
 		failed = err
 		return false // it is there by now
 	})
@@ -68,10 +70,11 @@ func (r *RDD[T]) put(tc *task.Context, partition int, from func() iter.Seq2[T, e
 }
 
 // lost computes no partition of a local checkpoint: there is nothing to compute it from.
+// Another attempt may find it, when an executor that kept it is connected again.
 func lost[T any](o op) computeFunc[T] {
 	return func(_ *task.Context, partition int) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
-			ends(yield, Permanent(o.error(fmt.Errorf("%w: no executor has partition %d any more: it is lost with the one that kept it, or that one's disk was full, or the RDD was unpersisted; use Checkpoint for one that survives executors", ErrCheckpoint, partition))))
+			ends(yield, o.error(fmt.Errorf("%w: no executor is known to have partition %d: the one that kept it, or the connection to it, is lost, or its disk was full, or the RDD was unpersisted; use Checkpoint for one that survives executors", ErrCheckpoint, partition)))
 		}
 	}
 }

@@ -36,8 +36,10 @@ func (r *RDD[T]) Cache() *RDD[T] { return r.keep("cache", MemoryOnly) }
 
 // Persist marks the RDD's partitions to be kept by the executors that computed them, until
 // the batch is forgotten or, in a batch program, nothing refers to the RDD any more. Tasks on
-// other executors fetch them, if their elements can be encoded. Without it they are computed
-// anew for every use. At a level that uses the disk the elements must be
+// other executors fetch them, if their elements can be encoded. If that breaks off when part
+// of a partition, too large for memory, was used already, the rest is computed: functions that
+// don't return the same every time, in the same order, are to be marked [RDD.Indeterminate].
+// Without it partitions are computed anew for every use. At a level that uses the disk the elements must be
 // of a type that can be encoded.
 func (r *RDD[T]) Persist(level StorageLevel) *RDD[T] { return r.keep("persist", level) }
 
@@ -94,19 +96,20 @@ func (r *RDD[T]) block(partition int) task.Block {
 
 // kept yields the elements of a partition that is kept, obtained first if need be.
 func (r *RDD[T]) kept(tc *task.Context, partition int) iter.Seq2[T, error] {
-	return r.keepFrom(tc, partition, func() iter.Seq2[T, error] { return r.obtained(tc, partition) })
+	return r.keepFrom(tc, partition, func(restart func() bool) iter.Seq2[T, error] { return r.obtained(tc, partition, restart) })
 }
 
 // keepFrom yields the elements of a partition that is kept, which is made of what from
-// returns if it isn't there.
-func (r *RDD[T]) keepFrom(tc *task.Context, partition int, from func() iter.Seq2[T, error]) iter.Seq2[T, error] {
+// returns if it isn't there. What from returns may begin anew if restart says so: then
+// nothing of what it yielded has gone anywhere.
+func (r *RDD[T]) keepFrom(tc *task.Context, partition int, from func(restart func() bool) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	block, at := r.block(partition), r.stored()
 	return func(yield func(T, error) bool) {
 		for first := true; ; first = false {
 			k := keeping[T]{of: r.node, tc: tc, size: newSizer(at.codec), own: owning[T](), level: at.level, yield: yield}
 			k.size.owner = r.node
 			v, kept, err := tc.Cache.Compute(tc, block, at.level, func(b task.Building) (task.Value, error) {
-				return k.compute(b, from())
+				return k.compute(b, from(k.restart))
 			})
 			switch {
 			case k.unwritten: // nothing of it was yielded
@@ -141,13 +144,13 @@ func (r *RDD[T]) keepFrom(tc *task.Context, partition int, from func() iter.Seq2
 }
 
 // again yields a partition that was made but couldn't be kept.
-func again[T any](tc *task.Context, from func() iter.Seq2[T, error], before task.Mark) iter.Seq2[T, error] {
+func again[T any](tc *task.Context, from func(restart func() bool) iter.Seq2[T, error], before task.Mark) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		if ends(yield, tc.Rewind(before)) {
 			return
 		}
 		tc.Metrics.NotKept++
-		from()(yield)
+		from(func() bool { return false })(yield)
 	}
 }
 
@@ -246,6 +249,21 @@ func (k *keeping[T]) take(v T, err error) bool {
 	k.rows = append(k.rows, v)
 	k.own.of(&k.rows[len(k.rows)-1])
 	return k.level == task.Pinned || k.memory.charge(k.size.of(v)) || k.spill()
+}
+
+// restart forgets what was taken, since other elements take its place. It can't, and
+// returns false, if that has gone on to who reads the partition.
+func (k *keeping[T]) restart() bool {
+	if k.passing {
+		return false
+	}
+	k.rows = nil
+	k.memory.set(0)
+	if k.disk != nil {
+		k.disk.run.Remove()
+		k.disk = nil
+	}
+	return true
 }
 
 // spill frees the memory of the rows: they go to disk or, at MemoryOnly, on to who reads

@@ -23,7 +23,7 @@ const maxElsewhere = 1 << 16
 
 // elsewhere returns the cached partitions from which a task on an executor would compute a
 // partition of n if it had them, as far as that executor holds none and others do. Above
-// one that is held somewhere nothing is looked for.
+// one that it holds or is sent nothing is looked for.
 func (b *Blocks) elsewhere(executor string, n *lineage.Node, partition int) (all []HeldBlocks) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -39,13 +39,15 @@ func (b *Blocks) elsewhere(executor string, n *lineage.Node, partition int) (all
 	for walk := []part{{n, partition}}; len(walk) > 0 && found < maxElsewhere; {
 		at := walk[len(walk)-1]
 		walk = walk[:len(walk)-1]
-		if isSent(at.n) {
+		if at.n.Cached() {
 			holders := b.rdds[at.n.ID][int32(at.p)]
-			if len(holders) > 0 && !slices.Contains(holders, executor) {
+			here := slices.Contains(holders, executor)
+			sent := !here && len(holders) > 0 && isSent(at.n)
+			if sent {
 				all = addHeld(all, holders[0], blockOf(at.n, at.p))
 				found++
 			}
-			if len(holders) > 0 {
+			if here || sent {
 				continue
 			}
 		}

@@ -20,6 +20,7 @@ func TestElsewhere(t *testing.T) {
 	below := rdd.Map(above, plus)
 	state := rdd.Map(source, plus).Persist(task.Pinned)
 	varying := source.Indeterminate().Cache()
+	stated, varied := rdd.Map(state, plus), rdd.Map(varying, plus)
 	shuffled := source.Repartition(4)
 	type held struct {
 		r  *rdd.RDD[int]
@@ -46,7 +47,11 @@ func TestElsewhere(t *testing.T) {
 		"once":                {[]held{{above, "a---"}}, below.Union(above, below), 0, "a: 0.1/0"},
 		"the second of two":   {[]held{{above, "a---"}}, below.Union(above), 4, "a: 0.1/0"},
 		"a state":             {[]held{{state, "a---"}}, state, 0, ""},
+		"above a state":       {[]held{{state, "x---"}, {source, "b---"}}, stated, 0, ""},
+		"above one not sent":  {[]held{{state, "a---"}, {source, "b---"}}, stated, 0, "b: 0.0/0"},
 		"what may be another": {[]held{{varying, "a---"}}, varying, 0, ""},
+		"above one here":      {[]held{{varying, "x---"}, {source, "b---"}}, varied, 0, ""},
+		"above another":       {[]held{{varying, "a---"}, {source, "b---"}}, varied, 0, "b: 0.0/0"},
 		"behind a shuffle":    {[]held{{source, "aaaa"}}, shuffled, 0, ""},
 	} {
 		b := NewBlocks()

@@ -118,8 +118,9 @@ func TestFetchedInPart(t *testing.T) {
 	}
 }
 
-// What another attempt may make otherwise, and what can't be encoded, is computed; and what
-// turns out to have other elements is an error, rather than parts of both.
+// What another attempt may make otherwise, and what can't be encoded, is computed. So is,
+// whole, what broke off and has other elements now; if what came has been read already, that
+// is an error.
 func TestNotFetched(t *testing.T) {
 	there := &other{keeper: newKeeper(t, 1<<20), frames: 2}
 	calls := 0
@@ -142,7 +143,12 @@ func TestNotFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	size = 1
-	if _, err := read(shrinking, ask(), 0); !errors.Is(err, rdd.ErrChanged) || !errors.Is(err, errGone) {
+	if got, err := read(shrinking, ask(), 0); len(got) != 1 || err != nil {
+		t.Error(len(got), err)
+	}
+	unkept := newKeeper(t, 0).task(t)
+	unkept.Elsewhere = there
+	if _, err := read(shrinking, unkept, 0); !errors.Is(err, rdd.ErrChanged) || !errors.Is(err, errGone) {
 		t.Error(err)
 	}
 }
