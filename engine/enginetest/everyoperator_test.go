@@ -159,8 +159,9 @@ func TestEveryOperatorIsThere(t *testing.T) {
 	}
 	// What no program calls in its own name: what RDDs are made of, and values.
 	for _, name := range []string{
-		"CheckLevel", "CollectAction", "Compute", "Context", "DecodeRows", "Elements", "Evolve", "KV", "NewContext",
-		"Node", "None", "NumPartitions", "ObjectSaver", "Owning", "PartOf", "PartitionAction", "Permanent", "Placer", "Some", "TextSaver",
+		"BinaryRecordsReader", "CheckLevel", "CollectAction", "Compute", "Context", "DecodeRows", "Elements", "Evolve", "KV", "NewContext",
+		"Node", "None", "NumPartitions", "ObjectSaver", "Owning", "PartOf", "PartitionAction", "Permanent", "Placer", "Some",
+		"TextReader", "TextSaver", "WholeReader",
 	} {
 		there[name] = true
 	}
