@@ -265,7 +265,6 @@ func (im *importer) arguments(n *node) ([]value, error) {
 // nothing stands for what can't be computed with.
 func nothing(why string) value { return value{index: -1, none: why} }
 
-
 // finish makes v the output and leaves out what doesn't lead to it.
 func (im *importer) finish(v value) *graph.Trace {
 	t := im.trace

@@ -290,7 +290,7 @@ func forEach[T any](v []T, n, rows int) []T {
 func (im *importer) outputNamed(f *File, o options, name string) (value, error) {
 	i := slices.IndexFunc(f.graph.outputs, func(v valueInfo) bool { return v.name == name })
 	if i < 0 {
-		return value{}, fmt.Errorf("%w: the graph has no output %q", ErrInput, name)
+		return value{}, fmt.Errorf("%w: the graph has no output %q, and no node writes it", ErrInput, name)
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]

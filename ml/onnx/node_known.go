@@ -21,7 +21,7 @@ func (im *importer) knownElements(v value) (f []float32, ints []int64, err error
 	if v.isInt() {
 		return nil, v.ints, nil
 	}
-	return nil, nil, fmt.Errorf("%w: %s must know its inputs when the file is read, since its result's shape depends on them; end the network before it (onnx.Output) and do it in the program", ErrUnsupported, im.node.op)
+	return nil, nil, fmt.Errorf("%w: what %s reads must be known when the file is read; end the network before it, with onnx.Output and the names of its inputs, and do it in the program", ErrUnsupported, im.node.op)
 }
 
 // unique reads Unique.
