@@ -1,7 +1,6 @@
 package ml_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -15,7 +14,6 @@ import (
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
-	"github.com/hibana-engine/hibana/ml/serializers"
 )
 
 // averager scores the mean of a sequence; a row is the values and a mask that says
@@ -35,15 +33,6 @@ func (a *averager) Forward(x *nn.Variable) *nn.Variable {
 	parts := functions.SplitAxis(x, 2, 1) // values and mask, (N, 1, length) each
 	sum := functions.Sum(functions.Mul(parts[0], parts[1]), 2)
 	return a.score.Forward(functions.Div(sum, functions.Sum(parts[1], 2)))
-}
-
-func averagerFile(t *testing.T) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := serializers.WriteNPZ(&b, newAverager()); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 // sequence is made of a seed: its length is from 1 to 13.
@@ -86,7 +75,7 @@ func predictLengths(t *testing.T, input [][]int, file []byte, lengths ...int) ([
 // place, and has the result that the network itself gives without any padding, which
 // PredictEager runs.
 func TestPredictLengths(t *testing.T) {
-	file := averagerFile(t)
+	file := fileOf(t, newAverager())
 	many := make([]int, 1300) // more than wait at once
 	for i := range many {
 		many[i] = i
@@ -129,7 +118,7 @@ func TestPredictLengths(t *testing.T) {
 // TestPredictLengthsErrors: what is wrong with lengths is said before the first
 // batch, and an element that is too long with what to do.
 func TestPredictLengthsErrors(t *testing.T) {
-	file := averagerFile(t)
+	file := fileOf(t, newAverager())
 	if _, err := predictLengths(t, [][]int{{0, 1}}, file, 4); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "its length is 8, the model's are [4]; cut it") {
 		t.Errorf("a sequence of 8: %v", err)
 	}
@@ -175,13 +164,10 @@ func TestPredictLengthsErrors(t *testing.T) {
 // and what a function refuses fails the batch.
 func TestPredictEagerBeginsAnew(t *testing.T) {
 	build := func() *links.LSTMLink { return links.LSTM(3, links.InSize(1)) }
-	var b bytes.Buffer
-	if err := serializers.WriteNPZ(&b, build()); err != nil {
-		t.Fatal(err)
-	}
+	file := fileOf(t, build())
 	run := func(input []int) ([][]float32, error) {
 		return enginetest.Run(t, [][]int{input}, 1, func(in *engine.DStream[int]) *engine.DStream[float32] {
-			return ml.PredictEager(in, ml.Eager(in.Context(), "lstm", build, b.Bytes()), func(tape *nn.Tape, net *links.LSTMLink, steps int) (float32, error) {
+			return ml.PredictEager(in, ml.Eager(in.Context(), "lstm", build, file), func(tape *nn.Tape, net *links.LSTMLink, steps int) (float32, error) {
 				var y *nn.Variable
 				for i := range max(1, steps) {
 					y = net.Forward(nn.From(tape, []float32{float32(i + steps)}, 1, 1))
