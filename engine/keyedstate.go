@@ -25,6 +25,10 @@ type version[K comparable, S any] struct {
 // it puts.
 type step[K comparable, S, I any] func(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[I, error]) (version[K, S], error)
 
+// begin puts into the first version of a partition what it begins with; at is the time of
+// the state's first batch.
+type begin[K comparable, S any] func(p rdd.Part, edit *keyed.Edit[K, S], at int64) error
+
 // layout is how a state's table keeps its keys and values.
 type layout[K comparable, S any] struct {
 	codec keyed.Codec[K, S]
@@ -47,6 +51,7 @@ type stateSpec[K comparable, S, I any] struct {
 	op        string
 	step      step[K, S, I]
 	functions []any
+	begin     begin[K, S]                  // fills what it begins with, nil for the pairs of InitialState
 	lay       func() (layout[K, S], error) // lays it out, nil for plainLayout
 	holds     []plan.LoggedVariable        // of each key, if that is several
 	stored    []plan.Stored                // the types of what these hold, and of the keys; nil for K and S
@@ -166,11 +171,15 @@ func (s *keyedState[K, S, I]) next(p rdd.Part, before []version[K, S], a *plan.A
 
 // first returns the table with which a partition begins.
 func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], error) {
+	edit := s.empty().Edit()
+	if s.begin != nil {
+		err := s.begin(p, edit, at)
+		return edit.Commit(), err
+	}
 	place, err := s.layout.place(s.partitioner)
 	if err != nil {
 		return nil, err
 	}
-	edit := s.empty().Edit()
 	for _, pair := range s.initial {
 		to, err := place(pair.Key)
 		if err != nil {
