@@ -72,7 +72,8 @@ for size in SIZES:
     filters = np.stack([template(s, size, n) for s in SHAPES])[:, None].astype(np.float16)
     product = node("Conv", mask, node("Cast", weight(filters), to=TensorProto.FLOAT), pads=[n // 2] * 4)
     # The length of the window's mask without its mean, by which the product is divided.
-    mean = lambda v: node("AveragePool", v, kernel_shape=[n, n], pads=[n // 2] * 4, count_include_pad=1)
+    along_axis = lambda v, k: node("AveragePool", v, kernel_shape=k, pads=[k[0] // 2, k[1] // 2] * 2, count_include_pad=1)
+    mean = lambda v: along_axis(along_axis(v, [n, 1]), [1, n])
     mean_mask = mean(mask)
     variance = node("Sub", mean(node("Mul", mask, mask)), node("Mul", mean_mask, mean_mask))
     norm = node("Mul", node("Sqrt", node("Relu", variance)), const(n))

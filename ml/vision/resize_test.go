@@ -32,7 +32,7 @@ func TestResize(t *testing.T) {
 // shape of either image makes something large in between.
 func TestResizeOfExtremes(t *testing.T) {
 	for _, filter := range []vision.Filter{vision.Linear, vision.Antialias, vision.Nearest, vision.NearestExact} {
-		for _, from := range [][2]int{{1, 1}, {1, 1 << 20}, {1 << 20, 1}, {2, 3000}, {3000, 2}} {
+		for _, from := range [][2]int{{1, 1}, {1, 1 << 16}, {1 << 16, 1}, {2, 3000}, {3000, 2}} {
 			img := vision.NewImage(from[0], from[1])
 			for i := range img.Pix {
 				img.Pix[i] = byte(200 + i%3)
