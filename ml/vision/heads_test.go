@@ -62,8 +62,12 @@ func TestHeads(t *testing.T) {
 		}, "cat 0.75 (20, 25)-(120, 75)"},
 		"MTCNN": {vision.MTCNN{Cols: 3, NMS: vision.NMS{Score: 0.6, IoU: 0.5}}, [][]float32{
 			{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.5, -0.25, 0, 0.25},
-			{1, 0, 1, 0, 1, 0, 0.3, 0.7, 1, 0, 0.1, 0.9},
+			{1, 0, 1, 0, 1, 0, 0.3, 0.7, 1, 0, 0.1, 0.9}, // of (4, 2), corrected, and (0, 2), whose IoU is 0.5
 		}, "face 0.90 (10, -1)-(16, 17); face 0.70 (0, 2)-(12, 14)"},
+		"MTCNN, turned": {vision.MTCNN{Cols: 3, Turned: true, NMS: vision.NMS{IoU: 0.4}}, [][]float32{
+			{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0.5, -0.25, 0, 0.25},
+			{1, 0, 1, 0, 0, 0.6, 0.3, 0.7, 1, 0, 0.1, 0.9}, // of (0, 4), (2, 0) and (2, 4)
+		}, "face 0.90 (8, 1)-(14, 19)"},
 	} {
 		found, err := c.head.Detections(200, 100, c.outputs...)
 		var all []string

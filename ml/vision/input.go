@@ -34,6 +34,7 @@ type Layout int
 const (
 	NCHW Layout = iota // a plane for each, as PyTorch and most ONNX files
 	NHWC               // together for each pixel, as TensorFlow and Keras
+	NWHC               // so, but column by column, as facenet's MTCNN
 )
 
 // Input says how a network reads images. A channel's value of 0 to 255 becomes
@@ -94,8 +95,8 @@ func (in Input) check() error {
 		return fmt.Errorf("%w: Shorter is %d, less than the %dx%d pixels that are cut out", ErrSize, in.Shorter, in.Width, in.Height)
 	case in.Order < RGB || in.Order > Grey:
 		return fmt.Errorf("vision: order %d is none; there are RGB, BGR and Grey", in.Order)
-	case in.Layout < NCHW || in.Layout > NHWC:
-		return fmt.Errorf("vision: layout %d is none; there are NCHW and NHWC", in.Layout)
+	case in.Layout < NCHW || in.Layout > NWHC:
+		return fmt.Errorf("vision: layout %d is none; there are NCHW, NHWC and NWHC", in.Layout)
 	}
 	return nil
 }
@@ -161,17 +162,24 @@ func (in Input) Fill(img *Image, row []float32) error {
 		if in.Order == BGR {
 			from = 2 - c
 		}
-		at, step := c*pixels, 1
-		if in.Layout == NHWC {
-			at, step = c, channels
+		first, right, down := c*pixels, 1, in.Width
+		switch in.Layout {
+		case NHWC:
+			first, right, down = c, channels, channels*in.Width
+		case NWHC:
+			first, right, down = c, channels*in.Height, channels
 		}
-		for i := 0; i < len(img.Pix); i += 3 {
-			v := img.Pix[i+from]
-			if in.Order == Grey {
-				v = luma(img.Pix[i], img.Pix[i+1], img.Pix[i+2])
+		p := img.Pix
+		for y := range in.Height {
+			at := first + y*down
+			for range in.Width {
+				v := p[from]
+				if in.Order == Grey {
+					v = luma(p[0], p[1], p[2])
+				}
+				row[at] = level[v]
+				at, p = at+right, p[3:]
 			}
-			row[at] = level[v]
-			at += step
 		}
 	}
 	return nil

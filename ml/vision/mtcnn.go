@@ -3,6 +3,7 @@ package vision
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // MTCNN reads what the first network of a multi-task cascade gives (Zhang and others,
@@ -11,12 +12,17 @@ import (
 // corners (rows, cols, 4), as parts of its size, and the scores of no face and of a face
 // (rows, cols, 2). To find faces of any size, run it on an image at several sizes.
 //
-// Each window with enough score is a detection. The two networks behind it look at the
-// detections' pieces of the image, made square by [Square] and scaled to 24x24 and
-// 48x48 by [Image.Crop]; their corrections are [Corrected].
+// Each window with enough score is a detection; NMS compares the windows as they are, then
+// they are corrected. The two networks behind it look at the
+// detections' pieces of the image, made square by [Square], cut out by [Image.Crop] and
+// scaled to 24x24 and 48x48; their corrections are [Corrected].
 type MTCNN struct {
-	Cols int // of the network's output
-	NMS  NMS // usual are a Score of 0.6 and an IoU of 0.5
+	// Cols is the length of the output's second axis.
+	Cols int
+	// Turned says that the first axis goes across, as where the network reads images
+	// of the layout NWHC.
+	Turned bool
+	NMS    NMS // usual are a Score of 0.6 and an IoU of 0.5
 }
 
 // Detections is part of [Head]: the boxes' output comes first, then the scores'.
@@ -32,10 +38,19 @@ func (h MTCNN) Detections(_, _ int, outputs ...[]float32) ([]Detection, error) {
 			continue
 		}
 		x, y := float32(step*(i%h.Cols)), float32(step*(i/h.Cols))
-		box := Corrected(Box{x, y, x + window, y + window}, outputs[0][4*i:4*i+4])
-		found = append(found, Detection{box, 0, "face", score})
+		if h.Turned {
+			x, y = y, x
+		}
+		// the class is the place, until it is corrected
+		found = append(found, Detection{Box{x, y, x + window, y + window}, i, "face", score})
 	}
-	return h.NMS.Keep(found), nil
+	windows := h.NMS
+	windows.AcrossClasses = true
+	found = windows.Keep(found)
+	for k, d := range found {
+		found[k].Box, found[k].Class = Corrected(d.Box, outputs[0][4*d.Class:4*d.Class+4]), 0
+	}
+	return slices.DeleteFunc(found, func(d Detection) bool { return !d.Box.finite() }), nil
 }
 
 // Corrected moves a box's corners by parts of its width and height: left, top, right,

@@ -132,6 +132,22 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// Columns may come before rows.
+func TestFillColumns(t *testing.T) {
+	img := &vision.Image{Width: 2, Height: 2, Pix: []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}
+	for layout, want := range map[vision.Layout][]float32{
+		vision.NCHW: {1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12},
+		vision.NHWC: {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+		vision.NWHC: {1, 2, 3, 7, 8, 9, 4, 5, 6, 10, 11, 12},
+	} {
+		row := make([]float32, 12)
+		if err := (vision.Input{Width: 2, Height: 2, Layout: layout, Scale: 1}).Fill(img, row); err != nil {
+			t.Fatal(err)
+		}
+		near(t, fmt.Sprint("layout ", layout), row, want)
+	}
+}
+
 // near fails unless floats are the expected ones but for rounding.
 func near(t *testing.T, name string, got, want []float32) {
 	t.Helper()
@@ -166,7 +182,7 @@ func TestWrongSizes(t *testing.T) {
 			t.Errorf("%v; want %q", c.err, c.says)
 		}
 	}
-	for _, bad := range []vision.Input{{Fit: 9}, {Order: -1}, {Layout: 2}} {
+	for _, bad := range []vision.Input{{Fit: 9}, {Order: -1}, {Layout: 3}} {
 		bad.Width, bad.Height = 4, 3
 		if err := fit(bad, img); err == nil {
 			t.Errorf("%+v is taken for an input", bad)
