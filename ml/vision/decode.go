@@ -19,7 +19,7 @@ const maxScans = 200
 // Decoder reads images. The zero value has the defaults.
 type Decoder struct {
 	// MaxPixels is the largest image that is read; 0 stands for 33,554,432 pixels. An
-	// image takes up to 15 bytes a pixel while it is decoded.
+	// image takes up to 30 bytes a pixel while it is decoded.
 	MaxPixels int
 	// AsStored leaves an image as it lies in the file, though its EXIF orientation says
 	// that it is to be turned.
