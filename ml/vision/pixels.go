@@ -52,22 +52,27 @@ func every(to, from []byte, pixel, r, g, b int) {
 // ITU-R BT.601 in 16 bits.
 func ycbcr(out *Image, src *image.YCbCr) {
 	up := newUpsampler(src)
-	to := 0
 	for y := range out.Height {
-		cb, cr := up.row(src.Cb, 0, y), up.row(src.Cr, 1, y)
-		luma := src.Y[src.YOffset(src.Rect.Min.X, src.Rect.Min.Y+y):]
-		for x := range out.Width {
-			l, b, r := int32(luma[x]), int32(cb[x])-128, int32(cr[x])-128
-			out.Pix[to] = level(l + (91881*r+1<<15)>>16)
-			out.Pix[to+1] = level(l + (-22554*b-46802*r+1<<15)>>16)
-			out.Pix[to+2] = level(l + (116130*b+1<<15)>>16)
-			to += 3
+		cb, cr := up.row(src.Cb, 0, y)[:out.Width], up.row(src.Cr, 1, y)[:out.Width]
+		luma := src.Y[src.YOffset(src.Rect.Min.X, src.Rect.Min.Y+y):][:out.Width]
+		to := out.Pix[3*y*out.Width:][:3*out.Width]
+		for x, l := range luma {
+			l, b, r := int32(l)<<16+1<<15, int32(cb[x])-128, int32(cr[x])-128
+			to[0] = level((l + 91881*r) >> 16)
+			to[1] = level((l - 22554*b - 46802*r) >> 16)
+			to[2] = level((l + 116130*b) >> 16)
+			to = to[3:]
 		}
 	}
 }
 
 // level limits a value to those of a byte.
-func level(v int32) byte { return byte(min(max(v, 0), 255)) }
+func level(v int32) byte {
+	if uint32(v) <= 255 {
+		return byte(v)
+	}
+	return byte(^(v >> 31)) // 0 below 0, else 255
+}
 
 // upsampler gives each pixel of a JPEG its chroma, as libjpeg does by default ("fancy
 // upsampling", jdsample.c): between two samples the nearer one counts three quarters.
@@ -114,18 +119,18 @@ func (u *upsampler) row(plane []byte, which, y int) []byte {
 	if !u.wide && !u.tall {
 		return repeated(u.interpolate[which], near, u.every)
 	}
-	far, scale, even, odd, shift := near, int32(1), int32(1), int32(2), 2
+	even, odd, shift := int32(1), int32(2), 2
+	sums := u.sums[:len(near)]
+	for i, v := range near {
+		sums[i] = int32(v)
+	}
 	if u.tall {
 		// the row of samples above for an upper row of pixels, else the one below
 		row := y / 2
-		next := min(max(row+2*(y%2)-1, 0), u.rows-1)
-		at += (next - row) * u.src.CStride
-		far, scale = plane[at:at+u.cols], 3
-	}
-	for i, v := range near {
-		u.sums[i] = int32(v) * scale
-		if u.tall {
-			u.sums[i] += int32(far[i])
+		at += (min(max(row+2*(y%2)-1, 0), u.rows-1) - row) * u.src.CStride
+		far := plane[at : at+u.cols]
+		for i, v := range far {
+			sums[i] = 3*sums[i] + int32(v)
 		}
 	}
 	to := u.interpolate[which]
@@ -139,10 +144,15 @@ func (u *upsampler) row(plane []byte, which, y int) []byte {
 	if u.tall {
 		even, odd, shift = 8, 7, 4
 	}
+	before, out := u.sums[0], to
 	for i, v := range u.sums {
-		before, after := u.sums[max(i-1, 0)], u.sums[min(i+1, u.cols-1)]
-		to[2*i] = byte((3*v + before + even) >> shift)
-		to[2*i+1] = byte((3*v + after + odd) >> shift)
+		after := v
+		if i+1 < len(u.sums) {
+			after = u.sums[i+1]
+		}
+		out[0] = byte((3*v + before + even) >> shift)
+		out[1] = byte((3*v + after + odd) >> shift)
+		before, out = v, out[2:]
 	}
 	return to
 }
