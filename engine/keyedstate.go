@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
@@ -48,6 +49,7 @@ type stateSpec[K comparable, S, I any] struct {
 	functions []any
 	lay       func() (layout[K, S], error) // lays it out, nil for plainLayout
 	holds     []plan.LoggedVariable        // of each key, if that is several
+	stored    []plan.Stored                // the types of what these hold, and of the keys; nil for K and S
 }
 
 // keyedState is a keyed state of the program.
@@ -80,6 +82,9 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	} else if o.initial != nil {
 		in.ssc.fail(spec.op, fmt.Errorf("%w: the initial state is a %T, the state holds %T", ErrState, o.initial, s.initial))
 	}
+	if spec.stored == nil {
+		spec.stored = []plan.Stored{{What: "key", Type: reflect.TypeFor[K]()}, {Type: reflect.TypeFor[S]()}}
+	}
 	node := program.Graph.AddStream(plan.Declared(spec.op, spec.functions...), in.asParent())
 	node.Cached, node.Level = true, task.Pinned
 	s.of = &plan.State{
@@ -87,6 +92,7 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 		Spread: spreadOf(o.partitioner),
 		Types:  fmt.Sprintf("%s to %s", s.layout.codec.KeyType, s.layout.codec.ValueType),
 		Holds:  spec.holds,
+		Stored: spec.stored,
 	}
 	if in.node.Back > 0 {
 		s.of.Window = fmt.Sprintf(" over %s every %s", in.node.Back, in.node.Slide)

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"iter"
+	"reflect"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -62,6 +63,7 @@ func TransformWithState[K comparable, V, E any](d *DStream[rdd.Pair[K, V]], name
 	t.held = o.held
 	return emitted[E](declareState(GroupByKey(d, rdd.By(o.partitioner)), o, stateSpec[variables.Row[K], []byte, rdd.Pair[K, []V]]{
 		name: name, op: op, step: t.step, functions: functions, lay: t.layout, holds: logged(o.held),
+		stored: append(storedOf(o.held), plan.Stored{What: "key", Type: reflect.TypeFor[K]()}),
 	}))
 }
 
@@ -111,6 +113,19 @@ func (t *stateTransformer[K, V, E]) layout() (l layout[variables.Row[K], []byte]
 func logged(held []*variables.Variable) (all []plan.LoggedVariable) {
 	for _, v := range held {
 		all = append(all, plan.LoggedVariable{Name: v.Name, Types: v.Holds()})
+	}
+	return all
+}
+
+// storedOf returns the types of what variables hold.
+func storedOf(held []*variables.Variable) (all []plan.Stored) {
+	for _, v := range held {
+		if v.Key != nil {
+			all = append(all, plan.Stored{Of: v.Name, What: "key", Type: v.Key})
+		}
+		if v.Of != nil {
+			all = append(all, plan.Stored{Of: v.Name, Type: v.Of})
+		}
 	}
 	return all
 }
