@@ -133,8 +133,8 @@ func TestPaperFlags(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"--out d":                            "[1 2 4 8 16] [1 2 4] 500000 100000 5 1",
-		"--out d --quick":                    "[1 4 16] [1 2 4] 50000 5000 1 0",
-		"--out d --partitions 8,2,8 --quick": "[2 8] [1 2 4] 50000 5000 1 0",
+		"--out d --quick":                    "[1 4 16] [1 2 4] 100000 10000 1 0",
+		"--out d --partitions 8,2,8 --quick": "[2 8] [1 2 4] 100000 10000 1 0",
 		"--out d --quick --images 100":       "[1 4 16] [1 2 4] 100 100 1 0",
 	} {
 		f := flag.NewFlagSet("paper", flag.ContinueOnError)

@@ -148,13 +148,13 @@ func (s *Summary) recogniseFinding(replication int) string {
 		bare := s.Of(Cell{replication, partitions, Recognise, Bare, n}).Consumers
 		engine := s.Of(Cell{replication, partitions, Recognise, Engine, n}).Consumers
 		if bare.N > 0 && engine.N > 0 {
-			said = append(said, fmt.Sprintf("%s recognise %s/s, %s %s/s", count(n, "bare consumer"), thousands(bare.Median), count(n, "executor"), thousands(engine.Median)))
+			said = append(said, fmt.Sprintf("%s %s/s, %s %s/s", count(n, "bare consumer"), thousands(bare.Median), count(n, "executor"), thousands(engine.Median)))
 		}
 	}
 	if said == nil {
 		return notMeasured
 	}
-	return fmt.Sprintf("With %s: %s.", count(partitions, "partition"), strings.Join(said, "; "))
+	return fmt.Sprintf("Recognised with %s: %s.", count(partitions, "partition"), strings.Join(said, "; "))
 }
 
 // Beside is the engine's rate beside the bare clients' in a scenario.

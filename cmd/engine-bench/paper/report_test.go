@@ -34,7 +34,7 @@ func TestFindings(t *testing.T) {
 		"Figure 5":      "It holds here in part, in 2 of 8 cases (about: within 20 %). The consumers' rate is 1.50 of the producer's, from 0.50 to 4.00.",
 		"Figure 6":      "It holds here (strongly: the best is 1.5 times the worst). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
 		"Figure 7":      "It holds here (in proportion: 0.75 of it at least). With 4 partitions, 2 (bare) have 2.00 times the rate of one, 2 (engine) have 2.00 times the rate of one.",
-		"The next step": "With 4 partitions: 1 bare consumer recognise 2.00k/s, 1 executor 2.00k/s; 2 bare consumers recognise 4.00k/s, 2 executors 4.00k/s.",
+		"The next step": "Recognised with 4 partitions: 1 bare consumer 2.00k/s, 1 executor 2.00k/s; 2 bare consumers 4.00k/s, 2 executors 4.00k/s.",
 	} {
 		if !strings.HasPrefix(here[name], want) {
 			t.Errorf("%s: %q, want %q", name, here[name], want)

@@ -96,10 +96,10 @@ func (c Chart) legend(b *strings.Builder) {
 	if len(c.Series) < 2 {
 		return
 	}
-	const columns, width, height = 3, 104, 16
+	const columns, left, width, height = 3, 66, 98, 16
 	for i, s := range c.Series {
 		// Bare above the engine, one column for each number of consumers.
-		x, y := 48+(i/2%columns)*width, 10+(i%2)*height
+		x, y := left+(i/2%columns)*width, 10+(i%2)*height
 		fmt.Fprintf(b, `<g class="c%d"><line class="%s" x1="%d" x2="%d" y1="%d" y2="%d"/>%s<text x="%d" y="%d">%s</text></g>`,
 			s.Color, s.class(), x, x+24, y, y, s.marker(float64(x+12), float64(y)), x+29, y+4, html.EscapeString(s.Name))
 	}
