@@ -121,7 +121,8 @@ func runPaper(ctx context.Context, f *flag.FlagSet, args []string) (_ report, er
 	if network.weights, err = randomWeights(network.network()); err != nil {
 		return nil, err
 	}
-	addr, kind, stop, err := brokerProcess(ctx, o.brokers)
+	// After an interrupt too, the broker is there until the run is over that uses it.
+	addr, kind, stop, err := brokerProcess(context.WithoutCancel(ctx), o.brokers)
 	if err != nil {
 		return nil, err
 	}

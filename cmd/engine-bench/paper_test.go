@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -156,5 +157,20 @@ func TestPaperWithoutBroker(t *testing.T) {
 	_, err := p.run(t.Context(), b)
 	if err == nil || !strings.Contains(err.Error(), "no Kafka broker answers at 127.0.0.1:1: start one") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// An interrupt ends the engine's run although the brokers are gone.
+func TestPaperInterrupted(t *testing.T) {
+	broker, err := embedded.Start(embedded.Options{Topics: []embedded.Topic{{Name: "images", Partitions: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	b := &paperBench{addr: broker.Addrs()[0], network: &mnistBench{model: "mlp"}}
+	s := b.newStream(paper.Cell{Scenario: paper.Read, Reader: paper.Engine, Consumers: 2}, workOf{"images", map[int32]int64{0: 0, 1: 0}, 1})
+	ctx, interrupt := context.WithCancel(t.Context())
+	if _, err := s.run(ctx, func() { broker.Close(); interrupt() }); err == nil {
+		t.Error("what was read of nothing counts")
 	}
 }

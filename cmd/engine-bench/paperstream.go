@@ -68,7 +68,8 @@ func (s *paperStream) stream(ctx context.Context) error {
 	app := engine.NewApp("bench")
 	app.ChildArgs("paper", "--brokers", s.addr, "--job-topic", s.work.topic, "--job-weights", s.weights,
 		fmt.Sprintf("--job-recognise=%t", s.recognise), "--model", s.network.model)
-	args := append(streamArgs(s.master, s.addr), "--asap", "--conf", "streaming.backpressure.enabled=false")
+	args := append(streamArgs(s.master, s.addr), "--asap", "--conf", "streaming.backpressure.enabled=false",
+		"--conf", "streaming.stopGracefullyOnShutdown=false") // an interrupt doesn't wait for brokers that are gone
 	return app.Run(ctx, args, time.Minute, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(s)
 		from := engine.Value(ssc, "from", func(context.Context) (map[int32]int64, error) { return s.work.from, nil })
