@@ -19,6 +19,8 @@ import (
 var (
 	// ErrModel: a model's definition is incomplete or its file can't be used.
 	ErrModel = errors.New("model can't be used")
+	// ErrLength: an element is longer than any length of its model.
+	ErrLength = errors.New("element doesn't fit the model's rows")
 )
 
 // Network is what can be loaded with weights and run: every link of package
@@ -35,6 +37,7 @@ type ModelRef struct {
 	model    *engine.Model[*version]
 	build    func() Network // nil for a model that isn't a Network
 	keepFile bool           // a version keeps its file, to be trained further
+	lengths  []int          // in order, of a model whose rows have different ones
 }
 
 // Name returns the model's name.
@@ -93,7 +96,7 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 
 // networkLoader returns what compiles a network with the weights of a file. It is there
 // with an error too, so that a program is told all that is wrong.
-func networkLoader(build func() Network, rowShape []int) (load func(file []byte) (*compile.Model, error), err error) {
+func networkLoader(build func() Network, rowShape []int) (load loader, err error) {
 	shape := slices.Clone(rowShape)
 	if build == nil {
 		err = rdd.ErrNilFunction
@@ -129,14 +132,25 @@ func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.O
 	return new(ModelRef).declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
 }
 
-// declare makes a version of what a file compiles to, and warms it.
-func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byte, load func([]byte) (*compile.Model, error)) *ModelRef {
+// declare makes a version of what a file compiles to, by one loader or one for each
+// length, and warms it.
+func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byte, loads ...loader) *ModelRef {
 	m.model = engine.NewModel(ssc, name, file, func(file []byte) (*version, error) {
-		c, err := load(file)
-		if err != nil {
-			return nil, unusable(file, err)
+		if len(loads) == 0 {
+			return nil, unusable(file, errors.New("it has no length"))
 		}
-		v := newVersion(c)
+		var all []*version
+		for _, load := range loads {
+			c, err := load(file)
+			if err != nil {
+				return nil, unusable(file, err)
+			}
+			all = append(all, newVersion(c))
+		}
+		v := &version{byLength: all}
+		if m.lengths == nil {
+			v = all[0]
+		}
 		if m.keepFile {
 			v.file = file
 		}

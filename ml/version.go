@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/hibana-engine/hibana/ml/compile"
@@ -30,6 +31,8 @@ type version struct {
 	model *compile.Model
 	rows  int
 	file  []byte // if the model is trained on a stream
+
+	byLength []*version // of a model of several lengths, which has no other fields
 
 	mu   sync.Mutex
 	free []*scratch // that nobody uses; at most as many as tasks ran at once
@@ -66,9 +69,36 @@ func (v *version) put(s *scratch) {
 	v.free = append(v.free, s)
 }
 
+// run computes n rows, each of which fill writes and whose result read gets.
+func (s *scratch) run(model string, n int, fill func(i int, row []float32) error, read func(i int, out []float32) error) error {
+	for i := range n {
+		row := s.input[i*s.size : (i+1)*s.size]
+		clear(row) // it held another batch's
+		if err := fill(i, row); err != nil {
+			return fmt.Errorf("making an input row of model %s: %w", model, err)
+		}
+	}
+	out, err := s.worker.Run(s.input[:n*s.size], n)
+	if err != nil {
+		return fmt.Errorf("running model %s: %w", model, err)
+	}
+	for i := range n {
+		if err := read(i, out[i*s.out:(i+1)*s.out:(i+1)*s.out]); err != nil {
+			return fmt.Errorf("reading an output row of model %s: %w", model, err)
+		}
+	}
+	return nil
+}
+
 // warm runs the model once, so that the first batch finds a scratch whose pages
 // are there. A network may refuse a row of zeros: that doesn't make it a bad one.
 func (v *version) warm() {
+	for _, l := range v.byLength {
+		l.warm()
+	}
+	if v.byLength != nil {
+		return
+	}
 	s := v.take()
 	_, _ = s.worker.Run(s.input, v.rows)
 	v.put(s)

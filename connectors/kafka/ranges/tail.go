@@ -2,6 +2,7 @@ package ranges
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -150,13 +151,21 @@ func (w *watcher) run() {
 			return
 		}
 		grown, failed := w.learn(ends, err)
-		if !grown && (failed || time.Since(began) < pollWait/2) {
+		if !grown && (failed || !news(parts, ends) && time.Since(began) < pollWait/2) {
 			w.pause()
 		}
 		if grown || failed {
 			w.tell()
 		}
 	}
+}
+
+// news reports whether a poll's answer says more than was known when it was asked for. A plan
+// may have found the same meanwhile.
+func news(asked []watched, ends map[partitionKey]int64) bool {
+	return slices.ContainsFunc(asked, func(p watched) bool {
+		return ends[partitionKey{p.topic, p.partition}] > p.end
+	})
 }
 
 // tell makes the next plan come.

@@ -58,6 +58,45 @@ func TestWatchTellsOnceAPlan(t *testing.T) {
 	})
 }
 
+// A poll whose news a plan has found meanwhile is followed by the next one at once.
+func TestWatchIsOvertakenByAPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) }, nil)
+		plan := func() {
+			if _, err := p.Plan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const late = 20 * time.Millisecond
+		var polls atomic.Int64
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			polls.Add(1)
+			b.Fake.SleepControl(func() { time.Sleep(late) })
+			return nil, nil, false
+		})
+		plan()
+		synctest.Wait()
+		b.Produce(t, "images", nil, kgo.StringRecord("a"))
+		plan()
+		if n := polls.Load(); n != 1 {
+			t.Fatalf("%d polls before the plan, want 1, which the broker hasn't looked at", n)
+		}
+		time.Sleep(2 * late)
+		if n := told.Load(); n != 0 {
+			t.Errorf("told %d times what is planned", n)
+		}
+		b.Produce(t, "images", nil, kgo.StringRecord("b"))
+		synctest.Wait()
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times of the next record at once, want once", n)
+		}
+	})
+}
+
 // A transaction that is open isn't told: there is nothing to read. Its end is.
 func TestWatchWaitsForTransactions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
