@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/hibana-engine/hibana/engine"
-	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/onnx"
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -36,13 +35,10 @@ func ONNXLengths(ssc *engine.StreamingContext, name string, file []byte, lengths
 	}
 	m := &ModelRef{}
 	loads := m.forEach(ssc, "ml.ONNXLengths "+name, lengths, func(length int) (loader, error) {
-		return func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts(length)...) }, nil
+		return onnxLoader(opts(length)), nil
 	})
 	return m.declare(ssc, name, file, loads...)
 }
-
-// loader compiles a file.
-type loader func(file []byte) (*compile.Model, error)
 
 // forEach makes a loader for each length, of which there must be some.
 func (m *ModelRef) forEach(ssc *engine.StreamingContext, op string, lengths []int, load func(length int) (loader, error)) (loads []loader) {
@@ -55,12 +51,12 @@ func (m *ModelRef) forEach(ssc *engine.StreamingContext, op string, lengths []in
 		if err != nil {
 			ssc.Fail(op, err)
 		}
-		loads = append(loads, func(file []byte) (*compile.Model, error) {
-			c, err := l(file)
+		loads = append(loads, func(file []byte) (*version, error) {
+			v, err := l(file)
 			if err != nil {
 				return nil, fmt.Errorf("for the length %d: %w", n, err)
 			}
-			return c, nil
+			return v, nil
 		})
 	}
 	return loads
@@ -167,7 +163,7 @@ func (p *lengthPredictor[T, U]) runLength(version *version, k int) error {
 	p.places[k] = places[:0]
 	s := version.take()
 	defer version.put(s)
-	p.row.Length = p.lengths[k]
+	p.row.Length, p.row.parts = p.lengths[k], version.parts
 	for some := range slices.Chunk(places, s.worker.MaxBatch()) {
 		err := s.run(p.row.Model, len(some),
 			func(i int, row []float32) error { return p.encode(p.waiting[some[i]], p.row.Length, row) },

@@ -94,6 +94,9 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 	return (&ModelRef{build: build}).declare(ssc, name, npz, load)
 }
 
+// loader makes a version of a model of its file.
+type loader func(file []byte) (*version, error)
+
 // networkLoader returns what compiles a network with the weights of a file. It is there
 // with an error too, so that a program is told all that is wrong.
 func networkLoader(build func() Network, rowShape []int) (load loader, err error) {
@@ -104,7 +107,7 @@ func networkLoader(build func() Network, rowShape []int) (load loader, err error
 	if _, wrong := nn.Zeros(shape...); wrong != nil || len(shape) == 0 {
 		err = errors.Join(err, fmt.Errorf("%w: rowShape %s: give the shape of one row of the input, such as 784 or 1, 28, 28", ErrModel, nn.FormatShape(shape)))
 	}
-	return func(file []byte) (*compile.Model, error) {
+	return func(file []byte) (*version, error) {
 		net := build()
 		if net == nil {
 			return nil, errors.New("its build function returned nil")
@@ -116,8 +119,27 @@ func networkLoader(build func() Network, rowShape []int) (load loader, err error
 		if err != nil {
 			return nil, fmt.Errorf("with rows of shape %s: %w", nn.FormatShape(shape), err)
 		}
-		return c, nil
+		return newVersion(c, nil), nil
 	}, err
+}
+
+// onnxLoader returns what compiles an ONNX file.
+func onnxLoader(opts []onnx.Option) loader {
+	return func(file []byte) (*version, error) {
+		f, err := onnx.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		c, err := f.Compile(opts...)
+		if err != nil {
+			return nil, err
+		}
+		parts, err := f.Parts(c, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return newVersion(c, parts), nil
+	}
 }
 
 // unusable says that a model's file can't be used, and why.
@@ -129,7 +151,7 @@ func unusable(file []byte, why error) error {
 // network and weights in one; see package onnx for what it may hold. The file is
 // checked before the first batch.
 func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
-	return new(ModelRef).declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
+	return new(ModelRef).declare(ssc, name, file, onnxLoader(opts))
 }
 
 // declare makes a version of what a file compiles to, by one loader or one for each
@@ -141,11 +163,11 @@ func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byt
 		}
 		var all []*version
 		for _, load := range loads {
-			c, err := load(file)
+			v, err := load(file)
 			if err != nil {
 				return nil, unusable(file, err)
 			}
-			all = append(all, newVersion(c))
+			all = append(all, v)
 		}
 		v := &version{byLength: all}
 		if m.lengths == nil {

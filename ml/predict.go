@@ -5,17 +5,21 @@ import (
 	"iter"
 
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/ml/onnx"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
 // Row is a network's result for one element.
 type Row struct {
-	// Output holds the row's outputs. It is valid during the call only.
+	// Output holds the row's outputs; of a network with several see Named. It is valid
+	// during the call only.
 	Output []float32
 	Model  string // name
 	Digest string // version
 	Batch  uint64 // sequence number of the batch; 0 in a batch program
 	Length int    // that the row ran at, of a model of several ([PredictLengths])
+
+	parts []onnx.Part // of Output
 }
 
 // Predict runs a model over the elements of a stream, on executors, and keeps
@@ -62,7 +66,7 @@ type predictor[T, U any] struct {
 
 // run takes the elements in batches of rows.
 func (p *predictor[T, U]) run(version *version, in iter.Seq2[T, error]) error {
-	p.s = version.take()
+	p.s, p.row.parts = version.take(), version.parts
 	defer version.put(p.s)
 	for v, err := range in {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/ml/onnx"
 )
 
 // maxRows is how many rows run at once at most: enough to read dense weights once
@@ -29,6 +30,7 @@ func batchRows(m *compile.Model) int {
 // scratch for each task that runs it at the moment.
 type version struct {
 	model *compile.Model
+	parts []onnx.Part // of a row's result; none if they have no names
 	rows  int
 	file  []byte // if the model is trained on a stream
 
@@ -46,7 +48,9 @@ type scratch struct {
 	out    int // of an output row
 }
 
-func newVersion(m *compile.Model) *version { return &version{model: m, rows: batchRows(m)} }
+func newVersion(m *compile.Model, parts []onnx.Part) *version {
+	return &version{model: m, parts: parts, rows: batchRows(m)}
+}
 
 // take returns a scratch that nobody else uses until it is put back. A task
 // takes one for each place where it runs the model: two may be at work in turn.
