@@ -147,6 +147,9 @@ func (o *outbox) send(ctx context.Context, s *end[ToExecutor, FromExecutor]) err
 		o.mu.Unlock()
 		for i, m := range batch {
 			if m == nil {
+				if err := s.flush(); err != nil { // what came before doesn't wait for the disk
+					return err
+				}
 				next, err := invocations.next()
 				if err != nil {
 					return err

@@ -100,13 +100,18 @@ func TestEndsAsOne(t *testing.T) {
 		x.post(all...)
 	}
 	says := func(what string) string {
-		var all []string
-		for _, m := range next(t, what, stream.sent).Messages {
-			if m.Ended != nil { // else it is alive
-				all = append(all, fmt.Sprintf("%d stored %d", m.Ended.ID.Partition, m.Ended.Success.Stored[0].Block.Batch))
+		for {
+			var all []string
+			for _, m := range next(t, what, stream.sent).Messages {
+				if m.Ended != nil { // else it is alive
+					all = append(all, fmt.Sprintf("%d stored %d", m.Ended.ID.Partition, m.Ended.Success.Stored[0].Block.Batch))
+				}
 			}
+			if len(all) > 0 {
+				return strings.Join(all, ", ")
+			}
+			stream.goOn <- nil
 		}
-		return strings.Join(all, ", ")
 	}
 	end(0)
 	if got := says("the first"); got != "0 stored 1" {

@@ -65,7 +65,7 @@ func (s *Summary) producerFinding(replication int, of Scenario) string {
 	if cases == 0 {
 		return notMeasured
 	}
-	return fmt.Sprintf("%s (strongly: the best is %g times the worst). Best and worst: %s.", verdict(in, cases), strongly, strings.Join(said, "; "))
+	return fmt.Sprintf("%s (strongly: the best is %g times the worst, whichever of them has more partitions). Best and worst: %s.", verdict(in, cases), strongly, strings.Join(said, "; "))
 }
 
 // who names the consumers of a case.

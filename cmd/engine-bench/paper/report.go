@@ -136,9 +136,9 @@ func (r *Report) Text(w io.Writer) {
 // heading names a replication's figures.
 func (r *Report) heading(replication int) string {
 	if len(r.Grid.Replications) == 1 && replication == 1 {
-		return "The paper's figures"
+		return "The paper's figures, by the scenarios as we read it"
 	}
-	return fmt.Sprintf("The paper's figures, replication %d", replication)
+	return fmt.Sprintf("The paper's figures, by the scenarios as we read it, replication %d", replication)
 }
 
 // Markdown writes the report without its drawings.
