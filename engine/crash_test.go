@@ -299,7 +299,12 @@ func (p *crashProgram) transformed(d *DStream[rdd.Pair[string, int]], parts Stat
 		}
 		emit(said(c, "="))
 		return nil
-	}, parts, Holds(sum, last, times), OnTimer(func(c *KeyContext[string], at time.Time, emit func(string)) error {
+	}, parts, Holds(sum, last, times), InitialVariables([]rdd.Pair[string, int]{rdd.KV("a", 100), rdd.KV("z", 1)}, func(c *KeyContext[string], n int) error {
+		sum.Set(c, n)
+		last.Append(c, n)
+		c.SetTimer(c.BatchTime().Add(p.length))
+		return nil
+	}), OnTimer(func(c *KeyContext[string], at time.Time, emit func(string)) error {
 		if n, _ := sum.Get(c); n%7 == 6 {
 			sum.Remove(c)
 			for _, other := range c.Timers() {

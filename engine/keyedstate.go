@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
@@ -23,6 +24,10 @@ type version[K comparable, S any] struct {
 // without its table. at is the batch's time in nanoseconds since 1970, the stamp of all that
 // it puts.
 type step[K comparable, S, I any] func(before version[K, S], edit *keyed.Edit[K, S], at int64, in iter.Seq2[I, error]) (version[K, S], error)
+
+// begin puts into the first version of a partition what it begins with; at is the time of
+// the state's first batch.
+type begin[K comparable, S any] func(p rdd.Part, edit *keyed.Edit[K, S], at int64) error
 
 // layout is how a state's table keeps its keys and values.
 type layout[K comparable, S any] struct {
@@ -46,8 +51,10 @@ type stateSpec[K comparable, S, I any] struct {
 	op        string
 	step      step[K, S, I]
 	functions []any
+	begin     begin[K, S]                  // fills what it begins with, nil for the pairs of InitialState
 	lay       func() (layout[K, S], error) // lays it out, nil for plainLayout
 	holds     []plan.LoggedVariable        // of each key, if that is several
+	stored    []plan.Stored                // the types of what these hold, and of the keys; nil for K and S
 }
 
 // keyedState is a keyed state of the program.
@@ -80,6 +87,9 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 	} else if o.initial != nil {
 		in.ssc.fail(spec.op, fmt.Errorf("%w: the initial state is a %T, the state holds %T", ErrState, o.initial, s.initial))
 	}
+	if spec.stored == nil {
+		spec.stored = []plan.Stored{{What: "key", Type: reflect.TypeFor[K]()}, {Type: reflect.TypeFor[S]()}}
+	}
 	node := program.Graph.AddStream(plan.Declared(spec.op, spec.functions...), in.asParent())
 	node.Cached, node.Level = true, task.Pinned
 	s.of = &plan.State{
@@ -87,6 +97,7 @@ func declareState[K comparable, S, I any](in *DStream[I], o stateOptions, spec s
 		Spread: spreadOf(o.partitioner),
 		Types:  fmt.Sprintf("%s to %s", s.layout.codec.KeyType, s.layout.codec.ValueType),
 		Holds:  spec.holds,
+		Stored: spec.stored,
 	}
 	if in.node.Back > 0 {
 		s.of.Window = fmt.Sprintf(" over %s every %s", in.node.Back, in.node.Slide)
@@ -160,11 +171,15 @@ func (s *keyedState[K, S, I]) next(p rdd.Part, before []version[K, S], a *plan.A
 
 // first returns the table with which a partition begins.
 func (s *keyedState[K, S, I]) first(p rdd.Part, at int64) (*keyed.Table[K, S], error) {
+	edit := s.empty().Edit()
+	if s.begin != nil {
+		err := s.begin(p, edit, at)
+		return edit.Commit(), err
+	}
 	place, err := s.layout.place(s.partitioner)
 	if err != nil {
 		return nil, err
 	}
-	edit := s.empty().Edit()
 	for _, pair := range s.initial {
 		to, err := place(pair.Key)
 		if err != nil {

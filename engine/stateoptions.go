@@ -12,7 +12,7 @@ import (
 )
 
 // StateOption is an option of an operator with a keyed state: [Partitions], [By],
-// [Timeout], [InitialState], [Holds], [OnTimer].
+// [Timeout], [InitialState], [Holds], [OnTimer], [InitialVariables].
 type StateOption func(*stateOptions)
 
 // stateOptions are what options say of a state.
@@ -22,6 +22,7 @@ type stateOptions struct {
 	initial     any                   // []rdd.Pair[K, S], nil for none
 	held        []*variables.Variable // see Holds; the timers among them
 	timer       any                   // the function of OnTimer, nil for none
+	begins      any                   // the *beginning[K] of InitialVariables, nil for none
 	errs        []error
 }
 
@@ -38,7 +39,14 @@ func stateOptionsOf(ssc *StreamingContext, op string, takes stateOptionSet, opts
 		o.errs = append(o.errs, fmt.Errorf("%w: engine.Timeout means nothing here", ErrState))
 	}
 	if o.initial != nil && !takes.initial {
-		o.errs = append(o.errs, fmt.Errorf("%w: engine.InitialState means nothing here", ErrState))
+		err := fmt.Errorf("%w: engine.InitialState means nothing here", ErrState)
+		if takes.variables {
+			err = fmt.Errorf("%w: variables begin with what engine.InitialVariables sets", err)
+		}
+		o.errs = append(o.errs, err)
+	}
+	if o.begins != nil && !takes.variables {
+		o.errs = append(o.errs, fmt.Errorf("%w: engine.InitialVariables means nothing here", ErrState))
 	}
 	if (o.held != nil || o.timer != nil) && !takes.variables {
 		o.errs = append(o.errs, fmt.Errorf("%w: engine.Holds and engine.OnTimer mean nothing here", ErrState))

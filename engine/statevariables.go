@@ -52,12 +52,17 @@ type variable struct {
 	err error // why it can't be kept
 }
 
-func newVariable(kind variables.Kind, name, types string, err error, opts []VariableOption) variable {
+func newVariable(kind variables.Kind, name string, key, of reflect.Type, err error, opts []VariableOption) variable {
 	var o variableOptions
 	for _, set := range opts {
 		set(&o)
 	}
+	types := of.String()
+	if key != nil {
+		types = fmt.Sprintf("%s to %s", key, of)
+	}
 	v := variable{of: variables.New(kind, name, types, o.ttl), err: err}
+	v.of.Key, v.of.Of = key, of
 	if v.err == nil {
 		v.err = o.err
 	}
@@ -106,7 +111,7 @@ type ValueState[T any] struct {
 // NewValueState returns the value with a name.
 func NewValueState[T any](name string, opts ...VariableOption) *ValueState[T] {
 	codec, err := encoding.For[T]()
-	return &ValueState[T]{newVariable(variables.Value, name, reflect.TypeFor[T]().String(), err, opts), codec}
+	return &ValueState[T]{newVariable(variables.Value, name, nil, reflect.TypeFor[T](), err, opts), codec}
 }
 
 // Get returns the key's value, and whether there is one.
@@ -148,7 +153,7 @@ type ListState[T any] struct {
 // NewListState returns the list with a name.
 func NewListState[T any](name string, opts ...VariableOption) *ListState[T] {
 	codec, err := encoding.For[T]()
-	return &ListState[T]{newVariable(variables.List, name, reflect.TypeFor[T]().String(), err, opts), codec}
+	return &ListState[T]{newVariable(variables.List, name, nil, reflect.TypeFor[T](), err, opts), codec}
 }
 
 // Append appends to the key's list.
@@ -204,8 +209,7 @@ func NewMapState[K comparable, V any](name string, opts ...VariableOption) *MapS
 	if err == nil {
 		err = valueErr
 	}
-	types := fmt.Sprintf("%s to %s", reflect.TypeFor[K](), reflect.TypeFor[V]())
-	return &MapState[K, V]{newVariable(variables.Map, name, types, err, opts), key, value}
+	return &MapState[K, V]{newVariable(variables.Map, name, reflect.TypeFor[K](), reflect.TypeFor[V](), err, opts), key, value}
 }
 
 // entry returns the cells of a key and the encoding of a key of its map. It reports false

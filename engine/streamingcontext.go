@@ -40,6 +40,10 @@ func (ssc *StreamingContext) Brokers() string { return ssc.brokers }
 // embedded broker, doesn't fit with it.
 func (ssc *StreamingContext) Durable() bool { return ssc.program.Durable }
 
+// Looking reports whether the program runs for --plan or --offsets: its build function
+// does, and nothing that it declares. So a connector needn't be told here what it reaches.
+func (ssc *StreamingContext) Looking() bool { return ssc.program.Looking }
+
 // Logger returns the process's logger. Log on executors or in OnDriver, not in
 // the build function: that runs in every process.
 func (ssc *StreamingContext) Logger() *slog.Logger { return ssc.program.Log }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"iter"
+	"reflect"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -59,9 +60,19 @@ func TransformWithState[K comparable, V, E any](d *DStream[rdd.Pair[K, V]], name
 		}
 		functions = append(functions, o.timer)
 	}
-	t.held = o.held
+	if o.begins != nil {
+		var is bool
+		if t.begins, is = o.begins.(*beginning[K]); !is {
+			var k K
+			d.ssc.fail(op, fmt.Errorf("%w: the keys of engine.InitialVariables aren't of the type %T, as the stream's are", ErrState, k))
+		} else {
+			functions = append(functions, t.begins.f)
+		}
+	}
+	t.held, t.partitioner = o.held, o.partitioner
 	return emitted[E](declareState(GroupByKey(d, rdd.By(o.partitioner)), o, stateSpec[variables.Row[K], []byte, rdd.Pair[K, []V]]{
-		name: name, op: op, step: t.step, functions: functions, lay: t.layout, holds: logged(o.held),
+		name: name, op: op, begin: t.begin, step: t.step, functions: functions, lay: t.layout, holds: logged(o.held),
+		stored: append(storedOf(o.held), plan.Stored{What: "key", Type: reflect.TypeFor[K]()}),
 	}))
 }
 
@@ -86,12 +97,14 @@ func OnTimer[K comparable, E any](f func(c *KeyContext[K], at time.Time, emit fu
 
 // stateTransformer is the operator of TransformWithState.
 type stateTransformer[K comparable, V, E any] struct {
-	site   lineage.Site
-	name   string
-	held   []*variables.Variable
-	schema *variables.Schema[K]
-	f      func(c *KeyContext[K], values []V, emit func(E)) error
-	timer  func(c *KeyContext[K], at time.Time, emit func(E)) error // nil for none
+	site        lineage.Site
+	name        string
+	partitioner rdd.Partitioner
+	held        []*variables.Variable
+	schema      *variables.Schema[K]
+	begins      *beginning[K] // nil for nothing
+	f           func(c *KeyContext[K], values []V, emit func(E)) error
+	timer       func(c *KeyContext[K], at time.Time, emit func(E)) error // nil for none
 }
 
 // layout lays out the state.
@@ -115,6 +128,19 @@ func logged(held []*variables.Variable) (all []plan.LoggedVariable) {
 	return all
 }
 
+// storedOf returns the types of what variables hold.
+func storedOf(held []*variables.Variable) (all []plan.Stored) {
+	for _, v := range held {
+		if v.Key != nil {
+			all = append(all, plan.Stored{Of: v.Name, What: "key", Type: v.Key})
+		}
+		if v.Of != nil {
+			all = append(all, plan.Stored{Of: v.Name, Type: v.Of})
+		}
+	}
+	return all
+}
+
 // step implements step.
 func (t *stateTransformer[K, V, E]) step(before version[variables.Row[K], []byte], edit *keyed.Edit[variables.Row[K], []byte], at int64, in iter.Seq2[rdd.Pair[K, []V], error]) (next version[variables.Row[K], []byte], err error) {
 	p, err := t.schema.Next(before.table, before.due, edit, at)
@@ -127,7 +153,7 @@ func (t *stateTransformer[K, V, E]) step(before version[variables.Row[K], []byte
 	}
 	var out []E
 	emit := func(e E) { out = append(out, e) }
-	c := &KeyContext[K]{at: time.Unix(0, at), times: t.timer != nil, of: p} // of all calls, one after the other
+	c := t.context(p, at)
 	for group, err := range in {
 		if err != nil {
 			return next, err
@@ -142,6 +168,11 @@ func (t *stateTransformer[K, V, E]) step(before version[variables.Row[K], []byte
 		return next, err
 	}
 	return version[variables.Row[K], []byte]{due: p.Commit(), out: out}, nil
+}
+
+// context returns the context of all calls for keys of a partition, one after the other.
+func (t *stateTransformer[K, V, E]) context(p *variables.Partition[K], at int64) *KeyContext[K] {
+	return &KeyContext[K]{at: time.Unix(0, at), times: t.timer != nil, of: p}
 }
 
 // fire calls the function for the timers that are due and that no function has deleted.

@@ -217,3 +217,58 @@ func TestChangedVariables(t *testing.T) {
 		t.Errorf("in the end %s", rows[batches-1])
 	}
 }
+
+// A state whose type has lost a field goes on with the others; one whose field is of another
+// kind is refused before anything runs, and nothing is lost by it.
+func TestChangedFields(t *testing.T) {
+	dir := t.TempDir()
+	var rows []string
+	note := func(ssc *engine.StreamingContext, d *engine.DStream[string], last uint64) {
+		engine.ForEachBatch(d, func(b engine.Batch, got []string) error {
+			if rows = append(rows, got...); b.Seq == last {
+				ssc.Stop()
+			}
+			return nil
+		})
+	}
+	input := [][]event{{ev("a", 1)}, {ev("a", 2)}, {ev("a", 3)}}
+	first := func(ssc *engine.StreamingContext) error {
+		type sum struct{ N, Old int }
+		note(ssc, engine.MapWithState(enginetest.Queue(ssc, input, 2), "sums", func(_ string, n *int, s *engine.State[sum]) (string, bool) {
+			v, _ := s.Get()
+			v.N, v.Old = v.N+*n, 7
+			s.Update(v)
+			return fmt.Sprint(v), true
+		}), 2)
+		return nil
+	}
+	renamed := func(ssc *engine.StreamingContext) error {
+		type sum struct{ N, New int }
+		note(ssc, engine.MapWithState(enginetest.Queue(ssc, input, 2), "sums", func(_ string, n *int, s *engine.State[sum]) (string, bool) {
+			v, _ := s.Get()
+			v.N += *n
+			s.Update(v)
+			return fmt.Sprint(v), true
+		}), 3)
+		return nil
+	}
+	other := func(ssc *engine.StreamingContext) error {
+		type sum struct{ N string }
+		note(ssc, engine.MapWithState(enginetest.Queue(ssc, input, 2), "sums", func(string, *int, *engine.State[sum]) (string, bool) {
+			return "", true
+		}), 3)
+		return nil
+	}
+	if err := run(t, first, "--checkpoint", dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t, other, "--checkpoint", dir); !errors.Is(err, engine.ErrOtherProgram) || !strings.Contains(err.Error(), "state sums: its N is an integer, the program wants a string") {
+		t.Error(err)
+	}
+	if err := run(t, renamed, "--checkpoint", dir); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"{1 7}", "{3 7}", "{6 0}"}; !slices.Equal(rows[:min(3, len(rows))], want) {
+		t.Errorf("%q, want %q", rows, want)
+	}
+}

@@ -11,5 +11,5 @@
 // Networks are written and trained with the packages below this one: nn
 // (variables and gradients), functions, links, optimizers, training. Package
 // compile fuses a network for inference, package graph runs it in Gorgonia's
-// machines.
+// machines. Package vision takes images to a network, and boxes out of what it gives.
 package ml

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/modelstore"
-	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/onnx"
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -32,26 +31,23 @@ func LoadModel(sc *rdd.Context, name string, build func() Network, npz []byte, r
 
 // LoadONNX is [LoadModel] for the bytes of an ONNX file.
 func LoadONNX(sc *rdd.Context, name string, file []byte, opts ...onnx.Option) *LoadedModel {
-	return loadModel(sc, "ml.LoadONNX "+name, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) }, nil)
+	return loadModel(sc, "ml.LoadONNX "+name, name, file, onnxLoader(opts), nil)
 }
 
 // loadModel compiles the file, unless something is wrong already.
-func loadModel(sc *rdd.Context, op, name string, file []byte, load func([]byte) (*compile.Model, error), wrong error) *LoadedModel {
+func loadModel(sc *rdd.Context, op, name string, file []byte, load loader, wrong error) *LoadedModel {
 	m := &LoadedModel{sc: sc, name: name, file: file, digest: modelstore.Digest(file)}
-	var compiled *compile.Model
 	if wrong == nil {
 		wrong = modelstore.CheckName(name)
 	}
 	if wrong == nil {
-		if compiled, wrong = load(file); wrong != nil {
+		if m.version, wrong = load(file); wrong != nil {
 			wrong = unusable(file, wrong)
 		}
 	}
 	if wrong != nil {
 		failAt(sc, op, wrong)
-		return m
 	}
-	m.version = newVersion(compiled)
 	return m
 }
 

@@ -19,6 +19,8 @@ import (
 var (
 	// ErrModel: a model's definition is incomplete or its file can't be used.
 	ErrModel = errors.New("model can't be used")
+	// ErrLength: an element is longer than any length of its model.
+	ErrLength = errors.New("element doesn't fit the model's rows")
 )
 
 // Network is what can be loaded with weights and run: every link of package
@@ -35,6 +37,7 @@ type ModelRef struct {
 	model    *engine.Model[*version]
 	build    func() Network // nil for a model that isn't a Network
 	keepFile bool           // a version keeps its file, to be trained further
+	lengths  []int          // in order, of a model whose rows have different ones
 }
 
 // Name returns the model's name.
@@ -91,9 +94,12 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 	return (&ModelRef{build: build}).declare(ssc, name, npz, load)
 }
 
+// loader makes a version of a model of its file.
+type loader func(file []byte) (*version, error)
+
 // networkLoader returns what compiles a network with the weights of a file. It is there
 // with an error too, so that a program is told all that is wrong.
-func networkLoader(build func() Network, rowShape []int) (load func(file []byte) (*compile.Model, error), err error) {
+func networkLoader(build func() Network, rowShape []int) (load loader, err error) {
 	shape := slices.Clone(rowShape)
 	if build == nil {
 		err = rdd.ErrNilFunction
@@ -101,7 +107,7 @@ func networkLoader(build func() Network, rowShape []int) (load func(file []byte)
 	if _, wrong := nn.Zeros(shape...); wrong != nil || len(shape) == 0 {
 		err = errors.Join(err, fmt.Errorf("%w: rowShape %s: give the shape of one row of the input, such as 784 or 1, 28, 28", ErrModel, nn.FormatShape(shape)))
 	}
-	return func(file []byte) (*compile.Model, error) {
+	return func(file []byte) (*version, error) {
 		net := build()
 		if net == nil {
 			return nil, errors.New("its build function returned nil")
@@ -113,8 +119,27 @@ func networkLoader(build func() Network, rowShape []int) (load func(file []byte)
 		if err != nil {
 			return nil, fmt.Errorf("with rows of shape %s: %w", nn.FormatShape(shape), err)
 		}
-		return c, nil
+		return newVersion(c, nil), nil
 	}, err
+}
+
+// onnxLoader returns what compiles an ONNX file.
+func onnxLoader(opts []onnx.Option) loader {
+	return func(file []byte) (*version, error) {
+		f, err := onnx.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		c, err := f.Compile(opts...)
+		if err != nil {
+			return nil, err
+		}
+		parts, err := f.Parts(c, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return newVersion(c, parts), nil
+	}
 }
 
 // unusable says that a model's file can't be used, and why.
@@ -126,17 +151,28 @@ func unusable(file []byte, why error) error {
 // network and weights in one; see package onnx for what it may hold. The file is
 // checked before the first batch.
 func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
-	return new(ModelRef).declare(ssc, name, file, func(file []byte) (*compile.Model, error) { return onnx.Compile(file, opts...) })
+	return new(ModelRef).declare(ssc, name, file, onnxLoader(opts))
 }
 
-// declare makes a version of what a file compiles to, and warms it.
-func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byte, load func([]byte) (*compile.Model, error)) *ModelRef {
+// declare makes a version of what a file compiles to, by one loader or one for each
+// length, and warms it.
+func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byte, loads ...loader) *ModelRef {
 	m.model = engine.NewModel(ssc, name, file, func(file []byte) (*version, error) {
-		c, err := load(file)
-		if err != nil {
-			return nil, unusable(file, err)
+		if len(loads) == 0 {
+			return nil, unusable(file, errors.New("it has no length"))
 		}
-		v := newVersion(c)
+		var all []*version
+		for _, load := range loads {
+			v, err := load(file)
+			if err != nil {
+				return nil, unusable(file, err)
+			}
+			all = append(all, v)
+		}
+		v := &version{byLength: all}
+		if m.lengths == nil {
+			v = all[0]
+		}
 		if m.keepFile {
 			v.file = file
 		}

@@ -5,16 +5,21 @@ import (
 	"iter"
 
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/ml/onnx"
 	"github.com/hibana-engine/hibana/rdd"
 )
 
 // Row is a network's result for one element.
 type Row struct {
-	// Output holds the row's outputs. It is valid during the call only.
+	// Output holds the row's outputs; of a network with several see Named. It is valid
+	// during the call only.
 	Output []float32
 	Model  string // name
 	Digest string // version
 	Batch  uint64 // sequence number of the batch; 0 in a batch program
+	Length int    // that the row ran at, of a model of several ([PredictLengths])
+
+	parts []onnx.Part // of Output
 }
 
 // Predict runs a model over the elements of a stream, on executors, and keeps
@@ -24,7 +29,9 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 	if encode == nil || decode == nil {
 		in.Context().Fail("ml.Predict "+m.Name(), rdd.ErrNilFunction)
 	}
-	m.require(in.Context(), "ml.Predict")
+	if m.require(in.Context(), "ml.Predict") && m.lengths != nil {
+		in.Context().Fail("ml.Predict "+m.Name(), fmt.Errorf("%w: its rows are of several lengths; use ml.PredictLengths", ErrModel))
+	}
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		row := Row{Model: m.Name(), Digest: b.Model(m.Name()), Batch: b.Seq}
 		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[U, error] {
@@ -59,7 +66,7 @@ type predictor[T, U any] struct {
 
 // run takes the elements in batches of rows.
 func (p *predictor[T, U]) run(version *version, in iter.Seq2[T, error]) error {
-	p.s = version.take()
+	p.s, p.row.parts = version.take(), version.parts
 	defer version.put(p.s)
 	for v, err := range in {
 		if err != nil {
@@ -83,24 +90,16 @@ func (p *predictor[T, U]) flush() error {
 	if n == 0 {
 		return nil
 	}
-	for i, v := range p.waiting {
-		row := p.s.input[i*p.s.size : (i+1)*p.s.size]
-		clear(row) // it held another batch's
-		if err := p.encode(v, row); err != nil {
-			return fmt.Errorf("making an input row of model %s: %w", p.row.Model, err)
-		}
-	}
-	out, err := p.s.worker.Run(p.s.input[:n*p.s.size], n)
+	err := p.s.run(p.row.Model, n,
+		func(i int, row []float32) error { return p.encode(p.waiting[i], row) },
+		func(i int, out []float32) error {
+			p.row.Output = out
+			u, err := p.decode(p.waiting[i], p.row)
+			p.results = append(p.results, u)
+			return err
+		})
 	if err != nil {
-		return fmt.Errorf("running model %s: %w", p.row.Model, err)
-	}
-	for i, v := range p.waiting {
-		p.row.Output = out[i*p.s.out : (i+1)*p.s.out : (i+1)*p.s.out]
-		u, err := p.decode(v, p.row)
-		if err != nil {
-			return fmt.Errorf("reading an output row of model %s: %w", p.row.Model, err)
-		}
-		p.results = append(p.results, u)
+		return err
 	}
 	for _, u := range p.results {
 		if p.stopped = !p.yield(u, nil); p.stopped {

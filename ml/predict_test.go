@@ -25,8 +25,14 @@ func small() ml.Network {
 // weights returns the file of a network as it was made.
 func weights(t *testing.T) []byte {
 	t.Helper()
+	return fileOf(t, small())
+}
+
+// fileOf returns the file of a network.
+func fileOf(t *testing.T, net serializers.Stateful) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	if err := serializers.WriteNPZ(&b, small()); err != nil {
+	if err := serializers.WriteNPZ(&b, net); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

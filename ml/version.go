@@ -1,9 +1,11 @@
 package ml
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/hibana-engine/hibana/ml/compile"
+	"github.com/hibana-engine/hibana/ml/onnx"
 )
 
 // maxRows is how many rows run at once at most: enough to read dense weights once
@@ -28,8 +30,11 @@ func batchRows(m *compile.Model) int {
 // scratch for each task that runs it at the moment.
 type version struct {
 	model *compile.Model
+	parts []onnx.Part // of a row's result; none if they have no names
 	rows  int
 	file  []byte // if the model is trained on a stream
+
+	byLength []*version // of a model of several lengths, which has no other fields
 
 	mu   sync.Mutex
 	free []*scratch // that nobody uses; at most as many as tasks ran at once
@@ -43,7 +48,9 @@ type scratch struct {
 	out    int // of an output row
 }
 
-func newVersion(m *compile.Model) *version { return &version{model: m, rows: batchRows(m)} }
+func newVersion(m *compile.Model, parts []onnx.Part) *version {
+	return &version{model: m, parts: parts, rows: batchRows(m)}
+}
 
 // take returns a scratch that nobody else uses until it is put back. A task
 // takes one for each place where it runs the model: two may be at work in turn.
@@ -66,9 +73,36 @@ func (v *version) put(s *scratch) {
 	v.free = append(v.free, s)
 }
 
+// run computes n rows, each of which fill writes and whose result read gets.
+func (s *scratch) run(model string, n int, fill func(i int, row []float32) error, read func(i int, out []float32) error) error {
+	for i := range n {
+		row := s.input[i*s.size : (i+1)*s.size]
+		clear(row) // it held another batch's
+		if err := fill(i, row); err != nil {
+			return fmt.Errorf("making an input row of model %s: %w", model, err)
+		}
+	}
+	out, err := s.worker.Run(s.input[:n*s.size], n)
+	if err != nil {
+		return fmt.Errorf("running model %s: %w", model, err)
+	}
+	for i := range n {
+		if err := read(i, out[i*s.out:(i+1)*s.out:(i+1)*s.out]); err != nil {
+			return fmt.Errorf("reading an output row of model %s: %w", model, err)
+		}
+	}
+	return nil
+}
+
 // warm runs the model once, so that the first batch finds a scratch whose pages
 // are there. A network may refuse a row of zeros: that doesn't make it a bad one.
 func (v *version) warm() {
+	for _, l := range v.byLength {
+		l.warm()
+	}
+	if v.byLength != nil {
+		return
+	}
 	s := v.take()
 	_, _ = s.worker.Run(s.input, v.rows)
 	v.put(s)

@@ -10,33 +10,46 @@ import (
 )
 
 // obtained yields the elements of a partition that isn't kept here: as another executor
-// keeps them, or computed. It is computed too if the other one doesn't have it any more, or
-// is lost on the way: whole, if restart takes back what it gave. Otherwise that isn't yielded
-// again, since an RDD has the same elements in the same order wherever it is computed. What
-// may have others, since it is indeterminate, is computed.
+// keeps them, or computed. If the other one doesn't have it any more, or is lost on the way,
+// the next that keeps it is asked, if restart takes back what came, and if none sends it, it is
+// computed. What can't be taken back isn't yielded again: the rest is computed, since an RDD has
+// the same elements in the same order wherever it is computed. What may have others, since it
+// is indeterminate, is computed.
 func (r *RDD[T]) obtained(tc *task.Context, partition int, restart func() bool) iter.Seq2[T, error] {
 	codec := r.stored().codec
 	if tc.Elsewhere == nil || codec == nil || r.node.Indeterminate {
 		return r.compute(tc, partition)
 	}
-	frames := tc.Elsewhere.Fetch(tc, r.block(partition))
+	frames := tc.Elsewhere.Fetch(tc, r.block(partition), 0)
 	if frames == nil {
 		return r.compute(tc, partition)
 	}
 	return func(yield func(T, error) bool) {
-		n, err := decodeFrames(tc, codec, frames, yield)
-		switch {
-		case err == nil:
-		case tc.Err() != nil:
-			ends(yield, context.Cause(tc))
-		case r.onlyKept:
-			ends(yield, unread(r.node, err))
-		default:
-			if restart() {
-				n = 0
+		var n uint64  // elements that were yielded
+		var why error // that is all
+		for i := 1; frames != nil; i++ {
+			var err error
+			n, err = decodeFrames(tc, codec, frames, yield)
+			switch {
+			case err == nil:
+				return
+			case tc.Err() != nil:
+				ends(yield, context.Cause(tc))
+				return
+			case why != nil:
+				err = fmt.Errorf("%w; %w", why, err)
 			}
-			r.rest(tc, partition, n, err)(yield)
+			why = err
+			if !restart() && n > 0 {
+				break
+			}
+			n, frames = 0, tc.Elsewhere.Fetch(tc, r.block(partition), i)
 		}
+		if r.onlyKept {
+			ends(yield, unread(r.node, why))
+			return
+		}
+		r.rest(tc, partition, n, why)(yield)
 	}
 }
 

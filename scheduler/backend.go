@@ -8,7 +8,7 @@ import (
 )
 
 // Backend reaches the executors. The DAGScheduler launches no more tasks on an
-// executor than it has slots.
+// executor than it has slots; of brief ones up to four for each slot, which wait there.
 //
 // THREADING: Start is called once, before the others; they by one goroutine,
 // the DAGScheduler's. None may block: a backend hands over and

@@ -21,6 +21,10 @@ func isSent(n *lineage.Node) bool { return n.Cached() && !n.Pinned() && !n.Indet
 // maxElsewhere bounds the cached partitions that a task is told of. Others are computed.
 const maxElsewhere = 1 << 16
 
+// maxAsked bounds how many executors a task may ask for a cached partition, one after the
+// other.
+const maxAsked = 2
+
 // elsewhere returns the cached partitions from which a task on an executor would compute a
 // partition of n if it had them, as far as that executor holds none and others do. Above
 // one that it holds or is sent nothing is looked for.
@@ -44,8 +48,10 @@ func (b *Blocks) elsewhere(executor string, n *lineage.Node, partition int) (all
 			here := slices.Contains(holders, executor)
 			sent := !here && len(holders) > 0 && isSent(at.n)
 			if sent {
-				all = addHeld(all, holders[0], blockOf(at.n, at.p))
-				found++
+				for _, holder := range holders[:min(len(holders), maxAsked)] {
+					all = addHeld(all, holder, blockOf(at.n, at.p))
+					found++
+				}
 			}
 			if here || sent {
 				continue

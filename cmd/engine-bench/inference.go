@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
-	"github.com/hibana-engine/hibana/ml/onnx"
 )
 
 // inferenceResult is what a compiled network does on some cores, beside what the
@@ -52,38 +50,42 @@ func runInference(ctx context.Context, f *flag.FlagSet, args []string) (report, 
 	cores := f.Int("cores", 1, "goroutines, each with batches of its own and a core to itself")
 	rounds := f.Int("rounds", 7, "rounds of peak and network in turn")
 	span := f.Duration("time", 500*time.Millisecond, "length of a round's network part; the peak takes a fifth")
+	var file networkFile
+	file.flags(f)
 	if err := parse(f, args); err != nil {
 		return nil, err
+	}
+	if file.ids < 1 || file.ids > 1<<24 {
+		return nil, fmt.Errorf("%w: --ids %d, want 1 to 2^24", errUsage, file.ids)
 	}
 	if *batch < 1 || *rounds < 1 || *cores < 1 || *cores > runtime.NumCPU() || *span <= 0 {
 		return nil, fmt.Errorf("%w: --batch, --rounds and --time are at least 1, --cores 1 to %d", errUsage, runtime.NumCPU())
 	}
-	m, err := benchModel(*model)
+	m, err := benchModel(*model, &file)
 	if err != nil {
 		return nil, err
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(*cores))
 	b := inferenceBench{model: m, batch: *batch, cores: *cores}
-	b.open()
+	b.open(&file)
 	return b.run(ctx, &inferenceResult{Model: *model, Batch: *batch, Cores: *cores, MFlopPerImage: m.Flops() / 1e6}, *rounds, *span)
 }
 
 // benchModel compiles a network with random weights, or a file.
-func benchModel(name string) (*compile.Model, error) {
-	switch {
-	case name == "cnn" || name == "mlp":
+func benchModel(name string, file *networkFile) (*compile.Model, error) {
+	if strings.HasSuffix(name, ".onnx") {
+		return file.compile(name)
+	}
+	if given := file.given(); given != nil {
+		return nil, fmt.Errorf("%w: %s: only an ONNX file has dimensions, inputs and outputs to name", errUsage, strings.Join(given, ", "))
+	}
+	if name == "cnn" || name == "mlp" {
 		net := (&mnistBench{model: name}).network()
-		return compile.Network(net.Forward, 1, mnist.Rows, mnist.Cols)
-	case strings.HasSuffix(name, ".onnx"):
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
+		m, err := compile.Network(net.Forward, 1, mnist.Rows, mnist.Cols)
+		if err == nil {
+			file.parts = []rowPart{{size: m.InputLen()}}
 		}
-		m, err := onnx.Compile(data)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		return m, nil
+		return m, err
 	}
 	return nil, fmt.Errorf("%w: --model %q; there are cnn, mlp and files that end in .onnx", errUsage, name)
 }
@@ -97,14 +99,12 @@ type inferenceBench struct {
 	inputs  [][]float32
 }
 
-// open makes each core's worker and random images.
-func (b *inferenceBench) open() {
+// open makes each core's worker and random rows.
+func (b *inferenceBench) open(file *networkFile) {
 	for c := range b.cores {
 		r := rand.New(rand.NewPCG(1, uint64(c)))
 		x := make([]float32, b.batch*b.model.InputLen())
-		for i := range x {
-			x[i] = r.Float32()
-		}
+		file.fill(x, r)
 		b.workers = append(b.workers, b.model.NewWorker(b.batch))
 		b.inputs = append(b.inputs, x)
 	}

@@ -187,12 +187,8 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 	args := streamArgs(master, b.addr)
 	err := engine.NewApp("bench").Run(ctx, args, b.interval, func(ssc *engine.StreamingContext) error {
 		ssc.AddListener(d)
-		model := ml.Model(ssc, b.model, b.network, b.weights, 1, mnist.Rows, mnist.Cols)
 		pixels := kafka.Direct(ssc, kafka.Subscribe(b.topic), func(r *kafka.Record) ([]byte, error) { return r.Value, nil })
-		digits := ml.Predict(pixels, model,
-			func(p []byte, row []float32) error { toFloats(p, row); return nil },
-			func(_ []byte, out ml.Row) (int, error) { return argmax(out.Output), nil })
-		engine.ForEachBatch(engine.CountByValue(digits, rdd.Partitions(1)), func(_ engine.Batch, counts []rdd.Pair[int, int64]) error {
+		engine.ForEachBatch(engine.CountByValue(b.digits(ssc, pixels), rdd.Partitions(1)), func(_ engine.Batch, counts []rdd.Pair[int, int64]) error {
 			for _, c := range counts {
 				total += c.Value
 			}
@@ -209,6 +205,14 @@ func (b *mnistBench) stream(ctx context.Context, d *drain) error {
 		err = fmt.Errorf("recognised %d of %d images", total, d.records)
 	}
 	return err
+}
+
+// digits recognises images.
+func (b *mnistBench) digits(ssc *engine.StreamingContext, pixels *engine.DStream[[]byte]) *engine.DStream[int] {
+	model := ml.Model(ssc, b.model, b.network, b.weights, 1, mnist.Rows, mnist.Cols)
+	return ml.Predict(pixels, model,
+		func(p []byte, row []float32) error { toFloats(p, row); return nil },
+		func(_ []byte, out ml.Row) (int, error) { return argmax(out.Output), nil })
 }
 
 // besideLocal measures the engine on a cluster and on local[2], in turn.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -43,6 +44,31 @@ func TestInference(t *testing.T) {
 	}
 }
 
+// TestInferenceOfAnyFile: a file's open dimensions, several inputs, one of integers,
+// and its outputs are named.
+func TestInferenceOfAnyFile(t *testing.T) {
+	file := "../../ml/onnx/testdata/nstep_lstm_opset14.onnx"
+	got, err := runWorkload(t, "inference", "--model", file, "--batch", "2", "--rounds", "1", "--time", "1ms",
+		"--axis", "1", "--dim", "T=3", "--fix", "lengths=3", "--output", "z", "--ids", "2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := got.(*inferenceResult); r.ImagesPerSec <= 0 || r.Batch != 2 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := runWorkload(t, "inference", "--model", file, "--axis", "1", "--dim", "T=3", "--per-row", "lengths"); err == nil || errors.Is(err, errUsage) {
+		t.Errorf("lengths that depend on the row: error %v, want that of the file", err)
+	}
+	n := networkFile{ids: 5, parts: []rowPart{{2, false}, {3, true}}}
+	x := make([]float32, 10)
+	n.fill(x, rand.New(rand.NewPCG(1, 1)))
+	for i, v := range x {
+		if whole := v == float32(int(v)); whole != (i%5 >= 2) || v >= 5 {
+			t.Errorf("element %d of two rows of two fractions and three integers is %v", i%5, v)
+		}
+	}
+}
+
 func TestTrain(t *testing.T) {
 	got, err := runWorkload(t, "train", "--limit", "40", "--batch", "20", "--epochs", "2")
 	if err != nil {
@@ -57,6 +83,7 @@ func TestTrain(t *testing.T) {
 func TestNetworkFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"inference", "--model", "vgg"}, {"inference", "--cores", "0"}, {"inference", "--cores", "100000"}, {"inference", "--batch", "0"},
+		{"inference", "--ids", "0"}, {"inference", "--dim", "T"}, {"inference", "--dim", "T=3"}, {"inference", "--fix", "x=a"}, {"inference", "--whole"},
 		{"train", "--model", "x.onnx"}, {"train", "--epochs", "0"}, {"train", "--limit", "-1"}, {"train", "more"},
 	} {
 		if _, err := runWorkload(t, args[0], args[1:]...); !errors.Is(err, errUsage) {

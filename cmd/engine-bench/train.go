@@ -82,7 +82,7 @@ func newTrainBench(model string, batch int, set datasets.Dataset[datasets.Exampl
 	if !ok {
 		return nil, fmt.Errorf("network %s is no link", model)
 	}
-	m, err := benchModel(model)
+	m, err := benchModel(model, &networkFile{})
 	if err != nil {
 		return nil, err
 	}

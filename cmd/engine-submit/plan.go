@@ -18,8 +18,8 @@ func planCommand() command {
 	return command{
 		name: "plan", args: "JOB|DIR PROGRAM [-- ARG …]",
 		about: `Prints what a program would go on with. That is what submit --resume JOB would
-keep, migrate and drop of a job, and which outputs of unfinished batches run, maybe
-again; or what the program would of its --checkpoint DIR, a directory with a batch log. PROGRAM runs on this machine
+keep, migrate, begin anew and drop of a job, and which outputs of unfinished batches
+run, maybe again; or what the program would of its --checkpoint DIR, a directory with a batch log. PROGRAM runs on this machine
 until its build function has returned; nothing else of it runs. The exit code is 1 if
 it can't go on. The job may run meanwhile: then it is as of now.`,
 		examples: []string{"plan --master 127.0.0.1:7077 12 ./orders-2 -- --brokers kafka1:9093", "plan /var/lib/orders/checkpoint ./orders-2"},

@@ -21,7 +21,8 @@ type brokersKey struct{}
 // there are none, that of a broker embedded in the driver's process, which is
 // started by the first call and stopped with the stream. The embedded broker
 // keeps its topics in memory, so it doesn't go together with --checkpoint or a
-// cluster. A batch program, which reads what is there already, must be given --brokers;
+// cluster. With --plan and --offsets nothing is read, so that --brokers may be missing. A
+// batch program, which reads what is there already, must be given --brokers;
 // its environment is that of [engine.EnvironmentOf].
 func Brokers(e engine.Environment) []string {
 	readSettings(e) // whoever uses Kafka has its settings, also who only writes
@@ -41,6 +42,9 @@ func findBrokers(e engine.Environment) []string {
 		e.Fail("kafka", fmt.Errorf("%w: a batch program that reads Kafka needs --brokers HOST:PORT", engine.ErrUsage))
 		return nil
 	}
+	if ssc.Looking() { // nobody reaches them
+		return []string{notGiven}
+	}
 	if ssc.Durable() {
 		ssc.Fail("kafka", fmt.Errorf("%w: the embedded broker forgets its topics with the process, so a job that outlives it needs --brokers HOST:PORT", engine.ErrUsage))
 		return nil
@@ -55,6 +59,10 @@ func findBrokers(e engine.Environment) []string {
 	})
 	return []string{addr}
 }
+
+// notGiven stands for the brokers of a program that is only looked at: what reaches for them
+// all the same, such as a Value, fails with this name, which exists nowhere.
+const notGiven = "brokers-not-given.invalid:9092"
 
 // clientKey finds the clients' options in a context.
 type clientKey struct{}

@@ -191,6 +191,30 @@ func TestErrors(t *testing.T) {
 	})
 }
 
+// To print how far a job has read, or what a changed program would go on with, takes no broker.
+func TestLookingNeedsNoBroker(t *testing.T) {
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		b.Produce(t, "in", nil, &kgo.Record{Value: []byte("a")})
+		program := func(ssc *engine.StreamingContext) error {
+			var rows []string
+			collect(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue), 1, &rows)
+			return nil
+		}
+		dir := t.TempDir()
+		if err := run(t, b, program, "--checkpoint", dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, look := range []string{"--plan", "--offsets"} {
+			if err := run(t, b, program, "--checkpoint", dir, "--brokers", "", look); err != nil {
+				t.Errorf("%s: %v", look, err)
+			}
+		}
+		if err := run(t, b, program, "--checkpoint", dir, "--brokers", ""); !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), "needs --brokers HOST:PORT") {
+			t.Errorf("it ran without brokers: %v", err)
+		}
+	}, "in")
+}
+
 // A job whose sink waits for Kafka can be ended, and fails if Kafka stays away.
 func TestSinkOutage(t *testing.T) {
 	sink := func(ssc *engine.StreamingContext) error {

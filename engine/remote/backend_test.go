@@ -491,13 +491,13 @@ func TestSlowBuild(t *testing.T) {
 	x := start(t, "x", s, h)
 	stream := rawWork(t, x, s, &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: 1}})
 	for range 2 { // it says so while it builds
-		if m, err := stream.Recv(); err != nil || m.Alive == nil {
+		if m, err := stream.receive(); err != nil || m.Alive == nil {
 			t.Fatalf("%+v, %v", m, err)
 		}
 	}
 	close(h.block)
 	for {
-		m, err := stream.Recv()
+		m, err := stream.receive()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -544,13 +544,13 @@ func TestMalformedStreams(t *testing.T) {
 		"values in a hole": {[]*ToExecutor{{Hello: &Hello{Incarnation: incarnation, Epoch: 5, Values: 2}}, {Values: &Values{First: 1, Values: make([]wire.Value, 1)}}}, wire.ErrMalformed},
 	} {
 		first := rawWork(t, x, s, hello) // an executor that has seen epoch 5
-		if _, err := first.Recv(); err != nil {
+		if _, err := first.receive(); err != nil {
 			t.Fatal(err)
 		}
 		stream := rawWork(t, x, s, c.messages...)
 		var err error
 		for err == nil {
-			_, err = stream.Recv()
+			_, err = stream.receive()
 		}
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -563,7 +563,7 @@ func TestMalformedStreams(t *testing.T) {
 	}
 	var err error
 	for err == nil {
-		_, err = stream.Recv()
+		_, err = stream.receive()
 	}
 	if !errors.Is(err, io.EOF) {
 		t.Errorf("hanging up: %v", err)
@@ -680,7 +680,7 @@ func TestSlotsOutOfBounds(t *testing.T) {
 		stream := rawWork(t, x, s, &ToExecutor{Hello: &Hello{Incarnation: incarnation, Epoch: 1}}, &ToExecutor{Slots: &Slots{slots}})
 		err := error(nil)
 		for err == nil {
-			_, err = stream.Recv()
+			_, err = stream.receive()
 		}
 		if !errors.Is(err, wire.ErrMalformed) || x.server.Slots() != 2 {
 			t.Errorf("%d slots: %v, it has %d", slots, err, x.server.Slots())

@@ -134,7 +134,7 @@ func (l *link) stream() (ready bool, err error) {
 	if err != nil {
 		return false, causeOf(ctx, err)
 	}
-	s := heardStream{work, silent, silence}
+	s := driverEnd(heardStream{work, silent, silence})
 	registered, err := l.register(s)
 	if err != nil {
 		return false, causeOf(ctx, err)
@@ -160,7 +160,7 @@ func (l *link) stream() (ready bool, err error) {
 }
 
 // register introduces the driver and takes the executor's answer.
-func (l *link) register(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) (*Registered, error) {
+func (l *link) register(s *end[ToExecutor, FromExecutor]) (*Registered, error) {
 	cfg := &l.cfg
 	messages := []*ToExecutor{{Hello: &Hello{
 		Incarnation: cfg.Incarnation, Epoch: cfg.Epoch, Executor: l.process.Executor, Header: cfg.Header, Values: len(cfg.Values),
@@ -170,11 +170,11 @@ func (l *link) register(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) (*
 		messages = append(messages, &ToExecutor{Values: &Values{First: i, Values: cfg.Values[i : i+1]}})
 	}
 	for _, m := range messages {
-		if err := s.Send(m); err != nil {
-			break // Recv says why
+		if err := s.send(m); err != nil {
+			break // receive says why
 		}
 	}
-	m, err := s.Recv()
+	m, err := hear(s)
 	if err != nil {
 		return nil, err
 	}
@@ -275,10 +275,10 @@ func (l *link) launch(task scheduler.Task) {
 }
 
 // receive takes what the executor sends until the stream breaks.
-func (l *link) receive(s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
+func (l *link) receive(s *end[ToExecutor, FromExecutor]) error {
 	results := results{limit: l.cfg.MaxResultBytes}
 	for {
-		m, err := s.Recv()
+		m, err := hear(s)
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"google.golang.org/grpc"
-
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/shuffle"
@@ -135,7 +133,7 @@ func (o *outbox) forgetShuffles(f *ForgetShuffles) {
 }
 
 // send sends what is posted until ctx ends or the stream breaks.
-func (o *outbox) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor, FromExecutor]) error {
+func (o *outbox) send(ctx context.Context, s *end[ToExecutor, FromExecutor]) error {
 	var batch []*ToExecutor
 	for {
 		select {
@@ -149,6 +147,9 @@ func (o *outbox) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor
 		o.mu.Unlock()
 		for i, m := range batch {
 			if m == nil {
+				if err := s.flush(); err != nil { // what came before doesn't wait for the disk
+					return err
+				}
 				next, err := invocations.next()
 				if err != nil {
 					return err
@@ -158,10 +159,13 @@ func (o *outbox) send(ctx context.Context, s grpc.BidiStreamingClient[ToExecutor
 				}
 				m = &ToExecutor{Invoke: next}
 			}
-			if err := s.Send(m); err != nil {
+			if err := s.add(m); err != nil {
 				return err
 			}
 			batch[i] = nil
+		}
+		if err := s.flush(); err != nil {
+			return err
 		}
 	}
 }

@@ -20,17 +20,17 @@ import (
 type Partitions struct {
 	fetcher *Fetcher
 	epoch   uint64
-	holders map[task.Block]string
-	remote  *int64 // bytes that came
+	holders map[task.Block][]string // in the order in which they are asked
+	remote  *int64                  // bytes that came
 }
 
 // Partitions returns a reader for one task of a driver's epoch, which reads what other
 // executors hold. It adds to remote the bytes that come: the task's own count of them.
 func (f *Fetcher) Partitions(epoch uint64, held []scheduler.HeldBlocks, remote *int64) *Partitions {
-	p := &Partitions{fetcher: f, epoch: epoch, holders: make(map[task.Block]string), remote: remote}
+	p := &Partitions{fetcher: f, epoch: epoch, holders: make(map[task.Block][]string), remote: remote}
 	for _, h := range held {
 		for _, b := range h.Blocks {
-			p.holders[b] = h.Executor
+			p.holders[b] = append(p.holders[b], h.Executor)
 		}
 	}
 	return p
@@ -38,11 +38,11 @@ func (f *Fetcher) Partitions(epoch uint64, held []scheduler.HeldBlocks, remote *
 
 // Fetch implements task.Elsewhere. It holds one frame at a time; gRPC's window holds what
 // the task isn't ready for.
-func (p *Partitions) Fetch(ctx context.Context, b task.Block) iter.Seq2[[]byte, error] {
-	executor := p.holders[b]
-	if executor == "" {
+func (p *Partitions) Fetch(ctx context.Context, b task.Block, i int) iter.Seq2[[]byte, error] {
+	if i >= len(p.holders[b]) {
 		return nil
 	}
+	executor := p.holders[b][i]
 	return func(yield func([]byte, error) bool) {
 		if err := p.receive(ctx, executor, b, func(frame []byte) bool { return yield(frame, nil) }); err != nil {
 			yield(nil, &task.NotFetchedError{Block: b, Executor: executor, Err: err})

@@ -47,7 +47,7 @@ func cachedAt(t *testing.T, s security.Security, epoch uint64, executor string, 
 // fetch collects the frames of a partition.
 func fetch(t *testing.T, p *Partitions, b task.Block) (all [][]byte, err error) {
 	t.Helper()
-	for frame, err := range p.Fetch(t.Context(), b) {
+	for frame, err := range p.Fetch(t.Context(), b, 0) {
 		if err != nil {
 			return all, err
 		}
@@ -105,8 +105,22 @@ func TestFetchCached(t *testing.T) {
 		}
 	}
 	p := cachedAt(t, s, 1, at, held)
-	if p.Fetch(t.Context(), task.Block{Batch: 9}) != nil {
+	if p.Fetch(t.Context(), task.Block{Batch: 9}, 0) != nil || p.Fetch(t.Context(), held, 1) != nil {
 		t.Error("nobody is known to keep it")
+	}
+	both := p.fetcher.Partitions(1, []scheduler.HeldBlocks{{Executor: "gone@127.0.0.1:1", Blocks: []task.Block{{Batch: 9}, held}}, {Executor: at, Blocks: []task.Block{held}}}, new(int64))
+	h.mu.Lock()
+	h.cached = func(task.Block) task.Sendable { return whole }
+	h.mu.Unlock()
+	count := 0
+	for _, err := range both.Fetch(t.Context(), held, 1) {
+		if err != nil {
+			t.Errorf("the second that keeps it: %v", err)
+		}
+		count++
+	}
+	if count != len(whole) {
+		t.Errorf("the second that keeps it sends %d frames", count)
 	}
 	x.stop()
 	if _, err := fetch(t, p, held); !errors.Is(err, shuffle.ErrUnreachable) {

@@ -283,8 +283,14 @@ func waiting(started chan<- scheduler.TaskID, causes chan<- error) *host {
 	}}
 }
 
+// rawStream is a Work stream, with its messages one by one.
+type rawStream struct {
+	grpc.ClientStream
+	*end[ToExecutor, FromExecutor]
+}
+
 // rawWork opens a stream to an executor as a driver would and sends messages.
-func rawWork(t *testing.T, x *executor, s security.Security, messages ...*ToExecutor) grpc.BidiStreamingClient[ToExecutor, FromExecutor] {
+func rawWork(t *testing.T, x *executor, s security.Security, messages ...*ToExecutor) rawStream {
 	t.Helper()
 	cc, err := rpc.Dial(x.Address, s)
 	if err != nil {
@@ -293,12 +299,13 @@ func rawWork(t *testing.T, x *executor, s security.Security, messages ...*ToExec
 	t.Cleanup(func() { _ = cc.Close() })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	stream, err := TasksClient{CC: cc}.Work(ctx)
+	work, err := TasksClient{CC: cc}.Work(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stream := rawStream{work, driverEnd(work)}
 	for _, m := range messages {
-		if err := stream.Send(m); err != nil {
+		if err := stream.send(m); err != nil {
 			t.Fatal(err)
 		}
 	}

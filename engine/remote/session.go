@@ -1,13 +1,12 @@
 package remote
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -130,7 +129,7 @@ func (x *session) signal() {
 }
 
 // send sends what is posted until the session has ended, and returns why.
-func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
+func (x *session) send(ctx context.Context, s *end[FromExecutor, ToExecutor]) error {
 	var batch []*FromExecutor
 	beat := time.NewTicker(wire.HeartbeatInterval)
 	defer beat.Stop()
@@ -138,12 +137,12 @@ func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]
 		select {
 		case <-x.wake:
 		case <-beat.C:
-			if err := stream.Send(&FromExecutor{Alive: &wire.Alive{}}); err != nil {
+			if err := s.send(&FromExecutor{Alive: &wire.Alive{}}); err != nil {
 				return err
 			}
 			continue
-		case <-stream.Context().Done():
-			return stream.Context().Err()
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 		x.mu.Lock()
 		batch, x.outbox = x.outbox, batch[:0]
@@ -157,10 +156,13 @@ func (x *session) send(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]
 			case m.Ended != nil && m.Ended.Success != nil:
 				m.Ended.Success.Stored = stored()
 			}
-			if err := stream.Send(m); err != nil {
+			if err := s.add(m); err != nil {
 				return err
 			}
 			batch[i] = nil
+		}
+		if err := s.flush(); err != nil {
+			return err
 		}
 		if ended {
 			return cause

@@ -40,16 +40,16 @@ type workStream struct {
 
 func (s *workStream) Context() context.Context { return s.ctx }
 
-func (s *workStream) Recv() (*ToExecutor, error) {
+func (s *workStream) Recv() (*Several[ToExecutor], error) {
 	select {
 	case m := <-s.hello:
-		return m, nil
+		return &Several[ToExecutor]{[]*ToExecutor{m}}, nil
 	case <-s.ctx.Done():
 		return nil, s.ctx.Err()
 	}
 }
 
-func (s *workStream) Send(*FromExecutor) error { return nil }
+func (s *workStream) Send(*Several[FromExecutor]) error { return nil }
 
 // A process whose program can't be built ends, also if the driver goes meanwhile.
 func TestRefusalEndsTheProcess(t *testing.T) {

@@ -26,21 +26,26 @@ func causeOf(ctx context.Context, err error) error {
 
 // heardStream is a stream that notes when something comes.
 type heardStream struct {
-	grpc.BidiStreamingClient[ToExecutor, FromExecutor]
+	grpc.BidiStreamingClient[Several[ToExecutor], Several[FromExecutor]]
 	silent  *time.Timer
 	silence time.Duration
 }
 
-// Recv returns the next message that says more than that the executor is alive.
-func (s heardStream) Recv() (*FromExecutor, error) {
-	for {
-		m, err := s.BidiStreamingClient.Recv()
-		if err != nil {
-			return nil, err
-		}
+// Recv returns what comes next.
+func (s heardStream) Recv() (*Several[FromExecutor], error) {
+	m, err := s.BidiStreamingClient.Recv()
+	if err == nil {
 		s.silent.Reset(s.silence)
-		if m.Alive == nil {
-			return m, nil
+	}
+	return m, err
+}
+
+// hear returns the next message that says more than that the executor is alive.
+func hear(s *end[ToExecutor, FromExecutor]) (*FromExecutor, error) {
+	for {
+		m, err := s.receive()
+		if err != nil || m.Alive == nil {
+			return m, err
 		}
 	}
 }

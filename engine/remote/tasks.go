@@ -20,10 +20,10 @@ type TasksServer interface {
 	// than one seen is refused with ErrStaleEpoch; a newer one ends the streams
 	// of those before it, and their tasks; caches stay, shuffle blocks go with their
 	// epoch.
-	Work(grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error
+	Work(grpc.BidiStreamingServer[Several[ToExecutor], Several[FromExecutor]]) error
 }
 
-// ToExecutor is what a driver sends; exactly one field is set. Order matters: a
+// ToExecutor is one message of a driver's; exactly one field is set. Order matters: a
 // batch is invoked and outputs are named before a Launch refers to them.
 type ToExecutor struct {
 	Hello   *Hello        `msgpack:"h"`
@@ -125,7 +125,7 @@ type DropCached struct {
 	RDDs []lineage.ID `msgpack:"r"`
 }
 
-// FromExecutor is what an executor answers; exactly one field is set.
+// FromExecutor is one message of an executor's; exactly one field is set.
 type FromExecutor struct {
 	Registered *Registered `msgpack:"r"`
 	Invoked    *Invoked    `msgpack:"i"`
@@ -202,6 +202,6 @@ func RegisterTasks(r grpc.ServiceRegistrar, s TasksServer) {
 type TasksClient struct{ CC grpc.ClientConnInterface }
 
 // Work calls TasksServer.Work.
-func (c TasksClient) Work(ctx context.Context) (grpc.BidiStreamingClient[ToExecutor, FromExecutor], error) {
-	return wire.OpenBidi[ToExecutor, FromExecutor](ctx, c.CC, "Tasks/Work")
+func (c TasksClient) Work(ctx context.Context) (grpc.BidiStreamingClient[Several[ToExecutor], Several[FromExecutor]], error) {
+	return wire.OpenBidi[Several[ToExecutor], Several[FromExecutor]](ctx, c.CC, "Tasks/Work")
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,22 +15,22 @@ import (
 )
 
 // Work implements remote.TasksServer.
-func (s *Server) Work(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
-	sess := newSession()
+func (s *Server) Work(stream grpc.BidiStreamingServer[Several[ToExecutor], Several[FromExecutor]]) error {
+	sess, messages := newSession(), executorEnd(stream)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return ErrClosed
 	}
 	s.receivers.Go(func() { // ends with the stream
-		err := (&receiver{server: s, session: sess, outputs: make(map[uint32]*shuffle.Outputs)}).receive(stream)
+		err := (&receiver{server: s, session: sess, outputs: make(map[uint32]*shuffle.Outputs)}).receive(stream.Context(), messages)
 		s.note(err)
 		sess.end(err)
 	})
 	s.mu.Unlock()
 	late := time.AfterFunc(helloTimeout, sess.expire)
 	defer late.Stop()
-	err := sess.send(stream)
+	err := sess.send(stream.Context(), messages)
 	s.leave(sess, err)
 	if _, ok := errors.AsType[refusal](err); ok {
 		return nil // the answer said it
@@ -48,12 +49,12 @@ type receiver struct {
 const maxOutputs = 1 << 16
 
 // receive takes what the driver sends, and returns why it stops.
-func (x *receiver) receive(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
-	if err := x.greet(stream); err != nil {
+func (x *receiver) receive(ctx context.Context, s *end[FromExecutor, ToExecutor]) error {
+	if err := x.greet(s); err != nil {
 		return err
 	}
 	for {
-		m, err := stream.Recv()
+		m, err := s.receive()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -61,7 +62,7 @@ func (x *receiver) receive(stream grpc.BidiStreamingServer[ToExecutor, FromExecu
 			return err
 		}
 		if m.Invoke != nil { // not while hosting is locked: the next driver may come meanwhile
-			if err := x.server.host.Room(stream.Context()); err != nil {
+			if err := x.server.host.Room(ctx); err != nil {
 				return err
 			}
 		}
@@ -72,8 +73,8 @@ func (x *receiver) receive(stream grpc.BidiStreamingServer[ToExecutor, FromExecu
 }
 
 // greet takes Hello and the values and answers with what was built.
-func (x *receiver) greet(stream grpc.BidiStreamingServer[ToExecutor, FromExecutor]) error {
-	m, err := stream.Recv()
+func (x *receiver) greet(s *end[FromExecutor, ToExecutor]) error {
+	m, err := s.receive()
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (x *receiver) greet(stream grpc.BidiStreamingServer[ToExecutor, FromExecuto
 	}
 	var values []wire.Value
 	for len(values) < hello.Values {
-		if m, err = stream.Recv(); err != nil {
+		if m, err = s.receive(); err != nil {
 			return err
 		}
 		if m.Values == nil || m.Values.First != len(values) || len(m.Values.Values) == 0 {

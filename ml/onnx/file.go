@@ -45,6 +45,7 @@ func (f *File) Compile(opts ...Option) (*compile.Model, error) {
 
 // compile reads the graph for one row, and for two to see that it keeps them apart.
 func (f *File) compile(o options) (*compile.Model, error) {
+	f = f.cut(o)
 	arrays := map[*tensorProto]*tensor.Dense{}
 	one, err := f.trace(o, 1, arrays)
 	if err != nil {
@@ -98,9 +99,10 @@ func Read(data []byte) (*File, error) {
 }
 
 // Trace turns the graph into operations on one row. Nodes that don't lead to the
-// output are left out, but checked.
+// output are left out, but checked, unless [Output] ends the graph before them.
 func (f *File) Trace(opts ...Option) (*graph.Trace, error) {
-	t, err := f.trace(newOptions(opts), 1, map[*tensorProto]*tensor.Dense{})
+	o := newOptions(opts)
+	t, err := f.cut(o).trace(o, 1, map[*tensorProto]*tensor.Dense{})
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}

@@ -173,6 +173,11 @@ func (im *importer) read(n *node) error {
 		return err
 	}
 	im.takes = o.takes
+	if len(in) > 0 && in[0].empty && keepsEmpty(n.op) {
+		v, err := im.ofNothing(in)
+		im.set(n.outputs[0], v)
+		return err
+	}
 	if i := slices.IndexFunc(in, func(v value) bool { return v.dtype == typeBool }); i >= 0 && o.takes == numbers {
 		return fmt.Errorf("%w: input %d holds truth values, want numbers", ErrFormat, i)
 	}
@@ -249,7 +254,7 @@ func (im *importer) arguments(n *node) ([]value, error) {
 			v = nothing("left out")
 		case !ok:
 			return nil, fmt.Errorf("%w: it reads %q, which no node before it writes", ErrFormat, name)
-		case v.none != "" && !(v.empty && n.op == "Resize"): // which has it for what is left out
+		case v.none != "" && !(v.empty && (takesEmpty(n.op) || keepsEmpty(n.op) && (i == 0 || in[0].empty))):
 			return nil, fmt.Errorf("%w: input %d, %q, is %s", ErrUnsupported, i, name, v.none)
 		}
 		in[i] = v
@@ -259,11 +264,6 @@ func (im *importer) arguments(n *node) ([]value, error) {
 
 // nothing stands for what can't be computed with.
 func nothing(why string) value { return value{index: -1, none: why} }
-
-// noElement stands for an array of floats without elements.
-func noElement(shape []int) value {
-	return value{index: -1, none: fmt.Sprintf("an array of shape %s, which holds no element", shapeName(shape)), empty: true}
-}
 
 // finish makes v the output and leaves out what doesn't lead to it.
 func (im *importer) finish(v value) *graph.Trace {

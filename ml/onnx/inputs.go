@@ -230,12 +230,14 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 	var batch []int // axes that are as long as the batch
 	for i, d := range v.dims {
 		var err error
-		if _, given := o.dims[d.name]; !d.given && d.name != "" && d.name == im.batchName && !given {
+		if d.given && d.value == 0 { // an array without elements, such as a list of no axes
+			shape[i] = 0
+		} else if _, given := o.dims[d.name]; !d.given && d.name != "" && d.name == im.batchName && !given {
 			shape[i], batch = 1, append(batch, i)
 		} else if shape[i], err = o.size(v.name, i, d); err != nil {
 			return value{}, err
 		}
-		if shape[i] > im.left/n {
+		if n > 0 && shape[i] > im.left/n {
 			return value{}, fmt.Errorf("%w: an array of shape %s exceeds onnx.MaxElements", ErrTooLarge, shapeName(shape))
 		}
 		n *= shape[i]
@@ -246,6 +248,9 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 	}
 	if len(given) != n {
 		return value{}, fmt.Errorf("%w: %d values for shape %s", ErrInput, len(given), shapeName(shape))
+	}
+	if n == 0 && isFloat(v.dtype) {
+		return im.typed(v.dtype)(noElement(shape), nil)
 	}
 	if isFloat(v.dtype) {
 		f := make([]float32, n)
@@ -285,7 +290,7 @@ func forEach[T any](v []T, n, rows int) []T {
 func (im *importer) outputNamed(f *File, o options, name string) (value, error) {
 	i := slices.IndexFunc(f.graph.outputs, func(v valueInfo) bool { return v.name == name })
 	if i < 0 {
-		return value{}, fmt.Errorf("%w: the graph has no output %q", ErrInput, name)
+		return value{}, fmt.Errorf("%w: the graph has no output %q, and no node writes it", ErrInput, name)
 	}
 	info := f.graph.outputs[i]
 	v, ok := im.values[info.name]

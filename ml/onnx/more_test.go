@@ -1,11 +1,13 @@
 package onnx_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -261,11 +263,88 @@ func infoOf(name string, dims ...string) []byte {
 	return msg(msg(nil, 1, []byte(name)), 2, msg(nil, 1, msg(varint(nil, 1, 1), 2, shape)))
 }
 
+// TestEndsInside: a network can end before what isn't supported, in nodes of graphs
+// within nodes too.
+func TestEndsInside(t *testing.T) {
+	branch := rowFile(2).node("Mul", "h h", "q").graph("q")
+	net := rowFile(2).ints("one", []int{1}, 1, 1).array("yes", 9, []byte{1}, nil).node("Relu", "x", "h").node("If", "yes", "p", "then_branch", branch, "else_branch", branch).
+		node("Multinomial", "p", "m").node("NonZero", "p", "y").bytes("y")
+	if _, err := onnx.Compile(net); !errors.Is(err, onnx.ErrOperator) {
+		t.Errorf("the whole network: %v, want ErrOperator", err)
+	}
+	y, err := run(t, net, []float32{-3, 3, 2, 5}, 2, onnx.Output("p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{0, 9, 4, 25})
+	if y, err = run(t, net, []float32{-3, 3, 2, 5}, 2, onnx.Output("h", "p")); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{0, 3, 0, 9, 2, 5, 4, 25})
+	for name, says := range map[string]string{"y": `node "NonZero_3": operator NonZero`, "m": `node "Multinomial_2"`, "z": `no output "z", and no node writes it`, "q": "no output"} {
+		file := net
+		if name == "y" {
+			file = rowFile(2).node("Relu", "x", "h").node("Relu", "h", "g").node("Relu", "g", "p").node("NonZero", "p", "y").bytes("y")
+		}
+		if _, err := onnx.Compile(file, onnx.Output(name)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("output %q: %v, want %q", name, err, says)
+		}
+	}
+}
+
+// TestSignalsGridsAndStates: operators of signals, images and sequences compute each
+// row of a batch as ONNX says.
+func TestSignalsGridsAndStates(t *testing.T) {
+	x := []float32{1, 2, 3, 4, -1, 0, 7, 8}
+	reshaped := func(name string, shape ...int) *file {
+		return rowFile(4).opset(17).int("shape", shape...).node("Reshape", "x shape", name)
+	}
+	for _, c := range []struct {
+		name string
+		file *file
+		want []float32 // of both rows
+	}{
+		{"DFT", reshaped("s", -1, 4, 1).node("DFT", "s", "y"), []float32{10, 0, -2, 2, -2, 0, -2, -2, 14, 0, -8, 8, -2, 0, -8, -8}},
+		{"DFT and back", reshaped("s", -1, 4, 1).node("DFT", "s", "f").node("DFT", "f", "b", "inverse", 1).int("last", 0).
+			node("Gather", "b last", "y", "axis", 2), x},
+		{"STFT", reshaped("s", -1, 4, 1).scalar("step", 2).float("w", []float32{1, .5}, 2).node("STFT", "s step w", "y"),
+			[]float32{2, 0, 0, 0, 5, 0, 1, 0, -1, 0, -1, 0, 11, 0, 3, 0}},
+		{"Det", reshaped("m", -1, 2, 2).node("Det", "m", "y"), []float32{-2, -8}},
+		{"Col2Im", reshaped("b", -1, 2, 2).int("image", 3).int("block", 2).opset(18).node("Col2Im", "b image block", "y"), []float32{1, 5, 4, -1, 7, 8}},
+		{"CausalConvWithState", reshaped("s", -1, 1, 4).float("w", []float32{1, 10}, 1, 1, 2).opset(27).node("CausalConvWithState", "s w", "y"),
+			[]float32{10, 21, 32, 43, -10, -1, 70, 87}},
+		{"LinearAttention", reshaped("s", -1, 4, 1).opset(27).node("LinearAttention", "s s s", "y", "q_num_heads", 1, "kv_num_heads", 1, "update_rule", "linear", "scale", float32(2)),
+			[]float32{2, 20, 84, 240, -2, 0, 700, 1824}},
+		{"GridSample", reshaped("i", -1, 1, 1, 4).int("from", 0).int("to", 2).int("axis", 1).int("grid", -1, 1, 1, 2).node("Slice", "x from to axis", "p").
+			node("Reshape", "p grid", "g").node("GridSample", "i g", "y", "align_corners", 1, "mode", "bilinear", "padding_mode", "border"), []float32{4, -1}},
+		{"MatMul with a list", rowFile(4).float("v", []float32{1, 10, 100, 0}, 4).node("MatMul", "x v", "y"), []float32{321, 699}},
+		{"MatMulInteger", rowFile(4).float("s", []float32{1}).array("z", 3, []byte{1}, nil).node("QuantizeLinear", "x s z", "q").
+			array("w", 3, []byte{1, 0xff, 2, 0}, []int{4, 1}).node("MatMulInteger", "q w z z", "i").node("Cast", "i", "y", "to", 1), []float32{-5, -1}},
+	} {
+		m, err := onnx.Compile(c.file.bytes("y"))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		y, err := m.NewWorker(2).Run(x, 2)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { near(t, y, c.want) })
+	}
+	wide := rowFile(600).float("s", []float32{1}).array("z", 2, []byte{0}, nil).node("QuantizeLinear", "x s z", "q").
+		array("w", 3, bytes.Repeat([]byte{127}, 600), []int{600, 1}).node("MatMulInteger", "q w", "i").node("Cast", "i", "y", "to", 1).bytes("y")
+	if y, err := run(t, wide, slices.Repeat([]float32{255}, 600), 1); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("a sum beyond 2^24: %v, %v, want ErrValue", y, err)
+	}
+}
+
 // TestAllUnknownOperators: one message has every operator that a file would need.
 func TestAllUnknownOperators(t *testing.T) {
-	_, err := onnx.Compile(rowFile(2).node("Det", "x", "a").node("Unique", "a", "b").node("Relu", "b", "c").node("Unique", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
-	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Det_0": operator Det`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, Unique") {
-		t.Errorf("error %v, want one that lists Det, Bernoulli and Unique", err)
+	_, err := onnx.Compile(rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c").node("RandomNormalLike", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Multinomial_0": operator Multinomial`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, RandomNormalLike") {
+		t.Errorf("error %v, want one that lists Multinomial, Bernoulli and RandomNormalLike", err)
 	}
 }
 

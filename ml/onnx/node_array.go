@@ -211,28 +211,35 @@ func concat(im *importer, in []value) ([]value, error) {
 			return nil, fmt.Errorf("%w: arrays of %s and %s", ErrFormat, typeName(in[0].dtype), typeName(v.dtype))
 		}
 	}
-	in, empty := withElements(in)
-	if len(in) == 0 {
-		return []value{empty}, nil
-	}
 	a, err := axis(im.attr("axis", 0), len(in[0].shape))
 	if err != nil {
 		return nil, err
 	}
+	in, empty, err := withElements(in, a)
+	if err != nil {
+		return nil, err
+	}
+	if len(in) == 0 {
+		return []value{empty}, nil
+	}
 	return one(im.apply(op.Concat{Axis: a}, in...))
 }
 
-// withElements leaves out known lists that hold nothing, such as the shape of a
-// scalar.
-func withElements(in []value) (rest []value, empty value) {
-	rest = slices.DeleteFunc(slices.Clone(in), func(v value) bool {
-		gone := v.isInt() && len(v.ints) == 0 && len(v.shape) == 1
-		if gone {
-			empty = v
+// withElements leaves out arrays that hold nothing along an axis, such as the shape
+// of a scalar.
+func withElements(in []value, axis int) (rest []value, empty value, err error) {
+	shape := slices.Clone(in[0].shape)
+	for _, v := range in {
+		if len(v.shape) != len(shape) {
+			return nil, value{}, fmt.Errorf("%w: %s and %s joined", ErrFormat, shapeName(shape), shapeName(v.shape))
 		}
-		return gone
-	})
-	return rest, empty
+		if shape[axis] = v.shape[axis]; elements(v.shape) > 0 {
+			rest = append(rest, v)
+		} else if empty = v; !slices.Equal(v.shape, shape) || shape[axis] > 0 {
+			return nil, value{}, fmt.Errorf("%w: %s and %s joined", ErrUnsupported, shapeName(in[0].shape), shapeName(v.shape))
+		}
+	}
+	return rest, empty, nil
 }
 
 // split reads Split.
@@ -248,7 +255,19 @@ func split(im *importer, in []value) ([]value, error) {
 	if len(sizes) != len(im.node.outputs) {
 		return nil, fmt.Errorf("%w: %d parts %v for %d outputs", ErrFormat, len(sizes), sizes, len(im.node.outputs))
 	}
-	return im.applyAll(op.Split{Axis: a, Sizes: sizes}, in[0])
+	some := slices.DeleteFunc(slices.Clone(sizes), func(n int) bool { return n == 0 })
+	parts, err := im.applyAll(op.Split{Axis: a, Sizes: some}, in[0])
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range sizes {
+		if n == 0 {
+			shape := slices.Clone(in[0].shape)
+			shape[a] = 0
+			parts = slices.Insert(parts, i, emptyLike(in[0], shape))
+		}
+	}
+	return parts, nil
 }
 
 // parts returns the sizes of Split's results, which are equal unless they are
@@ -274,7 +293,7 @@ func (im *importer) parts(in []value, n int) ([]int, error) {
 		return sizes, nil
 	}
 	for _, d := range list {
-		if d < 1 || d > int64(n) {
+		if d < 0 || d > int64(n) {
 			return nil, fmt.Errorf("%w: parts %v of %d elements", ErrUnsupported, list, n)
 		}
 		sizes = append(sizes, int(d))

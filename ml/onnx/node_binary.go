@@ -119,6 +119,9 @@ func (im *importer) intArithmetic(operator string, a, b value) ([]value, error) 
 			return nil, err
 		}
 	}
+	if operator == "ShiftLeft" {
+		out = wrapped(out, a.dtype)
+	}
 	return []value{{index: -1, shape: shape, ints: out}}, nil
 }
 
@@ -131,6 +134,19 @@ func calculate(operator string, x, y int64, fmod bool) (int64, error) {
 		return x - y, nil
 	case "Mul":
 		return x * y, nil
+	case "BitwiseAnd":
+		return x & y, nil
+	case "BitwiseOr":
+		return x | y, nil
+	case "BitwiseXor":
+		return x ^ y, nil
+	case "ShiftLeft":
+		if z := x << uint64(y); z >= 0 { // of unsigned numbers, which int64 keeps
+			return z, nil
+		}
+		return 0, fmt.Errorf("%w: %d shifted by %d, which int64 can't hold", ErrUnsupported, x, y)
+	case "ShiftRight":
+		return x >> uint64(y), nil
 	case "Pow":
 		if p := math.Pow(float64(x), float64(y)); y >= 0 && math.Abs(p) < 1<<53 {
 			return int64(p), nil
@@ -200,6 +216,9 @@ func bitwise(im *importer, in []value) ([]value, error) {
 		default:
 			return nil, fmt.Errorf("%w: direction %q", ErrFormat, d)
 		}
+	}
+	if in[0].isInt() && in[1].isInt() {
+		return im.intArithmetic(f, in[0], in[1])
 	}
 	return one(im.apply(op.Zip{Function: f}, in...))
 }

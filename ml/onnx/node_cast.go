@@ -38,6 +38,7 @@ func (im *importer) cast(x value, to int64) (value, error) {
 		return truncated(im.data(x).Float32s(), x.shape, to)
 	}
 	if x.none != "" {
+		x.dtype = to
 		return x, nil
 	}
 	switch {

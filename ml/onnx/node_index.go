@@ -27,7 +27,7 @@ func slice(im *importer, in []value) ([]value, error) {
 	for i, d := range x.shape {
 		ranges[i] = op.Range{Count: d, Step: 1}
 	}
-	seen := make([]bool, len(x.shape))
+	seen, nothingLeft := make([]bool, len(x.shape)), false
 	for i := range lists[0] {
 		a, step := int64(i), int64(1)
 		if lists[2] != nil {
@@ -48,11 +48,15 @@ func slice(im *importer, in []value) ([]value, error) {
 			return nil, err
 		}
 		if ranges[k].Count == 0 {
-			if x.isInt() && len(x.shape) == 1 {
-				return []value{{index: -1, shape: []int{0}, ints: []int64{}, dtype: x.dtype}}, nil
-			}
-			return nil, fmt.Errorf("%w: nothing is left of an axis of %d", ErrUnsupported, x.shape[k])
+			nothingLeft = true
 		}
+	}
+	if nothingLeft {
+		shape := make([]int, len(ranges))
+		for i, r := range ranges {
+			shape[i] = r.Count
+		}
+		return []value{emptyLike(x, shape)}, nil
 	}
 	return one(im.apply(op.Slice{Ranges: ranges}, x))
 }

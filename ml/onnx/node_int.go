@@ -54,7 +54,7 @@ func constantOfShape(im *importer, in []value) ([]value, error) {
 	}
 	shape, n := make([]int, len(list)), 1
 	for i, d := range list {
-		if d < 1 || d > int64(im.left/n) {
+		if d < 0 || d > int64(im.left/max(1, n)) {
 			return nil, fmt.Errorf("%w: an array of shape %v", ErrTooLarge, list)
 		}
 		shape[i] = int(d)
@@ -74,6 +74,9 @@ func constantOfShape(im *importer, in []value) ([]value, error) {
 			out[i] = v[0]
 		}
 		return []value{{index: -1, shape: shape, ints: out, dtype: t.dtype}}, nil
+	}
+	if n == 0 {
+		return []value{emptyLike(value{dtype: t.dtype}, shape)}, nil
 	}
 	v, _, err := t.float32s()
 	if err != nil {

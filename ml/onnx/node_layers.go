@@ -85,8 +85,11 @@ func (im *importer) scale(x value, by float32) (value, error) {
 func matMul(im *importer, in []value) ([]value, error) {
 	a, b := in[0], in[1]
 	ra, rb := len(a.shape), len(b.shape)
-	if ra < 2 || rb < 2 {
-		return nil, fmt.Errorf("%w: a product of %s and %s", ErrUnsupported, shapeName(a.shape), shapeName(b.shape))
+	if ra == 0 || rb == 0 {
+		return nil, fmt.Errorf("%w: a product of %s and %s", ErrFormat, shapeName(a.shape), shapeName(b.shape))
+	}
+	if ra == 1 || rb == 1 {
+		return im.vectorProduct(a, b)
 	}
 	k, n := b.shape[rb-2], b.shape[rb-1]
 	if err := im.packs(k, n); err != nil {
@@ -103,8 +106,11 @@ func matMul(im *importer, in []value) ([]value, error) {
 		}
 		return one(y, err)
 	}
-	if ra != rb {
-		return nil, fmt.Errorf("%w: a product of %s and %s, whose first dimensions differ", ErrUnsupported, shapeName(a.shape), shapeName(b.shape))
+	c := &calls{importer: im} // the shorter shape gets ones in front
+	a = c.shaped(a, append(slices.Repeat([]int{1}, max(0, rb-ra)), a.shape...)...)
+	b = c.shaped(b, append(slices.Repeat([]int{1}, max(0, ra-rb)), b.shape...)...)
+	if ra = max(ra, rb); c.err != nil {
+		return nil, c.err
 	}
 	a, b, err := im.broadcastMatrices(a, b)
 	if err != nil {
@@ -125,6 +131,35 @@ func matMul(im *importer, in []value) ([]value, error) {
 		y, err = im.reshape(y, out)
 	}
 	return one(y, err)
+}
+
+// vectorProduct multiplies where an operand is a list: a row on the left, a column on
+// the right, whose axis the result doesn't have.
+func (im *importer) vectorProduct(a, b value) ([]value, error) {
+	c := &calls{importer: im}
+	row, column := len(a.shape) == 1, len(b.shape) == 1
+	if row {
+		a = c.shaped(a, 1, a.shape[0])
+	}
+	if column {
+		b = c.shaped(b, b.shape[0], 1)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	y, err := matMul(im, []value{a, b})
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Clone(y[0].shape)
+	if column {
+		shape = shape[:len(shape)-1]
+	}
+	if row {
+		at := len(y[0].shape) - 2
+		shape = slices.Delete(shape, at, at+1)
+	}
+	return c.results(c.shaped(y[0], shape...))
 }
 
 // broadcastMatrices repeats matrices of which the other operand has more.

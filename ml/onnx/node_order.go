@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hibana-engine/hibana/ml/op"
 )
@@ -74,6 +75,15 @@ func bitwiseNot(im *importer, in []value) ([]value, error) {
 	switch {
 	case isFloat(in[0].dtype):
 		return nil, fmt.Errorf("%w: bits of %s", ErrFormat, typeName(in[0].dtype))
+	case in[0].isInt():
+		out := slices.Clone(in[0].ints)
+		for i := range out {
+			out[i] = ^out[i]
+		}
+		if low == 0 && in[0].dtype == typeUint64 {
+			return nil, fmt.Errorf("%w: bits of %s", ErrUnsupported, typeName(in[0].dtype))
+		}
+		return []value{{index: -1, shape: in[0].shape, ints: wrapped(out, in[0].dtype)}}, nil
 	case low < 0:
 		return one(im.apply(op.Affine{Scale: -1, Shift: -1}, in[0]))
 	case high > op.MaxExact:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
@@ -230,11 +231,11 @@ func scatterElements(im *importer, in []value) ([]value, error) {
 
 // scatter puts updates at the elements of these numbers.
 func (im *importer) scatter(x, updates value, at []int32) (value, error) {
-	if r := im.attrString("reduction", "none"); r != "none" {
-		return value{}, fmt.Errorf("%w: reduction %q", ErrUnsupported, r)
-	}
 	if err := sameTypes(x, updates); err != nil {
 		return value{}, err
+	}
+	if r := im.attrString("reduction", "none"); r != "none" {
+		return im.scatterTo(r, x, updates, at)
 	}
 	n := elements(x.shape)
 	from := make([]int32, n)
@@ -248,6 +249,85 @@ func (im *importer) scatter(x, updates value, at []int32) (value, error) {
 	all := c.do(op.Concat{}, c.shaped(x, n), c.shaped(updates, len(at)))
 	y := c.shaped(c.do(op.Take{Index: from}, all), x.shape...)
 	return y, c.err
+}
+
+// scatterTo combines elements with their updates, as many for each as there are.
+func (im *importer) scatterTo(reduction string, x, updates value, at []int32) (value, error) {
+	o, ok := map[string]nn.Op{"add": op.Add{}, "mul": op.Mul{}, "min": op.Minimum{}, "max": op.Maximum{}}[reduction]
+	if !ok {
+		return value{}, fmt.Errorf("%w: reduction %q", ErrFormat, reduction)
+	}
+	n := elements(x.shape)
+	c := &calls{importer: im}
+	y, all := c.shaped(x, n), c.shaped(updates, len(at))
+	for len(at) > 0 { // those that are the first for their element, then the second ones, ...
+		if err := im.unroll(1); err != nil {
+			return value{}, err
+		}
+		from, given := make([]int32, n), value{index: -1, shape: []int{n}, ints: make([]int64, n)}
+		more := false
+		for i, k := range at {
+			switch {
+			case k < 0: // has been
+			case given.ints[k] != 0:
+				more = true
+			default:
+				from[k], given.ints[k], at[i] = int32(i), 1, -1
+			}
+		}
+		y = c.do(op.Select{}, given, c.do(o, y, c.do(op.Take{Index: from}, all)), y)
+		if !more {
+			break
+		}
+	}
+	return c.shaped(y, x.shape...), c.err
+}
+
+// tensorScatter reads TensorScatter with known places: updates written into a cache
+// from a place on, for each row another one.
+func tensorScatter(im *importer, in []value) ([]value, error) {
+	cache, update := in[0].shape, in[1].shape
+	a, err := axis(im.attr("axis", -2), len(cache))
+	if err != nil {
+		return nil, err
+	}
+	want := slices.Clone(cache)
+	if len(update) == len(cache) {
+		want[a] = update[a]
+	}
+	if a == 0 || !slices.Equal(update, want) || update[a] > cache[a] {
+		return nil, fmt.Errorf("%w: an update of shape %s of a cache of %s", ErrFormat, shapeName(update), shapeName(cache))
+	}
+	start := make([]int64, cache[0])
+	if has(in, 2) {
+		if !in[2].isInt() || len(in[2].ints) != cache[0] {
+			return nil, fmt.Errorf("%w: input 2 must be %d integers that are known when the file is read", ErrUnsupported, cache[0])
+		}
+		start = in[2].ints
+	}
+	mode := im.attrString("mode", "linear")
+	if mode != "linear" && mode != "circular" {
+		return nil, fmt.Errorf("%w: mode %q", ErrFormat, mode)
+	}
+	size := int64(cache[a])
+	at, from, to := make([]int32, elements(update)), strides(update), strides(cache)
+	for i := range at {
+		n := 0
+		for d := range update {
+			p := int64(i / from[d] % update[d])
+			if d == a {
+				if p += start[i/from[0]]; mode == "circular" {
+					p = (p%size + size) % size
+				}
+				if p < 0 || p >= size {
+					return nil, fmt.Errorf("%w: place %d of %d", ErrFormat, p, size)
+				}
+			}
+			n += int(p) * to[d]
+		}
+		at[i] = int32(n)
+	}
+	return one(im.scatter(in[0], in[1], at))
 }
 
 // manyAxes are the numbers of the first of the elements that known indices of

@@ -14,6 +14,9 @@ func (c *calls) perAxis(x, s value) value {
 		return c.shaped(s)
 	}
 	a, err := axis(c.attr("axis", 1), len(x.shape))
+	if block := c.attr("block_size", 0); err == nil && block != 0 {
+		return c.blocked(x, s, a, block)
+	}
 	if err == nil && (len(s.shape) != 1 || s.shape[0] != x.shape[a]) {
 		err = fmt.Errorf("%w: scales of shape %s for axis %d of %s", ErrUnsupported, shapeName(s.shape), a, shapeName(x.shape))
 	}
@@ -26,11 +29,26 @@ func (c *calls) perAxis(x, s value) value {
 	return c.shaped(s, shape...)
 }
 
+// blocked repeats scales, of which there is one for each block of an axis.
+func (c *calls) blocked(x, s value, a int, block int64) value {
+	n := x.shape[a]
+	want := slices.Clone(x.shape)
+	if block > 0 && block <= maxSide {
+		want[a] = (n + int(block) - 1) / int(block)
+	}
+	if block < 1 || block > maxSide || !slices.Equal(s.shape, want) {
+		c.err = fmt.Errorf("%w: scales of shape %s for blocks of %d along axis %d of %s", ErrFormat, shapeName(s.shape), block, a, shapeName(x.shape))
+		return value{}
+	}
+	index := make([]int32, n)
+	for i := range index {
+		index[i] = int32(i / int(block))
+	}
+	return c.do(op.Take{Axis: a, Index: index}, s)
+}
+
 // quantize reads QuantizeLinear to integers of 8 or 16 bits.
 func quantize(im *importer, in []value) ([]value, error) {
-	if err := im.refuse("block_size", 0); err != nil {
-		return nil, err
-	}
 	dtype := im.attr("output_dtype", 0)
 	if has(in, 2) {
 		dtype = in[2].dtype
@@ -45,6 +63,11 @@ func quantize(im *importer, in []value) ([]value, error) {
 	if has(in, 2) {
 		y = c.do(op.Add{}, y, c.perAxis(in[0], in[2]))
 	}
+	return c.clipped(y, dtype)
+}
+
+// clipped makes whole numbers those of a type that are nearest.
+func (c *calls) clipped(y value, dtype int64) ([]value, error) {
 	low, high := limits(dtype)
 	y = c.do(op.Clip{Low: float32(low), High: float32(high)}, y)
 	y = c.do(op.Exact{Low: float32(low), High: float32(high)}, y) // a NaN is no integer
@@ -54,9 +77,6 @@ func quantize(im *importer, in []value) ([]value, error) {
 
 // dequantize reads DequantizeLinear.
 func dequantize(im *importer, in []value) ([]value, error) {
-	if err := im.refuse("block_size", 0); err != nil {
-		return nil, err
-	}
 	if isFloat(in[0].dtype) || !isFloat(in[1].dtype) || has(in, 2) && in[2].dtype != in[0].dtype {
 		return nil, fmt.Errorf("%w: from %s by %s", ErrFormat, typeName(in[0].dtype), typeName(in[1].dtype))
 	}

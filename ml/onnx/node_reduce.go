@@ -23,6 +23,9 @@ func reduce(im *importer, in []value) ([]value, error) {
 	if axes.Over, err = axesOf(list, len(x.shape)); err != nil {
 		return nil, err
 	}
+	if x.empty {
+		return one(im.reduceEmpty(x, axes))
+	}
 	return one(im.reduce(x, axes))
 }
 

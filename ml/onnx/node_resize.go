@@ -15,6 +15,8 @@ type resizing struct {
 	mode, coordinates, nearest string
 	cubic                      float64
 	exclude, antialias         bool
+
+	crop [][2]float64 // by axis, the part of it that is resized: tf_crop_and_resize
 }
 
 // resize reads Resize and Upsample.
@@ -35,15 +37,97 @@ func resize(im *importer, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.coordinates == "tf_crop_and_resize" {
+		return r.cropped(in, scales, sizes)
+	}
+	return one(r.each(x, scales, sizes))
+}
+
+// each resizes one axis after another.
+func (r resizing) each(x value, scales []float64, sizes []int) (value, error) {
 	for axis, scale := range scales {
-		if sizes[axis] == x.shape[axis] && scale == 1 {
+		if sizes[axis] == x.shape[axis] && scale == 1 && r.crop == nil {
 			continue
 		}
+		var err error
 		if x, err = r.axis(x, axis, sizes[axis], scale); err != nil {
-			return nil, err
+			return value{}, err
 		}
 	}
-	return []value{x}, nil
+	return x, nil
+}
+
+// cropped resizes a part of each axis, which input 1 gives by its begin and end; what
+// lies outside the array has one value.
+func (r resizing) cropped(in []value, scales []float64, sizes []int) ([]value, error) {
+	x := in[0]
+	rank := len(x.shape)
+	axes, err := r.axes(rank)
+	if err != nil {
+		return nil, err
+	}
+	if len(in) < 2 || r.data(in[1]) == nil || elements(in[1].shape) != 2*len(axes) || !isFloat(x.dtype) {
+		return nil, fmt.Errorf("%w: coordinate_transformation_mode %q of %s needs input 1, roi, of %d floats that are known when the file is read", ErrUnsupported, r.coordinates, typeName(x.dtype), 2*len(axes))
+	}
+	roi := r.data(in[1]).Float32s()
+	r.crop = slices.Repeat([][2]float64{{0, 1}}, rank)
+	for i, a := range axes {
+		r.crop[a] = [2]float64{float64(roi[i]), float64(roi[i+len(axes)])}
+	}
+	y, err := r.each(x, scales, sizes)
+	if err != nil {
+		return nil, err
+	}
+	c := &calls{importer: r.importer}
+	for axis, n := range sizes {
+		inside, all := make([]float32, n), true
+		for i := range inside {
+			p := r.cropPlace(axis, float64(i), float64(x.shape[axis]), float64(n))
+			if p >= 0 && p <= float64(x.shape[axis]-1) {
+				inside[i] = 1
+			} else {
+				all = false
+			}
+		}
+		if all {
+			continue
+		}
+		shape := slices.Repeat([]int{1}, rank)
+		shape[axis] = n
+		mask, err := r.floats("", inside, shape)
+		if err != nil {
+			return nil, err
+		}
+		y = c.do(op.Select{}, mask, y, c.number(r.attrFloat("extrapolation_value", 0)))
+	}
+	return c.results(y)
+}
+
+// cropPlace is where output element i lies among n input elements of a cropped axis.
+func (r resizing) cropPlace(axis int, i, n, size float64) float64 {
+	start, end := r.crop[axis][0], r.crop[axis][1]
+	if size > 1 {
+		return start*(n-1) + i*(end-start)*(n-1)/(size-1)
+	}
+	return (start + end) / 2 * (n - 1)
+}
+
+// axes are those that are resized, in the order of scales and sizes.
+func (r resizing) axes(rank int) ([]int, error) {
+	axes := make([]int, rank)
+	for i := range axes {
+		axes[i] = i
+	}
+	if list := r.attrInts("axes"); list != nil {
+		if _, err := axesOf(list, rank); err != nil {
+			return nil, err
+		}
+		axes = axes[:len(list)]
+		for i, a := range list {
+			axes[i], _ = axis(a, rank)
+		}
+	}
+	return axes, nil
 }
 
 // targets returns by what each axis is scaled, and to which size.
@@ -51,18 +135,9 @@ func (r resizing) targets(in []value) (scales []float64, sizes []int, err error)
 	shape := in[0].shape
 	rank := len(shape)
 	scales, sizes = slices.Repeat([]float64{1}, rank), slices.Clone(shape)
-	axes := make([]int, rank)
-	for i := range axes {
-		axes[i] = i
-	}
-	if list := r.attrInts("axes"); list != nil {
-		if _, err := axesOf(list, rank); err != nil {
-			return nil, nil, err
-		}
-		axes = axes[:len(list)]
-		for i, a := range list {
-			axes[i], _ = axis(a, rank)
-		}
+	axes, err := r.axes(rank)
+	if err != nil {
+		return nil, nil, err
 	}
 	at := 2
 	if r.opset < 11 {
@@ -139,6 +214,11 @@ func (r resizing) axis(x value, axis, size int, scale float64) (value, error) {
 	}
 	places := make([]float64, size)
 	for i := range places {
+		if r.crop != nil {
+			places[i] = r.cropPlace(axis, float64(i), float64(n), float64(size))
+			places[i] = min(max(places[i], 0), float64(n-1)) // outside it counts for nothing
+			continue
+		}
 		var err error
 		if places[i], err = r.place(float64(i), float64(n), float64(size), scale); err != nil {
 			return value{}, err

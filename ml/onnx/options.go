@@ -53,7 +53,10 @@ func PerRow(inputs ...string) Option {
 }
 
 // Output picks an output of the graph by its name, by default the first. Of several,
-// a row's result is a list of numbers, those of each one after another.
+// a row's result is a list of numbers, those of each one after another. It may also
+// name what a node inside the graph writes: the graph then ends there, and nodes that
+// don't lead to it aren't read, such as a NonMaxSuppression behind a detector, whose
+// boxes the program chooses itself.
 func Output(names ...string) Option { return func(o *options) { o.outputs = names } }
 
 // Files says where the files lie to which an ONNX file may refer for its weights

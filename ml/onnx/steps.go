@@ -51,7 +51,7 @@ func (im *importer) constant(t *tensorProto) (value, error) {
 		return value{}, err
 	}
 	if len(v) == 0 {
-		return noElement(shape), nil
+		return im.typed(t.dtype)(noElement(shape), nil)
 	}
 	a, err := nn.NewArray(v, shape...)
 	if err != nil {

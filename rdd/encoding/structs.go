@@ -29,17 +29,23 @@ type structFields struct {
 // array of them where the tag of a field _msgpack asks for that. The tags are
 // those of vmihailenco/msgpack.
 func (c *compiler) structOf(t reflect.Type, at place) (typeCodec, error) {
-	fields := &structFields{names: make(map[string]int)}
-	if f, ok := t.FieldByName("_msgpack"); ok && len(f.Index) == 1 {
-		fields.asArray = tagOf(f).has("as_array") || tagOf(f).has("asArray")
-	}
-	if err := c.fields(t, at, fields, nil); err != nil {
+	fields, err := c.fieldsOf(t, at)
+	if err != nil {
 		return typeCodec{}, err
 	}
 	if fields.asArray {
 		return typeCodec{fields.appendArray, fields.decode}, nil
 	}
 	return typeCodec{fields.appendMap, fields.decode}, nil
+}
+
+// fieldsOf returns the fields of a struct as they are encoded.
+func (c *compiler) fieldsOf(t reflect.Type, at place) (*structFields, error) {
+	fields := &structFields{names: make(map[string]int)}
+	if f, ok := t.FieldByName("_msgpack"); ok && len(f.Index) == 1 {
+		fields.asArray = tagOf(f).has("as_array") || tagOf(f).has("asArray")
+	}
+	return fields, c.fields(t, at, fields, nil)
 }
 
 // fields adds the fields of a struct, which lies at the given path of indexes

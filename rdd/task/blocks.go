@@ -55,10 +55,10 @@ type Blocks interface {
 
 // Elsewhere reads partitions that other executors keep.
 type Elsewhere interface {
-	// Fetch returns what an executor that keeps a block sends of it, frame by frame as
-	// [Sendable] says; nil if none is known to keep it. An error is the last that is
+	// Fetch returns what the i-th executor that keeps a block sends of it, frame by frame as
+	// [Sendable] says; nil if so many aren't known to keep it. An error is the last that is
 	// yielded, a [*NotFetchedError].
-	Fetch(ctx context.Context, b Block) iter.Seq2[[]byte, error]
+	Fetch(ctx context.Context, b Block, i int) iter.Seq2[[]byte, error]
 }
 
 // Sendable is a Value that other executors can be sent.

@@ -23,10 +23,17 @@ type other struct {
 	keeper
 	frames int // that it sends before it dies
 	asked  int
+	next   *other // that keeps the same, nil for none
 }
 
 // Fetch implements task.Elsewhere.
-func (o *other) Fetch(_ context.Context, b task.Block) iter.Seq2[[]byte, error] {
+func (o *other) Fetch(ctx context.Context, b task.Block, i int) iter.Seq2[[]byte, error] {
+	switch {
+	case i > 0 && o.next != nil:
+		return o.next.Fetch(ctx, b, i-1)
+	case i > 0:
+		return nil
+	}
 	o.asked++
 	return func(yield func([]byte, error) bool) {
 		left := o.frames
@@ -83,6 +90,45 @@ func TestFetchedFromElsewhere(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// If one can't send what it keeps, the next is asked, unless what came has gone on already: then
+// the rest is computed. Nobody is asked twice.
+func TestFetchedFromTheNext(t *testing.T) {
+	const n, most = 5000, 100 // some frames
+	for _, c := range []struct {
+		limit         int64
+		first, second int // frames that they send before they die
+		computed      int
+		asked         int // of the second
+	}{
+		{1 << 20, 0, most, 0, 1}, {1 << 20, 2, most, 0, 1}, {1 << 20, most, most, 0, 0}, {1 << 20, 2, 2, n, 1},
+		{0, 0, most, 0, 1}, {0, 2, most, n, 0}, {0, 0, 2, n, 1},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			second := &other{keeper: newKeeper(t, 1<<20), frames: c.second}
+			first := &other{keeper: newKeeper(t, 1<<20), frames: c.first, next: second}
+			calls := 0
+			r := words(n, &calls).Cache()
+			want, err := read(r, second.task(t), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := read(r, first.task(t), 0); err != nil {
+				t.Fatal(err)
+			}
+			tc := newKeeper(t, c.limit).task(t)
+			tc.Elsewhere = first
+			calls = 0
+			got, err := read(r, tc, 0)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%d elements, %v", len(got), err)
+			}
+			if calls != c.computed || first.asked != 1 || second.asked != c.asked {
+				t.Errorf("%d elements computed, the first asked %d times, the second %d", calls, first.asked, second.asked)
+			}
+		})
 	}
 }
 

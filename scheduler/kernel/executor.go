@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -18,12 +19,14 @@ type executor struct {
 // attempt is a launched task of which no end has been heard.
 type attempt struct {
 	task         Task
+	number       uint64 // in the order of launches
 	stage        *stage
 	index        int32 // of the task in its stage
 	stageAttempt int32
 	launched     time.Duration
 	long         bool   // its stage's tasks aren't known to be brief
 	disowned     bool   // its end frees the slot and means nothing else
+	waited       bool   // no slot had begun it when the executor was lost: that isn't its doing
 	seen         uint64 // the kernel's clock when its stage attempt began
 }
 
@@ -108,6 +111,10 @@ func (k *Kernel) loseExecutor(id string, byTask bool) {
 			k.loseOutputs(s, x)
 		}
 	}
+	slices.SortFunc(x.running, func(a, b attempt) int { return cmp.Compare(a.number, b.number) })
+	for i := range x.running {
+		x.running[i].waited = i >= x.slots
+	}
 	ran := slices.DeleteFunc(x.running, func(a attempt) bool { return a.disowned })
 	x.running = nil
 	if !byTask && len(ran) > 0 {
@@ -121,7 +128,7 @@ func (k *Kernel) loseExecutor(id string, byTask bool) {
 	}
 	for _, a := range ran {
 		if a.stage.tasks[a.index].state == running { // no job was given up meanwhile
-			k.retry(a, nil, id, byTask)
+			k.retry(a, nil, id, byTask && !a.waited)
 		}
 	}
 	k.resubmit(slices.Clone(k.jobs))
@@ -138,7 +145,7 @@ func (k *Kernel) blame(id string) {
 	k.departed = slices.Delete(k.departed, i, i+1)
 	for _, a := range ran {
 		s := a.stage
-		if len(s.jobs) == 0 || s.batch.seq < k.since {
+		if a.waited || len(s.jobs) == 0 || s.batch.seq < k.since {
 			continue
 		}
 		i := s.index(a.task.Partition) // an output may be tried anew, with other partitions
@@ -199,6 +206,7 @@ func (k *Kernel) endTask(e TaskEnded) {
 	case a.disowned:
 	case e.How == Succeeded:
 		a.stage.place.observe(a.stage.batch.seq, k.now-a.launched)
+		a.stage.observe(k.now-a.launched, k.config.LocalityWait)
 		k.succeed(a.stage, a.index)
 	case e.How == FetchFailed:
 		k.fetchFailed(a, x, e)

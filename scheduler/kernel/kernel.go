@@ -25,12 +25,13 @@ type Kernel struct {
 	turn      int         // whose turn it is in free
 	freed     []*executor // executors that may take more than before this step
 
-	batches map[uint64]*batch
-	since   uint64 // batches before it are forgotten
-	jobs    []*job // that haven't ended, in the order of submission
-	stages  uint64 // made so far, for their order
-	round   uint64 // of submit
-	rolled  []*job // whose stages were rolled back in it
+	batches  map[uint64]*batch
+	since    uint64 // batches before it are forgotten
+	jobs     []*job // that haven't ended, in the order of submission
+	stages   uint64 // made so far, for their order
+	launches uint64 // so far, for their order
+	round    uint64 // of submit
+	rolled   []*job // whose stages were rolled back in it
 
 	sets   []*stage // active stages with tasks to launch, the oldest first
 	fresh  bool     // some of them have tasks that dispatch hasn't seen

@@ -113,6 +113,15 @@ func (k *Kernel) offer(s *stage) {
 		}
 		k.launch(s, p, k.nextFree())
 	}
+	for _, x := range k.freed {
+		for k.takes(x, s) && k.plenty(s, x) {
+			p, ok := s.queue.anywhere.pop(s)
+			if !ok {
+				return
+			}
+			k.launch(s, p, x)
+		}
+	}
 }
 
 // settle launches a fresh task on the executor that suits it, or puts it into the
@@ -178,22 +187,48 @@ func (k *Kernel) await(s *stage, p int32, x *executor, wait time.Duration) {
 // among them.
 const tasksPerSlot = 4
 
-// takes reports whether an executor takes a task of a stage that prefers it: it has
-// a free slot, or one will be free before the task would go to another executor,
-// as far as is known. So an executor goes on with the next brief task without
-// asking for it.
+// quickPerTask is how many quick tasks of a stage allow for one of it more at each slot.
+const quickPerTask = 8
+
+// takes reports whether an executor takes a task of a stage: it has a free slot, or
+// one will be free before the task would go to another executor, as far as is known.
+// So an executor goes on with the next brief task without asking for it.
 func (k *Kernel) takes(x *executor, s *stage) bool {
 	if x.index >= 0 {
 		return true
 	}
 	brief := len(x.running) - x.long
-	return !x.gone && brief < tasksPerSlot*(x.slots-x.long) && k.brief(s)
+	return !x.gone && brief < k.depth(s)*(x.slots-x.long) && k.brief(s)
+}
+
+// plenty reports whether a stage has so many tasks to launch that every executor could
+// have as many as x may have: none idles since others have them.
+func (k *Kernel) plenty(s *stage, x *executor) bool {
+	return s.queue.size >= k.depth(s)*x.slots*len(k.executors)
 }
 
 // brief reports whether a stage's tasks are known to take no longer than they would
 // wait for the executor that they prefer.
-func (k *Kernel) brief(s *stage) bool {
-	return s.place.brief(s.batch.seq, k.config.LocalityWait)
+func (k *Kernel) brief(s *stage) bool { return k.depth(s) > 1 }
+
+// depth returns how many tasks of a stage an executor may have for each slot.
+func (k *Kernel) depth(s *stage) int {
+	if s.place.brief(s.batch.seq, k.config.LocalityWait) {
+		return tasksPerSlot
+	}
+	return min(max(1, s.quick/quickPerTask), tasksPerSlot)
+}
+
+// observe takes in how long a task of the stage took, from its launch on. While that is
+// well below the time that tasks wait for the executor that they prefer, more and more may
+// be at an executor; when it is above, none waits there any more.
+func (s *stage) observe(took, wait time.Duration) {
+	switch {
+	case took > wait:
+		s.quick = 0
+	case took <= wait/2:
+		s.quick++
+	}
 }
 
 // freeBut returns an executor with a free slot other than x, nil if there is none.
@@ -278,7 +313,8 @@ func (k *Kernel) launch(s *stage, p int32, x *executor) {
 	if long {
 		x.long++
 	}
-	x.running = append(x.running, attempt{stage: s, index: p, task: s.task(p, number), stageAttempt: s.attempt, seen: s.seen, launched: k.now, long: long})
+	k.launches++
+	x.running = append(x.running, attempt{number: k.launches, stage: s, index: p, task: s.task(p, number), stageAttempt: s.attempt, seen: s.seen, launched: k.now, long: long})
 	if len(x.running) == x.slots {
 		k.takeOff(x)
 	}

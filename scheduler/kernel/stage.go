@@ -36,6 +36,7 @@ type stage struct {
 	failures int    // such attempts since the stage was last complete
 	round    uint64 // in which submit visited it
 
+	quick int // tasks that were, since one took long
 	queue queue
 }
 

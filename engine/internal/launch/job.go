@@ -46,6 +46,7 @@ type Job struct {
 	Status           *cli.StatusLine // on which a batch program's progress is shown; nil for none
 	Metrics          string          // host:port where the driver process serves its metrics, "" for nowhere
 
+	looking   bool            // only the build function is to run
 	standby   bool            // it is prepared before this process is the job's driver
 	listeners []plan.Listener // of the master, beside the program's
 	requests  <-chan models.Request
@@ -129,7 +130,7 @@ func gaveUpPlace(err error) bool {
 func (j *Job) newProgram(h plan.JobHeader, values *plan.ValueLog) *plan.Program {
 	return &plan.Program{
 		App: j.App, Interval: j.Interval, Cadence: j.Cadence, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
-		Values: values, Log: j.Log, Stdout: j.Stdout, Calls: j.calls,
+		Values: values, Log: j.Log, Stdout: j.Stdout, Calls: j.calls, Looking: j.looking,
 	}
 }
 

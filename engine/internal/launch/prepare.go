@@ -23,6 +23,7 @@ type prepared struct {
 	values    *plan.ValueLog
 	program   *plan.Program  // nil if it needs values that aren't recorded yet
 	upgrade   *plan.Upgrade  // nil unless the program has changed since the log was begun
+	lost      []string       // what the types of states lack of what the log's keys hold
 	planners  []plan.Planner // of the program's inputs, nil for those that aren't open
 }
 
@@ -153,13 +154,15 @@ func (p *prepared) adopt(g *plan.Graph) error {
 	switch {
 	case h == nil:
 		p.header.Numbers = g.SameShape(nil)
-	case slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)):
+	case slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)) && g.Readable(h.Numbers):
+		p.lost = g.GoOn(g.SameShape(h.Numbers), &p.recovered).Lost
 		p.header.Numbers = g.SameShape(h.Numbers)
 	case h.Numbers == nil || p.job.Incarnation == h.Incarnation:
 		return fmt.Errorf("%w: the graph has changed since; %s\n%s", plan.ErrOtherProgram, plan.BeginAnew,
 			lineage.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
 	default:
 		p.upgrade = g.Upgrade(h.Numbers, &p.recovered)
+		p.lost = p.upgrade.Lost
 		p.header.Numbers = p.upgrade.Numbers
 	}
 	p.header.Numbers.Translate(&p.recovered, g)
@@ -168,14 +171,19 @@ func (p *prepared) adopt(g *plan.Graph) error {
 
 // fits says why a program that has changed can't go on with the log.
 func (p *prepared) fits() error {
+	if p.upgrade != nil {
+		if err := p.upgrade.Check(p.job.AllowNonRestored); err != nil {
+			return err
+		}
+	}
+	for _, lost := range p.lost {
+		p.job.Log.Warn("the program's states lack what the checkpoint holds", "lost", lost)
+	}
 	if p.upgrade == nil {
 		return nil
 	}
-	if err := p.upgrade.Check(p.job.AllowNonRestored); err != nil {
-		return err
-	}
 	u := p.upgrade
-	p.job.Log.Info("the program has changed since the checkpoint", "kept", u.Kept, "migrated", u.Migrated, "new", u.New, "dropped", u.Dropped, "unfinished", u.Outputs)
+	p.job.Log.Info("the program has changed since the checkpoint", "kept", u.Kept, "migrated", u.Migrated, "new", u.New, "dropped", u.Dropped, "removed", u.Removed, "unfinished", u.Outputs)
 	return nil
 }
 

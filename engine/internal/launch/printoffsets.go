@@ -67,6 +67,7 @@ func (j *Job) PrintOffsets(ctx, _ context.Context, m Master) error {
 // look prepares the job as if it ran, and shows that to f. It closes the job's log.
 func (j *Job) look(ctx context.Context, m Master, f func(p *prepared) error) (err error) {
 	defer func() { err = errors.Join(err, m.close(), j.Batches.Close()) }()
+	j.looking = true
 	p := &prepared{job: j, master: m}
 	if err := p.recover(ctx); err != nil {
 		return err

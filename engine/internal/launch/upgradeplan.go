@@ -15,8 +15,12 @@ func (j *Job) PrintPlan(ctx, _ context.Context, m Master) error {
 			fmt.Fprintln(j.Stdout, "the checkpoint is empty: the job starts from the beginning")
 			return nil
 		case u == nil:
-			fmt.Fprintln(j.Stdout, "the program's graph is that of the checkpoint: all is kept")
 			u = p.program.Graph.GoOn(p.header.Numbers, &p.recovered)
+			what := "all is kept"
+			if len(u.Lost) > 0 {
+				what = "all is kept but what is lost below"
+			}
+			fmt.Fprintln(j.Stdout, "the program's graph is that of the checkpoint: "+what)
 		}
 		u.Print(j.Stdout)
 		return u.Check(j.AllowNonRestored)

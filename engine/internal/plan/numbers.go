@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Numbers say what a job's log calls the inputs and outputs of its program, and what it
@@ -41,6 +42,15 @@ type LoggedState struct {
 	Begins     uint64 `msgpack:"beg,omitempty"` // the batch with which it begins, 0: the job's first
 
 	Holds []LoggedVariable `msgpack:"v,omitempty"` // of each key, if it is several variables
+
+	Fields []LoggedField `msgpack:"f,omitempty"` // of what it holds; none in logs of earlier versions
+}
+
+// LoggedField is a field of what a state holds in a log.
+type LoggedField struct {
+	Of   string `msgpack:"o,omitempty"` // the variable that it is of
+	Name string `msgpack:"n"`           // with all that leads to it
+	Kind string `msgpack:"k"`           // what is written
 }
 
 // LoggedVariable is a variable of a state in a log.
@@ -85,7 +95,7 @@ func (g *Graph) numbers() *Numbers {
 		count[o.Op+does]++
 	}
 	for _, s := range g.States {
-		n.States = append(n.States, LoggedState{Name: s.Name, Types: s.Types, Window: s.Window, Partitions: s.Partitions, Holds: s.Holds})
+		n.States = append(n.States, LoggedState{Name: s.Name, Types: s.Types, Window: s.Window, Partitions: s.Partitions, Holds: s.Holds, Fields: s.fields(false)})
 	}
 	return n
 }
@@ -165,6 +175,25 @@ func (n *Numbers) translate(a *Allocation, g *Graph) {
 
 // String names an output for people.
 func (o *Output) String() string { return fmt.Sprintf("%s at %s", o.Op, o.Site) }
+
+// same reports whether two are one output to the log: of one operator, with the same
+// functions and names.
+func (o *LoggedOutput) same(other LoggedOutput) bool {
+	return o.Op == other.Op && o.Does == other.Does && o.Nth == other.Nth
+}
+
+// String names an output of which there is no place in the program any more.
+func (o *LoggedOutput) String() string {
+	functions, name, _ := strings.Cut(o.Does, details)
+	text := o.Op
+	if functions != "" {
+		text += " with " + functions
+	}
+	if name != "" {
+		text += fmt.Sprintf(" on %q", name)
+	}
+	return ordinal(text, o.Nth)
+}
 
 // String names an input for people.
 func (i LoggedInput) String() string { return ordinal("input "+i.Op, i.Nth) }

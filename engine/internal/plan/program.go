@@ -24,6 +24,7 @@ type Program struct {
 	Settings    Settings
 	Parallelism int  // partition count of shuffles that name none
 	Durable     bool // the batch log outlives the process
+	Looking     bool // only the build function runs, for what is printed of the job
 	Values      *ValueLog
 	Log         *slog.Logger
 	Stdout      io.Writer

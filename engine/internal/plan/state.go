@@ -18,6 +18,7 @@ type State struct {
 	Types      string // of its keys and values, for people
 	Window     string // that it is made over, "" for none
 	Holds      []LoggedVariable
+	Stored     []Stored // the types of what it holds
 	// Compute generates the job that computes a version of which no output is made.
 	Compute func(g *Generation) lineage.Action
 	// Save makes the action that saves the versions of a batch, whose RDD is made.

@@ -15,6 +15,8 @@ type Upgrade struct {
 	New      []string // what the log knows nothing of
 	Dropped  []string // inputs and states of the log that the program doesn't have, or can't go on with
 	Outputs  []string // what runs of batches that aren't complete
+	Lost     []string // fields that a state's keys hold and its type lacks
+	Removed  []string // outputs of the log that the program doesn't have; nothing of them is lost
 	Refused  []string // what can't be, whatever is allowed
 }
 
@@ -27,7 +29,8 @@ func (g *Graph) Upgrade(before *Numbers, s *LogState) *Upgrade {
 	n.NextInput, n.NextOutput = before.NextInput, before.NextOutput
 	n.Begins = max(before.Begins, s.First())
 	u.inputs(before)
-	u.states(before, s.firstOpen())
+	u.states(g, before, s.firstOpen())
+	u.windows(s, g)
 	u.outputs(before, s, g)
 	u.values(s, g)
 	return u
@@ -67,7 +70,7 @@ func (u *Upgrade) inputs(before *Numbers) {
 	}
 }
 
-func (u *Upgrade) states(before *Numbers, open uint64) {
+func (u *Upgrade) states(g *Graph, before *Numbers, open uint64) {
 	n := u.Numbers
 	for i := range n.States {
 		s := &n.States[i]
@@ -85,6 +88,8 @@ func (u *Upgrade) states(before *Numbers, open uint64) {
 		case was.Window != s.Window:
 			s.Begins = open
 			u.Dropped = append(u.Dropped, fmt.Sprintf("state %s: it is of a window%s, the program wants one%s; give the new one another name", s.Name, was.Window, s.Window))
+		case !u.fields(g.States[i], &was):
+			s.Begins = open
 		case was.Partitions != s.Partitions:
 			u.Migrated = append(u.Migrated, fmt.Sprintf("state %s: from %d to %d partitions", s.Name, was.Partitions, s.Partitions))
 			u.variables(s, &was)
@@ -136,7 +141,12 @@ func (u *Upgrade) outputs(before *Numbers, s *LogState, g *Graph) {
 	}
 	for i := range n.Outputs {
 		o := &n.Outputs[i]
-		at := slices.IndexFunc(before.Outputs, func(b LoggedOutput) bool { return o.Op == b.Op && o.Does == b.Does && o.Nth == b.Nth })
+		at := slices.IndexFunc(before.Outputs, o.same)
+		if at >= 0 {
+			u.Kept = append(u.Kept, "output "+g.Outputs[i].String())
+		} else {
+			u.New = append(u.New, fmt.Sprintf("output %s: it begins with batch %d; the checkpoint has none of its operator, functions and name", g.Outputs[i], s.firstOpen()))
+		}
 		if at >= 0 && count(before.Outputs, o.Op) == count(n.Outputs, o.Op) {
 			o.Number = before.Outputs[at].Number
 			continue
@@ -144,8 +154,21 @@ func (u *Upgrade) outputs(before *Numbers, s *LogState, g *Graph) {
 		o.Number = n.NextOutput
 		n.NextOutput++
 	}
+	for _, was := range before.Outputs {
+		if !slices.ContainsFunc(n.Outputs, was.same) {
+			u.Removed = append(u.Removed, fmt.Sprintf("output %s: the program has none of its operator, functions and name", &was))
+		}
+	}
+	u.unfinished(s, g, func(output int) int32 { return n.Outputs[output].Number })
+}
+
+// unfinished says which outputs run again.
+func (u *Upgrade) unfinished(s *LogState, g *Graph, number func(output int) int32) {
 	for _, p := range s.Incomplete {
-		u.Outputs = append(u.Outputs, p.runs(g, func(output int) int32 { return n.Outputs[output].Number }))
+		u.Outputs = append(u.Outputs, p.runs(g, number))
+	}
+	if len(s.Incomplete) == 0 {
+		u.Outputs = append(u.Outputs, "none: every planned batch is complete, so no output runs again")
 	}
 }
 
@@ -174,12 +197,16 @@ func (g *Graph) GoOn(n *Numbers, s *LogState) *Upgrade {
 	for i := range n.Inputs {
 		u.Kept = append(u.Kept, fmt.Sprintf("%s: it reads on behind the last batch", &n.Inputs[i]))
 	}
-	for _, st := range g.States {
+	for i, st := range g.States {
 		u.Kept = append(u.Kept, "state "+st.Name)
+		if before := s.Header.Numbers; before != nil {
+			u.fields(st, &before.States[i])
+		}
 	}
-	for _, p := range s.Incomplete {
-		u.Outputs = append(u.Outputs, p.runs(g, func(output int) int32 { return g.Outputs[output].Index }))
+	for _, o := range g.Outputs {
+		u.Kept = append(u.Kept, "output "+o.String())
 	}
+	u.unfinished(s, g, func(output int) int32 { return g.Outputs[output].Index })
 	return u
 }
 
@@ -215,7 +242,7 @@ func (u *Upgrade) Print(w io.Writer) {
 	for _, part := range []struct {
 		what  string
 		lines []string
-	}{{"kept", u.Kept}, {"migrated", u.Migrated}, {"new", u.New}, {"dropped", u.Dropped}, {"unfinished", u.Outputs}, {"refused", u.Refused}} {
+	}{{"kept", u.Kept}, {"migrated", u.Migrated}, {"new", u.New}, {"dropped", u.Dropped}, {"lost", u.Lost}, {"removed", u.Removed}, {"unfinished", u.Outputs}, {"refused", u.Refused}} {
 		for _, line := range part.lines {
 			fmt.Fprintf(w, "%-10s  %s\n", part.what, line)
 		}

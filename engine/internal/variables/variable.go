@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -40,6 +41,8 @@ type Variable struct {
 	Kind  Kind
 	Types string        // what it holds, for people and to tell it from others
 	TTL   time.Duration // 0 for ever
+	Key   reflect.Type  // of a map's keys, else nil
+	Of    reflect.Type  // of what it holds, nil for timers
 	tag   string        // in its rows
 }
 

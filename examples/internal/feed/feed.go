@@ -20,7 +20,8 @@ type Feed struct {
 	Rate       float64       // records/s
 	Count      int           // records in all, 0 until the stream is stopped
 	After      time.Duration // the feed begins so long after the stream
-	// Record returns the key of record i, and its value, which is written as JSON.
+	// Record returns the key of record i, and its value, which is written as JSON, but bytes as they
+	// are.
 	Record func(i int) (key string, value any)
 }
 
@@ -73,7 +74,7 @@ func (f Feed) write(ctx context.Context, brokers []string) error {
 		var records []*kgo.Record
 		for ; written < due; written++ {
 			key, value := f.Record(written)
-			b, err := json.Marshal(value)
+			b, err := encode(value)
 			if err != nil {
 				return fmt.Errorf("encoding record %d of the feed: %w", written, err)
 			}
@@ -84,4 +85,12 @@ func (f Feed) write(ctx context.Context, brokers []string) error {
 		}
 	}
 	return nil
+}
+
+// encode returns a record's bytes.
+func encode(value any) ([]byte, error) {
+	if b, ok := value.([]byte); ok {
+		return b, nil
+	}
+	return json.Marshal(value)
 }

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
+	"github.com/hibana-engine/hibana/engine/disk"
+	"github.com/hibana-engine/hibana/ml/datasets/mnist"
+)
+
+// paperFlags are the command line of the paper's grid.
+type paperFlags struct {
+	grid    paper.Grid
+	out     string
+	brokers string
+	model   string
+	quick   bool
+
+	jobTopic, weights string // of an executor process
+	recognise         bool
+}
+
+func newPaperFlags(f *flag.FlagSet) *paperFlags {
+	o := &paperFlags{grid: paper.Grid{
+		Replications: []int{1}, Partitions: []int{1, 2, 4, 8, 16}, Consumers: []int{1, 2, 4},
+		Images: 500_000, Recognised: 100_000, Repetitions: 5, WarmUp: 1,
+	}}
+	g := &o.grid
+	f.StringVar(&o.out, "out", "", "`directory` for results.csv, report.html and report.md; a run that was stopped goes on there")
+	f.StringVar(&o.brokers, "brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
+	f.StringVar(&o.model, "model", "cnn", "network that recognises: cnn or mlp")
+	f.BoolVar(&o.quick, "quick", false, "a small grid in two minutes: partitions 1,4,16, 100,000 images, 10,000 recognised, once, no warm-up, unless other flags say otherwise")
+	intsVar(f, &g.Partitions, "partitions", "numbers of partitions (1,2,4,8,16)")
+	intsVar(f, &g.Consumers, "consumers", "numbers of consumers and of executors (1,2,4)")
+	intsVar(f, &g.Replications, "replication", "replicas of a partition (1); more need as many brokers")
+	f.Int64Var(&g.Images, "images", g.Images, "images of a run")
+	f.Int64Var(&g.Recognised, "recognise", g.Recognised, "images of a run in which consumers recognise them, at most --images")
+	f.IntVar(&g.Repetitions, "repetitions", g.Repetitions, "runs of each cell that count")
+	f.IntVar(&g.WarmUp, "warm-up", g.WarmUp, "runs of each cell before those")
+	f.StringVar(&o.jobTopic, "job-topic", "", "`topic` of an executor process (which the benchmark starts itself)")
+	f.StringVar(&o.weights, "job-weights", "", "`file` with the network's weights, for an executor process")
+	f.BoolVar(&o.recognise, "job-recognise", false, "recognise, in an executor process")
+	return o
+}
+
+// intsVar adds a flag of whole numbers above 0, ascending, each once.
+func intsVar(f *flag.FlagSet, into *[]int, name, usage string) {
+	f.Func(name, usage, func(s string) error {
+		var v []int
+		for word := range strings.SplitSeq(s, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(word))
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is no number above 0", word)
+			}
+			v = append(v, n)
+		}
+		slices.Sort(v)
+		*into = slices.Compact(v)
+		return nil
+	})
+}
+
+// parse parses the command line: --quick changes defaults only, wherever it stands.
+func (o *paperFlags) parse(f *flag.FlagSet, args []string) error {
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	g := &o.grid
+	if o.quick {
+		given := make(map[string]bool)
+		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		small(given["partitions"], &g.Partitions, []int{1, 4, 16})
+		small(given["images"], &g.Images, 100_000)
+		small(given["recognise"], &g.Recognised, min(10_000, g.Images))
+		small(given["repetitions"], &g.Repetitions, 1)
+		small(given["warm-up"], &g.WarmUp, 0)
+	}
+	if inJob() {
+		return nil
+	}
+	if o.out == "" {
+		return fmt.Errorf("%w: --out names the directory for the results", errUsage)
+	}
+	if g.Images < 1 || g.Recognised < 1 || g.Recognised > g.Images || g.Repetitions < 1 || g.WarmUp < 0 {
+		return fmt.Errorf("%w: --images, --recognise and --repetitions are above 0, and --recognise is at most --images", errUsage)
+	}
+	if o.model != "cnn" && o.model != "mlp" {
+		return fmt.Errorf("%w: --model %q; there are cnn and mlp", errUsage, o.model)
+	}
+	return nil
+}
+
+// small sets a default of the quick grid.
+func small[T any](given bool, v *T, quick T) {
+	if !given {
+		*v = quick
+	}
+}
+
+// runPaper measures the paper's grid, or as much of it as its directory lacks.
+func runPaper(ctx context.Context, f *flag.FlagSet, args []string) (_ report, err error) {
+	o := newPaperFlags(f)
+	if err := o.parse(f, args); err != nil {
+		return nil, err
+	}
+	network := &mnistBench{model: o.model}
+	if inJob() {
+		return nil, o.runExecutor(ctx, network)
+	}
+	if network.weights, err = randomWeights(network.network()); err != nil {
+		return nil, err
+	}
+	// After an interrupt too, the broker is there until the run is over that uses it.
+	addr, kind, stop, err := brokerProcess(context.WithoutCancel(ctx), o.brokers)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	images, err := mnist.Train()
+	if err != nil {
+		return nil, err
+	}
+	p := &paperRun{grid: o.grid, out: o.out, command: commandLine(args), settings: paper.Settings{
+		Images: o.grid.Images, Recognised: o.grid.Recognised, Brokers: kind, Machine: paper.Machine(),
+	}}
+	return p.run(ctx, &paperBench{
+		addr: addr, images: images, perRun: o.grid.Images, toDigits: o.grid.Recognised, network: network, executors: localCluster,
+	})
+}
+
+// localCluster is the master of n executor processes of one slot.
+func localCluster(n int) string { return fmt.Sprintf("local-cluster[%d,1]", n) }
+
+// commandLine returns what to type to measure the same.
+func commandLine(args []string) string {
+	words := []string{"engine-bench", "paper"}
+	for _, a := range args {
+		if strings.ContainsAny(a, " \t\"'$\\") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
+
+// paperRun measures a grid into a directory.
+type paperRun struct {
+	grid     paper.Grid
+	out      string
+	command  string
+	settings paper.Settings
+}
+
+var errOutInUse = errors.New("another engine-bench paper writes to this directory")
+
+// run measures what the directory lacks, and reports what there is, also after an error.
+func (p *paperRun) run(ctx context.Context, b *paperBench) (_ report, err error) {
+	if err := os.MkdirAll(p.out, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := disk.Lock(p.out, errOutInUse)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	results, err := paper.Open(filepath.Join(p.out, "results.csv"), rand.Text()[:8], p.settings)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, results.Close()) }()
+	err = b.open(ctx, results.ID)
+	if err != nil {
+		return nil, err
+	}
+	err = paper.Measure(ctx, b, p.grid, results, os.Stderr)
+	err = errors.Join(err, b.close(ctx))
+	r := &paper.Report{Summary: paper.Summarise(p.grid, results.Rows), Settings: p.settings, Command: p.command, Made: time.Now()}
+	if err != nil {
+		r.Stopped = err.Error()
+	}
+	err = errors.Join(err, r.Write(p.out))
+	if err != nil {
+		r.Text(os.Stderr)
+		return nil, fmt.Errorf("%w\n%s holds what was measured; the same command goes on from there", err, p.out)
+	}
+	return &paperResult{Settings: p.settings, Cells: r.Cells, EngineBeside: r.EngineBeside(), Out: p.out, report: r}, nil
+}
+
+// paperResult is the grid's result as the other workloads'.
+type paperResult struct {
+	Workload     string              `json:"workload"`
+	Settings     paper.Settings      `json:"settings"`
+	Cells        []paper.CellSummary `json:"cells"`
+	EngineBeside []paper.Beside      `json:"engine_beside_bare"`
+	Out          string              `json:"out"`
+
+	report *paper.Report
+}
+
+func (r *paperResult) named(workload string) { r.Workload = workload }
+
+// print writes the result for people.
+func (r *paperResult) print(w io.Writer) {
+	r.report.Text(w)
+	fmt.Fprintf(w, "%s has results.csv, report.html and report.md\n", r.Out)
+}

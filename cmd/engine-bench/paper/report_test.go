@@ -1,0 +1,161 @@
+package paper
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+// testReport is of a grid in which every run has its rate, and every second cell two.
+func testReport(t *testing.T) *Report {
+	t.Helper()
+	g := testGrid()
+	var rows []Row
+	for run := range g.Runs() {
+		m, _ := steady(run)
+		rows = append(rows, Row{Run: run, Measured: m})
+	}
+	return &Report{Summary: Summarise(g, rows), Settings: testSettings, Command: "engine-bench paper --out <x>"}
+}
+
+func TestFindings(t *testing.T) {
+	r := testReport(t)
+	here := make(map[string]string)
+	for _, f := range r.Figures(1) {
+		here[f.Name] = f.Here
+	}
+	for name, want := range map[string]string{
+		"Figure 4":      "It holds here (strongly: the best is 1.5 times the worst, whichever of them has more partitions). Best and worst: 1 consumer (bare): 4.00k/s with 4, 1.00k/s with 1 partition",
+		"Figure 5":      "It holds here in part, in 2 of 8 cases (about: within 20 %). The consumers' rate is 1.50 of the producer's, from 0.50 to 4.00.",
+		"Figure 6":      "It holds here (strongly: the best is 1.5 times the worst, whichever of them has more partitions). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
+		"Figure 7":      "It holds here (in proportion: 0.75 of it at least). With 4 partitions, 2 (bare) have 2.00 times the rate of one, 2 (engine) have 2.00 times the rate of one.",
+		"The next step": "Recognised with 4 partitions: 1 bare consumer 2.00k/s, 1 executor 2.00k/s; 2 bare consumers 4.00k/s, 2 executors 4.00k/s.",
+	} {
+		if !strings.HasPrefix(here[name], want) {
+			t.Errorf("%s: %q, want %q", name, here[name], want)
+		}
+	}
+	for _, f := range Summarise(testGrid(), nil).Figures(1) {
+		if f.Here != notMeasured {
+			t.Errorf("%s without a run: %q", f.Name, f.Here)
+		}
+	}
+}
+
+func TestScale(t *testing.T) {
+	for most, want := range map[float64][2]float64{0: {1, 1}, 7: {8, 2}, 100: {100, 25}, 1_010_000: {1_500_000, 500_000}, 1_900_000: {2_000_000, 500_000}} {
+		c := Chart{Series: []Series{{Points: []Stat{{Max: most}}}}}
+		if top, step := c.scale(); top != want[0] || step != want[1] {
+			t.Errorf("up to %g: axis to %g in steps of %g, want %v", most, top, step, want)
+		}
+	}
+}
+
+// A chart draws each point where it belongs, with its spread, and leaves a gap where
+// there is none.
+func TestChart(t *testing.T) {
+	c := Chart{X: "partitions", Y: "images/s", Ticks: []string{"1", "2", "4"}, Series: []Series{
+		{Name: "a <b>", Points: []Stat{{50, 25, 100, 3}, {}, {100, 100, 100, 1}}},
+	}}
+	svg := c.SVG(`a "title"`)
+	checkXML(t, svg)
+	for what, want := range map[string]string{
+		"its name":          `aria-label="a &#34;title&#34;"`,
+		"the first point":   `<circle class="dot" cx="100.0" cy="135.0" r="3.8"/>`, // half way between 44 and 226
+		"its spread":        `<line class="spread" x1="100.0" x2="100.0" y1="180.5" y2="44.0"/>`,
+		"what it says":      `<title>a &lt;b&gt;, 1 partitions: 0.05k (0.03k-0.10k)</title>`,
+		"the third point":   `<circle class="dot" cx="300.0" cy="44.0" r="3.8"/>`,
+		"a line with a gap": `<path class="line" d="M100.0 135.0M300.0 44.0"/>`,
+	} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("%s, %s, isn't in\n%s", what, want, svg)
+		}
+	}
+	if strings.Contains(svg, "%!") {
+		t.Errorf("a number is missing in\n%s", svg)
+	}
+	if got := strings.Count(svg, `class="dot"`); got != 2 {
+		t.Errorf("%d points, want 2", got)
+	}
+}
+
+// checkXML fails the test if a text isn't well formed.
+func checkXML(t *testing.T, text string) {
+	t.Helper()
+	for d := xml.NewDecoder(strings.NewReader(text)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+	}
+}
+
+func TestReports(t *testing.T) {
+	r, dir := testReport(t), t.TempDir()
+	if err := r.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	page := readFile(t, dir+"/report.html")
+	if got := strings.Count(page, "<svg"); got != 5 {
+		t.Errorf("the page has %d charts, want the paper's four and one more", got)
+	}
+	if strings.Contains(page, "%!") {
+		t.Error("a number is missing in the page")
+	}
+	for _, loads := range []string{"src=", "href=", "url(", "@import"} {
+		if strings.Contains(page, loads) {
+			t.Errorf("the page loads something: it has %s", loads)
+		}
+	}
+	text := readFile(t, dir+"/report.md")
+	for _, want := range []string{"26 of 26 runs, complete", testSettings.Machine, testSettings.Brokers, "Figure 7"} {
+		if !strings.Contains(page, want) || !strings.Contains(text, want) {
+			t.Errorf("a report lacks %q", want)
+		}
+	}
+	if !strings.Contains(page, "engine-bench paper --out &lt;x&gt;") || strings.Contains(page, "partial\"") {
+		t.Errorf("the page lacks the command, or is marked as partial")
+	}
+	if want := "| both | 1 | 4 | 2 | engine | 4.00k | 4.00k | 1.00 |"; !strings.Contains(text, want) {
+		t.Errorf("report.md lacks the row %s", want)
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// What is there of a grid that was stopped is reported, and marked.
+func TestPartialReports(t *testing.T) {
+	g := testGrid()
+	failed := Row{Run: Run{Cell{1, 1, Read, Bare, 1}, 1}, Failed: "the disk of <broker> has no room"}
+	written := Row{Run: Run{Cell{1, 1, Write, Nobody, 0}, 1}, Measured: Measured{Written: 5000}}
+	r := &Report{Summary: Summarise(g, []Row{written, failed}), Settings: testSettings, Stopped: "run 2 failed"}
+	var page, text, terminal bytes.Buffer
+	if err := r.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	r.Markdown(&text)
+	r.Text(&terminal)
+	for name, out := range map[string]string{"page": page.String(), "markdown": text.String(), "terminal": terminal.String()} {
+		for _, want := range []string{"Partial: 1 of 26 runs; stopped: run 2 failed", "5.00k", "not measured", "failed"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the %s lacks %q", name, want)
+			}
+		}
+	}
+	if want := fmt.Sprintf("Failed: %s: the disk of &lt;broker&gt; has no room", failed.Cell); !strings.Contains(page.String(), want) {
+		t.Errorf("the page lacks %q", want)
+	}
+}

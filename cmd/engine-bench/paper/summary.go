@@ -1,0 +1,111 @@
+package paper
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Stat is a rate over the repetitions.
+type Stat struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	N      int     `json:"n"`
+}
+
+// stat returns the statistics of rates.
+func stat(v []float64) Stat {
+	if len(v) == 0 {
+		return Stat{}
+	}
+	s := slices.Sorted(slices.Values(v))
+	return Stat{(s[(len(s)-1)/2] + s[len(s)/2]) / 2, s[0], s[len(s)-1], len(s)}
+}
+
+// String returns the median with the spread.
+func (s Stat) String() string {
+	switch {
+	case s.N == 0:
+		return ""
+	case s.N == 1:
+		return thousands(s.Median)
+	}
+	return fmt.Sprintf("%s (%s-%s)", thousands(s.Median), thousands(s.Min), thousands(s.Max))
+}
+
+// thousands writes a rate with three digits, in thousands or millions.
+func thousands(v float64) string {
+	scaled, unit := v/1e3, "k"
+	if v >= 999_500 {
+		scaled, unit = v/1e6, "M"
+	}
+	digits := 0
+	switch {
+	case scaled < 9.995:
+		digits = 2
+	case scaled < 99.95:
+		digits = 1
+	}
+	return strconv.FormatFloat(scaled, 'f', digits, 64) + unit
+}
+
+// CellSummary is what was measured of a cell.
+type CellSummary struct {
+	Cell      Cell   `json:"cell"`
+	Producer  Stat   `json:"producer"`
+	Consumers Stat   `json:"consumers"`
+	Failed    string `json:"failed,omitempty"` // why the newest run failed
+}
+
+// Summary is what was measured of a grid.
+type Summary struct {
+	Grid  Grid
+	Cells []CellSummary // in the grid's order, those without a run among them
+	Done  int           // runs that count or warm up
+	All   int
+
+	at map[Cell]int // in Cells
+}
+
+// Summarise adds up rows. Those that warm up count as done only.
+func Summarise(g Grid, rows []Row) *Summary {
+	todo, all := missing(g, rows)
+	s := &Summary{Grid: g, Done: all - len(todo), All: all, at: make(map[Cell]int)}
+	producer, consumers := make(map[Cell][]float64), make(map[Cell][]float64)
+	failed, seen := make(map[Run]string), make(map[Run]bool)
+	for _, r := range rows {
+		failed[r.Run] = r.Failed // one that succeeds later counts
+		if r.Failed != "" || r.Repetition < 1 || r.Repetition > g.Repetitions || seen[r.Run] {
+			continue
+		}
+		seen[r.Run] = true
+		if r.Written > 0 {
+			producer[r.Cell] = append(producer[r.Cell], r.Written)
+		}
+		if r.Read > 0 {
+			consumers[r.Cell] = append(consumers[r.Cell], r.Read)
+		}
+	}
+	for _, c := range g.Cells() {
+		s.at[c] = len(s.Cells)
+		s.Cells = append(s.Cells, CellSummary{Cell: c, Producer: stat(producer[c]), Consumers: stat(consumers[c])})
+	}
+	for run, why := range failed {
+		if i, ok := s.at[run.Cell]; ok && why != "" {
+			s.Cells[i].Failed = why
+		}
+	}
+	return s
+}
+
+// Of returns what was measured of a cell, zero if nothing was.
+func (s *Summary) Of(c Cell) CellSummary {
+	if i, ok := s.at[c]; ok {
+		return s.Cells[i]
+	}
+	return CellSummary{Cell: c}
+}
+
+// Partial reports whether runs are missing.
+func (s *Summary) Partial() bool { return s.Done < s.All }

@@ -1,0 +1,164 @@
+package paper
+
+import (
+	"fmt"
+	"html"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Chart is lines over a few values of x, each point a median with its spread.
+type Chart struct {
+	X, Y   string   // what the axes are
+	Ticks  []string // the values of x, evenly apart
+	Series []Series
+}
+
+// Series is a line.
+type Series struct {
+	Name   string
+	Color  int // of the page's colours
+	Dashed bool
+	Points []Stat // one for each tick; N is 0 where there is none
+}
+
+// Measures of a chart in units of its view box, which a phone shows one pixel each.
+const (
+	chartWidth, chartHeight = 360, 270
+	plotLeft, plotRight     = 50, 350
+	plotTop, plotBottom     = 44, 226
+)
+
+// SVG draws the chart. Colours and fonts are the page's: classes c0, c1, …
+func (c Chart) SVG(title string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight, html.EscapeString(title))
+	top, step := c.scale()
+	c.axes(&b, top, step)
+	c.legend(&b)
+	for i, s := range c.Series {
+		c.line(&b, s, top, c.dodge(i))
+	}
+	b.WriteString("</svg>")
+	return b.String()
+}
+
+// scale returns where the axis of y ends, and the distance of its ticks.
+func (c Chart) scale() (top, step float64) {
+	for _, s := range c.Series {
+		for _, p := range s.Points {
+			top = max(top, p.Max)
+		}
+	}
+	if top == 0 {
+		return 1, 1
+	}
+	const ticks = 4
+	step = math.Pow(10, math.Floor(math.Log10(top/ticks)))
+	for _, times := range []float64{1, 2, 2.5, 5, 10} {
+		if times*step*ticks >= top {
+			step *= times
+			break
+		}
+	}
+	return math.Ceil(top/step) * step, step
+}
+
+// axes draws the grid, the ticks and what the axes are.
+func (c Chart) axes(b *strings.Builder, top, step float64) {
+	for i := 0; float64(i)*step <= top*1.001; i++ {
+		v := float64(i) * step
+		y := yOf(v, top)
+		fmt.Fprintf(b, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
+			plotLeft, plotRight, y, y, plotLeft-6, y+4, short(v))
+	}
+	for i, t := range c.Ticks {
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, c.xOf(i), plotBottom+17, html.EscapeString(t))
+	}
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle">%s</text><text x="2" y="%d">%s</text>`,
+		(plotLeft+plotRight)/2, chartHeight-8, html.EscapeString(c.X), plotTop-10, html.EscapeString(c.Y))
+}
+
+// short writes a tick of the axis of y.
+func short(v float64) string {
+	switch {
+	case v >= 1e6:
+		return strconv.FormatFloat(v/1e6, 'g', 4, 64) + "M"
+	case v >= 1e3:
+		return strconv.FormatFloat(v/1e3, 'g', 4, 64) + "k"
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
+// legend says which line is which.
+func (c Chart) legend(b *strings.Builder) {
+	if len(c.Series) < 2 {
+		return
+	}
+	const columns, left, width, height = 3, 66, 98, 16
+	for i, s := range c.Series {
+		// Bare above the engine, one column for each number of consumers.
+		x, y := left+(i/2%columns)*width, 10+(i%2)*height
+		fmt.Fprintf(b, `<g class="c%d"><line class="%s" x1="%d" x2="%d" y1="%d" y2="%d"/>%s<text x="%d" y="%d">%s</text></g>`,
+			s.Color, s.class(), x, x+24, y, y, s.marker(float64(x+12), float64(y)), x+29, y+4, html.EscapeString(s.Name))
+	}
+}
+
+func (s Series) class() string {
+	if s.Dashed {
+		return "line dashed"
+	}
+	return "line"
+}
+
+// marker draws a point of the line: its shape tells lines apart as the colour does.
+func (s Series) marker(x, y float64) string {
+	switch s.Color % 3 {
+	case 1:
+		return fmt.Sprintf(`<rect class="dot" x="%.1f" y="%.1f" width="7" height="7"/>`, x-3.5, y-3.5)
+	case 2:
+		return fmt.Sprintf(`<path class="dot" d="M%.1f %.1fl4.5 8h-9z"/>`, x, y-5)
+	}
+	return fmt.Sprintf(`<circle class="dot" cx="%.1f" cy="%.1f" r="3.8"/>`, x, y)
+}
+
+// line draws a line with the spread of its points.
+func (c Chart) line(b *strings.Builder, s Series, top, shift float64) {
+	fmt.Fprintf(b, `<g class="c%d">`, s.Color)
+	var path, dots strings.Builder
+	drawing := false
+	for i, p := range s.Points {
+		if p.N == 0 {
+			drawing = false
+			continue
+		}
+		x, y := c.xOf(i)+shift, yOf(p.Median, top)
+		fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[btoi(drawing)], x, y)
+		drawing = true
+		fmt.Fprintf(&dots, `<g><title>%s, %s %s: %s</title>`, html.EscapeString(s.Name), html.EscapeString(c.Ticks[i]), html.EscapeString(c.X), p)
+		if p.N > 1 {
+			fmt.Fprintf(&dots, `<line class="spread" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, x, x, yOf(p.Min, top), yOf(p.Max, top))
+		}
+		dots.WriteString(s.marker(x, y) + "</g>")
+	}
+	fmt.Fprintf(b, `<path class="%s" d="%s"/>%s</g>`, s.class(), path.String(), dots.String())
+}
+
+func btoi(v bool) int {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// dodge moves a line sideways, so that the spreads of several can be told apart.
+func (c Chart) dodge(i int) float64 {
+	return 3 * (float64(i) - float64(len(c.Series)-1)/2)
+}
+
+func (c Chart) xOf(i int) float64 {
+	return plotLeft + (float64(i)+0.5)*(plotRight-plotLeft)/float64(len(c.Ticks))
+}
+
+func yOf(v, top float64) float64 { return plotBottom - v/top*(plotBottom-plotTop) }

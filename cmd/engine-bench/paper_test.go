@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
+	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
+	"github.com/hibana-engine/hibana/ml/datasets/mnist"
+)
+
+// newPaperRun returns a run of a small grid on a broker, and what measures it, with
+// executors in this process.
+func newPaperRun(t *testing.T) (*paperRun, *paperBench) {
+	t.Helper()
+	broker, err := embedded.Start(embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	images, err := mnist.Test()
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := &mnistBench{model: "mlp"}
+	if network.weights, err = randomWeights(network.network()); err != nil {
+		t.Fatal(err)
+	}
+	p := &paperRun{out: t.TempDir(), settings: paper.Settings{Images: 500, Recognised: 70}, grid: paper.Grid{
+		Replications: []int{1}, Partitions: []int{3}, Consumers: []int{1, 2}, Images: 500, Recognised: 70, Repetitions: 1,
+	}}
+	return p, &paperBench{
+		addr: broker.Addrs()[0], images: images, perRun: 500, toDigits: 70, network: network,
+		executors: func(n int) string { return fmt.Sprintf("local[%d]", n) },
+	}
+}
+
+// All cells of a grid are measured, and its topics are gone afterwards.
+func TestPaper(t *testing.T) {
+	p, b := newPaperRun(t)
+	got, err := p.run(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := got.(*paperResult)
+	if len(r.Cells) != 13 || len(r.EngineBeside) != 6 {
+		t.Errorf("%d cells, %d of them the engine's beside a client's; want 13 and 6", len(r.Cells), len(r.EngineBeside))
+	}
+	for _, c := range r.Cells {
+		writes, reads := c.Cell.Scenario == paper.Both || c.Cell.Scenario == paper.Write, c.Cell.Reader != paper.Nobody
+		if (c.Producer.Median > 0) != writes || (c.Consumers.Median > 0) != reads {
+			t.Errorf("%s: written %g/s, read %g/s", c.Cell, c.Producer.Median, c.Consumers.Median)
+		}
+	}
+	for _, name := range []string{"results.csv", "report.html", "report.md"} {
+		if s, err := os.Stat(p.out + "/" + name); err != nil || s.Size() == 0 {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
+	}
+	noTopics(t, b)
+}
+
+func TestPaperTopics(t *testing.T) {
+	_, b := newPaperRun(t)
+	if err := b.open(t.Context(), "id"); err != nil {
+		t.Fatal(err)
+	}
+	topic, cell := b.prefix+"left", paper.Cell{Replication: 1, Partitions: 4}
+	if err := b.makeTopic(t.Context(), topic, cell); err != nil {
+		t.Fatal(err)
+	}
+	cell.Partitions = 8
+	err := b.makeTopic(t.Context(), topic, cell)
+	if err == nil || !strings.Contains(err.Error(), "topic "+topic+" is there already, with 4 partitions where 8 are to be measured: delete it") {
+		t.Errorf("a topic of other partitions: error %v", err)
+	}
+	cell.Replication = 3
+	if err := b.makeTopic(t.Context(), b.prefix+"three", cell); err == nil || !strings.Contains(err.Error(), "too few for --replication 3") {
+		t.Errorf("more replicas than brokers: error %v", err)
+	}
+	if err := b.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.open(t.Context(), "id"); err != nil { // as after a kill
+		t.Fatal(err)
+	}
+	if err := b.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	noTopics(t, b)
+}
+
+// noTopics fails the test if the broker has any.
+func noTopics(t *testing.T, b *paperBench) {
+	t.Helper()
+	if err := b.open(t.Context(), "another"); err != nil {
+		t.Fatal(err)
+	}
+	defer b.close(t.Context())
+	if topics, err := b.admin.ListTopics(t.Context()); err != nil || len(topics) > 0 {
+		t.Errorf("topics %v are left, error %v", topics.Names(), err)
+	}
+}
+
+func TestLastOf(t *testing.T) {
+	for _, c := range []struct {
+		ends, want map[int32]int64
+		n          int64
+	}{
+		{map[int32]int64{0: 100, 1: 100}, map[int32]int64{0: 0, 1: 0}, 200},
+		{map[int32]int64{0: 100, 1: 50, 2: 0}, map[int32]int64{0: 80, 1: 40, 2: 0}, 30},
+		{map[int32]int64{0: 3, 1: 3, 2: 3}, map[int32]int64{0: 3, 1: 2, 2: 2}, 2},
+	} {
+		if got := lastOf(c.ends, c.n); !maps.Equal(got, c.want) {
+			t.Errorf("the last %d of %v begin at %v, want %v", c.n, c.ends, got, c.want)
+		}
+	}
+}
+
+func TestPaperFlags(t *testing.T) {
+	for _, line := range []string{
+		"", "--out d --partitions 0", "--out d --consumers 1,x", "--out d --images 10 --recognise 11", "--out d --repetitions 0", "--out d --model vgg",
+	} {
+		if _, err := runWorkload(t, "paper", strings.Fields(line)...); !errors.Is(err, errUsage) {
+			t.Errorf("%q: error %v, want one about the use", line, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"--out d":                            "[1 2 4 8 16] [1 2 4] 500000 100000 5 1",
+		"--out d --quick":                    "[1 4 16] [1 2 4] 100000 10000 1 0",
+		"--out d --partitions 8,2,8 --quick": "[2 8] [1 2 4] 100000 10000 1 0",
+		"--out d --quick --images 100":       "[1 4 16] [1 2 4] 100 100 1 0",
+	} {
+		f := flag.NewFlagSet("paper", flag.ContinueOnError)
+		o := newPaperFlags(f)
+		if err := o.parse(f, strings.Fields(line)); err != nil {
+			t.Fatal(err)
+		}
+		g := o.grid
+		if got := fmt.Sprint(g.Partitions, g.Consumers, g.Images, g.Recognised, g.Repetitions, g.WarmUp); got != want || !slices.Equal(g.Replications, []int{1}) {
+			t.Errorf("%q: %s, want %s", line, got, want)
+		}
+	}
+}
+
+// No broker is an error that says so, and leaves results that can be gone on with.
+func TestPaperWithoutBroker(t *testing.T) {
+	p, b := newPaperRun(t)
+	b.addr = "127.0.0.1:1"
+	_, err := p.run(t.Context(), b)
+	if err == nil || !strings.Contains(err.Error(), "no Kafka broker answers at 127.0.0.1:1: start one") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An interrupt ends the engine's run although the brokers are gone.
+func TestPaperInterrupted(t *testing.T) {
+	broker, err := embedded.Start(embedded.Options{Topics: []embedded.Topic{{Name: "images", Partitions: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	b := &paperBench{addr: broker.Addrs()[0], network: &mnistBench{model: "mlp"}}
+	s := b.newStream(paper.Cell{Scenario: paper.Read, Reader: paper.Engine, Consumers: 2}, workOf{"images", map[int32]int64{0: 0, 1: 0}, 1})
+	ctx, interrupt := context.WithCancel(t.Context())
+	if _, err := s.run(ctx, func() { broker.Close(); interrupt() }); err == nil {
+		t.Error("what was read of nothing counts")
+	}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
+	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/ml/datasets/mnist"
+)
+
+// paperBench makes the runs of the paper's grid on a Kafka. It is a paper.Bench.
+type paperBench struct {
+	addr      string // of the brokers, with commas
+	images    mnist.Set
+	perRun    int64 // images that a run writes and reads
+	toDigits  int64 // images that a run recognises
+	network   *mnistBench
+	executors func(n int) string // the master of n executors
+
+	prefix  string // of its topics, which nobody else's have
+	client  *kgo.Client
+	admin   *kadm.Client
+	dir     string // temporary
+	weights string // file with the network's weights, for executor processes
+	loaded  loadedTopic
+}
+
+// loadedTopic is a topic that holds a run's images, for the runs after it.
+type loadedTopic struct {
+	name                                string
+	replication, partitions, repetition int
+}
+
+func (t loadedTopic) isOf(r paper.Run) bool {
+	return t.name != "" && t.replication == r.Replication && t.partitions == r.Partitions && t.repetition == r.Repetition
+}
+
+// Bounds of what is asked of the brokers beside the runs.
+const (
+	brokerPatience = 10 * time.Second
+	dropPatience   = 3 * time.Second
+)
+
+func (b *paperBench) brokers() []string { return strings.Split(b.addr, ",") }
+
+// newClient returns a client that has reached a broker.
+func (b *paperBench) newClient(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.brokers()...), kgo.DisableClientMetrics()}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", b.addr, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	if err := cl.Ping(ctx); err != nil {
+		cl.Close()
+		return nil, fmt.Errorf("no Kafka broker answers at %s: start one, for example with deploy/kafka/kafka start DIR, or leave out --brokers for one in a process of the benchmark: %w", b.addr, err)
+	}
+	return cl, nil
+}
+
+// open connects and removes the topics that a run under the same id left when it was killed.
+func (b *paperBench) open(ctx context.Context, id string) (err error) {
+	b.prefix = "engine-bench-paper-" + id + "-"
+	if b.client, err = b.newClient(ctx); err != nil {
+		return err
+	}
+	b.admin = kadm.NewClient(b.client)
+	if b.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
+		return errors.Join(err, b.close(ctx))
+	}
+	b.weights = filepath.Join(b.dir, "weights.npz")
+	err = os.WriteFile(b.weights, b.network.weights, 0o600)
+	if err == nil {
+		err = b.sweep(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, b.close(ctx))
+	}
+	return nil
+}
+
+// sweep deletes what there is of this grid's topics.
+func (b *paperBench) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	topics, err := b.admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("listing the topics at %s: %w", b.addr, err)
+	}
+	for _, name := range topics.Names() {
+		if strings.HasPrefix(name, b.prefix) {
+			b.drop(ctx, name)
+		}
+	}
+	return nil
+}
+
+// close deletes the last topic and disconnects.
+func (b *paperBench) close(ctx context.Context) error {
+	b.unload(ctx)
+	b.client.Close()
+	return os.RemoveAll(b.dir)
+}
+
+// Measure makes one run.
+func (b *paperBench) Measure(ctx context.Context, r paper.Run) (m paper.Measured, err error) {
+	runtime.GC() // what the run before has left isn't this one's
+	switch {
+	case r.Scenario == paper.Both:
+		return b.both(ctx, r.Cell)
+	case r.Scenario == paper.Write:
+		m.Written, err = b.load(ctx, r)
+		return m, err
+	case !b.loaded.isOf(r):
+		if _, err := b.load(ctx, r); err != nil {
+			return m, err
+		}
+		runtime.GC()
+	}
+	m.Read, err = b.read(ctx, r.Cell)
+	return m, err
+}
+
+// load writes the images to a new topic, which the runs after this one read, and returns
+// images/s.
+func (b *paperBench) load(ctx context.Context, r paper.Run) (float64, error) {
+	b.unload(ctx)
+	topic, err := b.newTopic(ctx, r.Cell)
+	if err != nil {
+		return 0, err
+	}
+	b.loaded = loadedTopic{topic, r.Replication, r.Partitions, r.Repetition}
+	_, rate, err := b.write(ctx, topic)
+	if err != nil {
+		b.unload(ctx)
+	}
+	return rate, err
+}
+
+// unload deletes the loaded topic.
+func (b *paperBench) unload(ctx context.Context) {
+	if b.loaded.name != "" {
+		b.drop(ctx, b.loaded.name)
+	}
+	b.loaded = loadedTopic{}
+}
+
+// newTopic makes a topic for a cell.
+func (b *paperBench) newTopic(ctx context.Context, c paper.Cell) (string, error) {
+	name := fmt.Sprintf("%s%dp-%d", b.prefix, c.Partitions, time.Now().UnixNano())
+	return name, b.makeTopic(ctx, name, c)
+}
+
+// makeTopic makes a topic, which must not be there.
+func (b *paperBench) makeTopic(ctx context.Context, name string, c paper.Cell) error {
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	_, err := b.admin.CreateTopic(ctx, int32(c.Partitions), int16(c.Replication), nil, name)
+	switch {
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		return b.explainTopic(ctx, name, c)
+	case errors.Is(err, kerr.InvalidReplicationFactor):
+		return fmt.Errorf("the brokers at %s are too few for --replication %d: start as many, or ask for less: %w", b.addr, c.Replication, err)
+	case err != nil:
+		return fmt.Errorf("creating topic %s: %w", name, err)
+	}
+	return kafka.EnsureTopic(ctx, b.brokers(), name, c.Partitions) // waits until it can be used
+}
+
+// explainTopic says what is wrong with a topic that is there.
+func (b *paperBench) explainTopic(ctx context.Context, name string, c paper.Cell) error {
+	topics, err := b.admin.ListTopics(ctx, name)
+	if err != nil {
+		return fmt.Errorf("looking at topic %s: %w", name, err)
+	}
+	return fmt.Errorf("topic %s is there already, with %d partitions where %d are to be measured: delete it, or name another --out", name, len(topics[name].Partitions), c.Partitions)
+}
+
+// drop deletes a topic, also after an interrupt. One that stays costs disk, until the same
+// --out goes on.
+func (b *paperBench) drop(ctx context.Context, topic string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropPatience)
+	defer cancel()
+	if _, err := b.admin.DeleteTopic(ctx, topic); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		fmt.Fprintf(os.Stderr, "engine-bench: deleting topic %s: %v\n", topic, err)
+	}
+}
