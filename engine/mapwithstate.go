@@ -139,7 +139,7 @@ func (m *stateMapper[K, V, S, E]) call(out []E, k K, v *V, s *State[S]) (_ []E, 
 	}()
 	e, ok := m.f(k, v, s)
 	if s.misused != "" {
-		return out, fmt.Errorf("%w: %s of key %v of state %q, which is timing out: it goes by itself", ErrState, s.misused, k, m.name)
+		return out, fmt.Errorf("%w: %s of %s, which is timing out: it goes by itself", ErrState, s.misused, keyName(k, m.name))
 	}
 	if ok {
 		out = append(out, e)
@@ -152,6 +152,11 @@ func (m *stateMapper[K, V, S, E]) call(out []E, k K, v *V, s *State[S]) (_ []E, 
 func panicOfKey(value any, op string, site lineage.Site, state string, key any) error {
 	p := lineage.Recovered(value)
 	p.Op, p.Site = op, site
-	p.Value += fmt.Sprintf("; it came of key %v of state %q", key, state)
+	p.Value += "; it came of " + keyName(key, state)
 	return p
+}
+
+// keyName names a key of a state for people, the beginning of one that is long.
+func keyName(key any, state string) string {
+	return fmt.Sprintf("key %.100s of state %q", fmt.Sprint(key), state)
 }

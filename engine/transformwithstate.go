@@ -203,7 +203,7 @@ func (t *stateTransformer[K, V, E]) call(c *KeyContext[K], why string, f func() 
 		err = c.of.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("key %.100v of state %q%s: %w", c.key, t.name, why, err)
+		return fmt.Errorf("%s%s: %w", keyName(c.key, t.name), why, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 type keyOf = engine.KeyContext[string]
@@ -281,6 +282,24 @@ var errMoody = errors.New("not today")
 
 func (moody) MarshalText() ([]byte, error)  { return nil, errMoody }
 func (*moody) UnmarshalText(b []byte) error { return nil }
+
+// Numbers are named as they are, of what is long the beginning.
+func TestKeysAreNamed(t *testing.T) {
+	if says := failsFor(t, 7); !strings.Contains(says, `: key 7 of state "test": `) {
+		t.Error(says)
+	}
+	if says := failsFor(t, strings.Repeat("é", 101)); !strings.Contains(says, `: key `+strings.Repeat("é", 100)+` of state "test": `) {
+		t.Error(says)
+	}
+}
+
+// failsFor returns what a function's error for a key says.
+func failsFor[K comparable](t *testing.T, key K) string {
+	_, err := enginetest.Run(t, [][]rdd.Pair[K, int]{{{Key: key, Value: 1}}}, 1, func(in *engine.DStream[rdd.Pair[K, int]]) *engine.DStream[string] {
+		return engine.TransformWithState(in, "test", func(*engine.KeyContext[K], []int, func(string)) error { return errors.New("no") })
+	})
+	return fmt.Sprint(err)
+}
 
 // The key is named for which a function, or what it does, fails the batch.
 func TestFunctionOfVariablesFails(t *testing.T) {
