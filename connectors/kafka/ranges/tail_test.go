@@ -16,20 +16,27 @@ import (
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 )
 
+// watched returns what plans a topic that is watched, and how often its watcher has told of
+// something.
+func watched(t *testing.T, b *kafkatest.Broker) (plan func(), told *atomic.Int64) {
+	p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+	told = new(atomic.Int64)
+	p.Watch(func() { told.Add(1) }, nil)
+	return func() {
+		t.Helper()
+		if _, err := p.Plan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+	}, told
+}
+
 // What a plan holds isn't told; what comes afterwards is told once, at once, until
 // the next plan.
 func TestWatchTellsOnceAPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
-		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
-		var told atomic.Int64
-		p.Watch(func() { told.Add(1) }, nil)
-		plan := func() {
-			if _, err := p.Plan(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-		}
+		plan, told := watched(t, b)
 		want := func(what string, n int64) {
 			t.Helper()
 			synctest.Wait()
@@ -62,14 +69,7 @@ func TestWatchTellsOnceAPlan(t *testing.T) {
 func TestWatchIsOvertakenByAPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
-		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
-		var told atomic.Int64
-		p.Watch(func() { told.Add(1) }, nil)
-		plan := func() {
-			if _, err := p.Plan(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		plan, told := watched(t, b)
 		const late = 20 * time.Millisecond
 		var polls atomic.Int64
 		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -79,7 +79,6 @@ func TestWatchIsOvertakenByAPlan(t *testing.T) {
 			return nil, nil, false
 		})
 		plan()
-		synctest.Wait()
 		b.Produce(t, "images", nil, kgo.StringRecord("a"))
 		plan()
 		if n := polls.Load(); n != 1 {
@@ -101,12 +100,8 @@ func TestWatchIsOvertakenByAPlan(t *testing.T) {
 func TestWatchWaitsForTransactions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
-		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
-		var told atomic.Int64
-		p.Watch(func() { told.Add(1) }, nil)
-		if _, err := p.Plan(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		plan, told := watched(t, b)
+		plan()
 		cl := b.Client(t, kgo.TransactionalID("open"))
 		if err := cl.BeginTransaction(); err != nil {
 			t.Fatal(err)

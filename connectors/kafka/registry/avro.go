@@ -107,12 +107,8 @@ func parse(src source) (*avro.Schema, error) {
 // or only looked up ([LookUpOnly]). It may not refer to other schemas.
 func AvroEncoder[T any](r *Registry, subject, schema string) (kafka.Encoder[T], error) {
 	s, err := readerSchema[T](schema)
-	switch {
-	case err != nil:
-	case r == nil:
-		err = errNoRegistry
-	case subject == "":
-		err = errNoSubject
+	if err == nil {
+		err = r.writes(subject)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("registry.AvroEncoder: %w", err)

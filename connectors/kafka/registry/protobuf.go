@@ -156,14 +156,11 @@ func appendPath(b []byte, path []int) []byte {
 // as that of [AvroEncoder] does.
 func ProtobufEncoder[M proto.Message](r *Registry, subject, schema string) (kafka.Encoder[M], error) {
 	names, err := namesOf[M]()
+	if err == nil {
+		err = r.writes(subject)
+	}
 	path, declared := messagesOf(schema).find(names)
-	switch {
-	case err != nil:
-	case r == nil:
-		err = errNoRegistry
-	case subject == "":
-		err = errNoSubject
-	case !declared:
+	if err == nil && !declared {
 		err = fmt.Errorf("the schema declares no message %s: give the text of the .proto file that it was generated from", strings.Join(names, "."))
 	}
 	if err != nil {

@@ -44,6 +44,17 @@ type registered struct {
 	kind          sr.SchemaType
 }
 
+// writes reports what is missing to write under a subject, nil if nothing is.
+func (r *Registry) writes(subject string) error {
+	switch {
+	case r == nil:
+		return errNoRegistry
+	case subject == "":
+		return errNoSubject
+	}
+	return nil
+}
+
 // New returns the registry at a URL, http://host:port or https://. Nothing is asked before
 // a record needs it.
 func New(address string, opts ...Option) (*Registry, error) {
