@@ -80,17 +80,12 @@ func PredictEager[T, U any, N links.Link](in *engine.DStream[T], m *EagerModel[N
 	}
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[U, error] {
-			tc := part.Task()
-			return func(yield func(U, error) bool) {
-				v, err := m.model.At(tc, b)
-				if err == nil {
-					err = eagerly(v, in, predict, yield)
+			return atVersion(m.model, b, part, func(v *eager[N], yield func(U, error) bool) error {
+				if err := eagerly(v, in, predict, yield); err != nil {
+					return fmt.Errorf("running model %s: %w", m.Name(), err)
 				}
-				if err != nil {
-					var none U
-					yield(none, fmt.Errorf("running model %s: %w", m.Name(), err))
-				}
-			}
+				return nil
+			})
 		})
 	}, predict)
 }

@@ -80,18 +80,10 @@ func PredictLengths[T, U any](in *engine.DStream[T], m *ModelRef, length func(v 
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		row := Row{Model: m.Name(), Digest: b.Model(m.Name()), Batch: b.Seq}
 		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[U, error] {
-			tc := part.Task()
-			return func(yield func(U, error) bool) {
+			return atVersion(m.model, b, part, func(v *version, yield func(U, error) bool) error {
 				p := &lengthPredictor[T, U]{row: row, lengths: m.lengths, length: length, encode: encode, decode: decode}
-				v, err := m.model.At(tc, b)
-				if err == nil {
-					err = p.run(v, in, yield)
-				}
-				if err != nil {
-					var none U
-					yield(none, err)
-				}
-			}
+				return p.run(v, in, yield)
+			})
 		})
 	}, length, encode, decode)
 }

@@ -35,20 +35,28 @@ func Predict[T, U any](in *engine.DStream[T], m *ModelRef, encode func(v T, row 
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		row := Row{Model: m.Name(), Digest: b.Model(m.Name()), Batch: b.Seq}
 		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[U, error] {
-			tc := part.Task()
-			return func(yield func(U, error) bool) {
+			return atVersion(m.model, b, part, func(v *version, yield func(U, error) bool) error {
 				p := &predictor[T, U]{row: row, encode: encode, decode: decode, yield: yield}
-				v, err := m.model.At(tc, b)
-				if err == nil {
-					err = p.run(v, in)
-				}
-				if err != nil {
-					var none U
-					yield(none, err)
-				}
-			}
+				return p.run(v, in)
+			})
 		})
 	}, encode, decode)
+}
+
+// atVersion is what run yields with the version of a model that the batch uses. An error
+// ends it.
+func atVersion[V, U any](m *engine.Model[V], b engine.Batch, part rdd.Part, run func(v V, yield func(U, error) bool) error) iter.Seq2[U, error] {
+	tc := part.Task()
+	return func(yield func(U, error) bool) {
+		v, err := m.At(tc, b)
+		if err == nil {
+			err = run(v, yield)
+		}
+		if err != nil {
+			var none U
+			yield(none, err)
+		}
+	}
 }
 
 // predictor runs one partition through a model.
