@@ -55,10 +55,11 @@ func jpegSegments(file []byte, more func(marker byte, data []byte) bool) int {
 // pngOrientation looks for a chunk eXIf.
 func pngOrientation(file []byte) int {
 	for at := 8; at+12 <= len(file); {
-		n := int(binary.BigEndian.Uint32(file[at:]))
-		if n > len(file)-at-12 {
+		size := binary.BigEndian.Uint32(file[at:])
+		if int64(size) > int64(len(file)-at-12) {
 			break
 		}
+		n := int(size)
 		if string(file[at+4:at+8]) == "eXIf" {
 			return tiffOrientation(file[at+8 : at+8+n])
 		}

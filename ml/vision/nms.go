@@ -25,7 +25,7 @@ type NMS struct {
 }
 
 // least is the score that a detection must have.
-func (n NMS) least() float32 { return orElse(n.Score, 0.25) }
+func (n NMS) least() float32 { return cmp.Or(n.Score, 0.25) }
 
 // Keep returns those of the detections that stay, the best first; equal scores keep
 // their order. It changes found.
@@ -53,7 +53,7 @@ func (n NMS) suppress(best Detection, others []Detection) []Detection {
 	for _, d := range others {
 		if d.Class == best.Class || n.AcrossClasses {
 			iou := best.Box.IoU(d.Box)
-			if n.Sigma <= 0 && iou > orElse(n.IoU, 0.45) {
+			if n.Sigma <= 0 && iou > cmp.Or(n.IoU, 0.45) {
 				continue
 			}
 			if n.Sigma > 0 && iou > 0 {
@@ -70,12 +70,4 @@ func (n NMS) suppress(best Detection, others []Detection) []Detection {
 		slices.SortStableFunc(left, func(a, b Detection) int { return cmp.Compare(b.Score, a.Score) })
 	}
 	return left
-}
-
-// orElse is v, or its default if it is 0.
-func orElse(v, otherwise float32) float32 {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }

@@ -41,7 +41,7 @@ func (m *Image) Resize(width, height int, f Filter) (*Image, error) {
 		down = nil
 	}
 	// As Pillow, unless what is in between would be far larger than both images.
-	if m.Height/m.Width > 16*height/width {
+	if int64(width)*int64(m.Height) > 16*int64(m.Width)*int64(height) {
 		return across.columns(down.rows(m)), nil
 	}
 	return down.rows(across.columns(m)), nil

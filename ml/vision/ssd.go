@@ -1,6 +1,7 @@
 package vision
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -81,7 +82,7 @@ func (h SSD) Detections(width, height int, outputs ...[]float32) ([]Detection, e
 
 // box decodes a prior's offsets.
 func (h SSD) box(p Prior, offset []float32, width, height float32) Box {
-	centres, sizes := orElse(h.Variances[0], 0.1), orElse(h.Variances[1], 0.2)
+	centres, sizes := cmp.Or(h.Variances[0], 0.1), cmp.Or(h.Variances[1], 0.2)
 	// at most as large as torchvision lets it become: 1000/16 of the prior
 	grown := func(x float32) float32 { return float32(math.Exp(min(float64(x*sizes), math.Log(1000.0/16)))) }
 	return Around(
