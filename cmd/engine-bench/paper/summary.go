@@ -91,9 +91,9 @@ func Summarise(g Grid, rows []Row) *Summary {
 		s.at[c] = len(s.Cells)
 		s.Cells = append(s.Cells, CellSummary{Cell: c, Producer: stat(producer[c]), Consumers: stat(consumers[c])})
 	}
-	for run, why := range failed {
-		if i, ok := s.at[run.Cell]; ok && why != "" {
-			s.Cells[i].Failed = why
+	for _, r := range rows {
+		if i, ok := s.at[r.Cell]; ok && r.Failed != "" && failed[r.Run] != "" {
+			s.Cells[i].Failed = r.Failed
 		}
 	}
 	return s

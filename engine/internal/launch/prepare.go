@@ -155,8 +155,8 @@ func (p *prepared) adopt(g *plan.Graph) error {
 	case h == nil:
 		p.header.Numbers = g.SameShape(nil)
 	case slices.Equal(plan.Shape(h.Graph), plan.Shape(p.header.Graph)) && g.Readable(h.Numbers):
-		p.lost = g.GoOn(g.SameShape(h.Numbers), &p.recovered).Lost
 		p.header.Numbers = g.SameShape(h.Numbers)
+		p.lost = g.GoOn(p.header.Numbers, &p.recovered).Lost
 	case h.Numbers == nil || p.job.Incarnation == h.Incarnation:
 		return fmt.Errorf("%w: the graph has changed since; %s\n%s", plan.ErrOtherProgram, plan.BeginAnew,
 			lineage.Diff("checkpoint", plan.Shape(h.Graph), "program", plan.Shape(p.header.Graph)))
