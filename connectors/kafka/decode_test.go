@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -80,6 +81,18 @@ func FuzzMsgpackValue(f *testing.F) {
 		_, _ = kafka.MsgpackValue[[]int](r)
 		_, _ = kafka.MsgpackValue[map[string][]string](r)
 	})
+}
+
+// A record of a compacted topic that has no value deletes what its key stands for.
+func ExampleNullable() {
+	decode := kafka.Nullable(kafka.JSONValue[int])
+	for _, value := range [][]byte{[]byte("7"), nil} {
+		price, err := decode(&kafka.Record{Value: value})
+		fmt.Println(price, err)
+	}
+	// Output:
+	// Some(7) <nil>
+	// None <nil>
 }
 
 // A null value is told from an empty one, and the decoder isn't asked about it.
