@@ -2,6 +2,7 @@ package rdd
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -42,9 +43,9 @@ func MultiLine() FileOption {
 // given the line, a string.
 //
 // Options: [Comma], [NoHeader], [MultiLine], [MinPartitions], [SplitSize], [MaxLine],
-// [Recursive], [OnBadRecord].
+// [Recursive], [OnBadRecord], [OnBadFile].
 func CSV[T any](sc *Context, pattern string, opts ...FileOption) *RDD[T] {
-	d := decodingLines(sc, "csv", opts, "Comma", "NoHeader", "MultiLine", "MinPartitions", "SplitSize", "MaxLine", "Recursive", "OnBadRecord")
+	d := decodingLines(sc, "csv", opts, "Comma", "NoHeader", "MultiLine", "MinPartitions", "SplitSize", "MaxLine", "Recursive", "OnBadRecord", "OnBadFile")
 	columns, err := csvColumnsOf(reflect.TypeFor[T]())
 	d.fail(err)
 	if !isComma(d.comma) {
@@ -93,7 +94,8 @@ func (c *csvDecoder[T]) readLines(tc *task.Context, s fileSplit, yield func(T, e
 		record, err := in.Read()
 		return record, lineError(err)
 	}
-	if ends(yield, c.findHeader(tc, s, fields)) {
+	if err := c.findHeader(tc, s, fields); err != nil {
+		ends(yield, c.d.onFile.readError(tc, s.File, err))
 		return
 	}
 	decode := func(line string) (v T, err error) {
@@ -103,16 +105,17 @@ func (c *csvDecoder[T]) readLines(tc *task.Context, s fileSplit, yield func(T, e
 		}
 		return c.element(record)
 	}
-	readLines(c.d.op, tc, s, c.d.maxLine, yield, func(l *lineReader) func(string, error) bool {
+	err := readLines(tc, s, c.d.maxLine, func(l *lineReader) func(string, error) bool {
 		take := decodeLines(c.d, l, yield, decode)
-		return func(line string, err error) bool {
-			if err == nil && l.begin == 0 && !c.d.noHeader {
+		return func(line string, _ error) bool {
+			if l.begin == 0 && !c.d.noHeader {
 				l.passOver()
 				return true
 			}
-			return take(line, err)
+			return take(line, nil)
 		}
 	})
+	ends(yield, c.d.onFile.readError(tc, s.File, err))
 }
 
 // findHeader reads the first line of a split's file.
@@ -122,22 +125,18 @@ func (c *csvDecoder[T]) findHeader(tc *task.Context, s fileSplit, fields func(li
 		return nil
 	}
 	first := fileSplit{s.File, 0, min(1, s.Size)}
-	readLines(c.d.op, tc, first, c.d.maxLine, func(_ string, err error) bool { failed = err; return false }, func(l *lineReader) func(string, error) bool {
-		return func(line string, err error) bool {
-			if err != nil {
-				failed = err
-				return false
-			}
+	err := readLines(tc, first, c.d.maxLine, func(l *lineReader) func(string, error) bool {
+		return func(line string, _ error) bool {
 			l.passOver()
 			names, err := fields(strings.TrimPrefix(line, byteOrderMark))
 			if err == nil || errors.Is(err, io.EOF) {
 				err = c.header(s, names)
 			}
-			failed = c.d.readError(err)
+			failed = err
 			return false
 		}
 	})
-	return failed
+	return cmp.Or(err, failed)
 }
 
 // inOrder takes the fields of records for the columns, in order.
@@ -182,7 +181,8 @@ func (c *csvDecoder[T]) element(record []string) (v T, err error) {
 // readRecords yields the elements of a file whose records may have several lines.
 func (c *csvDecoder[T]) readRecords(tc *task.Context, s fileSplit, yield func(T, error) bool) {
 	from, err := openUnpacked(tc, s.File)
-	if ends(yield, c.d.readError(err)) {
+	if err != nil {
+		ends(yield, c.d.onFile.readError(tc, s.File, err))
 		return
 	}
 	defer func() { _ = from.Close() }() // all that was wanted is read
@@ -207,10 +207,11 @@ func (c *csvDecoder[T]) readRecords(tc *task.Context, s fileSplit, yield func(T,
 		case errors.Is(err, io.EOF) && !isBad:
 			return
 		case err != nil && (!isBad || !headed):
-			ends(yield, c.d.error(err))
+			ends(yield, c.d.onFile.readError(tc, s.File, err))
 			return
 		case !headed:
-			if ends(yield, c.d.readError(c.header(s, record))) {
+			if err := c.header(s, record); err != nil {
+				ends(yield, c.d.error(err))
 				return
 			}
 			headed = true

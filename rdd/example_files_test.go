@@ -1,12 +1,14 @@
 package rdd_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/rddtest"
 )
 
@@ -34,6 +36,19 @@ func ExampleTextFile() {
 	// Output:
 	// [to be or not to be]
 	// 6 <nil>
+}
+
+func ExampleOnBadFile() {
+	dir, remove := exampleDir(map[string]string{"a.txt": "to be\n", "b.gz": "cut short"})
+	defer remove()
+	letters := rdd.DeadLetter(func(_ rdd.Part, f files.File, err error) error {
+		fmt.Println(filepath.Base(f.Path), "is left out; damaged:", errors.Is(err, files.ErrDamaged))
+		return nil
+	})
+	shown(rdd.TextFile(rddtest.NewContext(1), dir, rdd.OnBadFile(letters)))
+	// Output:
+	// b.gz is left out; damaged: true
+	// [to be]
 }
 
 func ExampleWholeTextFiles() {

@@ -120,16 +120,8 @@ func openRange(tc *task.Context, f files.File, from, length int64) (*files.Reade
 	if err != nil {
 		return nil, err
 	}
-	if r.Size() < f.Size || r.Size() != f.Size && !isPlain(f) { // what was appended to a plain one isn't read
+	if r.Size() < f.Size || r.Size() != f.Size && !(isPlain(f) && a.IsLocal()) { // what was appended to a plain one isn't read; an object of a bucket was replaced
 		return nil, errors.Join(fmt.Errorf("%w: %s has %d bytes and had %d when the files were listed", files.ErrDamaged, f.Path, r.Size(), f.Size), r.Close())
 	}
 	return r, nil
-}
-
-// readError is an error of the operator's; nil is none.
-func (o op) readError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return o.error(err)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // FileOption says how files are read or written: [MinPartitions], [SplitSize], [MaxLine],
-// [Recursive], [Comma], [NoHeader], [MultiLine] and [OnBadRecord] for reading, [Overwrite],
+// [Recursive], [Comma], [NoHeader], [MultiLine], [OnBadRecord] and [OnBadFile] for reading, [Overwrite],
 // [Gzip] and [Zstd] for writing. An operator to which one means nothing refuses it.
 type FileOption interface{ applyToFiles(*fileOptions) }
 
@@ -23,6 +23,7 @@ type fileOptions struct {
 	noHeader      bool
 	multiLine     bool
 	bad           TryOption
+	badFile       BadRecords
 	overwrite     bool
 	compression   compression
 }

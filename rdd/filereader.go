@@ -95,7 +95,7 @@ func (u *unpacked) Read(p []byte) (int, error) {
 // explained says of an error of a file's bytes where it is.
 func (u *unpacked) explained(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return u.damaged(fmt.Errorf("%w: %s is cut short at byte %d", files.ErrDamaged, u.file.Path, u.from.Offset()))
+		return u.damaged(&cutShort{u.file.Path, u.from.Offset()})
 	}
 	if isPlain(u.file) || strings.Contains(err.Error(), u.file.Path) {
 		return err
@@ -162,7 +162,7 @@ func (p *plain) Read(b []byte) (int, error) {
 	p.at += int64(n)
 	if errors.Is(err, io.EOF) {
 		if err = nil; p.at < p.until {
-			err = fmt.Errorf("%w: %s is cut short at byte %d", files.ErrDamaged, p.file.Path, p.at)
+			err = &cutShort{p.file.Path, p.at}
 		}
 	}
 	return n, err

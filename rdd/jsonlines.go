@@ -21,15 +21,16 @@ import (
 // default the task fails with the file and the line. A [DeadLetter] is given the line, a
 // string.
 //
-// Options: [MinPartitions], [SplitSize], [MaxLine], [Recursive], [OnBadRecord].
+// Options: [MinPartitions], [SplitSize], [MaxLine], [Recursive], [OnBadRecord], [OnBadFile].
 func JSONLines[T any](sc *Context, pattern string, opts ...FileOption) *RDD[T] {
-	d := decodingLines(sc, "jsonLines", opts, "MinPartitions", "SplitSize", "MaxLine", "Recursive", "OnBadRecord")
+	d := decodingLines(sc, "jsonLines", opts, "MinPartitions", "SplitSize", "MaxLine", "Recursive", "OnBadRecord", "OnBadFile")
 	splits := splitsOf(d.listed(pattern, d.recursive), d.fileOptions, isPlain)
 	return made(d.op, len(splits), nil, func(tc *task.Context, p int) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
-			readLines(d.op, tc, splits[p], d.maxLine, yield, func(l *lineReader) func(string, error) bool {
+			err := readLines(tc, splits[p], d.maxLine, func(l *lineReader) func(string, error) bool {
 				return decodeLines(d, l, yield, decodeJSON[T])
 			})
+			ends(yield, d.onFile.readError(tc, splits[p].File, err))
 		}
 	})
 }
@@ -57,6 +58,7 @@ func lasting(err error) error {
 type lineDecoding struct {
 	trier[string]
 	fileOptions
+	onFile badFiles
 }
 
 // decodingLines returns the operator of the given name and options.
@@ -69,6 +71,7 @@ func decodingLines(sc *Context, name string, opts []FileOption, allowed ...strin
 	}
 	d := lineDecoding{trier: trierOf[string](sc, name, nil, bad)}
 	d.fileOptions = d.op.fileOptions(opts, allowed...)
+	d.onFile = d.op.badFiles(d.badFile)
 	return d
 }
 
@@ -76,10 +79,7 @@ func decodingLines(sc *Context, name string, opts []FileOption, allowed ...strin
 // makes of them, but for blank and bad ones.
 func decodeLines[T any](d lineDecoding, l *lineReader, yield func(T, error) bool, decode func(line string) (T, error)) func(string, error) bool {
 	index := int64(-1)
-	return func(line string, err error) bool {
-		if ends(yield, err) {
-			return false
-		}
+	return func(line string, _ error) bool {
 		index++
 		if l.begin == 0 {
 			line = strings.TrimPrefix(line, byteOrderMark)

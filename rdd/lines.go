@@ -15,7 +15,6 @@ import (
 // lineReader reads the lines that begin in a split of a file. Lines end in \n or \r\n, the
 // last one at the end of the file.
 type lineReader struct {
-	o     op
 	tc    *task.Context
 	split fileSplit
 	until int64 // no line of the split begins there or beyond
@@ -42,11 +41,11 @@ type ballast struct{}
 
 const ballastBytes = 16 << 20
 
-// linesOf opens a split. Errors are the operator's.
-func linesOf(o op, tc *task.Context, s fileSplit, most int) (*lineReader, error) {
-	l := &lineReader{o: o, tc: tc, split: s, most: most, until: s.until}
+// linesOf opens a split.
+func linesOf(tc *task.Context, s fileSplit, most int) (*lineReader, error) {
+	l := &lineReader{tc: tc, split: s, most: most, until: s.until}
 	if _, err := tc.Process.Resource(ballast{}, func() (any, func() error, error) { return unzeroed(ballastBytes), nil, nil }); err != nil {
-		return nil, o.error(err)
+		return nil, err
 	}
 	var err error
 	if isPlain(s.File) {
@@ -58,36 +57,35 @@ func linesOf(o op, tc *task.Context, s fileSplit, most int) (*lineReader, error)
 		l.in, err = openUnpacked(tc, s.File)
 	}
 	if err != nil {
-		return nil, o.error(err)
+		return nil, err
 	}
 	return l, nil
 }
 
-// each yields the lines, and an error last.
-func (l *lineReader) each(yield func(string, error) bool) {
+// each yields the lines. The error is one of reading them.
+func (l *lineReader) each(yield func(string, error) bool) error {
 	l.skip = l.split.from > 0 // what is left of the line that began before
 	var block []byte
 	for size, carry, atEnd := textBlock, 0, false; !atEnd && (l.skip || l.begin < l.until); {
 		var err error
 		if block, atEnd, err = l.fill(block[len(block)-carry:], size); err != nil {
-			ends(yield, l.o.error(err))
-			return
+			return err
 		}
-		rest, more := l.cut(block, atEnd, yield)
+		rest, more, err := l.cut(block, atEnd, yield)
 		switch carry = len(rest); {
 		case !more:
-			return
+			return err
 		case l.skip:
 			l.begin += int64(carry)
 			carry = 0
 		case carry > l.most:
-			ends(yield, l.tooLong())
-			return
+			return l.tooLong()
 		}
 		for size = textBlock; carry > size/2; {
 			size *= 2
 		}
 	}
+	return nil
 }
 
 // fill returns a block of up to so many bytes that begins with carry, and whether it is the
@@ -113,12 +111,12 @@ func (l *lineReader) fill(carry []byte, size int) (block []byte, atEnd bool, err
 }
 
 // cut yields the lines of a block and returns what is left of it, the beginning of a line.
-func (l *lineReader) cut(block []byte, atEnd bool, yield func(string, error) bool) (rest []byte, more bool) {
+func (l *lineReader) cut(block []byte, atEnd bool, yield func(string, error) bool) (rest []byte, more bool, err error) {
 	text := unsafe.String(unsafe.SliceData(block), len(block)) // nobody writes to it, or to what is yielded of it
 	if l.skip {
 		n := strings.IndexByte(text, '\n') + 1
 		if n == 0 {
-			return block, true
+			return block, true, nil
 		}
 		l.skip = false
 		l.begin += int64(n)
@@ -136,13 +134,11 @@ func (l *lineReader) cut(block []byte, atEnd bool, yield func(string, error) boo
 		}
 		switch {
 		case l.begin >= until:
-			return nil, false
+			return nil, false, nil
 		case tc.Killed():
-			ends(yield, context.Cause(tc))
-			return nil, false
+			return nil, false, context.Cause(tc)
 		case n > most:
-			ends(yield, l.tooLong())
-			return nil, false
+			return nil, false, l.tooLong()
 		}
 		line := text[:n]
 		text = text[min(n+1, len(text)):]
@@ -153,11 +149,11 @@ func (l *lineReader) cut(block []byte, atEnd bool, yield func(string, error) boo
 			line = strings.Clone(line)
 		}
 		if l.lines++; !yield(line, nil) {
-			return nil, false
+			return nil, false, nil
 		}
 		l.begin += int64(n) + 1
 	}
-	return block[len(block)-len(text):], true
+	return block[len(block)-len(text):], true, nil
 }
 
 // unzeroed returns bytes that may be anything: to clear them takes as long as to find the
@@ -174,7 +170,7 @@ func (l *lineReader) passOver() { l.tc.Metrics.RecordsRead-- }
 
 // tooLong is the error of a line that is longer than lines may be.
 func (l *lineReader) tooLong() error {
-	return l.o.error(fmt.Errorf("%w: %s has more than %d bytes; if the file is one of lines, raise rdd.MaxLine", ErrLine, l.place(), l.most))
+	return fmt.Errorf("%w: %s has more than %d bytes; if the file is one of lines, raise rdd.MaxLine", ErrLine, l.place(), l.most)
 }
 
 // place says where the line is that was yielded last.
@@ -186,13 +182,13 @@ func (l *lineReader) place() string {
 	return fmt.Sprintf("the line of %s at byte %d%s", l.split.Path, l.begin, what)
 }
 
-// readLines hands the lines of a split to what take makes of their reader, and yields the
-// errors of reading.
-func readLines[T any](o op, tc *task.Context, s fileSplit, most int, yield func(T, error) bool, take func(*lineReader) func(string, error) bool) {
-	l, err := linesOf(o, tc, s, most)
-	if ends(yield, err) {
-		return
+// readLines hands the lines of a split to what take makes of their reader. The error is one of
+// reading them.
+func readLines(tc *task.Context, s fileSplit, most int, take func(*lineReader) func(string, error) bool) error {
+	l, err := linesOf(tc, s, most)
+	if err != nil {
+		return err
 	}
 	defer func() { _ = l.in.Close() }() // all that was wanted is read
-	l.each(take(l))
+	return l.each(take(l))
 }

@@ -43,35 +43,39 @@ func (f fileOptions) forList(list []files.File) fileOptions {
 
 // TextReader returns a FileReader that reads what [TextFile] does; small files aren't cut.
 // Errors are those of sc, of an operator of the given name. Options: [MinPartitions],
-// [SplitSize], [MaxLine].
+// [SplitSize], [MaxLine], [OnBadFile].
 func TextReader(sc *Context, name string, opts ...FileOption) *FileReader[string] {
 	o := sc.op(name)
-	f := o.fileOptions(opts, "MinPartitions", "SplitSize", "MaxLine")
+	f := o.fileOptions(opts, "MinPartitions", "SplitSize", "MaxLine", "OnBadFile")
+	bad := o.badFiles(f.badFile)
 	return &FileReader[string]{func(list []files.File) (int, computeFunc[string]) {
 		splits := splitsOf(list, f.forList(list), isPlain)
-		return len(splits), textOf(o, splits, f.maxLine)
+		return len(splits), textOf(bad, splits, f.maxLine)
 	}}
 }
 
 // WholeReader returns a FileReader that reads what [BinaryFiles] does, decompressed if the
 // name ends in .gz, .zst or .bz2. Errors are those of sc, of an operator of the given name.
-// Options: [MinPartitions].
+// Options: [MinPartitions], [OnBadFile].
 func WholeReader(sc *Context, name string, opts ...FileOption) *FileReader[Pair[string, []byte]] {
 	o := sc.op(name)
-	f := o.fileOptions(opts, "MinPartitions")
+	f := o.fileOptions(opts, "MinPartitions", "OnBadFile")
+	bad := o.badFiles(f.badFile)
 	return &FileReader[Pair[string, []byte]]{func(list []files.File) (int, computeFunc[Pair[string, []byte]]) {
 		groups := groupsOf(list, f.minPartitions)
-		return len(groups), wholeOf(o, groups, func(tc *task.Context, f files.File) ([]byte, error) { return readWhole(tc, f, openUnpacked) })
+		return len(groups), wholeOf(bad, groups, func(tc *task.Context, f files.File) ([]byte, error) { return readWhole(tc, f, openUnpacked) })
 	}}
 }
 
 // BinaryRecordsReader returns a FileReader of records that have so many bytes each, from 1 to
 // 64 MiB. A file that ends within one fails the task. Files whose name ends in .gz, .zst
 // or .bz2 are decompressed, each by one task; others are cut as those of [TextFile] are. Errors
-// are those of sc, of an operator of the given name. Options: [MinPartitions], [SplitSize].
+// are those of sc, of an operator of the given name. Options: [MinPartitions], [SplitSize],
+// [OnBadFile].
 func BinaryRecordsReader(sc *Context, name string, bytes int, opts ...FileOption) *FileReader[[]byte] {
 	o := sc.op(name)
-	f := o.fileOptions(opts, "MinPartitions", "SplitSize")
+	f := o.fileOptions(opts, "MinPartitions", "SplitSize", "OnBadFile")
+	bad := o.badFiles(f.badFile)
 	if bytes < 1 || bytes > mostRecord {
 		o.fail(fmt.Errorf("%w: records of %d bytes; from 1 to %d are possible", ErrArgument, bytes, mostRecord))
 		bytes = 1
@@ -80,7 +84,7 @@ func BinaryRecordsReader(sc *Context, name string, bytes int, opts ...FileOption
 		splits := splitsOf(list, f.forList(list), isPlain)
 		return len(splits), func(tc *task.Context, p int) iter.Seq2[[]byte, error] {
 			return func(yield func([]byte, error) bool) {
-				ends(yield, o.readError(readRecords(tc, splits[p], bytes, yield)))
+				ends(yield, bad.readError(tc, splits[p].File, readRecords(tc, splits[p], bytes, yield)))
 			}
 		}
 	}}

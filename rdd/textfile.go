@@ -15,21 +15,23 @@ import (
 // Files whose name ends in .gz, .zst or .bz2 are decompressed, each by one task; others are cut
 // into parts of 64 MiB (see [SplitSize], [MinPartitions]), and a line belongs to the part
 // in which it begins. Partitions are in the order of the files. A file that has gone or has
-// shrunk when it is read fails the task; what is appended to one isn't read.
+// shrunk when it is read fails the task, unless [OnBadFile] says otherwise; what is appended to
+// one isn't read.
 //
-// Options: [MinPartitions], [SplitSize], [MaxLine], [Recursive].
+// Options: [MinPartitions], [SplitSize], [MaxLine], [Recursive], [OnBadFile].
 func TextFile(sc *Context, pattern string, opts ...FileOption) *RDD[string] {
 	o := sc.op("textFile")
-	f := o.fileOptions(opts, "MinPartitions", "SplitSize", "MaxLine", "Recursive")
+	f := o.fileOptions(opts, "MinPartitions", "SplitSize", "MaxLine", "Recursive", "OnBadFile")
 	splits := splitsOf(o.listed(pattern, f.recursive), f, isPlain)
-	return made(o, len(splits), nil, textOf(o, splits, f.maxLine))
+	return made(o, len(splits), nil, textOf(o.badFiles(f.badFile), splits, f.maxLine))
 }
 
 // textOf returns what reads the lines of splits.
-func textOf(o op, splits []fileSplit, maxLine int) computeFunc[string] {
+func textOf(bad badFiles, splits []fileSplit, maxLine int) computeFunc[string] {
 	return func(tc *task.Context, p int) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {
-			readLines(o, tc, splits[p], maxLine, yield, func(*lineReader) func(string, error) bool { return yield })
+			err := readLines(tc, splits[p], maxLine, func(*lineReader) func(string, error) bool { return yield })
+			ends(yield, bad.readError(tc, splits[p].File, err))
 		}
 	}
 }

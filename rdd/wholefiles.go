@@ -19,7 +19,7 @@ const maxWholeFile = 1 << 30
 // if its name ends in .gz, .zst or .bz2. A file may have 1 GiB at most. Files are found as by
 // [TextFile]; each partition has several of them, of about as many bytes as others have.
 //
-// Options: [MinPartitions], [Recursive].
+// Options: [MinPartitions], [Recursive], [OnBadFile].
 func WholeTextFiles(sc *Context, pattern string, opts ...FileOption) *RDD[Pair[string, string]] {
 	o := sc.op("wholeTextFiles")
 	return filesRead(o, pattern, opts, func(tc *task.Context, f files.File) (string, error) {
@@ -32,7 +32,7 @@ func WholeTextFiles(sc *Context, pattern string, opts ...FileOption) *RDD[Pair[s
 // may have 1 GiB at most. Files are found as by [TextFile]; each partition has several of
 // them, of about as many bytes as others have.
 //
-// Options: [MinPartitions], [Recursive].
+// Options: [MinPartitions], [Recursive], [OnBadFile].
 func BinaryFiles(sc *Context, pattern string, opts ...FileOption) *RDD[Pair[string, []byte]] {
 	o := sc.op("binaryFiles")
 	return filesRead(o, pattern, opts, func(tc *task.Context, f files.File) ([]byte, error) {
@@ -44,20 +44,22 @@ func BinaryFiles(sc *Context, pattern string, opts ...FileOption) *RDD[Pair[stri
 
 // filesRead makes an RDD of what read makes of each file.
 func filesRead[T any](o op, pattern string, opts []FileOption, read func(tc *task.Context, f files.File) (T, error)) *RDD[Pair[string, T]] {
-	f := o.fileOptions(opts, "MinPartitions", "Recursive")
+	f := o.fileOptions(opts, "MinPartitions", "Recursive", "OnBadFile")
 	groups := groupsOf(o.listed(pattern, f.recursive), f.minPartitions)
-	return made(o, len(groups), nil, wholeOf(o, groups, read))
+	return made(o, len(groups), nil, wholeOf(o.badFiles(f.badFile), groups, read))
 }
 
 // wholeOf returns what reads groups of files, each file an element.
-func wholeOf[T any](o op, groups [][]files.File, read func(tc *task.Context, f files.File) (T, error)) computeFunc[Pair[string, T]] {
+func wholeOf[T any](bad badFiles, groups [][]files.File, read func(tc *task.Context, f files.File) (T, error)) computeFunc[Pair[string, T]] {
 	return func(tc *task.Context, p int) iter.Seq2[Pair[string, T], error] {
 		return func(yield func(Pair[string, T], error) bool) {
 			for _, f := range groups[p] {
 				v, err := read(tc, f)
 				if err != nil {
-					ends(yield, o.error(err))
-					return
+					if ends(yield, bad.readError(tc, f, err)) {
+						return
+					}
+					continue
 				}
 				tc.Metrics.RecordsRead++
 				if !yield(KV(f.Path, v), nil) {

@@ -21,7 +21,7 @@
 //     directory is taken once. Files of a bucket are whole when they are there. A directory
 //     written by engine.SaveAsTextFiles and its kind is read when it is finished.
 //   - It wasn't read. A file is known by its name: one that is changed or replaced after it was
-//     read isn't read again, and the log says so. When the driver has seen that it is gone, a
+//     planned isn't read again, and the log says so. When the driver has seen that it is gone, a
 //     file of that name and another modification time is a new one.
 //
 // What the allocations remember is bounded: the names, hashed, of the 1,000 files read that
@@ -38,7 +38,9 @@
 //
 // A file that goes before it was planned is forgotten; one that goes after that, and before it
 // was read, fails the batch with its name: the batch can be read when it is back. So files stay
-// until their batch is complete, and for as long as windows and states reach back to it.
+// until their batch is complete, and for as long as windows and states reach back to it. A file
+// that is damaged fails the batch, too, at each start anew. With [OnBadFile] what can't be read
+// of a file is left out and counted.
 //
 // How many records a file of lines holds isn't known before it is read. For the rate, the
 // backlog and what status shows, 100 bytes count as a record, and a batch holds whole files:

@@ -41,7 +41,8 @@ func idOf(name string) id {
 // mark is what is known of a file that was read.
 type mark struct {
 	modified int64
-	gone     bool // it wasn't there at the last look
+	size     int64 // when it was planned, 0 if this driver doesn't know
+	gone     bool  // it wasn't there at the last look
 }
 
 // waiting is a file that wasn't read.
@@ -59,14 +60,25 @@ func newLedger(remember int, settles bool, r ranges) *ledger {
 	for i, t := range r.read {
 		l.read[i] = &mark{modified: t}
 	}
+	for _, f := range r.files {
+		if m := l.read[idOf(f.name)]; m != nil {
+			m.size = f.size
+		}
+	}
 	return l
 }
 
 // remarks are what a look found that won't be read.
 type remarks struct {
-	changed []string // files that were changed after they were read
+	changed []change // files that were changed after they were planned
 	late    []string // files that came with a time before that of files that are forgotten
 	unknown int64    // how many such files may have come before the first look
+}
+
+// change is what became of a file that was planned.
+type change struct {
+	name      string
+	had, size int64 // had is 0 if this driver doesn't know
 }
 
 // look takes in what the directory holds.
@@ -77,9 +89,9 @@ func (l *ledger) look(found []files.Found) (r remarks) {
 		w, known := l.waiting[f.Name], l.read[i]
 		switch {
 		case w == nil && known != nil && (!known.gone || known.modified == modified):
-			if there[i] = true; known.modified != modified {
-				known.modified = modified
-				r.changed = append(r.changed, f.Name)
+			if there[i] = true; known.modified != modified || known.size > 0 && known.size != f.Size {
+				r.changed = append(r.changed, change{f.Name, known.size, f.Size})
+				known.modified, known.size = modified, f.Size
 			}
 		case f.Size == 0, w == nil && l.closed: // there is nothing to read, yet
 		case w == nil && known == nil && modified < l.before:
@@ -136,7 +148,7 @@ func (l *ledger) full() bool { return len(l.read) >= 4*l.remember }
 func (l *ledger) take(name string) file {
 	w := l.waiting[name]
 	delete(l.waiting, name)
-	l.read[idOf(name)] = &mark{modified: w.modified}
+	l.read[idOf(name)] = &mark{modified: w.modified, size: w.size}
 	l.total++
 	return file{name, w.size}
 }

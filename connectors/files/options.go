@@ -10,7 +10,7 @@ import (
 )
 
 // Option configures a stream of files: [Every], [MaxFiles], [Remember], [NewOnly],
-// [Matching], [Recursive] and [Reading].
+// [Matching], [Recursive], [OnBadFile] and [Reading].
 type Option interface{ applyToStream(*options) }
 
 type options struct {
@@ -20,6 +20,7 @@ type options struct {
 	newOnly   bool
 	matching  string
 	recursive bool
+	bad       BadFiles
 	reading   []rdd.FileOption
 }
 
@@ -50,8 +51,25 @@ func Matching(pattern string) Option { return option(func(o *options) { o.matchi
 // Recursive reads the files of the directory's directories, too.
 func Recursive() Option { return option(func(o *options) { o.recursive = true }) }
 
+// BadFiles says what becomes of files that can't be read: [Fail] or [Skip].
+type BadFiles struct{ skip bool }
+
+// Fail fails the batch with the file's name. It is the default: nothing is lost in silence.
+func Fail() BadFiles { return BadFiles{} }
+
+// Skip leaves out what can't be read of a file, counts it among the batch's bad records and
+// says so in the log, of each file.
+func Skip() BadFiles { return BadFiles{skip: true} }
+
+// OnBadFile sets what becomes of files that can't be read, which are damaged, or were replaced
+// or removed after they were planned: [rdd.OnBadFile] says when. A job with a checkpoint can't
+// be started again without them, since it reads the same files again. For a function of the
+// program that is told of such files give [Reading] an rdd.OnBadFile with [rdd.DeadLetter].
+func OnBadFile(p BadFiles) Option { return option(func(o *options) { o.bad = p }) }
+
 // Reading says how files are read: [rdd.MinPartitions] for all, [rdd.SplitSize] for lines and
-// records, [rdd.MaxLine] for lines, [rdd.OnBadRecord] for [FileStream].
+// records, [rdd.MaxLine] for lines, [rdd.OnBadRecord] for [FileStream],
+// [rdd.OnBadFile] for all.
 func Reading(opts ...rdd.FileOption) Option {
 	return option(func(o *options) { o.reading = append(o.reading, opts...) })
 }

@@ -244,8 +244,9 @@ func (p *planner) counts(name string) bool {
 // tell logs what won't be read.
 func (p *planner) tell(r remarks) {
 	if len(r.changed) > 0 {
-		p.log.Warn("files were changed or replaced after they were read, and aren't read again: write what is new under other names",
-			"directory", p.at.String(), "files", len(r.changed), "first", r.changed[0])
+		first := r.changed[0]
+		p.log.Warn("files were changed or replaced after they were planned: they aren't read again, and where that came before they were read, what was read is no longer what was planned; write what is new under other names",
+			"directory", p.at.String(), "files", len(r.changed), "first", first.name, "had_bytes", first.had, "has_bytes", first.size)
 	}
 	if len(r.late) > 0 {
 		p.log.Warn("files came with an earlier modification time than that of files which are no longer known by name, and aren't read: touch those that are to be",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/files"
 )
 
@@ -246,5 +247,19 @@ func TestTooManyOfOneTime(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
+	}
+}
+
+// What is left out of a file is told with its name.
+func TestSkippedFilesAreTold(t *testing.T) {
+	var said strings.Builder
+	d := &directory{op: "files.TextFileStream(in)", log: slog.New(slog.NewTextHandler(&said, nil))}
+	if err := d.skipped(rdd.Part{Batch: 7}, files.File{Path: "/in/a.gz"}, errors.New("the file is damaged")); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"level=WARN", "batch=7", "file=/in/a.gz", `error="the file is damaged"`} {
+		if !strings.Contains(said.String(), part) {
+			t.Errorf("%q lacks %s", said.String(), part)
+		}
 	}
 }

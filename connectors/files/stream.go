@@ -104,7 +104,16 @@ func newDirectory(ssc *engine.StreamingContext, name, dir string, opts []Option,
 	if wrong != nil {
 		ssc.Fail(d.op, wrong)
 	}
+	if d.options.bad.skip {
+		d.options.reading = append(d.options.reading, rdd.OnBadFile(rdd.DeadLetter(d.skipped)))
+	}
 	return d
+}
+
+// skipped says that a file is left out.
+func (d *directory) skipped(p rdd.Part, f files.File, err error) error {
+	d.log.Warn("files: what can't be read of a file is left out", "stream", d.op, "batch", p.Batch, "file", f.Path, "error", err)
+	return nil
 }
 
 // errRelative is why a directory isn't taken.

@@ -294,6 +294,54 @@ func TestVanished(t *testing.T) {
 	check(t, got, "a")
 }
 
+// A damaged file fails the batch at each start, until the program leaves out what can't be read.
+func TestDamaged(t *testing.T) {
+	dir, checkpoint := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(dir, "a.gz"), "it is no gzip", 1)
+	write(t, filepath.Join(dir, "b"), "b", 2)
+	var got []read
+	var bad int64
+	program := func(opts ...files.Option) engine.BuildFunc {
+		return func(ssc *engine.StreamingContext) error {
+			ssc.AddListener(completed(func(b engine.BatchInfo) { bad += b.Metrics.BadRecords }))
+			reads(files.TextFileStream(ssc, dir, opts...), &got, func(uint64) {})
+			return nil
+		}
+	}
+	args := []string{"--until-end", "--checkpoint", checkpoint, "--conf", "task.maxFailures=1"}
+	for range 2 {
+		err := enginetest.Stream(t, program(files.OnBadFile(files.Fail())), args...)
+		if !errors.Is(err, stored.ErrDamaged) || !strings.Contains(err.Error(), filepath.Join(dir, "a.gz")) || !strings.Contains(err.Error(), "OnBadFile(Skip())") {
+			t.Fatalf("a damaged file: %v", err)
+		}
+	}
+	if err := enginetest.Stream(t, program(files.OnBadFile(files.Skip())), args...); err != nil {
+		t.Fatal(err)
+	}
+	if check(t, got, "b"); bad != 1 {
+		t.Errorf("%d bad records", bad)
+	}
+}
+
+// An object of a bucket that was replaced by a larger one isn't read, as it isn't what was planned.
+func TestReplacedObject(t *testing.T) {
+	put := func(text string) error {
+		return blob.PrefixedBucket(bucket, "replaced/").WriteAll(context.Background(), "a", []byte(text), nil)
+	}
+	if err := put("1\n"); err != nil {
+		t.Fatal(err)
+	}
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
+		lines := files.TextFileStream(ssc, "watched://b/replaced")
+		engine.PerBatch(ssc, "replaces", func(context.Context, engine.Batch) (int, error) { return 0, put("12\n") }) // it is computed when the files are planned
+		reads(lines, new([]read), func(uint64) {})
+		return nil
+	}, "--until-end", "--conf", "task.maxFailures=1")
+	if !errors.Is(err, stored.ErrDamaged) || !strings.Contains(err.Error(), "has 3 bytes and had 2") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 // Records of one length are bytes; files of which a function makes elements are whole.
 func TestRecordsAndFiles(t *testing.T) {
 	dir := t.TempDir()

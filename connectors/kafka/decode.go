@@ -27,7 +27,7 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 func Raw(r *Record) (Record, error) { return *r, nil }
 
 // StringValue passes the value as a string, which aliases the record's bytes;
-// null is "".
+// null is "", which [Nullable] tells from an empty one.
 func StringValue(r *Record) (string, error) {
 	return unsafe.String(unsafe.SliceData(r.Value), len(r.Value)), nil
 }
@@ -39,4 +39,22 @@ func JSONValue[T any](r *Record) (T, error) {
 		return v, rdd.Permanent(fmt.Errorf("decoding JSON: %w", err)) // the bytes stay what they are
 	}
 	return v, nil
+}
+
+// Nullable decodes records as decode does, but for those whose value is null, which are
+// None: deletions in a compacted topic, which decode isn't asked about.
+func Nullable[T any](decode Decoder[T]) Decoder[rdd.Option[T]] {
+	if decode == nil {
+		return nil // an error of the stream's
+	}
+	return func(r *Record) (rdd.Option[T], error) {
+		if r.Value == nil {
+			return rdd.None[T](), nil
+		}
+		v, err := decode(r)
+		if err != nil {
+			return rdd.None[T](), err
+		}
+		return rdd.Some(v), nil
+	}
 }

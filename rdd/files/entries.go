@@ -90,10 +90,7 @@ func (b *Bucket) localEntries(ctx context.Context, dir string) ([]entry, error) 
 
 // blobEntries lists the keys that begin with a directory's.
 func (b *Bucket) blobEntries(ctx context.Context, dir string) ([]entry, error) {
-	prefix := dir + "/"
-	if dir == "" {
-		prefix = ""
-	}
+	prefix := prefixOf(dir)
 	var list []entry
 	for it := b.blobs.List(&blob.ListOptions{Prefix: prefix, Delimiter: "/"}); ; {
 		o, err := it.Next(ctx)
@@ -110,6 +107,34 @@ func (b *Bucket) blobEntries(ctx context.Context, dir string) ([]entry, error) {
 			list = append(list, entry{name: name, isDir: o.IsDir, size: o.Size, modified: o.ModTime})
 		}
 	}
+}
+
+// prefixOf returns what the keys within a directory begin with.
+func prefixOf(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return dir + "/"
+}
+
+// HoldsAny reports whether a directory is there and holds anything.
+func (b *Bucket) HoldsAny(ctx context.Context, dir string) (any bool, err error) {
+	if b.isLocal() {
+		d, err := os.Open(b.path(dir))
+		if err == nil {
+			_, err = d.Readdirnames(1)
+			err = errors.Join(err, d.Close())
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, explained("listing", b.Name(dir), err)
+	}
+	_, err = b.blobs.List(&blob.ListOptions{Prefix: prefixOf(dir)}).Next(ctx)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return err == nil, explained("listing", b.Name(dir), err)
 }
 
 // find returns the file or directory at a key; found says that there is one.
