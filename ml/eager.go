@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"sync"
 	"time"
 
@@ -140,7 +141,7 @@ func (v *eager[N]) take() (net N, err error) {
 		return net, nil
 	}
 	v.mu.Unlock()
-	if net = v.build(); any(net) == nil {
+	if net = v.build(); any(net) == nil || reflect.ValueOf(net).Kind() == reflect.Pointer && reflect.ValueOf(net).IsNil() {
 		return net, errors.New("its build function returned nil")
 	}
 	return net, serializers.LoadNPZBytes(v.file, net)

@@ -132,7 +132,7 @@ func runPaper(ctx context.Context, f *flag.FlagSet, args []string) (_ report, er
 		return nil, err
 	}
 	p := &paperRun{grid: o.grid, out: o.out, command: commandLine(args), settings: paper.Settings{
-		Images: o.grid.Images, Recognised: o.grid.Recognised, Brokers: kind, Machine: paper.Machine(),
+		Images: o.grid.Images, Recognised: o.grid.Recognised, Network: o.model, Brokers: kind, Machine: paper.Machine(),
 	}}
 	return p.run(ctx, &paperBench{
 		addr: addr, images: images, perRun: o.grid.Images, toDigits: o.grid.Recognised, network: network, executors: localCluster,

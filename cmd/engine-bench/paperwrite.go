@@ -35,7 +35,7 @@ func (b *paperBench) write(ctx context.Context, topic string) (began time.Time, 
 	}
 	err = cl.Flush(ctx)
 	took := time.Since(began)
-	if f.err != nil {
+	if f.any.Load() {
 		err = f.err
 	}
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *paperBench) write(ctx context.Context, topic string) (began time.Time, 
 // firstError is the first error of records that are written.
 type firstError struct {
 	once sync.Once
-	err  error // to be read when all records are done
+	err  error // to be read when any is true
 	any  atomic.Bool
 }
 

@@ -12,6 +12,17 @@ import (
 // record, which is reused; its key and value may be kept for the batch.
 type Decoder[T any] func(r *Record) (T, error)
 
+// UnavailableError says that a decoder couldn't get at what it needs to judge a record, a
+// schema for one. The record isn't at fault: whatever is done about bad records the task
+// fails, and is tried again if the error isn't permanent ([rdd.Permanent]).
+type UnavailableError struct{ Err error }
+
+// Error returns the error's text.
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
 // Raw passes records as they are. A record's bytes are valid for the batch.
 func Raw(r *Record) (Record, error) { return *r, nil }
 

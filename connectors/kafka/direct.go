@@ -255,6 +255,10 @@ func (d *direct[T]) read(tc *task.Context, r ranges.Range) iter.Seq2[T, error] {
 				records++
 				bytes += int64(len(rec.Key) + len(rec.Value))
 				v, err := d.decoded(rec)
+				if _, unavailable := errors.AsType[*UnavailableError](err); unavailable {
+					yield(none, d.failed(fmt.Errorf("decoding the record in topic %s partition %d at offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)))
+					return
+				}
 				if err != nil {
 					if !bad(badRecord{Record: rec, records: 1, cause: err, letter: true}) {
 						return

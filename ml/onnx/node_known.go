@@ -135,8 +135,14 @@ func nonZero(im *importer, in []value) ([]value, error) {
 	return []value{{index: -1, shape: []int{rank, len(at)}, ints: out, dtype: typeInt64}}, nil
 }
 
+// maxBoxes bounds the boxes that NonMaxSuppression compares, each with each.
+const maxBoxes = 1 << 14
+
 // nonMaxSuppression reads NonMaxSuppression.
 func nonMaxSuppression(im *importer, in []value) ([]value, error) {
+	if !isFloat(in[0].dtype) || !isFloat(in[1].dtype) {
+		return nil, fmt.Errorf("%w: boxes of %s and scores of %s", ErrUnsupported, typeName(in[0].dtype), typeName(in[1].dtype))
+	}
 	boxes, _, err := im.knownElements(in[0])
 	if err != nil {
 		return nil, err
@@ -148,6 +154,9 @@ func nonMaxSuppression(im *importer, in []value) ([]value, error) {
 	b, s := in[0].shape, in[1].shape
 	if len(b) != 3 || len(s) != 3 || b[2] != 4 || s[0] != b[0] || s[2] != b[1] {
 		return nil, fmt.Errorf("%w: boxes of shape %s and scores of %s, want (N, boxes, 4) and (N, classes, boxes)", ErrFormat, shapeName(b), shapeName(s))
+	}
+	if b[1] > maxBoxes {
+		return nil, fmt.Errorf("%w: %d boxes, at most %d are compared when the file is read", ErrTooLarge, b[1], maxBoxes)
 	}
 	numbers := [3]float64{0, 0, math.Inf(-1)} // the most boxes, what is too much overlap, what is too low a score
 	for i := range numbers {

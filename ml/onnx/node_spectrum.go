@@ -183,14 +183,14 @@ func mel(im *importer, in []value) ([]value, error) {
 	}
 	bands, bins := int(v[0]), int(v[1])/2+1
 	low, high := 2595*math.Log10(1+v[3]/700), 2595*math.Log10(1+v[4]/700)
-	if bands < 1 || bands > maxSide || bins < 1 || bins > maxSignal || bands*bins > im.left || !(v[2] > 0) || !(v[3] >= 0) || !(high > low) {
+	if bands < 1 || bands > maxSide || !(v[1] >= 1) || bins > maxSignal || bands*bins > im.left || !(v[2] > 0) || !(v[3] >= 0) || !(high > low) {
 		return nil, fmt.Errorf("%w: %d bands of %d bins, from %v to %v Hz of %v", ErrUnsupported, bands, bins, v[3], v[4], v[2])
 	}
 	edges := make([]int, bands+2)
 	for i := range edges {
 		hertz := 700 * (math.Pow(10, (float64(i)*(high-low)/float64(len(edges))+low)/2595) - 1)
 		edge := math.Floor((v[1] + 1) * hertz / v[2])
-		if edge >= float64(bins) {
+		if edge < 0 || edge >= float64(bins) {
 			return nil, fmt.Errorf("%w: %v Hz, which a transform of %v hasn't got at %v samples a second", ErrFormat, hertz, v[1], v[2])
 		}
 		edges[i] = int(edge)

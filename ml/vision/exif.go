@@ -37,7 +37,7 @@ func jpegSegments(file []byte, more func(marker byte, data []byte) bool) int {
 		case marker == 0xff: // a fill byte
 			at++
 			continue
-		case marker == 0xda || marker == 0xd9:
+		case marker == 0xda || marker == 0xd9 || marker < 0xc0 && marker != 0x01: // data, or what decoders pass over
 			return at
 		case marker == 0x01 || marker >= 0xd0 && marker <= 0xd7: // without data
 			at += 2

@@ -171,7 +171,9 @@ func TestBack(t *testing.T) {
 		"corner":    {vision.Input{Width: 64, Height: 64, Fit: vision.Corner}, 200, 100, vision.Box{16, 8, 32, 40}, vision.Box{50, 25, 100, 100}},
 		"stretch":   {vision.Input{Width: 100, Height: 100}, 200, 50, vision.Box{10, 10, 20, 120}, vision.Box{20, 5, 40, 50}},
 		// 200x100 becomes 100x50, of which 25 columns are left out on each side
-		"crop": {vision.Input{Width: 50, Height: 50, Fit: vision.CenterCrop}, 200, 100, vision.Box{0, 0, 50, 10}, vision.Box{50, 0, 150, 20}},
+		// 49x98 becomes 256x512: 49 * (256.0 / 49) is less than 256
+		"shorter": {vision.Input{Width: 256, Height: 256, Fit: vision.CenterCrop, Shorter: 256}, 49, 98, vision.Box{0, 0, 256, 256}, vision.Box{0, 24.5, 49, 73.5}},
+		"crop":    {vision.Input{Width: 50, Height: 50, Fit: vision.CenterCrop}, 200, 100, vision.Box{0, 0, 50, 10}, vision.Box{50, 0, 150, 20}},
 	} {
 		p, err := c.in.Place(c.width, c.height)
 		if got := p.Back(c.in1); err != nil || got != c.want {

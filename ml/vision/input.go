@@ -242,6 +242,9 @@ func (in Input) Place(width, height int) (Placement, error) {
 			return Placement{}, fmt.Errorf("%w: an image of %dx%d pixels is too narrow to be cropped to %dx%d", ErrSize, width, height, in.Width, in.Height)
 		}
 		p.width, p.height = max(int(w*scale), in.Width), max(int(h*scale), in.Height)
+		if in.Shorter > 0 { // in integers: 98 * (256.0 / 98) is less than 256
+			p.width, p.height = in.Shorter*width/min(width, height), in.Shorter*height/min(width, height)
+		}
 		p.left = -int(math.RoundToEven(float64(p.width-in.Width) / 2))
 		p.top = -int(math.RoundToEven(float64(p.height-in.Height) / 2))
 	}

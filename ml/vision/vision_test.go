@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/png"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,6 +175,7 @@ func TestNoImage(t *testing.T) {
 		"cut PNG":      {file(t, "picture.png")[:300], vision.ErrImage, "PNG of 33x23 pixels"},
 		"JPEG's start": {[]byte("\xff\xd8\xff"), vision.ErrImage, "JPEG of 3 bytes"},
 		"bomb":         {bomb(t, 100_000, 100_000), vision.ErrTooLarge, "100000x100000 pixels, the most is 33554432"},
+		"hidden scans": {slices.Concat([]byte("\xff\xd8\xff\x00\xfe\xfe"), jpeg[2:], bytes.Repeat(scan, 201), make([]byte, 1<<16)), vision.ErrTooLarge, "more than 200 scans"},
 		"many scans":   {append(bytes.Clone(jpeg), bytes.Repeat(scan, 201)...), vision.ErrTooLarge, "more than 200 scans"},
 	} {
 		img, err := vision.Decode(c.data)

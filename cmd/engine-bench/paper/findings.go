@@ -1,6 +1,7 @@
 package paper
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,9 +56,10 @@ func (s *Summary) producerFinding(replication int, of Scenario) string {
 		if len(rates) < 2 {
 			continue
 		}
-		byRate := func(a, b rate) int { return int(a.v - b.v) }
+		byRate := func(a, b rate) int { return cmp.Compare(a.v, b.v) }
 		best, worst := slices.MaxFunc(rates, byRate), slices.MinFunc(rates, byRate)
-		if cases++; best.v >= strongly*worst.v {
+		byPartitions := func(a, b rate) int { return cmp.Compare(a.partitions, b.partitions) }
+		if cases++; slices.MaxFunc(rates, byPartitions).v >= strongly*slices.MinFunc(rates, byPartitions).v {
 			in++
 		}
 		said = append(said, fmt.Sprintf("%s%s/s with %d, %s/s with %s", who(c), thousands(best.v), best.partitions, thousands(worst.v), count(worst.partitions, "partition")))
@@ -65,7 +67,7 @@ func (s *Summary) producerFinding(replication int, of Scenario) string {
 	if cases == 0 {
 		return notMeasured
 	}
-	return fmt.Sprintf("%s (strongly: the best is %g times the worst, whichever of them has more partitions). Best and worst: %s.", verdict(in, cases), strongly, strings.Join(said, "; "))
+	return fmt.Sprintf("%s (strongly: with the most partitions it is at least %g times that with the fewest). Best and worst: %s.", verdict(in, cases), strongly, strings.Join(said, "; "))
 }
 
 // who names the consumers of a case.

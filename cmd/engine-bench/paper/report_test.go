@@ -30,9 +30,9 @@ func TestFindings(t *testing.T) {
 		here[f.Name] = f.Here
 	}
 	for name, want := range map[string]string{
-		"Figure 4":      "It holds here (strongly: the best is 1.5 times the worst, whichever of them has more partitions). Best and worst: 1 consumer (bare): 4.00k/s with 4, 1.00k/s with 1 partition",
+		"Figure 4":      "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 1 consumer (bare): 4.00k/s with 4, 1.00k/s with 1 partition",
 		"Figure 5":      "It holds here in part, in 2 of 8 cases (about: within 20 %). The consumers' rate is 1.50 of the producer's, from 0.50 to 4.00.",
-		"Figure 6":      "It holds here (strongly: the best is 1.5 times the worst, whichever of them has more partitions). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
+		"Figure 6":      "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
 		"Figure 7":      "It holds here (in proportion: 0.75 of it at least). With 4 partitions, 2 (bare) have 2.00 times the rate of one, 2 (engine) have 2.00 times the rate of one.",
 		"The next step": "Recognised with 4 partitions: 1 bare consumer 2.00k/s, 1 executor 2.00k/s; 2 bare consumers 4.00k/s, 2 executors 4.00k/s.",
 	} {

@@ -33,6 +33,7 @@ var columns = [...]string{"replication", "partitions", "scenario", "reader", "co
 type Settings struct {
 	Images     int64  `json:"images"`
 	Recognised int64  `json:"recognised"`
+	Network    string `json:"network"`
 	Brokers    string `json:"brokers"`
 	Machine    string `json:"machine"`
 }
@@ -46,6 +47,7 @@ func (s Settings) differs(o Settings) string {
 	}{
 		{"images", s.Images, o.Images},
 		{"recognised images", s.Recognised, o.Recognised},
+		{"network", s.Network, o.Network},
 		{"brokers", s.Brokers, o.Brokers},
 		{"machine", s.Machine, o.Machine},
 	} {
