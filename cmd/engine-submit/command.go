@@ -94,6 +94,9 @@ func dispatch(p *process, args []string) error {
 		args = args[1:]
 	}
 	if err := parse(s.flags, args); err != nil {
+		if errors.Is(err, errUsage) && strings.Contains(err.Error(), "not defined") { // package flag has no sentinel
+			return fmt.Errorf("%w; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …", err)
+		}
 		return err
 	}
 	rest := s.flags.Args()

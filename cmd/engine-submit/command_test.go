@@ -105,7 +105,7 @@ func TestCommandLines(t *testing.T) {
 		{"cluster -h", exitOK, "", "engine-submit cluster --master"},
 		{"certs -h", exitOK, "", "engine-submit certs ./certs --host"},
 		{"", exitUsage, "", "name a program to submit, or one of list, status"},
-		{"--nonsense x", exitUsage, "", "flag provided but not defined: -nonsense"},
+		{"--nonsense x", exitUsage, "", "flag provided but not defined: -nonsense; see --help; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …"},
 		{path + " --detach -- --images 5", exitUsage, "", "flags of engine-submit stand before the program: engine-submit --detach"},
 		{"--patience -1s list", exitUsage, "", "--patience -1s is not above 0"},
 		{"--master localhost list", exitUsage, "", "it takes host:port"},

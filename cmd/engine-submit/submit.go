@@ -138,7 +138,7 @@ func (s *submission) run(rest []string) error {
 		case err != nil:
 			return err
 		case job.Existed:
-			s.p.say("submission %s was taken before, as job %d", job.Submission, job.Incarnation)
+			s.p.say("submission %s was taken before, as job %d, which stays as it was submitted then", job.Submission, job.Incarnation)
 		case resume != 0:
 			s.p.say("submitted %s as job %d, which goes on from job %d", program, job.Incarnation, resume)
 		default:

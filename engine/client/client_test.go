@@ -320,6 +320,7 @@ func TestLogs(t *testing.T) {
 	ref := wire.JobRef{Incarnation: id}
 	drivers.Log(id, "d1", "first\nsecond\n")
 	drivers.Log(id, "d3", "elsewhere\n")
+	drivers.Executors(wire.ExecutorStatus{ID: "e2", Address: "127.0.0.1:1"}) // nobody listens there
 	c := connect(t, drivers.Master(), drivers.Security(), plenty)
 	read := func(o client.LogOptions) string {
 		var out strings.Builder
@@ -338,6 +339,7 @@ func TestLogs(t *testing.T) {
 		{client.LogOptions{Driver: "d9"}, `there is no engine-driver "d9"; there are [d1 d2 d3]`},
 		{client.LogOptions{Executor: "e9"}, `there is no executor "e9"`},
 		{client.LogOptions{Executor: "e1", Driver: "d1"}, "not both"},
+		{client.LogOptions{Executor: "e2"}, "executor e2 at 127.0.0.1:1 is silent, and the log lies there: dial tcp"},
 	} {
 		if got := read(x.options); !strings.Contains(got, x.want) {
 			t.Errorf("with %+v: %q, expected %q", x.options, got, x.want)

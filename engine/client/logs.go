@@ -84,6 +84,9 @@ func (r *logReader) read(ctx context.Context, cluster *rpc.Cluster, leader grpc.
 		advanced()
 		r.tail = resumeTail
 	}
+	if err != nil && from.silent && !follow { // waiting doesn't help: it isn't transient
+		return fmt.Errorf("executor %s at %s is silent, and the log lies there: %v", from.node, from.address, err)
+	}
 	if err != nil {
 		return fmt.Errorf("reading the log on %s at %s: %w", from.node, from.address, err)
 	}
@@ -104,6 +107,7 @@ const resumeTail = 4 << 10
 // source is where a log lies.
 type source struct {
 	node, address string
+	silent        bool   // an executor of which the leader doesn't hear
 	process       uint64 // that writes to it: epoch or instance, 0 while there is none
 }
 
@@ -123,7 +127,7 @@ func locate(ctx context.Context, control wire.ControlClient, job wire.JobRef, o 
 		var ids []string
 		for _, e := range cluster.Executors {
 			if e.ID == o.Executor {
-				return st, source{e.ID, e.Address, instance(st, e.ID)}, nil
+				return st, source{node: e.ID, address: e.Address, silent: !e.Alive, process: instance(st, e.ID)}, nil
 			}
 			ids = append(ids, e.ID)
 		}
@@ -147,7 +151,7 @@ func locate(ctx context.Context, control wire.ControlClient, job wire.JobRef, o 
 	var ids []string
 	for _, d := range cluster.Drivers {
 		if d.ID == node {
-			return st, source{d.ID, d.Address, process}, nil
+			return st, source{node: d.ID, address: d.Address, process: process}, nil
 		}
 		ids = append(ids, d.ID)
 	}

@@ -101,7 +101,7 @@ func (l *link) run() {
 		}
 		log.Debug("connecting to an executor again", "executor", l.name, "cause", err, "in", wait)
 		if time.Since(began) >= slowLink {
-			l.trouble(fmt.Sprintf("executor %s has taken no tasks for %s: %s", l.process.Executor, time.Since(began).Round(time.Second), firstLine(err.Error())))
+			l.trouble(fmt.Sprintf("executor %s has taken no tasks for %s: %s", l.process.Executor, time.Since(began).Round(time.Second), firstLine(rpc.Brief(err))))
 		}
 		select {
 		case <-time.After(wait):
@@ -223,7 +223,7 @@ func (l *link) lost(cause error) {
 		return
 	}
 	l.attendance.note()
-	l.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: cause.Error()})
+	l.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: rpc.Brief(cause)})
 }
 
 // giveUp says that the executor can't build the program. The job fails when none

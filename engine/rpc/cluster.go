@@ -182,6 +182,9 @@ func Brief(err error) string {
 			return strings.TrimSuffix(why, `"`)
 		}
 	}
+	if why, ok := strings.CutPrefix(text, "error reading from server: "); ok {
+		return "the connection broke: " + why
+	}
 	return text
 }
 

@@ -38,6 +38,9 @@ type executorSource interface {
 	start(h plan.JobHeader, report func(wire.Members), died func(wire.ProcessDied), fail func(error)) error
 	// patience is how long the first batch waits for executors that are expected.
 	patience() time.Duration
+	// remedy says what a user can do about an executor that takes no tasks, "" for
+	// nothing.
+	remedy(executor string) string
 	// targets returns the processes whose metrics are served, if they are the source's.
 	targets() []metrics.Target
 	// close ends the processes, if that is the source's to do.
@@ -60,7 +63,7 @@ func (m *remoteMaster) prepare(_ context.Context, j *Job, driverCopy *plan.Progr
 	m.options.Logger = m.log
 	m.config = remote.Config{
 		Incarnation: h.Incarnation, Header: header, Security: m.security,
-		MaxResultBytes: int64(j.Settings.MaxResultSize), Dir: j.Settings.LocalDir, Logger: m.log, Troubles: executorTroubles{j.troubles},
+		MaxResultBytes: int64(j.Settings.MaxResultSize), Dir: j.Settings.LocalDir, Logger: m.log, Troubles: executorTroubles{j.troubles, m.source.remedy},
 	}
 	for _, v := range values {
 		if len(v.Data) > wire.MaxPayload {
@@ -243,10 +246,18 @@ const (
 )
 
 // executorTroubles hands a job's troubles what its executors' are.
-type executorTroubles struct{ all *plan.Troubles }
+type executorTroubles struct {
+	all    *plan.Troubles
+	remedy func(executor string) string
+}
 
 // Executor implements remote.Troubles.
-func (t executorTroubles) Executor(id, text string) { t.all.SetOn(troubleExecutors+id, id, text) }
+func (t executorTroubles) Executor(id, text string) {
+	if remedy := t.remedy(id); text != "" && remedy != "" {
+		text += "; " + remedy
+	}
+	t.all.SetOn(troubleExecutors+id, id, text)
+}
 
 // Task implements remote.Troubles. What is said lasts until a batch is complete.
 func (t executorTroubles) Task(id, text string) { t.all.SetOn(troubleTasks, id, text) }

@@ -244,6 +244,10 @@ func (e *daemonEvents) parallelism(ctx context.Context) (int, error) {
 // patience is short: a batch with fewer executors is better than none.
 func (e *daemonEvents) patience() time.Duration { return 300 * time.Millisecond }
 
+func (e *daemonEvents) remedy(executor string) string {
+	return fmt.Sprintf("engine-submit executor drain %s takes jobs off it, executor forget %[1]s if it is gone for good", executor)
+}
+
 func (e *daemonEvents) start(_ plan.JobHeader, report func(wire.Members), died func(wire.ProcessDied), fail func(error)) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

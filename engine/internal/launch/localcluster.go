@@ -65,6 +65,9 @@ func (c *children) parallelism(context.Context) (int, error) { return c.n * c.sl
 // patience is long: these processes do come, or the job fails.
 func (c *children) patience() time.Duration { return 30 * time.Second }
 
+// remedy is none: these processes are started again by themselves.
+func (c *children) remedy(string) string { return "" }
+
 func (c *children) start(h plan.JobHeader, report func(wire.Members), died func(wire.ProcessDied), fail func(error)) error {
 	path, err := os.Executable()
 	if err != nil {
