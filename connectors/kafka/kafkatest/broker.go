@@ -27,6 +27,8 @@ type Broker struct {
 	Fake *kfake.Cluster
 	// Opts are what clients need to reach it beside Addrs.
 	Opts []kgo.Opt
+	// Replicas are those of a topic's partitions; 0 is 1.
+	Replicas int
 
 	adm *kadm.Client
 	n   atomic.Int64
@@ -131,7 +133,7 @@ func (b *Broker) Create(t testing.TB, name string, partitions int, config ...str
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := b.adm.CreateTopic(ctx, int32(partitions), 1, configs, name); err != nil {
+	if _, err := b.adm.CreateTopic(ctx, int32(partitions), int16(max(1, b.Replicas)), configs, name); err != nil {
 		t.Fatalf("creating topic %s: %v", name, err)
 	}
 	Until(t, "the topic's leaders answer", func() bool {

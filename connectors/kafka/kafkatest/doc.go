@@ -6,4 +6,6 @@
 //
 //	export HIBANA_KAFKA=$(deploy/kafka/kafka start /tmp/kafka 9092)
 //	go test ./connectors/kafka/...
+//
+// `make test-kafka` also runs the tests that stop and kill real brokers of three.
 package kafkatest
