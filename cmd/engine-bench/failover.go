@@ -46,7 +46,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	topic := f.String("topic", "", "topic; none: one of its own")
 	keys := f.Int("keys", 0, "keys of a state that the job holds, checkpointed every 10 s; 0: it has none")
-	file := f.String("result", "", "file for the job to write its batches to")
+	file := f.String("result", "", internal+"file for the job to write its batches to")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}

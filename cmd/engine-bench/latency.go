@@ -47,7 +47,7 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	f.DurationVar(&l.last, "for", 4*time.Second, "time that counts, in each round")
 	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	job := f.String("job", "", "be a job that is measured, engine or loop, from the topic in `NAME`-in to NAME-out (what the benchmark starts itself)")
+	job := f.String("job", "", internal+"be a job that is measured, engine or loop, from the topic in `NAME`-in to NAME-out")
 	topic := f.String("topic", "", "NAME of a job's topics")
 	if err := parse(f, args); err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/hibana-engine/hibana/engine/cli"
@@ -108,7 +109,7 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	err = errors.Join(err, p.end())
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about)
-		cli.PrintFlags(stdout, f)
+		cli.PrintFlags(stdout, withoutInternal(f))
 	}
 	if err != nil || r == nil { // an executor process has nothing to tell
 		return err
@@ -119,6 +120,22 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 		return nil
 	}
 	return json.NewEncoder(stdout).Encode(r)
+}
+
+// internal begins what is said of a flag that the benchmark gives to processes it starts
+// itself: the help doesn't list it.
+const internal = "internal: "
+
+// withoutInternal returns the flags that are for people.
+func withoutInternal(f *flag.FlagSet) *flag.FlagSet {
+	shown := flag.NewFlagSet(f.Name(), flag.ContinueOnError)
+	f.VisitAll(func(v *flag.Flag) {
+		if !strings.HasPrefix(v.Usage, internal) {
+			shown.Var(v.Value, v.Name, v.Usage)
+			shown.Lookup(v.Name).DefValue = v.DefValue
+		}
+	})
+	return shown
 }
 
 // parse parses a workload's flags.

@@ -26,3 +26,20 @@ func TestCommandLines(t *testing.T) {
 		}
 	}
 }
+
+// The help lists what is for people, with its defaults, and not what the benchmark tells
+// processes of its own.
+func TestHelp(t *testing.T) {
+	for workload, hidden := range map[string]string{"paper": "--job", "failover": "--result", "mnist": "--result", "overhead": "--result", "latency": "--job"} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{workload, "--help"}, &stdout, &stderr); code != 0 {
+			t.Errorf("%s: exit code %d, %s", workload, code, &stderr)
+		}
+		if help := stdout.String(); strings.Contains(help, hidden) || strings.Contains(help, internal) || !strings.Contains(help, "--json") {
+			t.Errorf("%s lists %s, or lacks --json:\n%s", workload, hidden, help)
+		}
+		if workload == "paper" && !strings.Contains(stdout.String(), "(default 500000)") {
+			t.Errorf("a default is missing in\n%s", &stdout)
+		}
+	}
+}

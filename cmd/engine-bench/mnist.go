@@ -52,7 +52,7 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	rounds := f.Int("rounds", 3, "rounds of baseline and engine in turn")
 	weights := f.String("weights", "", "file with the weights, for the processes of a job on a cluster")
-	f.StringVar(&b.result, "result", "", "file for a job on a cluster to leave its time in")
+	f.StringVar(&b.result, "result", "", internal+"file for a job on a cluster to leave its time in")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	master := f.String("master", "local[2]", "where the engine runs: local[N], local-cluster[N,CORES], or cluster for 3 engine-drivers and 2 engine-executors")
 	topic := f.String("topic", "", "topic; none: one of its own")
 	interval := f.Duration("interval", 5*time.Millisecond, "batch interval")
-	file := f.String("result", "", "file for a job on a cluster to leave its figures in")
+	file := f.String("result", "", internal+"file for a job on a cluster to leave its figures in")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}

@@ -43,27 +43,35 @@ func newPaperFlags(f *flag.FlagSet) *paperFlags {
 	f.BoolVar(&o.quick, "quick", false, "a small grid in two minutes: partitions 1,4,16, 100,000 images, 10,000 recognised, once, no warm-up, unless other flags say otherwise")
 	intsVar(f, &g.Partitions, "partitions", "numbers of partitions (1,2,4,8,16)")
 	intsVar(f, &g.Consumers, "consumers", "numbers of consumers and of executors (1,2,4)")
-	intsVar(f, &g.Replications, "replication", "replicas of a partition (1); more need as many brokers")
+	intsVar(f, &g.Nodes, "kafka-nodes", "real brokers to start on this machine: 1, 3 or 1,3, one after the other; needs Java, and deploy/kafka/kafka of the repository; their data is in --out while they run")
+	intsVar(f, &g.Replications, "replication", "replicas of a partition (1), for example 1..3; what is more than the brokers is left out")
 	f.Int64Var(&g.Images, "images", g.Images, "images of a run")
 	f.Int64Var(&g.Recognised, "recognise", g.Recognised, "images of a run in which consumers recognise them, at most --images")
 	f.IntVar(&g.Repetitions, "repetitions", g.Repetitions, "runs of each cell that count")
 	f.IntVar(&g.WarmUp, "warm-up", g.WarmUp, "runs of each cell before those")
-	f.StringVar(&o.jobTopic, "job-topic", "", "`topic` of an executor process (which the benchmark starts itself)")
-	f.StringVar(&o.weights, "job-weights", "", "`file` with the network's weights, for an executor process")
-	f.BoolVar(&o.recognise, "job-recognise", false, "recognise, in an executor process")
+	f.StringVar(&o.jobTopic, "job-topic", "", internal+"`topic` of an executor process")
+	f.StringVar(&o.weights, "job-weights", "", internal+"`file` with the network's weights, for an executor process")
+	f.BoolVar(&o.recognise, "job-recognise", false, internal+"recognise, in an executor process")
 	return o
 }
 
-// intsVar adds a flag of whole numbers above 0, ascending, each once.
+// intsVar adds a flag of whole numbers above 0, as 1,4 or 1..3, ascending, each once.
 func intsVar(f *flag.FlagSet, into *[]int, name, usage string) {
 	f.Func(name, usage, func(s string) error {
 		var v []int
 		for word := range strings.SplitSeq(s, ",") {
-			n, err := strconv.Atoi(strings.TrimSpace(word))
-			if err != nil || n < 1 {
-				return fmt.Errorf("%q is no number above 0", word)
+			first, last, isRange := strings.Cut(strings.TrimSpace(word), "..")
+			if !isRange {
+				last = first
 			}
-			v = append(v, n)
+			from, err := strconv.Atoi(first)
+			to, err2 := strconv.Atoi(last)
+			if err != nil || err2 != nil || from < 1 || to < from || to-from >= 1000 {
+				return fmt.Errorf("%q is no number above 0, nor a range such as 1..3", word)
+			}
+			for n := from; n <= to; n++ {
+				v = append(v, n)
+			}
 		}
 		slices.Sort(v)
 		*into = slices.Compact(v)
@@ -95,8 +103,35 @@ func (o *paperFlags) parse(f *flag.FlagSet, args []string) error {
 	if g.Images < 1 || g.Recognised < 1 || g.Recognised > g.Images || g.Repetitions < 1 || g.WarmUp < 0 {
 		return fmt.Errorf("%w: --images, --recognise and --repetitions are above 0, and --recognise is at most --images", errUsage)
 	}
+	if len(g.Consumers) > paper.MaxColors {
+		return fmt.Errorf("%w: --consumers has %d numbers; the figures can tell %d apart", errUsage, len(g.Consumers), paper.MaxColors)
+	}
+	if err := o.checkNodes(); err != nil {
+		return err
+	}
 	if o.model != "cnn" && o.model != "mlp" {
 		return fmt.Errorf("%w: --model %q; there are cnn and mlp", errUsage, o.model)
+	}
+	return nil
+}
+
+// checkNodes checks what is asked of the brokers.
+func (o *paperFlags) checkNodes() error {
+	g := &o.grid
+	most := slices.Max(g.Replications)
+	switch {
+	case o.brokers != "" && g.Nodes != nil:
+		return fmt.Errorf("%w: --kafka-nodes starts brokers, --brokers names some: give one of them", errUsage)
+	case o.brokers != "":
+		return nil // they are asked
+	case g.Nodes == nil && most > 1:
+		return fmt.Errorf("%w: --replication %d needs as many brokers, and the embedded Kafka is one: add --kafka-nodes 3, or --brokers", errUsage, most)
+	case g.Nodes == nil:
+		return nil
+	case slices.ContainsFunc(g.Nodes, func(n int) bool { return n != 1 && n != 3 }):
+		return fmt.Errorf("%w: --kafka-nodes is 1, 3 or 1,3", errUsage)
+	case most > slices.Max(g.Nodes):
+		return fmt.Errorf("%w: --replication %d is more than the %d of --kafka-nodes", errUsage, most, slices.Max(g.Nodes))
 	}
 	return nil
 }
@@ -121,22 +156,34 @@ func runPaper(ctx context.Context, f *flag.FlagSet, args []string) (_ report, er
 	if network.weights, err = randomWeights(network.network()); err != nil {
 		return nil, err
 	}
-	// After an interrupt too, the broker is there until the run is over that uses it.
-	addr, kind, stop, err := brokerProcess(context.WithoutCancel(ctx), o.brokers)
+	b := &paperBench{perRun: o.grid.Images, toDigits: o.grid.Recognised, network: network, executors: localCluster}
+	if b.images, err = mnist.Train(); err != nil {
+		return nil, err
+	}
+	kind, stop, err := b.reaches(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	images, err := mnist.Train()
-	if err != nil {
-		return nil, err
-	}
 	p := &paperRun{grid: o.grid, out: o.out, command: commandLine(args), settings: paper.Settings{
 		Images: o.grid.Images, Recognised: o.grid.Recognised, Network: o.model, Brokers: kind, Machine: paper.Machine(),
 	}}
-	return p.run(ctx, &paperBench{
-		addr: addr, images: images, perRun: o.grid.Images, toDigits: o.grid.Recognised, network: network, executors: localCluster,
-	})
+	return p.run(ctx, b)
+}
+
+// reaches lets the benchmark use the brokers that the flags name, and says which those are.
+func (b *paperBench) reaches(ctx context.Context, o *paperFlags) (kind string, stop func(), err error) {
+	if o.grid.Nodes != nil {
+		b.real, err = findRealKafka(o.out)
+		if err != nil {
+			return "", nil, err
+		}
+		kind, err = b.real.about(ctx)
+		return kind, func() {}, err
+	}
+	// After an interrupt too, the broker is there until the run is over that uses it.
+	b.addr, kind, stop, err = brokerProcess(context.WithoutCancel(ctx), o.brokers)
+	return kind, stop, err
 }
 
 // localCluster is the master of n executor processes of one slot.
@@ -174,6 +221,12 @@ func (p *paperRun) run(ctx context.Context, b *paperBench) (_ report, err error)
 		return nil, err
 	}
 	defer lock.Close()
+	// The brokers first: without them there is nothing to keep.
+	err = b.connect(ctx, &p.grid)
+	defer func() { err = errors.Join(err, b.disconnect(ctx)) }()
+	if err != nil {
+		return nil, err
+	}
 	results, err := paper.Open(filepath.Join(p.out, "results.csv"), rand.Text()[:8], p.settings)
 	if err != nil {
 		return nil, err

@@ -69,10 +69,8 @@ func TestPaper(t *testing.T) {
 
 func TestPaperTopics(t *testing.T) {
 	_, b := newPaperRun(t)
-	if err := b.open(t.Context(), "id"); err != nil {
-		t.Fatal(err)
-	}
-	topic, cell := b.prefix+"left", paper.Cell{Replication: 1, Partitions: 4}
+	reopen(t, b, "id")
+	topic, cell := b.prefix+"left", paper.Cell{Setup: paper.Setup{Nodes: 1, Replication: 1}, Partitions: 4}
 	if err := b.makeTopic(t.Context(), topic, cell); err != nil {
 		t.Fatal(err)
 	}
@@ -88,21 +86,33 @@ func TestPaperTopics(t *testing.T) {
 	if err := b.close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.open(t.Context(), "id"); err != nil { // as after a kill
-		t.Fatal(err)
-	}
+	reopen(t, b, "id") // as after a kill
 	if err := b.close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	noTopics(t, b)
 }
 
+// reopen connects and makes ready for the runs of an id.
+func reopen(t *testing.T, b *paperBench, id string) {
+	t.Helper()
+	err := b.disconnect(t.Context())
+	if err == nil {
+		err = b.connect(t.Context(), &paper.Grid{Replications: []int{1}})
+	}
+	if err == nil {
+		err = b.open(t.Context(), id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.disconnect(context.Background()) }) // the test is over
+}
+
 // noTopics fails the test if the broker has any.
 func noTopics(t *testing.T, b *paperBench) {
 	t.Helper()
-	if err := b.open(t.Context(), "another"); err != nil {
-		t.Fatal(err)
-	}
+	reopen(t, b, "another")
 	defer b.close(t.Context())
 	if topics, err := b.admin.ListTopics(t.Context()); err != nil || len(topics) > 0 {
 		t.Errorf("topics %v are left, error %v", topics.Names(), err)
@@ -127,6 +137,8 @@ func TestLastOf(t *testing.T) {
 func TestPaperFlags(t *testing.T) {
 	for _, line := range []string{
 		"", "--out d --partitions 0", "--out d --consumers 1,x", "--out d --images 10 --recognise 11", "--out d --repetitions 0", "--out d --model vgg",
+		"--out d --consumers 1..7", "--out d --replication 3", "--out d --kafka-nodes 2", "--out d --kafka-nodes 3 --replication 4",
+		"--out d --kafka-nodes 3 --brokers b:1", "--out d --partitions 3..1",
 	} {
 		if _, err := runWorkload(t, "paper", strings.Fields(line)...); !errors.Is(err, errUsage) {
 			t.Errorf("%q: error %v, want one about the use", line, err)
@@ -136,6 +148,7 @@ func TestPaperFlags(t *testing.T) {
 		"--out d":                            "[1 2 4 8 16] [1 2 4] 500000 100000 5 1",
 		"--out d --quick":                    "[1 4 16] [1 2 4] 100000 10000 1 0",
 		"--out d --partitions 8,2,8 --quick": "[2 8] [1 2 4] 100000 10000 1 0",
+		"--out d --partitions 1..3,8":        "[1 2 3 8] [1 2 4] 500000 100000 5 1",
 		"--out d --quick --images 100":       "[1 4 16] [1 2 4] 100 100 1 0",
 	} {
 		f := flag.NewFlagSet("paper", flag.ContinueOnError)
@@ -150,13 +163,35 @@ func TestPaperFlags(t *testing.T) {
 	}
 }
 
-// No broker is an error that says so, and leaves results that can be gone on with.
+// A setup of brokers and replicas is as it was asked for.
+func TestPaperNodes(t *testing.T) {
+	f := flag.NewFlagSet("paper", flag.ContinueOnError)
+	o := newPaperFlags(f)
+	if err := o.parse(f, strings.Fields("--out d --kafka-nodes 1,3 --replication 1..3")); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.grid.Setups(); len(got) != 4 || got[3] != (paper.Setup{Nodes: 3, Replication: 3}) {
+		t.Errorf("setups %v", got)
+	}
+}
+
+// No broker, or too few, is an error that says so and leaves no results that others would
+// have to go on with.
 func TestPaperWithoutBroker(t *testing.T) {
 	p, b := newPaperRun(t)
 	b.addr = "127.0.0.1:1"
 	_, err := p.run(t.Context(), b)
 	if err == nil || !strings.Contains(err.Error(), "no Kafka broker answers at 127.0.0.1:1: start one") {
 		t.Errorf("error %v", err)
+	}
+	p, b = newPaperRun(t)
+	p.grid.Replications = []int{1, 2}
+	_, err2 := p.run(t.Context(), b)
+	if err2 == nil || !strings.Contains(err2.Error(), "too few for --replication 2: start as many, or ask for less: there are 1") {
+		t.Errorf("more replicas than brokers: error %v", err2)
+	}
+	if _, err := os.Stat(p.out + "/results.csv"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there are results: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 
 // paperBench makes the runs of the paper's grid on a Kafka. It is a paper.Bench.
 type paperBench struct {
-	addr      string // of the brokers, with commas
+	addr      string     // of the brokers, with commas
+	real      *realKafka // which starts them, nil if they are there
 	images    mnist.Set
 	perRun    int64 // images that a run writes and reads
 	toDigits  int64 // images that a run recognises
@@ -38,12 +40,13 @@ type paperBench struct {
 
 // loadedTopic is a topic that holds a run's images, for the runs after it.
 type loadedTopic struct {
-	name                                string
-	replication, partitions, repetition int
+	name                   string
+	setup                  paper.Setup
+	partitions, repetition int
 }
 
 func (t loadedTopic) isOf(r paper.Run) bool {
-	return t.name != "" && t.replication == r.Replication && t.partitions == r.Partitions && t.repetition == r.Repetition
+	return t.name != "" && t.setup == r.Setup && t.partitions == r.Partitions && t.repetition == r.Repetition
 }
 
 // Bounds of what is asked of the brokers beside the runs.
@@ -69,13 +72,90 @@ func (b *paperBench) newClient(ctx context.Context, opts ...kgo.Opt) (*kgo.Clien
 	return cl, nil
 }
 
-// open connects and removes the topics that a run under the same id left when it was killed.
-func (b *paperBench) open(ctx context.Context, id string) (err error) {
-	b.prefix = "engine-bench-paper-" + id + "-"
-	if b.client, err = b.newClient(ctx); err != nil {
+// connect connects to the brokers, starts the first ones that a grid needs, and notes in
+// the grid how many there are of those that were given.
+func (b *paperBench) connect(ctx context.Context, g *paper.Grid) (err error) {
+	if b.real != nil {
+		return b.use(ctx, g.Nodes[0])
+	}
+	if err := b.dial(ctx); err != nil {
 		return err
 	}
-	b.admin = kadm.NewClient(b.client)
+	n, err := b.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if most := slices.Max(g.Replications); most > n {
+		return b.tooFew(most, fmt.Errorf("there are %d", n))
+	}
+	g.Nodes = []int{n}
+	return nil
+}
+
+// dial connects to the brokers at addr.
+func (b *paperBench) dial(ctx context.Context) (err error) {
+	if b.client, err = b.newClient(ctx); err == nil {
+		b.admin = kadm.NewClient(b.client)
+	}
+	return err
+}
+
+// nodes returns how many brokers there are.
+func (b *paperBench) nodes(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	all, err := b.admin.ListBrokers(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("listing the brokers at %s: %w", b.addr, err)
+	}
+	return len(all), nil
+}
+
+// use lets the runs that follow go to as many brokers, where the benchmark starts them.
+func (b *paperBench) use(ctx context.Context, nodes int) (err error) {
+	if b.real == nil || b.real.nodes == nodes {
+		return nil
+	}
+	if err := b.disconnect(ctx); err != nil {
+		return err
+	}
+	if b.addr, err = b.real.start(ctx, nodes); err != nil {
+		return err
+	}
+	if err := b.dial(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		if n, err := b.nodes(ctx); err != nil || n == nodes {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %d brokers take part in the Kafka at %s: %w", nodes, b.addr, ctx.Err())
+		}
+	}
+}
+
+// disconnect undoes connect.
+func (b *paperBench) disconnect(ctx context.Context) error {
+	if b.client != nil {
+		b.unload(ctx)
+		b.client.Close()
+		b.client = nil
+	}
+	if b.real == nil {
+		return nil
+	}
+	return b.real.stop(ctx)
+}
+
+// open makes room for a grid's runs, and removes the topics that those under the same id
+// left when they were killed.
+func (b *paperBench) open(ctx context.Context, id string) (err error) {
+	b.prefix = "engine-bench-paper-" + id + "-"
 	if b.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
 		return errors.Join(err, b.close(ctx))
 	}
@@ -106,15 +186,19 @@ func (b *paperBench) sweep(ctx context.Context) error {
 	return nil
 }
 
-// close deletes the last topic and disconnects.
+// close deletes what the runs have left.
 func (b *paperBench) close(ctx context.Context) error {
-	b.unload(ctx)
-	b.client.Close()
+	if b.client != nil {
+		b.unload(ctx)
+	}
 	return os.RemoveAll(b.dir)
 }
 
 // Measure makes one run.
 func (b *paperBench) Measure(ctx context.Context, r paper.Run) (m paper.Measured, err error) {
+	if err := b.use(ctx, r.Nodes); err != nil {
+		return m, err
+	}
 	runtime.GC() // what the run before has left isn't this one's
 	switch {
 	case r.Scenario == paper.Both:
@@ -140,7 +224,7 @@ func (b *paperBench) load(ctx context.Context, r paper.Run) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	b.loaded = loadedTopic{topic, r.Replication, r.Partitions, r.Repetition}
+	b.loaded = loadedTopic{topic, r.Setup, r.Partitions, r.Repetition}
 	_, rate, err := b.write(ctx, topic)
 	if err != nil {
 		b.unload(ctx)
@@ -171,11 +255,15 @@ func (b *paperBench) makeTopic(ctx context.Context, name string, c paper.Cell) e
 	case errors.Is(err, kerr.TopicAlreadyExists):
 		return b.explainTopic(ctx, name, c)
 	case errors.Is(err, kerr.InvalidReplicationFactor):
-		return fmt.Errorf("the brokers at %s are too few for --replication %d: start as many, or ask for less: %w", b.addr, c.Replication, err)
+		return b.tooFew(c.Replication, err)
 	case err != nil:
 		return fmt.Errorf("creating topic %s: %w", name, err)
 	}
 	return kafka.EnsureTopic(ctx, b.brokers(), name, c.Partitions) // waits until it can be used
+}
+
+func (b *paperBench) tooFew(replication int, err error) error {
+	return fmt.Errorf("the brokers at %s are too few for --replication %d: start as many, or ask for less: %w", b.addr, replication, err)
 }
 
 // explainTopic says what is wrong with a topic that is there.

@@ -25,49 +25,69 @@ const (
 	holdsPart = "It holds here in part"
 )
 
-// verdict says whether a finding holds in all of the cases, in some or in none.
-func verdict(in, of int) string {
-	switch in {
-	case of:
-		return holds
+// verdict says whether a finding holds in all of the cases, in some or in none: by one
+// run, which has no spread, with that reservation.
+func (t *tally) verdict() string {
+	s := holdsPart
+	switch t.in {
+	case t.cases:
+		s = holds
 	case 0:
-		return holdsNot
+		s = holdsNot
+	default:
+		s = fmt.Sprintf("%s, in %d of %d cases", s, t.in, t.cases)
 	}
-	return fmt.Sprintf("%s, in %d of %d cases", holdsPart, in, of)
+	if t.once {
+		s = "One run: no spread. By it: " + strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}
+
+// tally counts the cases in which a finding holds.
+type tally struct {
+	in, cases int
+	once      bool // a rate is of one run
+}
+
+func (t *tally) add(in bool, of ...Stat) {
+	t.cases++
+	if in {
+		t.in++
+	}
+	t.once = t.once || slices.ContainsFunc(of, func(s Stat) bool { return s.N == 1 })
 }
 
 // producerFinding says how the producer's rate depends on the partitions.
-func (s *Summary) producerFinding(replication int, of Scenario) string {
+func (s *Summary) producerFinding(k Setup, of Scenario) string {
 	type rate struct {
 		partitions int
-		v          float64
+		Stat
 	}
 	var said []string
-	in, cases := 0, 0
+	var t tally
 	for _, c := range s.cases(of) {
-		c.Replication = replication
+		c.Setup = k
 		var rates []rate
 		for _, p := range s.Grid.Partitions {
 			c.Partitions = p
 			if v := s.Of(c).Producer; v.N > 0 {
-				rates = append(rates, rate{p, v.Median})
+				rates = append(rates, rate{p, v})
 			}
 		}
 		if len(rates) < 2 {
 			continue
 		}
-		byRate := func(a, b rate) int { return cmp.Compare(a.v, b.v) }
+		byRate := func(a, b rate) int { return cmp.Compare(a.Median, b.Median) }
 		best, worst := slices.MaxFunc(rates, byRate), slices.MinFunc(rates, byRate)
 		byPartitions := func(a, b rate) int { return cmp.Compare(a.partitions, b.partitions) }
-		if cases++; slices.MaxFunc(rates, byPartitions).v >= strongly*slices.MinFunc(rates, byPartitions).v {
-			in++
-		}
-		said = append(said, fmt.Sprintf("%s%s/s with %d, %s/s with %s", who(c), thousands(best.v), best.partitions, thousands(worst.v), count(worst.partitions, "partition")))
+		most, fewest := slices.MaxFunc(rates, byPartitions), slices.MinFunc(rates, byPartitions)
+		t.add(most.Median >= strongly*fewest.Median, most.Stat, fewest.Stat)
+		said = append(said, fmt.Sprintf("%s%s/s with %d, %s/s with %s", who(c), thousands(best.Median), best.partitions, thousands(worst.Median), count(worst.partitions, "partition")))
 	}
-	if cases == 0 {
+	if t.cases == 0 {
 		return notMeasured
 	}
-	return fmt.Sprintf("%s (strongly: with the most partitions it is at least %g times that with the fewest). Best and worst: %s.", verdict(in, cases), strongly, strings.Join(said, "; "))
+	return fmt.Sprintf("%s (strongly: with the most partitions it is at least %g times that with the fewest). Best and worst: %s.", t.verdict(), strongly, strings.Join(said, "; "))
 }
 
 // who names the consumers of a case.
@@ -93,62 +113,58 @@ func (s *Summary) cases(of Scenario) []Cell {
 }
 
 // bothFinding says whether consumers keep up with the producer.
-func (s *Summary) bothFinding(replication int) string {
+func (s *Summary) bothFinding(k Setup) string {
 	var ratios []float64
-	in := 0
+	var t tally
 	for _, c := range s.Cells {
-		if c.Cell.Replication != replication || c.Cell.Scenario != Both || c.Producer.N == 0 || c.Consumers.N == 0 {
+		if c.Cell.Setup != k || c.Cell.Scenario != Both || c.Producer.N == 0 || c.Consumers.N == 0 {
 			continue
 		}
 		ratio := c.Consumers.Median / c.Producer.Median
 		ratios = append(ratios, ratio)
-		if ratio > 1-alike && ratio < 1+alike {
-			in++
-		}
+		t.add(ratio > 1-alike && ratio < 1+alike, c.Producer, c.Consumers)
 	}
 	if len(ratios) == 0 {
 		return notMeasured
 	}
 	r := stat(ratios)
-	return fmt.Sprintf("%s (about: within %g %%). The consumers' rate is %.2f of the producer's, from %.2f to %.2f.", verdict(in, len(ratios)), 100*alike, r.Median, r.Min, r.Max)
+	return fmt.Sprintf("%s (about: within %g %%). The consumers' rate is %.2f of the producer's, from %.2f to %.2f.", t.verdict(), 100*alike, r.Median, r.Min, r.Max)
 }
 
 // growthFinding says how the consumers' total grows with their number, with the most
 // partitions, since a partition has one consumer at most.
-func (s *Summary) growthFinding(replication int) string {
+func (s *Summary) growthFinding(k Setup) string {
 	partitions := slices.Max(s.Grid.Partitions)
 	var said []string
-	in, cases := 0, 0
+	var t tally
 	for _, reader := range []Reader{Bare, Engine} {
-		rate := func(n int) float64 { return s.Of(Cell{replication, partitions, Read, reader, n}).Consumers.Median }
+		rate := func(n int) Stat { return s.Of(Cell{k, partitions, Read, reader, n}).Consumers }
 		one := rate(1)
-		if one == 0 {
+		if one.N == 0 {
 			continue
 		}
 		for _, n := range s.Grid.Consumers {
-			if n == 1 || n > partitions || rate(n) == 0 {
+			if n == 1 || n > partitions || rate(n).N == 0 {
 				continue
 			}
-			times := rate(n) / one
-			if cases++; times >= proportion*float64(n) {
-				in++
-			}
+			times := rate(n).Median / one.Median
+			t.add(times >= proportion*float64(n), rate(n), one)
 			said = append(said, fmt.Sprintf("%d (%s) have %.2f times the rate of one", n, reader, times))
 		}
 	}
-	if cases == 0 {
+	if t.cases == 0 {
 		return notMeasured
 	}
-	return fmt.Sprintf("%s (in proportion: %g of it at least). With %s, %s.", verdict(in, cases), proportion, count(partitions, "partition"), strings.Join(said, ", "))
+	return fmt.Sprintf("%s (in proportion: %g of it at least). With %s, %s.", t.verdict(), proportion, count(partitions, "partition"), strings.Join(said, ", "))
 }
 
 // recogniseFinding says how fast images are recognised, with the most partitions.
-func (s *Summary) recogniseFinding(replication int) string {
+func (s *Summary) recogniseFinding(k Setup) string {
 	partitions := slices.Max(s.Grid.Partitions)
 	var said []string
 	for _, n := range s.Grid.Consumers {
-		bare := s.Of(Cell{replication, partitions, Recognise, Bare, n}).Consumers
-		engine := s.Of(Cell{replication, partitions, Recognise, Engine, n}).Consumers
+		bare := s.Of(Cell{k, partitions, Recognise, Bare, n}).Consumers
+		engine := s.Of(Cell{k, partitions, Recognise, Engine, n}).Consumers
 		if bare.N > 0 && engine.N > 0 {
 			said = append(said, fmt.Sprintf("%s %s/s, %s %s/s", count(n, "bare consumer"), thousands(bare.Median), count(n, "executor"), thousands(engine.Median)))
 		}
@@ -157,6 +173,24 @@ func (s *Summary) recogniseFinding(replication int) string {
 		return notMeasured
 	}
 	return fmt.Sprintf("Recognised with %s: %s.", count(partitions, "partition"), strings.Join(said, "; "))
+}
+
+// setupsFinding says what each Kafka did, with the most partitions and consumers.
+func (s *Summary) setupsFinding() string {
+	partitions, consumers := slices.Max(s.Grid.Partitions), slices.Max(s.Grid.Consumers)
+	var said []string
+	for _, k := range s.Grid.Setups() {
+		written := s.Of(Cell{k, partitions, Write, Nobody, 0}).Producer
+		bare := s.Of(Cell{k, partitions, Read, Bare, consumers}).Consumers
+		engine := s.Of(Cell{k, partitions, Read, Engine, consumers}).Consumers
+		if written.N > 0 && bare.N > 0 && engine.N > 0 {
+			said = append(said, fmt.Sprintf("%s: written %s/s, read %s/s (bare), %s/s (engine)", k, thousands(written.Median), thousands(bare.Median), thousands(engine.Median)))
+		}
+	}
+	if said == nil {
+		return notMeasured
+	}
+	return fmt.Sprintf("A producer alone and %s on a loaded topic, with %s. %s.", count(consumers, "consumer"), count(partitions, "partition"), strings.Join(said, "; "))
 }
 
 // Beside is the engine's rate beside the bare clients' in a scenario.

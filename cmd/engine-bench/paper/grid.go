@@ -27,13 +27,24 @@ const (
 	Engine Reader = "engine" // slots or executors of the engine
 )
 
+// Setup is a Kafka and what it is asked for.
+type Setup struct {
+	Nodes       int // brokers
+	Replication int // brokers that have each record
+}
+
+// String names the setup.
+func (s Setup) String() string {
+	return fmt.Sprintf("%s, replication %d", count(s.Nodes, "broker"), s.Replication)
+}
+
 // Cell is a point of the grid.
 type Cell struct {
-	Replication int
-	Partitions  int
-	Scenario    Scenario
-	Reader      Reader
-	Consumers   int // 0 if nobody reads
+	Setup
+	Partitions int
+	Scenario   Scenario
+	Reader     Reader
+	Consumers  int // 0 if nobody reads
 }
 
 // String describes the cell in a line.
@@ -43,8 +54,8 @@ func (c Cell) String() string {
 	if c.Reader != Nobody {
 		fmt.Fprintf(&b, ", %s, %s", count(c.Consumers, "consumer"), c.Reader)
 	}
-	if c.Replication > 1 {
-		fmt.Fprintf(&b, ", replication %d", c.Replication)
+	if c.Nodes > 1 {
+		fmt.Fprintf(&b, ", %s", c.Setup)
 	}
 	return b.String()
 }
@@ -65,7 +76,8 @@ type Run struct {
 
 // Grid is what is to be measured.
 type Grid struct {
-	Replications []int
+	Nodes        []int // brokers
+	Replications []int // those above the number of brokers are left out
 	Partitions   []int
 	Consumers    []int
 	Images       int64 // of a run
@@ -74,12 +86,25 @@ type Grid struct {
 	WarmUp       int // repetitions before those that count
 }
 
-// Cells returns the grid's cells in the order in which they are measured.
+// Setups returns the Kafkas of the grid, in the order in which they are measured.
+func (g Grid) Setups() []Setup {
+	var all []Setup
+	for _, n := range g.Nodes {
+		for _, r := range g.Replications {
+			if r <= n {
+				all = append(all, Setup{n, r})
+			}
+		}
+	}
+	return all
+}
+
+// Cells returns the grid's cells.
 func (g Grid) Cells() []Cell {
 	var all []Cell
-	for _, r := range g.Replications {
+	for _, s := range g.Setups() {
 		for _, p := range g.Partitions {
-			all = append(all, g.group(r, p)...)
+			all = append(all, g.group(s, p)...)
 		}
 	}
 	return all
@@ -87,25 +112,30 @@ func (g Grid) Cells() []Cell {
 
 // group returns the cells of one topic: it is written first, read by those after it, and
 // what has topics of its own is last. A client and the engine take turns.
-func (g Grid) group(replication, partitions int) []Cell {
-	cells := []Cell{{replication, partitions, Write, Nobody, 0}}
+func (g Grid) group(k Setup, partitions int) []Cell {
+	cells := []Cell{{k, partitions, Write, Nobody, 0}}
 	for _, s := range []Scenario{Read, Recognise, Both} {
 		for _, c := range g.Consumers {
-			cells = append(cells, Cell{replication, partitions, s, Bare, c}, Cell{replication, partitions, s, Engine, c})
+			cells = append(cells, Cell{k, partitions, s, Bare, c}, Cell{k, partitions, s, Engine, c})
 		}
 	}
 	return cells
 }
 
 // Runs returns all runs in order. Repetitions are outermost, so that a machine that
-// drifts does so in all cells alike.
+// drifts does so in all cells alike; but one number of brokers comes after the other,
+// since brokers that have just been started are slow.
 func (g Grid) Runs() iter.Seq[Run] {
 	return func(yield func(Run) bool) {
-		cells := g.Cells()
-		for rep := 1 - g.WarmUp; rep <= g.Repetitions; rep++ {
-			for _, c := range cells {
-				if !yield(Run{c, rep}) {
-					return
+		for _, n := range g.Nodes {
+			of := g
+			of.Nodes = []int{n}
+			cells := of.Cells()
+			for rep := 1 - g.WarmUp; rep <= g.Repetitions; rep++ {
+				for _, c := range cells {
+					if !yield(Run{c, rep}) {
+						return
+					}
 				}
 			}
 		}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 )
 
 // testGrid has 2 runs that write, and 8 of each other scenario.
 func testGrid() Grid {
-	return Grid{Replications: []int{1}, Partitions: []int{1, 4}, Consumers: []int{1, 2}, Images: 100, Recognised: 10, Repetitions: 1}
+	return Grid{Nodes: []int{1}, Replications: []int{1}, Partitions: []int{1, 4}, Consumers: []int{1, 2}, Images: 100, Recognised: 10, Repetitions: 1}
 }
 
 // fakeBench measures what it is told. It is a Bench.
@@ -46,16 +47,47 @@ func TestRunsAreInOrder(t *testing.T) {
 		t.Fatalf("%d runs, want 78", len(runs))
 	}
 	for i, want := range map[int]Run{
-		0:  {Cell{1, 1, Write, Nobody, 0}, 0}, // the first one warms up, and writes what the next ones read
-		1:  {Cell{1, 1, Read, Bare, 1}, 0},
-		2:  {Cell{1, 1, Read, Engine, 1}, 0},
-		13: {Cell{1, 4, Write, Nobody, 0}, 0},
-		26: {Cell{1, 1, Write, Nobody, 0}, 1},
-		77: {Cell{1, 4, Both, Engine, 2}, 2},
+		0:  {Cell{Setup{1, 1}, 1, Write, Nobody, 0}, 0}, // the first one warms up, and writes what the next ones read
+		1:  {Cell{Setup{1, 1}, 1, Read, Bare, 1}, 0},
+		2:  {Cell{Setup{1, 1}, 1, Read, Engine, 1}, 0},
+		13: {Cell{Setup{1, 1}, 4, Write, Nobody, 0}, 0},
+		26: {Cell{Setup{1, 1}, 1, Write, Nobody, 0}, 1},
+		77: {Cell{Setup{1, 1}, 4, Both, Engine, 2}, 2},
 	} {
 		if runs[i] != want {
 			t.Errorf("run %d is %+v, want %+v", i, runs[i], want)
 		}
+	}
+}
+
+// All runs on one number of brokers come before those on the next, and no topic has more
+// replicas than there are brokers.
+func TestRunsOnSeveralBrokers(t *testing.T) {
+	g := testGrid()
+	g.Nodes, g.Replications, g.WarmUp = []int{1, 3}, []int{1, 2, 3}, 1
+	if got, want := g.Setups(), []Setup{{1, 1}, {3, 1}, {3, 2}, {3, 3}}; !slices.Equal(got, want) {
+		t.Fatalf("setups %v, want %v", got, want)
+	}
+	var runs []Run
+	for r := range g.Runs() {
+		runs = append(runs, r)
+	}
+	if len(runs) != 2*4*26 {
+		t.Fatalf("%d runs, want 208", len(runs))
+	}
+	for i, want := range map[int]Run{
+		51:  {Cell{Setup{1, 1}, 4, Both, Engine, 2}, 1},
+		52:  {Cell{Setup{3, 1}, 1, Write, Nobody, 0}, 0},
+		104: {Cell{Setup{3, 3}, 1, Write, Nobody, 0}, 0},
+		130: {Cell{Setup{3, 1}, 1, Write, Nobody, 0}, 1},
+		207: {Cell{Setup{3, 3}, 4, Both, Engine, 2}, 1},
+	} {
+		if runs[i] != want {
+			t.Errorf("run %d is %+v, want %+v", i, runs[i], want)
+		}
+	}
+	if got, want := runs[104].Cell.String(), "write, 1 partition, 3 brokers, replication 3"; got != want {
+		t.Errorf("a cell is called %q, want %q", got, want)
 	}
 }
 
@@ -92,7 +124,7 @@ func TestGoesOnWhereItStopped(t *testing.T) {
 	if err := measure(); !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("error %v, want that it is interrupted", err)
 	}
-	if first, want := b.runs[0], (Run{Cell{1, 1, Recognise, Bare, 1}, 1}); first != want {
+	if first, want := b.runs[0], (Run{Cell{Setup{1, 1}, 1, Recognise, Bare, 1}, 1}); first != want {
 		t.Errorf("it went on with %+v, want %+v, which had failed", first, want)
 	}
 	ctx = t.Context()
@@ -151,7 +183,7 @@ func TestStatistics(t *testing.T) {
 func TestSummary(t *testing.T) {
 	g := testGrid()
 	g.Repetitions, g.WarmUp = 2, 1
-	c := Cell{1, 4, Read, Engine, 2}
+	c := Cell{Setup{1, 1}, 4, Read, Engine, 2}
 	row := func(rep int, rate float64, failed string) Row {
 		return Row{Run: Run{c, rep}, Measured: Measured{Read: rate}, Failed: failed}
 	}

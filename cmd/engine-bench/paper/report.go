@@ -63,12 +63,12 @@ func (r *Report) State() string {
 // Method says how it was measured.
 func (r *Report) Method() string {
 	g := r.Grid
-	return fmt.Sprintf("%s images of 784 bytes a run (%s where they are recognised), %s of each cell after %s; medians, with the least and the most. "+
+	return fmt.Sprintf("%s images of 784 bytes a run (%s where they are recognised), %s of each cell after %s. %s "+
 		"The producer writes with acks=all, a linger of 10 ms and no compression. A bare consumer is a Kafka client with its share of the partitions, "+
 		"and recognises with the compiled network in its goroutine. The engine reads with as many task slots as there are consumers (local[N]), "+
 		"and recognises with as many executor processes of one slot (local-cluster[N,1]). The clock begins when all is started and connected. "+
-		"Producer, broker and consumers share this machine unless --brokers names another; the paper's stood on two.",
-		group(g.Images), group(g.Recognised), count(g.Repetitions, "repetition"), count(g.WarmUp, "repetition")+" that don't count")
+		"Where several brokers are measured, they share this machine, its disk too. Producer, brokers and consumers share this machine unless --brokers names another; the paper's stood on two.",
+		group(g.Images), group(g.Recognised), count(g.Repetitions, "repetition"), count(g.WarmUp, "repetition")+" that don't count", r.Spread())
 }
 
 // group writes a number with its digits in groups of three.
@@ -81,7 +81,7 @@ func group(n int64) string {
 }
 
 // head and rows of the table of all cells.
-var tableHead = [...]string{"scenario", "replication", "partitions", "consumers", "reader", "producer images/s", "consumers images/s", "engine / bare"}
+var tableHead = [...]string{"scenario", "brokers", "replication", "partitions", "consumers", "reader", "producer images/s", "consumers images/s", "engine / bare"}
 
 // Row is a line of the table of all cells.
 func (r *Report) rows() [][]string {
@@ -113,7 +113,7 @@ func (c CellSummary) row(beside string) []string {
 			consumed = "failed"
 		}
 	}
-	return []string{string(c.Cell.Scenario), fmt.Sprint(c.Cell.Replication), fmt.Sprint(c.Cell.Partitions), consumers, reader, produced, consumed, beside}
+	return []string{string(c.Cell.Scenario), fmt.Sprint(c.Cell.Nodes), fmt.Sprint(c.Cell.Replication), fmt.Sprint(c.Cell.Partitions), consumers, reader, produced, consumed, beside}
 }
 
 // Text prints the table and the findings for a terminal.
@@ -124,30 +124,51 @@ func (r *Report) Text(w io.Writer) {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	_ = t.Flush() // a terminal that is gone needs no table
-	for _, replication := range r.Grid.Replications {
-		fmt.Fprintln(w, r.heading(replication))
-		for _, f := range r.Figures(replication) {
+	for _, p := range r.Parts() {
+		fmt.Fprintln(w, p.Heading)
+		for _, f := range p.Figures {
 			fmt.Fprintf(w, "  %s: %s\n    the paper: %s\n    here: %s\n", f.Name, f.Title, f.Paper, f.Here)
 		}
 	}
-	fmt.Fprintln(w, r.State())
+	fmt.Fprintf(w, "%s\n%s\n", r.Spread(), r.State())
 }
 
-// heading names a replication's figures.
-func (r *Report) heading(replication int) string {
-	if len(r.Grid.Replications) == 1 && replication == 1 {
-		return "The paper's figures, by the scenarios as we read it"
+// Part is figures under a heading.
+type Part struct {
+	Heading string
+	Figures []Figure
+}
+
+// Parts returns the report's figures: those of each Kafka, and over all where there are
+// several.
+func (r *Report) Parts() []Part {
+	const heading = "The paper's figures, by the scenarios as we read it"
+	setups, across := r.Grid.Setups(), r.Across()
+	if across == nil {
+		return []Part{{heading, r.Figures(setups[0])}}
 	}
-	return fmt.Sprintf("The paper's figures, by the scenarios as we read it, replication %d", replication)
+	parts := []Part{{"Several brokers", []Figure{*across}}}
+	for _, k := range setups {
+		parts = append(parts, Part{fmt.Sprintf("%s: %s", heading, k), r.Figures(k)})
+	}
+	return parts
+}
+
+// Spread says what the figures' points and bars are.
+func (r *Report) Spread() string {
+	if r.Grid.Repetitions == 1 {
+		return "Points are of one run: they have no spread, and a verdict is a first guess."
+	}
+	return "Lines are medians, bars the least and the most."
 }
 
 // Markdown writes the report without its drawings.
 func (r *Report) Markdown(w io.Writer) {
 	fmt.Fprintf(w, "# Images through Kafka\n\n%s\n\n- %s\n- %s\n- %s\n\n    %s\n\n%s\n",
 		r.State(), r.Settings.Machine, r.Settings.Brokers, r.Made.UTC().Format("2006-01-02 15:04 UTC"), r.Command, r.Method())
-	for _, replication := range r.Grid.Replications {
-		fmt.Fprintf(w, "\n## %s\n\n| Figure | The paper | Here |\n|---|---|---|\n", r.heading(replication))
-		for _, f := range r.Figures(replication) {
+	for _, p := range r.Parts() {
+		fmt.Fprintf(w, "\n## %s\n\n| Figure | The paper | Here |\n|---|---|---|\n", p.Heading)
+		for _, f := range p.Figures {
 			fmt.Fprintf(w, "| %s: %s | %s | %s |\n", f.Name, f.Title, f.Paper, f.Here)
 		}
 	}
@@ -171,7 +192,7 @@ func (r *Report) HTML(w io.Writer) error {
 		"draw": func(f Figure) template.HTML { return template.HTML(f.Chart.SVG(f.Name + ": " + f.Title)) }, // SVG escapes its texts
 		"made": func() string { return r.Made.UTC().Format("2006-01-02 15:04 UTC") },
 		"head": func() []string { return tableHead[:] },
-		"rows": r.rows, "heading": r.heading,
+		"rows": r.rows,
 	}).Parse(page)
 	if err != nil {
 		return err

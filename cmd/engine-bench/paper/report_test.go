@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// testReport is of a grid in which every run has its rate, and every second cell two.
-func testReport(t *testing.T) *Report {
-	t.Helper()
-	g := testGrid()
+// testReport is of a grid in which every run has its rate.
+func testReport(g Grid) *Report {
 	var rows []Row
 	for run := range g.Runs() {
 		m, _ := steady(run)
@@ -24,25 +23,104 @@ func testReport(t *testing.T) *Report {
 }
 
 func TestFindings(t *testing.T) {
-	r := testReport(t)
+	g := testGrid()
+	g.Repetitions = 2
+	r := testReport(g)
 	here := make(map[string]string)
-	for _, f := range r.Figures(1) {
+	for _, f := range r.Figures(Setup{1, 1}) {
 		here[f.Name] = f.Here
 	}
 	for name, want := range map[string]string{
-		"Figure 4":      "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 1 consumer (bare): 4.00k/s with 4, 1.00k/s with 1 partition",
-		"Figure 5":      "It holds here in part, in 2 of 8 cases (about: within 20 %). The consumers' rate is 1.50 of the producer's, from 0.50 to 4.00.",
-		"Figure 6":      "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
-		"Figure 7":      "It holds here (in proportion: 0.75 of it at least). With 4 partitions, 2 (bare) have 2.00 times the rate of one, 2 (engine) have 2.00 times the rate of one.",
-		"The next step": "Recognised with 4 partitions: 1 bare consumer 2.00k/s, 1 executor 2.00k/s; 2 bare consumers 4.00k/s, 2 executors 4.00k/s.",
+		"Figure 4, as we read it": "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 1 consumer (bare): 4.00k/s with 4, 1.00k/s with 1 partition",
+		"Figure 5, as we read it": "It holds here in part, in 2 of 8 cases (about: within 20 %). The consumers' rate is 1.50 of the producer's, from 0.50 to 4.00.",
+		"Figure 6, as we read it": "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
+		"Figure 7, as we read it": "It holds here (in proportion: 0.75 of it at least). With 4 partitions, 2 (bare) have 2.00 times the rate of one, 2 (engine) have 2.00 times the rate of one.",
+		"The next step":           "Recognised with 4 partitions: 1 bare consumer 2.00k/s, 1 executor 2.00k/s; 2 bare consumers 4.00k/s, 2 executors 4.00k/s.",
 	} {
 		if !strings.HasPrefix(here[name], want) {
 			t.Errorf("%s: %q, want %q", name, here[name], want)
 		}
 	}
-	for _, f := range Summarise(testGrid(), nil).Figures(1) {
+	for _, f := range Summarise(testGrid(), nil).Figures(Setup{1, 1}) {
 		if f.Here != notMeasured {
 			t.Errorf("%s without a run: %q", f.Name, f.Here)
+		}
+	}
+}
+
+// One run has no spread, which a verdict says.
+func TestOneRun(t *testing.T) {
+	r := testReport(testGrid())
+	for i, want := range []string{
+		"One run: no spread. By it: it holds here (strongly", "One run: no spread. By it: it holds here in part, in 2 of 8 cases",
+		"One run: no spread. By it: it holds here (strongly", "One run: no spread. By it: it holds here (in proportion",
+	} {
+		if got := r.Figures(Setup{1, 1})[i].Here; !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	var page, text, terminal bytes.Buffer
+	if err := r.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	r.Markdown(&text)
+	r.Text(&terminal)
+	for name, out := range map[string]string{"page": page.String(), "markdown": text.String(), "terminal": terminal.String()} {
+		if !strings.Contains(out, "Points are of one run: they have no spread") || strings.Contains(out, "medians") {
+			t.Errorf("the %s doesn't say that there is no spread", name)
+		}
+	}
+}
+
+// What was measured on several Kafkas stands beside each other.
+func TestSeveralKafkas(t *testing.T) {
+	g := testGrid()
+	g.Nodes, g.Replications, g.Repetitions = []int{1, 3}, []int{1, 3}, 2
+	r := testReport(g)
+	if f := r.Across(); f.Here != "A producer alone and 2 consumers on a loaded topic, with 4 partitions. "+
+		"1 broker, replication 1: written 4.00k/s, read 4.00k/s (bare), 4.00k/s (engine); "+
+		"3 brokers, replication 1: written 4.00k/s, read 4.00k/s (bare), 4.00k/s (engine); "+
+		"3 brokers, replication 3: written 4.00k/s, read 4.00k/s (bare), 4.00k/s (engine)." {
+		t.Error(f.Here)
+	}
+	var page, text bytes.Buffer
+	if err := r.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	r.Markdown(&text)
+	if got := strings.Count(page.String(), "<svg"); got != 1+3*5 {
+		t.Errorf("the page has %d charts, want five for each of three Kafkas and one more", got)
+	}
+	for _, want := range []string{"Several brokers", "by the scenarios as we read it: 3 brokers, replication 3"} {
+		if !strings.Contains(page.String(), want) || !strings.Contains(text.String(), want) {
+			t.Errorf("a report lacks %q", want)
+		}
+	}
+	if want := "| both | 3 | 3 | 4 | 2 | engine | 4.00k (4.00k-4.00k) | 4.00k (4.00k-4.00k) | 1.00 |"; !strings.Contains(text.String(), want) {
+		t.Errorf("report.md lacks the row %s", want)
+	}
+}
+
+// Each number of consumers has its own colour and marker, and its own place in the legend.
+func TestManyLines(t *testing.T) {
+	g := testGrid()
+	g.Consumers = []int{1, 2, 3, 4, 5, 6}
+	c := testReport(g).Figures(Setup{1, 1})[3].Chart
+	markers, places := make(map[string]bool), make(map[string]bool)
+	for _, s := range c.Series {
+		markers[strings.TrimRight(s.marker(0, 0), "\n")] = true
+	}
+	svg := c.SVG("many")
+	checkXML(t, svg)
+	for _, text := range regexp.MustCompile(`<text x="(\d+)" y="(-?\d+)">\d (bare|engine)<`).FindAllStringSubmatch(svg, -1) {
+		places[text[1]+" "+text[2]] = true
+	}
+	if len(markers) != MaxColors || len(places) != 12 || !strings.HasPrefix(svg, `<svg viewBox="0 -34 360 304"`) {
+		t.Errorf("%d markers, %d places in the legend, want 6 and 12, in\n%s", len(markers), len(places), svg)
+	}
+	for color := range MaxColors {
+		if want := fmt.Sprintf(".c%d .dot", color); !strings.Contains(page, want) {
+			t.Errorf("the page has no colour %d", color)
 		}
 	}
 }
@@ -97,7 +175,7 @@ func checkXML(t *testing.T, text string) {
 }
 
 func TestReports(t *testing.T) {
-	r, dir := testReport(t), t.TempDir()
+	r, dir := testReport(testGrid()), t.TempDir()
 	if err := r.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +200,7 @@ func TestReports(t *testing.T) {
 	if !strings.Contains(page, "engine-bench paper --out &lt;x&gt;") || strings.Contains(page, "partial\"") {
 		t.Errorf("the page lacks the command, or is marked as partial")
 	}
-	if want := "| both | 1 | 4 | 2 | engine | 4.00k | 4.00k | 1.00 |"; !strings.Contains(text, want) {
+	if want := "| both | 1 | 1 | 4 | 2 | engine | 4.00k | 4.00k | 1.00 |"; !strings.Contains(text, want) {
 		t.Errorf("report.md lacks the row %s", want)
 	}
 }
@@ -139,8 +217,8 @@ func readFile(t *testing.T, path string) string {
 // What is there of a grid that was stopped is reported, and marked.
 func TestPartialReports(t *testing.T) {
 	g := testGrid()
-	failed := Row{Run: Run{Cell{1, 1, Read, Bare, 1}, 1}, Failed: "the disk of <broker> has no room"}
-	written := Row{Run: Run{Cell{1, 1, Write, Nobody, 0}, 1}, Measured: Measured{Written: 5000}}
+	failed := Row{Run: Run{Cell{Setup{1, 1}, 1, Read, Bare, 1}, 1}, Failed: "the disk of <broker> has no room"}
+	written := Row{Run: Run{Cell{Setup{1, 1}, 1, Write, Nobody, 0}, 1}, Measured: Measured{Written: 5000}}
 	r := &Report{Summary: Summarise(g, []Row{written, failed}), Settings: testSettings, Stopped: "run 2 failed"}
 	var page, text, terminal bytes.Buffer
 	if err := r.HTML(&page); err != nil {

@@ -2,12 +2,14 @@ package paper
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,16 +18,19 @@ import (
 )
 
 // Version is the format of results files that this package reads and writes.
-const Version = 1
+const Version = 2
 
 // ErrResults: a results file can't be used; the error says why, and what to do.
 var ErrResults = errors.New("the results can't be used")
+
+// errOtherSettings: a results file is of runs that others can't be compared with.
+var errOtherSettings = errors.New("other settings")
 
 // banner begins the first line of a results file; the version and the settings follow.
 const banner = "# engine-bench paper results, version "
 
 // columns are the names of a row's fields.
-var columns = [...]string{"replication", "partitions", "scenario", "reader", "consumers", "repetition", "images",
+var columns = [...]string{"kafka_nodes", "replication", "partitions", "scenario", "reader", "consumers", "repetition", "images",
 	"producer_images_per_s", "consumers_images_per_s", "run_s", "at", "failed"}
 
 // Settings are what all runs of a results file have in common: a run with others would
@@ -105,7 +110,11 @@ func Open(path, id string, s Settings) (*Results, error) {
 		return nil, err
 	}
 	r := &Results{ID: id, path: path}
-	if err := r.read(content, s); err != nil {
+	err = r.read(content, s)
+	if errors.Is(err, errOtherSettings) && !slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Failed == "" }) {
+		r.Rows, r.size, err = nil, 0, nil // nothing was measured: it begins again
+	}
+	if err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
@@ -113,7 +122,7 @@ func Open(path, id string, s Settings) (*Results, error) {
 		return nil, err
 	}
 	r.file = f
-	if r.Torn {
+	if r.size < int64(len(content)) {
 		err = f.Truncate(r.size)
 	}
 	if err == nil && r.size == 0 {
@@ -136,10 +145,11 @@ func (r *Results) read(content []byte, s Settings) error {
 		return nil
 	}
 	first, rest, _ := bytes.Cut(whole, []byte("\n"))
-	if err := r.readHead(string(first), s); err != nil {
-		return err
+	other := r.readHead(string(first), s)
+	if other != nil && !errors.Is(other, errOtherSettings) {
+		return other
 	}
-	return r.readRows(rest)
+	return cmp.Or(r.readRows(rest), other)
 }
 
 // readHead takes in the first line.
@@ -156,10 +166,10 @@ func (r *Results) readHead(line string, s Settings) error {
 	if err := json.Unmarshal([]byte(settings), &h); err != nil {
 		return r.unusable("the settings in line 1 aren't JSON (%v); name another --out", err)
 	}
-	if d := h.differs(s); d != "" {
-		return r.unusable("it is of other settings (%s); repeat the command line that began it, or name another --out", d)
-	}
 	r.ID = h.ID
+	if d := h.differs(s); d != "" {
+		return r.unusable("it is of %w (%s); repeat the command line that began it, or name another --out", errOtherSettings, d)
+	}
 	return nil
 }
 
@@ -227,12 +237,12 @@ func (r *Results) append(lines []byte) error {
 func (r *Results) Close() error { return r.file.Close() }
 
 func (r *Results) unusable(format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s", ErrResults, r.path, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %s: %w", ErrResults, r.path, fmt.Errorf(format, args...))
 }
 
 // fields returns the row as a line's fields.
 func (r Row) fields() []string {
-	return []string{strconv.Itoa(r.Replication), strconv.Itoa(r.Partitions), string(r.Scenario), string(r.Reader),
+	return []string{strconv.Itoa(r.Nodes), strconv.Itoa(r.Replication), strconv.Itoa(r.Partitions), string(r.Scenario), string(r.Reader),
 		strconv.Itoa(r.Consumers), strconv.Itoa(r.Repetition), strconv.FormatInt(r.Images, 10),
 		rate(r.Written), rate(r.Read), strconv.FormatFloat(r.Seconds, 'f', 3, 64),
 		r.At.UTC().Format(time.RFC3339), strings.Join(strings.Fields(r.Failed), " ")}
@@ -250,9 +260,9 @@ func rate(v float64) string {
 func parseRow(f []string) (Row, error) {
 	var p fieldParser
 	row := Row{
-		Run:    Run{Cell{p.int(f[0]), p.int(f[1]), Scenario(f[2]), Reader(f[3]), p.int(f[4])}, p.int(f[5])},
-		Images: int64(p.int(f[6])), Measured: Measured{p.rate(f[7]), p.rate(f[8])},
-		Seconds: p.rate(f[9]), At: p.time(f[10]), Failed: f[11],
+		Run:    Run{Cell{Setup{p.int(f[0]), p.int(f[1])}, p.int(f[2]), Scenario(f[3]), Reader(f[4]), p.int(f[5])}, p.int(f[6])},
+		Images: int64(p.int(f[7])), Measured: Measured{p.rate(f[8]), p.rate(f[9])},
+		Seconds: p.rate(f[10]), At: p.time(f[11]), Failed: f[12],
 	}
 	return row, p.err
 }

@@ -23,7 +23,7 @@ func mustOpen(t *testing.T, path string) *Results {
 
 func testRow(rep int) Row {
 	return Row{
-		Run: Run{Cell{1, 8, Both, Engine, 2}, rep}, Measured: Measured{Written: 123456.5, Read: 98765}, Images: 100, Seconds: 1.25,
+		Run: Run{Cell{Setup{3, 2}, 8, Both, Engine, 2}, rep}, Measured: Measured{Written: 123456.5, Read: 98765}, Images: 100, Seconds: 1.25,
 		At: time.Date(2026, 11, 30, 5, 0, 0, 0, time.UTC),
 	}
 }
@@ -84,16 +84,17 @@ func TestTornRow(t *testing.T) {
 }
 
 func TestUnusableResults(t *testing.T) {
+	const row = "3,2,8,both,engine,2,1,100,123.5,98.0,1.250,2026-11-30T05:00:00Z,\n"
 	const settings = `{"id":"x","images":100,"recognised":10,"brokers":"broker at b:1","machine":"a machine, 2 cores"}` + "\n"
 	for content, want := range map[string]string{
 		"time,value\n1,2\n":                   "it isn't a results file of engine-bench paper; name another --out",
 		"a line without an end":               "it isn't a results file of engine-bench paper; name another --out",
-		banner + "2: {}\n":                    "it is of version 2, and this engine-bench knows version 1; go on with the engine-bench that wrote it, or name another --out",
-		banner + "1: here\n":                  "the settings in line 1 aren't JSON",
-		banner + "1: " + settings + "1,2,3\n": "line 2 is no row",
-		banner + "1: " + settings + "1,8,read,bare,two,1,9,,,1,2026-11-30T05:00:00Z,\n": "line 2 is no row",
-		banner + "1: " + strings.Replace(settings, "100", "500", 1):                     "it is of other settings (images: 500 there, 100 now)",
-		banner + "1: " + strings.Replace(settings, "b:1", "c:1", 1):                     "it is of other settings (brokers: broker at c:1 there, broker at b:1 now)",
+		banner + "1: {}\n":                    "it is of version 1, and this engine-bench knows version 2; go on with the engine-bench that wrote it, or name another --out",
+		banner + "2: here\n":                  "the settings in line 1 aren't JSON",
+		banner + "2: " + settings + "1,2,3\n": "line 2 is no row",
+		banner + "2: " + settings + "1,1,8,read,bare,two,1,9,,,1,2026-11-30T05:00:00Z,\n": "line 2 is no row",
+		banner + "2: " + strings.Replace(settings, "100", "500", 1) + row:                 "it is of other settings (images: 500 there, 100 now)",
+		banner + "2: " + strings.Replace(settings, "b:1", "c:1", 1) + row:                 "it is of other settings (brokers: broker at c:1 there, broker at b:1 now)",
 	} {
 		path := t.TempDir() + "/results.csv"
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -107,6 +108,37 @@ func TestUnusableResults(t *testing.T) {
 			t.Errorf("%q: the file was changed to %q", content, left)
 		}
 	}
+}
+
+// What measured nothing binds nobody: other settings begin the file again.
+func TestResultsWithoutAMeasurement(t *testing.T) {
+	path := t.TempDir() + "/results.csv"
+	failed := testRow(1)
+	failed.Measured, failed.Failed = Measured{}, "no broker answers"
+	r := mustOpen(t, path)
+	if err := errors.Join(r.Add(failed), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	other := testSettings
+	other.Brokers = "broker at c:1"
+	r, err := Open(path, "id2", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Rows) > 0 {
+		t.Errorf("rows %+v are left", r.Rows)
+	}
+	if err := errors.Join(r.Add(testRow(1)), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, "id3", testSettings); !errors.Is(err, ErrResults) || !strings.Contains(err.Error(), "broker at c:1 there, broker at b:1 now") {
+		t.Errorf("with a measurement: error %v", err)
+	}
+	r, err = Open(path, "id3", other)
+	if err != nil || !reflect.DeepEqual(r.Rows, []Row{testRow(1)}) {
+		t.Fatalf("rows %+v, error %v", r.Rows, err)
+	}
+	_ = r.Close() // nothing was written
 }
 
 // smallDisk takes some bytes and then no more.

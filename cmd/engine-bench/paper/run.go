@@ -10,8 +10,8 @@ import (
 
 // Bench measures.
 type Bench interface {
-	// Measure makes one run. Runs of one topic (see Grid.Cells) come one after the
-	// other; what one leaves behind for the next may be missing, since a grid goes on
+	// Measure makes one run. Runs of one topic (see Grid.Cells), and those of one number
+	// of brokers, come one after the other; what one leaves behind for the next may be missing, since a grid goes on
 	// where it stopped.
 	Measure(ctx context.Context, r Run) (Measured, error)
 }

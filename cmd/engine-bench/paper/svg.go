@@ -33,7 +33,8 @@ const (
 // SVG draws the chart. Colours and fonts are the page's: classes c0, c1, …
 func (c Chart) SVG(title string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight, html.EscapeString(title))
+	above := c.above()
+	fmt.Fprintf(&b, `<svg viewBox="0 %d %d %d" role="img" aria-label="%s">`, -above, chartWidth, chartHeight+above, html.EscapeString(title))
 	top, step := c.scale()
 	c.axes(&b, top, step)
 	c.legend(&b)
@@ -91,15 +92,24 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
+// Measures of the legend: pairs of lines in columns. The first row of them is within
+// chartHeight.
+const legendColumns, legendHeight = 3, 34
+
+// above returns what a legend of more rows needs above the chart.
+func (c Chart) above() int {
+	return max(0, len(c.Series)-1) / (2 * legendColumns) * legendHeight
+}
+
 // legend says which line is which.
 func (c Chart) legend(b *strings.Builder) {
 	if len(c.Series) < 2 {
 		return
 	}
-	const columns, left, width, height = 3, 66, 98, 16
+	const left, width, height = 66, 98, 16
 	for i, s := range c.Series {
 		// Bare above the engine, one column for each number of consumers.
-		x, y := left+(i/2%columns)*width, 10+(i%2)*height
+		x, y := left+(i/2%legendColumns)*width, 10+(i%2)*height+i/(2*legendColumns)*legendHeight-c.above()
 		fmt.Fprintf(b, `<g class="c%d"><line class="%s" x1="%d" x2="%d" y1="%d" y2="%d"/>%s<text x="%d" y="%d">%s</text></g>`,
 			s.Color, s.class(), x, x+24, y, y, s.marker(float64(x+12), float64(y)), x+29, y+4, html.EscapeString(s.Name))
 	}
@@ -112,13 +122,23 @@ func (s Series) class() string {
 	return "line"
 }
 
+// MaxColors is how many colours and markers there are: more lines, and as many dashed
+// ones, can't be told apart.
+const MaxColors = 6
+
 // marker draws a point of the line: its shape tells lines apart as the colour does.
 func (s Series) marker(x, y float64) string {
-	switch s.Color % 3 {
+	switch s.Color {
 	case 1:
 		return fmt.Sprintf(`<rect class="dot" x="%.1f" y="%.1f" width="7" height="7"/>`, x-3.5, y-3.5)
 	case 2:
 		return fmt.Sprintf(`<path class="dot" d="M%.1f %.1fl4.5 8h-9z"/>`, x, y-5)
+	case 3:
+		return fmt.Sprintf(`<path class="dot" d="M%.1f %.1fl5 5l-5 5l-5 -5z"/>`, x, y-5)
+	case 4:
+		return fmt.Sprintf(`<path class="dot" d="M%.1f %.1fl4.5 -8h-9z"/>`, x, y+5)
+	case 5:
+		return fmt.Sprintf(`<path class="dot" d="M%.1f %.1fh3v3h3v3h-3v3h-3v-3h-3v-3h3z"/>`, x-1.5, y-4.5)
 	}
 	return fmt.Sprintf(`<circle class="dot" cx="%.1f" cy="%.1f" r="3.8"/>`, x, y)
 }
@@ -152,9 +172,11 @@ func btoi(v bool) int {
 	return 0
 }
 
-// dodge moves a line sideways, so that the spreads of several can be told apart.
+// dodge moves a line sideways, so that the spreads of several can be told apart, within
+// what belongs to a tick.
 func (c Chart) dodge(i int) float64 {
-	return 3 * (float64(i) - float64(len(c.Series)-1)/2)
+	apart := min(3, 0.7*(plotRight-plotLeft)/float64(len(c.Ticks)*len(c.Series)))
+	return apart * (float64(i) - float64(len(c.Series)-1)/2)
 }
 
 func (c Chart) xOf(i int) float64 {
