@@ -121,7 +121,7 @@ func (p *Process) KillNode(t testing.TB, node int) {
 
 func (p *Process) run(t testing.TB, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // three start slowly on a busy machine
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.script, args...)
 	cmd.Env = append(os.Environ(), "HIBANA_KAFKA_HEAP=256m")
