@@ -144,8 +144,11 @@ func FoldBatchNorm(w, b, gamma, beta, mean, variance []float32, eps float32) {
 }
 
 // scattered tells whether a channel's elements lie in pieces that are too short for
-// vectors. Then the whole array is transposed, so that each lies in one piece.
-func scattered(n, inner int) bool { return n > 1 && inner < lanes }
+// vectors, or far apart for their length. Then the whole array is transposed, so that
+// each channel lies in one piece.
+func scattered(n, inner int) bool {
+	return n > 1 && inner < lanes || n >= lanes && inner < 4*lanes
+}
 
 // channelsFirst writes the transpose of x, an array of n rows, to dst.
 func channelsFirst(l Level, dst, x []float32, n int) []float32 {

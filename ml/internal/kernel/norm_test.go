@@ -113,7 +113,7 @@ func TestBatchNormAtEveryLevel(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5)) // always the same, since two rows may be alike by chance
 	for _, s := range [][3]int{
 		{1, 3, 1}, {1, 2, 50}, {2, 5, 1}, {33, 17, 1}, {100, 64, 1}, {6, 9, 4}, {5, 16, 15},
-		{4, 3, 16}, {3, 4, 49}, {2, 3, 196}, {7, 1, 100},
+		{4, 3, 16}, {20, 3, 49}, {3, 4, 49}, {2, 3, 196}, {7, 1, 100},
 	} {
 		b := &batchNorm{n: s[0], c: s[1], inner: s[2]}
 		size := b.n * b.c * b.inner

@@ -69,7 +69,7 @@ func AddChannels(y []float32, n, c, inner int, bias []float32) {
 // SumChannels computes out[c] = the sum over channel c of the n x c x inner array
 // x, the gradient of AddChannels.
 func SumChannels(out, x []float32, n, c, inner int) {
-	if scattered(n, inner) {
+	if n > 1 && inner < lanes { // pieces too short for vectors
 		s := getScratch()
 		defer putScratch(s)
 		x, n, inner = channelsFirst(active, grow(&s.a, n*c*inner), x, n), 1, n*inner
