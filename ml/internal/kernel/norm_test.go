@@ -107,6 +107,16 @@ func (b *batchNorm) defined() map[string][]float64 {
 	return out
 }
 
+// checkLevels holds every level against what the portable one made, bit for bit.
+func (b *batchNorm) checkLevels(t *testing.T, want map[string][]float32) {
+	t.Helper()
+	for _, l := range levels()[1:] {
+		for name, got := range b.made(l) {
+			sameBits(t, fmt.Sprintf("%s, %dx%dx%d: %s", l, b.n, b.c, b.inner, name), got, want[name])
+		}
+	}
+}
+
 // Images, matrices and single rows, with pieces shorter and longer than vectors:
 // every level gives the definition's values, and the bits of the portable one.
 func TestBatchNormAtEveryLevel(t *testing.T) {
@@ -129,11 +139,7 @@ func TestBatchNormAtEveryLevel(t *testing.T) {
 			}
 			closeTo(t, fmt.Sprintf("%v: %s", s, name), want[name], w, tol, 1)
 		}
-		for _, l := range levels()[1:] {
-			for name, got := range b.made(l) {
-				sameBits(t, fmt.Sprintf("%s, %v: %s", l, s, name), got, want[name])
-			}
-		}
+		b.checkLevels(t, want)
 	}
 }
 
