@@ -131,6 +131,7 @@ func (j *Job) newProgram(h plan.JobHeader, values *plan.ValueLog) *plan.Program 
 	return &plan.Program{
 		App: j.App, Interval: j.Interval, Cadence: j.Cadence, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
 		Values: values, Log: j.Log, Stdout: j.Stdout, Calls: j.calls, Looking: j.looking,
+		Graph: plan.Graph{Calls: j.calls},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // failure, or after an interrupt that is to end the process at once.
 func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
 	j.calls = &plan.Calls{}
+	defer j.calls.Close()
 	j.farewell = newFarewell(j.calls, j.Log)
 	defer j.farewell.end()
 	switch {
