@@ -279,21 +279,16 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
 		return nil, false, err
 	}
-	asked := make(map[polled]watched, len(parts))
-	for _, part := range parts { // newer versions know topics by their ids, older ones by their names
-		asked[polled{id: part.id, partition: part.partition}] = part
-		asked[polled{topic: part.topic, partition: part.partition}] = part
-	}
 	ends, kept = make(map[partitionKey]int64, len(parts)), w.into != nil
+	next := 0
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			part, ok := asked[polled{id: t.TopicID, partition: p.Partition}]
-			if !ok {
-				part, ok = asked[polled{topic: t.Topic, partition: p.Partition}]
-			}
-			if !ok || kerr.ErrorForCode(p.ErrorCode) != nil {
+			at := find(parts, next, &t, p.Partition)
+			if at < 0 || kerr.ErrorForCode(p.ErrorCode) != nil {
 				continue // the next plan finds out
 			}
+			part := &parts[at]
+			next = at + 1
 			end := p.HighWatermark
 			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
 				end = p.LastStableOffset
@@ -308,9 +303,16 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 	return ends, kept, nil
 }
 
-// polled tells a partition in an answer.
-type polled struct {
-	topic     string
-	id        [16]byte
-	partition int32
+// find returns the index of the partition that an answer is about, -1 if it wasn't asked for.
+// Answers come in the order of the request, so that it is looked for from next on. Newer
+// versions know topics by their ids, older ones by their names.
+func find(parts []watched, next int, t *kmsg.FetchResponseTopic, partition int32) int {
+	for i := range parts {
+		at := (next + i) % len(parts)
+		p := &parts[at]
+		if p.partition == partition && (t.Topic == p.topic || t.Topic == "" && t.TopicID == p.id) {
+			return at
+		}
+	}
+	return -1
 }
