@@ -58,7 +58,7 @@ type Job struct {
 	security security.Security // of a host that isn't loopback, for metrics
 	metrics  *processMetrics   // nil unless they are served
 
-	calls    *plan.Calls // of the program's functions, see RunProcess
+	calls    *plan.Calls // of the program's functions; Run's own if it isn't RunProcess's
 	farewell *farewell   // nil unless the process ends with the job
 
 	temporary []string // directories that go with the job
