@@ -113,6 +113,7 @@ func TestWriterWaitsForRoom(t *testing.T) {
 			}
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		broken := errors.New("it ends")
 		go more(ctx)
 		if waiting() {
