@@ -356,6 +356,9 @@ func (p *Planner) learn(topic string, info topicInfo, leaders map[partitionKey]l
 		verdict = ErrTopicRecreated
 	case !seen && p.planned && info.err != nil && !isFatal(info.err):
 		return nil // it is being made, and joins later
+		if verdict != nil && p.had(partitionKey{topic, number}) {
+			verdict = notAmong(info, ErrPartitionGone)
+		}
 	}
 	partitions, number := info.partitions, int32(-1)
 	if verdict == nil {
@@ -410,7 +413,7 @@ func (p *Planner) missing(infos map[string]topicInfo) error {
 				continue
 			}
 			err := p.confirm(doubt{key, false}, &TopicError{Topic: key.topic, Partition: key.partition, Offset: -1, Brokers: p.opts.addresses(),
-				Err: fmt.Errorf("%w: it has %d, numbered from 0", ErrUnknownPartition, len(info.partitions))})
+				Err: notAmong(info, ErrPartitionGone)})
 			if _, again := errors.AsType[*retryError](err); !again {
 				return err
 			}
