@@ -178,6 +178,25 @@ func TestPlannerMissesAPartition(t *testing.T) {
 	}
 }
 
+// Topics are looked at as often as the program says.
+func TestPlannerLooksAtTopics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "a"))
+		p := opened(t, &direct[string]{topics: SubscribePattern("a|b"), brokers: b.Addrs, client: &b.Opts, maxAge: time.Minute, log: slog.New(slog.DiscardHandler)})
+		last := new(engine.Plan)
+		plans(t, p, last)
+		b.Create(t, "b", 1)
+		time.Sleep(50 * time.Second)
+		if got, want := plans(t, p, last), "[a/0 [0,0)]"; got != want {
+			t.Errorf("within the minute %s, want %s", got, want)
+		}
+		time.Sleep(11 * time.Second)
+		if got, want := plans(t, p, last), "[a/0 [0,0) b/0 [0,0)]"; got != want {
+			t.Errorf("after it %s, want %s", got, want)
+		}
+	})
+}
+
 // fills writes records into a partition.
 func fills(t *testing.T, b *kafkatest.Broker, topic string, partition int32, n int) {
 	t.Helper()
