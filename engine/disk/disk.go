@@ -98,7 +98,8 @@ func SyncDir(path string) error {
 }
 
 // Lock makes a directory this process's, until the file is closed that it returns; the kernel
-// does so at the process's end, too. The error that another process has it wraps locked.
+// does so at the process's end, too. To remove the file lets the directory go as well. The
+// error that another process has it wraps locked.
 func Lock(dir string, locked error) (*os.File, error) {
 	path := filepath.Join(dir, "lock")
 	for {
