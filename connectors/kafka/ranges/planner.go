@@ -115,8 +115,8 @@ func (p *Planner) Expect(before []Range) {
 // partitions have grown since the last Plan: once, and again after the next one. It
 // costs a long poll at each leader. ready is called by goroutines of the Planner and
 // must not block. Where the ranges are read in this process, by a Reader with the
-// same options, it is given what the polls have read, else into is nil. A second call
-// does nothing.
+// same options, it is given what the polls have read, and they go on until the next Plan
+// for as long as it keeps that; else into is nil. A second call does nothing.
 func (p *Planner) Watch(ready func(), into *Reader) {
 	p.tail.CompareAndSwap(nil, newTail(&p.opts, p.cl, ready, into))
 }
