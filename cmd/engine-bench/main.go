@@ -123,7 +123,7 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 
 // parse parses a workload's flags.
 func parse(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
+	if err := cli.ParseFlags(f, args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
