@@ -56,6 +56,7 @@ func workloads() []workload {
 		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
 		{"paper", "images through Kafka over partitions and consumers, as the paper measured it: a producer, consumers, both, and recognition; bare clients and the engine in turn; tables and figures", runPaper},
+		{"compare", "the same work on the engine, bare franz-go and, where there are Java and Maven, Spark and Kafka Streams: ratios with their spread", runCompare},
 		{"inference", "a compiled network alone; baseline: the cores' peak", runInference},
 		{"broker", "an embedded broker until standard input ends, which other workloads start", runBroker},
 		{"train", "seconds an epoch of training on the digits, on one core", runTrain},
