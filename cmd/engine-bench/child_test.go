@@ -56,13 +56,16 @@ func TestTwins(t *testing.T) {
 	script(t, dir+"/bin/mvn", "exit 0")
 	script(t, dir+"/bench/good/run", `case $1 in built) exit 0;; *) echo "$1 went wrong" >&2; exit 7;; esac`)
 	script(t, dir+"/bench/broken/run", "exit 1")
+	script(t, dir+"/bench/embedded/run", "exit 1")
 	path := os.Getenv("PATH")
 	for _, c := range []struct {
 		name, when, path string
 		none, err        string // what they begin with
 	}{
+		{"embedded", "auto", "/bin", "embedded: it needs a real Kafka", ""},
+		{"embedded", "yes", "/bin", "", "embedded: it needs a real Kafka"},
 		{"good", "auto", "/bin", "", ""},
-		{"good", "no", "/bin", "--java no", ""},
+		{"good", "no", "/bin", "good: --java no", ""},
 		{"broken", "auto", "/bin", "building broken (", ""},
 		{"broken", "yes", "/bin", "", "building broken ("},
 		{"missing", "auto", "/bin", "missing isn't in ", ""},
@@ -74,7 +77,11 @@ func TestTwins(t *testing.T) {
 			t.Setenv("PATH", dir+c.path+":"+path)
 		}
 		flags := &twinFlags{when: c.when, dir: dir + "/bench"}
-		w, none, err := flags.find(t.Context(), c.name)
+		brokers := "a broker"
+		if c.name == "embedded" {
+			brokers = ""
+		}
+		w, none, err := flags.find(t.Context(), c.name, brokers)
 		if (w == nil) != (c.none != "" || c.err != "") || !strings.HasPrefix(none, c.none) || (err == nil) != (c.err == "") || err != nil && !strings.HasPrefix(err.Error(), c.err) {
 			t.Errorf("%s, --java %s: %v, %q, %v", c.name, c.when, w, none, err)
 		}

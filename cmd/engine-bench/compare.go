@@ -68,7 +68,7 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 	l.traffic, l.partitions, l.size = traffic{due: dueOf, share: 1, late: 2 * time.Second}, 5, 100
 	c.topic = fmt.Sprintf("bench-compare-%d", time.Now().UnixNano())
 	c.result = &compareResult{Records: c.records, Rounds: c.rounds, Machine: paper.Machine()}
-	if err := c.findTwins(ctx, twins); err != nil {
+	if err := c.findTwins(ctx, twins, *brokers); err != nil {
 		return nil, err
 	}
 	var stop func()
@@ -109,7 +109,7 @@ func (c *comparing) check(works, rates string) error {
 }
 
 // findTwins finds the programs for the JVM that the work needs.
-func (c *comparing) findTwins(ctx context.Context, flags *twinFlags) error {
+func (c *comparing) findTwins(ctx context.Context, flags *twinFlags, brokers string) error {
 	names := []string{streamsTwin}
 	if slices.Contains(c.works, workCopy) {
 		names = append(names, realtimeTwin)
@@ -118,12 +118,12 @@ func (c *comparing) findTwins(ctx context.Context, flags *twinFlags) error {
 		names = append(names, sparkTwin)
 	}
 	for _, name := range names {
-		w, none, err := flags.find(ctx, name)
+		w, none, err := flags.find(ctx, name, brokers)
 		switch {
 		case err != nil:
 			return err
 		case w == nil:
-			c.result.Missing = append(c.result.Missing, name+": "+none)
+			c.result.Missing = append(c.result.Missing, none)
 		default:
 			c.twins[name] = w
 		}

@@ -23,8 +23,9 @@ kin): 1,000 records a second over 5 partitions of Kafka, through a query, to 5 p
 Latency is from when a record is due until a consumer has what came of it. Each run is a process of its own, on topics of
 its own; what comes in the first seconds doesn't count. Figures are medians of the rounds' quantiles, with the least and
 the most.
-Spark 4.2 runs the stateless query here too, with the settings of its benchmark, where there are Java and Maven: it is
-built from bench/spark-realtime, and fetched from Maven Central the first time. It refuses the stateful queries. Its
+Spark 4.2 runs the stateless query here too, with the settings of its benchmark, where there are Java and Maven and a real
+Kafka (--brokers): it is built from bench/spark-realtime, and fetched from Maven Central the first time. It refuses the
+stateful queries. Its
 published figures stand beside as such: they are those of its own machine, and end when a record is handed to the
 producer, not when a consumer has it.`,
 		"wordcount": `
@@ -83,7 +84,8 @@ In each round each system does it once, in a process of its own, one after the o
 engine and franz-go are those of engine-bench count and wordcount, whose clock runs from the start of each; Spark's and Kafka
 Streams' clocks run from the making of their context until all is counted, in a fresh JVM, so the JIT is in it. Ratios are
 within a round; figures are medians, with the least and the most. The programs for the JVM are bench/spark,
-bench/spark-realtime and bench/kafka-streams, built with Maven, which fetches them from Maven Central the first time.
+bench/spark-realtime and bench/kafka-streams, built with Maven, which fetches them from Maven Central the first time; they
+need a real Kafka (--brokers).
 --write puts the table into a file, between its two markers.`,
 		"inference": `
 A compiled network and a loop of multiply-adds on registers run in turn, each on as many cores. The ratio is the network's

@@ -175,13 +175,16 @@ func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, err
 	defer cancel(nil)
 	var first atomic.Int64 // when the first record came back, Unix nanoseconds
 	var work sync.WaitGroup
-	work.Go(func() { cancel(l.produce(ctx, cl)) })
+	work.Go(func() { cancel(l.produce(ctx, cl, func() bool { return first.Load() != 0 })) })
 	var times []time.Duration
 	for {
 		fs := cl.PollFetches(ctx)
 		now := time.Now()
 		if err := fs.Err(); err != nil && ctx.Err() == nil {
 			return nil, errors.Join(err, context.Cause(ctx))
+		}
+		if fs.Empty() && ctx.Err() == nil {
+			continue
 		}
 		first.CompareAndSwap(0, now.UnixNano())
 		begin := time.Unix(0, first.Load()).Add(l.warm)
@@ -222,11 +225,15 @@ func (l *latency) check(n int) error {
 
 var errMeasured = errors.New("all is measured")
 
-// produce writes records when each is due, until ctx ends.
-func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
-	const step = time.Millisecond
+// produce writes records when each is due, until ctx ends: few until the job is up, which
+// else would begin with what came while it started.
+func (l *latency) produce(ctx context.Context, cl *kgo.Client, up func() bool) error {
+	const (
+		step    = time.Millisecond
+		fewRate = 100
+	)
 	failed := make(chan error, 1)
-	began, sent := time.Now(), 0
+	began, sent, rate, starting, number := time.Now(), 0, min(fewRate, l.rate), true, 0
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	for {
@@ -237,18 +244,16 @@ func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
 		case <-ctx.Done():
 			return nil
 		}
+		if starting && up() {
+			began, sent, rate, starting = time.Now(), 0, l.rate, false
+		}
 		for now := time.Now(); ; sent++ {
-			due := began.Add(time.Duration(sent) * time.Second / time.Duration(l.rate))
+			due := began.Add(time.Duration(sent) * time.Second / time.Duration(rate))
 			if due.After(now) {
 				break
 			}
-			value := make([]byte, l.size)
-			binary.BigEndian.PutUint64(value, uint64(due.UnixNano()))
-			r := &kgo.Record{Value: value, Partition: int32(sent % l.partitions)}
-			if l.key != nil {
-				r.Key = l.key(sent + 1)
-			}
-			cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			number++
+			cl.Produce(ctx, l.record(number, due), func(_ *kgo.Record, err error) {
 				if err != nil && ctx.Err() == nil {
 					select {
 					case failed <- err:
@@ -258,6 +263,16 @@ func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
 			})
 		}
 	}
+}
+
+// record returns the record with a number, from 1 on, that is due at a time.
+func (l *latency) record(number int, due time.Time) *kgo.Record {
+	r := &kgo.Record{Value: make([]byte, l.size), Partition: int32(number % l.partitions)}
+	binary.BigEndian.PutUint64(r.Value, uint64(due.UnixNano()))
+	if l.key != nil {
+		r.Key = l.key(number)
+	}
+	return r
 }
 
 // untilStdinEnds returns a context that ends with standard input, for a process that

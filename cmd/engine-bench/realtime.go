@@ -53,7 +53,7 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	}
 	var note string
 	if r.queries[0].name == stateless {
-		if r.spark, note, err = twins.find(ctx, "spark-realtime"); err != nil {
+		if r.spark, note, err = twins.find(ctx, realtimeTwin, *brokers); err != nil {
 			return nil, err
 		}
 	}
@@ -98,7 +98,7 @@ func (r *realtime) run(ctx context.Context, result *realtimeResult) (err error) 
 	if r.spark != nil {
 		r.progress.runs += r.rounds
 	}
-	fmt.Fprintf(os.Stderr, "%d runs, of some %s each on the engine\n", r.progress.runs, r.warm+r.last+r.late)
+	fmt.Fprintf(os.Stderr, "%d runs, of some %s each on the engine\n", r.progress.runs, r.warm+r.last+r.queries[0].late)
 	for round := range r.rounds {
 		for i, q := range r.queries {
 			g, err := r.measureQuery(ctx, q, dir)

@@ -33,12 +33,19 @@ type twin struct {
 	name, run string // run is its script
 }
 
-// find finds and builds a twin. There is none where it says why, in words.
-func (t *twinFlags) find(ctx context.Context, name string) (_ *twin, none string, err error) {
+// errNeedsBrokers: Java's clients ask the embedded broker for what it answers in part only.
+var errNeedsBrokers = errors.New("it needs a real Kafka: give --brokers (deploy/kafka/kafka start DIR starts one)")
+
+// find finds and builds a twin that runs on the brokers which are given. There is none where
+// it says why, in words.
+func (t *twinFlags) find(ctx context.Context, name, brokers string) (_ *twin, none string, err error) {
 	if t.when == "no" {
-		return nil, "--java no", nil
+		return nil, name + ": --java no", nil
 	}
 	w, err := t.look(name)
+	if err == nil && brokers == "" {
+		err = fmt.Errorf("%s: %w", name, errNeedsBrokers)
+	}
 	if err == nil {
 		err = w.build(ctx)
 	}
