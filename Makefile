@@ -5,7 +5,8 @@
 #             ml/onnx; fetches them with pip into .cache and writes docs/onnx.md
 #             (PYTHON=... one that has onnxruntime, to compare with)
 # make soak   1,000,000 batches with states and windows, then 10,000 schedules of
-#             crashes, in virtual time (SEED=... chooses them)
+#             crashes, in virtual time, then 1,000 random programs under kills
+#             (SEED=... chooses them)
 # make lint   gofmt, go vet, staticcheck
 # make bench  the benchmarks that docs/performance.md quotes
 
@@ -27,6 +28,7 @@ test-models:
 soak:
 	HIBANA_BATCHES=1000000 $(GO) test -count=1 -timeout 5h -run TestStateHoldsFlat -v ./engine
 	HIBANA_SCHEDULES=10000 HIBANA_SEED=$(SEED) $(GO) test -count=1 -timeout 1h -run TestCrashMatrix -v ./engine
+	HIBANA_PROGRAMS=1000 $(if $(SEED),HIBANA_SEED=$(SEED)) $(GO) test -count=1 -timeout 1h -run TestRandom -v ./engine/enginetest
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files' >&2; exit 1; }

@@ -28,7 +28,7 @@ func programInput(seed uint64) []int {
 // they run.
 func programSeed(t *testing.T) (seed uint64, programs int) {
 	t.Helper()
-	seed, programs = 20261129, 200
+	seed, programs = 20261129, 100
 	for name, v := range map[string]any{"HIBANA_SEED": &seed, "HIBANA_PROGRAMS": &programs} {
 		if s := os.Getenv(name); s != "" {
 			if _, err := fmt.Sscan(s, v); err != nil {

@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"fmt"
 	"testing"
 
 	f "github.com/hibana-engine/hibana/ml/functions"
@@ -52,6 +53,34 @@ func cnn() *network {
 	return n
 }
 
+// resnet is a small residual network: five convolutions, each with batch
+// normalisation, and both poolings.
+func resnet() *network {
+	n := &network{}
+	sizes := []int{1, 32, 32, 32, 64, 64}
+	for i, c := range sizes[1:] {
+		name := fmt.Sprint(i)
+		n.param("W"+name, c, sizes[i], 3, 3)
+		n.param("gamma"+name, c)
+		n.param("beta"+name, c)
+	}
+	n.param("l/W", 10, 64)
+	n.param("l/b", 10)
+	n.loss = func(p []*nn.Parameter, x, t *nn.Variable) *nn.Variable {
+		layer := func(h *nn.Variable, i int) *nn.Variable {
+			h = f.Convolution2D(h, &p[3*i].Variable, nil, f.Padding(1))
+			h, _, _ = f.BatchNormalization(h, &p[3*i+1].Variable, &p[3*i+2].Variable, 2e-5)
+			return h
+		}
+		h := f.ReLU(layer(f.Reshape(x, -1, 1, 28, 28), 0))
+		h = f.ReLU(f.Add(h, layer(f.ReLU(layer(h, 1)), 2)))
+		h = f.ReLU(layer(f.MaxPooling2D(h, 2), 3))
+		h = f.AveragePooling2D(f.ReLU(layer(h, 4)), 2)
+		return f.SoftmaxCrossEntropy(f.Linear(f.GlobalAveragePooling2D(h), &p[15].Variable, &p[16].Variable), t)
+	}
+	return n
+}
+
 // benchmarkTraining runs forward and backward passes of MNIST size, without the
 // optimizer; 600 are an epoch at batch 100.
 func benchmarkTraining(b *testing.B, n *network, batch int, mode nn.Mode) {
@@ -84,6 +113,7 @@ func benchmarkTraining(b *testing.B, n *network, batch int, mode nn.Mode) {
 
 func BenchmarkTrainMLP(b *testing.B)    { benchmarkTraining(b, mlp(), 100, nn.Train) }
 func BenchmarkTrainCNN(b *testing.B)    { benchmarkTraining(b, cnn(), 100, nn.Train) }
+func BenchmarkTrainResNet(b *testing.B) { benchmarkTraining(b, resnet(), 100, nn.Train) }
 func BenchmarkEvaluateMLP(b *testing.B) { benchmarkTraining(b, mlp(), 100, nn.Evaluate) }
 func BenchmarkEvaluateCNN(b *testing.B) { benchmarkTraining(b, cnn(), 100, nn.Evaluate) }
 

@@ -56,7 +56,7 @@ var gradientCases = map[string]gradientCase{
 	}),
 	"logsumexp":  on(each(func(x *nn.Variable) *nn.Variable { return f.LogSumExp(x, 0) }), matrix),
 	"interplay":  on(func(x vars) vars { return list(f.LinearInterpolate(f.Sigmoid(x[0]), x[1], x[0])) }, same),
-	"broadcasts": on(broadcasts, func(r *rand.Rand) [][]int { a, b := 1+r.IntN(3), 1+r.IntN(4); return [][]int{{2, a, b}, {a, 1}, {b}} }),
+	"broadcasts": on(broadcasts, func(r *rand.Rand) [][]int { a, b := 1+r.IntN(3), 1+r.IntN(20); return [][]int{{2, a, b}, {a, 1}, {b}} }),
 	"reductions": on(func(x vars) vars {
 		return list(f.Sum(x[0], 0, 2), f.Mean(x[0], 1), f.SumKeepDims(x[0]), f.Mean(x[0]), f.Max(x[0], 2), f.MinKeepDims(x[0], 0))
 	}, func(r *rand.Rand) [][]int { return [][]int{{1 + r.IntN(3), 1 + r.IntN(3), 1 + r.IntN(3)}} }),
@@ -92,7 +92,8 @@ var gradientCases = map[string]gradientCase{
 	"response":        on(each(func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 3, 1, 0.5, 0.75) }), images),
 	"normalize":       on(each(func(x *nn.Variable) *nn.Variable { return f.Normalize(x, 1e-5) }), matrix),
 	"batch normalize": on(batchNormalize, func(r *rand.Rand) [][]int { s := images(r)[0]; s[0]++; return [][]int{s, {s[1]}, {s[1]}} }),
-	"layer normalize": on(func(x vars) vars { return list(f.LayerNormalization(x[0], x[1], x[2], 0.1)) }, func(r *rand.Rand) [][]int { d := 2 + r.IntN(4); return [][]int{{3, d}, {d}, {d}} }),
+	"batch rows":      on(batchNormalize, func(r *rand.Rand) [][]int { c := 1 + r.IntN(10); return [][]int{{6 + r.IntN(15), c}, {c}, {c}} }),
+	"layer normalize": on(func(x vars) vars { return list(f.LayerNormalization(x[0], x[1], x[2], 0.1)) }, func(r *rand.Rand) [][]int { d := 2 + r.IntN(20); return [][]int{{3, d}, {d}, {d}} }),
 	"fixed normalize": on(fixedNormalize, func(r *rand.Rand) [][]int { c := 1 + r.IntN(3); return [][]int{{2, c, 3}, {c}, {c}, {c}, {c}} }),
 	"lstm over steps": on(lstmSteps, func(r *rand.Rand) [][]int {
 		n, u := 2+r.IntN(2), 1+r.IntN(4)

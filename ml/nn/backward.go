@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"gorgonia.org/tensor"
+
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
 )
 
 // Backward computes the gradients of v with respect to every variable that it
@@ -194,9 +196,7 @@ func (c *Call) backpropInto(d Differentiable) error {
 			continue
 		}
 		sum := Floats(v.grad)
-		for k, x := range beside[i] {
-			sum[k] += x
-		}
+		kernel.Add(sum, sum, beside[i])
 		c.tape.free(beside[i])
 	}
 	return nil

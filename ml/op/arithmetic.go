@@ -18,8 +18,8 @@ func (Add) Forward(c *nn.Call) error {
 	return binaryForward(c, kernel.Add, func(a, b float32) float32 { return a + b })
 }
 func (Add) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(_, _, _, gy float32) float32 { return gy })
-	binaryGrad(c, 1, func(_, _, _, gy float32) float32 { return gy })
+	binaryGrad(c, 0, passOn, func(_, _, _, gy float32) float32 { return gy })
+	binaryGrad(c, 1, passOn, func(_, _, _, gy float32) float32 { return gy })
 	return nil
 }
 
@@ -32,8 +32,8 @@ func (Sub) Forward(c *nn.Call) error {
 	return binaryForward(c, kernel.Sub, func(a, b float32) float32 { return a - b })
 }
 func (Sub) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(_, _, _, gy float32) float32 { return gy })
-	binaryGrad(c, 1, func(_, _, _, gy float32) float32 { return -gy })
+	binaryGrad(c, 0, passOn, func(_, _, _, gy float32) float32 { return gy })
+	binaryGrad(c, 1, nil, func(_, _, _, gy float32) float32 { return -gy })
 	return nil
 }
 
@@ -47,8 +47,8 @@ func (Mul) Forward(c *nn.Call) error {
 	return binaryForward(c, kernel.Mul, func(a, b float32) float32 { return a * b })
 }
 func (Mul) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(_, b, _, gy float32) float32 { return gy * b })
-	binaryGrad(c, 1, func(a, _, _, gy float32) float32 { return gy * a })
+	binaryGrad(c, 0, func(gx, _, b, gy []float32) { kernel.Mul(gx, gy, b) }, func(_, b, _, gy float32) float32 { return gy * b })
+	binaryGrad(c, 1, func(gx, a, _, gy []float32) { kernel.Mul(gx, gy, a) }, func(a, _, _, gy float32) float32 { return gy * a })
 	return nil
 }
 
@@ -62,8 +62,8 @@ func (Div) Forward(c *nn.Call) error {
 	return binaryForward(c, kernel.Div, func(a, b float32) float32 { return a / b })
 }
 func (Div) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(_, b, _, gy float32) float32 { return gy / b })
-	binaryGrad(c, 1, func(_, b, y, gy float32) float32 { return -gy * y / b })
+	binaryGrad(c, 0, nil, func(_, b, _, gy float32) float32 { return gy / b })
+	binaryGrad(c, 1, nil, func(_, b, y, gy float32) float32 { return -gy * y / b })
 	return nil
 }
 
@@ -75,8 +75,8 @@ func (Pow) Name() string                            { return "Pow" }
 func (Pow) Outputs(in []nn.Spec) ([]nn.Spec, error) { return binaryOutputs(in) }
 func (Pow) Forward(c *nn.Call) error                { return binaryForward(c, nil, pow) }
 func (Pow) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(a, b, _, gy float32) float32 { return gy * b * pow(a, b-1) })
-	binaryGrad(c, 1, func(a, _, y, gy float32) float32 {
+	binaryGrad(c, 0, nil, func(a, b, _, gy float32) float32 { return gy * b * pow(a, b-1) })
+	binaryGrad(c, 1, nil, func(a, _, y, gy float32) float32 {
 		if a == 0 {
 			return 0
 		}
@@ -97,8 +97,8 @@ func (Minimum) Forward(c *nn.Call) error {
 	return binaryForward(c, nil, func(a, b float32) float32 { return min(a, b) })
 }
 func (Minimum) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(a, b, _, gy float32) float32 { return chosen(a <= b, gy) })
-	binaryGrad(c, 1, func(a, b, _, gy float32) float32 { return chosen(a > b, gy) })
+	binaryGrad(c, 0, nil, func(a, b, _, gy float32) float32 { return chosen(a <= b, gy) })
+	binaryGrad(c, 1, nil, func(a, b, _, gy float32) float32 { return chosen(a > b, gy) })
 	return nil
 }
 
@@ -112,8 +112,8 @@ func (Maximum) Forward(c *nn.Call) error {
 	return binaryForward(c, nil, func(a, b float32) float32 { return max(a, b) })
 }
 func (Maximum) Backward(c *nn.Call) error {
-	binaryGrad(c, 0, func(a, b, _, gy float32) float32 { return chosen(a >= b, gy) })
-	binaryGrad(c, 1, func(a, b, _, gy float32) float32 { return chosen(a < b, gy) })
+	binaryGrad(c, 0, nil, func(a, b, _, gy float32) float32 { return chosen(a >= b, gy) })
+	binaryGrad(c, 1, nil, func(a, b, _, gy float32) float32 { return chosen(a < b, gy) })
 	return nil
 }
 
@@ -135,8 +135,11 @@ func binaryOutputs(in []nn.Spec) ([]nn.Spec, error) {
 	return one(s...), nil
 }
 
-// binaryForward applies f elementwise; equal shapes go through the kernel if
-// there is one.
+// passOn is the gradient of a sum.
+func passOn(gx, _, _, gy []float32) { copy(gx, gy[:len(gx)]) }
+
+// binaryForward applies f elementwise; equal shapes, and rows that aren't repeated
+// element by element, go through the kernel if there is one.
 func binaryForward(c *nn.Call, whole func(y, a, b []float32), f func(a, b float32) float32) error {
 	a, b, y := c.X(0), c.X(1), c.Y(0)
 	shape := c.Out[0].Shape()
@@ -152,6 +155,11 @@ func binaryForward(c *nn.Call, whole func(y, a, b []float32), f func(a, b float3
 	}
 	k := 0
 	walk(shape, broadcast(c.In[0].Shape(), shape), broadcast(c.In[1].Shape(), shape), func(i, j, n, di, dj int) {
+		if whole != nil && di == 1 && dj == 1 {
+			whole(y[k:k+n], a[i:], b[j:])
+			k += n
+			return
+		}
 		for ; n > 0; n-- {
 			y[k] = f(a[i], b[j])
 			i += di
@@ -163,8 +171,8 @@ func binaryForward(c *nn.Call, whole func(y, a, b []float32), f func(a, b float3
 }
 
 // binaryGrad computes the gradient of one input, summed over where it was
-// repeated.
-func binaryGrad(c *nn.Call, input int, f func(a, b, y, gy float32) float32) {
+// repeated. whole, unless it is nil, is f for slices, as in binaryForward.
+func binaryGrad(c *nn.Call, input int, whole func(gx, a, b, gy []float32), f func(a, b, y, gy float32) float32) {
 	gx := c.GX(input)
 	if gx == nil {
 		return
@@ -172,6 +180,10 @@ func binaryGrad(c *nn.Call, input int, f func(a, b, y, gy float32) float32) {
 	a, b, y, gy := c.X(0), c.X(1), c.Y(0), c.GY(0)
 	shape := c.Out[0].Shape()
 	if slices.Equal(c.In[0].Shape(), c.In[1].Shape()) {
+		if whole != nil {
+			whole(gx, a, b, gy)
+			return
+		}
 		for i := range gx {
 			gx[i] = f(a[i], b[i], y[i], gy[i])
 		}
@@ -185,6 +197,11 @@ func binaryGrad(c *nn.Call, input int, f func(a, b, y, gy float32) float32) {
 	}
 	k := 0
 	walk(shape, broadcast(c.In[0].Shape(), shape), broadcast(c.In[1].Shape(), shape), func(i, j, n, di, dj int) {
+		if whole != nil && di == 1 && dj == 1 {
+			whole(full[k:k+n], a[i:], b[j:], gy[k:])
+			k += n
+			return
+		}
 		for ; n > 0; n-- {
 			full[k] = f(a[i], b[j], y[k], gy[k])
 			i += di

@@ -5,6 +5,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/nn"
 )
 
@@ -95,8 +96,15 @@ func walk(shape []int, a, b layout, f func(a, b, n, da, db int)) {
 // move copies the elements of shape from one layout to another.
 func move[T any](dst []T, to layout, src []T, from layout, shape []int) {
 	walk(shape, to, from, func(d, s, n, dd, ds int) {
-		if dd == 1 && ds == 1 {
+		switch {
+		case dd == 1 && ds == 1:
 			copy(dst[d:d+n], src[s:s+n])
+			return
+		case dd == 1 && ds == 0:
+			run, v := dst[d:d+n], src[s]
+			for i := range run {
+				run[i] = v
+			}
 			return
 		}
 		for ; n > 0; n-- {
@@ -122,7 +130,14 @@ func moveArray(dst *tensor.Dense, to layout, src *tensor.Dense, from layout, sha
 // accumulate adds the elements of shape in one layout to those in another.
 func accumulate(dst []float32, to layout, src []float32, from layout, shape []int) {
 	walk(shape, to, from, func(d, s, n, dd, ds int) {
-		if dd == 0 {
+		switch {
+		case dd == 1 && ds == 1:
+			kernel.Add(dst[d:d+n], dst[d:d+n], src[s:])
+			return
+		case dd == 0 && ds == 1:
+			dst[d] += kernel.Sum(src[s : s+n])
+			return
+		case dd == 0:
 			var sum float64
 			for ; n > 0; n-- {
 				sum += float64(src[s])

@@ -97,27 +97,21 @@ func (o FixedBatchNorm) Forward(c *nn.Call) error {
 }
 
 func (o FixedBatchNorm) Backward(c *nn.Call) error {
-	_, ch, inner := channels(c)
-	x, gy, gx := c.X(0), c.GY(0), c.GX(0)
+	n, ch, inner := channels(c)
 	gamma, mean, variance := c.X(1), c.X(3), c.X(4)
-	sumGY, sumXGY := make([]float64, ch), make([]float64, ch) // per channel: gy, gy*(x-mean)
-	for i := 0; i < len(x); i += inner {
-		k := i / inner % ch
-		scale := gamma[k] * invRoot(variance[k]+o.Eps)
-		for j := i; j < i+inner; j++ {
-			sumGY[k] += float64(gy[j])
-			sumXGY[k] += float64(gy[j] * (x[j] - mean[k]))
-			if gx != nil {
-				gx[j] = gy[j] * scale
-			}
-		}
+	buf := c.Scratch(4 * ch)
+	defer c.Free(buf)
+	inv, scale, sumG, sumXG := buf[:ch], buf[ch:2*ch], buf[2*ch:3*ch], buf[3*ch:]
+	for k, v := range variance {
+		inv[k] = invRoot(v + o.Eps)
+		scale[k] = gamma[k] * inv[k]
 	}
+	kernel.ChannelGrad(c.GX(0), sumG, sumXG, c.X(0), c.GY(0), scale, mean, n, ch, inner)
 	for k := range ch {
-		inv := invRoot(variance[k] + o.Eps)
-		put(c.GX(1), k, float32(sumXGY[k])*inv)
-		put(c.GX(2), k, float32(sumGY[k]))
-		put(c.GX(3), k, -float32(sumGY[k])*gamma[k]*inv)
-		put(c.GX(4), k, -0.5*float32(sumXGY[k])*gamma[k]*inv*inv*inv)
+		put(c.GX(1), k, sumXG[k]*inv[k])
+		put(c.GX(2), k, sumG[k])
+		put(c.GX(3), k, -sumG[k]*scale[k])
+		put(c.GX(4), k, -0.5*sumXG[k]*scale[k]*inv[k]*inv[k])
 	}
 	return nil
 }
@@ -149,9 +143,7 @@ func (o Standardize) Forward(c *nn.Call) error {
 	for i := range n {
 		x, y := c.X(0)[i*d:(i+1)*d], c.Y(0)[i*d:(i+1)*d]
 		mean := kernel.Sum(x) / float32(d)
-		for j, v := range x {
-			y[j] = v - mean
-		}
+		kernel.Affine(y, x, 1, -mean)
 		inv[i] = invRoot(float32(kernel.SumSquares(y)/float64(d)) + o.Eps)
 		kernel.Scale(y, inv[i])
 	}
@@ -165,9 +157,7 @@ func (o Standardize) Backward(c *nn.Call) error {
 	for i := range n {
 		y, gy, gx := c.Y(0)[i*d:(i+1)*d], c.GY(0)[i*d:(i+1)*d], c.GX(0)[i*d:(i+1)*d]
 		meanG, meanYG := kernel.Sum(gy)/float32(d), kernel.Dot(y, gy)/float32(d)
-		for j := range gx {
-			gx[j] = inv[i] * (gy[j] - meanG - y[j]*meanYG)
-		}
+		kernel.NormGrad(gx, y, gy, 0, 1, meanG, meanYG, inv[i])
 	}
 	return nil
 }

@@ -30,12 +30,15 @@ func TestNoAllocations(t *testing.T) {
 		"grad filter": func() { Conv2DGradFilter(s, x, y, gw) },
 		"max pool":    func() { MaxPool(pool, x, gx, index) },
 		"avg pool":    func() { AvgPool(pool, x, gx) },
+		"avg grad":    func() { AvgPoolGrad(pool, x, gx) },
 		"nhwc pools":  func() { MaxPoolNHWC(pool, x, gx); AvgPoolNHWC(pool, x, gx) },
 		"softmax":     func() { Softmax(gx, x, 8, 100, 1) },
 		"lstm":        func() { LSTM(gx[:64], y[:64], y[64:320], x, nil, 2, 32) },
 		"lstm grad":   func() { LSTMGrad(gx[:256], nil, y[:256], nil, x, x, nil, 2, 32) },
 		"gru":         func() { GRU(gx[:64], nil, y[:192], x, nil, 2, 32) },
 		"gru grad":    func() { GRUGrad(gx[:192], gx[192:384], gx[384:448], y, x, nil, x, 2, 32) },
+		"batch norm":  func() { BatchNormTrain(gx, x, w, w, w, y, y[40:], 8, 72, 1, 1e-5) },
+		"norm grad":   func() { BatchNormGrad(gx, y, y[40:], x, gx, w, bias, bias, 2, 8, 72) },
 		"adam":        func() { Adam(gw[:500], w, y, gx, adam) },
 	} {
 		f()

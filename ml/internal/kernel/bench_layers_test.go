@@ -58,6 +58,8 @@ func BenchmarkPool(b *testing.B) {
 		x := normal(benchRandom(), s.N*s.C*s.H*s.W)
 		n := s.N * s.C * s.OutH() * s.OutW()
 		y, index := make([]float32, n), make([]int32, n)
+		gx, gy := make([]float32, len(x)), normal(benchRandom(), n)
+		MaxPool(s, x, y, index)
 		for _, f := range []struct {
 			name string
 			run  func()
@@ -66,8 +68,47 @@ func BenchmarkPool(b *testing.B) {
 			{"max-nhwc", func() { MaxPoolNHWC(s, x, y) }},
 			{"average", func() { AvgPool(s, x, y) }},
 			{"average-nhwc", func() { AvgPoolNHWC(s, x, y) }},
+			{"max-grad", func() { MaxPoolGrad(s, gy, index, gx) }},
+			{"average-grad", func() { AvgPoolGrad(s, gy, gx) }},
 		} {
 			b.Run(f.name+"/"+c.name, func(b *testing.B) { perElement(b, n, f.run) })
 		}
+	}
+}
+
+func BenchmarkNorm(b *testing.B) {
+	for _, s := range [][3]int{{8, 64, 56 * 56}, {8, 256, 14 * 14}, {32, 512, 7 * 7}, {100, 1000, 1}} {
+		n, c, inner := s[0], s[1], s[2]
+		size, r := n*c*inner, benchRandom()
+		x, gy, y, gamma := normal(r, size), normal(r, size), make([]float32, size), normal(r, c)
+		mean, variance, invStd := make([]float32, c), make([]float32, c), make([]float32, c)
+		for _, f := range []struct {
+			name string
+			run  func()
+		}{
+			{"train", func() { BatchNormTrain(y, x, gamma, gamma, mean, variance, invStd, n, c, inner, testEps) }},
+			{"grad", func() { BatchNormGrad(y, mean, variance, x, gy, gamma, gamma, gamma, n, c, inner) }},
+			{"infer", func() { BatchNormInfer(y, x, gamma, gamma, mean, invStd, n, c, inner, testEps) }},
+			{"sum", func() { SumChannels(mean, x, n, c, inner) }},
+		} {
+			b.Run(fmt.Sprintf("%s/%dx%dx%d", f.name, n, c, inner), func(b *testing.B) { perElement(b, size, f.run) })
+		}
+	}
+}
+
+func BenchmarkEmbedding(b *testing.B) {
+	for _, dim := range []int{20, 100, 650} {
+		const rows, n = 10000, 2000
+		r := benchRandom()
+		table, y, ids := make([]float32, rows*dim), normal(r, n*dim), make([]int32, n)
+		for i := range ids {
+			ids[i] = int32(r.IntN(rows))
+		}
+		b.Run(fmt.Sprintf("gather/%d", dim), func(b *testing.B) {
+			perElement(b, n*dim, func() { _ = Gather(y, table, rows, dim, ids, -1) })
+		})
+		b.Run(fmt.Sprintf("scatter/%d", dim), func(b *testing.B) {
+			perElement(b, n*dim, func() { _ = ScatterAdd(table, y, rows, dim, ids, -1) })
+		})
 	}
 }

@@ -20,6 +20,7 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"scale":    func(l Level, y, _, _, _ []float32) { scale(l, y, -1.3) },
 		"shift":    func(l Level, y, _, _, _ []float32) { shift(l, y, -1.3) },
 		"affine":   func(l Level, y, a, _, _ []float32) { affine(l, y, a, 0.3, -1.3) },
+		"normGrad": func(l Level, y, a, b, _ []float32) { normGrad(l, y, a, b, 0.3, 1.7, -0.2, 0.4, 0.9) },
 		"momentum": func(l Level, y, a, b, _ []float32) { momentumSGD(l, y, a, b, 0.1, 0.9) },
 		"adam": func(l Level, y, a, b, c []float32) {
 			p := NewAdamParams(1e-3, 0.9, 0.999, 1e-8, 3)

@@ -26,17 +26,31 @@ func Gather(y, table []float32, rows, dim int, ids []int32, ignore int32) error 
 }
 
 // ScatterAdd adds row i of gy to row ids[i] of the rows x dim table gtable, the
-// gradient of Gather. gtable is not cleared first.
+// gradient of Gather, in the order of i. gtable is not cleared first, and stays as it
+// was where an id is outside.
 func ScatterAdd(gtable, gy []float32, rows, dim int, ids []int32, ignore int32) error {
+	return scatterAdd(active, gtable, gy, rows, dim, ids, ignore)
+}
+
+func scatterAdd(l Level, gtable, gy []float32, rows, dim int, ids []int32, ignore int32) error {
 	for i, id := range ids {
-		if id == ignore {
-			continue
-		}
-		if id < 0 || int(id) >= rows {
+		if id != ignore && (id < 0 || int(id) >= rows) {
 			return fmt.Errorf("id %d at position %d of a table of %d rows: %w", id, i, rows, ErrIndex)
 		}
-		dst := gtable[int(id)*dim : (int(id)+1)*dim]
-		Add(dst, dst, gy[i*dim:(i+1)*dim])
+	}
+	if len(ids) == 0 || dim == 0 {
+		return nil
+	}
+	gtable, gy = gtable[:rows*dim], gy[:len(ids)*dim]
+	if l != Portable && rows > 0 {
+		addRowsVec(&gtable[0], &gy[0], &ids[0], len(ids), dim, ignore)
+		return nil
+	}
+	for i, id := range ids {
+		if id != ignore {
+			dst := gtable[int(id)*dim : (int(id)+1)*dim]
+			add(Portable, dst, dst, gy[i*dim:])
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -25,6 +26,40 @@ func TestGatherAndScatterAdd(t *testing.T) {
 		}
 		if err := ScatterAdd(g, y, 3, 2, []int32{id}, math.MinInt32); !errors.Is(err, ErrIndex) {
 			t.Errorf("scattering to row %d: error is %v, want one that wraps ErrIndex", id, err)
+		}
+	}
+}
+
+// Rows of any length, with ids that repeat and ids that are ignored: the bits of
+// additions one after another.
+func TestScatterAddAtEveryLevel(t *testing.T) {
+	r := random(t)
+	for dim := range 40 {
+		const rows, n = 5, 23
+		table, gy, ids := normal(r, rows*dim), normal(r, n*dim), make([]int32, n)
+		for i := range ids {
+			ids[i] = int32(r.IntN(rows+1)) - 1
+		}
+		want := slices.Clone(table)
+		for i, id := range ids {
+			for k := range dim {
+				if id >= 0 {
+					want[int(id)*dim+k] += gy[i*dim+k]
+				}
+			}
+		}
+		for _, l := range levels() {
+			got := slices.Clone(table)
+			if err := scatterAdd(l, got, gy, rows, dim, ids, -1); err != nil {
+				t.Fatal(err)
+			}
+			sameBits(t, l.String(), got, want)
+			bad := append([]int32{0}, ids...)
+			bad[n] = rows
+			if err := scatterAdd(l, got, append(gy, gy...), rows, dim, bad, -1); !errors.Is(err, ErrIndex) {
+				t.Fatalf("%s: error is %v, want one that wraps ErrIndex", l, err)
+			}
+			sameBits(t, "after an error", got, want)
 		}
 	}
 }

@@ -78,3 +78,18 @@ func FuzzPool(f *testing.F) {
 		checkPool(t, r, s)
 	})
 }
+
+// FuzzNorm normalises batches of any small shape and compares every level, bit for
+// bit, with the portable one.
+func FuzzNorm(f *testing.F) {
+	f.Add(uint64(1), uint8(1), uint8(1), uint8(1))
+	f.Add(uint64(2), uint8(33), uint8(17), uint8(1))
+	f.Add(uint64(3), uint8(16), uint8(3), uint8(63))
+	f.Fuzz(func(t *testing.T, seed uint64, n, c, inner uint8) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		b := &batchNorm{n: 1 + int(n%40), c: 1 + int(c%40), inner: 1 + int(inner%80)}
+		size := b.n * b.c * b.inner
+		b.x, b.gy, b.gamma, b.beta = normal(r, size), normal(r, size), normal(r, b.c), normal(r, b.c)
+		b.checkLevels(t, b.made(Portable))
+	})
+}

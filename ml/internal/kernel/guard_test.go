@@ -37,12 +37,20 @@ func TestPoolStaysInside(t *testing.T) {
 	r := random(t)
 	for range 60 {
 		s := randomPool(r)
-		s.W += r.IntN(40)
+		if r.IntN(3) == 0 {
+			s.KH, s.KW, s.StrideH, s.StrideW, s.PadH, s.PadW = 1, 2, 1, 2, 0, 0
+		}
+		s.W += 1 + r.IntN(40)
 		n := s.N * s.C * s.OutH() * s.OutW()
 		x, y := guarded(t, normal(r, s.N*s.C*s.H*s.W)), guarded(t, make([]float32, n))
+		at := guarded(t, make([]float32, n))
+		index := unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(at))), n)
 		for _, l := range levels() {
+			maxPool(l, s, x, y, index)
+			maxPoolGrad(l, s, y, index, x)
 			maxPool(l, s, x, y, nil)
 			sumPool(l, s, x, y, true)
+			spreadPool(l, s, y, x, true)
 			maxPoolNHWC(l, s, x, y)
 			avgPoolNHWC(l, s, x, y)
 		}
@@ -62,6 +70,32 @@ func TestCellsStayInside(t *testing.T) {
 			lstmGrad(l, g, h, a, c, c, h, c, size)
 			gru(l, h, y, x, x, c, n, units)
 			gruGrad(l, y, y, h, x, x, c, c, n, units)
+		}
+	}
+}
+
+func TestBatchNormStaysInside(t *testing.T) {
+	r := random(t)
+	for range 20 {
+		n, c, inner := 1+r.IntN(40), 1+r.IntN(20), 1+r.IntN(40)
+		x, y := guarded(t, normal(r, n*c*inner)), guarded(t, make([]float32, n*c*inner))
+		stats := guarded(t, normal(r, 3*c))
+		for _, l := range levels() {
+			batchNormTrain(l, y, x, stats[:c], stats[c:2*c], stats[:c], stats[c:2*c], stats[2*c:], n, c, inner, testEps)
+			batchNormGrad(l, y, stats[:c], stats[c:2*c], x, y, stats[:c], stats[c:2*c], stats[2*c:], n, c, inner)
+			channelGrad(l, y, stats[:c], stats[c:2*c], x, x, stats[:c], stats[2*c:], n, c, inner)
+		}
+	}
+}
+
+func TestScatterAddStaysInside(t *testing.T) {
+	r := random(t)
+	for dim := 1; dim < 40; dim++ {
+		table, gy := guarded(t, normal(r, 3*dim)), guarded(t, normal(r, 2*dim))
+		for _, l := range levels() {
+			if err := scatterAdd(l, table, gy, 3, dim, []int32{0, 2}, -1); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

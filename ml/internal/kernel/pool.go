@@ -135,29 +135,20 @@ func maxIn(plane []float32, w, y0, y1, x0, x1 int) (best float32, at int32) {
 
 // MaxPoolGrad computes gx from gy and the index that MaxPool left.
 func MaxPoolGrad(s PoolShape, gy []float32, index []int32, gx []float32) {
-	out, in := s.OutH()*s.OutW(), s.H*s.W
-	clear(gx[:s.N*s.C*in])
-	for i := range s.N * s.C {
-		plane, idx := gx[i*in:(i+1)*in], index[i*out:(i+1)*out]
-		for j, g := range gy[i*out : (i+1)*out] {
-			if at := idx[j]; at >= 0 {
-				plane[at] += g
-			}
-		}
-	}
+	maxPoolGrad(active, s, gy, index, gx)
 }
 
 // AvgPool computes y, the mean of each window. The shape is valid.
 func AvgPool(s PoolShape, x, y []float32) { sumPool(active, s, x, y, true) }
 
 // AvgPoolGrad computes gx from gy, the adjoint of AvgPool.
-func AvgPoolGrad(s PoolShape, gy, gx []float32) { spreadPool(s, gy, gx, true) }
+func AvgPoolGrad(s PoolShape, gy, gx []float32) { spreadPool(active, s, gy, gx, true) }
 
 // Unpool computes y (N x C x H x W), where every element of x
 // (N x C x OutH x OutW) was added to all positions of its window: s describes the
 // pooling of y that Unpool turns round. Chainer's unpooling_2d with the same
 // cover_all.
-func Unpool(s PoolShape, x, y []float32) { spreadPool(s, x, y, false) }
+func Unpool(s PoolShape, x, y []float32) { spreadPool(active, s, x, y, false) }
 
 // UnpoolGrad computes gx, the sum of gy over each window.
 func UnpoolGrad(s PoolShape, gy, gx []float32) { sumPool(active, s, gy, gx, false) }
@@ -216,25 +207,5 @@ func (p *poolPlan) sumRow(plane, out []float32, r int, mean bool, done span) {
 			}
 		}
 		out[r*p.ow+c] = sum * p.weight(mean, y0, y1, x0, x1)
-	}
-}
-
-func spreadPool(s PoolShape, gy, gx []float32, mean bool) {
-	oh, ow := s.OutH(), s.OutW()
-	clear(gx[:s.N*s.C*s.H*s.W])
-	for i := range s.N * s.C {
-		plane, out := gx[i*s.H*s.W:(i+1)*s.H*s.W], gy[i*oh*ow:(i+1)*oh*ow]
-		for r := range oh {
-			y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
-			for c := range ow {
-				x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
-				g := out[r*ow+c] * s.weight(mean, y0, y1, x0, x1)
-				for yy := y0; yy < y1; yy++ {
-					for xx := x0; xx < x1; xx++ {
-						plane[yy*s.W+xx] += g
-					}
-				}
-			}
-		}
 	}
 }

@@ -41,6 +41,10 @@ func runPool(l Level, k poolKind, p *poolBlock) {
 		} else {
 			sumPixelsx8(p)
 		}
+	case maxGrad2:
+		maxGrad2x8(p)
+	case sumGrad2:
+		sumGrad2x8(p)
 	}
 }
 
@@ -48,34 +52,40 @@ func runPool(l Level, k poolKind, p *poolBlock) {
 func maxColumns1x16(p *poolBlock)
 
 //go:noescape
-func maxColumns1x8(p *poolBlock)
-
-//go:noescape
 func maxColumns2x16(p *poolBlock)
-
-//go:noescape
-func maxColumns2x8(p *poolBlock)
 
 //go:noescape
 func maxPixelsx16(p *poolBlock)
 
 //go:noescape
-func maxPixelsx8(p *poolBlock)
-
-//go:noescape
 func sumColumns1x16(p *poolBlock)
-
-//go:noescape
-func sumColumns1x8(p *poolBlock)
 
 //go:noescape
 func sumColumns2x16(p *poolBlock)
 
 //go:noescape
-func sumColumns2x8(p *poolBlock)
-
-//go:noescape
 func sumPixelsx16(p *poolBlock)
 
 //go:noescape
+func maxColumns1x8(p *poolBlock)
+
+//go:noescape
+func maxColumns2x8(p *poolBlock)
+
+//go:noescape
+func maxPixelsx8(p *poolBlock)
+
+//go:noescape
+func sumColumns1x8(p *poolBlock)
+
+//go:noescape
+func sumColumns2x8(p *poolBlock)
+
+//go:noescape
 func sumPixelsx8(p *poolBlock)
+
+//go:noescape
+func maxGrad2x8(p *poolBlock)
+
+//go:noescape
+func sumGrad2x8(p *poolBlock)

@@ -101,6 +101,18 @@ func pooled(l Level, s PoolShape, x []float32) map[string][]float32 {
 	sumPool(l, s, x, made("sum"), false)
 	maxPoolNHWC(l, s, nhwc, made("max nhwc"))
 	avgPoolNHWC(l, s, nhwc, made("average nhwc"))
+	gy, grad := make([]float32, n), len(x)
+	for i := range gy {
+		gy[i] = x[i%len(x)]
+	}
+	for name, f := range map[string]func(gx []float32){
+		"max gradient":     func(gx []float32) { maxPoolGrad(l, s, gy, index, gx) },
+		"average gradient": func(gx []float32) { spreadPool(l, s, gy, gx, true) },
+		"unpooling":        func(gx []float32) { spreadPool(l, s, gy, gx, false) },
+	} {
+		out[name] = filled(grad+1, 7)
+		f(out[name])
+	}
 	at := made("index")
 	for i, v := range index {
 		at[i] = float32(v)
@@ -180,6 +192,54 @@ func TestPoolEqualsPortable(t *testing.T) {
 		{N: 1, C: 16, H: 3, W: 3, KH: 5, KW: 5, StrideH: 3, StrideW: 1, PadH: 3, PadW: 3},
 	} {
 		checkPool(t, r, s)
+	}
+}
+
+// Windows of two columns that don't overlap have a kernel for their gradient.
+func TestMaxPoolGradOfPairs(t *testing.T) {
+	r := random(t)
+	for w := 14; w < 52; w++ {
+		checkPool(t, r, PoolShape{
+			N: 2, C: 3, H: 1 + r.IntN(9), W: w, KH: 1, KW: 2, StrideH: 1 + r.IntN(3), StrideW: 2, CoverAll: r.IntN(2) == 1,
+		})
+		checkPool(t, r, PoolShape{N: 1, C: 2, H: 2 + r.IntN(9), W: w, KH: 2, KW: 2, StrideH: 2, StrideW: 2, CoverAll: r.IntN(2) == 1})
+	}
+}
+
+// spreadDefined adds each element of gy, times the weight of its window, to the
+// window's positions, one by one.
+func spreadDefined(s PoolShape, gy []float32, mean bool) []float64 {
+	oh, ow := s.OutH(), s.OutW()
+	gx := make([]float64, s.N*s.C*s.H*s.W)
+	for i, g := range gy {
+		r, c := i/ow%oh, i%ow
+		y0, y1 := window(r, s.H, s.KH, s.StrideH, s.PadH)
+		x0, x1 := window(c, s.W, s.KW, s.StrideW, s.PadW)
+		for y := y0; y < y1; y++ {
+			for x := x0; x < x1; x++ {
+				gx[(i/(oh*ow)*s.H+y)*s.W+x] += float64(g) * float64(s.weight(mean, y0, y1, x0, x1))
+			}
+		}
+	}
+	return gx
+}
+
+func TestPoolGradientsAgainstDefinition(t *testing.T) {
+	r := random(t)
+	for range 100 {
+		s := randomPool(r)
+		if r.IntN(2) == 0 {
+			s.StrideH, s.StrideW, s.CoverAll = 1, 1, false
+		}
+		if s.Validate() != nil {
+			continue // CoverAll let a window be larger than the image
+		}
+		gy := normal(r, s.N*s.C*s.OutH()*s.OutW())
+		gx := make([]float32, s.N*s.C*s.H*s.W)
+		AvgPoolGrad(s, gy, gx)
+		closeTo(t, fmt.Sprintf("average of %+v", s), gx, spreadDefined(s, gy, true), 1e-5, 1)
+		Unpool(s, gy, gx)
+		closeTo(t, fmt.Sprintf("unpooling of %+v", s), gx, spreadDefined(s, gy, false), 1e-5, 1)
 	}
 }
 

@@ -23,7 +23,7 @@ type poolBlock struct {
 	out   int      // 96: from a row of results to the next
 	scale float32  // 104: sums only, what they are multiplied by
 	first int32    // 108: maxColumns only, the position of x in the plane
-	skip  int32    // 112: maxColumns only, from behind a window's row to the next
+	skip  int32    // 112: maxColumns only, from behind a window's row to the next; maxGrad2, from row to row
 }
 
 // poolKind names a pooling kernel.
@@ -36,6 +36,8 @@ const (
 	sumColumns2
 	maxPixels
 	sumPixels
+	maxGrad2 // gradients: x is written, y and index are read
+	sumGrad2
 )
 
 // span is a range of results, [lo, until).

@@ -5,50 +5,25 @@ import "math"
 // Sum returns the sum of x, accumulated in float64 so that its error doesn't grow
 // with the length.
 func Sum(x []float32) float32 {
-	var s0, s1, s2, s3 float64
-	for ; len(x) >= 4; x = x[4:] {
-		s0 += float64(x[0])
-		s1 += float64(x[1])
-		s2 += float64(x[2])
-		s3 += float64(x[3])
-	}
-	for _, v := range x {
-		s0 += float64(v)
-	}
-	return float32((s0 + s1) + (s2 + s3))
+	var s sums
+	s.add(active, x)
+	return float32(s.total())
 }
 
 // Dot returns the sum of a[i]*b[i], accumulated in float64. b is at least as long
 // as a.
 func Dot(a, b []float32) float32 {
-	b = b[:len(a)]
-	var s0, s1 float64
-	i := 0
-	for ; i+1 < len(a); i += 2 {
-		s0 += float64(a[i]) * float64(b[i])
-		s1 += float64(a[i+1]) * float64(b[i+1])
-	}
-	if i < len(a) {
-		s0 += float64(a[i]) * float64(b[i])
-	}
-	return float32(s0 + s1)
+	var s sums
+	s.dot(active, a, b)
+	return float32(s.total())
 }
 
 // SumSquares returns the sum of squares of x in float64, for norms over several
 // slices (gradient clipping).
 func SumSquares(x []float32) float64 {
-	var s0, s1 float64
-	i := 0
-	for ; i+1 < len(x); i += 2 {
-		a, b := float64(x[i]), float64(x[i+1])
-		s0 += a * a
-		s1 += b * b
-	}
-	if i < len(x) {
-		a := float64(x[i])
-		s0 += a * a
-	}
-	return s0 + s1
+	var s sums
+	s.dot(active, x, x)
+	return s.total()
 }
 
 // MaxIndex returns the position of the largest element, the first one of several,
@@ -94,11 +69,23 @@ func AddChannels(y []float32, n, c, inner int, bias []float32) {
 // SumChannels computes out[c] = the sum over channel c of the n x c x inner array
 // x, the gradient of AddChannels.
 func SumChannels(out, x []float32, n, c, inner int) {
-	for j := range c {
-		var s float64
-		for i := range n {
-			s += float64(Sum(x[(i*c+j)*inner:][:inner]))
-		}
-		out[j] = float32(s)
+	if n > 1 && inner < lanes { // pieces too short for vectors
+		s := getScratch()
+		defer putScratch(s)
+		x, n, inner = channelsFirst(active, grow(&s.a, n*c*inner), x, n), 1, n*inner
 	}
+	for j := range c {
+		var s sums
+		for i := range n {
+			s.add(active, channel(x, i, j, c, inner))
+		}
+		out[j] = float32(s.total())
+	}
+}
+
+// channel returns the part of an n x c x inner array that belongs to row i and
+// channel j.
+func channel(x []float32, i, j, c, inner int) []float32 {
+	o := (i*c + j) * inner
+	return x[o : o+inner]
 }

@@ -19,6 +19,32 @@ func TestReductions(t *testing.T) {
 	}
 }
 
+// Every level adds up in the same order: the bits of the portable loops.
+func TestSumsEqualPortable(t *testing.T) {
+	r := random(t)
+	for n := range 70 {
+		x, g := normal(r, n), normal(r, n)
+		for name, f := range map[string]func(s *sums, l Level){
+			"add":    func(s *sums, l Level) { s.add(l, x) },
+			"dot":    func(s *sums, l Level) { s.dot(l, x, g) },
+			"square": func(s *sums, l Level) { s.square(l, x, 0.3) },
+			"grad":   func(s *sums, l Level) { s.grad(l, x, g, 0.3) },
+		} {
+			var want sums
+			f(&want, Portable)
+			f(&want, Portable)
+			for _, l := range levels()[1:] {
+				var got sums
+				f(&got, l)
+				f(&got, l)
+				if got != want {
+					t.Fatalf("%s: %s of %d elements gives sums %v, want exactly %v", l, name, n, got, want)
+				}
+			}
+		}
+	}
+}
+
 // The sum of many equal numbers is exact to a rounding, where a float32 accumulator
 // would be off by percents.
 func TestSumDoesNotDrift(t *testing.T) {

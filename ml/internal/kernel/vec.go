@@ -69,7 +69,9 @@ func shift(l Level, y []float32, b float32) {
 	}
 }
 
-// affine computes y = a*x + b.
+// Affine computes y = a*x + b.
+func Affine(y, x []float32, a, b float32) { affine(active, y, x, a, b) }
+
 func affine(l Level, y, x []float32, a, b float32) {
 	x = x[:len(y)]
 	for i := affineVec(l, y, x, a, b); i < len(y); i++ {

@@ -230,6 +230,25 @@ func adamVec16(p, grad, m, v *float32, n int, c1, c2, alpha, eps, eta, decay flo
 //go:noescape
 func adamVec8(p, grad, m, v *float32, n int, c1, c2, alpha, eps, eta, decay float32)
 
+func normGradVec(l Level, gx, x, gy []float32, mean, invStd, meanG, meanXG, scale float32) (n int) {
+	n = l.whole(len(gx))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		normGradVec16(&gx[0], &x[0], &gy[0], n, mean, invStd, meanG, meanXG, scale)
+	} else {
+		normGradVec8(&gx[0], &x[0], &gy[0], n, mean, invStd, meanG, meanXG, scale)
+	}
+	return n
+}
+
+//go:noescape
+func normGradVec16(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale float32)
+
+//go:noescape
+func normGradVec8(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale float32)
+
 func expVec(l Level, y, x []float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {

@@ -324,6 +324,35 @@ loop:
 	VZEROUPPER
 	RET
 
+// func normGradVec8(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale float32)
+TEXT ·normGradVec8(SB), NOSPLIT, $0-52
+	MOVQ gx+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ gy+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS mean+32(FP), Y15
+	VBROADCASTSS invStd+36(FP), Y14
+	VBROADCASTSS meanG+40(FP), Y13
+	VBROADCASTSS meanXG+44(FP), Y12
+	VBROADCASTSS scale+48(FP), Y11
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VSUBPS Y15, Y0, Y0
+	VMULPS Y14, Y0, Y0
+	VMULPS Y12, Y0, Y0
+	VMOVUPS (DX)(R9*1), Y1
+	VSUBPS Y13, Y1, Y1
+	VSUBPS Y0, Y1, Y1
+	VMULPS Y11, Y1, Y1
+	VMOVUPS Y1, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func expVec8(y, x *float32, n int)
 TEXT ·expVec8(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), DI

@@ -323,6 +323,35 @@ loop:
 	VZEROUPPER
 	RET
 
+// func normGradVec16(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale float32)
+TEXT ·normGradVec16(SB), NOSPLIT, $0-52
+	MOVQ gx+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ gy+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS mean+32(FP), Z31
+	VBROADCASTSS invStd+36(FP), Z30
+	VBROADCASTSS meanG+40(FP), Z29
+	VBROADCASTSS meanXG+44(FP), Z28
+	VBROADCASTSS scale+48(FP), Z27
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VSUBPS Z31, Z0, Z0
+	VMULPS Z30, Z0, Z0
+	VMULPS Z28, Z0, Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VSUBPS Z29, Z1, Z1
+	VSUBPS Z0, Z1, Z1
+	VMULPS Z27, Z1, Z1
+	VMOVUPS Z1, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func expVec16(y, x *float32, n int)
 TEXT ·expVec16(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), DI

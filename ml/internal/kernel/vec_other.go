@@ -16,6 +16,7 @@ func shiftVec(_ Level, _ []float32, _ float32) int                        { retu
 func affineVec(_ Level, _, _ []float32, _, _ float32) int                 { return 0 }
 func momentumVec(_ Level, _, _, _ []float32, _, _ float32) int            { return 0 }
 func adamVec(_ Level, _, _, _, _ []float32, _, _, _, _, _, _ float32) int { return 0 }
+func normGradVec(_ Level, _, _, _ []float32, _, _, _, _, _ float32) int   { return 0 }
 func expVec(_ Level, _, _ []float32) int                                  { return 0 }
 func sigmoidVec(_ Level, _, _ []float32) int                              { return 0 }
 func tanhVec(_ Level, _, _ []float32) int                                 { return 0 }

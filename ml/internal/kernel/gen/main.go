@@ -1,5 +1,5 @@
 // Command gen writes the assembly of the matrix micro-kernels, of the elementwise
-// loops and of pooling, and the Go files that declare and dispatch them:
+// loops, of sums and of pooling, and the Go files that declare and dispatch them:
 //
 //	go generate ./ml/internal/kernel
 //
@@ -112,6 +112,10 @@ func files() map[string][]byte {
 		out["tile_"+t.name+"_amd64.go"] = stubs(t)
 		out["vec_"+t.name+"_amd64.s"] = vecFile(t)
 		out["pool_"+t.name+"_amd64.s"] = poolFile(t)
+		if !t.masked {
+			out["lanes_amd64.s"] = lanesFile(t)
+			out["rows_amd64.s"] = rowsFile(t)
+		}
 	}
 	out["vec_amd64.go"] = vecStubs()
 	out["vec_other.go"] = vecFallbacks()

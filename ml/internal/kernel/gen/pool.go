@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // Offsets of the fields of kernel.poolBlock.
@@ -24,17 +25,27 @@ const (
 //	R9 a window row, R14 a window column in bytes      R10, R11 row, column in the window
 //	R12, R13 rows, columns left                        AX, BX temporaries
 //	v0 taken, v1 best or sum, v2 its position, v3 position, v4.. constants
+//
+// The gradient of maxima has the gradients at SI and those of the results at DX.
 type poolForm struct {
 	name   string
 	max    bool
 	stride int // of columns; 0 for pixels
+	grad   bool
 }
 
 func poolForms() []poolForm {
 	return []poolForm{
-		{"maxColumns1", true, 1}, {"maxColumns2", true, 2}, {"maxPixels", true, 0},
-		{"sumColumns1", false, 1}, {"sumColumns2", false, 2}, {"sumPixels", false, 0},
+		{"maxColumns1", true, 1, false}, {"maxColumns2", true, 2, false}, {"maxPixels", true, 0, false},
+		{"sumColumns1", false, 1, false}, {"sumColumns2", false, 2, false}, {"sumPixels", false, 0, false},
+		{"maxGrad2", true, 2, true}, {"sumGrad2", false, 2, true},
 	}
+}
+
+// pools are the forms that a target has: gradients are bound by memory, and vectors
+// of AVX2 are enough for both.
+func (t target) pools() []poolForm {
+	return slices.DeleteFunc(poolForms(), func(f poolForm) bool { return f.grad && t.masked })
 }
 
 // Registers of constants.
@@ -70,9 +81,12 @@ func (w *poolWriter) write() {
 	w.ins("MOVQ %d(DI), SI", pX)
 	w.ins("MOVQ %d(DI), DX", pY)
 	w.ins("MOVQ %d(DI), CX", pN)
-	if w.f.stride == 0 {
+	switch {
+	case w.f.grad:
+		w.pairs()
+	case w.f.stride == 0:
 		w.pixels()
-	} else {
+	default:
 		w.columns()
 	}
 	// The pointers move only where there is another row, so that they never leave
@@ -113,9 +127,7 @@ func (w *poolWriter) constants() {
 // columns makes blocks of results that lie side by side.
 func (w *poolWriter) columns() {
 	if w.index() {
-		w.ins("MOVQ %d(DI), R8", pIndex)
-		w.ins("VPBROADCASTD %d(DI), %s", pFirst, w.vreg(vStart))
-		w.ins("VPADDD positions%d<>(SB), %s, %s", w.f.stride, w.vreg(vStart), w.vreg(vStart))
+		w.start()
 	}
 	w.label("block")
 	w.mask("CX")
@@ -133,6 +145,97 @@ func (w *poolWriter) columns() {
 	w.ins("ADDQ $%d, DX", w.bytes)
 	w.ins("SUBQ $%d, CX", w.bytes/4)
 	w.ins("JG block")
+}
+
+// start sets the index and the positions of a row's first block.
+func (w *poolWriter) start() {
+	w.ins("MOVQ %d(DI), R8", pIndex)
+	w.ins("VPBROADCASTD %d(DI), %s", pFirst, w.vreg(vStart))
+	w.ins("VPADDD positions%d<>(SB), %s, %s", w.f.stride, w.vreg(vStart), w.vreg(vStart))
+}
+
+// Registers of pairs, beside those of constants.
+const (
+	vIndex = 8 + iota
+	vAt    // positions in a line of the window
+	vGrad  // of the results
+	vLeft
+	vRight
+	vLow
+	vHigh
+)
+
+// pairs writes the gradients at SI of windows that are two columns wide and don't
+// overlap, from those of the results at DX. The last block of a row goes back over
+// what is made already to be a whole one, so there are at least as many results as a
+// vector has lanes.
+func (w *poolWriter) pairs() {
+	r := w.vreg
+	if w.f.max {
+		w.start()
+	}
+	w.label("block")
+	w.ins("CMPQ CX, $%d", w.bytes/4)
+	w.ins("JGE whole")
+	w.ins("LEAQ -%d(SI)(CX*8), SI", 2*w.bytes)
+	w.ins("LEAQ -%d(DX)(CX*4), DX", w.bytes)
+	if w.f.max {
+		w.ins("LEAQ -%d(R8)(CX*4), R8", w.bytes)
+		w.ins("LEAQ -%d(CX)(CX*1), AX", w.bytes/2)
+		w.ins("VMOVD AX, X%d", vAt)
+		w.ins("VPBROADCASTD X%d, %s", vAt, r(vAt))
+		w.ins("VPADDD %s, %s, %s", r(vAt), r(vStart), r(vStart))
+	}
+	w.label("whole")
+	w.ins("VMOVUPS (DX), %s", r(vGrad))
+	if w.f.max {
+		w.ins("VMOVUPS (R8), %s", r(vIndex))
+		w.ins("VMOVAPS %s, %s", r(vStart), r(vAt))
+	} else {
+		w.ins("VMULPS %s, %s, %s", r(vScale), r(vGrad), r(vGrad))
+		w.interleave(vGrad, vGrad)
+	}
+	w.ins("MOVQ SI, R10")
+	w.ins("MOVQ %d(DI), R12", pKH)
+	w.label("line")
+	if w.f.max {
+		w.chosen()
+		w.interleave(vLeft, vRight)
+		w.ins("VPADDD %s, %s, %s", r(vSkip), r(vAt), r(vAt))
+	}
+	w.ins("VMOVUPS %s, (R10)", r(vLeft))
+	w.ins("VMOVUPS %s, %d(R10)", r(vRight), w.bytes)
+	w.ins("ADDQ R9, R10")
+	w.ins("DECQ R12")
+	w.ins("JNZ line")
+	w.ins("ADDQ $%d, SI", 2*w.bytes)
+	w.ins("ADDQ $%d, DX", w.bytes)
+	if w.f.max {
+		w.ins("VPADDD %s, %s, %s", r(vBlock), r(vStart), r(vStart))
+		w.ins("ADDQ $%d, R8", w.bytes)
+	}
+	w.ins("SUBQ $%d, CX", w.bytes/4)
+	w.ins("JG block")
+}
+
+// chosen sets left and right to the gradients where the index is the position of the
+// window's left or right column, else 0.
+func (w *poolWriter) chosen() {
+	r := w.vreg
+	w.ins("VPADDD %s, %s, %s", r(vOne), r(vAt), r(vRight))
+	w.ins("VPCMPEQD %s, %s, %s", r(vIndex), r(vAt), r(vLeft))
+	w.ins("VPCMPEQD %s, %s, %s", r(vIndex), r(vRight), r(vRight))
+	w.ins("VANDPS %s, %s, %s", r(vGrad), r(vLeft), r(vLeft))
+	w.ins("VANDPS %s, %s, %s", r(vGrad), r(vRight), r(vRight))
+}
+
+// interleave puts the elements of a and b in turn into left and right.
+func (w *poolWriter) interleave(a, b int) {
+	r := w.vreg
+	w.ins("VUNPCKLPS %s, %s, %s", r(b), r(a), r(vLow))
+	w.ins("VUNPCKHPS %s, %s, %s", r(b), r(a), r(vHigh))
+	w.ins("VPERM2F128 $0x20, %s, %s, %s", r(vHigh), r(vLow), r(vLeft))
+	w.ins("VPERM2F128 $0x31, %s, %s, %s", r(vHigh), r(vLow), r(vRight))
 }
 
 // pixels makes the channels of each pixel in blocks. R8 counts channels, since there
@@ -405,7 +508,7 @@ func poolFile(t target) []byte {
 		}
 		fmt.Fprintf(&b, "GLOBL positions%d<>(SB), RODATA|NOPTR, $%d\n", stride, 4*n+4)
 	}
-	for _, f := range poolForms() {
+	for _, f := range t.pools() {
 		(&poolWriter{writer{target: t, out: &b}, f}).write()
 	}
 	return b.Bytes()
@@ -418,11 +521,18 @@ func poolStubs() []byte {
 	b.WriteString("// Code generated by gen; DO NOT EDIT.\n\npackage kernel\n\n")
 	b.WriteString("// runPool runs the level's pooling kernel of a kind.\nfunc runPool(l Level, k poolKind, p *poolBlock) {\nswitch k {\n")
 	for _, f := range poolForms() {
-		fmt.Fprintf(&b, "case %s:\nif l == AVX512 {\n%sx16(p)\n} else {\n%sx8(p)\n}\n", f.name, f.name, f.name)
+		fmt.Fprintf(&b, "case %s:\n", f.name)
+		if f.grad {
+			fmt.Fprintf(&b, "%sx8(p)\n", f.name)
+			continue
+		}
+		fmt.Fprintf(&b, "if l == AVX512 {\n%sx16(p)\n} else {\n%sx8(p)\n}\n", f.name, f.name)
 	}
 	b.WriteString("}\n}\n")
-	for _, f := range poolForms() {
-		fmt.Fprintf(&b, "\n//go:noescape\nfunc %sx16(p *poolBlock)\n\n//go:noescape\nfunc %sx8(p *poolBlock)\n", f.name, f.name)
+	for _, t := range targets() {
+		for _, f := range t.pools() {
+			fmt.Fprintf(&b, "\n//go:noescape\nfunc %sx%d(p *poolBlock)\n", f.name, t.bytes/4)
+		}
 	}
 	return formatted(b.Bytes())
 }

@@ -63,6 +63,7 @@ func vecOps() []vecOp {
 			w.store(2, 0)
 		}},
 		{name: "adamVec", ptrs: []string{"p", "grad", "m", "v"}, scalars: []string{"c1", "c2", "alpha", "eps", "eta", "decay"}, body: adam},
+		{name: "normGradVec", ptrs: []string{"gx", "x", "gy"}, scalars: []string{"mean", "invStd", "meanG", "meanXG", "scale"}, body: normGrad},
 		unary("expVec", func(w *vecWriter) { w.exp() }),
 		unary("sigmoidVec", func(w *vecWriter) { w.sigmoid() }),
 		unary("tanhVec", func(w *vecWriter) { w.tanh() }),
@@ -87,6 +88,19 @@ func reluGrad(w *vecWriter) {
 		w.ins("VCMPPS $%d, %s, %s, %s", notLessOrEqual, w.operand(0.0), w.vreg(0), w.vreg(0))
 		w.bin("AND", 1, 0, 1)
 	}
+	w.store(1, 0)
+}
+
+// normGrad is kernel.NormGrad, line by line.
+func normGrad(w *vecWriter) {
+	w.load(0, 1) // x
+	w.bin("SUB", 0, 0, "mean")
+	w.bin("MUL", 0, 0, "invStd")
+	w.bin("MUL", 0, 0, "meanXG")
+	w.load(1, 2) // gy
+	w.bin("SUB", 1, 1, "meanG")
+	w.bin("SUB", 1, 1, 0)
+	w.bin("MUL", 1, 1, "scale")
 	w.store(1, 0)
 }
 
