@@ -193,7 +193,7 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 // standard output, which of a job's driver process is the job's log, and returns
 // flag.ErrHelp then.
 func (a *App) parse(args []string) error {
-	err := a.flags.Parse(args)
+	err := cli.ParseFlags(a.flags, args)
 	out := io.Writer(os.Stdout)
 	if os.Getenv(role.Env) == role.Executor {
 		out = io.Discard // the driver process has said it

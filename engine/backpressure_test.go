@@ -24,6 +24,7 @@ type load struct {
 	cost            func(at time.Duration, records int64) time.Duration
 	args            []string
 	burst           int64 // records that come 30 s after the beginning
+	listener        any   // unless nil, told what the driver does
 
 	began   time.Time
 	mu      sync.Mutex
@@ -107,6 +108,9 @@ func (l *load) runHere(t *testing.T) {
 	args := append([]string{"--master", "local[1]", "--log-level", "error"}, l.args...)
 	err := engine.NewApp("load").Run(ctx, args, l.interval, func(ssc *engine.StreamingContext) error {
 		engine.ForEachBatch(engine.NewInput[int](ssc, "load", l), l.work)
+		if l.listener != nil {
+			ssc.AddListener(l.listener)
+		}
 		return nil
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/rdd"
@@ -18,7 +19,7 @@ type Setting[T any] struct {
 	Key     string                        // such as "streaming.radio.maxRate"
 	Help    string                        // what it says, in a few words
 	Default T                             // when it isn't given
-	Parse   func(value string) (T, error) // its error says what goes, bounds too; see [Number] and [WholeNumber]
+	Parse   func(value string) (T, error) // its error says what goes, bounds too; see [Number], [WholeNumber] and [Duration]
 }
 
 // Read declares the setting and returns its value. Call it in the build function, or
@@ -61,4 +62,10 @@ func Number(least, most float64) func(value string) (float64, error) {
 // bounds.
 func WholeNumber(least, most int64) func(value string) (int64, error) {
 	return func(value string) (int64, error) { return plan.WholeNumber(value, least, most) }
+}
+
+// Duration returns what parses a setting's value as a duration with a unit, such as 500ms,
+// within bounds.
+func Duration(least, most time.Duration) func(value string) (time.Duration, error) {
+	return func(value string) (time.Duration, error) { return plan.Duration(value, least, most) }
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
@@ -159,6 +160,14 @@ func TestNumbers(t *testing.T) {
 		"99999999999999999999": "99999999999999999999 is too large, at most 2 goes", "-99999999999999999999": "-99999999999999999999 is below -1",
 	} {
 		if _, err := engine.WholeNumber(-1, 2)(value); says == "" && err != nil || says != "" && (err == nil || err.Error() != says) {
+			t.Errorf("%q: %v, want %s", value, err, says)
+		}
+	}
+	for value, says := range map[string]string{
+		"1s": "", "2m": "", "999ms": "999ms is below 1s", "-1s": "-1s is below 1s", "121s": "2m1s is too large, at most 2m0s goes",
+		"5": `"5" is not a duration, which has a unit, e.g. 500ms or 2s`,
+	} {
+		if _, err := engine.Duration(time.Second, 2*time.Minute)(value); says == "" && err != nil || says != "" && (err == nil || err.Error() != says) {
 			t.Errorf("%q: %v, want %s", value, err, says)
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -236,6 +239,7 @@ func TestCommandLine(t *testing.T) {
 		"--batch-interval 5":                            `wrong use: invalid value "5" for flag -batch-interval: "5" is not a duration, which has a unit, e.g. 500ms or 2s`,
 		"--batch-interval 999us":                        `wrong use: the batch interval is 999µs, it must be at least 1ms, e.g. --batch-interval 500ms`,
 		"--no-such":                                     `wrong use: flag provided but not defined: -no-such`,
+		"--checkpont x":                                 `wrong use: flag provided but not defined: -checkpont (did you mean --checkpoint?)`,
 		"stray":                                         `wrong use: "stray" is not a flag; flags begin with --`,
 	} {
 		app := engine.NewApp("test")
@@ -243,6 +247,18 @@ func TestCommandLine(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("%s:\n%v, want\n%s", line, err, want)
 		}
+	}
+}
+
+// A program that can't be built leaves no checkpoint.
+func TestRefusedProgramLeavesNoCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "checkpoint")
+	err := engine.NewApp("test").Run(t.Context(), []string{"--checkpoint", dir}, time.Second, func(*engine.StreamingContext) error { return errors.New("no brokers") })
+	if err == nil {
+		t.Fatal("it ran")
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a checkpoint of a program that was refused: %v", err)
 	}
 }
 

@@ -51,6 +51,7 @@ func (m *ModelRef) forEach(ssc *engine.StreamingContext, op string, lengths []in
 		if err != nil {
 			ssc.Fail(op, err)
 		}
+		l = m.checked(l)
 		loads = append(loads, func(file []byte) (*version, error) {
 			v, err := l(file)
 			if err != nil {

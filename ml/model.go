@@ -38,6 +38,7 @@ type ModelRef struct {
 	build    func() Network // nil for a model that isn't a Network
 	keepFile bool           // a version keeps its file, to be trained further
 	lengths  []int          // in order, of a model whose rows have different ones
+	expected []shapeCheck   // of each version
 }
 
 // Name returns the model's name.
@@ -91,7 +92,8 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 	if err != nil {
 		ssc.Fail("ml.Model "+name, err)
 	}
-	return (&ModelRef{build: build}).declare(ssc, name, npz, load)
+	m := &ModelRef{build: build}
+	return m.declare(ssc, name, npz, m.checked(load))
 }
 
 // loader makes a version of a model of its file.
@@ -151,7 +153,8 @@ func unusable(file []byte, why error) error {
 // network and weights in one; see package onnx for what it may hold. The file is
 // checked before the first batch.
 func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
-	return new(ModelRef).declare(ssc, name, file, onnxLoader(opts))
+	m := &ModelRef{}
+	return m.declare(ssc, name, file, m.checked(onnxLoader(opts)))
 }
 
 // declare makes a version of what a file compiles to, by one loader or one for each

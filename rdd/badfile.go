@@ -77,6 +77,8 @@ func (b badFiles) readError(tc *task.Context, f files.File, err error) error {
 func isBadFile(err error) bool {
 	_, isCut := errors.AsType[*cutShort](err)
 	switch {
+	case errors.Is(err, errVersion): // another program reads it
+		return false
 	case errors.Is(err, files.ErrMissing), errors.Is(err, files.ErrTooLarge), errors.Is(err, ErrLine):
 		return true
 	case errors.Is(err, files.ErrDamaged):

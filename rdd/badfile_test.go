@@ -1,6 +1,7 @@
 package rdd_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/s2"
 
 	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/files"
@@ -105,6 +108,53 @@ func TestBadFilesOfPrograms(t *testing.T) {
 	sc := rddtest.NewContext(1)
 	if got := flat(t, rdd.WholeTextFiles(sc, jsons, rdd.OnBadFile(rdd.Skip()))); len(got) != 1 || got[0].Value != `{"N": 2}` {
 		t.Errorf("whole files: %v", got)
+	}
+}
+
+// Of files of objects what is cut short or damaged is left out, and told; partitions stay. Another type
+// or version is no fault of the file's.
+func TestBadFilesOfObjects(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	if err := rdd.SaveAsObjectFile(ints(rddtest.NewContext(2), 8, 4), out); err != nil {
+		t.Fatal(err)
+	}
+	list := found(t, out)
+	var letters []string
+	letter := rdd.OnBadFile(rdd.DeadLetter(func(_ rdd.Part, f files.File, err error) error {
+		letters = append(letters, fmt.Sprint(slices.Index(list, f), " ", errors.Is(err, files.ErrDamaged)))
+		return nil
+	}))
+	lenient, strict := rdd.ObjectFile[int](rddtest.NewContext(1), out, letter), rdd.ObjectFile[int](rddtest.NewContext(1), out)
+	whole, err := os.ReadFile(list[1].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := slices.Clone(whole)
+	flipped[len(whole)-9] ^= 4
+	if err := errors.Join(os.WriteFile(list[1].Path, flipped, 0o600), os.Truncate(list[2].Path, 20)); err != nil {
+		t.Fatal(err)
+	}
+	check(t, lenient, [][]int{{1, 2}, {}, {}, {7, 8}})
+	if want := []string{"1 true", "2 true"}; !slices.Equal(letters, want) {
+		t.Errorf("letters %q, want %q", letters, want)
+	}
+	if _, err := rdd.Collect(strict); !errors.Is(err, files.ErrDamaged) || !strings.Contains(err.Error(), "use OnBadFile(Skip())") || strings.Count(err.Error(), "objectFile") != 1 {
+		t.Errorf("without the option: %v", err)
+	}
+	if _, err := rdd.Collect(rdd.ObjectFile[string](rddtest.NewContext(1), out, rdd.OnBadFile(rdd.Skip()))); !errors.Is(err, rdd.ErrEncoding) {
+		t.Errorf("another type: %v", err)
+	}
+	var another bytes.Buffer
+	w := s2.NewWriter(&another)
+	if _, err := w.Write([]byte("hibana objects 2 int\n")); errors.Join(err, w.Close()) != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.WriteFile(old, another.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rdd.Collect(rdd.ObjectFile[int](rddtest.NewContext(1), old, rdd.OnBadFile(rdd.Skip()))); err == nil || !strings.Contains(err.Error(), "it is of another version") {
+		t.Errorf("another version: %v", err)
 	}
 }
 

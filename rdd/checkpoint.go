@@ -44,7 +44,7 @@ func checkpointAt[T any](o op, r *RDD[T], replace bool, at func(dir files.Addres
 	if err != nil {
 		return nil, err
 	}
-	return keepingPartitioner(objectsIn[T](o, list), r), nil
+	return keepingPartitioner(objectsIn[T](o, list, ""), r), nil
 }
 
 // hashedOver returns over how many partitions the keys of a node are hashed, 0 if they aren't.
@@ -149,7 +149,7 @@ func readCheckpoint(ctx context.Context, b *files.Bucket, at files.Address, elem
 
 // inCheckpoint makes the RDD of a checkpoint.
 func inCheckpoint[T any](o op, c foundCheckpoint) *RDD[T] {
-	r := objectsWith[T](o, c.Files, c.Remedy)
+	r := objectsIn[T](o, c.Files, c.Remedy)
 	if c.Hash > 0 && c.Hash == len(c.Files) {
 		r.node.Partitioner = HashPartitioner{N: c.Hash}
 	}

@@ -28,6 +28,12 @@ const (
 	objectsFormat = objectsMark + "1 "
 )
 
+// What is said of files that this program can't read.
+var (
+	errVersion  = fmt.Errorf("%w: it is of another version", files.ErrDamaged)
+	errCutShort = fmt.Errorf("%w: it is cut short", files.ErrDamaged)
+)
+
 // Bounds of what is read.
 const (
 	maxObjectsHeader = 4 << 10
@@ -146,7 +152,7 @@ func checkHeader(in *bufio.Reader, want string) error {
 	case len(is) < len(objectsFormat) || is[:len(objectsMark)] != objectsMark:
 		return fmt.Errorf("%w: it is no file of objects: it begins with %.40q", files.ErrDamaged, is)
 	case is[:len(objectsFormat)] != objectsFormat:
-		return fmt.Errorf("%w: it is of another version: it begins with %.40q, this program knows %q", files.ErrDamaged, is, objectsFormat)
+		return fmt.Errorf("%w: it begins with %.40q, this program knows %q", errVersion, is, objectsFormat)
 	case is[len(objectsFormat):] != want:
 		return Permanent(fmt.Errorf("%w: its elements are of type %.200s, not %s", ErrEncoding, is[len(objectsFormat):], want))
 	}
@@ -202,7 +208,7 @@ func checkEnd(in *bufio.Reader, count uint64) error {
 func damaged(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: it is cut short", files.ErrDamaged)
+		return errCutShort
 	case errors.Is(err, s2.ErrCorrupt), errors.Is(err, s2.ErrCRC), errors.Is(err, s2.ErrTooLarge), errors.Is(err, s2.ErrUnsupported):
 		return fmt.Errorf("%w: %w", files.ErrDamaged, err)
 	}

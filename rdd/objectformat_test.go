@@ -58,7 +58,7 @@ func FuzzObjects(f *testing.F) {
 		}
 		var rows []string
 		var failed error
-		readObjects(codec, bytes.NewReader(data), func(v string, err error) bool {
+		decodeObjects(codec, bytes.NewReader(data), func(v string, err error) bool {
 			if failed = err; err == nil {
 				rows = append(rows, v)
 			}
@@ -71,7 +71,7 @@ func FuzzObjects(f *testing.F) {
 			return
 		}
 		var again []string
-		readObjects(codec, bytes.NewReader(written(rows...)), func(v string, err error) bool {
+		decodeObjects(codec, bytes.NewReader(written(rows...)), func(v string, err error) bool {
 			again = append(again, v)
 			return err == nil
 		})
@@ -81,8 +81,8 @@ func FuzzObjects(f *testing.F) {
 	})
 }
 
-// readObjects yields the elements of a file.
-func readObjects[T any](codec encoding.Codec[T], from io.Reader, yield func(T, error) bool) {
+// decodeObjects yields the elements of a file.
+func decodeObjects[T any](codec encoding.Codec[T], from io.Reader, yield func(T, error) bool) {
 	tc := &task.Context{Context: context.Background()}
 	ends(yield, readFrames(from, typeName[T](), func(frame []byte) (uint64, bool, error) { return decodeAll(tc, codec, frame, yield) }))
 }

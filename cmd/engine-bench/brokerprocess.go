@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
@@ -49,43 +48,4 @@ func brokerProcess(ctx context.Context, given string) (addr, kind string, stop f
 		return "", "", nil, fmt.Errorf("the broker's process said no address: %w", err)
 	}
 	return strings.TrimSpace(line), "embedded broker in a process of its own", func() { _ = p.end() }, nil
-}
-
-// selfProcess is a process of this program that ends with its standard input.
-type selfProcess struct {
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	stdout io.Reader
-}
-
-// startSelf starts this program with a command line.
-func startSelf(ctx context.Context, args ...string) (*selfProcess, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p := &selfProcess{cmd: exec.CommandContext(ctx, self, args...)}
-	p.cmd.Stderr = os.Stderr
-	stdin, err := p.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.stdin = stdin
-	if p.stdout, err = p.cmd.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting engine-bench %s: %w", args[0], err)
-	}
-	return p, nil
-}
-
-// end lets the process end and waits for it.
-func (p *selfProcess) end() error {
-	_ = p.stdin.Close()
-	_, _ = io.Copy(io.Discard, p.stdout)
-	if err := p.cmd.Wait(); err != nil {
-		return fmt.Errorf("engine-bench %s: %w", p.cmd.Args[1], err)
-	}
-	return nil
 }

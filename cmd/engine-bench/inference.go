@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,12 +62,14 @@ func runInference(ctx context.Context, f *flag.FlagSet, args []string) (report, 
 	if *batch < 1 || *rounds < 1 || *cores < 1 || *cores > runtime.NumCPU() || *span <= 0 {
 		return nil, fmt.Errorf("%w: --batch, --rounds and --time are at least 1, --cores 1 to %d", errUsage, runtime.NumCPU())
 	}
+	start := time.Now()
 	m, err := benchModel(*model, &file)
 	if err != nil {
 		return nil, err
 	}
+	fmt.Fprintf(os.Stderr, "%s: compiled in %.1f s, %.1f MFLOP an image\n", *model, time.Since(start).Seconds(), m.Flops()/1e6)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(*cores))
-	b := inferenceBench{model: m, batch: *batch, cores: *cores}
+	b := inferenceBench{model: m, batch: *batch, cores: *cores, progress: os.Stderr}
 	b.open(&file)
 	return b.run(ctx, &inferenceResult{Model: *model, Batch: *batch, Cores: *cores, MFlopPerImage: m.Flops() / 1e6}, *rounds, *span)
 }
@@ -94,6 +97,7 @@ func benchModel(name string, file *networkFile) (*compile.Model, error) {
 type inferenceBench struct {
 	model        *compile.Model
 	batch, cores int
+	progress     io.Writer
 
 	workers []*compile.Worker
 	inputs  [][]float32
@@ -118,6 +122,7 @@ func (b *inferenceBench) run(ctx context.Context, r *inferenceResult, rounds int
 		if err != nil {
 			return nil, err
 		}
+		b.announce(round, rounds, peak, span)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		rate, images, err := b.measure(ctx, span)
@@ -137,6 +142,20 @@ func (b *inferenceBench) run(ctx context.Context, r *inferenceResult, rounds int
 	return r, nil
 }
 
+// announce says what is measured next, of networks that take longer than a round's
+// time and a second for one batch: how long that is at least.
+func (b *inferenceBench) announce(round, rounds int, peak float64, span time.Duration) {
+	least := float64(b.cores*b.batch) * b.model.Flops() / peak
+	if least <= max(span.Seconds(), 1) {
+		return
+	}
+	what := fmt.Sprintf("round %d of %d", round, rounds)
+	if round == 0 {
+		what = "warming up"
+	}
+	fmt.Fprintf(b.progress, "%s: a batch of %d takes at least %.1f s\n", what, b.batch, least)
+}
+
 // peak returns the sum of what the cores do at once.
 func (b *inferenceBench) peak(ctx context.Context, d time.Duration) (float64, error) {
 	var sum float64
@@ -144,13 +163,13 @@ func (b *inferenceBench) peak(ctx context.Context, d time.Duration) (float64, er
 	return sum, err
 }
 
-// measure runs batches on all cores for d and returns images a second, and how
-// many there were.
+// measure runs batches on all cores for d, at least one on each, and returns images a
+// second, and how many there were.
 func (b *inferenceBench) measure(ctx context.Context, d time.Duration) (rate, images float64, err error) {
 	start := time.Now()
 	err = b.onCores(func(c int) (float64, error) {
 		n := 0
-		for time.Since(start) < d {
+		for n == 0 || time.Since(start) < d {
 			if err := ctx.Err(); err != nil {
 				return 0, err
 			}

@@ -23,12 +23,29 @@ import (
 // latency measures how long records take from the moment when each is due, through
 // Kafka, a job and Kafka again, until a consumer has them.
 type latency struct {
+	traffic
 	brokers    string
 	rate       int
 	partitions int
 	size       int // bytes of a record
 	interval   time.Duration
 	warm, last time.Duration
+}
+
+// traffic is what a job is given, and what comes back.
+type traffic struct {
+	key   func(n int) []byte                    // of the record with that number, from 1 on; nil for none
+	due   func(value []byte) (time.Time, error) // tells when a record was due that came back
+	share float64                               // of the records that come back
+	late  time.Duration                         // by which a record may come after the last has been written
+}
+
+// dueOf reads when a record was due.
+func dueOf(value []byte) (time.Time, error) {
+	if len(value) < 8 {
+		return time.Time{}, fmt.Errorf("a record of %d bytes came back, which says no time", len(value))
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(value))), nil
 }
 
 // Jobs that are measured, each in a process of its own.
@@ -38,7 +55,7 @@ const (
 )
 
 func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	l := &latency{}
+	l := &latency{traffic: traffic{due: dueOf, share: 1, late: 500 * time.Millisecond}}
 	f.IntVar(&l.rate, "rate", 10_000, "records a second")
 	f.IntVar(&l.partitions, "partitions", 5, "partitions of the two topics")
 	f.IntVar(&l.size, "record-bytes", 100, "bytes of a record")
@@ -67,16 +84,15 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	l.brokers = addr
 	r := &latencyResult{Rate: l.rate, Brokers: kind, IntervalMS: ms(l.interval)}
 	for round := range *rounds {
-		loop, err := l.measure(ctx, jobLoop)
+		loop, err := l.measure(ctx, jobLoop, l.start(jobLoop))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", jobLoop, err)
+			return nil, err
 		}
-		eng, err := l.measure(ctx, jobEngine)
+		eng, err := l.measure(ctx, jobEngine, l.start(jobEngine))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", jobEngine, err)
+			return nil, err
 		}
-		fmt.Fprintf(os.Stderr, "round %d: loop p50 %.2f p99 %.2f ms, %.2f s of CPU; engine p50 %.2f p99 %.2f ms, %.2f s, %d MiB\n",
-			round+1, loop.p50, loop.p99, loop.cpu, eng.p50, eng.p99, eng.cpu, eng.rss)
+		fmt.Fprintf(os.Stderr, "round %d: loop %s; engine %s\n", round+1, loop, eng)
 		r.add(loop, eng)
 	}
 	return r, nil
@@ -89,9 +105,28 @@ type lag struct {
 	rss      int     // MiB
 }
 
+func (g lag) String() string {
+	return fmt.Sprintf("p50 %.2f p99 %.2f ms, %.2f s of CPU, %d MiB", g.p50, g.p99, g.cpu, g.rss)
+}
+
+// starter starts a job that reads the topic NAME-in and writes NAME-out.
+type starter func(ctx context.Context, topic string) (*child, error)
+
+// start returns what starts one of the jobs that this program is itself.
+func (l *latency) start(job string) starter {
+	return func(ctx context.Context, topic string) (*child, error) {
+		return startSelf(ctx, "latency", "--job", job, "--topic", topic, "--brokers", l.brokers, "--interval", l.interval.String())
+	}
+}
+
 // measure runs a job in a process of its own on topics of its own.
-func (l *latency) measure(ctx context.Context, job string) (g lag, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.warm+l.last+time.Minute)
+func (l *latency) measure(ctx context.Context, job string, start starter) (g lag, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", job, err)
+		}
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, l.warm+l.last+l.late+startPatience, errors.New("too little came back in time"))
 	defer cancel()
 	topic := fmt.Sprintf("bench-latency-%s-%d", job, time.Now().UnixNano())
 	for _, name := range []string{topic + "-in", topic + "-out"} {
@@ -99,12 +134,16 @@ func (l *latency) measure(ctx context.Context, job string) (g lag, err error) {
 			return g, err
 		}
 	}
-	p, err := startSelf(ctx, "latency", "--job", job, "--topic", topic, "--brokers", l.brokers, "--interval", l.interval.String())
+	p, err := start(ctx, topic)
 	if err != nil {
 		return g, err
 	}
-	times, err := l.drive(ctx, topic)
-	if err = errors.Join(err, p.end()); err != nil {
+	var times []time.Duration
+	err = p.with(ctx, func(ctx context.Context) (err error) {
+		times, err = l.drive(ctx, topic)
+		return err
+	})
+	if err != nil {
 		return g, err
 	}
 	g.p50, g.p99 = ms(quantile(times, 0.5)), ms(quantile(times, 0.99))
@@ -115,11 +154,18 @@ func (l *latency) measure(ctx context.Context, job string) (g lag, err error) {
 	return g, nil
 }
 
+// startPatience is how long a job may take until the first record comes back.
+const startPatience = 2 * time.Minute
+
 // drive writes records at the rate and returns how long they took, sorted. The clock
 // begins when the first has come back.
 func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, error) {
+	partitioner := kgo.ManualPartitioner()
+	if l.key != nil {
+		partitioner = kgo.StickyKeyPartitioner(nil)
+	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(l.brokers), kgo.DefaultProduceTopic(topic+"-in"), kgo.ProducerLinger(0),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.RecordPartitioner(partitioner), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ConsumeTopics(topic+"-out"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		return nil, err
@@ -129,7 +175,7 @@ func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, err
 	defer cancel(nil)
 	var first atomic.Int64 // when the first record came back, Unix nanoseconds
 	var work sync.WaitGroup
-	work.Go(func() { cancel(l.produce(ctx, cl)) })
+	work.Go(func() { cancel(l.produce(ctx, cl, func() bool { return first.Load() != 0 })) })
 	var times []time.Duration
 	for {
 		fs := cl.PollFetches(ctx)
@@ -137,18 +183,23 @@ func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, err
 		if err := fs.Err(); err != nil && ctx.Err() == nil {
 			return nil, errors.Join(err, context.Cause(ctx))
 		}
+		if fs.Empty() && ctx.Err() == nil {
+			continue
+		}
 		first.CompareAndSwap(0, now.UnixNano())
 		begin := time.Unix(0, first.Load()).Add(l.warm)
 		fs.EachRecord(func(r *kgo.Record) {
-			due := time.Unix(0, int64(binary.BigEndian.Uint64(r.Value)))
-			if due.After(begin) && due.Before(begin.Add(l.last)) {
+			due, err := l.due(r.Value)
+			if err != nil {
+				cancel(err)
+			} else if due.After(begin) && due.Before(begin.Add(l.last)) {
 				times = append(times, now.Sub(due))
 			}
 		})
 		if ctx.Err() != nil {
 			break
 		}
-		if now.After(begin.Add(l.last + 500*time.Millisecond)) {
+		if now.After(begin.Add(l.last + l.late)) {
 			cancel(errMeasured)
 		}
 	}
@@ -156,20 +207,33 @@ func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, err
 	if err := context.Cause(ctx); !errors.Is(err, errMeasured) {
 		return nil, err
 	}
-	if want := l.last.Seconds() * float64(l.rate); float64(len(times)) < 0.99*want {
-		return nil, fmt.Errorf("%d of %.0f records came back within half a second: the job has a backlog", len(times), want)
-	}
 	slices.Sort(times)
-	return times, nil
+	return times, l.check(len(times))
+}
+
+// check says what is wrong with the number of records that came back of those that count.
+func (l *latency) check(n int) error {
+	want := l.last.Seconds() * float64(l.rate) * l.share
+	switch slack := 0.01*want + 1; {
+	case float64(n) < want-slack:
+		return fmt.Errorf("%d of %.0f records came back within %s: the job has a backlog", n, want, l.late)
+	case float64(n) > want+slack:
+		return fmt.Errorf("%d records came back where %.0f should: the job wrote some twice", n, want)
+	}
+	return nil
 }
 
 var errMeasured = errors.New("all is measured")
 
-// produce writes records when each is due, until ctx ends.
-func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
-	const step = time.Millisecond
+// produce writes records when each is due, until ctx ends: few until the job is up, which
+// else would begin with what came while it started.
+func (l *latency) produce(ctx context.Context, cl *kgo.Client, up func() bool) error {
+	const (
+		step    = time.Millisecond
+		fewRate = 100
+	)
 	failed := make(chan error, 1)
-	began, sent := time.Now(), 0
+	began, sent, rate, starting, number := time.Now(), 0, min(fewRate, l.rate), true, 0
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	for {
@@ -180,14 +244,16 @@ func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
 		case <-ctx.Done():
 			return nil
 		}
+		if starting && up() {
+			began, sent, rate, starting = time.Now(), 0, l.rate, false
+		}
 		for now := time.Now(); ; sent++ {
-			due := began.Add(time.Duration(sent) * time.Second / time.Duration(l.rate))
+			due := began.Add(time.Duration(sent) * time.Second / time.Duration(rate))
 			if due.After(now) {
 				break
 			}
-			value := make([]byte, l.size)
-			binary.BigEndian.PutUint64(value, uint64(due.UnixNano()))
-			cl.Produce(ctx, &kgo.Record{Value: value, Partition: int32(sent % l.partitions)}, func(_ *kgo.Record, err error) {
+			number++
+			cl.Produce(ctx, l.record(number, due), func(_ *kgo.Record, err error) {
 				if err != nil && ctx.Err() == nil {
 					select {
 					case failed <- err:
@@ -199,14 +265,31 @@ func (l *latency) produce(ctx context.Context, cl *kgo.Client) error {
 	}
 }
 
-// job is a job that is measured, until standard input ends.
-func (l *latency) job(ctx context.Context, job, topic string) error {
+// record returns the record with a number, from 1 on, that is due at a time.
+func (l *latency) record(number int, due time.Time) *kgo.Record {
+	r := &kgo.Record{Value: make([]byte, l.size), Partition: int32(number % l.partitions)}
+	binary.BigEndian.PutUint64(r.Value, uint64(due.UnixNano()))
+	if l.key != nil {
+		r.Key = l.key(number)
+	}
+	return r
+}
+
+// untilStdinEnds returns a context that ends with standard input, for a process that
+// another one measures.
+func untilStdinEnds(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	go func() { // left behind with the process
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
+	return ctx, cancel
+}
+
+// job is a job that is measured, until standard input ends.
+func (l *latency) job(ctx context.Context, job, topic string) error {
+	ctx, cancel := untilStdinEnds(ctx)
+	defer cancel()
 	switch job {
 	case jobEngine:
 		return l.engine(ctx, topic)
@@ -218,16 +301,21 @@ func (l *latency) job(ctx context.Context, job, topic string) error {
 
 // engine is the job on the engine.
 func (l *latency) engine(ctx context.Context, topic string) error {
-	interval := l.interval
-	args := streamArgs("local[2]", l.brokers)
-	if interval == 0 {
-		interval, args = time.Second, append(args, "--asap")
-	}
+	interval, args := l.cadence()
 	return engine.NewApp("bench").Run(ctx, args, interval, func(ssc *engine.StreamingContext) error {
 		lines := kafka.Direct(ssc, kafka.Subscribe(topic+"-in"), kafka.Raw)
 		kafka.Sink(engine.Map(lines, func(r kafka.Record) []byte { return r.Value }), topic+"-out", kafka.Bytes)
 		return nil
 	})
+}
+
+// cadence returns the interval and the command line of a job on the engine.
+func (l *latency) cadence() (interval time.Duration, args []string) {
+	args = streamArgs("local[2]", l.brokers)
+	if l.interval == 0 {
+		return time.Second, append(args, "--asap")
+	}
+	return l.interval, args
 }
 
 // loop is the job as a bare franz-go loop.

@@ -3,7 +3,8 @@
 //	engine-bench WORKLOAD [flags]
 //
 // Each workload says in its --help what it measures and how. With --json the
-// last line of standard output is one JSON object.
+// last line of standard output is one JSON object, with --benchstat it is lines
+// that benchstat reads.
 package main
 
 import (
@@ -40,6 +41,7 @@ func workloads() []workload {
 	return []workload{
 		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop", runCount},
 		{"latency", "time from when a record is due through Kafka, a Map and Kafka again until a consumer has it; baseline: a bare franz-go loop", runLatency},
+		{"realtime", "Spark's suite of its real-time mode: time of records through a stateless query, deduplication, counts in windows, a state; Spark beside the first, and its published figures", runRealtime},
 		{"wordcount", "split lines from Kafka into words and count them; baseline: the same in a tuned franz-go poll loop", runWordCount},
 		{"fold", "count records from Kafka by key, over all batches; baseline: maps in a tuned franz-go poll loop", runFold},
 		{"window", "processing time of batches that add up a sliding window by key, with an inverse", runWindow},
@@ -55,6 +57,7 @@ func workloads() []workload {
 		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
 		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
 		{"paper", "images through Kafka over partitions and consumers, as the paper measured it: a producer, consumers, both, and recognition; bare clients and the engine in turn; tables and figures", runPaper},
+		{"compare", "the same work on the engine, bare franz-go and, where there are Java and Maven, Spark and Kafka Streams: ratios with their spread", runCompare},
 		{"inference", "a compiled network alone; baseline: the cores' peak", runInference},
 		{"broker", "an embedded broker until standard input ends, which other workloads start", runBroker},
 		{"train", "seconds an epoch of training on the digits, on one core", runTrain},
@@ -104,22 +107,26 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	f := flag.NewFlagSet("engine-bench "+w.name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	asJSON := f.Bool("json", false, "end with one JSON object on standard output")
+	asBenchstat := f.Bool("benchstat", false, "print lines that benchstat reads: of several calls, appended to a file, or of two files beside each other")
 	p := newProfiles(f)
 	r, err := w.run(ctx, f, args[1:])
 	err = errors.Join(err, p.end())
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about)
+		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\n%s\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about, how(w.name))
 		cli.PrintFlags(stdout, withoutInternal(f))
 	}
-	if err != nil || r == nil { // an executor process has nothing to tell
+	if err != nil && !errors.As(err, new(partialError)) || r == nil { // an executor process has nothing to tell
 		return err
 	}
 	r.named(w.name)
-	if !*asJSON {
-		r.print(stdout)
-		return nil
+	switch {
+	case *asBenchstat:
+		return errors.Join(err, writeBenchstat(stdout, w.name, r))
+	case *asJSON:
+		return errors.Join(err, json.NewEncoder(stdout).Encode(r))
 	}
-	return json.NewEncoder(stdout).Encode(r)
+	r.print(stdout)
+	return err
 }
 
 // internal begins what is said of a flag that the benchmark gives to processes it starts
@@ -140,7 +147,7 @@ func withoutInternal(f *flag.FlagSet) *flag.FlagSet {
 
 // parse parses a workload's flags.
 func parse(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
+	if err := cli.ParseFlags(f, args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}

@@ -6,7 +6,9 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
 )
 
 // runWorkload runs a workload with its flags.
@@ -41,6 +43,22 @@ func TestInference(t *testing.T) {
 		if model == "cnn" && math.Round(r.MFlopPerImage*1e6) != 8534016 {
 			t.Errorf("the convolutional network has %v million operations an image, want 8.534016", r.MFlopPerImage)
 		}
+	}
+}
+
+// A network that is slow says what it is at, and for how long.
+func TestInferenceProgress(t *testing.T) {
+	m, err := benchModel("mlp", &networkFile{}) // 3.588 MFLOP an image
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	b := inferenceBench{model: m, batch: 1000, cores: 2, progress: &said}
+	b.announce(0, 7, 7.176e8, time.Second) // 2 x 1000 images on both cores
+	b.announce(3, 7, 7.176e8, time.Second)
+	b.announce(4, 7, 7.176e9, time.Second)
+	if want := "warming up: a batch of 1000 takes at least 10.0 s\nround 3 of 7: a batch of 1000 takes at least 10.0 s\n"; said.String() != want {
+		t.Errorf("said %q, want %q", &said, want)
 	}
 }
 

@@ -94,14 +94,14 @@ func dispatch(p *process, args []string) error {
 		args = args[1:]
 	}
 	if err := parse(s.flags, args); err != nil {
-		if errors.Is(err, errUsage) && strings.Contains(err.Error(), "not defined") { // package flag has no sentinel
+		if _, unknown := errors.AsType[*cli.UnknownFlagError](err); unknown {
 			return fmt.Errorf("%w; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …", err)
 		}
 		return err
 	}
 	rest := s.flags.Args()
 	if len(rest) == 0 {
-		return fmt.Errorf("%w: name a program to submit, or one of %s; see --help", errUsage, names())
+		return fmt.Errorf("%w: name a program to submit, or one of %s; see --help", errUsage, strings.Join(names(), ", "))
 	}
 	switch c := find(rest[0]); {
 	case c != nil:
@@ -121,13 +121,12 @@ func find(name string) *command {
 	return nil
 }
 
-// names lists the commands.
-func names() string {
-	var all []string
+// names returns the commands' names.
+func names() (all []string) {
 	for _, c := range commands() {
 		all = append(all, c.name)
 	}
-	return strings.Join(all, ", ")
+	return all
 }
 
 // invoke runs a command until it ends or a signal comes.
@@ -160,7 +159,7 @@ func parse(f *flag.FlagSet, args []string) error {
 	usage, out := f.Usage, f.Output()
 	f.Usage = func() {}
 	f.SetOutput(io.Discard)
-	err := f.Parse(args)
+	err := cli.ParseFlags(f, args)
 	f.Usage = usage
 	f.SetOutput(out)
 	switch {

@@ -108,7 +108,11 @@ func (s *submission) run(rest []string) error {
 	info, err := os.Stat(program)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsRune(program, filepath.Separator):
-		return fmt.Errorf("%w: there is no command %q and no program of that name here; the commands are %s; see --help", errUsage, program, names())
+		meant := cli.Nearest(program, names())
+		if meant != "" {
+			meant = " (did you mean " + meant + "?)"
+		}
+		return fmt.Errorf("%w: there is no command %q and no program of that name here%s; the commands are %s; see --help", errUsage, program, meant, strings.Join(names(), ", "))
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%w: %s is a directory, not a program; build it first: CGO_ENABLED=0 go build -o ./program %s", errUsage, program, program)
 	}

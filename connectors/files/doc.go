@@ -4,10 +4,11 @@
 //
 // A directory is a path, or the URL of a bucket whose driver the program has (a blank import
 // of e.g. gocloud.dev/blob/s3blob), which every process of the job reaches. The driver looks
-// into it once a second ([Every]), and at the next batch takes the files that it didn't know,
-// the oldest by modification time first. Which these are is part of the batch's allocation:
-// after a restart, or when another driver takes over, the batch reads the same files again, and
-// the next one goes on behind them. Executors read the files themselves.
+// into it once a second ([Every]), and at the next batch, which with --asap comes when a look
+// has found files that are whole, takes the files that it didn't know, the oldest by
+// modification time first. Which these are is part of the batch's allocation: after a restart,
+// or when another driver takes over, the batch reads the same files again, and the next one goes
+// on behind them. Executors read the files themselves.
 //
 // What counts as a file to read:
 //

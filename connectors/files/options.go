@@ -28,9 +28,9 @@ type option func(*options)
 
 func (o option) applyToStream(to *options) { o(to) }
 
-// Every sets how often the driver looks into the directory, at most at each batch: every
-// second by default, which is also how long a file of the file system must stay as it is to
-// count as whole.
+// Every sets how often the driver looks into the directory, at most at each batch or, with
+// --asap, also between them: every second by default, which is also how long a file of the file
+// system must stay as it is to count as whole.
 func Every(d time.Duration) Option { return option(func(o *options) { o.every = d }) }
 
 // MaxFiles is how many files a batch takes at most, 1,000 by default.

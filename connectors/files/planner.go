@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -16,18 +17,25 @@ import (
 )
 
 // planner plans a file stream's batches on the driver.
+//
+// THREADING: the generator plans; as soon as possible one goroutine, which Close ends and waits
+// for, looks into the directory beside it. mu guards what both use.
 type planner struct {
 	*directory
 	bucket   *files.Bucket
 	untilEnd bool
 
-	ledger *ledger   // nil before the first plan
-	last   []byte    // ranges of the newest plan
-	idle   []byte    // those of a plan without files, nil if the ledger has changed since the last one
-	looked time.Time // when the last look ended that went well, zero before the first
-	tried  time.Time // when the last look ended
-	held   string    // why the last look found nothing
-	since  time.Time // when that began
+	stop     context.CancelFunc // of watching; nil unless Notify was called
+	watching sync.WaitGroup
+
+	mu     sync.Mutex // held over a look
+	ledger *ledger    // nil before the first plan
+	last   []byte     // ranges of the newest plan
+	idle   []byte     // those of a plan without files, nil if the ledger has changed since the last one
+	looked time.Time  // when the last look ended that went well, zero before the first
+	tried  time.Time  // when the last look ended
+	held   string     // why the last look found nothing
+	since  time.Time  // when that began
 
 	nowhere map[string]bool // links that led nowhere at the last look
 }
@@ -48,8 +56,14 @@ func openPlanner(ctx context.Context, d *directory) (engine.Planner, error) {
 	return p, nil
 }
 
-// Close closes the bucket.
-func (p *planner) Close() error { return p.bucket.Close() }
+// Close ends the looks and closes the bucket.
+func (p *planner) Close() error {
+	if p.stop != nil {
+		p.stop()
+		p.watching.Wait()
+	}
+	return p.bucket.Close()
+}
 
 // Completed has nothing to note: the batch log knows.
 func (p *planner) Completed(context.Context, []byte) error { return nil }
@@ -60,8 +74,52 @@ func (p *planner) UntilEnd(context.Context) error {
 	return nil
 }
 
+// Notify makes the planner look into the directory also when nothing is planned, and tell when
+// there are files to read.
+func (p *planner) Notify(ready func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.watching.Go(func() {
+		for p.await(ctx) {
+			if p.sees(ctx) {
+				ready()
+			}
+		}
+	})
+}
+
+// await waits until the next look is due. It reports false if ctx ends before.
+func (p *planner) await(ctx context.Context) bool {
+	p.mu.Lock()
+	due := time.NewTimer(max(p.options.every-time.Since(p.tried), p.options.every/10))
+	p.mu.Unlock()
+	defer due.Stop()
+	select {
+	case <-due.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// sees looks into the directory, unless a plan did just now or there was none yet, and reports
+// whether there are files to read.
+func (p *planner) sees(ctx context.Context) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ledger == nil {
+		return false // what comes first begins the job
+	}
+	if p.wait() <= 0 && p.look(ctx, false) != nil {
+		return false // ctx has ended
+	}
+	return !p.ledger.full() && len(p.ledger.settled()) > 0
+}
+
 // Plan takes files that the stream doesn't know, as many as the batch may hold.
 func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.ledger == nil || !bytes.Equal(req.Previous, p.last) {
 		before, err := decodeRanges(req.Previous)
 		if err != nil {

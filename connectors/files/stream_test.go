@@ -125,6 +125,43 @@ type completed func(engine.BatchInfo)
 
 func (f completed) OnBatchCompleted(b engine.BatchInfo) { f(b) }
 
+// As soon as possible means when a look has found a file that is whole, not at the next tick. Where
+// there is none no batch is made.
+func TestAsSoonAsPossible(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a"), "a", 1)
+	var got []read
+	var at []time.Duration
+	batches := uint64(0)
+	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
+		began := time.Now()
+		reads(files.TextFileStream(ssc, dir), &got, func(seq uint64) {
+			if batches = seq; len(got) == len(at) {
+				return
+			}
+			switch at = append(at, time.Since(began)); len(at) {
+			case 1:
+				write(t, filepath.Join(dir, "b"), "b", 2)
+			case 2:
+				ssc.Stop()
+			}
+		})
+		return nil
+	}, "--asap", "--batch-interval", "20s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, got, "a", "b")
+	for i, most := range []time.Duration{3 * time.Second, 6 * time.Second} {
+		if at[i] > most {
+			t.Errorf("file %d was read after %s", i+1, at[i])
+		}
+	}
+	if batches > 5 {
+		t.Errorf("%d batches", batches)
+	}
+}
+
 // In a bucket files are whole when they are there.
 func TestBucket(t *testing.T) {
 	put := func(key, text string) {

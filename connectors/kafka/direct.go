@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -91,7 +92,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 	conf := readSettings(ssc)
 	d := &direct[T]{
 		op: op, topics: topics, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
-		limits: conf.limits, maxBatch: conf.maxBatch, log: ssc.Logger(),
+		limits: conf.limits, maxBatch: conf.maxBatch, maxAge: conf.maxAge, log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail(op, err)
@@ -116,6 +117,7 @@ type direct[T any] struct {
 	options  directOptions
 	limits   limits
 	maxBatch int // bytes, 0 for the default
+	maxAge   time.Duration
 	log      *slog.Logger
 }
 
@@ -128,7 +130,7 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, limits: d.limits, reader: d.reader}
 	what := d.topics.selection()
 	what.Forget = d.options.forget
-	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, Waiting: out.waits}, what)
+	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MetadataAge: d.maxAge, Waiting: out.waits}, what)
 	if err != nil {
 		return nil, err
 	}

@@ -154,6 +154,49 @@ func TestPlannerMayNotSeeATopic(t *testing.T) {
 	}
 }
 
+// A partition that brokers don't know any more ends the job, whatever the stream names, and says what
+// to look for.
+func TestPlannerMissesAPartition(t *testing.T) {
+	for name, topics := range map[string]Topics{"pattern": SubscribePattern("[ab]"), "assign": Assign(map[string][]int32{"a": {0}, "b": {0, 1}})} {
+		synctest.Test(t, func(t *testing.T) {
+			b := kafkatest.Virtual(t, kfake.SeedTopics(1, "a"), kfake.SeedTopics(2, "b"))
+			p := opened(t, &direct[string]{topics: topics, brokers: b.Addrs, client: &b.Opts, log: slog.New(slog.DiscardHandler)})
+			last := new(engine.Plan)
+			plans(t, p, last)
+			time.Sleep(6 * time.Second) // until it asks for topics again
+			ids := map[string][16]byte{"a": b.Fake.TopicInfo("a").TopicID, "b": b.Fake.TopicInfo("b").TopicID}
+			b.Fake.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				b.Fake.KeepControl()
+				return described(b, req, map[string]int32{"a": 1, "b": 1}, ids, -1), nil, true
+			})
+			_, err := p.Plan(t.Context(), engine.PlanRequest{Previous: last.Ranges, Interval: time.Second})
+			says := "topic b partition 1 at " + b.Addrs[0] + ": topic has no such partition any more: it has 1, numbered from 0; as a topic loses none, check that the brokers are those that the job has read"
+			if !errors.Is(err, ranges.ErrPartitionGone) || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v\nwant %s", name, err, says)
+			}
+		})
+	}
+}
+
+// Topics are looked at as often as the program says.
+func TestPlannerLooksAtTopics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "a"))
+		p := opened(t, &direct[string]{topics: SubscribePattern("a|b"), brokers: b.Addrs, client: &b.Opts, maxAge: time.Minute, log: slog.New(slog.DiscardHandler)})
+		last := new(engine.Plan)
+		plans(t, p, last)
+		b.Create(t, "b", 1)
+		time.Sleep(50 * time.Second)
+		if got, want := plans(t, p, last), "[a/0 [0,0)]"; got != want {
+			t.Errorf("within the minute %s, want %s", got, want)
+		}
+		time.Sleep(11 * time.Second)
+		if got, want := plans(t, p, last), "[a/0 [0,0) b/0 [0,0)]"; got != want {
+			t.Errorf("after it %s, want %s", got, want)
+		}
+	})
+}
+
 // fills writes records into a partition.
 func fills(t *testing.T, b *kafkatest.Broker, topic string, partition int32, n int) {
 	t.Helper()

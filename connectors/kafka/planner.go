@@ -241,7 +241,7 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 		gone := slices.SortedFunc(maps.Keys(before), func(a, b topicPartition) int {
 			return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 		})[0]
-		err := ranges.ErrUnknownPartition
+		err := ranges.ErrPartitionGone
 		if !slices.ContainsFunc(parts, func(part ranges.Partition) bool { return part.Topic == gone.topic }) {
 			err = ranges.ErrTopicDeleted
 		}

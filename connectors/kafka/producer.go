@@ -2,13 +2,11 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +33,7 @@ type producer struct {
 	*kgo.Client
 	acked   atomic.Int64            // records of sinks that were acknowledged
 	trouble atomic.Pointer[trouble] // the last with a broker
+	waits   waits
 }
 
 // trouble is why a broker couldn't be reached or didn't answer.
@@ -48,8 +47,6 @@ const (
 	// deliveryTimeout is for how long a record may wait for its acknowledgement
 	// (Kafka's delivery.timeout.ms).
 	deliveryTimeout = 2 * time.Minute
-	// quiet is for how long nothing may be acknowledged before the log says so.
-	quiet = 5 * time.Second
 	// added is for how long a partition that a topic doesn't have may be one that was just
 	// added: brokers learn of it one by one.
 	added = time.Second
@@ -85,7 +82,7 @@ func (p producers) open(process *task.Process, kind producerKind) (*producer, er
 		if err != nil {
 			return nil, nil, err
 		}
-		return out, func() error { out.Close(); return nil }, nil
+		return out, func() error { out.waits.close(); out.Close(); return nil }, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the producer for %s: %w", addrs, err)
@@ -208,37 +205,4 @@ func (p *producer) note(err error) {
 	if err != nil {
 		p.trouble.Store(&trouble{err, time.Now()})
 	}
-}
-
-// errSilent: no connection failed, and yet nothing comes.
-var errSilent = errors.New("none: the brokers are connected and have not answered yet")
-
-// watch says in the log when records wait and none was acknowledged for a while,
-// until the returned function is called.
-func (p *producer) watch(log *slog.Logger, topic string) (stop func()) {
-	done := make(chan struct{})
-	var work sync.WaitGroup
-	work.Go(func() {
-		tick := time.NewTicker(quiet)
-		defer tick.Stop()
-		since, seen := time.Now(), p.acked.Load()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-			now, waiting := p.acked.Load(), p.BufferedProduceRecords()
-			if now != seen || waiting == 0 {
-				since, seen = time.Now(), now
-				continue
-			}
-			why := errSilent
-			if last := p.trouble.Load(); last != nil && !last.at.Before(since) {
-				why = last.err
-			}
-			log.Warn("kafka: waiting for acknowledgements, nothing is skipped", "topic", topic, "records", waiting, "since", since, "error", why)
-		}
-	})
-	return func() { close(done); work.Wait() }
 }

@@ -41,6 +41,44 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 	})
 }
 
+// A task that waits isn't said to have waited for as long as those before it.
+func TestSinkSaysHowLongItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "out"))
+		b.HangUp(kmsg.Produce)
+		var log bytes.Buffer
+		p := producers{b.Addrs, &b.Opts, slog.New(slog.NewTextHandler(&log, nil))}
+		process := &task.Process{}
+		defer func() { _ = process.Close() }()
+		out, err := p.open(process, usual)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		out.Produce(ctx, &kgo.Record{Topic: "out", Value: []byte("x")}, nil)
+		wait := func(d time.Duration, tasks, want int) {
+			t.Helper()
+			var stops []func()
+			for range tasks {
+				stops = append(stops, out.watch(p.log, "out"))
+			}
+			time.Sleep(d)
+			for _, stop := range stops {
+				stop()
+			}
+			if n := strings.Count(log.String(), "waiting for acknowledgements"); n != want {
+				t.Errorf("said %d times in all, want %d:\n%s", n, want, &log)
+			}
+		}
+		wait(3*time.Second, 1, 0)
+		wait(4900*time.Millisecond, 2, 0)
+		wait(5100*time.Millisecond, 2, 1)
+		time.Sleep(time.Minute)
+		wait(11*time.Second, 1, 3)
+	})
+}
+
 // Who waits for another task's large record to be sent ends with its own task.
 func TestLargeRecordsWaitWithTheirTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,10 @@
 package kafka
 
-import "github.com/hibana-engine/hibana/engine"
+import (
+	"time"
+
+	"github.com/hibana-engine/hibana/engine"
+)
 
 // Settings of programs, as Spark names them where it has them; nobody writes to
 // these. The package's documentation lists them.
@@ -21,6 +25,12 @@ var (
 		Help:  "bytes that a record batch may take, also decompressed (100663296)",
 		Parse: engine.WholeNumber(1<<10, 1<<30),
 	}
+	metadataMaxAge = engine.Setting[time.Duration]{
+		Key:     "streaming.kafka.metadataMaxAge",
+		Help:    "for how long a topic or a partition that is new, or deleted, may go unnoticed by streams (5s)",
+		Default: 5 * time.Second,
+		Parse:   engine.Duration(100*time.Millisecond, time.Hour),
+	}
 )
 
 // DeclareSettings declares the connector's settings in a batch program that uses the connector
@@ -33,6 +43,7 @@ func DeclareSettings(e engine.Environment) { readSettings(e) }
 type settings struct {
 	limits   limits
 	maxBatch int // bytes, 0 for the reader's default
+	maxAge   time.Duration
 }
 
 // settingsKey finds the settings in a program.
@@ -44,6 +55,7 @@ func readSettings(e engine.Environment) settings {
 		return settings{
 			limits:   limits{maxRate: maxRatePerPartition.Read(e), minimum: minRatePerPartition.Read(e)},
 			maxBatch: int(maxBatchBytes.Read(e)),
+			maxAge:   metadataMaxAge.Read(e),
 		}
 	}).(settings)
 }

@@ -95,19 +95,22 @@ func TestWrongSettings(t *testing.T) {
 		"streaming.kafka.maxBatchBytes=0":              "0 is below 1024",
 		"streaming.kafka.maxBatchBytes=1":              "1 is below 1024",
 		"streaming.kafka.maxBatchBytes=99999999999999": "99999999999999 is too large, at most 1073741824 goes",
+		"streaming.kafka.metadataMaxAge=5":             `"5" is not a duration, which has a unit`,
+		"streaming.kafka.metadataMaxAge=0s":            "0s is below 100ms",
+		"streaming.kafka.metadataMaxAge=24h":           "24h0m0s is too large, at most 1h0m0s goes",
 	} {
 		if err := build(t, pair, direct); !errors.Is(err, engine.ErrUsage) || strings.Count(err.Error(), pair) != 1 || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %s", pair, err, says)
 		}
 	}
 	var got settings
-	err := build(t, "streaming.kafka.maxRatePerPartition=0.5 streaming.kafka.minRatePerPartition=0 streaming.kafka.maxBatchBytes=5000", func(ssc *engine.StreamingContext) {
+	err := build(t, "streaming.kafka.maxRatePerPartition=0.5 streaming.kafka.minRatePerPartition=0 streaming.kafka.maxBatchBytes=5000 streaming.kafka.metadataMaxAge=1m", func(ssc *engine.StreamingContext) {
 		got = readSettings(ssc)
 	})
-	if want := (settings{limits{maxRate: 0.5}, 5000}); got != want || errors.Is(err, engine.ErrUsage) {
+	if want := (settings{limits{maxRate: 0.5}, 5000, time.Minute}); got != want || errors.Is(err, engine.ErrUsage) {
 		t.Errorf("read %+v, want %+v; %v", got, want, err)
 	}
-	if err := build(t, "", func(ssc *engine.StreamingContext) { got = readSettings(ssc) }); got != (settings{limits{minimum: 1}, 0}) {
+	if err := build(t, "", func(ssc *engine.StreamingContext) { got = readSettings(ssc) }); got != (settings{limits{minimum: 1}, 0, 5 * time.Second}) {
 		t.Errorf("read %+v by default; %v", got, err)
 	}
 }

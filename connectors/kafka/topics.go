@@ -25,8 +25,9 @@ type Topics struct {
 }
 
 // Subscribe reads all partitions of the named topics. A partition that is added
-// while the stream runs joins at the next batch that is planned some seconds later or more:
-// with --asap, where nothing comes, that may be a batch interval after it was added.
+// while the stream runs joins at the next batch that is planned after a look at the topics, one
+// every streaming.kafka.metadataMaxAge (5 s): with --asap, where nothing comes, that may be a
+// batch interval later.
 func Subscribe(topics ...string) Topics { return Topics{names: slices.Clone(topics)} }
 
 // SubscribePattern reads all partitions of the topics whose whole names a regular expression

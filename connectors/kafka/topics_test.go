@@ -80,7 +80,7 @@ func TestAssign(t *testing.T) {
 			return nil
 		})
 		if says := "kafka.Direct(a[1 3]) at kafka/topics_test.go:"; !errors.Is(err, ranges.ErrUnknownPartition) || !strings.Contains(err.Error(), says) ||
-			!strings.Contains(err.Error(), "topic a partition 3 at "+b.Addrs[0]+": topic has no such partition: it has 3, numbered from 0") {
+			!strings.Contains(err.Error(), "topic a partition 3 at "+b.Addrs[0]+": topic has no such partition: it has 3, numbered from 0; give kafka.Assign some that it has") {
 			t.Errorf("a partition that isn't there: %v", err)
 		}
 	})

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/hibana-engine/hibana/rdd/files"
 )
 
 // Option configures a stream of what is received: [Directory], [MaxBytes], [Dial] and [MaxLine].
@@ -14,6 +17,7 @@ type Option interface{ applyToStream(*options) }
 
 type options struct {
 	dir      string
+	at       files.Address // that dir is
 	maxBytes int64
 	maxLine  int
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
@@ -23,8 +27,10 @@ type option func(*options)
 
 func (o option) applyToStream(to *options) { o(to) }
 
-// Directory is where the stream's log is, an absolute path: below it each stream has a directory
+// Directory is where the stream's log is, an absolute path, or a URL such as s3://BUCKET/received
+// (import the driver, _ "gocloud.dev/blob/s3blob"): below it each stream has a directory
 // that bears its name, so no two may have one name. A job that begins anew reads what it finds there.
+// On a cluster all machines must reach it.
 func Directory(dir string) Option { return option(func(o *options) { o.dir = dir }) }
 
 // MaxBytes is how many bytes the log may have, 1 GiB by default.
@@ -62,9 +68,16 @@ func optionsOf(opts []Option) (options, error) {
 		}
 		opt.applyToStream(&o)
 	}
+	isURL := strings.Contains(o.dir, "://")
+	if isURL || filepath.IsAbs(o.dir) {
+		var err error
+		if o.at, err = files.Parse(o.dir); err != nil {
+			return o, fmt.Errorf("receivers.Directory: %w", err)
+		}
+	}
 	switch {
-	case o.dir != "" && !filepath.IsAbs(o.dir):
-		return o, fmt.Errorf("receivers.Directory(%q): give an absolute path, since a later run may work in another directory", o.dir)
+	case o.dir != "" && !isURL && !filepath.IsAbs(o.dir):
+		return o, fmt.Errorf("receivers.Directory(%q): give an absolute path or a URL, since a later run may work in another directory", o.dir)
 	case o.maxBytes < leastBytes || o.maxBytes > mostBytes:
 		return o, fmt.Errorf("receivers.MaxBytes(%d): from %d to %d are possible", o.maxBytes, int64(leastBytes), int64(mostBytes))
 	case o.maxLine < 1 || o.maxLine > mostLine:

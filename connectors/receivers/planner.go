@@ -2,18 +2,28 @@ package receivers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hibana-engine/hibana/connectors/receivers/segments"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
+
+// received keeps what is received until it is processed.
+type received interface {
+	// Append appends records and returns when batches will have them. It waits while there is no
+	// room. Any goroutine may call it; the generator calls the others.
+	Append(ctx context.Context, records ...[]byte) error
+	// Full reports whether a record may have to wait for room.
+	Full() bool
+	// plan says what the next batch reads of what was received.
+	plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error)
+	// completed is told of a batch that is complete.
+	completed(ranges []byte) error
+	Close() error
+}
 
 // planner runs a stream's receiver and plans its batches, on the driver.
 //
@@ -21,12 +31,10 @@ import (
 // receiver. mu guards what both use.
 type planner struct {
 	source
-	logs      *segments.Log
-	temporary string // its directory, if it is one that is removed
-	complete  int64  // records before this one are in batches that are complete
+	log received
 
-	stop     context.CancelFunc
-	received chan struct{} // closed when the receiver has ended
+	stop  context.CancelFunc
+	ended chan struct{} // closed when the receiver has ended
 
 	mu    sync.Mutex
 	ready func() // unless nil, told of records
@@ -35,29 +43,23 @@ type planner struct {
 }
 
 // openPlanner opens the stream's log and starts the receiver.
-func openPlanner(ctx context.Context, s source) (_ *planner, err error) {
-	p := &planner{source: s, received: make(chan struct{})}
-	dir := s.dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "hibana-received-"); err != nil {
-			return nil, fmt.Errorf("making a directory for what is received: %w", err)
-		}
-		p.temporary = dir
-	}
-	p.logs, err = segments.Open(segments.Options{Dir: dir, Most: s.options.maxBytes, Durable: s.dir != "", Logger: s.log})
+func openPlanner(ctx context.Context, s source) (*planner, error) {
+	log, err := openReceived(ctx, s)
 	if err != nil {
-		return nil, errors.Join(err, p.removeTemporary())
+		return nil, err
 	}
+	p := &planner{source: s, log: log, ended: make(chan struct{})}
 	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx)) // Close ends it
 	go p.run(ctx)
 	return p, nil
 }
 
-func (p *planner) removeTemporary() error {
-	if p.temporary == "" {
-		return nil
+// openReceived opens the log of a stream.
+func openReceived(ctx context.Context, s source) (received, error) {
+	if s.shared {
+		return openShared(ctx, s)
 	}
-	return os.RemoveAll(p.temporary)
+	return openLocal(s)
 }
 
 // closePatience is how long Close waits for the receiver.
@@ -70,11 +72,11 @@ func (p *planner) Close() error {
 	patience := time.NewTimer(closePatience)
 	defer patience.Stop()
 	select {
-	case <-p.received:
+	case <-p.ended:
 	case <-patience.C:
-		p.log.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", closePatience)
+		p.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", closePatience)
 	}
-	return errors.Join(p.logs.Close(), p.removeTemporary())
+	return p.log.Close()
 }
 
 // Pauses before a receiver is called again: from the first, doubled, to the longest.
@@ -85,7 +87,7 @@ const (
 
 // run calls the receiver again and again, until ctx ends or it says that nothing more comes.
 func (p *planner) run(ctx context.Context) {
-	defer close(p.received)
+	defer close(p.ended)
 	pause := firstPause
 	for {
 		var stored atomic.Bool
@@ -100,7 +102,7 @@ func (p *planner) run(ctx context.Context) {
 			pause = firstPause
 		}
 		p.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
-		p.log.Warn("a receiver has ended and is started again", "stream", p.op, "pause", pause, "err", err)
+		p.logger.Warn("a receiver has ended and is started again", "stream", p.op, "pause", pause, "err", err)
 		again := time.NewTimer(pause)
 		select {
 		case <-again.C:
@@ -141,7 +143,7 @@ func (p *planner) append(ctx, own context.Context, records [][]byte) error {
 		defer cancel(nil)
 		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 	}
-	return p.logs.Append(own, records...)
+	return p.log.Append(own, records...)
 }
 
 // note takes why nothing is received, "" if something is.
@@ -172,31 +174,12 @@ func (p *planner) Notify(ready func()) {
 	ready()
 }
 
-// Plan cuts what the batch may hold from what was received and not planned.
-func (p *planner) Plan(_ context.Context, req engine.PlanRequest) (engine.Plan, error) {
-	from := p.logs.Begin()
-	if req.Previous != nil {
-		before, err := decodeRanges(req.Previous)
-		if err != nil {
-			return engine.Plan{}, fmt.Errorf("the records of the batch before: %w", err)
-		}
-		if before.dir == "" || before.dir == p.temporary { // else the log before has ended with its process
-			from = before.until
-		}
+// Plan says what of what was received the batch reads.
+func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
+	plan, err := p.log.plan(ctx, req)
+	if why, since := p.holds(); why != "" {
+		plan.Held, plan.HeldSince = why, since
 	}
-	if err := p.release(req.Kept); err != nil {
-		return engine.Plan{}, err
-	}
-	parts, until, left, err := p.logs.Cut(from, req.Budget, p.parallelism)
-	if err != nil {
-		return engine.Plan{}, err
-	}
-	if err := p.logs.Sync(); err != nil {
-		return engine.Plan{}, err
-	}
-	plan := engine.Plan{Records: until.Record - from.Record, Backlog: left}
-	plan.Held, plan.HeldSince = p.holds()
-	plan.Ranges, err = encodeRanges(ranges{dir: p.temporary, parts: parts, from: from.Record, until: until})
 	return plan, err
 }
 
@@ -207,34 +190,11 @@ func (p *planner) holds() (why string, since time.Time) {
 	if p.held != "" {
 		return p.held, p.since
 	}
-	if p.logs.Full() {
+	if p.log.Full() {
 		why = fmt.Sprintf("the log of what is received is full: nothing more is taken from the source until batches are complete that read it, and no window or state reaches back to them; should it stay so, raise receivers.MaxBytes(%d)", p.options.maxBytes)
 	}
 	return why, time.Time{}
 }
 
-// release deletes what no batch reads any more: before the first one that isn't complete, and
-// before the first that others reach back to, whose ranges are kept.
-func (p *planner) release(kept []byte) error {
-	before := int64(math.MaxInt64)
-	if kept != nil {
-		r, err := decodeRanges(kept)
-		if err != nil {
-			return fmt.Errorf("the records of an earlier batch: %w", err)
-		}
-		before = r.from
-	}
-	if err := p.logs.Release(min(before, p.complete)); err != nil { // it is tried again at the next plan
-		p.log.Warn("a log of what is received can't be made smaller", "stream", p.op, "err", err)
-	}
-	return nil
-}
-
 // Completed notes that a batch's records were read.
-func (p *planner) Completed(_ context.Context, encoded []byte) error {
-	r, err := decodeRanges(encoded)
-	if err == nil {
-		p.complete = r.until.Record
-	}
-	return err
-}
+func (p *planner) Completed(_ context.Context, encoded []byte) error { return p.log.completed(encoded) }

@@ -18,7 +18,7 @@ import (
 func receiving(t *testing.T, receive Receiver) *planner {
 	t.Helper()
 	p, err := openPlanner(t.Context(), source{
-		op: "test", options: options{maxBytes: leastBytes}, receive: receive, parallelism: 1, log: slog.New(slog.DiscardHandler),
+		op: "test", options: options{maxBytes: leastBytes}, receive: receive, parallelism: 1, logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestCloseOfOneThatGoesOn(t *testing.T) {
 		if err := <-stored; !errors.Is(err, segments.ErrClosed) {
 			t.Errorf("stored after the end: %v", err)
 		}
-		<-p.received
+		<-p.ended
 	})
 }
 

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/hibana-engine/hibana/connectors/receivers/segments"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/role"
 	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/files"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 )
@@ -49,34 +51,40 @@ func SocketTextStream(ssc *engine.StreamingContext, address string, opts ...Opti
 
 // errors of streams.
 var (
-	errNoDirectory = errors.New("with --checkpoint the records that are received must be there after a restart: give receivers.Directory(dir)")
+	errNoDirectory = errors.New("with --checkpoint, and on a cluster, the records that are received must be there after a restart: give receivers.Directory(dir), on a cluster one that all machines reach")
 	errName        = errors.New("the name can't be that of a directory below receivers.Directory: give another one")
 	errTwice       = errors.New("another stream of the program has that name and directory: give each a name of its own, or another receivers.Directory")
-	errCluster     = errors.New("receivers run on one machine, and aren't there on a cluster yet: run the program in local mode, or have what it receives written to Kafka and read it with kafka.Direct")
+	errNotShared   = errors.New("on a cluster all machines must reach the receivers.Directory: give the URL of a bucket, or a directory that all of them have")
 )
 
 // declare declares a stream. functions are those of the user.
 func declare[T any](ssc *engine.StreamingContext, op, name string, opts []Option, receiver func(options) Receiver, convert func([]byte) T, functions ...any) *engine.DStream[T] {
 	o, err := optionsOf(opts)
-	if err == nil && o.dir == "" && ssc.Durable() && os.Getenv(role.Env) == "" {
+	if err == nil && o.dir == "" && ssc.Durable() {
 		err = errNoDirectory
 	}
 	if err != nil {
 		ssc.Fail(op, err)
 	}
 	in := &input[T]{
-		source:  source{op: op, options: o, receive: receiver(o), parallelism: max(1, ssc.DefaultParallelism()), log: ssc.Logger()},
+		source:  source{op: op, options: o, receive: receiver(o), parallelism: max(1, ssc.DefaultParallelism()), logger: ssc.Logger()},
 		site:    lineage.Caller(),
 		convert: convert,
 	}
 	if o.dir != "" {
-		in.dir = filepath.Join(o.dir, url.PathEscape(name))
-		if err := claim(ssc, name, in.dir); err != nil {
+		in.at = o.at.Join(url.PathEscape(name))
+		if err := claim(ssc, name, in.at.String()); err != nil {
 			ssc.Fail(op, err)
 		}
+		in.shared = manyReach(o.dir)
+		in.dir = filepath.Join(o.dir, url.PathEscape(name))
 	}
 	return engine.NewInput(ssc, op, in, functions...)
 }
+
+// manyReach reports whether several machines read and write a directory: one of a bucket, and on a
+// cluster, where daemons start a driver, any.
+func manyReach(dir string) bool { return !filepath.IsAbs(dir) || os.Getenv(role.Env) != "" }
 
 // claimed is the key of the directories of logs that a program's streams have.
 type claimed struct{}
@@ -97,11 +105,13 @@ func claim(ssc *engine.StreamingContext, name, dir string) error {
 // source is where a stream's records come from.
 type source struct {
 	op          string // the stream's name
-	dir         string // of its log, "" for a temporary one
+	dir         string // of its log on this machine, "" for a temporary one
+	shared      bool   // the log is one of several that all machines reach
+	at          files.Address
 	options     options
 	receive     Receiver
 	parallelism int
-	log         *slog.Logger
+	logger      *slog.Logger
 }
 
 // input is the input of a stream.
@@ -113,14 +123,14 @@ type input[T any] struct {
 
 // Open opens the log and starts the receiver.
 func (in *input[T]) Open(ctx context.Context) (engine.Planner, error) {
-	if os.Getenv(role.Env) != "" { // a driver that a daemon has started
-		return nil, errCluster
-	}
 	return openPlanner(ctx, in.source)
 }
 
 // Generate makes a partition of each part of the log.
 func (in *input[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
+	if isShared(encoded) {
+		return in.generateShared(encoded)
+	}
 	r, err := decodeRanges(encoded)
 	if err != nil {
 		return 0, nil, err
@@ -129,16 +139,51 @@ func (in *input[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter
 	if r.dir != "" {
 		dir = r.dir
 	}
-	return len(r.parts), func(tc *task.Context, p int) iter.Seq2[T, error] { return in.read(tc, dir, r.parts[p]) }, nil
+	return len(r.parts), func(tc *task.Context, p int) iter.Seq2[T, error] {
+		return in.read(tc, segments.Read(dir, r.parts[p]))
+	}, nil
 }
 
-// read yields the records of a part of the log.
-func (in *input[T]) read(tc *task.Context, dir string, p segments.Part) iter.Seq2[T, error] {
+// generateShared makes the partitions that the driver has dealt files to.
+func (in *input[T]) generateShared(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
+	r, err := decodeShared(encoded)
+	if err != nil {
+		return 0, nil, err
+	}
+	return len(r.Partitions), func(tc *task.Context, p int) iter.Seq2[T, error] {
+		return in.read(tc, in.files(tc, r, r.Partitions[p]))
+	}, nil
+}
+
+// files yields the records of files.
+func (in *input[T]) files(tc *task.Context, r sharedRanges, parts []part) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		bucket, err := in.at.Open(tc)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer func() { _ = bucket.Close() }() // all that was wanted is read
+		for _, p := range parts {
+			for record, err := range segments.ReadFile(tc, bucket, path.Join(in.at.Key, r.Logs[p.log].Log), p.File) {
+				if errors.Is(err, files.ErrMissing) {
+					err = fmt.Errorf("%w: %w", errNotShared, err)
+				}
+				if !yield(record, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// read yields what records become.
+func (in *input[T]) read(tc *task.Context, from iter.Seq2[[]byte, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		var records, bytes int64
 		defer func() { tc.Metrics.RecordsRead += records; tc.Metrics.BytesRead += bytes }()
-		segments.Read(dir, p)(func(record []byte, err error) bool {
+		from(func(record []byte, err error) bool {
 			if err != nil {
 				yield(none, &rdd.OpError{Op: in.op, Site: in.site, Err: err})
 				return false
@@ -154,8 +199,16 @@ func (in *input[T]) read(tc *task.Context, dir string, p segments.Part) iter.Seq
 	}
 }
 
-// Positions says how many records were read.
+// Positions says how many records were read, of each driver's log if they are shared.
 func (in *input[T]) Positions(encoded []byte) ([]engine.Position, error) {
-	r, err := decodeRanges(encoded)
-	return []engine.Position{{Source: in.op, Next: r.until.Record}}, err
+	if !isShared(encoded) {
+		r, err := decodeRanges(encoded)
+		return []engine.Position{{Source: in.op, Next: r.until.Record}}, err
+	}
+	r, err := decodeShared(encoded)
+	var all []engine.Position
+	for _, at := range r.Logs {
+		all = append(all, engine.Position{Source: in.op + " " + at.Log, Next: at.Next})
+	}
+	return all, err
 }

@@ -69,7 +69,7 @@ func NewDaemon(name, usage string, stderr io.Writer) *Daemon {
 // help that was asked for and returns flag.ErrHelp then; what is wrong is an error
 // that says [ErrUsage].
 func (d *Daemon) Parse(args []string, required ...string) error {
-	err := d.Flags.Parse(args)
+	err := ParseFlags(d.Flags, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(d.stderr, d.usage)

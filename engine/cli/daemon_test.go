@@ -29,6 +29,7 @@ func TestDaemon(t *testing.T) {
 		{"", nil, ExitUsage, "test-daemon: wrong use; see --help: --id is missing\n"},
 		{"--id a --data d e", nil, ExitUsage, `test-daemon: wrong use; see --help: it takes no argument "e"` + "\n"},
 		{"--nope", nil, ExitUsage, "test-daemon: wrong use; see --help: flag provided but not defined: -nope\n"},
+		{"--id a --dat d", nil, ExitUsage, "test-daemon: wrong use; see --help: flag provided but not defined: -dat (did you mean --data?)\n"},
 		{"--id a --data d --log-level loud", nil, ExitUsage, "test-daemon: wrong use; see --help: invalid value \"loud\" for flag -log-level"},
 		{"--id a --data d --pass-env A --pass-env B", nil, ExitOK, ""},
 		{"--id a --data d --pass-env A=b", nil, ExitUsage, `"A=b" is no name of an environment variable`},

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -74,8 +75,9 @@ func (h *health) metrics() string {
 	return h.progress.Metrics
 }
 
-// fill adds to a status what only the leader's memory has.
-func (h *health) fill(st *wire.JobStatus) {
+// fill adds to a status what only the leader's memory has. drained says whether an executor
+// was drained: the job's processes don't hear why theirs ended there.
+func (h *health) fill(st *wire.JobStatus, drained func(executor string) bool) {
 	if trouble, on := h.lastTrouble(); trouble != "" {
 		if st.Reason != "" {
 			st.Reason += "; "
@@ -89,7 +91,11 @@ func (h *health) fill(st *wire.JobStatus) {
 	if st.State.Final() {
 		return
 	}
-	for _, more := range []string{h.stuck, h.progress.Message} {
+	said := h.progress.Message
+	if on := h.progress.Executor; said != "" && on != "" && drained(on) {
+		said = fmt.Sprintf("executor %s was drained: %s", on, said)
+	}
+	for _, more := range []string{h.stuck, said} {
 		if st.Trouble != "" && more != "" {
 			st.Trouble += "; "
 		}

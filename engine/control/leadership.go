@@ -155,6 +155,15 @@ func (r *leadership) status(ref wire.JobRef) (*wire.JobStatus, error) {
 // fill adds to a status what only the leader's memory has.
 func (r *leadership) fill(st *wire.JobStatus) {
 	if d := r.runners.of(st.Spec.Incarnation); d != nil {
-		d.health.fill(st)
+		d.health.fill(st, r.drained)
 	}
+}
+
+// drained reports whether an executor was drained.
+func (r *leadership) drained(executor string) (drained bool) {
+	r.n.View(func(s *state.State) {
+		e := s.Executors[executor]
+		drained = e != nil && e.Drained
+	})
+	return drained
 }

@@ -6,6 +6,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -97,15 +98,39 @@ func SyncDir(path string) error {
 }
 
 // Lock makes a directory this process's, until the file is closed that it returns; the kernel
-// does so at the process's end, too. The error that another process has it wraps locked.
+// does so at the process's end, too. To remove the file lets the directory go as well. The
+// error that another process has it wraps locked.
 func Lock(dir string, locked error) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	path := filepath.Join(dir, "lock")
+	for {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("opening the directory's lock: %w", err)
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			_ = f.Close()
+			return nil, fmt.Errorf("%w: %s: stop the other process or use another directory", locked, dir)
+		}
+		there, err := isAt(f, path)
+		if there {
+			return f, nil
+		}
+		_ = f.Close() // who had it has removed it meanwhile
+		if err != nil {
+			return nil, fmt.Errorf("looking at the directory's lock: %w", err)
+		}
+	}
+}
+
+// isAt reports whether an open file is the one at a path.
+func isAt(f *os.File, path string) (bool, error) {
+	mine, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("opening the directory's lock: %w", err)
+		return false, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %s: stop the other process or use another directory", locked, dir)
+	now, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	return f, nil
+	return err == nil && os.SameFile(mine, now), err
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -57,4 +59,38 @@ func TestExplain(t *testing.T) {
 	if disk.Explain(dir, nil) != nil || disk.Full(other) {
 		t.Error("what is no error, or another one, is a full disk")
 	}
+}
+
+// Who has a directory may remove its lock before letting it go, while others try to get it:
+// there is never more than one who has it.
+func TestLockThatIsRemoved(t *testing.T) {
+	dir, taken := t.TempDir(), errors.New("taken")
+	var has atomic.Int32
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for got := 0; got < 50; {
+				lock, err := disk.Lock(dir, taken)
+				if errors.Is(err, taken) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got++
+				if n := has.Add(1); n != 1 {
+					t.Errorf("%d have the directory", n)
+				}
+				has.Add(-1)
+				if err := os.Remove(lock.Name()); err != nil { // from here on another may have it
+					t.Error(err)
+				}
+				if err := lock.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -47,7 +47,7 @@ func main() {
 	f.StringVar(&opt.topic, "topic", "frames", "topic of the frames, JPEG or PNG")
 	f.IntVar(&opt.frames, "frames", 100, "frames that are drawn and written to the topic; 0 until stopped, below 0 none")
 	f.Float64Var(&opt.rate, "rate", 30, "of these, frames per second")
-	f.StringVar(&opt.strip, "strip", "detect.png", "PNG file with the first frames and what was found in them; empty: none")
+	f.StringVar(&opt.strip, "strip", "detect.png", "PNG file with the first twelve frames and what was found in them; empty: none")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error { return declare(ssc, opt) })
 }
 
@@ -112,7 +112,7 @@ func (f Found) String() string {
 
 // objects finds the objects in frames.
 func objects(frames *engine.DStream[Frame]) *engine.DStream[Found] {
-	model := ml.ONNX(frames.Context(), "shapes", network)
+	model := ml.ONNX(frames.Context(), "shapes", network).Expect(detector.Check)
 	return ml.Predict(frames, model,
 		func(f Frame, row []float32) error { return detector.Input.Fill(f.Input, row) },
 		func(f Frame, out ml.Row) (Found, error) {

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
 	"image/png"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
@@ -54,24 +58,91 @@ func TestObjects(t *testing.T) {
 	if all < 2*frames {
 		t.Errorf("only %d objects", all)
 	}
-	s := strip{path: filepath.Join(t.TempDir(), "strip.png"), columns: 2, most: 4, log: slog.New(slog.DiscardHandler)}
-	for range 2 { // the batch comes again
-		if err := s.add(engine.Batch{}, got[0][:3]); err != nil {
+	size := func(s *strip) image.Point {
+		file, err := os.ReadFile(s.path)
+		if err != nil {
 			t.Fatal(err)
 		}
+		config, err := png.DecodeConfig(bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image.Pt(config.Width/sceneWidth, config.Height/sceneHeight)
 	}
-	if _, err := os.Stat(s.path); err == nil {
-		t.Error("the strip is written before it is full")
+	s := &strip{path: filepath.Join(t.TempDir(), "missing", "strip.png"), columns: 2, most: 5, log: slog.New(slog.DiscardHandler)}
+	if err := s.add(engine.Batch{}, got[0][:1]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder that there isn't: %v", err)
+	}
+	s.path = filepath.Join(t.TempDir(), "strip.png")
+	for _, c := range []struct {
+		frames int // of the stream so far; the batch comes again
+		want   image.Point
+	}{{1, image.Pt(1, 1)}, {3, image.Pt(2, 2)}, {3, image.Pt(2, 2)}, {frames, image.Pt(2, 3)}} {
+		if err := s.add(engine.Batch{}, got[0][:c.frames]); err != nil {
+			t.Fatal(err)
+		}
+		if got := size(s); got != c.want {
+			t.Errorf("after %d frames the strip has %v of them, want %v", c.frames, got, c.want)
+		}
+	}
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.add(engine.Batch{}, got[0]); err != nil {
 		t.Fatal(err)
 	}
-	written, err := os.ReadFile(s.path)
-	if err != nil {
+	if _, err := os.Stat(s.path); err == nil {
+		t.Error("a full strip is written again")
+	}
+}
+
+// Labels lie in the frame, on no other one and on no other object while there is room.
+func TestLabels(t *testing.T) {
+	cell := image.Rect(100, 50, 100+sceneWidth, 50+sceneHeight)
+	circle := vision.Detection{Name: "circle", Score: 0.9} // 79 pixels wide, 13 high
+	for _, boxes := range [][]image.Rectangle{
+		{image.Rect(100, 50, 140, 90)},                                   // at the top
+		{image.Rect(395, 250, 420, 290)},                                 // at the right and the bottom
+		{image.Rect(150, 100, 190, 140), image.Rect(200, 100, 240, 140)}, // side by side
+		{image.Rect(150, 100, 190, 140), image.Rect(160, 60, 200, 95)},   // one above the other
+		{cell, image.Rect(100, 50, 110, 60)},
+	} {
+		objects := slices.Repeat([]vision.Detection{circle}, len(boxes))
+		labels := placeLabels(cell, boxes, objects)
+		for i, l := range labels {
+			if !l.In(cell) || l.Size() != image.Pt(79, 13) {
+				t.Errorf("%v: label %v isn't in the frame", boxes, l)
+			}
+			for k := range boxes {
+				if k != i && (l.Overlaps(labels[k]) || l.Overlaps(boxes[k]) && boxes[k] != cell) {
+					t.Errorf("%v: label %v of object %d lies on object %d", boxes, l, i, k)
+				}
+			}
+		}
+	}
+}
+
+// Frames of another size than the scenes' are scaled, with their boxes.
+func TestLargeFrame(t *testing.T) {
+	img := vision.NewImage(4*cellWidth, 2*cellHeight) // a quarter of it fits
+	for i := range img.Pix {
+		img.Pix[i] = 255
+	}
+	var file bytes.Buffer
+	if err := png.Encode(&file, img); err != nil {
 		t.Fatal(err)
 	}
-	if config, err := png.DecodeConfig(bytes.NewReader(written)); err != nil || config.Width < 2*sceneWidth || config.Height < 2*sceneHeight {
-		t.Errorf("the strip: %+v, %v", config, err)
+	all := image.NewRGBA(image.Rect(0, 0, cellWidth, cellHeight))
+	box := vision.Box{X1: 400, Y1: 100, X2: 800, Y2: 300}
+	if err := drawFrame(all, image.Point{}, Found{JPEG: file.Bytes(), Objects: []vision.Detection{{Box: box, Name: "a"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[image.Point]color.RGBA{
+		{99, 50}: {255, 255, 255, 255}, {100, 50}: {0, 0, 0, 255}, {200, 75}: {0, 0, 0, 255}, {150, 40}: {255, 255, 255, 255}, {0, 121}: {},
+	} {
+		if got := all.RGBAAt(at.X, at.Y); got != want {
+			t.Errorf("pixel %v is %v, want %v", at, got, want)
+		}
 	}
 }
 

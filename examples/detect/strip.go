@@ -19,35 +19,35 @@ import (
 )
 
 // strip keeps the first frames with what was found in them and writes them into one
-// picture. Only the driver's copy of it is ever used.
+// picture, with each batch that brings more of them. Only the driver's copy of it is ever used.
 type strip struct {
 	path          string
 	columns, most int
 	log           *slog.Logger
 
-	kept    []Found
-	written bool
+	kept  []Found
+	drawn int // of kept, in the file
 }
 
 // add takes in a batch. A batch that comes again after a failure adds nothing.
 func (s *strip) add(_ engine.Batch, batch []Found) error {
 	for _, f := range batch {
-		if s.written || s.has(f.Frame) {
-			continue
+		if len(s.kept) < s.most && !s.has(f.Frame) {
+			s.kept = append(s.kept, f)
 		}
-		if s.kept = append(s.kept, f); len(s.kept) < s.most {
-			continue
-		}
-		s.written = true
-		picture, err := pictureOf(s.kept, s.columns)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(s.path, picture, 0o644); err != nil {
-			return fmt.Errorf("writing the strip: %w", err)
-		}
-		s.log.Info("the first frames are drawn", "file", s.path)
 	}
+	if s.drawn == len(s.kept) {
+		return nil
+	}
+	picture, err := pictureOf(s.kept, s.columns)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.path, picture, 0o644); err != nil {
+		return fmt.Errorf("writing the strip: %w", err)
+	}
+	s.drawn = len(s.kept)
+	s.log.Info("the first frames are drawn", "file", s.path, "frames", s.drawn)
 	return nil
 }
 
@@ -60,22 +60,20 @@ func (s *strip) has(frame string) bool {
 	return false
 }
 
+// The size of a frame in the picture, in which frames of another size are scaled.
+const cellWidth, cellHeight = sceneWidth, sceneHeight
+
 // pictureOf draws frames beside each other, as a PNG.
 func pictureOf(frames []Found, columns int) ([]byte, error) {
 	const gap = 4
+	columns = min(columns, len(frames))
 	rows := (len(frames) + columns - 1) / columns
-	all := image.NewRGBA(image.Rect(0, 0, columns*(sceneWidth+gap), rows*(sceneHeight+gap)))
+	all := image.NewRGBA(image.Rect(0, 0, columns*(cellWidth+gap), rows*(cellHeight+gap)))
 	draw.Draw(all, all.Bounds(), image.White, image.Point{}, draw.Src)
 	for i, f := range frames {
-		img, err := vision.Decode(f.JPEG)
-		if err != nil {
+		at := image.Pt(i%columns*(cellWidth+gap), i/columns*(cellHeight+gap))
+		if err := drawFrame(all, at, f); err != nil {
 			return nil, fmt.Errorf("drawing %s: %w", f.Frame, err)
-		}
-		at := image.Pt(i%columns*(sceneWidth+gap), i/columns*(sceneHeight+gap))
-		piece := image.Rect(0, 0, sceneWidth, sceneHeight).Add(at)
-		draw.Draw(all, piece, img, image.Point{}, draw.Src)
-		for _, o := range f.Objects {
-			outline(all.SubImage(piece).(*image.RGBA), at, o)
 		}
 	}
 	var b bytes.Buffer
@@ -85,25 +83,94 @@ func pictureOf(frames []Found, columns int) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// outline draws a detection's box and says what it is.
-func outline(img *image.RGBA, at image.Point, o vision.Detection) {
-	const line = 2
-	fill := func(r image.Rectangle, c color.Color) {
-		draw.Draw(img, r, image.NewUniform(c), image.Point{}, draw.Src)
+// drawFrame draws a frame at a place, and what was found in it.
+func drawFrame(all *image.RGBA, at image.Point, f Found) error {
+	img, err := vision.Decode(f.JPEG)
+	if err != nil {
+		return err
 	}
+	scale := min(float32(cellWidth)/float32(img.Width), float32(cellHeight)/float32(img.Height))
+	if scale != 1 {
+		img, err = img.Resize(max(1, int(float32(img.Width)*scale)), max(1, int(float32(img.Height)*scale)), vision.Antialias)
+		if err != nil {
+			return err
+		}
+	}
+	cell := img.Bounds().Add(at)
+	draw.Draw(all, cell, img, image.Point{}, draw.Src)
+	piece := all.SubImage(cell).(*image.RGBA)
+	var boxes []image.Rectangle
+	for _, o := range f.Objects {
+		b := o.Box
+		boxes = append(boxes, image.Rect(int(b.X1*scale), int(b.Y1*scale), int(b.X2*scale)+1, int(b.Y2*scale)+1).Add(at))
+		outline(piece, boxes[len(boxes)-1], colourOf(o))
+	}
+	labels := placeLabels(cell, boxes, f.Objects)
+	for i, o := range f.Objects {
+		fill(piece, labels[i], colourOf(o))
+		d := font.Drawer{Dst: piece, Src: image.White, Face: basicfont.Face7x13, Dot: fixed.P(labels[i].Min.X+1, labels[i].Max.Y-3)}
+		d.DrawString(labelOf(o))
+	}
+	return nil
+}
+
+// placeLabels finds places for what the objects are called: above the box, below it, beside
+// it or in it, the first that lies in the frame and on no other label and box; the one that
+// has the least of others below it where none is free.
+func placeLabels(cell image.Rectangle, boxes []image.Rectangle, objects []vision.Detection) []image.Rectangle {
+	const height = 13
+	var labels []image.Rectangle
+	for i, o := range objects {
+		box, width := boxes[i], 7*len(labelOf(o))+2
+		left := min(box.Min.X, cell.Max.X-width)
+		var best image.Rectangle
+		least := -1
+		for _, p := range []image.Point{
+			{left, box.Min.Y - height}, {left, box.Max.Y}, {box.Max.X - width, box.Min.Y - height}, {box.Max.X - width, box.Max.Y},
+			{box.Max.X, box.Min.Y}, {box.Min.X - width, box.Min.Y}, {left, box.Min.Y}, {left, box.Max.Y - height},
+		} {
+			place := image.Rect(0, 0, width, height).Add(p)
+			covered := area(place) - area(place.Intersect(cell)) // what is beside the frame isn't seen
+			covered *= 100
+			for k, other := range boxes {
+				if k != i {
+					covered += area(place.Intersect(other))
+				}
+			}
+			for _, other := range labels {
+				covered += 10 * area(place.Intersect(other))
+			}
+			if least < 0 || covered < least {
+				best, least = place, covered
+			}
+		}
+		labels = append(labels, best)
+	}
+	return labels
+}
+
+func area(r image.Rectangle) int { return r.Dx() * r.Dy() }
+
+// labelOf says what an object is.
+func labelOf(o vision.Detection) string { return fmt.Sprintf("%s %.2f", o.Name, o.Score) }
+
+// colourOf is the colour of an object's class.
+func colourOf(o vision.Detection) color.Color {
 	colours := []color.Color{color.RGBA{0, 0, 0, 255}, color.RGBA{120, 0, 120, 255}, color.RGBA{0, 80, 0, 255}}
-	c := colours[o.Class%len(colours)]
-	box := image.Rect(int(o.Box.X1), int(o.Box.Y1), int(o.Box.X2)+1, int(o.Box.Y2)+1).Add(at)
+	return colours[o.Class%len(colours)]
+}
+
+// outline draws the sides of a box.
+func outline(img *image.RGBA, box image.Rectangle, c color.Color) {
+	const line = 2
 	for _, side := range []image.Rectangle{
 		{box.Min, image.Pt(box.Max.X, box.Min.Y+line)}, {image.Pt(box.Min.X, box.Max.Y-line), box.Max},
 		{box.Min, image.Pt(box.Min.X+line, box.Max.Y)}, {image.Pt(box.Max.X-line, box.Min.Y), box.Max},
 	} {
-		fill(side, c)
+		fill(img, side, c)
 	}
-	text := fmt.Sprintf("%s %.2f", o.Name, o.Score)
-	label := image.Rect(0, 0, 7*len(text)+2, 13)
-	label = label.Add(image.Pt(min(box.Min.X, at.X+sceneWidth-label.Dx()), max(box.Min.Y-label.Dy(), at.Y)))
-	fill(label, c)
-	d := font.Drawer{Dst: img, Src: image.White, Face: basicfont.Face7x13, Dot: fixed.P(label.Min.X+1, label.Max.Y-3)}
-	d.DrawString(text)
+}
+
+func fill(img *image.RGBA, r image.Rectangle, c color.Color) {
+	draw.Draw(img, r, image.NewUniform(c), image.Point{}, draw.Src)
 }

@@ -292,6 +292,23 @@ func TestEndsInside(t *testing.T) {
 	}
 }
 
+// TestEndsBeforeNMS: a detector that ends with NonMaxSuppression is refused with the outputs
+// to end it with, and ends there.
+func TestEndsBeforeNMS(t *testing.T) {
+	net := rowFile(2, 4).int("most", 3).int("one", 1).float("limit", []float32{0.5}, 1).
+		node("Abs", "x", "boxes").node("ReduceMax", "x", "best", "axes", []int{2}, "keepdims", 0).node("Unsqueeze", "best one", "scores").
+		node("NonMaxSuppression", "boxes scores most limit", "y").bytes("y")
+	_, err := onnx.Compile(net)
+	if says := `end the network before it, with onnx.Output("boxes", "scores"), and leave it to the head vision.Boxes`; !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), says) {
+		t.Fatalf("%v, want %q", err, says)
+	}
+	y, err := run(t, net, []float32{-1, 2, 3, 4, 5, 6, 7, -8}, 1, onnx.Output("boxes", "scores"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{1, 2, 3, 4, 5, 6, 7, 8, 4, 7})
+}
+
 // TestSignalsGridsAndStates: operators of signals, images and sequences compute each
 // row of a batch as ONNX says.
 func TestSignalsGridsAndStates(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/hibana-engine/hibana/ml/op"
 )
@@ -21,7 +23,18 @@ func (im *importer) knownElements(v value) (f []float32, ints []int64, err error
 	if v.isInt() {
 		return nil, v.ints, nil
 	}
-	return nil, nil, fmt.Errorf("%w: what %s reads must be known when the file is read; end the network before it, with onnx.Output and the names of its inputs, and do it in the program", ErrUnsupported, im.node.op)
+	var names []string
+	for _, name := range im.node.inputs {
+		v, ok := im.values[name]
+		if quoted := strconv.Quote(name); ok && !v.isInt() && im.data(v) == nil && !slices.Contains(names, quoted) {
+			names = append(names, quoted)
+		}
+	}
+	rest := "do it in the program"
+	if im.node.op == "NonMaxSuppression" {
+		rest = "leave it to the head vision.Boxes"
+	}
+	return nil, nil, fmt.Errorf("%w: what %s reads must be known when the file is read; end the network before it, with onnx.Output(%s), and %s", ErrUnsupported, im.node.op, strings.Join(names, ", "), rest)
 }
 
 // unique reads Unique.

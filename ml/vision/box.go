@@ -28,11 +28,16 @@ func (b Box) Intersect(c Box) Box {
 
 // IoU returns the intersection over the union of two boxes, from 0 to 1.
 func (b Box) IoU(c Box) float32 {
-	both := Box{max(b.X1, c.X1), max(b.Y1, c.Y1), min(b.X2, c.X2), min(b.Y2, c.Y2)}.Area()
+	both := b.common(c)
 	if both <= 0 {
 		return 0
 	}
 	return both / (b.Area() + c.Area() - both)
+}
+
+// common is the area that two boxes have in common.
+func (b Box) common(c Box) float32 {
+	return Box{max(b.X1, c.X1), max(b.Y1, c.Y1), min(b.X2, c.X2), min(b.Y2, c.Y2)}.Area()
 }
 
 // finite tells whether a box is made of numbers.
@@ -55,7 +60,8 @@ func (d Detection) String() string {
 }
 
 // Head reads what a network gives as detections. Their boxes are in pixels of the
-// network's input, which has the size width x height. What isn't a number is left out.
+// network's input, which has the size width x height. What isn't a number is left out. A Head
+// that is a [ShapeChecker] too is held against the network's shapes by [Detector.Check].
 type Head interface {
 	Detections(width, height int, outputs ...[]float32) ([]Detection, error)
 }
@@ -80,6 +86,10 @@ func (d Detector) Decode(file []byte, outputs ...[]float32) ([]Detection, error)
 	return d.In(width, height, outputs...)
 }
 
+func errNoHead() error {
+	return fmt.Errorf("%w: the Detector has no Head, such as vision.YOLOv8", ErrOutput)
+}
+
 // In is Decode for an image of a known size.
 func (d Detector) In(width, height int, outputs ...[]float32) ([]Detection, error) {
 	p, err := d.Input.Place(width, height)
@@ -87,7 +97,7 @@ func (d Detector) In(width, height int, outputs ...[]float32) ([]Detection, erro
 		return nil, err
 	}
 	if d.Head == nil {
-		return nil, fmt.Errorf("%w: the Detector has no Head, such as vision.YOLOv8", ErrOutput)
+		return nil, errNoHead()
 	}
 	found, err := d.Head.Detections(d.Input.Width, d.Input.Height, outputs...)
 	if err != nil {

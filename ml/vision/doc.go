@@ -1,6 +1,7 @@
 // Package vision takes images to a network and boxes out of what it gives.
 //
 //	detector := vision.Detector{Input: vision.YOLOInput(640, 640), Head: vision.YOLOv8{Classes: vision.COCO()}}
+//	model := ml.ONNX(ssc, "yolo", file).Expect(detector.Check)
 //	found := ml.Predict(frames, model,
 //		func(f Frame, row []float32) error { return detector.Encode(f.JPEG, row) },
 //		func(f Frame, out ml.Row) (Found, error) {

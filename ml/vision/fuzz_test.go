@@ -46,12 +46,13 @@ func FuzzDetections(f *testing.F) {
 		}
 		names := []string{"a", "b"}
 		in := vision.YOLOInput(64, 64)
-		for _, head := range []vision.Head{vision.YOLOv8{Classes: names}, vision.YOLOv5{Classes: names}, vision.YOLOv10{Classes: names, NMS: vision.NMS{Sigma: 0.5}}} {
+		for _, head := range []vision.Head{vision.YOLOv8{Classes: names}, vision.YOLOv5{Classes: names}, vision.YOLOv7{Classes: names[:1]}, vision.YOLOv10{Classes: names, NMS: vision.NMS{Sigma: 0.5}}} {
 			inFrame(t, vision.Detector{Input: in, Head: head}, out)
 		}
 		n := len(out) / 8
 		priors := vision.Priors(vision.PriorLayer{Rows: 1, Cols: n, Sizes: [][2]float32{{0.5, 0.5}}})
 		inFrame(t, vision.Detector{Input: in, Head: vision.SSD{Priors: priors, Classes: []string{"a", "b", "c"}, Softmax: true}}, out[:4*n], out[4*n:8*n])
+		inFrame(t, vision.Detector{Input: in, Head: vision.Boxes{Classes: names[:1]}}, out[:4*n], out[4*n:5*n])
 		n = len(out) / 6
 		inFrame(t, vision.Detector{Input: in, Head: vision.MTCNN{Cols: 1}}, out[:4*n], out[4*n:6*n])
 	})

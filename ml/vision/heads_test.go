@@ -40,6 +40,28 @@ func TestHeads(t *testing.T) {
 			10, 40, 20, 10, 0.5, 0.6, 0.5,
 			nan, 40, 20, 10, 1, 1, 0,
 		}}, "dog 0.72 (40, 35)-(60, 45); cat 0.30 (0, 35)-(20, 45)"},
+		// of one class: its own probability isn't trained
+		"YOLOv7": {vision.YOLOv7{Classes: names[:1]}, [][]float32{{
+			50, 40, 20, 10, 0.9, 0.5,
+			90, 40, 20, 10, 0.2, 1,
+		}}, "cat 0.90 (40, 35)-(60, 45)"},
+		"YOLOv7 of two": {vision.YOLOv7{Classes: names}, [][]float32{{
+			50, 40, 20, 10, 0.9, 0.1, 0.8,
+		}}, "dog 0.72 (40, 35)-(60, 45)"},
+		"Boxes": {vision.Boxes{Classes: names}, [][]float32{{
+			10, 20, 30, 60, // y, x
+			32, 62, 10, 20, // the corners the other way around, on the first
+			50, 0, 60, 10,
+		}, {
+			0.9, 0.8, 0.1, // cats
+			0.1, 0.1, 0.7, // dogs
+		}}, "cat 0.90 (20, 10)-(60, 30); dog 0.70 (0, 50)-(10, 60)"},
+		"Boxes, x first": {vision.Boxes{Classes: names[:1], Order: vision.CornersXY, Parts: true}, [][]float32{
+			{0.1, 0.2, 0.5, 0.6}, {0.5},
+		}, "cat 0.50 (20, 20)-(100, 60)"},
+		"Boxes, centred": {vision.Boxes{Classes: names[:1], Order: vision.Centred}, [][]float32{
+			{50, 40, 20, 10}, {0.5},
+		}, "cat 0.50 (40, 35)-(60, 45)"},
 		"YOLOv10": {vision.YOLOv10{Classes: names}, [][]float32{{
 			1, 2, 30, 40, 0.5, 1,
 			2, 2, 30, 40, 0.9, 1, // stays, though it lies on the first
@@ -95,6 +117,14 @@ func TestHeadsRefuse(t *testing.T) {
 		{vision.YOLOv5{Classes: names}, [][]float32{{1}, {2}}, "reads one output, there are 2"},
 		{vision.YOLOv10{Classes: names}, [][]float32{{1, 2, 3, 4, 1, 2}}, "detection 0 is of class 2, there are 2"},
 		{vision.YOLOv10{Classes: names}, [][]float32{{1, 2, 3, 4, 1, nan}}, "of class NaN"},
+		{vision.YOLOv8{Classes: names}, [][]float32{{8, 8, 4, 4, 0.1, 300}}, "candidate 0 has a score of 300, which is no probability; give as many Classes"},
+		{vision.YOLOv5{Classes: names}, [][]float32{{8, 8, 4, 4, 0.1, 0.1, 9}}, "has a score of 9"},
+		{vision.YOLOv7{Classes: names[:1]}, [][]float32{{8, 8, 4, 4, 2, 0.1}}, "YOLOv7: candidate 0 has a score of 2"},
+		{vision.YOLOv10{Classes: names}, [][]float32{{1, 2, 3, 4, 50, 1}}, "has a score of 50"},
+		{vision.Boxes{Classes: names}, [][]float32{make([]float32, 4), make([]float32, 3)}, "Boxes with 2 classes"},
+		{vision.Boxes{Classes: names}, [][]float32{{}, {}}, "have 0 and 0 floats"},
+		{vision.Boxes{Classes: names}, [][]float32{make([]float32, 4)}, "Boxes reads two outputs"},
+		{vision.Boxes{}, [][]float32{make([]float32, 4), {}}, "Boxes has no Classes"},
 		{vision.SSD{Classes: names}, [][]float32{make([]float32, 4), make([]float32, 3)}, "give the network's Priors"},
 		{vision.SSD{Classes: names}, [][]float32{make([]float32, 4)}, "SSD reads two outputs"},
 		{vision.MTCNN{}, [][]float32{make([]float32, 4), make([]float32, 2)}, "MTCNN with 0 columns"},
@@ -103,6 +133,68 @@ func TestHeadsRefuse(t *testing.T) {
 		if found, err := c.head.Detections(10, 10, c.outputs...); !errors.Is(err, vision.ErrOutput) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%T: %v, %v; want %q", c.head, found, err, c.says)
 		}
+	}
+}
+
+// A network that isn't the detector's is refused by its shapes, though the number of floats
+// may fit: 80 classes of 8400 candidates are 117,600 candidates of 2 classes, too.
+func TestCheck(t *testing.T) {
+	names := []string{"cat", "dog"}
+	yolo := vision.Detector{Input: vision.YOLOInput(640, 480), Head: vision.YOLOv8{Classes: names}}
+	with := func(h vision.Head) vision.Detector { return vision.Detector{Input: yolo.Input, Head: h} }
+	priors := vision.Priors(vision.PriorLayer{Rows: 1, Cols: 5, Sizes: [][2]float32{{1, 1}}})
+	turned := yolo
+	turned.Input.Layout = vision.NHWC
+	columns := with(vision.MTCNN{Cols: 27})
+	columns.Input = vision.Input{Width: 64, Height: 48, Layout: vision.NWHC, Order: vision.BGR}
+	grey := vision.Detector{Input: vision.Input{Width: 4, Height: 3, Order: vision.Grey}, Head: vision.YOLOv10{Classes: names}}
+	row := []int{3, 480, 640}
+	for _, c := range []struct {
+		detector vision.Detector
+		row      []int
+		outputs  [][]int
+		says     string // "": it fits
+	}{
+		{yolo, row, [][]int{{6, 6300}}, ""},
+		{yolo, []int{1, 3, 480, 640}, [][]int{{1, 6, 6300}}, ""},
+		{yolo, []int{3*480*640 + 7}, [][]int{{6, 6300}}, ""},
+		{yolo, row, [][]int{{84, 6300}}, "YOLOv8 with 2 classes reads an array [6 candidates], the network gives [84 6300]; give as many Classes"},
+		{yolo, row, [][]int{{6300, 6}}, "the network gives [6300 6]"},
+		{yolo, row, [][]int{{6, 1}, {6, 1}}, "YOLOv8 reads one output, there are 2"},
+		{yolo, []int{3, 640, 640}, [][]int{{6, 8400}}, "the network's row is an array [3 640 640], an input of 3 channels and 640x480 pixels one of [3 480 640]; give the Input"},
+		{yolo, []int{3, 640, 480}, [][]int{{6, 6300}}, "one of [3 480 640]"},
+		{yolo, []int{480, 640, 3}, [][]int{{6, 6300}}, "one of [3 480 640]"},
+		{yolo, []int{3 * 480 * 640 / 2}, [][]int{{6, 6300}}, "one of [3 480 640]"},
+		{turned, []int{480, 640, 3}, [][]int{{6, 6300}}, ""},
+		{turned, row, [][]int{{6, 6300}}, "one of [480 640 3]"},
+		{with(nil), row, nil, "the Detector has no Head"},
+		{with(vision.YOLOv8{}), row, [][]int{{6, 6300}}, "has no Classes"},
+		{with(vision.YOLOv5{Classes: names}), row, [][]int{{18900, 7}}, ""},
+		{with(vision.YOLOv5{Classes: names}), row, [][]int{{18900, 85}}, "reads an array [candidates 7], the network gives [18900 85]"},
+		{with(vision.YOLOv7{Classes: names[:1]}), row, [][]int{{1, 18900, 6}}, ""},
+		{with(vision.YOLOv7{Classes: names}), row, [][]int{{18900, 6}}, "YOLOv7 with 2 classes"},
+		{with(vision.SSD{Priors: priors, Classes: names}), row, [][]int{{5, 4}, {5, 3}}, ""},
+		{with(vision.SSD{Priors: priors, Classes: names}), row, [][]int{{5, 4}, {3, 5}}, "scores [5 3], the network gives [5 4] and [3 5]"},
+		{with(vision.SSD{Priors: priors, Classes: names}), row, [][]int{{5, 4}}, "SSD reads two outputs"},
+		{with(vision.Boxes{Classes: names}), row, [][]int{{5, 4}, {2, 5}}, ""},
+		{with(vision.Boxes{Classes: names[:1]}), row, [][]int{{1, 5, 4}, {1, 1, 5}}, ""},
+		{with(vision.Boxes{Classes: names}), row, [][]int{{5, 4}, {3, 5}}, "scores [2 boxes], the network gives [5 4] and [3 5]"},
+		{with(vision.Boxes{Classes: names}), row, [][]int{{4}, {2}}, "the network gives [4] and [2]"},
+		{with(vision.Boxes{Classes: names, Order: 7}), row, [][]int{{5, 4}, {2, 5}}, "order 7 of boxes is none"},
+		{columns, []int{64, 48, 3}, [][]int{{19, 27, 4}, {19, 27, 2}}, ""},
+		{columns, []int{64, 48, 3}, [][]int{{27, 19, 4}, {27, 19, 2}}, "MTCNN with 27 columns"},
+		{columns, []int{64, 48, 3}, [][]int{{4}, {2}}, "MTCNN with 27 columns"},
+		{grey, []int{1, 3, 4}, [][]int{{300, 6}}, ""},
+		{grey, []int{3, 4}, [][]int{{300, 6}}, ""},
+		{grey, []int{3, 4, 3}, [][]int{{300, 6}}, "an input of 1 channels"},
+	} {
+		err := c.detector.Check(c.row, c.outputs...)
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%T, row %v, outputs %v: %v; want %q", c.detector.Head, c.row, c.outputs, err, c.says)
+		}
+	}
+	if err := (vision.Input{}).Check(row); !errors.Is(err, vision.ErrSize) {
+		t.Errorf("an input without a size: %v", err)
 	}
 }
 
@@ -125,6 +217,7 @@ func TestNMS(t *testing.T) {
 		"lower score":    {vision.NMS{Score: 0.1, Max: 5}, "3/0:0.90 3/1:0.80 30/1:0.50 50/1:0.50 70/1:0.20"},
 		"at most":        {vision.NMS{Max: 2}, "3/0:0.90 3/1:0.80"},
 		"across classes": {vision.NMS{AcrossClasses: true}, "3/0:0.90 30/1:0.50 50/1:0.50"},
+		"of the smaller": {vision.NMS{OfSmaller: true, IoU: 0.6}, "3/0:0.90 3/1:0.80 30/1:0.50 50/1:0.50"}, // 7/10
 		// 0.5 * exp(-(7/13)²/0.5) = 0.28
 		"soft": {vision.NMS{Sigma: 0.5}, "3/0:0.90 3/1:0.80 30/1:0.50 50/1:0.50 0/0:0.28"},
 		// and across classes 0.8 * exp(-1/0.5) = 0.11

@@ -53,6 +53,21 @@ func (h MTCNN) Detections(_, _ int, outputs ...[]float32) ([]Detection, error) {
 	return slices.DeleteFunc(found, func(d Detection) bool { return !d.Box.finite() }), nil
 }
 
+// Check is part of [ShapeChecker].
+func (h MTCNN) Check(outputs ...[]int) error {
+	if err := twoOutputs("MTCNN", len(outputs)); err != nil {
+		return err
+	}
+	rows, cols := 0, 0
+	if s := outputs[0]; len(s) >= 3 {
+		rows, cols = s[len(s)-3], s[len(s)-2]
+	}
+	if cols == h.Cols && slices.Equal(long(outputs[0]), long([]int{rows, cols, 4})) && slices.Equal(long(outputs[1]), long([]int{rows, cols, 2})) {
+		return nil
+	}
+	return fmt.Errorf("%w: MTCNN with %d columns reads boxes [rows %d 4] and scores [rows %d 2], the network gives %v and %v; give the length of the second axis as Cols", ErrOutput, h.Cols, h.Cols, h.Cols, outputs[0], outputs[1])
+}
+
 // Corrected moves a box's corners by parts of its width and height: left, top, right,
 // bottom.
 func Corrected(b Box, by []float32) Box {

@@ -18,6 +18,9 @@ type NMS struct {
 	Max   int     // detections that stay at most; 0 stands for 300
 	// AcrossClasses compares detections of different classes too.
 	AcrossClasses bool
+	// OfSmaller holds what two boxes have in common against the smaller of them, not against
+	// both together: so that a part of an object isn't another one.
+	OfSmaller bool
 	// Sigma, if it is above 0, is that of Soft-NMS (Bodla and others, 2017, with the
 	// Gaussian): a detection that lies on a better one is not left out, its score is
 	// multiplied by exp(-IoU²/Sigma) and must still be at least Score. Usual is 0.5.
@@ -53,6 +56,9 @@ func (n NMS) suppress(best Detection, others []Detection) []Detection {
 	for _, d := range others {
 		if d.Class == best.Class || n.AcrossClasses {
 			iou := best.Box.IoU(d.Box)
+			if n.OfSmaller && iou > 0 {
+				iou = best.Box.common(d.Box) / min(best.Box.Area(), d.Box.Area())
+			}
 			if n.Sigma <= 0 && iou > cmp.Or(n.IoU, 0.45) {
 				continue
 			}

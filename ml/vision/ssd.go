@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // SSD reads the two outputs of a single-shot detector (Liu and others, 2016): for each
@@ -56,8 +57,8 @@ func Priors(layers ...PriorLayer) []Prior {
 // Detections is part of [Head]: the boxes' output comes first, then the scores'.
 func (h SSD) Detections(width, height int, outputs ...[]float32) ([]Detection, error) {
 	n, size := len(h.Priors), 1+len(h.Classes)
-	if len(outputs) != 2 {
-		return nil, fmt.Errorf("%w: SSD reads two outputs, of boxes and of scores; there are %d", ErrOutput, len(outputs))
+	if err := twoOutputs("SSD", len(outputs)); err != nil {
+		return nil, err
 	}
 	offsets, scores := outputs[0], outputs[1]
 	if len(offsets) != 4*n || len(scores) != size*n {
@@ -78,6 +79,26 @@ func (h SSD) Detections(width, height int, outputs ...[]float32) ([]Detection, e
 		}
 	}
 	return h.NMS.Keep(found), nil
+}
+
+// Check is part of [ShapeChecker].
+func (h SSD) Check(outputs ...[]int) error {
+	if err := twoOutputs("SSD", len(outputs)); err != nil {
+		return err
+	}
+	n, size := len(h.Priors), 1+len(h.Classes)
+	if slices.Equal(long(outputs[0]), long([]int{n, 4})) && slices.Equal(long(outputs[1]), long([]int{n, size})) {
+		return nil
+	}
+	return fmt.Errorf("%w: SSD with %d priors and %d classes reads boxes [%d 4] and scores [%d %d], the network gives %v and %v; give the network's Priors and its Classes without the background", ErrOutput, n, len(h.Classes), n, n, size, outputs[0], outputs[1])
+}
+
+// twoOutputs refuses another number of outputs.
+func twoOutputs(head string, outputs int) error {
+	if outputs != 2 {
+		return fmt.Errorf("%w: %s reads two outputs, of boxes and of scores; there are %d", ErrOutput, head, outputs)
+	}
+	return nil
 }
 
 // box decodes a prior's offsets.

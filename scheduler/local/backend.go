@@ -34,8 +34,8 @@ type Executor struct {
 // Backend runs tasks on executors in this process. It implements
 // scheduler.Backend.
 //
-// THREADING: all methods are safe for concurrent use. Each slot is a goroutine,
-// work, and so is each task that has freed its slot; Close waits for all of them.
+// THREADING: all methods are safe for concurrent use. Each task that runs has a goroutine,
+// work, which takes another one when it has ended; Close waits for all of them.
 type Backend struct {
 	workers sync.WaitGroup
 
@@ -59,17 +59,19 @@ type executor struct {
 	reporting sync.Mutex
 
 	mu      sync.Mutex
-	queued  *sync.Cond                     // a task was queued, the executor has fewer slots, or it is lost
-	queue   []*launched                    // no slot has begun them
-	lost    bool                           // or the backend was closed
-	slots   int                            // that there should be
-	workers int                            // slots that there are: the last tasks of too many run still
+	queue   []*launched // no slot has begun them
+	lost    bool        // or the backend was closed
+	slots   int         // that there should be
+	made    int         // slots that there are: the last tasks of too many run still
+	free    []*task.Slot
+	idle    []chan *launched               // goroutines that wait for a task, the last of them at the end
 	running map[scheduler.TaskID]*launched // queued ones too
 }
 
 // launched is a task of an executor.
 type launched struct {
 	task   scheduler.Task
+	slot   *task.Slot              // nil until it begins, and when it was freed; written with the executor's mu held, by the task's goroutine once it has begun
 	ctx    context.Context         // nil until a slot begins it, and kill, guarded by the executor's mu
 	kill   context.CancelCauseFunc // nil until then
 	answer chan bool               // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
@@ -152,7 +154,6 @@ func (b *Backend) Add(e Executor) {
 		slots:    e.Slots,
 		running:  make(map[scheduler.TaskID]*launched, e.Slots),
 	}
-	x.queued = sync.NewCond(&x.mu)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -167,17 +168,7 @@ func (b *Backend) Add(e Executor) {
 }
 
 // startExecutor is called with mu held.
-func (b *Backend) startExecutor(x *executor) {
-	b.startWorkers(x)
-	b.events.ExecutorAdded(x.ID, x.size())
-}
-
-// startWorkers starts the slots that are missing. It is called with mu held.
-func (b *Backend) startWorkers(x *executor) {
-	for range x.missing() {
-		b.workers.Go(func() { b.work(x, b.events, new(task.Slot)) })
-	}
-}
+func (b *Backend) startExecutor(x *executor) { b.events.ExecutorAdded(x.ID, x.size()) }
 
 // Resize changes how many tasks an executor runs at once. Those that it runs go on, also if
 // they are more.
@@ -188,11 +179,10 @@ func (b *Backend) Resize(id string, slots int) {
 	if x == nil || slots < 1 {
 		return
 	}
-	x.resize(slots)
 	if b.events != nil {
 		b.events.ExecutorResized(id, slots) // before what a new slot reports
-		b.startWorkers(x)
 	}
+	b.resize(x, slots)
 }
 
 // Slots returns how many tasks an executor runs at once, 0 if there is none of that id.
@@ -243,7 +233,7 @@ func (b *Backend) Launch(executor string, task scheduler.Task) {
 	if x == nil {
 		return // its loss is reported
 	}
-	x.enqueue(&launched{task: task})
+	b.enqueue(x, &launched{task: task})
 }
 
 // DropCached implements scheduler.Backend.
@@ -295,7 +285,7 @@ func (b *Backend) Close() {
 	b.workers.Wait()
 }
 
-// leave ends the executor's workers and kills its tasks.
+// leave ends the executor's goroutines and kills its tasks.
 func (x *executor) leave(cause error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -304,66 +294,15 @@ func (x *executor) leave(cause error) {
 	}
 	x.lost = true
 	x.queue = nil
-	x.queued.Broadcast()
+	for _, w := range x.idle {
+		close(w)
+	}
+	x.idle = nil
 	for _, l := range x.running {
 		if l.kill != nil {
 			l.kill(cause)
 		}
 	}
-}
-
-// enqueue hands a task to the slots. On a lost executor it is nobody's.
-func (x *executor) enqueue(l *launched) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.lost {
-		return
-	}
-	x.running[l.task.ID] = l
-	x.queue = append(x.queue, l)
-	x.queued.Signal()
-}
-
-// resize sets how many slots there should be.
-func (x *executor) resize(slots int) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.slots = slots
-	x.queued.Broadcast() // to those that are too many
-}
-
-// size returns how many slots there should be.
-func (x *executor) size() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.slots
-}
-
-// missing returns how many slots are to be started, and counts them as there.
-func (x *executor) missing() int {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := max(0, x.slots-x.workers)
-	x.workers += n
-	return n
-}
-
-// next waits for a task and begins it; nil means that the executor is lost, or has more
-// slots than it should.
-func (x *executor) next() *launched {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for len(x.queue) == 0 && !x.lost && x.workers <= x.slots {
-		x.queued.Wait()
-	}
-	if x.lost || x.workers > x.slots {
-		x.workers--
-		return nil
-	}
-	l := x.queue[0]
-	x.queue = slices.Delete(x.queue, 0, 1)
-	l.ctx, l.kill = context.WithCancelCause(context.Background())
-	return l
 }
 
 // end strikes a task off. It reports whether its end is to be told.
@@ -389,42 +328,6 @@ func (x *executor) report(events scheduler.BackendEvents, l *launched, outcome s
 		outcome = s
 	}
 	events.TaskEnded(x.ID, l.task.ID, outcome)
-}
-
-// work is a slot: it runs the executor's tasks one after the other. Another goroutine
-// takes the slot over when a task ends its goroutine (runtime.Goexit, which t.FailNow
-// calls), and when one frees its slot: that is ended here, and nothing more.
-func (b *Backend) work(x *executor, events scheduler.BackendEvents, slot *task.Slot) {
-	var (
-		current *launched // nil between tasks
-		freed   bool
-	)
-	defer func() {
-		if current == nil {
-			return
-		}
-		if !freed {
-			b.workers.Go(func() { b.work(x, events, new(task.Slot)) })
-		}
-		x.report(events, current, scheduler.ExceptionFailure{Message: "the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)"})
-	}()
-	for !freed {
-		l := x.next()
-		if l == nil {
-			return
-		}
-		current = l
-		l.task.AskCommit = func(ctx context.Context) error { return b.askCommit(ctx, x, l) }
-		l.task.FreeSlot = func() {
-			if !freed {
-				freed = true
-				b.workers.Go(func() { b.work(x, events, slot) })
-			}
-		}
-		outcome := x.run(l, slot)
-		current = nil
-		x.report(events, l, outcome)
-	}
 }
 
 // run runs one task. A panic that the runner let through is the task's failure.

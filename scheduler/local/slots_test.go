@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -224,6 +225,51 @@ func TestFreeSlot(t *testing.T) {
 		r.expect(t, "ended 2 on a: the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)")
 		b.Launch("a", taskOf(3)) // the slot goes on
 		r.expect(t, "ended 3 on a: succeeded")
+	})
+}
+
+// Goroutines are kept for the next tasks, but not as many as may have waited at a time.
+func TestGoroutinesAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var (
+			r            reports
+			mu           sync.Mutex
+			on           []string // which goroutines tasks run on
+			acknowledged = make(chan struct{})
+		)
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: taskRunner(func(_ context.Context, l scheduler.Task, _ *task.Slot) scheduler.Outcome {
+			var stack [64]byte
+			name, _, _ := strings.Cut(string(stack[:runtime.Stack(stack[:], false)]), " [")
+			mu.Lock()
+			on = append(on, name)
+			mu.Unlock()
+			l.FreeSlot()
+			<-acknowledged
+			return scheduler.Success{}
+		})})
+		defer b.Close()
+		b.Start(&r)
+		round := func() (goroutines []string) {
+			on = nil
+			for p := range int32(20) {
+				b.Launch("a", taskOf(p))
+			}
+			synctest.Wait()
+			for range on {
+				acknowledged <- struct{}{}
+			}
+			synctest.Wait()
+			return on
+		}
+		first, kept := round(), 0
+		for _, name := range round() {
+			if slices.Contains(first, name) {
+				kept++
+			}
+		}
+		if len(first) != 20 || kept != 4 {
+			t.Errorf("of %d goroutines %d were kept, want 4 of 20", len(first), kept)
+		}
 	})
 }
 

@@ -25,7 +25,8 @@ public final class Bench {
 
   public static void main(String[] args) throws Exception {
     Map<String, Entry> workloads = Map.of(
-        "wordcount", new Entry(5_000_000, WordCount::run),
+        "count", new Entry(5_000_000, WordCount::lines),
+        "wordcount", new Entry(5_000_000, WordCount::words),
         "sort", new Entry(20_000_000, Bench::sort),
         "join", new Entry(5_000_000, Bench::join),
         "group", new Entry(100_000_000, Bench::group),

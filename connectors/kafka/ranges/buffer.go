@@ -19,13 +19,30 @@ type buffer struct {
 	order       []partitionKey // of left, oldest first
 }
 
-// leftover is what a response held past a range's Until: a chunk to go on with
-// in a range that begins exactly there.
+// leftover is what responses held past a range's Until: chunks to go on with, one right
+// behind the other, in a range that begins exactly there.
 type leftover struct {
-	chunk
-	id   [16]byte
-	from int64
+	chunks []chunk
+	id     [16]byte
+	from   int64
 }
+
+// end returns the offset behind the chunks.
+func (l *leftover) end() int64 { return l.chunks[len(l.chunks)-1].next }
+
+// cost is how many bytes the chunks keep alive.
+func (l *leftover) cost() (bytes int64) {
+	for i := range l.chunks {
+		bytes += l.chunks[i].cost()
+	}
+	return bytes
+}
+
+// What is kept of a partition ahead of the ranges that are planned.
+const (
+	maxAhead      = 16 // chunks
+	maxAheadBytes = 4 * pollBytes
+)
 
 // prefetchAge is when a prefetched range that nobody has read makes room.
 const prefetchAge = 30 * time.Second
@@ -101,38 +118,70 @@ func (b *buffer) arrived(s *stream, cost int64) bool {
 }
 
 // keep remembers what there is of a partition from an offset on, making room by
-// dropping older leftovers.
+// dropping older leftovers. Of what there was of the partition only what comes right behind
+// stays.
 func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	cost := c.cost()
-	b.drop(key)
-	if cost > b.limit {
-		return
+	if l, ok := b.left[key]; ok && (l.id != id || l.from != c.next) {
+		b.drop(key)
 	}
-	for b.used+cost > b.limit && len(b.order) > 0 {
+	cost := c.cost()
+	for b.used+cost > b.limit && len(b.order) > 0 && cost <= b.limit {
 		b.drop(b.order[0])
 	}
 	if b.used+cost > b.limit {
 		return
 	}
-	b.left[key] = leftover{c, id, from}
-	b.order = append(b.order, key)
+	l, ok := b.left[key]
+	if !ok {
+		b.order = append(b.order, key)
+	}
+	b.left[key] = leftover{slices.Insert(l.chunks, 0, c), id, from}
 	b.used += cost
 }
 
-// leftover takes the leftover that the range can begin with. One of the same
+// extend adds to what is kept of a partition what comes right behind it. It reports false if
+// there is no such thing, or enough of it.
+func (b *buffer) extend(key partitionKey, id [16]byte, from int64, c chunk) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l, ok := b.left[key]
+	if !ok || l.id != id || l.end() != from {
+		return false
+	}
+	cost := c.cost()
+	if len(l.chunks) >= maxAhead || l.cost()+cost > maxAheadBytes || b.used+cost > b.limit {
+		return false
+	}
+	l.chunks = append(l.chunks, c)
+	b.left[key] = l
+	b.used += cost
+	return true
+}
+
+// leftover takes what the range can begin with, as far as it goes. What is left of the same
 // partition that it cannot begin with stays: a retry reads backwards.
-func (b *buffer) leftover(rg Range) (chunk, bool) {
+func (b *buffer) leftover(rg Range) []chunk {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	key := partitionKey{rg.Topic, rg.Partition}
 	l, ok := b.left[key]
 	if !ok || l.from != rg.From || l.id != rg.TopicID {
-		return chunk{}, false
+		return nil
 	}
-	b.drop(key)
-	return l.chunk, true
+	n := 1
+	for n < len(l.chunks) && l.chunks[n-1].next < rg.Until {
+		n++
+	}
+	if n == len(l.chunks) {
+		b.drop(key)
+		return l.chunks
+	}
+	taken := leftover{chunks: slices.Clone(l.chunks[:n])}
+	b.used -= taken.cost()
+	b.left[key] = leftover{slices.Delete(l.chunks, 0, n), l.id, taken.end()}
+	return taken.chunks
 }
 
 // begins returns where a partition's leftover begins.

@@ -20,6 +20,8 @@ var (
 	ErrTopicRecreated = errors.New("topic was deleted and created again; its offsets mean other records")
 	// ErrUnknownPartition: the topic has no such partition.
 	ErrUnknownPartition = errors.New("topic has no such partition")
+	// ErrPartitionGone: a partition that was there is so no more. It is an ErrUnknownPartition.
+	ErrPartitionGone = fmt.Errorf("%w any more", ErrUnknownPartition)
 )
 
 // LostError says that records of a range are gone: retention or DeleteRecords
@@ -82,11 +84,20 @@ func (e *TopicError) Error() string {
 		b.WriteString("; check its name or create it, for example with kafka.EnsureTopic in OnDriver")
 	case errors.Is(e.Err, ErrTopicRecreated):
 		b.WriteString("; to read the new one start a new job (another --checkpoint)")
+	case e.Offset >= 0 && errors.Is(e.Err, ErrUnknownPartition), errors.Is(e.Err, ErrPartitionGone):
+		b.WriteString("; as a topic loses none, check that the brokers are those that the job has read, with their disks; to read what is there start a new job (another --checkpoint)")
+	case errors.Is(e.Err, ErrUnknownPartition):
+		b.WriteString("; give kafka.Assign some that it has, or add partitions to the topic")
 	}
 	return b.String()
 }
 
 func (e *TopicError) Unwrap() error { return e.Err }
+
+// notAmong adds to an error about a partition how many there are.
+func notAmong(info topicInfo, err error) error {
+	return fmt.Errorf("%w: it has %d, numbered from 0", err, len(info.partitions))
+}
 
 // CorruptError says that a batch or a record is not what Kafka's format allows,
 // or, where After is set, only that a batch is larger than the limit.

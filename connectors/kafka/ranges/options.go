@@ -62,6 +62,9 @@ type Options struct {
 	// ConnectTimeout is how long a Planner tries to reach any broker the first
 	// time (5 s). Later it waits for the brokers to come back.
 	ConnectTimeout time.Duration
+	// MetadataAge is for how long a Planner trusts the leaders that it knows while
+	// they answer: how long a new partition or a recreated topic may go unnoticed (5 s).
+	MetadataAge time.Duration
 }
 
 // confirmAfter is for how long a verdict that cannot be taken back must stand: a
@@ -84,6 +87,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, 96<<20)
 	o.EndTimeout = cmp.Or(o.EndTimeout, 30*time.Second)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
+	o.MetadataAge = cmp.Or(o.MetadataAge, 5*time.Second)
 	return o, nil
 }
 

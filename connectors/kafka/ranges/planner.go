@@ -48,10 +48,6 @@ type doubt struct {
 	end          bool // it is about where the partition ends
 }
 
-// metadataAge is for how long a Planner trusts the leaders that it knows while
-// they answer: how long a new partition or a recreated topic may go unnoticed.
-const metadataAge = 5 * time.Second
-
 // listedAge is for how long a Planner that watches the ends takes them from there.
 const listedAge = 100 * time.Millisecond
 
@@ -115,8 +111,8 @@ func (p *Planner) Expect(before []Range) {
 // partitions have grown since the last Plan: once, and again after the next one. It
 // costs a long poll at each leader. ready is called by goroutines of the Planner and
 // must not block. Where the ranges are read in this process, by a Reader with the
-// same options, it is given what the polls have read, else into is nil. A second call
-// does nothing.
+// same options, it is given what the polls have read, and they go on until the next Plan
+// for as long as it keeps that; else into is nil. A second call does nothing.
 func (p *Planner) Watch(ready func(), into *Reader) {
 	p.tail.CompareAndSwap(nil, newTail(&p.opts, p.cl, ready, into))
 }
@@ -131,7 +127,7 @@ func (p *Planner) Close() {
 
 // Plan returns all partitions by topic and number, as of now. It costs one
 // ListOffsets round trip to each leader, a second one for the high watermarks at
-// most every 100 ms, and every few seconds a Metadata round trip: a partition that was
+// most every 100 ms, and every Options.MetadataAge a Metadata round trip: a partition that was
 // added, or a new topic that a pattern matches, is found by the next of these at which
 // it has a leader. Just after Watch
 // told that partitions have grown it needs the first of them only every 100 ms, too.
@@ -191,7 +187,7 @@ func (e *retryError) Error() string { return e.err.Error() }
 
 // attempt asks once.
 func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, error) {
-	if time.Since(p.fresh) > metadataAge {
+	if time.Since(p.fresh) > p.opts.MetadataAge {
 		if err := p.refresh(ctx, began); err != nil {
 			return nil, err
 		}
@@ -360,6 +356,9 @@ func (p *Planner) learn(topic string, info topicInfo, leaders map[partitionKey]l
 	partitions, number := info.partitions, int32(-1)
 	if verdict == nil {
 		partitions, number, verdict = p.what.partitions(topic, info)
+		if verdict != nil && p.had(partitionKey{topic, number}) {
+			verdict = notAmong(info, ErrPartitionGone)
+		}
 	}
 	about := doubt{partitionKey{topic, -1}, false}
 	if verdict != nil {
@@ -410,7 +409,7 @@ func (p *Planner) missing(infos map[string]topicInfo) error {
 				continue
 			}
 			err := p.confirm(doubt{key, false}, &TopicError{Topic: key.topic, Partition: key.partition, Offset: -1, Brokers: p.opts.addresses(),
-				Err: fmt.Errorf("%w: it has %d, numbered from 0", ErrUnknownPartition, len(info.partitions))})
+				Err: notAmong(info, ErrPartitionGone)})
 			if _, again := errors.AsType[*retryError](err); !again {
 				return err
 			}

@@ -164,17 +164,20 @@ func (r *Reader) early(rg Range) *stream {
 }
 
 // offer keeps what was read of a partition beside Read, for a range that begins where
-// rg does.
-func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) {
+// rg does or for those before and behind it. It reports whether all until rg's end is kept.
+func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) (whole bool) {
 	sc, _, _ := scan(p.RecordBatches, r.opts.MaxBatchBytes)
 	if sc.bytes == 0 || sc.next <= rg.From { // what is wrong is found when it is fetched
-		return
+		return false
 	}
-	key := partitionKey{rg.Topic, rg.Partition}
-	if from, ok := r.buffer.begins(key); ok && from < rg.From && !r.history.passed(key, from) {
-		return // that will be read first
+	key, c := partitionKey{rg.Topic, rg.Partition}, newChunk(p, sc, &r.opts, r.dec)
+	if !r.buffer.extend(key, rg.TopicID, rg.From, c) {
+		if from, ok := r.buffer.begins(key); ok && from < rg.From && !r.history.passed(key, from) {
+			return false // that will be read first
+		}
+		r.buffer.keep(key, rg.TopicID, rg.From, c)
 	}
-	r.buffer.keep(key, rg.TopicID, rg.From, newChunk(p, sc, &r.opts, r.dec))
+	return sc.next >= rg.Until
 }
 
 // open takes the range's prefetched stream, or begins one.
@@ -193,8 +196,8 @@ func (r *Reader) open(rg Range) *stream {
 // begin makes a stream, which begins with what the range before had left over.
 func (r *Reader) begin(rg Range) *stream {
 	s := newStream(rg)
-	if c, ok := r.buffer.leftover(rg); ok {
-		s.resume(c)
+	if cs := r.buffer.leftover(rg); len(cs) > 0 {
+		s.resume(cs)
 		r.counts.leftovers.Add(1)
 	}
 	return s

@@ -3,7 +3,6 @@ package ranges
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -90,7 +89,7 @@ func (s Selection) partitions(topic string, info topicInfo) (map[int32]leader, i
 	for _, n := range s.Partitions[topic] {
 		at, ok := info.partitions[n]
 		if !ok {
-			return nil, n, fmt.Errorf("%w: it has %d, numbered from 0", ErrUnknownPartition, len(info.partitions))
+			return nil, n, notAmong(info, ErrUnknownPartition)
 		}
 		picked[n] = at
 	}

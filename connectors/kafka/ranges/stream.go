@@ -99,8 +99,8 @@ func (s *stream) signal() {
 }
 
 // resume lets a new stream begin with what the range before it had left over.
-func (s *stream) resume(c chunk) {
-	s.ready, s.next = append(s.ready, c), min(c.next, s.rg.Until)
+func (s *stream) resume(cs []chunk) {
+	s.ready, s.next = append(s.ready, cs...), min(cs[len(cs)-1].next, s.rg.Until)
 }
 
 // begin makes the caller the stream's holder, unless it has one, two chunks wait,

@@ -81,7 +81,8 @@ func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
 }
 
 // ends returns where the partitions of the newest plan end, if the newest of that
-// was told just now: partitions whose brokers told nothing end where they did.
+// was told just now, or what comes is awaited: partitions whose brokers told nothing end
+// where they did.
 func (t *tail) ends() (ends map[partitionKey]offsetAnswer, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,12 +107,13 @@ type watched struct {
 	id        [16]byte
 	partition int32
 	epoch     int32
-	end       int64
+	end       int64 // of the newest plan
 	grown     int64 // the end that was told since, or end
 }
 
-// watcher polls one broker. It has nothing to do between the poll that found
-// something and the plan that holds it.
+// watcher polls one broker. Between the poll that found something and the plan that holds
+// it, which waits for a batch that runs, it goes on as long as what it finds is kept for who
+// reads it: then the plan, and the tasks, need not ask.
 type watcher struct {
 	*tail
 	node int32
@@ -119,18 +121,32 @@ type watcher struct {
 
 	mu    sync.Mutex
 	parts []watched // as of the newest plan
-	told  time.Time // when a plan was asked for, zero for not since the last one
+	told  time.Time // when the newest was told that the last plan doesn't hold, zero if it holds all
 	fails bool      // the newest poll has failed
+	ahead bool      // all that was found since the last plan is kept
+	polls bool      // a poll is under way from where the partitions are known to end
 }
 
-// watch goes on from the ends of a plan.
+// watch goes on from the ends of a plan. What polls have found since it was made is told
+// at once.
 func (w *watcher) watch(parts []watched) {
 	w.mu.Lock()
-	w.parts, w.told = parts, time.Time{}
+	w.told = time.Time{}
+	for i := range min(len(parts), len(w.parts)) {
+		now, before := &parts[i], &w.parts[i]
+		if now.topic == before.topic && now.id == before.id && now.partition == before.partition && now.end < before.grown {
+			now.grown, w.told = before.grown, time.Now()
+		}
+	}
+	w.parts = parts
+	told := !w.told.IsZero()
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
 	default:
+	}
+	if told {
+		w.ready()
 	}
 }
 
@@ -146,12 +162,13 @@ func (w *watcher) run() {
 			continue
 		}
 		began := time.Now()
-		ends, err := w.poll(parts)
+		ends, kept, err := w.poll(parts)
 		if w.ctx.Err() != nil {
 			return
 		}
-		grown, failed := w.learn(ends, err)
-		if !grown && (failed || !news(parts, ends) && time.Since(began) < pollWait/2) {
+		newer := news(parts, ends)
+		grown, failed := w.learn(ends, kept, err)
+		if !grown && (failed || !newer && time.Since(began) < pollWait/2) {
 			w.pause()
 		}
 		if grown || failed {
@@ -164,53 +181,59 @@ func (w *watcher) run() {
 // may have found the same meanwhile.
 func news(asked []watched, ends map[partitionKey]int64) bool {
 	return slices.ContainsFunc(asked, func(p watched) bool {
-		return ends[partitionKey{p.topic, p.partition}] > p.end
+		return ends[partitionKey{p.topic, p.partition}] > p.grown
 	})
 }
 
-// tell makes the next plan come.
+// tell makes the next plan come, unless it was told to.
 func (w *watcher) tell() {
 	w.mu.Lock()
+	comes := !w.told.IsZero()
 	w.told = time.Now()
 	w.mu.Unlock()
-	w.ready()
+	if !comes {
+		w.ready()
+	}
 }
 
 // due returns what is to be polled, nil if the next plan is to come first.
 func (w *watcher) due() []watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.told.IsZero() {
+	w.polls = w.told.IsZero() || w.ahead
+	if !w.polls {
 		return nil
 	}
 	return w.parts
 }
 
-// ends adds where the partitions end. fresh says that one of them was told just now,
-// whole that the broker answers.
+// ends adds where the partitions end. fresh says that one of them was told just now, and the
+// next is awaited or would have come only since; whole that the broker answers.
 func (w *watcher) ends(into map[partitionKey]offsetAnswer) (fresh, whole bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range w.parts {
 		into[partitionKey{p.topic, p.partition}] = offsetAnswer{offset: p.grown}
 	}
-	return !w.told.IsZero() && time.Since(w.told) < freshFor, !w.fails
+	return !w.told.IsZero() && (w.polls || time.Since(w.told) < freshFor), !w.fails
 }
 
-// learn takes in the ends that a poll found, and reports whether one is beyond the
-// newest plan, which may have come meanwhile, and whether one is missing.
-func (w *watcher) learn(ends map[partitionKey]int64, err error) (grown, failed bool) {
+// learn takes in the ends that a poll found, and whether all that it found is kept. It reports
+// whether one is beyond what was known, maybe of the newest plan, which may have come
+// meanwhile, and whether one is missing.
+func (w *watcher) learn(ends map[partitionKey]int64, kept bool, err error) (grown, failed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fails = err != nil
+	w.fails, w.polls = err != nil, false
 	for i := range w.parts {
 		p := &w.parts[i]
 		end, ok := ends[partitionKey{p.topic, p.partition}]
 		w.fails = w.fails || !ok
-		if end > p.end {
+		if end > p.grown {
 			p.grown, grown = end, true
 		}
 	}
+	w.ahead = kept && !w.fails
 	return grown, w.fails
 }
 
@@ -223,9 +246,10 @@ func (w *watcher) pause() {
 }
 
 // poll waits until one of the partitions has grown, or pollWait, and returns where
-// they end. Where nobody is given the records the request asks for as little as a
-// broker will send, which is one batch of them all the same.
-func (w *watcher) poll(parts []watched) (map[partitionKey]int64, error) {
+// they end, and whether all that it read up to there is kept. Where nobody is given the
+// records the request asks for as little as a broker will send, which is one batch of them
+// all the same.
+func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool, err error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.SessionEpoch = -1, -1
 	most := int32(1)
@@ -243,49 +267,52 @@ func (w *watcher) poll(parts []watched) (map[partitionKey]int64, error) {
 			req.Topics = append(req.Topics, rt)
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = part.partition, part.end, part.epoch, most
+		p.Partition, p.FetchOffset, p.CurrentLeaderEpoch, p.PartitionMaxBytes = part.partition, part.grown, part.epoch, most
 		rt := &req.Topics[len(req.Topics)-1]
 		rt.Partitions = append(rt.Partitions, p)
 	}
 	res, err := w.cl.Broker(int(w.node)).Request(w.ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	resp := res.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	asked := make(map[polled]watched, len(parts))
-	for _, part := range parts { // newer versions know topics by their ids, older ones by their names
-		asked[polled{id: part.id, partition: part.partition}] = part
-		asked[polled{topic: part.topic, partition: part.partition}] = part
-	}
-	ends := make(map[partitionKey]int64)
+	ends, kept = make(map[partitionKey]int64, len(parts)), w.into != nil
+	next := 0
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			part, ok := asked[polled{id: t.TopicID, partition: p.Partition}]
-			if !ok {
-				part, ok = asked[polled{topic: t.Topic, partition: p.Partition}]
-			}
-			if !ok || kerr.ErrorForCode(p.ErrorCode) != nil {
+			at := find(parts, next, &t, p.Partition)
+			if at < 0 || kerr.ErrorForCode(p.ErrorCode) != nil {
 				continue // the next plan finds out
 			}
+			part := &parts[at]
+			next = at + 1
 			end := p.HighWatermark
 			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
 				end = p.LastStableOffset
 			}
 			ends[partitionKey{part.topic, p.Partition}] = end
-			if w.into != nil {
-				w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.end, Until: end}, &p)
+			if w.into != nil && end > part.grown {
+				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.grown, Until: end}, &p)
+				kept = kept && whole
 			}
 		}
 	}
-	return ends, nil
+	return ends, kept, nil
 }
 
-// polled tells a partition in an answer.
-type polled struct {
-	topic     string
-	id        [16]byte
-	partition int32
+// find returns the index of the partition that an answer is about, -1 if it wasn't asked for.
+// Answers come in the order of the request, so that it is looked for from next on. Newer
+// versions know topics by their ids, older ones by their names.
+func find(parts []watched, next int, t *kmsg.FetchResponseTopic, partition int32) int {
+	for i := range parts {
+		at := (next + i) % len(parts)
+		p := &parts[at]
+		if p.partition == partition && (t.Topic == p.topic || t.Topic == "" && t.TopicID == p.id) {
+			return at
+		}
+	}
+	return -1
 }

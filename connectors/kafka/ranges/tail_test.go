@@ -254,6 +254,80 @@ func TestPlanTakesWhatWasTold(t *testing.T) {
 	})
 }
 
+// What comes while a batch runs is polled on, for tasks of the same process: the next plan
+// holds it without asking for the ends, and nothing of it is fetched. What is too much to be
+// kept is.
+func TestWatchGoesOnWhileABatchRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "images"))
+		p, r := newPlanner(t, b, ranges.Options{}, "images"), newReader(t, b, ranges.Options{})
+		var told, asked atomic.Int64
+		p.Watch(func() { told.Add(1) }, r)
+		b.Fake.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			asked.Add(1)
+			return nil, nil, false
+		})
+		next := make([]int64, 2)
+		plan := func() (read []ranges.Range) {
+			t.Helper()
+			ps, err := p.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range ps {
+				read = append(read, ps[i].Range(next[i]))
+				next[i] = ps[i].Until
+			}
+			return read
+		}
+		reads := func(rs []ranges.Range, want int) {
+			t.Helper()
+			total := 0
+			for _, rg := range rs {
+				lines, err := read(t, r, rg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				total += len(lines)
+			}
+			if total != want {
+				t.Errorf("read %d records, want %d", total, want)
+			}
+		}
+		send := func(partition int32, n int) {
+			for range n {
+				b.Produce(t, "images", nil, &kgo.Record{Partition: partition, Value: []byte("a")})
+				synctest.Wait()
+			}
+		}
+		plan()
+		asked.Store(0)
+		send(0, 3)
+		time.Sleep(20 * time.Millisecond) // a batch runs
+		send(1, 1)
+		first := plan()
+		send(0, 2) // before the tasks of what was planned read
+		reads(first, 4)
+		time.Sleep(20 * time.Millisecond)
+		reads(plan(), 2)
+		if n := told.Load(); n != 2 {
+			t.Errorf("told %d times, want once for each plan", n)
+		}
+		if s := r.Stats(); s.Fetches != 0 || asked.Load() != 0 {
+			t.Errorf("asked for ends %d times, fetched %d times: want all from the polls", asked.Load(), s.Fetches)
+		}
+		send(1, 40)
+		time.Sleep(20 * time.Millisecond)
+		reads(plan(), 40)
+		if s := r.Stats(); s.Fetches == 0 || asked.Load() == 0 {
+			t.Error("more was kept than there is room for")
+		}
+		send(0, 1)
+		reads(plan(), 1)
+	})
+}
+
 // Brokers answer a poll when there is something to read, not before, whatever
 // wrote it.
 func TestWatchBrokers(t *testing.T) {

@@ -343,16 +343,16 @@ func TestBufferIsBounded(t *testing.T) {
 	keep(0, 60)
 	keep(1, 30)
 	keep(2, 30) // 0 makes room
-	if _, ok := b.leftover(next(0)); ok || b.used != 60 {
+	if cs := b.leftover(next(0)); cs != nil || b.used != 60 {
 		t.Fatal("the oldest leftover is still there", b.used)
 	}
 	keep(1, 200) // too large; replaces what there was of the partition
-	if _, ok := b.leftover(next(1)); ok || b.used != 30 {
+	if cs := b.leftover(next(1)); cs != nil || b.used != 30 {
 		t.Fatal("a leftover larger than the limit is kept", b.used)
 	}
 	other := next(2)
 	other.TopicID[0] = 1
-	if _, ok := b.leftover(other); ok {
+	if cs := b.leftover(other); cs != nil {
 		t.Fatal("another topic's leftover")
 	}
 	old := stream(7, 90, now.Add(-time.Hour))
@@ -413,4 +413,58 @@ func FuzzRecordEncoding(f *testing.F) {
 			t.Errorf("%+v became %+v, %v", r, again, err)
 		}
 	})
+}
+
+// What is read ahead of ranges is kept in one piece, of which each takes what it needs.
+func TestBufferKeepsWhatFollows(t *testing.T) {
+	b := newBuffer(1 << 30)
+	key := partitionKey{"t", 0}
+	var id [16]byte
+	until := func(next int64) chunk { return chunk{next: next, size: 10} }
+	take := func(from, to int64, want ...int64) {
+		t.Helper()
+		var got []int64
+		for _, c := range b.leftover(Range{Topic: "t", From: from, Until: to}) {
+			got = append(got, c.next)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("[%d, %d) begins with chunks until %v, want %v", from, to, got, want)
+		}
+	}
+	if b.extend(key, id, 0, until(10)) {
+		t.Error("there is nothing to extend")
+	}
+	b.keep(key, id, 0, until(10))
+	for from := int64(10); from < 40; from += 10 {
+		if !b.extend(key, id, from, until(from+10)) {
+			t.Errorf("%d isn't taken behind what is there", from)
+		}
+	}
+	if b.extend(key, id, 50, until(60)) || b.extend(key, [16]byte{1}, 40, until(50)) {
+		t.Error("a gap, or another topic's")
+	}
+	take(10, 20)
+	take(0, 20, 10, 20)
+	take(20, 25, 30)
+	b.keep(key, id, 25, until(30)) // what the range had left over
+	if b.used != 20 {
+		t.Errorf("%d bytes are kept, want those of two chunks", b.used)
+	}
+	take(25, 100, 30, 40)
+	b.keep(key, id, 0, until(10))
+	b.keep(key, id, 15, until(20)) // not what comes right before
+	take(15, 20, 20)
+	take(0, 20)
+	b.keep(key, id, 0, until(1))
+	n := int64(1)
+	for b.extend(key, id, n, until(n+1)) {
+		n++
+	}
+	if n != maxAhead || b.used != 10*maxAhead {
+		t.Errorf("%d chunks of %d bytes are kept", n, b.used)
+	}
+	b.keep(key, id, 0, chunk{next: 1, size: maxAheadBytes})
+	if b.extend(key, id, 1, until(2)) {
+		t.Error("more than maxAheadBytes are kept")
+	}
 }

@@ -72,12 +72,9 @@ func readerSchema[T any](text string) (*avro.Schema, error) {
 
 // resolve returns what decodes values of the schema with an id as a reader wants them.
 func (r *Registry) resolve(id int, reader *avro.Schema) (*avro.Schema, error) {
-	src, err := r.schema(id)
+	src, err := r.typed(id, sr.TypeAvro)
 	if err != nil {
 		return nil, err
-	}
-	if src.kind != sr.TypeAvro {
-		return nil, rdd.Permanent(fmt.Errorf("the schema with id %d at %s is of type %s and not Avro", id, r.url, src.kind))
 	}
 	writer, err := parse(src)
 	if err != nil {

@@ -3,6 +3,7 @@ package registry
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -16,6 +17,7 @@ type options struct {
 	tls      *tls.Config
 	deadline time.Duration
 	lookUp   bool
+	log      *slog.Logger
 	auth     int // how many ways to log in there are
 }
 
@@ -49,7 +51,9 @@ func TLS(c *tls.Config) Option {
 	}
 }
 
-// Deadline sets for how long a registry that doesn't answer is asked again (15 s).
+// Deadline sets for how long a registry that doesn't answer is asked again (15 s). Then the
+// task fails, and the job does when it has failed as often as --conf task.maxFailures says: give a longer
+// time where outages last longer. A task that waits can't be ended before.
 func Deadline(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -65,6 +69,18 @@ func Deadline(d time.Duration) Option {
 func LookUpOnly() Option {
 	return func(o *options) error {
 		o.lookUp = true
+		return nil
+	}
+}
+
+// Logger is told when the registry doesn't answer, ssc.Logger() for one; it is slog.Default()
+// by default.
+func Logger(l *slog.Logger) Option {
+	return func(o *options) error {
+		if l == nil {
+			return errors.New("registry.Logger: the logger is nil")
+		}
+		o.log = l
 		return nil
 	}
 }

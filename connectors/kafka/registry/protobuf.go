@@ -88,12 +88,9 @@ func (m *message) leads(path []int, names []string) bool {
 
 // messages returns the messages of the schema with an id.
 func (r *Registry) messages(id int) (*message, error) {
-	src, err := r.schema(id)
+	src, err := r.typed(id, sr.TypeProtobuf)
 	if err != nil {
 		return nil, err
-	}
-	if src.kind != sr.TypeProtobuf {
-		return nil, rdd.Permanent(fmt.Errorf("the schema with id %d at %s is of type %s and not Protobuf", id, r.url, src.kind))
 	}
 	return messagesOf(src.text), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -27,6 +28,7 @@ type Registry struct {
 	client   *sr.Client
 	deadline time.Duration
 	lookUp   bool
+	log      *slog.Logger
 	schemas  cache[int, source]
 	ids      cache[registered, int]
 }
@@ -73,7 +75,7 @@ func open(address string, through http.RoundTripper, opts []Option) (*Registry, 
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("registry.New: %q isn't the URL of a schema registry: write http://host:port or https://host:port", address)
 	}
-	o := options{deadline: defaultDeadline}
+	o := options{deadline: defaultDeadline, log: slog.Default()}
 	for _, set := range opts {
 		if set == nil {
 			return nil, errors.New("registry.New: an option is nil")
@@ -92,7 +94,7 @@ func open(address string, through http.RoundTripper, opts []Option) (*Registry, 
 	if err != nil {
 		return nil, fmt.Errorf("registry.New: %w", err)
 	}
-	return &Registry{url: address, client: client, deadline: o.deadline, lookUp: o.lookUp}, nil
+	return &Registry{url: address, client: client, deadline: o.deadline, lookUp: o.lookUp, log: o.log}, nil
 }
 
 // schema returns the schema of an id. What the registry can't give is a
@@ -116,6 +118,15 @@ func (r *Registry) schema(id int) (source, error) {
 		}
 		return s, nil
 	})
+}
+
+// typed returns the schema of an id, which must be of a type.
+func (r *Registry) typed(id int, kind sr.SchemaType) (source, error) {
+	s, err := r.schema(id)
+	if err == nil && s.kind != kind {
+		err = rdd.Permanent(fmt.Errorf("the schema with id %d at %s is of type %s and not %s", id, r.url, s.kind, kind))
+	}
+	return s, err
 }
 
 // references appends the texts of what schemas refer to. The registry takes no circles.

@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -134,26 +136,23 @@ type down struct {
 	asked atomic.Int32
 }
 
-func (d *down) RoundTrip(*http.Request) (*http.Response, error) {
-	d.asked.Add(1)
-	if time.Now().Before(d.up) {
+func (d *down) RoundTrip(r *http.Request) (*http.Response, error) {
+	if d.asked.Add(1); time.Now().Before(d.up) {
 		return nil, errors.New("connection refused")
 	}
-	w := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}
-	w.Body = body{strings.NewReader(`{"schema":"\"string\""}`)}
-	return w, nil
+	return transport(nil).RoundTrip(r)
 }
-
-type body struct{ *strings.Reader }
-
-func (body) Close() error { return nil }
 
 // A registry that is down is asked again until the deadline, by one for all, and that is no bad record.
 func TestRegistryIsDown(t *testing.T) {
+	fake := srfake.New() // outside of the bubble, in which it would keep time from passing
+	defer fake.Close()
+	fake.SeedSchema("names-value", 1, 1, sr.Schema{Schema: `"string"`})
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		d := &down{up: start.Add(20 * time.Second)}
-		r := must[*Registry](t)(open("http://registry:8081", d, nil))
+		var log bytes.Buffer
+		r := must[*Registry](t)(open(fake.URL(), d, []Option{Logger(slog.New(slog.NewTextHandler(&log, nil)))}))
 		decode := must[kafka.Decoder[string]](t)(Avro[string](r, `"string"`))
 		record := value([]byte{0, 0, 0, 0, 1, 2, 'a'})
 		failed := make(chan error)
@@ -162,7 +161,7 @@ func TestRegistryIsDown(t *testing.T) {
 		}
 		for range 4 {
 			err := <-failed
-			if _, is := errors.AsType[*kafka.UnavailableError](err); !is || task.IsPermanent(err) || !strings.Contains(err.Error(), "http://registry:8081") || !strings.Contains(err.Error(), "has not answered for 15s") {
+			if _, is := errors.AsType[*kafka.UnavailableError](err); !is || task.IsPermanent(err) || !strings.Contains(err.Error(), fake.URL()) || !strings.Contains(err.Error(), "has not answered for 15s") {
 				t.Errorf("down: %v", err)
 			}
 		}
@@ -174,6 +173,9 @@ func TestRegistryIsDown(t *testing.T) {
 		}
 		if got := must[string](t)(decode(record)); got != "a" {
 			t.Errorf("got %q", got)
+		}
+		if said := log.String(); strings.Count(said, "waiting for the schema registry, nothing is skipped") != 2 || strings.Count(said, "the schema registry answers") != 1 {
+			t.Errorf("for an outage of two deadlines the log says %s", said)
 		}
 	})
 }
@@ -221,7 +223,7 @@ func TestNewRefuses(t *testing.T) {
 		opts []Option
 	}{
 		{"registry:8081", nil}, {"http://u:secret@registry", nil}, {"http://u:secret@regi stry", nil}, {"", nil},
-		{"http://r", []Option{nil}}, {"http://r", []Option{TLS(nil)}}, {"http://r", []Option{Deadline(0)}},
+		{"http://r", []Option{nil}}, {"http://r", []Option{TLS(nil)}}, {"http://r", []Option{Deadline(0)}}, {"http://r", []Option{Logger(nil)}},
 		{"http://r", []Option{BasicAuth("u", "secret"), Bearer("secret")}},
 	} {
 		if _, err := New(c.url, c.opts...); err == nil || strings.Contains(err.Error(), "secret") {

@@ -3,7 +3,6 @@ package segments
 import (
 	"bufio"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -105,31 +104,7 @@ func Read(dir string, p Part) iter.Seq2[[]byte, error] {
 			return
 		}
 		defer func() { _ = f.Close() }() // all that was wanted is read
-		n, at := int64(0), p.From
 		r := bufio.NewReaderSize(io.NewSectionReader(f, p.From, p.Until-p.From), stretch)
-		for at < p.Until {
-			payload, err := readFrame(r, p.Until-at)
-			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("%w: it is cut off", ErrDamaged)
-			}
-			if err == nil {
-				for record, wrong := range recordsOf(payload) {
-					if err = wrong; err != nil {
-						break
-					}
-					if n++; !yield(record, nil) {
-						return
-					}
-				}
-			}
-			if err != nil {
-				yield(nil, fmt.Errorf("%s at byte %d: %w", f.Name(), at, err))
-				return
-			}
-			at += int64(len(payload)) + frameHead
-		}
-		if n != p.Records {
-			yield(nil, fmt.Errorf("%w: %s has %d records from byte %d up to %d, not %d", ErrDamaged, f.Name(), n, p.From, p.Until, p.Records))
-		}
+		readFrames(r, f.Name(), p.From, p.Until, p.Records)(yield)
 	}
 }

@@ -50,6 +50,23 @@ func appendFrame(b []byte, records [][]byte) ([]byte, int) {
 	return append(f.AppendHeader(b), payload...), n
 }
 
+// inFrames calls f with frames of the records of a log that may have so many bytes.
+func inFrames(records [][]byte, most int64, f func(frame []byte, n int64) error) error {
+	for _, r := range records {
+		if len(r) > min(maxRecord, int(most/leastSegments)) {
+			return fmt.Errorf("%w: it has %d bytes, at most %d", ErrTooLarge, len(r), min(maxRecord, most/leastSegments))
+		}
+	}
+	for len(records) > 0 {
+		b, n := appendFrame(nil, records)
+		if err := f(b, int64(n)); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
 // readFrame reads the frame that r, which has so many bytes left, begins with. At the end it
 // returns io.EOF.
 func readFrame(r io.Reader, left int64) (payload []byte, err error) {

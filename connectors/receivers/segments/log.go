@@ -27,7 +27,7 @@ type Log struct {
 	segments []*segment // ascending; the last one is appended to
 	out      *os.File   // the last one
 	dirty    bool       // something was appended that isn't on the disk yet
-	freed    chan struct{}
+	room     room
 	failed   error // it is closed, or an earlier write left the segment in an unknown state
 }
 
@@ -91,7 +91,7 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{options: o, lock: lock, freed: make(chan struct{})}
+	l := &Log{options: o, lock: lock, room: newRoom()}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -243,36 +243,15 @@ func (l *Log) begin(first int64) (err error) {
 // Append appends records, and returns when a reader on this machine can have them. While the log
 // is full it waits for [Log.Release].
 func (l *Log) Append(ctx context.Context, records ...[]byte) error {
-	for _, r := range records {
-		if len(r) > min(maxRecord, int(l.options.Most/leastSegments)) {
-			return fmt.Errorf("%w: it has %d bytes, at most %d", ErrTooLarge, len(r), min(maxRecord, l.options.Most/leastSegments))
-		}
-	}
-	for len(records) > 0 {
-		b, n := appendFrame(nil, records)
-		if err := l.append(ctx, b, int64(n)); err != nil {
-			return err
-		}
-		records = records[n:]
-	}
-	return nil
+	return inFrames(records, l.options.Most, func(frame []byte, n int64) error { return l.append(ctx, frame, n) })
 }
 
 // append appends a frame of so many records.
 func (l *Log) append(ctx context.Context, b []byte, n int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.failed == nil && l.size()+int64(len(b)) > l.options.Most {
-		freed := l.freed
-		l.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
-		}
-		l.mu.Lock()
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
+	if err := l.room.await(ctx, &l.mu, func() bool { return l.failed == nil && l.size()+int64(len(b)) > l.options.Most }); err != nil {
+		return err
 	}
 	if l.failed != nil {
 		return l.failed
@@ -354,8 +333,7 @@ func (l *Log) Release(before int64) error {
 	}
 	if gone > 0 {
 		l.segments = slices.Delete(l.segments, 0, gone)
-		close(l.freed)
-		l.freed = make(chan struct{})
+		l.room.free()
 	}
 	return err
 }
@@ -369,6 +347,6 @@ func (l *Log) Close() error {
 	}
 	err := l.sync()
 	l.failed = ErrClosed
-	close(l.freed)
+	l.room.free()
 	return errors.Join(err, l.out.Close(), l.lock.Close())
 }

@@ -31,7 +31,11 @@ type Log struct {
 	began   int64 // size with which the segment began, if this process made it
 	limit   int64 // size at which a segment is replaced, unless it began with more than half of it
 	failed  error // an earlier write left the segment in an unknown state
+	made    made  // what this process has made
 }
+
+// made says what wasn't there before a process opened a log.
+type made struct{ dir, log bool }
 
 // segmentLimit is the size in bytes at which a segment is replaced.
 const segmentLimit = 1 << 20
@@ -39,6 +43,8 @@ const segmentLimit = 1 << 20
 // Open opens the batch log in a directory, which is made if need be. One process
 // at a time may have it open; another gets [batchlog.ErrLocked].
 func Open(dir string, log *slog.Logger) (*Log, error) {
+	_, err := os.Stat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the checkpoint directory: %w", err)
 	}
@@ -46,7 +52,7 @@ func Open(dir string, log *slog.Logger) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, log: log, lock: lock, limit: segmentLimit}
+	l := &Log{dir: dir, log: log, lock: lock, limit: segmentLimit, made: made{dir: isNew}}
 	if err := l.open(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -63,7 +69,7 @@ func Write(dir string, s *batchlog.State, epoch uint64) (err error) {
 	if l.state.Header != nil {
 		return fmt.Errorf("%s has a batch log already", dir)
 	}
-	l.state, l.epoch = s.Clone(), epoch
+	l.state, l.epoch, l.made = s.Clone(), epoch, made{} // also one of a job that hasn't begun stays
 	return l.replace(l.number + 1)
 }
 
@@ -74,6 +80,7 @@ func (l *Log) open() error {
 		return err
 	}
 	if len(numbers) == 0 {
+		l.made.log = true
 		return l.replace(1)
 	}
 	l.number = numbers[len(numbers)-1]
@@ -265,14 +272,27 @@ func (l *Log) replace(n int) error {
 	return nil
 }
 
-// Close syncs and closes the log and gives up the lock.
+// Close syncs and closes the log and gives up the lock. Of a job that was refused before it
+// had begun nothing stays.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.segment == nil {
 		return nil
 	}
-	err := errors.Join(l.segment.Sync(), l.segment.Close(), l.lock.Close())
+	err := errors.Join(l.segment.Sync(), l.segment.Close())
+	if l.made.log && l.state.Header == nil && l.state.Last.Seq == 0 {
+		err = errors.Join(err, l.remove())
+	}
 	l.segment = nil
+	return errors.Join(err, l.lock.Close())
+}
+
+// remove removes what this process has made. It has the lock until then.
+func (l *Log) remove() error {
+	err := errors.Join(os.Remove(l.path(l.number)), os.Remove(l.lock.Name()))
+	if l.made.dir {
+		_ = os.Remove(l.dir) // unless somebody has put something there
+	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -274,4 +275,47 @@ func TestUnusedLogBeginsAnew(t *testing.T) {
 		t.Errorf("after a batch: %+v, %v", s, err)
 	}
 	must(t, l.Close())
+}
+
+// A job that is refused before it has begun leaves the place as it was.
+func TestRefusedJobLeavesNothing(t *testing.T) {
+	parent := t.TempDir()
+	for _, x := range []struct {
+		name  string
+		begun bool // the job
+		there []string
+		left  []string // after the log was closed
+	}{
+		{"a new directory", false, nil, nil},
+		{"a directory with other files", false, []string{"notes"}, []string{"notes"}},
+		{"a job that has begun", true, nil, []string{"batches-00000001.log", "lock"}},
+		{"a log of an earlier process", false, []string{"batches-00000007.log"}, []string{"batches-00000007.log", "lock"}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			dir := filepath.Join(parent, x.name)
+			for _, file := range x.there {
+				must(t, os.MkdirAll(dir, 0o700))
+				must(t, os.WriteFile(filepath.Join(dir, file), []byte(logMagic), 0o600))
+			}
+			l := mustOpen(t, dir)
+			must(t, l.RecordValue(t.Context(), batchlog.Value{Name: "seed", Data: []byte{1}}))
+			if x.begun {
+				_, err := l.Start(t.Context(), []byte("header"))
+				must(t, err)
+			}
+			must(t, l.Close())
+			entries, err := os.ReadDir(dir)
+			if gone := errors.Is(err, fs.ErrNotExist); gone != (x.left == nil) || err != nil && !gone {
+				t.Fatal(err)
+			}
+			var left []string
+			for _, e := range entries {
+				left = append(left, e.Name())
+			}
+			if !slices.Equal(left, x.left) {
+				t.Errorf("there are %q", left)
+			}
+			must(t, mustOpen(t, dir).Close())
+		})
+	}
 }

@@ -100,7 +100,7 @@ func (g *generator) missed(now time.Time) []time.Time {
 	count := int64(now.Sub(first)/interval) + 1
 	left := max(0, count-maxMadeUp)
 	first = first.Add(time.Duration(left) * interval)
-	g.Log.Info("batch times passed since the last batch was planned; their records are in the batches that are made up, and in the next ones",
+	g.Log.Info("batch times passed since the last batch was planned: batches are made up for the newest of them, and read what has come meanwhile",
 		"made_up", count-left, "skipped", left, "last", g.previous.Time())
 	times := make([]time.Time, count-left)
 	for i := range times {

@@ -15,36 +15,50 @@ import (
 // declaration.
 func (d *Driver) runBatches(ctx context.Context) error {
 	var running sync.WaitGroup
-	defer running.Wait()
-	slots := make(chan struct{}, d.Program.Settings.ConcurrentJobs)
-	var before *turn
-	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil // the cause is known to who ended it
-		}
-		select {
-		case b, ok := <-d.queue:
-			if !ok || ctx.Err() != nil { // of both cases that are ready select takes any
-				return nil
-			}
-			<-d.room
-			d.last.pass(b.alloc.Seq)
-			t := newTurn(before, len(d.Program.Graph.Outputs))
-			before = t
-			running.Go(func() {
+	newest := make(chan *turn, 1) // holds that of the newest batch while nobody waits for the next
+	newest <- nil
+	for range d.Program.Settings.ConcurrentJobs {
+		running.Go(func() {
+			for {
+				b, t := d.nextBatch(ctx, newest)
+				if b == nil {
+					return
+				}
 				d.fail(d.runBatch(ctx, b, t))
 				d.under.Add(-1)
 				select {
 				case d.freed <- struct{}{}:
 				default:
 				}
-				<-slots
-			})
-		case <-ctx.Done():
-			return nil
+			}
+		})
+	}
+	running.Wait()
+	return nil // why work has ended is known to who ended it
+}
+
+// nextBatch waits for the next batch and takes it out of the queue, with its turn behind the
+// newest. There is none when the queue is closed, or ctx has ended.
+func (d *Driver) nextBatch(ctx context.Context, newest chan *turn) (*plannedBatch, *turn) {
+	var before *turn
+	select {
+	case before = <-newest:
+	case <-ctx.Done():
+		return nil, nil
+	}
+	t := before
+	defer func() { newest <- t }()
+	select {
+	case b, ok := <-d.queue:
+		if !ok || ctx.Err() != nil { // of both cases that are ready select takes any
+			return nil, nil
 		}
+		<-d.room
+		d.last.pass(b.alloc.Seq)
+		t = newTurn(before, len(d.Program.Graph.Outputs))
+		return b, t
+	case <-ctx.Done():
+		return nil, nil
 	}
 }
 

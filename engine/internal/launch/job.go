@@ -58,7 +58,7 @@ type Job struct {
 	security security.Security // of a host that isn't loopback, for metrics
 	metrics  *processMetrics   // nil unless they are served
 
-	calls    *plan.Calls // of the program's functions, see RunProcess
+	calls    *plan.Calls // of the program's functions; Run's own if it isn't RunProcess's
 	farewell *farewell   // nil unless the process ends with the job
 
 	temporary []string // directories that go with the job
@@ -131,6 +131,7 @@ func (j *Job) newProgram(h plan.JobHeader, values *plan.ValueLog) *plan.Program 
 	return &plan.Program{
 		App: j.App, Interval: j.Interval, Cadence: j.Cadence, Settings: j.Settings, Parallelism: h.Parallelism, Durable: h.Durable,
 		Values: values, Log: j.Log, Stdout: j.Stdout, Calls: j.calls, Looking: j.looking,
+		Graph: plan.Graph{Calls: j.calls},
 	}
 }
 

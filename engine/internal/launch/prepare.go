@@ -182,8 +182,7 @@ func (p *prepared) fits() error {
 	if p.upgrade == nil {
 		return nil
 	}
-	u := p.upgrade
-	p.job.Log.Info("the program has changed since the checkpoint", "kept", u.Kept, "migrated", u.Migrated, "new", u.New, "dropped", u.Dropped, "removed", u.Removed, "unfinished", u.Outputs)
+	p.job.Log.Info("the program has changed since the checkpoint: " + p.upgrade.Summary())
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 // failure, or after an interrupt that is to end the process at once.
 func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
 	j.calls = &plan.Calls{}
+	defer j.calls.Close()
 	j.farewell = newFarewell(j.calls, j.Log)
 	defer j.farewell.end()
 	switch {
@@ -35,6 +36,10 @@ func (j *Job) RunProcess(ctx, planning context.Context, m Master) error {
 // the job is under way: batches that an earlier driver has left are finished.
 // Getting under way ends with ctx. Run closes the job's log.
 func (j *Job) Run(ctx, planning context.Context, m Master) (err error) {
+	if j.calls == nil {
+		j.calls = &plan.Calls{}
+		defer j.calls.Close()
+	}
 	defer func() { err = errors.Join(err, m.close(), j.removeTemporary(), j.Batches.Close()) }()
 	if err := j.openMetrics(ctx, m); err != nil {
 		return err

@@ -10,11 +10,21 @@ import (
 
 // Calls are the functions of the program that run now in this process, so that
 // one that doesn't return can be named. The methods of nil note nothing.
+//
+// THREADING: all methods are safe for concurrent use. The goroutines that run functions are
+// kept for the next ones, since each that is new grows its stack first. Close ends those that
+// are idle; others end when their functions return.
 type Calls struct {
 	mu      sync.Mutex
 	begun   uint64
 	running map[uint64]call
+	idle    []*helper // the one that was used last at the end
+	closed  bool
 }
+
+// maxIdle bounds the goroutines that are kept: whoever calls functions one after the other
+// needs one.
+const maxIdle = 4
 
 // call is a function of the program that hasn't returned.
 type call struct {
@@ -46,7 +56,57 @@ func (c *Calls) Begin(what any) (end func()) {
 // doesn't say what was called: the caller's does.
 func (c *Calls) Guard(what any, f func() error) error {
 	defer c.Begin(what)()
-	return Guard("", f)
+	return c.guard("", f)
+}
+
+// guard is [Guard] on a goroutine that is there already, if one is.
+func (c *Calls) guard(what string, f func() error) error {
+	if c == nil {
+		return Guard(what, f)
+	}
+	h := c.take()
+	there, err := h.do(what, f)
+	if there {
+		c.keep(h)
+	}
+	return err
+}
+
+// take returns the idle helper that was used last, or a new one.
+func (c *Calls) take() *helper {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.idle) - 1
+	if last < 0 {
+		return startHelper()
+	}
+	h := c.idle[last]
+	c.idle[last] = nil
+	c.idle = c.idle[:last]
+	return h
+}
+
+// keep makes a helper idle, or ends it if there are enough.
+func (c *Calls) keep(h *helper) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || len(c.idle) >= maxIdle {
+		close(h.calls)
+		return
+	}
+	c.idle = append(c.idle, h)
+}
+
+// Close ends the goroutines that no function runs on. Functions may be called still.
+func (c *Calls) Close() {
+	c.mu.Lock()
+	idle := c.idle
+	c.idle, c.closed = nil, true
+	c.mu.Unlock()
+	for _, h := range idle {
+		close(h.calls)
+		<-h.done
+	}
 }
 
 // maxNamed bounds the calls that a message names.

@@ -1,12 +1,13 @@
 package plan
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hibana-engine/hibana/engine/cli"
 )
 
 // ConnectorSetting is a setting that a connector declared.
@@ -86,7 +87,7 @@ func (p *Program) MisspelledSettings() error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(p.Settings.Other)) {
 		for _, s := range settings() {
-			if slip(key, s.key) <= maxMisspelled {
+			if cli.Slip(key, s.key) <= maxMisspelled {
 				errs = append(errs, fmt.Errorf("%w: --conf %s=%s: unknown setting %q (did you mean %q?); %s", ErrUsage, key, p.Settings.Other[key], key, s.key, whereListed))
 				break
 			}
@@ -100,41 +101,8 @@ const whereListed = "--conf help lists the engine's settings; a connector's are 
 
 // suggestion names the known key that is nearest, unless none is near.
 func suggestion(key string, known []string) string {
-	nearest := slices.MinFunc(known, func(a, b string) int { return cmp.Compare(slip(key, a), slip(key, b)) })
-	if 3*slip(key, nearest) > max(len(key), len(nearest)) {
-		return ""
+	if nearest := cli.Nearest(key, known); nearest != "" {
+		return fmt.Sprintf(" (did you mean %q?)", nearest)
 	}
-	return fmt.Sprintf(" (did you mean %q?)", nearest)
-}
-
-// slip returns how large the slip is that makes one key the other. None is smaller
-// than to leave off the end.
-func slip(a, b string) int {
-	if strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
-		return 0
-	}
-	return distance(a, b)
-}
-
-// distance returns how many letters must be written, removed or replaced to make
-// one word the other (Levenshtein); case doesn't count.
-func distance(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	row := make([]int, len(b)+1) // from the letters of a so far to those of b up to each
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -51,7 +51,7 @@ var (
 	// ErrNotDriver: what works on the active driver only was called elsewhere.
 	ErrNotDriver = errors.New("this works on the active driver only: in OnDriver, a driver task or an output such as ForEachBatch")
 	// ErrEndless: an input can't be read until its end.
-	ErrEndless = errors.New("the input can't tell where its end is, which --until-end needs: run the program without the flag, or with inputs that end, such as Kafka topics and files; sockets have no end")
+	ErrEndless = errors.New("the input can't tell where its end is, which --until-end needs: run the program without the flag, or with inputs that end, such as files and topics; sockets have no end")
 	// ErrBatchFailed: a batch failed and with it the job.
 	ErrBatchFailed = errors.New("batch failed")
 )

@@ -27,6 +27,10 @@ type Graph struct {
 	// Settings are those that connectors declared, by key.
 	Settings map[string]*ConnectorSetting
 
+	// Calls runs the program's functions when a batch is generated; nil where nobody asks
+	// for them.
+	Calls *Calls
+
 	made   map[Declaration]bool // values and others that aren't nodes
 	frozen atomic.Bool          // the build function has returned
 
@@ -187,7 +191,7 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 	if len(g.States) > 0 {
 		gen.begin = g.Begin(a, h, false)
 	}
-	err := Guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
+	err := g.Calls.guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
 		for _, o := range g.Outputs {
 			action := lineage.Action{}
 			if gen.Due(g.stream(o.Parent.ID).Slide) {

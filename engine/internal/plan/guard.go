@@ -12,25 +12,51 @@ import (
 // that begins with what, if that isn't "". The code has a goroutine of its own, so
 // that it can't end the driver's (runtime.Goexit): that is an error too.
 func Guard(what string, f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		returned, err := false, error(nil)
+	h := startHelper()
+	defer close(h.calls)
+	_, err := h.do(what, f)
+	return err
+}
+
+// helper is a goroutine that runs the user's code, one function after the other. Who has
+// it waits for each; it ends when calls is closed.
+type helper struct {
+	calls chan func() error
+	done  chan error // closed when the goroutine has ended
+}
+
+func startHelper() *helper {
+	h := &helper{make(chan func() error, 1), make(chan error, 1)}
+	go h.help()
+	return h
+}
+
+// help is the helper's goroutine.
+func (h *helper) help() {
+	defer close(h.done) // also if the code ends the goroutine
+	for f := range h.calls {
+		h.done <- f()
+	}
+}
+
+// do runs a function, as [Guard] says. The helper is of no more use if it isn't there
+// afterwards.
+func (h *helper) do(what string, f func() error) (there bool, err error) {
+	h.calls <- func() (err error) {
 		defer func() {
-			switch v := recover(); {
-			case v != nil:
+			if v := recover(); v != nil {
 				err = Panicked(what, v)
-			case !returned:
-				err = errGoexit
-				if what != "" {
-					err = fmt.Errorf("%s: %w", what, err)
-				}
 			}
-			done <- err
 		}()
-		err = f()
-		returned = true
-	}()
-	return <-done
+		return f()
+	}
+	if err, there = <-h.done; there {
+		return true, err
+	}
+	if what != "" {
+		return false, fmt.Errorf("%s: %w", what, errGoexit)
+	}
+	return false, errGoexit
 }
 
 // errGoexit is the error of code that ends its goroutine.

@@ -262,6 +262,15 @@ func ParseDuration(s string) (time.Duration, error) {
 	return v, nil
 }
 
+// Duration parses a duration within bounds.
+func Duration(s string, least, most time.Duration) (time.Duration, error) {
+	v, err := ParseDuration(s)
+	if err != nil {
+		return 0, err
+	}
+	return v, within(v, least, most)
+}
+
 // bytes is a number of bytes with a unit, at least so many MiB.
 func bytes(field func(*Settings) *int64, leastMB int64) setter {
 	return func(c *Settings, s string) error {

@@ -248,3 +248,22 @@ func (u *Upgrade) Print(w io.Writer) {
 		}
 	}
 }
+
+// Summary says in a sentence which inputs, states and outputs go on, and which don't.
+func (u *Upgrade) Summary() string {
+	var parts []string
+	for _, part := range []struct {
+		what  string
+		lines []string
+	}{{"it goes on with", u.Kept}, {"keeps in another form", u.Migrated}, {"begins", u.New}, {"drops", u.Dropped}, {"no longer has", u.Removed}} {
+		if len(part.lines) == 0 {
+			continue
+		}
+		names := make([]string, len(part.lines))
+		for i, line := range part.lines {
+			names[i], _, _ = strings.Cut(line, ": ")
+		}
+		parts = append(parts, part.what+" "+strings.Join(names, ", "))
+	}
+	return strings.Join(parts, "; ")
+}

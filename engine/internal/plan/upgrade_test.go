@@ -51,6 +51,12 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("no %q in\n%s", line, &text)
 		}
 	}
+	place := strings.TrimPrefix(g.Outputs[0].String(), "forEachBatch")
+	want := strings.ReplaceAll("it goes on with input b, input a, state s, output forEachBatch@, output sink(y)@, output sink(x)@; begins input c, state u, output forEachBatch@; "+
+		"drops state t; no longer has output print of x", "@", place)
+	if got := u.Summary(); got != want {
+		t.Errorf("in a sentence: %s, not\n%s", got, want)
+	}
 
 	u.Numbers.Translate(log, g)
 	if a := open.Input(g.Inputs[2].ID); a == nil || a.Records != 5 || open.Input(g.Inputs[0].ID) != nil {

@@ -182,7 +182,9 @@ var errLate = errors.New("the executor's copy of the program hasn't come to the 
 // ErrOver is told to tasks that nobody waits for.
 var ErrOver = errors.New("the task's step is done, or its copy of the program has ended")
 
-// Find returns what a task is to do. If the copy hasn't come to it yet, Find waits.
+// Find returns what a task is to do. If the copy hasn't come to it yet, Find waits; if it
+// can't follow, too: the driver was told once, and kills the tasks with the job. Each of them
+// would only say it again.
 func (c *Copy) Find(ctx context.Context, id scheduler.TaskID) (Found, error) {
 	late := time.NewTimer(c.patience)
 	defer late.Stop()
@@ -196,9 +198,19 @@ func (c *Copy) Find(ctx context.Context, id scheduler.TaskID) (Found, error) {
 		case <-ctx.Done():
 			return Found{}, context.Cause(ctx)
 		case <-late.C:
-			return Found{}, fmt.Errorf("%w within %s: %s; it is at: %s", errLate, c.patience, id, c.program.Calls)
+			return Found{}, c.tooLate(id)
 		}
 	}
+}
+
+// tooLate is why a task has waited for too long.
+func (c *Copy) tooLate(id scheduler.TaskID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failure != nil {
+		return c.failure
+	}
+	return fmt.Errorf("%w within %s: %s; it is at: %s", errLate, c.patience, id, c.program.Calls)
 }
 
 // look returns what a task is to do, or nothing and what is closed when there may be
@@ -209,10 +221,9 @@ func (c *Copy) look(id scheduler.TaskID) (f Found, changed <-chan struct{}, err 
 	step, isAction := id.Output()
 	number, _ := id.Shuffle()
 	switch shuffle := c.shuffles[number]; {
-	case c.failure != nil:
-		err = c.failure
 	case c.stopped:
 		err = ErrOver
+	case c.failure != nil: // the driver ends the job
 	case !isAction && shuffle != nil:
 		f.Shuffle = shuffle
 	case isAction && c.open == uint64(step):

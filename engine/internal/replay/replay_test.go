@@ -178,8 +178,13 @@ func TestCopyThatCannotFollow(t *testing.T) {
 					c.Tell(e)
 				}
 				synctest.Wait()
+				ctx, kill := context.WithTimeout(t.Context(), time.Second) // as the driver does when it is told
+				if _, err := c.Find(ctx, scheduler.TaskID{Stage: scheduler.ResultStage(1)}); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("a task says again what the driver was told: %v", err)
+				}
+				kill()
 				if _, err := c.Find(t.Context(), scheduler.TaskID{Stage: scheduler.ResultStage(1)}); !errors.Is(err, plan.ErrDiverged) {
-					t.Errorf("a task: %v", err)
+					t.Errorf("a task that nobody kills: %v", err)
 				}
 				c.Stop()
 				c.Wait()

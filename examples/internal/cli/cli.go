@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+
+	"github.com/hibana-engine/hibana/engine/cli"
 )
 
 // ErrUsage: the command line is wrong. The process exits with 2.
@@ -22,7 +24,7 @@ func Parse(f *flag.FlagSet, example string, args []string, stdout io.Writer) err
 	f.Init(f.Name(), flag.ContinueOnError)
 	f.Usage = func() {}
 	f.SetOutput(io.Discard)
-	switch err := f.Parse(args); {
+	switch err := cli.ParseFlags(f, args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprintf(stdout, "Usage: %s [flags]\n\nExample:\n  %s\n\nFlags:\n", f.Name(), example)
 		f.SetOutput(stdout)

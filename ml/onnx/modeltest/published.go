@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -90,6 +91,15 @@ func (p pkg) load(dir, python string, only *regexp.Regexp, r *report) {
 	if err != nil {
 		r.file(p.name, err.Error(), false)
 	}
+}
+
+// loadNets does with a folder of the user's as with a package.
+func loadNets(dir, python string, only *regexp.Regexp, r *report) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		fmt.Printf("SKIP: %v\n", err)
+		return
+	}
+	pkg{name: filepath.Base(dir)}.load(dir, python, only, r)
 }
 
 // load says what came of a file; ok is false if it is wrong.

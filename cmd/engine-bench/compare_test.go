@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+)
+
+// fixed is a system whose figures are given, round for round; an error ends them.
+func fixed(name string, mayFail bool, rounds ...[]float64) system {
+	return system{name, mayFail, func(context.Context) ([]float64, error) {
+		if len(rounds) == 0 {
+			return nil, errors.New("it broke")
+		}
+		got := rounds[0]
+		rounds = rounds[1:]
+		return got, nil
+	}}
+}
+
+// Figures of a round are compared within it, and what fails is left out from then on.
+func TestCompare(t *testing.T) {
+	c := &comparing{rounds: 3, result: &compareResult{Machine: "two cores", Brokers: "a broker", Records: 10, Rounds: 3}}
+	err := c.runAll(t.Context(), []contest{
+		{"count", []string{figureRate}, []system{
+			fixed("Hibana", false, []float64{8e6}, []float64{6e6}, []float64{7e6}),
+			fixed("bare franz-go", false, []float64{4e6}, []float64{6e6}, []float64{5e6}),
+			fixed("Spark Streaming", true, []float64{1e6}),
+		}},
+		{"copy at 10/s", []string{figureP50, figureP99}, []system{
+			fixed("Hibana", false, []float64{2, 8}, []float64{3, 9}, []float64{4, 10}),
+			fixed("bare franz-go", false, []float64{1, 4}, []float64{1, 3}, []float64{1, 5}),
+			fixed("Kafka Streams", true, []float64{4, 16}, []float64{6, 27}, []float64{5, 40}),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "two cores; a broker; medians of 3 rounds in turn, with the least and the most; `count` and `wordcount` read 10 lines.\n\n" +
+		`| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |
+|---|---|---|---|---|---|
+| count | records/s | 7.00 M (6.00 M-8.00 M) | bare franz-go | 5.00 M (4.00 M-6.00 M) | 1.40 (1.00-2.00) |
+| count | records/s | 8.00 M | Spark Streaming | 1.00 M | 8.00 |
+| copy at 10/s | p50 ms | 3.0 (2.0-4.0) | bare franz-go | 1.0 (1.0-1.0) | 3.00 (2.00-4.00) |
+| copy at 10/s | p50 ms | 3.0 (2.0-4.0) | Kafka Streams | 5.0 (4.0-6.0) | 0.50 (0.50-0.80) |
+| copy at 10/s | p99 ms | 9.0 (8.0-10.0) | bare franz-go | 4.0 (3.0-5.0) | 2.00 (2.00-3.00) |
+| copy at 10/s | p99 ms | 9.0 (8.0-10.0) | Kafka Streams | 27.0 (16.0-40.0) | 0.33 (0.25-0.50) |
+`
+	if got := c.result.table(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if m := strings.Join(c.result.Missing, "\n"); m != "count on Spark Streaming: it broke" {
+		t.Errorf("missing: %s", m)
+	}
+	var out bytes.Buffer
+	c.result.print(&out)
+	if got := out.String(); got != want+"not measured: count on Spark Streaming: it broke\n" {
+		t.Errorf("%s", got)
+	}
+}
+
+// What was measured before the engine or franz-go failed is kept, and marked.
+func TestComparePartial(t *testing.T) {
+	c := &comparing{rounds: 2, result: &compareResult{Rounds: 2}}
+	err := c.runAll(t.Context(), []contest{{"count", []string{figureRate}, []system{
+		fixed("Hibana", false, []float64{8}), fixed("bare franz-go", false, []float64{4}, []float64{4}),
+	}}})
+	r, err := c.result.finish(err)
+	if err == nil || r == nil || !errors.As(err, new(partialError)) {
+		t.Fatalf("%v, %v", r, err)
+	}
+	var out bytes.Buffer
+	r.print(&out)
+	if !strings.HasPrefix(out.String(), "PARTIAL, less than was wanted: count on Hibana: it broke\n") {
+		t.Error(out.String())
+	}
+}
+
+func TestMarkers(t *testing.T) {
+	for _, c := range []struct{ old, want string }{
+		{"a\n" + markerBegin + "\nold\n" + markerEnd + "\nb\n", "a\n" + markerBegin + "\nnew\n" + markerEnd + "\nb\n"},
+		{markerBegin + "\n" + markerEnd + "\n", markerBegin + "\nnew\n" + markerEnd + "\n"},
+		{"a\n", ""},
+		{markerBegin + "\n", ""},
+		{markerEnd + "\n" + markerBegin + "\n", ""},
+		{markerBegin + "\n" + markerEnd + "\n" + markerBegin + "\n" + markerEnd + "\n", ""},
+	} {
+		path := t.TempDir() + "/page.md"
+		if err := os.WriteFile(path, []byte(c.old), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got, err := betweenMarkers(path, "new\n")
+		if got != c.want || (err == nil) != (c.want != "") || err != nil && !errors.Is(err, errMarkers) {
+			t.Errorf("%q: %q, %v", c.old, got, err)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// compareResult is what compare measured.
+type compareResult struct {
+	Workload string       `json:"workload"`
+	Machine  string       `json:"machine"`
+	Brokers  string       `json:"brokers"`
+	Records  int64        `json:"records"` // of count and wordcount
+	Rounds   int          `json:"rounds"`  // wanted
+	Rows     []compareRow `json:"rows"`
+	Missing  []string     `json:"missing,omitempty"` // what wasn't measured, and why
+	Partial  string       `json:"partial,omitempty"` // why there is less than was wanted
+}
+
+// compareRow is a figure of the engine beside that of another system, round for round.
+type compareRow struct {
+	Name   string `json:"name"`
+	Work   string `json:"work"`
+	Figure string `json:"figure"`
+	System string `json:"system"`
+	Engine spread `json:"engine"`
+	Theirs spread `json:"theirs"`
+	Ratio  spread `json:"ratio"` // the engine's by theirs
+}
+
+// add takes in a round of the engine and of another system.
+func (r *compareResult) add(o *contest, system string, engine, theirs []float64) {
+	for i, figure := range o.figures {
+		name := strings.Join([]string{o.work, figure, system}, ", ")
+		at := slices.IndexFunc(r.Rows, func(row compareRow) bool { return row.Name == name })
+		if at < 0 {
+			at = len(r.Rows)
+			r.Rows = append(r.Rows, compareRow{Name: name, Work: o.work, Figure: figure, System: system})
+		}
+		row := &r.Rows[at]
+		row.Engine.add(engine[i])
+		row.Theirs.add(theirs[i])
+		row.Ratio.add(engine[i] / theirs[i])
+	}
+}
+
+// finish returns what there is when the runs ended with err.
+func (r *compareResult) finish(err error) (report, error) {
+	return partial(r, len(r.Rows) > 0, &r.Partial, err)
+}
+
+func (r *compareResult) named(workload string) { r.Workload = workload }
+
+// print writes the result for people.
+func (r *compareResult) print(w io.Writer) {
+	if r.Partial != "" {
+		fmt.Fprintf(w, "PARTIAL, less than was wanted: %s\n\n", r.Partial)
+	}
+	io.WriteString(w, r.table())
+	for _, m := range r.Missing {
+		fmt.Fprintln(w, "not measured:", m)
+	}
+}
+
+// table is what was measured, in Markdown.
+func (r *compareResult) table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s; %s; medians of %d rounds in turn, with the least and the most; `count` and `wordcount` read %d lines.\n\n",
+		r.Machine, r.Brokers, r.Rounds, r.Records)
+	b.WriteString("| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |\n|---|---|---|---|---|---|\n")
+	first := make(map[[2]string]int) // row of a figure, where the figure's others go
+	for i, row := range slices.Backward(r.Rows) {
+		first[[2]string{row.Work, row.Figure}] = i
+	}
+	rows := slices.SortedStableFunc(slices.Values(r.Rows), func(a, b compareRow) int {
+		return cmp.Compare(first[[2]string{a.Work, a.Figure}], first[[2]string{b.Work, b.Figure}])
+	})
+	for _, row := range rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", row.Work, row.Figure, row.text(row.Engine), row.System, row.text(row.Theirs), row.Ratio)
+	}
+	return b.String()
+}
+
+// text writes a figure's median, with the least and the most.
+func (row *compareRow) text(s spread) string {
+	least, most := slices.Min(s.Rounds), slices.Max(s.Rounds)
+	if len(s.Rounds) == 1 {
+		return figureText(row.Figure, least)
+	}
+	return fmt.Sprintf("%s (%s-%s)", figureText(row.Figure, s.median()), figureText(row.Figure, least), figureText(row.Figure, most))
+}
+
+// figureText writes a figure: rates in millions.
+func figureText(figure string, v float64) string {
+	if figure == figureRate {
+		return fmt.Sprintf("%.2f M", v/1e6)
+	}
+	return fmt.Sprintf("%.1f", v)
+}
+
+// Markers around the table in a file.
+const (
+	markerBegin = "<!-- engine-bench compare writes this -->"
+	markerEnd   = "<!-- to here -->"
+)
+
+var errMarkers = errors.New("the table goes between two lines, each of which must be there once, in this order")
+
+// writeTo puts the table into a file.
+func (r *compareResult) writeTo(path string) error {
+	text, err := betweenMarkers(path, r.table())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+// betweenMarkers returns a file's text with what is between the markers replaced.
+func betweenMarkers(path, text string) (string, error) {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	before, rest, begins := strings.Cut(string(old), markerBegin+"\n")
+	_, after, ends := strings.Cut(rest, markerEnd+"\n")
+	if !begins || !ends || strings.Contains(after, markerBegin) || strings.Contains(before, markerEnd) {
+		return "", fmt.Errorf("%s: %w: %s and %s", path, errMarkers, markerBegin, markerEnd)
+	}
+	return before + markerBegin + "\n" + text + markerEnd + "\n" + after, nil
+}

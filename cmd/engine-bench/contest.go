@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// contest is one piece of work, and the systems that do it. The first is the engine.
+type contest struct {
+	work    string
+	figures []string // what is measured
+	systems []system
+}
+
+// system does a piece of work and returns its figures.
+type system struct {
+	name    string
+	mayFail bool // the others are measured all the same
+	measure func(ctx context.Context) ([]float64, error)
+}
+
+// Figures that are measured.
+const (
+	figureRate = "records/s"
+	figureP50  = "p50 ms"
+	figureP99  = "p99 ms"
+)
+
+// text is what a system has done, for the progress.
+func (o *contest) text(got []float64, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	var parts []string
+	for i, v := range got {
+		parts = append(parts, o.figures[i]+" "+figureText(o.figures[i], v))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// contests are what is compared, in its order.
+func (c *comparing) contests() (all []contest) {
+	for _, work := range c.works {
+		if work != workCopy {
+			all = append(all, c.drains(work))
+			continue
+		}
+		for _, rate := range c.rates {
+			all = append(all, c.copies(rate))
+		}
+	}
+	return all
+}
+
+// drains is the contest of reading a full topic. Where the engine is measured a franz-go loop
+// is, too, in turn.
+func (c *comparing) drains(work string) contest {
+	var loop float64
+	o := contest{work, []string{figureRate}, []system{
+		{"Hibana", false, func(ctx context.Context) ([]float64, error) {
+			r := &result{}
+			err := c.ask(ctx, r, work, "--json", "--rounds", "1", "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records))
+			loop = r.BaselineRate
+			return []float64{r.RecordsPerSecond}, err
+		}},
+		{"bare franz-go", false, func(context.Context) ([]float64, error) { return []float64{loop}, nil }},
+	}}
+	for _, t := range []struct{ dir, name string }{{sparkTwin, "Spark Streaming"}, {streamsTwin, "Kafka Streams"}} {
+		if w := c.twins[t.dir]; w != nil {
+			o.systems = append(o.systems, system{t.name, true, func(ctx context.Context) ([]float64, error) {
+				var took struct{ Seconds float64 }
+				err := w.ask(ctx, &took, work, "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--interval", "200", "--dir", c.dir)
+				return []float64{float64(c.records) / took.Seconds}, err
+			}})
+		}
+	}
+	return o
+}
+
+// copies is the contest of copying records from Kafka to Kafka at a rate.
+func (c *comparing) copies(rate int) contest {
+	l := c.latency
+	l.rate = rate
+	o := contest{fmt.Sprintf("copy at %d/s", rate), []string{figureP50, figureP99}, []system{
+		{"Hibana", false, l.figures(jobEngine, l.start(jobEngine))},
+		{"bare franz-go", false, l.figures(jobLoop, l.start(jobLoop))},
+	}}
+	for _, t := range []struct {
+		dir, name string
+		due       func([]byte) (time.Time, error)
+	}{{realtimeTwin, "Spark in real-time mode", dueOfBase64}, {streamsTwin, "Kafka Streams", dueOf}} {
+		w := c.twins[t.dir]
+		if w == nil {
+			continue
+		}
+		theirs := l
+		theirs.due = t.due
+		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, func(ctx context.Context, topic string) (*child, error) {
+			return w.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic, "--partitions", fmt.Sprint(l.partitions), "--dir", filepath.Join(c.dir, topic))
+		})})
+	}
+	return o
+}
+
+// figures returns what measures a job's latencies.
+func (l *latency) figures(job string, start starter) func(ctx context.Context) ([]float64, error) {
+	return func(ctx context.Context) ([]float64, error) {
+		g, err := l.measure(ctx, job, start)
+		return []float64{g.p50, g.p99}, err
+	}
+}
+
+// ask runs this program and reads its last line.
+func (c *comparing) ask(ctx context.Context, into any, args ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return lastLine(exec.CommandContext(ctx, self, args...), into)
+}
+
+// ask runs the twin and reads its last line.
+func (w *twin) ask(ctx context.Context, into any, args ...string) error {
+	return lastLine(exec.CommandContext(ctx, w.run, args...), into)
+}
+
+// lastLine runs a program and decodes the last line that it prints.
+func lastLine(cmd *exec.Cmd, into any) error {
+	said := new(tail)
+	cmd.Stderr = said
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said)
+	}
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	if err := json.Unmarshal(lines[len(lines)-1], into); err != nil {
+		return fmt.Errorf("%s: its last line is no result: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import "strings"
+
+// how says how a workload is measured, for its help.
+func how(workload string) string {
+	texts := map[string]string{
+		"count": `
+The topic is filled once. In each round a bare franz-go loop and then the engine read all of it; the clock runs from the
+start of each, connections included, until its last record is counted. Rates are medians of the rounds, the ratio is the
+engine's rate by the loop's in the same round. One round warms up.`,
+		"latency": `
+A producer writes records at a fixed rate, each with the time at which it was due, and a consumer reads what a job made of
+them: latency is from when a record was due until the consumer has it, so what waits behind a stall counts in full. The job
+runs in a process of its own. Rounds are the loop and the engine in turn; figures are medians of the rounds' quantiles.`,
+		"realtime": `
+The queries are those that Spark's repository measures its real-time mode with (RTMKafkaKafkaBenchmark and its stateful
+kin): 1,000 records a second over 5 partitions of Kafka, through a query, to 5 partitions of Kafka again.
+  stateless      the value in base64
+  deduplication  every fifth record has the key of the one before and is dropped
+  window         a running count of each of 1,000 keys in each minute, an update for each record
+  state          a number of each of 50,000 keys, which are all there at the start, is read and changed for each record
+Latency is from when a record is due until a consumer has what came of it. Each run is a process of its own, on topics of
+its own; what comes in the first seconds doesn't count. Figures are medians of the rounds' quantiles, with the least and
+the most.
+Spark 4.2 runs the stateless query here too, with the settings of its benchmark, where there are Java and Maven and a real
+Kafka (--brokers): it is built from bench/spark-realtime, and fetched from Maven Central the first time. It refuses the
+stateful queries. Its
+published figures stand beside as such: they are those of its own machine, and end when a record is handed to the
+producer, not when a consumer has it.`,
+		"wordcount": `
+The topic is filled once. In each round a franz-go loop and then the engine read all lines, split them and count each
+word; both counts must be the same. Rates are lines a second, medians of the rounds; the ratio is that of a round.`,
+		"fold": `
+The topic is filled once. In each round a franz-go loop with maps and then the engine, with a state that goes over all
+batches, read all records and count them by key; both counts must be the same. One round warms up.`,
+		"window": `
+A topic holds more than the run reads; each batch reads as many records as an interval brings at the rate, and adds up a
+window that slides by key. Measured is the processing time of each batch after those that warm up.`,
+		"state": `
+A topic holds more than the run reads; each batch changes as many keys of a large state as an interval brings records.
+Measured is the processing time of each batch after those that warm up, and apart from each other that of batches during
+which a checkpoint was written, and of the others.`,
+		"sort": `
+The records are made in the program, 100 bytes each, and sorted; the order is checked. The clock runs from the program's
+start to its result. bench/spark has the same for Spark.`,
+		"join": `
+The pairs are made in the program, moved by their keys and joined. The clock runs from the program's start to its result.
+bench/spark has the same for Spark.`,
+		"group": `
+The pairs are made in the program and all values of a key are brought together; with little memory they go to disk. The
+clock runs from the program's start to its result. bench/spark has the same for Spark.`,
+		"lines": `
+A file is written once and is in the page cache then. In each round wc -l and the engine count its lines; both must find
+as many. The ratio is wc's time by the engine's.`,
+		"pagerank": `
+A graph is made in the program; each iteration moves a node's rank along its links. A loop over slices on one core does
+the same in the same process; both must agree. bench/spark has the same for Spark.`,
+		"kmeans": `
+Points are made in the program and cached; each iteration finds the nearest centre of each. A loop over slices on one core
+does the same in the same process; both must agree. bench/spark has the same for Spark.`,
+		"overhead": `
+One record comes in each interval. Measured are the batches' processing times, and the times from their tick until they
+are complete, planning and log included. It is an error if the interval doesn't hold.`,
+		"tasks": `
+Stages of tasks that do nothing run one after the other in one program. Measured are tasks a second, and the CPU time
+that a task takes on the driver and on executors.`,
+		"failover": `
+A cluster of daemons runs a job whose batches are noted with their times. A process is killed at a random time; measured
+is the time from then until a batch is complete that was planned afterwards.`,
+		"mnist": `
+The topic is filled with images once. In each round the compiled network alone, on as many cores, and then the engine
+recognise all of them, the latter from Kafka to Kafka. Rates are medians of the rounds; one round warms up.`,
+		"paper": `
+Each cell of the grid, of partitions, consumers and scenarios, is measured with bare Kafka clients and with the engine in
+turn; repetitions are outermost, and those that warm up don't count. Figures are medians with their spread. It goes on
+where it stopped.`,
+		"compare": `
+  count      all lines of a topic are read and counted
+  wordcount  they are split into words, and each word is counted
+  copy       records come at a rate and are written to another topic; latency is from when a record is due until a consumer
+             has the copy
+In each round each system does it once, in a process of its own, one after the other on the same brokers. Rates of the
+engine and franz-go are those of engine-bench count and wordcount, whose clock runs from the start of each; Spark's and Kafka
+Streams' clocks run from the making of their context until all is counted, in a fresh JVM, so the JIT is in it. Ratios are
+within a round; figures are medians, with the least and the most. The programs for the JVM are bench/spark,
+bench/spark-realtime and bench/kafka-streams, built with Maven, which fetches them from Maven Central the first time; they
+need a real Kafka (--brokers).
+--write puts the table into a file, between its two markers.`,
+		"inference": `
+A compiled network and a loop of multiply-adds on registers run in turn, each on as many cores. The ratio is the network's
+operations a second by the loop's.`,
+		"broker": `
+Nothing is measured: it prints its address and serves until standard input ends.`,
+		"train": `
+Passes over the training images run one after the other on one core, after one over a tenth of them. Figures are medians
+of the passes.`,
+	}
+	return strings.TrimPrefix(texts[workload], "\n")
+}

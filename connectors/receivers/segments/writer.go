@@ -1,0 +1,244 @@
+package segments
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// Writer appends records to files in a bucket, or in a directory that several machines reach: each
+// file is there when it is whole. One process writes, into a directory of its own; others may
+// list and read what is there. It is safe for concurrent use.
+type Writer struct {
+	bucket *files.Bucket
+	dir    string
+	most   int64
+	turn   chan struct{} // held by who writes a file
+
+	mu      sync.Mutex
+	files   []File // ascending
+	next    int64  // number of the next record
+	waiting *unwritten
+	pending int64 // bytes that wait, or are being written
+	others  int64 // bytes that don't belong to this log and count with it
+	room    room
+	closed  bool
+}
+
+// File is a file of a log.
+type File struct {
+	First   int64 // number of its first record
+	Records int64
+	Bytes   int64
+}
+
+// Until returns the number of the record behind the file.
+func (f File) Until() int64 { return f.First + f.Records }
+
+// unwritten is what the next file will hold: what several appended while the one before it was
+// written.
+type unwritten struct {
+	data    []byte
+	records int64
+	written chan struct{} // closed when err says what became of it
+	err     error
+}
+
+// NewWriter returns a log in a directory of a bucket that no other process writes to, which may
+// have so many bytes.
+func NewWriter(bucket *files.Bucket, dir string, most int64) *Writer {
+	return &Writer{bucket: bucket, dir: dir, most: most, turn: make(chan struct{}, 1), room: newRoom()}
+}
+
+// Append appends records, and returns when they are in the bucket. While the log is full it waits
+// for [Writer.Forget]. If it returns an error they may be there all the same.
+func (w *Writer) Append(ctx context.Context, records ...[]byte) error {
+	return inFrames(records, w.most, func(frame []byte, n int64) error {
+		u, err := w.join(ctx, frame, n)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-u.written:
+		case w.turn <- struct{}{}: // what waits, u if it still does, is written now
+			w.write(context.WithoutCancel(ctx))
+			<-w.turn
+			<-u.written
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		return u.err
+	})
+}
+
+// join adds a frame of so many records to what waits to be written.
+func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	size := int64(len(frame))
+	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && w.size()+size > w.most }); err != nil {
+		return nil, err
+	}
+	if w.closed {
+		return nil, ErrClosed
+	}
+	if w.waiting == nil {
+		w.waiting = &unwritten{written: make(chan struct{})}
+	}
+	w.waiting.data = append(w.waiting.data, frame...)
+	w.waiting.records += n
+	w.pending += size
+	return w.waiting, nil
+}
+
+// writeTimeout bounds how long a file is written.
+const writeTimeout = 30 * time.Second
+
+// write writes what waits. The numbers of its records are never given again, since a file that
+// couldn't be written, as it seemed, may still come.
+func (w *Writer) write(ctx context.Context) {
+	w.mu.Lock()
+	u := w.waiting
+	if u == nil {
+		w.mu.Unlock()
+		return
+	}
+	f := File{w.next, u.records, int64(len(u.data))}
+	w.waiting, w.next = nil, f.Until()
+	w.mu.Unlock()
+
+	ctx, cancel := context.WithTimeoutCause(ctx, writeTimeout, fmt.Errorf("it took longer than %s", writeTimeout))
+	defer cancel()
+	err := w.bucket.Write(ctx, f.key(w.dir), u.data)
+
+	w.mu.Lock()
+	if w.pending -= f.Bytes; err == nil {
+		w.files = append(w.files, f)
+	} else {
+		w.room.free()
+	}
+	w.mu.Unlock()
+	u.err = err
+	close(u.written)
+}
+
+// size returns how many bytes the log has. mu is held.
+func (w *Writer) size() int64 {
+	n := w.pending + w.others
+	for _, f := range w.files {
+		n += f.Bytes
+	}
+	return n
+}
+
+// Full reports whether a record may have to wait for room.
+func (w *Writer) Full() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.size()+stretch > w.most
+}
+
+// Files returns the files that were written and not forgotten, ascending.
+func (w *Writer) Files() []File {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.files)
+}
+
+// Forget forgets the files whose records all come before the given one, which the caller removes.
+// others are the bytes of other logs that count with this one.
+func (w *Writer) Forget(before, others int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files, w.others = slices.DeleteFunc(w.files, func(f File) bool { return f.Until() <= before }), others
+	w.room.free()
+}
+
+// Close ends the log. Who appends, or waits for room, gets [ErrClosed] then.
+func (w *Writer) Close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.room.free()
+}
+
+// key returns the file's key below a directory.
+func (f File) key(dir string) string { return path.Join(dir, f.name()) }
+
+func (f File) name() string { return fmt.Sprintf("%019d-%d.records", f.First, f.Records) }
+
+// List returns the files of a log that is in a directory of a bucket, ascending.
+func List(ctx context.Context, bucket *files.Bucket, dir string) ([]File, error) {
+	sizes, err := bucket.Sizes(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []File
+	for name, size := range sizes {
+		f := File{Bytes: size}
+		if _, err := fmt.Sscanf(name, "%d-%d.records", &f.First, &f.Records); err == nil && name == f.name() {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b File) int { return cmp.Compare(a.First, b.First) })
+	return list, nil
+}
+
+// Remove removes a file of a log.
+func Remove(ctx context.Context, bucket *files.Bucket, dir string, f File) error {
+	return bucket.Remove(ctx, f.key(dir))
+}
+
+// ReadFile yields the records of a file of a log. They are never changed.
+func ReadFile(ctx context.Context, bucket *files.Bucket, dir string, f File) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		data, err := bucket.Read(ctx, f.key(dir), f.Bytes)
+		if err != nil {
+			yield(nil, fmt.Errorf("reading what was received: %w", err))
+			return
+		}
+		readFrames(bytes.NewReader(data), bucket.Name(f.key(dir)), 0, f.Bytes, f.Records)(yield)
+	}
+}
+
+// readFrames yields the records of the frames in r, which lie in the named file from one byte up
+// to another, and are so many.
+func readFrames(r io.Reader, name string, from, until, records int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		n, at := int64(0), from
+		for at < until {
+			payload, err := readFrame(r, until-at)
+			if errors.Is(err, io.EOF) {
+				err = fmt.Errorf("%w: it is cut off", ErrDamaged)
+			}
+			if err == nil {
+				for record, wrong := range recordsOf(payload) {
+					if err = wrong; err != nil {
+						break
+					}
+					if n++; !yield(record, nil) {
+						return
+					}
+				}
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("%s at byte %d: %w", name, at, err))
+				return
+			}
+			at += int64(len(payload)) + frameHead
+		}
+		if n != records {
+			yield(nil, fmt.Errorf("%w: %s has %d records from byte %d up to %d, not %d", ErrDamaged, name, n, from, until, records))
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package receivers
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hibana-engine/hibana/connectors/receivers/segments"
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// driver is one of the drivers that a job has had.
+type driver struct {
+	*sharedLog
+	t *testing.T
+}
+
+// newDriver returns a driver that begins to receive.
+func newDriver(t *testing.T, dir string) driver {
+	t.Helper()
+	at, err := files.Parse(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := openShared(t.Context(), source{op: "test", at: at, options: options{maxBytes: leastBytes}, parallelism: 2, logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return driver{l, t}
+}
+
+func (d driver) close() {
+	d.t.Helper()
+	if err := d.Close(); err != nil {
+		d.t.Error(err)
+	}
+}
+
+// store stores texts.
+func (d driver) store(texts ...string) {
+	d.t.Helper()
+	for _, text := range texts {
+		if err := d.Append(d.t.Context(), []byte(text)); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+// batch plans a batch behind another one, and returns its ranges and what it reads.
+func (d driver) batch(previous, kept []byte, budget float64) (encoded []byte, read string, left int64) {
+	d.t.Helper()
+	plan, err := d.plan(d.t.Context(), engine.PlanRequest{Previous: previous, Kept: kept, Budget: budget})
+	if err != nil || plan.Held != "" {
+		d.t.Fatalf("held up by %q, %v", plan.Held, err)
+	}
+	return plan.Ranges, strings.Join(d.read(plan.Ranges), " "), plan.Backlog
+}
+
+// read returns what a batch reads.
+func (d driver) read(encoded []byte) (read []string) {
+	d.t.Helper()
+	r, err := decodeShared(encoded)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, parts := range r.Partitions {
+		for _, p := range parts {
+			for record, err := range segments.ReadFile(d.t.Context(), d.bucket, filepath.Join(d.at.Key, r.Logs[p.log].Log), p.File) {
+				if err != nil {
+					d.t.Fatal(err)
+				}
+				read = append(read, string(record))
+			}
+		}
+	}
+	return read
+}
+
+// stored returns how many files there are in all logs.
+func stored(t *testing.T, dir string) int {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, "*", "*.records"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// What a driver has stored is read once and in order, by whichever driver plans the batch, also
+// what it stores when another one has taken its place.
+func TestTakingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		first := newDriver(t, dir)
+		first.store("a", "b", "c")
+		one, read, left := first.batch(nil, nil, 2)
+		if read != "a b" || left != 1 {
+			t.Errorf("the first batch reads %q, %d are left", read, left)
+		}
+		time.Sleep(time.Second)
+		second := newDriver(t, dir)
+		second.store("A", "B")
+		first.store("d")
+		two, read, left := second.batch(one, nil, 3)
+		if read != "c d A" || left != 1 {
+			t.Errorf("the second driver's first batch reads %q, %d are left", read, left)
+		}
+		first.store("e") // it doesn't know yet
+		three, read, _ := second.batch(two, nil, 0)
+		if read != "B" {
+			t.Errorf("before the next look a batch reads %q", read)
+		}
+		time.Sleep(lookEvery)
+		four, read, _ := second.batch(three, nil, 0)
+		if read != "e" {
+			t.Errorf("after it a batch reads %q", read)
+		}
+		if again := second.read(two); !slices.Equal(again, []string{"c", "d", "A"}) {
+			t.Errorf("again the batch reads %q", again)
+		}
+		first.close()
+		second.close()
+
+		third := newDriver(t, dir) // its first look comes with its first batch
+		if _, read, _ := third.batch(four, nil, 0); read != "" {
+			t.Errorf("a batch reads %q again", read)
+		}
+		if _, read, _ := third.batch(nil, nil, 0); read != "a b c d e A B" {
+			t.Errorf("a job that begins anew reads %q", read)
+		}
+		third.close()
+	})
+}
+
+// What was processed is removed when the log of batches knows that, and no window reaches back to
+// it, whichever driver has stored it. Where it stays although it was to be removed it isn't read again.
+func TestSharedFilesAreRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		first := newDriver(t, dir)
+		first.store("a", "b")
+		one, _, _ := first.batch(nil, nil, 1)
+		first.close()
+		time.Sleep(time.Second)
+		second := newDriver(t, dir)
+		second.store("A")
+		two, read, _ := second.batch(one, one, 0)
+		if read != "b A" || stored(t, dir) != 3 {
+			t.Errorf("a batch reads %q of %d files", read, stored(t, dir))
+		}
+		ranges := two
+		for i, c := range []struct {
+			complete, kept []byte
+			want           int // files, when the batch is planned
+		}{
+			{two, one, 3}, // nothing says yet that it's logged
+			{nil, one, 3}, // the window
+			{nil, two, 2},
+			{nil, nil, 0},
+		} {
+			if c.complete != nil {
+				if err := second.completed(c.complete); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ranges, read, _ = second.batch(ranges, c.kept, 0)
+			synctest.Wait()
+			if n := stored(t, dir); n != c.want || read != "" {
+				t.Errorf("step %d: %d files are left, want %d; a batch reads %q", i+1, n, c.want, read)
+			}
+		}
+		// As if the file of b were still there.
+		name := slices.MinFunc(mustList(t, dir), strings.Compare)
+		if err := os.WriteFile(filepath.Join(dir, name, fmt.Sprintf("%019d-1.records", 1)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery)
+		ranges, read, _ = second.batch(ranges, nil, 0)
+		if r, err := decodeShared(ranges); err != nil || len(r.Logs) != 2 || read != "" {
+			t.Errorf("a file that stayed: %+v, %v", r, err)
+		}
+		second.batch(ranges, nil, 0)
+		time.Sleep(lookEvery)
+		ranges, _, _ = second.batch(ranges, nil, 0)
+		if r, err := decodeShared(ranges); err != nil || len(r.Logs) != 1 || stored(t, dir) != 0 {
+			t.Errorf("a log without files isn't forgotten: %+v, %v", r, err)
+		}
+		second.close()
+	})
+}
+
+func mustList(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// Where logs can't be listed what is received is processed all the same, and the stream says so;
+// what was read before isn't forgotten.
+func TestLogsThatCantBeListed(t *testing.T) {
+	dir := t.TempDir()
+	first := newDriver(t, dir)
+	first.store("a", "b")
+	one, _, _ := first.batch(nil, nil, 1)
+	first.close()
+	second := newDriver(t, dir)
+	second.store("A")
+	if err := os.Rename(dir, dir+"x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := second.plan(t.Context(), engine.PlanRequest{Previous: one})
+	if err != nil || plan.Held == "" || plan.Records != 1 {
+		t.Fatalf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
+	}
+	if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir+"x", dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, read, _ := second.batch(plan.Ranges, nil, 0); read != "b" {
+		t.Errorf("a batch reads %q", read)
+	}
+	second.close()
+}
+
+// Parts are dealt in their order, about as many records to each partition.
+func TestDealt(t *testing.T) {
+	for _, c := range []struct {
+		records    []int64
+		partitions int
+		want       string
+	}{
+		{nil, 3, ""},
+		{[]int64{5}, 3, "5"},
+		{[]int64{1, 1, 1, 1, 1, 1}, 3, "1+1 1+1 1+1"},
+		{[]int64{10, 1, 1}, 2, "10 1+1"},
+		{[]int64{1, 1, 10}, 2, "1+1+10"},
+		{[]int64{4, 4, 4, 4}, 1, "4+4+4+4"},
+	} {
+		var parts []part
+		var all int64
+		for _, n := range c.records {
+			parts, all = append(parts, part{0, segments.File{Records: n}}), all+n
+		}
+		var got []string
+		for _, p := range dealt(parts, all, c.partitions) {
+			var sum []string
+			for _, one := range p {
+				sum = append(sum, fmt.Sprint(one.Records))
+			}
+			got = append(got, strings.Join(sum, "+"))
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%v to %d partitions: %q, want %q", c.records, c.partitions, s, c.want)
+		}
+	}
+}

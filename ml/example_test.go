@@ -1,0 +1,33 @@
+package ml_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine"
+	"github.com/hibana-engine/hibana/ml/serializers"
+)
+
+// shown runs a program on the weights that a network begins with, as if they had been trained
+// before and embedded, and prints what its first batch makes.
+func shown(net serializers.Stateful, program func(ssc *engine.StreamingContext, weights []byte) *engine.DStream[string]) {
+	var weights bytes.Buffer
+	err := serializers.WriteNPZ(&weights, net)
+	if err == nil {
+		err = engine.NewApp("example").Run(context.Background(), []string{"--log-level", "error"}, time.Millisecond, func(ssc *engine.StreamingContext) error {
+			engine.ForEachBatch(program(ssc, weights.Bytes()), func(_ engine.Batch, rows []string) error {
+				for _, r := range rows {
+					fmt.Println(r)
+				}
+				ssc.Stop()
+				return nil
+			})
+			return nil
+		})
+	}
+	if err != nil {
+		fmt.Println(err)
+	}
+}
