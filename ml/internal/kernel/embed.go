@@ -26,8 +26,8 @@ func Gather(y, table []float32, rows, dim int, ids []int32, ignore int32) error 
 }
 
 // ScatterAdd adds row i of gy to row ids[i] of the rows x dim table gtable, the
-// gradient of Gather, in the order of i. gtable is not cleared first, and stays as it
-// was where an id is outside.
+// gradient of Gather, in the order of i. gtable is not cleared first, and is not
+// changed if an id is outside.
 func ScatterAdd(gtable, gy []float32, rows, dim int, ids []int32, ignore int32) error {
 	return scatterAdd(active, gtable, gy, rows, dim, ids, ignore)
 }

@@ -22,7 +22,7 @@ const (
 // add adds the elements of x.
 func (s *sums) add(l Level, x []float32) {
 	for i := runLanes(l, addKind, s, x, nil, 0); i < len(x); i++ {
-		s[i%lanes] += float64(x[i])
+		s[i&(lanes-1)] += float64(x[i])
 	}
 }
 
@@ -30,7 +30,7 @@ func (s *sums) add(l Level, x []float32) {
 func (s *sums) dot(l Level, a, b []float32) {
 	b = b[:len(a)]
 	for i := runLanes(l, dotKind, s, a, b, 0); i < len(a); i++ {
-		s[i%lanes] += float64(a[i]) * float64(b[i]) // exact products
+		s[i&(lanes-1)] += float64(a[i]) * float64(b[i]) // exact products
 	}
 }
 
@@ -38,7 +38,7 @@ func (s *sums) dot(l Level, a, b []float32) {
 func (s *sums) square(l Level, x []float32, mean float64) {
 	for i := runLanes(l, squareKind, s, x, nil, mean); i < len(x); i++ {
 		d := float64(x[i]) - mean
-		s[i%lanes] += float64(d * d)
+		s[i&(lanes-1)] += float64(d * d)
 	}
 }
 
@@ -48,8 +48,8 @@ func (s *sums) grad(l Level, x, gy []float32, mean float64) {
 	gy = gy[:len(x)]
 	for i := runLanes(l, gradKind, s, x, gy, mean); i < len(x); i++ {
 		g := float64(gy[i])
-		s[i%lanes] += float64((float64(x[i]) - mean) * g)
-		s[lanes+i%lanes] += g
+		s[i&(lanes-1)] += float64((float64(x[i]) - mean) * g)
+		s[lanes+i&(lanes-1)] += g
 	}
 }
 

@@ -10,7 +10,7 @@ package kernel
 type poolBlock struct {
 	x     *float32 // 0: the first element of the first window
 	y     *float32 // 8
-	index *int32   // 16: maxColumns only, nil if not wanted
+	index *int32   // 16: maxColumns and maxGrad2 only, nil if not wanted
 	rows  int      // 24: at least 1
 	n     int      // 32: at least 1
 	kh    int      // 40: at least 1
@@ -22,7 +22,7 @@ type poolBlock struct {
 	down  int      // 88: from a row's windows to the next row's
 	out   int      // 96: from a row of results to the next
 	scale float32  // 104: sums only, what they are multiplied by
-	first int32    // 108: maxColumns only, the position of x in the plane
+	first int32    // 108: maxColumns and maxGrad2 only, the position of x in the plane
 	skip  int32    // 112: maxColumns only, from behind a window's row to the next; maxGrad2, from row to row
 }
 

@@ -5,6 +5,13 @@ import "math"
 // Sum returns the sum of x, accumulated in float64 so that its error doesn't grow
 // with the length.
 func Sum(x []float32) float32 {
+	if len(x) < lanes { // not worth sums side by side
+		var s float64
+		for _, v := range x {
+			s += float64(v)
+		}
+		return float32(s)
+	}
 	var s sums
 	s.add(active, x)
 	return float32(s.total())
@@ -13,16 +20,25 @@ func Sum(x []float32) float32 {
 // Dot returns the sum of a[i]*b[i], accumulated in float64. b is at least as long
 // as a.
 func Dot(a, b []float32) float32 {
-	var s sums
-	s.dot(active, a, b)
-	return float32(s.total())
+	return float32(product(a, b))
 }
 
 // SumSquares returns the sum of squares of x in float64, for norms over several
 // slices (gradient clipping).
 func SumSquares(x []float32) float64 {
+	return product(x, x)
+}
+
+func product(a, b []float32) float64 {
+	if len(a) < lanes { // not worth sums side by side
+		var s float64
+		for i, v := range a {
+			s += float64(v) * float64(b[i]) // exact products
+		}
+		return s
+	}
 	var s sums
-	s.dot(active, x, x)
+	s.dot(active, a, b)
 	return s.total()
 }
 

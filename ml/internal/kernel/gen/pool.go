@@ -154,7 +154,8 @@ func (w *poolWriter) start() {
 	w.ins("VPADDD positions%d<>(SB), %s, %s", w.f.stride, w.vreg(vStart), w.vreg(vStart))
 }
 
-// Registers of pairs, beside those of constants.
+// Registers of pairs. The first three are those of vEven, vScale and vMask, which maxima don't
+// need; sums use vScale and neither vIndex nor vAt.
 const (
 	vIndex = 8 + iota
 	vAt    // positions in a line of the window
@@ -193,6 +194,10 @@ func (w *poolWriter) pairs() {
 		w.ins("VMOVAPS %s, %s", r(vStart), r(vAt))
 	} else {
 		w.ins("VMULPS %s, %s, %s", r(vScale), r(vGrad), r(vGrad))
+	}
+	w.ins("VXORPS %s, %s, %s", r(vLow), r(vLow), r(vLow))
+	w.ins("VADDPS %s, %s, %s", r(vLow), r(vGrad), r(vGrad)) // -0 gives 0, as where gradients are added up
+	if !w.f.max {
 		w.interleave(vGrad, vGrad)
 	}
 	w.ins("MOVQ SI, R10")

@@ -3,7 +3,7 @@ package main
 import "bytes"
 
 // rowsFile returns the assembly of the loop that adds rows to a table: the gradient
-// of an embedding. It is bound by memory, so both levels take the target's vectors.
+// of an embedding. It is bound by memory, so AVX-512 takes AVX2's vectors too.
 //
 //	DI table   SI gradients   DX ids   CX rows left   R8 row in bytes   R9 ignored
 //	AX row of the table   R10 place in it   R11 behind the place of the last vector
