@@ -24,17 +24,33 @@ func Codecs() map[string]kgo.CompressionCodec {
 // and waits until they are acknowledged.
 func (b *Broker) Produce(t testing.TB, topic string, opts []kgo.Opt, records ...*kgo.Record) {
 	t.Helper()
+	ready := make(partitioned, 2*len(records))
 	cl := b.Client(t, append([]kgo.Opt{kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ManualFlushing(), kgo.MaxBufferedRecords(len(records) + 1)}, opts...)...)
+		kgo.ManualFlushing(), kgo.MaxBufferedRecords(len(records) + 1), kgo.WithHooks(ready)}, opts...)...)
 	defer cl.Close()
 	var failed kgo.FirstErrPromise
 	for _, r := range records {
-		cl.Produce(t.Context(), r, failed.Promise())
+		promise := failed.Promise()
+		cl.Produce(t.Context(), r, func(r *kgo.Record, err error) {
+			if err != nil {
+				ready <- struct{}{}
+			}
+			promise(r, err)
+		})
+	}
+	for range records { // a flush that comes before may cut a batch in two
+		<-ready
 	}
 	if err := errors.Join(cl.Flush(t.Context()), failed.Err()); err != nil {
 		t.Fatalf("producing to %s: %v", topic, err)
 	}
 }
+
+// partitioned is told of records that are in a batch which the next flush sends.
+type partitioned chan struct{}
+
+// OnProduceRecordPartitioned implements kgo.HookProduceRecordPartitioned.
+func (p partitioned) OnProduceRecordPartitioned(*kgo.Record, int32) { p <- struct{}{} }
 
 // Ends is how far each partition of a topic can be read.
 func (b *Broker) Ends(t testing.TB, topic string, committed bool) map[int32]int64 {
