@@ -119,8 +119,8 @@ func (b *buffer) arrived(s *stream, cost int64) bool {
 
 // keep remembers what there is of a partition from an offset on, making room by
 // dropping older leftovers. Of what there was of the partition only what comes right behind
-// stays.
-func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) {
+// stays. It reports whether there was room.
+func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) (kept bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l, ok := b.left[key]; ok && (l.id != id || l.from != c.next) {
@@ -131,7 +131,7 @@ func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) {
 		b.drop(b.order[0])
 	}
 	if b.used+cost > b.limit {
-		return
+		return false
 	}
 	l, ok := b.left[key]
 	if !ok {
@@ -139,6 +139,7 @@ func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) {
 	}
 	b.left[key] = leftover{slices.Insert(l.chunks, 0, c), id, from}
 	b.used += cost
+	return true
 }
 
 // extend adds to what is kept of a partition what comes right behind it. It reports false if

@@ -25,7 +25,8 @@
 // Of each open range at most one chunk is being walked, one waits and one is in
 // flight; a chunk is about Options.PartitionBytes. Prefetched ranges nobody has
 // asked for and what a response held beyond a range's end, or polls have read ahead
-// ([Planner.Watch]), share Options.BufferBytes; the oldest goes first. Response buffers are never
+// ([Planner.Watch]), share Options.BufferBytes; the oldest goes first. What polls have read
+// ahead of a partition, up to 16 answers, waits in one piece at the beginning of a range. Response buffers are never
 // recycled, because keys and values alias them: a value that is kept keeps its
 // whole response alive, so clone what outlives the batch ([Record.Clone]).
 //

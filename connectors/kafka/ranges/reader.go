@@ -171,13 +171,10 @@ func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) (whole boo
 		return false
 	}
 	key, c := partitionKey{rg.Topic, rg.Partition}, newChunk(p, sc, &r.opts, r.dec)
-	if !r.buffer.extend(key, rg.TopicID, rg.From, c) {
-		if from, ok := r.buffer.begins(key); ok && from < rg.From && !r.history.passed(key, from) {
-			return false // that will be read first
-		}
-		r.buffer.keep(key, rg.TopicID, rg.From, c)
-	}
-	return sc.next >= rg.Until
+	from, ok := r.buffer.begins(key)
+	first := ok && from < rg.From && !r.history.passed(key, from) // what is there will be read first
+	kept := first && r.buffer.extend(key, rg.TopicID, rg.From, c) || !first && r.buffer.keep(key, rg.TopicID, rg.From, c)
+	return kept && sc.next >= rg.Until
 }
 
 // open takes the range's prefetched stream, or begins one.

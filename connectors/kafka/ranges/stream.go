@@ -71,7 +71,7 @@ func (c *chunk) cost() int64 {
 }
 
 // maxReady is how many chunks may wait: one is being walked and one in flight
-// beside them.
+// beside them, and beside those that polls have read ahead.
 const maxReady = 2
 
 func newStream(rg Range) *stream {

@@ -134,7 +134,7 @@ func (w *watcher) watch(parts []watched) {
 	w.told = time.Time{}
 	for i := range min(len(parts), len(w.parts)) {
 		now, before := &parts[i], &w.parts[i]
-		if now.topic == before.topic && now.id == before.id && now.partition == before.partition && now.end < before.grown {
+		if w.ahead && now.topic == before.topic && now.id == before.id && now.partition == before.partition && now.end < before.grown {
 			now.grown, w.told = before.grown, time.Now()
 		}
 	}
@@ -215,7 +215,7 @@ func (w *watcher) ends(into map[partitionKey]offsetAnswer) (fresh, whole bool) {
 	for _, p := range w.parts {
 		into[partitionKey{p.topic, p.partition}] = offsetAnswer{offset: p.grown}
 	}
-	return !w.told.IsZero() && (w.polls || time.Since(w.told) < freshFor), !w.fails
+	return !w.told.IsZero() && (w.polls || time.Since(w.told) < freshFor), !w.fails || len(w.parts) == 0
 }
 
 // learn takes in the ends that a poll found, and whether all that it found is kept. It reports
@@ -229,8 +229,9 @@ func (w *watcher) learn(ends map[partitionKey]int64, kept bool, err error) (grow
 		p := &w.parts[i]
 		end, ok := ends[partitionKey{p.topic, p.partition}]
 		w.fails = w.fails || !ok
-		if end > p.grown {
-			p.grown, grown = end, true
+		if ok {
+			grown = grown || end > p.grown
+			p.grown = max(p.end, end) // a broker may have lost what it told of
 		}
 	}
 	w.ahead = kept && !w.fails
