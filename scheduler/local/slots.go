@@ -25,6 +25,10 @@ func (b *Backend) resize(x *executor, slots int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.slots = slots
+	for len(x.idle) > idlePerSlot*slots {
+		close(x.idle[0])
+		x.idle = slices.Delete(x.idle, 0, 1)
+	}
 	for x.made > x.slots && len(x.free) > 0 {
 		x.takeFree()
 		x.made--

@@ -45,10 +45,7 @@ const segmentLimit = 1 << 20
 func Open(dir string, log *slog.Logger) (*Log, error) {
 	_, err := os.Stat(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the checkpoint directory: %w", err)
-	}
-	lock, err := disk.Lock(dir, batchlog.ErrLocked)
+	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +54,19 @@ func Open(dir string, log *slog.Logger) (*Log, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return l, nil
+}
+
+// lockDir makes a directory and locks it. A job that was refused may remove it between the two.
+func lockDir(dir string) (lock *os.File, err error) {
+	for range 3 {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the checkpoint directory: %w", err)
+		}
+		if lock, err = disk.Lock(dir, batchlog.ErrLocked); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return lock, err
 }
 
 // Write makes the log of a state in a directory that has none.

@@ -41,7 +41,7 @@ type Config struct {
 // generator owns planners, the rate estimator and what is beside them in the struct,
 // and sends planned batches to the runner over queue, which it closes; before it
 // plans one it puts a token into room, which the runner takes out with the batch. The
-// runner starts a goroutine for each batch, up to streaming.concurrentJobs at a time; they
+// runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to
 // the participant. What the runner tells the generator goes through completed;

@@ -53,6 +53,7 @@ func TestManyRoundsThatCache(t *testing.T) {
 			copyOf := func() *plan.Program {
 				p := &plan.Program{Parallelism: 2, Log: slog.New(slog.DiscardHandler), Settings: plan.DefaultSettings(), Calls: &plan.Calls{}}
 				p.Settings.LocalDir = t.TempDir()
+				t.Cleanup(p.Calls.Close)
 				if err := p.BuildBatch(body); err != nil {
 					t.Fatal(err)
 				}

@@ -183,15 +183,21 @@ var errLate = errors.New("the executor's copy of the program hasn't come to the 
 var ErrOver = errors.New("the task's step is done, or its copy of the program has ended")
 
 // Find returns what a task is to do. If the copy hasn't come to it yet, Find waits; if it
-// can't follow, too: the driver was told once, and kills the tasks with the job. Each of them
-// would only say it again.
+// can't follow, too, but for toldPatience at most: the driver was told once, and kills the
+// tasks with the job. Each of them would only say it again, which helps if the driver didn't
+// hear it.
 func (c *Copy) Find(ctx context.Context, id scheduler.TaskID) (Found, error) {
 	late := time.NewTimer(c.patience)
 	defer late.Stop()
+	told := false
 	for {
 		f, changed, err := c.look(id)
 		if err != nil || f != (Found{}) {
 			return f, err
+		}
+		if !told && c.failed() {
+			told = true
+			late.Reset(min(toldPatience, c.patience))
 		}
 		select {
 		case <-changed:
@@ -201,6 +207,16 @@ func (c *Copy) Find(ctx context.Context, id scheduler.TaskID) (Found, error) {
 			return Found{}, c.tooLate(id)
 		}
 	}
+}
+
+// toldPatience is for how long tasks of a copy that can't follow wait to be killed.
+const toldPatience = 10 * time.Second
+
+// failed reports whether the copy can't follow.
+func (c *Copy) failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failure != nil
 }
 
 // tooLate is why a task has waited for too long.

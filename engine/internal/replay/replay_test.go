@@ -306,6 +306,7 @@ func TestRoomAgain(t *testing.T) {
 func TestActing(t *testing.T) {
 	boom := errors.New("boom")
 	p := count(nil)
+	defer p.Calls.Close()
 	p.Body = func(sc *rdd.Context) error {
 		rdd.Value(sc, func() int { return 1 })
 		for range 2 {
