@@ -8,7 +8,7 @@ func how(workload string) string {
 		"count": `
 The topic is filled once. In each round a bare franz-go loop and then the engine read all of it; the clock runs from the
 start of each, connections included, until its last record is counted. Rates are medians of the rounds, the ratio is the
-engine's rate by the loop's in the same round. One round warms up.`,
+engine's rate by the loop's in the same round. The --warm-ups rounds before them don't count.`,
 		"latency": `
 A producer writes records at a fixed rate, each with the time at which it was due, and a consumer reads what a job made of
 them: latency is from when a record was due until the consumer has it, so what waits behind a stall counts in full. The job
@@ -33,7 +33,8 @@ The topic is filled once. In each round a franz-go loop and then the engine read
 word; both counts must be the same. Rates are lines a second, medians of the rounds; the ratio is that of a round.`,
 		"fold": `
 The topic is filled once. In each round a franz-go loop with maps and then the engine, with a state that goes over all
-batches, read all records and count them by key; both counts must be the same. One round warms up.`,
+batches, read all records and count them by key; both counts must be the same. The
+--warm-ups rounds before them don't count.`,
 		"window": `
 A topic holds more than the run reads; each batch reads as many records as an interval brings at the rate, and adds up a
 window that slides by key. Measured is the processing time of each batch after those that warm up.`,
