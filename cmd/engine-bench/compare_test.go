@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fixed is a system whose figures are given, round for round; an error ends them.
@@ -81,6 +82,24 @@ func TestComparePartial(t *testing.T) {
 
 func TestMarkers(t *testing.T) {
 	for _, c := range []struct{ old, want string }{
+// A program that runs for too long is ended, and the error says why.
+func TestLastLineLate(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errDrain)
+	defer cancel()
+	err := lastLine(ctx, new(int), "sleep", "60")
+	if !errors.Is(err, errDrain) {
+		t.Errorf("%v, want %v", err, errDrain)
+	}
+}
+
+// The last line is the result, whatever is printed before.
+func TestLastLine(t *testing.T) {
+	var n int
+	if err := lastLine(t.Context(), &n, "echo", "begun\n7"); err != nil || n != 7 {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 		{"a\n" + markerBegin + "\nold\n" + markerEnd + "\nb\n", "a\n" + markerBegin + "\nnew\n" + markerEnd + "\nb\n"},
 		{markerBegin + "\n" + markerEnd + "\n", markerBegin + "\nnew\n" + markerEnd + "\n"},
 		{"a\n", ""},
