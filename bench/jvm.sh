@@ -6,7 +6,9 @@
 # HEAP (4g) is the JVM's -Xmx, JOPTS are more options of it.
 case ${1:-} in
 build)
-  [ ! -e "$work/.built" ] || [ ! "$here/pom.xml" -nt "$work/.built" ] || rm -rf "$work/jars" # other versions
+  if [ ! -e "$work/.built" ] || [ "$here/pom.xml" -nt "$work/.built" ] || [ "$here/../pom.xml" -nt "$work/.built" ]; then
+    rm -rf "$work/jars" # of other versions, or of a build that broke off
+  fi
   mvn -q -B -f "$here/pom.xml" -Dwork="$work" package
   touch "$work/.built"
   exit

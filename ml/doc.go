@@ -3,7 +3,8 @@
 // [Model] names a network and its weights, [ONNX] a file that holds both;
 // [Predict] runs it over the elements
 // of a stream, in batches, on executors; [PredictLengths] where they are of different
-// lengths, [PredictEager] where the network is another one for each. What a program needs of
+// lengths, [PredictEager] where the network is another one for each, [PredictWith] where a
+// function of yours runs several models. What a program needs of
 // a network's shapes it says with [ModelRef.Expect]. The version of a model, the SHA-256 of
 // its file, is pinned in each batch's allocation, so a batch that is
 // replayed uses the same. A process holds the weights once, packed; each of its

@@ -31,11 +31,14 @@ func startSelf(ctx context.Context, args ...string) (*child, error) {
 	return startChild("engine-bench "+args[0], cmd)
 }
 
+// childPatience is how long, once its context has ended, a process may hold its output open,
+// or what it started itself and left behind.
+const childPatience = 5 * time.Second
+
 // startChild starts a process that errors call by a name.
 func startChild(name string, cmd *exec.Cmd) (*child, error) {
-	const patience = 5 * time.Second // for what it started itself and left behind
 	p := &child{cmd: cmd}
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = childPatience
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

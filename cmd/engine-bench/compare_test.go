@@ -7,13 +7,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fixed is a system whose figures are given, round for round; an error ends them.
 func fixed(name string, mayFail bool, rounds ...[]float64) system {
 	return system{name, mayFail, func(context.Context) ([]float64, error) {
 		if len(rounds) == 0 {
-			return nil, errors.New("it broke")
+			return nil, errors.New("it broke\nwith a trace")
 		}
 		got := rounds[0]
 		rounds = rounds[1:]
@@ -39,25 +40,27 @@ func TestCompare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "two cores; a broker; medians of 3 rounds in turn, with the least and the most; `count` and `wordcount` read 10 lines.\n\n" +
+	const want = "two cores; a broker; medians of 3 rounds in turn, with the least and the most; `count` and `wordcount` read 10 lines. " + compareNotes +
 		`| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |
 |---|---|---|---|---|---|
 | count | records/s | 7.00 M (6.00 M-8.00 M) | bare franz-go | 5.00 M (4.00 M-6.00 M) | 1.40 (1.00-2.00) |
-| count | records/s | 8.00 M | Spark Streaming | 1.00 M | 8.00 |
+| count | records/s | 8.00 M | Spark Streaming (rounds: 1) | 1.00 M | 8.00 |
 | copy at 10/s | p50 ms | 3.0 (2.0-4.0) | bare franz-go | 1.0 (1.0-1.0) | 3.00 (2.00-4.00) |
 | copy at 10/s | p50 ms | 3.0 (2.0-4.0) | Kafka Streams | 5.0 (4.0-6.0) | 0.50 (0.50-0.80) |
 | copy at 10/s | p99 ms | 9.0 (8.0-10.0) | bare franz-go | 4.0 (3.0-5.0) | 2.00 (2.00-3.00) |
 | copy at 10/s | p99 ms | 9.0 (8.0-10.0) | Kafka Streams | 27.0 (16.0-40.0) | 0.33 (0.25-0.50) |
+
+- not measured: count on Spark Streaming: it broke
 `
 	if got := c.result.table(); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
-	if m := strings.Join(c.result.Missing, "\n"); m != "count on Spark Streaming: it broke" {
+	if m := strings.Join(c.result.Missing, "\n"); m != "count on Spark Streaming: it broke\nwith a trace" {
 		t.Errorf("missing: %s", m)
 	}
 	var out bytes.Buffer
 	c.result.print(&out)
-	if got := out.String(); got != want+"not measured: count on Spark Streaming: it broke\n" {
+	if got := out.String(); got != want {
 		t.Errorf("%s", got)
 	}
 }
@@ -74,8 +77,26 @@ func TestComparePartial(t *testing.T) {
 	}
 	var out bytes.Buffer
 	r.print(&out)
-	if !strings.HasPrefix(out.String(), "PARTIAL, less than was wanted: count on Hibana: it broke\n") {
+	if !strings.HasPrefix(out.String(), "PARTIAL, less than was wanted: count on Hibana: it broke\nwith a trace\n") {
 		t.Error(out.String())
+	}
+}
+
+// A program that runs for too long is ended, and the error says why.
+func TestLastLineLate(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errDrain)
+	defer cancel()
+	err := lastLine(ctx, new(int), "sleep", "60")
+	if !errors.Is(err, errDrain) {
+		t.Errorf("%v, want %v", err, errDrain)
+	}
+}
+
+// The last line is the result, whatever is printed before.
+func TestLastLine(t *testing.T) {
+	var n int
+	if err := lastLine(t.Context(), &n, "echo", "begun\n7"); err != nil || n != 7 {
+		t.Errorf("%d, %v", n, err)
 	}
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,8 +67,11 @@ func (c *comparing) drains(work string) contest {
 	var loop float64
 	o := contest{work, []string{figureRate}, []system{
 		{"Hibana", false, func(ctx context.Context) ([]float64, error) {
+			ctx, cancel := c.drainContext(ctx)
+			defer cancel()
 			r := &result{}
-			err := c.ask(ctx, r, work, "--json", "--rounds", "1", "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records))
+			err := c.ask(ctx, r, work, "--json", "--rounds", "1", "--warm-ups", "0", "--interval", "200ms",
+				"--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records))
 			loop = r.BaselineRate
 			return []float64{r.RecordsPerSecond}, err
 		}},
@@ -75,6 +80,8 @@ func (c *comparing) drains(work string) contest {
 	for _, t := range []struct{ dir, name string }{{sparkTwin, "Spark Streaming"}, {streamsTwin, "Kafka Streams"}} {
 		if w := c.twins[t.dir]; w != nil {
 			o.systems = append(o.systems, system{t.name, true, func(ctx context.Context) ([]float64, error) {
+				ctx, cancel := c.drainContext(ctx)
+				defer cancel()
 				var took struct{ Seconds float64 }
 				err := w.ask(ctx, &took, work, "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--interval", "200", "--dir", c.dir)
 				return []float64{float64(c.records) / took.Seconds}, err
@@ -83,6 +90,18 @@ func (c *comparing) drains(work string) contest {
 	}
 	return o
 }
+
+// errDrain: a system lost a record, or never got the topic.
+var errDrain = errors.New("not all records were counted in time")
+
+// drainContext returns a context that bounds the reading of a full topic: 100 µs a record are
+// many times what any system takes.
+func (c *comparing) drainContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, startPatience+time.Duration(c.records)*100*time.Microsecond, errDrain)
+}
+
+// jvmWarm is the least time before what counts of a program for the JVM, whose JIT takes long.
+const jvmWarm = 30 * time.Second
 
 // copies is the contest of copying records from Kafka to Kafka at a rate.
 func (c *comparing) copies(rate int) contest {
@@ -101,7 +120,7 @@ func (c *comparing) copies(rate int) contest {
 			continue
 		}
 		theirs := l
-		theirs.due = t.due
+		theirs.due, theirs.warm = t.due, max(l.warm, jvmWarm)
 		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, func(ctx context.Context, topic string) (*child, error) {
 			return w.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic, "--partitions", fmt.Sprint(l.partitions), "--dir", filepath.Join(c.dir, topic))
 		})})
@@ -123,20 +142,23 @@ func (c *comparing) ask(ctx context.Context, into any, args ...string) error {
 	if err != nil {
 		return err
 	}
-	return lastLine(exec.CommandContext(ctx, self, args...), into)
+	return lastLine(ctx, into, self, args...)
 }
 
 // ask runs the twin and reads its last line.
 func (w *twin) ask(ctx context.Context, into any, args ...string) error {
-	return lastLine(exec.CommandContext(ctx, w.run, args...), into)
+	return lastLine(ctx, into, w.run, args...)
 }
 
 // lastLine runs a program and decodes the last line that it prints.
-func lastLine(cmd *exec.Cmd, into any) error {
+func lastLine(ctx context.Context, into any, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = childPatience
 	said := new(tail)
 	cmd.Stderr = said
 	out, err := cmd.Output()
 	if err != nil {
+		err = cmp.Or(context.Cause(ctx), err)
 		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said)
 	}
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))

@@ -14,7 +14,7 @@ import (
 
 // runCount measures how fast short records are read, mapped and counted.
 func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "bench-lines", "records to read, some 40 bytes each", 20*time.Millisecond, 5)
+	o := newDrainFlags(f, "bench-lines", "records to read, some 40 bytes each", 20*time.Millisecond, 5, 1)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	if err := parse(f, args); err != nil {
 		return nil, err
@@ -24,8 +24,7 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 		return nil, err
 	}
 	defer stop()
-	const warmUp = 1
-	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, record pool, 512 KiB a partition", warmUp, func(d *drain) (float64, error) {
+	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, record pool, 512 KiB a partition", func(d *drain) (float64, error) {
 		base, err := pollLoop(ctx, addr, *o.topic, 2, *o.records, addLengths)
 		if err != nil {
 			return 0, err

@@ -17,10 +17,11 @@ type drainFlags struct {
 	master     *string
 	interval   *time.Duration
 	rounds     *int
+	warmUps    *int
 	next       func() []byte // makes the topic's records
 }
 
-func newDrainFlags(f *flag.FlagSet, topic, records string, interval time.Duration, rounds int) drainFlags {
+func newDrainFlags(f *flag.FlagSet, topic, records string, interval time.Duration, rounds, warmUps int) drainFlags {
 	return drainFlags{
 		records:    f.Int64("records", 5_000_000, records),
 		partitions: f.Int("partitions", 8, "partitions of the topic"),
@@ -28,30 +29,35 @@ func newDrainFlags(f *flag.FlagSet, topic, records string, interval time.Duratio
 		master:     f.String("master", "local[2]", "where the engine runs"),
 		interval:   f.Duration("interval", interval, "batch interval"),
 		rounds:     f.Int("rounds", rounds, "rounds of baseline and engine in turn"),
+		warmUps:    f.Int("warm-ups", warmUps, "rounds before them that don't count"),
 		next:       lines(),
 	}
 }
 
-// compare fills the topic and runs rounds, of which the first warmUp don't count. round
+// compare fills the topic and runs rounds, after those that don't count. round
 // runs the baseline, whose records per second it returns, and the engine as d.
-func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, warmUp int, round func(d *drain) (base float64, err error)) (report, error) {
+func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, round func(d *drain) (base float64, err error)) (report, error) {
+	warmUps := *o.warmUps
+	if warmUps < 0 {
+		return nil, fmt.Errorf("%w: --warm-ups is 0 or above", errUsage)
+	}
 	if err := load(ctx, addr, *o.topic, *o.partitions, *o.records, o.next); err != nil {
 		return nil, err
 	}
 	r := &result{Records: *o.records, Master: *o.master, Brokers: kind, IntervalMS: ms(*o.interval), Baseline: baseline}
 	var all comparison
 	var seconds []float64
-	for n := range *o.rounds + warmUp {
+	for n := range *o.rounds + warmUps {
 		d := &drain{records: *o.records}
 		base, err := round(d)
 		if err != nil {
 			return nil, err
 		}
-		if n < warmUp {
+		if n < warmUps {
 			continue
 		}
 		rate := float64(*o.records) / d.took.Seconds()
-		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", n-warmUp+1, base/1e6, rate/1e6, len(d.batches))
+		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", n-warmUps+1, base/1e6, rate/1e6, len(d.batches))
 		all.add(rate, base)
 		seconds = append(seconds, d.took.Seconds())
 		d.fill(r)

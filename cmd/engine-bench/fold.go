@@ -17,7 +17,7 @@ func (t tally) plus(o tally) tally { return tally{t.Records + o.Records, t.Keys 
 
 // runFold measures how fast records are counted by key, over all batches.
 func runFold(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "bench-keys", "records to read, each a key of 8 bytes", 200*time.Millisecond, 3)
+	o := newDrainFlags(f, "bench-keys", "records to read, each a key of 8 bytes", 200*time.Millisecond, 3, 1)
 	n := f.Int("keys", 100_000, "keys")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	if err := parse(f, args); err != nil {
@@ -29,8 +29,7 @@ func runFold(ctx context.Context, f *flag.FlagSet, args []string) (report, error
 	}
 	defer stop()
 	o.next = keys(*n)
-	const warmUp = 1
-	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, a map of keys each", warmUp, func(d *drain) (float64, error) {
+	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, a map of keys each", func(d *drain) (float64, error) {
 		want, base, err := countKeys(ctx, addr, *o.topic, *o.records)
 		if err != nil {
 			return 0, err

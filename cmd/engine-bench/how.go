@@ -8,7 +8,7 @@ func how(workload string) string {
 		"count": `
 The topic is filled once. In each round a bare franz-go loop and then the engine read all of it; the clock runs from the
 start of each, connections included, until its last record is counted. Rates are medians of the rounds, the ratio is the
-engine's rate by the loop's in the same round. One round warms up.`,
+engine's rate by the loop's in the same round. The --warm-ups rounds before them don't count.`,
 		"latency": `
 A producer writes records at a fixed rate, each with the time at which it was due, and a consumer reads what a job made of
 them: latency is from when a record was due until the consumer has it, so what waits behind a stall counts in full. The job
@@ -23,17 +23,18 @@ kin): 1,000 records a second over 5 partitions of Kafka, through a query, to 5 p
 Latency is from when a record is due until a consumer has what came of it. Each run is a process of its own, on topics of
 its own; what comes in the first seconds doesn't count. Figures are medians of the rounds' quantiles, with the least and
 the most.
-Spark 4.2 runs the stateless query here too, with the settings of its benchmark, where there are Java and Maven and a real
-Kafka (--brokers): it is built from bench/spark-realtime, and fetched from Maven Central the first time. It refuses the
-stateful queries. Its
-published figures stand beside as such: they are those of its own machine, and end when a record is handed to the
-producer, not when a consumer has it.`,
+Spark 4.2 runs the stateless query here too, with the settings of its benchmark, but without its observe() and header, and
+in one process, not 3 executors, where there are Java and Maven and a real Kafka (--brokers): it is built from
+bench/spark-realtime, and fetched from Maven Central the first time. It refuses the stateful queries. Its published figures
+stand beside as such: they are those of its own machine, and end when a record is handed to the producer, not when a
+consumer has it.`,
 		"wordcount": `
 The topic is filled once. In each round a franz-go loop and then the engine read all lines, split them and count each
 word; both counts must be the same. Rates are lines a second, medians of the rounds; the ratio is that of a round.`,
 		"fold": `
 The topic is filled once. In each round a franz-go loop with maps and then the engine, with a state that goes over all
-batches, read all records and count them by key; both counts must be the same. One round warms up.`,
+batches, read all records and count them by key; both counts must be the same. The
+--warm-ups rounds before them don't count.`,
 		"window": `
 A topic holds more than the run reads; each batch reads as many records as an interval brings at the rate, and adds up a
 window that slides by key. Measured is the processing time of each batch after those that warm up.`,
@@ -80,10 +81,14 @@ where it stopped.`,
   wordcount  they are split into words, and each word is counted
   copy       records come at a rate and are written to another topic; latency is from when a record is due until a consumer
              has the copy
-In each round each system does it once, in a process of its own, one after the other on the same brokers. Rates of the
-engine and franz-go are those of engine-bench count and wordcount, whose clock runs from the start of each; Spark's and Kafka
-Streams' clocks run from the making of their context until all is counted, in a fresh JVM, so the JIT is in it. Ratios are
-within a round; figures are medians, with the least and the most. The programs for the JVM are bench/spark,
+In each round each system does it once, one after the other on the same brokers, in a process of its own; but in count and
+wordcount the loop shares the engine's process. Their rates are those of engine-bench count and wordcount with no round
+that warms up, whose clock runs from the start of each; Spark's and Kafka Streams' clocks run from the making of their
+context until all is counted, in a fresh JVM. Clocks hold the JVM's JIT; the loop shares the engine's process. In Kafka
+Streams' wordcount all words go through a repartition topic; its store has no changelog, as the engine writes none.
+In copy Spark's real-time mode runs at local[8], as it demands a slot for each partition, encodes values in base64 and keeps
+its offsets on disk; the engine runs at local[2] with its log in memory. What runs on the JVM has 30 s at least before what
+counts. Ratios are within a round; figures are medians, with the least and the most. The programs for the JVM are bench/spark,
 bench/spark-realtime and bench/kafka-streams, built with Maven, which fetches them from Maven Central the first time; they
 need a real Kafka (--brokers).
 --write puts the table into a file, between its two markers.`,

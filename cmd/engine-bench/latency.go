@@ -213,8 +213,11 @@ func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, err
 
 // check says what is wrong with the number of records that came back of those that count.
 func (l *latency) check(n int) error {
+	if n == 0 {
+		return errors.New("no record that counts came back")
+	}
 	want := l.last.Seconds() * float64(l.rate) * l.share
-	switch slack := 0.01*want + 1; {
+	switch slack := 0.001*want + 1; { // far less than what the p99 leaves out
 	case float64(n) < want-slack:
 		return fmt.Errorf("%d of %.0f records came back within %s: the job has a backlog", n, want, l.late)
 	case float64(n) > want+slack:

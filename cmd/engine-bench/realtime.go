@@ -112,7 +112,7 @@ func (r *realtime) run(ctx context.Context, result *realtimeResult) (err error) 
 			}
 			g, err = r.measureSpark(ctx, q, dir)
 			switch {
-			case ctx.Err() != nil:
+			case err != nil && ctx.Err() != nil:
 				return err
 			case err != nil: // the engine's queries are measured all the same
 				r.spark, result.NoSpark = nil, err.Error()

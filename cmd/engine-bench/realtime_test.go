@@ -118,13 +118,20 @@ func TestRealtimeTraffic(t *testing.T) {
 func TestLatencyCount(t *testing.T) {
 	l := &latency{rate: 1000, last: 2 * time.Second, traffic: traffic{share: 0.8, late: time.Second}}
 	for n, want := range map[int]string{
-		1600: "", 1583: "", 1617: "",
-		1582: "1582 of 1600 records came back within 1s: the job has a backlog",
-		1618: "1618 records came back where 1600 should: the job wrote some twice",
+		1600: "", 1598: "", 1602: "",
+		1597: "1597 of 1600 records came back within 1s: the job has a backlog",
+		1603: "1603 records came back where 1600 should: the job wrote some twice",
 	} {
 		if err := l.check(n); want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("%d records: %v, want %q", n, err, want)
 		}
+	}
+	few := &latency{rate: 1, last: time.Second, traffic: traffic{share: 1}}
+	if err := few.check(0); err == nil || err.Error() != "no record that counts came back" {
+		t.Errorf("none of one: %v", err)
+	}
+	if err := few.check(1); err != nil {
+		t.Errorf("one of one: %v", err)
 	}
 }
 

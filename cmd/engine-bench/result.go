@@ -71,11 +71,14 @@ func (r *result) latencies(d []time.Duration) {
 
 // delays fills in quantiles of the time from a batch's tick to its completion.
 func (r *result) delays(d []time.Duration) {
+	if len(d) == 0 {
+		return
+	}
 	s := slices.Sorted(slices.Values(d))
 	r.DelayP50MS, r.DelayP99MS = ms(quantile(s, 0.5)), ms(quantile(s, 0.99))
 }
 
-// quantile returns a quantile of sorted values.
+// quantile returns a quantile of sorted values, of which there is one at least.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }

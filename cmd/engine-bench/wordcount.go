@@ -17,7 +17,7 @@ const wordsPerLine = 10
 
 // runWordCount measures how fast lines are read, split into words and counted by word.
 func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "bench-lines", "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3)
+	o := newDrainFlags(f, "bench-lines", "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3, 0)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	if err := parse(f, args); err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, 
 		return nil, err
 	}
 	defer stop()
-	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, a map of words each", 0, func(d *drain) (float64, error) {
+	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, a map of words each", func(d *drain) (float64, error) {
 		want, base, err := countWords(ctx, addr, *o.topic, *o.records)
 		if err != nil {
 			return 0, err

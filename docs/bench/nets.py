@@ -2,8 +2,8 @@
 
     python3 docs/bench/nets.py .cache/models/nets
 
-writes those that the folder doesn't hold yet. Their rates are those of trained ones, as
-their results are nobody's business.
+writes those that the folder doesn't hold yet. They run as fast as trained ones; their
+results mean nothing.
 """
 
 import os

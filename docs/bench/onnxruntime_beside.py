@@ -5,7 +5,8 @@
     env -u OPENBLAS_CORETYPE /tmp/bench/bin/python docs/bench/onnxruntime_beside.py
 
 It prints one line for each model, batch and number of cores: median and best rates
-of both, and the median of the rounds' ratios. --models takes names of nets.py, which
+of both, and the median of the rounds' ratios. On several cores Hibana runs a batch on
+each, ONNX Runtime one batch on all. --models takes names of nets.py, which
 writes them with random weights, and files. What follows the other flags says how files are
 read, as engine-bench inference takes it, and both are given it:
 
@@ -129,7 +130,7 @@ class Model:
                 try:
                     self.measure(a, batch, cores)
                 except subprocess.CalledProcessError as e:
-                    self.failed = e.stderr.decode().strip().splitlines()[-1]
+                    self.failed = (e.stderr.decode().strip().splitlines() or [f"exit {e.returncode}"])[-1]
                 except Exception as e:  # ONNX Runtime's are of many types
                     self.failed = f"{type(e).__name__}: {e}".splitlines()[0]
                 if self.failed:
@@ -207,6 +208,8 @@ def table(models, cores):
                 line += f" {scaled[c][-1]:.2f} |"
             lines.append(line)
     lines.append("")
+    if any(c > 1 for c in cores):
+        lines += ["On several cores Hibana runs a batch on each, ONNX Runtime one batch on all.", ""]
     wanted = [("Ratio on one core" if c == 1 else f"Ratio on {c} cores", r, 0.9) for c, r in ratios.items()] + [(f"{c} cores by one", s, 0.9 * c) for c, s in scaled.items()]
     for what, all, least in wanted:
         if all:

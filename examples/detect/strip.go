@@ -91,7 +91,7 @@ func drawFrame(all *image.RGBA, at image.Point, f Found) error {
 	}
 	scale := min(float32(cellWidth)/float32(img.Width), float32(cellHeight)/float32(img.Height))
 	if scale != 1 {
-		img, err = img.Resize(max(1, int(float32(img.Width)*scale)), max(1, int(float32(img.Height)*scale)), vision.Antialias)
+		img, err = img.Resize(max(1, int(float32(img.Width)*scale+0.5)), max(1, int(float32(img.Height)*scale+0.5)), vision.Antialias)
 		if err != nil {
 			return err
 		}

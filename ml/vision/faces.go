@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Faces finds faces with the three networks of a multi-task cascade (Zhang and others,
 // 2016), as facenet's detect_face.py does, within what other filters and rounding make of it:
 // the first proposes windows on an image at several sizes, the second and the third look
-// more closely at what is left. The networks read images by [FaceInput].
+// more closely at what is left, at most 1,000 windows of each size and of each network. The
+// networks read images by [FaceInput].
 type Faces struct {
 	// Smallest is the side, in pixels, of the smallest face that is looked for; 0 stands for
 	// 20. Twice as much takes a quarter of the time.
@@ -79,7 +81,7 @@ func (f Faces) Find(img *Image, run func(network int, images []*Image) ([]FaceOu
 	return c.faces(refined)
 }
 
-// maxWindows is how many windows each network leaves at most.
+// maxWindows is how many windows each network leaves at most, the first one of each size too.
 const maxWindows = 1000
 
 // cascade looks for the faces of one image.
@@ -114,9 +116,11 @@ func (c cascade) outputs(network int, images []*Image, places int) ([]FaceOutput
 	return out, nil
 }
 
-// propose lets the first network slide over the image in its sizes.
+// propose lets the first network slide over the image in its sizes. The windows of all sizes
+// are compared as they are, and those that stay are corrected.
 func (c cascade) propose() ([]Detection, error) {
 	var all []Detection
+	var by [][]float32 // corrections of the windows, by class
 	for _, size := range c.Sizes(c.img.Width, c.img.Height) {
 		small, err := c.img.Resize(size[0], size[1], Antialias)
 		if err != nil {
@@ -128,17 +132,22 @@ func (c cascade) propose() ([]Detection, error) {
 			return nil, err
 		}
 		head := MTCNN{Cols: rows, Turned: true, NMS: NMS{Score: c.Scores[0], IoU: 0.5, Max: maxWindows}}
-		found, err := head.Detections(size[0], size[1], out[0].Boxes, out[0].Scores)
+		found, err := head.windows([][]float32{out[0].Boxes, out[0].Scores})
 		if err != nil {
 			return nil, err
 		}
 		across, down := float32(c.img.Width)/float32(size[0]), float32(c.img.Height)/float32(size[1])
 		for _, d := range found {
 			d.Box = Box{d.Box.X1 * across, d.Box.Y1 * down, d.Box.X2 * across, d.Box.Y2 * down}
+			by, d.Class = append(by, slices.Clone(out[0].Boxes[4*d.Class:4*d.Class+4])), len(by)
 			all = append(all, d)
 		}
 	}
-	return NMS{Score: c.Scores[0], IoU: 0.7, Max: maxWindows}.Keep(all), nil
+	all = NMS{Score: c.Scores[0], IoU: 0.7, Max: maxWindows, AcrossClasses: true}.Keep(all)
+	for k, d := range all {
+		all[k].Box, all[k].Class = Corrected(d.Box, by[d.Class]), 0
+	}
+	return all, nil
 }
 
 // windowsAlong is how often the first network's window lies along an axis: a convolution of

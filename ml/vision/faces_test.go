@@ -65,6 +65,37 @@ func TestFaces(t *testing.T) {
 	}
 }
 
+// Windows of two sizes that the first network moves onto each other are both looked at: they
+// are compared before they are moved.
+func TestFacesOfTwoSizes(t *testing.T) {
+	for _, by := range []float32{0, -0.278} { // the latter makes the large window as large as the small one
+		var refined int
+		nets := func(network int, images []*vision.Image) (all []vision.FaceOutput, err error) {
+			if network == 1 {
+				refined += len(images)
+			}
+			for _, m := range images {
+				n := 1
+				if network == 0 {
+					n = (m.Width - 9) / 2 * ((m.Height - 9) / 2)
+				}
+				o := vision.FaceOutput{Boxes: make([]float32, 4*n), Scores: make([]float32, 2*n), Points: make([]float32, 10)}
+				switch m.Width {
+				case 18: // from (0, 0) to (16, 16)
+					o.Scores[1] = 0.9
+				case 13: // from (0, 0) to (22, 22)
+					o.Scores[1], o.Boxes[2], o.Boxes[3] = 0.8, by, by
+				}
+				all = append(all, o)
+			}
+			return all, nil
+		}
+		if _, err := (vision.Faces{Smallest: 12}).Find(vision.NewImage(24, 24), nets); err != nil || refined != 2 {
+			t.Errorf("moved by %v: the second network saw %d windows, want 2; %v", by, refined, err)
+		}
+	}
+}
+
 // What isn't a network of the cascade is refused, with which it is.
 func TestFacesRefuse(t *testing.T) {
 	img := vision.NewImage(40, 30)

@@ -27,6 +27,18 @@ type MTCNN struct {
 
 // Detections is part of [Head]: the boxes' output comes first, then the scores'.
 func (h MTCNN) Detections(_, _ int, outputs ...[]float32) ([]Detection, error) {
+	found, err := h.windows(outputs)
+	if err != nil {
+		return nil, err
+	}
+	for k, d := range found {
+		found[k].Box, found[k].Class = Corrected(d.Box, outputs[0][4*d.Class:4*d.Class+4]), 0
+	}
+	return slices.DeleteFunc(found, func(d Detection) bool { return !d.Box.finite() }), nil
+}
+
+// windows returns the windows that stay, as they are. The class of each is its place.
+func (h MTCNN) windows(outputs [][]float32) ([]Detection, error) {
 	if len(outputs) != 2 || h.Cols < 1 || len(outputs[1])%(2*h.Cols) != 0 || len(outputs[0]) != 2*len(outputs[1]) {
 		return nil, fmt.Errorf("%w: MTCNN with %d columns reads two outputs, of boxes (rows, columns, 4) and of scores (rows, columns, 2)", ErrOutput, h.Cols)
 	}
@@ -41,16 +53,11 @@ func (h MTCNN) Detections(_, _ int, outputs ...[]float32) ([]Detection, error) {
 		if h.Turned {
 			x, y = y, x
 		}
-		// the class is the place, until it is corrected
 		found = append(found, Detection{Box{x, y, x + window, y + window}, i, "face", score})
 	}
 	windows := h.NMS
 	windows.AcrossClasses = true
-	found = windows.Keep(found)
-	for k, d := range found {
-		found[k].Box, found[k].Class = Corrected(d.Box, outputs[0][4*d.Class:4*d.Class+4]), 0
-	}
-	return slices.DeleteFunc(found, func(d Detection) bool { return !d.Box.finite() }), nil
+	return windows.Keep(found), nil
 }
 
 // Check is part of [ShapeChecker].

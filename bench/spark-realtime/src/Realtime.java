@@ -10,7 +10,8 @@ import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.streaming.Trigger;
 
 /**
- * The stateless query of Spark's real-time benchmark, with its settings: Kafka, base64 of the value, Kafka. A call is
+ * The stateless query of Spark's real-time benchmark, with its settings, but without its observe() and header, and in one
+ * process, not 3 executors: Kafka, base64 of the value, Kafka. A call is
  * {@code Realtime copy --brokers B --topic NAME --partitions N --dir DIR}; it ends with standard input.
  */
 public final class Realtime {

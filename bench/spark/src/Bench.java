@@ -42,6 +42,7 @@ public final class Bench {
     var conf = new SparkConf().setAppName("bench")
         .setIfMissing("spark.master", "local[2]")
         .setIfMissing("spark.ui.enabled", "false")
+        .setIfMissing("spark.local.dir", flags.text("dir", System.getProperty("java.io.tmpdir")))
         .setIfMissing("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
     long results = entry.workload().run(new JavaSparkContext(conf), flags);
     double seconds = (System.nanoTime() - started) / 1e9;
