@@ -211,36 +211,39 @@ func mustList(t *testing.T, dir string) (names []string) {
 // Where logs can't be listed what is received is processed all the same, and the stream says so;
 // what was read before isn't forgotten.
 func TestLogsThatCantBeListed(t *testing.T) {
-	dir := t.TempDir()
-	first := newDriver(t, dir)
-	first.store("a", "b")
-	one, _, _ := first.batch(nil, nil, 1)
-	first.close()
-	second := newDriver(t, dir)
-	second.store("A")
-	if err := os.Rename(dir, dir+"x"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(dir, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	plan, err := second.plan(t.Context(), engine.PlanRequest{Previous: one})
-	if err != nil || plan.Held == "" || plan.Records != 1 {
-		t.Fatalf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
-	}
-	if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(dir+"x", dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, read, _ := second.batch(plan.Ranges, nil, 0); read != "b" {
-		t.Errorf("a batch reads %q", read)
-	}
-	second.close()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		first := newDriver(t, dir)
+		first.store("a", "b")
+		one, _, _ := first.batch(nil, nil, 1)
+		first.close()
+		second := newDriver(t, dir)
+		second.store("A")
+		if err := os.Rename(dir, dir+"x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := second.plan(t.Context(), engine.PlanRequest{Previous: one})
+		if err != nil || plan.Held == "" || plan.Records != 1 {
+			t.Fatalf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
+		}
+		if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(dir+"x", dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery)
+		if _, read, _ := second.batch(plan.Ranges, nil, 0); read != "b" {
+			t.Errorf("a batch reads %q", read)
+		}
+		second.close()
+	})
 }
 
 // Parts are dealt in their order, about as many records to each partition.
