@@ -52,6 +52,7 @@ type unwritten struct {
 	records int64
 	written chan struct{} // closed when err says what became of it
 	err     error
+	waits   int // appends that wait for it
 }
 
 // NewWriter returns a log in a directory of a bucket that no other process writes to, which may
@@ -75,6 +76,7 @@ func (w *Writer) Append(ctx context.Context, records ...[]byte) error {
 			<-w.turn
 			<-u.written
 		case <-ctx.Done():
+			w.leave(u)
 			return context.Cause(ctx)
 		}
 		return u.err
@@ -97,8 +99,21 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	}
 	w.waiting.data = append(w.waiting.data, frame...)
 	w.waiting.records += n
+	w.waiting.waits++
 	w.pending += size
 	return w.waiting, nil
+}
+
+// leave is told that an append doesn't wait any more. What no append waits for isn't written:
+// nobody would write it.
+func (w *Writer) leave(u *unwritten) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u.waits--; u.waits == 0 && u == w.waiting {
+		w.pending -= int64(len(u.data))
+		w.waiting = nil
+		w.room.free()
+	}
 }
 
 // writeTimeout bounds how long a file is written.
