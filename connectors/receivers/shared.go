@@ -29,6 +29,9 @@ type sharedLog struct {
 	own      string                     // name of this driver's log
 	others   map[string][]segments.File // of other drivers, by the names of their logs
 	looked   time.Time                  // when others was found; zero if it never was
+	tried    time.Time                  // when the last look ended; zero if there was none
+	failed   error                      // how it did
+	patience time.Duration              // how long the next look may take
 	complete map[string]int64           // by log: records before this one are in batches that are complete
 	recorded map[string]int64           // complete as of the last plan: the log of batches has it
 	sweeper  *sweeper
@@ -37,8 +40,12 @@ type sharedLog struct {
 // lookEvery is how often a driver looks for what others have stored.
 const lookEvery = 10 * time.Second
 
-// lookTimeout bounds such a look, for which the batch waits.
-const lookTimeout = 5 * time.Second
+// Such a look, for which the batch waits, may take lookTimeout; behind one that failed the next
+// one twice as long, up to the longest.
+const (
+	lookTimeout    = 5 * time.Second
+	longestTimeout = 2 * time.Minute
+)
 
 // mostFiles are how many files a batch reads at most.
 const mostFiles = 1000
@@ -56,7 +63,7 @@ func openShared(ctx context.Context, s source) (*sharedLog, error) {
 	}
 	return &sharedLog{
 		Writer: segments.NewWriter(bucket, path.Join(s.at.Key, own), s.options.maxBytes),
-		source: s, bucket: bucket, own: own, sweeper: newSweeper(s, bucket),
+		source: s, bucket: bucket, own: own, patience: lookTimeout, sweeper: newSweeper(s, bucket),
 	}, nil
 }
 
@@ -129,12 +136,25 @@ func (l *sharedLog) names(before sharedRanges) (names []string) {
 	return names
 }
 
-// look finds what other drivers have stored, now and then.
+// look finds what other drivers have stored, now and then. Until it is time for the next look it
+// says how the last one ended.
 func (l *sharedLog) look(ctx context.Context) error {
-	if !l.looked.IsZero() && time.Since(l.looked) < lookEvery {
-		return nil
+	if !l.tried.IsZero() && time.Since(l.tried) < lookEvery {
+		return l.failed
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("it took longer than %s", lookTimeout))
+	err := l.lookNow(ctx)
+	l.tried, l.failed = time.Now(), err
+	if err != nil {
+		l.patience = min(2*l.patience, longestTimeout)
+	} else {
+		l.looked, l.patience = l.tried, lookTimeout
+	}
+	return err
+}
+
+// lookNow finds what other drivers have stored.
+func (l *sharedLog) lookNow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.patience, fmt.Errorf("it took longer than %s", l.patience))
 	defer cancel()
 	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
 	if err != nil {
@@ -153,7 +173,7 @@ func (l *sharedLog) look(ctx context.Context) error {
 			others[name] = list
 		}
 	}
-	l.others, l.looked = others, time.Now()
+	l.others = others
 	return nil
 }
 

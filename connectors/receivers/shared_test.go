@@ -232,15 +232,26 @@ func TestLogsThatCantBeListed(t *testing.T) {
 		if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
 			t.Errorf("%+v, %v", r, err)
 		}
+		if second.patience != 2*lookTimeout {
+			t.Errorf("the next look may take %s", second.patience)
+		}
 		if err := os.Remove(dir); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(dir+"x", dir); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lookEvery)
+		time.Sleep(lookEvery - 1)
+		why := plan.Held // every batch says so, and waits for no look
+		if plan, err = second.plan(t.Context(), engine.PlanRequest{Previous: plan.Ranges}); err != nil || plan.Held != why || plan.Records != 0 {
+			t.Errorf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
+		}
+		time.Sleep(1)
 		if _, read, _ := second.batch(plan.Ranges, nil, 0); read != "b" {
 			t.Errorf("a batch reads %q", read)
+		}
+		if second.patience != lookTimeout {
+			t.Errorf("the next look may take %s", second.patience)
 		}
 		second.close()
 	})
