@@ -88,7 +88,7 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	size := int64(len(frame))
-	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && w.size()+size > w.most }); err != nil {
+	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && (w.size()+size > w.most || w.fills(size)) }); err != nil {
 		return nil, err
 	}
 	if w.closed {
@@ -102,6 +102,12 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	w.waiting.waits++
 	w.pending += size
 	return w.waiting, nil
+}
+
+// fills reports whether the next file has no room for so many bytes more. A frame that is larger
+// than a file has one for itself. mu is held.
+func (w *Writer) fills(size int64) bool {
+	return w.waiting != nil && int64(len(w.waiting.data))+size > mostSegment
 }
 
 // leave is told that an append doesn't wait any more. What no append waits for isn't written:
@@ -130,6 +136,7 @@ func (w *Writer) write(ctx context.Context) {
 	}
 	f := File{w.next, u.records, int64(len(u.data))}
 	w.waiting, w.next = nil, f.Until()
+	w.room.free() // in the file behind it
 	w.mu.Unlock()
 
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTimeout, fmt.Errorf("it took longer than %s", writeTimeout))

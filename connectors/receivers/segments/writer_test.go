@@ -137,6 +137,29 @@ func TestWriterWaitsForRoom(t *testing.T) {
 	})
 }
 
+// A file holds no more than a segment; what is larger has a file for itself.
+func TestFilesAreBounded(t *testing.T) {
+	bucket, dir := openBucket(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWriter(bucket, dir, 1<<30)
+		w.turn <- struct{}{} // as if a file were being written
+		var all sync.WaitGroup
+		for _, size := range []int{9, 9, 17} {
+			all.Go(func() {
+				if err := w.Append(t.Context(), make([]byte, size<<20)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		<-w.turn
+		all.Wait()
+		if files := w.Files(); len(files) != 3 || files[2].Until() != 3 || w.pending != 0 {
+			t.Errorf("%v are written, %d bytes are pending", files, w.pending)
+		}
+	})
+}
+
 // What was appended by those who gave up before it was written takes no room.
 func TestAppendsGivenUp(t *testing.T) {
 	bucket, dir := openBucket(t)
