@@ -34,6 +34,8 @@
 //
 // The log is bounded ([MaxBytes]). While it is full nothing more is read from the source, so a
 // socket's other end has to wait. Segments are deleted when the batches that read them are
-// complete, and no window or state reaches back to them. A batch takes whole stretches of the log,
-// of at least 64 KiB if there is as much, or whole files: a lower rate isn't kept exactly.
+// complete, and no window or state reaches back to them. Files that can't be removed are more than
+// that: it is tried again and again, and logged. A batch takes whole stretches of the log,
+// of at least 64 KiB if there is as much, or whole files, 1,000 at most for each second of its
+// interval up to a minute's: a lower rate isn't kept exactly.
 package receivers

@@ -79,7 +79,7 @@ func (p *planner) Close() error {
 	return p.log.Close()
 }
 
-// Pauses before a receiver is called again: from the first, doubled, to the longest.
+// Pauses before a receiver is called again, or a file removed: from the first, doubled, to the longest.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 10 * time.Second
@@ -103,14 +103,22 @@ func (p *planner) run(ctx context.Context) {
 		}
 		p.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
 		p.logger.Warn("a receiver has ended and is started again", "stream", p.op, "pause", pause, "err", err)
-		again := time.NewTimer(pause)
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
+		if !slept(ctx, pause) {
 			return
 		}
 		pause = min(2*pause, longestPause)
+	}
+}
+
+// slept waits for so long. It reports false if ctx ends before.
+func slept(ctx context.Context, pause time.Duration) bool {
+	again := time.NewTimer(pause)
+	defer again.Stop()
+	select {
+	case <-again.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -47,8 +47,11 @@ const (
 	longestTimeout = 2 * time.Minute
 )
 
-// mostFiles are how many files a batch reads at most.
-const mostFiles = 1000
+// A batch reads mostFiles at most for each second of its interval, up to maxFiles.
+const (
+	mostFiles = 1000
+	maxFiles  = 60 * mostFiles
+)
 
 // openShared opens the log of a stream for this driver.
 func openShared(ctx context.Context, s source) (*sharedLog, error) {
@@ -93,6 +96,7 @@ func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engi
 	}
 	var r sharedRanges
 	var parts []part
+	most := min(mostFiles*max(1, int(req.Interval/time.Second)), maxFiles)
 	for _, name := range l.names(before) {
 		list := l.others[name]
 		if name == l.own {
@@ -101,7 +105,7 @@ func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engi
 		at := position{Log: name, From: before.next(name)}
 		at.Next = at.From
 		for _, f := range list {
-			over := req.Budget > 0 && float64(plan.Records+f.Records) > req.Budget || len(parts) == mostFiles
+			over := req.Budget > 0 && float64(plan.Records+f.Records) > req.Budget || len(parts) == most
 			switch {
 			case f.First < at.Next: // it was planned before
 			case plan.Backlog > 0 || over && len(parts) > 0:
@@ -262,7 +266,7 @@ type removal struct {
 }
 
 // mostRemovals are how many files may wait to be removed; those beyond are, by the next driver.
-const mostRemovals = 10_000
+const mostRemovals = maxFiles
 
 // newSweeper starts a sweeper, which close ends.
 func newSweeper(s source, bucket *files.Bucket) *sweeper {
@@ -285,13 +289,25 @@ func (w *sweeper) remove(dir string, f segments.File) {
 func (w *sweeper) run(ctx context.Context) {
 	defer close(w.ended)
 	for r := range w.gone {
-		if ctx.Err() != nil {
+		if !w.sweep(ctx, r) {
 			return
 		}
-		if err := segments.Remove(ctx, w.bucket, r.dir, r.file); err != nil && ctx.Err() == nil {
-			w.logger.Warn("what was received and is processed can't be removed", "stream", w.op, "err", err)
+	}
+}
+
+// sweep removes a file, and tries it again until it is gone. It reports false if ctx ends before.
+func (w *sweeper) sweep(ctx context.Context, r removal) bool {
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longestPause) {
+		err := segments.Remove(ctx, w.bucket, r.dir, r.file)
+		if err == nil {
+			return true
+		}
+		w.logger.Warn("what was received and is processed can't be removed, it is tried again", "stream", w.op, "pause", pause, "err", err)
+		if !slept(ctx, pause) {
+			return false
 		}
 	}
+	return false
 }
 
 // sweepPatience is how long close waits for files to be removed.

@@ -257,6 +257,58 @@ func TestLogsThatCantBeListed(t *testing.T) {
 	})
 }
 
+// A file that can't be removed is tried again, until it is gone.
+func TestRemovalIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDriver(t, dir)
+		d.store("a", "b")
+		name := d.Files()[0]
+		if err := os.Rename(filepath.Join(dir, d.own), filepath.Join(dir, "x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, d.own), nil, 0o600); err != nil { // where a directory should be
+			t.Fatal(err)
+		}
+		d.sweep(d.own, []segments.File{name}, name.Until())
+		time.Sleep(time.Minute)
+		if err := os.Remove(filepath.Join(dir, d.own)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, d.own)); err != nil {
+			t.Fatal(err)
+		}
+		if n := stored(t, dir); n != 2 {
+			t.Errorf("%d files are there", n)
+		}
+		time.Sleep(longestPause)
+		synctest.Wait()
+		if n := stored(t, dir); n != 1 {
+			t.Errorf("%d files are left", n)
+		}
+		d.close()
+	})
+}
+
+// A batch takes more files where batches come seldom, and leaves what is too much to the next one.
+func TestFilesOfABatch(t *testing.T) {
+	for interval, want := range map[time.Duration]int64{0: 1000, 500 * time.Millisecond: 1000, 3 * time.Second: 3000, time.Hour: maxFiles} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDriver(t, t.TempDir())
+			list := make([]segments.File, maxFiles+10)
+			for i := range list {
+				list[i] = segments.File{First: int64(i), Records: 1}
+			}
+			d.others, d.tried, d.looked = map[string][]segments.File{"0": list}, time.Now(), time.Now()
+			plan, err := d.plan(t.Context(), engine.PlanRequest{Interval: interval})
+			if err != nil || plan.Records != want || plan.Backlog != int64(len(list))-want {
+				t.Errorf("every %s: a batch reads %d files, %d are left: %v", interval, plan.Records, plan.Backlog, err)
+			}
+			d.close()
+		})
+	}
+}
+
 // Parts are dealt in their order, about as many records to each partition.
 func TestDealt(t *testing.T) {
 	for _, c := range []struct {
