@@ -62,19 +62,26 @@ func openReceived(ctx context.Context, s source) (received, error) {
 	return openLocal(s)
 }
 
-// closePatience is how long Close waits for the receiver.
-const closePatience = 10 * time.Second
+// Close waits for the receiver so long, and longer where it may be writing a file.
+const (
+	closePatience  = 10 * time.Second
+	sharedPatience = 35 * time.Second
+)
 
 // Close ends the receiver and closes the log. A receiver that doesn't end is left to itself: what
 // it still stores is an error.
 func (p *planner) Close() error {
 	p.stop()
-	patience := time.NewTimer(closePatience)
+	most := closePatience
+	if p.shared {
+		most = sharedPatience
+	}
+	patience := time.NewTimer(most)
 	defer patience.Stop()
 	select {
 	case <-p.ended:
 	case <-patience.C:
-		p.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", closePatience)
+		p.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", most)
 	}
 	return p.log.Close()
 }

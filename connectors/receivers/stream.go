@@ -21,14 +21,14 @@ import (
 )
 
 // Store takes records that were received, and returns when they are in the stream's log. While
-// that is full it waits. Its error says that they aren't there: that ctx has ended, or that
-// the disk failed. It may keep no record.
+// that is full it waits. If it returns an error, because ctx has ended or the disk failed, some or
+// all of them may be there all the same: stored again they may come twice. It may keep no record.
 type Store func(ctx context.Context, records ...[]byte) error
 
 // Receiver receives records until ctx ends, on the driver: it connects, and hands what comes to
 // store, perhaps from several goroutines, for all of which it waits before it returns. When it
 // returns an error, or panics, it is called again after a pause; when it returns nil, nothing
-// more comes. The program's end waits 10 seconds for it.
+// more comes. The program's end waits 10 seconds for it, 35 where several machines reach the log.
 type Receiver func(ctx context.Context, store Store) error
 
 // Stream declares a stream of what a function receives (Spark's receiverStream). The name tells
