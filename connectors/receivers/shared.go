@@ -61,7 +61,7 @@ func openShared(ctx context.Context, s source) (*sharedLog, error) {
 	}
 	// Drivers' logs are read in the order in which they began.
 	own := fmt.Sprintf("%019d-%s", time.Now().UnixNano(), strings.ToLower(rand.Text()[:8]))
-	if err := bucket.MakeDir(s.at.Key); err != nil {
+	if err := bucket.MakeDir(path.Join(s.at.Key, own)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making a directory for what is received: %w", err), bucket.Close())
 	}
 	return &sharedLog{
@@ -163,6 +163,9 @@ func (l *sharedLog) lookNow(ctx context.Context) error {
 	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
 	if err != nil {
 		return err
+	}
+	if l.at.IsLocal() && !slices.Contains(dirs, l.own) {
+		return fmt.Errorf("%s is gone: see that it is mounted", l.bucket.Name(path.Join(l.at.Key, l.own)))
 	}
 	others := make(map[string][]segments.File)
 	for _, name := range dirs {

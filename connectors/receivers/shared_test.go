@@ -309,6 +309,22 @@ func TestFilesOfABatch(t *testing.T) {
 	}
 }
 
+// A directory that isn't mounted any more isn't taken for one without logs.
+func TestDirectoryThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDriver(t, dir)
+		if err := os.Rename(dir, dir+"x"); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := d.plan(t.Context(), engine.PlanRequest{})
+		if err != nil || !strings.Contains(plan.Held, filepath.Join(dir, d.own)+" is gone: see that it is mounted") {
+			t.Errorf("held up by %q, %v", plan.Held, err)
+		}
+		d.close()
+	})
+}
+
 // Parts are dealt in their order, about as many records to each partition.
 func TestDealt(t *testing.T) {
 	for _, c := range []struct {
