@@ -54,7 +54,7 @@ var (
 	errNoDirectory = errors.New("with --checkpoint, and on a cluster, the records that are received must be there after a restart: give receivers.Directory(dir), on a cluster one that all machines reach")
 	errName        = errors.New("the name can't be that of a directory below receivers.Directory: give another one")
 	errTwice       = errors.New("another stream of the program has that name and directory: give each a name of its own, or another receivers.Directory")
-	errNotShared   = errors.New("on a cluster all machines must reach the receivers.Directory: give the URL of a bucket, or a directory that all of them have")
+	errNotShared   = errors.New("on a cluster all machines must reach the receivers.Directory, and nobody else may remove files there: give the URL of a bucket, or a directory that all of them have")
 )
 
 // declare declares a stream. functions are those of the user.
