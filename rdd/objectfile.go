@@ -36,7 +36,7 @@ func objectsIn[T any](o op, list []files.File, remedy string) *RDD[T] {
 	})
 }
 
-// objectsWith is objectsIn with what an error of reading a file makes of the task's; nil is none.
+// objectsWith is objectsIn; failed says what the task's error is if reading a file ends with one.
 func objectsWith[T any](o op, list []files.File, failed func(tc *task.Context, f files.File, err error) error) *RDD[T] {
 	codec, err := encoding.For[T]()
 	o.fail(err)

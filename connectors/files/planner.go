@@ -19,7 +19,7 @@ import (
 // planner plans a file stream's batches on the driver.
 //
 // THREADING: the generator plans; as soon as possible one goroutine, which Close ends and waits
-// for, looks into the directory beside it. mu guards what both use.
+// for, looks into the directory beside it. Who has the turn may use what both use.
 type planner struct {
 	*directory
 	bucket   *files.Bucket
@@ -28,14 +28,14 @@ type planner struct {
 	stop     context.CancelFunc // of watching; nil unless Notify was called
 	watching sync.WaitGroup
 
-	mu     sync.Mutex // held over a look
-	ledger *ledger    // nil before the first plan
-	last   []byte     // ranges of the newest plan
-	idle   []byte     // those of a plan without files, nil if the ledger has changed since the last one
-	looked time.Time  // when the last look ended that went well, zero before the first
-	tried  time.Time  // when the last look ended
-	held   string     // why the last look found nothing
-	since  time.Time  // when that began
+	turn   chan struct{} // held over a look
+	ledger *ledger       // nil before the first plan
+	last   []byte        // ranges of the newest plan
+	idle   []byte        // those of a plan without files, nil if the ledger has changed since the last one
+	looked time.Time     // when the last look ended that went well, zero before the first
+	tried  time.Time     // when the last look ended
+	held   string        // why the last look found nothing
+	since  time.Time     // when that began
 
 	nowhere map[string]bool // links that led nowhere at the last look
 }
@@ -49,7 +49,7 @@ func openPlanner(ctx context.Context, d *directory) (engine.Planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{directory: d, bucket: bucket}
+	p := &planner{directory: d, bucket: bucket, turn: make(chan struct{}, 1)}
 	if _, err := p.list(ctx); err != nil && !errors.Is(err, files.ErrMissing) {
 		return nil, errors.Join(err, bucket.Close())
 	}
@@ -88,11 +88,25 @@ func (p *planner) Notify(ready func()) {
 	})
 }
 
+// begin waits for the turn, which end gives back.
+func (p *planner) begin(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *planner) end() { <-p.turn }
+
 // await waits until the next look is due. It reports false if ctx ends before.
 func (p *planner) await(ctx context.Context) bool {
-	p.mu.Lock()
+	if p.begin(ctx) != nil {
+		return false
+	}
 	due := time.NewTimer(max(p.options.every-time.Since(p.tried), p.options.every/10))
-	p.mu.Unlock()
+	p.end()
 	defer due.Stop()
 	select {
 	case <-due.C:
@@ -105,8 +119,10 @@ func (p *planner) await(ctx context.Context) bool {
 // sees looks into the directory, unless a plan did just now or there was none yet, and reports
 // whether there are files to read.
 func (p *planner) sees(ctx context.Context) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if p.begin(ctx) != nil {
+		return false
+	}
+	defer p.end()
 	if p.ledger == nil {
 		return false // what comes first begins the job
 	}
@@ -118,8 +134,10 @@ func (p *planner) sees(ctx context.Context) bool {
 
 // Plan takes files that the stream doesn't know, as many as the batch may hold.
 func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if err := p.begin(ctx); err != nil {
+		return engine.Plan{}, err
+	}
+	defer p.end()
 	if p.ledger == nil || !bytes.Equal(req.Previous, p.last) {
 		before, err := decodeRanges(req.Previous)
 		if err != nil {

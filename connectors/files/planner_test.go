@@ -186,6 +186,26 @@ func TestAwaitedFilesAreNotForgotten(t *testing.T) {
 	}
 }
 
+// A plan waits for a look beside it no longer than its context lasts.
+func TestPlanDuringALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := planning(t, t.TempDir())
+		if err := p.begin(t.Context()); err != nil { // as if there were one
+			t.Fatal(err)
+		}
+		broken := errors.New("it ends")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, broken)
+		defer cancel()
+		if _, err := p.Plan(ctx, engine.PlanRequest{}); !errors.Is(err, broken) {
+			t.Error(err)
+		}
+		p.end()
+		if names, _ := planned(t, p, nil); len(names) != 0 {
+			t.Errorf("%q are planned", names)
+		}
+	})
+}
+
 // Between looks nothing is done, and plans are alike.
 func TestIdlePlans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -62,24 +62,31 @@ func openReceived(ctx context.Context, s source) (received, error) {
 	return openLocal(s)
 }
 
-// closePatience is how long Close waits for the receiver.
-const closePatience = 10 * time.Second
+// Close waits for the receiver so long, and longer where it may be writing a file.
+const (
+	closePatience  = 10 * time.Second
+	sharedPatience = 35 * time.Second
+)
 
 // Close ends the receiver and closes the log. A receiver that doesn't end is left to itself: what
 // it still stores is an error.
 func (p *planner) Close() error {
 	p.stop()
-	patience := time.NewTimer(closePatience)
+	most := closePatience
+	if p.shared {
+		most = sharedPatience
+	}
+	patience := time.NewTimer(most)
 	defer patience.Stop()
 	select {
 	case <-p.ended:
 	case <-patience.C:
-		p.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", closePatience)
+		p.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", p.op, "after", most)
 	}
 	return p.log.Close()
 }
 
-// Pauses before a receiver is called again: from the first, doubled, to the longest.
+// Pauses before a receiver is called again, or a file removed: from the first, doubled, to the longest.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 10 * time.Second
@@ -103,14 +110,22 @@ func (p *planner) run(ctx context.Context) {
 		}
 		p.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
 		p.logger.Warn("a receiver has ended and is started again", "stream", p.op, "pause", pause, "err", err)
-		again := time.NewTimer(pause)
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
+		if !slept(ctx, pause) {
 			return
 		}
 		pause = min(2*pause, longestPause)
+	}
+}
+
+// slept waits for so long. It reports false if ctx ends before.
+func slept(ctx context.Context, pause time.Duration) bool {
+	again := time.NewTimer(pause)
+	defer again.Stop()
+	select {
+	case <-again.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

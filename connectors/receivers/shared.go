@@ -29,6 +29,9 @@ type sharedLog struct {
 	own      string                     // name of this driver's log
 	others   map[string][]segments.File // of other drivers, by the names of their logs
 	looked   time.Time                  // when others was found; zero if it never was
+	tried    time.Time                  // when the last look ended; zero if there was none
+	failed   error                      // how it did
+	patience time.Duration              // how long the next look may take
 	complete map[string]int64           // by log: records before this one are in batches that are complete
 	recorded map[string]int64           // complete as of the last plan: the log of batches has it
 	sweeper  *sweeper
@@ -37,11 +40,18 @@ type sharedLog struct {
 // lookEvery is how often a driver looks for what others have stored.
 const lookEvery = 10 * time.Second
 
-// lookTimeout bounds such a look, for which the batch waits.
-const lookTimeout = 5 * time.Second
+// Such a look, for which the batch waits, may take lookTimeout; behind one that failed the next
+// one twice as long, up to the longest.
+const (
+	lookTimeout    = 5 * time.Second
+	longestTimeout = 2 * time.Minute
+)
 
-// mostFiles are how many files a batch reads at most.
-const mostFiles = 1000
+// A batch reads mostFiles at most for each second of its interval, up to maxFiles.
+const (
+	mostFiles = 1000
+	maxFiles  = 60 * mostFiles
+)
 
 // openShared opens the log of a stream for this driver.
 func openShared(ctx context.Context, s source) (*sharedLog, error) {
@@ -51,12 +61,12 @@ func openShared(ctx context.Context, s source) (*sharedLog, error) {
 	}
 	// Drivers' logs are read in the order in which they began.
 	own := fmt.Sprintf("%019d-%s", time.Now().UnixNano(), strings.ToLower(rand.Text()[:8]))
-	if err := bucket.MakeDir(s.at.Key); err != nil {
+	if err := bucket.MakeDir(path.Join(s.at.Key, own)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making a directory for what is received: %w", err), bucket.Close())
 	}
 	return &sharedLog{
 		Writer: segments.NewWriter(bucket, path.Join(s.at.Key, own), s.options.maxBytes),
-		source: s, bucket: bucket, own: own, sweeper: newSweeper(s, bucket),
+		source: s, bucket: bucket, own: own, patience: lookTimeout, sweeper: newSweeper(s, bucket),
 	}, nil
 }
 
@@ -86,6 +96,7 @@ func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engi
 	}
 	var r sharedRanges
 	var parts []part
+	most := min(mostFiles*max(1, int(req.Interval/time.Second)), maxFiles)
 	for _, name := range l.names(before) {
 		list := l.others[name]
 		if name == l.own {
@@ -94,7 +105,7 @@ func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engi
 		at := position{Log: name, From: before.next(name)}
 		at.Next = at.From
 		for _, f := range list {
-			over := req.Budget > 0 && float64(plan.Records+f.Records) > req.Budget || len(parts) == mostFiles
+			over := req.Budget > 0 && float64(plan.Records+f.Records) > req.Budget || len(parts) == most
 			switch {
 			case f.First < at.Next: // it was planned before
 			case plan.Backlog > 0 || over && len(parts) > 0:
@@ -129,16 +140,32 @@ func (l *sharedLog) names(before sharedRanges) (names []string) {
 	return names
 }
 
-// look finds what other drivers have stored, now and then.
+// look finds what other drivers have stored, now and then. Until it is time for the next look it
+// says how the last one ended.
 func (l *sharedLog) look(ctx context.Context) error {
-	if !l.looked.IsZero() && time.Since(l.looked) < lookEvery {
-		return nil
+	if !l.tried.IsZero() && time.Since(l.tried) < lookEvery {
+		return l.failed
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("it took longer than %s", lookTimeout))
+	err := l.lookNow(ctx)
+	l.tried, l.failed = time.Now(), err
+	if err != nil {
+		l.patience = min(2*l.patience, longestTimeout)
+	} else {
+		l.looked, l.patience = l.tried, lookTimeout
+	}
+	return err
+}
+
+// lookNow finds what other drivers have stored.
+func (l *sharedLog) lookNow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.patience, fmt.Errorf("it took longer than %s", l.patience))
 	defer cancel()
 	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
 	if err != nil {
 		return err
+	}
+	if l.at.IsLocal() && !slices.Contains(dirs, l.own) {
+		return fmt.Errorf("%s is gone: see that it is mounted", l.bucket.Name(path.Join(l.at.Key, l.own)))
 	}
 	others := make(map[string][]segments.File)
 	for _, name := range dirs {
@@ -153,7 +180,7 @@ func (l *sharedLog) look(ctx context.Context) error {
 			others[name] = list
 		}
 	}
-	l.others, l.looked = others, time.Now()
+	l.others = others
 	return nil
 }
 
@@ -242,7 +269,7 @@ type removal struct {
 }
 
 // mostRemovals are how many files may wait to be removed; those beyond are, by the next driver.
-const mostRemovals = 10_000
+const mostRemovals = maxFiles
 
 // newSweeper starts a sweeper, which close ends.
 func newSweeper(s source, bucket *files.Bucket) *sweeper {
@@ -265,13 +292,25 @@ func (w *sweeper) remove(dir string, f segments.File) {
 func (w *sweeper) run(ctx context.Context) {
 	defer close(w.ended)
 	for r := range w.gone {
-		if ctx.Err() != nil {
+		if !w.sweep(ctx, r) {
 			return
 		}
-		if err := segments.Remove(ctx, w.bucket, r.dir, r.file); err != nil && ctx.Err() == nil {
-			w.logger.Warn("what was received and is processed can't be removed", "stream", w.op, "err", err)
+	}
+}
+
+// sweep removes a file, and tries it again until it is gone. It reports false if ctx ends before.
+func (w *sweeper) sweep(ctx context.Context, r removal) bool {
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longestPause) {
+		err := segments.Remove(ctx, w.bucket, r.dir, r.file)
+		if err == nil {
+			return true
+		}
+		w.logger.Warn("what was received and is processed can't be removed, it is tried again", "stream", w.op, "pause", pause, "err", err)
+		if !slept(ctx, pause) {
+			return false
 		}
 	}
+	return false
 }
 
 // sweepPatience is how long close waits for files to be removed.

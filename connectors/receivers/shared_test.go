@@ -211,36 +211,118 @@ func mustList(t *testing.T, dir string) (names []string) {
 // Where logs can't be listed what is received is processed all the same, and the stream says so;
 // what was read before isn't forgotten.
 func TestLogsThatCantBeListed(t *testing.T) {
-	dir := t.TempDir()
-	first := newDriver(t, dir)
-	first.store("a", "b")
-	one, _, _ := first.batch(nil, nil, 1)
-	first.close()
-	second := newDriver(t, dir)
-	second.store("A")
-	if err := os.Rename(dir, dir+"x"); err != nil {
-		t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		first := newDriver(t, dir)
+		first.store("a", "b")
+		one, _, _ := first.batch(nil, nil, 1)
+		first.close()
+		second := newDriver(t, dir)
+		second.store("A")
+		if err := os.Rename(dir, dir+"x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := second.plan(t.Context(), engine.PlanRequest{Previous: one})
+		if err != nil || plan.Held == "" || plan.Records != 1 {
+			t.Fatalf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
+		}
+		if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if second.patience != 2*lookTimeout {
+			t.Errorf("the next look may take %s", second.patience)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(dir+"x", dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery - 1)
+		why := plan.Held // every batch says so, and waits for no look
+		if plan, err = second.plan(t.Context(), engine.PlanRequest{Previous: plan.Ranges}); err != nil || plan.Held != why || plan.Records != 0 {
+			t.Errorf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
+		}
+		time.Sleep(1)
+		if _, read, _ := second.batch(plan.Ranges, nil, 0); read != "b" {
+			t.Errorf("a batch reads %q", read)
+		}
+		if second.patience != lookTimeout {
+			t.Errorf("the next look may take %s", second.patience)
+		}
+		second.close()
+	})
+}
+
+// A file that can't be removed is tried again, until it is gone.
+func TestRemovalIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDriver(t, dir)
+		d.store("a", "b")
+		name := d.Files()[0]
+		if err := os.Rename(filepath.Join(dir, d.own), filepath.Join(dir, "x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, d.own), nil, 0o600); err != nil { // where a directory should be
+			t.Fatal(err)
+		}
+		d.sweep(d.own, []segments.File{name}, name.Until())
+		time.Sleep(time.Minute)
+		if err := os.Remove(filepath.Join(dir, d.own)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, d.own)); err != nil {
+			t.Fatal(err)
+		}
+		if n := stored(t, dir); n != 2 {
+			t.Errorf("%d files are there", n)
+		}
+		time.Sleep(longestPause)
+		synctest.Wait()
+		if n := stored(t, dir); n != 1 {
+			t.Errorf("%d files are left", n)
+		}
+		d.close()
+	})
+}
+
+// A batch takes more files where batches come seldom, and leaves what is too much to the next one.
+func TestFilesOfABatch(t *testing.T) {
+	for interval, want := range map[time.Duration]int64{0: 1000, 500 * time.Millisecond: 1000, 3 * time.Second: 3000, time.Hour: maxFiles} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDriver(t, t.TempDir())
+			list := make([]segments.File, maxFiles+10)
+			for i := range list {
+				list[i] = segments.File{First: int64(i), Records: 1}
+			}
+			d.others, d.tried, d.looked = map[string][]segments.File{"0": list}, time.Now(), time.Now()
+			plan, err := d.plan(t.Context(), engine.PlanRequest{Interval: interval})
+			if err != nil || plan.Records != want || plan.Backlog != int64(len(list))-want {
+				t.Errorf("every %s: a batch reads %d files, %d are left: %v", interval, plan.Records, plan.Backlog, err)
+			}
+			d.close()
+		})
 	}
-	if err := os.WriteFile(dir, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	plan, err := second.plan(t.Context(), engine.PlanRequest{Previous: one})
-	if err != nil || plan.Held == "" || plan.Records != 1 {
-		t.Fatalf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
-	}
-	if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(dir+"x", dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, read, _ := second.batch(plan.Ranges, nil, 0); read != "b" {
-		t.Errorf("a batch reads %q", read)
-	}
-	second.close()
+}
+
+// A directory that isn't mounted any more isn't taken for one without logs.
+func TestDirectoryThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDriver(t, dir)
+		if err := os.Rename(dir, dir+"x"); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := d.plan(t.Context(), engine.PlanRequest{})
+		if err != nil || !strings.Contains(plan.Held, filepath.Join(dir, d.own)+" is gone: see that it is mounted") {
+			t.Errorf("held up by %q, %v", plan.Held, err)
+		}
+		d.close()
+	})
 }
 
 // Parts are dealt in their order, about as many records to each partition.

@@ -21,14 +21,14 @@ import (
 )
 
 // Store takes records that were received, and returns when they are in the stream's log. While
-// that is full it waits. Its error says that they aren't there: that ctx has ended, or that
-// the disk failed. It may keep no record.
+// that is full it waits. If it returns an error, because ctx has ended or the disk failed, some or
+// all of them may be there all the same: stored again they may come twice. It may keep no record.
 type Store func(ctx context.Context, records ...[]byte) error
 
 // Receiver receives records until ctx ends, on the driver: it connects, and hands what comes to
 // store, perhaps from several goroutines, for all of which it waits before it returns. When it
 // returns an error, or panics, it is called again after a pause; when it returns nil, nothing
-// more comes. The program's end waits 10 seconds for it.
+// more comes. The program's end waits 10 seconds for it, 35 where several machines reach the log.
 type Receiver func(ctx context.Context, store Store) error
 
 // Stream declares a stream of what a function receives (Spark's receiverStream). The name tells
@@ -54,7 +54,7 @@ var (
 	errNoDirectory = errors.New("with --checkpoint, and on a cluster, the records that are received must be there after a restart: give receivers.Directory(dir), on a cluster one that all machines reach")
 	errName        = errors.New("the name can't be that of a directory below receivers.Directory: give another one")
 	errTwice       = errors.New("another stream of the program has that name and directory: give each a name of its own, or another receivers.Directory")
-	errNotShared   = errors.New("on a cluster all machines must reach the receivers.Directory: give the URL of a bucket, or a directory that all of them have")
+	errNotShared   = errors.New("on a cluster all machines must reach the receivers.Directory, and nobody else may remove files there: give the URL of a bucket, or a directory that all of them have")
 )
 
 // declare declares a stream. functions are those of the user.

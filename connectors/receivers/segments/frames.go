@@ -54,7 +54,7 @@ func appendFrame(b []byte, records [][]byte) ([]byte, int) {
 func inFrames(records [][]byte, most int64, f func(frame []byte, n int64) error) error {
 	for _, r := range records {
 		if len(r) > min(maxRecord, int(most/leastSegments)) {
-			return fmt.Errorf("%w: it has %d bytes, at most %d", ErrTooLarge, len(r), min(maxRecord, most/leastSegments))
+			return fmt.Errorf("%w: it has %d bytes, at most %d; a larger receivers.MaxBytes allows more, up to 64 MiB", ErrTooLarge, len(r), min(maxRecord, most/leastSegments))
 		}
 	}
 	for len(records) > 0 {

@@ -52,6 +52,7 @@ type unwritten struct {
 	records int64
 	written chan struct{} // closed when err says what became of it
 	err     error
+	waits   int // appends that wait for it
 }
 
 // NewWriter returns a log in a directory of a bucket that no other process writes to, which may
@@ -75,6 +76,7 @@ func (w *Writer) Append(ctx context.Context, records ...[]byte) error {
 			<-w.turn
 			<-u.written
 		case <-ctx.Done():
+			w.leave(u)
 			return context.Cause(ctx)
 		}
 		return u.err
@@ -86,7 +88,7 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	size := int64(len(frame))
-	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && w.size()+size > w.most }); err != nil {
+	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && (w.size()+size > w.most || w.fills(size)) }); err != nil {
 		return nil, err
 	}
 	if w.closed {
@@ -97,8 +99,27 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	}
 	w.waiting.data = append(w.waiting.data, frame...)
 	w.waiting.records += n
+	w.waiting.waits++
 	w.pending += size
 	return w.waiting, nil
+}
+
+// fills reports whether the next file has no room for so many bytes more. A frame that is larger
+// than a file has one for itself. mu is held.
+func (w *Writer) fills(size int64) bool {
+	return w.waiting != nil && int64(len(w.waiting.data))+size > mostSegment
+}
+
+// leave is told that an append doesn't wait any more. What no append waits for isn't written:
+// nobody would write it.
+func (w *Writer) leave(u *unwritten) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u.waits--; u.waits == 0 && u == w.waiting {
+		w.pending -= int64(len(u.data))
+		w.waiting = nil
+		w.room.free()
+	}
 }
 
 // writeTimeout bounds how long a file is written.
@@ -115,6 +136,7 @@ func (w *Writer) write(ctx context.Context) {
 	}
 	f := File{w.next, u.records, int64(len(u.data))}
 	w.waiting, w.next = nil, f.Until()
+	w.room.free() // in the file behind it
 	w.mu.Unlock()
 
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTimeout, fmt.Errorf("it took longer than %s", writeTimeout))

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hibana-engine/hibana/rdd/files"
 )
@@ -132,6 +133,56 @@ func TestWriterWaitsForRoom(t *testing.T) {
 		}
 		if err := w.Append(t.Context(), make([]byte, 200_000)); !errors.Is(err, ErrTooLarge) {
 			t.Error(err)
+		}
+	})
+}
+
+// A file holds no more than a segment; what is larger has a file for itself.
+func TestFilesAreBounded(t *testing.T) {
+	bucket, dir := openBucket(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWriter(bucket, dir, 1<<30)
+		w.turn <- struct{}{} // as if a file were being written
+		var all sync.WaitGroup
+		for _, size := range []int{9, 9, 17} {
+			all.Go(func() {
+				if err := w.Append(t.Context(), make([]byte, size<<20)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		<-w.turn
+		all.Wait()
+		if files := w.Files(); len(files) != 3 || files[2].Until() != 3 || w.pending != 0 {
+			t.Errorf("%v are written, %d bytes are pending", files, w.pending)
+		}
+	})
+}
+
+// What was appended by those who gave up before it was written takes no room.
+func TestAppendsGivenUp(t *testing.T) {
+	bucket, dir := openBucket(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWriter(bucket, dir, 1<<20)
+		record := make([]byte, 100_000)
+		w.turn <- struct{}{} // as if a file were being written
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				if err := w.Append(ctx, record); !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		<-w.turn
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.Append(ctx, record); err != nil || w.pending != 0 || len(w.Files()) != 1 || w.Files()[0].Records != 1 {
+			t.Errorf("%d bytes are pending, %v are written: %v", w.pending, w.Files(), err)
 		}
 	})
 }
