@@ -303,7 +303,7 @@ func (d *driver) Cluster(context.Context, *wire.ClusterRequest) (*wire.ClusterSt
 	c := d.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	st := &wire.ClusterStatus{ClusterID: "test", Node: d.id, Term: 2, Executors: c.executors}
+	st := &wire.ClusterStatus{ClusterID: "test", Node: d.id, Term: 2, Executors: slices.Clone(c.executors)}
 	if c.leader >= 0 {
 		st.Leader = c.drivers[c.leader].address
 	}
