@@ -37,18 +37,6 @@ func (m *LoadedModel) Expect(check func(row []int, outputs ...[]int) error) *Loa
 	return m
 }
 
-// checked is a loader that checks what it makes, by what the program has declared when it is
-// called.
-func (m *ModelRef) checked(load loader) loader {
-	return func(file []byte) (*version, error) {
-		v, err := load(file)
-		if err != nil {
-			return nil, err
-		}
-		return v, v.holds(m.expected)
-	}
-}
-
 // holds runs checks of the version's shapes and tells everything that is wrong.
 func (v *version) holds(checks []shapeCheck) error {
 	outputs := [][]int{v.model.OutputShape()}

@@ -51,14 +51,7 @@ func (m *ModelRef) forEach(ssc *engine.StreamingContext, op string, lengths []in
 		if err != nil {
 			ssc.Fail(op, err)
 		}
-		l = m.checked(l)
-		loads = append(loads, func(file []byte) (*version, error) {
-			v, err := l(file)
-			if err != nil {
-				return nil, fmt.Errorf("for the length %d: %w", n, err)
-			}
-			return v, nil
-		})
+		loads = append(loads, l)
 	}
 	return loads
 }
@@ -154,20 +147,12 @@ func (p *lengthPredictor[T, U]) runLength(version *version, k int) error {
 		return nil
 	}
 	p.places[k] = places[:0]
-	s := version.take()
-	defer version.put(s)
-	p.row.Length, p.row.parts = p.lengths[k], version.parts
-	for some := range slices.Chunk(places, s.worker.MaxBatch()) {
-		err := s.run(p.row.Model, len(some),
-			func(i int, row []float32) error { return p.encode(p.waiting[some[i]], p.row.Length, row) },
-			func(i int, out []float32) (err error) {
-				p.row.Output = out
-				p.results[some[i]], err = p.decode(p.waiting[some[i]], p.row)
-				return err
-			})
-		if err != nil {
+	row := p.row
+	row.Length = p.lengths[k]
+	return version.runAll(row, len(places),
+		func(i int, in []float32) error { return p.encode(p.waiting[places[i]], row.Length, in) },
+		func(i int, out Row) (err error) {
+			p.results[places[i]], err = p.decode(p.waiting[places[i]], out)
 			return err
-		}
-	}
-	return nil
+		})
 }

@@ -92,8 +92,7 @@ func Model(ssc *engine.StreamingContext, name string, build func() Network, npz 
 	if err != nil {
 		ssc.Fail("ml.Model "+name, err)
 	}
-	m := &ModelRef{build: build}
-	return m.declare(ssc, name, npz, m.checked(load))
+	return (&ModelRef{build: build}).declare(ssc, name, npz, load)
 }
 
 // loader makes a version of a model of its file.
@@ -153,8 +152,7 @@ func unusable(file []byte, why error) error {
 // network and weights in one; see package onnx for what it may hold. The file is
 // checked before the first batch.
 func ONNX(ssc *engine.StreamingContext, name string, file []byte, opts ...onnx.Option) *ModelRef {
-	m := &ModelRef{}
-	return m.declare(ssc, name, file, m.checked(onnxLoader(opts)))
+	return new(ModelRef).declare(ssc, name, file, onnxLoader(opts))
 }
 
 // declare makes a version of what a file compiles to, by one loader or one for each
@@ -165,8 +163,14 @@ func (m *ModelRef) declare(ssc *engine.StreamingContext, name string, file []byt
 			return nil, unusable(file, errors.New("it has no length"))
 		}
 		var all []*version
-		for _, load := range loads {
+		for k, load := range loads {
 			v, err := load(file)
+			if err == nil {
+				err = v.holds(m.expected)
+			}
+			if err != nil && m.lengths != nil {
+				err = fmt.Errorf("for the length %d: %w", m.lengths[k], err)
+			}
 			if err != nil {
 				return nil, unusable(file, err)
 			}

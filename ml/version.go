@@ -73,6 +73,27 @@ func (v *version) put(s *scratch) {
 	v.free = append(v.free, s)
 }
 
+// runAll runs n rows, as many at a time as a scratch holds. out is what the results of all
+// have in common.
+func (v *version) runAll(out Row, n int, encode func(i int, row []float32) error, decode func(i int, out Row) error) error {
+	s := v.take()
+	defer v.put(s)
+	out.parts = v.parts
+	most := s.worker.MaxBatch()
+	for from := 0; from < n; from += most {
+		err := s.run(out.Model, min(most, n-from),
+			func(i int, row []float32) error { return encode(from+i, row) },
+			func(i int, result []float32) error {
+				out.Output = result
+				return decode(from+i, out)
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // run computes n rows, each of which fill writes and whose result read gets.
 func (s *scratch) run(model string, n int, fill func(i int, row []float32) error, read func(i int, out []float32) error) error {
 	for i := range n {

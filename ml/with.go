@@ -104,25 +104,10 @@ func (r *Runner) version(m *ModelRef) (*version, error) {
 	return r.loaded[k], nil
 }
 
-// rows runs as many rows at a time as a scratch holds.
+// rows runs n rows of a version.
 func (r *Runner) rows(m *ModelRef, v *version, length, n int, encode func(int, []float32) error, decode func(int, Row) error) error {
 	if encode == nil || decode == nil {
 		return fmt.Errorf("running model %s: %w", m.Name(), rdd.ErrNilFunction)
 	}
-	s := v.take()
-	defer v.put(s)
-	out := Row{Model: m.Name(), Digest: r.batch.Model(m.Name()), Batch: r.batch.Seq, Length: length, parts: v.parts}
-	most := s.worker.MaxBatch()
-	for from := 0; from < n; from += most {
-		err := s.run(out.Model, min(most, n-from),
-			func(i int, row []float32) error { return encode(from+i, row) },
-			func(i int, result []float32) error {
-				out.Output = result
-				return decode(from+i, out)
-			})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return v.runAll(Row{Model: m.Name(), Digest: r.batch.Model(m.Name()), Batch: r.batch.Seq, Length: length}, n, encode, decode)
 }
