@@ -106,11 +106,7 @@ func (row *compareRow) beside(wanted int) string {
 
 // text writes a figure's median, with the least and the most.
 func (row *compareRow) text(s spread) string {
-	least, most := slices.Min(s.Rounds), slices.Max(s.Rounds)
-	if len(s.Rounds) == 1 {
-		return figureText(row.Figure, least)
-	}
-	return fmt.Sprintf("%s (%s-%s)", figureText(row.Figure, s.median()), figureText(row.Figure, least), figureText(row.Figure, most))
+	return s.text(func(v float64) string { return figureText(row.Figure, v) })
 }
 
 // figureText writes a figure: rates in millions.

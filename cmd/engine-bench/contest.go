@@ -70,7 +70,7 @@ func (c *comparing) drains(work string) contest {
 			ctx, cancel := c.drainContext(ctx)
 			defer cancel()
 			r := &result{}
-			err := c.ask(ctx, r, work, "--json", "--rounds", "1", "--warm-ups", "0", "--interval", "200ms",
+			err := askSelf(ctx, r, work, "--json", "--rounds", "1", "--warm-ups", "0", "--interval", "200ms",
 				"--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records))
 			loop = r.BaselineRate
 			return []float64{r.RecordsPerSecond}, err
@@ -83,7 +83,7 @@ func (c *comparing) drains(work string) contest {
 				ctx, cancel := c.drainContext(ctx)
 				defer cancel()
 				var took struct{ Seconds float64 }
-				err := w.ask(ctx, &took, work, "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--interval", "200", "--dir", c.dir)
+				err := lastLine(ctx, &took, w.run, work, "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--interval", "200", "--dir", c.dir)
 				return []float64{float64(c.records) / took.Seconds}, err
 			}})
 		}
@@ -136,18 +136,13 @@ func (l *latency) figures(job string, start starter) func(ctx context.Context) (
 	}
 }
 
-// ask runs this program and reads its last line.
-func (c *comparing) ask(ctx context.Context, into any, args ...string) error {
+// askSelf runs this program and reads its last line.
+func askSelf(ctx context.Context, into any, args ...string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	return lastLine(ctx, into, self, args...)
-}
-
-// ask runs the twin and reads its last line.
-func (w *twin) ask(ctx context.Context, into any, args ...string) error {
-	return lastLine(ctx, into, w.run, args...)
 }
 
 // lastLine runs a program and decodes the last line that it prints.

@@ -390,12 +390,16 @@ func (r *latencyResult) named(workload string) { r.Workload = workload }
 
 // print writes the result for people.
 func (r *latencyResult) print(w io.Writer) {
-	cadence := "as soon as possible"
-	if r.IntervalMS > 0 {
-		cadence = fmt.Sprintf("each %.4g ms", r.IntervalMS)
-	}
-	fmt.Fprintf(w, "%s at %d records/s, %s, on local[2], %s\n", r.Workload, r.Rate, cadence, r.Brokers)
+	fmt.Fprintf(w, "%s at %d records/s, %s, on local[2], %s\n", r.Workload, r.Rate, cadenceText(r.IntervalMS), r.Brokers)
 	fmt.Fprintf(w, "  p50 %.2f ms, p99 %.2f ms\n", r.P50MS, r.P99MS)
 	fmt.Fprintf(w, "  baseline bare franz-go loop: p50 %.2f ms, p99 %.2f ms; ratios %.2f and %.2f (p50 of the rounds %.2f)\n", r.BaselineP50MS, r.BaselineP99MS, r.Ratio, r.P99Ratio, r.Ratios)
 	fmt.Fprintf(w, "  %.2f of the loop's CPU, peak RSS %d MiB\n", r.CPURatio, r.PeakRSSMiB)
+}
+
+// cadenceText says how often batches come.
+func cadenceText(intervalMS float64) string {
+	if intervalMS > 0 {
+		return fmt.Sprintf("each %.4g ms", intervalMS)
+	}
+	return "as soon as possible"
 }

@@ -72,15 +72,11 @@ func (r *realtimeResult) named(workload string) { r.Workload = workload }
 
 // print writes the result for people.
 func (r *realtimeResult) print(w io.Writer) {
-	cadence := "as soon as possible"
-	if r.IntervalMS > 0 {
-		cadence = fmt.Sprintf("each %.4g ms", r.IntervalMS)
-	}
 	log := "in memory"
 	if r.Checkpoint {
 		log = "and checkpoints on disk"
 	}
-	fmt.Fprintf(w, "%s at %d records/s over %d partitions, %s, on %s, batch log %s, %s\n", r.Workload, r.Rate, r.Partitions, cadence, r.Master, log, r.Brokers)
+	fmt.Fprintf(w, "%s at %d records/s over %d partitions, %s, on %s, batch log %s, %s\n", r.Workload, r.Rate, r.Partitions, cadenceText(r.IntervalMS), r.Master, log, r.Brokers)
 	if r.Partial != "" {
 		fmt.Fprintln(w, "  PARTIAL, less than was wanted:", r.Partial)
 	}

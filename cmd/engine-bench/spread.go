@@ -17,13 +17,18 @@ func (s spread) median() float64 { return median(s.Rounds) }
 
 // String returns the median, with the least and the most where there are several.
 func (s spread) String() string {
+	return s.text(func(v float64) string { return fmt.Sprintf("%.2f", v) })
+}
+
+// text is String with numbers written by number.
+func (s spread) text(number func(v float64) string) string {
 	switch len(s.Rounds) {
 	case 0:
 		return "-"
 	case 1:
-		return fmt.Sprintf("%.2f", s.Rounds[0])
+		return number(s.Rounds[0])
 	}
-	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median(), slices.Min(s.Rounds), slices.Max(s.Rounds))
+	return fmt.Sprintf("%s (%s-%s)", number(s.median()), number(slices.Min(s.Rounds)), number(slices.Max(s.Rounds)))
 }
 
 // MarshalJSON writes the median, the least, the most and the rounds.
