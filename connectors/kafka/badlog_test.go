@@ -151,7 +151,7 @@ func TestBadBatchStraddlesRanges(t *testing.T) {
 		b.Produce(t, "in", nil, kgo.StringRecord("first"))
 		b.Produce(t, "in", []kgo.Opt{kgo.ProducerBatchCompression(kgo.NoCompression())}, batch...)
 		b.Produce(t, "in", nil, kgo.StringRecord("last"))
-		d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &b.Opts, decode: StringValue, maxBatch: 2000,
+		d := &direct[string]{topics: Subscribe("in"), brokers: b.Addrs, client: &b.Opts, decode: StringValue, settings: settings{maxBatch: 2000},
 			options: directOptions{bad: DeadLetter("dead")}, log: slog.New(slog.DiscardHandler)}
 		process := &task.Process{}
 		defer func() { _ = process.Close() }()

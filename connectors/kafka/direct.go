@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -89,10 +88,9 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 		}
 		opt.ofDirect(&o)
 	}
-	conf := readSettings(ssc)
 	d := &direct[T]{
 		op: op, topics: topics, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
-		limits: conf.limits, maxBatch: conf.maxBatch, maxAge: conf.maxAge, log: ssc.Logger(),
+		settings: readSettings(ssc), log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
 		ssc.Fail(op, err)
@@ -107,18 +105,16 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 
 // direct is the input of a direct stream; a range reads with it too.
 type direct[T any] struct {
-	op       string // its name in errors
-	ranged   bool   // it reads a Range
-	topics   Topics
-	brokers  []string
-	client   *[]kgo.Opt
-	decode   Decoder[T]
-	site     lineage.Site
-	options  directOptions
-	limits   limits
-	maxBatch int // bytes, 0 for the default
-	maxAge   time.Duration
-	log      *slog.Logger
+	op      string // its name in errors
+	ranged  bool   // it reads a Range
+	topics  Topics
+	brokers []string
+	client  *[]kgo.Opt
+	decode  Decoder[T]
+	site    lineage.Site
+	options directOptions
+	settings
+	log *slog.Logger
 }
 
 // Open connects the planner. It fails if no broker answers, or a topic is unknown

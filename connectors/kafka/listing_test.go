@@ -182,7 +182,7 @@ func TestPlannerMissesAPartition(t *testing.T) {
 func TestPlannerLooksAtTopics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "a"))
-		p := opened(t, &direct[string]{topics: SubscribePattern("a|b"), brokers: b.Addrs, client: &b.Opts, maxAge: time.Minute, log: slog.New(slog.DiscardHandler)})
+		p := opened(t, &direct[string]{topics: SubscribePattern("a|b"), brokers: b.Addrs, client: &b.Opts, settings: settings{maxAge: time.Minute}, log: slog.New(slog.DiscardHandler)})
 		last := new(engine.Plan)
 		plans(t, p, last)
 		b.Create(t, "b", 1)

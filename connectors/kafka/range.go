@@ -53,7 +53,7 @@ func Range[T any](sc *rdd.Context, topic string, from, until Position, decode De
 	client := slices.Clone(*clientOptions(e)) // later ones are for what is made later
 	d := &direct[T]{
 		op: op, ranged: true, topics: Subscribe(topic), brokers: Brokers(e), client: &client, decode: decode, site: lineage.Caller(),
-		options: directOptions{bad: o.bad}, maxBatch: readSettings(e).maxBatch, log: e.Logger(),
+		options: directOptions{bad: o.bad}, settings: readSettings(e), log: e.Logger(),
 	}
 	if err := cmp.Or(checkTopic(topic), checkRange(topic, from, until), o.bad.check(d.topics)); err != nil {
 		e.Fail(op, err)
