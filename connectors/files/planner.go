@@ -105,11 +105,17 @@ func (p *planner) await(ctx context.Context) bool {
 	if p.begin(ctx) != nil {
 		return false
 	}
-	due := time.NewTimer(max(p.options.every-time.Since(p.tried), p.options.every/10))
+	pause := max(p.options.every-time.Since(p.tried), p.options.every/10)
 	p.end()
-	defer due.Stop()
+	return slept(ctx, pause)
+}
+
+// slept waits for so long. It reports false if ctx ends before.
+func slept(ctx context.Context, pause time.Duration) bool {
+	again := time.NewTimer(pause)
+	defer again.Stop()
 	select {
-	case <-due.C:
+	case <-again.C:
 		return true
 	case <-ctx.Done():
 		return false
@@ -221,11 +227,7 @@ func (p *planner) lookInto(ctx context.Context, req engine.PlanRequest) error {
 		if req.Waiting != nil {
 			req.Waiting(fmt.Sprintf("%d files in %s are new, and are read when they stay as they are", len(p.ledger.waiting), p.at))
 		}
-		again := time.NewTimer(p.wait())
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
+		if !slept(ctx, p.wait()) {
 			return context.Cause(ctx)
 		}
 	}

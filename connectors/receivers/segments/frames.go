@@ -123,3 +123,35 @@ func cutNumber(b []byte) (n uint64, rest []byte, ok bool) {
 	}
 	return n, b[size:], true
 }
+
+// readFrames yields the records of the frames in r, which lie in the named file from one byte up
+// to another, and are so many.
+func readFrames(r io.Reader, name string, from, until, records int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		n, at := int64(0), from
+		for at < until {
+			payload, err := readFrame(r, until-at)
+			if errors.Is(err, io.EOF) {
+				err = fmt.Errorf("%w: it is cut off", ErrDamaged)
+			}
+			if err == nil {
+				for record, wrong := range recordsOf(payload) {
+					if err = wrong; err != nil {
+						break
+					}
+					if n++; !yield(record, nil) {
+						return
+					}
+				}
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("%s at byte %d: %w", name, at, err))
+				return
+			}
+			at += int64(len(payload)) + frameHead
+		}
+		if n != records {
+			yield(nil, fmt.Errorf("%w: %s has %d records from byte %d up to %d, not %d", ErrDamaged, name, n, from, until, records))
+		}
+	}
+}
