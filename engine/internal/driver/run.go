@@ -53,7 +53,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		defer close(d.queue)
 		d.fail(d.generateBatches(stopCtx, workCtx))
 	})
-	work.Go(func() { d.fail(d.runBatches(workCtx)) })
+	work.Go(func() { d.runBatches(workCtx) })
 	work.Wait()
 	stop(nil) // a failed runner ends here too
 	endParts()

@@ -13,7 +13,7 @@ import (
 // runBatches is the JobScheduler: it runs the batches until the queue is closed, up to
 // streaming.concurrentJobs of them at a time, and the outputs of each in the order of their
 // declaration.
-func (d *Driver) runBatches(ctx context.Context) error {
+func (d *Driver) runBatches(ctx context.Context) {
 	var running sync.WaitGroup
 	newest := make(chan *turn, 1) // holds that of the newest batch while nobody waits for the next
 	newest <- nil
@@ -34,7 +34,6 @@ func (d *Driver) runBatches(ctx context.Context) error {
 		})
 	}
 	running.Wait()
-	return nil // why work has ended is known to who ended it
 }
 
 // nextBatch waits for the next batch and takes it out of the queue, with its turn behind the
