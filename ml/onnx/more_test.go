@@ -54,6 +54,7 @@ func TestMoreOperators(t *testing.T) {
 		{"Add along an axis", rowFile(2, 2).opset(6).float("b", []float32{10, 20}, 2).node("Add", "x b", "y", "broadcast", 1, "axis", 1), []float32{1, 2, 3, 4}, []float32{11, 12, 23, 24}},
 		{"PRelu for channels in opset 6", rowFile(2, 2).opset(6).float("w", []float32{.1, 10}, 2).node("PRelu", "x w", "y"), []float32{-1, -1, -2, 2}, []float32{-.1, -.1, -20, 2}},
 		{"Upsample", rowFile(1, 1, 2).opset(9).float("s", []float32{1, 1, 1, 2}, 4).node("Upsample", "x s", "y", "mode", "nearest"), []float32{1, 2}, []float32{1, 1, 2, 2}},
+		{"Einsum of a diagonal", rowFile(2, 3, 2).node("Einsum", "x", "y", "equation", "biji->bji"), []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, []float32{1, 8, 3, 10, 5, 12}},
 		{"sum of tokens", tokenFile(2).node("Add", "x x", "s").node("Cast", "s", "y", "to", 1), []float32{3, 4}, []float32{6, 8}},
 		{"quotient of tokens", tokenFile(2).ints("two", []int{2}).node("Div", "x two", "s").node("Cast", "s", "y", "to", 1), []float32{-3, 5}, []float32{-1, 2}},
 		{"remainder of tokens", tokenFile(2).ints("n", []int{3}).node("Mod", "x n", "s").node("Cast", "s", "y", "to", 1), []float32{-4, 5}, []float32{2, 2}},
@@ -216,6 +217,22 @@ func TestLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, y, []float32{1 + 2, 10 + 11, 0 + 1, 5 + 6}) // x, x+1, x+3, less the last
+	// Without a number of steps, until the condition ends it.
+	until := rowFile(2).array("on", 9, []byte{1}, nil).node("Loop", "_ on x", "y", "body",
+		loopBody(rowFile(0).scalar("two", 2).float("one", []float32{1}).node("Less", "i two", "d").node("Add", "v one", "w"), "d", "w"))
+	if y, err = run(t, until.bytes("y"), []float32{1, 10}, 1); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{4, 13})
+}
+
+// TestScanOfOpset8 is refused as what it is: its first input may be left out.
+func TestScanOfOpset8(t *testing.T) {
+	body := rowFile(0).node("Identity", "v", "w").graph("w")
+	net := rowFile(2).opset(8).node("Scan", "_ x", "y", "body", body, "num_scan_inputs", 1).bytes("y")
+	if _, err := onnx.Compile(net); !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "in opset 8") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestSeveralInputsAndOutputs: a state that each row has of its own, with the batch
