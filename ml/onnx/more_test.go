@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -374,11 +375,29 @@ func TestSignalsGridsAndStates(t *testing.T) {
 	}
 }
 
-// TestAllUnknownOperators: one message has every operator that a file would need.
-func TestAllUnknownOperators(t *testing.T) {
-	_, err := onnx.Compile(rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c").node("RandomNormalLike", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
-	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Multinomial_0": operator Multinomial`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, RandomNormalLike") {
-		t.Errorf("error %v, want one that lists Multinomial, Bernoulli and RandomNormalLike", err)
+// TestAllMisses: one message has every operator that a file would need, each once, and what
+// else its nodes show.
+func TestAllMisses(t *testing.T) {
+	net := rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c", "alpha", float32(1)).
+		node("RandomNormalLike", "c", "d").node("Multinomial", "d", "e").node("Add", "e", "y")
+	also := `node "RandomNormalLike_1": operator RandomNormalLike: operator not supported (opset 17); ` +
+		`node "Relu_2": operator Relu: not a valid ONNX file: it has the attribute "alpha", which the operator doesn't know; ` +
+		`node "Add_5": operator Add: not a valid ONNX file: input 1 is missing`
+	first := `onnx: node "Multinomial_0": operator Multinomial: operator not supported (opset 17)`
+	_, err := onnx.Compile(net.bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || err.Error() != first+"; also "+also {
+		t.Errorf("error %v, want all misses", err)
+	}
+	_, err = onnx.Compile(net.array("w", 22, []byte{1}, []int{2}).bytes("y")) // of int4
+	if !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "elements of int4; also "+first[len("onnx: "):]+"; "+also) {
+		t.Errorf("error %v, want the array's and all misses of nodes", err)
+	}
+	many := rowFile(2)
+	for i := range 20 {
+		many.node(fmt.Sprintf("New%d", i), "x", fmt.Sprintf("y%d", i))
+	}
+	if _, err = onnx.Compile(many.bytes("y0")); err == nil || !strings.HasSuffix(err.Error(), "operator New16: operator not supported (opset 17); and 3 more") {
+		t.Errorf("error %v, want one that ends", err)
 	}
 }
 
