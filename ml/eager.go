@@ -81,21 +81,19 @@ func PredictEager[T, U any, N links.Link](in *engine.DStream[T], m *EagerModel[N
 	return engine.Derive(in, "predict "+m.Name(), func(b engine.Batch, r *rdd.RDD[T]) *rdd.RDD[U] {
 		return rdd.TryMapPartitions(r, func(part rdd.Part, in iter.Seq2[T, error]) iter.Seq2[U, error] {
 			return atVersion(m.model, b, part, func(v *eager[N], yield func(U, error) bool) error {
-				if err := eagerly(v, in, predict, yield); err != nil {
-					return fmt.Errorf("running model %s: %w", m.Name(), err)
-				}
-				return nil
+				return eagerly(m.Name(), v, in, predict, yield)
 			})
 		})
 	}, predict)
 }
 
 // eagerly runs a partition. The network is this partition's until its end: other
-// operators, whose code runs between two elements, take another one.
-func eagerly[T, U any, N links.Link](version *eager[N], in iter.Seq2[T, error], predict func(*nn.Tape, N, T) (U, error), yield func(U, error) bool) error {
+// operators, whose code runs between two elements, take another one. An error of the
+// input passes as it is.
+func eagerly[T, U any, N links.Link](model string, version *eager[N], in iter.Seq2[T, error], predict func(*nn.Tape, N, T) (U, error), yield func(U, error) bool) error {
 	net, err := version.take()
 	if err != nil {
-		return err
+		return fmt.Errorf("making a network of model %s: %w", model, err)
 	}
 	defer version.put(net)
 	tape := nn.NewTape(nn.Evaluate, nn.Recycle())
@@ -109,7 +107,7 @@ func eagerly[T, U any, N links.Link](version *eager[N], in iter.Seq2[T, error], 
 		err = errors.Join(err, tape.Err())
 		tape.Release()
 		if err != nil {
-			return err
+			return fmt.Errorf("running model %s: %w", model, err)
 		}
 		if !yield(u, nil) {
 			return nil

@@ -3,9 +3,11 @@ package ml_test
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -14,6 +16,7 @@ import (
 	"github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 // averager scores the mean of a sequence; a row is the values and a mask that says
@@ -149,7 +152,7 @@ func TestPredictLengthsErrors(t *testing.T) {
 		"returned nil": func(in *engine.DStream[int]) *engine.DStream[int] {
 			return ml.PredictEager(in, ml.Eager(in.Context(), "m", func() links.Link { return nil }, file), func(*nn.Tape, links.Link, int) (int, error) { return 0, nil })
 		},
-		"for the length 5: with rows of shape (7)": func(in *engine.DStream[int]) *engine.DStream[int] {
+		"for the length 5: with rows of shape (7): compiling: tracing: Linear (layer 0): shapes do not fit": func(in *engine.DStream[int]) *engine.DStream[int] {
 			m := ml.ModelLengths(in.Context(), "small", small, weights(t), []int{3, 5}, func(n int) []int { return []int{2*n - 3} })
 			return ml.PredictLengths(in, m, lengthOf, maskedRow, nothing)
 		},
@@ -188,5 +191,44 @@ func TestPredictEagerBeginsAnew(t *testing.T) {
 	}
 	if _, err := run([]int{2, -1}); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "running model lstm") || !strings.Contains(err.Error(), "Reshape") {
 		t.Errorf("a shape that doesn't fit: %v", err)
+	}
+}
+
+// TestPredictEagerErrors: an error says whether the network couldn't be made or run; one of
+// the elements isn't the model's.
+func TestPredictEagerErrors(t *testing.T) {
+	file := fileOf(t, newAverager())
+	broken := errors.New("broken")
+	var none atomic.Bool // the build function returns nil
+	build := func() *averager {
+		if none.Load() {
+			return nil
+		}
+		return newAverager()
+	}
+	same := func(_ *nn.Tape, _ *averager, v int) (int, error) { return v, nil }
+	for says, op := range map[string]func(in *engine.DStream[int], m *ml.EagerModel[*averager]) *engine.DStream[int]{
+		"running model mean: broken": func(in *engine.DStream[int], m *ml.EagerModel[*averager]) *engine.DStream[int] {
+			return ml.PredictEager(in, m, func(*nn.Tape, *averager, int) (int, error) { return 0, broken })
+		},
+		"broken": func(in *engine.DStream[int], m *ml.EagerModel[*averager]) *engine.DStream[int] {
+			return ml.PredictEager(engine.TryMap(in, func(int) (int, error) { return 0, broken }), m, same)
+		},
+		// The second operator needs a second network.
+		"making a network of model mean: its build function returned nil": func(in *engine.DStream[int], m *ml.EagerModel[*averager]) *engine.DStream[int] {
+			twice := ml.PredictEager(ml.PredictEager(in, m, same), m, same)
+			return engine.MapPartitions(twice, func(_ rdd.Part, in iter.Seq[int]) iter.Seq[int] {
+				none.Store(true)
+				return in
+			})
+		},
+	} {
+		_, err := enginetest.Run(t, [][]int{{1}}, 1, func(in *engine.DStream[int]) *engine.DStream[int] {
+			return op(in, ml.Eager(in.Context(), "mean", build, file))
+		})
+		if !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), says) || says == "broken" && strings.Contains(err.Error(), "model") {
+			t.Errorf("%v; want %q", err, says)
+		}
+		none.Store(false)
 	}
 }

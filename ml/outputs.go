@@ -19,6 +19,20 @@ func (r Row) Named(name string) ([]float32, error) {
 	return nil, r.without(name)
 }
 
+// Outputs returns each output of the network, in the order that onnx.Output lists them; a
+// network without named ones has one. Like Output they are valid during the call only.
+func (r Row) Outputs() [][]float32 {
+	if len(r.parts) < 2 {
+		return [][]float32{r.Output}
+	}
+	all, rest := make([][]float32, len(r.parts)), r.Output
+	for i, p := range r.parts {
+		n := p.Len()
+		all[i], rest = rest[:n:n], rest[n:]
+	}
+	return all
+}
+
 // Shape returns the shape of an output of [Row.Named], without the batch's axis.
 func (r Row) Shape(name string) ([]int, error) {
 	for _, p := range r.parts {

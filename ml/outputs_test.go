@@ -43,6 +43,19 @@ func TestNamedOutputs(t *testing.T) {
 			return fmt.Sprintf("%v %x", shape, v), errors.Join(err, wrong)
 		}
 	}
+	inOrder := func(names ...string) func(ml.Row) (string, error) {
+		return func(out ml.Row) (string, error) {
+			var want [][]float32
+			for _, name := range names {
+				v, err := out.Named(name)
+				if err != nil {
+					return "", err
+				}
+				want = append(want, v)
+			}
+			return fmt.Sprint(slices.EqualFunc(out.Outputs(), want, slices.Equal)), nil
+		}
+	}
 	shapes := map[string]string{"z": "[3 4] ", "hy": "[2 12] "}
 	for _, name := range []string{"z", "hy"} {
 		alone, err := run(file, []string{name}, named(name))
@@ -52,6 +65,11 @@ func TestNamedOutputs(t *testing.T) {
 		both, err := run(file, []string{"hy", "z"}, named(name))
 		if err != nil || !slices.Equal(both, alone) {
 			t.Errorf("%s of two: %v, %v; alone %v", name, both, err, alone)
+		}
+	}
+	for _, names := range [][]string{{"hy", "z"}, {"z"}} {
+		if got, err := run(file, names, inOrder(names...)); err != nil || got[0] != "true" {
+			t.Errorf("Outputs aren't %q: %v, %v", names, got, err)
 		}
 	}
 	if first, err := run(file, nil, named("z")); err != nil || !strings.HasPrefix(first[0], shapes["z"]) {
@@ -72,7 +90,12 @@ func TestNamedOutputs(t *testing.T) {
 	}
 	_, err = enginetest.Run(t, [][]int{{1}}, 1, func(in *engine.DStream[int]) *engine.DStream[string] {
 		m := ml.Model(in.Context(), "small", small, weights(t), 3)
-		return ml.Predict(in, m, encode, func(_ int, out ml.Row) (string, error) { return named("y")(out) })
+		return ml.Predict(in, m, encode, func(_ int, out ml.Row) (string, error) {
+			if all := out.Outputs(); len(all) != 1 || !slices.Equal(all[0], out.Output) {
+				return "", fmt.Errorf("outputs %v, want %v alone", all, out.Output)
+			}
+			return named("y")(out)
+		})
 	})
 	if err == nil || !strings.Contains(err.Error(), "model small has no named outputs") {
 		t.Errorf("a network without names: %v", err)

@@ -11,8 +11,8 @@ import (
 
 // Row is a network's result for one element.
 type Row struct {
-	// Output holds the row's outputs; of a network with several see Named. It is valid
-	// during the call only.
+	// Output holds the row's outputs; of a network with several see Outputs and Named. It is
+	// valid during the call only.
 	Output []float32
 	Model  string // name
 	Digest string // version

@@ -67,7 +67,7 @@ func TestObjects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return image.Pt(config.Width/sceneWidth, config.Height/sceneHeight)
+		return image.Pt(config.Width, config.Height)
 	}
 	s := &strip{path: filepath.Join(t.TempDir(), "missing", "strip.png"), columns: 2, most: 5, log: slog.New(slog.DiscardHandler)}
 	if err := s.add(engine.Batch{}, got[0][:1]); !errors.Is(err, fs.ErrNotExist) {
@@ -77,12 +77,12 @@ func TestObjects(t *testing.T) {
 	for _, c := range []struct {
 		frames int // of the stream so far; the batch comes again
 		want   image.Point
-	}{{1, image.Pt(1, 1)}, {3, image.Pt(2, 2)}, {3, image.Pt(2, 2)}, {frames, image.Pt(2, 3)}} {
+	}{{1, image.Pt(320, 240)}, {3, image.Pt(644, 484)}, {3, image.Pt(644, 484)}, {frames, image.Pt(644, 728)}} { // 4 pixels between them
 		if err := s.add(engine.Batch{}, got[0][:c.frames]); err != nil {
 			t.Fatal(err)
 		}
 		if got := size(s); got != c.want {
-			t.Errorf("after %d frames the strip has %v of them, want %v", c.frames, got, c.want)
+			t.Errorf("after %d frames the strip has %v pixels, want %v", c.frames, got, c.want)
 		}
 	}
 	if err := os.Remove(s.path); err != nil {

@@ -68,7 +68,7 @@ func pictureOf(frames []Found, columns int) ([]byte, error) {
 	const gap = 4
 	columns = min(columns, len(frames))
 	rows := (len(frames) + columns - 1) / columns
-	all := image.NewRGBA(image.Rect(0, 0, columns*(cellWidth+gap), rows*(cellHeight+gap)))
+	all := image.NewRGBA(image.Rect(0, 0, columns*(cellWidth+gap)-gap, rows*(cellHeight+gap)-gap))
 	draw.Draw(all, all.Bounds(), image.White, image.Point{}, draw.Src)
 	for i, f := range frames {
 		at := image.Pt(i%columns*(cellWidth+gap), i/columns*(cellHeight+gap))

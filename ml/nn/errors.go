@@ -74,14 +74,14 @@ func library(f runtime.Frame) bool {
 }
 
 // CallSite returns file:line (the file's last two path elements) of the
-// innermost caller outside Hibana's packages, "" if there is none. Walking
-// the stack is slow, so it is called only when something failed.
+// innermost caller outside Hibana's packages and of what starts goroutines, "" if
+// there is none. Walking the stack is slow, so it is called only when something failed.
 func CallSite() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		f, more := frames.Next()
-		if f.Function != "" && !library(f) && !strings.HasPrefix(f.Function, "runtime.") {
+		if f.Function != "" && !library(f) && !strings.HasPrefix(f.Function, "runtime.") && !strings.HasPrefix(f.Function, "sync.") {
 			return fmt.Sprintf("%s:%d", shortPath(f.File), f.Line)
 		}
 		if !more {

@@ -1,8 +1,10 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"gorgonia.org/tensor"
 
@@ -84,7 +86,7 @@ func (f *File) fileBatch(o options) int64 {
 func Read(data []byte) (*File, error) {
 	m := modelProto{}
 	if err := m.parse(data); err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
+		return nil, fmt.Errorf("onnx: %w%s", err, hint(data, err))
 	}
 	if m.graph == nil || len(m.graph.nodes) == 0 {
 		return nil, fmt.Errorf("onnx: %w: it holds no graph", ErrFormat)
@@ -96,6 +98,17 @@ func Read(data []byte) (*File, error) {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	return &File{Producer: m.producer, Opset: int(m.opset), graph: m.graph}, nil
+}
+
+// hint says what a file may be that isn't an ONNX file.
+func hint(data []byte, err error) string {
+	switch {
+	case bytes.HasPrefix(data, []byte("version https://git-lfs")):
+		return "; it is a pointer of Git LFS: fetch the file itself, with git lfs pull"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Sprintf("; is it whole? It has %d bytes", len(data))
+	}
+	return ""
 }
 
 // Trace turns the graph into operations on one row. Nodes that don't lead to the

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -72,9 +73,9 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 	if i, err := im.nodes(f, o, len(f.graph.nodes)); err != nil {
 		if i >= 0 {
 			n := f.graph.nodes[i]
-			err = fmt.Errorf("%s: operator %s: %w%s", n.label(), n.operator(), im.inRows(f, o, i, err), im.alsoUnknown(f.graph.nodes[i:]))
+			err = fmt.Errorf("%s: operator %s: %w", n.label(), n.operator(), im.inRows(f, o, i, err))
 		}
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, im.alsoWrong(f.graph.nodes, i))
 	}
 	out, err := im.output(f, o)
 	if err != nil {
@@ -83,29 +84,34 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 	return im.finish(out), nil
 }
 
-// alsoUnknown lists the unknown operators of nodes behind the first, so that one
-// message has all that a file needs.
-func (im *importer) alsoUnknown(nodes []*node) string {
-	var names []string
-	for _, n := range nodes[1:] {
+// alsoWrong lists what is wrong with the nodes behind one, as far as they show it by
+// themselves, so that one message has all that a file needs. An operator that isn't
+// known is told once.
+func (im *importer) alsoWrong(nodes []*node, behind int) string {
+	told := map[string]bool{}
+	var all []string
+	for i, n := range nodes {
 		name := n.operator()
-		_, known := formOf(name, im.opset)
-		if _, ok := im.operators[name]; (!ok || !known) && name != nodes[0].operator() && !slices.Contains(names, name) {
-			names = append(names, name)
+		_, err := im.operatorOf(n)
+		if err == nil || told[name] && errors.Is(err, ErrOperator) {
+			continue
+		}
+		told[name] = errors.Is(err, ErrOperator)
+		if i > behind {
+			all = append(all, fmt.Sprintf("%s: operator %s: %v", n.label(), name, err))
 		}
 	}
-	if len(names) == 0 {
+	if len(all) == 0 {
 		return ""
 	}
-	slices.Sort(names)
 	more := ""
-	if len(names) > maxListed {
-		names, more = names[:maxListed], " and others"
+	if len(all) > maxListed {
+		all, more = all[:maxListed], fmt.Sprintf("; and %d more", len(all)-maxListed)
 	}
-	return fmt.Sprintf("; behind it there are operators that aren't supported: %s%s", strings.Join(names, ", "), more)
+	return "; also " + strings.Join(all, "; ") + more
 }
 
-// maxListed bounds the operators that a message lists.
+// maxListed bounds the nodes that a message lists.
 const maxListed = 16
 
 // nodes reads the graph up to a number of nodes, and tells which one failed, -1 if
@@ -160,12 +166,8 @@ func (im *importer) read(n *node) error {
 	if im.reads++; im.reads > maxReads {
 		return fmt.Errorf("%w: more than %d nodes, of loops in every step", ErrTooLarge, maxReads)
 	}
-	o, ok := im.operators[n.operator()]
-	f, known := formOf(n.operator(), im.opset)
-	if !ok || !known {
-		return fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
-	}
-	if err := f.check(n); err != nil {
+	o, err := im.operatorOf(n)
+	if err != nil {
 		return err
 	}
 	in, err := im.arguments(n)
@@ -200,6 +202,16 @@ func (im *importer) read(n *node) error {
 		}
 	}
 	return nil
+}
+
+// operatorOf returns a node's operator, if it is known and the node is one of its.
+func (im *importer) operatorOf(n *node) (operator, error) {
+	o, ok := im.operators[n.operator()]
+	f, known := formOf(n.operator(), im.opset)
+	if !ok || !known {
+		return operator{}, fmt.Errorf("%w (opset %d)", ErrOperator, im.opset)
+	}
+	return o, f.check(n)
 }
 
 // set gives a name its value.

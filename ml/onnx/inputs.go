@@ -48,15 +48,19 @@ func (im *importer) inputs(f *File, o options) error {
 
 // checkDims refuses sizes that are none and names that no input has.
 func (f *File) checkDims(o options) error {
-	var open []string // with what they are called
-	places := map[string]bool{}
+	if len(o.dims) == 0 {
+		return nil
+	}
+	var open []string // what they are called
+	named, places := map[string]bool{}, map[string]bool{}
 	for _, v := range f.graph.inputs {
 		for i, d := range v.dims {
 			if d.given {
 				continue
 			}
 			places[place(v.name, i)] = true
-			if name := cmp.Or(d.name, place(v.name, i)); !slices.Contains(open, name) {
+			if name := cmp.Or(d.name, place(v.name, i)); !named[name] {
+				named[name] = true
 				open = append(open, name)
 			}
 		}
@@ -65,8 +69,8 @@ func (f *File) checkDims(o options) error {
 		if o.dims[name] < 1 {
 			return fmt.Errorf("%w: onnx.Dim(%q, %d): a size is at least 1", ErrInput, name, o.dims[name])
 		}
-		if !slices.Contains(open, name) && !places[name] {
-			return fmt.Errorf("%w: onnx.Dim(%q, %d): no input has an open dimension of this name; there are %q", ErrInput, name, o.dims[name], open)
+		if !named[name] && !places[name] {
+			return fmt.Errorf("%w: onnx.Dim(%q, %d): no input has an open dimension of this name; there are %q", ErrInput, name, o.dims[name], open[:min(len(open), maxListed)])
 		}
 	}
 	return nil
@@ -104,7 +108,7 @@ func (f *File) split(o options) (row valueInfo, more, fixed []valueInfo, err err
 		}
 	}
 	if len(rows) != 1 && !(o.whole && len(rows) == 0 && len(more) == 0) {
-		return row, nil, nil, fmt.Errorf("%w: the graph has the inputs %q, want one; give the others with onnx.Fix or onnx.PerRow", ErrInput, rows)
+		return row, nil, nil, fmt.Errorf("%w: the graph has %d inputs, %q, want one; give the others with onnx.Fix or onnx.PerRow", ErrInput, len(rows), rows[:min(len(rows), maxListed)])
 	}
 	return row, more, fixed, nil
 }

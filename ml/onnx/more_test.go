@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -54,6 +55,7 @@ func TestMoreOperators(t *testing.T) {
 		{"Add along an axis", rowFile(2, 2).opset(6).float("b", []float32{10, 20}, 2).node("Add", "x b", "y", "broadcast", 1, "axis", 1), []float32{1, 2, 3, 4}, []float32{11, 12, 23, 24}},
 		{"PRelu for channels in opset 6", rowFile(2, 2).opset(6).float("w", []float32{.1, 10}, 2).node("PRelu", "x w", "y"), []float32{-1, -1, -2, 2}, []float32{-.1, -.1, -20, 2}},
 		{"Upsample", rowFile(1, 1, 2).opset(9).float("s", []float32{1, 1, 1, 2}, 4).node("Upsample", "x s", "y", "mode", "nearest"), []float32{1, 2}, []float32{1, 1, 2, 2}},
+		{"Einsum of a diagonal", rowFile(2, 3, 2).node("Einsum", "x", "y", "equation", "biji->bji"), []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, []float32{1, 8, 3, 10, 5, 12}},
 		{"sum of tokens", tokenFile(2).node("Add", "x x", "s").node("Cast", "s", "y", "to", 1), []float32{3, 4}, []float32{6, 8}},
 		{"quotient of tokens", tokenFile(2).ints("two", []int{2}).node("Div", "x two", "s").node("Cast", "s", "y", "to", 1), []float32{-3, 5}, []float32{-1, 2}},
 		{"remainder of tokens", tokenFile(2).ints("n", []int{3}).node("Mod", "x n", "s").node("Cast", "s", "y", "to", 1), []float32{-4, 5}, []float32{2, 2}},
@@ -216,6 +218,22 @@ func TestLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, y, []float32{1 + 2, 10 + 11, 0 + 1, 5 + 6}) // x, x+1, x+3, less the last
+	// Without a number of steps, until the condition ends it.
+	until := rowFile(2).array("on", 9, []byte{1}, nil).node("Loop", "_ on x", "y", "body",
+		loopBody(rowFile(0).scalar("two", 2).float("one", []float32{1}).node("Less", "i two", "d").node("Add", "v one", "w"), "d", "w"))
+	if y, err = run(t, until.bytes("y"), []float32{1, 10}, 1); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{4, 13})
+}
+
+// TestScanOfOpset8 is refused as what it is: its first input may be left out.
+func TestScanOfOpset8(t *testing.T) {
+	body := rowFile(0).node("Identity", "v", "w").graph("w")
+	net := rowFile(2).opset(8).node("Scan", "_ x", "y", "body", body, "num_scan_inputs", 1).bytes("y")
+	if _, err := onnx.Compile(net); !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "in opset 8") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestSeveralInputsAndOutputs: a state that each row has of its own, with the batch
@@ -357,11 +375,29 @@ func TestSignalsGridsAndStates(t *testing.T) {
 	}
 }
 
-// TestAllUnknownOperators: one message has every operator that a file would need.
-func TestAllUnknownOperators(t *testing.T) {
-	_, err := onnx.Compile(rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c").node("RandomNormalLike", "c", "d").node("Bernoulli", "d", "y").bytes("y"))
-	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), `node "Multinomial_0": operator Multinomial`) || !strings.HasSuffix(err.Error(), "aren't supported: Bernoulli, RandomNormalLike") {
-		t.Errorf("error %v, want one that lists Multinomial, Bernoulli and RandomNormalLike", err)
+// TestAllMisses: one message has every operator that a file would need, each once, and what
+// else its nodes show.
+func TestAllMisses(t *testing.T) {
+	net := rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c", "alpha", float32(1)).
+		node("RandomNormalLike", "c", "d").node("Multinomial", "d", "e").node("Add", "e", "y")
+	also := `node "RandomNormalLike_1": operator RandomNormalLike: operator not supported (opset 17); ` +
+		`node "Relu_2": operator Relu: not a valid ONNX file: it has the attribute "alpha", which the operator doesn't know; ` +
+		`node "Add_5": operator Add: not a valid ONNX file: input 1 is missing`
+	first := `onnx: node "Multinomial_0": operator Multinomial: operator not supported (opset 17)`
+	_, err := onnx.Compile(net.bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || err.Error() != first+"; also "+also {
+		t.Errorf("error %v, want all misses", err)
+	}
+	_, err = onnx.Compile(net.array("w", 22, []byte{1}, []int{2}).bytes("y")) // of int4
+	if !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "elements of int4; also "+first[len("onnx: "):]+"; "+also) {
+		t.Errorf("error %v, want the array's and all misses of nodes", err)
+	}
+	many := rowFile(2)
+	for i := range 20 {
+		many.node(fmt.Sprintf("New%d", i), "x", fmt.Sprintf("y%d", i))
+	}
+	if _, err = onnx.Compile(many.bytes("y0")); err == nil || !strings.HasSuffix(err.Error(), "operator New16: operator not supported (opset 17); and 3 more") {
+		t.Errorf("error %v, want one that ends", err)
 	}
 }
 

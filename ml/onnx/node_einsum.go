@@ -70,6 +70,14 @@ func implied(labels [][]rune, spread int) []rune {
 }
 
 func (im *importer) einsum(in []value, labels [][]rune, out []rune) (value, error) {
+	c := &calls{importer: im}
+	in, labels = slices.Clone(in), slices.Clone(labels)
+	for i := range in {
+		var err error
+		if in[i], labels[i], err = c.diagonal(in[i], labels[i]); err != nil {
+			return value{}, err
+		}
+	}
 	order := slices.Clone(out)
 	for _, l := range slices.Concat(labels...) {
 		if !slices.Contains(order, l) {
@@ -79,7 +87,6 @@ func (im *importer) einsum(in []value, labels [][]rune, out []rune) (value, erro
 	if len(order) > maxRank {
 		return value{}, fmt.Errorf("%w: %d axes", ErrUnsupported, len(order))
 	}
-	c := &calls{importer: im}
 	var product value
 	for i, x := range in {
 		var axes, shape []int
@@ -88,9 +95,6 @@ func (im *importer) einsum(in []value, labels [][]rune, out []rune) (value, erro
 			if at < 0 {
 				shape = append(shape, 1)
 				continue
-			}
-			if slices.Contains(labels[i][at+1:], l) {
-				return value{}, fmt.Errorf("%w: a label twice in one operand", ErrUnsupported)
 			}
 			axes, shape = append(axes, at), append(shape, x.shape[at])
 		}
@@ -111,4 +115,34 @@ func (im *importer) einsum(in []value, labels [][]rune, out []rune) (value, erro
 		product = c.do(op.Sum{Axes: op.Axes{Over: over}}, product)
 	}
 	return product, c.err
+}
+
+// diagonal keeps, of axes that have one label, the elements at equal indices.
+func (c *calls) diagonal(x value, labels []rune) (value, []rune, error) {
+	for a, l := range labels {
+		b := a + 1 + slices.Index(labels[a+1:], l)
+		if b == a {
+			continue
+		}
+		n := x.shape[a]
+		if x.shape[b] != n {
+			return value{}, nil, fmt.Errorf("%w: axes of %d and %d have the label %q", ErrFormat, n, x.shape[b], l)
+		}
+		var axes, shape []int
+		var left []rune
+		ranges := []op.Range{}
+		for i, other := range labels {
+			if i != a && i != b {
+				axes, shape, left = append(axes, i), append(shape, x.shape[i]), append(left, other)
+				ranges = append(ranges, whole(x.shape[i]))
+			}
+		}
+		x = c.shaped(c.do(op.Transpose{Axes: append(axes, a, b)}, x), append(shape, n*n)...)
+		x = c.do(op.Slice{Ranges: append(ranges, op.Range{Count: n, Step: n + 1})}, x)
+		if c.err != nil {
+			return value{}, nil, c.err
+		}
+		return c.diagonal(x, append(left, l))
+	}
+	return x, labels, nil
 }

@@ -1,6 +1,7 @@
 package onnx_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -228,7 +229,11 @@ func TestRefuses(t *testing.T) {
 	}{
 		{"empty", nil, onnx.ErrFormat, "no graph"},
 		{"text", []byte("<html>hello"), onnx.ErrFormat, ""},
-		{"cut", fixture(t, "mlp_torch.onnx")[:9000], onnx.ErrFormat, ""},
+		{"cut", fixture(t, "mlp_torch.onnx")[:9000], onnx.ErrFormat, "unexpected EOF; is it whole? It has 9000 bytes"},
+		{"pointer of Git LFS", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), onnx.ErrFormat, "git lfs pull"},
+		{"broken node", msg(nil, 7, msg(nil, 1, append(msg(nil, 3, []byte("bad")), 0x2a, 0x7f))), onnx.ErrFormat, `node "bad": not a valid ONNX file: NodeProto: field 5`},
+		{"broken attribute", msg(nil, 7, msg(nil, 1, msg(msg(nil, 2, []byte("y")), 5, msg(msg(nil, 1, []byte("axis")), 3, []byte{1})))), onnx.ErrFormat, `node 0 (output "y"): attribute axis: not a valid ONNX file: field 3 has wire type 2, want 0`},
+		{"broken array", msg(nil, 7, msg(nil, 5, msg(msg(nil, 8, []byte("w")), 2, nil))), onnx.ErrFormat, `array 0 ("w"): not a valid ONNX file: field 2 has wire type 2, want 0`},
 		{"old", rowFile(2).opset(5).node("Relu", "x", "y").bytes("y"), onnx.ErrOpset, "opset 5, opsets 6 to 27"},
 		{"unknown operator", rowFile(2).node("Relu", "x", "h").node("Multinomial", "h", "y").bytes("y"), onnx.ErrOperator, `node "Multinomial_1": operator Multinomial: operator not supported (opset 17)`},
 		{"other domain", rowFile(2).domain("com.microsoft").node("Relu", "x", "y").bytes("y"), onnx.ErrOperator, "com.microsoft::Relu"},
@@ -241,6 +246,9 @@ func TestRefuses(t *testing.T) {
 		{"weights", rowFile(2).float("bad", []float32{1, nan}, 2).node("Add", "x bad", "y").bytes("y"), compile.ErrWeights, "bad (2) has NaN at element 1"},
 		{"misfit", rowFile(2).float("w", []float32{1, 2, 3}, 3, 1).node("MatMul", "x w", "y").bytes("y"), nil, "a has 2 columns, b has 3 rows"},
 		{"wrong count", rowFile(2).float("w", []float32{1, 2, 3}, 2, 2).node("Add", "x w", "y").bytes("y"), onnx.ErrFormat, `"w" of shape [2 2] holds 3`},
+		{"half an element", rowFile(2).array("w", 1, make([]byte, 7), []int{2}).node("Add", "x w", "y").bytes("y"), onnx.ErrFormat, `"w" of shape [2] holds 7 bytes, want 8`},
+		{"names of a node", msg(nil, 7, msg(nil, 1, append(msg(nil, 3, []byte("n")), bytes.Repeat([]byte{1<<3 | 2, 0}, 1<<16+1)...))), onnx.ErrTooLarge, `node "n": graph too large: more than 65536 names`},
+		{"dimensions of an input", msg(nil, 7, msg(nil, 11, info("x", 1, make([]int, 65)))), onnx.ErrTooLarge, `input or output "x": graph too large: more than 64 dimensions`},
 		{"too large", rowFile(2).int("s", 1<<20, 1<<20, 2).node("Expand", "x s", "y").bytes("y"), onnx.ErrTooLarge, "MaxElements"},
 		{"overflow", rowFile(2).int("s", 1<<30, 1<<30, 16).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "target shape"},
 		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode"},
@@ -431,6 +439,18 @@ func TestBounds(t *testing.T) {
 	_, err = onnx.Compile(integers.node("Relu", "x", "y").bytes("y"))
 	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), "integers") {
 		t.Errorf("error %v", err)
+	}
+	var many []byte // attributes of a node
+	for i := range 1 << 18 {
+		many = msg(many, 5, msg(nil, 1, fmt.Append(nil, i)))
+	}
+	for name, graph := range map[string][]byte{
+		"nodes": bytes.Repeat(msg(nil, 1, nil), 1<<18+1), "arrays": bytes.Repeat(msg(nil, 5, nil), 1<<18+1),
+		"inputs": bytes.Repeat(msg(nil, 11, nil), 1<<18+1), "attributes": msg(nil, 1, many),
+	} {
+		if _, err := onnx.Read(msg(nil, 7, graph)); !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), "more than 262144 nodes, attributes, arrays, inputs and outputs") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 type form struct {
 	since     int // the first opset
 	low, high int // the fewest and most inputs
+	optional  int // the first ones that may be left out although others follow, of them
 	outputs   int // the most outputs
 	attrs     attrs
 	required  []string // attributes that must be there
@@ -71,7 +72,7 @@ func (f form) check(n *node) error {
 		needed = max(needed, len(n.inputs))
 	}
 	for i := range needed {
-		if i >= len(n.inputs) || n.inputs[i] == "" {
+		if i >= len(n.inputs) || n.inputs[i] == "" && i >= f.optional {
 			return fmt.Errorf("%w: input %d is missing", ErrFormat, i)
 		}
 	}

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -11,10 +12,14 @@ import (
 // (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Byte slices alias the
 // file.
 
-// What a file may hold at most, since a few of its bytes cost some hundred here.
+// maxParts bounds the nodes, attributes, arrays, inputs and outputs of all graphs of a
+// file together, since a few of its bytes cost some hundred here.
+const maxParts = 1 << 18
+
+// What such a part may hold at most.
 const (
-	maxNodes      = 1 << 16 // nodes; weights too
-	maxAttributes = 64      // of a node
+	maxNames = 1 << 16 // inputs of a node, and outputs
+	maxDims  = 64      // of an input or output
 )
 
 type modelProto struct {
@@ -29,8 +34,8 @@ type graphProto struct {
 	inputs       []valueInfo
 	outputs      []valueInfo
 
-	depth     int  // of graphs in attributes around it
-	nodeCount *int // of the whole file
+	depth int  // of graphs in attributes around it
+	parts *int // of the whole file, so far
 }
 
 // node is a NodeProto.
@@ -40,8 +45,8 @@ type node struct {
 	attrs            map[string]*attribute
 	number           int // position in the graph
 
-	depth     int // of its graph
-	nodeCount *int
+	depth int // of its graph
+	parts *int
 }
 
 // attribute is an AttributeProto.
@@ -99,7 +104,7 @@ func each(message string, b []byte, f func(field) error) error {
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return fmt.Errorf("%w: %s: %v", ErrFormat, message, protowire.ParseError(n))
+			return fmt.Errorf("%w: %s: %w", ErrFormat, message, protowire.ParseError(n))
 		}
 		b = b[n:]
 		x := field{num: num, typ: typ}
@@ -118,7 +123,7 @@ func each(message string, b []byte, f func(field) error) error {
 			return fmt.Errorf("%w: %s: field %d has wire type %d", ErrFormat, message, num, typ)
 		}
 		if n < 0 {
-			return fmt.Errorf("%w: %s: field %d: %v", ErrFormat, message, num, protowire.ParseError(n))
+			return fmt.Errorf("%w: %s: field %d: %w", ErrFormat, message, num, protowire.ParseError(n))
 		}
 		b = b[n:]
 		if err := f(x); err != nil {
@@ -152,6 +157,9 @@ func (x field) text(to *string) error {
 
 // appendText takes a repeated string.
 func (x field) appendText(to *[]string) error {
+	if len(*to) == maxNames {
+		return fmt.Errorf("%w: more than %d names in a list", ErrTooLarge, maxNames)
+	}
 	*to = append(*to, string(x.b))
 	return x.is(protowire.BytesType)
 }
@@ -170,6 +178,13 @@ func (x field) appendInts(to []int64) ([]int64, error) {
 	if err := x.is(protowire.BytesType); err != nil {
 		return nil, err
 	}
+	all := 0
+	for _, c := range x.b {
+		if c < 0x80 { // the last byte of an integer
+			all++
+		}
+	}
+	to = slices.Grow(to, all)
 	for b := x.b; len(b) > 0; {
 		v, n := protowire.ConsumeVarint(b)
 		if n < 0 {
@@ -188,6 +203,7 @@ func (x field) appendFloats(to []float32) ([]float32, error) {
 	if err := x.is(protowire.BytesType); err != nil {
 		return nil, err
 	}
+	to = slices.Grow(to, len(x.b)/4)
 	for b := x.b; len(b) > 0; b = b[4:] {
 		v, n := protowire.ConsumeFixed32(b)
 		if n < 0 {
@@ -206,6 +222,7 @@ func (x field) appendDoubles(to []float64) ([]float64, error) {
 	if err := x.is(protowire.BytesType); err != nil {
 		return nil, err
 	}
+	to = slices.Grow(to, len(x.b)/8)
 	for b := x.b; len(b) > 0; b = b[8:] {
 		v, n := protowire.ConsumeFixed64(b)
 		if n < 0 {
@@ -225,7 +242,7 @@ func (m *modelProto) parse(b []byte) error {
 			if m.graph != nil {
 				return fmt.Errorf("%w: it holds two graphs", ErrFormat)
 			}
-			m.graph = &graphProto{nodeCount: new(int)}
+			m.graph = &graphProto{parts: new(int)}
 			return x.message(m.graph.parse)
 		case 8:
 			return x.message(m.parseOpset)
@@ -255,23 +272,37 @@ func (m *modelProto) parseOpset(b []byte) error {
 	return nil
 }
 
+// count counts a part of a file.
+func count(parts *int) error {
+	if *parts++; *parts > maxParts {
+		return fmt.Errorf("%w: more than %d nodes, attributes, arrays, inputs and outputs", ErrTooLarge, maxParts)
+	}
+	return nil
+}
+
 func (g *graphProto) parse(b []byte) error {
 	return each("GraphProto", b, func(x field) error {
 		switch x.num {
+		case 1, 5, 11, 12:
+			if err := count(g.parts); err != nil {
+				return err
+			}
+		}
+		switch x.num {
 		case 1:
-			if *g.nodeCount++; *g.nodeCount > maxNodes {
-				return fmt.Errorf("%w: more than %d nodes", ErrTooLarge, maxNodes)
-			}
-			n := &node{number: len(g.nodes), attrs: map[string]*attribute{}, depth: g.depth, nodeCount: g.nodeCount}
+			n := &node{number: len(g.nodes), attrs: map[string]*attribute{}, depth: g.depth, parts: g.parts}
 			g.nodes = append(g.nodes, n)
-			return x.message(n.parse)
-		case 5:
-			if len(g.initializers) == maxNodes {
-				return fmt.Errorf("%w: more than %d weights", ErrTooLarge, maxNodes)
+			if err := x.message(n.parse); err != nil {
+				return fmt.Errorf("%s: %w", n.label(), err)
 			}
+			return nil
+		case 5:
 			t := &tensorProto{}
 			g.initializers = append(g.initializers, t)
-			return x.message(t.parse)
+			if err := x.message(t.parse); err != nil {
+				return fmt.Errorf("array %d (%q): %w", len(g.initializers)-1, t.name, err)
+			}
+			return nil
 		case 11:
 			return x.message(func(b []byte) error { return appendInfo(&g.inputs, b) })
 		case 12:
@@ -304,6 +335,9 @@ func (n *node) parse(b []byte) error {
 }
 
 func (n *node) parseAttribute(b []byte) error {
+	if err := count(n.parts); err != nil {
+		return err
+	}
 	a, name := &attribute{}, ""
 	err := each("AttributeProto", b, func(x field) (err error) {
 		a.holds |= 1 << fieldKinds[x.num] &^ 1
@@ -320,7 +354,7 @@ func (n *node) parseAttribute(b []byte) error {
 			a.t = &tensorProto{}
 			err = x.message(a.t.parse)
 		case 6:
-			if a.g = (&graphProto{depth: n.depth + 1, nodeCount: n.nodeCount}); a.g.depth > maxNesting {
+			if a.g = (&graphProto{depth: n.depth + 1, parts: n.parts}); a.g.depth > maxNesting {
 				return fmt.Errorf("%w: more than %d graphs within each other", ErrTooLarge, maxNesting)
 			}
 			err = x.message(a.g.parse)
@@ -337,14 +371,14 @@ func (n *node) parseAttribute(b []byte) error {
 		}
 		return err
 	})
-	if len(n.attrs) == maxAttributes {
-		return fmt.Errorf("%w: node %q has more than %d attributes", ErrTooLarge, n.name, maxAttributes)
-	}
 	if n.attrs[name] != nil {
-		return fmt.Errorf("%w: node %q has the attribute %q twice", ErrFormat, n.name, name)
+		return fmt.Errorf("%w: it has the attribute %q twice", ErrFormat, name)
 	}
 	n.attrs[name] = a
-	return err
+	if err != nil {
+		return fmt.Errorf("attribute %s: %w", name, err)
+	}
+	return nil
 }
 
 func (t *tensorProto) parse(b []byte) error {

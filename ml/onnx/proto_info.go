@@ -1,5 +1,7 @@
 package onnx
 
+import "fmt"
+
 // The messages that describe inputs and outputs.
 
 func appendInfo(to *[]valueInfo, b []byte) error {
@@ -13,8 +15,11 @@ func appendInfo(to *[]valueInfo, b []byte) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("input or output %q: %w", v.name, err)
+	}
 	*to = append(*to, v)
-	return err
+	return nil
 }
 
 func (v *valueInfo) parseType(b []byte) error {
@@ -41,6 +46,9 @@ func (v *valueInfo) parseShape(b []byte) error {
 	return each("TensorShapeProto", b, func(x field) error {
 		if x.num != 1 {
 			return nil
+		}
+		if len(v.dims) == maxDims {
+			return fmt.Errorf("%w: more than %d dimensions", ErrTooLarge, maxDims)
 		}
 		d := dimension{}
 		err := x.message(func(b []byte) error {

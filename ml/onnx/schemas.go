@@ -322,8 +322,8 @@ var schemas = map[string][]form{
 		{since: 1, low: 1, high: 1, outputs: 1, attrs: attrs{"axis": kindInt}},
 	},
 	"Loop": {
-		{since: 1, low: 3, high: many, outputs: many, attrs: attrs{"body": kindGraph}, required: []string{"body"}},
-		{since: 11, low: 2, high: many, outputs: many, attrs: attrs{"body": kindGraph}, required: []string{"body"}},
+		{since: 1, low: 3, optional: 2, high: many, outputs: many, attrs: attrs{"body": kindGraph}, required: []string{"body"}},
+		{since: 11, low: 2, optional: 2, high: many, outputs: many, attrs: attrs{"body": kindGraph}, required: []string{"body"}},
 	},
 	"LpNormalization": {
 		{since: 1, low: 1, high: 1, outputs: 1, attrs: attrs{"axis": kindInt, "p": kindInt}},
@@ -531,7 +531,7 @@ var schemas = map[string][]form{
 		{since: 17, low: 2, high: 4, outputs: 1, attrs: attrs{"onesided": kindInt}},
 	},
 	"Scan": {
-		{since: 8, low: 2, high: many, outputs: many, attrs: attrs{"body": kindGraph, "directions": kindInts, "num_scan_inputs": kindInt}, required: []string{"body", "num_scan_inputs"}},
+		{since: 8, low: 2, optional: 1, high: many, outputs: many, attrs: attrs{"body": kindGraph, "directions": kindInts, "num_scan_inputs": kindInt}, required: []string{"body", "num_scan_inputs"}},
 		{since: 9, low: 1, high: many, outputs: many, attrs: attrs{"body": kindGraph, "num_scan_inputs": kindInt, "scan_input_axes": kindInts, "scan_input_directions": kindInts, "scan_output_axes": kindInts, "scan_output_directions": kindInts}, required: []string{"body", "num_scan_inputs"}},
 	},
 	"Scatter": {

@@ -93,6 +93,14 @@ func (t *tensorProto) counted(n, size int) error {
 	return nil
 }
 
+// raws is counted for elements of some bytes each.
+func (t *tensorProto) raws(width, size int) error {
+	if len(t.raw)%width != 0 {
+		return fmt.Errorf("%w: array %q of shape %v holds %d bytes, want %d", ErrFormat, t.name, t.dims, len(t.raw), width*size)
+	}
+	return t.counted(len(t.raw)/width, size)
+}
+
 // float reports whether the array holds numbers with a fraction.
 func (t *tensorProto) float() bool { return isFloat(t.dtype) }
 
@@ -104,10 +112,7 @@ func (t *tensorProto) float32s() (v []float32, shape []int, err error) {
 	}
 	width := widths[t.dtype]
 	if t.raw != nil {
-		if len(t.raw)%width != 0 {
-			return nil, nil, t.counted(-1, size)
-		}
-		if err := t.counted(len(t.raw)/width, size); err != nil {
+		if err := t.raws(width, size); err != nil {
 			return nil, nil, err
 		}
 		v = make([]float32, size)
@@ -162,10 +167,7 @@ func (t *tensorProto) int64s() (v []int64, shape []int, err error) {
 		}
 		return v, shape, t.counted(len(v), size)
 	}
-	if len(t.raw)%width != 0 {
-		return nil, nil, t.counted(-1, size)
-	}
-	if err := t.counted(len(t.raw)/width, size); err != nil {
+	if err := t.raws(width, size); err != nil {
 		return nil, nil, err
 	}
 	v = make([]int64, size)

@@ -5,7 +5,7 @@
 //	found := ml.Predict(frames, model,
 //		func(f Frame, row []float32) error { return detector.Encode(f.JPEG, row) },
 //		func(f Frame, out ml.Row) (Found, error) {
-//			objects, err := detector.Decode(f.JPEG, out.Output)
+//			objects, err := detector.Decode(f.JPEG, out.Outputs()...)
 //			return Found{f.Name, objects}, err
 //		})
 //

@@ -37,6 +37,45 @@ func ExampleDetector() {
 	// [dog 0.80 (8, 8)-(25, 16)] <nil>
 }
 
+// A YOLOv7 of two classes: a row for each candidate. What is in it is likely a dog; that there
+// is anything in the second one isn't.
+func ExampleYOLOv7() {
+	detector := vision.Detector{
+		Input: vision.YOLOInput(640, 640),
+		Head:  vision.YOLOv7{Classes: []string{"cat", "dog"}},
+	}
+	output := []float32{ // centre, size, an object, a cat, a dog
+		320, 320, 40, 20, 0.9, 0.1, 0.8,
+		100, 320, 40, 20, 0.2, 0.9, 0.1,
+	}
+	found, err := detector.In(1280, 720, output) // a frame of 1280x720 pixels
+	fmt.Println(found, err)
+	// Output:
+	// [dog 0.72 (600, 340)-(680, 380)] <nil>
+}
+
+// A network that ends before its NonMaxSuppression: boxes, as parts of the input's size, and
+// a row of scores for each class.
+func ExampleBoxes() {
+	detector := vision.Detector{
+		Input: vision.Input{Width: 300, Height: 300},
+		Head:  vision.Boxes{Classes: []string{"person", "car"}, Order: vision.CornersXY, Parts: true},
+	}
+	boxes := []float32{
+		0.25, 0.25, 0.5, 0.75,
+		0.26, 0.25, 0.5, 0.75, // the same person
+		0.5, 0.5, 1, 1,
+	}
+	scores := []float32{
+		0.9, 0.8, 0, // persons
+		0, 0.1, 0.6, // cars
+	}
+	found, err := detector.In(640, 480, boxes, scores)
+	fmt.Println(found, err)
+	// Output:
+	// [person 0.90 (160, 120)-(320, 360) car 0.60 (320, 240)-(640, 480)] <nil>
+}
+
 // A classifier reads the middle of an image.
 func ExampleInput() {
 	in := vision.ImageNetInput(224)

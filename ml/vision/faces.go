@@ -12,7 +12,7 @@ import (
 // 2016), as facenet's detect_face.py does, within what other filters and rounding make of it:
 // the first proposes windows on an image at several sizes, the second and the third look
 // more closely at what is left, at most 1,000 windows of each size and of each network. The
-// networks read images by [FaceInput].
+// networks read images by [FaceInput]. The example of ml.PredictWith has a stream of it.
 type Faces struct {
 	// Smallest is the side, in pixels, of the smallest face that is looked for; 0 stands for
 	// 20. Twice as much takes a quarter of the time.

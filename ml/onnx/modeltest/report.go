@@ -86,8 +86,8 @@ func reason(why string) string {
 		}
 		return ""
 	})
-	if len(why) > 110 {
-		why = why[:110] + "…"
+	if len(why) > 140 {
+		why = why[:140] + "…"
 	}
 	return why
 }

@@ -31,6 +31,9 @@ def form(s):
             required.append(f'"{name}"')
     count = lambda n: "many" if n == MANY else str(n)
     fields = [f"low: {s.min_input}", f"high: {count(s.max_input)}", f"outputs: {count(s.max_output)}"]
+    optional = [i.option for i in s.inputs[: s.min_input]].count(defs.OpSchema.FormalParameterOption.Optional)
+    if optional:  # they come first
+        fields.insert(1, f"optional: {optional}")
     if attrs:
         fields.append("attrs: attrs{" + ", ".join(attrs) + "}")
     if required:
