@@ -110,7 +110,9 @@ func builder(brokers string, build BuildFunc) func(context.Context, *plan.Progra
 	return func(ctx context.Context, p *plan.Program) error {
 		ssc := &StreamingContext{ctx: ctx, program: p, brokers: brokers, shared: make(map[any]any), states: make(map[string]any), listeners: &listenerBus{program: p}}
 		err := p.Build(func() error { return build(ssc) })
-		p.Listener = ssc.listeners.listen
+		if len(ssc.listeners.listeners) > 0 {
+			p.Listener = ssc.listeners.listen
+		}
 		return err
 	}
 }

@@ -114,7 +114,8 @@ type direct[T any] struct {
 	site    lineage.Site
 	options directOptions
 	settings
-	log *slog.Logger
+	log   *slog.Logger
+	plans codec
 }
 
 // Open connects the planner. It fails if no broker answers, or a topic is unknown
@@ -123,7 +124,7 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err := d.checkLetters(ctx); err != nil {
 		return nil, err
 	}
-	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, limits: d.limits, reader: d.reader}
+	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, plans: &d.plans, limits: d.limits, reader: d.reader}
 	what := d.topics.selection()
 	what.Forget = d.options.forget
 	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MetadataAge: d.maxAge, Waiting: out.waits}, what)
@@ -166,22 +167,22 @@ func (d *direct[T]) checkLetters(ctx context.Context) error {
 
 // Generate makes one partition of each range, unless those that are empty are left out.
 func (d *direct[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
-	rs, err := decodePartitions(encoded)
+	plan, err := d.plans.decode(encoded)
 	if err != nil {
 		return 0, nil, err
 	}
-	return len(rs), func(tc *task.Context, p int) iter.Seq2[T, error] { return d.read(tc, rs[p]) }, nil
+	return len(plan.partitions), func(tc *task.Context, p int) iter.Seq2[T, error] { return d.read(tc, plan.partitions[p]) }, nil
 }
 
 // Prefetch begins to fetch what a batch will read of the partitions that this
 // process read in the batch before.
 func (d *direct[T]) Prefetch(p *task.Process, encoded []byte) {
-	rs, err := decodeRanges(encoded)
+	plan, err := d.plans.decode(encoded)
 	if err != nil {
 		return // Generate reports it
 	}
 	if r, err := d.reader(p); err == nil { // else the task reports it
-		r.Prefetch(rs...)
+		r.Prefetch(plan.partitions...)
 	}
 }
 

@@ -148,7 +148,7 @@ func TestPlanSaysWhatIsBlocked(t *testing.T) {
 		"a budget, and a rate above it":       {20, 10, 10, 90, 80},
 		"a rate that lets everything be read": {100, 10, 10, 90, 60},
 	} {
-		p := &planner{limits: limits{maxRate: c.maxRate}, first: map[topicPartition]int64{}}
+		p := &planner{plans: new(codec), limits: limits{maxRate: c.maxRate}, first: map[topicPartition]int64{}}
 		got, err := p.plan([]ranges.Partition{{Topic: "t", Until: 40, High: 100}}, engine.PlanRequest{Budget: c.budget, Elapsed: time.Second})
 		if err != nil || got.Records != c.records || got.Backlog != c.backlog || got.Blocked != c.blocked {
 			t.Errorf("%s: %+v, %v", name, got, err)

@@ -217,7 +217,7 @@ func TestUntilEndOfATopicMadeAgain(t *testing.T) {
 		"at once":       {{part(1, 1000)}, {part(2, 10)}, {part(2, 12)}},
 		"after a while": {{part(1, 1000)}, {}, {part(2, 10)}, {part(2, 12)}},
 	} {
-		p := &planner{forget: true, log: slog.New(slog.DiscardHandler), first: map[topicPartition]int64{}, ends: map[topicPartition]int64{{"t", 0}: 2000}}
+		p := &planner{plans: new(codec), forget: true, log: slog.New(slog.DiscardHandler), first: map[topicPartition]int64{}, ends: map[topicPartition]int64{{"t", 0}: 2000}}
 		var last engine.Plan
 		for i, now := range parts {
 			var err error

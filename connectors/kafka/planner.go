@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vmihailenco/msgpack/v5"
-
 	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -29,6 +27,7 @@ type planner struct {
 	begin   func(context.Context) (map[topicPartition]int64, error)
 	first   map[topicPartition]int64 // where a job's first batch begins, as begin says
 	mirror  *mirror                  // nil for none
+	plans   *codec                   // of the stream's batches
 	limits  limits
 	credit  map[topicPartition]float64 // fractions of records that the limits left over
 	waiting func(why string)           // of the plan that is being made; may be nil
@@ -89,18 +88,18 @@ func (p *planner) partitions(ctx context.Context, previous []byte) ([]ranges.Par
 	if p.goes {
 		return p.source.Plan(ctx)
 	}
-	before, err := decodeRanges(previous)
+	before, err := p.plans.decode(previous)
 	if err != nil {
 		return nil, fmt.Errorf("the ranges of the batch before: %w", err)
 	}
-	p.source.Expect(before)
+	p.source.Expect(before.all)
 	parts, err := p.source.Plan(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p.goes = true
-	read := make(map[topicPartition]bool, len(before))
-	for _, r := range before {
+	read := make(map[topicPartition]bool, len(before.all))
+	for _, r := range before.all {
 		read[topicPartition{r.Topic, r.Partition}] = true
 	}
 	for _, part := range parts {
@@ -120,14 +119,14 @@ func (p *planner) waits(why error) {
 
 // plan returns the batch's ranges of partitions as they are now.
 func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine.Plan, error) {
-	previous, err := decodeRanges(req.Previous)
+	previous, err := p.plans.decode(req.Previous)
 	if err != nil {
 		return engine.Plan{}, fmt.Errorf("the ranges of the batch before: %w", err)
 	}
 	if len(req.Previous) > 0 { // the job has begun, even if it has read no partition yet
 		p.first = nil
 	}
-	rs, err := p.next(parts, previous)
+	rs, err := p.next(parts, previous.all)
 	if err != nil {
 		return engine.Plan{}, err
 	}
@@ -159,7 +158,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	if len(parts) == 0 {
 		plan.Held = fmt.Sprintf("no topic at %s is named like %s, or none that the client may see: waiting for one", p.brokers, p.topics)
 	}
-	plan.Ranges, err = encodeRanges(rs, p.beside != nil)
+	plan.Ranges, err = p.plans.encode(rs, p.beside != nil)
 	return plan, err
 }
 
@@ -268,9 +267,9 @@ func (p *planner) Completed(_ context.Context, encoded []byte) error {
 	if p.mirror == nil {
 		return nil
 	}
-	rs, err := decodeRanges(encoded)
+	plan, err := p.plans.decode(encoded)
 	if err == nil {
-		p.mirror.complete(rs)
+		p.mirror.complete(plan.all)
 	}
 	return err
 }
@@ -332,74 +331,3 @@ func (l limits) apply(rs []ranges.Range, budget, seconds float64, credit map[top
 
 // roundingSlack is what sums of fractions may lack of a whole record.
 const roundingSlack = 1e-6
-
-// rangesFormat is the version of the ranges' encoding in an allocation.
-const rangesFormat = 1
-
-// encodedRanges is how ranges lie in an allocation.
-type encodedRanges struct {
-	Format int            `msgpack:"v"`
-	Topics []encodedTopic `msgpack:"t"`
-	Sparse bool           `msgpack:"s,omitempty"` // empty ranges make no partitions
-}
-
-type encodedTopic struct {
-	Name   string     `msgpack:"n"`
-	ID     [16]byte   `msgpack:"id"`
-	Ranges [][4]int64 `msgpack:"r"` // partition, leader epoch, from, until
-}
-
-// encodeRanges writes ranges, which are ordered by topic.
-func encodeRanges(rs []ranges.Range, sparse bool) ([]byte, error) {
-	e := encodedRanges{Format: rangesFormat, Sparse: sparse}
-	for _, r := range rs {
-		if n := len(e.Topics); n == 0 || e.Topics[n-1].Name != r.Topic {
-			e.Topics = append(e.Topics, encodedTopic{Name: r.Topic, ID: r.TopicID})
-		}
-		t := &e.Topics[len(e.Topics)-1]
-		t.Ranges = append(t.Ranges, [4]int64{int64(r.Partition), int64(r.LeaderEpoch), r.From, r.Until})
-	}
-	b, err := msgpack.Marshal(&e)
-	if err != nil {
-		return nil, fmt.Errorf("encoding offset ranges: %w", err)
-	}
-	return b, nil
-}
-
-// decodeRanges reads the ranges that encodeRanges wrote; nothing is no ranges.
-func decodeRanges(b []byte) ([]ranges.Range, error) {
-	rs, _, err := decodePlan(b)
-	return rs, err
-}
-
-// decodePartitions reads the ranges that are partitions of a batch: one at least, if there is any.
-func decodePartitions(b []byte) ([]ranges.Range, error) {
-	rs, sparse, err := decodePlan(b)
-	if !sparse || len(rs) == 0 {
-		return rs, err
-	}
-	full := slices.DeleteFunc(slices.Clone(rs), func(r ranges.Range) bool { return r.Len() == 0 })
-	if len(full) == 0 {
-		return rs[:1], err
-	}
-	return full, err
-}
-
-func decodePlan(b []byte) (rs []ranges.Range, sparse bool, err error) {
-	if len(b) == 0 {
-		return nil, false, nil
-	}
-	var e encodedRanges
-	if err := msgpack.Unmarshal(b, &e); err != nil {
-		return nil, false, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
-	}
-	if e.Format != rangesFormat {
-		return nil, false, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
-	}
-	for _, t := range e.Topics {
-		for _, r := range t.Ranges {
-			rs = append(rs, ranges.Range{Topic: t.Name, TopicID: t.ID, Partition: int32(r[0]), LeaderEpoch: int32(r[1]), From: r[2], Until: r[3]})
-		}
-	}
-	return rs, e.Sparse, nil
-}

@@ -194,22 +194,22 @@ func TestSparseRangesMakeFewerPartitions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		partitions, err := decodePartitions(b)
+		plan, err := decodePlan(b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []int32
-		for _, p := range partitions {
+		for _, p := range plan.partitions {
 			got = append(got, p.Partition)
 		}
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
-		if all, err := decodeRanges(b); err != nil || len(all) != len(rs) {
-			t.Errorf("%s: the next batch follows %d ranges of %d, %v", name, len(all), len(rs), err)
+		if len(plan.all) != len(rs) {
+			t.Errorf("%s: the next batch follows %d ranges of %d", name, len(plan.all), len(rs))
 		}
 	}
-	if rs, err := decodePartitions(nil); err != nil || len(rs) != 0 {
-		t.Errorf("nothing is %v, %v", rs, err)
+	if plan, err := decodePlan(nil); err != nil || len(plan.partitions) != 0 {
+		t.Errorf("nothing is %v, %v", plan, err)
 	}
 }

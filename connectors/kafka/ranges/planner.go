@@ -192,19 +192,12 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 			return nil, err
 		}
 	}
-	ends, starts := make(map[int32][]offsetQuery), make(map[int32][]offsetQuery)
-	for key, at := range p.leaders {
-		ends[at.node] = append(ends[at.node], offsetQuery{key.topic, key.partition, at.epoch, atEnd})
-		if _, ok := p.known[key]; !ok {
-			starts[at.node] = append(starts[at.node], offsetQuery{key.topic, key.partition, at.epoch, atStart})
-		}
-	}
-	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, starts)
+	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, p.queries(atStart))
 	last, ok := p.watchedEnds()
 	if !ok {
-		last, p.listed = listFromAll(ctx, p.cl, p.opts.ReadUncommitted, ends), time.Now()
+		last, p.listed = listFromAll(ctx, p.cl, p.opts.ReadUncommitted, p.queries(atEnd)), time.Now()
 	}
-	highs := p.highWatermarks(ctx, ends)
+	highs := p.highWatermarks(ctx)
 	ps := make([]Partition, 0, len(p.leaders))
 	for key, at := range p.leaders {
 		part, ok := p.known[key]
@@ -239,6 +232,18 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 	return ps, nil
 }
 
+// queries returns what to ask the leaders: where all partitions end, or where those begin that
+// weren't planned yet.
+func (p *Planner) queries(timestamp int64) map[int32][]offsetQuery {
+	byNode := make(map[int32][]offsetQuery)
+	for key, at := range p.leaders {
+		if _, known := p.known[key]; timestamp == atEnd || !known {
+			byNode[at.node] = append(byNode[at.node], offsetQuery{key.topic, key.partition, at.epoch, timestamp})
+		}
+	}
+	return byNode
+}
+
 // watchedEnds returns the ends of all partitions that have leaders, if they are
 // known without asking for them.
 func (p *Planner) watchedEnds() (map[partitionKey]offsetAnswer, bool) {
@@ -257,12 +262,12 @@ func (p *Planner) watchedEnds() (map[partitionKey]offsetAnswer, bool) {
 
 // highWatermarks asks for them unless that was done just now, or they are what is
 // planned anyway.
-func (p *Planner) highWatermarks(ctx context.Context, queries map[int32][]offsetQuery) map[partitionKey]offsetAnswer {
+func (p *Planner) highWatermarks(ctx context.Context) map[partitionKey]offsetAnswer {
 	if p.opts.ReadUncommitted || time.Since(p.highs) < highAge {
 		return nil
 	}
 	p.highs = time.Now()
-	return listFromAll(ctx, p.cl, true, queries)
+	return listFromAll(ctx, p.cl, true, p.queries(atEnd))
 }
 
 // failure sorts a ListOffsets error.

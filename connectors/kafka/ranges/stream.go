@@ -98,9 +98,10 @@ func (s *stream) signal() {
 	}
 }
 
-// resume lets a new stream begin with what the range before it had left over.
+// resume lets a new stream begin with what the range before it had left over. The chunks are
+// the stream's.
 func (s *stream) resume(cs []chunk) {
-	s.ready, s.next = append(s.ready, cs...), min(cs[len(cs)-1].next, s.rg.Until)
+	s.ready, s.next = cs, min(cs[len(cs)-1].next, s.rg.Until)
 }
 
 // begin makes the caller the stream's holder, unless it has one, two chunks wait,
