@@ -35,11 +35,7 @@ func TestKilledProcesses(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("the executors' processes are found in /proc")
 	}
-	path := binary(t)
-	verify := filepath.Join(t.TempDir(), "verify")
-	if out, err := exec.Command("go", "build", "-o", verify, "./verify").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
+	path, verify := program(t, "mnist-stream"), program(t, "verify")
 	rng := rand.New(rand.NewPCG(clustertest.Seed(t), 2))
 	kinds := slices.Concat(slices.Repeat([]string{"driver"}, chaosKills), slices.Repeat([]string{"executor"}, chaosKills))
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })

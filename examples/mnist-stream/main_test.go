@@ -24,14 +24,35 @@ import (
 	"github.com/hibana-engine/hibana/engine/minicluster/clustertest"
 )
 
-// binary builds the program as a user would run it.
-func binary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "mnist-stream")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
+// programs is the directory of the programs that tests have built.
+var programs string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programs, err = os.MkdirTemp("", "mnist-stream-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	return path
+	code := m.Run()
+	_ = os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// built builds the programs of this folder, once for all tests.
+var built = sync.OnceValue(func() error {
+	if out, err := exec.Command("go", "build", "-o", programs+"/", ".", "./verify").CombinedOutput(); err != nil {
+		return fmt.Errorf("building: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// program returns the path of a program of this folder, as a user would run it.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(programs, name)
 }
 
 // command returns the program with a deadline, and what it prints.
@@ -55,7 +76,7 @@ func lastLine(t *testing.T, stdout *bytes.Buffer) (s summary) {
 }
 
 func TestRecognisesAllImagesAlone(t *testing.T) {
-	path := binary(t)
+	path := program(t, "mnist-stream")
 	for _, model := range []string{"cnn", "mlp"} {
 		cmd, stdout, stderr := command(t, path, "--json", "--images", "10000", "--rate", "10000", "--batch-interval", "100ms", "--model", model)
 		if err := cmd.Run(); err != nil {
@@ -70,7 +91,7 @@ func TestRecognisesAllImagesAlone(t *testing.T) {
 }
 
 func TestInterruptDrains(t *testing.T) {
-	cmd, stdout, stderr := command(t, binary(t), "--images", "0", "--rate", "2000", "--batch-interval", "50ms", "--json")
+	cmd, stdout, stderr := command(t, program(t, "mnist-stream"), "--images", "0", "--rate", "2000", "--batch-interval", "50ms", "--json")
 	var pressed sync.Once
 	cmd.Stderr = writerFunc(func(b []byte) (int, error) {
 		if bytes.Contains(b, []byte("seq=10 ")) { // of the log, a line a write
@@ -95,7 +116,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestBadInput(t *testing.T) {
-	path := binary(t)
+	path := program(t, "mnist-stream")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -131,7 +152,7 @@ func TestBadInput(t *testing.T) {
 // with its checkpoint directory. Every image's result must be in the topic, and
 // what is there twice must come from one batch, which was in flight at a kill.
 func TestKilledAtRandom(t *testing.T) {
-	path := binary(t)
+	path := program(t, "mnist-stream")
 	kafkatest.Brokers(t, func(t *testing.T, b *kafkatest.Broker) {
 		addr := b.Addrs[0]
 		rnd := rand.New(rand.NewPCG(clustertest.Seed(t), 1))
@@ -240,7 +261,7 @@ func readAll(t *testing.T, addr, topic string, take func(*kgo.Record)) {
 // What is no image fails the job with its coordinates, is skipped, or goes to
 // the dead-letter topic.
 func TestBadImages(t *testing.T) {
-	path := binary(t)
+	path := program(t, "mnist-stream")
 	addr := kafkatest.Fake(t).Addrs[0]
 	for _, c := range []struct {
 		policy string

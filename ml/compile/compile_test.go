@@ -16,6 +16,7 @@ import (
 	f "github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/internal/kernel"
+	"github.com/hibana-engine/hibana/ml/internal/race"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
 )
@@ -94,7 +95,7 @@ func TestRowsAreAlone(t *testing.T) {
 
 // TestEveryLevel runs the tests above at each CPU level that this processor has.
 func TestEveryLevel(t *testing.T) {
-	if underRace {
+	if race.On {
 		t.Skip("the portable kernels take minutes under the race detector; make test runs this without it")
 	}
 	for l := kernel.Portable; l <= kernel.BestLevel(); l++ {
@@ -198,7 +199,7 @@ func TestStepsShareWeights(t *testing.T) {
 }
 
 func TestNothingIsAllocated(t *testing.T) {
-	if underRace {
+	if race.On {
 		t.Skip("the race detector allocates; make test runs this without it")
 	}
 	for _, n := range []network{mlp(), cnn(), residual(), sequences()} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hibana-engine/hibana/ml/compile"
 	f "github.com/hibana-engine/hibana/ml/functions"
+	"github.com/hibana-engine/hibana/ml/internal/race"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/onnx"
@@ -27,7 +28,7 @@ type builder[V any] interface {
 // has width channels: 64, or 32 under the race detector, which follows every weight.
 func resnet18[V any](b builder[V], x V) V {
 	width := 64
-	if underRace {
+	if race.On {
 		width = 32
 	}
 	h, in := b.maxPool(b.relu(b.unit("stem", x, 3, width, 7, 2))), width
