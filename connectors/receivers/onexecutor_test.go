@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,9 +67,9 @@ func (x onExecutor) close(t *testing.T) {
 // The planner hears what holds a receiver up, that nobody receives, and that somebody does again.
 func TestHeldOnExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		x := receivingShared(t, t.TempDir(), func(ctx context.Context, store Store) error {
-			if calls++; calls > 2 {
+		var calls atomic.Int32
+		x := receivingShared(t, t.TempDir(), func(ctx context.Context, _ Store) error {
+			if calls.Add(1) > 2 {
 				<-ctx.Done()
 				return ctx.Err()
 			}
@@ -105,19 +106,19 @@ func TestFullOnExecutor(t *testing.T) {
 			before.store(strings.Repeat("x", 100_000))
 		}
 		before.close()
-		stored := 0
+		var stored atomic.Int32
 		x := receivingShared(t, dir, func(ctx context.Context, store Store) error {
 			for {
 				if err := store(ctx, make([]byte, 100_000)); err != nil {
 					return err
 				}
-				stored++
+				stored.Add(1)
 			}
 		})
 		time.Sleep(time.Second)
 		plan, err := x.Plan(t.Context(), engine.PlanRequest{})
-		if err != nil || stored != 5 || plan.Records != 10 || !strings.Contains(plan.Held, "receivers.MaxBytes(1048576)") {
-			t.Fatalf("%d are stored, a batch has %d records, held up by %q; %v", stored, plan.Records, plan.Held, err)
+		if err != nil || stored.Load() != 5 || plan.Records != 10 || !strings.Contains(plan.Held, "receivers.MaxBytes(1048576)") {
+			t.Fatalf("%d are stored, a batch has %d records, held up by %q; %v", stored.Load(), plan.Records, plan.Held, err)
 		}
 		if err := x.Completed(t.Context(), plan.Ranges); err != nil {
 			t.Fatal(err)
@@ -129,8 +130,8 @@ func TestFullOnExecutor(t *testing.T) {
 		}
 		time.Sleep(2 * roomEvery)
 		synctest.Wait()
-		if stored != 15 {
-			t.Errorf("%d are stored", stored)
+		if n := stored.Load(); n != 15 {
+			t.Errorf("%d are stored", n)
 		}
 		if plan, err = x.Plan(t.Context(), engine.PlanRequest{Previous: plan.Ranges}); err != nil || plan.Records != 10 {
 			t.Errorf("a batch has %d records; %v", plan.Records, err)
@@ -144,13 +145,13 @@ func TestFullOnExecutor(t *testing.T) {
 func TestDirectoryNotOnExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "received")
-		called := 0
+		var called atomic.Int32
 		receive := func(ctx context.Context, store Store) error {
-			called++
+			called.Add(1)
 			return store(ctx, []byte("a"))
 		}
 		s := sharedSource(t, dir, receive)
-		var told []string
+		told := make(chan string, 10)
 		ctx, stop := context.WithCancel(t.Context())
 		var work sync.WaitGroup
 		work.Go(func() {
@@ -162,20 +163,24 @@ func TestDirectoryNotOnExecutor(t *testing.T) {
 				if m.Log != "" {
 					m.Held = fmt.Sprintf("%d records", m.file().Records)
 				}
-				told = append(told, m.Held)
+				told <- m.Held
 			}})
 		})
-		synctest.Wait()
-		if called > 0 || len(told) != 1 || !strings.Contains(told[0], dir+" isn't there") || !strings.Contains(told[0], "tried again after 100ms") {
-			t.Errorf("called %d times, told %q", called, told)
+		if held := <-told; called.Load() > 0 || !strings.Contains(held, dir+" isn't there") || !strings.Contains(held, "tried again after 100ms") {
+			t.Errorf("called %d times, told %q", called.Load(), held)
 		}
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		work.Wait() // it returns when nothing more comes
 		stop()
-		if called != 1 || !slices.Equal(told[1:], []string{"0 records", "1 records"}) {
-			t.Errorf("called %d times, told %q", called, told)
+		close(told)
+		var all []string
+		for m := range told {
+			all = append(all, m)
+		}
+		if called.Load() != 1 || !slices.Equal(all, []string{"0 records", "1 records"}) {
+			t.Errorf("called %d times, told %q", called.Load(), all)
 		}
 	})
 }
