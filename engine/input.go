@@ -28,6 +28,20 @@ type Prefetcher interface {
 	Prefetch(p *task.Process, ranges []byte)
 }
 
+// Receiver is an Input that has something to receive, as long as the stream runs: an executor
+// does, beside its tasks and without a slot, if the planner is a [Receiving]. Which one the
+// driver decides. When that executor is lost another one receives, also if the first has only
+// lost its connection and goes on for some seconds, until it has noticed: so two may receive
+// at a time, and nothing of the one may depend on the other.
+type Receiver interface {
+	// Receive runs until ctx ends, which the stream's end waits 40 seconds for, or until
+	// nothing more comes: then it isn't called again until the job has another driver. tell
+	// hands a message to the planner, in order and without waiting. A message may be lost
+	// with the driver or the executor: what mustn't be has to lie where the planner can
+	// find it.
+	Receive(ctx context.Context, tell func(message []byte))
+}
+
 // Positioner is an Input that can say, for people, how far a job has read.
 type Positioner interface {
 	// Positions returns where a batch's ranges end.
@@ -64,6 +78,16 @@ type Notifier interface {
 type Neighbour interface {
 	// Beside is called before Notify.
 	Beside(p *task.Process)
+}
+
+// Receiving is a Planner whose input is a [Receiver] that an executor runs. Any goroutine may
+// call its methods, which don't block.
+type Receiving interface {
+	// Told takes a message of the receiver's, several receivers' maybe.
+	Told(message []byte)
+	// Lost is told why nobody receives any more, or yet. When somebody does it hears
+	// nothing: the receiver may tell that.
+	Lost(why string)
 }
 
 // Bounded is a Planner that can leave to others what comes later. A program that
@@ -139,6 +163,9 @@ func NewInput[T any](ssc *StreamingContext, op string, in Input[T], functions ..
 	if p, ok := in.(Prefetcher); ok {
 		node.Prefetch = p.Prefetch
 	}
+	if r, ok := in.(Receiver); ok {
+		node.Receive = r.Receive
+	}
 	if p, ok := in.(Positioner); ok {
 		node.Positions = p.Positions
 	}
@@ -186,6 +213,13 @@ func (p planner) Beside(process *task.Process) error {
 func (p planner) Notify(ready func()) error {
 	if n, ok := p.Planner.(Notifier); ok {
 		n.Notify(ready)
+	}
+	return nil
+}
+
+func (p planner) Receiving() plan.Receiving {
+	if r, ok := p.Planner.(Receiving); ok {
+		return r
 	}
 	return nil
 }

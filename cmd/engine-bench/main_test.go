@@ -16,6 +16,7 @@ func TestCommandLines(t *testing.T) {
 		"walk":                    {2, "", "engine-bench: wrong use: unknown workload \"walk\"; see --help\n"},
 		"count --help":            {0, "engine-bench count: read", ""},
 		"count --nope":            {2, "", "engine-bench: wrong use: flag provided but not defined: -nope; see --help\n"},
+		"count --record-bytes 0":  {2, "", "engine-bench: wrong use: --record-bytes is from 1 to 1000000; see --help\n"},
 		"latency --rate 0":        {2, "", "engine-bench: wrong use: --rate, --partitions and --for are above 0, and a record has 8 bytes at least; see --help\n"},
 		"realtime --rate 0":       {2, "", "engine-bench: wrong use: --rate, --partitions, --for and --rounds are above 0, and a record has 8 bytes at least; see --help\n"},
 		"realtime --queries walk": {2, "", "engine-bench: wrong use: --queries: there is no query \"walk\"; there are stateless, deduplication, window and state; see --help\n"},

@@ -103,3 +103,18 @@ func lines() func() []byte {
 		return slab[start:len(slab):len(slab)]
 	}
 }
+
+// recordsOf returns a source of records of so many bytes each: stretches of one text of
+// lines' words, the same every time.
+func recordsOf(bytes int) func() []byte {
+	const stretches = 64 << 10 // places where one may begin
+	var text []byte
+	for next := lines(); len(text) < bytes+stretches; {
+		text = append(append(text, next()...), ' ')
+	}
+	at := 0
+	return func() []byte {
+		at = (at + 41) % stretches
+		return text[at : at+bytes : at+bytes]
+	}
+}

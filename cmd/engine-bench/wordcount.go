@@ -17,7 +17,7 @@ const wordsPerLine = 10
 
 // runWordCount measures how fast lines are read, split into words and counted by word.
 func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "bench-lines", "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3, 0)
+	o := newDrainFlags(f, linesTopic, "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3, 0)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	if err := parse(f, args); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package receivers
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -49,7 +48,7 @@ func (l *localLog) removeTemporary() error {
 func (l *localLog) Close() error { return errors.Join(l.Log.Close(), l.removeTemporary()) }
 
 // plan cuts what the batch may hold from what was received and not planned.
-func (l *localLog) plan(_ context.Context, req engine.PlanRequest) (engine.Plan, error) {
+func (l *localLog) plan(req engine.PlanRequest) (engine.Plan, error) {
 	from := l.Begin()
 	if req.Previous != nil {
 		before, err := decodeRanges(req.Previous)

@@ -36,8 +36,8 @@ func Directory(dir string) Option { return option(func(o *options) { o.dir = dir
 // MaxBytes is how many bytes the log may have, 1 GiB by default.
 func MaxBytes(n int64) Option { return option(func(o *options) { o.maxBytes = n }) }
 
-// Dial sets what connects [SocketTextStream], e.g. the DialContext of a tls.Dialer. It runs on
-// the driver. Its context ends when it has returned, after 10 seconds at the latest.
+// Dial sets what connects [SocketTextStream], e.g. the DialContext of a tls.Dialer. It runs where
+// the receiver does. Its context ends when it has returned, after 10 seconds at the latest.
 func Dial(f func(ctx context.Context, network, address string) (net.Conn, error)) Option {
 	return option(func(o *options) { o.dial = f })
 }

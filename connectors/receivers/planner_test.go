@@ -38,31 +38,30 @@ func heldBy(t *testing.T, p *planner) string {
 
 // Close waits for a receiver, but not without end: what it stores then is an error.
 func TestCloseOfOneThatGoesOn(t *testing.T) {
-	for _, shared := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			goOn, stored := make(chan struct{}), make(chan error, 1)
-			p := receiving(t, func(ctx context.Context, store Store) error {
-				<-goOn
-				stored <- store(context.Background(), []byte("late"))
-				return nil
-			})
-			want := closePatience
-			if p.shared = shared; shared {
-				want = sharedPatience
-			}
-			began := time.Now()
-			if err := p.Close(); err != nil {
-				t.Error(err)
-			}
-			if took := time.Since(began); took != want {
-				t.Errorf("it took %s", took)
-			}
-			close(goOn)
-			if err := <-stored; !errors.Is(err, segments.ErrClosed) {
-				t.Errorf("stored after the end: %v", err)
-			}
-			<-p.ended
-		})
+	synctest.Test(t, func(t *testing.T) {
+		goOn, stored := make(chan struct{}), make(chan error, 1)
+		p := receiving(t, goingOn(goOn, stored))
+		began := time.Now()
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != closePatience {
+			t.Errorf("it took %s", took)
+		}
+		close(goOn)
+		if err := <-stored; !errors.Is(err, segments.ErrClosed) {
+			t.Errorf("stored after the end: %v", err)
+		}
+		<-p.reception.ended
+	})
+}
+
+// goingOn returns a receiver that doesn't end with its context, and stores something then.
+func goingOn(goOn <-chan struct{}, stored chan<- error) Receiver {
+	return func(_ context.Context, store Store) error {
+		<-goOn
+		stored <- store(context.Background(), []byte("late"))
+		return nil
 	}
 }
 

@@ -62,13 +62,13 @@ func decodeRanges(b []byte) (ranges, error) {
 	return r, nil
 }
 
-// sharedRanges are a stream's share of a batch, of what several drivers have received.
+// sharedRanges are a stream's share of a batch, of what several starts of the receiver have stored.
 type sharedRanges struct {
 	Logs       []position // in the order in which they are read
 	Partitions [][]part
 }
 
-// position says where in a driver's log a batch begins and ends.
+// position says where in a log a batch begins and ends.
 type position struct {
 	Log        string
 	From, Next int64 // numbers of records

@@ -1,6 +1,7 @@
 package receivers
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,19 +17,21 @@ import (
 	"github.com/hibana-engine/hibana/rdd/files"
 )
 
-// sharedLog keeps what is received where all machines of a cluster reach it. Each driver of the
-// job writes a log of its own, in a directory beside those of earlier ones, and plans what is in
-// all of them: so what an earlier driver has stored is read, also what it stores when it
-// doesn't know yet that it is none any more.
+// sharedPlanner plans what is received on executors, where all machines of a cluster reach it.
+// Each start of the receiver writes a log of its own, in a directory beside those of earlier
+// ones, and tells of each file that it has written. The planner plans what is in all logs, and
+// looks now and then for what it wasn't told: so what was stored is read, also by an executor
+// or for a driver that didn't know yet that another one had taken its place.
 //
-// Appending is safe for concurrent use, the rest is the generator's.
-type sharedLog struct {
-	*segments.Writer
+// THREADING: Told, Lost and Notify are for everybody, the rest is the generator's.
+type sharedPlanner struct {
 	source
+	state
 	bucket   *files.Bucket
-	own      string                     // name of this driver's log
-	others   map[string][]segments.File // of other drivers, by the names of their logs
-	looked   time.Time                  // when others was found; zero if it never was
+	mark     string                     // an empty directory beside the logs: where it isn't seen, the logs aren't either
+	news     news                       // what was told since the last plan
+	logs     map[string][]segments.File // that are known and weren't removed, ascending, by the names of their logs
+	looked   time.Time                  // when logs were looked for; zero if it never was
 	tried    time.Time                  // when the last look ended; zero if there was none
 	failed   error                      // how it did
 	patience time.Duration              // how long the next look may take
@@ -37,7 +40,7 @@ type sharedLog struct {
 	sweeper  *sweeper
 }
 
-// lookEvery is how often a driver looks for what others have stored.
+// lookEvery is how often a driver looks for what it wasn't told of.
 const lookEvery = 10 * time.Second
 
 // Such a look, for which the batch waits, may take lookTimeout; behind one that failed the next
@@ -53,43 +56,73 @@ const (
 	maxFiles  = 60 * mostFiles
 )
 
-// openShared opens the log of a stream for this driver.
-func openShared(ctx context.Context, s source) (*sharedLog, error) {
+// openShared opens the logs of a stream for this driver.
+func openShared(ctx context.Context, s source) (*sharedPlanner, error) {
 	bucket, err := s.at.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// Drivers' logs are read in the order in which they began.
-	own := fmt.Sprintf("%019d-%s", time.Now().UnixNano(), strings.ToLower(rand.Text()[:8]))
-	if err := bucket.MakeDir(path.Join(s.at.Key, own)); err != nil {
+	mark := newName()
+	if err := bucket.MakeDir(path.Join(s.at.Key, mark)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making a directory for what is received: %w", err), bucket.Close())
 	}
-	return &sharedLog{
-		Writer: segments.NewWriter(bucket, path.Join(s.at.Key, own), s.options.maxBytes),
-		source: s, bucket: bucket, own: own, patience: lookTimeout, sweeper: newSweeper(s, bucket),
+	return &sharedPlanner{
+		source: s, bucket: bucket, mark: mark, logs: make(map[string][]segments.File), patience: lookTimeout, sweeper: newSweeper(s, bucket),
 	}, nil
 }
 
-// Close ends the log.
-func (l *sharedLog) Close() error {
-	l.Writer.Close()
+// newName returns the name of a directory beside a stream's logs. Logs are read in the order in
+// which they began, as far as the machines' clocks agree.
+func newName() string {
+	return fmt.Sprintf("%019d-%s", time.Now().UnixNano(), strings.ToLower(rand.Text()[:8]))
+}
+
+// Close ends the planning.
+func (l *sharedPlanner) Close() error {
 	l.sweeper.close()
 	return l.bucket.Close()
 }
 
-// plan takes what the batch may hold of all logs, of each what wasn't planned yet.
-func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engine.Plan, err error) {
+// Told implements engine.Receiving.
+func (l *sharedPlanner) Told(encoded []byte) {
+	m, err := decodeMessage(encoded)
+	switch {
+	case err != nil:
+		l.logger.Error("what a receiver tells can't be read", "stream", l.op, "err", err)
+	case m.Log == "":
+		l.note(m.Held)
+	case m.file() == segments.File{}:
+		l.news.begin(m.Log)
+		l.note("")
+	default:
+		l.news.add(m)
+		l.tell()
+	}
+}
+
+// Lost implements engine.Receiving.
+func (l *sharedPlanner) Lost(why string) {
+	l.news.begin("")
+	l.note("nothing is received: " + why)
+}
+
+// Plan takes what the batch may hold of all logs, of each what wasn't planned yet.
+func (l *sharedPlanner) Plan(ctx context.Context, req engine.PlanRequest) (plan engine.Plan, err error) {
 	var before sharedRanges
 	if req.Previous != nil {
 		if before, err = decodeShared(req.Previous); err != nil {
 			return plan, fmt.Errorf("the records of the batch before: %w", err)
 		}
 	}
+	plan.Held, plan.HeldSince = l.holds()
 	if err := l.look(ctx); err != nil {
 		if ctx.Err() != nil {
 			return plan, err
 		}
-		plan.Held = fmt.Sprintf("what earlier drivers of the job have received can't be listed, and is looked for again: %v", err)
+		plan.Held, plan.HeldSince = fmt.Sprintf("what was received before can't be listed, and is looked for again: %v", err), time.Time{}
+	}
+	for _, m := range l.news.take() {
+		l.logs[m.Log] = with(l.logs[m.Log], m.file())
 	}
 	if err := l.release(req.Kept); err != nil {
 		return plan, err
@@ -98,13 +131,9 @@ func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engi
 	var parts []part
 	most := min(mostFiles*max(1, int(req.Interval/time.Second)), maxFiles)
 	for _, name := range l.names(before) {
-		list := l.others[name]
-		if name == l.own {
-			list = l.Files()
-		}
 		at := position{Log: name, From: before.next(name)}
 		at.Next = at.From
-		for _, f := range list {
+		for _, f := range l.logs[name] {
 			over := req.Budget > 0 && float64(plan.Records+f.Records) > req.Budget || len(parts) == most
 			switch {
 			case f.First < at.Next: // it was planned before
@@ -124,15 +153,14 @@ func (l *sharedLog) plan(ctx context.Context, req engine.PlanRequest) (plan engi
 }
 
 // names returns the logs that a batch is made of, in the order in which they are read: those of the
-// batch before that had files at the last look, if there was one, others that had some, and this
-// driver's.
-func (l *sharedLog) names(before sharedRanges) (names []string) {
+// batch before that had files at the last look, if there was one, or since, and others that have.
+func (l *sharedPlanner) names(before sharedRanges) (names []string) {
 	for _, at := range before.Logs {
-		if _, there := l.others[at.Log]; there || at.Log == l.own || l.looked.IsZero() {
+		if _, there := l.logs[at.Log]; there || l.looked.IsZero() {
 			names = append(names, at.Log)
 		}
 	}
-	for _, name := range append(slices.Sorted(maps.Keys(l.others)), l.own) {
+	for _, name := range slices.Sorted(maps.Keys(l.logs)) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -140,9 +168,9 @@ func (l *sharedLog) names(before sharedRanges) (names []string) {
 	return names
 }
 
-// look finds what other drivers have stored, now and then. Until it is time for the next look it
+// look finds what is stored, now and then. Until it is time for the next look it
 // says how the last one ended.
-func (l *sharedLog) look(ctx context.Context) error {
+func (l *sharedPlanner) look(ctx context.Context) error {
 	if !l.tried.IsZero() && time.Since(l.tried) < lookEvery {
 		return l.failed
 	}
@@ -156,37 +184,70 @@ func (l *sharedLog) look(ctx context.Context) error {
 	return err
 }
 
-// lookNow finds what other drivers have stored.
-func (l *sharedLog) lookNow(ctx context.Context) error {
+// lookNow finds what is stored, beside what is known. A log without files is forgotten. Of the
+// log that is written all is told, in order; it is left out, since what is listed while files come
+// may lack one and have the next.
+func (l *sharedPlanner) lookNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, l.patience, fmt.Errorf("it took longer than %s", l.patience))
 	defer cancel()
 	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
 	if err != nil {
 		return err
 	}
-	if l.at.IsLocal() && !slices.Contains(dirs, l.own) {
-		return fmt.Errorf("%s is gone: see that it is mounted", l.bucket.Name(path.Join(l.at.Key, l.own)))
+	if l.at.IsLocal() && !slices.Contains(dirs, l.mark) {
+		return fmt.Errorf("%s is gone: see that it is mounted", l.bucket.Name(path.Join(l.at.Key, l.mark)))
 	}
-	others := make(map[string][]segments.File)
+	found := make(map[string][]segments.File)
 	for _, name := range dirs {
-		if name == l.own {
+		if l.news.writes(name) {
 			continue
 		}
-		list, err := segments.List(ctx, l.bucket, path.Join(l.at.Key, name))
+		list, err := l.list(ctx, name)
 		if err != nil {
 			return err
 		}
 		if len(list) > 0 {
-			others[name] = list
+			found[name] = list
 		}
 	}
-	l.others = others
+	for name, list := range l.logs {
+		if len(list) > 0 || l.news.writes(name) {
+			found[name] = with(found[name], list...)
+		}
+	}
+	l.logs = found
 	return nil
+}
+
+// list returns the files of a log. One that isn't known to have ended may still be written, by an
+// executor that doesn't know that it is out: if there are new files it is listed once more, and what
+// has come since the first time is left to the next look. So none is missing before the last one.
+func (l *sharedPlanner) list(ctx context.Context, name string) ([]segments.File, error) {
+	dir := path.Join(l.at.Key, name)
+	list, err := segments.List(ctx, l.bucket, dir)
+	n := len(list)
+	if err != nil || n == 0 || len(with(slices.Clip(l.logs[name]), list...)) == len(l.logs[name]) {
+		return list, err
+	}
+	last := list[n-1].First
+	list, err = segments.List(ctx, l.bucket, dir)
+	return slices.DeleteFunc(list, func(f segments.File) bool { return f.First > last }), err
+}
+
+// with returns a log's files, ascending, with others of the log, some of which may be in it.
+func with(list []segments.File, others ...segments.File) []segments.File {
+	for _, f := range others {
+		at, there := slices.BinarySearchFunc(list, f.First, func(in segments.File, first int64) int { return cmp.Compare(in.First, first) })
+		if !there {
+			list = slices.Insert(list, at, f) // at the end, as a rule
+		}
+	}
+	return list
 }
 
 // release removes what no batch reads any more: before the first one that isn't complete, and
 // before the first that others reach back to, whose ranges are kept.
-func (l *sharedLog) release(kept []byte) error {
+func (l *sharedPlanner) release(kept []byte) error {
 	var first sharedRanges
 	if kept != nil {
 		var err error
@@ -200,23 +261,16 @@ func (l *sharedLog) release(kept []byte) error {
 		}
 		return min(l.recorded[name], first.from(name))
 	}
-	var left int64
-	for name, list := range l.others {
-		list = l.sweep(name, list, before(name))
-		for _, f := range list {
-			left += f.Bytes
-		}
-		l.others[name] = list // also if none are left: until they aren't seen any more the log's position counts
+	for name, list := range l.logs {
+		l.logs[name] = l.sweep(name, list, before(name)) // also if none are left: until they aren't seen any more the log's position counts
 	}
-	l.sweep(l.own, l.Files(), before(l.own))
-	l.Forget(before(l.own), left)
 	l.recorded = l.complete
 	return nil
 }
 
 // sweep has the files of a log removed whose records all come before the given one, and returns
 // the others.
-func (l *sharedLog) sweep(name string, list []segments.File, before int64) []segments.File {
+func (l *sharedPlanner) sweep(name string, list []segments.File, before int64) []segments.File {
 	return slices.DeleteFunc(list, func(f segments.File) bool {
 		gone := f.Until() <= before
 		if gone {
@@ -226,8 +280,8 @@ func (l *sharedLog) sweep(name string, list []segments.File, before int64) []seg
 	})
 }
 
-// completed notes that a batch's records were read.
-func (l *sharedLog) completed(encoded []byte) error {
+// Completed notes that a batch's records were read.
+func (l *sharedPlanner) Completed(_ context.Context, encoded []byte) error {
 	r, err := decodeShared(encoded)
 	if err != nil {
 		return err
@@ -251,76 +305,4 @@ func dealt(parts []part, records int64, partitions int) (dealt [][]part) {
 		taken += p.Records
 	}
 	return dealt
-}
-
-// sweeper removes files beside the planning of batches, which has no time to wait for it.
-type sweeper struct {
-	source
-	bucket *files.Bucket
-	gone   chan removal
-	stop   context.CancelFunc
-	ended  chan struct{}
-}
-
-// removal is a file to be removed from a directory.
-type removal struct {
-	dir  string
-	file segments.File
-}
-
-// mostRemovals are how many files may wait to be removed; those beyond are, by the next driver.
-const mostRemovals = maxFiles
-
-// newSweeper starts a sweeper, which close ends.
-func newSweeper(s source, bucket *files.Bucket) *sweeper {
-	ctx, stop := context.WithCancel(context.Background())
-	w := &sweeper{source: s, bucket: bucket, gone: make(chan removal, mostRemovals), stop: stop, ended: make(chan struct{})}
-	go w.run(ctx)
-	return w
-}
-
-// remove has a file removed. It doesn't wait.
-func (w *sweeper) remove(dir string, f segments.File) {
-	select {
-	case w.gone <- removal{dir, f}:
-	default:
-	}
-}
-
-// run removes files until there are no more, or ctx ends. What is left is removed by the next
-// driver, when it has planned behind it.
-func (w *sweeper) run(ctx context.Context) {
-	defer close(w.ended)
-	for r := range w.gone {
-		if !w.sweep(ctx, r) {
-			return
-		}
-	}
-}
-
-// sweep removes a file, and tries it again until it is gone. It reports false if ctx ends before.
-func (w *sweeper) sweep(ctx context.Context, r removal) bool {
-	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, longestPause) {
-		err := segments.Remove(ctx, w.bucket, r.dir, r.file)
-		if err == nil {
-			return true
-		}
-		w.logger.Warn("what was received and is processed can't be removed, it is tried again", "stream", w.op, "pause", pause, "err", err)
-		if !slept(ctx, pause) {
-			return false
-		}
-	}
-	return false
-}
-
-// sweepPatience is how long close waits for files to be removed.
-const sweepPatience = 5 * time.Second
-
-// close ends the sweeper when it has removed what it was given, or after a while.
-func (w *sweeper) close() {
-	close(w.gone)
-	patience := time.AfterFunc(sweepPatience, w.stop)
-	<-w.ended
-	patience.Stop()
-	w.stop()
 }

@@ -1,6 +1,7 @@
 package receivers
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,29 +17,41 @@ import (
 	"github.com/hibana-engine/hibana/rdd/files"
 )
 
-// driver is one of the drivers that a job has had.
+// driver is one of the drivers that a job has had, with the log of a receiver that tells it.
 type driver struct {
-	*sharedLog
-	t *testing.T
+	*sharedPlanner
+	own *ownLog
+	t   *testing.T
 }
 
-// newDriver returns a driver that begins to receive.
+// newDriver returns a driver that plans, and has begun to be received for.
 func newDriver(t *testing.T, dir string) driver {
+	t.Helper()
+	s := sharedSource(t, dir, nil)
+	l, err := openShared(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := openOwn(t.Context(), s, teller{l.Told})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return driver{l, own, t}
+}
+
+// sharedSource returns the source of a stream whose logs are below a directory.
+func sharedSource(t *testing.T, dir string, receive Receiver) source {
 	t.Helper()
 	at, err := files.Parse(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := openShared(t.Context(), source{op: "test", at: at, options: options{maxBytes: leastBytes}, parallelism: 2, logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return driver{l, t}
+	return source{op: "test", at: at, options: options{maxBytes: leastBytes}, receive: receive, parallelism: 2, logger: slog.New(slog.DiscardHandler)}
 }
 
 func (d driver) close() {
 	d.t.Helper()
-	if err := d.Close(); err != nil {
+	if err := errors.Join(d.own.close(), d.Close()); err != nil {
 		d.t.Error(err)
 	}
 }
@@ -47,7 +60,7 @@ func (d driver) close() {
 func (d driver) store(texts ...string) {
 	d.t.Helper()
 	for _, text := range texts {
-		if err := d.Append(d.t.Context(), []byte(text)); err != nil {
+		if err := d.own.Append(d.t.Context(), []byte(text)); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -56,7 +69,7 @@ func (d driver) store(texts ...string) {
 // batch plans a batch behind another one, and returns its ranges and what it reads.
 func (d driver) batch(previous, kept []byte, budget float64) (encoded []byte, read string, left int64) {
 	d.t.Helper()
-	plan, err := d.plan(d.t.Context(), engine.PlanRequest{Previous: previous, Kept: kept, Budget: budget})
+	plan, err := d.Plan(d.t.Context(), engine.PlanRequest{Previous: previous, Kept: kept, Budget: budget})
 	if err != nil || plan.Held != "" {
 		d.t.Fatalf("held up by %q, %v", plan.Held, err)
 	}
@@ -166,7 +179,7 @@ func TestSharedFilesAreRemoved(t *testing.T) {
 			{nil, nil, 0},
 		} {
 			if c.complete != nil {
-				if err := second.completed(c.complete); err != nil {
+				if err := second.Completed(t.Context(), c.complete); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -177,35 +190,65 @@ func TestSharedFilesAreRemoved(t *testing.T) {
 			}
 		}
 		// As if the file of b were still there.
-		name := slices.MinFunc(mustList(t, dir), strings.Compare)
-		if err := os.WriteFile(filepath.Join(dir, name, fmt.Sprintf("%019d-1.records", 1)), nil, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, first.own.name, fmt.Sprintf("%019d-1.records", 1)), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(lookEvery)
 		ranges, read, _ = second.batch(ranges, nil, 0)
-		if r, err := decodeShared(ranges); err != nil || len(r.Logs) != 2 || read != "" {
+		if r, err := decodeShared(ranges); err != nil || len(r.Logs) != 1 || r.Logs[0].Log != first.own.name || read != "" {
 			t.Errorf("a file that stayed: %+v, %v", r, err)
 		}
 		second.batch(ranges, nil, 0)
 		time.Sleep(lookEvery)
 		ranges, _, _ = second.batch(ranges, nil, 0)
-		if r, err := decodeShared(ranges); err != nil || len(r.Logs) != 1 || stored(t, dir) != 0 {
-			t.Errorf("a log without files isn't forgotten: %+v, %v", r, err)
+		if r, err := decodeShared(ranges); err != nil || len(r.Logs) != 0 || stored(t, dir) != 0 {
+			t.Errorf("logs without files aren't forgotten: %+v, %v", r, err)
+		}
+		second.store("B") // into a log that was forgotten
+		ranges, read, _ = second.batch(ranges, nil, 0)
+		if read != "B" {
+			t.Errorf("a batch reads %q", read)
+		}
+		if _, read, _ = second.batch(ranges, nil, 0); read != "" {
+			t.Errorf("a batch reads %q again", read)
 		}
 		second.close()
 	})
 }
 
-func mustList(t *testing.T, dir string) (names []string) {
+// Of a log that is written what was told counts, and nothing else: what is listed may lack a file
+// and have the next. When nobody writes it any more, as far as is known, it is listed.
+func TestLogThatIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(t, t.TempDir())
+		d.Told(encoded(t, message{Log: d.own.name}))
+		d.store("a", "b")
+		told := d.news.take()
+		d.Told(encoded(t, told[0]))
+		one, read, _ := d.batch(nil, nil, 0)
+		if read != "a" {
+			t.Errorf("a batch reads %q", read)
+		}
+		d.Lost("its executor is gone")
+		time.Sleep(lookEvery)
+		plan, err := d.Plan(t.Context(), engine.PlanRequest{Previous: one})
+		if read := d.read(plan.Ranges); err != nil || !slices.Equal(read, []string{"b"}) || plan.Held != "nothing is received: its executor is gone" {
+			t.Errorf("a batch reads %q, held up by %q, %v", read, plan.Held, err)
+		}
+		d.Told(encoded(t, told[1])) // late
+		d.Told(encoded(t, message{}))
+		if _, read, _ := d.batch(plan.Ranges, nil, 0); read != "" {
+			t.Errorf("a batch reads %q again", read)
+		}
+		d.close()
+	})
+}
+
+// encoded returns a message as a receiver tells it.
+func encoded(t *testing.T, m message) (b []byte) {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
+	teller{func(sent []byte) { b = sent }}.tell(m)
+	return b
 }
 
 // Where logs can't be listed what is received is processed all the same, and the stream says so;
@@ -225,11 +268,11 @@ func TestLogsThatCantBeListed(t *testing.T) {
 		if err := os.WriteFile(dir, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		plan, err := second.plan(t.Context(), engine.PlanRequest{Previous: one})
+		plan, err := second.Plan(t.Context(), engine.PlanRequest{Previous: one})
 		if err != nil || plan.Held == "" || plan.Records != 1 {
 			t.Fatalf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
 		}
-		if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own) != 1 {
+		if r, err := decodeShared(plan.Ranges); err != nil || len(r.Logs) != 2 || r.next(first.own.name) != 1 {
 			t.Errorf("%+v, %v", r, err)
 		}
 		if second.patience != 2*lookTimeout {
@@ -243,7 +286,7 @@ func TestLogsThatCantBeListed(t *testing.T) {
 		}
 		time.Sleep(lookEvery - 1)
 		why := plan.Held // every batch says so, and waits for no look
-		if plan, err = second.plan(t.Context(), engine.PlanRequest{Previous: plan.Ranges}); err != nil || plan.Held != why || plan.Records != 0 {
+		if plan, err = second.Plan(t.Context(), engine.PlanRequest{Previous: plan.Ranges}); err != nil || plan.Held != why || plan.Records != 0 {
 			t.Errorf("%d records, held up by %q, %v", plan.Records, plan.Held, err)
 		}
 		time.Sleep(time.Nanosecond)
@@ -263,19 +306,19 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 		dir := t.TempDir()
 		d := newDriver(t, dir)
 		d.store("a", "b")
-		name := d.Files()[0]
-		if err := os.Rename(filepath.Join(dir, d.own), filepath.Join(dir, "x")); err != nil {
+		name := d.own.Files()[0]
+		if err := os.Rename(filepath.Join(dir, d.own.name), filepath.Join(dir, "x")); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, d.own), nil, 0o600); err != nil { // where a directory should be
+		if err := os.WriteFile(filepath.Join(dir, d.own.name), nil, 0o600); err != nil { // where a directory should be
 			t.Fatal(err)
 		}
-		d.sweep(d.own, []segments.File{name}, name.Until())
+		d.sweep(d.own.name, []segments.File{name}, name.Until())
 		time.Sleep(time.Minute)
-		if err := os.Remove(filepath.Join(dir, d.own)); err != nil {
+		if err := os.Remove(filepath.Join(dir, d.own.name)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, d.own)); err != nil {
+		if err := os.Rename(filepath.Join(dir, "x"), filepath.Join(dir, d.own.name)); err != nil {
 			t.Fatal(err)
 		}
 		if n := stored(t, dir); n != 2 {
@@ -299,8 +342,8 @@ func TestFilesOfABatch(t *testing.T) {
 			for i := range list {
 				list[i] = segments.File{First: int64(i), Records: 1}
 			}
-			d.others, d.tried, d.looked = map[string][]segments.File{"0": list}, time.Now(), time.Now()
-			plan, err := d.plan(t.Context(), engine.PlanRequest{Interval: interval})
+			d.logs, d.tried, d.looked = map[string][]segments.File{"0": list}, time.Now(), time.Now()
+			plan, err := d.Plan(t.Context(), engine.PlanRequest{Interval: interval})
 			if err != nil || plan.Records != want || plan.Backlog != int64(len(list))-want {
 				t.Errorf("every %s: a batch reads %d files, %d are left: %v", interval, plan.Records, plan.Backlog, err)
 			}
@@ -317,8 +360,8 @@ func TestDirectoryThatIsGone(t *testing.T) {
 		if err := os.Rename(dir, dir+"x"); err != nil {
 			t.Fatal(err)
 		}
-		plan, err := d.plan(t.Context(), engine.PlanRequest{})
-		if err != nil || !strings.Contains(plan.Held, filepath.Join(dir, d.own)+" is gone: see that it is mounted") {
+		plan, err := d.Plan(t.Context(), engine.PlanRequest{})
+		if err != nil || !strings.Contains(plan.Held, filepath.Join(dir, d.mark)+" is gone: see that it is mounted") {
 			t.Errorf("held up by %q, %v", plan.Held, err)
 		}
 		d.close()

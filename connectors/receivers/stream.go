@@ -25,10 +25,11 @@ import (
 // all of them may be there all the same: stored again they may come twice. It may keep no record.
 type Store func(ctx context.Context, records ...[]byte) error
 
-// Receiver receives records until ctx ends, on the driver: it connects, and hands what comes to
-// store, perhaps from several goroutines, for all of which it waits before it returns. When it
-// returns an error, or panics, it is called again after a pause; when it returns nil, nothing
-// more comes. The program's end waits 10 seconds for it, 35 where several machines reach the log.
+// Receiver receives records until ctx ends: it connects, and hands what comes to store, perhaps
+// from several goroutines, for all of which it waits before it returns. It runs on an executor if
+// several machines reach the log, else on the driver. When it returns an error, or panics, it is
+// called again after a pause; when it returns nil, nothing more comes. The program's end waits 10
+// seconds for it, 35 on an executor.
 type Receiver func(ctx context.Context, store Store) error
 
 // Stream declares a stream of what a function receives (Spark's receiverStream). The name tells
@@ -121,8 +122,11 @@ type input[T any] struct {
 	convert func([]byte) T
 }
 
-// Open opens the log and starts the receiver.
+// Open opens the log and, if that is on this machine, starts the receiver: else an executor does.
 func (in *input[T]) Open(ctx context.Context) (engine.Planner, error) {
+	if in.shared {
+		return openShared(ctx, in.source)
+	}
 	return openPlanner(ctx, in.source)
 }
 
@@ -144,7 +148,7 @@ func (in *input[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter
 	}, nil
 }
 
-// generateShared makes the partitions that the driver has dealt files to.
+// generateShared makes the partitions that the planner has dealt files to.
 func (in *input[T]) generateShared(encoded []byte) (int, func(*task.Context, int) iter.Seq2[T, error], error) {
 	r, err := decodeShared(encoded)
 	if err != nil {
@@ -199,7 +203,7 @@ func (in *input[T]) read(tc *task.Context, from iter.Seq2[[]byte, error]) iter.S
 	}
 }
 
-// Positions says how many records were read, of each driver's log if they are shared.
+// Positions says how many records were read, of each log if they are shared.
 func (in *input[T]) Positions(encoded []byte) ([]engine.Position, error) {
 	if !isShared(encoded) {
 		r, err := decodeRanges(encoded)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,9 +18,17 @@ import (
 	"github.com/hibana-engine/hibana/connectors/receivers"
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
+	"github.com/hibana-engine/hibana/engine/role"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test's binary be the program that TestKilledCluster submits.
+func TestMain(m *testing.M) {
+	if os.Getenv(role.Env) != "" && slices.Contains(os.Args, "--feed") {
+		feedProgram()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // serving returns a Dial option by which each connection is one that serve has: it closes it
 // when serve returns.
@@ -134,7 +143,7 @@ func TestRestart(t *testing.T) {
 	t.Run("where many reach it", func(t *testing.T) {
 		dir := t.TempDir()
 		restart(t, "file://"+dir)
-		if logs, err := os.ReadDir(filepath.Join(dir, "numbers%2Fof%20mine")); err != nil || len(logs) != 2 { // of two drivers
+		if logs, err := os.ReadDir(filepath.Join(dir, "numbers%2Fof%20mine")); err != nil || len(logs) != 4 { // of two runs, and their drivers' marks
 			t.Errorf("%v, %v", logs, err)
 		}
 	})
@@ -365,6 +374,91 @@ func TestOnLocalCluster(t *testing.T) {
 	})
 	if err != nil || !slices.Equal(got, []string{"0", "1", "2", "3", "4"}) {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Where several machines reach the log an executor process receives, in local-cluster too. When it
+// is killed another one does, and all that was stored is read, once.
+func TestReceiverIsKilled(t *testing.T) {
+	const env, starts = "HIBANA_TEST_RECEIVED", 3
+	if os.Getenv(role.Env) == "" {
+		t.Setenv(env, t.TempDir())
+	}
+	dir := os.Getenv(env)
+	note := func(line string) error { // in a file, of whichever process
+		f, err := os.OpenFile(filepath.Join(dir, "notes"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(line + "\n")
+		return errors.Join(err, f.Close())
+	}
+	var got []string
+	err := enginetest.OnCluster(t, func(ssc *engine.StreamingContext) error {
+		d := receivers.Stream(ssc, "numbers", func(ctx context.Context, store receivers.Store) error {
+			if os.Getenv(role.Env) == "" {
+				return errors.New("the driver receives")
+			}
+			if err := note(fmt.Sprint("start ", os.Getpid())); err != nil {
+				return err
+			}
+			b, err := os.ReadFile(filepath.Join(dir, "notes"))
+			if err != nil {
+				return err
+			}
+			nth := strings.Count(string(b), "start ")
+			for i := range 20 {
+				record := fmt.Sprintf("%d-%02d", nth, i)
+				if err := store(ctx, []byte(record)); err != nil {
+					return err
+				}
+				if err := note(record); err != nil {
+					return err
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			if nth == starts {
+				return nil
+			}
+			if err := store(ctx, []byte("last words")); err != nil {
+				return err
+			}
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // what was told may not have been sent
+			select {}
+		}, receivers.Directory("file://"+filepath.Join(dir, "received")))
+		text := engine.Map(d, func(b []byte) string { return string(b) })
+		engine.ForEachBatch(text, func(_ engine.Batch, rows []string) error {
+			if got = append(got, rows...); len(got) >= starts*20+starts-1 {
+				ssc.Stop()
+			}
+			return nil
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "notes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored, pids []string
+	for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		if pid, is := strings.CutPrefix(line, "start "); is {
+			pids = append(pids, pid)
+		} else {
+			stored = append(stored, line)
+		}
+	}
+	slices.Sort(pids)
+	if len(slices.Compact(pids)) != starts {
+		t.Errorf("it was received in the processes %v", pids)
+	}
+	stored = append(stored, "last words", "last words")
+	slices.Sort(stored)
+	slices.Sort(got)
+	if !slices.Equal(got, stored) {
+		t.Errorf("read     %q\nstored %q", got, stored)
 	}
 }
 

@@ -33,7 +33,7 @@ type Backend struct {
 func NewBackend(cfg Config) *Backend {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Backend{
-		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(newRecord(cfg.Dir, maxRecordMemory)), attendance: newAttendance()},
+		common: common{cfg: cfg, ctx: ctx, silence: maxSilence, briefing: newBriefing(newRecord(cfg.Dir, maxRecordMemory)), attendance: newAttendance(), reception: newReception()},
 		cancel: cancel, members: make(map[string]*link), ending: make(map[string]*link),
 	}
 }

@@ -26,6 +26,7 @@ type common struct {
 	events     scheduler.BackendEvents // nil before Start
 	briefing   *briefing
 	attendance *attendance
+	reception  *reception
 }
 
 // link is the driver's connection to one job executor process. It connects
@@ -150,6 +151,7 @@ func (l *link) stream() (ready bool, err error) {
 	})
 	err = causeOf(ctx, l.receive(s))
 	l.ready.Store(false)
+	l.reception.leave(l, rpc.Brief(err))
 	l.attendance.leave()
 	l.grant.end()
 	l.briefing.leave(l)
@@ -206,6 +208,7 @@ func (l *link) admit(r *Registered) {
 	l.events.Stored(l.name, r.Stored)
 	l.ready.Store(true)
 	l.attendance.note()
+	l.reception.join(l)
 	l.trouble("")
 }
 
@@ -263,6 +266,12 @@ func (l *link) forget(f Forget) { l.out.forget(f) }
 // forgetShuffles implements listener.
 func (l *link) forgetShuffles(f *ForgetShuffles) { l.out.forgetShuffles(f) }
 
+// String returns the executor's name.
+func (l *link) String() string { return l.name }
+
+// receiveFor says for which inputs the executor receives.
+func (l *link) receiveFor(inputs []int32) { l.out.post(&ToExecutor{Receive: &Receive{Inputs: inputs}}) }
+
 // launch starts a task, or says at once why it can't be described to the executor.
 func (l *link) launch(task scheduler.Task) {
 	for _, outs := range task.Inputs {
@@ -292,6 +301,8 @@ func (l *link) receive(s *end[ToExecutor, FromExecutor]) error {
 		case m.Held != nil:
 			l.holdings.answer(*m.Held)
 			l.attendance.note()
+		case m.Received != nil:
+			l.reception.heard(l, m.Received)
 		case m.Invoked != nil:
 			if m.Invoked.Failure != "" {
 				l.cfg.Diverged(l.name, m.Invoked)

@@ -18,7 +18,7 @@ import (
 // Host is the part of a job executor process that knows the program.
 //
 // THREADING: Register, Stored, Invoke, Hold, DropCached and Forget are called by one goroutine at a
-// time, Run, Store and Cached by many beside it.
+// time, Run, Receive, Store and Cached by many beside it.
 type Host interface {
 	scheduler.Runner
 	// Register prepares for a driver whose epoch isn't older than any before: it
@@ -39,6 +39,9 @@ type Host interface {
 	Forget(f Forget)
 	// DropCached drops the cached partitions of RDDs.
 	DropCached(rdds []lineage.ID)
+	// Receive receives for an input beside the tasks, until ctx ends or nothing more comes.
+	// tell hands a message to the driver, in order, and doesn't block.
+	Receive(ctx context.Context, input int32, tell func(message []byte))
 	// Stored returns what the driver that registered last is told, one success of a task
 	// after the other, of the cached partitions here: at first all, then what was stored
 	// and dropped since. It is called once after a Register.
@@ -53,7 +56,8 @@ type Host interface {
 // Server is a job executor process's side of the Tasks and Shuffle services.
 //
 // THREADING: each stream has two goroutines: gRPC's, which sends, and one that
-// receives and calls the host under hosting. Tasks run in the slots of a
+// receives and calls the host under hosting. It starts one for each input that the
+// executor receives for, which ends with the stream. Tasks run in the slots of a
 // local.Backend. No lock but hosting is held while the host works.
 type Server struct {
 	incarnation uint64
@@ -62,7 +66,8 @@ type Server struct {
 	log         *slog.Logger
 	slots       *local.Backend
 	receivers   sync.WaitGroup
-	failed      chan string // why the program can't be built
+	inputs      sync.WaitGroup // that are received for
+	failed      chan string    // why the program can't be built
 
 	hosting sync.Mutex // held while the host is called for a session
 
@@ -98,6 +103,7 @@ func (s *Server) Close() {
 		current.end(ErrClosed)
 	}
 	s.receivers.Wait()
+	s.inputs.Wait()
 	s.slots.Close()
 }
 

@@ -124,6 +124,8 @@ func (m *FromExecutor) weight() int {
 	switch {
 	case m.Commit != nil:
 		return smallWeight
+	case m.Received != nil:
+		return smallWeight + len(m.Received.Message)
 	case m.Ended != nil && m.Ended.Success != nil:
 		s := m.Ended.Success
 		w := smallWeight + len(s.Result) + blockWeight*len(s.Stored)

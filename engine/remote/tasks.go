@@ -39,6 +39,7 @@ type ToExecutor struct {
 	Slots          *Slots          `msgpack:"n"`
 	DropCached     *DropCached     `msgpack:"d"`
 	ForgetShuffles *ForgetShuffles `msgpack:"s"`
+	Receive        *Receive        `msgpack:"r"`
 }
 
 // Hello opens the stream.
@@ -125,6 +126,19 @@ type DropCached struct {
 	RDDs []lineage.ID `msgpack:"r"`
 }
 
+// Receive says for which inputs the executor receives, in place of what was said before: it
+// begins with those that are new to the stream, and ends with the others.
+type Receive struct {
+	Inputs []int32 `msgpack:"i"`
+}
+
+// Received is what the receiver of an input tells the input's planner, or that it has ended.
+type Received struct {
+	Input   int32  `msgpack:"i"`
+	Message []byte `msgpack:"m"` // in the connector's encoding
+	Ended   bool   `msgpack:"end"`
+}
+
 // FromExecutor is one message of an executor's; exactly one field is set.
 type FromExecutor struct {
 	Registered *Registered `msgpack:"r"`
@@ -133,6 +147,7 @@ type FromExecutor struct {
 	Ended      *TaskEnded  `msgpack:"e"`
 	Commit     *CommitAsk  `msgpack:"c"`
 	Held       *Held       `msgpack:"m"`
+	Received   *Received   `msgpack:"v"`
 	Alive      *wire.Alive `msgpack:"a"`
 }
 

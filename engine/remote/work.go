@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,7 +24,8 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[Several[ToExecutor], Sever
 		return ErrClosed
 	}
 	s.receivers.Go(func() { // ends with the stream
-		err := (&receiver{server: s, session: sess, outputs: make(map[uint32]*shuffle.Outputs)}).receive(stream.Context(), messages)
+		x := &receiver{server: s, session: sess, ctx: stream.Context(), outputs: make(map[uint32]*shuffle.Outputs), inputs: make(map[int32]context.CancelFunc)}
+		err := x.receive(messages)
 		s.note(err)
 		sess.end(err)
 	})
@@ -42,14 +44,16 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[Several[ToExecutor], Sever
 type receiver struct {
 	server  *Server
 	session *session
-	outputs map[uint32]*shuffle.Outputs // that the driver has named
+	ctx     context.Context              // of the stream, with which Work ends
+	outputs map[uint32]*shuffle.Outputs  // that the driver has named
+	inputs  map[int32]context.CancelFunc // that are received for
 }
 
 // maxOutputs bounds the map outputs that a driver may name and not forget.
 const maxOutputs = 1 << 16
 
 // receive takes what the driver sends, and returns why it stops.
-func (x *receiver) receive(ctx context.Context, s *end[FromExecutor, ToExecutor]) error {
+func (x *receiver) receive(s *end[FromExecutor, ToExecutor]) error {
 	if err := x.greet(s); err != nil {
 		return err
 	}
@@ -62,7 +66,7 @@ func (x *receiver) receive(ctx context.Context, s *end[FromExecutor, ToExecutor]
 			return err
 		}
 		if m.Invoke != nil { // not while hosting is locked: the next driver may come meanwhile
-			if err := x.server.host.Room(ctx); err != nil {
+			if err := x.server.host.Room(x.ctx); err != nil {
 				return err
 			}
 		}
@@ -141,6 +145,8 @@ func (x *receiver) take(m *ToExecutor) error {
 		}
 	case m.Slots != nil:
 		return x.server.resize(x.session, m.Slots.Slots)
+	case m.Receive != nil:
+		return x.receiveFor(m.Receive.Inputs)
 	case m.DropCached != nil:
 		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:
@@ -163,6 +169,33 @@ func (x *receiver) hosted(f func(Host)) {
 	if x.server.fence.drives(x.session) {
 		f(x.server.host)
 	}
+}
+
+// receiveFor begins to receive for inputs and ends to for others.
+func (x *receiver) receiveFor(inputs []int32) error {
+	for input, end := range x.inputs {
+		if !slices.Contains(inputs, input) {
+			end()
+			delete(x.inputs, input)
+		}
+	}
+	return x.server.fence.whileDriving(x.session, func(uint64) error {
+		for _, input := range inputs {
+			if x.inputs[input] != nil {
+				continue
+			}
+			ctx, end := context.WithCancel(x.ctx)
+			x.inputs[input] = end
+			x.server.inputs.Go(func() { // ends with the stream at the latest
+				defer end()
+				x.server.host.Receive(ctx, input, func(message []byte) {
+					x.session.post(&FromExecutor{Received: &Received{Input: input, Message: message}})
+				})
+				x.session.post(&FromExecutor{Received: &Received{Input: input, Ended: true}})
+			})
+		}
+		return nil
+	})
 }
 
 // launch starts a task with what it reads.

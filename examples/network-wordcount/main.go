@@ -55,16 +55,17 @@ func lines(ssc *engine.StreamingContext, opt options) *engine.DStream[string] {
 		return receivers.SocketTextStream(ssc, opt.address, opts...)
 	}
 	made := receivers.Stream(ssc, "sentences", func(ctx context.Context, store receivers.Store) error {
-		if err := makeUp(ctx, opt, store); err != nil {
-			return err
-		}
-		select { // until the last ones are counted
-		case <-time.After(2 * ssc.BatchInterval()):
-			ssc.Stop()
-		case <-ctx.Done():
-		}
-		return nil
+		return makeUp(ctx, opt, store) // on a cluster an executor does
 	}, opts...)
+	if opt.sentences > 0 {
+		left := int64(opt.sentences) // on the driver, which stops the program
+		engine.ForEachBatch(engine.Count(made), func(_ engine.Batch, n []int64) error {
+			if left -= n[0]; left <= 0 {
+				ssc.Stop()
+			}
+			return nil
+		})
+	}
 	return engine.Map(made, func(line []byte) string { return string(line) })
 }
 

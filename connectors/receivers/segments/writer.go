@@ -21,6 +21,7 @@ type Writer struct {
 	bucket *files.Bucket
 	dir    string
 	most   int64
+	tell   func(File)
 	turn   chan struct{} // held by who writes a file
 
 	mu      sync.Mutex
@@ -30,6 +31,7 @@ type Writer struct {
 	pending int64 // bytes that wait, or are being written
 	others  int64 // bytes that don't belong to this log and count with it
 	room    room
+	lacks   bool // an append waits for room, or has since Forget
 	closed  bool
 }
 
@@ -54,9 +56,10 @@ type unwritten struct {
 }
 
 // NewWriter returns a log in a directory of a bucket that no other process writes to, which may
-// have so many bytes.
-func NewWriter(bucket *files.Bucket, dir string, most int64) *Writer {
-	return &Writer{bucket: bucket, dir: dir, most: most, turn: make(chan struct{}, 1), room: newRoom()}
+// have so many bytes. tell is told of each file when it is there, in order, and must return at
+// once.
+func NewWriter(bucket *files.Bucket, dir string, most int64, tell func(File)) *Writer {
+	return &Writer{bucket: bucket, dir: dir, most: most, tell: tell, turn: make(chan struct{}, 1), room: newRoom()}
 }
 
 // Append appends records, and returns when they are in the bucket. While the log is full it waits
@@ -86,7 +89,7 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	size := int64(len(frame))
-	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && (w.size()+size > w.most || w.fills(size)) }); err != nil {
+	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && (w.isOver(size) || w.fills(size)) }); err != nil {
 		return nil, err
 	}
 	if w.closed {
@@ -100,6 +103,13 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	w.waiting.waits++
 	w.pending += size
 	return w.waiting, nil
+}
+
+// isOver reports whether the log has no room for so many bytes. mu is held.
+func (w *Writer) isOver(size int64) bool {
+	over := w.size()+size > w.most
+	w.lacks = w.lacks || over
+	return over
 }
 
 // fills reports whether the next file has no room for so many bytes more. A frame that is larger
@@ -148,7 +158,9 @@ func (w *Writer) write(ctx context.Context) {
 		w.room.free()
 	}
 	w.mu.Unlock()
-	u.err = err
+	if u.err = err; err == nil {
+		w.tell(f)
+	}
 	close(u.written)
 }
 
@@ -161,11 +173,11 @@ func (w *Writer) size() int64 {
 	return n
 }
 
-// Full reports whether a record may have to wait for room.
-func (w *Writer) Full() bool {
+// Lacks reports whether an append waits for room, or has waited since [Writer.Forget].
+func (w *Writer) Lacks() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.size()+stretch > w.most
+	return w.lacks
 }
 
 // Files returns the files that were written and not forgotten, ascending.
@@ -175,12 +187,13 @@ func (w *Writer) Files() []File {
 	return slices.Clone(w.files)
 }
 
-// Forget forgets the files whose records all come before the given one, which the caller removes.
+// Forget forgets the files whose records all come before the given one, which were removed.
 // others are the bytes of other logs that count with this one.
 func (w *Writer) Forget(before, others int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.files, w.others = slices.DeleteFunc(w.files, func(f File) bool { return f.Until() <= before }), others
+	w.lacks = false
 	w.room.free()
 }
 

@@ -48,11 +48,15 @@ func listed(t *testing.T, bucket *files.Bucket, dir string) (list []File, record
 	return list, records
 }
 
+// untold is for writers whose files nobody is told of.
+func untold(File) {}
+
 // What several append at a time is there once, in the order in which each appended it, and when
 // Append returns.
 func TestWriter(t *testing.T) {
 	bucket, dir := openBucket(t)
-	w := NewWriter(bucket, dir, 1<<20)
+	var told []File
+	w := NewWriter(bucket, dir, 1<<20, func(f File) { told = append(told, f) })
 	const each = 20
 	var all sync.WaitGroup
 	for who := range 5 {
@@ -69,8 +73,8 @@ func TestWriter(t *testing.T) {
 	}
 	all.Wait()
 	list, records := listed(t, bucket, dir)
-	if !slices.Equal(list, w.Files()) || len(records) != 5*2*each {
-		t.Errorf("%d records in %v; written were %v", len(records), list, w.Files())
+	if !slices.Equal(list, w.Files()) || !slices.Equal(list, told) || len(records) != 5*2*each {
+		t.Errorf("%d records in %v; written were %v, told of %v", len(records), list, w.Files(), told)
 	}
 	for who := range 5 {
 		of := slices.DeleteFunc(slices.Clone(records), func(r string) bool { return !strings.HasPrefix(r, fmt.Sprint(who)) })
@@ -84,15 +88,15 @@ func TestWriter(t *testing.T) {
 func TestWriterWaitsForRoom(t *testing.T) {
 	bucket, dir := openBucket(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWriter(bucket, dir, 1<<20)
+		w := NewWriter(bucket, dir, 1<<20, untold)
 		record := make([]byte, 100_000)
 		for range 10 {
 			if err := w.Append(t.Context(), record); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if !w.Full() {
-			t.Error("the log isn't full")
+		if w.Lacks() {
+			t.Error("nobody has waited for room")
 		}
 		ended := make(chan error)
 		more := func(ctx context.Context) { ended <- w.Append(ctx, record) }
@@ -108,6 +112,9 @@ func TestWriterWaitsForRoom(t *testing.T) {
 		}
 		go more(t.Context())
 		if waiting() {
+			if !w.Lacks() {
+				t.Error("the log doesn't lack room")
+			}
 			w.Forget(1, 0)
 			if err := <-ended; err != nil || len(w.Files()) != 10 || w.Files()[0].First != 1 {
 				t.Errorf("%v, %v", w.Files(), err)
@@ -141,7 +148,7 @@ func TestWriterWaitsForRoom(t *testing.T) {
 func TestFilesAreBounded(t *testing.T) {
 	bucket, dir := openBucket(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWriter(bucket, dir, 1<<30)
+		w := NewWriter(bucket, dir, 1<<30, untold)
 		w.turn <- struct{}{} // as if a file were being written
 		var all sync.WaitGroup
 		for _, size := range []int{9, 9, 17} {
@@ -164,7 +171,7 @@ func TestFilesAreBounded(t *testing.T) {
 func TestAppendsGivenUp(t *testing.T) {
 	bucket, dir := openBucket(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWriter(bucket, dir, 1<<20)
+		w := NewWriter(bucket, dir, 1<<20, untold)
 		record := make([]byte, 100_000)
 		w.turn <- struct{}{} // as if a file were being written
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -195,7 +202,7 @@ func TestWriteThatFails(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil { // where a directory should be
 		t.Fatal(err)
 	}
-	w := NewWriter(bucket, dir+"/log", 1<<20)
+	w := NewWriter(bucket, dir+"/log", 1<<20, untold)
 	if err := w.Append(t.Context(), []byte("a"), []byte("b")); err == nil || !strings.Contains(err.Error(), path) {
 		t.Error(err)
 	}
@@ -208,7 +215,7 @@ func TestWriteThatFails(t *testing.T) {
 	if list, records := listed(t, bucket, dir+"/log"); len(list) != 1 || list[0].First != 2 || list[0].Until() != 3 || !slices.Equal(records, []string{"c"}) {
 		t.Errorf("%q in %v", records, list)
 	}
-	if w.Full() || w.pending != 0 {
+	if w.Lacks() || w.pending != 0 {
 		t.Errorf("%d bytes are pending", w.pending)
 	}
 }
@@ -216,7 +223,7 @@ func TestWriteThatFails(t *testing.T) {
 // A file that isn't what was written is an error that names it; others aren't files of the log.
 func TestDamagedFiles(t *testing.T) {
 	bucket, dir := openBucket(t)
-	w := NewWriter(bucket, dir, 1<<20)
+	w := NewWriter(bucket, dir, 1<<20, untold)
 	if err := w.Append(t.Context(), []byte("hello"), []byte("world")); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ func (c *clocked) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, err
 func (*clocked) Beside(*task.Process) error              { return nil }
 func (*clocked) Notify(func()) error                     { return nil }
 func (*clocked) UntilEnd(context.Context) error          { return nil }
+func (*clocked) Receiving() plan.Receiving               { return nil }
+func (*clocked) Receive(context.Context, plan.Reception) {}
 func (*clocked) Completed(context.Context, []byte) error { return nil }
 func (*clocked) Close() error                            { return nil }
 

@@ -37,14 +37,14 @@ type Config struct {
 // Driver runs one job on the active driver: it plans a batch at each tick, logs
 // it, generates its RDDs and runs its outputs.
 //
-// THREADING: Run starts five kinds of goroutines and waits for all of them. The
+// THREADING: Run starts six kinds of goroutines and waits for all of them. The
 // generator owns planners, the rate estimator and what is beside them in the struct,
 // and sends planned batches to the runner over queue, which it closes; before it
 // plans one it puts a token into room, which the runner takes out with the batch. The
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to
-// the participant. What the runner tells the generator goes through completed;
+// the participant; one has executors receive and waits for its end. What the runner tells the generator goes through completed;
 // listeners are called under busLock.
 type Driver struct {
 	Config
@@ -96,6 +96,9 @@ type Cluster interface {
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
+	// Receive has executors receive for inputs, each on one of them at a time, until ctx
+	// ends, and waits for the receivers' end, but not for long.
+	Receive(ctx context.Context, r plan.Reception)
 	// Run runs the job of one output.
 	Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error)
 	// Remember tells the executors of a batch that is complete and that others reach

@@ -45,6 +45,9 @@ func (p *guardedPlanner) Notify(ready func()) error {
 	return p.calls.Guard(p.what, func() error { return p.planner.Notify(ready) })
 }
 
+// Receiving returns what the connector has, as it is: who calls it guards it.
+func (p *guardedPlanner) Receiving() plan.Receiving { return p.planner.Receiving() }
+
 func (p *guardedPlanner) UntilEnd(ctx context.Context) error {
 	return p.calls.Guard(p.what, func() error { return p.planner.UntilEnd(ctx) })
 }

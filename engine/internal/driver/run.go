@@ -46,6 +46,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	for _, p := range d.Participants {
 		parts.Go(func() { p.Run(partCtx) })
 	}
+	parts.Go(func() { d.receive(stopCtx) })
 	for _, t := range d.Program.DriverTasks {
 		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
 	}

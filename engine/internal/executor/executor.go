@@ -133,6 +133,16 @@ func (e *Executor) Invoke(inv plan.Invocation) error {
 	return nil
 }
 
+// Receive receives for an input, until ctx ends or nothing more comes. What comes goes where
+// the input keeps it; tell hands messages to the driver.
+func (e *Executor) Receive(ctx context.Context, input int32, tell func(message []byte)) {
+	for _, in := range e.program.Graph.Inputs {
+		if in.ID == input && in.Receive != nil {
+			in.Receive(ctx, tell)
+		}
+	}
+}
+
 // compare makes sure that a generation is what the driver generated.
 func compare(g *plan.Generation, inv plan.Invocation) error {
 	if g.Lineage.Hash() != inv.Lineage {

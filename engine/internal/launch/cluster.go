@@ -193,6 +193,11 @@ func (c *remoteCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan
 	return c.backend.Invoke(gen.Alloc.Seq, b)
 }
 
+// Receive has executors receive for inputs.
+func (c *remoteCluster) Receive(ctx context.Context, r plan.Reception) {
+	c.backend.Receive(ctx, remote.Reception(r))
+}
+
 // noExecutorAfter is how long a job waits for executors before it says so.
 const noExecutorAfter = 5 * time.Second
 

@@ -292,6 +292,11 @@ func (h *executorHost) Cached(epoch uint64, b task.Block) task.Sendable {
 // DropCached drops the cached partitions of RDDs.
 func (h *executorHost) DropCached(rdds []lineage.ID) { h.exec.Load().DropCached(rdds) }
 
+// Receive receives for an input.
+func (h *executorHost) Receive(ctx context.Context, input int32, tell func(message []byte)) {
+	h.exec.Load().Receive(ctx, input, tell)
+}
+
 // Stored returns what the driver is told of the cached partitions.
 func (h *executorHost) Stored() func() []scheduler.StoredBlock { return h.exec.Load().Stored() }
 

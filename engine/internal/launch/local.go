@@ -114,6 +114,15 @@ func (c *localCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.
 	return err
 }
 
+// Receive receives in this process.
+func (c *localCluster) Receive(ctx context.Context, r plan.Reception) {
+	var work sync.WaitGroup
+	for _, input := range r.Inputs {
+		work.Go(func() { c.exec.Receive(ctx, input, func(message []byte) { r.Told(input, message) }) })
+	}
+	work.Wait()
+}
+
 func (c *localCluster) Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error) {
 	return runOn(ctx, c.dag, gen, output)
 }

@@ -55,6 +55,7 @@ func (p testPlanner) Plan(context.Context, plan.PlanRequest) (plan.Share, error)
 func (p testPlanner) Beside(*task.Process) error              { return nil }
 func (p testPlanner) Notify(func()) error                     { return nil }
 func (p testPlanner) UntilEnd(context.Context) error          { return nil }
+func (p testPlanner) Receiving() plan.Receiving               { return nil }
 func (p testPlanner) Completed(context.Context, []byte) error { return nil }
 func (p testPlanner) Close() error {
 	*p.effects = append(*p.effects, "close")

@@ -19,10 +19,29 @@ type Planner interface {
 	// UntilEnd makes what is there now all that is planned. An input that can't
 	// tell where that ends says [ErrEndless].
 	UntilEnd(ctx context.Context) error
+	// Receiving takes what the input's receiver tells, which an executor runs; nil if
+	// it has none there.
+	Receiving() Receiving
 	// Completed is told when a batch is complete, in order.
 	Completed(ctx context.Context, ranges []byte) error
 	// Close releases what the planner holds.
 	Close() error
+}
+
+// Receiving takes what the receiver of an input tells the input's planner. Any goroutine may
+// call it.
+type Receiving interface {
+	// Told takes a message.
+	Told(message []byte)
+	// Lost is told why nobody receives any more, or yet.
+	Lost(why string)
+}
+
+// Reception is what executors receive for. Told and Lost may be called by any goroutine.
+type Reception struct {
+	Inputs []int32
+	Told   func(input int32, message []byte)
+	Lost   func(input int32, why string)
 }
 
 // PlanRequest says what a plan follows and how much it may hold.

@@ -1,0 +1,253 @@
+package receivers
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/hibana-engine/hibana/connectors/receivers/segments"
+	"github.com/hibana-engine/hibana/rdd/files"
+)
+
+// sharedPatience is how long a receiver that appends to a shared log is waited for, which may be
+// writing a file.
+const sharedPatience = 35 * time.Second
+
+// Receive implements engine.Receiver: it receives on an executor, into a log of its own that all
+// machines reach.
+func (in *input[T]) Receive(ctx context.Context, tell func(message []byte)) {
+	receiveShared(ctx, in.source, teller{send: tell})
+}
+
+// receiveShared opens a log and calls the receiver, until ctx ends or nothing more comes.
+func receiveShared(ctx context.Context, s source, t teller) {
+	notes := &notes{teller: t}
+	var log *ownLog
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		var err error
+		if log, err = openOwn(ctx, s, t); err == nil {
+			break
+		}
+		notes.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
+		if !slept(ctx, pause) {
+			return
+		}
+	}
+	notes.begin(log.name)
+	r := &reception{source: s, append: log.Append, note: notes.note}
+	var work sync.WaitGroup
+	roomCtx, stop := context.WithCancel(ctx)
+	work.Go(func() { log.makeRoom(roomCtx, notes.note) })
+	r.begin(ctx)
+	select {
+	case <-r.ended:
+	case <-ctx.Done():
+		r.await(sharedPatience)
+	}
+	stop()
+	work.Wait()
+	if err := log.close(); err != nil {
+		s.logger.Warn("closing a log of what is received", "stream", s.op, "err", err)
+	}
+}
+
+// ownLog is the log that one start of a receiver writes.
+type ownLog struct {
+	*segments.Writer
+	source
+	bucket *files.Bucket
+	name   string
+}
+
+// openOwn opens a log, as one of a stream's.
+func openOwn(ctx context.Context, s source, t teller) (l *ownLog, err error) {
+	bucket, err := s.at.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = bucket.Close() // nothing was written
+		}
+	}()
+	l = &ownLog{source: s, bucket: bucket, name: newName()}
+	dir := path.Join(s.at.Key, l.name)
+	l.Writer = segments.NewWriter(bucket, dir, s.options.maxBytes, func(f segments.File) { t.tell(messageOf(l.name, f)) })
+	if s.at.IsLocal() { // it isn't made here: nobody else would see it
+		there, err := bucket.Dirs(ctx, path.Dir(s.at.Key))
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(there, path.Base(s.at.Key)) {
+			return nil, fmt.Errorf("%s isn't there: %w", bucket.Name(s.at.Key), errNotShared)
+		}
+	}
+	if err := l.count(ctx); err != nil {
+		return nil, err
+	}
+	if err := bucket.MakeDir(dir); err != nil {
+		return nil, fmt.Errorf("making a directory for what is received: %w", err)
+	}
+	return l, nil
+}
+
+// A log that has no room is looked at after firstPause, then half as often each time down to
+// this.
+const roomEvery = time.Second
+
+// makeRoom looks, as long as the log has no room, what of it the driver has removed, until ctx
+// ends. note takes that it is full, which lasts until something is stored.
+func (l *ownLog) makeRoom(ctx context.Context, note func(string)) {
+	for pause := firstPause; slept(ctx, pause); {
+		if !l.Lacks() {
+			pause = firstPause
+			continue
+		}
+		if pause > firstPause { // the last look has found no room
+			note(fullLog(l.source))
+		}
+		if err := l.count(ctx); err != nil && ctx.Err() == nil {
+			l.logger.Warn("what is left of what was received can't be listed, to see whether there is room for more; it is tried again", "stream", l.op, "err", err)
+		}
+		pause = min(2*pause, roomEvery)
+	}
+}
+
+// count counts how much there is in all logs of the stream.
+func (l *ownLog) count(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, longestTimeout)
+	defer cancel()
+	written := l.Files()
+	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
+	if err != nil {
+		return err
+	}
+	var left, others int64 // the first record that is left; bytes
+	if n := len(written); n > 0 {
+		left = written[n-1].Until() // none of these, unless one is listed
+	}
+	for _, name := range dirs {
+		list, err := segments.List(ctx, l.bucket, path.Join(l.at.Key, name))
+		switch {
+		case err != nil:
+			return err
+		case name != l.name:
+			for _, f := range list {
+				others += f.Bytes
+			}
+		case len(list) > 0:
+			left = min(left, list[0].First)
+		}
+	}
+	l.Forget(left, others)
+	return nil
+}
+
+// close ends the log.
+func (l *ownLog) close() error {
+	l.Writer.Close()
+	return l.bucket.Close()
+}
+
+// message is what a receiver on an executor tells the planner: that it begins a log, then of each
+// file of it; without a log, why nothing is received.
+type message struct {
+	Log  string   `msgpack:"l,omitempty"`
+	File [3]int64 `msgpack:"f,omitempty"` // first record, records, bytes
+	Held string   `msgpack:"h,omitempty"`
+}
+
+// messageOf tells of a file.
+func messageOf(log string, f segments.File) message {
+	return message{Log: log, File: [3]int64{f.First, f.Records, f.Bytes}}
+}
+
+// file returns the file that the message tells of.
+func (m message) file() segments.File {
+	return segments.File{First: m.File[0], Records: m.File[1], Bytes: m.File[2]}
+}
+
+// decodeMessage reads what a teller has told.
+func decodeMessage(b []byte) (m message, err error) {
+	if err := msgpack.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("decoding what a receiver tells: %w", err)
+	}
+	return m, nil
+}
+
+// teller tells the planner. It is safe for concurrent use.
+type teller struct{ send func([]byte) }
+
+func (t teller) tell(m message) {
+	b, err := msgpack.Marshal(&m)
+	if err == nil { // of numbers and text it can't fail
+		t.send(b)
+	}
+}
+
+// notes tell why nothing is received, when that changes. They are safe for concurrent use.
+type notes struct {
+	teller
+	mu   sync.Mutex
+	last string
+}
+
+// begin tells that the receiver begins a log, and that nothing holds it up.
+func (n *notes) begin(log string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.last = ""
+	n.tell(message{Log: log})
+}
+
+// note takes why nothing is received, "" if something is.
+func (n *notes) note(why string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if why != n.last {
+		n.last = why
+		n.tell(message{Held: why})
+	}
+}
+
+// news are what the planner was told of logs. They are safe for concurrent use.
+type news struct {
+	mu      sync.Mutex
+	all     []message
+	written string // the log that is written, "" if none is known to be
+}
+
+// begin notes the log that is written from now on.
+func (n *news) begin(log string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.written = log
+}
+
+// writes reports whether a log is the one that is written.
+func (n *news) writes(log string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.written == log
+}
+
+// add notes a file.
+func (n *news) add(m message) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, m)
+}
+
+// take returns the files since the last call.
+func (n *news) take() []message {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := n.all
+	n.all = nil
+	return all
+}
