@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -121,9 +120,7 @@ func (c *comparing) copies(rate int) contest {
 		}
 		theirs := l
 		theirs.due, theirs.warm = t.due, max(l.warm, jvmWarm)
-		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, func(ctx context.Context, topic string) (*child, error) {
-			return w.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic, "--partitions", fmt.Sprint(l.partitions), "--dir", filepath.Join(c.dir, topic))
-		})})
+		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, w.copies(&theirs, c.dir))})
 	}
 	return o
 }

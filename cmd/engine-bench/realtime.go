@@ -145,10 +145,7 @@ func (r *realtime) measureQuery(ctx context.Context, q realtimeQuery, dir string
 func (r *realtime) measureSpark(ctx context.Context, q realtimeQuery, dir string) (lag, error) {
 	l := r.latency
 	l.traffic, l.warm = q.traffic, r.sparkWarm
-	return l.measure(ctx, "spark", func(ctx context.Context, topic string) (*child, error) {
-		return r.spark.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic,
-			"--partitions", fmt.Sprint(l.partitions), "--dir", filepath.Join(dir, topic))
-	})
+	return l.measure(ctx, "spark", r.spark.copies(&l, dir))
 }
 
 // job is the job of a query, until standard input ends.
