@@ -181,8 +181,7 @@ func (b *paperBench) reaches(ctx context.Context, o *paperFlags) (kind string, s
 		kind, err = b.real.about(ctx)
 		return kind, func() {}, err
 	}
-	// After an interrupt too, the broker is there until the run is over that uses it.
-	b.addr, kind, stop, err = brokerProcess(context.WithoutCancel(ctx), o.brokers)
+	b.addr, kind, stop, err = brokerProcess(ctx, o.brokers)
 	return kind, stop, err
 }
 

@@ -62,7 +62,8 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 		return nil, err
 	}
 	defer stop()
-	r.brokers = addr
+	r.brokers, r.topics = addr, newTopics(addr)
+	defer r.topics.remove(ctx)
 	result := newRealtimeResult(r, kind, note)
 	err = r.run(ctx, result)
 	return result.finish(err)
