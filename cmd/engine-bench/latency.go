@@ -66,7 +66,7 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	job := f.String("job", "", internal+"be a job that is measured, engine or loop, from the topic in `NAME`-in to NAME-out")
-	topic := f.String("topic", "", "NAME of a job's topics")
+	topic := f.String("topic", "", internal+"NAME of a job's topics")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}

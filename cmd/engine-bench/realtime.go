@@ -38,9 +38,9 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	names := f.String("queries", "", "`names` with commas between them: stateless, deduplication, window, state; none: all")
 	twins := newTwinFlags(f)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	job := f.String("job", "", "be the job of a query, from the topic in `NAME`-in to NAME-out (what the benchmark starts itself)")
-	topic := f.String("topic", "", "NAME of a job's topics")
-	dir := f.String("dir", "", "directory of a job's batch log and checkpoints; none: they are in memory")
+	job := f.String("job", "", internal+"be the job of a query, from the topic in `NAME`-in to NAME-out")
+	topic := f.String("topic", "", internal+"NAME of a job's topics")
+	dir := f.String("dir", "", internal+"directory of a job's batch log and checkpoints; none: they are in memory")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
