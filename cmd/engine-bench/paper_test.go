@@ -59,7 +59,7 @@ func TestPaper(t *testing.T) {
 			t.Errorf("%s: written %g/s, read %g/s", c.Cell, c.Producer.Median, c.Consumers.Median)
 		}
 	}
-	for _, name := range []string{"results.csv", "report.html", "report.md"} {
+	for _, name := range []string{"results.csv", "report.html", "report.md", "figures/figure-7.svg"} {
 		if s, err := os.Stat(p.out + "/" + name); err != nil || s.Size() == 0 {
 			t.Errorf("%s: %v, %v", name, s, err)
 		}
@@ -172,6 +172,19 @@ func TestPaperFlags(t *testing.T) {
 		g := o.grid
 		if got := fmt.Sprint(g.Partitions, g.Consumers, g.Images, g.Recognised, g.Repetitions, g.WarmUp); got != want || !slices.Equal(g.Replications, []int{1}) {
 			t.Errorf("%q: %s, want %s", line, got, want)
+		}
+	}
+}
+
+// The report says what to type, without where its directory lies.
+func TestPaperCommand(t *testing.T) {
+	for line, want := range map[string]string{
+		"--quick --out /a/b":   "engine-bench paper --quick --out b",
+		"--out=/a/b --quick":   "engine-bench paper --out=b --quick",
+		"--out /a/b --model x": "engine-bench paper --out b --model x",
+	} {
+		if got := commandLine(strings.Fields(line), "/a/b"); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
 		}
 	}
 }
