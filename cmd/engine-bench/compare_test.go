@@ -65,6 +65,15 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// A slow system's rate isn't 0.
+func TestRates(t *testing.T) {
+	for v, want := range map[float64]string{4321: "4.3 k", 812_000: "812.0 k", 6_543_000: "6.54 M"} {
+		if got := figureText(figureRate, v); got != want {
+			t.Errorf("%g/s is %s, want %s", v, got, want)
+		}
+	}
+}
+
 // What was measured before the engine or franz-go failed is kept, and marked.
 func TestComparePartial(t *testing.T) {
 	c := &comparing{rounds: 2, result: &compareResult{Rounds: 2}}

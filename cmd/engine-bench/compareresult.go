@@ -109,12 +109,15 @@ func (row *compareRow) text(s spread) string {
 	return s.text(func(v float64) string { return figureText(row.Figure, v) })
 }
 
-// figureText writes a figure: rates in millions.
+// figureText writes a figure: rates in millions or thousands.
 func figureText(figure string, v float64) string {
-	if figure == figureRate {
-		return fmt.Sprintf("%.2f M", v/1e6)
+	switch {
+	case figure != figureRate:
+		return fmt.Sprintf("%.1f", v)
+	case v < 1e6:
+		return fmt.Sprintf("%.1f k", v/1e3)
 	}
-	return fmt.Sprintf("%.1f", v)
+	return fmt.Sprintf("%.2f M", v/1e6)
 }
 
 // Markers around the table in a file.
