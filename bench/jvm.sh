@@ -9,7 +9,7 @@ build)
   if [ ! -e "$work/.built" ] || [ "$here/pom.xml" -nt "$work/.built" ] || [ "$here/../pom.xml" -nt "$work/.built" ]; then
     rm -rf "$work/jars" # of other versions, or of a build that broke off
   fi
-  mvn -q -B -f "$here/pom.xml" -Dwork="$work" package
+  mvn -q -B -Dstyle.color=never -f "$here/pom.xml" -Dwork="$work" package
   touch "$work/.built"
   exit
   ;;

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
 )
@@ -33,19 +34,33 @@ func brokerOptions() embedded.Options {
 }
 
 // brokerProcess returns the addresses to use: those given, or those of an embedded
-// broker in a process of its own, whose memory and collector are nobody's else.
+// broker in a process of its own, whose memory and collector are nobody's else. After an
+// interrupt too that one is there until stop is called: what uses it ends first.
 func brokerProcess(ctx context.Context, given string) (addr, kind string, stop func(), err error) {
 	if given != "" {
 		return given, "broker at " + given, func() {}, nil
 	}
-	p, err := startSelf(ctx, "broker")
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return "", "", nil, err
 	}
-	line, err := bufio.NewReader(p.stdout).ReadString('\n')
+	alive, kill := context.WithCancel(context.WithoutCancel(ctx))
+	p, err := startSelf(alive, "broker")
 	if err != nil {
+		kill()
+		return "", "", nil, err
+	}
+	stop = func() {
+		late := time.AfterFunc(childPatience, kill)
+		defer late.Stop()
 		_ = p.end()
+		kill()
+	}
+	started := context.AfterFunc(ctx, kill)
+	line, err := bufio.NewReader(p.stdout).ReadString('\n')
+	started()
+	if err != nil {
+		stop()
 		return "", "", nil, fmt.Errorf("the broker's process said no address: %w", err)
 	}
-	return strings.TrimSpace(line), "embedded broker in a process of its own", func() { _ = p.end() }, nil
+	return strings.TrimSpace(line), "embedded broker in a process of its own", stop, nil
 }

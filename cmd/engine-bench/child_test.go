@@ -68,7 +68,7 @@ func TestTwins(t *testing.T) {
 		{"good", "no", "/bin", "good: --java no", ""},
 		{"broken", "auto", "/bin", "building broken (", ""},
 		{"broken", "yes", "/bin", "", "building broken ("},
-		{"missing", "auto", "/bin", "missing isn't in ", ""},
+		{"missing", "auto", "/bin", "missing: ", ""},
 		{"good", "auto", "/none", "good needs java on the PATH", ""},
 		{"good", "yes", "/none", "", "good needs java on the PATH"},
 	} {

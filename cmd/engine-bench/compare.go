@@ -66,7 +66,6 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 		}
 	}
 	l.traffic, l.partitions, l.size = traffic{due: dueOf, share: 1, late: 2 * time.Second}, 5, 100
-	c.topic = fmt.Sprintf("bench-compare-%d", time.Now().UnixNano())
 	c.result = &compareResult{Records: c.records, Rounds: c.rounds, Machine: paper.Machine()}
 	if err := c.findTwins(ctx, twins, *brokers); err != nil {
 		return nil, err
@@ -76,6 +75,9 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 		return nil, err
 	}
 	defer stop()
+	l.topics = newTopics(l.brokers)
+	defer l.topics.remove(ctx)
+	c.topic = l.topics.name("lines")
 	if c.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
 		return nil, err
 	}

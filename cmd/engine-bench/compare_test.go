@@ -65,6 +65,22 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// The table says what it can of one round.
+func TestCompareOnce(t *testing.T) {
+	if got := (&compareResult{Machine: "two cores", Brokers: "a broker", Rounds: 1}).table(); !strings.HasPrefix(got, "two cores; a broker; one round, which has no spread; ") {
+		t.Error(got)
+	}
+}
+
+// A slow system's rate isn't 0.
+func TestRates(t *testing.T) {
+	for v, want := range map[float64]string{4321: "4.3 k", 812_000: "812.0 k", 6_543_000: "6.54 M"} {
+		if got := figureText(figureRate, v); got != want {
+			t.Errorf("%g/s is %s, want %s", v, got, want)
+		}
+	}
+}
+
 // What was measured before the engine or franz-go failed is kept, and marked.
 func TestComparePartial(t *testing.T) {
 	c := &comparing{rounds: 2, result: &compareResult{Rounds: 2}}
@@ -87,7 +103,7 @@ func TestLastLineLate(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errDrain)
 	defer cancel()
 	err := lastLine(ctx, new(int), "sleep", "60")
-	if !errors.Is(err, errDrain) {
+	if !errors.Is(err, errDrain) || !strings.HasPrefix(err.Error(), errDrain.Error()+"\nsleep 60\n") {
 		t.Errorf("%v, want %v", err, errDrain)
 	}
 }

@@ -72,8 +72,11 @@ const compareNotes = "Clocks hold the JVM's JIT; the loop shares the engine's pr
 // table is what was measured, in Markdown, and what wasn't.
 func (r *compareResult) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s; %s; medians of %d rounds in turn, with the least and the most; `count` and `wordcount` read %d lines. ",
-		r.Machine, r.Brokers, r.Rounds, r.Records)
+	rounds := fmt.Sprintf("medians of %d rounds in turn, with the least and the most", r.Rounds)
+	if r.Rounds == 1 {
+		rounds = "one round, which has no spread"
+	}
+	fmt.Fprintf(&b, "%s; %s; %s; `count` and `wordcount` read %d lines. ", r.Machine, r.Brokers, rounds, r.Records)
 	b.WriteString(compareNotes)
 	b.WriteString("| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |\n|---|---|---|---|---|---|\n")
 	first := make(map[[2]string]int) // row of a figure, where the figure's others go
@@ -109,12 +112,15 @@ func (row *compareRow) text(s spread) string {
 	return s.text(func(v float64) string { return figureText(row.Figure, v) })
 }
 
-// figureText writes a figure: rates in millions.
+// figureText writes a figure: rates in millions or thousands.
 func figureText(figure string, v float64) string {
-	if figure == figureRate {
-		return fmt.Sprintf("%.2f M", v/1e6)
+	switch {
+	case figure != figureRate:
+		return fmt.Sprintf("%.1f", v)
+	case v < 1e6:
+		return fmt.Sprintf("%.1f k", v/1e3)
 	}
-	return fmt.Sprintf("%.1f", v)
+	return fmt.Sprintf("%.2f M", v/1e6)
 }
 
 // Markers around the table in a file.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -121,9 +120,7 @@ func (c *comparing) copies(rate int) contest {
 		}
 		theirs := l
 		theirs.due, theirs.warm = t.due, max(l.warm, jvmWarm)
-		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, func(ctx context.Context, topic string) (*child, error) {
-			return w.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic, "--partitions", fmt.Sprint(l.partitions), "--dir", filepath.Join(c.dir, topic))
-		})})
+		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, w.copies(&theirs, c.dir))})
 	}
 	return o
 }
@@ -145,7 +142,8 @@ func askSelf(ctx context.Context, into any, args ...string) error {
 	return lastLine(ctx, into, self, args...)
 }
 
-// lastLine runs a program and decodes the last line that it prints.
+// lastLine runs a program and decodes the last line that it prints. The first line of an error
+// is its cause; which program it was and what that said follow.
 func lastLine(ctx context.Context, into any, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.WaitDelay = childPatience
@@ -154,11 +152,11 @@ func lastLine(ctx context.Context, into any, name string, args ...string) error 
 	out, err := cmd.Output()
 	if err != nil {
 		err = cmp.Or(context.Cause(ctx), err)
-		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said)
+		return fmt.Errorf("%w\n%s\n%s", err, strings.Join(cmd.Args, " "), said)
 	}
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	if err := json.Unmarshal(lines[len(lines)-1], into); err != nil {
-		return fmt.Errorf("%s: its last line is no result: %w", strings.Join(cmd.Args, " "), err)
+		return fmt.Errorf("the last line is no result: %w\n%s", err, strings.Join(cmd.Args, " "))
 	}
 	return nil
 }

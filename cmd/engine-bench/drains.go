@@ -18,18 +18,21 @@ type drainFlags struct {
 	interval   *time.Duration
 	rounds     *int
 	warmUps    *int
+	own        string        // what the topic's own name ends with
 	next       func() []byte // makes the topic's records
 }
 
-func newDrainFlags(f *flag.FlagSet, topic, records string, interval time.Duration, rounds, warmUps int) drainFlags {
+// newDrainFlags adds the flags; a topic of the run's own is called after what.
+func newDrainFlags(f *flag.FlagSet, what, records string, interval time.Duration, rounds, warmUps int) drainFlags {
 	return drainFlags{
 		records:    f.Int64("records", 5_000_000, records),
 		partitions: f.Int("partitions", 8, "partitions of the topic"),
-		topic:      f.String("topic", topic, "topic; made and filled if it isn't there"),
+		topic:      f.String("topic", "", topicUsage),
 		master:     f.String("master", "local[2]", "where the engine runs"),
 		interval:   f.Duration("interval", interval, "batch interval"),
 		rounds:     f.Int("rounds", rounds, "rounds of baseline and engine in turn"),
 		warmUps:    f.Int("warm-ups", warmUps, "rounds before them that don't count"),
+		own:        what,
 		next:       lines(),
 	}
 }
@@ -41,6 +44,9 @@ func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, ro
 	if warmUps < 0 {
 		return nil, fmt.Errorf("%w: --warm-ups is 0 or above", errUsage)
 	}
+	var remove func()
+	*o.topic, remove = topicFor(ctx, *o.topic, addr, o.own)
+	defer remove()
 	if err := load(ctx, addr, *o.topic, *o.partitions, *o.records, o.next); err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	interval := f.Duration("interval", 100*time.Millisecond, "batch interval")
 	seed := f.Uint64("seed", 1, "chooses when to kill and which executor")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
-	topic := f.String("topic", "", "topic; none: one of its own")
+	topic := f.String("topic", "", topicUsage)
 	keys := f.Int("keys", 0, "keys of a state that the job holds, checkpointed every 10 s; 0: it has none")
 	file := f.String("result", "", internal+"file for the job to write its batches to")
 	if err := parse(f, args); err != nil {
@@ -59,10 +59,10 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 		return nil, err
 	}
 	defer stop()
-	if o.topic == "" {
-		o.topic = fmt.Sprintf("bench-failover-%d", time.Now().UnixNano())
-	}
-	if err := kafka.EnsureTopic(ctx, []string{addr}, o.topic, 4); err != nil {
+	var remove func()
+	o.topic, remove = topicFor(ctx, o.topic, addr, "failover")
+	defer remove()
+	if err := kafka.EnsureTopic(ctx, addresses(addr), o.topic, 4); err != nil {
 		return nil, err
 	}
 	c, err := startCluster(ctx)

@@ -25,6 +25,7 @@ import (
 type latency struct {
 	traffic
 	brokers    string
+	topics     topics // of the runs
 	rate       int
 	partitions int
 	size       int // bytes of a record
@@ -65,7 +66,7 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	job := f.String("job", "", internal+"be a job that is measured, engine or loop, from the topic in `NAME`-in to NAME-out")
-	topic := f.String("topic", "", "NAME of a job's topics")
+	topic := f.String("topic", "", internal+"NAME of a job's topics")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
@@ -81,7 +82,8 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 		return nil, err
 	}
 	defer stop()
-	l.brokers = addr
+	l.brokers, l.topics = addr, newTopics(addr)
+	defer l.topics.remove(ctx)
 	r := &latencyResult{Rate: l.rate, Brokers: kind, IntervalMS: ms(l.interval)}
 	for round := range *rounds {
 		loop, err := l.measure(ctx, jobLoop, l.start(jobLoop))
@@ -128,9 +130,9 @@ func (l *latency) measure(ctx context.Context, job string, start starter) (g lag
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, l.warm+l.last+l.late+startPatience, errors.New("too little came back in time"))
 	defer cancel()
-	topic := fmt.Sprintf("bench-latency-%s-%d", job, time.Now().UnixNano())
+	topic := l.topics.name(fmt.Sprintf("%s-%d", job, time.Now().UnixNano()))
 	for _, name := range []string{topic + "-in", topic + "-out"} {
-		if err := kafka.EnsureTopic(ctx, []string{l.brokers}, name, l.partitions); err != nil {
+		if err := kafka.EnsureTopic(ctx, addresses(l.brokers), name, l.partitions); err != nil {
 			return g, err
 		}
 	}
@@ -164,7 +166,7 @@ func (l *latency) drive(ctx context.Context, topic string) ([]time.Duration, err
 	if l.key != nil {
 		partitioner = kgo.StickyKeyPartitioner(nil)
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.brokers), kgo.DefaultProduceTopic(topic+"-in"), kgo.ProducerLinger(0),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(l.brokers)...), kgo.DefaultProduceTopic(topic+"-in"), kgo.ProducerLinger(0),
 		kgo.RecordPartitioner(partitioner), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ConsumeTopics(topic+"-out"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
@@ -323,7 +325,7 @@ func (l *latency) cadence() (interval time.Duration, args []string) {
 
 // loop is the job as a bare franz-go loop.
 func (l *latency) loop(ctx context.Context, topic string) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.brokers), kgo.DefaultProduceTopic(topic+"-out"), kgo.ProducerLinger(0),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(l.brokers)...), kgo.DefaultProduceTopic(topic+"-out"), kgo.ProducerLinger(0),
 		kgo.ConsumeTopics(topic+"-in"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		return err

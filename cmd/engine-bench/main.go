@@ -26,8 +26,14 @@ import (
 // workload is one thing that can be measured.
 type workload struct {
 	name, about string
+	example     string // flags, for the help
 	// run adds its flags to f, parses args and measures.
 	run func(ctx context.Context, f *flag.FlagSet, args []string) (report, error)
+}
+
+// exampleLine is the example as it is typed.
+func (w workload) exampleLine() string {
+	return strings.TrimSpace("engine-bench " + w.name + " " + w.example)
 }
 
 // report is what a workload measured: printed for people, or as JSON.
@@ -39,28 +45,50 @@ type report interface {
 // workloads lists what can be measured, in the order of the help.
 func workloads() []workload {
 	return []workload{
-		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop", runCount},
-		{"latency", "time from when a record is due through Kafka, a Map and Kafka again until a consumer has it; baseline: a bare franz-go loop", runLatency},
-		{"realtime", "Spark's suite of its real-time mode: time of records through a stateless query, deduplication, counts in windows, a state; Spark beside the first, and its published figures", runRealtime},
-		{"wordcount", "split lines from Kafka into words and count them; baseline: the same in a tuned franz-go poll loop", runWordCount},
-		{"fold", "count records from Kafka by key, over all batches; baseline: maps in a tuned franz-go poll loop", runFold},
-		{"window", "processing time of batches that add up a sliding window by key, with an inverse", runWindow},
-		{"state", "processing time of batches that change a keyed state, with and without a checkpoint under way", runState},
-		{"sort", "a batch program that sorts records of 100 bytes", runSort},
-		{"join", "a batch program that joins pairs with a fifth as many", runJoin},
-		{"group", "a batch program that groups values by key, more than fit in memory with --memory 1g", runGroup},
-		{"lines", "count the lines of a large text file; baseline: wc -l on the same file", runLines},
-		{"pagerank", "a batch program that ranks the nodes of a graph by their links; baseline: a loop over slices", runPageRank},
-		{"kmeans", "a batch program that finds the centres of points; baseline: a loop over slices", runKMeans},
-		{"overhead", "time from a batch's start to its completion with one record in 8 tasks", runOverhead},
-		{"tasks", "a batch program of tasks that have nothing to do: how many run in a second, and what they cost", runTasks},
-		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons", runFailover},
-		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores", runMNIST},
-		{"paper", "images through Kafka over partitions and consumers, as the paper measured it: a producer, consumers, both, and recognition; bare clients and the engine in turn; tables and figures", runPaper},
-		{"compare", "the same work on the engine, bare franz-go and, where there are Java and Maven, Spark and Kafka Streams: ratios with their spread", runCompare},
-		{"inference", "a compiled network alone; baseline: the cores' peak", runInference},
-		{"broker", "an embedded broker until standard input ends, which other workloads start", runBroker},
-		{"train", "seconds an epoch of training on the digits, on one core", runTrain},
+		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop",
+			"--records 1000000", runCount},
+		{"latency", "time from when a record is due through Kafka, a Map and Kafka again until a consumer has it; baseline: a bare franz-go loop",
+			"--rate 1000 --rounds 1", runLatency},
+		{"realtime", "Spark's suite of its real-time mode: time of records through a stateless query, deduplication, counts in windows, a state; Spark beside the first, and its published figures",
+			"--queries stateless,window --rounds 1", runRealtime},
+		{"wordcount", "split lines from Kafka into words and count them; baseline: the same in a tuned franz-go poll loop",
+			"--records 1000000", runWordCount},
+		{"fold", "count records from Kafka by key, over all batches; baseline: maps in a tuned franz-go poll loop",
+			"--records 1000000 --keys 10000", runFold},
+		{"window", "processing time of batches that add up a sliding window by key, with an inverse",
+			"--window 5s --keys 10000", runWindow},
+		{"state", "processing time of batches that change a keyed state, with and without a checkpoint under way",
+			"--keys 100000 --rate 20000", runState},
+		{"sort", "a batch program that sorts records of 100 bytes",
+			"--records 5000000", runSort},
+		{"join", "a batch program that joins pairs with a fifth as many",
+			"--records 1000000", runJoin},
+		{"group", "a batch program that groups values by key, more than fit in memory with --memory 1g",
+			"--records 10000000 --memory 1g", runGroup},
+		{"lines", "count the lines of a large text file; baseline: wc -l on the same file",
+			"--size 100", runLines},
+		{"pagerank", "a batch program that ranks the nodes of a graph by their links; baseline: a loop over slices",
+			"--records 100000 --iterations 5", runPageRank},
+		{"kmeans", "a batch program that finds the centres of points; baseline: a loop over slices",
+			"--records 100000 --k 5", runKMeans},
+		{"overhead", "time from a batch's start to its completion with one record in 8 tasks",
+			"--batches 200 --interval 10ms", runOverhead},
+		{"tasks", "a batch program of tasks that have nothing to do: how many run in a second, and what they cost",
+			"--tasks 10000 --rounds 3", runTasks},
+		{"failover", "time from the death of a leader, job driver or executor to the next new batch, on a cluster of daemons",
+			"--kinds job-driver --kills 5", runFailover},
+		{"mnist", "recognise images from Kafka with a network; baseline: the bare compiled network on as many cores",
+			"--model mlp --images 100000", runMNIST},
+		{"paper", "images through Kafka over partitions and consumers, as the paper measured it: a producer, consumers, both, and recognition; bare clients and the engine in turn; tables and figures",
+			"--quick --out paper-results", runPaper},
+		{"compare", "the same work on the engine, bare franz-go and, where there are Java and Maven, Spark and Kafka Streams: ratios with their spread",
+			"--work count,copy --records 1000000 --rates 1000", runCompare},
+		{"inference", "a compiled network alone; baseline: the cores' peak",
+			"--model mlp --batch 64", runInference},
+		{"broker", "an embedded broker until standard input ends, which other workloads start",
+			"", runBroker},
+		{"train", "seconds an epoch of training on the digits, on one core",
+			"--model cnn --limit 6000", runTrain},
 	}
 }
 
@@ -112,7 +140,7 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	r, err := w.run(ctx, f, args[1:])
 	err = errors.Join(err, p.end())
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\n%s\n\nExample:\n  engine-bench %[1]s --json\n\nFlags:\n", w.name, w.about, how(w.name))
+		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\n%s\n\nExample:\n  %s\n\nFlags:\n", w.name, w.about, how(w.name), w.exampleLine())
 		cli.PrintFlags(stdout, withoutInternal(f))
 	}
 	if err != nil && !errors.As(err, new(partialError)) || r == nil { // an executor process has nothing to tell
@@ -164,5 +192,5 @@ func usage(out io.Writer, all []workload) {
 	for _, w := range all {
 		fmt.Fprintf(out, "  %-10s %s\n", w.name, w.about)
 	}
-	fmt.Fprint(out, "\nExample:\n  engine-bench count --records 1000000 --json\n")
+	fmt.Fprintf(out, "\nExample:\n  %s --json\n", all[0].exampleLine())
 }

@@ -2,6 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,16 +44,51 @@ func TestCommandLines(t *testing.T) {
 // The help lists what is for people, with its defaults, and not what the benchmark tells
 // processes of its own.
 func TestHelp(t *testing.T) {
-	for workload, hidden := range map[string]string{"paper": "--job", "failover": "--result", "mnist": "--result", "overhead": "--result", "latency": "--job"} {
+	hidden := map[string][]string{
+		"paper": {"--job"}, "failover": {"--result"}, "mnist": {"--result", "--weights"}, "overhead": {"--result"},
+		"latency": {"--job", "--topic"}, "realtime": {"--job", "--topic", "--dir"},
+	}
+	for _, w := range workloads() {
+		workload := w.name
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), []string{workload, "--help"}, &stdout, &stderr); code != 0 {
 			t.Errorf("%s: exit code %d, %s", workload, code, &stderr)
 		}
-		if help := stdout.String(); strings.Contains(help, hidden) || strings.Contains(help, internal) || !strings.Contains(help, "--json") {
-			t.Errorf("%s lists %s, or lacks --json:\n%s", workload, hidden, help)
+		help := stdout.String()
+		if strings.Contains(help, internal) || !strings.Contains(help, "--json") || !strings.Contains(help, "Example:\n  engine-bench "+workload) {
+			t.Errorf("%s lists what is internal, or lacks --json or an example:\n%s", workload, help)
+		}
+		for _, name := range hidden[workload] {
+			if strings.Contains(help, "\n  "+name) {
+				t.Errorf("%s lists %s:\n%s", workload, name, help)
+			}
 		}
 		if workload == "paper" && !strings.Contains(stdout.String(), "(default 500000)") {
 			t.Errorf("a default is missing in\n%s", &stdout)
+		}
+	}
+}
+
+// The example of each workload's help is a command line that the workload takes: its flags are
+// parsed, and what it measures begins, which an interrupt ends at once.
+func TestExamples(t *testing.T) {
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	for _, w := range workloads() {
+		args := strings.Fields(w.example)
+		if strings.ContainsAny(w.example, "'\"[]*$") {
+			t.Errorf("%s: a shell changes %q", w.name, w.example)
+		}
+		if _, err := runWorkload(t, w.name, append(slices.Clone(args), "--help")...); !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s: %v", w.exampleLine(), err)
+		}
+		if w.name == "broker" || w.name == "tasks" { // they wait for input, and start processes
+			continue
+		}
+		f := flag.NewFlagSet(w.name, flag.ContinueOnError)
+		f.SetOutput(io.Discard)
+		if _, err := w.run(interrupted, f, args); err == nil || errors.Is(err, errUsage) {
+			t.Errorf("%s: %v", w.exampleLine(), err)
 		}
 	}
 }

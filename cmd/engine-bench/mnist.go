@@ -45,13 +45,13 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	var b mnistBench
 	f.StringVar(&b.model, "model", "cnn", "network: cnn or mlp")
 	f.IntVar(&b.images, "images", 300_000, "images to recognise")
-	f.StringVar(&b.topic, "topic", "bench-images", "topic; made and filled if it isn't there")
+	f.StringVar(&b.topic, "topic", "", topicUsage)
 	f.StringVar(&b.master, "master", "local[2]", "where the engine runs; cluster compares 3 engine-drivers and 2 engine-executors with local[2]")
 	f.DurationVar(&b.interval, "interval", 200*time.Millisecond, "batch interval")
 	partitions := f.Int("partitions", 8, "partitions of the topic")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	rounds := f.Int("rounds", 3, "rounds of baseline and engine in turn")
-	weights := f.String("weights", "", "file with the weights, for the processes of a job on a cluster")
+	weights := f.String("weights", "", internal+"file with the weights, for the processes of a job on a cluster")
 	f.StringVar(&b.result, "result", "", internal+"file for a job on a cluster to leave its time in")
 	if err := parse(f, args); err != nil {
 		return nil, err
@@ -75,6 +75,9 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 		return nil, err
 	}
 	defer stop()
+	var remove func()
+	b.topic, remove = topicFor(ctx, b.topic, b.addr, "images")
+	defer remove()
 	next := 0
 	if err := load(ctx, b.addr, b.topic, *partitions, int64(b.images), func() []byte {
 		next++

@@ -23,7 +23,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	partitions := f.Int("partitions", 8, "partitions of the topic: tasks of a batch")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	master := f.String("master", "local[2]", "where the engine runs: local[N], local-cluster[N,CORES], or cluster for 3 engine-drivers and 2 engine-executors")
-	topic := f.String("topic", "", "topic; none: one of its own")
+	topic := f.String("topic", "", topicUsage)
 	interval := f.Duration("interval", 5*time.Millisecond, "batch interval")
 	file := f.String("result", "", internal+"file for a job on a cluster to leave its figures in")
 	if err := parse(f, args); err != nil {
@@ -39,10 +39,10 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 		return nil, err
 	}
 	defer stop()
-	if o.topic == "" {
-		o.topic = fmt.Sprintf("bench-overhead-%d", time.Now().UnixNano())
-	}
-	if err := kafka.EnsureTopic(ctx, []string{addr}, o.topic, *partitions); err != nil {
+	var remove func()
+	o.topic, remove = topicFor(ctx, o.topic, addr, "overhead")
+	defer remove()
+	if err := kafka.EnsureTopic(ctx, addresses(addr), o.topic, *partitions); err != nil {
 		return nil, err
 	}
 	started := time.Now()
@@ -133,7 +133,7 @@ func (o *overhead) leave() error {
 
 // produce writes one record for each batch while the stream runs.
 func (o *overhead) produce(ctx context.Context, addr string) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(o.topic), kgo.ProducerLinger(0))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(addr)...), kgo.DefaultProduceTopic(o.topic), kgo.ProducerLinger(0))
 	if err != nil {
 		return err
 	}

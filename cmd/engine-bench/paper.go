@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 	"github.com/hibana-engine/hibana/engine/disk"
@@ -37,7 +36,7 @@ func newPaperFlags(f *flag.FlagSet) *paperFlags {
 		Images: 500_000, Recognised: 100_000, Repetitions: 5, WarmUp: 1,
 	}}
 	g := &o.grid
-	f.StringVar(&o.out, "out", "", "`directory` for results.csv, report.html and report.md; a run that was stopped goes on there")
+	f.StringVar(&o.out, "out", "", "`directory` for results.csv, report.html, and report.md with figures; a run that was stopped goes on there")
 	f.StringVar(&o.brokers, "brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	f.StringVar(&o.model, "model", "cnn", "network that recognises: cnn or mlp")
 	f.BoolVar(&o.quick, "quick", false, "a small grid in two minutes: partitions 1,4,16, 100,000 images, 10,000 recognised, once, no warm-up, unless other flags say otherwise")
@@ -165,7 +164,7 @@ func runPaper(ctx context.Context, f *flag.FlagSet, args []string) (_ report, er
 		return nil, err
 	}
 	defer stop()
-	p := &paperRun{grid: o.grid, out: o.out, command: commandLine(args), settings: paper.Settings{
+	p := &paperRun{grid: o.grid, out: o.out, command: commandLine(args, o.out), settings: paper.Settings{
 		Images: o.grid.Images, Recognised: o.grid.Recognised, Network: o.model, Brokers: kind, Machine: paper.Machine(),
 	}}
 	return p.run(ctx, b)
@@ -181,18 +180,21 @@ func (b *paperBench) reaches(ctx context.Context, o *paperFlags) (kind string, s
 		kind, err = b.real.about(ctx)
 		return kind, func() {}, err
 	}
-	// After an interrupt too, the broker is there until the run is over that uses it.
-	b.addr, kind, stop, err = brokerProcess(context.WithoutCancel(ctx), o.brokers)
+	b.addr, kind, stop, err = brokerProcess(ctx, o.brokers)
 	return kind, stop, err
 }
 
 // localCluster is the master of n executor processes of one slot.
 func localCluster(n int) string { return fmt.Sprintf("local-cluster[%d,1]", n) }
 
-// commandLine returns what to type to measure the same.
-func commandLine(args []string) string {
+// commandLine returns what to type to measure the same. Of the directory for the results it
+// has the last part alone: reports are read elsewhere.
+func commandLine(args []string, out string) string {
 	words := []string{"engine-bench", "paper"}
 	for _, a := range args {
+		if before, ok := strings.CutSuffix(a, out); ok && (before == "" || strings.HasSuffix(before, "=")) {
+			a = before + filepath.Base(out)
+		}
 		if strings.ContainsAny(a, " \t\"'$\\") {
 			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
@@ -238,7 +240,7 @@ func (p *paperRun) run(ctx context.Context, b *paperBench) (_ report, err error)
 	}
 	err = paper.Measure(ctx, b, p.grid, results, os.Stderr)
 	err = errors.Join(err, b.close(ctx))
-	r := &paper.Report{Summary: paper.Summarise(p.grid, results.Rows), Settings: p.settings, Command: p.command, Made: time.Now()}
+	r := &paper.Report{Summary: paper.Summarise(p.grid, results.Rows), Settings: p.settings, Command: p.command}
 	if err != nil {
 		r.Stopped = err.Error()
 	}
@@ -266,5 +268,5 @@ func (r *paperResult) named(workload string) { r.Workload = workload }
 // print writes the result for people.
 func (r *paperResult) print(w io.Writer) {
 	r.report.Text(w)
-	fmt.Fprintf(w, "%s has results.csv, report.html and report.md\n", r.Out)
+	fmt.Fprintf(w, "%s has results.csv, report.html, and report.md with figures\n", r.Out)
 }

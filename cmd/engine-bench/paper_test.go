@@ -59,7 +59,7 @@ func TestPaper(t *testing.T) {
 			t.Errorf("%s: written %g/s, read %g/s", c.Cell, c.Producer.Median, c.Consumers.Median)
 		}
 	}
-	for _, name := range []string{"results.csv", "report.html", "report.md"} {
+	for _, name := range []string{"results.csv", "report.html", "report.md", "figures/figure-7.svg"} {
 		if s, err := os.Stat(p.out + "/" + name); err != nil || s.Size() == 0 {
 			t.Errorf("%s: %v, %v", name, s, err)
 		}
@@ -70,27 +70,40 @@ func TestPaper(t *testing.T) {
 func TestPaperTopics(t *testing.T) {
 	_, b := newPaperRun(t)
 	reopen(t, b, "id")
-	topic, cell := b.prefix+"left", paper.Cell{Setup: paper.Setup{Nodes: 1, Replication: 1}, Partitions: 4}
-	if err := b.makeTopic(t.Context(), topic, cell); err != nil {
+	cell := paper.Cell{Setup: paper.Setup{Nodes: 1, Replication: 1}, Partitions: 4}
+	if _, err := b.newTopic(t.Context(), cell); err != nil {
 		t.Fatal(err)
-	}
-	cell.Partitions = 8
-	err := b.makeTopic(t.Context(), topic, cell)
-	if err == nil || !strings.Contains(err.Error(), "topic "+topic+" is there already, with 4 partitions where 8 are to be measured: delete it") {
-		t.Errorf("a topic of other partitions: error %v", err)
 	}
 	cell.Replication = 3
-	if err := b.makeTopic(t.Context(), b.prefix+"three", cell); err == nil || !strings.Contains(err.Error(), "too few for --replication 3") {
+	if _, err := b.newTopic(t.Context(), cell); err == nil || !strings.Contains(err.Error(), "too few for --replication 3") {
 		t.Errorf("more replicas than brokers: error %v", err)
-	}
-	if err := b.close(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 	reopen(t, b, "id") // as after a kill
 	if err := b.close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	noTopics(t, b)
+}
+
+// A topic that is loaded serves all runs that read as many partitions, of other repetitions too.
+func TestPaperLoadsOnce(t *testing.T) {
+	_, b := newPaperRun(t)
+	reopen(t, b, "id")
+	defer b.close(t.Context())
+	read := func(partitions, repetition int) string {
+		cell := paper.Cell{Setup: paper.Setup{Nodes: 1, Replication: 1}, Partitions: partitions, Scenario: paper.Read, Reader: paper.Bare, Consumers: 1}
+		if m, err := b.Measure(t.Context(), paper.Run{Cell: cell, Repetition: repetition}); err != nil || m.Read == 0 {
+			t.Fatal(m, err)
+		}
+		return b.loaded.name
+	}
+	first := read(2, 1)
+	if again := read(2, 2); again != first {
+		t.Errorf("the second repetition loads %s where %s is there", again, first)
+	}
+	if other := read(4, 2); other == first {
+		t.Error("four partitions are read where there are two")
+	}
 }
 
 // reopen connects and makes ready for the runs of an id.
@@ -159,6 +172,19 @@ func TestPaperFlags(t *testing.T) {
 		g := o.grid
 		if got := fmt.Sprint(g.Partitions, g.Consumers, g.Images, g.Recognised, g.Repetitions, g.WarmUp); got != want || !slices.Equal(g.Replications, []int{1}) {
 			t.Errorf("%q: %s, want %s", line, got, want)
+		}
+	}
+}
+
+// The report says what to type, without where its directory lies.
+func TestPaperCommand(t *testing.T) {
+	for line, want := range map[string]string{
+		"--quick --out /a/b":   "engine-bench paper --quick --out b",
+		"--out=/a/b --quick":   "engine-bench paper --out=b --quick",
+		"--out /a/b --model x": "engine-bench paper --out b --model x",
+	} {
+		if got := commandLine(strings.Fields(line), "/a/b"); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
 		}
 	}
 }

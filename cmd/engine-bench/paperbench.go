@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -40,22 +39,21 @@ type paperBench struct {
 
 // loadedTopic is a topic that holds a run's images, for the runs after it.
 type loadedTopic struct {
-	name                   string
-	setup                  paper.Setup
-	partitions, repetition int
+	name       string
+	setup      paper.Setup
+	partitions int
 }
 
-func (t loadedTopic) isOf(r paper.Run) bool {
-	return t.name != "" && t.setup == r.Setup && t.partitions == r.Partitions && t.repetition == r.Repetition
+// isFor reports whether a run of a cell can read the topic: of which repetition it is
+// doesn't matter, since all write the same.
+func (t loadedTopic) isFor(c paper.Cell) bool {
+	return t.name != "" && t.setup == c.Setup && t.partitions == c.Partitions
 }
 
-// Bounds of what is asked of the brokers beside the runs.
-const (
-	brokerPatience = 10 * time.Second
-	dropPatience   = 3 * time.Second
-)
+// brokerPatience bounds what is asked of the brokers beside the runs.
+const brokerPatience = 10 * time.Second
 
-func (b *paperBench) brokers() []string { return strings.Split(b.addr, ",") }
+func (b *paperBench) brokers() []string { return addresses(b.addr) }
 
 // newClient returns a client that has reached a broker.
 func (b *paperBench) newClient(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
@@ -142,9 +140,8 @@ func (b *paperBench) use(ctx context.Context, nodes int) (err error) {
 // disconnect undoes connect.
 func (b *paperBench) disconnect(ctx context.Context) error {
 	if b.client != nil {
-		b.unload(ctx)
 		b.client.Close()
-		b.client = nil
+		b.client, b.loaded = nil, loadedTopic{}
 	}
 	if b.real == nil {
 		return nil
@@ -155,41 +152,29 @@ func (b *paperBench) disconnect(ctx context.Context) error {
 // open makes room for a grid's runs, and removes the topics that those under the same id
 // left when they were killed.
 func (b *paperBench) open(ctx context.Context, id string) (err error) {
-	b.prefix = "engine-bench-paper-" + id + "-"
+	b.prefix = topicPrefix + "paper-" + id + "-"
 	if b.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
 		return errors.Join(err, b.close(ctx))
 	}
 	b.weights = filepath.Join(b.dir, "weights.npz")
-	err = os.WriteFile(b.weights, b.network.weights, 0o600)
-	if err == nil {
-		err = b.sweep(ctx)
-	}
-	if err != nil {
+	if err := os.WriteFile(b.weights, b.network.weights, 0o600); err != nil {
 		return errors.Join(err, b.close(ctx))
 	}
+	b.sweep(ctx)
 	return nil
 }
 
-// sweep deletes what there is of this grid's topics.
-func (b *paperBench) sweep(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
-	defer cancel()
-	topics, err := b.admin.ListTopics(ctx)
-	if err != nil {
-		return fmt.Errorf("listing the topics at %s: %w", b.addr, err)
-	}
-	for _, name := range topics.Names() {
-		if strings.HasPrefix(name, b.prefix) {
-			b.drop(ctx, name)
-		}
-	}
-	return nil
+// sweep deletes what there is of this grid's topics. It asks with a client of its own: b's
+// remembers for a while which topics there were.
+func (b *paperBench) sweep(ctx context.Context) {
+	topics{b.addr, b.prefix}.remove(ctx)
+	b.loaded = loadedTopic{}
 }
 
 // close deletes what the runs have left.
 func (b *paperBench) close(ctx context.Context) error {
 	if b.client != nil {
-		b.unload(ctx)
+		b.sweep(ctx)
 	}
 	return os.RemoveAll(b.dir)
 }
@@ -204,10 +189,10 @@ func (b *paperBench) Measure(ctx context.Context, r paper.Run) (m paper.Measured
 	case r.Scenario == paper.Both:
 		return b.both(ctx, r.Cell)
 	case r.Scenario == paper.Write:
-		m.Written, err = b.load(ctx, r)
+		m.Written, err = b.load(ctx, r.Cell)
 		return m, err
-	case !b.loaded.isOf(r):
-		if _, err := b.load(ctx, r); err != nil {
+	case !b.loaded.isFor(r.Cell):
+		if _, err := b.load(ctx, r.Cell); err != nil {
 			return m, err
 		}
 		runtime.GC()
@@ -218,13 +203,13 @@ func (b *paperBench) Measure(ctx context.Context, r paper.Run) (m paper.Measured
 
 // load writes the images to a new topic, which the runs after this one read, and returns
 // images/s.
-func (b *paperBench) load(ctx context.Context, r paper.Run) (float64, error) {
+func (b *paperBench) load(ctx context.Context, c paper.Cell) (float64, error) {
 	b.unload(ctx)
-	topic, err := b.newTopic(ctx, r.Cell)
+	topic, err := b.newTopic(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	b.loaded = loadedTopic{topic, r.Setup, r.Partitions, r.Repetition}
+	b.loaded = loadedTopic{topic, c.Setup, c.Partitions}
 	_, rate, err := b.write(ctx, topic)
 	if err != nil {
 		b.unload(ctx)
@@ -243,44 +228,23 @@ func (b *paperBench) unload(ctx context.Context) {
 // newTopic makes a topic for a cell.
 func (b *paperBench) newTopic(ctx context.Context, c paper.Cell) (string, error) {
 	name := fmt.Sprintf("%s%dp-%d", b.prefix, c.Partitions, time.Now().UnixNano())
-	return name, b.makeTopic(ctx, name, c)
-}
-
-// makeTopic makes a topic, which must not be there.
-func (b *paperBench) makeTopic(ctx context.Context, name string, c paper.Cell) error {
 	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
 	defer cancel()
 	_, err := b.admin.CreateTopic(ctx, int32(c.Partitions), int16(c.Replication), nil, name)
 	switch {
-	case errors.Is(err, kerr.TopicAlreadyExists):
-		return b.explainTopic(ctx, name, c)
 	case errors.Is(err, kerr.InvalidReplicationFactor):
-		return b.tooFew(c.Replication, err)
+		return "", b.tooFew(c.Replication, err)
 	case err != nil:
-		return fmt.Errorf("creating topic %s: %w", name, err)
+		return "", fmt.Errorf("creating topic %s: %w", name, err)
 	}
-	return kafka.EnsureTopic(ctx, b.brokers(), name, c.Partitions) // waits until it can be used
+	return name, kafka.EnsureTopic(ctx, b.brokers(), name, c.Partitions) // waits until it can be used
 }
 
 func (b *paperBench) tooFew(replication int, err error) error {
 	return fmt.Errorf("the brokers at %s are too few for --replication %d: start as many, or ask for less: %w", b.addr, replication, err)
 }
 
-// explainTopic says what is wrong with a topic that is there.
-func (b *paperBench) explainTopic(ctx context.Context, name string, c paper.Cell) error {
-	topics, err := b.admin.ListTopics(ctx, name)
-	if err != nil {
-		return fmt.Errorf("looking at topic %s: %w", name, err)
-	}
-	return fmt.Errorf("topic %s is there already, with %d partitions where %d are to be measured: delete it, or name another --out", name, len(topics[name].Partitions), c.Partitions)
-}
-
-// drop deletes a topic, also after an interrupt. One that stays costs disk, until the same
-// --out goes on.
+// drop deletes a topic. One that stays costs disk, until the same --out goes on.
 func (b *paperBench) drop(ctx context.Context, topic string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropPatience)
-	defer cancel()
-	if _, err := b.admin.DeleteTopic(ctx, topic); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
-		fmt.Fprintf(os.Stderr, "engine-bench: deleting topic %s: %v\n", topic, err)
-	}
+	tidy(ctx, b.addr, func(ctx context.Context) error { return deleteTopics(ctx, b.admin, topic) })
 }

@@ -62,7 +62,7 @@ func pollLoop(ctx context.Context, addr, topic string, workers int, records int6
 
 // ends returns the end offset of each partition.
 func ends(ctx context.Context, addr, topic string) (map[int32]int64, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(addr)...))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func pollPartitions(ctx context.Context, addr, topic string, until map[int32]int
 	if len(open) == 0 {
 		return 0, nil
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(addr)...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchMaxPartitionBytes(512<<10), kgo.WithPools(&recordPool{}))
 	if err != nil {
 		return 0, err

@@ -29,27 +29,14 @@ const kafkaScript = "deploy/kafka/kafka"
 // realKafkaPatience bounds a start, with the download of Kafka, and a stop.
 const realKafkaPatience = 5 * time.Minute
 
-// findRealKafka finds the script beside this program's folder, as make build leaves it, or
-// in the working directory.
+// findRealKafka finds the script. The brokers' data and logs will be in a directory of out.
 func findRealKafka(out string) (*realKafka, error) {
-	self, err := os.Executable()
+	script, err := inRepository(kafkaScript)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--kafka-nodes starts brokers, --brokers names yours: %w", err)
 	}
 	out, err = filepath.Abs(out)
-	if err != nil {
-		return nil, err
-	}
-	for _, root := range []string{filepath.Join(filepath.Dir(self), ".."), "."} {
-		script, err := filepath.Abs(filepath.Join(root, kafkaScript))
-		if err != nil {
-			return nil, err
-		}
-		if _, err := os.Stat(script); err == nil {
-			return &realKafka{script: script, dir: filepath.Join(out, "brokers")}, nil
-		}
-	}
-	return nil, fmt.Errorf("--kafka-nodes starts brokers with %s of the repository, which isn't there: run make build, then bin/engine-bench, or name brokers with --brokers: %w", kafkaScript, fs.ErrNotExist)
+	return &realKafka{script: script, dir: filepath.Join(out, "brokers")}, err
 }
 
 // about says which Kafka it is.
@@ -60,7 +47,7 @@ func (k *realKafka) about(ctx context.Context) (string, error) {
 
 // start ends the brokers that run and starts new ones.
 func (k *realKafka) start(ctx context.Context, nodes int) (addr string, err error) {
-	if err := errors.Join(k.stop(ctx), os.RemoveAll(k.dir)); err != nil { // those of a benchmark that was killed too
+	if err := errors.Join(k.end(ctx), os.RemoveAll(k.dir)); err != nil { // those of a benchmark that was killed too
 		return "", err
 	}
 	port, err := freePorts(2 * nodes) // theirs and their controllers'
@@ -81,18 +68,27 @@ func (k *realKafka) stop(ctx context.Context) error {
 	if _, err := os.Stat(k.dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	interrupted := ctx.Err() != nil
-	ctx = context.WithoutCancel(ctx)
-	k.nodes = 0
-	_, ended := k.run(ctx, "status", k.dir)
-	if _, err := k.run(ctx, "stop", k.dir); err != nil {
-		return fmt.Errorf("stopping the brokers in %s: %w", k.dir, err)
+	_, ended := k.run(context.WithoutCancel(ctx), "status", k.dir)
+	if err := k.end(ctx); err != nil {
+		return err
 	}
-	if ended == nil || interrupted {
+	if ended == nil || ctx.Err() != nil { // an interrupt may have ended them
 		return os.RemoveAll(k.dir)
 	}
 	fmt.Fprintf(os.Stderr, "engine-bench: a broker had ended by itself; the brokers' logs are in %s\n", k.dir)
 	return k.removeData()
+}
+
+// end ends the brokers that run, also after an interrupt.
+func (k *realKafka) end(ctx context.Context) error {
+	k.nodes = 0
+	if _, err := os.Stat(k.dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := k.run(context.WithoutCancel(ctx), "stop", k.dir); err != nil {
+		return fmt.Errorf("stopping the brokers in %s: %w", k.dir, err)
+	}
+	return nil
 }
 
 // removeData removes what takes the disk.

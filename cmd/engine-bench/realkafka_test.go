@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,14 +57,14 @@ func TestRealKafkaStarts(t *testing.T) {
 	if _, err := os.Stat(k.dir); !errors.Is(err, os.ErrNotExist) || k.nodes != 0 {
 		t.Errorf("what brokers had is left: %v; %d nodes", err, k.nodes)
 	}
-	if got, want := told(), "start 1 status stop start 3 status stop"; got != want {
+	if got, want := told(), "start 1 stop start 3 status stop"; got != want {
 		t.Errorf("the script was told %q, want %q", got, want)
 	}
 }
 
 // The log of a broker that ended by itself is kept, and its data isn't.
 func TestRealKafkaDies(t *testing.T) {
-	k, _, say := newFakeKafka(t)
+	k, told, say := newFakeKafka(t)
 	if _, err := k.start(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +77,13 @@ func TestRealKafkaDies(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(k.dir, "1", "data")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("its data is left: %v", err)
+	}
+	before := len(strings.Fields(told()))
+	if _, err := k.start(t.Context(), 3); err != nil { // that the others had ended is old
+		t.Fatal(err)
+	}
+	if got := strings.Fields(told())[before:]; !slices.Equal(got, []string{"stop", "start", "3"}) {
+		t.Errorf("the script was told %q", got)
 	}
 	say("broken")
 	if _, err := k.start(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "starting Kafka nodes (1): ") || !strings.Contains(err.Error(), "no Java") {

@@ -38,9 +38,9 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	names := f.String("queries", "", "`names` with commas between them: stateless, deduplication, window, state; none: all")
 	twins := newTwinFlags(f)
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	job := f.String("job", "", "be the job of a query, from the topic in `NAME`-in to NAME-out (what the benchmark starts itself)")
-	topic := f.String("topic", "", "NAME of a job's topics")
-	dir := f.String("dir", "", "directory of a job's batch log and checkpoints; none: they are in memory")
+	job := f.String("job", "", internal+"be the job of a query, from the topic in `NAME`-in to NAME-out")
+	topic := f.String("topic", "", internal+"NAME of a job's topics")
+	dir := f.String("dir", "", internal+"directory of a job's batch log and checkpoints; none: they are in memory")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,8 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 		return nil, err
 	}
 	defer stop()
-	r.brokers = addr
+	r.brokers, r.topics = addr, newTopics(addr)
+	defer r.topics.remove(ctx)
 	result := newRealtimeResult(r, kind, note)
 	err = r.run(ctx, result)
 	return result.finish(err)
@@ -145,10 +146,7 @@ func (r *realtime) measureQuery(ctx context.Context, q realtimeQuery, dir string
 func (r *realtime) measureSpark(ctx context.Context, q realtimeQuery, dir string) (lag, error) {
 	l := r.latency
 	l.traffic, l.warm = q.traffic, r.sparkWarm
-	return l.measure(ctx, "spark", func(ctx context.Context, topic string) (*child, error) {
-		return r.spark.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic,
-			"--partitions", fmt.Sprint(l.partitions), "--dir", filepath.Join(dir, topic))
-	})
+	return l.measure(ctx, "spark", r.spark.copies(&l, dir))
 }
 
 // job is the job of a query, until standard input ends.

@@ -61,19 +61,22 @@ type steadyBatch struct {
 // began returns when a batch's first job began.
 func (b steadyBatch) began() time.Time { return b.ended.Add(-b.ProcessingTime) }
 
-// start fills a topic with as much as the run reads.
+// start fills a topic with as much as the run reads; stop deletes it.
 func (o steadyFlags) start(ctx context.Context) (s *steady, stop func(), err error) {
-	addr, kind, stop, err := brokerProcess(ctx, *o.brokers)
+	addr, kind, end, err := brokerProcess(ctx, *o.brokers)
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &steady{steadyFlags: o, addr: addr, kind: kind, topic: fmt.Sprintf("bench-keys-%d", time.Now().UnixNano())}
+	topic, remove := topicFor(ctx, "", addr, "keys")
+	s = &steady{steadyFlags: o, addr: addr, kind: kind, topic: topic}
 	const spare = 10 // batches
 	n := float64(*o.rate) * o.interval.Seconds() * float64(*o.warm+*o.batches+spare)
-	if err = load(ctx, addr, s.topic, *o.partitions, int64(n), keys(*o.keys)); err != nil {
+	stop = func() { remove(); end() }
+	if err := load(ctx, addr, topic, *o.partitions, int64(n), keys(*o.keys)); err != nil {
 		stop()
+		return nil, nil, err
 	}
-	return s, stop, err
+	return s, stop, nil
 }
 
 // run runs a program until as many batches are complete as are wanted.

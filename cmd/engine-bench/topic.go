@@ -10,9 +10,9 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
 )
 
@@ -31,18 +31,17 @@ func broker(given string) (addr, kind string, stop func(), err error) {
 // load makes sure that a topic holds exactly n records over its partitions: one
 // that is there and holds them is used again, one that holds others is an error.
 func load(ctx context.Context, addr, topic string, partitions int, n int64, next func() []byte) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic),
+	if err := kafka.EnsureTopic(ctx, addresses(addr), topic, partitions); err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(addr)...), kgo.DefaultProduceTopic(topic),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.MaxBufferedRecords(200_000))
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", addr, err)
 	}
 	defer cl.Close()
-	adm := kadm.NewClient(cl)
-	if _, err := adm.CreateTopic(ctx, int32(partitions), 1, nil, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("creating topic %s: %w", topic, err)
-	}
-	have, err := size(ctx, adm, topic)
+	have, err := size(ctx, kadm.NewClient(cl), topic)
 	if err != nil || have == n {
 		return err
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 )
 
@@ -24,7 +24,7 @@ func newTwinFlags(f *flag.FlagSet) *twinFlags {
 		t.when = s
 		return nil
 	})
-	f.StringVar(&t.dir, "bench", "", "`directory` with the programs for the JVM (default bench of the repository, here or beside this program)")
+	f.StringVar(&t.dir, "bench", "", "`directory` with the programs for the JVM (default bench of the repository, beside this program or here)")
 	return t
 }
 
@@ -66,25 +66,24 @@ func (t *twinFlags) look(name string) (*twin, error) {
 			return nil, fmt.Errorf("%s needs %s on the PATH (on Debian: apt-get install openjdk-17-jdk-headless maven)", name, tool)
 		}
 	}
-	dirs := []string{t.dir}
+	run, err := t.script(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &twin{name, run}, nil
+}
+
+// script returns the script that runs a twin.
+func (t *twinFlags) script(name string) (string, error) {
 	if t.dir == "" {
-		dirs = []string{"bench"}
-		if self, err := os.Executable(); err == nil {
-			dirs = append(dirs, filepath.Join(filepath.Dir(self), "..", "bench"))
-		}
+		return inRepository(filepath.Join("bench", name, "run"))
 	}
-	for _, dir := range dirs {
-		run, err := filepath.Abs(filepath.Join(dir, name, "run"))
-		if err != nil {
-			return nil, err
-		}
-		if _, err := os.Stat(run); err == nil {
-			return &twin{name, run}, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	run, err := filepath.Abs(filepath.Join(t.dir, name, "run"))
+	if err != nil {
+		return "", err
 	}
-	return nil, fmt.Errorf("%s isn't in %s: run engine-bench in a clone of the repository, or name its bench with --bench", name, filepath.Join(dirs[0], name))
+	_, err = os.Stat(run)
+	return run, err
 }
 
 // build builds the twin unless that is done.
@@ -99,6 +98,14 @@ func (w *twin) build(ctx context.Context) error {
 		return fmt.Errorf("building %s (%s build): %w", w.name, w.run, err)
 	}
 	return nil
+}
+
+// copies returns what starts the twin as a job that copies, and keeps its files below a
+// directory.
+func (w *twin) copies(l *latency, dir string) starter {
+	return func(ctx context.Context, topic string) (*child, error) {
+		return w.start(ctx, "copy", "--brokers", l.brokers, "--topic", topic, "--partitions", strconv.Itoa(l.partitions), "--dir", filepath.Join(dir, topic))
+	}
 }
 
 // start starts the twin. What it says on standard error is told if it fails.

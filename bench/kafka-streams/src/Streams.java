@@ -94,7 +94,7 @@ public final class Streams {
   private static void start(StreamsBuilder builder, Map<String, String> flags, Properties more) {
     var p = new Properties();
     p.putAll(more);
-    p.put(StreamsConfig.APPLICATION_ID_CONFIG, "bench-" + UUID.randomUUID());
+    p.put(StreamsConfig.APPLICATION_ID_CONFIG, flags.get("--topic") + "-" + UUID.randomUUID()); // and so do its own topics begin
     p.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, flags.get("--brokers"));
     p.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
     p.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);

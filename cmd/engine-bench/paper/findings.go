@@ -10,38 +10,19 @@ import (
 // Where a finding of the paper is said to hold here. The paper's words have no bounds;
 // these are ours, and the reports print the numbers that they are applied to.
 const (
-	strongly   = 1.5  // the best number of partitions has so many times the rate of the worst
+	strongly   = 1.5  // the most partitions have so many times the rate of the fewest
 	alike      = 0.2  // two rates differ by this part at most
 	proportion = 0.75 // n consumers have this part of n times the rate of one
 )
 
-// notMeasured is what is said of a figure without its runs.
-const notMeasured = "Not measured yet."
-
-// Verdicts.
-const (
-	holds     = "It holds here"
-	holdsNot  = "It doesn't hold here"
-	holdsPart = "It holds here in part"
-)
-
-// verdict says whether a finding holds in all of the cases, in some or in none: by one
-// run, which has no spread, with that reservation.
-func (t *tally) verdict() string {
-	s := holdsPart
-	switch t.in {
-	case t.cases:
-		s = holds
-	case 0:
-		s = holdsNot
-	default:
-		s = fmt.Sprintf("%s, in %d of %d cases", s, t.in, t.cases)
-	}
-	if t.once {
-		s = "One run: no spread. By it: " + strings.ToLower(s[:1]) + s[1:]
-	}
-	return s
+// Finding is what was measured of what the paper found.
+type Finding struct {
+	Here    string // what was measured
+	Verdict string // whether that is what the paper found; "" where it found nothing
 }
+
+// notMeasured is what is said of a figure without its runs.
+var notMeasured = Finding{Here: "Not measured yet."}
 
 // tally counts the cases in which a finding holds.
 type tally struct {
@@ -57,45 +38,71 @@ func (t *tally) add(in bool, of ...Stat) {
 	t.once = t.once || slices.ContainsFunc(of, func(s Stat) bool { return s.N == 1 })
 }
 
-// producerFinding says how the producer's rate depends on the partitions.
-func (s *Summary) producerFinding(k Setup, of Scenario) string {
-	type rate struct {
-		partitions int
-		Stat
+// verdict says whether a finding holds in all of the cases, in some or in none, and what
+// the paper's word is taken to mean. One run has no spread: with that reservation.
+func (t *tally) verdict(word, meaning string) string {
+	s := fmt.Sprintf("It holds in %d of %d cases", t.in, t.cases)
+	switch t.in {
+	case t.cases:
+		s = "It holds"
+	case 0:
+		s = "It doesn't hold"
 	}
-	var said []string
-	var t tally
-	for _, c := range s.cases(of) {
-		c.Setup = k
-		var rates []rate
-		for _, p := range s.Grid.Partitions {
-			c.Partitions = p
-			if v := s.Of(c).Producer; v.N > 0 {
-				rates = append(rates, rate{p, v})
-			}
-		}
-		if len(rates) < 2 {
-			continue
-		}
-		byRate := func(a, b rate) int { return cmp.Compare(a.Median, b.Median) }
-		best, worst := slices.MaxFunc(rates, byRate), slices.MinFunc(rates, byRate)
-		byPartitions := func(a, b rate) int { return cmp.Compare(a.partitions, b.partitions) }
-		most, fewest := slices.MaxFunc(rates, byPartitions), slices.MinFunc(rates, byPartitions)
-		t.add(most.Median >= strongly*fewest.Median, most.Stat, fewest.Stat)
-		said = append(said, fmt.Sprintf("%s%s/s with %d, %s/s with %s", who(c), thousands(best.Median), best.partitions, thousands(worst.Median), count(worst.partitions, "partition")))
+	s = fmt.Sprintf("%s (%q: %s).", s, word, meaning)
+	if t.once {
+		s += " A first guess, of one run each."
 	}
-	if t.cases == 0 {
-		return notMeasured
-	}
-	return fmt.Sprintf("%s (strongly: with the most partitions it is at least %g times that with the fewest). Best and worst: %s.", t.verdict(), strongly, strings.Join(said, "; "))
+	return s
 }
 
-// who names the consumers of a case.
-func who(c Cell) string {
-	if c.Reader == Nobody {
+// producerFinding says how the producer's rate depends on the partitions.
+func (s *Summary) producerFinding(k Setup, of Scenario) Finding {
+	fewest, most := slices.Min(s.Grid.Partitions), slices.Max(s.Grid.Partitions)
+	if fewest == most {
+		return Finding{Here: "It takes two numbers of partitions to see."}
+	}
+	var times []float64
+	var few, many Stat
+	var t tally
+	for _, c := range s.cases(of) {
+		rate := func(partitions int) Stat {
+			return s.Of(Cell{k, partitions, of, c.Reader, c.Consumers}).Producer
+		}
+		if few, many = rate(fewest), rate(most); few.N == 0 || many.N == 0 {
+			continue
+		}
+		times = append(times, many.Median/few.Median)
+		t.add(many.Median >= strongly*few.Median, many, few)
+	}
+	verdict := t.verdict("strongly", fmt.Sprintf("%g times as much, or more", strongly))
+	switch r := stat(times); {
+	case r.N == 0:
+		return notMeasured
+	case of == Write:
+		return Finding{fmt.Sprintf("It writes %.2f times as much with %d partitions as with %d: %s and %s images/s%s.",
+			r.Median, most, fewest, thousands(many.Median), thousands(few.Median), s.bestWritten(k, most)), verdict}
+	default:
+		return Finding{fmt.Sprintf("It writes %s as much with %d partitions as with %d.", over(r), most, fewest), verdict}
+	}
+}
+
+// bestWritten says with which number of partitions a producer alone is fastest, unless that is
+// the most.
+func (s *Summary) bestWritten(k Setup, most int) string {
+	rate := func(partitions int) float64 { return s.Of(Cell{k, partitions, Write, Nobody, 0}).Producer.Median }
+	best := slices.MaxFunc(s.Grid.Partitions, func(a, b int) int { return cmp.Compare(rate(a), rate(b)) })
+	if best == most {
 		return ""
 	}
-	return fmt.Sprintf("%s (%s): ", count(c.Consumers, "consumer"), c.Reader)
+	return fmt.Sprintf("; the most, %s, with %d", thousands(rate(best)), best)
+}
+
+// over writes how many times, over several cases.
+func over(r Stat) string {
+	if r.N == 1 {
+		return fmt.Sprintf("%.2f times", r.Median)
+	}
+	return fmt.Sprintf("%.2f times (from %.2f to %.2f in %d cases)", r.Median, r.Min, r.Max, r.N)
 }
 
 // cases returns the consumers of a scenario's cells.
@@ -113,7 +120,7 @@ func (s *Summary) cases(of Scenario) []Cell {
 }
 
 // bothFinding says whether consumers keep up with the producer.
-func (s *Summary) bothFinding(k Setup) string {
+func (s *Summary) bothFinding(k Setup) Finding {
 	var ratios []float64
 	var t tally
 	for _, c := range s.Cells {
@@ -127,70 +134,70 @@ func (s *Summary) bothFinding(k Setup) string {
 	if len(ratios) == 0 {
 		return notMeasured
 	}
-	r := stat(ratios)
-	return fmt.Sprintf("%s (about: within %g %%). The consumers' rate is %.2f of the producer's, from %.2f to %.2f.", t.verdict(), 100*alike, r.Median, r.Min, r.Max)
+	return Finding{fmt.Sprintf("They read %s as much as it writes.", over(stat(ratios))), t.verdict("about", fmt.Sprintf("within %g %%", 100*alike))}
 }
 
 // growthFinding says how the consumers' total grows with their number, with the most
 // partitions, since a partition has one consumer at most.
-func (s *Summary) growthFinding(k Setup) string {
+func (s *Summary) growthFinding(k Setup) Finding {
 	partitions := slices.Max(s.Grid.Partitions)
 	var said []string
 	var t tally
-	for _, reader := range []Reader{Bare, Engine} {
-		rate := func(n int) Stat { return s.Of(Cell{k, partitions, Read, reader, n}).Consumers }
-		one := rate(1)
-		if one.N == 0 {
-			continue
-		}
-		for _, n := range s.Grid.Consumers {
-			if n == 1 || n > partitions || rate(n).N == 0 {
+	for _, n := range s.Grid.Consumers {
+		var times []string
+		for _, reader := range []Reader{Bare, Engine} {
+			one, all := s.Of(Cell{k, partitions, Read, reader, 1}).Consumers, s.Of(Cell{k, partitions, Read, reader, n}).Consumers
+			if n == 1 || n > partitions || one.N == 0 || all.N == 0 {
 				continue
 			}
-			times := rate(n).Median / one.Median
-			t.add(times >= proportion*float64(n), rate(n), one)
-			said = append(said, fmt.Sprintf("%d (%s) have %.2f times the rate of one", n, reader, times))
+			grown := all.Median / one.Median
+			t.add(grown >= proportion*float64(n), all, one)
+			times = append(times, fmt.Sprintf("%.2f times (%s)", grown, reader))
+		}
+		if times != nil {
+			said = append(said, fmt.Sprintf("%d read %s", n, strings.Join(times, ", ")))
 		}
 	}
 	if t.cases == 0 {
 		return notMeasured
 	}
-	return fmt.Sprintf("%s (in proportion: %g of it at least). With %s, %s.", t.verdict(), proportion, count(partitions, "partition"), strings.Join(said, ", "))
+	return Finding{
+		fmt.Sprintf("With %s, %s as much as one.", count(partitions, "partition"), strings.Join(said, "; ")),
+		t.verdict("in proportion", fmt.Sprintf("%g of it, or more", proportion)),
+	}
 }
 
 // recogniseFinding says how fast images are recognised, with the most partitions.
-func (s *Summary) recogniseFinding(k Setup) string {
+func (s *Summary) recogniseFinding(k Setup) Finding {
 	partitions := slices.Max(s.Grid.Partitions)
 	var said []string
 	for _, n := range s.Grid.Consumers {
 		bare := s.Of(Cell{k, partitions, Recognise, Bare, n}).Consumers
 		engine := s.Of(Cell{k, partitions, Recognise, Engine, n}).Consumers
 		if bare.N > 0 && engine.N > 0 {
-			said = append(said, fmt.Sprintf("%s %s/s, %s %s/s", count(n, "bare consumer"), thousands(bare.Median), count(n, "executor"), thousands(engine.Median)))
+			said = append(said, fmt.Sprintf("%s %s (bare), %s (engine)", count(n, "consumer"), thousands(bare.Median), thousands(engine.Median)))
 		}
 	}
 	if said == nil {
 		return notMeasured
 	}
-	return fmt.Sprintf("Recognised with %s: %s.", count(partitions, "partition"), strings.Join(said, "; "))
+	return Finding{Here: fmt.Sprintf("With %s, in images/s: %s.", count(partitions, "partition"), strings.Join(said, "; "))}
 }
 
 // setupsFinding says what each Kafka did, with the most partitions and consumers.
-func (s *Summary) setupsFinding() string {
-	partitions, consumers := slices.Max(s.Grid.Partitions), slices.Max(s.Grid.Consumers)
+func (s *Summary) setupsFinding() Finding {
 	var said []string
 	for _, k := range s.Grid.Setups() {
-		written := s.Of(Cell{k, partitions, Write, Nobody, 0}).Producer
-		bare := s.Of(Cell{k, partitions, Read, Bare, consumers}).Consumers
-		engine := s.Of(Cell{k, partitions, Read, Engine, consumers}).Consumers
-		if written.N > 0 && bare.N > 0 && engine.N > 0 {
-			said = append(said, fmt.Sprintf("%s: written %s/s, read %s/s (bare), %s/s (engine)", k, thousands(written.Median), thousands(bare.Median), thousands(engine.Median)))
+		of := s.mostOf(k)
+		if written, bare, engine := of[0].Producer, of[1].Consumers, of[2].Consumers; written.N > 0 && bare.N > 0 && engine.N > 0 {
+			said = append(said, fmt.Sprintf("%s: written %s, read %s (bare), %s (engine)", k, thousands(written.Median), thousands(bare.Median), thousands(engine.Median)))
 		}
 	}
 	if said == nil {
 		return notMeasured
 	}
-	return fmt.Sprintf("A producer alone and %s on a loaded topic, with %s. %s.", count(consumers, "consumer"), count(partitions, "partition"), strings.Join(said, "; "))
+	return Finding{Here: fmt.Sprintf("A producer alone, and %s on a loaded topic, with %s, in images/s. %s.",
+		count(slices.Max(s.Grid.Consumers), "consumer"), count(slices.Max(s.Grid.Partitions), "partition"), strings.Join(said, "; "))}
 }
 
 // Beside is the engine's rate beside the bare clients' in a scenario.

@@ -9,9 +9,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/hibana-engine/hibana/engine/disk"
 )
@@ -22,21 +22,35 @@ type Report struct {
 	Settings Settings
 	Command  string // that repeats it
 	Stopped  string // why runs are missing, if something went wrong
-	Made     time.Time
 }
 
-// Write writes report.html and report.md into a directory, each whole or as it was.
+// figuresDir is where the drawings are that report.md shows, beside it.
+const figuresDir = "figures"
+
+// Write writes report.html, and report.md with its drawings, into a directory, each file
+// whole or as it was.
 func (r *Report) Write(dir string) error {
 	var page, text bytes.Buffer
 	if err := r.HTML(&page); err != nil {
 		return err
 	}
 	r.Markdown(&text)
-	return errors.Join(r.write(dir, "report.html", page.Bytes()), r.write(dir, "report.md", text.Bytes()))
+	if err := os.MkdirAll(filepath.Join(dir, figuresDir), 0o755); err != nil {
+		return err
+	}
+	var err error
+	for _, p := range r.Parts() {
+		for _, f := range p.Figures {
+			err = errors.Join(err, write(filepath.Join(dir, f.path()), []byte(f.Chart.Image(f.Title))))
+		}
+	}
+	return errors.Join(err, write(filepath.Join(dir, "report.html"), page.Bytes()), write(filepath.Join(dir, "report.md"), text.Bytes()))
 }
 
-func (r *Report) write(dir, name string, content []byte) error {
-	path := filepath.Join(dir, name)
+// path returns where a figure's drawing is, beside report.md.
+func (f Figure) path() string { return figuresDir + "/" + f.File + ".svg" }
+
+func write(path string, content []byte) error {
 	err := disk.WriteFile(path, content)
 	if err == nil {
 		err = os.Chmod(path, 0o644) // a report is for others, too
@@ -61,14 +75,22 @@ func (r *Report) State() string {
 }
 
 // Method says how it was measured.
-func (r *Report) Method() string {
+func (r *Report) Method() []string {
 	g := r.Grid
-	return fmt.Sprintf("%s images of 784 bytes a run (%s where they are recognised), %s of each cell after %s. %s "+
-		"The producer writes with acks=all, a linger of 10 ms and no compression. A bare consumer is a Kafka client with its share of the partitions, "+
-		"and recognises with the compiled network in its goroutine. The engine reads with as many task slots as there are consumers (local[N]), "+
-		"and recognises with as many executor processes of one slot (local-cluster[N,1]). The clock begins when all is started and connected. "+
-		"Where several brokers are measured, they share this machine, its disk too. Producer, brokers and consumers share this machine unless --brokers names another; the paper's stood on two.",
-		group(g.Images), group(g.Recognised), count(g.Repetitions, "repetition"), count(g.WarmUp, "repetition")+" that don't count", r.Spread())
+	said := []string{
+		fmt.Sprintf("A run takes %s images of 784 bytes, %s where they are recognised: %s of each cell, after %s to warm up. Bare clients and the engine take turns.",
+			group(g.Images), group(g.Recognised), count(g.Repetitions, "repetition"), count(g.WarmUp, "repetition")),
+		"The producer writes with acks=all, a linger of 10 ms and no compression.",
+		"A bare consumer is a Kafka client with its share of the partitions; it recognises with the compiled network, in its goroutine.",
+		"The engine reads with as many task slots as there are consumers (local[N]), and recognises with as many executor processes of one slot (local-cluster[N,1]).",
+		"On a loaded topic the clock begins when all is started and connected; beside a producer it is the producer's.",
+	}
+	if slices.Max(g.Nodes) > 1 {
+		said = append(said, "Several brokers share one machine and its disk if engine-bench starts them.")
+	}
+	return append(said,
+		"Producer, brokers and consumers share this machine unless --brokers names another; the paper's stood on two.",
+		`The paper's text states its findings in words and no numbers. What "strongly", "about" and "in proportion" are taken to mean stands with each verdict.`)
 }
 
 // group writes a number with its digits in groups of three.
@@ -80,55 +102,30 @@ func group(n int64) string {
 	return s
 }
 
-// head and rows of the table of all cells.
-var tableHead = [...]string{"scenario", "brokers", "replication", "partitions", "consumers", "reader", "producer images/s", "consumers images/s", "engine / bare"}
-
-// Row is a line of the table of all cells.
-func (r *Report) rows() [][]string {
-	beside := make(map[Cell]string)
-	for _, b := range r.EngineBeside() {
-		beside[b.Cell] = fmt.Sprintf("%.2f", b.Ratio)
+// Text prints the numbers and the findings for a terminal.
+func (r *Report) Text(w io.Writer) {
+	parts := r.Parts()
+	for _, p := range parts {
+		fmt.Fprintf(w, "%s\n", p.Heading)
+		for _, f := range p.Figures {
+			fmt.Fprintf(w, "\n  %s (%s)\n", f.Title, f.Chart.Y)
+			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			for _, row := range append([][]string{f.Table.Head}, f.Table.Rows...) {
+				fmt.Fprintf(t, "    %s\n", strings.Join(row, "\t"))
+			}
+			_ = t.Flush() // a terminal that is gone needs no table
+		}
+		fmt.Fprintln(w)
 	}
-	var all [][]string
-	for _, scenario := range []Scenario{Both, Write, Read, Recognise} {
-		for _, c := range r.Cells {
-			if c.Cell.Scenario == scenario {
-				all = append(all, c.row(beside[c.Cell]))
+	for _, p := range parts {
+		fmt.Fprintf(w, "%s, what was found\n", p.Heading)
+		for _, f := range p.Figures {
+			fmt.Fprintf(w, "\n  %s: %s\n    the paper  %s\n    here       %s\n", f.Name, f.Title, f.Paper, f.Here)
+			if f.Verdict != "" {
+				fmt.Fprintf(w, "    verdict    %s\n", f.Verdict)
 			}
 		}
-	}
-	return all
-}
-
-// row returns a cell's line of the table.
-func (c CellSummary) row(beside string) []string {
-	consumers, reader := fmt.Sprint(c.Cell.Consumers), string(c.Cell.Reader)
-	if c.Cell.Reader == Nobody {
-		consumers, reader = "", ""
-	}
-	produced, consumed := c.Producer.String(), c.Consumers.String()
-	if produced+consumed == "" {
-		consumed = "not measured"
-		if c.Failed != "" {
-			consumed = "failed"
-		}
-	}
-	return []string{string(c.Cell.Scenario), fmt.Sprint(c.Cell.Nodes), fmt.Sprint(c.Cell.Replication), fmt.Sprint(c.Cell.Partitions), consumers, reader, produced, consumed, beside}
-}
-
-// Text prints the table and the findings for a terminal.
-func (r *Report) Text(w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(tableHead[:], "\t"))
-	for _, row := range r.rows() {
-		fmt.Fprintln(t, strings.Join(row, "\t"))
-	}
-	_ = t.Flush() // a terminal that is gone needs no table
-	for _, p := range r.Parts() {
-		fmt.Fprintln(w, p.Heading)
-		for _, f := range p.Figures {
-			fmt.Fprintf(w, "  %s: %s\n    the paper: %s\n    here: %s\n", f.Name, f.Title, f.Paper, f.Here)
-		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%s\n%s\n", r.Spread(), r.State())
 }
@@ -142,14 +139,18 @@ type Part struct {
 // Parts returns the report's figures: those of each Kafka, and over all where there are
 // several.
 func (r *Report) Parts() []Part {
-	const heading = "The paper's figures, by the scenarios as we read it"
+	const heading = "The paper's figures, as we read its scenarios"
 	setups, across := r.Grid.Setups(), r.Across()
 	if across == nil {
 		return []Part{{heading, r.Figures(setups[0])}}
 	}
 	parts := []Part{{"Several brokers", []Figure{*across}}}
 	for _, k := range setups {
-		parts = append(parts, Part{fmt.Sprintf("%s: %s", heading, k), r.Figures(k)})
+		figures := r.Figures(k)
+		for i := range figures {
+			figures[i].File = fmt.Sprintf("brokers-%d-replication-%d-%s", k.Nodes, k.Replication, figures[i].File)
+		}
+		parts = append(parts, Part{fmt.Sprintf("%s: %s", heading, k), figures})
 	}
 	return parts
 }
@@ -157,30 +158,58 @@ func (r *Report) Parts() []Part {
 // Spread says what the figures' points and bars are.
 func (r *Report) Spread() string {
 	if r.Grid.Repetitions == 1 {
-		return "Points are of one run: they have no spread, and a verdict is a first guess."
+		return "Each point is of one run: it has no spread, and a verdict is a first guess."
 	}
-	return "Lines are medians, bars the least and the most."
+	return "Points are medians; bars, and what stands in brackets, go from the least to the most."
 }
 
-// Markdown writes the report without its drawings.
+// about says in a sentence what was measured.
+const about = "A paper's measurement of MNIST images through Kafka, repeated: a producer, consumers and both, over partitions and consumers, with bare Kafka clients and with the engine."
+
+// Markdown writes the report; its drawings are files beside it.
 func (r *Report) Markdown(w io.Writer) {
-	fmt.Fprintf(w, "# Images through Kafka\n\n%s\n\n- %s\n- %s\n- %s\n\n    %s\n\n%s\n",
-		r.State(), r.Settings.Machine, r.Settings.Brokers, r.Made.UTC().Format("2006-01-02 15:04 UTC"), r.Command, r.Method())
+	fmt.Fprintf(w, "# Images through Kafka\n\n%s\n\n**%s**\n\n- %s\n- %s\n- %s\n\n    %s\n\n%s Solid lines are bare Kafka clients, dashed ones the engine.\n",
+		about, r.State(), r.Settings.Machine, r.Settings.Brokers, r.When(), r.Command, r.Spread())
 	for _, p := range r.Parts() {
-		fmt.Fprintf(w, "\n## %s\n\n| Figure | The paper | Here |\n|---|---|---|\n", p.Heading)
+		fmt.Fprintf(w, "\n## %s\n", p.Heading)
 		for _, f := range p.Figures {
-			fmt.Fprintf(w, "| %s: %s | %s | %s |\n", f.Name, f.Title, f.Paper, f.Here)
+			f.markdown(w)
 		}
-	}
-	fmt.Fprintf(w, "\n## All cells\n\n| %s |\n|%s\n", strings.Join(tableHead[:], " | "), strings.Repeat("---|", len(tableHead)))
-	for _, row := range r.rows() {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
 	}
 	for _, c := range r.Cells {
 		if c.Failed != "" {
 			fmt.Fprintf(w, "\nFailed: %s: %s\n", c.Cell, c.Failed)
 		}
 	}
+	fmt.Fprint(w, "\n## How it was measured\n\n")
+	for _, s := range r.Method() {
+		fmt.Fprintf(w, "- %s\n", s)
+	}
+}
+
+// markdown writes a figure.
+func (f Figure) markdown(w io.Writer) {
+	fmt.Fprintf(w, "\n### %s\n\n*%s*\n\n![%s](%s)\n\n- The paper: %s\n- Here: %s\n", f.Title, f.Name, f.Title, f.path(), f.Paper, f.Here)
+	if f.Verdict != "" {
+		fmt.Fprintf(w, "- Verdict: %s\n", f.Verdict)
+	}
+	fmt.Fprintf(w, "\n| %s |\n|%s\n", strings.Join(f.Table.Head, " | "), strings.Repeat("---|", len(f.Table.Head)))
+	for _, row := range f.Table.Rows {
+		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+	}
+}
+
+// When says when the runs were measured.
+func (r *Report) When() string {
+	const day, minute = "2006-01-02", "15:04"
+	first, last := r.First.UTC(), r.Last.UTC()
+	switch {
+	case first.IsZero():
+		return "not measured yet"
+	case first.Format(day) == last.Format(day):
+		return fmt.Sprintf("measured %s to %s UTC", first.Format(day+" "+minute), last.Format(minute))
+	}
+	return fmt.Sprintf("measured %s to %s UTC", first.Format(day+" "+minute), last.Format(day+" "+minute))
 }
 
 //go:embed report.html
@@ -189,10 +218,10 @@ var page string
 // HTML writes the report as one page that loads nothing.
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"draw": func(f Figure) template.HTML { return template.HTML(f.Chart.SVG(f.Name + ": " + f.Title)) }, // SVG escapes its texts
-		"made": func() string { return r.Made.UTC().Format("2006-01-02 15:04 UTC") },
-		"head": func() []string { return tableHead[:] },
-		"rows": r.rows,
+		"draw":   func(f Figure) template.HTML { return template.HTML(f.Chart.SVG(f.Title)) }, // SVG escapes its texts
+		"colors": func() template.CSS { return template.CSS(chartStyle) },
+		"about":  func() string { return about },
+		"whole":  func(s string) string { return strings.ReplaceAll(s, "-", "-\u2060") }, // no line ends within a range
 	}).Parse(page)
 	if err != nil {
 		return err

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // testReport is of a grid in which every run has its rate.
@@ -26,37 +28,35 @@ func TestFindings(t *testing.T) {
 	g := testGrid()
 	g.Repetitions = 2
 	r := testReport(g)
-	here := make(map[string]string)
-	for _, f := range r.Figures(Setup{1, 1}) {
-		here[f.Name] = f.Here
+	want := []Finding{
+		{"It writes 4.00 times (from 4.00 to 4.00 in 4 cases) as much with 4 partitions as with 1.", `It holds ("strongly": 1.5 times as much, or more).`},
+		{"They read 1.50 times (from 0.50 to 4.00 in 8 cases) as much as it writes.", `It holds in 2 of 8 cases ("about": within 20 %).`},
+		{"It writes 4.00 times as much with 4 partitions as with 1: 4.00k and 1.00k images/s.", `It holds ("strongly": 1.5 times as much, or more).`},
+		{"With 4 partitions, 2 read 2.00 times (bare), 2.00 times (engine) as much as one.", `It holds ("in proportion": 0.75 of it, or more).`},
+		{"With 4 partitions, in images/s: 1 consumer 2.00k (bare), 2.00k (engine); 2 consumers 4.00k (bare), 4.00k (engine).", ""},
 	}
-	for name, want := range map[string]string{
-		"Figure 4, as we read it": "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 1 consumer (bare): 4.00k/s with 4, 1.00k/s with 1 partition",
-		"Figure 5, as we read it": "It holds here in part, in 2 of 8 cases (about: within 20 %). The consumers' rate is 1.50 of the producer's, from 0.50 to 4.00.",
-		"Figure 6, as we read it": "It holds here (strongly: with the most partitions it is at least 1.5 times that with the fewest). Best and worst: 4.00k/s with 4, 1.00k/s with 1 partition.",
-		"Figure 7, as we read it": "It holds here (in proportion: 0.75 of it at least). With 4 partitions, 2 (bare) have 2.00 times the rate of one, 2 (engine) have 2.00 times the rate of one.",
-		"The next step":           "Recognised with 4 partitions: 1 bare consumer 2.00k/s, 1 executor 2.00k/s; 2 bare consumers 4.00k/s, 2 executors 4.00k/s.",
-	} {
-		if !strings.HasPrefix(here[name], want) {
-			t.Errorf("%s: %q, want %q", name, here[name], want)
+	for i, f := range r.Figures(Setup{1, 1}) {
+		if f.Finding != want[i] {
+			t.Errorf("%s: %q\nwant %q", f.Name, f.Finding, want[i])
 		}
 	}
 	for _, f := range Summarise(testGrid(), nil).Figures(Setup{1, 1}) {
-		if f.Here != notMeasured {
-			t.Errorf("%s without a run: %q", f.Name, f.Here)
+		if f.Finding != notMeasured {
+			t.Errorf("%s without a run: %q", f.Name, f.Finding)
 		}
+	}
+	g.Partitions = []int{4}
+	if f := testReport(g).Figures(Setup{1, 1})[2]; f.Finding != (Finding{Here: "It takes two numbers of partitions to see."}) {
+		t.Errorf("one number of partitions: %q", f.Finding)
 	}
 }
 
 // One run has no spread, which a verdict says.
 func TestOneRun(t *testing.T) {
 	r := testReport(testGrid())
-	for i, want := range []string{
-		"One run: no spread. By it: it holds here (strongly", "One run: no spread. By it: it holds here in part, in 2 of 8 cases",
-		"One run: no spread. By it: it holds here (strongly", "One run: no spread. By it: it holds here (in proportion",
-	} {
-		if got := r.Figures(Setup{1, 1})[i].Here; !strings.HasPrefix(got, want) {
-			t.Errorf("%q, want %q", got, want)
+	for _, f := range r.Figures(Setup{1, 1})[:4] {
+		if !strings.HasPrefix(f.Verdict, "It holds") || !strings.HasSuffix(f.Verdict, "). A first guess, of one run each.") {
+			t.Errorf("%s: %q", f.Name, f.Verdict)
 		}
 	}
 	var page, text, terminal bytes.Buffer
@@ -66,7 +66,7 @@ func TestOneRun(t *testing.T) {
 	r.Markdown(&text)
 	r.Text(&terminal)
 	for name, out := range map[string]string{"page": page.String(), "markdown": text.String(), "terminal": terminal.String()} {
-		if !strings.Contains(out, "Points are of one run: they have no spread") || strings.Contains(out, "medians") {
+		if !strings.Contains(out, "Each point is of one run: it has no spread") || strings.Contains(out, "medians") {
 			t.Errorf("the %s doesn't say that there is no spread", name)
 		}
 	}
@@ -77,10 +77,10 @@ func TestSeveralKafkas(t *testing.T) {
 	g := testGrid()
 	g.Nodes, g.Replications, g.Repetitions = []int{1, 3}, []int{1, 3}, 2
 	r := testReport(g)
-	if f := r.Across(); f.Here != "A producer alone and 2 consumers on a loaded topic, with 4 partitions. "+
-		"1 broker, replication 1: written 4.00k/s, read 4.00k/s (bare), 4.00k/s (engine); "+
-		"3 brokers, replication 1: written 4.00k/s, read 4.00k/s (bare), 4.00k/s (engine); "+
-		"3 brokers, replication 3: written 4.00k/s, read 4.00k/s (bare), 4.00k/s (engine)." {
+	if f := r.Across(); f.Here != "A producer alone, and 2 consumers on a loaded topic, with 4 partitions, in images/s. "+
+		"1 broker, replication 1: written 4.00k, read 4.00k (bare), 4.00k (engine); "+
+		"3 brokers, replication 1: written 4.00k, read 4.00k (bare), 4.00k (engine); "+
+		"3 brokers, replication 3: written 4.00k, read 4.00k (bare), 4.00k (engine)." {
 		t.Error(f.Here)
 	}
 	var page, text bytes.Buffer
@@ -91,13 +91,19 @@ func TestSeveralKafkas(t *testing.T) {
 	if got := strings.Count(page.String(), "<svg"); got != 1+3*5 {
 		t.Errorf("the page has %d charts, want five for each of three Kafkas and one more", got)
 	}
-	for _, want := range []string{"Several brokers", "by the scenarios as we read it: 3 brokers, replication 3"} {
+	for _, want := range []string{"Several brokers", "as we read its scenarios: 3 brokers, replication 3"} {
 		if !strings.Contains(page.String(), want) || !strings.Contains(text.String(), want) {
 			t.Errorf("a report lacks %q", want)
 		}
 	}
-	if want := "| both | 3 | 3 | 4 | 2 | engine | 4.00k (4.00k-4.00k) | 4.00k (4.00k-4.00k) | 1.00 |"; !strings.Contains(text.String(), want) {
-		t.Errorf("report.md lacks the row %s", want)
+	for _, want := range []string{
+		"| 4 | 2 | 4.00k (4.00k-4.00k) | 4.00k (4.00k-4.00k) | 1.00 |",
+		"| 3 | 3 | 4.00k (4.00k-4.00k) | 4.00k (4.00k-4.00k) | 4.00k (4.00k-4.00k) |",
+		"(figures/brokers-3-replication-3-figure-4.svg)", "(figures/several-brokers.svg)",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("report.md lacks %s", want)
+		}
 	}
 }
 
@@ -112,15 +118,15 @@ func TestManyLines(t *testing.T) {
 	}
 	svg := c.SVG("many")
 	checkXML(t, svg)
-	for _, text := range regexp.MustCompile(`<text x="(\d+)" y="(-?\d+)">\d (bare|engine)<`).FindAllStringSubmatch(svg, -1) {
+	for _, text := range regexp.MustCompile(`<text x="(\d+)" y="(-?\d+)">\d consumers?<`).FindAllStringSubmatch(svg, -1) {
 		places[text[1]+" "+text[2]] = true
 	}
-	if len(markers) != MaxColors || len(places) != 12 || !strings.HasPrefix(svg, `<svg viewBox="0 -34 360 304"`) {
+	if len(markers) != MaxColors || len(places) != 12 || !strings.HasPrefix(svg, `<svg viewBox="0 -34 360 322"`) {
 		t.Errorf("%d markers, %d places in the legend, want 6 and 12, in\n%s", len(markers), len(places), svg)
 	}
 	for color := range MaxColors {
-		if want := fmt.Sprintf(".c%d .dot", color); !strings.Contains(page, want) {
-			t.Errorf("the page has no colour %d", color)
+		if want := fmt.Sprintf(".c%d .dot", color); !strings.Contains(chartStyle, want) {
+			t.Errorf("there is no colour %d", color)
 		}
 	}
 }
@@ -144,11 +150,11 @@ func TestChart(t *testing.T) {
 	checkXML(t, svg)
 	for what, want := range map[string]string{
 		"its name":          `aria-label="a &#34;title&#34;"`,
-		"the first point":   `<circle class="dot" cx="100.0" cy="135.0" r="3.8"/>`, // half way between 44 and 226
-		"its spread":        `<line class="spread" x1="100.0" x2="100.0" y1="180.5" y2="44.0"/>`,
+		"the first point":   `<circle class="dot" cx="100.0" cy="153.0" r="3.8"/>`, // half way between 62 and 244
+		"its spread":        `<line class="spread" x1="100.0" x2="100.0" y1="198.5" y2="62.0"/>`,
 		"what it says":      `<title>a &lt;b&gt;, 1 partitions: 0.05k (0.03k-0.10k)</title>`,
-		"the third point":   `<circle class="dot" cx="300.0" cy="44.0" r="3.8"/>`,
-		"a line with a gap": `<path class="line" d="M100.0 135.0M300.0 44.0"/>`,
+		"the third point":   `<circle class="dot" cx="300.0" cy="62.0" r="3.8"/>`,
+		"a line with a gap": `<path class="line" d="M100.0 153.0M300.0 62.0"/>`,
 	} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("%s, %s, isn't in\n%s", what, want, svg)
@@ -200,8 +206,15 @@ func TestReports(t *testing.T) {
 	if !strings.Contains(page, "engine-bench paper --out &lt;x&gt;") || strings.Contains(page, "partial\"") {
 		t.Errorf("the page lacks the command, or is marked as partial")
 	}
-	if want := "| both | 1 | 1 | 4 | 2 | engine | 4.00k | 4.00k | 1.00 |"; !strings.Contains(text, want) {
+	if want := "| 4 | 2 | 4.00k | 4.00k | 1.00 |"; !strings.Contains(text, want) {
 		t.Errorf("report.md lacks the row %s", want)
+	}
+	shown := regexp.MustCompile(`!\[.*\]\((.*)\)`).FindAllStringSubmatch(text, -1)
+	if len(shown) != 5 {
+		t.Errorf("report.md shows %d figures, want 5", len(shown))
+	}
+	for _, s := range shown {
+		checkXML(t, readFile(t, filepath.Join(dir, s[1])))
 	}
 }
 
@@ -212,6 +225,23 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// A report says when the runs were made, not when it was written.
+func TestWhen(t *testing.T) {
+	at := time.Date(2026, 11, 30, 13, 16, 40, 0, time.UTC)
+	row := func(rep int, at time.Time, failed string) Row {
+		return Row{Run: Run{Cell{Setup{1, 1}, 1, Write, Nobody, 0}, rep}, At: at, Failed: failed}
+	}
+	for want, rows := range map[string][]Row{
+		"not measured yet":                                  {row(1, at, "no broker")},
+		"measured 2026-11-30 13:16 to 13:46 UTC":            {row(2, at.Add(30*time.Minute), ""), row(1, at, ""), row(3, at.Add(-time.Hour), "no broker")},
+		"measured 2026-11-30 13:16 to 2026-12-01 01:16 UTC": {row(1, at, ""), row(2, at.Add(12*time.Hour), "")},
+	} {
+		if got := (&Report{Summary: Summarise(testGrid(), rows)}).When(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }
 
 // What is there of a grid that was stopped is reported, and marked.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Stat is a rate over the repetitions.
@@ -64,6 +65,8 @@ type Summary struct {
 	Cells []CellSummary // in the grid's order, those without a run among them
 	Done  int           // runs that count or warm up
 	All   int
+	First time.Time // when the first run of them began, and the last one; zero if there is none
+	Last  time.Time
 
 	at map[Cell]int // in Cells
 }
@@ -76,6 +79,7 @@ func Summarise(g Grid, rows []Row) *Summary {
 	failed, seen := make(map[Run]string), make(map[Run]bool)
 	for _, r := range rows {
 		failed[r.Run] = r.Failed // one that succeeds later counts
+		s.note(r)
 		if r.Failed != "" || r.Repetition < 1 || r.Repetition > g.Repetitions || seen[r.Run] {
 			continue
 		}
@@ -97,6 +101,19 @@ func Summarise(g Grid, rows []Row) *Summary {
 		}
 	}
 	return s
+}
+
+// note notes when a run began.
+func (s *Summary) note(r Row) {
+	if r.Failed != "" || r.At.IsZero() {
+		return
+	}
+	if s.First.IsZero() || r.At.Before(s.First) {
+		s.First = r.At
+	}
+	if r.At.After(s.Last) {
+		s.Last = r.At
+	}
 }
 
 // Of returns what was measured of a cell, zero if nothing was.

@@ -1,6 +1,7 @@
 package paper
 
 import (
+	_ "embed"
 	"fmt"
 	"html"
 	"math"
@@ -18,31 +19,55 @@ type Chart struct {
 // Series is a line.
 type Series struct {
 	Name   string
-	Color  int // of the page's colours
+	Row    string // of the legend, "" if it has none: lines in pairs are one of each row
+	Color  int    // of chart.css
 	Dashed bool
 	Points []Stat // one for each tick; N is 0 where there is none
 }
 
 // Measures of a chart in units of its view box, which a phone shows one pixel each.
 const (
-	chartWidth, chartHeight = 360, 270
+	chartWidth, chartHeight = 360, 288
 	plotLeft, plotRight     = 50, 350
-	plotTop, plotBottom     = 44, 226
+	plotTop, plotBottom     = 62, 244
 )
 
-// SVG draws the chart. Colours and fonts are the page's: classes c0, c1, …
+// chartStyle has the colours and fonts of charts: classes c0, c1, …
+//
+//go:embed chart.css
+var chartStyle string
+
+// SVG draws the chart, for a page that has chartStyle.
 func (c Chart) SVG(title string) string {
 	var b strings.Builder
-	above := c.above()
-	fmt.Fprintf(&b, `<svg viewBox="0 %d %d %d" role="img" aria-label="%s">`, -above, chartWidth, chartHeight+above, html.EscapeString(title))
-	top, step := c.scale()
-	c.axes(&b, top, step)
-	c.legend(&b)
-	for i, s := range c.Series {
-		c.line(&b, s, top, c.dodge(i))
-	}
+	fmt.Fprintf(&b, `<svg viewBox="0 %d %d %d" role="img" aria-label="%s">`, c.y0(), chartWidth, chartHeight-c.y0(), html.EscapeString(title))
+	c.draw(&b)
 	b.WriteString("</svg>")
 	return b.String()
+}
+
+// Image draws the chart as a file of its own, with its background, half as large again.
+func (c Chart) Image(title string) string {
+	const margin = 10
+	width, height := chartWidth+2*margin, chartHeight-c.y0()+2*margin
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="%d %d %d %d" role="img">`,
+		width*3/2, height*3/2, -margin, c.y0()-margin, width, height)
+	fmt.Fprintf(&b, "<title>%s</title><style>\n%s</style>", html.EscapeString(title), chartStyle)
+	fmt.Fprintf(&b, `<rect class="back" x="%d" y="%d" width="%d" height="%d"/>`, -margin, c.y0()-margin, width, height)
+	c.draw(&b)
+	b.WriteString("</svg>\n")
+	return b.String()
+}
+
+// draw draws what the chart shows.
+func (c Chart) draw(b *strings.Builder) {
+	top, step := c.scale()
+	c.axes(b, top, step)
+	c.legend(b)
+	for i, s := range c.Series {
+		c.line(b, s, top, c.dodge(i))
+	}
 }
 
 // scale returns where the axis of y ends, and the distance of its ticks.
@@ -96,9 +121,13 @@ func short(v float64) string {
 // chartHeight.
 const legendColumns, legendHeight = 3, 34
 
-// above returns what a legend of more rows needs above the chart.
-func (c Chart) above() int {
-	return max(0, len(c.Series)-1) / (2 * legendColumns) * legendHeight
+// y0 returns where the chart begins: below 0 with a legend of more rows, above it without
+// one.
+func (c Chart) y0() int {
+	if len(c.Series) < 2 {
+		return legendHeight
+	}
+	return -((len(c.Series) - 1) / (2 * legendColumns) * legendHeight)
 }
 
 // legend says which line is which.
@@ -106,13 +135,24 @@ func (c Chart) legend(b *strings.Builder) {
 	if len(c.Series) < 2 {
 		return
 	}
-	const left, width, height = 66, 98, 16
+	const left, width, height = 52, 103, 16
 	for i, s := range c.Series {
 		// Bare above the engine, one column for each number of consumers.
-		x, y := left+(i/2%legendColumns)*width, 10+(i%2)*height+i/(2*legendColumns)*legendHeight-c.above()
+		x, y := left+(i/2%legendColumns)*width, c.y0()+10+(i%2)*height+i/(2*legendColumns)*legendHeight
+		if s.Row != "" && x == left {
+			fmt.Fprintf(b, `<text x="2" y="%d">%s</text>`, y+4, html.EscapeString(s.Row))
+		}
 		fmt.Fprintf(b, `<g class="c%d"><line class="%s" x1="%d" x2="%d" y1="%d" y2="%d"/>%s<text x="%d" y="%d">%s</text></g>`,
-			s.Color, s.class(), x, x+24, y, y, s.marker(float64(x+12), float64(y)), x+29, y+4, html.EscapeString(s.Name))
+			s.Color, s.class(), x, x+22, y, y, s.marker(float64(x+11), float64(y)), x+27, y+4, html.EscapeString(s.Name))
 	}
+}
+
+// full names the line without its legend.
+func (s Series) full() string {
+	if s.Row == "" {
+		return s.Name
+	}
+	return s.Name + ", " + s.Row
 }
 
 func (s Series) class() string {
@@ -156,7 +196,7 @@ func (c Chart) line(b *strings.Builder, s Series, top, shift float64) {
 		x, y := c.xOf(i)+shift, yOf(p.Median, top)
 		fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[btoi(drawing)], x, y)
 		drawing = true
-		fmt.Fprintf(&dots, `<g><title>%s, %s %s: %s</title>`, html.EscapeString(s.Name), html.EscapeString(c.Ticks[i]), html.EscapeString(c.X), p)
+		fmt.Fprintf(&dots, `<g><title>%s, %s %s: %s</title>`, html.EscapeString(s.full()), html.EscapeString(c.Ticks[i]), html.EscapeString(c.X), p)
 		if p.N > 1 {
 			fmt.Fprintf(&dots, `<line class="spread" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, x, x, yOf(p.Min, top), yOf(p.Max, top))
 		}
