@@ -81,7 +81,7 @@ func NewApp(name string) *App {
 	f.StringVar(&a.opts.saved.Key, "state-key", "", "with --state: print this `key` alone, as it is printed or without quotes")
 	f.Uint64Var(&a.opts.saved.Job, "state-job", 0, "with --state: the job's `number` on its cluster (default: the newest of the directory)")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
+	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them, also those of the program's connectors", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
 			return nil
 		}
@@ -202,7 +202,7 @@ func (a *App) parse(args []string) error {
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUsage, err)
-	case a.confHelp:
+	case a.confHelp && os.Getenv(role.Env) != "": // a job on a cluster is refused
 		plan.PrintSettings(out)
 		return flag.ErrHelp
 	case a.flags.NArg() > 0:
@@ -230,6 +230,10 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	}
 	if err != nil {
 		return err
+	}
+	if a.confHelp {
+		j.PrintSettings(ctx, os.Stdout)
+		return flag.ErrHelp
 	}
 	if a.opts.saved.State != "" {
 		s := a.opts.saved
@@ -433,4 +437,5 @@ func (a *App) usage(w io.Writer) {
 	cli.PrintFlags(w, a.flags)
 	fmt.Fprintln(w)
 	plan.PrintSettings(w)
+	fmt.Fprint(w, "A connector has settings of its own: --conf help lists those of the program's, too.\n")
 }
