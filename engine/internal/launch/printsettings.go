@@ -24,7 +24,7 @@ func (j *Job) PrintSettings(ctx context.Context, w io.Writer) {
 	p.PrintSettings(w)
 	switch {
 	case j.Batch:
-		fmt.Fprintln(w, "Sources that the program makes after its first action may have more.")
+		fmt.Fprintln(w, "Sources that the program makes after its first action or value may have more.")
 	case err != nil && !errors.Is(err, plan.ErrNotRecorded): // values aren't there
 		fmt.Fprintf(w, "There may be more: %v\n", err)
 	}

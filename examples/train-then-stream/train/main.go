@@ -39,6 +39,7 @@ func train(sc *rdd.Context, o options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	kafka.DeclareSettings(engine.EnvironmentOf(sc)) // for --conf help, which stops at the first value
 	from, err := rdd.TryValue(sc, func() (int64, error) { return startOf(o.day, time.Now()) })
 	if err != nil {
 		return err
