@@ -81,14 +81,12 @@ func NewApp(name string) *App {
 	f.StringVar(&a.opts.saved.Key, "state-key", "", "with --state: print this `key` alone, as it is printed or without quotes")
 	f.Uint64Var(&a.opts.saved.Job, "state-job", 0, "with --state: the job's `number` on its cluster (default: the newest of the directory)")
 	f.StringVar(&a.opts.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them", func(pair string) error {
+	f.Func("conf", "a `key=value` setting, may be repeated; --conf help lists them, also those of the program's connectors", func(pair string) error {
 		if a.confHelp = a.confHelp || pair == "help"; pair == "help" {
 			return nil
 		}
 		return a.opts.conf.Set(pair)
 	})
-	f.Usage = func() {} // parse prints it, and only when it was asked for
-	f.SetOutput(io.Discard)
 	return a
 }
 
@@ -189,22 +187,22 @@ func (a *App) Run(ctx context.Context, args []string, interval time.Duration, bu
 	return a.run(ctx, a.parse(args), func() (*launch.Job, error) { return a.newStream(interval, build) }, (*launch.Job).Run)
 }
 
-// parse reads the command line. It prints the help that was asked for on
+// parse reads the command line. It prints the help or the version that was asked for on
 // standard output, which of a job's driver process is the job's log, and returns
 // flag.ErrHelp then.
 func (a *App) parse(args []string) error {
-	err := cli.ParseFlags(a.flags, args)
 	out := io.Writer(os.Stdout)
 	if os.Getenv(role.Env) == role.Executor {
 		out = io.Discard // the driver process has said it
 	}
+	cli.AddVersion(a.flags)
+	err := cli.Parse(a.flags, args, out, a.usage)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		a.usage(out)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUsage, err)
-	case a.confHelp:
+	case a.confHelp && os.Getenv(role.Env) != "": // a job on a cluster is refused
 		plan.PrintSettings(out)
 		return flag.ErrHelp
 	case a.flags.NArg() > 0:
@@ -232,6 +230,10 @@ func (a *App) run(ctx context.Context, wrong error, newJob func() (*launch.Job, 
 	}
 	if err != nil {
 		return err
+	}
+	if a.confHelp {
+		j.PrintSettings(ctx, os.Stdout)
+		return flag.ErrHelp
 	}
 	if a.opts.saved.State != "" {
 		s := a.opts.saved
@@ -282,7 +284,11 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	case a.opts.saved.State != "" && a.opts.checkpoint == "" && a.opts.conf.CheckpointStore == "":
 		return nil, fmt.Errorf("%w: --state prints a state of a checkpoint: name it with --checkpoint or --conf checkpoint.store=URL", ErrUsage)
 	}
-	if loopback, err := security.IsLoopback(a.opts.metrics); a.opts.metrics != "" && err == nil && !loopback {
+	switch loopback, err := security.IsLoopback(a.opts.metrics); {
+	case a.opts.metrics == "":
+	case err != nil:
+		return nil, fmt.Errorf("%w: --metrics: %w", ErrUsage, err)
+	case !loopback:
 		return nil, fmt.Errorf("%w: --metrics %s: a program that runs by itself serves its metrics on loopback only, e.g. --metrics 127.0.0.1:9464; on a cluster the daemons serve them on other hosts", ErrUsage, a.opts.metrics)
 	}
 	j, err := a.newJob()
@@ -321,7 +327,7 @@ func (a *App) cadence() plan.Cadence {
 func (a *App) fitForCluster(wrong error) error {
 	switch {
 	case errors.Is(wrong, flag.ErrHelp):
-		return fmt.Errorf("%w: the command line asks for help: it is in the job's log; %s --help, run by itself, prints it too", ErrUsage, a.name)
+		return fmt.Errorf("%w: the command line asks for help, or for the version: it is in the job's log; %s, run by itself with that, prints it too", ErrUsage, a.name)
 	case wrong != nil:
 		return wrong
 	case flagGiven(a.flags, "master"):
@@ -431,4 +437,5 @@ func (a *App) usage(w io.Writer) {
 	cli.PrintFlags(w, a.flags)
 	fmt.Fprintln(w)
 	plan.PrintSettings(w)
+	fmt.Fprint(w, "A connector has settings of its own: --conf help lists those of the program's, too.\n")
 }

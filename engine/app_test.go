@@ -1,11 +1,16 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/launch"
+	"github.com/hibana-engine/hibana/rdd"
 )
 
 func TestMaster(t *testing.T) {
@@ -40,6 +45,54 @@ func TestFlagsThatGoTogether(t *testing.T) {
 		err := NewApp("test").Run(t.Context(), args, time.Second, func(*StreamingContext) error { return nil })
 		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+// --conf help lists what the program's connectors declare, and runs nothing else of it.
+func TestSettingsAreListed(t *testing.T) {
+	speed := Setting[int64]{Key: "tape.speed", Help: "inches/s (7)", Default: 7, Parse: WholeNumber(1, 30)}
+	late := Setting[int64]{Key: "tape.late", Help: "of what is made later (1)", Parse: WholeNumber(0, 1)}
+	effect := func(context.Context) error { t.Error("an effect ran"); return nil }
+	stream := func(fails error) func() (*launch.Job, error) {
+		return func() (*launch.Job, error) {
+			return NewApp("test").newStream(time.Second, func(ssc *StreamingContext) error {
+				ssc.OnDriver(effect)
+				ssc.OnStop(effect)
+				if fails == nil {
+					Value(ssc, "now", func(ctx context.Context) (int, error) { return 0, effect(ctx) })
+				}
+				speed.Read(ssc)
+				return fails
+			})
+		}
+	}
+	batch := func() (*launch.Job, error) {
+		return NewApp("test").newBatch(func(sc *rdd.Context) error {
+			speed.Read(EnvironmentOf(sc))
+			sc.OnDriver(func() error { return effect(t.Context()) })
+			_, err := rdd.Count(rdd.Parallelize(sc, []int{1}))
+			late.Read(EnvironmentOf(sc))
+			return err
+		})
+	}
+	const declared = `(?s)^Settings .*\n  task\.maxFailures +failures .*\nSettings of the program's connectors:\n  tape\.speed +inches/s \(7\)\n`
+	for name, c := range map[string]struct {
+		job  func() (*launch.Job, error)
+		want string
+	}{
+		"stream":                 {stream(nil), declared + `$`},
+		"stream that isn't well": {stream(errors.New("no reels")), declared + `There may be more: the program can't be built:\n  no reels\n$`},
+		"batch program":          {batch, declared + `Sources .* may have more\.\n$`},
+	} {
+		j, err := c.job()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		j.PrintSettings(t.Context(), &out)
+		if !regexp.MustCompile(c.want).MatchString(out.String()) {
+			t.Errorf("%s: it says\n%s", name, &out)
 		}
 	}
 }

@@ -13,11 +13,11 @@ import (
 // calls Read then: a key that nobody has read when the program is built is refused,
 // so that no slip goes unseen; of a batch program, which uses connectors as it goes, when it
 // comes to its first action: export a function that reads them all, for programs that use the
-// connector later. List a connector's settings in the documentation of
-// its package, where --conf help sends people.
+// connector later. --conf help lists the settings that a program declares; list a
+// connector's in the documentation of its package, too.
 type Setting[T any] struct {
 	Key     string                        // such as "streaming.radio.maxRate"
-	Help    string                        // what it says, in a few words
+	Help    string                        // what it says, in a few words, with the default in brackets
 	Default T                             // when it isn't given
 	Parse   func(value string) (T, error) // its error says what goes, bounds too; see [Number], [WholeNumber] and [Duration]
 }

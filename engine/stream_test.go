@@ -230,16 +230,18 @@ func TestBuildErrors(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	for line, want := range map[string]string{
 		"--conf help":                                   "flag: help requested",
-		"--conf nothing":                                `wrong use: invalid value "nothing" for flag -conf: it is not key=value; --conf help lists the settings`,
-		"--conf locality.wait=3":                        `wrong use: invalid value "locality.wait=3" for flag -conf: "3" is not a duration, which has a unit, e.g. 500ms or 2s`,
-		"--conf task.maxFailures=x":                     `wrong use: invalid value "task.maxFailures=x" for flag -conf: "x" is not a whole number`,
-		"--conf streaming.backpressure.initialRate=Inf": `wrong use: invalid value "streaming.backpressure.initialRate=Inf" for flag -conf: "Inf" is not a number`,
-		"--conf streaming.backpressure.enabled=si":      `wrong use: invalid value "streaming.backpressure.enabled=si" for flag -conf: "si" is neither true nor false`,
-		"--conf task.maxFailures=0":                     `wrong use: invalid value "task.maxFailures=0" for flag -conf: 0 is below 1`,
-		"--batch-interval 5":                            `wrong use: invalid value "5" for flag -batch-interval: "5" is not a duration, which has a unit, e.g. 500ms or 2s`,
+		"--conf nothing":                                `wrong use: invalid value "nothing" for flag --conf: it is not key=value; --conf help lists the settings`,
+		"--conf locality.wait=3":                        `wrong use: invalid value "locality.wait=3" for flag --conf: "3" is not a duration, which has a unit, e.g. 500ms or 2s`,
+		"--conf task.maxFailures=x":                     `wrong use: invalid value "task.maxFailures=x" for flag --conf: "x" is not a whole number`,
+		"--conf streaming.backpressure.initialRate=Inf": `wrong use: invalid value "streaming.backpressure.initialRate=Inf" for flag --conf: "Inf" is not a number`,
+		"--conf streaming.backpressure.enabled=si":      `wrong use: invalid value "streaming.backpressure.enabled=si" for flag --conf: "si" is neither true nor false`,
+		"--conf task.maxFailures=0":                     `wrong use: invalid value "task.maxFailures=0" for flag --conf: 0 is below 1`,
+		"--batch-interval 5":                            `wrong use: invalid value "5" for flag --batch-interval: "5" is not a duration, which has a unit, e.g. 500ms or 2s`,
 		"--batch-interval 999us":                        `wrong use: the batch interval is 999µs, it must be at least 1ms, e.g. --batch-interval 500ms`,
-		"--no-such":                                     `wrong use: flag provided but not defined: -no-such`,
-		"--checkpont x":                                 `wrong use: flag provided but not defined: -checkpont (did you mean --checkpoint?)`,
+		"--no-such":                                     `wrong use: unknown flag --no-such`,
+		"--checkpont x":                                 `wrong use: unknown flag --checkpont; did you mean --checkpoint?`,
+		"--metrics localhost":                           `wrong use: --metrics: address "localhost": missing port in address; it takes host:port, e.g. 127.0.0.1:7077`,
+		"--version":                                     "flag: help requested",
 		"stray":                                         `wrong use: "stray" is not a flag; flags begin with --`,
 	} {
 		app := engine.NewApp("test")

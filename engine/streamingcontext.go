@@ -40,9 +40,13 @@ func (ssc *StreamingContext) Brokers() string { return ssc.brokers }
 // embedded broker, doesn't fit with it.
 func (ssc *StreamingContext) Durable() bool { return ssc.program.Durable }
 
-// Looking reports whether the program runs for --plan or --offsets: its build function
+// Looking reports whether the program runs for --plan, --offsets or --conf help: its build function
 // does, and nothing that it declares. So a connector needn't be told here what it reaches.
 func (ssc *StreamingContext) Looking() bool { return ssc.program.Looking }
+
+// UntilEnd reports whether the stream ends when it has read what was there at its start
+// (--until-end): what is written beside it then is left to a later run.
+func (ssc *StreamingContext) UntilEnd() bool { return ssc.program.Cadence == plan.UntilEnd }
 
 // Logger returns the process's logger. Log on executors or in OnDriver, not in
 // the build function: that runs in every process.

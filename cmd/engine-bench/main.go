@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.Is(err, errUsage):
-		fmt.Fprintf(stderr, "engine-bench: %v; see --help\n", err)
+		fmt.Fprintf(stderr, "engine-bench: %v%s\n", err, cli.SeeHelp(err, "--help"))
 		return 2
 	default:
 		fmt.Fprintln(stderr, "engine-bench:", err)
@@ -126,10 +126,17 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	case "-h", "-help", "--help", "help":
 		usage(stdout, all)
 		return flag.ErrHelp
+	case "-version", "--version":
+		fmt.Fprintf(stdout, "engine-bench: %s\n", cli.Version())
+		return flag.ErrHelp
 	}
 	i := slices.IndexFunc(all, func(w workload) bool { return w.name == args[0] })
 	if i < 0 {
-		return fmt.Errorf("%w: unknown workload %q", errUsage, args[0])
+		var names []string
+		for _, w := range all {
+			names = append(names, w.name)
+		}
+		return fmt.Errorf("%w: unknown workload %q%s", errUsage, args[0], cli.DidYouMean(args[0], names))
 	}
 	w := all[i]
 	f := flag.NewFlagSet("engine-bench "+w.name, flag.ContinueOnError)

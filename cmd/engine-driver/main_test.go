@@ -347,8 +347,12 @@ func TestWrongUse(t *testing.T) {
 		code int
 		says string
 	}{
-		"--help": {0, "Three on one machine"},
-		"-h":     {0, "\n  --peers id=host:port"},
+		"--help":                             {0, "Three on one machine"},
+		"-h":                                 {0, "\n  --peers id=host:port"},
+		"help":                               {0, "Three on one machine"},
+		"--version":                          {0, "engine-driver: "},
+		"--id a --data x --perrs a=1:2":      {2, "unknown flag --perrs; did you mean --peers?"},
+		"--id a --data x --listen localhost": {2, `--listen: address "localhost": missing port in address; it takes host:port`},
 		"--id a --data x --peers a=1:2 --tls-ca ca.pem": {2, "takes --tls-ca, --tls-cert and --tls-key"},
 		"":                               {2, "--id is missing"},
 		"--id a":                         {2, "--data is missing"},
@@ -361,7 +365,7 @@ func TestWrongUse(t *testing.T) {
 		t.Run(args, func(t *testing.T) {
 			t.Setenv("HIBANA_TOKEN_FILE", filepath.Join(t.TempDir(), "token"))
 			var out strings.Builder
-			if code := run(t.Context(), strings.Fields(args), &out); code != want.code || !strings.Contains(out.String(), want.says) {
+			if code := run(t.Context(), strings.Fields(args), &out, &out); code != want.code || !strings.Contains(out.String(), want.says) {
 				t.Errorf("exit status %d, %s", code, out.String())
 			}
 		})

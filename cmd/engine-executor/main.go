@@ -45,8 +45,8 @@ func main() {
 }
 
 // run runs the command and returns its exit status.
-func run(ctx context.Context, args []string, stderr io.Writer) int {
-	d := cli.NewDaemon("engine-executor", usage, stderr)
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	d := cli.NewDaemon("engine-executor", usage, stdout, stderr)
 	c, err := parse(d, args)
 	if err == nil {
 		c.Env = d.JobEnv(c.Log)

@@ -67,9 +67,11 @@ func TestWrongUse(t *testing.T) {
 		{"--help", 0, "An executor of a Hibana cluster"},
 		{"--help", 0, "Exit status: 0 after a signal"},
 		{"-h", 0, "\n  --master addresses\n"},
+		{"help", 0, "An executor of a Hibana cluster"},
+		{"--version", 0, "engine-executor: "},
 		{"", cli.ExitUsage, "--id is missing"},
-		{"--nope", cli.ExitUsage, "flag provided but not defined: -nope"},
-		{"--slots many", cli.ExitUsage, `invalid value "many" for flag -slots`},
+		{"--nope", cli.ExitUsage, "unknown flag --nope"},
+		{"--slots many", cli.ExitUsage, `invalid value "many" for flag --slots: it takes a whole number`},
 		{"--id a", cli.ExitUsage, "--master is missing"},
 		{"--id a --master b:1", cli.ExitUsage, "--data is missing"},
 		{start + "b:1 c", cli.ExitUsage, `it takes no argument "c"`},
@@ -77,6 +79,10 @@ func TestWrongUse(t *testing.T) {
 		{start + "foo", cli.ExitUsage, `engine-executor: --master: address "foo": missing port in address; it takes host:port`},
 		{start + "127.0.0.1:1 --slots 0", cli.ExitUsage, "0 slots"},
 		{start + "127.0.0.1:1 --listen :0", cli.ExitUsage, "it must name a host of this machine"},
+		{start + "127.0.0.1:1 --listen localhost", cli.ExitUsage, `--listen "localhost": it takes host:port, e.g. 127.0.0.1:0`},
+		{start + "127.0.0.1:1 --listen localhost:", cli.ExitUsage, `address "localhost:": missing port in address; it takes host:port`},
+		{start + "127.0.0.1:1 --metrics localhost", cli.ExitUsage, `--metrics: address "localhost": missing port in address; it takes host:port`},
+		{start + "127.0.0.1:", cli.ExitUsage, `--master: address "127.0.0.1:": missing port in address; it takes host:port`},
 		{start + "127.0.0.1:1 --tls-ca " + cert, cli.ExitUsage, "takes --tls-ca, --tls-cert and --tls-key"},
 		{start + "192.0.2.2:1", cli.ExitFailed, "takes mutual TLS"},
 		{start + "127.0.0.1:1,192.0.2.2:1" + tls, cli.ExitUsage, "127.0.0.1:0 can't be reached from other machines, and the engine-driver 192.0.2.2:1 may be on one; give --listen HOST:0"},
@@ -85,7 +91,7 @@ func TestWrongUse(t *testing.T) {
 	} {
 		t.Run(x.args, func(t *testing.T) {
 			var out strings.Builder
-			if code := run(t.Context(), strings.Fields(x.args), &out); code != x.code || !strings.Contains(out.String(), x.says) {
+			if code := run(t.Context(), strings.Fields(x.args), &out, &out); code != x.code || !strings.Contains(out.String(), x.says) {
 				t.Errorf("exit status %d, expected %d and %q:\n%s", code, x.code, x.says, out.String())
 			}
 			if lines := strings.Count(out.String(), "\n"); x.code != 0 && lines != 1 {

@@ -173,11 +173,12 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{text}, exitFailed, `^$`, `the binary can't be used: it is no executable`},
 		{[]string{foreign}, exitFailed, `^$`, `the binary can't be used`},
 		{[]string{self, "--", "--batches", "5"}, exitOK, `^job \d+ finished after .*: \d+ batches`, `submitted .* as job`},
-		{[]string{self, "--", "--nonsense"}, exitFailed, `^job \d+ failed`, `failed: the program can't be built:\s+wrong use: flag provided but not defined: -nonsense`},
+		{[]string{self, "--", "--nonsense"}, exitFailed, `^job \d+ failed`, `failed: the program can't be built:\s+wrong use: unknown flag --nonsense`},
+		{[]string{self, "--detach"}, exitFailed, `^job \d+ failed`, `engine-submit: --detach stands before the program: engine-submit --detach … `},
 		{[]string{self, "--", "--batches", "5", "--conf", "task.maxFailure=1"}, exitFailed, `^job \d+ failed`, `failed: wrong use: --conf task.maxFailure=1: unknown setting "task.maxFailure" \(did you mean "task.maxFailures"\?\); --conf help lists`},
 		{[]string{self, "--", "--batches", "5", "--master", "local[2]"}, exitFailed, `^job \d+ failed`, `wrong use: --master local\[2\] is for a program that runs by itself`},
 		{[]string{self, "--", "--checkpoint", "/tmp/x"}, exitFailed, `^job \d+ failed`, `wrong use: --checkpoint /tmp/x is for a program that runs by itself`},
-		{[]string{"--submission", "help", self, "--", "--batches", "5", "--help"}, exitFailed, `^job \d+ failed`, `the command line asks for help: it is in the job's log; sums --help`},
+		{[]string{"--submission", "help", self, "--", "--batches", "5", "--help"}, exitFailed, `^job \d+ failed`, `the command line asks for help, or for the version: it is in the job's log; sums, run by itself`},
 		{[]string{"logs", "help"}, exitOK, `(?s)Usage: sums \[flags\].*batches with records`, `the log on d\d`},
 		{[]string{self, "--", "--panic"}, exitFailed, `^job \d+ failed`, `no number pleases me`},
 		{[]string{"--submission", "batch", self, "--", "--rounds", "10"}, exitOK, `^job \d+ finished after .*: 20 steps, 50 tasks in 20 stages of 10 actions, 0 records read, [1-9]\d* B shuffled`, `submitted .* as job`},
@@ -195,7 +196,7 @@ func TestOnDaemons(t *testing.T) {
 		{[]string{"logs", "once"}, exitOK, `that was the last one`, `the log on d\d`},
 		{[]string{"list"}, exitOK, `(?s)finished.* once +-\n.*failed`, `: slots: 4 in all, 0 used, 4 free\n$`},
 		{[]string{"cluster"}, exitOK, `(?s)leader.*e1.*alive\ne2.*alive`, `^$`},
-		{[]string{"kill", "once"}, exitOK, `^$`, `is finished`},
+		{[]string{"kill", "once"}, exitOK, `^$`, `has finished already, at `},
 		{[]string{"logs", "999999"}, exitFailed, `^$`, `no such job`},
 	} {
 		s := around(0)

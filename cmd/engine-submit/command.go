@@ -48,8 +48,11 @@ type command struct {
 
 // commands lists what there is, in the order of the help.
 func commands() []command {
-	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), planCommand(), stateCommand(), offsetsCommand(), forgetCommand(), modelCommand(), clusterCommand(), executorCommand(), certsCommand()}
+	return []command{listCommand(), statusCommand(), logsCommand(), killCommand(), planCommand(), stateCommand(), offsetsCommand(), forgetCommand(), modelCommand(), clusterCommand(), executorCommand(), certsCommand(), helpCommand()}
 }
+
+// submitName is how what needs no name is called where commands are.
+const submitName = "submit"
 
 // errUsage is a wrong command line.
 var errUsage = errors.New("wrong use")
@@ -90,7 +93,7 @@ func dispatch(p *process, args []string) error {
 		}
 	}
 	s := newSubmission(p, &conn)
-	if len(args) > 0 && args[0] == "submit" { // as commands are called
+	if len(args) > 0 && args[0] == submitName {
 		args = args[1:]
 	}
 	if err := parse(s.flags, args); err != nil {
@@ -106,7 +109,7 @@ func dispatch(p *process, args []string) error {
 	switch c := find(rest[0]); {
 	case c != nil:
 		return invoke(p, *c, conn, rest[1:])
-	case rest[0] == "submit" && len(rest) > 1:
+	case rest[0] == submitName && len(rest) > 1:
 		return fmt.Errorf("%w: submit stands first: engine-submit submit [flags] PROGRAM", errUsage)
 	}
 	return s.run(rest)
@@ -121,7 +124,7 @@ func find(name string) *command {
 	return nil
 }
 
-// names returns the commands' names.
+// names returns the names of the commands beside submit.
 func names() (all []string) {
 	for _, c := range commands() {
 		all = append(all, c.name)
@@ -134,14 +137,14 @@ func invoke(p *process, c command, conn connection, args []string) error {
 	ctx, release := interruptible(p)
 	defer release()
 	f := flag.NewFlagSet("engine-submit "+c.name, flag.ContinueOnError)
-	f.SetOutput(p.stderr)
+	f.SetOutput(p.stdout)
 	f.Usage = func() {
-		fmt.Fprintf(p.stderr, "Usage: engine-submit %s [flags] %s\n\n%s\n\nExamples:\n", c.name, c.args, c.about)
+		fmt.Fprintf(p.stdout, "Usage: engine-submit %s [flags] %s\n\n%s\n\nExamples:\n", c.name, c.args, c.about)
 		for _, e := range c.examples {
-			fmt.Fprintf(p.stderr, "  engine-submit %s\n", e)
+			fmt.Fprintf(p.stdout, "  engine-submit %s\n", e)
 		}
-		fmt.Fprintln(p.stderr, "\nFlags:")
-		cli.PrintFlags(p.stderr, f)
+		fmt.Fprintln(p.stdout, "\nFlags:")
+		cli.PrintFlags(p.stdout, f)
 	}
 	return c.run(ctx, p, f, conn, args)
 }
@@ -157,19 +160,13 @@ func codeOf(s os.Signal) exitError {
 // parse parses a command line; what is wrong is said once, by run.
 func parse(f *flag.FlagSet, args []string) error {
 	usage, out := f.Usage, f.Output()
-	f.Usage = func() {}
-	f.SetOutput(io.Discard)
-	err := cli.ParseFlags(f, args)
+	err := cli.Parse(f, args, out, func(io.Writer) { usage() })
 	f.Usage = usage
 	f.SetOutput(out)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		f.Usage()
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: %w; see --help", errUsage, err)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		return fmt.Errorf("%w: %w%s", errUsage, err, cli.SeeHelp(err, "--help"))
 	}
-	return nil
+	return err
 }
 
 // parseMixed parses a command line in which flags may follow other arguments,

@@ -59,18 +59,18 @@ func TestCommandLines(t *testing.T) {
 		out  string // on standard output
 		err  string // on standard error
 	}{
-		{"--help", exitOK, "", "Examples:"},
-		{"-h", exitOK, "", "JOB=$(engine-submit"},
-		{"list --help", exitOK, "", "engine-submit list --master"},
-		{"status -h", exitOK, "", "engine-submit status --master"},
-		{"logs -h", exitOK, "", "engine-submit logs --executor e1"},
-		{"kill -h", exitOK, "", "engine-submit kill --graceful 12"},
-		{"model -h", exitOK, "", "engine-submit model 12 mnist-cnn --rollback"},
-		{"plan -h", exitOK, "", "engine-submit plan /var/lib/orders/checkpoint ./orders-2"},
-		{"state -h", exitOK, "", "engine-submit state orders sums de"},
-		{"offsets -h", exitOK, "", "engine-submit offsets --program ./orders 12"},
-		{"forget -h", exitOK, "", "engine-submit forget --master"},
-		{"submit -h", exitOK, "", "engine-submit submit --resume orders ./orders-2"},
+		{"--help", exitOK, "Examples:", ""},
+		{"-h", exitOK, "JOB=$(engine-submit", ""},
+		{"list --help", exitOK, "engine-submit list --master", ""},
+		{"status -h", exitOK, "engine-submit status --master", ""},
+		{"logs -h", exitOK, "engine-submit logs --executor e1", ""},
+		{"kill -h", exitOK, "engine-submit kill --graceful 12", ""},
+		{"model -h", exitOK, "engine-submit model 12 mnist-cnn --rollback", ""},
+		{"plan -h", exitOK, "engine-submit plan /var/lib/orders/checkpoint ./orders-2", ""},
+		{"state -h", exitOK, "engine-submit state orders sums de", ""},
+		{"offsets -h", exitOK, "engine-submit offsets --program ./orders 12", ""},
+		{"forget -h", exitOK, "engine-submit forget --master", ""},
+		{"submit -h", exitOK, "engine-submit submit --resume orders ./orders-2", ""},
 		{"submit", exitUsage, "", "name a program to submit"},
 		{"--detach submit " + path, exitUsage, "", "submit stands first"},
 		{"submit --allow-non-restored-state " + path, exitUsage, "", "goes with --resume"},
@@ -102,13 +102,16 @@ func TestCommandLines(t *testing.T) {
 		{"forget words", exitFailed, "", "job 11 is running, so that it needs its log"},
 		{"forget went", exitOK, "", "job 16 can't be resumed any more"},
 		{"offsets --program /bin/echo went", exitFailed, "", "isn't there any more"},
-		{"cluster -h", exitOK, "", "engine-submit cluster --master"},
-		{"certs -h", exitOK, "", "engine-submit certs ./certs --host"},
+		{"cluster -h", exitOK, "engine-submit cluster --master", ""},
+		{"certs -h", exitOK, "engine-submit certs ./certs --host", ""},
 		{"", exitUsage, "", "name a program to submit, or one of list, status"},
-		{"--nonsense x", exitUsage, "", "flag provided but not defined: -nonsense; see --help; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …"},
-		{"--mastr x list", exitUsage, "", "not defined: -mastr (did you mean --master?); see --help; the program's own"},
-		{"logs --folow words", exitUsage, "", "not defined: -folow (did you mean --follow?)"},
+		{"--nonsense x", exitUsage, "", "unknown flag --nonsense; see --help; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …"},
+		{"--mastr x list", exitUsage, "", "unknown flag --mastr; did you mean --master? See --help; the program's own"},
+		{"logs --folow words", exitUsage, "", "unknown flag --folow; did you mean --follow? See --help\n"},
 		{"stauts", exitUsage, "", `no program of that name here (did you mean status?); the commands are list, status`},
+		{"submti", exitUsage, "", `no program of that name here (did you mean submit?)`},
+		{"excutor", exitUsage, "", `(did you mean executor?)`},
+		{path + " --version", exitUsage, "", "run the program by itself: " + path + " --version"},
 		{path + " --detach -- --images 5", exitUsage, "", "flags of engine-submit stand before the program: engine-submit --detach"},
 		{"--patience -1s list", exitUsage, "", "--patience -1s is not above 0"},
 		{"--master localhost list", exitUsage, "", "it takes host:port"},
@@ -124,7 +127,17 @@ func TestCommandLines(t *testing.T) {
 		{empty, exitFailed, "", "the binary can't be used: " + empty + " is empty"},
 		{"--submission 17 " + path, exitUsage, "", `wrong use: submission id "17" would be taken for a flag or a job's number`},
 		{"frobnicate", exitUsage, "", `there is no command "frobnicate" and no program of that name here; the commands are list, status`},
-		{"help", exitUsage, "", "the commands are list, status"},
+		{"help", exitOK, "JOB=$(engine-submit", ""},
+		{"help submit", exitOK, "JOB=$(engine-submit", ""},
+		{"help kill", exitOK, "engine-submit kill --graceful 12", ""},
+		{"help help", exitOK, "engine-submit help kill", ""},
+		{"--master x help kill", exitOK, "engine-submit kill --graceful 12", ""},
+		{"help kil", exitUsage, "", `there is no command "kil" (did you mean kill?); see --help`},
+		{"help kill 12", exitUsage, "", `unexpected argument "12"`},
+		{"--version", exitOK, "engine-submit: ", ""},
+		{"-version", exitOK, ", go1.", ""},
+		{"submit --version", exitOK, "engine-submit: ", ""},
+		{"list --version", exitUsage, "", "unknown flag --version"},
 		{"list", exitOK, "words     -      running", ""},
 		{"list", exitOK, "rank      batch  running   -                    -     step 3   -        -", ""},
 		{"list", exitOK, "3.5s  -        -        -", ""},
@@ -141,7 +154,9 @@ func TestCommandLines(t *testing.T) {
 		{"status ranked", exitOK, ", after 3.5s\n", ""},
 		{"list x", exitUsage, "", `unexpected argument "x"`},
 		{"status", exitUsage, "", "JOB is missing"},
-		{"status a/b", exitFailed, "", `no such job: none has the submission id or the name "a/b"`},
+		{"status a/b", exitFailed, "", `no such job: none has the submission id or the name "a/b"` + "\n"},
+		{"status wrods", exitFailed, "", `no such job: none has the submission id or the name "wrods" (did you mean words?)`},
+		{"kill nihgtly", exitFailed, "", `(did you mean nightly?)`},
 		{"status words", exitOK, "job           11\n", ""},
 		{"status 11", exitOK, "last trouble  the driver process ended with exit status 2; see engine-submit logs 11\n", ""},
 		{"status troubled", exitOK, "trouble       no executor takes tasks:\n              at all; see engine-submit logs 13 --executor e2\n", ""},
@@ -169,9 +184,10 @@ func TestCommandLines(t *testing.T) {
 		{"model 12 m --rollback", exitFailed, "", "the job has ended"},
 		{"model 99 m --rollback", exitFailed, "", "no such job"},
 		{"cluster", exitOK, "silent; engine-submit executor forget e2, if it is gone for good\n", ""},
-		{"executor -h", exitOK, "", "engine-submit executor forget e1"},
+		{"executor -h", exitOK, "engine-submit executor forget e1", ""},
 		{"executor", exitUsage, "", "drain|forget is missing"},
-		{"executor pause e1", exitUsage, "", "there are drain and forget"},
+		{"executor pause e1", exitUsage, "", "there are drain and forget; see --help"},
+		{"executor darin e1", exitUsage, "", "there are drain and forget (did you mean drain?); see --help"},
 		{"executor forget e2 --force", exitUsage, "", "--force goes with drain"},
 		{"executor forget e9", exitFailed, "", `forgetting executor e9: invalid request: there is no executor "e9"`},
 		{"executor forget e1", exitFailed, "", `executor "e1" is there`},
@@ -180,9 +196,10 @@ func TestCommandLines(t *testing.T) {
 		{"executor drain e1 --force", exitOK, "", "executor e1 is drained"},
 		{"executor drain e1 --force", exitOK, "", "executor e1 had been drained before"},
 		{"cluster", exitOK, "drained\n", ""},
-		{"kill broken", exitOK, "", "job 12 is failed"},
-		{"kill 12", exitOK, "", "job 12 is failed"},
+		{"kill broken", exitOK, "", "job 12 has failed already; there is nothing to end"},
+		{"kill ranked", exitOK, "", "job 15 has finished already, at " + clock(4.5e9) + "; there is nothing to end"},
 		{"kill 11", exitOK, "", "job 11 is killed"},
+		{"kill --graceful 11", exitOK, "", "job 11 was killed already; there is nothing to end"},
 		{"status --master " + drivers.Master() + " 11", exitFailed, "reason      killed by a user", ""},
 		{"--detach --max-slots 3 " + path, exitOK, "18\n", ""},
 		{"status 18", exitOK, "slots       -, at most 3\n", ""},
@@ -204,9 +221,38 @@ func TestCommandLines(t *testing.T) {
 
 func TestNoMaster(t *testing.T) {
 	t.Setenv(masterEnv, "")
+	path := program(t)
+	for args, says := range map[string]string{
+		"list":                        "--master 127.0.0.1:7077,",
+		path:                          "--master 127.0.0.1:7077,",
+		path + " --master 10.1.2.3:1": "--master stands before the program: engine-submit --master … " + path + "; there it is engine-submit's",
+		path + " -- -master=10.1.2.3:1 --images 5": "engine-submit -master=10.1.2.3:1 … " + path,
+	} {
+		s := around(0)
+		if code := run(&s.process, strings.Fields(args)); code != exitUsage || !strings.Contains(s.err.String(), says) {
+			t.Errorf("%s: exit code %d: %s", args, code, s.err.String())
+		}
+	}
+}
+
+// What is behind the program is the program's. If that doesn't know it, and engine-submit does, the
+// job's end says where it stands.
+func TestMisplacedFlag(t *testing.T) {
 	s := around(0)
-	if code := run(&s.process, []string{"list"}); code != exitUsage || !strings.Contains(s.err.String(), "--master 127.0.0.1:7077,") {
-		t.Errorf("exit code %d: %s", code, s.err.String())
+	f := newSubmission(&s.process, &connection{}).flags
+	for _, x := range []struct{ args, reason, says string }{
+		{"--detach", "wrong use: unknown flag --detach", "--detach stands before the program: engine-submit --detach … words;"},
+		{"-name=x --n 3", "the program can't be built:\n  wrong use: unknown flag --name; did you mean --n?\nmore", "engine-submit -name=x … words;"},
+		{"--name x --n 3", "wrong use: unknown flag --nam", ""},
+		{"--nam x --name 3", "wrong use: unknown flag --nam; did you mean --name?", ""},
+		{"--nonsense", "wrong use: unknown flag --nonsense", ""}, // nobody's
+		{"--name x", "it is broken", ""},
+		{"name", "wrong use: unknown flag --name", ""},
+	} {
+		got := misplacedFlag(f, "words", strings.Fields(x.args), x.reason)
+		if x.says == "" && got != "" || !strings.Contains(got, x.says) {
+			t.Errorf("%s: %q, want %q", x.args, got, x.says)
+		}
 	}
 }
 

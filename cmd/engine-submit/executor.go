@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -30,7 +31,7 @@ func changeExecutor(ctx context.Context, p *process, f *flag.FlagSet, conn conne
 	verb, id := others[0], others[1]
 	switch {
 	case verb != "drain" && verb != "forget":
-		return fmt.Errorf("%w: executor %s: there are drain and forget; see --help", errUsage, verb)
+		return fmt.Errorf("%w: executor %s: there are drain and forget%s; see --help", errUsage, verb, cli.DidYouMean(verb, []string{"drain", "forget"}))
 	case verb == "forget" && *force:
 		return fmt.Errorf("%w: --force goes with drain", errUsage)
 	}

@@ -2,6 +2,7 @@
 //
 //	engine-submit --master HOST:PORT,… [flags] PROGRAM [-- ARG …]
 //	engine-submit list|status|logs|kill|plan|state|offsets|forget|model|cluster|executor|certs --help
+//	engine-submit help [COMMAND]
 //
 // What a command is asked for goes to standard output, everything else to
 // standard error.

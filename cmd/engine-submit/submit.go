@@ -40,7 +40,7 @@ func newSubmission(p *process, conn *connection) *submission {
 	shown := *p
 	shown.stderr = line
 	s := &submission{p: &shown, line: line, conn: conn, flags: flag.NewFlagSet("engine-submit", flag.ContinueOnError)}
-	s.flags.SetOutput(p.stderr)
+	s.flags.SetOutput(p.stdout)
 	s.flags.BoolVar(&s.detach, "detach", false, "print the job's number and don't wait for its end")
 	s.flags.StringVar(&s.name, "name", "", "the job's `name`, for people (default: the program's file name)")
 	s.flags.StringVar(&s.id, "submission", "", "an `id` of your own; submitting the same thing under the same id again makes no second job")
@@ -62,13 +62,14 @@ func newSubmission(p *process, conn *connection) *submission {
 	s.flags.StringVar(&s.resume, "resume", "", "the `job`, which has ended, from whose state and offsets the new one goes on; engine-submit plan says what would be kept")
 	s.flags.BoolVar(&s.loss, "allow-non-restored-state", false, "with --resume: drop inputs and states that the program doesn't have")
 	conn.addTo(s.flags)
+	cli.AddVersion(s.flags)
 	s.flags.Usage = s.usage
 	return s
 }
 
 // usage prints the help.
 func (s *submission) usage() {
-	w := s.flags.Output()
+	w := s.p.stdout
 	fmt.Fprint(w, `Usage: engine-submit [submit] [flags] PROGRAM [-- ARG …]
        engine-submit COMMAND [flags] …
 
@@ -77,6 +78,9 @@ first Ctrl-C asks the job to finish what is planned, the second leaves it to
 itself. The exit code is 0 if the job finished, 1 if it failed or was killed, 2
 for a wrong command line, 3 if the cluster can't be reached, 130 after the second
 Ctrl-C.
+
+What stands behind PROGRAM is the program's, with and without --, also a flag that has the
+name of one of engine-submit's: these stand before PROGRAM.
 
 Examples:
   engine-submit --master 127.0.0.1:7077,127.0.0.1:7078,127.0.0.1:7079 ./mnist-stream -- --brokers 127.0.0.1:9092
@@ -102,19 +106,19 @@ func (s *submission) run(rest []string) error {
 	} else if i > 0 && strings.HasPrefix(args[0], "-") {
 		return fmt.Errorf("%w: flags of engine-submit stand before the program: engine-submit %s %s -- …", errUsage, strings.Join(args[:i], " "), program)
 	}
-	if len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
-		return fmt.Errorf("%w: a job doesn't print help; run the program by itself: %s %s", errUsage, program, args[0])
+	if len(args) == 1 && slices.Contains([]string{"h", "help", "version"}, flagName(args[0])) {
+		return fmt.Errorf("%w: a job doesn't print that; run the program by itself: %s %s", errUsage, program, args[0])
 	}
 	info, err := os.Stat(program)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsRune(program, filepath.Separator):
-		meant := cli.Nearest(program, names())
-		if meant != "" {
-			meant = " (did you mean " + meant + "?)"
-		}
-		return fmt.Errorf("%w: there is no command %q and no program of that name here%s; the commands are %s; see --help", errUsage, program, meant, strings.Join(names(), ", "))
+		return fmt.Errorf("%w: there is no command %q and no program of that name here%s; the commands are %s; see --help", errUsage,
+			program, cli.DidYouMean(program, append(names(), submitName)), strings.Join(names(), ", "))
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%w: %s is a directory, not a program; build it first: CGO_ENABLED=0 go build -o ./program %s", errUsage, program, program)
+	}
+	if err := s.misplacedMaster(program, args); err != nil {
+		return err
 	}
 	if s.id == "" {
 		s.id = client.NewID()
@@ -152,7 +156,7 @@ func (s *submission) run(rest []string) error {
 			_, err := fmt.Fprintln(s.p.stdout, job.Incarnation)
 			return err
 		}
-		return s.follow(c, d, wire.JobRef{Incarnation: job.Incarnation})
+		return s.follow(c, d, wire.JobRef{Incarnation: job.Incarnation}, program, args)
 	})
 }
 
@@ -208,8 +212,8 @@ func (s *submission) upload(c *client.Client, d *display, what client.Submission
 	return job, err
 }
 
-// follow shows the job's progress until it has ended.
-func (s *submission) follow(c *client.Client, d *display, job wire.JobRef) error {
+// follow shows the progress of a program's job until it has ended.
+func (s *submission) follow(c *client.Client, d *display, job wire.JobRef, program string, args []string) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan struct{})
 	var watching sync.WaitGroup
@@ -228,6 +232,9 @@ func (s *submission) follow(c *client.Client, d *display, job wire.JobRef) error
 	}
 	if st.Reason != "" && st.State != wire.JobFinished {
 		s.p.say("job %d %s: %s", job.Incarnation, st.State, strings.TrimSpace(st.Reason))
+		if hint := misplacedFlag(s.flags, program, args, st.Reason); hint != "" {
+			s.p.say("%s", hint)
+		}
 	}
 	if _, err := fmt.Fprintln(s.p.stdout, d.summary(st)); err != nil {
 		return err

@@ -34,7 +34,8 @@ var (
 )
 
 // DeclareSettings declares the connector's settings in a batch program that uses the connector
-// only after its first action: a --conf key that nothing has declared by then is refused.
+// only after its first action: a --conf key that nothing has declared by then is refused. --conf help
+// lists those that are declared before the first action or value.
 //
 //	kafka.DeclareSettings(engine.EnvironmentOf(sc))
 func DeclareSettings(e engine.Environment) { readSettings(e) }

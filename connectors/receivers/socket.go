@@ -8,7 +8,19 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
+
+	"github.com/hibana-engine/hibana/engine"
 )
+
+// checkAddress reports an address that nothing can be at.
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		return fmt.Errorf("%w: %q is not HOST:PORT, with a port from 1 to 65535, e.g. localhost:9999", engine.ErrUsage, address)
+	}
+	return nil
+}
 
 // linesFrom returns what receives lines from a TCP server.
 func linesFrom(address string, o options) Receiver {

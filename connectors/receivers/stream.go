@@ -45,8 +45,12 @@ func Stream(ssc *engine.StreamingContext, name string, receive Receiver, opts ..
 // SocketTextStream declares a stream of the lines that a TCP server at HOST:PORT sends, without
 // their ends, \n or \r\n. A line that isn't ended when the server closes the connection is
 // one, too; one that is cut off by an error is left out. A connection that ends is made anew.
+// An address of another form is an error of the program, which wraps [engine.ErrUsage].
 func SocketTextStream(ssc *engine.StreamingContext, address string, opts ...Option) *engine.DStream[string] {
 	op := fmt.Sprintf("receivers.SocketTextStream(%s)", address)
+	if err := checkAddress(address); err != nil {
+		ssc.Fail(op, err)
+	}
 	return declare(ssc, op, "socket-"+address, opts, func(o options) Receiver { return linesFrom(address, o) }, func(b []byte) string { return string(b) })
 }
 

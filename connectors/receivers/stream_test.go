@@ -506,3 +506,16 @@ func TestErrors(t *testing.T) {
 		}
 	}
 }
+
+// An address at which nothing can be is refused, with what to write.
+func TestAddressWithoutAPort(t *testing.T) {
+	for _, address := range []string{"", "localhost", "localhost:", ":9999", "localhost:0", "localhost:70000", "localhost:words", "::1:9999"} {
+		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
+			receivers.SocketTextStream(ssc, address).Print(1)
+			return nil
+		})
+		if !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), fmt.Sprintf("%q is not HOST:PORT, with a port from 1 to 65535, e.g. localhost:9999", address)) {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}

@@ -29,10 +29,10 @@ var ErrUsage = errors.New("wrong use; see --help")
 
 // Main runs a daemon until it is done and ends the process with the exit code that
 // run returns. The first interrupt or SIGTERM ends ctx, the second the process.
-func Main(run func(ctx context.Context, args []string, stderr io.Writer) int) {
+func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
@@ -43,6 +43,7 @@ type Daemon struct {
 	Flags *flag.FlagSet // add the daemon's own before Parse
 
 	usage    string
+	stdout   io.Writer
 	stderr   io.Writer
 	level    slog.Level
 	security SecurityFlags
@@ -51,10 +52,9 @@ type Daemon struct {
 }
 
 // NewDaemon returns the command line of the daemon of that name. usage is what
-// --help prints before the flags; everything is printed to stderr.
-func NewDaemon(name, usage string, stderr io.Writer) *Daemon {
-	d := &Daemon{Flags: flag.NewFlagSet(name, flag.ContinueOnError), usage: usage, stderr: stderr}
-	d.Flags.SetOutput(io.Discard)
+// --help prints before the flags. That and the version go to stdout, everything else to stderr.
+func NewDaemon(name, usage string, stdout, stderr io.Writer) *Daemon {
+	d := &Daemon{Flags: flag.NewFlagSet(name, flag.ContinueOnError), usage: usage, stdout: stdout, stderr: stderr}
 	d.Flags.TextVar(&d.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
 	d.Flags.Func("pass-env", "`name` of a variable of this daemon's environment that jobs' processes get, beside PATH, HOME and what else any program needs; may be repeated", func(name string) error {
 		d.pass = append(d.pass, name)
@@ -62,18 +62,23 @@ func NewDaemon(name, usage string, stderr io.Writer) *Daemon {
 	})
 	d.Flags.StringVar(&d.metrics, "metrics", "", "`host:port` where this daemon serves Prometheus metrics (/metrics), /healthz, /readyz, and in /targets where its jobs' processes serve theirs, at free ports of the host; beyond loopback who reads them shows a certificate (default: nowhere)")
 	d.security.AddTo(d.Flags)
+	AddVersion(d.Flags)
 	return d
 }
 
 // Parse reads the command line, which must give the required flags. It prints the
-// help that was asked for and returns flag.ErrHelp then; what is wrong is an error
-// that says [ErrUsage].
+// help or the version that was asked for and returns flag.ErrHelp then; what is wrong is
+// an error that says [ErrUsage].
 func (d *Daemon) Parse(args []string, required ...string) error {
-	err := ParseFlags(d.Flags, args)
+	if len(args) == 1 && args[0] == "help" {
+		args = []string{"--help"}
+	}
+	err := Parse(d.Flags, args, d.stdout, func(w io.Writer) {
+		fmt.Fprint(w, d.usage)
+		PrintFlags(w, d.Flags)
+	})
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(d.stderr, d.usage)
-		PrintFlags(d.stderr, d.Flags)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUsage, err)

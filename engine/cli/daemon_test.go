@@ -28,16 +28,17 @@ func TestDaemon(t *testing.T) {
 		{"--id a", nil, ExitUsage, "test-daemon: wrong use; see --help: --data is missing\n"},
 		{"", nil, ExitUsage, "test-daemon: wrong use; see --help: --id is missing\n"},
 		{"--id a --data d e", nil, ExitUsage, `test-daemon: wrong use; see --help: it takes no argument "e"` + "\n"},
-		{"--nope", nil, ExitUsage, "test-daemon: wrong use; see --help: flag provided but not defined: -nope\n"},
-		{"--id a --dat d", nil, ExitUsage, "test-daemon: wrong use; see --help: flag provided but not defined: -dat (did you mean --data?)\n"},
-		{"--id a --data d --log-level loud", nil, ExitUsage, "test-daemon: wrong use; see --help: invalid value \"loud\" for flag -log-level"},
+		{"--nope", nil, ExitUsage, "test-daemon: wrong use; see --help: unknown flag --nope\n"},
+		{"--id a --dat d", nil, ExitUsage, "test-daemon: wrong use; see --help: unknown flag --dat; did you mean --data?\n"},
+		{"--id a --data", nil, ExitUsage, "test-daemon: wrong use; see --help: --data needs a value"},
+		{"--id a --data d --log-level loud", nil, ExitUsage, "test-daemon: wrong use; see --help: invalid value \"loud\" for flag --log-level"},
 		{"--id a --data d --pass-env A --pass-env B", nil, ExitOK, ""},
 		{"--id a --data d --pass-env A=b", nil, ExitUsage, `"A=b" is no name of an environment variable`},
 		{"--id a --data d --tls-ca ca.pem", nil, ExitUsage, "test-daemon: "},
-		{"--help", broken, ExitOK, "Usage: test-daemon\n\nFlags:\n  --data directory\n"},
+		{"help me", nil, ExitUsage, `it takes no argument "help"`},
 	} {
 		var out strings.Builder
-		d := NewDaemon("test-daemon", "Usage: test-daemon\n\nFlags:\n", &out)
+		d := NewDaemon("test-daemon", "Usage: test-daemon\n\nFlags:\n", t.Output(), &out)
 		d.Flags.String("id", "", "`name`")
 		d.Flags.String("data", "", "`directory`")
 		err := d.Parse(strings.Fields(c.args), "id", "data")
@@ -54,6 +55,25 @@ func TestDaemon(t *testing.T) {
 		}
 		if code != ExitOK && strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%s: it said\n%s", c.args, &out)
+		}
+	}
+}
+
+// What is asked for goes to standard output, and is no failure.
+func TestDaemonHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"--help":           "Usage: test-daemon\n\nFlags:\n  --data directory\n",
+		"-h":               "Usage: test-daemon\n",
+		"help":             "Usage: test-daemon\n",
+		"--version":        "test-daemon: ",
+		"--version --data": "", // which lacks its value
+	} {
+		var out, problems strings.Builder
+		d := NewDaemon("test-daemon", "Usage: test-daemon\n\nFlags:\n", &out, &problems)
+		d.Flags.String("data", "", "`directory`")
+		code := d.Code(d.Parse(strings.Fields(args), "data"))
+		if want == "" && code != ExitUsage || want != "" && (code != ExitOK || problems.Len() > 0) || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%s: exit code %d, on standard output\n%s, on standard error\n%s", args, code, &out, &problems)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Nearest returns which of the known words somebody may have meant who wrote another one,
-// "" if none is near.
+// the first of several, "" if none is near.
 func Nearest(word string, known []string) string {
 	if len(known) == 0 {
 		return ""
@@ -17,6 +17,15 @@ func Nearest(word string, known []string) string {
 		return ""
 	}
 	return nearest
+}
+
+// DidYouMean returns what goes behind a word that isn't known: a question for the one of the
+// known words that may be meant, "" if none is near.
+func DidYouMean(word string, known []string) string {
+	if nearest := Nearest(word, known); nearest != "" {
+		return " (did you mean " + nearest + "?)"
+	}
+	return ""
 }
 
 // Bounds of slips.
@@ -39,24 +48,28 @@ func Slip(word, known string) int {
 	return distance(word, known)
 }
 
-// distance returns how many letters must be written, removed or replaced to make
-// one word the other (Levenshtein); case doesn't count.
+// distance returns how many letters must be written, removed, replaced or swapped with the
+// next one to make one word the other (the optimal string alignment variant of the distance of Damerau and
+// Levenshtein); case doesn't count.
 func distance(a, b string) int {
 	a, b = strings.ToLower(a), strings.ToLower(b)
-	row := make([]int, len(b)+1) // from the letters of a so far to those of b up to each
+	// From the letters of a so far to those of b up to each: two letters back, one, and now.
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j := range len(b) {
-			replaced := diagonal
+			replaced := last[j]
 			if a[i] != b[j] {
 				replaced++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+			row[j+1] = min(replaced, row[j]+1, last[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -297,6 +297,8 @@ func TestFind(t *testing.T) {
 		{"12", 12, ""},
 		{"999", 0, "job 999: no such job: 999"},
 		{"64", 20, ""}, // a name, since there is no such number
+		{"wrods", 0, `the name "wrods" (did you mean words?)`},
+		{"nihgtly", 0, `(did you mean nightly?)`},
 		{"nightly", 11, ""},
 		{"s-3", 13, ""},
 		{"words", 12, ""},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -43,9 +44,11 @@ func (c *Client) find(ctx context.Context, job string) (wire.JobRef, error) {
 // first.
 func pick(jobs []wire.JobStatus, job string) (wire.JobRef, error) {
 	var meant uint64
-	var live []string // numbers
+	var live []string   // numbers
+	var called []string // names and submission ids
 	for _, st := range slices.Backward(jobs) {
 		n := st.Spec.Incarnation
+		called = append(called, st.Spec.Name, st.Spec.Submission)
 		switch {
 		case st.Spec.Submission == job && job != "":
 			return wire.JobRef{Incarnation: n}, nil
@@ -60,7 +63,7 @@ func pick(jobs []wire.JobStatus, job string) (wire.JobRef, error) {
 	}
 	switch {
 	case meant == 0:
-		return wire.JobRef{}, fmt.Errorf("%w: none has the submission id or the name %q", wire.ErrNoJob, job)
+		return wire.JobRef{}, fmt.Errorf("%w: none has the submission id or the name %q%s", wire.ErrNoJob, job, cli.DidYouMean(job, called))
 	case len(live) > 1:
 		return wire.JobRef{}, wire.Misuse(fmt.Sprintf("jobs %s are all named %q; give the number of the one that is meant", strings.Join(live, ", "), job))
 	}

@@ -134,6 +134,9 @@ func (c *Config) member(ctx context.Context) (raftgroup.Config, error) {
 		listen = mc.Peers[c.ID]
 	}
 	if err := c.Security.CheckListen(listen); err != nil {
+		if c.Listen != "" {
+			err = fmt.Errorf("--listen: %w", err)
+		}
 		return mc, err
 	}
 	if err := c.checkPeers(mc.Peers); err != nil {

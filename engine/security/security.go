@@ -158,7 +158,10 @@ func (s Security) check(address, doing, instead string) error {
 // IsLoopback reports whether only this machine reaches a host:port. Names are
 // not looked up: of them only localhost is.
 func IsLoopback(address string) (bool, error) {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && port == "" {
+		err = &net.AddrError{Err: "missing port in address", Addr: address}
+	}
 	if err != nil {
 		why := err.Error()
 		if a, ok := errors.AsType[*net.AddrError](err); ok {

@@ -100,7 +100,7 @@ func (c *Config) check() (host string, cluster *rpc.Cluster, err error) {
 	}
 	host, _, err = net.SplitHostPort(c.Listen)
 	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-		return "", nil, fmt.Errorf("%w: --listen %q: others connect to it, so it must name a host of this machine, e.g. 127.0.0.1:0", wire.ErrInvalid, c.Listen)
+		return "", nil, fmt.Errorf("%w: --listen %q: it takes host:port, e.g. 127.0.0.1:0; others connect to it, so it must name a host of this machine", wire.ErrInvalid, c.Listen)
 	}
 	if err := c.Security.CheckListen(c.Listen); err != nil {
 		return "", nil, err

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -36,16 +37,26 @@ func main() {
 	f.Float64Var(&opt.rate, "rate", 4000, "of these, readings per second")
 	f.IntVar(&opt.sensors, "sensors", 20, "of these, sensors")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error {
-		if opt.sensors < 1 || !(opt.rate > 0) || !(opt.sigmas > 0) {
-			return fmt.Errorf("%w: --sensors %d, --rate %g and --sigmas %g must be above 0", engine.ErrUsage, opt.sensors, opt.rate, opt.sigmas)
+		made := feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.readings, Flag: "readings", Record: opt.reading}
+		if err := cmp.Or(opt.check(), made.Check(ssc)); err != nil {
+			return err
 		}
 		readings := kafka.Direct(ssc, kafka.Subscribe(opt.topic), kafka.JSONValue[Reading])
 		anomalies(readings, opt.sigmas).Print(10)
-		if opt.readings >= 0 {
-			feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.readings, Record: opt.reading}.Declare(ssc, 2*time.Second)
-		}
+		made.Declare(ssc, 2*time.Second)
 		return nil
 	})
+}
+
+// check reports what is wrong with the flags.
+func (opt options) check() error {
+	switch {
+	case !(opt.sigmas > 0):
+		return fmt.Errorf("%w: --sigmas %g is not above 0", engine.ErrUsage, opt.sigmas)
+	case opt.sensors < 1:
+		return fmt.Errorf("%w: --sensors %d is below 1", engine.ErrUsage, opt.sensors)
+	}
+	return nil
 }
 
 // Reading is what a sensor measured.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"math"
+	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -31,5 +34,24 @@ func TestMoments(t *testing.T) {
 	}
 	if m.Mean != 5 || m.N != 8 || m.Squares != 32 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// What isn't possible is said before anything runs.
+func TestBadFlags(t *testing.T) {
+	good := options{sigmas: 6, sensors: 20}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+	for says, change := range map[string]func(*options){
+		"--sigmas 0 is not above 0":   func(o *options) { o.sigmas = 0 },
+		"--sigmas NaN is not above 0": func(o *options) { o.sigmas = math.NaN() },
+		"--sensors 0 is below 1":      func(o *options) { o.sensors = 0 },
+	} {
+		opt := good
+		change(&opt)
+		if err := opt.check(); !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %s", err, says)
+		}
 	}
 }

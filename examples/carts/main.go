@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -38,16 +39,28 @@ func main() {
 	f.IntVar(&opt.buyers, "buyers", 100, "of these, buyers")
 	f.Float64Var(&opt.buyings, "buyings", 0.2, "of these, the part that pays for a cart")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error {
-		if opt.buyers < 1 || !(opt.rate > 0) {
-			return fmt.Errorf("%w: --buyers %d and --rate %g must be above 0", engine.ErrUsage, opt.buyers, opt.rate)
+		made := feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.events, Flag: "events", Record: opt.event}
+		if err := cmp.Or(opt.check(), made.Check(ssc)); err != nil {
+			return err
 		}
 		events := kafka.Direct(ssc, kafka.Subscribe(opt.topic), kafka.JSONValue[Event])
 		abandoned(events, opt.idle).Print(10)
-		if opt.events >= 0 {
-			feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.events, Record: opt.event}.Declare(ssc, 2*opt.idle)
-		}
+		made.Declare(ssc, 2*opt.idle)
 		return nil
 	})
+}
+
+// check reports what is wrong with the flags.
+func (opt options) check() error {
+	switch {
+	case opt.idle <= 0:
+		return fmt.Errorf("%w: --idle %s is not above 0", engine.ErrUsage, opt.idle)
+	case opt.buyers < 1:
+		return fmt.Errorf("%w: --buyers %d is below 1", engine.ErrUsage, opt.buyers)
+	case !(opt.buyings >= 0 && opt.buyings <= 1):
+		return fmt.Errorf("%w: --buyings %g is not from 0 to 1", engine.ErrUsage, opt.buyings)
+	}
+	return nil
 }
 
 // Event says what a buyer did.

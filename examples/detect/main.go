@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"strings"
@@ -53,22 +54,22 @@ func main() {
 
 // declare declares the program.
 func declare(ssc *engine.StreamingContext, opt options) error {
-	if !(opt.rate > 0) {
-		return fmt.Errorf("%w: --rate %g must be above 0", engine.ErrUsage, opt.rate)
+	made := feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.frames, Flag: "frames", Record: func(i int) (string, any) {
+		jpeg, _ := scene(i)
+		return fmt.Sprintf("frame %d", i), jpeg
+	}}
+	if err := made.Check(ssc); err != nil {
+		return err
 	}
 	frames := kafka.Direct(ssc, kafka.Subscribe(opt.topic), frameOf, kafka.OnBadRecord(kafka.Skip()))
 	found := objects(frames).Cache()
 	found.Print(5)
 	if opt.strip != "" {
 		s := strip{path: opt.strip, columns: 4, most: 12, log: ssc.Logger()}
+		ssc.OnDriver(func(context.Context) error { return s.check() })
 		engine.ForEachBatch(found, s.add)
 	}
-	if opt.frames >= 0 {
-		feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.frames, Record: func(i int) (string, any) {
-			jpeg, _ := scene(i)
-			return fmt.Sprintf("frame %d", i), jpeg
-		}}.Declare(ssc, 2*time.Second)
-	}
+	made.Declare(ssc, 2*time.Second)
 	return nil
 }
 

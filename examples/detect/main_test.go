@@ -73,7 +73,13 @@ func TestObjects(t *testing.T) {
 	if err := s.add(engine.Batch{}, got[0][:1]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that there isn't: %v", err)
 	}
+	if err := s.check(); !errors.Is(err, engine.ErrUsage) {
+		t.Errorf("before it: %v", err)
+	}
 	s.path = filepath.Join(t.TempDir(), "strip.png")
+	if err := s.check(); err != nil {
+		t.Error(err)
+	}
 	for _, c := range []struct {
 		frames int // of the stream so far; the batch comes again
 		want   image.Point

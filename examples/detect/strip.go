@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
@@ -27,6 +28,15 @@ type strip struct {
 
 	kept  []Found
 	drawn int // of kept, in the file
+}
+
+// check reports a file that can't be written, before the first frame comes.
+func (s *strip) check() error {
+	dir := filepath.Dir(s.path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("%w: --strip %s: there is no directory %s", engine.ErrUsage, s.path, dir)
+	}
+	return nil
 }
 
 // add takes in a batch. A batch that comes again after a failure adds nothing.

@@ -36,18 +36,21 @@ func main() {
 	f.Float64Var(&opt.rate, "rate", 200, "of these, orders per second")
 	f.DurationVar(&opt.after, "after", time.Second, "of these, how long after the order the payment comes")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error {
-		if !(opt.rate > 0) {
-			return fmt.Errorf("%w: --rate %g must be above 0", engine.ErrUsage, opt.rate)
+		made := feed.Feed{Topic: opt.orders, Partitions: 4, Rate: opt.rate, Count: opt.count, Flag: "count", Record: order}
+		if err := made.Check(ssc); err != nil {
+			return err
+		}
+		if opt.after < 0 {
+			return fmt.Errorf("%w: --after %s is below 0", engine.ErrUsage, opt.after)
 		}
 		orders := kafka.Direct(ssc, kafka.Subscribe(opt.orders), kafka.JSONValue[Order])
 		payments := kafka.Direct(ssc, kafka.Subscribe(opt.payments), kafka.JSONValue[Payment])
 		paid := match(orders, payments, opt.within)
 		paid.Filter(func(p Paid) bool { return p.Missing() }).Print(5)
 		engine.Count(paid).Print(1)
-		if opt.count >= 0 {
-			feed.Feed{Topic: opt.orders, Partitions: 4, Rate: opt.rate, Count: opt.count, Record: order}.Declare(ssc, opt.after+3*time.Second)
-			feed.Feed{Topic: opt.payments, Partitions: 2, Rate: opt.rate, Count: opt.count, Record: payment, After: opt.after}.Declare(ssc, 2*time.Second)
-		}
+		made.Declare(ssc, opt.after+3*time.Second)
+		made.Topic, made.Partitions, made.Record, made.After = opt.payments, 2, payment, opt.after
+		made.Declare(ssc, 2*time.Second)
 		return nil
 	})
 }

@@ -44,8 +44,13 @@ func main() {
 // kmeans begins with some of the points as centres, and moves each centre to the mean of the
 // points that are nearest to it, until none moves any more.
 func kmeans(sc *rdd.Context, opt options) ([]Point, error) {
-	if opt.k < 1 || opt.points < opt.k {
-		return nil, fmt.Errorf("%w: --k %d is below 1, or above the %d points", engine.ErrUsage, opt.k, opt.points)
+	switch {
+	case opt.k < 1 || opt.points < opt.k:
+		return nil, fmt.Errorf("%w: --k %d is not from 1 to the %d of --points", engine.ErrUsage, opt.k, opt.points)
+	case opt.rounds < 1:
+		return nil, fmt.Errorf("%w: --rounds %d is below 1", engine.ErrUsage, opt.rounds)
+	case !(opt.converge >= 0):
+		return nil, fmt.Errorf("%w: --converge %g is below 0", engine.ErrUsage, opt.converge)
 	}
 	points := rdd.Map(rdd.Range(sc, 0, opt.points, 1), opt.point).Cache()
 	centres, err := rdd.TakeSample(points, opt.k, opt.seed)

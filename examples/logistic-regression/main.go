@@ -27,8 +27,11 @@ func main() {
 	f.IntVar(&opt.rounds, "rounds", 5, "steps of gradient descent")
 	f.Uint64Var(&opt.seed, "seed", 1, "of the points and of the first weights")
 	app.Batch(func(sc *rdd.Context) error {
-		if opt.points < 1 {
+		switch {
+		case opt.points < 1:
 			return fmt.Errorf("%w: --points %d is below 1", engine.ErrUsage, opt.points)
+		case opt.rounds < 1:
+			return fmt.Errorf("%w: --rounds %d is below 1", engine.ErrUsage, opt.rounds)
 		}
 		points := rdd.Map(rdd.Range(sc, 0, opt.points, 1), opt.point).Cache()
 		weights, err := descend(sc, points, opt)

@@ -56,6 +56,9 @@ func build(ssc *engine.StreamingContext, opt options) error {
 	if err := opt.check(); err != nil {
 		return err
 	}
+	if ssc.UntilEnd() {
+		return fmt.Errorf("%w: --until-end ends when what was there at the start is read, and the cameras take their images later", engine.ErrUsage)
+	}
 	brokers := kafka.Brokers(ssc)
 	// Where the images of this job begin: asked once, when it is submitted.
 	base := engine.Value(ssc, "base", func(ctx context.Context) (map[string]map[int32]int64, error) {
@@ -75,13 +78,16 @@ func build(ssc *engine.StreamingContext, opt options) error {
 	return nil
 }
 
+// maxRate bounds --rate, in images/s.
+const maxRate = 1e9
+
 // check reports what is wrong with the flags.
 func (o options) check() error {
 	switch {
 	case o.images < 0:
 		return fmt.Errorf("%w: --images %d is below 0", engine.ErrUsage, o.images)
-	case !(o.rate > 0):
-		return fmt.Errorf("%w: --rate %g is not above 0", engine.ErrUsage, o.rate)
+	case !(o.rate > 0 && o.rate <= maxRate):
+		return fmt.Errorf("%w: --rate %g: it takes a number above 0, up to %g", engine.ErrUsage, o.rate, maxRate)
 	case o.cameras < 1:
 		return fmt.Errorf("%w: --cameras %d is below 1", engine.ErrUsage, o.cameras)
 	case o.partitions < 1:

@@ -38,8 +38,11 @@ func main() {
 
 // declare declares the program.
 func declare(ssc *engine.StreamingContext, opt options) error {
-	if !(opt.rate > 0) {
-		return fmt.Errorf("%w: --rate %g must be above 0", engine.ErrUsage, opt.rate)
+	switch {
+	case !(opt.rate > 0):
+		return fmt.Errorf("%w: --rate %g is not above 0", engine.ErrUsage, opt.rate)
+	case opt.sentences < 0:
+		return fmt.Errorf("%w: --sentences %d is below 0", engine.ErrUsage, opt.sentences)
 	}
 	counts(lines(ssc, opt)).Print(5)
 	return nil
@@ -93,7 +96,7 @@ func makeUp(ctx context.Context, opt options, store receivers.Store) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	next := time.NewTicker(max(time.Microsecond, time.Duration(float64(time.Second)/opt.rate)))
 	defer next.Stop()
-	for i := 0; opt.sentences <= 0 || i < opt.sentences; i++ {
+	for i := 0; opt.sentences == 0 || i < opt.sentences; i++ {
 		select {
 		case <-next.C:
 		case <-ctx.Done():

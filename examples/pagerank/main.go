@@ -39,6 +39,9 @@ func main() {
 	f.StringVar(&opt.checkpoints, "checkpoints", "", "a `directory` that all machines see, or the URL of a bucket, for the ranks of every few rounds; if there are any the program goes on from them")
 	f.IntVar(&opt.every, "every", 5, "rounds between two checkpoints")
 	app.Batch(func(sc *rdd.Context) error {
+		if err := opt.check(); err != nil {
+			return err
+		}
 		ranks, err := ranks(sc, opt)
 		if err != nil {
 			return err
@@ -50,6 +53,19 @@ func main() {
 		sc.OnDriver(func() error { return report(best) })
 		return nil
 	})
+}
+
+// check reports what is wrong with the flags.
+func (opt options) check() error {
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"nodes", opt.nodes}, {"rounds", opt.rounds}, {"top", opt.top}, {"every", opt.every}} {
+		if f.value < 1 {
+			return fmt.Errorf("%w: --%s %d is below 1", engine.ErrUsage, f.name, f.value)
+		}
+	}
+	return nil
 }
 
 // ranks gives each node the rank 1 at first. In each round a node hands its rank to the nodes

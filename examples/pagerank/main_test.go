@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/rdd"
 )
@@ -60,5 +63,25 @@ func TestShare(t *testing.T) {
 	got := share(rdd.Joined[[]int, float64]{Left: []int{3, 1}, Right: 0.5})
 	if want := []Rank{{Key: 3, Value: 0.25}, {Key: 1, Value: 0.25}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// What isn't possible is said before anything runs.
+func TestBadFlags(t *testing.T) {
+	good := options{nodes: 1, rounds: 1, top: 1, every: 1}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+	for says, change := range map[string]func(*options){
+		"--nodes 0 is below 1":   func(o *options) { o.nodes = 0 },
+		"--rounds -1 is below 1": func(o *options) { o.rounds = -1 },
+		"--top 0 is below 1":     func(o *options) { o.top = 0 },
+		"--every 0 is below 1":   func(o *options) { o.every = 0 },
+	} {
+		opt := good
+		change(&opt)
+		if err := opt.check(); !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %s", err, says)
+		}
 	}
 }

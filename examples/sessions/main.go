@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -35,16 +36,26 @@ func main() {
 	f.Float64Var(&opt.rate, "rate", 400, "of these, clicks per second")
 	f.IntVar(&opt.visitors, "visitors", 100, "of these, visitors")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error {
-		if opt.visitors < 1 || !(opt.rate > 0) {
-			return fmt.Errorf("%w: --visitors %d and --rate %g must be above 0", engine.ErrUsage, opt.visitors, opt.rate)
+		made := feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.clicks, Flag: "clicks", Record: opt.click}
+		if err := cmp.Or(opt.check(), made.Check(ssc)); err != nil {
+			return err
 		}
 		clicks := kafka.Direct(ssc, kafka.Subscribe(opt.topic), kafka.JSONValue[Click])
 		sessions(clicks, opt.idle).Print(10)
-		if opt.clicks >= 0 {
-			feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.clicks, Record: opt.click}.Declare(ssc, 2*opt.idle)
-		}
+		made.Declare(ssc, 2*opt.idle)
 		return nil
 	})
+}
+
+// check reports what is wrong with the flags.
+func (opt options) check() error {
+	switch {
+	case opt.idle <= 0:
+		return fmt.Errorf("%w: --idle %s is not above 0", engine.ErrUsage, opt.idle)
+	case opt.visitors < 1:
+		return fmt.Errorf("%w: --visitors %d is below 1", engine.ErrUsage, opt.visitors)
+	}
+	return nil
 }
 
 // Click says that a visitor looked at a page.

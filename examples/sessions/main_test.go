@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,5 +44,23 @@ func TestSessionsOnCluster(t *testing.T) {
 	}
 	if want := (Summary{"ann", Session{2, "/", "/basket"}}); len(ended) != 1 || ended[0] != want {
 		t.Errorf("%v, want %v", ended, want)
+	}
+}
+
+// What isn't possible is said before anything runs.
+func TestBadFlags(t *testing.T) {
+	good := options{idle: time.Second, visitors: 1}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+	for says, change := range map[string]func(*options){
+		"--idle -1s is not above 0": func(o *options) { o.idle = -time.Second },
+		"--visitors 0 is below 1":   func(o *options) { o.visitors = 0 },
+	} {
+		opt := good
+		change(&opt)
+		if err := opt.check(); !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %s", err, says)
+		}
 	}
 }

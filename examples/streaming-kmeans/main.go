@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -52,12 +53,15 @@ func main() {
 
 // declare declares the program.
 func declare(ssc *engine.StreamingContext, opt options) error {
+	made := feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.points, Flag: "points", Record: opt.record}
 	forget, err := opt.forgetting()
-	if err != nil {
+	switch err := cmp.Or(err, made.Check(ssc)); {
+	case err != nil:
 		return err
-	}
-	if opt.k < 1 || opt.k > len(digits) || !(opt.rate > 0) || opt.turn < 0 {
-		return fmt.Errorf("%w: --k %d is from 1 to %d, --rate %g above 0, --turn %s not below", engine.ErrUsage, opt.k, len(digits), opt.rate, opt.turn)
+	case opt.k < 1 || opt.k > len(digits):
+		return fmt.Errorf("%w: --k %d is not from 1 to %d", engine.ErrUsage, opt.k, len(digits))
+	case opt.turn < 0:
+		return fmt.Errorf("%w: --turn %s is below 0", engine.ErrUsage, opt.turn)
 	}
 	points := kafka.Direct(ssc, kafka.Subscribe(opt.topic), decode).Cache() // learned, and drawn
 	found := clusters(points, streaming.RandomCenters(opt.k, 2, opt.seed), forget)
@@ -68,9 +72,7 @@ func declare(ssc *engine.StreamingContext, opt options) error {
 		_, err := fmt.Fprintf(os.Stdout, "batch %d at %s\n%s%s\n", b.Seq, b.Time.Format("15:04:05.000"), picture(cells), table(cells))
 		return err
 	})
-	if opt.points >= 0 {
-		feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.points, Record: opt.record}.Declare(ssc, 2*time.Second)
-	}
+	made.Declare(ssc, 2*time.Second)
 	return nil
 }
 
@@ -84,6 +86,8 @@ func (opt options) forgetting() (streaming.KMeansOption, error) {
 		return nil, fmt.Errorf("%w: --half-life %g is below 0", engine.ErrUsage, opt.halfLife)
 	case opt.halfLife > 0:
 		return streaming.HalfLife(opt.halfLife, unit), nil
+	case !(opt.decay >= 0 && opt.decay <= 1):
+		return nil, fmt.Errorf("%w: --decay %g is not from 0, which forgets everything, to 1, which forgets nothing", engine.ErrUsage, opt.decay)
 	}
 	return streaming.DecayFactor(opt.decay, unit), nil
 }

@@ -132,22 +132,25 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// What isn't possible is said before anything runs.
+// What isn't possible is said before anything runs, and nothing else.
 func TestBadFlags(t *testing.T) {
-	good := options{k: 3, rate: 1, unit: "batches"}
-	for name, change := range map[string]func(*options){
-		"no cluster":   func(o *options) { o.k = 0 },
-		"too many":     func(o *options) { o.k = 37 },
-		"no rate":      func(o *options) { o.rate = 0 },
-		"backwards":    func(o *options) { o.turn = -1 },
-		"another unit": func(o *options) { o.unit = "hours" },
-		"half-life":    func(o *options) { o.halfLife = math.NaN() },
+	good := options{topic: "points", k: 3, decay: 0.5, rate: 1, points: 1, unit: "batches"}
+	for says, change := range map[string]func(*options){
+		"--k 0 is not from 1 to 36":           func(o *options) { o.k = 0 },
+		"--k 37 is not from 1 to 36":          func(o *options) { o.k = 37 },
+		"--rate 0: it takes a number above 0": func(o *options) { o.rate = 0 },
+		"--turn -1ns is below 0":              func(o *options) { o.turn = -1 },
+		`--unit "hours" is neither`:           func(o *options) { o.unit = "hours" },
+		"--half-life NaN is below 0":          func(o *options) { o.halfLife = math.NaN() },
+		"--decay 2 is not from 0":             func(o *options) { o.decay = 2 },
+		"--decay -0.1 is not from 0":          func(o *options) { o.decay = -0.1 },
+		"with --points -1 nothing is written": func(o *options) { o.points = -1 },
 	} {
 		opt := good
 		change(&opt)
 		err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error { return declare(ssc, opt) })
-		if !errors.Is(err, engine.ErrUsage) {
-			t.Errorf("%s: %v", name, err)
+		if b, ok := errors.AsType[*engine.BuildError](err); !ok || len(b.Errs) != 1 || !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), "wrong use: "+says) {
+			t.Errorf("%v, want %s", err, says)
 		}
 	}
 }

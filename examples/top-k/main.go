@@ -39,14 +39,16 @@ func main() {
 	f.IntVar(&opt.searches, "searches", 20_000, "searches that are made up and written to the topic; 0 until stopped, below 0 none")
 	f.Float64Var(&opt.rate, "rate", 2000, "of these, searches per second")
 	app.Stream(500*time.Millisecond, func(ssc *engine.StreamingContext) error {
-		if opt.k < 1 || !(opt.rate > 0) {
-			return fmt.Errorf("%w: --k %d and --rate %g must be above 0", engine.ErrUsage, opt.k, opt.rate)
+		made := feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.searches, Flag: "searches", Record: search}
+		if err := made.Check(ssc); err != nil {
+			return err
+		}
+		if opt.k < 1 {
+			return fmt.Errorf("%w: --k %d is below 1", engine.ErrUsage, opt.k)
 		}
 		searches := kafka.Direct(ssc, kafka.Subscribe(opt.topic), kafka.JSONValue[Search])
 		top(searches, opt.k, opt.window, opt.slide).Print(opt.k)
-		if opt.searches >= 0 {
-			feed.Feed{Topic: opt.topic, Partitions: 4, Rate: opt.rate, Count: opt.searches, Record: search}.Declare(ssc, opt.slide)
-		}
+		made.Declare(ssc, opt.slide)
 		return nil
 	})
 }

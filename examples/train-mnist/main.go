@@ -60,10 +60,20 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	if err := cli.Parse(f, "train-mnist --model cnn --epochs 3 --out mnist-cnn.npz", args, stdout); err != nil {
 		return o, err
 	}
-	if o.Epochs < 1 || o.Batch < 1 || o.limit < 0 {
-		return o, fmt.Errorf("%w: --epochs and --batch must be at least 1, --limit not negative", cli.ErrUsage)
+	return o, o.check()
+}
+
+// check reports what is wrong with the flags.
+func (o options) check() error {
+	switch {
+	case o.Epochs < 1 || o.Batch < 1 || o.limit < 0:
+		return fmt.Errorf("%w: --epochs and --batch must be at least 1, --limit not negative", cli.ErrUsage)
+	case !(o.alpha > 0) || !(o.decay > 0):
+		return fmt.Errorf("%w: --alpha and --decay must be above 0", cli.ErrUsage)
+	case !(o.dropout >= 0 && o.dropout < 1):
+		return fmt.Errorf("%w: --dropout %g is not from 0 to below 1", cli.ErrUsage, o.dropout)
 	}
-	return o, nil
+	return nil
 }
 
 // run trains and gives the accuracy on the test images.

@@ -109,7 +109,7 @@ func TestResumesAugmentation(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, args := range [][]string{{"--epochs", "0"}, {"--batch", "-1"}, {"--limit", "-5"}, {"--colour"}, {"bogus", "--epochs", "1"}} {
+	for _, args := range [][]string{{"--epochs", "0"}, {"--batch", "-1"}, {"--limit", "-5"}, {"--alpha", "0"}, {"--decay", "-1"}, {"--dropout", "1"}, {"--dropout", "NaN"}, {"--colour"}, {"bogus", "--epochs", "1"}} {
 		if _, err := parse(args, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v is accepted", args)
 		}

@@ -105,6 +105,9 @@ func TestTrainThenStream(t *testing.T) {
 		"the job has no model store":                 {"--rounds", "1", "--least", "0"},
 		"99.9 % are asked for: it isn't published":   append([]string{"--rounds", "1", "--least", "0.999"}, store...),
 		"topic labelled holds too few images of 202": append([]string{"--day", "2020-01-01"}, store...),
+		"--rounds 0 is below 1":                      {"--rounds", "0"},
+		"--partitions -1 is below 1":                 {"--partitions", "-1"},
+		"--least 80 is not from 0 to 1":              {"--least", "80"},
 		`--day "yesterday" is no day`:                append([]string{"--day", "yesterday"}, store...),
 	} {
 		if _, stderr, err := run(t, filepath.Join(bin, "train"), append(args, common...)...); err == nil || !strings.Contains(stderr, says) {

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -51,6 +52,17 @@ func (p *Program) DeclareSetting(key, help string) (*ConnectorSetting, error) {
 	return known, nil
 }
 
+// PrintSettings writes the settings for people that connectors have declared.
+func (p *Program) PrintSettings(w io.Writer) {
+	if len(p.Graph.Settings) == 0 {
+		return
+	}
+	fmt.Fprint(w, "Settings of the program's connectors:\n")
+	for _, key := range slices.Sorted(maps.Keys(p.Graph.Settings)) {
+		printSetting(w, key, p.Graph.Settings[key].Help)
+	}
+}
+
 // UnknownSettings returns an error for the --conf keys that are neither the
 // engine's nor of a connector that the program uses. The program has been built
 // without an error. Only the driver asks: what is wrong is said once.
@@ -97,7 +109,7 @@ func (p *Program) MisspelledSettings() error {
 }
 
 // whereListed says how to see all settings.
-const whereListed = "--conf help lists the engine's settings; a connector's are in the documentation of its package (go doc), and known to the programs that use it"
+const whereListed = "--conf help lists those of the engine and of the program's connectors"
 
 // suggestion names the known key that is nearest, unless none is near.
 func suggestion(key string, known []string) string {

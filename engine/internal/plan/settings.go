@@ -115,14 +115,15 @@ const (
 	maxBuild        = 24 * time.Hour
 )
 
-// PrintSettings writes the settings for people.
+// PrintSettings writes the engine's settings for people.
 func PrintSettings(w io.Writer) {
 	fmt.Fprint(w, "Settings (--conf key=value, defaults in brackets):\n")
 	for _, s := range settings() {
-		fmt.Fprintf(w, "  %-44s %s\n", s.key, s.help)
+		printSetting(w, s.key, s.help)
 	}
-	fmt.Fprint(w, "A connector has settings of its own, which the documentation of its package lists (go doc).\n")
 }
+
+func printSetting(w io.Writer, key, help string) { fmt.Fprintf(w, "  %-44s %s\n", key, help) }
 
 // Set applies one key=value. A key that isn't the engine's is kept for the
 // connectors, which declare theirs when the program is built: see

@@ -13,6 +13,8 @@ func ProgramOf(sc *rdd.Context) *plan.Program {
 		return r.Program
 	case copyRunner:
 		return r.program
+	case noStep:
+		return r.program
 	}
 	return nil
 }

@@ -9,8 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/hibana-engine/hibana/engine/cli"
 )
@@ -19,16 +21,17 @@ import (
 var ErrUsage = errors.New("wrong use")
 
 // Parse reads a command line. With --help it writes the flags and the example to
-// stdout and returns flag.ErrHelp; what is wrong is an error that says [ErrUsage].
+// stdout, with --version the version, and returns flag.ErrHelp; what is wrong is an error
+// that says [ErrUsage].
 func Parse(f *flag.FlagSet, example string, args []string, stdout io.Writer) error {
 	f.Init(f.Name(), flag.ContinueOnError)
-	f.Usage = func() {}
-	f.SetOutput(io.Discard)
-	switch err := cli.ParseFlags(f, args); {
+	cli.AddVersion(f)
+	err := cli.Parse(f, args, stdout, func(w io.Writer) {
+		fmt.Fprintf(w, "Usage: %s [flags]\n\nExample:\n  %s\n\nFlags:\n", f.Name(), example)
+		cli.PrintFlags(w, f)
+	})
+	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(stdout, "Usage: %s [flags]\n\nExample:\n  %s\n\nFlags:\n", f.Name(), example)
-		f.SetOutput(stdout)
-		f.PrintDefaults()
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUsage, err)
@@ -38,13 +41,26 @@ func Parse(f *flag.FlagSet, example string, args []string, stdout io.Writer) err
 	return nil
 }
 
+// Brokers returns the addresses that a flag --brokers holds, HOST:PORT,HOST:PORT,….
+func Brokers(list string) ([]string, error) {
+	var all []string
+	for a := range strings.SplitSeq(list, ",") {
+		a = strings.TrimSpace(a)
+		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" {
+			return nil, fmt.Errorf("%w: --brokers: %q is not HOST:PORT, e.g. 127.0.0.1:9092", ErrUsage, a)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
 // Code says on stderr why a program failed, if it did, and returns its exit code.
 func Code(name string, err error, stderr io.Writer) int {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.Is(err, ErrUsage):
-		fmt.Fprintf(stderr, "%s: %v; see %[1]s --help\n", name, err)
+		fmt.Fprintf(stderr, "%s: %v%s\n", name, err, cli.SeeHelp(err, name+" --help"))
 		return 2
 	default:
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)

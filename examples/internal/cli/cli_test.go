@@ -16,10 +16,12 @@ func TestCommandLines(t *testing.T) {
 	}{
 		"":           {0, "", ""},
 		"--n 3":      {0, "", ""},
-		"--help":     {0, "Usage: prog [flags]\n\nExample:\n  prog --n 7\n\nFlags:\n  -n int\n", ""},
+		"--help":     {0, "Usage: prog [flags]\n\nExample:\n  prog --n 7\n\nFlags:\n  --n int\n", ""},
 		"-h":         {0, "Usage: prog [flags]", ""},
-		"--no":       {2, "", "prog: wrong use: flag provided but not defined: -no; see prog --help\n"},
-		"--n x":      {2, "", "prog: wrong use: invalid value \"x\" for flag -n: parse error; see prog --help\n"},
+		"--no":       {2, "", "prog: wrong use: unknown flag --no; see prog --help\n"},
+		"--n x":      {2, "", "prog: wrong use: invalid value \"x\" for flag --n: it takes a whole number; see prog --help\n"},
+		"--nn 3":     {2, "", "prog: wrong use: unknown flag --nn; see prog --help\n"},
+		"--version":  {0, "prog: ", ""},
 		"here --n 3": {2, "", "prog: wrong use: \"here\" is not a flag; flags begin with --; see prog --help\n"},
 	} {
 		f := flag.NewFlagSet("prog", flag.ExitOnError)
@@ -40,6 +42,18 @@ func TestFailures(t *testing.T) {
 		var stderr bytes.Buffer
 		if code := Code("prog", err, &stderr); stderr.String() != want || (code == 2) != errors.Is(err, ErrUsage) {
 			t.Errorf("%v: exit code %d, %s", err, code, &stderr)
+		}
+	}
+}
+
+func TestBrokers(t *testing.T) {
+	for list, want := range map[string]string{
+		"a:1": "a:1", "a:1, b:2": "a:1 b:2", "[::1]:9": "[::1]:9",
+		"": "", "a": "", "a:": "", ":1": "", "a:1,": "", "a:1,b": "",
+	} {
+		got, err := Brokers(list)
+		if strings.Join(got, " ") != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrUsage) {
+			t.Errorf("%q: %q, %v", list, got, err)
 		}
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -53,11 +52,18 @@ func main() {
 	if err := cli.Parse(f, "verify --brokers 127.0.0.1:9092", os.Args[1:], os.Stdout); err != nil {
 		os.Exit(cli.Code("verify", err, os.Stderr))
 	}
+	addresses, err := cli.Brokers(*brokers)
+	if err == nil && *timeout <= 0 {
+		err = fmt.Errorf("%w: --timeout %s is not above 0", cli.ErrUsage, *timeout)
+	}
+	if err != nil {
+		os.Exit(cli.Code("verify", err, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
-	r, err := verify(ctx, strings.Split(*brokers, ","), *images, *digits)
+	r, err := verify(ctx, addresses, *images, *digits)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "verify:", err)
 		os.Exit(2)

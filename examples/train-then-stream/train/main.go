@@ -36,6 +36,10 @@ func main() {
 
 // train is the program.
 func train(sc *rdd.Context, o options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	kafka.DeclareSettings(engine.EnvironmentOf(sc)) // for --conf help, which stops at the first value
 	from, err := rdd.TryValue(sc, func() (int64, error) { return startOf(o.day, time.Now()) })
 	if err != nil {
 		return err
@@ -70,6 +74,19 @@ func train(sc *rdd.Context, o options) error {
 		_, err := fmt.Printf("published version %.12s, which reads %d of %d images right\n", model.Digest(), right, tried)
 		return err
 	})
+	return nil
+}
+
+// check reports what is wrong with the flags.
+func (o options) check() error {
+	switch {
+	case o.rounds < 1:
+		return fmt.Errorf("%w: --rounds %d is below 1", engine.ErrUsage, o.rounds)
+	case o.partitions < 1:
+		return fmt.Errorf("%w: --partitions %d is below 1", engine.ErrUsage, o.partitions)
+	case !(o.least >= 0 && o.least <= 1):
+		return fmt.Errorf("%w: --least %g is not from 0 to 1", engine.ErrUsage, o.least)
+	}
 	return nil
 }
 

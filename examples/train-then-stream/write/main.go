@@ -29,6 +29,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := cli.Parse(f, "write --brokers 127.0.0.1:9092", args, stdout); err != nil {
 		return err
 	}
+	addresses, err := cli.Brokers(*brokers)
+	if err != nil {
+		return err
+	}
 	known, err := mnist.Train()
 	if err != nil {
 		return err
@@ -41,7 +45,6 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("%w: --labelled goes from 1 to %d, --images from 1 to %d", cli.ErrUsage, known.Len(), shown.Len())
 	}
 	today := time.Now().UTC().Truncate(24 * time.Hour)
-	addresses := strings.Split(*brokers, ",")
 	if err := write(ctx, addresses, "labelled", known, *labelled, today.AddDate(0, 0, -1), 24*time.Hour); err != nil {
 		return err
 	}
