@@ -227,6 +227,32 @@ func TestLoop(t *testing.T) {
 	near(t, y, []float32{4, 13})
 }
 
+// TestLoopWithoutCondition: the condition of its body is ignored then, one that is
+// false and one that depends on the row.
+func TestLoopWithoutCondition(t *testing.T) {
+	body := func(f *file) graphAttr {
+		return loopBody(f.float("one", []float32{1}).node("Add", "v one", "w"), "d", "w")
+	}
+	for name, g := range map[string]graphAttr{
+		"false":          body(rowFile(0).scalar("zero", 0).node("Less", "i zero", "d")),
+		"not of a step":  body(rowFile(0).node("Not", "c", "d")),
+		"of the row":     body(rowFile(0).float("three", []float32{3}).node("ReduceSum", "v", "s", "keepdims", 0).node("Less", "s three", "d")),
+		"of each number": body(rowFile(0).float("three", []float32{3}).node("Less", "v three", "d")),
+	} {
+		net := rowFile(2).ints("n", []int{3}).node("Loop", "n _ x", "y", "body", g).bytes("y")
+		y, err := run(t, net, []float32{1, 10, 0, 5}, 2)
+		if err != nil {
+			t.Errorf("condition %s: %v", name, err)
+			continue
+		}
+		near(t, y, []float32{4, 13, 3, 8})
+	}
+	endless := rowFile(2).node("Loop", "_ _ x", "y", "body", body(rowFile(0).node("Identity", "c", "d"))).bytes("y")
+	if _, err := onnx.Compile(endless); !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "neither a number of steps nor a condition") {
+		t.Errorf("a loop without an end: %v", err)
+	}
+}
+
 // TestScanOfOpset8 is refused as what it is: its first input may be left out.
 func TestScanOfOpset8(t *testing.T) {
 	body := rowFile(0).node("Identity", "v", "w").graph("w")
