@@ -401,8 +401,8 @@ func TestSignalsGridsAndStates(t *testing.T) {
 	}
 }
 
-// TestAllMisses: one message has every operator that a file would need, each once, and what
-// else its nodes show.
+// TestAllMisses: one message has the operators that a file would need, each once, and what
+// else its nodes show, but no list without an end.
 func TestAllMisses(t *testing.T) {
 	net := rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c", "alpha", float32(1)).
 		node("RandomNormalLike", "c", "d").node("Multinomial", "d", "e").node("Add", "e", "y")
@@ -424,6 +424,11 @@ func TestAllMisses(t *testing.T) {
 	}
 	if _, err = onnx.Compile(many.bytes("y0")); err == nil || !strings.HasSuffix(err.Error(), "operator New16: operator not supported (opset 17); and 3 more") {
 		t.Errorf("error %v, want one that ends", err)
+	}
+	words := make([]string, 1<<16+1) // a vocabulary
+	_, err = onnx.Compile(rowFile(2).node("LabelEncoder", "x", "a", "keys_strings", words).node("Multinomial", "a", "y").bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), "operator LabelEncoder: operator not supported") || !strings.Contains(err.Error(), "operator Multinomial: operator not supported") {
+		t.Errorf("error %v, want both misses", err)
 	}
 }
 
