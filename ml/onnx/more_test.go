@@ -435,9 +435,10 @@ func TestAllMisses(t *testing.T) {
 // TestWeightsInAnotherFile reads an array from where the file says it lies, and
 // nothing else.
 func TestWeightsInAnotherFile(t *testing.T) {
+	dtype := int64(1)
 	net := func(location, offset, length string) []byte {
 		f := rowFile(2)
-		b := varint(varint(msg(nil, 8, []byte("w")), 2, 1), 1, 2)
+		b := varint(varint(msg(nil, 8, []byte("w")), 2, dtype), 1, 2)
 		for _, e := range [][2]string{{"location", location}, {"offset", offset}, {"length", length}} {
 			b = msg(b, 13, msg(msg(nil, 1, []byte(e[0])), 2, []byte(e[1])))
 		}
@@ -469,6 +470,15 @@ func TestWeightsInAnotherFile(t *testing.T) {
 		if _, err := onnx.Compile(c.file, c.opts...); !errors.Is(err, c.want) {
 			t.Errorf("%v, want %v", err, c.want)
 		}
+	}
+	_, err = onnx.Compile(net("weights/w.bin", "4", "8"), onnx.Files(files), onnx.MaxElements(3))
+	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), `array "w" of 2 elements of float exceeds onnx.MaxElements, of which 1 are left`) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	dtype = 8
+	_, err = onnx.Compile(net("weights/w.bin", "4", "8"), onnx.Files(files))
+	if !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), `array "w" has elements of string`) {
+		t.Errorf("an array of strings: %v", err)
 	}
 }
 
