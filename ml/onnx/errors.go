@@ -16,6 +16,6 @@ var (
 	ErrInput = errors.New("input or output can't be used")
 	// ErrTooLarge says that the graph exceeds a limit: of its arrays' elements, which
 	// [MaxElements] sets, or one of this package's own, such as those of nodes, of a node's
-	// names and of the steps of loops, which no option lifts. The error says which.
+	// names and of the steps of loops, which no option lifts.
 	ErrTooLarge = errors.New("graph too large")
 )

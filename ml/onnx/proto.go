@@ -16,7 +16,7 @@ import (
 // file together, since a few of its bytes cost some hundred here.
 const maxParts = 1 << 18
 
-// What such a part may hold at most. Attributes hold what the file's bytes do.
+// What such a part may hold at most. An attribute's lists have no bound but the file's bytes.
 const (
 	maxNames = 1 << 16 // inputs of a node, and outputs
 	maxDims  = 64      // of an input or output
