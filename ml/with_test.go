@@ -10,7 +10,18 @@ import (
 	"github.com/hibana-engine/hibana/engine"
 	"github.com/hibana-engine/hibana/engine/enginetest"
 	"github.com/hibana-engine/hibana/ml"
+	"github.com/hibana-engine/hibana/ml/vision"
 )
+
+// The example of faces says of an image of another size what is wrong with it.
+func TestFacesOfAnotherSize(t *testing.T) {
+	c := &cascade{width: 640, height: 480, find: vision.Faces{Smallest: 40}}
+	c.sizes = c.find.Sizes(c.width, c.height)
+	_, err := c.faces(nil, vision.NewImage(320, 200))
+	if err == nil || !strings.Contains(err.Error(), "an image of 320x200, the models are for 640x480") {
+		t.Errorf("error %v, want both sizes", err)
+	}
+}
 
 // A function that runs models itself gets of each row what Predict and PredictLengths get.
 func TestPredictWith(t *testing.T) {

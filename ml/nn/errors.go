@@ -73,15 +73,22 @@ func library(f runtime.Frame) bool {
 	return ok && !strings.HasPrefix(rest, "examples/") && !strings.HasSuffix(f.File, "_test.go")
 }
 
+// user tells whether a function is neither Hibana's nor what Go's own packages have
+// beneath it on a stack: package runtime, and the function that starts a goroutine.
+func user(f runtime.Frame) bool {
+	inRuntime := strings.HasPrefix(f.Function, "runtime.") && !strings.Contains(f.Function, "/")
+	return f.Function != "" && !library(f) && !inRuntime && !strings.HasPrefix(f.Function, "sync.(*WaitGroup).Go.")
+}
+
 // CallSite returns file:line (the file's last two path elements) of the
-// innermost caller outside Hibana's packages and of what starts goroutines, "" if
-// there is none. Walking the stack is slow, so it is called only when something failed.
+// innermost caller in user code, "" if there is none, as in a goroutine of Hibana's.
+// Walking the stack is slow, so it is called only when something failed.
 func CallSite() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		f, more := frames.Next()
-		if f.Function != "" && !library(f) && !strings.HasPrefix(f.Function, "runtime.") && !strings.HasPrefix(f.Function, "sync.") {
+		if user(f) {
 			return fmt.Sprintf("%s:%d", shortPath(f.File), f.Line)
 		}
 		if !more {

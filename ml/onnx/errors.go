@@ -14,6 +14,8 @@ var (
 	ErrUnsupported = errors.New("not supported")
 	// ErrInput says that the graph's input or output isn't of a kind that can be run.
 	ErrInput = errors.New("input or output can't be used")
-	// ErrTooLarge says that the graph's arrays exceed MaxElements.
+	// ErrTooLarge says that the graph exceeds a limit: of its arrays' elements, which
+	// [MaxElements] sets, or one of this package's own, such as those of nodes, of a node's
+	// names and of the steps of loops, which no option lifts.
 	ErrTooLarge = errors.New("graph too large")
 )

@@ -49,8 +49,11 @@ func (im *importer) inside(t *tensorProto) (*tensorProto, error) {
 		return nil, err
 	}
 	width := widths[t.dtype]
-	if width == 0 || n > im.left {
-		return nil, fmt.Errorf("%w: array %q of %d elements of %s", ErrTooLarge, t.name, n, typeName(t.dtype))
+	if width == 0 {
+		return nil, fmt.Errorf("%w: array %q has elements of %s", ErrUnsupported, t.name, typeName(t.dtype))
+	}
+	if n > im.left {
+		return nil, fmt.Errorf("%w: array %q of %d elements of %s exceeds onnx.MaxElements, of which %d are left", ErrTooLarge, t.name, n, typeName(t.dtype), im.left)
 	}
 	offset, length := int64(0), int64(n*width)
 	if t.place.offset != "" {

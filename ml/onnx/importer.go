@@ -85,8 +85,8 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 }
 
 // alsoWrong lists what is wrong with the nodes behind one, as far as they show it by
-// themselves, so that one message has all that a file needs. An operator that isn't
-// known is told once.
+// themselves, so that one message has most of what a file needs. An operator that isn't
+// known is told once. Nodes of graphs within nodes aren't looked at.
 func (im *importer) alsoWrong(nodes []*node, behind int) string {
 	told := map[string]bool{}
 	var all []string

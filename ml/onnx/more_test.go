@@ -227,6 +227,32 @@ func TestLoop(t *testing.T) {
 	near(t, y, []float32{4, 13})
 }
 
+// TestLoopWithoutCondition: the condition of its body is ignored then, one that is
+// false and one that depends on the row.
+func TestLoopWithoutCondition(t *testing.T) {
+	body := func(f *file) graphAttr {
+		return loopBody(f.float("one", []float32{1}).node("Add", "v one", "w"), "d", "w")
+	}
+	for name, g := range map[string]graphAttr{
+		"false":          body(rowFile(0).scalar("zero", 0).node("Less", "i zero", "d")),
+		"not of a step":  body(rowFile(0).node("Not", "c", "d")),
+		"of the row":     body(rowFile(0).float("three", []float32{3}).node("ReduceSum", "v", "s", "keepdims", 0).node("Less", "s three", "d")),
+		"of each number": body(rowFile(0).float("three", []float32{3}).node("Less", "v three", "d")),
+	} {
+		net := rowFile(2).ints("n", []int{3}).node("Loop", "n _ x", "y", "body", g).bytes("y")
+		y, err := run(t, net, []float32{1, 10, 0, 5}, 2)
+		if err != nil {
+			t.Errorf("condition %s: %v", name, err)
+			continue
+		}
+		near(t, y, []float32{4, 13, 3, 8})
+	}
+	endless := rowFile(2).node("Loop", "_ _ x", "y", "body", body(rowFile(0).node("Identity", "c", "d"))).bytes("y")
+	if _, err := onnx.Compile(endless); !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), "neither a number of steps nor a condition") {
+		t.Errorf("a loop without an end: %v", err)
+	}
+}
+
 // TestScanOfOpset8 is refused as what it is: its first input may be left out.
 func TestScanOfOpset8(t *testing.T) {
 	body := rowFile(0).node("Identity", "v", "w").graph("w")
@@ -375,8 +401,8 @@ func TestSignalsGridsAndStates(t *testing.T) {
 	}
 }
 
-// TestAllMisses: one message has every operator that a file would need, each once, and what
-// else its nodes show.
+// TestAllMisses: one message has the operators that a file would need, each once, and what
+// else its nodes show, but no list without an end.
 func TestAllMisses(t *testing.T) {
 	net := rowFile(2).node("Multinomial", "x", "a").node("RandomNormalLike", "a", "b").node("Relu", "b", "c", "alpha", float32(1)).
 		node("RandomNormalLike", "c", "d").node("Multinomial", "d", "e").node("Add", "e", "y")
@@ -399,14 +425,20 @@ func TestAllMisses(t *testing.T) {
 	if _, err = onnx.Compile(many.bytes("y0")); err == nil || !strings.HasSuffix(err.Error(), "operator New16: operator not supported (opset 17); and 3 more") {
 		t.Errorf("error %v, want one that ends", err)
 	}
+	words := make([]string, 1<<16+1) // a vocabulary
+	_, err = onnx.Compile(rowFile(2).node("LabelEncoder", "x", "a", "keys_strings", words).node("Multinomial", "a", "y").bytes("y"))
+	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), "operator LabelEncoder: operator not supported") || !strings.Contains(err.Error(), "operator Multinomial: operator not supported") {
+		t.Errorf("error %v, want both misses", err)
+	}
 }
 
 // TestWeightsInAnotherFile reads an array from where the file says it lies, and
 // nothing else.
 func TestWeightsInAnotherFile(t *testing.T) {
+	dtype := int64(1)
 	net := func(location, offset, length string) []byte {
 		f := rowFile(2)
-		b := varint(varint(msg(nil, 8, []byte("w")), 2, 1), 1, 2)
+		b := varint(varint(msg(nil, 8, []byte("w")), 2, dtype), 1, 2)
 		for _, e := range [][2]string{{"location", location}, {"offset", offset}, {"length", length}} {
 			b = msg(b, 13, msg(msg(nil, 1, []byte(e[0])), 2, []byte(e[1])))
 		}
@@ -438,6 +470,15 @@ func TestWeightsInAnotherFile(t *testing.T) {
 		if _, err := onnx.Compile(c.file, c.opts...); !errors.Is(err, c.want) {
 			t.Errorf("%v, want %v", err, c.want)
 		}
+	}
+	_, err = onnx.Compile(net("weights/w.bin", "4", "8"), onnx.Files(files), onnx.MaxElements(3))
+	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), `array "w" of 2 elements of float exceeds onnx.MaxElements, of which 1 are left`) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	dtype = 8
+	_, err = onnx.Compile(net("weights/w.bin", "4", "8"), onnx.Files(files))
+	if !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), `array "w" has elements of string`) {
+		t.Errorf("an array of strings: %v", err)
 	}
 }
 

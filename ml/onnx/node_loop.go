@@ -18,18 +18,24 @@ func (im *importer) unroll(steps int) error {
 	return nil
 }
 
-// loop reads Loop, whose steps are known when the file is read.
+// loop reads Loop, whose steps are known when the file is read. One that isn't given a
+// condition ignores that of its body too, as ONNX's table of operating modes has it
+// (https://onnx.ai/onnx/operators/onnx__Loop.html).
 func loop(im *importer, in []value) ([]value, error) {
 	g := im.node.attrs["body"].g
+	counted, while := has(in, 0), has(in, 1)
+	if !counted && !while {
+		return nil, fmt.Errorf("%w: neither a number of steps nor a condition, so that it has no end", ErrUnsupported)
+	}
 	limit := int64(maxUnrolled + 1)
-	if has(in, 0) {
+	if counted {
 		if !in[0].isInt() || len(in[0].ints) != 1 {
 			return nil, fmt.Errorf("%w: a number of steps that depends on the row", ErrUnsupported)
 		}
 		limit = in[0].ints[0]
 	}
 	on := value{index: -1, shape: []int{}, ints: []int64{1}, dtype: typeBool}
-	if has(in, 1) {
+	if while {
 		on = in[1]
 	}
 	carried := slices.Clone(in[2:])
@@ -52,7 +58,10 @@ func loop(im *importer, in []value) ([]value, error) {
 		if len(out) != 1+len(carried)+len(collected) {
 			return nil, fmt.Errorf("%w: its graph has %d results, want %d", ErrFormat, len(out), 1+len(carried)+len(collected))
 		}
-		on, carried = out[0], out[1:1+len(carried)]
+		if while {
+			on = out[0]
+		}
+		carried = out[1 : 1+len(carried)]
 		for k := range collected {
 			collected[k] = append(collected[k], out[1+len(carried)+k])
 		}

@@ -16,7 +16,7 @@ import (
 // file together, since a few of its bytes cost some hundred here.
 const maxParts = 1 << 18
 
-// What such a part may hold at most.
+// What such a part may hold at most. An attribute's lists have no bound but the file's bytes.
 const (
 	maxNames = 1 << 16 // inputs of a node, and outputs
 	maxDims  = 64      // of an input or output
@@ -157,11 +157,16 @@ func (x field) text(to *string) error {
 
 // appendText takes a repeated string.
 func (x field) appendText(to *[]string) error {
+	*to = append(*to, string(x.b))
+	return x.is(protowire.BytesType)
+}
+
+// appendName takes one of a node's inputs or outputs.
+func (x field) appendName(to *[]string) error {
 	if len(*to) == maxNames {
 		return fmt.Errorf("%w: more than %d names in a list", ErrTooLarge, maxNames)
 	}
-	*to = append(*to, string(x.b))
-	return x.is(protowire.BytesType)
+	return x.appendText(to)
 }
 
 // integer takes an integer.
@@ -318,9 +323,9 @@ func (n *node) parse(b []byte) error {
 	return each("NodeProto", b, func(x field) error {
 		switch x.num {
 		case 1:
-			return x.appendText(&n.inputs)
+			return x.appendName(&n.inputs)
 		case 2:
-			return x.appendText(&n.outputs)
+			return x.appendName(&n.outputs)
 		case 3:
 			return x.text(&n.name)
 		case 4:
