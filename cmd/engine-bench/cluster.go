@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hibana-engine/hibana/engine/client"
 	"github.com/hibana-engine/hibana/engine/minicluster"
@@ -35,6 +36,17 @@ func streamArgs(master, brokers string) []string {
 		args = append(args, "--master", master)
 	}
 	return args
+}
+
+// localUsage says where a workload's engine runs whose process is measured.
+const localUsage = "where the engine runs; its process is measured, so local[N]"
+
+// checkLocal refuses a master that isn't in this process.
+func checkLocal(master string) error {
+	if master != "local" && !strings.HasPrefix(master, "local[") {
+		return fmt.Errorf("%w: --master %s: the engine's process is measured, so it is local[N]", errUsage, master)
+	}
+	return nil
 }
 
 // testCluster is a cluster and a directory for the results of its jobs.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -75,13 +74,13 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 		return nil, err
 	}
 	defer stop()
-	l.topics = newTopics(l.brokers)
+	l.topics = newTopics(*brokers)
 	defer l.topics.remove(ctx)
 	c.topic = l.topics.name("lines")
 	if c.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+	defer removeDir(c.dir)
 	r, err := c.result.finish(c.runAll(ctx, c.contests()))
 	if r != nil && err == nil && *write != "" {
 		err = c.result.writeTo(*write)

@@ -43,8 +43,8 @@ func TestCompare(t *testing.T) {
 	const want = "two cores; a broker; medians of 3 rounds in turn, with the least and the most; `count` and `wordcount` read 10 lines. " + compareNotes +
 		`| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |
 |---|---|---|---|---|---|
-| count | records/s | 7.00 M (6.00 M-8.00 M) | bare franz-go | 5.00 M (4.00 M-6.00 M) | 1.40 (1.00-2.00) |
-| count | records/s | 8.00 M | Spark Streaming (rounds: 1) | 1.00 M | 8.00 |
+| count | records/s | 7.00M (6.00M-8.00M) | bare franz-go | 5.00M (4.00M-6.00M) | 1.40 (1.00-2.00) |
+| count | records/s | 8.00M | Spark Streaming (rounds: 1) | 1.00M | 8.00 |
 | copy at 10/s | p50 ms | 3.0 (2.0-4.0) | bare franz-go | 1.0 (1.0-1.0) | 3.00 (2.00-4.00) |
 | copy at 10/s | p50 ms | 3.0 (2.0-4.0) | Kafka Streams | 5.0 (4.0-6.0) | 0.50 (0.50-0.80) |
 | copy at 10/s | p99 ms | 9.0 (8.0-10.0) | bare franz-go | 4.0 (3.0-5.0) | 2.00 (2.00-3.00) |
@@ -74,7 +74,7 @@ func TestCompareOnce(t *testing.T) {
 
 // A slow system's rate isn't 0.
 func TestRates(t *testing.T) {
-	for v, want := range map[float64]string{4321: "4.3 k", 812_000: "812.0 k", 6_543_000: "6.54 M"} {
+	for v, want := range map[float64]string{4321: "4.32k", 812_000: "812k", 999_960: "1.00M", 6_543_000: "6.54M"} {
 		if got := figureText(figureRate, v); got != want {
 			t.Errorf("%g/s is %s, want %s", v, got, want)
 		}

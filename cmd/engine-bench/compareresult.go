@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 )
 
 // compareResult is what compare measured.
@@ -112,15 +114,12 @@ func (row *compareRow) text(s spread) string {
 	return s.text(func(v float64) string { return figureText(row.Figure, v) })
 }
 
-// figureText writes a figure: rates in millions or thousands.
+// figureText writes a figure: rates in thousands or millions.
 func figureText(figure string, v float64) string {
-	switch {
-	case figure != figureRate:
-		return fmt.Sprintf("%.1f", v)
-	case v < 1e6:
-		return fmt.Sprintf("%.1f k", v/1e3)
+	if figure == figureRate {
+		return paper.Thousands(v)
 	}
-	return fmt.Sprintf("%.2f M", v/1e6)
+	return fmt.Sprintf("%.1f", v)
 }
 
 // Markers around the table in a file.

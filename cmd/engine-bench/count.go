@@ -14,17 +14,22 @@ import (
 
 // runCount measures how fast short records are read, mapped and counted.
 func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, linesTopic, "records to read", 20*time.Millisecond, 5, 1)
-	size := f.Int("record-bytes", lineBytes, "bytes of a record, e.g. 784 as an image of MNIST; of 40, lines of ten words that have some 40. Others have a topic of their own, bench-records-N")
-	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
+	o := newDrainFlags(f, "lines", "records to read", 20*time.Millisecond, 5, 1)
+	size := f.Int("record-bytes", lineBytes, "bytes of a record, e.g. 784 as an image of MNIST; of 40, lines of ten words that have some 40.")
+	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	if err := parse(f, args); err != nil {
 		return nil, err
 	}
 	if *size < 1 || *size > mostBytes {
 		return nil, fmt.Errorf("%w: --record-bytes is from 1 to %d", errUsage, mostBytes)
 	}
-	o.sized(*size)
-	addr, kind, stop, err := brokerProcess(ctx, *brokers)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if *size != lineBytes {
+		o.next = recordsOf(*size)
+	}
+	addr, kind, stop, err := brokerProcess(ctx, *o.brokers)
 	if err != nil {
 		return nil, err
 	}
@@ -38,24 +43,11 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	})
 }
 
-// Records of a topic that is made for count.
+// Sizes of the records of count.
 const (
-	linesTopic = "bench-lines"
-	lineBytes  = 40        // of lines, on average
-	mostBytes  = 1_000_000 // a broker's limit, by default, is little more
+	lineBytes = 40        // of lines, on average
+	mostBytes = 1_000_000 // a broker's limit, by default, is little more
 )
-
-// sized makes the records as large as was asked for. Those of another size than lines have
-// aren't in the topic of lines, unless one was named.
-func (o *drainFlags) sized(bytes int) {
-	if bytes == lineBytes {
-		return
-	}
-	o.next = recordsOf(bytes)
-	if *o.topic == linesTopic {
-		*o.topic = fmt.Sprintf("bench-records-%d", bytes)
-	}
-}
 
 // addLengths adds up the values' lengths.
 func addLengths(int) func(value []byte) {

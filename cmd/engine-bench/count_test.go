@@ -2,48 +2,56 @@ package main
 
 import (
 	"bytes"
-	"flag"
+	"errors"
 	"testing"
-	"time"
 )
 
-// Records have the size that was asked for, and a topic that no others are in, unless one was
-// named.
+// Records have the size that was asked for, and differ.
 func TestRecordBytes(t *testing.T) {
-	for _, c := range []struct {
-		bytes        int
-		named, topic string
-	}{
-		{40, "", "bench-lines"},
-		{784, "", "bench-records-784"},
-		{784, "mine", "mine"},
-		{1, "", "bench-records-1"},
-		{mostBytes, "", "bench-records-1000000"},
-	} {
-		o := newDrainFlags(flag.NewFlagSet("", flag.ContinueOnError), linesTopic, "", time.Second, 1, 0)
-		if c.named != "" {
-			*o.topic = c.named
-		}
-		o.sized(c.bytes)
-		if *o.topic != c.topic {
-			t.Errorf("%d bytes: topic %s, want %s", c.bytes, *o.topic, c.topic)
-		}
+	for _, size := range []int{784, 1, mostBytes} {
+		next := recordsOf(size)
 		const n = 10_000
-		var all, before int
+		var before int
 		var last []byte
 		for range n {
-			record := o.next()
-			all += len(record)
+			record := next()
+			if len(record) != size {
+				t.Fatalf("a record has %d bytes, want %d", len(record), size)
+			}
 			if bytes.Equal(record, last) {
 				before++
 			}
 			last = record
 		}
-		if c.bytes != lineBytes && all != n*c.bytes || all < n*c.bytes*9/10 || all > n*c.bytes*11/10 {
-			t.Errorf("%d bytes: %d records have %d", c.bytes, n, all)
+		if size > 1 && before > n/100 {
+			t.Errorf("%d bytes: %d of %d records are the one before", size, before, n)
 		}
-		if c.bytes > 1 && before > n/100 {
-			t.Errorf("%d bytes: %d of %d records are the one before", c.bytes, before, n)
+	}
+}
+
+// Lines have the bytes that --record-bytes takes them to have.
+func TestLineBytes(t *testing.T) {
+	next := lines()
+	const n = 10_000
+	var all int
+	for range n {
+		all += len(next())
+	}
+	if all < n*lineBytes*9/10 || all > n*lineBytes*11/10 {
+		t.Errorf("%d lines have %d bytes", n, all)
+	}
+}
+
+// The engine's process is measured, so a master with others is refused, before any broker is asked.
+func TestMasters(t *testing.T) {
+	for _, name := range []string{"count", "wordcount", "fold", "window", "state"} {
+		if _, err := runWorkload(t, name, "--master", "local-cluster[1,1]", "--brokers", "127.0.0.1:1"); !errors.Is(err, errUsage) {
+			t.Errorf("%s: error %v, want one about the use", name, err)
+		}
+	}
+	for _, master := range []string{"local", "local[2]", "local[*]"} {
+		if err := checkLocal(master); err != nil {
+			t.Error(err)
 		}
 	}
 }

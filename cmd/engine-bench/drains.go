@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 )
 
 // drainFlags are what the workloads have in common that drain a topic, a loop by
@@ -15,6 +17,7 @@ type drainFlags struct {
 	partitions *int
 	topic      *string
 	master     *string
+	brokers    *string // each workload's own flag
 	interval   *time.Duration
 	rounds     *int
 	warmUps    *int
@@ -22,13 +25,13 @@ type drainFlags struct {
 	next       func() []byte // makes the topic's records
 }
 
-// newDrainFlags adds the flags; a topic of the run's own is called after what.
+// newDrainFlags adds the flags but brokers; a topic of the run's own is called after what.
 func newDrainFlags(f *flag.FlagSet, what, records string, interval time.Duration, rounds, warmUps int) drainFlags {
 	return drainFlags{
 		records:    f.Int64("records", 5_000_000, records),
 		partitions: f.Int("partitions", 8, "partitions of the topic"),
-		topic:      f.String("topic", "", topicUsage),
-		master:     f.String("master", "local[2]", "where the engine runs"),
+		topic:      f.String("topic", "", topicUsage("made and filled")),
+		master:     f.String("master", "local[2]", localUsage),
 		interval:   f.Duration("interval", interval, "batch interval"),
 		rounds:     f.Int("rounds", rounds, "rounds of baseline and engine in turn"),
 		warmUps:    f.Int("warm-ups", warmUps, "rounds before them that don't count"),
@@ -37,15 +40,19 @@ func newDrainFlags(f *flag.FlagSet, what, records string, interval time.Duration
 	}
 }
 
+// check says what is wrong with the flags.
+func (o drainFlags) check() error {
+	if *o.warmUps < 0 {
+		return fmt.Errorf("%w: --warm-ups is 0 or above", errUsage)
+	}
+	return checkLocal(*o.master)
+}
+
 // compare fills the topic and runs rounds, after those that don't count. round
 // runs the baseline, whose records per second it returns, and the engine as d.
 func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, round func(d *drain) (base float64, err error)) (report, error) {
-	warmUps := *o.warmUps
-	if warmUps < 0 {
-		return nil, fmt.Errorf("%w: --warm-ups is 0 or above", errUsage)
-	}
 	var remove func()
-	*o.topic, remove = topicFor(ctx, *o.topic, addr, o.own)
+	*o.topic, remove = topicFor(ctx, *o.topic, *o.brokers, o.own)
 	defer remove()
 	if err := load(ctx, addr, *o.topic, *o.partitions, *o.records, o.next); err != nil {
 		return nil, err
@@ -53,17 +60,17 @@ func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, ro
 	r := &result{Records: *o.records, Master: *o.master, Brokers: kind, IntervalMS: ms(*o.interval), Baseline: baseline}
 	var all comparison
 	var seconds []float64
-	for n := range *o.rounds + warmUps {
+	for n := range *o.rounds + *o.warmUps {
 		d := &drain{records: *o.records}
 		base, err := round(d)
 		if err != nil {
 			return nil, err
 		}
-		if n < warmUps {
+		if n < *o.warmUps {
 			continue
 		}
 		rate := float64(*o.records) / d.took.Seconds()
-		fmt.Fprintf(os.Stderr, "round %d: baseline %.2f M/s, engine %.2f M/s in %d batches\n", n-warmUps+1, base/1e6, rate/1e6, len(d.batches))
+		fmt.Fprintf(os.Stderr, "round %d: baseline %s/s, engine %s/s in %d batches\n", n-*o.warmUps+1, paper.Thousands(base), paper.Thousands(rate), len(d.batches))
 		all.add(rate, base)
 		seconds = append(seconds, d.took.Seconds())
 		d.fill(r)

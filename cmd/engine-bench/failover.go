@@ -44,7 +44,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	interval := f.Duration("interval", 100*time.Millisecond, "batch interval")
 	seed := f.Uint64("seed", 1, "chooses when to kill and which executor")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
-	topic := f.String("topic", "", topicUsage)
+	topic := f.String("topic", "", topicUsage("made"))
 	keys := f.Int("keys", 0, "keys of a state that the job holds, checkpointed every 10 s; 0: it has none")
 	file := f.String("result", "", internal+"file for the job to write its batches to")
 	if err := parse(f, args); err != nil {
@@ -60,7 +60,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	}
 	defer stop()
 	var remove func()
-	o.topic, remove = topicFor(ctx, o.topic, addr, "failover")
+	o.topic, remove = topicFor(ctx, o.topic, *brokers, "failover")
 	defer remove()
 	if err := kafka.EnsureTopic(ctx, addresses(addr), o.topic, 4); err != nil {
 		return nil, err

@@ -82,7 +82,7 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 		return nil, err
 	}
 	defer stop()
-	l.brokers, l.topics = addr, newTopics(addr)
+	l.brokers, l.topics = addr, newTopics(*brokers)
 	defer l.topics.remove(ctx)
 	r := &latencyResult{Rate: l.rate, Brokers: kind, IntervalMS: ms(l.interval)}
 	for round := range *rounds {

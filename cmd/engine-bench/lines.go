@@ -43,7 +43,7 @@ func (r *linesResult) print(w io.Writer) {
 }
 
 // runLines measures how fast the lines of a file are counted, which is in the page cache.
-func runLines(ctx context.Context, f *flag.FlagSet, args []string) (_ report, err error) {
+func runLines(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	mib := f.Int64("size", 2048, "MiB of the file that is made")
 	width := f.Int("width", 100, "bytes of a line")
 	file := f.String("file", "", "a file to use instead")
@@ -61,9 +61,9 @@ func runLines(ctx context.Context, f *flag.FlagSet, args []string) (_ report, er
 		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer removeDir(dir)
 		path = filepath.Join(dir, "lines.txt")
-		if err := writeLines(path, *mib<<20, *width); err != nil {
+		if err := writeLines(ctx, path, *mib<<20, *width); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +96,7 @@ func runLines(ctx context.Context, f *flag.FlagSet, args []string) (_ report, er
 }
 
 // writeLines writes a file of so many bytes, about, in lines of so many.
-func writeLines(path string, size int64, width int) (err error) {
+func writeLines(ctx context.Context, path string, size int64, width int) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -105,6 +105,9 @@ func writeLines(path string, size int64, width int) (err error) {
 	w := bufio.NewWriterSize(f, 1<<20)
 	line := []byte(strings.Repeat("x", width-1) + "\n")
 	for i := int64(0); i*int64(width) < size; i++ {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
+		}
 		copy(line[:width-1], strconv.FormatInt(i, 10))
 		if _, err := w.Write(line); err != nil {
 			return err

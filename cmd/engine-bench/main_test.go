@@ -6,10 +6,23 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
+
+// asProgram is a variable of the environment that makes this program be engine-bench, for
+// workloads that start processes of it.
+const asProgram = "ENGINE_BENCH_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
 
 func TestCommandLines(t *testing.T) {
 	for args, c := range map[string]struct {
@@ -90,8 +103,18 @@ func TestExamples(t *testing.T) {
 		}
 		f := flag.NewFlagSet(w.name, flag.ContinueOnError)
 		f.SetOutput(io.Discard)
-		if _, err := w.run(interrupted, f, args); err == nil || errors.Is(err, errUsage) {
-			t.Errorf("%s: %v", w.exampleLine(), err)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := w.run(interrupted, f, args)
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			if err == nil || errors.Is(err, errUsage) {
+				t.Errorf("%s: %v", w.exampleLine(), err)
+			}
+		case <-time.After(time.Minute): // it is far less, but for a slow machine's
+			t.Fatalf("%s: an interrupt doesn't end it", w.exampleLine())
 		}
 	}
 }

@@ -45,7 +45,7 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	var b mnistBench
 	f.StringVar(&b.model, "model", "cnn", "network: cnn or mlp")
 	f.IntVar(&b.images, "images", 300_000, "images to recognise")
-	f.StringVar(&b.topic, "topic", "", topicUsage)
+	f.StringVar(&b.topic, "topic", "", topicUsage("made and filled"))
 	f.StringVar(&b.master, "master", "local[2]", "where the engine runs; cluster compares 3 engine-drivers and 2 engine-executors with local[2]")
 	f.DurationVar(&b.interval, "interval", 200*time.Millisecond, "batch interval")
 	partitions := f.Int("partitions", 8, "partitions of the topic")
@@ -76,7 +76,7 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	}
 	defer stop()
 	var remove func()
-	b.topic, remove = topicFor(ctx, b.topic, b.addr, "images")
+	b.topic, remove = topicFor(ctx, b.topic, *brokers, "images")
 	defer remove()
 	next := 0
 	if err := load(ctx, b.addr, b.topic, *partitions, int64(b.images), func() []byte {

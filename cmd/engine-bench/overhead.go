@@ -23,7 +23,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	partitions := f.Int("partitions", 8, "partitions of the topic: tasks of a batch")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	master := f.String("master", "local[2]", "where the engine runs: local[N], local-cluster[N,CORES], or cluster for 3 engine-drivers and 2 engine-executors")
-	topic := f.String("topic", "", topicUsage)
+	topic := f.String("topic", "", topicUsage("made"))
 	interval := f.Duration("interval", 5*time.Millisecond, "batch interval")
 	file := f.String("result", "", internal+"file for a job on a cluster to leave its figures in")
 	if err := parse(f, args); err != nil {
@@ -40,7 +40,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	}
 	defer stop()
 	var remove func()
-	o.topic, remove = topicFor(ctx, o.topic, addr, "overhead")
+	o.topic, remove = topicFor(ctx, o.topic, *brokers, "overhead")
 	defer remove()
 	if err := kafka.EnsureTopic(ctx, addresses(addr), o.topic, *partitions); err != nil {
 		return nil, err

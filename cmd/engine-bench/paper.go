@@ -36,7 +36,7 @@ func newPaperFlags(f *flag.FlagSet) *paperFlags {
 		Images: 500_000, Recognised: 100_000, Repetitions: 5, WarmUp: 1,
 	}}
 	g := &o.grid
-	f.StringVar(&o.out, "out", "", "`directory` for results.csv, report.html, and report.md with figures; a run that was stopped goes on there")
+	f.StringVar(&o.out, "out", "", "`directory` for results.csv, report.html, and report.md with figures; a run that was stopped goes on there. A copy mustn't run beside it on the same brokers")
 	f.StringVar(&o.brokers, "brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	f.StringVar(&o.model, "model", "cnn", "network that recognises: cnn or mlp")
 	f.BoolVar(&o.quick, "quick", false, "a small grid in two minutes: partitions 1,4,16, 100,000 images, 10,000 recognised, once, no warm-up, unless other flags say otherwise")
@@ -180,6 +180,7 @@ func (b *paperBench) reaches(ctx context.Context, o *paperFlags) (kind string, s
 		kind, err = b.real.about(ctx)
 		return kind, func() {}, err
 	}
+	b.given = o.brokers
 	b.addr, kind, stop, err = brokerProcess(ctx, o.brokers)
 	return kind, stop, err
 }
@@ -214,7 +215,7 @@ type paperRun struct {
 var errOutInUse = errors.New("another engine-bench paper writes to this directory")
 
 // run measures what the directory lacks, and reports what there is, also after an error.
-func (p *paperRun) run(ctx context.Context, b *paperBench) (_ report, err error) {
+func (p *paperRun) run(ctx context.Context, b *paperBench) (report, error) {
 	if err := os.MkdirAll(p.out, 0o755); err != nil {
 		return nil, err
 	}
@@ -223,33 +224,54 @@ func (p *paperRun) run(ctx context.Context, b *paperBench) (_ report, err error)
 		return nil, err
 	}
 	defer lock.Close()
-	// The brokers first: without them there is nothing to keep.
-	err = b.connect(ctx, &p.grid)
-	defer func() { err = errors.Join(err, b.disconnect(ctx)) }()
-	if err != nil {
+	defer func() { complain(b.disconnect(ctx)) }()
+	// Brokers that are there first: without them there is nothing to keep.
+	if err := b.connect(ctx, &p.grid); err != nil {
 		return nil, err
 	}
 	results, err := paper.Open(filepath.Join(p.out, "results.csv"), rand.Text()[:8], p.settings)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, results.Close()) }()
-	err = b.open(ctx, results.ID)
-	if err != nil {
+	defer func() { complain(results.Close()) }() // each row is on the disk
+	if err := b.open(ctx, results.ID); err != nil {
 		return nil, err
 	}
 	err = paper.Measure(ctx, b, p.grid, results, os.Stderr)
-	err = errors.Join(err, b.close(ctx))
-	r := &paper.Report{Summary: paper.Summarise(p.grid, results.Rows), Settings: p.settings, Command: p.command}
-	if err != nil {
-		r.Stopped = err.Error()
-	}
+	b.close(ctx)
+	r := p.report(results.Rows, err, b.elsewhere(p.out))
 	err = errors.Join(err, r.Write(p.out))
 	if err != nil {
 		r.Text(os.Stderr)
 		return nil, fmt.Errorf("%w\n%s holds what was measured; the same command goes on from there", err, p.out)
 	}
 	return &paperResult{Settings: p.settings, Cells: r.Cells, EngineBeside: r.EngineBeside(), Out: p.out, report: r}, nil
+}
+
+// report returns what there is to tell when the grid ended with an error, or nil.
+func (p *paperRun) report(rows []paper.Row, stopped error, elsewhere *strings.Replacer) *paper.Report {
+	r := &paper.Report{Summary: paper.Summarise(p.grid, rows), Settings: p.settings, Command: p.command}
+	if stopped != nil {
+		r.Stopped = elsewhere.Replace(stopped.Error())
+	}
+	for i := range r.Cells {
+		r.Cells[i].Failed = elsewhere.Replace(r.Cells[i].Failed)
+	}
+	return r
+}
+
+// elsewhere returns what makes paths in errors relative, for reports, which are read on other
+// machines: those below the directory for the results, the repository and that for temporary
+// files.
+func (b *paperBench) elsewhere(out string) *strings.Replacer {
+	roots := []string{os.TempDir() + "/", ""}
+	if abs, err := filepath.Abs(out); err == nil {
+		roots = append([]string{filepath.Dir(abs) + "/", ""}, roots...)
+	}
+	if b.real != nil {
+		roots = append(roots, strings.TrimSuffix(b.real.script, kafkaScript), "")
+	}
+	return strings.NewReplacer(roots...)
 }
 
 // paperResult is the grid's result as the other workloads'.

@@ -37,7 +37,7 @@ func newPaperRun(t *testing.T) (*paperRun, *paperBench) {
 		Replications: []int{1}, Partitions: []int{3}, Consumers: []int{1, 2}, Images: 500, Recognised: 70, Repetitions: 1,
 	}}
 	return p, &paperBench{
-		addr: broker.Addrs()[0], images: images, perRun: 500, toDigits: 70, network: network,
+		addr: broker.Addrs()[0], given: broker.Addrs()[0], images: images, perRun: 500, toDigits: 70, network: network,
 		executors: func(n int) string { return fmt.Sprintf("local[%d]", n) },
 	}
 }
@@ -79,10 +79,71 @@ func TestPaperTopics(t *testing.T) {
 		t.Errorf("more replicas than brokers: error %v", err)
 	}
 	reopen(t, b, "id") // as after a kill
-	if err := b.close(t.Context()); err != nil {
+	b.close(t.Context())
+	noTopics(t, b)
+}
+
+// What ends deletes its own topics, and not those of another process with the same results.
+func TestPaperCopiedResults(t *testing.T) {
+	_, b := newPaperRun(t)
+	other := *b
+	reopen(t, &other, "id")
+	reopen(t, b, "id")
+	cell := paper.Cell{Setup: paper.Setup{Nodes: 1, Replication: 1}, Partitions: 1}
+	topic, err := b.newTopic(t.Context(), cell)
+	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := other.newTopic(t.Context(), cell); err != nil {
+		t.Fatal(err)
+	}
+	other.close(t.Context())
+	all, err := newAdmin(t, b.addr).ListTopics(t.Context()) // b's remembers what there was
+	if err != nil || !slices.Equal(all.Names(), []string{topic}) {
+		t.Errorf("topics %q are left, want %s; error %v", all.Names(), topic, err)
+	}
+	b.close(t.Context())
 	noTopics(t, b)
+}
+
+// A grid that is complete is reported again, and needs no brokers.
+func TestPaperComplete(t *testing.T) {
+	p, b := newPaperRun(t)
+	if _, err := p.run(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(p.out + "/report.md"); err != nil {
+		t.Fatal(err)
+	}
+	k, _, say := newFakeKafka(t)
+	say("broken")
+	b.addr, b.given, b.real = "", "", k
+	if r, err := p.run(t.Context(), b); err != nil || len(r.(*paperResult).Cells) != 13 {
+		t.Fatal(r, err)
+	}
+	if _, err := os.Stat(p.out + "/report.md"); err != nil {
+		t.Error(err)
+	}
+	p.grid.Repetitions++
+	if _, err := p.run(t.Context(), b); err == nil || !strings.Contains(err.Error(), "starting Kafka nodes (1): ") {
+		t.Errorf("one that isn't complete: error %v", err)
+	}
+}
+
+// Reports name no directories of the machine.
+func TestPaperElsewhere(t *testing.T) {
+	p, b := newPaperRun(t)
+	p.out, b.real = "/home/me/out", &realKafka{script: "/src/hibana/" + kafkaScript}
+	failed := paper.Row{Run: paper.Run{Cell: paper.Cell{Setup: paper.Setup{Nodes: 1, Replication: 1}, Partitions: 3, Scenario: paper.Write, Reader: paper.Nobody}, Repetition: 1},
+		Failed: "/src/hibana/deploy/kafka/kafka start: the disk of /home/me/out/brokers has no room"}
+	p.grid.Nodes = []int{1}
+	r := p.report([]paper.Row{failed}, errors.New("writing /home/me/out/results.csv: no room"), b.elsewhere(p.out))
+	if want := "writing out/results.csv: no room"; r.Stopped != want {
+		t.Errorf("stopped: %q, want %q", r.Stopped, want)
+	}
+	if got, want := r.Cells[0].Failed, "deploy/kafka/kafka start: the disk of out/brokers has no room"; got != want {
+		t.Errorf("failed: %q, want %q", got, want)
+	}
 }
 
 // A topic that is loaded serves all runs that read as many partitions, of other repetitions too.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ import (
 // paperBench makes the runs of the paper's grid on a Kafka. It is a paper.Bench.
 type paperBench struct {
 	addr      string     // of the brokers, with commas
+	given     string     // the same if they were given, else "": they end with the benchmark
 	real      *realKafka // which starts them, nil if they are there
 	images    mnist.Set
 	perRun    int64 // images that a run writes and reads
@@ -29,7 +31,7 @@ type paperBench struct {
 	network   *mnistBench
 	executors func(n int) string // the master of n executors
 
-	prefix  string // of its topics, which nobody else's have
+	prefix  string // of this process's topics
 	client  *kgo.Client
 	admin   *kadm.Client
 	dir     string // temporary
@@ -70,11 +72,11 @@ func (b *paperBench) newClient(ctx context.Context, opts ...kgo.Opt) (*kgo.Clien
 	return cl, nil
 }
 
-// connect connects to the brokers, starts the first ones that a grid needs, and notes in
-// the grid how many there are of those that were given.
-func (b *paperBench) connect(ctx context.Context, g *paper.Grid) (err error) {
+// connect connects to the brokers and notes in the grid how many there are. Those that the
+// benchmark starts are connected to by the first run on them.
+func (b *paperBench) connect(ctx context.Context, g *paper.Grid) error {
 	if b.real != nil {
-		return b.use(ctx, g.Nodes[0])
+		return nil
 	}
 	if err := b.dial(ctx); err != nil {
 		return err
@@ -149,34 +151,29 @@ func (b *paperBench) disconnect(ctx context.Context) error {
 	return b.real.stop(ctx)
 }
 
-// open makes room for a grid's runs, and removes the topics that those under the same id
-// left when they were killed.
+// open makes room for a grid's runs, and removes the topics that processes with the same
+// results, whose id it is, left when they were killed.
 func (b *paperBench) open(ctx context.Context, id string) (err error) {
-	b.prefix = topicPrefix + "paper-" + id + "-"
 	if b.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
-		return errors.Join(err, b.close(ctx))
+		return err
 	}
 	b.weights = filepath.Join(b.dir, "weights.npz")
 	if err := os.WriteFile(b.weights, b.network.weights, 0o600); err != nil {
-		return errors.Join(err, b.close(ctx))
+		removeDir(b.dir)
+		return err
 	}
-	b.sweep(ctx)
+	all := topics{b.given, topicPrefix + "paper-" + id + "-"}
+	all.remove(ctx)
+	b.prefix = all.name(rand.Text()[:8] + "-")
 	return nil
 }
 
-// sweep deletes what there is of this grid's topics. It asks with a client of its own: b's
-// remembers for a while which topics there were.
-func (b *paperBench) sweep(ctx context.Context) {
-	topics{b.addr, b.prefix}.remove(ctx)
+// close deletes what the runs of this process have left. Topics are listed with a client of
+// its own: b's remembers for a while which there were.
+func (b *paperBench) close(ctx context.Context) {
+	topics{b.given, b.prefix}.remove(ctx)
 	b.loaded = loadedTopic{}
-}
-
-// close deletes what the runs have left.
-func (b *paperBench) close(ctx context.Context) error {
-	if b.client != nil {
-		b.sweep(ctx)
-	}
-	return os.RemoveAll(b.dir)
+	removeDir(b.dir)
 }
 
 // Measure makes one run.
@@ -244,7 +241,11 @@ func (b *paperBench) tooFew(replication int, err error) error {
 	return fmt.Errorf("the brokers at %s are too few for --replication %d: start as many, or ask for less: %w", b.addr, replication, err)
 }
 
-// drop deletes a topic. One that stays costs disk, until the same --out goes on.
+// drop deletes a topic. One that stays costs disk, until the same --out goes on. After an
+// interrupt, brokers that weren't given end with their topics.
 func (b *paperBench) drop(ctx context.Context, topic string) {
+	if b.given == "" && ctx.Err() != nil {
+		return
+	}
 	tidy(ctx, b.addr, func(ctx context.Context) error { return deleteTopics(ctx, b.admin, topic) })
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -62,7 +61,7 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 		return nil, err
 	}
 	defer stop()
-	r.brokers, r.topics = addr, newTopics(addr)
+	r.brokers, r.topics = addr, newTopics(*brokers)
 	defer r.topics.remove(ctx)
 	result := newRealtimeResult(r, kind, note)
 	err = r.run(ctx, result)
@@ -89,12 +88,12 @@ func (r *realtime) check(names string) error {
 }
 
 // run runs the rounds. What was measured before something went wrong is in the result.
-func (r *realtime) run(ctx context.Context, result *realtimeResult) (err error) {
+func (r *realtime) run(ctx context.Context, result *realtimeResult) error {
 	dir, err := os.MkdirTemp("", "engine-bench-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer removeDir(dir)
 	r.progress = progress{runs: r.rounds * len(r.queries), began: time.Now()}
 	if r.spark != nil {
 		r.progress.runs += r.rounds

@@ -30,7 +30,7 @@ func newSteadyFlags(f *flag.FlagSet, keys, rate, warm int) steadyFlags {
 		batches:    f.Int("batches", 40, "batches that count"),
 		partitions: f.Int("partitions", 8, "partitions of the topic"),
 		interval:   f.Duration("interval", time.Second, "batch interval"),
-		master:     f.String("master", "local[2]", "where the engine runs; its process is measured, so local[N]"),
+		master:     f.String("master", "local[2]", localUsage),
 		brokers:    f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own"),
 	}
 }
@@ -40,7 +40,7 @@ func (o steadyFlags) check() error {
 	if *o.keys < 1 || *o.partitions < 1 || *o.rate < *o.partitions || *o.warm < 0 || *o.batches < 1 || *o.interval <= 0 {
 		return fmt.Errorf("%w: --keys, --partitions, --batches and --interval are above 0, and --rate is a record of each partition at least", errUsage)
 	}
-	return nil
+	return checkLocal(*o.master)
 }
 
 // steady is a run of the engine over a topic of keys, at a rate.
@@ -67,7 +67,7 @@ func (o steadyFlags) start(ctx context.Context) (s *steady, stop func(), err err
 	if err != nil {
 		return nil, nil, err
 	}
-	topic, remove := topicFor(ctx, "", addr, "keys")
+	topic, remove := topicFor(ctx, "", *o.brokers, "keys")
 	s = &steady{steadyFlags: o, addr: addr, kind: kind, topic: topic}
 	const spare = 10 // batches
 	n := float64(*o.rate) * o.interval.Seconds() * float64(*o.warm+*o.batches+spare)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
@@ -74,6 +76,67 @@ func TestTopicsThatStay(t *testing.T) {
 	}
 	if err := removeTopics(ctx, adm, "engine-bench-x-"); err == nil || !strings.HasPrefix(err.Error(), "topics engine-bench-x-* may be left, since listing them failed: ") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A topic that brokers refuse to delete is named, and those that are gone aren't.
+func TestTopicThatIsRefused(t *testing.T) {
+	answers := kadm.DeleteTopicResponses{
+		"a": {Topic: "a"}, "b": {Topic: "b", Err: kerr.TopicAuthorizationFailed}, "c": {Topic: "c", Err: kerr.UnknownTopicOrPartition},
+	}
+	err := refusedError(answers, []string{"a", "b", "c"})
+	if !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.HasPrefix(err.Error(), "these topics weren't deleted: b: ") {
+		t.Errorf("error %v", err)
+	}
+	if err := refusedError(answers, []string{"a", "c"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Brokers that weren't given aren't asked to delete what ends with them.
+func TestTopicsOfOwnBrokers(t *testing.T) {
+	broker := newBroker(t)
+	b := &paperBench{addr: broker.Addrs()[0]}
+	if err := b.dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.disconnect(t.Context())
+	if err := kafka.EnsureTopic(t.Context(), broker.Addrs(), "here", 1); err != nil {
+		t.Fatal(err)
+	}
+	topics{"", "here"}.remove(t.Context())
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	b.drop(interrupted, "here")
+	if got := topicsAt(t, broker); !slices.Equal(got, []string{"here"}) {
+		t.Errorf("topics %q", got)
+	}
+	b.drop(t.Context(), "here") // between runs it makes room
+	if got := topicsAt(t, broker); len(got) > 0 {
+		t.Errorf("topics %q are left", got)
+	}
+}
+
+// Workloads leave no topic on brokers that are given.
+func TestWorkloadsLeaveNothing(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	broker := newBroker(t)
+	for _, line := range []string{
+		"count --records 500 --rounds 1 --warm-ups 0 --interval 20ms",
+		"fold --records 500 --keys 10 --rounds 1 --warm-ups 0 --interval 20ms",
+		"overhead --batches 5 --interval 50ms",
+		"state --keys 10 --rate 1000 --warm 0 --batches 2 --interval 100ms",
+		"latency --rate 200 --rounds 1 --warm 50ms --for 100ms",
+		"realtime --queries stateless --rate 200 --rounds 1 --warm 50ms --for 100ms --java no",
+	} {
+		words := strings.Fields(line)
+		_, err := runWorkload(t, words[0], append(words[1:], "--brokers", broker.Addrs()[0])...)
+		if err != nil && !strings.Contains(err.Error(), "does not hold") { // the interval of overhead on a slow machine
+			t.Errorf("%s: %v", line, err)
+		}
+		if got := topicsAt(t, broker); len(got) > 0 {
+			t.Errorf("%s: topics %q are left", line, got)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package paper
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -26,33 +27,60 @@ var notMeasured = Finding{Here: "Not measured yet."}
 
 // tally counts the cases in which a finding holds.
 type tally struct {
-	in, cases int
-	once      bool // a rate is of one run
+	holds, fails, cases int
+	single, rates       int // rates of one run, and all
 }
 
-func (t *tally) add(in bool, of ...Stat) {
+// add takes in a case: whether of is by times from to to. Where some of the runs say so and
+// others don't it is within the spread.
+func (t *tally) add(of, by Stat, from, to float64) {
 	t.cases++
-	if in {
-		t.in++
+	switch least, most := of.Min/by.Max, of.Max/by.Min; {
+	case from <= least && most <= to:
+		t.holds++
+	case most < from || to < least:
+		t.fails++
 	}
-	t.once = t.once || slices.ContainsFunc(of, func(s Stat) bool { return s.N == 1 })
+	for _, s := range []Stat{of, by} {
+		if t.rates++; s.N == 1 {
+			t.single++
+		}
+	}
 }
 
-// verdict says whether a finding holds in all of the cases, in some or in none, and what
-// the paper's word is taken to mean. One run has no spread: with that reservation.
+// verdict says in how many of the cases a finding holds, and what the paper's word is taken
+// to mean. One run has no spread: with that reservation.
 func (t *tally) verdict(word, meaning string) string {
-	s := fmt.Sprintf("It holds in %d of %d cases", t.in, t.cases)
-	switch t.in {
-	case t.cases:
-		s = "It holds"
-	case 0:
-		s = "It doesn't hold"
+	return fmt.Sprintf("%s (%q: %s).%s", t.says(), word, meaning, t.reservation())
+}
+
+// says says in how many of the cases a finding holds.
+func (t *tally) says() string {
+	within := t.cases - t.holds - t.fails
+	switch t.cases {
+	case t.holds:
+		return "It holds"
+	case t.fails:
+		return "It doesn't hold"
+	case within:
+		return "It is within the spread"
 	}
-	s = fmt.Sprintf("%s (%q: %s).", s, word, meaning)
-	if t.once {
-		s += " A first guess, of one run each."
+	s := fmt.Sprintf("It holds in %d of %d cases", t.holds, t.cases)
+	if within > 0 {
+		s += fmt.Sprintf(", doesn't in %d, and is within the spread in %d", t.fails, within)
 	}
 	return s
+}
+
+// reservation says which rates have no spread.
+func (t *tally) reservation() string {
+	switch t.single {
+	case 0:
+		return ""
+	case t.rates:
+		return " A first guess, of one run each."
+	}
+	return " Some rates are of one run."
 }
 
 // producerFinding says how the producer's rate depends on the partitions.
@@ -61,29 +89,41 @@ func (s *Summary) producerFinding(k Setup, of Scenario) Finding {
 	if fewest == most {
 		return Finding{Here: "It takes two numbers of partitions to see."}
 	}
+	pairs := s.producers(k, of, fewest, most)
+	if pairs == nil {
+		return notMeasured
+	}
 	var times []float64
-	var few, many Stat
 	var t tally
+	for _, p := range pairs {
+		times = append(times, p.many.Median/p.few.Median)
+		t.add(p.many, p.few, strongly, math.Inf(1))
+	}
+	r := stat(times)
+	here := fmt.Sprintf("It writes %.2f times as much with %d partitions as with %d", r.Median, most, fewest)
+	if of == Write {
+		here += fmt.Sprintf(": %s and %s images/s%s.", Thousands(pairs[0].many.Median), Thousands(pairs[0].few.Median), s.bestWritten(k, most))
+	} else {
+		here += among(r) + "."
+	}
+	return Finding{here, t.verdict("strongly", fmt.Sprintf("%g times as much, or more", strongly))}
+}
+
+// fewMany is a producer's rate with few partitions and with many.
+type fewMany struct{ few, many Stat }
+
+// producers returns the producer's rates in a scenario's cases that were measured with both
+// numbers of partitions.
+func (s *Summary) producers(k Setup, of Scenario, few, many int) (pairs []fewMany) {
 	for _, c := range s.cases(of) {
 		rate := func(partitions int) Stat {
 			return s.Of(Cell{k, partitions, of, c.Reader, c.Consumers}).Producer
 		}
-		if few, many = rate(fewest), rate(most); few.N == 0 || many.N == 0 {
-			continue
+		if p := (fewMany{rate(few), rate(many)}); p.few.N > 0 && p.many.N > 0 {
+			pairs = append(pairs, p)
 		}
-		times = append(times, many.Median/few.Median)
-		t.add(many.Median >= strongly*few.Median, many, few)
 	}
-	verdict := t.verdict("strongly", fmt.Sprintf("%g times as much, or more", strongly))
-	switch r := stat(times); {
-	case r.N == 0:
-		return notMeasured
-	case of == Write:
-		return Finding{fmt.Sprintf("It writes %.2f times as much with %d partitions as with %d: %s and %s images/s%s.",
-			r.Median, most, fewest, thousands(many.Median), thousands(few.Median), s.bestWritten(k, most)), verdict}
-	default:
-		return Finding{fmt.Sprintf("It writes %s as much with %d partitions as with %d.", over(r), most, fewest), verdict}
-	}
+	return pairs
 }
 
 // bestWritten says with which number of partitions a producer alone is fastest, unless that is
@@ -94,15 +134,15 @@ func (s *Summary) bestWritten(k Setup, most int) string {
 	if best == most {
 		return ""
 	}
-	return fmt.Sprintf("; the most, %s, with %d", thousands(rate(best)), best)
+	return fmt.Sprintf("; the most, %s, with %d", Thousands(rate(best)), best)
 }
 
-// over writes how many times, over several cases.
-func over(r Stat) string {
+// among says of how many cases a number is the median, "" if it is of one.
+func among(r Stat) string {
 	if r.N == 1 {
-		return fmt.Sprintf("%.2f times", r.Median)
+		return ""
 	}
-	return fmt.Sprintf("%.2f times (from %.2f to %.2f in %d cases)", r.Median, r.Min, r.Max, r.N)
+	return fmt.Sprintf(", the median of %d cases from %.2f to %.2f", r.N, r.Min, r.Max)
 }
 
 // cases returns the consumers of a scenario's cells.
@@ -127,32 +167,35 @@ func (s *Summary) bothFinding(k Setup) Finding {
 		if c.Cell.Setup != k || c.Cell.Scenario != Both || c.Producer.N == 0 || c.Consumers.N == 0 {
 			continue
 		}
-		ratio := c.Consumers.Median / c.Producer.Median
-		ratios = append(ratios, ratio)
-		t.add(ratio > 1-alike && ratio < 1+alike, c.Producer, c.Consumers)
+		ratios = append(ratios, c.Consumers.Median/c.Producer.Median)
+		t.add(c.Consumers, c.Producer, 1-alike, 1+alike)
 	}
 	if len(ratios) == 0 {
 		return notMeasured
 	}
-	return Finding{fmt.Sprintf("They read %s as much as it writes.", over(stat(ratios))), t.verdict("about", fmt.Sprintf("within %g %%", 100*alike))}
+	r := stat(ratios)
+	return Finding{fmt.Sprintf("They read %.2f times as much as it writes%s.", r.Median, among(r)), t.verdict("about", fmt.Sprintf("within %g %%", 100*alike))}
 }
 
 // growthFinding says how the consumers' total grows with their number, with the most
 // partitions, since a partition has one consumer at most.
 func (s *Summary) growthFinding(k Setup) Finding {
 	partitions := slices.Max(s.Grid.Partitions)
+	several := func(n int) bool { return n > 1 && n <= partitions }
+	if !slices.Contains(s.Grid.Consumers, 1) || !slices.ContainsFunc(s.Grid.Consumers, several) {
+		return Finding{Here: "It takes one consumer and several, on as many partitions, to see."}
+	}
 	var said []string
 	var t tally
 	for _, n := range s.Grid.Consumers {
 		var times []string
 		for _, reader := range []Reader{Bare, Engine} {
 			one, all := s.Of(Cell{k, partitions, Read, reader, 1}).Consumers, s.Of(Cell{k, partitions, Read, reader, n}).Consumers
-			if n == 1 || n > partitions || one.N == 0 || all.N == 0 {
+			if !several(n) || one.N == 0 || all.N == 0 {
 				continue
 			}
-			grown := all.Median / one.Median
-			t.add(grown >= proportion*float64(n), all, one)
-			times = append(times, fmt.Sprintf("%.2f times (%s)", grown, reader))
+			t.add(all, one, proportion*float64(n), math.Inf(1))
+			times = append(times, fmt.Sprintf("%.2f times (%s)", all.Median/one.Median, reader))
 		}
 		if times != nil {
 			said = append(said, fmt.Sprintf("%d read %s", n, strings.Join(times, ", ")))
@@ -175,7 +218,7 @@ func (s *Summary) recogniseFinding(k Setup) Finding {
 		bare := s.Of(Cell{k, partitions, Recognise, Bare, n}).Consumers
 		engine := s.Of(Cell{k, partitions, Recognise, Engine, n}).Consumers
 		if bare.N > 0 && engine.N > 0 {
-			said = append(said, fmt.Sprintf("%s %s (bare), %s (engine)", count(n, "consumer"), thousands(bare.Median), thousands(engine.Median)))
+			said = append(said, fmt.Sprintf("%s %s (bare), %s (engine)", count(n, "consumer"), Thousands(bare.Median), Thousands(engine.Median)))
 		}
 	}
 	if said == nil {
@@ -190,7 +233,7 @@ func (s *Summary) setupsFinding() Finding {
 	for _, k := range s.Grid.Setups() {
 		of := s.mostOf(k)
 		if written, bare, engine := of[0].Producer, of[1].Consumers, of[2].Consumers; written.N > 0 && bare.N > 0 && engine.N > 0 {
-			said = append(said, fmt.Sprintf("%s: written %s, read %s (bare), %s (engine)", k, thousands(written.Median), thousands(bare.Median), thousands(engine.Median)))
+			said = append(said, fmt.Sprintf("%s: written %s, read %s (bare), %s (engine)", k, Thousands(written.Median), Thousands(bare.Median), Thousands(engine.Median)))
 		}
 	}
 	if said == nil {

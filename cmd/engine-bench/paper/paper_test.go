@@ -148,6 +148,21 @@ func TestGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
+// A run that is over when an interrupt comes is kept.
+func TestInterruptedAfterARun(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	b := &fakeBench{measure: func(r Run) (Measured, error) {
+		interrupt()
+		return steady(r)
+	}}
+	r := mustOpen(t, t.TempDir()+"/results.csv")
+	defer r.Close()
+	err := Measure(ctx, b, testGrid(), r, io.Discard)
+	if !errors.Is(err, ErrInterrupted) || err.Error() != "interrupted after 1 of 26 runs" || len(r.Rows) != 1 || r.Rows[0].Failed != "" {
+		t.Errorf("rows %+v, error %v", r.Rows, err)
+	}
+}
+
 func TestTimeLeft(t *testing.T) {
 	row := func(s Scenario, r Reader, seconds float64, failed string) Row {
 		return Row{Run: Run{Cell{Scenario: s, Reader: r}, 1}, Seconds: seconds, Failed: failed}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,8 +30,8 @@ func TestFindings(t *testing.T) {
 	g.Repetitions = 2
 	r := testReport(g)
 	want := []Finding{
-		{"It writes 4.00 times (from 4.00 to 4.00 in 4 cases) as much with 4 partitions as with 1.", `It holds ("strongly": 1.5 times as much, or more).`},
-		{"They read 1.50 times (from 0.50 to 4.00 in 8 cases) as much as it writes.", `It holds in 2 of 8 cases ("about": within 20 %).`},
+		{"It writes 4.00 times as much with 4 partitions as with 1, the median of 4 cases from 4.00 to 4.00.", `It holds ("strongly": 1.5 times as much, or more).`},
+		{"They read 1.50 times as much as it writes, the median of 8 cases from 0.50 to 4.00.", `It holds in 2 of 8 cases ("about": within 20 %).`},
 		{"It writes 4.00 times as much with 4 partitions as with 1: 4.00k and 1.00k images/s.", `It holds ("strongly": 1.5 times as much, or more).`},
 		{"With 4 partitions, 2 read 2.00 times (bare), 2.00 times (engine) as much as one.", `It holds ("in proportion": 0.75 of it, or more).`},
 		{"With 4 partitions, in images/s: 1 consumer 2.00k (bare), 2.00k (engine); 2 consumers 4.00k (bare), 4.00k (engine).", ""},
@@ -48,6 +49,54 @@ func TestFindings(t *testing.T) {
 	g.Partitions = []int{4}
 	if f := testReport(g).Figures(Setup{1, 1})[2]; f.Finding != (Finding{Here: "It takes two numbers of partitions to see."}) {
 		t.Errorf("one number of partitions: %q", f.Finding)
+	}
+}
+
+// What the runs' spread leaves open isn't decided.
+func TestVerdicts(t *testing.T) {
+	few, many := Stat{10, 9, 11, 3}, func(least, most float64) Stat { return Stat{(least + most) / 2, least, most, 3} }
+	holds, fails, open, once := many(20, 25), many(8, 12), many(14, 17), Stat{20, 20, 20, 1}
+	for _, c := range []struct {
+		of   []Stat
+		want string
+	}{
+		{[]Stat{holds, holds}, `It holds ("strongly": 1.5).`},
+		{[]Stat{fails, fails}, `It doesn't hold ("strongly": 1.5).`},
+		{[]Stat{open, open}, `It is within the spread ("strongly": 1.5).`},
+		{[]Stat{holds, fails}, `It holds in 1 of 2 cases ("strongly": 1.5).`},
+		{[]Stat{holds, fails, open, open}, `It holds in 1 of 4 cases, doesn't in 1, and is within the spread in 2 ("strongly": 1.5).`},
+		{[]Stat{holds, once}, `It holds ("strongly": 1.5). Some rates are of one run.`},
+	} {
+		var y tally
+		for _, s := range c.of {
+			y.add(s, few, 1.5, math.Inf(1))
+		}
+		if got := y.verdict("strongly", "1.5"); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	for most, want := range map[float64]string{11: "It holds", 14: "It is within the spread", 30: "It is within the spread"} {
+		var y tally
+		y.add(many(10, most), Stat{10, 10, 10, 3}, 0.8, 1.2)
+		if got := y.says(); got != want {
+			t.Errorf("from 1 to %g times: %q, want %q", most/10, got, want)
+		}
+	}
+	var above tally
+	above.add(many(13, 14), Stat{10, 10, 10, 3}, 0.8, 1.2)
+	if got := above.says(); got != "It doesn't hold" {
+		t.Errorf("from 1.3 times: %q", got)
+	}
+}
+
+// A grid in which consumers can't grow says what it takes, measured or not.
+func TestNoGrowth(t *testing.T) {
+	for _, c := range []struct{ partitions, consumers []int }{{[]int{1, 4}, []int{2, 4}}, {[]int{1, 4}, []int{1}}, {[]int{1}, []int{1, 2}}} {
+		g := testGrid()
+		g.Partitions, g.Consumers = c.partitions, c.consumers
+		if f := testReport(g).Figures(Setup{1, 1})[3]; f.Finding != (Finding{Here: "It takes one consumer and several, on as many partitions, to see."}) {
+			t.Errorf("partitions %v, consumers %v: %q", c.partitions, c.consumers, f.Finding)
+		}
 	}
 }
 
@@ -231,14 +280,16 @@ func readFile(t *testing.T, path string) string {
 func TestWhen(t *testing.T) {
 	at := time.Date(2026, 11, 30, 13, 16, 40, 0, time.UTC)
 	row := func(rep int, at time.Time, failed string) Row {
-		return Row{Run: Run{Cell{Setup{1, 1}, 1, Write, Nobody, 0}, rep}, At: at, Failed: failed}
+		return Row{Run: Run{Cell{Setup{1, 1}, 1, Write, Nobody, 0}, rep}, At: at, Seconds: 120, Failed: failed}
 	}
 	for want, rows := range map[string][]Row{
 		"not measured yet":                                  {row(1, at, "no broker")},
-		"measured 2026-11-30 13:16 to 13:46 UTC":            {row(2, at.Add(30*time.Minute), ""), row(1, at, ""), row(3, at.Add(-time.Hour), "no broker")},
-		"measured 2026-11-30 13:16 to 2026-12-01 01:16 UTC": {row(1, at, ""), row(2, at.Add(12*time.Hour), "")},
+		"measured 2026-11-30 13:16 to 13:48 UTC":            {row(2, at.Add(30*time.Minute), ""), row(1, at, ""), row(1, at.Add(-time.Hour), "no broker"), row(3, at.Add(time.Hour), "")},
+		"measured 2026-11-30 13:16 to 2026-12-01 01:18 UTC": {row(1, at, ""), row(2, at.Add(12*time.Hour), "")},
 	} {
-		if got := (&Report{Summary: Summarise(testGrid(), rows)}).When(); got != want {
+		g := testGrid()
+		g.Repetitions = 2
+		if got := (&Report{Summary: Summarise(g, rows)}).When(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

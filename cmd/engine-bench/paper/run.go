@@ -30,8 +30,12 @@ func Measure(ctx context.Context, b Bench, g Grid, r *Results, progress io.Write
 		fmt.Fprintf(progress, "%d of %d runs are there already\n", done, all)
 	}
 	for i, run := range todo {
-		row, err := measure(ctx, b, g, run)
-		if ctx.Err() != nil {
+		var row Row
+		err := ctx.Err()
+		if err == nil {
+			row, err = measure(ctx, b, g, run)
+		}
+		if err != nil && ctx.Err() != nil { // what was measured before it counts
 			return fmt.Errorf("%w after %d of %d runs", ErrInterrupted, all-len(todo)+i, all)
 		}
 		if kept := r.Add(row); kept != nil {
@@ -83,10 +87,10 @@ func (r Row) line(g Grid) string {
 	}
 	s := fmt.Sprintf("%s, %s:", r.Cell, which)
 	if r.Written > 0 {
-		s += fmt.Sprintf(" written %s/s", thousands(r.Written))
+		s += fmt.Sprintf(" written %s/s", Thousands(r.Written))
 	}
 	if r.Read > 0 {
-		s += fmt.Sprintf(" read %s/s", thousands(r.Read))
+		s += fmt.Sprintf(" read %s/s", Thousands(r.Read))
 	}
 	return s
 }

@@ -30,13 +30,13 @@ func (s Stat) String() string {
 	case s.N == 0:
 		return ""
 	case s.N == 1:
-		return thousands(s.Median)
+		return Thousands(s.Median)
 	}
-	return fmt.Sprintf("%s (%s-%s)", thousands(s.Median), thousands(s.Min), thousands(s.Max))
+	return fmt.Sprintf("%s (%s-%s)", Thousands(s.Median), Thousands(s.Min), Thousands(s.Max))
 }
 
-// thousands writes a rate with three digits, in thousands or millions.
-func thousands(v float64) string {
+// Thousands writes a rate with three digits, in thousands or millions.
+func Thousands(v float64) string {
 	scaled, unit := v/1e3, "k"
 	if v >= 999_500 {
 		scaled, unit = v/1e6, "M"
@@ -65,8 +65,8 @@ type Summary struct {
 	Cells []CellSummary // in the grid's order, those without a run among them
 	Done  int           // runs that count or warm up
 	All   int
-	First time.Time // when the first run of them began, and the last one; zero if there is none
-	Last  time.Time
+	First time.Time // when the first of them began; zero if there is none
+	Last  time.Time // when the last one ended
 
 	at map[Cell]int // in Cells
 }
@@ -77,9 +77,15 @@ func Summarise(g Grid, rows []Row) *Summary {
 	s := &Summary{Grid: g, Done: all - len(todo), All: all, at: make(map[Cell]int)}
 	producer, consumers := make(map[Cell][]float64), make(map[Cell][]float64)
 	failed, seen := make(map[Run]string), make(map[Run]bool)
+	wanted := make(map[Run]bool)
+	for run := range g.Runs() {
+		wanted[run] = true
+	}
 	for _, r := range rows {
 		failed[r.Run] = r.Failed // one that succeeds later counts
-		s.note(r)
+		if wanted[r.Run] {
+			s.note(r)
+		}
 		if r.Failed != "" || r.Repetition < 1 || r.Repetition > g.Repetitions || seen[r.Run] {
 			continue
 		}
@@ -103,7 +109,7 @@ func Summarise(g Grid, rows []Row) *Summary {
 	return s
 }
 
-// note notes when a run began.
+// note notes when a run began and ended.
 func (s *Summary) note(r Row) {
 	if r.Failed != "" || r.At.IsZero() {
 		return
@@ -111,8 +117,8 @@ func (s *Summary) note(r Row) {
 	if s.First.IsZero() || r.At.Before(s.First) {
 		s.First = r.At
 	}
-	if r.At.After(s.Last) {
-		s.Last = r.At
+	if ended := r.At.Add(time.Duration(r.Seconds * float64(time.Second))); ended.After(s.Last) {
+		s.Last = ended
 	}
 }
 
