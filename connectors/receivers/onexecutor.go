@@ -39,15 +39,15 @@ func receiveShared(ctx context.Context, s source, t teller) {
 		}
 	}
 	notes.begin(log.name)
-	r := &reception{source: s, append: log.Append, note: notes.note}
+	c := &caller{source: s, append: log.Append, note: notes.note}
 	var work sync.WaitGroup
 	roomCtx, stop := context.WithCancel(ctx)
 	work.Go(func() { log.makeRoom(roomCtx, notes.note) })
-	r.begin(ctx)
+	c.begin(ctx)
 	select {
-	case <-r.ended:
+	case <-c.ended:
 	case <-ctx.Done():
-		r.await(sharedPatience)
+		c.await(sharedPatience)
 	}
 	stop()
 	work.Wait()
