@@ -217,23 +217,23 @@ func (n *notes) note(why string) {
 
 // news are what the planner was told of logs. They are safe for concurrent use.
 type news struct {
-	mu      sync.Mutex
-	all     []message
-	written string // the log that is written, "" if none is known to be
+	mu  sync.Mutex
+	all []message
+	log string // that is written, "" if none is known to be
 }
 
 // begin notes the log that is written from now on.
 func (n *news) begin(log string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.written = log
+	n.log = log
 }
 
-// writes reports whether a log is the one that is written.
-func (n *news) writes(log string) bool {
+// written returns the log that is written, "" if none is known to be.
+func (n *news) written() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.written == log
+	return n.log
 }
 
 // add notes a file.
