@@ -78,9 +78,10 @@ type feed struct {
 	closed       bool
 }
 
-// serve serves until the listener is closed.
-func (f *feed) serve() {
+// serve serves until the listener is closed, or ctx ends, and with it the connections.
+func (f *feed) serve(ctx context.Context) {
 	defer f.work.Wait()
+	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	for {
 		conn, err := f.Accept()
 		if err != nil {
@@ -88,6 +89,7 @@ func (f *feed) serve() {
 		}
 		f.work.Go(func() {
 			defer func() { _ = conn.Close() }()
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 			f.give(conn)
 		})
 	}
@@ -157,7 +159,7 @@ func TestKilledCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan struct{})
-	go func() { f.serve(); close(served) }()
+	go func() { f.serve(ctx); close(served) }()
 	dir, out := t.TempDir(), t.TempDir()
 	job, err := c.Client.Submit(ctx, client.Submission{Binary: self, Name: "feed", Args: []string{"--feed", f.Addr().String(), "--directory", dir, "--out", out}})
 	if err != nil {
@@ -258,7 +260,8 @@ func (f *feed) connections() int {
 	return f.connected
 }
 
-// end gives no more numbers, and waits until those that were given are acknowledged or lost.
+// end gives no more numbers, and waits until those that were given are acknowledged or lost, or
+// serve's context has ended.
 func (f *feed) end() {
 	f.mu.Lock()
 	f.closed = true

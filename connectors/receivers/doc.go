@@ -20,7 +20,7 @@
 // 64 KiB a file at most, that is about 2 MB/s where a file takes 30 ms. The driver plans what is
 // in all of the logs, so nothing is lost that was stored, even by an executor that didn't know yet
 // that another one has taken its place: while that is so, for some seconds, two may receive. In
-// local mode a URL may be given, too: the process's own executor receives then.
+// local mode a URL may be given, too: the program's own process receives then.
 //
 // What can be lost:
 //
@@ -41,5 +41,6 @@
 // complete, and no window or state reaches back to them. Files that can't be removed are more than
 // that: it is tried again and again, and logged. A batch takes whole stretches of the log,
 // of at least 64 KiB if there is as much, or whole files, 1,000 at most for each second of its
-// interval up to a minute's: a lower rate isn't kept exactly.
+// interval up to a minute's: a lower rate isn't kept exactly. What was stored and isn't in a batch
+// when the job ends stays in a Directory.
 package receivers

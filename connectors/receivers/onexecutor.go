@@ -39,15 +39,15 @@ func receiveShared(ctx context.Context, s source, t teller) {
 		}
 	}
 	notes.begin(log.name)
-	r := &reception{source: s, append: log.Append, note: notes.note}
+	c := &caller{source: s, append: log.Append, note: notes.note}
 	var work sync.WaitGroup
 	roomCtx, stop := context.WithCancel(ctx)
-	work.Go(func() { log.makeRoom(roomCtx, notes.note) })
-	r.begin(ctx)
+	work.Go(func() { log.makeRoom(roomCtx, notes) })
+	c.begin(ctx)
 	select {
-	case <-r.ended:
+	case <-c.ended:
 	case <-ctx.Done():
-		r.await(sharedPatience)
+		c.await(sharedPatience)
 	}
 	stop()
 	work.Wait()
@@ -96,56 +96,59 @@ func openOwn(ctx context.Context, s source, t teller) (l *ownLog, err error) {
 	return l, nil
 }
 
-// A log that has no room is looked at after firstPause, then half as often each time down to
-// this.
+// A log in which an append waits for room is looked at within firstPause, then again after pauses
+// that double up to roomEvery.
 const roomEvery = time.Second
 
-// makeRoom looks, as long as the log has no room, what of it the driver has removed, until ctx
-// ends. note takes that it is full, which lasts until something is stored.
-func (l *ownLog) makeRoom(ctx context.Context, note func(string)) {
+// makeRoom looks what of the log the driver has removed, until ctx ends: while an append waits for
+// room, and now and then. If one still waits, notes are told that the log is full.
+func (l *ownLog) makeRoom(ctx context.Context, notes *notes) {
+	full := fullLog(l.source)
+	looked := time.Now()
 	for pause := firstPause; slept(ctx, pause); {
-		if !l.Lacks() {
+		if l.Lacks() || l.isDue(looked) {
+			looked = time.Now()
+			if err := l.count(ctx); err != nil && ctx.Err() == nil {
+				l.logger.Warn("what is left of what was received can't be listed, to see whether there is room for more; it is tried again", "stream", l.op, "err", err)
+			}
+		}
+		if l.Lacks() {
+			notes.note(full)
+			pause = min(2*pause, roomEvery)
+		} else {
+			notes.withdraw(full)
 			pause = firstPause
-			continue
 		}
-		if pause > firstPause { // the last look has found no room
-			note(fullLog(l.source))
-		}
-		if err := l.count(ctx); err != nil && ctx.Err() == nil {
-			l.logger.Warn("what is left of what was received can't be listed, to see whether there is room for more; it is tried again", "stream", l.op, "err", err)
-		}
-		pause = min(2*pause, roomEvery)
 	}
 }
 
-// count counts how much there is in all logs of the stream.
+// isDue reports whether it is time to look again although no append waits: else files would be kept
+// in mind for ever that were removed.
+func (l *ownLog) isDue(looked time.Time) bool {
+	n, since := l.Unseen(), time.Since(looked)
+	return n > 0 && since >= lookEvery || n >= mostFiles && since >= roomEvery
+}
+
+// count looks how much there is in all logs of the stream.
 func (l *ownLog) count(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, longestTimeout)
 	defer cancel()
-	written := l.Files()
 	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
 	if err != nil {
 		return err
 	}
-	var left, others int64 // the first record that is left; bytes
-	if n := len(written); n > 0 {
-		left = written[n-1].Until() // none of these, unless one is listed
-	}
+	var others segments.Amount
 	for _, name := range dirs {
-		list, err := segments.List(ctx, l.bucket, path.Join(l.at.Key, name))
-		switch {
-		case err != nil:
-			return err
-		case name != l.name:
-			for _, f := range list {
-				others += f.Bytes
-			}
-		case len(list) > 0:
-			left = min(left, list[0].First)
+		if name == l.name {
+			continue
 		}
+		list, err := segments.List(ctx, l.bucket, path.Join(l.at.Key, name))
+		if err != nil {
+			return err
+		}
+		others.Add(list...)
 	}
-	l.Forget(left, others)
-	return nil
+	return l.Look(ctx, others)
 }
 
 // close ends the log.
@@ -194,7 +197,7 @@ func (t teller) tell(m message) {
 type notes struct {
 	teller
 	mu   sync.Mutex
-	last string
+	last string // what was told
 }
 
 // begin tells that the receiver begins a log, and that nothing holds it up.
@@ -215,25 +218,35 @@ func (n *notes) note(why string) {
 	}
 }
 
+// withdraw takes back why nothing is received, unless something else was told since.
+func (n *notes) withdraw(why string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.last == why {
+		n.last = ""
+		n.tell(message{})
+	}
+}
+
 // news are what the planner was told of logs. They are safe for concurrent use.
 type news struct {
-	mu      sync.Mutex
-	all     []message
-	written string // the log that is written, "" if none is known to be
+	mu  sync.Mutex
+	all []message
+	log string // that is written, "" if none is known to be
 }
 
 // begin notes the log that is written from now on.
 func (n *news) begin(log string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.written = log
+	n.log = log
 }
 
-// writes reports whether a log is the one that is written.
-func (n *news) writes(log string) bool {
+// written returns the log that is written, "" if none is known to be.
+func (n *news) written() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.written == log
+	return n.log
 }
 
 // add notes a file.

@@ -140,6 +140,151 @@ func TestFullOnExecutor(t *testing.T) {
 	})
 }
 
+// What the driver has removed is forgotten by the receiver, though its log was never full.
+func TestFilesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(t, t.TempDir())
+		ctx, stop := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		work.Go(func() { d.own.makeRoom(ctx, &notes{teller: teller{d.Told}}) })
+		d.Told(encoded(t, message{Log: d.own.name}))
+		var ranges []byte
+		for i := range 30 { // a file for each batch
+			d.store(fmt.Sprint(i))
+			var read string
+			if ranges, read, _ = d.batch(ranges, nil, 0); read != fmt.Sprint(i) {
+				t.Errorf("batch %d reads %q", i, read)
+			}
+			if err := d.Completed(t.Context(), ranges); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := len(d.own.Files()); n > 13 { // of ten seconds, and two that aren't removed yet
+			t.Errorf("the receiver still knows %d files", n)
+		}
+		stop()
+		work.Wait()
+		d.close()
+	})
+}
+
+// A file of which the driver wasn't told, since writing it seemed to fail, takes no room for ever,
+// nor does what was written behind it.
+func TestFileNobodyToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDriver(t, dir)
+		d.Told(encoded(t, message{Log: d.own.name}))
+		log := filepath.Join(dir, d.own.name)
+		if err := errors.Join(os.Remove(log), os.WriteFile(log, nil, 0o600)); err != nil { // where a directory should be
+			t.Fatal(err)
+		}
+		if err := d.own.Append(t.Context(), []byte("x")); err == nil {
+			t.Error("it could be written")
+		}
+		if err := os.Remove(log); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Repeat("x", 100_000)
+		for range 10 {
+			d.store(text)
+		}
+		file, err := os.ReadFile(filepath.Join(log, fmt.Sprintf("%019d-1.records", 1)))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(log, fmt.Sprintf("%019d-1.records", 0)), file, 0o600) // it came late
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		work.Go(func() { d.own.makeRoom(ctx, &notes{teller: teller{d.Told}}) })
+		work.Go(func() {
+			if err := d.own.Append(ctx, []byte(text)); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(time.Second)
+		ranges, held := d.completed(nil)
+		if held == "" || stored(t, dir) != 11 {
+			t.Errorf("%d files are there, held up by %q", stored(t, dir), held)
+		}
+		for range 20 { // what is processed is removed, and what is stored then, too
+			time.Sleep(time.Second)
+			ranges, held = d.completed(ranges)
+		}
+		if held != "" || stored(t, dir) != 0 {
+			t.Errorf("%d files are left, held up by %q", stored(t, dir), held)
+		}
+		stop()
+		work.Wait()
+		if n := len(d.own.Files()); n > 1 {
+			t.Errorf("the receiver knows %d files", n)
+		}
+		d.close()
+	})
+}
+
+// completed plans a batch and completes it, and returns its ranges and what holds the stream up.
+func (d driver) completed(previous []byte) (ranges []byte, held string) {
+	d.t.Helper()
+	plan, err := d.Plan(d.t.Context(), engine.PlanRequest{Previous: previous})
+	if err == nil {
+		err = d.Completed(d.t.Context(), plan.Ranges)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return plan.Ranges, plan.Held
+}
+
+// The log is said to be full if there is no room although it was looked for some, and only as long
+// as somebody waits.
+func TestFullIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDriver(t, dir)
+		d.store(slices.Repeat([]string{strings.Repeat("x", 100_000)}, 10)...)
+		var told []string
+		ctx, stop := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		work.Go(func() {
+			d.own.makeRoom(ctx, &notes{teller: teller{func(b []byte) {
+				m, err := decodeMessage(b)
+				if err != nil {
+					t.Error(err)
+				}
+				told = append(told, m.Held)
+			}}})
+		})
+		wait := func(most time.Duration) error {
+			ctx, cancel := context.WithTimeout(t.Context(), most)
+			defer cancel()
+			return d.own.Append(ctx, make([]byte, 100_000))
+		}
+		if err := wait(3 * time.Second); !errors.Is(err, context.DeadlineExceeded) { // it gives up
+			t.Error(err)
+		}
+		time.Sleep(2 * roomEvery)
+		synctest.Wait()
+		if full := fullLog(d.source); !slices.Equal(told, []string{full, ""}) {
+			t.Errorf("told %q", told)
+		}
+		told = nil
+		if err := os.Remove(filepath.Join(dir, d.own.name, fmt.Sprintf("%019d-1.records", 0))); err != nil {
+			t.Fatal(err)
+		}
+		err := wait(firstPause + 1)
+		if synctest.Wait(); err != nil || len(told) > 0 { // there is room, when somebody looks
+			t.Errorf("told %q, %v", told, err)
+		}
+		stop()
+		work.Wait()
+		d.close()
+	})
+}
+
 // Where the directory isn't, e.g. since it isn't mounted on that machine, nothing is stored where
 // nobody sees it.
 func TestDirectoryNotOnExecutor(t *testing.T) {

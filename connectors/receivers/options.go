@@ -33,7 +33,9 @@ func (o option) applyToStream(to *options) { o(to) }
 // On a cluster all machines must reach it.
 func Directory(dir string) Option { return option(func(o *options) { o.dir = dir }) }
 
-// MaxBytes is how many bytes the log may have, 1 GiB by default.
+// MaxBytes is how many bytes the log may have, 1 GiB by default. One that all machines reach may
+// have a file for each 4 KiB of them, 1,048,576 at most. While two receive, because one was cut off and
+// another one has begun, together they may have up to twice as much.
 func MaxBytes(n int64) Option { return option(func(o *options) { o.maxBytes = n }) }
 
 // Dial sets what connects [SocketTextStream], e.g. the DialContext of a tls.Dialer. It runs where

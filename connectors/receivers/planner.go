@@ -16,9 +16,9 @@ import (
 // them.
 type planner struct {
 	source
-	log       *localLog
-	reception *reception
-	stop      context.CancelFunc
+	log    *localLog
+	caller *caller
+	stop   context.CancelFunc
 	state
 }
 
@@ -29,9 +29,9 @@ func openPlanner(ctx context.Context, s source) (*planner, error) {
 		return nil, err
 	}
 	p := &planner{source: s, log: log}
-	p.reception = &reception{source: s, append: p.append, note: p.note}
+	p.caller = &caller{source: s, append: p.append, note: p.note}
 	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx)) // Close ends it
-	p.reception.begin(ctx)
+	p.caller.begin(ctx)
 	return p, nil
 }
 
@@ -50,7 +50,7 @@ const closePatience = 10 * time.Second
 // Close ends the receiver and closes the log.
 func (p *planner) Close() error {
 	p.stop()
-	p.reception.await(closePatience)
+	p.caller.await(closePatience)
 	return p.log.Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,7 +53,7 @@ func TestCloseOfOneThatGoesOn(t *testing.T) {
 		if err := <-stored; !errors.Is(err, segments.ErrClosed) {
 			t.Errorf("stored after the end: %v", err)
 		}
-		<-p.reception.ended
+		<-p.caller.ended
 	})
 }
 
@@ -117,6 +118,29 @@ func TestNoLongerHeld(t *testing.T) {
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A receiver whose goroutine ends before it returns is called again, as one that panics.
+func TestGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		p := receiving(t, func(ctx context.Context, _ Store) error {
+			if calls++; calls == 1 {
+				runtime.Goexit()
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		synctest.Wait()
+		if held := heldBy(t, p); held != "nothing is received: it has called runtime.Goexit; it is tried again after 100ms" {
+			t.Errorf("held up by %q", held)
+		}
+		time.Sleep(firstPause)
+		synctest.Wait()
+		if err := p.Close(); err != nil || calls != 2 {
+			t.Errorf("%d calls, %v", calls, err)
 		}
 	})
 }

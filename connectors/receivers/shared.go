@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func openShared(ctx context.Context, s source) (*sharedPlanner, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark := newName()
+	mark := newName() + markEnd
 	if err := bucket.MakeDir(path.Join(s.at.Key, mark)); err != nil {
 		return nil, errors.Join(fmt.Errorf("making a directory for what is received: %w", err), bucket.Close())
 	}
@@ -71,15 +72,22 @@ func openShared(ctx context.Context, s source) (*sharedPlanner, error) {
 	}, nil
 }
 
+// markEnd ends the name of a driver's mark.
+const markEnd = "-driver"
+
 // newName returns the name of a directory beside a stream's logs. Logs are read in the order in
 // which they began, as far as the machines' clocks agree.
 func newName() string {
-	return fmt.Sprintf("%019d-%s", time.Now().UnixNano(), strings.ToLower(rand.Text()[:8]))
+	return fmt.Sprintf("%0*d-%s", nameDigits, time.Now().UnixNano(), strings.ToLower(rand.Text()[:8]))
 }
+
+// nameDigits are how many digits of a name say when it was made.
+const nameDigits = 19
 
 // Close ends the planning.
 func (l *sharedPlanner) Close() error {
 	l.sweeper.close()
+	l.removeDir(context.Background(), l.mark)
 	return l.bucket.Close()
 }
 
@@ -184,39 +192,81 @@ func (l *sharedPlanner) look(ctx context.Context) error {
 	return err
 }
 
-// lookNow finds what is stored, beside what is known. A log without files is forgotten. Of the
-// log that is written all is told, in order; it is left out, since what is listed while files come
-// may lack one and have the next.
+// lookNow finds what is stored, beside what is known.
 func (l *sharedPlanner) lookNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, l.patience, fmt.Errorf("it took longer than %s", l.patience))
 	defer cancel()
-	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
+	written := l.news.written() // once: what wasn't listed mustn't be taken for one without files
+	found, err := l.found(ctx, written)
 	if err != nil {
 		return err
 	}
+	l.merge(found, written)
+	l.removeEmpty(ctx, found, written)
+	return nil
+}
+
+// found lists the logs that are there, by their names, but the one that is written: of that one all
+// is told, in order, and what is listed while files come may lack one and have the next.
+func (l *sharedPlanner) found(ctx context.Context, written string) (map[string][]segments.File, error) {
+	dirs, err := l.bucket.Dirs(ctx, l.at.Key)
+	if err != nil {
+		return nil, err
+	}
 	if l.at.IsLocal() && !slices.Contains(dirs, l.mark) {
-		return fmt.Errorf("%s is gone: see that it is mounted", l.bucket.Name(path.Join(l.at.Key, l.mark)))
+		return nil, fmt.Errorf("%s is gone: see that it is mounted", l.bucket.Name(path.Join(l.at.Key, l.mark)))
 	}
 	found := make(map[string][]segments.File)
 	for _, name := range dirs {
-		if l.news.writes(name) {
+		if name == written {
 			continue
 		}
-		list, err := l.list(ctx, name)
-		if err != nil {
-			return err
-		}
-		if len(list) > 0 {
-			found[name] = list
+		if found[name], err = l.list(ctx, name); err != nil {
+			return nil, err
 		}
 	}
-	for name, list := range l.logs {
-		if len(list) > 0 || l.news.writes(name) {
-			found[name] = with(found[name], list...)
+	return found, nil
+}
+
+// merge takes in the logs that were found while one was written. One without files is forgotten,
+// but that one.
+func (l *sharedPlanner) merge(found map[string][]segments.File, written string) {
+	for name, list := range found {
+		l.logs[name] = with(l.logs[name], list...)
+	}
+	maps.DeleteFunc(l.logs, func(name string, list []segments.File) bool { return len(list) == 0 && name != written })
+}
+
+// emptyFor is how old a directory without files is that is removed, as far as the machines' clocks
+// agree: into a newer one somebody may be about to write who isn't known yet.
+const emptyFor = 10 * time.Minute
+
+// removeEmpty removes the directories that were found without files, of logs and of drivers that
+// have ended. The mark of a newer driver stays, which has taken this one's place.
+func (l *sharedPlanner) removeEmpty(ctx context.Context, found map[string][]segments.File, written string) {
+	for name, list := range found {
+		isMark := strings.HasSuffix(name, markEnd)
+		if len(list) == 0 && len(l.logs[name]) == 0 && name != written && age(name) > emptyFor && !(isMark && name >= l.mark) {
+			l.removeDir(ctx, name)
 		}
 	}
-	l.logs = found
-	return nil
+}
+
+// age returns how long ago a name was made, 0 if newName hasn't.
+func age(name string) time.Duration {
+	at, _, _ := strings.Cut(name, "-")
+	if nano, err := strconv.ParseInt(at, 10, 64); err == nil && len(at) == nameDigits {
+		return time.Since(time.Unix(0, nano))
+	}
+	return 0
+}
+
+// removeDir removes a directory unless there is something in it, or it can't be removed: then the
+// next look may. Buckets have no empty directories.
+func (l *sharedPlanner) removeDir(ctx context.Context, name string) {
+	if l.at.IsLocal() {
+		_ = l.bucket.Remove(ctx, path.Join(l.at.Key, name))
+	}
 }
 
 // list returns the files of a log. One that isn't known to have ended may still be written, by an
@@ -269,14 +319,10 @@ func (l *sharedPlanner) release(kept []byte) error {
 }
 
 // sweep has the files of a log removed whose records all come before the given one, and returns
-// the others.
+// the others, with those that are left to the next time because too many wait to be removed.
 func (l *sharedPlanner) sweep(name string, list []segments.File, before int64) []segments.File {
 	return slices.DeleteFunc(list, func(f segments.File) bool {
-		gone := f.Until() <= before
-		if gone {
-			l.sweeper.remove(path.Join(l.at.Key, name), f)
-		}
-		return gone
+		return f.Until() <= before && l.sweeper.remove(path.Join(l.at.Key, name), f)
 	})
 }
 

@@ -24,7 +24,7 @@ type driver struct {
 	t   *testing.T
 }
 
-// newDriver returns a driver that plans, and has begun to be received for.
+// newDriver returns a driver that plans, and a log as an executor has that runs the input's receiver.
 func newDriver(t *testing.T, dir string) driver {
 	t.Helper()
 	s := sharedSource(t, dir, nil)
@@ -244,6 +244,87 @@ func TestLogThatIsWritten(t *testing.T) {
 	})
 }
 
+// What is received goes on to be known by its log's position when nobody writes it any more, also if
+// that is heard while a look is under way, which hasn't listed the log.
+func TestLostDuringALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(t, t.TempDir())
+		d.Told(encoded(t, message{Log: d.own.name}))
+		d.store("a", "b")
+		one, _, _ := d.batch(nil, nil, 0)
+		d.logs[d.own.name] = nil // complete, and given to be removed, which takes its time
+		written := d.news.written()
+		found, err := d.found(t.Context(), written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Lost("its executor is gone")
+		d.merge(found, written)
+		two, read := d.plan(one)
+		time.Sleep(lookEvery)
+		if _, again := d.plan(two); read != "" || again != "" {
+			t.Errorf("batches read %q and %q again", read, again)
+		}
+		d.close()
+	})
+}
+
+// plan plans a batch behind another one while nobody receives.
+func (d driver) plan(previous []byte) (encoded []byte, read string) {
+	d.t.Helper()
+	plan, err := d.Plan(d.t.Context(), engine.PlanRequest{Previous: previous})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return plan.Ranges, strings.Join(d.read(plan.Ranges), " ")
+}
+
+// Directories without files are removed when they are old: of logs, but not of the one that is
+// written, and of drivers, but not of a newer one. A driver that ends removes its own.
+func TestDirectoriesAreRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		there := func() (names []string) {
+			entries, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				names = append(names, e.Name())
+			}
+			return names
+		}
+		crashed := newDriver(t, dir)
+		time.Sleep(time.Second)
+		first := newDriver(t, dir)
+		first.store("a")
+		first.Told(encoded(t, message{Log: first.own.name}))
+		time.Sleep(time.Second)
+		second := newDriver(t, dir)
+		for _, name := range []string{"of-somebody-else", "1-x"} {
+			if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, read, _ := second.batch(nil, nil, 0); read != "a" || len(there()) != 8 {
+			t.Errorf("a batch reads %q; there are %q", read, there())
+		}
+		time.Sleep(emptyFor + 1)
+		first.batch(nil, nil, 0)
+		want := []string{first.mark, first.own.name, second.mark, "1-x", "of-somebody-else"}
+		if slices.Sort(want); !slices.Equal(there(), want) {
+			t.Errorf("there are %q, want %q", there(), want)
+		}
+		second.store("b") // where there is no directory any more
+		first.close()
+		if second.batch(nil, nil, 0); slices.Contains(there(), first.mark) || !slices.Contains(there(), second.own.name) {
+			t.Errorf("there are %q", there())
+		}
+		second.close()
+		crashed.close()
+	})
+}
+
 // encoded returns a message as a receiver tells it.
 func encoded(t *testing.T, m message) (b []byte) {
 	t.Helper()
@@ -331,6 +412,21 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 		}
 		d.close()
 	})
+}
+
+// What is too much to be removed is given to be removed later.
+func TestTooMuchToRemove(t *testing.T) {
+	s := &sweeper{gone: make(chan removal, 2)} // which removes nothing yet
+	l := &sharedPlanner{sweeper: s}
+	list := []segments.File{{First: 0, Records: 1}, {First: 1, Records: 1}, {First: 2, Records: 1}, {First: 3, Records: 1}}
+	left := l.sweep("log", list, 3)
+	if len(left) != 2 || left[0].First != 2 {
+		t.Fatalf("%v are left", left)
+	}
+	<-s.gone
+	if left = l.sweep("log", left, 3); len(left) != 1 || left[0].First != 3 {
+		t.Errorf("%v are left", left)
+	}
 }
 
 // A batch takes more files where batches come seldom, and leaves what is too much to the next one.

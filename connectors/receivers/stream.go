@@ -28,8 +28,9 @@ type Store func(ctx context.Context, records ...[]byte) error
 // Receiver receives records until ctx ends: it connects, and hands what comes to store, perhaps
 // from several goroutines, for all of which it waits before it returns. It runs on an executor if
 // several machines reach the log, else on the driver. When it returns an error, or panics, it is
-// called again after a pause; when it returns nil, nothing more comes. The program's end waits 10
-// seconds for it, 35 on an executor.
+// called again after a pause; when it returns nil, nothing more comes until there is another driver,
+// which calls it again. The program's end waits 10 seconds for it, 35 on an executor, and an executor
+// that is drained 2.
 type Receiver func(ctx context.Context, store Store) error
 
 // Stream declares a stream of what a function receives (Spark's receiverStream). The name tells

@@ -23,7 +23,7 @@ type removal struct {
 	file segments.File
 }
 
-// mostRemovals are how many files may wait to be removed; those beyond are, by the next driver.
+// mostRemovals are how many files may wait to be removed.
 const mostRemovals = maxFiles
 
 // newSweeper starts a sweeper, which close ends.
@@ -34,11 +34,13 @@ func newSweeper(s source, bucket *files.Bucket) *sweeper {
 	return w
 }
 
-// remove has a file removed. It doesn't wait.
-func (w *sweeper) remove(dir string, f segments.File) {
+// remove has a file removed. It doesn't wait: it reports false if too many files do.
+func (w *sweeper) remove(dir string, f segments.File) bool {
 	select {
 	case w.gone <- removal{dir, f}:
+		return true
 	default:
+		return false
 	}
 }
 

@@ -61,15 +61,20 @@ func lines(ssc *engine.StreamingContext, opt options) *engine.DStream[string] {
 		return makeUp(ctx, opt, store) // on a cluster an executor does
 	}, opts...)
 	if opt.sentences > 0 {
-		left := int64(opt.sentences) // on the driver, which stops the program
-		engine.ForEachBatch(engine.Count(made), func(_ engine.Batch, n []int64) error {
-			if left -= n[0]; left <= 0 {
-				ssc.Stop()
-			}
-			return nil
-		})
+		stopAfter(ssc, made, int64(opt.sentences))
 	}
 	return engine.Map(made, func(line []byte) string { return string(line) })
+}
+
+// stopAfter stops the program when so many lines were processed. An output counts them, since that
+// is what the driver runs: the receiver, which an executor may, can't stop the program.
+func stopAfter(ssc *engine.StreamingContext, lines *engine.DStream[[]byte], left int64) {
+	engine.ForEachBatch(engine.Count(lines), func(_ engine.Batch, n []int64) error {
+		if left -= n[0]; left <= 0 {
+			ssc.Stop()
+		}
+		return nil
+	})
 }
 
 // count is how often a word came.

@@ -25,13 +25,16 @@ type Writer struct {
 	turn   chan struct{} // held by who writes a file
 
 	mu      sync.Mutex
-	files   []File // ascending
+	files   []File // that are there, as far as is known, ascending
+	has     int64  // bytes of files
 	next    int64  // number of the next record
+	settled int64  // files of records before this one are written, or have failed
+	unseen  int    // files that are settled since Look
 	waiting *unwritten
-	pending int64 // bytes that wait, or are being written
-	others  int64 // bytes that don't belong to this log and count with it
+	pending int64  // bytes that wait, or are being written
+	others  Amount // what doesn't belong to this log and counts with it
 	room    room
-	lacks   bool // an append waits for room, or has since Forget
+	lacking []int64 // bytes of the appends that wait for room
 	closed  bool
 }
 
@@ -40,6 +43,20 @@ type File struct {
 	First   int64 // number of its first record
 	Records int64
 	Bytes   int64
+}
+
+// Amount is how much there is of files.
+type Amount struct {
+	Files int
+	Bytes int64
+}
+
+// Add adds files.
+func (a *Amount) Add(files ...File) {
+	a.Files += len(files)
+	for _, f := range files {
+		a.Bytes += f.Bytes
+	}
 }
 
 // Until returns the number of the record behind the file.
@@ -55,15 +72,23 @@ type unwritten struct {
 	waits   int // appends that wait for it
 }
 
+// A log may have a file for each perFile of its bytes, mostFiles at most: whoever lists it keeps
+// them all in memory.
+const (
+	perFile   = 4 << 10
+	mostFiles = 1 << 20
+)
+
 // NewWriter returns a log in a directory of a bucket that no other process writes to, which may
-// have so many bytes. tell is told of each file when it is there, in order, and must return at
-// once.
+// have so many bytes, and a file for each 4 KiB of them, 1,048,576 at most. tell is told of each
+// file when it is there, in order; of one that is there although writing it has failed when
+// [Writer.Look] finds it. It must return at once, and any goroutine may call it.
 func NewWriter(bucket *files.Bucket, dir string, most int64, tell func(File)) *Writer {
 	return &Writer{bucket: bucket, dir: dir, most: most, tell: tell, turn: make(chan struct{}, 1), room: newRoom()}
 }
 
 // Append appends records, and returns when they are in the bucket. While the log is full it waits
-// for [Writer.Forget]. If it returns an error they may be there all the same.
+// for [Writer.Look]. If it returns an error they may be there all the same.
 func (w *Writer) Append(ctx context.Context, records ...[]byte) error {
 	return inFrames(records, w.most, func(frame []byte, n int64) error {
 		u, err := w.join(ctx, frame, n)
@@ -89,7 +114,7 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	size := int64(len(frame))
-	if err := w.room.await(ctx, &w.mu, func() bool { return !w.closed && (w.isOver(size) || w.fills(size)) }); err != nil {
+	if err := w.await(ctx, size); err != nil {
 		return nil, err
 	}
 	if w.closed {
@@ -105,11 +130,20 @@ func (w *Writer) join(ctx context.Context, frame []byte, n int64) (*unwritten, e
 	return w.waiting, nil
 }
 
+// await waits until there is room for so many bytes, or the log is closed. mu is held, but not
+// meanwhile.
+func (w *Writer) await(ctx context.Context, size int64) error {
+	w.lacking = append(w.lacking, size)
+	defer func() {
+		i := slices.Index(w.lacking, size)
+		w.lacking = slices.Delete(w.lacking, i, i+1)
+	}()
+	return w.room.await(ctx, &w.mu, func() bool { return !w.closed && (w.isOver(size) || w.fills(size)) })
+}
+
 // isOver reports whether the log has no room for so many bytes. mu is held.
 func (w *Writer) isOver(size int64) bool {
-	over := w.size()+size > w.most
-	w.lacks = w.lacks || over
-	return over
+	return w.has+w.others.Bytes+w.pending+size > w.most || int64(len(w.files)+w.others.Files) >= min(w.most/perFile, mostFiles)
 }
 
 // fills reports whether the next file has no room for so many bytes more. A frame that is larger
@@ -152,8 +186,11 @@ func (w *Writer) write(ctx context.Context) {
 	err := w.bucket.Write(ctx, f.key(w.dir), u.data)
 
 	w.mu.Lock()
+	w.settled = f.Until()
+	w.unseen++
 	if w.pending -= f.Bytes; err == nil {
 		w.files = append(w.files, f)
+		w.has += f.Bytes
 	} else {
 		w.room.free()
 	}
@@ -164,37 +201,58 @@ func (w *Writer) write(ctx context.Context) {
 	close(u.written)
 }
 
-// size returns how many bytes the log has. mu is held.
-func (w *Writer) size() int64 {
-	n := w.pending + w.others
-	for _, f := range w.files {
-		n += f.Bytes
-	}
-	return n
-}
-
-// Lacks reports whether an append waits for room, or has waited since [Writer.Forget].
+// Lacks reports whether an append waits for which there is no room.
 func (w *Writer) Lacks() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.lacks
+	return slices.ContainsFunc(w.lacking, w.isOver)
 }
 
-// Files returns the files that were written and not forgotten, ascending.
+// Unseen returns how many files were written since [Writer.Look], or perhaps were.
+func (w *Writer) Unseen() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unseen
+}
+
+// Files returns the files that are there, as far as is known, ascending.
 func (w *Writer) Files() []File {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.files)
 }
 
-// Forget forgets the files whose records all come before the given one, which were removed.
-// others are the bytes of other logs that count with this one.
-func (w *Writer) Forget(before, others int64) {
+// Look lists the log, and forgets the files that were removed. One that is there although writing
+// it has failed counts from now on, and is told of: so it is removed some day, as others are.
+// others is what counts with the log, beside it.
+func (w *Writer) Look(ctx context.Context, others Amount) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.files, w.others = slices.DeleteFunc(w.files, func(f File) bool { return f.Until() <= before }), others
-	w.lacks = false
+	settled, unseen := w.settled, w.unseen
+	w.mu.Unlock()
+	list, err := List(ctx, w.bucket, w.dir)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(f File) bool { return f.First >= settled }) // it may be in files by now, or not
+	w.mu.Lock()
+	known := make(map[int64]bool, len(w.files))
+	for _, f := range w.files {
+		if known[f.First] = true; f.First >= settled { // since then
+			list = append(list, f)
+		}
+	}
+	var sum Amount
+	sum.Add(list...)
+	w.files, w.has, w.others = list, sum.Bytes, others
+	w.unseen -= unseen
 	w.room.free()
+	w.mu.Unlock()
+	for _, f := range list {
+		if !known[f.First] {
+			w.tell(f)
+		}
+	}
+	return nil
 }
 
 // Close ends the log. Who appends, or waits for room, gets [ErrClosed] then.

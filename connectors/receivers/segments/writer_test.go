@@ -84,7 +84,20 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// Whoever appends to a full log waits until records are forgotten, or the log is closed.
+// removed removes files, and has the writer look.
+func removed(t *testing.T, w *Writer, others Amount, files ...File) {
+	t.Helper()
+	for _, f := range files {
+		if err := Remove(t.Context(), w.bucket, w.dir, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Look(t.Context(), others); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whoever appends to a full log waits until files are removed, or the log is closed.
 func TestWriterWaitsForRoom(t *testing.T) {
 	bucket, dir := openBucket(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -115,10 +128,13 @@ func TestWriterWaitsForRoom(t *testing.T) {
 			if !w.Lacks() {
 				t.Error("the log doesn't lack room")
 			}
-			w.Forget(1, 0)
+			removed(t, w, Amount{}, w.Files()[0])
 			if err := <-ended; err != nil || len(w.Files()) != 10 || w.Files()[0].First != 1 {
 				t.Errorf("%v, %v", w.Files(), err)
 			}
+		}
+		if w.Lacks() {
+			t.Error("nobody waits for room any more")
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
@@ -126,11 +142,11 @@ func TestWriterWaitsForRoom(t *testing.T) {
 		go more(ctx)
 		if waiting() {
 			cancel(broken)
-			if err := <-ended; !errors.Is(err, broken) {
+			if err := <-ended; !errors.Is(err, broken) || w.Lacks() {
 				t.Error(err)
 			}
 		}
-		w.Forget(9, 900_000) // what others have counts, too
+		removed(t, w, Amount{Bytes: 900_000}, w.Files()[:8]...) // what others have counts, too
 		go more(t.Context())
 		if waiting() {
 			w.Close()
@@ -142,6 +158,68 @@ func TestWriterWaitsForRoom(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A log has so many files at most, those of others among them.
+func TestFilesAreCounted(t *testing.T) {
+	bucket, dir := openBucket(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWriter(bucket, dir, 20*perFile, untold)
+		ended := make(chan error)
+		go func() {
+			for range 21 {
+				if err := w.Append(t.Context(), []byte("x")); err != nil {
+					ended <- err
+					return
+				}
+			}
+			ended <- nil
+		}()
+		synctest.Wait()
+		if n := len(w.Files()); n != 20 || !w.Lacks() || w.Unseen() != 20 {
+			t.Errorf("%d files are written, %d since a look", n, w.Unseen())
+		}
+		removed(t, w, Amount{Files: 3}, w.Files()[:3]...)
+		if synctest.Wait(); len(w.Files()) != 17 || !w.Lacks() || w.Unseen() != 0 {
+			t.Errorf("%d files are there, %d since a look", len(w.Files()), w.Unseen())
+		}
+		removed(t, w, Amount{Files: 2})
+		if err := <-ended; err != nil || w.has != 18*int64(len(frame1)) {
+			t.Errorf("the log has %d bytes, %v", w.has, err)
+		}
+	})
+}
+
+// frame1 is what a record of one byte takes.
+var frame1, _ = appendFrame(nil, [][]byte{[]byte("x")})
+
+// A file that is there although writing it has failed counts and is told of when it is found, and
+// what was removed behind it is forgotten all the same.
+func TestFileThatFailedAndIsThere(t *testing.T) {
+	bucket, dir := openBucket(t)
+	var told []File
+	w := NewWriter(bucket, dir, 1<<20, func(f File) { told = append(told, f) })
+	w.next = 3 // as if the first file had failed
+	for range 2 {
+		if err := w.Append(t.Context(), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed, later := File{0, 3, int64(len(frame1))}, File{5, 1, int64(len(frame1))}
+	written := w.Files()
+	for _, f := range []File{failed, later} {
+		if err := bucket.Write(t.Context(), f.key(dir), frame1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removed(t, w, Amount{}, written[0])
+	// Of the one that seems to be written now it isn't known yet whether that fails.
+	if left := []File{failed, written[1]}; !slices.Equal(w.Files(), left) || w.has != 2*int64(len(frame1)) {
+		t.Errorf("%v are left, of %d bytes", w.Files(), w.has)
+	}
+	if !slices.Equal(told, append(written, failed)) {
+		t.Errorf("told of %v", told)
+	}
 }
 
 // A file holds no more than a segment; what is larger has a file for itself.

@@ -2,6 +2,7 @@ package receivers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -9,10 +10,11 @@ import (
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
-// reception calls a stream's receiver, again and again.
+// caller calls a stream's receiver, again and again.
 //
-// THREADING: begin starts one goroutine, which await waits for. The receiver may have more.
-type reception struct {
+// THREADING: begin starts a goroutine, which await waits for, and that one another for each call.
+// The receiver may have more.
+type caller struct {
 	source
 	ended chan struct{} // closed when the receiver isn't called any more
 	// append keeps records, and returns when batches will have them. Any goroutine may call it.
@@ -22,23 +24,23 @@ type reception struct {
 }
 
 // begin begins to call the receiver, until ctx ends or it says that nothing more comes.
-func (r *reception) begin(ctx context.Context) {
-	r.ended = make(chan struct{})
+func (c *caller) begin(ctx context.Context) {
+	c.ended = make(chan struct{})
 	go func() {
-		defer close(r.ended)
-		r.run(ctx)
+		defer close(c.ended)
+		c.run(ctx)
 	}()
 }
 
 // await waits so long for the end of a receiver whose context has ended. One that goes on is
 // left to itself: what it still stores is an error, when the log is closed.
-func (r *reception) await(most time.Duration) {
+func (c *caller) await(most time.Duration) {
 	patience := time.NewTimer(most)
 	defer patience.Stop()
 	select {
-	case <-r.ended:
+	case <-c.ended:
 	case <-patience.C:
-		r.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", r.op, "after", most)
+		c.logger.Warn("a receiver goes on although its context has ended: it should return then", "stream", c.op, "after", most)
 	}
 }
 
@@ -49,13 +51,13 @@ const (
 )
 
 // run calls the receiver again and again, until ctx ends or it says that nothing more comes.
-func (r *reception) run(ctx context.Context) {
+func (c *caller) run(ctx context.Context) {
 	pause := firstPause
 	for {
 		var stored atomic.Bool
-		err := r.once(ctx, &stored)
+		err := c.once(ctx, &stored)
 		if err == nil {
-			r.note("")
+			c.note("")
 		}
 		if ctx.Err() != nil || err == nil {
 			return
@@ -63,8 +65,8 @@ func (r *reception) run(ctx context.Context) {
 		if stored.Load() {
 			pause = firstPause
 		}
-		r.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
-		r.logger.Warn("a receiver has ended and is started again", "stream", r.op, "pause", pause, "err", err)
+		c.note(fmt.Sprintf("nothing is received: %v; it is tried again after %s", err, pause))
+		c.logger.Warn("a receiver has ended and is started again", "stream", c.op, "pause", pause, "err", err)
 		if !slept(ctx, pause) {
 			return
 		}
@@ -84,33 +86,48 @@ func slept(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// once calls the receiver, whose panic is an error, and says whether it has stored anything.
-func (r *reception) once(ctx context.Context, stored *atomic.Bool) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = lineage.Recovered(v)
-		}
+// errExited is what a receiver fails with whose goroutine ends before it returns.
+var errExited = errors.New("it has called runtime.Goexit")
+
+// once calls the receiver, in a goroutine that it waits for: its panic is an error, and so is
+// that the goroutine ends before it returns. stored says whether it has stored anything.
+func (c *caller) once(ctx context.Context, stored *atomic.Bool) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := errExited
+		defer func() {
+			if v := recover(); v != nil {
+				err = lineage.Recovered(v)
+			}
+			ended <- err
+		}()
+		err = c.receive(ctx, c.store(ctx, stored))
 	}()
-	return r.receive(ctx, func(own context.Context, records ...[]byte) error {
+	return <-ended
+}
+
+// store returns what the receiver is given to store records with.
+func (c *caller) store(ctx context.Context, stored *atomic.Bool) Store {
+	return func(own context.Context, records ...[]byte) error {
 		if len(records) > 0 {
-			if err := r.keep(ctx, own, records); err != nil {
+			if err := c.keep(ctx, own, records); err != nil {
 				return err
 			}
 			stored.Store(true)
 		}
-		r.note("")
+		c.note("")
 		return nil
-	})
+	}
 }
 
 // keep keeps records unless the receiver's context ends meanwhile, or that which it gave to
 // store.
-func (r *reception) keep(ctx, own context.Context, records [][]byte) error {
+func (c *caller) keep(ctx, own context.Context, records [][]byte) error {
 	if own != ctx {
 		var cancel context.CancelCauseFunc
 		own, cancel = context.WithCancelCause(own)
 		defer cancel(nil)
 		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 	}
-	return r.append(own, records...)
+	return c.append(own, records...)
 }
