@@ -198,8 +198,8 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 		for _, o := range g.Outputs {
 			action := lineage.Action{}
 			if gen.Due(g.stream(o.Parent.ID).Slide) {
-				// Its place is known: nobody is to look for it on the stack. It makes no RDDs of its own.
-				gen.Lineage.In(a.Seq, 0, o.Site, func() { action = o.Action(gen) })
+				// Its place is known: nobody is to look for it on the stack.
+				gen.Lineage.At(o.Site, func() { action = o.Action(gen) })
 			}
 			gen.Actions = append(gen.Actions, action)
 		}
