@@ -60,8 +60,8 @@ type Input struct {
 	// Prefetch is told on executors what a batch will read; nil if the input
 	// has no use for it.
 	Prefetch func(p *task.Process, ranges []byte)
-	// Receive receives on an executor until ctx ends or nothing more comes, and tells the
-	// planner; nil if the input has nothing to receive.
+	// Receive is the input's receiver, which an executor runs until ctx ends or nothing more
+	// comes. It tells the planner. It is nil if the input has none.
 	Receive func(ctx context.Context, tell func(message []byte))
 	// Positions says for people where ranges end; nil if the input can't.
 	Positions func(ranges []byte) ([]Position, error)
