@@ -28,17 +28,19 @@ type Prefetcher interface {
 	Prefetch(p *task.Process, ranges []byte)
 }
 
-// Receiver is an Input that has something to receive, as long as the stream runs: an executor
-// does, beside its tasks and without a slot, if the planner is a [Receiving]. Which one the
-// driver decides. When that executor is lost another one receives, also if the first has only
-// lost its connection and goes on for some seconds, until it has noticed: so two may receive
-// at a time, and nothing of the one may depend on the other.
+// A Receiver is an Input with a part that runs all the time, on one executor: beside its tasks
+// and without a slot, if the planner is a [Receiving]. Which executor the driver decides. When
+// that is lost another one runs it, also if the first has only lost its connection and goes on
+// for some seconds, until it has noticed: so two may run at a time, and nothing of the one may
+// depend on the other.
 type Receiver interface {
-	// Receive runs until ctx ends, which the stream's end waits 40 seconds for, or until
-	// nothing more comes: then it isn't called again until the job has another driver. tell
-	// hands a message to the planner, in order and without waiting. A message may be lost
-	// with the driver or the executor: what mustn't be has to lie where the planner can
-	// find it.
+	// Receive runs until ctx ends, for whose return the stream's end waits 40 seconds and an
+	// executor's a second, or until nothing more comes: then, as a rule, it isn't called again
+	// until the job has another driver. It is if the driver doesn't learn that it has
+	// returned, since the connection broke first. A panic fails the stream. tell hands a
+	// message to the planner, in order and without waiting; when the stream or the connection
+	// has ended it does nothing. A message may be lost with the driver or the executor: what
+	// mustn't be has to lie where the planner can find it.
 	Receive(ctx context.Context, tell func(message []byte))
 }
 
@@ -80,13 +82,13 @@ type Neighbour interface {
 	Beside(p *task.Process)
 }
 
-// Receiving is a Planner whose input is a [Receiver] that an executor runs. Any goroutine may
-// call its methods, which don't block.
+// Receiving is a Planner whose input must be a [Receiver], which an executor runs. Any goroutine
+// may call its methods, until Close. They don't block.
 type Receiving interface {
 	// Told takes a message of the receiver's, several receivers' maybe.
 	Told(message []byte)
-	// Lost is told why nobody receives any more, or yet. When somebody does it hears
-	// nothing: the receiver may tell that.
+	// Lost is called when no executor runs the input's receiver, with the reason: any more,
+	// or yet. When one does nothing is called: the receiver may tell that.
 	Lost(why string)
 }
 

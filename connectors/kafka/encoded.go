@@ -90,9 +90,9 @@ func decodedOf(all []ranges.Range, sparse bool) decoded {
 	return decoded{all, full}
 }
 
-// codec encodes and decodes the ranges of a stream's batches. It keeps the newest ones, which are
-// asked for again: to prefetch a batch, to generate it, and to plan the next. It is safe for
-// concurrent use.
+// codec encodes and decodes the ranges of a stream's batches. It keeps those that were encoded or
+// decoded last, which are mostly asked for again: to prefetch a batch, to generate it, and to plan
+// the next. It is safe for concurrent use.
 type codec struct {
 	mu      sync.Mutex
 	encoded []byte // nil before the first

@@ -10,7 +10,7 @@ import (
 func TestForgetsShuffles(t *testing.T) {
 	o := newOutbox()
 	o.open(nil)
-	x := &receiver{server: &Server{}, session: newSession(), outputs: make(map[uint32]*shuffle.Outputs)}
+	x := &driverStream{server: &Server{}, session: newSession(), outputs: make(map[uint32]*shuffle.Outputs)}
 	b := newBriefing(newRecord(t.TempDir(), maxRecordMemory))
 	b.listeners[&link{out: o}] = struct{}{}
 	backend := &Backend{common: common{briefing: b}}
@@ -23,7 +23,7 @@ func TestForgetsShuffles(t *testing.T) {
 		backend.ForgetShuffles(0, []int{step, 7})
 		for _, m := range o.messages {
 			if m.Launch == nil {
-				if err := x.take(m); err != nil {
+				if err := x.take(t.Context(), m); err != nil {
 					t.Fatal(err)
 				}
 			}

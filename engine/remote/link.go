@@ -269,7 +269,7 @@ func (l *link) forgetShuffles(f *ForgetShuffles) { l.out.forgetShuffles(f) }
 // String returns the executor's name.
 func (l *link) String() string { return l.name }
 
-// receiveFor says for which inputs the executor receives.
+// receiveFor says which inputs' receivers the executor runs.
 func (l *link) receiveFor(inputs []int32) { l.out.post(&ToExecutor{Receive: &Receive{Inputs: inputs}}) }
 
 // launch starts a task, or says at once why it can't be described to the executor.

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,18 +10,24 @@ import (
 	"time"
 )
 
-// Reception is what executors receive for, beside their tasks. Told and Lost are called by
-// several goroutines, don't block and call nothing here.
+// Reception is of which inputs executors run the receivers, beside their tasks. Told, Lost and
+// Failed are called by several goroutines, don't block and call nothing here. None is called
+// after Receive has returned.
 type Reception struct {
 	Inputs []int32
+	// Patience is how long receivers may take to end.
+	Patience time.Duration
 	// Told takes a message of an input's receiver.
 	Told func(input int32, message []byte)
-	// Lost is told why nobody receives for an input any more, or yet. When somebody does
-	// it hears nothing: receivers tell that themselves.
+	// Lost is called when no executor runs the input's receiver, with the reason: any more,
+	// or yet. When one does nothing is called: receivers tell that themselves.
 	Lost func(input int32, why string)
+	// Failed takes why an input's receiver has ended, if that isn't that nothing more comes.
+	// It isn't begun again.
+	Failed func(input int32, err error)
 }
 
-// reception says which executor receives for which input: one at a time for each, as far as
+// reception says which executor runs which input's receiver: one at a time each, as far as
 // the driver knows. An executor that is lost may go on for some seconds, until it has
 // noticed.
 //
@@ -28,15 +35,16 @@ type Reception struct {
 // Lost takes.
 type reception struct {
 	mu      sync.Mutex
-	wanted  Reception         // without inputs before Receive, and at its end
-	ready   map[place][]int32 // for which inputs each executor that takes tasks receives
-	changed chan struct{}     // closed and replaced when an executor receives for fewer
+	wanted  Reception         // the zero value before Receive and after it
+	ready   map[place][]int32 // the inputs whose receivers each executor runs that takes tasks
+	changed chan struct{}     // closed and replaced when an executor runs fewer
+	telling sync.WaitGroup    // calls of what is wanted without mu; they begin with mu held
 }
 
 // place is an executor that takes tasks.
 type place interface {
 	String() string
-	// receiveFor says for which inputs it receives, in place of what was said before. It
+	// receiveFor says which inputs' receivers it runs, in place of what was said before. It
 	// doesn't block.
 	receiveFor(inputs []int32)
 }
@@ -45,18 +53,16 @@ func newReception() *reception {
 	return &reception{ready: make(map[place][]int32), changed: make(chan struct{})}
 }
 
-// receiveEnd is how long receivers may take to end.
-const receiveEnd = 40 * time.Second
-
-// Receive has executors receive for inputs until ctx ends: each is received for by one
-// executor, and when that is lost by another one. Then it ends the receivers and waits for
-// them, for 40 s at most.
-func (b *Backend) Receive(ctx context.Context, r Reception) {
+// Receive has executors run inputs' receivers until ctx ends: each on one executor, and when
+// that is lost on another one. Then it ends the receivers and waits for them, as long as
+// r.Patience, and returns the inputs whose receivers go on.
+func (b *Backend) Receive(ctx context.Context, r Reception) (left []int32) {
 	b.reception.want(r)
 	<-ctx.Done()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiveEnd)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
 	defer cancel()
 	b.reception.end(end)
+	return b.reception.close()
 }
 
 // want begins the reception.
@@ -77,29 +83,36 @@ func (r *reception) join(p place) {
 	r.assign()
 }
 
-// leave takes off an executor. Others receive in its place.
+// leave takes off an executor. Others run its receivers.
 func (r *reception) leave(p place, cause string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	inputs := r.ready[p]
 	delete(r.ready, p)
-	r.lose(inputs, fmt.Sprintf("executor %s, which received, is lost: %s", p, cause)) // before another one tells anything
+	r.lose(inputs, fmt.Sprintf("executor %s, which ran the receiver, is lost: %s", p, cause)) // before another one tells anything
 	r.assign()
 	r.wake()
 }
 
-// lose says why nobody receives for inputs. mu is held.
+// lose says why no executor runs inputs' receivers, if anybody wants to know. mu is held.
 func (r *reception) lose(inputs []int32, why string) {
+	if r.wanted.Lost == nil {
+		return
+	}
 	for _, input := range inputs {
 		r.wanted.Lost(input, why)
 	}
 }
 
-// heard takes what an executor's receiver tells. One that has ended, since nothing more
-// comes, isn't begun again.
+// heard takes what an executor's receiver tells, if anybody wants to know. One that has ended
+// isn't begun again.
 func (r *reception) heard(p place, m *Received) {
 	r.mu.Lock()
-	told := r.wanted.Told
+	wanted := r.wanted
+	if wanted.Told != nil {
+		r.telling.Add(1)
+		defer r.telling.Done()
+	}
 	if m.Ended {
 		isIt := func(input int32) bool { return input == m.Input }
 		r.wanted.Inputs = slices.DeleteFunc(slices.Clone(r.wanted.Inputs), isIt)
@@ -107,13 +120,17 @@ func (r *reception) heard(p place, m *Received) {
 		r.wake()
 	}
 	r.mu.Unlock()
-	if !m.Ended && told != nil {
-		told(m.Input, m.Message)
+	switch {
+	case wanted.Told == nil: // before Receive, or after it
+	case m.Failure != "":
+		wanted.Failed(m.Input, errors.New(m.Failure))
+	case !m.Ended:
+		wanted.Told(m.Input, m.Message)
 	}
 }
 
-// assign has executors receive for the inputs that nobody receives for, each the one with the
-// fewest. mu is held.
+// assign has executors run the receivers that none runs, each the one with the fewest. mu is
+// held.
 func (r *reception) assign() {
 	taken := slices.Concat(slices.Collect(maps.Values(r.ready))...)
 	for _, input := range r.wanted.Inputs {
@@ -124,8 +141,8 @@ func (r *reception) assign() {
 	}
 }
 
-// idlest returns the executor that receives for the fewest inputs, of several the first by
-// name, nil if there is none. mu is held.
+// idlest returns the executor that runs the fewest receivers, of several the first by name, nil
+// if there is none. mu is held.
 func (r *reception) idlest() (best place) {
 	for p, inputs := range r.ready {
 		if best == nil || len(inputs) < len(r.ready[best]) || len(inputs) == len(r.ready[best]) && p.String() < best.String() {
@@ -147,7 +164,7 @@ func (r *reception) end(ctx context.Context) {
 	r.mu.Unlock()
 	for {
 		changed := r.change()
-		if r.left() == 0 {
+		if len(r.left()) == 0 {
 			return
 		}
 		select {
@@ -158,14 +175,23 @@ func (r *reception) end(ctx context.Context) {
 	}
 }
 
-// left returns how many receivers there are.
-func (r *reception) left() (n int) {
+// left returns the inputs whose receivers run, ascending.
+func (r *reception) left() []int32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, inputs := range r.ready {
-		n += len(inputs)
-	}
-	return n
+	all := slices.Concat(slices.Collect(maps.Values(r.ready))...)
+	slices.Sort(all)
+	return all
+}
+
+// close ends the reception: nothing that was wanted is called any more. It returns the inputs
+// whose receivers go on.
+func (r *reception) close() (left []int32) {
+	r.mu.Lock()
+	r.wanted = Reception{}
+	r.mu.Unlock()
+	r.telling.Wait()
+	return r.left()
 }
 
 // change returns what is closed when there are fewer. It is asked for before they are counted.

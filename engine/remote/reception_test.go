@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,15 +14,16 @@ import (
 // receiving returns a host whose receivers say on began that they run, tell their input, and on
 // ended why they end.
 func receiving(id string, began, ended chan<- string) *host {
-	return &host{receive: func(ctx context.Context, input int32, tell func([]byte)) {
+	return &host{receive: func(ctx context.Context, input int32, tell func([]byte)) error {
 		began <- fmt.Sprintf("%s receives for %d", id, input)
 		tell(fmt.Appendf(nil, "from %s", id))
 		<-ctx.Done()
 		ended <- fmt.Sprintf("%s ends for %d", id, input)
+		return nil
 	}}
 }
 
-// Inputs are received for by one executor each, by another one when that is lost, and by none when
+// Inputs' receivers run on one executor each, on another one when that is lost, and on none when
 // the driver doesn't want it any more, or is deposed.
 func TestReceives(t *testing.T) {
 	s := newSecret()
@@ -31,9 +34,9 @@ func TestReceives(t *testing.T) {
 	over := make(chan struct{})
 	receive := func(ctx context.Context, d *driver, over chan<- struct{}) {
 		d.Receive(ctx, Reception{
-			Inputs: []int32{7},
-			Told:   func(input int32, m []byte) { told <- fmt.Sprintf("%d: %s", input, m) },
-			Lost:   func(input int32, why string) { lost <- fmt.Sprintf("%d: %s", input, why) },
+			Inputs: []int32{7}, Patience: patience,
+			Told: func(input int32, m []byte) { told <- fmt.Sprintf("%d: %s", input, m) },
+			Lost: func(input int32, why string) { lost <- fmt.Sprintf("%d: %s", input, why) },
 		})
 		close(over)
 	}
@@ -76,7 +79,7 @@ func TestReceiverThatEnds(t *testing.T) {
 	s := newSecret()
 	began := make(chan string, 10)
 	ending := func(id string) *host {
-		return &host{receive: func(_ context.Context, input int32, _ func([]byte)) { began <- fmt.Sprint(id, input) }}
+		return &host{receive: func(_ context.Context, input int32, _ func([]byte)) error { began <- fmt.Sprint(id, input); return nil }}
 	}
 	x, y := start(t, "x", s, ending("x")), start(t, "y", s, ending("y"))
 	d := drive(t, s, 1, x)
@@ -84,14 +87,14 @@ func TestReceiverThatEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	go func() {
-		d.Receive(ctx, Reception{Inputs: []int32{1, 2}, Told: func(int32, []byte) {}, Lost: func(int32, string) {}})
+		d.Receive(ctx, Reception{Inputs: []int32{1, 2}, Patience: patience, Told: func(int32, []byte) {}, Lost: func(int32, string) {}})
 		close(over)
 	}()
 	if a, b := next(t, "a receiver", began), next(t, "another one", began); a+b != "x1x2" && a+b != "x2x1" {
 		t.Errorf("%s, %s", a, b)
 	}
 	for changed := d.reception.change(); ; changed = d.reception.change() {
-		if d.reception.left() == 0 {
+		if len(d.reception.left()) == 0 {
 			break
 		}
 		next(t, "the ends", changed)
@@ -106,7 +109,7 @@ func TestReceiverThatEnds(t *testing.T) {
 	}
 }
 
-// somewhere is a place that notes for what it receives.
+// somewhere is a place that notes which receivers it runs.
 type somewhere struct {
 	name   string
 	inputs []int32
@@ -115,7 +118,7 @@ type somewhere struct {
 func (p *somewhere) String() string            { return p.name }
 func (p *somewhere) receiveFor(inputs []int32) { p.inputs = inputs }
 
-// Inputs go to those that receive for the fewest; one that is there stays where it is.
+// Receivers go to who runs the fewest; one that is there stays where it is.
 func TestReceptionIsSpread(t *testing.T) {
 	a, b, c := &somewhere{name: "a"}, &somewhere{name: "b"}, &somewhere{name: "c"}
 	var lost []string
@@ -136,23 +139,107 @@ func TestReceptionIsSpread(t *testing.T) {
 	if got := where(); got != "[] [2 3] [1]" {
 		t.Error(got)
 	}
-	if got := strings.Join(lost, ", "); got != "1 executor a, which received, is lost: it died, 3 executor a, which received, is lost: it died" {
+	if got := strings.Join(lost, ", "); got != "1 executor a, which ran the receiver, is lost: it died, 3 executor a, which ran the receiver, is lost: it died" {
 		t.Error(got)
 	}
 }
 
-// The end waits for receivers, but not without end.
+// The end waits for receivers, but not without end. Nobody is told what they do after it.
 func TestReceiverThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBackend(Config{})
-		b.reception.join(&somewhere{name: "a"})
+		a := &somewhere{name: "a"}
+		b.reception.join(a)
 		ctx, stop := context.WithCancel(t.Context())
-		stop()
 		began := time.Now()
-		b.Receive(ctx, Reception{Inputs: []int32{1}})
-		if took := time.Since(began); took != receiveEnd {
-			t.Errorf("it took %s", took)
+		over := false
+		time.AfterFunc(time.Second, func() { b.reception.heard(a, &Received{Input: 1, Message: []byte("slow")}) })
+		time.AfterFunc(2*time.Second, stop)
+		tell := func(int32, string) {
+			if over {
+				t.Error("somebody is told after the end")
+			}
 		}
+		left := b.Receive(ctx, Reception{
+			Inputs: []int32{1, 2}, Patience: 40 * time.Second, Lost: tell,
+			Told: func(input int32, m []byte) {
+				time.Sleep(time.Minute) // the end waits for it
+				tell(input, string(m))
+			},
+			Failed: func(input int32, err error) { tell(input, err.Error()) },
+		})
+		over = true
+		if took := time.Since(began); took != 61*time.Second || !slices.Equal(left, []int32{1, 2}) {
+			t.Errorf("it took %s, %v go on", took, left)
+		}
+		b.reception.heard(a, &Received{Input: 1, Message: []byte("late")})
+		b.reception.heard(a, &Received{Input: 1, Ended: true, Failure: "it is broken"})
+		b.reception.leave(a, "it died")
 		b.Close()
+	})
+}
+
+// A receiver that fails tells the driver why, and isn't begun again.
+func TestReceiverThatFails(t *testing.T) {
+	s := newSecret()
+	broken := &host{receive: func(context.Context, int32, func([]byte)) error { return errors.New("it is broken") }}
+	d := drive(t, s, 1, start(t, "x", s, broken))
+	ctx, stop := context.WithCancel(t.Context())
+	failed, over := make(chan string, 10), make(chan struct{})
+	go func() {
+		d.Receive(ctx, Reception{
+			Inputs: []int32{7}, Patience: patience, Told: func(int32, []byte) {}, Lost: func(int32, string) {},
+			Failed: func(input int32, err error) { failed <- fmt.Sprintf("%d: %v", input, err) },
+		})
+		close(over)
+	}()
+	if got := next(t, "the failure", failed); got != "7: it is broken" {
+		t.Error(got)
+	}
+	if left := d.reception.left(); len(left) > 0 {
+		t.Errorf("%v run again", left)
+	}
+	stop()
+	next(t, "the end of the reception", over)
+}
+
+// A process that ends doesn't wait without end for a receiver.
+func TestServerLeavesReceiversBehind(t *testing.T) {
+	s := newSecret()
+	began, release := make(chan struct{}, 10), make(chan struct{})
+	defer close(release)
+	x := start(t, "x", s, &host{receive: func(context.Context, int32, func([]byte)) error {
+		began <- struct{}{}
+		<-release
+		return nil
+	}})
+	d := drive(t, s, 1, x)
+	ctx, stop := context.WithCancel(t.Context())
+	over, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		d.Receive(ctx, Reception{Inputs: []int32{7}, Told: func(int32, []byte) {}, Lost: func(int32, string) {}})
+		close(over)
+	}()
+	next(t, "a receiver", began)
+	go func() { x.stop(); close(stopped) }()
+	next(t, "the process's end", stopped)
+	stop()
+	next(t, "the end of the reception", over)
+}
+
+// Of receivers that don't end in time the inputs are known.
+func TestReceiversThatAreLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all receivers
+		for input := range int32(4) {
+			all.run(input, func() { time.Sleep(time.Duration(input) * time.Second) })
+		}
+		for after, want := range [][]int32{{2, 3}, nil} {
+			ctx, cancel := context.WithTimeout(t.Context(), 1700*time.Millisecond)
+			if left := all.wait(ctx); !slices.Equal(left, want) {
+				t.Errorf("the wait %d: %v go on, not %v", after, left, want)
+			}
+			cancel()
+		}
 	})
 }

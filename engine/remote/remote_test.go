@@ -34,9 +34,9 @@ type host struct {
 	block    chan struct{} // Register waits for it, unless it is nil
 	building chan struct{} // is told that Register waits, unless it is nil
 	load     func(ModelVersion) (failure string)
-	cached   func(task.Block) task.Sendable                            // nil for nothing
-	receive  func(ctx context.Context, input int32, tell func([]byte)) // nil for what ends at once
-	full     chan struct{}                                             // is told that Room waits, which it does until its ctx ends; nil for room
+	cached   func(task.Block) task.Sendable                                  // nil for nothing
+	receive  func(ctx context.Context, input int32, tell func([]byte)) error // nil for what ends at once
+	full     chan struct{}                                                   // is told that Room waits, which it does until its ctx ends; nil for room
 
 	mu        sync.Mutex
 	epoch     uint64
@@ -144,10 +144,11 @@ func (h *host) Run(ctx context.Context, task scheduler.Task, _ *task.Slot) sched
 }
 
 // Receive says that it began, and waits until ctx ends, or says what it is told to.
-func (h *host) Receive(ctx context.Context, input int32, tell func([]byte)) {
-	if h.receive != nil {
-		h.receive(ctx, input, tell)
+func (h *host) Receive(ctx context.Context, input int32, tell func([]byte)) error {
+	if h.receive == nil {
+		return nil
 	}
+	return h.receive(ctx, input, tell)
 }
 
 // executor is an executor process's server on a port of loopback.

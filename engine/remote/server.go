@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -39,9 +40,10 @@ type Host interface {
 	Forget(f Forget)
 	// DropCached drops the cached partitions of RDDs.
 	DropCached(rdds []lineage.ID)
-	// Receive receives for an input beside the tasks, until ctx ends or nothing more comes.
-	// tell hands a message to the driver, in order, and doesn't block.
-	Receive(ctx context.Context, input int32, tell func(message []byte))
+	// Receive runs an input's receiver beside the tasks, until ctx ends or nothing more comes.
+	// tell hands a message to the driver, in order, and doesn't block. An error fails the
+	// stream.
+	Receive(ctx context.Context, input int32, tell func(message []byte)) error
 	// Stored returns what the driver that registered last is told, one success of a task
 	// after the other, of the cached partitions here: at first all, then what was stored
 	// and dropped since. It is called once after a Register.
@@ -56,8 +58,8 @@ type Host interface {
 // Server is a job executor process's side of the Tasks and Shuffle services.
 //
 // THREADING: each stream has two goroutines: gRPC's, which sends, and one that
-// receives and calls the host under hosting. It starts one for each input that the
-// executor receives for, which ends with the stream. Tasks run in the slots of a
+// receives and calls the host under hosting. It starts one for each input whose receiver
+// the executor runs, which ends with the stream. Tasks run in the slots of a
 // local.Backend. No lock but hosting is held while the host works.
 type Server struct {
 	incarnation uint64
@@ -65,9 +67,9 @@ type Server struct {
 	host        Host
 	log         *slog.Logger
 	slots       *local.Backend
-	receivers   sync.WaitGroup
-	inputs      sync.WaitGroup // that are received for
-	failed      chan string    // why the program can't be built
+	streams     sync.WaitGroup
+	receiving   receivers
+	failed      chan string // why the program can't be built
 
 	hosting sync.Mutex // held while the host is called for a session
 
@@ -93,18 +95,28 @@ func NewServer(incarnation uint64, slots int, host Host, log *slog.Logger) *Serv
 // any more. A driver that is still there is about to be told.
 func (s *Server) Failed() <-chan string { return s.failed }
 
+// receiveEnd is how long inputs' receivers may take to end when the process does. It is less
+// than the time after which a daemon kills the process (2 s), since what tasks have opened is
+// to be closed still.
+const receiveEnd = time.Second
+
 // Close kills what runs and waits for it and for the streams, which must have
-// been ended by the gRPC server's Stop.
+// been ended by the gRPC server's Stop. The inputs' receivers ended with them and are waited for
+// too, but not longer than a second.
 func (s *Server) Close() {
+	end, cancel := context.WithTimeout(context.Background(), receiveEnd)
+	defer cancel()
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	if current := s.fence.driving(); current != nil {
 		current.end(ErrClosed)
 	}
-	s.receivers.Wait()
-	s.inputs.Wait()
+	s.streams.Wait()
 	s.slots.Close()
+	for _, input := range s.receiving.wait(end) {
+		s.log.Warn("the receiver of an input hasn't ended and isn't waited for any longer", "input", input, "after", receiveEnd)
+	}
 }
 
 // note says that the process has no use if a session ended because the program

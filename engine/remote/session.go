@@ -69,7 +69,9 @@ func (x *session) strikeAll() []scheduler.TaskID {
 	return ids
 }
 
-// post hands messages to send. They are bounded by the slots and the batches.
+// post hands messages to send. They are bounded by the slots and the batches, and those of
+// inputs' receivers by what these tell while the stream takes nothing: after some seconds it
+// has ended.
 func (x *session) post(m ...*FromExecutor) {
 	x.mu.Lock()
 	if !x.ended {

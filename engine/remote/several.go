@@ -124,7 +124,7 @@ func (m *FromExecutor) weight() int {
 	switch {
 	case m.Commit != nil:
 		return smallWeight
-	case m.Received != nil:
+	case m.Received != nil && m.Received.Failure == "":
 		return smallWeight + len(m.Received.Message)
 	case m.Ended != nil && m.Ended.Success != nil:
 		s := m.Ended.Success

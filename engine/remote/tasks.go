@@ -126,8 +126,8 @@ type DropCached struct {
 	RDDs []lineage.ID `msgpack:"r"`
 }
 
-// Receive says for which inputs the executor receives, in place of what was said before: it
-// begins with those that are new to the stream, and ends with the others.
+// Receive says which inputs' receivers the executor runs, in place of what was said before: it
+// begins with those that are new to the stream, and ends the others.
 type Receive struct {
 	Inputs []int32 `msgpack:"i"`
 }
@@ -137,6 +137,7 @@ type Received struct {
 	Input   int32  `msgpack:"i"`
 	Message []byte `msgpack:"m"` // in the connector's encoding
 	Ended   bool   `msgpack:"end"`
+	Failure string `msgpack:"why"` // why it has ended, "" if nothing more comes
 }
 
 // FromExecutor is one message of an executor's; exactly one field is set.

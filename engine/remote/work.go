@@ -23,9 +23,9 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[Several[ToExecutor], Sever
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	s.receivers.Go(func() { // ends with the stream
-		x := &receiver{server: s, session: sess, ctx: stream.Context(), outputs: make(map[uint32]*shuffle.Outputs), inputs: make(map[int32]context.CancelFunc)}
-		err := x.receive(messages)
+	s.streams.Go(func() { // ends with the stream
+		x := &driverStream{server: s, session: sess, outputs: make(map[uint32]*shuffle.Outputs), receiving: make(map[int32]context.CancelFunc)}
+		err := x.receive(stream.Context(), messages)
 		s.note(err)
 		sess.end(err)
 	})
@@ -40,20 +40,20 @@ func (s *Server) Work(stream grpc.BidiStreamingServer[Several[ToExecutor], Sever
 	return err
 }
 
-// receiver takes what a driver sends on a session's stream. One goroutine uses it.
-type receiver struct {
-	server  *Server
-	session *session
-	ctx     context.Context              // of the stream, with which Work ends
-	outputs map[uint32]*shuffle.Outputs  // that the driver has named
-	inputs  map[int32]context.CancelFunc // that are received for
+// driverStream takes what a driver sends on a session's stream. One goroutine uses it.
+type driverStream struct {
+	server    *Server
+	session   *session
+	outputs   map[uint32]*shuffle.Outputs  // that the driver has named
+	receiving map[int32]context.CancelFunc // ends the receivers of inputs that were begun
 }
 
 // maxOutputs bounds the map outputs that a driver may name and not forget.
 const maxOutputs = 1 << 16
 
-// receive takes what the driver sends, and returns why it stops.
-func (x *receiver) receive(s *end[FromExecutor, ToExecutor]) error {
+// receive takes what the driver sends until ctx, which is the stream's, ends, and returns why it
+// stops.
+func (x *driverStream) receive(ctx context.Context, s *end[FromExecutor, ToExecutor]) error {
 	if err := x.greet(s); err != nil {
 		return err
 	}
@@ -66,18 +66,18 @@ func (x *receiver) receive(s *end[FromExecutor, ToExecutor]) error {
 			return err
 		}
 		if m.Invoke != nil { // not while hosting is locked: the next driver may come meanwhile
-			if err := x.server.host.Room(x.ctx); err != nil {
+			if err := x.server.host.Room(ctx); err != nil {
 				return err
 			}
 		}
-		if err := x.take(m); err != nil {
+		if err := x.take(ctx, m); err != nil {
 			return err
 		}
 	}
 }
 
 // greet takes Hello and the values and answers with what was built.
-func (x *receiver) greet(s *end[FromExecutor, ToExecutor]) error {
+func (x *driverStream) greet(s *end[FromExecutor, ToExecutor]) error {
 	m, err := s.receive()
 	if err != nil {
 		return err
@@ -115,8 +115,8 @@ func (x *receiver) greet(s *end[FromExecutor, ToExecutor]) error {
 	return nil
 }
 
-// take carries out one message.
-func (x *receiver) take(m *ToExecutor) error {
+// take carries out one message. What it begins ends with ctx.
+func (x *driverStream) take(ctx context.Context, m *ToExecutor) error {
 	switch {
 	case m.Launch != nil:
 		return x.launch(m.Launch)
@@ -146,7 +146,7 @@ func (x *receiver) take(m *ToExecutor) error {
 	case m.Slots != nil:
 		return x.server.resize(x.session, m.Slots.Slots)
 	case m.Receive != nil:
-		return x.receiveFor(m.Receive.Inputs)
+		return x.receiveFor(ctx, m.Receive.Inputs)
 	case m.DropCached != nil:
 		x.hosted(func(h Host) { h.DropCached(m.DropCached.RDDs) })
 	case m.Forget != nil:
@@ -163,7 +163,7 @@ func (x *receiver) take(m *ToExecutor) error {
 }
 
 // hosted calls the host, unless the session no longer drives.
-func (x *receiver) hosted(f func(Host)) {
+func (x *driverStream) hosted(f func(Host)) {
 	x.server.hosting.Lock()
 	defer x.server.hosting.Unlock()
 	if x.server.fence.drives(x.session) {
@@ -171,27 +171,31 @@ func (x *receiver) hosted(f func(Host)) {
 	}
 }
 
-// receiveFor begins to receive for inputs and ends to for others.
-func (x *receiver) receiveFor(inputs []int32) error {
-	for input, end := range x.inputs {
+// receiveFor begins to run the receivers of inputs, and ends those of others.
+func (x *driverStream) receiveFor(ctx context.Context, inputs []int32) error {
+	for input, end := range x.receiving {
 		if !slices.Contains(inputs, input) {
 			end()
-			delete(x.inputs, input)
+			delete(x.receiving, input)
 		}
 	}
 	return x.server.fence.whileDriving(x.session, func(uint64) error {
 		for _, input := range inputs {
-			if x.inputs[input] != nil {
+			if x.receiving[input] != nil {
 				continue
 			}
-			ctx, end := context.WithCancel(x.ctx)
-			x.inputs[input] = end
-			x.server.inputs.Go(func() { // ends with the stream at the latest
+			ctx, end := context.WithCancel(ctx)
+			x.receiving[input] = end
+			x.server.receiving.run(input, func() {
 				defer end()
-				x.server.host.Receive(ctx, input, func(message []byte) {
+				err := x.server.host.Receive(ctx, input, func(message []byte) {
 					x.session.post(&FromExecutor{Received: &Received{Input: input, Message: message}})
 				})
-				x.session.post(&FromExecutor{Received: &Received{Input: input, Ended: true}})
+				ended := &Received{Input: input, Ended: true}
+				if err != nil {
+					ended.Failure = clip(err.Error())
+				}
+				x.session.post(&FromExecutor{Received: ended})
 			})
 		}
 		return nil
@@ -199,7 +203,7 @@ func (x *receiver) receiveFor(inputs []int32) error {
 }
 
 // launch starts a task with what it reads.
-func (x *receiver) launch(m *Launch) error {
+func (x *driverStream) launch(m *Launch) error {
 	task := scheduler.Task{ID: m.ID, Elsewhere: m.Elsewhere}
 	for _, n := range m.Inputs {
 		outs := x.outputs[n]

@@ -76,6 +76,15 @@ func (l *Lineage) In(batch uint64, dstream int32, site Site, make func(), functi
 	l.scope = outer
 }
 
+// At runs make with the given site for the nodes it creates, which belong to whoever they
+// would belong to without it, numbered on.
+func (l *Lineage) At(site Site, make func()) {
+	outer := l.scope.site
+	l.scope.site = site
+	make()
+	l.scope.site = outer
+}
+
 // Site returns the place in the user's program for a node being made.
 func (l *Lineage) Site() Site {
 	if l.scope.site != (Site{}) {

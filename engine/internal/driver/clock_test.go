@@ -37,13 +37,13 @@ func (c *clocked) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, err
 	return plan.Share{Ranges: binary.AppendUvarint(nil, until), Records: int64(until - from)}, nil
 }
 
-func (*clocked) Beside(*task.Process) error              { return nil }
-func (*clocked) Notify(func()) error                     { return nil }
-func (*clocked) UntilEnd(context.Context) error          { return nil }
-func (*clocked) Receiving() plan.Receiving               { return nil }
-func (*clocked) Receive(context.Context, plan.Reception) {}
-func (*clocked) Completed(context.Context, []byte) error { return nil }
-func (*clocked) Close() error                            { return nil }
+func (*clocked) Beside(*task.Process) error                      { return nil }
+func (*clocked) Notify(func()) error                             { return nil }
+func (*clocked) UntilEnd(context.Context) error                  { return nil }
+func (*clocked) Receiving() plan.Receiving                       { return nil }
+func (*clocked) Receive(context.Context, plan.Reception) []int32 { return nil }
+func (*clocked) Completed(context.Context, []byte) error         { return nil }
+func (*clocked) Close() error                                    { return nil }
 
 // Allocate notes a batch.
 func (c *clocked) Allocate(_ context.Context, a *plan.Allocation) error {

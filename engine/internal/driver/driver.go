@@ -44,7 +44,7 @@ type Config struct {
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to
-// the participant; one has executors receive and waits for its end. What the runner tells the generator goes through completed;
+// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through completed;
 // listeners are called under busLock.
 type Driver struct {
 	Config
@@ -96,9 +96,10 @@ type Cluster interface {
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
-	// Receive has executors receive for inputs, each on one of them at a time, until ctx
-	// ends, and waits for the receivers' end, but not for long.
-	Receive(ctx context.Context, r plan.Reception)
+	// Receive has executors run inputs' receivers, each on one of them at a time, until ctx
+	// ends. Then it ends the receivers and waits for them, as long as r.Patience. It returns
+	// the inputs whose receivers go on; they are heard no longer.
+	Receive(ctx context.Context, r plan.Reception) (left []int32)
 	// Run runs the job of one output.
 	Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error)
 	// Remember tells the executors of a batch that is complete and that others reach

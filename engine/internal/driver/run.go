@@ -40,13 +40,13 @@ func (d *Driver) Run(ctx context.Context) error {
 	began := time.Now()
 	d.tell(plan.StreamingStarted{At: began})
 
-	var tasks, parts, work sync.WaitGroup
+	var tasks, parts, receiving, work sync.WaitGroup
 	partCtx, endParts := context.WithCancel(workCtx)
 	defer endParts()
 	for _, p := range d.Participants {
 		parts.Go(func() { p.Run(partCtx) })
 	}
-	parts.Go(func() { d.receive(stopCtx) })
+	receiving.Go(func() { d.fail(d.receive(stopCtx)) })
 	for _, t := range d.Program.DriverTasks {
 		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
 	}
@@ -61,10 +61,12 @@ func (d *Driver) Run(ctx context.Context) error {
 	parts.Wait()
 	d.saveStates(workCtx)
 	tasks.Wait()
-
+	if workCtx.Err() == nil {
+		d.settle(workCtx)
+	}
+	receiving.Wait() // last, since a receiver may take its time: what there was to save is saved
 	err := context.Cause(workCtx)
 	if err == nil {
-		d.settle(workCtx)
 		err = d.Program.Graph.LateError()
 	}
 	err = errors.Join(err, d.close())

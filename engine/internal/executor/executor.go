@@ -133,14 +133,16 @@ func (e *Executor) Invoke(inv plan.Invocation) error {
 	return nil
 }
 
-// Receive receives for an input, until ctx ends or nothing more comes. What comes goes where
-// the input keeps it; tell hands messages to the driver.
-func (e *Executor) Receive(ctx context.Context, input int32, tell func(message []byte)) {
+// Receive runs an input's receiver, until ctx ends or nothing more comes. What comes goes where
+// the input keeps it; tell hands messages to the driver. A panic of the connector is an error.
+func (e *Executor) Receive(ctx context.Context, input int32, tell func(message []byte)) error {
 	for _, in := range e.program.Graph.Inputs {
 		if in.ID == input && in.Receive != nil {
-			in.Receive(ctx, tell)
+			what := fmt.Sprintf("the receiver of %s at %s", in.Op, in.Site)
+			return e.program.Calls.Guard(what, func() error { in.Receive(ctx, tell); return nil })
 		}
 	}
+	return nil
 }
 
 // compare makes sure that a generation is what the driver generated.

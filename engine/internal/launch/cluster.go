@@ -193,9 +193,9 @@ func (c *remoteCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan
 	return c.backend.Invoke(gen.Alloc.Seq, b)
 }
 
-// Receive has executors receive for inputs.
-func (c *remoteCluster) Receive(ctx context.Context, r plan.Reception) {
-	c.backend.Receive(ctx, remote.Reception(r))
+// Receive has executors run inputs' receivers.
+func (c *remoteCluster) Receive(ctx context.Context, r plan.Reception) (left []int32) {
+	return c.backend.Receive(ctx, remote.Reception(r))
 }
 
 // noExecutorAfter is how long a job waits for executors before it says so.

@@ -69,7 +69,7 @@ func runExecutor(ctx context.Context, j *Job, parent *role.Parent) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = doors.Serve(listener) }) // ends with Stop
 	defer func() {
-		doors.Stop()
+		doors.Stop() // first: with the drivers' streams it ends the inputs' receivers
 		serving.Wait()
 		server.Close()
 		if err := h.close(); err != nil {
@@ -292,9 +292,9 @@ func (h *executorHost) Cached(epoch uint64, b task.Block) task.Sendable {
 // DropCached drops the cached partitions of RDDs.
 func (h *executorHost) DropCached(rdds []lineage.ID) { h.exec.Load().DropCached(rdds) }
 
-// Receive receives for an input.
-func (h *executorHost) Receive(ctx context.Context, input int32, tell func(message []byte)) {
-	h.exec.Load().Receive(ctx, input, tell)
+// Receive runs an input's receiver.
+func (h *executorHost) Receive(ctx context.Context, input int32, tell func(message []byte)) error {
+	return h.exec.Load().Receive(ctx, input, tell)
 }
 
 // Stored returns what the driver is told of the cached partitions.

@@ -114,13 +114,49 @@ func (c *localCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.
 	return err
 }
 
-// Receive receives in this process.
-func (c *localCluster) Receive(ctx context.Context, r plan.Reception) {
-	var work sync.WaitGroup
-	for _, input := range r.Inputs {
-		work.Go(func() { c.exec.Receive(ctx, input, func(message []byte) { r.Told(input, message) }) })
+// Receive runs inputs' receivers in this process. One that doesn't end in time is left behind,
+// and heard no longer.
+func (c *localCluster) Receive(ctx context.Context, r plan.Reception) (left []int32) {
+	var hearing sync.RWMutex // held for reading while something is told
+	over := false
+	hear := func(tell func()) {
+		hearing.RLock()
+		defer hearing.RUnlock()
+		if !over {
+			tell()
+		}
 	}
-	work.Wait()
+	ended := make([]chan struct{}, len(r.Inputs))
+	for i, input := range r.Inputs {
+		ended[i] = make(chan struct{})
+		go func() {
+			defer close(ended[i])
+			err := c.exec.Receive(ctx, input, func(message []byte) { hear(func() { r.Told(input, message) }) })
+			if err != nil {
+				hear(func() { r.Failed(input, err) })
+			}
+		}()
+	}
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
+	defer cancel()
+	for _, e := range ended {
+		select {
+		case <-e:
+		case <-end.Done():
+		}
+	}
+	for i, input := range r.Inputs {
+		select {
+		case <-ended[i]:
+		default:
+			left = append(left, input)
+		}
+	}
+	hearing.Lock()
+	defer hearing.Unlock()
+	over = true
+	return left
 }
 
 func (c *localCluster) Run(ctx context.Context, gen *plan.Generation, output int32) (*scheduler.JobResult, error) {

@@ -60,8 +60,8 @@ type Input struct {
 	// Prefetch is told on executors what a batch will read; nil if the input
 	// has no use for it.
 	Prefetch func(p *task.Process, ranges []byte)
-	// Receive receives on an executor until ctx ends or nothing more comes, and tells the
-	// planner; nil if the input has nothing to receive.
+	// Receive is the input's receiver, which an executor runs until ctx ends or nothing more
+	// comes. It tells the planner. It is nil if the input has none.
 	Receive func(ctx context.Context, tell func(message []byte))
 	// Positions says for people where ranges end; nil if the input can't.
 	Positions func(ranges []byte) ([]Position, error)
@@ -198,8 +198,8 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 		for _, o := range g.Outputs {
 			action := lineage.Action{}
 			if gen.Due(g.stream(o.Parent.ID).Slide) {
-				// Its place is known: nobody is to look for it on the stack. It makes no RDDs of its own.
-				gen.Lineage.In(a.Seq, 0, o.Site, func() { action = o.Action(gen) })
+				// Its place is known: nobody is to look for it on the stack.
+				gen.Lineage.At(o.Site, func() { action = o.Action(gen) })
 			}
 			gen.Actions = append(gen.Actions, action)
 		}

@@ -3,6 +3,7 @@ package plan
 import (
 	"testing"
 
+	"github.com/hibana-engine/hibana/rdd"
 	"github.com/hibana-engine/hibana/rdd/lineage"
 )
 
@@ -22,5 +23,28 @@ func TestJobsHaveTheirOutputsPlace(t *testing.T) {
 	}
 	if seen != declared {
 		t.Errorf("it was made at %s, the output is at %s", seen, declared)
+	}
+}
+
+// RDDs that outputs make have ids of their own, and their outputs' places.
+func TestOutputsMakeRDDs(t *testing.T) {
+	var g Graph
+	in := g.AddStream(Declaration{Op: "queue"})
+	for line := range 2 {
+		g.Outputs = append(g.Outputs, &Output{
+			Declaration: Declaration{Op: "sink", Site: lineage.Site{File: "shop/main.go", Line: line + 1}}, Parent: Parent{ID: in.ID},
+			Action: func(gen *Generation) lineage.Action {
+				return lineage.Action{Final: rdd.Parallelize(gen.RDDs, []int{1}).Node()}
+			},
+		})
+	}
+	gen, err := g.Generate(&Allocation{Seq: 7}, &History{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range gen.Actions {
+		if id, want := a.Final.ID, (lineage.ID{Batch: 7, Ordinal: int32(i)}); id != want || a.Final.Site != g.Outputs[i].Site {
+			t.Errorf("output %d, at %s, made %s at %s, want %s", i, g.Outputs[i].Site, id, a.Final.Site, want)
+		}
 	}
 }

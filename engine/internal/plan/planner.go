@@ -33,15 +33,19 @@ type Planner interface {
 type Receiving interface {
 	// Told takes a message.
 	Told(message []byte)
-	// Lost is told why nobody receives any more, or yet.
+	// Lost is called when no executor runs the input's receiver, with the reason.
 	Lost(why string)
 }
 
-// Reception is what executors receive for. Told and Lost may be called by any goroutine.
+// Reception is of which inputs executors run the receivers. Told, Lost and Failed may be called
+// by any goroutine, also several at a time, until Receive of the cluster has returned.
 type Reception struct {
 	Inputs []int32
-	Told   func(input int32, message []byte)
-	Lost   func(input int32, why string)
+	// Patience is how long receivers may take to end.
+	Patience time.Duration
+	Told     func(input int32, message []byte)
+	Lost     func(input int32, why string)
+	Failed   func(input int32, err error) // why a receiver can't go on, nowhere
 }
 
 // PlanRequest says what a plan follows and how much it may hold.
