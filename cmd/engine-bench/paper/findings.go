@@ -164,11 +164,11 @@ func (s *Summary) bothFinding(k Setup) Finding {
 	var ratios []float64
 	var t tally
 	for _, c := range s.Cells {
-		if c.Cell.Setup != k || c.Cell.Scenario != Both || c.Producer.N == 0 || c.Consumers.N == 0 {
+		if c.Cell.Setup != k || c.Cell.Scenario != Both || c.Kept.N == 0 {
 			continue
 		}
-		ratios = append(ratios, c.Consumers.Median/c.Producer.Median)
-		t.add(c.Consumers, c.Producer, 1-alike, 1+alike)
+		ratios = append(ratios, c.Kept.Median)
+		t.add(c.Kept, Stat{1, 1, 1, c.Kept.N}, 1-alike, 1+alike)
 	}
 	if len(ratios) == 0 {
 		return notMeasured

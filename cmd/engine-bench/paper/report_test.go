@@ -89,6 +89,22 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// Whether consumers keep up with the producer is a run's own ratio: runs may differ.
+func TestKeepingUpIsOfOneRun(t *testing.T) {
+	g := testGrid()
+	g.Repetitions = 2
+	var rows []Row
+	for run := range g.Runs() {
+		m, _ := steady(run)
+		times := float64(run.Repetition)
+		rows = append(rows, Row{Run: run, Measured: Measured{Written: times * m.Written, Read: 0.9 * times * m.Written}})
+	}
+	r := &Report{Summary: Summarise(g, rows), Settings: testSettings}
+	if f := r.Figures(Setup{1, 1})[1]; !strings.HasPrefix(f.Verdict, "It holds (") {
+		t.Errorf("%q", f.Verdict)
+	}
+}
+
 // A grid in which consumers can't grow says what it takes, measured or not.
 func TestNoGrowth(t *testing.T) {
 	for _, c := range []struct{ partitions, consumers []int }{{[]int{1, 4}, []int{2, 4}}, {[]int{1, 4}, []int{1}}, {[]int{1}, []int{1, 2}}} {

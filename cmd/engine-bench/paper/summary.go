@@ -56,6 +56,7 @@ type CellSummary struct {
 	Cell      Cell   `json:"cell"`
 	Producer  Stat   `json:"producer"`
 	Consumers Stat   `json:"consumers"`
+	Kept      Stat   `json:"kept"`             // the consumers' rate by the producer's, of the same run
 	Failed    string `json:"failed,omitempty"` // why the newest run failed
 }
 
@@ -75,7 +76,7 @@ type Summary struct {
 func Summarise(g Grid, rows []Row) *Summary {
 	todo, all := missing(g, rows)
 	s := &Summary{Grid: g, Done: all - len(todo), All: all, at: make(map[Cell]int)}
-	producer, consumers := make(map[Cell][]float64), make(map[Cell][]float64)
+	producer, consumers, kept := make(map[Cell][]float64), make(map[Cell][]float64), make(map[Cell][]float64)
 	failed, seen := make(map[Run]string), make(map[Run]bool)
 	wanted := make(map[Run]bool)
 	for run := range g.Runs() {
@@ -96,10 +97,13 @@ func Summarise(g Grid, rows []Row) *Summary {
 		if r.Read > 0 {
 			consumers[r.Cell] = append(consumers[r.Cell], r.Read)
 		}
+		if r.Written > 0 && r.Read > 0 {
+			kept[r.Cell] = append(kept[r.Cell], r.Read/r.Written)
+		}
 	}
 	for _, c := range g.Cells() {
 		s.at[c] = len(s.Cells)
-		s.Cells = append(s.Cells, CellSummary{Cell: c, Producer: stat(producer[c]), Consumers: stat(consumers[c])})
+		s.Cells = append(s.Cells, CellSummary{Cell: c, Producer: stat(producer[c]), Consumers: stat(consumers[c]), Kept: stat(kept[c])})
 	}
 	for _, r := range rows {
 		if i, ok := s.at[r.Cell]; ok && r.Failed != "" && failed[r.Run] != "" {
