@@ -47,8 +47,8 @@ func kmeans(sc *rdd.Context, opt options) ([]Point, error) {
 	switch {
 	case opt.k < 1 || opt.points < opt.k:
 		return nil, fmt.Errorf("%w: --k %d is not from 1 to the %d of --points", engine.ErrUsage, opt.k, opt.points)
-	case opt.rounds < 1:
-		return nil, fmt.Errorf("%w: --rounds %d is below 1", engine.ErrUsage, opt.rounds)
+	case opt.rounds < 0:
+		return nil, fmt.Errorf("%w: --rounds %d is below 0", engine.ErrUsage, opt.rounds)
 	case !(opt.converge >= 0):
 		return nil, fmt.Errorf("%w: --converge %g is below 0", engine.ErrUsage, opt.converge)
 	}

@@ -73,7 +73,7 @@ func TestLonelyCentre(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, opt := range []options{{points: 10}, {points: 10, k: -1}, {points: 2, k: 3}} {
+	for _, opt := range []options{{points: 10}, {points: 10, k: -1}, {points: 2, k: 3}, {points: 2, k: 1, rounds: -1}} {
 		err := enginetest.Batch(t, func(sc *rdd.Context) error { _, err := kmeans(sc, opt); return err })
 		if !errors.Is(err, engine.ErrUsage) {
 			t.Errorf("%+v: %v", opt, err)
