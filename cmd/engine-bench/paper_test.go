@@ -180,7 +180,11 @@ func reopen(t *testing.T, b *paperBench, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = b.disconnect(context.Background()) }) // the test is over
+	dir := b.dir // a test may open twice
+	t.Cleanup(func() {
+		removeDir(dir)
+		_ = b.disconnect(context.Background()) // the test is over
+	})
 }
 
 // noTopics fails the test if the broker has any.
