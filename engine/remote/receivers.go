@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// receivers are the inputs' receivers that run in an executor process.
+// Receivers are the inputs' receivers that run in a process.
 //
-// THREADING: mu guards running. Each receiver has a goroutine, for which wait waits.
-type receivers struct {
+// THREADING: mu guards running. Each receiver has a goroutine, for which Wait waits.
+type Receivers struct {
 	mu      sync.Mutex
 	running []receiver // in the order in which they were begun
 }
@@ -20,8 +20,8 @@ type receiver struct {
 	ended chan struct{}
 }
 
-// run runs an input's receiver on a goroutine of its own.
-func (r *receivers) run(input int32, receive func()) {
+// Run runs an input's receiver on a goroutine of its own.
+func (r *Receivers) Run(input int32, receive func()) {
 	x := receiver{input, make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -35,8 +35,8 @@ func (r *receivers) run(input int32, receive func()) {
 	}()
 }
 
-// wait waits for all until ctx ends, and returns the inputs of those that go on.
-func (r *receivers) wait(ctx context.Context) (left []int32) {
+// Wait waits for all until ctx ends, and returns the inputs of those that go on.
+func (r *Receivers) Wait(ctx context.Context) (left []int32) {
 	for _, x := range r.those() {
 		select {
 		case <-x.ended:
@@ -50,7 +50,7 @@ func (r *receivers) wait(ctx context.Context) (left []int32) {
 }
 
 // those returns the receivers that run.
-func (r *receivers) those() []receiver {
+func (r *Receivers) those() []receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.running)

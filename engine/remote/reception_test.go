@@ -230,13 +230,13 @@ func TestServerLeavesReceiversBehind(t *testing.T) {
 // Of receivers that don't end in time the inputs are known.
 func TestReceiversThatAreLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var all receivers
+		var all Receivers
 		for input := range int32(4) {
-			all.run(input, func() { time.Sleep(time.Duration(input) * time.Second) })
+			all.Run(input, func() { time.Sleep(time.Duration(input) * time.Second) })
 		}
 		for after, want := range [][]int32{{2, 3}, nil} {
 			ctx, cancel := context.WithTimeout(t.Context(), 1700*time.Millisecond)
-			if left := all.wait(ctx); !slices.Equal(left, want) {
+			if left := all.Wait(ctx); !slices.Equal(left, want) {
 				t.Errorf("the wait %d: %v go on, not %v", after, left, want)
 			}
 			cancel()

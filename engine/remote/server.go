@@ -68,7 +68,7 @@ type Server struct {
 	log         *slog.Logger
 	slots       *local.Backend
 	streams     sync.WaitGroup
-	receiving   receivers
+	receiving   Receivers
 	failed      chan string // why the program can't be built
 
 	hosting sync.Mutex // held while the host is called for a session
@@ -114,7 +114,7 @@ func (s *Server) Close() {
 	}
 	s.streams.Wait()
 	s.slots.Close()
-	for _, input := range s.receiving.wait(end) {
+	for _, input := range s.receiving.Wait(end) {
 		s.log.Warn("the receiver of an input hasn't ended and isn't waited for any longer", "input", input, "after", receiveEnd)
 	}
 }

@@ -186,7 +186,7 @@ func (x *driverStream) receiveFor(ctx context.Context, inputs []int32) error {
 			}
 			ctx, end := context.WithCancel(ctx)
 			x.receiving[input] = end
-			x.server.receiving.run(input, func() {
+			x.server.receiving.Run(input, func() {
 				defer end()
 				err := x.server.host.Receive(ctx, input, func(message []byte) {
 					x.session.post(&FromExecutor{Received: &Received{Input: input, Message: message}})

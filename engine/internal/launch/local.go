@@ -10,6 +10,7 @@ import (
 	"github.com/hibana-engine/hibana/engine/internal/models"
 	"github.com/hibana-engine/hibana/engine/internal/plan"
 	"github.com/hibana-engine/hibana/engine/metrics"
+	"github.com/hibana-engine/hibana/engine/remote"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
@@ -126,33 +127,19 @@ func (c *localCluster) Receive(ctx context.Context, r plan.Reception) (left []in
 			tell()
 		}
 	}
-	ended := make([]chan struct{}, len(r.Inputs))
-	for i, input := range r.Inputs {
-		ended[i] = make(chan struct{})
-		go func() {
-			defer close(ended[i])
+	var receiving remote.Receivers
+	for _, input := range r.Inputs {
+		receiving.Run(input, func() {
 			err := c.exec.Receive(ctx, input, func(message []byte) { hear(func() { r.Told(input, message) }) })
 			if err != nil {
 				hear(func() { r.Failed(input, err) })
 			}
-		}()
+		})
 	}
 	<-ctx.Done()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
 	defer cancel()
-	for _, e := range ended {
-		select {
-		case <-e:
-		case <-end.Done():
-		}
-	}
-	for i, input := range r.Inputs {
-		select {
-		case <-ended[i]:
-		default:
-			left = append(left, input)
-		}
-	}
+	left = receiving.Wait(end)
 	hearing.Lock()
 	defer hearing.Unlock()
 	over = true
