@@ -13,7 +13,9 @@ records are as large as an image of MNIST: what a client reads is the bound then
 		"latency": `
 A producer writes records at a fixed rate, each with the time at which it was due, and a consumer reads what a job made of
 them: latency is from when a record was due until the consumer has it, so what waits behind a stall counts in full. The job
-runs in a process of its own. Rounds are the loop and the engine in turn; figures are medians of the rounds' quantiles.`,
+runs in a process of its own. Rounds are the loop and the engine in turn; figures are medians of the rounds' quantiles.
+With --master cluster the engine runs on 3 engine-drivers and 2 engine-executors of one slot, which are started anew in
+each round; its CPU is that of all their processes, its memory that of the largest.`,
 		"realtime": `
 The queries are those that Spark's repository measures its real-time mode with (RTMKafkaKafkaBenchmark and its stateful
 kin): 1,000 records a second over 5 partitions of Kafka, through a query, to 5 partitions of Kafka again.

@@ -17,7 +17,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
-	"github.com/hibana-engine/hibana/engine"
 )
 
 // latency measures how long records take from the moment when each is due, through
@@ -31,6 +30,8 @@ type latency struct {
 	size       int // bytes of a record
 	interval   time.Duration
 	warm, last time.Duration
+	master     string // where the engine runs
+	dir        string // for batch logs; none: they are in memory
 }
 
 // traffic is what a job is given, and what comes back.
@@ -49,12 +50,6 @@ func dueOf(value []byte) (time.Time, error) {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(value))), nil
 }
 
-// Jobs that are measured, each in a process of its own.
-const (
-	jobEngine = "engine"
-	jobLoop   = "loop"
-)
-
 func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	l := &latency{traffic: traffic{due: dueOf, share: 1, late: 500 * time.Millisecond}}
 	f.IntVar(&l.rate, "rate", 10_000, "records a second")
@@ -65,7 +60,10 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	f.DurationVar(&l.last, "for", 4*time.Second, "time that counts, in each round")
 	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	brokers := f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	job := f.String("job", "", internal+"be a job that is measured, engine or loop, from the topic in `NAME`-in to NAME-out")
+	f.StringVar(&l.master, "master", localMaster, "where the engine runs: local[N], local-cluster[N,CORES], or cluster for 3 engine-drivers and 2 engine-executors")
+	durable := f.Bool("checkpoint", false, "the engine keeps its batch log on disk")
+	f.StringVar(&l.dir, "dir", "", internal+"directory of a job's batch log; none: it is in memory")
+	job := f.String("job", "", internal+"be a job that is measured, engine, loop or cluster, from the topic in `NAME`-in to NAME-out")
 	topic := f.String("topic", "", internal+"NAME of a job's topics")
 	if err := parse(f, args); err != nil {
 		return nil, err
@@ -77,6 +75,9 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	if l.rate < 1 || l.partitions < 1 || l.size < 8 || l.last <= 0 {
 		return nil, fmt.Errorf("%w: --rate, --partitions and --for are above 0, and a record has 8 bytes at least", errUsage)
 	}
+	if *durable && l.master == masterCluster {
+		return nil, fmt.Errorf("%w: --checkpoint: on a cluster the batch log is on its drivers' disks anyway", errUsage)
+	}
 	addr, kind, stop, err := brokerProcess(ctx, *brokers)
 	if err != nil {
 		return nil, err
@@ -84,13 +85,19 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	defer stop()
 	l.brokers, l.topics = addr, newTopics(*brokers)
 	defer l.topics.remove(ctx)
-	r := &latencyResult{Rate: l.rate, Brokers: kind, IntervalMS: ms(l.interval)}
+	if *durable {
+		if l.dir, err = os.MkdirTemp("", "engine-bench-"); err != nil {
+			return nil, err
+		}
+		defer removeDir(l.dir)
+	}
+	r := &latencyResult{Rate: l.rate, Master: l.master, Checkpoint: *durable, Brokers: kind, IntervalMS: ms(l.interval)}
 	for round := range *rounds {
 		loop, err := l.measure(ctx, jobLoop, l.start(jobLoop))
 		if err != nil {
 			return nil, err
 		}
-		eng, err := l.measure(ctx, jobEngine, l.start(jobEngine))
+		eng, err := l.measure(ctx, jobEngine, l.start(l.engineJob()))
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +124,7 @@ type starter func(ctx context.Context, topic string) (*child, error)
 // start returns what starts one of the jobs that this program is itself.
 func (l *latency) start(job string) starter {
 	return func(ctx context.Context, topic string) (*child, error) {
-		return startSelf(ctx, "latency", "--job", job, "--topic", topic, "--brokers", l.brokers, "--interval", l.interval.String())
+		return startSelf(ctx, l.jobArgs(job, topic)...)
 	}
 }
 
@@ -280,73 +287,12 @@ func (l *latency) record(number int, due time.Time) *kgo.Record {
 	return r
 }
 
-// untilStdinEnds returns a context that ends with standard input, for a process that
-// another one measures.
-func untilStdinEnds(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() { // left behind with the process
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
-	}()
-	return ctx, cancel
-}
-
-// job is a job that is measured, until standard input ends.
-func (l *latency) job(ctx context.Context, job, topic string) error {
-	ctx, cancel := untilStdinEnds(ctx)
-	defer cancel()
-	switch job {
-	case jobEngine:
-		return l.engine(ctx, topic)
-	case jobLoop:
-		return l.loop(ctx, topic)
-	}
-	return fmt.Errorf("%w: --job is %s or %s", errUsage, jobEngine, jobLoop)
-}
-
-// engine is the job on the engine.
-func (l *latency) engine(ctx context.Context, topic string) error {
-	interval, args := l.cadence()
-	return engine.NewApp("bench").Run(ctx, args, interval, func(ssc *engine.StreamingContext) error {
-		lines := kafka.Direct(ssc, kafka.Subscribe(topic+"-in"), kafka.Raw)
-		kafka.Sink(engine.Map(lines, func(r kafka.Record) []byte { return r.Value }), topic+"-out", kafka.Bytes)
-		return nil
-	})
-}
-
-// cadence returns the interval and the command line of a job on the engine.
-func (l *latency) cadence() (interval time.Duration, args []string) {
-	args = streamArgs("local[2]", l.brokers)
-	if l.interval == 0 {
-		return time.Second, append(args, "--asap")
-	}
-	return l.interval, args
-}
-
-// loop is the job as a bare franz-go loop.
-func (l *latency) loop(ctx context.Context, topic string) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(l.brokers)...), kgo.DefaultProduceTopic(topic+"-out"), kgo.ProducerLinger(0),
-		kgo.ConsumeTopics(topic+"-in"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	for ctx.Err() == nil {
-		fs := cl.PollFetches(ctx)
-		if err := fs.Err(); err != nil && ctx.Err() == nil {
-			return err
-		}
-		fs.EachRecord(func(r *kgo.Record) {
-			cl.Produce(ctx, &kgo.Record{Value: r.Value}, nil)
-		})
-	}
-	return nil
-}
-
 // latencyResult is what latency measured: medians over the rounds.
 type latencyResult struct {
 	Workload      string    `json:"workload"`
 	Rate          int       `json:"rate"`
+	Master        string    `json:"master"`
+	Checkpoint    bool      `json:"checkpoint"`  // the engine's batch log is on disk
 	IntervalMS    float64   `json:"interval_ms"` // 0: as soon as possible
 	Brokers       string    `json:"brokers"`
 	P50MS         float64   `json:"p50_ms"`
@@ -392,7 +338,14 @@ func (r *latencyResult) named(workload string) { r.Workload = workload }
 
 // print writes the result for people.
 func (r *latencyResult) print(w io.Writer) {
-	fmt.Fprintf(w, "%s at %d records/s, %s, on local[2], %s\n", r.Workload, r.Rate, cadenceText(r.IntervalMS), r.Brokers)
+	where := r.Master
+	switch {
+	case r.Master == masterCluster:
+		where = clusterIs
+	case r.Checkpoint:
+		where += ", batch log on disk"
+	}
+	fmt.Fprintf(w, "%s at %d records/s, %s, on %s, %s\n", r.Workload, r.Rate, cadenceText(r.IntervalMS), where, r.Brokers)
 	fmt.Fprintf(w, "  p50 %.2f ms, p99 %.2f ms\n", r.P50MS, r.P99MS)
 	fmt.Fprintf(w, "  baseline bare franz-go loop: p50 %.2f ms, p99 %.2f ms; ratios %.2f and %.2f (p50 of the rounds %.2f)\n", r.BaselineP50MS, r.BaselineP99MS, r.Ratio, r.P99Ratio, r.Ratios)
 	fmt.Fprintf(w, "  %.2f of the loop's CPU, peak RSS %d MiB\n", r.CPURatio, r.PeakRSSMiB)

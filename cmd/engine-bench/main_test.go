@@ -29,25 +29,26 @@ func TestCommandLines(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		"":                        {2, "", "engine-bench: wrong use: name a workload; see --help\n"},
-		"--help":                  {0, "Usage: engine-bench WORKLOAD", ""},
-		"walk":                    {2, "", "engine-bench: wrong use: unknown workload \"walk\"; see --help\n"},
-		"--version":               {0, "engine-bench: ", ""},
-		"cuont":                   {2, "", "engine-bench: wrong use: unknown workload \"cuont\" (did you mean count?); see --help\n"},
-		"count --recrods 5":       {2, "", "engine-bench: wrong use: unknown flag --recrods; did you mean --records? See --help\n"},
-		"count --help":            {0, "engine-bench count: read", ""},
-		"count --record-bytes 0":  {2, "", "engine-bench: wrong use: --record-bytes is from 1 to 1000000; see --help\n"},
-		"count --nope":            {2, "", "engine-bench: wrong use: unknown flag --nope; see --help\n"},
-		"latency --rate 0":        {2, "", "engine-bench: wrong use: --rate, --partitions and --for are above 0, and a record has 8 bytes at least; see --help\n"},
-		"realtime --rate 0":       {2, "", "engine-bench: wrong use: --rate, --partitions, --for and --rounds are above 0, and a record has 8 bytes at least; see --help\n"},
-		"realtime --queries walk": {2, "", "engine-bench: wrong use: --queries: there is no query \"walk\"; there are stateless, deduplication, window and state; see --help\n"},
-		"realtime --java maybe":   {2, "", "engine-bench: wrong use: invalid value \"maybe\" for flag --java: it is auto, yes or no; see --help\n"},
-		"compare --work walk":     {2, "", "engine-bench: wrong use: --work: there is no \"walk\"; there are count, wordcount and copy; see --help\n"},
-		"compare --rates 5,no":    {2, "", "engine-bench: wrong use: --rates: \"no\" is no number above 0; see --help\n"},
-		"compare --rounds 0":      {2, "", "engine-bench: wrong use: --records, --rounds and --for are above 0; see --help\n"},
-		"compare --write main.go": {1, "", "engine-bench: main.go: the table goes between two lines, each of which must be there once, in this order: <!-- engine-bench compare writes this --> and <!-- to here -->\n"},
-		"realtime --help":         {0, "engine-bench realtime: Spark's", ""},
-		"count 5":                 {2, "", "engine-bench: wrong use: unexpected \"5\"; see --help\n"},
+		"":                                      {2, "", "engine-bench: wrong use: name a workload; see --help\n"},
+		"--help":                                {0, "Usage: engine-bench WORKLOAD", ""},
+		"walk":                                  {2, "", "engine-bench: wrong use: unknown workload \"walk\"; see --help\n"},
+		"--version":                             {0, "engine-bench: ", ""},
+		"cuont":                                 {2, "", "engine-bench: wrong use: unknown workload \"cuont\" (did you mean count?); see --help\n"},
+		"count --recrods 5":                     {2, "", "engine-bench: wrong use: unknown flag --recrods; did you mean --records? See --help\n"},
+		"count --help":                          {0, "engine-bench count: read", ""},
+		"count --record-bytes 0":                {2, "", "engine-bench: wrong use: --record-bytes is from 1 to 1000000; see --help\n"},
+		"count --nope":                          {2, "", "engine-bench: wrong use: unknown flag --nope; see --help\n"},
+		"latency --rate 0":                      {2, "", "engine-bench: wrong use: --rate, --partitions and --for are above 0, and a record has 8 bytes at least; see --help\n"},
+		"latency --master cluster --checkpoint": {2, "", "engine-bench: wrong use: --checkpoint: on a cluster the batch log is on its drivers' disks anyway; see --help\n"},
+		"realtime --rate 0":                     {2, "", "engine-bench: wrong use: --rate, --partitions, --for and --rounds are above 0, and a record has 8 bytes at least; see --help\n"},
+		"realtime --queries walk":               {2, "", "engine-bench: wrong use: --queries: there is no query \"walk\"; there are stateless, deduplication, window and state; see --help\n"},
+		"realtime --java maybe":                 {2, "", "engine-bench: wrong use: invalid value \"maybe\" for flag --java: it is auto, yes or no; see --help\n"},
+		"compare --work walk":                   {2, "", "engine-bench: wrong use: --work: there is no \"walk\"; there are count, wordcount and copy; see --help\n"},
+		"compare --rates 5,no":                  {2, "", "engine-bench: wrong use: --rates: \"no\" is no number above 0; see --help\n"},
+		"compare --rounds 0":                    {2, "", "engine-bench: wrong use: --records, --rounds and --for are above 0; see --help\n"},
+		"compare --write main.go":               {1, "", "engine-bench: main.go: the table goes between two lines, each of which must be there once, in this order: <!-- engine-bench compare writes this --> and <!-- to here -->\n"},
+		"realtime --help":                       {0, "engine-bench realtime: Spark's", ""},
+		"count 5":                               {2, "", "engine-bench: wrong use: unexpected \"5\"; see --help\n"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), strings.Fields(args), &stdout, &stderr)
@@ -62,7 +63,7 @@ func TestCommandLines(t *testing.T) {
 func TestHelp(t *testing.T) {
 	hidden := map[string][]string{
 		"paper": {"--job"}, "failover": {"--result"}, "mnist": {"--result", "--weights"}, "overhead": {"--result"},
-		"latency": {"--job", "--topic"}, "realtime": {"--job", "--topic", "--dir"},
+		"latency": {"--job", "--topic", "--dir"}, "realtime": {"--job", "--topic", "--dir"},
 	}
 	for _, w := range workloads() {
 		workload := w.name

@@ -157,9 +157,7 @@ func (r *realtime) job(ctx context.Context, name, topic, dir string) error {
 	}
 	ctx, cancel := untilStdinEnds(ctx)
 	defer cancel()
+	r.dir = dir
 	interval, args := r.cadence()
-	if dir != "" {
-		args = append(args, "--checkpoint", dir)
-	}
 	return queries[i].run(ctx, args, interval, topic, r.partitions)
 }
