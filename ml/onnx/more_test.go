@@ -179,20 +179,33 @@ func TestRowsOfNewOperators(t *testing.T) {
 	near(t, y, []float32{0, 3, 0, 5, 0, 7, 3, 9, 6, 0, 6, 0, 6, 0, 6, 3})
 }
 
-// TestTooLarge: a small file can't ask for much memory.
+// TestTooLarge: a small file can't ask for much memory, and is told what the limit is.
 func TestTooLarge(t *testing.T) {
-	for name, file := range map[string]*file{
-		"Resize":  rowFile(1, 1, 2).float("s", []float32{1, 1, 1, 1e9}, 4).node("Resize", "x _ s", "y"),
-		"MaxPool": rowFile(1, 1, 2).node("MaxPool", "x", "y", "kernel_shape", []int{1, 60000}, "dilations", []int{1, 2}, "pads", []int{0, 65536, 0, 65536}),
-		"Tile":    rowFile(2).int("r", 1, 1<<31-1).node("Tile", "x r", "y"),
-		"Range": rowFile(2).ints("a", []int{0}).ints("b", []int{1 << 40}).ints("c", []int{1}).node("Range", "a b c", "r").
-			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"),
-		"Loop": rowFile(2).ints("n", []int{1 << 40}).array("on", 9, []byte{1}, nil).
-			node("Loop", "n on x", "y", "body", loopBody(rowFile(0).node("Identity", "c", "d").node("Relu", "v", "w"), "d", "w")),
+	const raise = " of 1048576 elements are left; raise it to read the file"
+	for name, c := range map[string]struct {
+		file *file
+		is   error
+		says string
+	}{
+		"Resize":  {rowFile(1, 1, 2).float("s", []float32{1, 1, 1, 1e9}, 4).node("Resize", "x _ s", "y"), onnx.ErrTooLarge, raise},
+		"MaxPool": {rowFile(1, 1, 2).node("MaxPool", "x", "y", "kernel_shape", []int{1, 60000}, "dilations", []int{1, 2}, "pads", []int{0, 65536, 0, 65536}), onnx.ErrTooLarge, "windows of 60000 elements exceeds onnx.MaxElements: 1048574" + raise},
+		"Tile":    {rowFile(2).int("r", 1, 1<<31-1).node("Tile", "x r", "y"), onnx.ErrTooLarge, "an array of shape (1, 4294967294) exceeds onnx.MaxElements: 1048574" + raise},
+		"Conv": {rowFile(1, 2, 2).float("w", []float32{1}, 1, 1, 1, 1).node("Conv", "x w", "y", "pads", []int{65536, 65536, 65536, 65536}), onnx.ErrTooLarge,
+			"images of shape (1, 1, 2, 2) with padding of [65536 65536] before and [65536 65536] behind exceeds onnx.MaxElements"},
+		"ConvTranspose": {rowFile(1, 2, 2).float("w", []float32{1}, 1, 1, 1, 1).node("ConvTranspose", "x w", "y", "strides", []int{65536, 65536}), onnx.ErrTooLarge,
+			"(1, 1, 2, 2) with axis 3 of 65537 exceeds onnx.MaxElements"},
+		"ConstantOfShape": {rowFile(2).int("n", 1<<11, 1<<11).node("ConstantOfShape", "n", "c").node("Add", "x c", "y"), onnx.ErrTooLarge, "an array of shape [2048 2048] exceeds"},
+		"Concat": {rowFile(2).int("a", make([]int, 1<<15)...).int("b", make([]int, 1<<15+1)...).node("Concat", "a b", "y", "axis", 0), onnx.ErrTooLarge,
+			"known numbers of shape (65537), the most is 65536 in 8 dimensions"},
+		"NonZero": {rowFile(2).int("a", slices.Repeat([]int{1}, 1<<16+1)...).node("NonZero", "a", "y"), onnx.ErrTooLarge, "a list of 65537 integers that are known when the file is read, the most is 65536"},
+		"Range": {rowFile(2).ints("a", []int{0}).ints("b", []int{1 << 40}).ints("c", []int{1}).node("Range", "a b c", "r").
+			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"), onnx.ErrUnsupported, "a range of"},
+		"Loop": {rowFile(2).ints("n", []int{1 << 40}).array("on", 9, []byte{1}, nil).
+			node("Loop", "n on x", "y", "body", loopBody(rowFile(0).node("Identity", "c", "d").node("Relu", "v", "w"), "d", "w")), onnx.ErrTooLarge, "more than 32768 steps of loops and recurrent nodes together"},
 	} {
-		_, err := onnx.Compile(file.bytes("y"), onnx.MaxElements(1<<20))
-		if !errors.Is(err, onnx.ErrTooLarge) && !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), name+"_") {
-			t.Errorf("%s: %v, want too large, at the node", name, err)
+		_, err := onnx.Compile(c.file.bytes("y"), onnx.MaxElements(1<<20))
+		if !errors.Is(err, c.is) || err == nil || !strings.Contains(err.Error(), name+"_") || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %v at the node, with %q", name, err, c.is, c.says)
 		}
 	}
 }
@@ -472,7 +485,7 @@ func TestWeightsInAnotherFile(t *testing.T) {
 		}
 	}
 	_, err = onnx.Compile(net("weights/w.bin", "4", "8"), onnx.Files(files), onnx.MaxElements(3))
-	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), `array "w" of 2 elements of float exceeds onnx.MaxElements, of which 1 are left`) {
+	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), `array "w" of 2 elements of float exceeds onnx.MaxElements: 1 of 3 elements are left; raise it to read the file`) {
 		t.Errorf("beyond the limit: %v", err)
 	}
 	dtype = 8

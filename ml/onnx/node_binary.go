@@ -111,7 +111,7 @@ func (im *importer) intArithmetic(operator string, a, b value) ([]value, error) 
 		v.ints = y[0].ints
 	}
 	if elements(shape) > maxInts {
-		return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, elements(shape))
+		return nil, tooManyInts(elements(shape))
 	}
 	out := make([]int64, len(a.ints))
 	for i, x := range a.ints {

@@ -160,7 +160,7 @@ func convTranspose(im *importer, in []value) ([]value, error) {
 	full := x.shape[0] * w.shape[1] * c.groups
 	for i, d := range x.shape[2:] {
 		if d = (d-1)*g.stride[i] + (g.kernel[i]-1)*g.dilation[i] + 1; d > im.left/full {
-			return nil, fmt.Errorf("%w: its result exceeds onnx.MaxElements", ErrTooLarge)
+			return nil, im.beyond("%s with axis %d of %d", shapeName(x.shape), 2+i, d)
 		}
 		full *= d
 	}

@@ -381,7 +381,7 @@ func gatherND(im *importer, in []value) ([]value, error) {
 		return nil, err
 	}
 	if len(at)*elements(rest) > im.left {
-		return nil, fmt.Errorf("%w: %d slices of %s", ErrTooLarge, len(at), shapeName(rest))
+		return nil, im.beyond("%d slices of shape %s", len(at), shapeName(rest))
 	}
 	shape := slices.Concat(in[1].shape[:len(in[1].shape)-1], rest)
 	return one(im.takeFlat(in[0], spread(at, elements(rest)), shape))

@@ -57,8 +57,8 @@ func (r *recurrent) read(in []value, activations ...string) error {
 	if err := r.lengths(); err != nil {
 		return err
 	}
-	if r.unrolled += r.steps * len(r.backward); r.unrolled > maxUnrolled {
-		return fmt.Errorf("%w: more than %d steps of recurrent nodes", ErrTooLarge, maxUnrolled)
+	if err := r.unroll(r.steps * len(r.backward)); err != nil {
+		return err
 	}
 	r.x = r.shaped(r.rowsFirst(in[0], 1, 0, 2), r.steps*r.rows, r.width)
 	return r.err
