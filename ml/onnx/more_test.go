@@ -414,6 +414,47 @@ func TestSignalsGridsAndStates(t *testing.T) {
 	}
 }
 
+// TestAttentionSees: of equal scores the result is the mean of the values that a query
+// sees, for each row of a batch its own.
+func TestAttentionSees(t *testing.T) {
+	net := func(inputs string, attrs ...any) *file { // two queries, four keys
+		return rowFile(4).opset(25).input("n", 7, 0).int("kv", -1, 1, 4, 1).node("Reshape", "x kv", "v").
+			int("from", 0).int("two", 2).int("axis", 2).node("Slice", "v from two axis", "half").
+			float("zero", []float32{0}).node("Mul", "half zero", "q").node("Attention", inputs, "y", attrs...)
+	}
+	rows := []float32{1, 2, 4, 8, 3, 3, 5, 7, 9, 1} // the values, and how many of them are valid
+	third := float32(1) / 3
+	for _, c := range []struct {
+		name string
+		file *file
+		want []float32
+	}{
+		{"valid keys", net("q v v _ _ _ n"), []float32{7 * third, 7 * third, 3, 3}},
+		{"and causal", net("q v v _ _ _ n", "is_causal", 1), []float32{1.5, 7 * third, 0, 3}},
+		{"and to the left", net("q v v _ _ _ n", "is_causal", 1, "left_window_size", 0), []float32{2, 4, 0, 3}},
+		{"to the left", net("q v v", "left_window_size", 0), []float32{3.75, 14 * third, 6, 7}},
+		{"to both sides", net("q v v", "left_window_size", 0, "right_window_size", 1), []float32{1.5, 3, 4, 6}},
+		{"to the right", net("q v v", "right_window_size", 1<<40), []float32{3.75, 3.75, 6, 6}},
+	} {
+		y, err := run(t, c.file.bytes("y"), rows, 2, onnx.PerRow("n"))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { near(t, y, c.want) })
+	}
+	for says, file := range map[string]*file{
+		"a window of -2 keys to the left and -1 to the right":                     net("q v v", "left_window_size", -2),
+		"nonpad_kv_seqlen, of shape (4) and int64, want a list of 1 integers":     net("q v v _ _ _ kv"),
+		"nonpad_kv_seqlen, of shape (1) and int64, want a list of 1 integers and": net("q v v _ v v n"),
+		`the attribute "left_window_size", which the operator doesn't know`:       net("q v v", "left_window_size", 1).opset(24),
+	} {
+		if _, err := onnx.Compile(file.bytes("y"), onnx.PerRow("n")); !errors.Is(err, onnx.ErrFormat) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+}
+
 // TestAllMisses: one message has the operators that a file would need, each once, and what
 // else its nodes show, but no list without an end.
 func TestAllMisses(t *testing.T) {

@@ -1,6 +1,6 @@
 """Writes ../schemas.go: what ONNX's own schemas say a node of each operator may hold.
 
-    pip install onnx==1.22.0
+    pip install onnx==1.23.2
     python3 schemas.py > ../schemas.go && gofmt -w ../schemas.go
 """
 import onnx.defs as defs
