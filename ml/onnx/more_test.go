@@ -391,6 +391,22 @@ func TestSignalsGridsAndStates(t *testing.T) {
 			[]float32{2, 20, 84, 240, -2, 0, 700, 1824}},
 		{"GridSample", reshaped("i", -1, 1, 1, 4).int("from", 0).int("to", 2).int("axis", 1).int("grid", -1, 1, 1, 2).node("Slice", "x from to axis", "p").
 			node("Reshape", "p grid", "g").node("GridSample", "i g", "y", "align_corners", 1, "mode", "bilinear", "padding_mode", "border"), []float32{4, -1}},
+		{"ConvTranspose of volumes", reshaped("v", -1, 2, 2, 1, 1).float("w", []float32{1, 10, 100, 1000}, 2, 1, 2, 1, 1).node("ConvTranspose", "v w", "y"),
+			[]float32{301, 3412, 4020, 699, 7790, 8000}},
+		{"DeformConv", reshaped("i", -1, 1, 2, 2).opset(19).float("w", []float32{2}, 1, 1, 1, 1).float("zero", []float32{0}).float("half", []float32{.5}).
+			node("Mul", "i zero", "down").node("Add", "down half", "right").node("Concat", "down right", "by", "axis", 1).node("DeformConv", "i w by", "y"),
+			[]float32{3, 2, 7, 4, -1, 0, 15, 8}},
+		{"DeformConv in groups", reshaped("i", -1, 2, 1, 2).opset(19).float("w", []float32{1, 10}, 1, 2, 1, 1).float("zero", []float32{0}).float("half", []float32{0, .5}, 1, 2, 1, 1).
+			node("Mul", "i zero", "not").node("Add", "not half", "right").node("Concat", "not right", "by", "axis", 1).node("DeformConv", "i w by", "y", "offset_group", 2),
+			[]float32{36, 22, 74, 40}},
+		{"RNN", reshaped("s", -1, 4, 1).float("w", []float32{1}, 1, 1, 1).float("r", []float32{.5}, 1, 1, 1).
+			node("RNN", "s w r", "y", "layout", 1, "activations", []string{"Relu"}), []float32{1, 2.5, 4.25, 6.125, 0, 0, 7, 11.5}},
+		{"LSTM", reshaped("s", -1, 4, 1).float("w", []float32{0, 0, 0, 1}, 1, 4, 1).float("r", make([]float32, 4), 1, 4, 1).
+			node("LSTM", "s w r", "y", "layout", 1, "activations", []string{"Affine", "Relu", "Relu"}, "activation_alpha", []float32{0}, "activation_beta", []float32{1}),
+			[]float32{1, 3, 6, 10, 0, 0, 7, 15}},
+		{"GRU", reshaped("s", -1, 4, 1).float("w", []float32{0, 0, 1}, 1, 3, 1).float("r", make([]float32, 3), 1, 3, 1).
+			node("GRU", "s w r", "y", "layout", 1, "linear_before_reset", 1, "activations", []string{"Affine", "Affine"},
+				"activation_alpha", []float32{0, 1}, "activation_beta", []float32{.5, 0}), []float32{.5, 1.25, 2.125, 3.0625, -.5, -.25, 3.375, 5.6875}},
 		{"MatMul with a list", rowFile(4).float("v", []float32{1, 10, 100, 0}, 4).node("MatMul", "x v", "y"), []float32{321, 699}},
 		{"MatMulInteger", rowFile(4).float("s", []float32{1}).array("z", 3, []byte{1}, nil).node("QuantizeLinear", "x s z", "q").
 			array("w", 3, []byte{1, 0xff, 2, 0}, []int{4, 1}).node("MatMulInteger", "q w z z", "i").node("Cast", "i", "y", "to", 1), []float32{-5, -1}},

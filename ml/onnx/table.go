@@ -57,7 +57,7 @@ var operators = map[string]operator{
 	"Size": {size, unchecked}, "Range": {span, unchecked}, "Tile": {tile, anything}, "Trilu": {triangle, anything},
 	"DepthToSpace": {blocks, anything}, "SpaceToDepth": {blocks, anything}, "OneHot": {oneHot, anything}, "EyeLike": {eyeLike, unchecked},
 	"CausalConvWithState": {causalConv, floats}, "LinearAttention": {linearAttention, floats}, "GridSample": {gridSample, floats},
-	"AffineGrid": {affineGrid, floats}, "Col2Im": {col2im, floats}, "DFT": {dft, floats}, "STFT": {stft, floats},
+	"AffineGrid": {affineGrid, floats}, "DeformConv": {deformConv, floats}, "Col2Im": {col2im, floats}, "DFT": {dft, floats}, "STFT": {stft, floats},
 	"HannWindow": {window, anything}, "HammingWindow": {window, anything}, "BlackmanWindow": {window, anything}, "MelWeightMatrix": {mel, anything},
 	"Det": {det, floats}, "Unique": {unique, anything}, "NonZero": {nonZero, anything}, "NonMaxSuppression": {nonMaxSuppression, anything}, "BitCast": {bitCast, unchecked},
 	"MatMulInteger": {matMulInteger, numbers}, "ConvInteger": {convInteger, numbers}, "QLinearMatMul": {qLinearMatMul, unchecked}, "QLinearConv": {qLinearConv, unchecked},

@@ -16,10 +16,11 @@ import (
 var untested = []string{"Mish", "Not"}
 
 // TestNodes holds each operator against tests of ONNX itself, which
-// testdata/nodes.py and testdata/newer.py chose.
+// testdata/nodes.py and testdata/newer.py chose, and networks against ONNX Runtime's
+// results, which testdata/runtime.py wrote.
 func TestNodes(t *testing.T) {
 	tested := map[string]bool{}
-	for _, name := range []string{"nodes.zip", "newer.zip"} {
+	for _, name := range []string{"nodes.zip", "newer.zip", "runtime.zip"} {
 		testNodes(t, "../testdata/"+name, tested)
 	}
 	for _, o := range onnx.Operators() {
