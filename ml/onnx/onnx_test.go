@@ -234,7 +234,7 @@ func TestRefuses(t *testing.T) {
 		{"broken node", msg(nil, 7, msg(nil, 1, append(msg(nil, 3, []byte("bad")), 0x2a, 0x7f))), onnx.ErrFormat, `node "bad": not a valid ONNX file: NodeProto: field 5`},
 		{"broken attribute", msg(nil, 7, msg(nil, 1, msg(msg(nil, 2, []byte("y")), 5, msg(msg(nil, 1, []byte("axis")), 3, []byte{1})))), onnx.ErrFormat, `node 0 (output "y"): attribute axis: not a valid ONNX file: field 3 has wire type 2, want 0`},
 		{"broken array", msg(nil, 7, msg(nil, 5, msg(msg(nil, 8, []byte("w")), 2, nil))), onnx.ErrFormat, `array 0 ("w"): not a valid ONNX file: field 2 has wire type 2, want 0`},
-		{"old", rowFile(2).opset(5).node("Relu", "x", "y").bytes("y"), onnx.ErrOpset, "opset 5, opsets 6 to 27"},
+		{"old", rowFile(2).opset(5).node("Relu", "x", "y").bytes("y"), onnx.ErrOpset, "opset 5, opsets 6 to 28"},
 		{"unknown operator", rowFile(2).node("Relu", "x", "h").node("Multinomial", "h", "y").bytes("y"), onnx.ErrOperator, `node "Multinomial_1": operator Multinomial: operator not supported (opset 17)`},
 		{"other domain", rowFile(2).domain("com.microsoft").node("Relu", "x", "y").bytes("y"), onnx.ErrOperator, "com.microsoft::Relu"},
 		{"undefined", rowFile(2).node("Relu", "z", "y").bytes("y"), onnx.ErrFormat, `reads "z"`},

@@ -611,6 +611,7 @@ var schemas = map[string][]form{
 	},
 	"SpaceToDepth": {
 		{since: 1, low: 1, high: 1, outputs: 1, attrs: attrs{"blocksize": kindInt}, required: []string{"blocksize"}},
+		{since: 28, low: 1, high: 1, outputs: 1, attrs: attrs{"blocksize": kindInt, "mode": kindString}, required: []string{"blocksize"}},
 	},
 	"Split": {
 		{since: 2, low: 1, high: 1, outputs: many, attrs: attrs{"axis": kindInt, "split": kindInts}},
@@ -642,6 +643,9 @@ var schemas = map[string][]form{
 	},
 	"Sum": {
 		{since: 6, low: 1, high: many, outputs: 1},
+	},
+	"SwiGLU": {
+		{since: 28, low: 2, high: 2, outputs: 1, attrs: attrs{"alpha": kindFloat}},
 	},
 	"Swish": {
 		{since: 24, low: 1, high: 1, outputs: 1, attrs: attrs{"alpha": kindFloat}},

@@ -32,7 +32,7 @@ var operators = map[string]operator{
 	"Sin": {mapped, floats}, "Cos": {mapped, floats}, "Tan": {mapped, floats}, "Asin": {mapped, floats}, "Acos": {mapped, floats}, "Atan": {mapped, floats},
 	"Sinh": {mapped, floats}, "Cosh": {mapped, floats}, "Asinh": {mapped, floats}, "Acosh": {mapped, floats}, "Atanh": {mapped, floats},
 	"Reciprocal": {mapped, floats}, "Softsign": {mapped, floats}, "Mish": {mapped, floats}, "HardSwish": {mapped, floats}, "Gelu": {mapped, floats},
-	"Celu": {mapped, floats}, "Selu": {mapped, floats}, "Shrink": {mapped, numbers}, "ThresholdedRelu": {mapped, floats}, "Swish": {mapped, floats},
+	"Celu": {mapped, floats}, "Selu": {mapped, floats}, "Shrink": {mapped, numbers}, "ThresholdedRelu": {mapped, floats}, "Swish": {mapped, floats}, "SwiGLU": {swiGLU, floats},
 	"Sign": {mapped, anything}, "Not": {mapped, anything}, "IsNaN": {mapped, floats}, "IsInf": {mapped, floats},
 
 	"Equal": {compared, anything}, "Less": {compared, anything}, "LessOrEqual": {compared, anything},

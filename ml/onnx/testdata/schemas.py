@@ -5,7 +5,7 @@
 """
 import onnx.defs as defs
 
-OLDEST, NEWEST = 6, 27
+OLDEST, NEWEST = 6, 28
 KINDS = {
     "FLOAT": "kindFloat", "INT": "kindInt", "STRING": "kindString", "TENSOR": "kindTensor", "GRAPH": "kindGraph",
     "FLOATS": "kindFloats", "INTS": "kindInts", "STRINGS": "kindStrings", "SPARSE_TENSOR": "kindSparse",
