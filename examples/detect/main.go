@@ -81,9 +81,15 @@ type Frame struct {
 	Input         *vision.Image
 }
 
-// frameOf decodes a record. What isn't an image is a bad record, with which the stream does
+// frameOf decodes a record, whose key is the frame's name. What isn't an image is a bad record, with which the stream does
 // as it is told.
-func frameOf(r *kafka.Record) (Frame, error) { return newFrame(string(r.Key), r.Value) }
+func frameOf(r *kafka.Record) (Frame, error) {
+	name := string(r.Key)
+	if name == "" {
+		name = fmt.Sprintf("partition %d, offset %d", r.Partition, r.Offset)
+	}
+	return newFrame(name, r.Value)
+}
 
 // newFrame decodes a frame and scales it for the network.
 func newFrame(name string, jpeg []byte) (Frame, error) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
@@ -83,7 +84,7 @@ func TestObjects(t *testing.T) {
 	for _, c := range []struct {
 		frames int // of the stream so far; the batch comes again
 		want   image.Point
-	}{{1, image.Pt(320, 240)}, {3, image.Pt(644, 484)}, {3, image.Pt(644, 484)}, {frames, image.Pt(644, 728)}} { // 4 pixels between them
+	}{{1, image.Pt(320, 256)}, {3, image.Pt(644, 516)}, {3, image.Pt(644, 516)}, {frames, image.Pt(644, 776)}} { // 4 pixels between them, 16 above for the name
 		if err := s.add(engine.Batch{}, got[0][:c.frames]); err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +125,43 @@ func TestLabels(t *testing.T) {
 					t.Errorf("%v: label %v of object %d lies on object %d", boxes, l, i, k)
 				}
 			}
+		}
+	}
+}
+
+// Each frame has its name above it, within its width.
+func TestTitles(t *testing.T) {
+	jpeg, _ := scene(0)
+	frame := func(name string) Found { return Found{Frame: name, JPEG: jpeg} }
+	file, err := pictureOf([]Found{frame("frame 12"), frame(""), frame(strings.Repeat("W", 100)), frame("a")}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := png.Decode(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct{ x, y, letters int }{{0, 0, 8}, {324, 0, 0}, {0, 260, 45}, {324, 260, 1}} {
+		last := -1 // column with ink
+		for y := want.y; y < want.y+titleHeight; y++ {
+			for x := want.x; x < min(want.x+cellWidth+4, all.Bounds().Max.X); x++ {
+				if r, _, _, _ := all.At(x, y).RGBA(); r < 0x8000 {
+					last = max(last, x-want.x)
+				}
+			}
+		}
+		if low, high := 1+(want.letters-1)*letterWidth, want.letters*letterWidth; want.letters == 0 && last >= 0 || want.letters > 0 && (last < low || last > high) {
+			t.Errorf("the title of frame %d ends at column %d, want %d letters", i, last, want.letters)
+		}
+	}
+}
+
+// A frame is called by its record's key, else by its place.
+func TestNames(t *testing.T) {
+	jpeg, _ := scene(0)
+	for want, r := range map[string]*kafka.Record{"frame 7": {Key: []byte("frame 7"), Value: jpeg}, "partition 2, offset 40": {Partition: 2, Offset: 40, Value: jpeg}} {
+		if f, err := frameOf(r); err != nil || f.Name != want {
+			t.Errorf("%q, %v, want %q", f.Name, err, want)
 		}
 	}
 }

@@ -73,15 +73,20 @@ func (s *strip) has(frame string) bool {
 // The size of a frame in the picture, in which frames of another size are scaled.
 const cellWidth, cellHeight = sceneWidth, sceneHeight
 
-// pictureOf draws frames beside each other, as a PNG.
+// The size of letters, and the height of the line above a frame that says its name.
+const letterWidth, letterHeight, titleHeight = 7, 13, 16
+
+// pictureOf draws frames beside each other, each below its name, as a PNG.
 func pictureOf(frames []Found, columns int) ([]byte, error) {
-	const gap = 4
+	const gap, height = 4, titleHeight + cellHeight
 	columns = min(columns, len(frames))
 	rows := (len(frames) + columns - 1) / columns
-	all := image.NewRGBA(image.Rect(0, 0, columns*(cellWidth+gap)-gap, rows*(cellHeight+gap)-gap))
+	all := image.NewRGBA(image.Rect(0, 0, columns*(cellWidth+gap)-gap, rows*(height+gap)-gap))
 	draw.Draw(all, all.Bounds(), image.White, image.Point{}, draw.Src)
 	for i, f := range frames {
-		at := image.Pt(i%columns*(cellWidth+gap), i/columns*(cellHeight+gap))
+		at := image.Pt(i%columns*(cellWidth+gap), i/columns*(height+gap))
+		write(all, titleOf(f.Frame), image.Black, at.Add(image.Pt(1, titleHeight-2)))
+		at.Y += titleHeight
 		if err := drawFrame(all, at, f); err != nil {
 			return nil, fmt.Errorf("drawing %s: %w", f.Frame, err)
 		}
@@ -118,8 +123,7 @@ func drawFrame(all *image.RGBA, at image.Point, f Found) error {
 	labels := placeLabels(cell, boxes, f.Objects)
 	for i, o := range f.Objects {
 		fill(piece, labels[i], colourOf(o))
-		d := font.Drawer{Dst: piece, Src: image.White, Face: basicfont.Face7x13, Dot: fixed.P(labels[i].Min.X+1, labels[i].Max.Y-3)}
-		d.DrawString(labelOf(o))
+		write(piece, labelOf(o), image.White, image.Pt(labels[i].Min.X+1, labels[i].Max.Y))
 	}
 	return nil
 }
@@ -128,18 +132,17 @@ func drawFrame(all *image.RGBA, at image.Point, f Found) error {
 // it or in it, the first that lies in the frame and on no other label and box; the one that
 // has the least of others below it where none is free.
 func placeLabels(cell image.Rectangle, boxes []image.Rectangle, objects []vision.Detection) []image.Rectangle {
-	const height = 13
 	var labels []image.Rectangle
 	for i, o := range objects {
-		box, width := boxes[i], 7*len(labelOf(o))+2
+		box, width := boxes[i], letterWidth*len(labelOf(o))+2
 		left := min(box.Min.X, cell.Max.X-width)
 		var best image.Rectangle
 		least := -1
 		for _, p := range []image.Point{
-			{left, box.Min.Y - height}, {left, box.Max.Y}, {box.Max.X - width, box.Min.Y - height}, {box.Max.X - width, box.Max.Y},
-			{box.Max.X, box.Min.Y}, {box.Min.X - width, box.Min.Y}, {left, box.Min.Y}, {left, box.Max.Y - height},
+			{left, box.Min.Y - letterHeight}, {left, box.Max.Y}, {box.Max.X - width, box.Min.Y - letterHeight}, {box.Max.X - width, box.Max.Y},
+			{box.Max.X, box.Min.Y}, {box.Min.X - width, box.Min.Y}, {left, box.Min.Y}, {left, box.Max.Y - letterHeight},
 		} {
-			place := image.Rect(0, 0, width, height).Add(p)
+			place := image.Rect(0, 0, width, letterHeight).Add(p)
 			covered := area(place) - area(place.Intersect(cell)) // what is beside the frame isn't seen
 			covered *= 100
 			for k, other := range boxes {
@@ -161,6 +164,15 @@ func placeLabels(cell image.Rectangle, boxes []image.Rectangle, objects []vision
 
 func area(r image.Rectangle) int { return r.Dx() * r.Dy() }
 
+// titleOf is a frame's name, cut where it would be wider than the frame.
+func titleOf(name string) string {
+	const most, cut = cellWidth / letterWidth, "..."
+	if letters := []rune(name); len(letters) > most {
+		return string(letters[:most-len(cut)]) + cut
+	}
+	return name
+}
+
 // labelOf says what an object is.
 func labelOf(o vision.Detection) string { return fmt.Sprintf("%s %.2f", o.Name, o.Score) }
 
@@ -179,6 +191,12 @@ func outline(img *image.RGBA, box image.Rectangle, c color.Color) {
 	} {
 		fill(img, side, c)
 	}
+}
+
+// write writes a line whose letters end, below, at a place.
+func write(img *image.RGBA, line string, c image.Image, at image.Point) {
+	d := font.Drawer{Dst: img, Src: c, Face: basicfont.Face7x13, Dot: fixed.P(at.X, at.Y-3)}
+	d.DrawString(line)
 }
 
 func fill(img *image.RGBA, r image.Rectangle, c color.Color) {

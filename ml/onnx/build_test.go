@@ -77,6 +77,10 @@ func (f *file) node(op, inputs, outputs string, attrs ...any) *file {
 			for _, n := range v {
 				a = varint(a, 8, int64(n))
 			}
+		case []float32:
+			for _, x := range v {
+				a = protowire.AppendFixed32(protowire.AppendTag(a, 7, protowire.Fixed32Type), math.Float32bits(x))
+			}
 		case []string:
 			for _, s := range v {
 				a = msg(a, 9, []byte(s))

@@ -1,4 +1,4 @@
-// Package onnx reads networks from ONNX files (opsets 6 to 27) for inference:
+// Package onnx reads networks from ONNX files (opsets 6 to 28) for inference:
 //
 //	model, err := onnx.Compile(data)         // data is the file
 //	y, err := model.NewWorker(32).Run(x, 32)

@@ -84,7 +84,7 @@ func (im *importer) reduceEmpty(x value, axes op.Axes) (value, error) {
 		return emptyLike(x, shape), nil
 	}
 	if n > im.left {
-		return value{}, fmt.Errorf("%w: an array of shape %s", ErrTooLarge, shapeName(shape))
+		return value{}, im.beyond("an array of shape %s", shapeName(shape))
 	}
 	var of float32
 	switch im.node.op {

@@ -1,6 +1,9 @@
 package onnx
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of this package, for errors.Is.
 var (
@@ -19,3 +22,14 @@ var (
 	// names and of the steps of loops, which no option lifts.
 	ErrTooLarge = errors.New("graph too large")
 )
+
+// beyond says that something exceeds [MaxElements].
+func (im *importer) beyond(what string, args ...any) error {
+	return fmt.Errorf("%w: %s exceeds onnx.MaxElements: %d of %d elements are left; raise it to read the file",
+		ErrTooLarge, fmt.Sprintf(what, args...), max(0, im.left/im.rows), im.most)
+}
+
+// tooManyInts says that a node makes a longer list than one may.
+func tooManyInts(n int) error {
+	return fmt.Errorf("%w: a list of %d integers that are known when the file is read, the most is %d", ErrTooLarge, n, maxInts)
+}

@@ -53,7 +53,7 @@ func (im *importer) inside(t *tensorProto) (*tensorProto, error) {
 		return nil, fmt.Errorf("%w: array %q has elements of %s", ErrUnsupported, t.name, typeName(t.dtype))
 	}
 	if n > im.left {
-		return nil, fmt.Errorf("%w: array %q of %d elements of %s exceeds onnx.MaxElements, of which %d are left", ErrTooLarge, t.name, n, typeName(t.dtype), im.left)
+		return nil, im.beyond("array %q of %d elements of %s", t.name, n, typeName(t.dtype))
 	}
 	offset, length := int64(0), int64(n*width)
 	if t.place.offset != "" {

@@ -16,7 +16,7 @@ import (
 // The operator sets that are read.
 const (
 	MinOpset = 6
-	MaxOpset = 27
+	MaxOpset = 28
 )
 
 // File is a decoded ONNX file. It keeps the file's bytes.

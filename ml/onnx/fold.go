@@ -68,7 +68,7 @@ func (im *importer) move(o nn.Op, in []value, condition *value) ([]value, error)
 		arrays, all = append(arrays, a), append(all, v.ints...)
 	}
 	if len(all) > op.MaxExact {
-		return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, len(all))
+		return nil, fmt.Errorf("%w: an operation on %d known integers, the most is %d", ErrTooLarge, len(all), op.MaxExact)
 	}
 	return results(o, arrays, func(at float32) (int64, error) { return all[int(at)], nil })
 }
@@ -90,7 +90,7 @@ func results(o nn.Op, in []*tensor.Dense, integer func(float32) (int64, error)) 
 	for i := range c.Out {
 		y := c.Y(i)
 		if len(y) > maxInts {
-			return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, len(y))
+			return nil, tooManyInts(len(y))
 		}
 		values[i] = value{index: -1, shape: c.Out[i].Shape(), ints: make([]int64, len(y))}
 		for k, v := range y {
@@ -116,7 +116,7 @@ func call(o nn.Op, in []*tensor.Dense) (*nn.Call, error) {
 		n := 1
 		for _, d := range s.Shape {
 			if d < 1 || d > maxInts/n || len(s.Shape) > maxRank {
-				return nil, fmt.Errorf("%w: known numbers of shape %s", ErrTooLarge, s)
+				return nil, fmt.Errorf("%w: known numbers of shape %s, the most is %d in %d dimensions", ErrTooLarge, s, maxInts, maxRank)
 			}
 			n *= d
 		}

@@ -28,13 +28,24 @@ func FuzzCompile(f *testing.F) {
 		_, w := c.random(rand.New(rand.NewPCG(1, 1)))
 		f.Add(c.file(w).bytes("y"))
 	}
-	for _, model := range nodeTests(f) {
-		f.Add(model)
+	for _, name := range []string{"nodes.zip", "newer.zip", "runtime.zip"} {
+		for _, model := range nodeTests(f, name) {
+			f.Add(model)
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		var more []string // inputs beside the first
+		if file, err := onnx.Read(data); err == nil {
+			for i, p := range file.Inputs() {
+				if i > 0 {
+					more = append(more, p.Name)
+				}
+			}
+		}
 		for _, opts := range [][]onnx.Option{
 			{},
 			{onnx.Whole()},
+			{onnx.Whole(), onnx.PerRow(more...)},
 			{onnx.Batch(1), onnx.Dim("T", 3), onnx.Fix("lengths", 3)},
 		} {
 			m, err := onnx.Compile(data, append(opts, onnx.MaxElements(1<<16))...)
@@ -50,9 +61,9 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// nodeTests are the small networks of ONNX's own tests.
-func nodeTests(t testing.TB) (models [][]byte) {
-	z, err := zip.OpenReader("testdata/nodes.zip")
+// nodeTests are the small networks of a file of tests.
+func nodeTests(t testing.TB, name string) (models [][]byte) {
+	z, err := zip.OpenReader("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

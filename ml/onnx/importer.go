@@ -34,7 +34,8 @@ type importer struct {
 	values    map[string]value
 	trace     *graph.Trace
 	files     fs.FS                          // for arrays in other files, nil for none
-	left      int                            // of MaxElements
+	most      int                            // elements for a row: MaxElements
+	left      int                            // of them, for all rows
 	arrays    map[*tensorProto]*tensor.Dense // weights, which readings for other rows share
 	ints      int                            // known integers that nodes gave up to here
 	unrolled  int                            // steps of recurrent nodes and loops up to here
@@ -64,7 +65,7 @@ func (v value) whole() bool { return v.index >= 0 && v.dtype != 0 && !isFloat(v.
 
 // newImporter reads for a number of rows. Weights go to arrays, or come from there.
 func newImporter(f *File, o options, rows int, arrays map[*tensorProto]*tensor.Dense) *importer {
-	return &importer{opset: f.Opset, operators: operators, files: o.files, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, left: min(o.maxElements, math.MaxInt/rows) * rows}
+	return &importer{opset: f.Opset, operators: operators, files: o.files, rows: rows, arrays: arrays, values: map[string]value{}, trace: &graph.Trace{}, most: o.maxElements, left: min(o.maxElements, math.MaxInt/rows) * rows}
 }
 
 // trace reads the graph for a number of rows.
@@ -230,8 +231,11 @@ func (im *importer) settle(v value, in []value) (value, error) {
 		}
 	}
 	im.left -= len(v.ints)
-	if im.ints += len(v.ints); im.left < 0 || im.ints > maxAllInts {
-		return v, fmt.Errorf("%w: the graph's integers exceed onnx.MaxElements or %d", ErrTooLarge, maxAllInts)
+	if im.left < 0 {
+		return v, im.beyond("a list of %d known integers", len(v.ints))
+	}
+	if im.ints += len(v.ints); im.ints > maxAllInts {
+		return v, fmt.Errorf("%w: more than %d integers that are known when the file is read", ErrTooLarge, maxAllInts)
 	}
 	low, high := limits(v.dtype)
 	switch {

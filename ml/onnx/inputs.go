@@ -242,7 +242,7 @@ func (im *importer) fixed(v valueInfo, o options) (value, error) {
 			return value{}, err
 		}
 		if n > 0 && shape[i] > im.left/n {
-			return value{}, fmt.Errorf("%w: an array of shape %s exceeds onnx.MaxElements", ErrTooLarge, shapeName(shape))
+			return value{}, im.beyond("an array of shape %s", shapeName(shape))
 		}
 		n *= shape[i]
 	}

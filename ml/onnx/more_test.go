@@ -179,20 +179,33 @@ func TestRowsOfNewOperators(t *testing.T) {
 	near(t, y, []float32{0, 3, 0, 5, 0, 7, 3, 9, 6, 0, 6, 0, 6, 0, 6, 3})
 }
 
-// TestTooLarge: a small file can't ask for much memory.
+// TestTooLarge: a small file can't ask for much memory, and is told what the limit is.
 func TestTooLarge(t *testing.T) {
-	for name, file := range map[string]*file{
-		"Resize":  rowFile(1, 1, 2).float("s", []float32{1, 1, 1, 1e9}, 4).node("Resize", "x _ s", "y"),
-		"MaxPool": rowFile(1, 1, 2).node("MaxPool", "x", "y", "kernel_shape", []int{1, 60000}, "dilations", []int{1, 2}, "pads", []int{0, 65536, 0, 65536}),
-		"Tile":    rowFile(2).int("r", 1, 1<<31-1).node("Tile", "x r", "y"),
-		"Range": rowFile(2).ints("a", []int{0}).ints("b", []int{1 << 40}).ints("c", []int{1}).node("Range", "a b c", "r").
-			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"),
-		"Loop": rowFile(2).ints("n", []int{1 << 40}).array("on", 9, []byte{1}, nil).
-			node("Loop", "n on x", "y", "body", loopBody(rowFile(0).node("Identity", "c", "d").node("Relu", "v", "w"), "d", "w")),
+	const raise = " of 1048576 elements are left; raise it to read the file"
+	for name, c := range map[string]struct {
+		file *file
+		is   error
+		says string
+	}{
+		"Resize":  {rowFile(1, 1, 2).float("s", []float32{1, 1, 1, 1e9}, 4).node("Resize", "x _ s", "y"), onnx.ErrTooLarge, raise},
+		"MaxPool": {rowFile(1, 1, 2).node("MaxPool", "x", "y", "kernel_shape", []int{1, 60000}, "dilations", []int{1, 2}, "pads", []int{0, 65536, 0, 65536}), onnx.ErrTooLarge, "windows of 60000 elements exceeds onnx.MaxElements: 1048574" + raise},
+		"Tile":    {rowFile(2).int("r", 1, 1<<31-1).node("Tile", "x r", "y"), onnx.ErrTooLarge, "an array of shape (1, 4294967294) exceeds onnx.MaxElements: 1048574" + raise},
+		"Conv": {rowFile(1, 2, 2).float("w", []float32{1}, 1, 1, 1, 1).node("Conv", "x w", "y", "pads", []int{65536, 65536, 65536, 65536}), onnx.ErrTooLarge,
+			"images of shape (1, 1, 2, 2) with padding of [65536 65536] before and [65536 65536] behind exceeds onnx.MaxElements"},
+		"ConvTranspose": {rowFile(1, 2, 2).float("w", []float32{1}, 1, 1, 1, 1).node("ConvTranspose", "x w", "y", "strides", []int{65536, 65536}), onnx.ErrTooLarge,
+			"(1, 1, 2, 2) with axis 3 of 65537 exceeds onnx.MaxElements"},
+		"ConstantOfShape": {rowFile(2).int("n", 1<<11, 1<<11).node("ConstantOfShape", "n", "c").node("Add", "x c", "y"), onnx.ErrTooLarge, "an array of shape [2048 2048] exceeds"},
+		"Concat": {rowFile(2).int("a", make([]int, 1<<15)...).int("b", make([]int, 1<<15+1)...).node("Concat", "a b", "y", "axis", 0), onnx.ErrTooLarge,
+			"known numbers of shape (65537), the most is 65536 in 8 dimensions"},
+		"NonZero": {rowFile(2).int("a", slices.Repeat([]int{1}, 1<<16+1)...).node("NonZero", "a", "y"), onnx.ErrTooLarge, "a list of 65537 integers that are known when the file is read, the most is 65536"},
+		"Range": {rowFile(2).ints("a", []int{0}).ints("b", []int{1 << 40}).ints("c", []int{1}).node("Range", "a b c", "r").
+			node("Cast", "r", "f", "to", 1).node("Add", "x f", "y"), onnx.ErrUnsupported, "a range of"},
+		"Loop": {rowFile(2).ints("n", []int{1 << 40}).array("on", 9, []byte{1}, nil).
+			node("Loop", "n on x", "y", "body", loopBody(rowFile(0).node("Identity", "c", "d").node("Relu", "v", "w"), "d", "w")), onnx.ErrTooLarge, "more than 32768 steps of loops and recurrent nodes together"},
 	} {
-		_, err := onnx.Compile(file.bytes("y"), onnx.MaxElements(1<<20))
-		if !errors.Is(err, onnx.ErrTooLarge) && !errors.Is(err, onnx.ErrUnsupported) || !strings.Contains(err.Error(), name+"_") {
-			t.Errorf("%s: %v, want too large, at the node", name, err)
+		_, err := onnx.Compile(c.file.bytes("y"), onnx.MaxElements(1<<20))
+		if !errors.Is(err, c.is) || err == nil || !strings.Contains(err.Error(), name+"_") || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %v at the node, with %q", name, err, c.is, c.says)
 		}
 	}
 }
@@ -378,6 +391,22 @@ func TestSignalsGridsAndStates(t *testing.T) {
 			[]float32{2, 20, 84, 240, -2, 0, 700, 1824}},
 		{"GridSample", reshaped("i", -1, 1, 1, 4).int("from", 0).int("to", 2).int("axis", 1).int("grid", -1, 1, 1, 2).node("Slice", "x from to axis", "p").
 			node("Reshape", "p grid", "g").node("GridSample", "i g", "y", "align_corners", 1, "mode", "bilinear", "padding_mode", "border"), []float32{4, -1}},
+		{"ConvTranspose of volumes", reshaped("v", -1, 2, 2, 1, 1).float("w", []float32{1, 10, 100, 1000}, 2, 1, 2, 1, 1).node("ConvTranspose", "v w", "y"),
+			[]float32{301, 3412, 4020, 699, 7790, 8000}},
+		{"DeformConv", reshaped("i", -1, 1, 2, 2).opset(19).float("w", []float32{2}, 1, 1, 1, 1).float("zero", []float32{0}).float("half", []float32{.5}).
+			node("Mul", "i zero", "down").node("Add", "down half", "right").node("Concat", "down right", "by", "axis", 1).node("DeformConv", "i w by", "y"),
+			[]float32{3, 2, 7, 4, -1, 0, 15, 8}},
+		{"DeformConv in groups", reshaped("i", -1, 2, 1, 2).opset(19).float("w", []float32{1, 10}, 1, 2, 1, 1).float("zero", []float32{0}).float("half", []float32{0, .5}, 1, 2, 1, 1).
+			node("Mul", "i zero", "not").node("Add", "not half", "right").node("Concat", "not right", "by", "axis", 1).node("DeformConv", "i w by", "y", "offset_group", 2),
+			[]float32{36, 22, 74, 40}},
+		{"RNN", reshaped("s", -1, 4, 1).float("w", []float32{1}, 1, 1, 1).float("r", []float32{.5}, 1, 1, 1).
+			node("RNN", "s w r", "y", "layout", 1, "activations", []string{"Relu"}), []float32{1, 2.5, 4.25, 6.125, 0, 0, 7, 11.5}},
+		{"LSTM", reshaped("s", -1, 4, 1).float("w", []float32{0, 0, 0, 1}, 1, 4, 1).float("r", make([]float32, 4), 1, 4, 1).
+			node("LSTM", "s w r", "y", "layout", 1, "activations", []string{"Affine", "Relu", "Relu"}, "activation_alpha", []float32{0}, "activation_beta", []float32{1}),
+			[]float32{1, 3, 6, 10, 0, 0, 7, 15}},
+		{"GRU", reshaped("s", -1, 4, 1).float("w", []float32{0, 0, 1}, 1, 3, 1).float("r", make([]float32, 3), 1, 3, 1).
+			node("GRU", "s w r", "y", "layout", 1, "linear_before_reset", 1, "activations", []string{"Affine", "Affine"},
+				"activation_alpha", []float32{0, 1}, "activation_beta", []float32{.5, 0}), []float32{.5, 1.25, 2.125, 3.0625, -.5, -.25, 3.375, 5.6875}},
 		{"MatMul with a list", rowFile(4).float("v", []float32{1, 10, 100, 0}, 4).node("MatMul", "x v", "y"), []float32{321, 699}},
 		{"MatMulInteger", rowFile(4).float("s", []float32{1}).array("z", 3, []byte{1}, nil).node("QuantizeLinear", "x s z", "q").
 			array("w", 3, []byte{1, 0xff, 2, 0}, []int{4, 1}).node("MatMulInteger", "q w z z", "i").node("Cast", "i", "y", "to", 1), []float32{-5, -1}},
@@ -398,6 +427,47 @@ func TestSignalsGridsAndStates(t *testing.T) {
 		array("w", 3, bytes.Repeat([]byte{127}, 600), []int{600, 1}).node("MatMulInteger", "q w", "i").node("Cast", "i", "y", "to", 1).bytes("y")
 	if y, err := run(t, wide, slices.Repeat([]float32{255}, 600), 1); !errors.Is(err, nn.ErrValue) {
 		t.Errorf("a sum beyond 2^24: %v, %v, want ErrValue", y, err)
+	}
+}
+
+// TestAttentionSees: of equal scores the result is the mean of the values that a query
+// sees, for each row of a batch its own.
+func TestAttentionSees(t *testing.T) {
+	net := func(inputs string, attrs ...any) *file { // two queries, four keys
+		return rowFile(4).opset(25).input("n", 7, 0).int("kv", -1, 1, 4, 1).node("Reshape", "x kv", "v").
+			int("from", 0).int("two", 2).int("axis", 2).node("Slice", "v from two axis", "half").
+			float("zero", []float32{0}).node("Mul", "half zero", "q").node("Attention", inputs, "y", attrs...)
+	}
+	rows := []float32{1, 2, 4, 8, 3, 3, 5, 7, 9, 1} // the values, and how many of them are valid
+	third := float32(1) / 3
+	for _, c := range []struct {
+		name string
+		file *file
+		want []float32
+	}{
+		{"valid keys", net("q v v _ _ _ n"), []float32{7 * third, 7 * third, 3, 3}},
+		{"and causal", net("q v v _ _ _ n", "is_causal", 1), []float32{1.5, 7 * third, 0, 3}},
+		{"and to the left", net("q v v _ _ _ n", "is_causal", 1, "left_window_size", 0), []float32{2, 4, 0, 3}},
+		{"to the left", net("q v v", "left_window_size", 0), []float32{3.75, 14 * third, 6, 7}},
+		{"to both sides", net("q v v", "left_window_size", 0, "right_window_size", 1), []float32{1.5, 3, 4, 6}},
+		{"to the right", net("q v v", "right_window_size", 1<<40), []float32{3.75, 3.75, 6, 6}},
+	} {
+		y, err := run(t, c.file.bytes("y"), rows, 2, onnx.PerRow("n"))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { near(t, y, c.want) })
+	}
+	for says, file := range map[string]*file{
+		"a window of -2 keys to the left and -1 to the right":                     net("q v v", "left_window_size", -2),
+		"nonpad_kv_seqlen, of shape (4) and int64, want a list of 1 integers":     net("q v v _ _ _ kv"),
+		"nonpad_kv_seqlen, of shape (1) and int64, want a list of 1 integers and": net("q v v _ v v n"),
+		`the attribute "left_window_size", which the operator doesn't know`:       net("q v v", "left_window_size", 1).opset(24),
+	} {
+		if _, err := onnx.Compile(file.bytes("y"), onnx.PerRow("n")); !errors.Is(err, onnx.ErrFormat) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
 	}
 }
 
@@ -472,7 +542,7 @@ func TestWeightsInAnotherFile(t *testing.T) {
 		}
 	}
 	_, err = onnx.Compile(net("weights/w.bin", "4", "8"), onnx.Files(files), onnx.MaxElements(3))
-	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), `array "w" of 2 elements of float exceeds onnx.MaxElements, of which 1 are left`) {
+	if !errors.Is(err, onnx.ErrTooLarge) || !strings.Contains(err.Error(), `array "w" of 2 elements of float exceeds onnx.MaxElements: 1 of 3 elements are left; raise it to read the file`) {
 		t.Errorf("beyond the limit: %v", err)
 	}
 	dtype = 8

@@ -324,7 +324,7 @@ func expand(im *importer, in []value) ([]value, error) {
 			d = int64(x.shape[k])
 		}
 		if d > math.MaxInt32 {
-			return nil, fmt.Errorf("%w: target shape %v exceeds onnx.MaxElements or %d for an axis", ErrTooLarge, list, math.MaxInt32)
+			return nil, fmt.Errorf("%w: target shape %v, the most for an axis is %d", ErrTooLarge, list, math.MaxInt32)
 		}
 		if d < 1 {
 			return nil, fmt.Errorf("%w: target shape %v", ErrFormat, list)

@@ -25,9 +25,6 @@ func attend(im *importer, in []value) ([]value, error) {
 			return nil, fmt.Errorf("%w: input %d has elements of %s and the shape %s", ErrFormat, i, typeName(in[i].dtype), shapeName(in[i].shape))
 		}
 	}
-	if has(in, 6) {
-		return nil, fmt.Errorf("%w: input 6, nonpad_kv_seqlen", ErrUnsupported)
-	}
 	if err := a.heads(); err != nil {
 		return nil, err
 	}
@@ -43,12 +40,19 @@ func attend(im *importer, in []value) ([]value, error) {
 	if limit > 0 {
 		scores[1] = a.do(op.Affine{Scale: limit}, a.do(op.Tanh{}, a.do(op.Affine{Scale: 1 / limit}, scores[0])))
 	}
+	bias, hides, err := a.bias()
+	if err != nil {
+		return nil, err
+	}
 	scores[2] = scores[1]
-	if bias, ok := a.bias(); ok {
+	if bias.none == "" {
 		scores[2] = a.do(op.Add{}, scores[1], bias)
 	}
 	scores[3] = a.do(op.Softmax{Axis: -1}, scores[2])
 	y := a.product(scores[3], a.v)
+	if hides {
+		y = a.unlessHidden(bias, y)
+	}
 	if len(in[0].shape) == 3 && a.err == nil {
 		s := y.shape
 		y = a.shaped(a.do(op.Transpose{Axes: []int{0, 2, 1, 3}}, y), s[0], s[2], s[1]*s[3])
@@ -57,6 +61,9 @@ func attend(im *importer, in []value) ([]value, error) {
 	wanted := len(im.node.outputs) > 3 && im.node.outputs[3] != ""
 	if mode < 0 || mode > 3 || wanted && mode == 0 && limit > 0 {
 		return nil, fmt.Errorf("%w: qk_matmul_output_mode %d with softcap %v", ErrUnsupported, mode, limit)
+	}
+	if hides && wanted && mode == 3 {
+		scores[3] = a.unlessHidden(bias, scores[3])
 	}
 	return a.results(y, key, val, scores[mode])
 }
@@ -113,47 +120,6 @@ func (a *attention) product(x, y value) value {
 		return value{}
 	}
 	return out[0]
-}
-
-// bias is what is added to the scores: minus infinity for what isn't to be seen.
-func (a *attention) bias() (bias value, ok bool) {
-	if a.err != nil {
-		return value{}, false
-	}
-	none := float32(math.Inf(-1))
-	queries, keys := a.q.shape[2], a.k.shape[2]
-	if has(a.in, 3) {
-		bias, ok = a.in[3], true
-		if bias.dtype == typeBool {
-			bias = a.do(op.Select{}, bias, a.number(0), a.number(none))
-		}
-		if a.err != nil {
-			return value{}, false
-		}
-		if r := len(bias.shape); r > 0 && bias.shape[r-1] < keys {
-			width := make([][2]int, r)
-			width[r-1][1] = keys - bias.shape[r-1]
-			bias = a.do(op.Pad{Width: width, Value: none}, bias)
-		}
-	}
-	if a.attr("is_causal", 0) == 0 || a.err != nil {
-		return bias, ok
-	}
-	past := 0
-	if has(a.in, 4) {
-		past = a.in[4].shape[2]
-	}
-	mask := make([]float32, queries*keys)
-	for i := range mask {
-		if i%keys > past+i/keys {
-			mask[i] = none
-		}
-	}
-	causal, err := a.floats("", mask, []int{queries, keys})
-	if a.err = err; !ok {
-		return causal, true
-	}
-	return a.do(op.Add{}, bias, causal), true
 }
 
 // rotary reads RotaryEmbedding: pairs of elements turned by an angle of their place.

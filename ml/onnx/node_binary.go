@@ -69,7 +69,7 @@ func arithmetic(im *importer, in []value) ([]value, error) {
 		if im.attr("fmod", 0) != 0 {
 			return one(im.apply(op.Zip{Function: "Fmod"}, a, b))
 		}
-		if !whole {
+		if !whole && im.opset < 28 {
 			return nil, fmt.Errorf("%w: floats without the attribute fmod", ErrFormat)
 		}
 		return one(im.apply(op.Zip{Function: "Mod"}, a, b))
@@ -111,7 +111,7 @@ func (im *importer) intArithmetic(operator string, a, b value) ([]value, error) 
 		v.ints = y[0].ints
 	}
 	if elements(shape) > maxInts {
-		return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, elements(shape))
+		return nil, tooManyInts(elements(shape))
 	}
 	out := make([]int64, len(a.ints))
 	for i, x := range a.ints {
@@ -120,6 +120,9 @@ func (im *importer) intArithmetic(operator string, a, b value) ([]value, error) 
 		}
 	}
 	if operator == "ShiftLeft" {
+		if a.dtype == typeUint64 && slices.ContainsFunc(out, func(v int64) bool { return v < 0 }) {
+			return nil, fmt.Errorf("%w: numbers shifted to the left, of which int64 can't hold one", ErrUnsupported)
+		}
 		out = wrapped(out, a.dtype)
 	}
 	return []value{{index: -1, shape: shape, ints: out}}, nil
@@ -141,10 +144,7 @@ func calculate(operator string, x, y int64, fmod bool) (int64, error) {
 	case "BitwiseXor":
 		return x ^ y, nil
 	case "ShiftLeft":
-		if z := x << uint64(y); z >= 0 { // of unsigned numbers, which int64 keeps
-			return z, nil
-		}
-		return 0, fmt.Errorf("%w: %d shifted by %d, which int64 can't hold", ErrUnsupported, x, y)
+		return x << uint64(y), nil // by less than 0 it is 0, as of all bits
 	case "ShiftRight":
 		return x >> uint64(y), nil
 	case "Pow":

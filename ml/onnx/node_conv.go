@@ -160,7 +160,7 @@ func convTranspose(im *importer, in []value) ([]value, error) {
 	full := x.shape[0] * w.shape[1] * c.groups
 	for i, d := range x.shape[2:] {
 		if d = (d-1)*g.stride[i] + (g.kernel[i]-1)*g.dilation[i] + 1; d > im.left/full {
-			return nil, fmt.Errorf("%w: its result exceeds onnx.MaxElements", ErrTooLarge)
+			return nil, im.beyond("%s with axis %d of %d", shapeName(x.shape), 2+i, d)
 		}
 		full *= d
 	}
@@ -252,5 +252,38 @@ func (c convolution) under(x, w value, g slide) (value, error) {
 	case 2:
 		return c.apply(op.Deconv2D{Groups: c.groups, StrideH: g.stride[0], StrideW: g.stride[1], DilH: g.dilation[0], DilW: g.dilation[1]}, x, w)
 	}
-	return value{}, fmt.Errorf("%w: volumes", ErrUnsupported)
+	return c.underVolumes(x, w, g)
+}
+
+// underVolumes is the whole transposed convolution of volumes: what each plane of the
+// window makes of the planes, as images, put where it lies and added up.
+func (c convolution) underVolumes(x, w value, g slide) (value, error) {
+	n, channels, planes, stride := x.shape[0], x.shape[1], x.shape[2], g.stride[0]
+	images := c.shaped(c.do(op.Transpose{Axes: swapped(len(x.shape))}, x), append([]int{n * planes, channels}, x.shape[3:]...)...)
+	size := (planes-1)*stride + 1 // of the planes, the stride apart
+	var sum value
+	for k := range g.kernel[0] {
+		filter := c.shaped(c.do(op.Slice{Ranges: []op.Range{whole(w.shape[0]), whole(w.shape[1]), {From: k, Count: 1, Step: 1}}}, w),
+			slices.Delete(slices.Clone(w.shape), 2, 3)...)
+		if c.err != nil {
+			return value{}, c.err
+		}
+		y, err := c.under(images, filter, slide{kernel: g.kernel[1:], stride: g.stride[1:], dilation: g.dilation[1:]})
+		if err != nil {
+			return value{}, err
+		}
+		image := y.shape[1:]
+		y = c.shaped(y, append([]int{n, planes, 1}, image...)...)
+		y = c.do(op.Pad{Width: [][2]int{{}, {}, {0, stride - 1}, {}, {}, {}}}, y)
+		y = c.shaped(y, append([]int{n, planes * stride}, image...)...)
+		y = c.do(op.Slice{Ranges: []op.Range{whole(n), {Count: size, Step: 1}}}, y)
+		before := k * g.dilation[0]
+		y = c.do(op.Pad{Width: [][2]int{{}, {before, (g.kernel[0]-1)*g.dilation[0] - before}, {}, {}, {}}}, y)
+		if k == 0 {
+			sum = y
+		} else {
+			sum = c.do(op.Add{}, sum, y)
+		}
+	}
+	return c.do(op.Transpose{Axes: swapped(len(x.shape))}, sum), c.err
 }

@@ -14,7 +14,7 @@ const maxAllInts = 1 << 22
 // ints is a result that is a list of integers.
 func ints(v []int64) ([]value, error) {
 	if len(v) > maxInts {
-		return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, len(v))
+		return nil, tooManyInts(len(v))
 	}
 	if v == nil {
 		v = []int64{}
@@ -54,8 +54,11 @@ func constantOfShape(im *importer, in []value) ([]value, error) {
 	}
 	shape, n := make([]int, len(list)), 1
 	for i, d := range list {
-		if d < 0 || d > int64(im.left/max(1, n)) {
-			return nil, fmt.Errorf("%w: an array of shape %v", ErrTooLarge, list)
+		if d < 0 {
+			return nil, fmt.Errorf("%w: an array of shape %v", ErrFormat, list)
+		}
+		if d > int64(im.left/max(1, n)) {
+			return nil, im.beyond("an array of shape %v", list)
 		}
 		shape[i] = int(d)
 		n *= int(d)

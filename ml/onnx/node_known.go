@@ -55,7 +55,7 @@ func unique(im *importer, in []value) ([]value, error) {
 		return nil, err
 	}
 	if x.shape[a] > maxInts {
-		return nil, fmt.Errorf("%w: %d elements", ErrTooLarge, x.shape[a])
+		return nil, fmt.Errorf("%w: an axis of %d elements, the most that is made unique is %d", ErrTooLarge, x.shape[a], maxInts)
 	}
 	order := im.attr("sorted", 1) != 0
 	var u uniques
@@ -137,7 +137,7 @@ func nonZero(im *importer, in []value) ([]value, error) {
 	}
 	rank := len(in[0].shape)
 	if len(at)*rank > maxInts {
-		return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, len(at)*rank)
+		return nil, tooManyInts(len(at) * rank)
 	}
 	out := make([]int64, 0, len(at)*rank)
 	for axis, step := range strides(in[0].shape) {
@@ -189,7 +189,7 @@ func nonMaxSuppression(im *importer, in []value) ([]value, error) {
 			out = append(out, int64(n), int64(class), int64(k))
 		}
 		if len(out) > maxInts {
-			return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, len(out))
+			return nil, tooManyInts(len(out))
 		}
 	}
 	return []value{{index: -1, shape: []int{len(out) / 3, 3}, ints: out, dtype: typeInt64}}, nil
@@ -261,7 +261,7 @@ func bitCast(im *importer, in []value) ([]value, error) {
 			ints = append(ints, int64(math.Float32bits(v)))
 		}
 		if len(ints) > maxInts {
-			return nil, fmt.Errorf("%w: %d integers", ErrTooLarge, len(ints))
+			return nil, tooManyInts(len(ints))
 		}
 		return []value{{index: -1, shape: in[0].shape, ints: wrapped(ints, to), dtype: to}}, nil
 	case to == typeFloat && !isFloat(from):

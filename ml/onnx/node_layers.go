@@ -43,7 +43,7 @@ func batchNorm(im *importer, in []value) ([]value, error) {
 // in multiples of 32, so that a layer of one column takes 32 times its weights.
 func (im *importer) packs(k, n int) error {
 	if width := (n + 31) &^ 31; width > n && k > im.left/(width-n) { // the weights are counted
-		return fmt.Errorf("%w: packed weights of %d by %d exceed onnx.MaxElements", ErrTooLarge, k, width)
+		return im.beyond("packed weights of %d by %d", k, width)
 	}
 	return nil
 }

@@ -10,10 +10,10 @@ import (
 // unroll counts steps of what is unrolled.
 func (im *importer) unroll(steps int) error {
 	if steps < 0 || steps > maxUnrolled {
-		return fmt.Errorf("%w: %d steps", ErrTooLarge, steps)
+		return fmt.Errorf("%w: %d steps of a loop or a recurrent node, the most is %d", ErrTooLarge, steps, maxUnrolled)
 	}
 	if im.unrolled += steps; im.unrolled > maxUnrolled {
-		return fmt.Errorf("%w: more than %d steps of loops and recurrent nodes", ErrTooLarge, maxUnrolled)
+		return fmt.Errorf("%w: more than %d steps of loops and recurrent nodes together", ErrTooLarge, maxUnrolled)
 	}
 	return nil
 }

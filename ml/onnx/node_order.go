@@ -22,7 +22,7 @@ func reverseSequence(im *importer, in []value) ([]value, error) {
 	for i := range at {
 		n, t, b := i, i/step[time]%x.shape[time], i/step[batch]%x.shape[batch]
 		l := in[1].ints[b]
-		if l < 1 || l > int64(x.shape[time]) {
+		if l < 0 || l > int64(x.shape[time]) {
 			return nil, fmt.Errorf("%w: a sequence of %d of %d", ErrFormat, l, x.shape[time])
 		}
 		if int64(t) < l {

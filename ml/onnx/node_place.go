@@ -39,7 +39,15 @@ func blocks(im *importer, in []value) ([]value, error) {
 		if h%b != 0 || w%b != 0 {
 			return nil, fmt.Errorf("%w: blocks of %d of %s", ErrFormat, b, shapeName(x))
 		}
-		y := calls.do(op.Transpose{Axes: []int{0, 3, 5, 1, 2, 4}}, calls.shaped(in[0], n, c, h/b, b, w/b, b))
+		order := []int{0, 3, 5, 1, 2, 4}
+		switch mode := im.attrString("mode", "DCR"); mode {
+		case "DCR":
+		case "CRD":
+			order = []int{0, 1, 3, 5, 2, 4}
+		default:
+			return nil, fmt.Errorf("%w: mode %q", ErrFormat, mode)
+		}
+		y := calls.do(op.Transpose{Axes: order}, calls.shaped(in[0], n, c, h/b, b, w/b, b))
 		return calls.results(calls.shaped(y, n, c*b*b, h/b, w/b))
 	}
 	if c%(b*b) != 0 {
@@ -381,7 +389,7 @@ func gatherND(im *importer, in []value) ([]value, error) {
 		return nil, err
 	}
 	if len(at)*elements(rest) > im.left {
-		return nil, fmt.Errorf("%w: %d slices of %s", ErrTooLarge, len(at), shapeName(rest))
+		return nil, im.beyond("%d slices of shape %s", len(at), shapeName(rest))
 	}
 	shape := slices.Concat(in[1].shape[:len(in[1].shape)-1], rest)
 	return one(im.takeFlat(in[0], spread(at, elements(rest)), shape))

@@ -145,7 +145,7 @@ func (p pooling) apart(x value, g slide) (value, error) {
 			return value{}, fmt.Errorf("%w: a window of %v is larger than images of %s", ErrFormat, g.kernel, shapeName(x.shape))
 		}
 		if out[i] > p.left/g.kernel[i] {
-			return value{}, fmt.Errorf("%w: %d windows of %d elements", ErrTooLarge, out[i], g.kernel[i])
+			return value{}, p.beyond("an axis of %d windows of %d elements", out[i], g.kernel[i])
 		}
 		padded.after[i] = max(padded.after[i], (out[i]-1)*g.stride[i]+wide.kernel[0]-n-g.before[i])
 	}

@@ -3,7 +3,6 @@ package onnx
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
@@ -23,8 +22,10 @@ type recurrent struct {
 	interleaved bool  // there, those of a unit side by side (LSTM), else in blocks (GRU)
 
 	in         []value
-	backward   []bool // of each direction
-	batchFirst bool   // attribute layout
+	backward   []bool    // of each direction
+	batchFirst bool      // attribute layout
+	applied    [][]nn.Op // the cell's functions, those of each direction
+	usual      bool      // they are the operator's own
 	steps      int
 	rows       int // sequences in the row, usually 1
 	width      int // of X
@@ -57,8 +58,8 @@ func (r *recurrent) read(in []value, activations ...string) error {
 	if err := r.lengths(); err != nil {
 		return err
 	}
-	if r.unrolled += r.steps * len(r.backward); r.unrolled > maxUnrolled {
-		return fmt.Errorf("%w: more than %d steps of recurrent nodes", ErrTooLarge, maxUnrolled)
+	if err := r.unroll(r.steps * len(r.backward)); err != nil {
+		return err
 	}
 	r.x = r.shaped(r.rowsFirst(in[0], 1, 0, 2), r.steps*r.rows, r.width)
 	return r.err
@@ -76,12 +77,6 @@ func (r *recurrent) attributes(activations []string) error {
 	default:
 		return fmt.Errorf("%w: direction %q", ErrFormat, direction)
 	}
-	if a := r.node.attrs["activations"]; a != nil {
-		want := slices.Repeat(activations, len(r.backward))
-		if !slices.EqualFunc(a.strs, want, strings.EqualFold) {
-			return fmt.Errorf("%w: activations %q, want %q", ErrUnsupported, a.strs, want)
-		}
-	}
 	if r.node.attrs["clip"] != nil {
 		return fmt.Errorf("%w: attribute clip", ErrUnsupported)
 	}
@@ -89,7 +84,7 @@ func (r *recurrent) attributes(activations []string) error {
 		return fmt.Errorf("%w in opset %d", ErrUnsupported, r.opset)
 	}
 	r.batchFirst = r.attr("layout", 0) == 1
-	return nil
+	return r.functions(activations)
 }
 
 // weights checks W, R, B and the states to begin with.
@@ -102,7 +97,7 @@ func (r *recurrent) weights() error {
 	if r.batchFirst {
 		state[0], state[1] = r.rows, directions
 	}
-	for i, want := range [][]int{1: {directions, all, r.width}, 2: {directions, all, r.hidden}, 3: {directions, 2 * all}, 5: state, 6: state} {
+	for i, want := range [][]int{1: {directions, all, r.width}, 2: {directions, all, r.hidden}, 3: {directions, 2 * all}, 5: state, 6: state, 7: {directions, 3 * r.hidden}} {
 		if want != nil && has(r.in, i) && !slices.Equal(r.in[i].shape, want) {
 			return fmt.Errorf("%w: input %d has the shape %s, want %s", ErrFormat, i, shapeName(r.in[i].shape), shapeName(want))
 		}

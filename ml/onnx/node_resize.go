@@ -210,7 +210,7 @@ func (r resizing) bySizes(given []int64, shape, axes []int, scales []float64, si
 func (r resizing) axis(x value, axis, size int, scale float64) (value, error) {
 	n := x.shape[axis]
 	if size > r.left/(elements(x.shape)/n) {
-		return value{}, fmt.Errorf("%w: an axis of %s resized to %d", ErrTooLarge, shapeName(x.shape), size)
+		return value{}, r.beyond("%s with axis %d resized to %d", shapeName(x.shape), axis, size)
 	}
 	places := make([]float64, size)
 	for i := range places {
@@ -243,8 +243,11 @@ func (r resizing) axis(x value, axis, size int, scale float64) (value, error) {
 		return value{}, err
 	}
 	taps := 2 * int(math.Ceil(support))
-	if taps > maxSide || taps*size > r.left {
-		return value{}, fmt.Errorf("%w: scaled by %v", ErrTooLarge, scale)
+	if taps > maxSide {
+		return value{}, fmt.Errorf("%w: an axis scaled by %v, with windows of %d elements, the most is %d", ErrTooLarge, scale, taps, maxSide)
+	}
+	if taps*size > r.left {
+		return value{}, r.beyond("an axis of %d windows of %d elements", size, taps)
 	}
 	o := op.Resample{Axis: axis, Taps: taps}
 	for _, p := range places {

@@ -105,7 +105,7 @@ func stft(im *importer, in []value) ([]value, error) {
 	}
 	frames := (x.shape[1]-length)/step + 1
 	if frames > im.left/length {
-		return nil, fmt.Errorf("%w: %d frames of %d elements", ErrTooLarge, frames, length)
+		return nil, im.beyond("a signal as %d frames of %d elements", frames, length)
 	}
 	index := make([]int32, 0, frames*length)
 	for f := range frames {

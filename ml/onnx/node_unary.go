@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
@@ -39,6 +40,18 @@ func mapped(im *importer, in []value) ([]value, error) {
 		}
 	}
 	return one(im.apply(o, in[0]))
+}
+
+// swiGLU reads SwiGLU: a gate times what it lets pass, as a Swish does.
+func swiGLU(im *importer, in []value) ([]value, error) {
+	if !slices.Equal(in[0].shape, in[1].shape) {
+		return nil, fmt.Errorf("%w: A has the shape %s, B %s", ErrFormat, shapeName(in[0].shape), shapeName(in[1].shape))
+	}
+	gate, err := im.apply(op.Map{Function: "Swish", A: im.attrFloat("alpha", 1)}, in[0])
+	if err != nil {
+		return nil, err
+	}
+	return one(im.apply(op.Mul{}, gate, in[1]))
 }
 
 // triangle reads Trilu: the upper or the lower triangle of matrices.

@@ -36,7 +36,7 @@ func (im *importer) packed(inputs []valueInfo, o options) error {
 			}
 			shapes[i] = append(shapes[i], n)
 			if elements(shapes[i]) > im.left {
-				return fmt.Errorf("%w: input %q of shape %s exceeds onnx.MaxElements", ErrTooLarge, v.name, shapeName(shapes[i]))
+				return im.beyond("input %q of shape %s", v.name, shapeName(shapes[i]))
 			}
 		}
 		total += elements(shapes[i]) / im.rows

@@ -48,6 +48,7 @@ var schemas = map[string][]form{
 	"Attention": {
 		{since: 23, low: 3, high: 6, outputs: 4, attrs: attrs{"is_causal": kindInt, "kv_num_heads": kindInt, "q_num_heads": kindInt, "qk_matmul_output_mode": kindInt, "scale": kindFloat, "softcap": kindFloat, "softmax_precision": kindInt}},
 		{since: 24, low: 3, high: 7, outputs: 4, attrs: attrs{"is_causal": kindInt, "kv_num_heads": kindInt, "q_num_heads": kindInt, "qk_matmul_output_mode": kindInt, "scale": kindFloat, "softcap": kindFloat, "softmax_precision": kindInt}},
+		{since: 25, low: 3, high: 7, outputs: 4, attrs: attrs{"is_causal": kindInt, "kv_num_heads": kindInt, "left_window_size": kindInt, "q_num_heads": kindInt, "qk_matmul_output_mode": kindInt, "right_window_size": kindInt, "scale": kindFloat, "softcap": kindFloat, "softmax_precision": kindInt}},
 	},
 	"AveragePool": {
 		{since: 1, low: 1, high: 1, outputs: 1, attrs: attrs{"auto_pad": kindString, "kernel_shape": kindInts, "pads": kindInts, "strides": kindInts}, required: []string{"kernel_shape"}},
@@ -610,6 +611,7 @@ var schemas = map[string][]form{
 	},
 	"SpaceToDepth": {
 		{since: 1, low: 1, high: 1, outputs: 1, attrs: attrs{"blocksize": kindInt}, required: []string{"blocksize"}},
+		{since: 28, low: 1, high: 1, outputs: 1, attrs: attrs{"blocksize": kindInt, "mode": kindString}, required: []string{"blocksize"}},
 	},
 	"Split": {
 		{since: 2, low: 1, high: 1, outputs: many, attrs: attrs{"axis": kindInt, "split": kindInts}},
@@ -641,6 +643,9 @@ var schemas = map[string][]form{
 	},
 	"Sum": {
 		{since: 6, low: 1, high: many, outputs: 1},
+	},
+	"SwiGLU": {
+		{since: 28, low: 2, high: 2, outputs: 1, attrs: attrs{"alpha": kindFloat}},
 	},
 	"Swish": {
 		{since: 24, low: 1, high: 1, outputs: 1, attrs: attrs{"alpha": kindFloat}},

@@ -134,7 +134,7 @@ func (im *importer) fits(x []int, g slide) error {
 	n := x[0] * x[1]
 	for i, d := range x[2:] {
 		if d += g.before[i] + g.after[i]; d > im.left/n {
-			return fmt.Errorf("%w: padded images exceed onnx.MaxElements", ErrTooLarge)
+			return im.beyond("images of shape %s with padding of %v before and %v behind", shapeName(x), g.before, g.after)
 		} else {
 			n *= d
 		}

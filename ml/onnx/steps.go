@@ -17,7 +17,7 @@ func (im *importer) add(v graph.Value) (value, error) {
 	n := 1
 	for _, d := range v.Spec.Shape {
 		if d < 1 || d > im.left/n {
-			return value{}, fmt.Errorf("%w: an array of shape %s exceeds onnx.MaxElements", ErrTooLarge, v.Spec)
+			return value{}, im.beyond("an array of shape %s", v.Spec)
 		}
 		n *= d
 	}

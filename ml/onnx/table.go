@@ -32,7 +32,7 @@ var operators = map[string]operator{
 	"Sin": {mapped, floats}, "Cos": {mapped, floats}, "Tan": {mapped, floats}, "Asin": {mapped, floats}, "Acos": {mapped, floats}, "Atan": {mapped, floats},
 	"Sinh": {mapped, floats}, "Cosh": {mapped, floats}, "Asinh": {mapped, floats}, "Acosh": {mapped, floats}, "Atanh": {mapped, floats},
 	"Reciprocal": {mapped, floats}, "Softsign": {mapped, floats}, "Mish": {mapped, floats}, "HardSwish": {mapped, floats}, "Gelu": {mapped, floats},
-	"Celu": {mapped, floats}, "Selu": {mapped, floats}, "Shrink": {mapped, numbers}, "ThresholdedRelu": {mapped, floats}, "Swish": {mapped, floats},
+	"Celu": {mapped, floats}, "Selu": {mapped, floats}, "Shrink": {mapped, numbers}, "ThresholdedRelu": {mapped, floats}, "Swish": {mapped, floats}, "SwiGLU": {swiGLU, floats},
 	"Sign": {mapped, anything}, "Not": {mapped, anything}, "IsNaN": {mapped, floats}, "IsInf": {mapped, floats},
 
 	"Equal": {compared, anything}, "Less": {compared, anything}, "LessOrEqual": {compared, anything},
@@ -57,7 +57,7 @@ var operators = map[string]operator{
 	"Size": {size, unchecked}, "Range": {span, unchecked}, "Tile": {tile, anything}, "Trilu": {triangle, anything},
 	"DepthToSpace": {blocks, anything}, "SpaceToDepth": {blocks, anything}, "OneHot": {oneHot, anything}, "EyeLike": {eyeLike, unchecked},
 	"CausalConvWithState": {causalConv, floats}, "LinearAttention": {linearAttention, floats}, "GridSample": {gridSample, floats},
-	"AffineGrid": {affineGrid, floats}, "Col2Im": {col2im, floats}, "DFT": {dft, floats}, "STFT": {stft, floats},
+	"AffineGrid": {affineGrid, floats}, "DeformConv": {deformConv, floats}, "Col2Im": {col2im, floats}, "DFT": {dft, floats}, "STFT": {stft, floats},
 	"HannWindow": {window, anything}, "HammingWindow": {window, anything}, "BlackmanWindow": {window, anything}, "MelWeightMatrix": {mel, anything},
 	"Det": {det, floats}, "Unique": {unique, anything}, "NonZero": {nonZero, anything}, "NonMaxSuppression": {nonMaxSuppression, anything}, "BitCast": {bitCast, unchecked},
 	"MatMulInteger": {matMulInteger, numbers}, "ConvInteger": {convInteger, numbers}, "QLinearMatMul": {qLinearMatMul, unchecked}, "QLinearConv": {qLinearConv, unchecked},

@@ -10,7 +10,8 @@ import (
 // GridSample takes images, lines or volumes at places that lie between their
 // elements. A place has its last axis first, as (x, y) or (x, y, z), and is counted
 // from -1 to 1: with Align from the first element's centre to the last one's, else
-// from the first element's outer edge to the last one's. Mode is "nearest", "linear"
+// from the first element's outer edge to the last one's. With Elements it is counted in
+// elements, from 0 at the first one's centre. Mode is "nearest", "linear"
 // or "cubic". Outside, Padding says what is there: "zeros", the outermost element
 // ("border") or the elements mirrored ("reflection"). It has no gradient. Inputs
 // x (N, C, ...) and the places (N, ..., r) for its r axes behind the channels;
@@ -18,6 +19,7 @@ import (
 type GridSample struct {
 	Mode, Padding string
 	Align         bool
+	Elements      bool
 }
 
 func (GridSample) Name() string { return "GridSample" }
@@ -89,7 +91,10 @@ func spreadSamples(taps, along []sample, stride int) []sample {
 // axis appends the elements of an axis that make the one at a place.
 func (o GridSample) axis(taps []sample, at float32, length int) []sample {
 	x, low, high := ((at+1)*float32(length)-1)/2, float32(-0.5), float32(length)-0.5
-	if o.Align {
+	switch {
+	case o.Elements:
+		x = at
+	case o.Align:
 		x, low, high = (at+1)/2*float32(length-1), 0, float32(length-1)
 	}
 	if o.Mode == "nearest" {

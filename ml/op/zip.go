@@ -46,8 +46,19 @@ var zips = map[string]func(a, b float32) float32{
 	"BitwiseAnd": func(a, b float32) float32 { return float32(int64(a) & int64(b)) },
 	"BitwiseOr":  func(a, b float32) float32 { return float32(int64(a) | int64(b)) },
 	"BitwiseXor": func(a, b float32) float32 { return float32(int64(a) ^ int64(b)) },
-	"ShiftRight": func(a, b float32) float32 { return float32(int64(a) >> uint(min(max(b, 0), 63))) },
-	"ShiftLeft":  func(a, b float32) float32 { return a * float32(math.Exp2(float64(b))) },
+	// By less than 0, bits are shifted as by all of them.
+	"ShiftRight": func(a, b float32) float32 {
+		if b < 0 {
+			b = 63
+		}
+		return float32(int64(a) >> uint(min(b, 63)))
+	},
+	"ShiftLeft": func(a, b float32) float32 {
+		if b < 0 {
+			return 0
+		}
+		return a * float32(math.Exp2(float64(b)))
+	},
 }
 
 // Select is a where the condition isn't 0, else b. Inputs condition, a, b, float32,

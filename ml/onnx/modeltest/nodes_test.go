@@ -16,9 +16,23 @@ import (
 var untested = []string{"Mish", "Not"}
 
 // TestNodes holds each operator against tests of ONNX itself, which
-// testdata/nodes.py chose.
+// testdata/nodes.py and testdata/newer.py chose, and networks against ONNX Runtime's
+// results, which testdata/runtime.py wrote.
 func TestNodes(t *testing.T) {
-	z, err := zip.OpenReader("../testdata/nodes.zip")
+	tested := map[string]bool{}
+	for _, name := range []string{"nodes.zip", "newer.zip", "runtime.zip"} {
+		testNodes(t, "../testdata/"+name, tested)
+	}
+	for _, o := range onnx.Operators() {
+		if !tested[o] && !slices.Contains(untested, o) {
+			t.Errorf("no test has the operator %s", o)
+		}
+	}
+}
+
+// testNodes runs the tests of a zip file and notes their operators.
+func testNodes(t *testing.T, file string, tested map[string]bool) {
+	z, err := zip.OpenReader(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +62,6 @@ func TestNodes(t *testing.T) {
 			all = append(all, a)
 		}
 	}
-	tested := map[string]bool{}
 	for _, file := range z.File {
 		if path.Base(file.Name) != "model.onnx" {
 			continue
@@ -67,11 +80,6 @@ func TestNodes(t *testing.T) {
 			if v, why := holds(f, inputs, i, want); v > folded {
 				t.Errorf("%s, output %d: %s", name, i, why)
 			}
-		}
-	}
-	for _, o := range onnx.Operators() {
-		if !tested[o] && !slices.Contains(untested, o) {
-			t.Errorf("no test has the operator %s", o)
 		}
 	}
 }

@@ -1,11 +1,11 @@
 """Writes ../schemas.go: what ONNX's own schemas say a node of each operator may hold.
 
-    pip install onnx==1.22.0
+    pip install onnx==1.23.2
     python3 schemas.py > ../schemas.go && gofmt -w ../schemas.go
 """
 import onnx.defs as defs
 
-OLDEST, NEWEST = 6, 27
+OLDEST, NEWEST = 6, 28
 KINDS = {
     "FLOAT": "kindFloat", "INT": "kindInt", "STRING": "kindString", "TENSOR": "kindTensor", "GRAPH": "kindGraph",
     "FLOATS": "kindFloats", "INTS": "kindInts", "STRINGS": "kindStrings", "SPARSE_TENSOR": "kindSparse",
