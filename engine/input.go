@@ -24,8 +24,9 @@ type Input[T any] interface {
 // Prefetcher is an Input that can begin to read before a batch's tasks run.
 type Prefetcher interface {
 	// Prefetch is told on an executor what a batch that was just planned will
-	// read. It must not block.
-	Prefetch(p *task.Process, ranges []byte)
+	// read. It must not block. The function that it returns, unless it is nil, is called when
+	// the batch is complete: what is left of it other executors have read.
+	Prefetch(p *task.Process, ranges []byte) (forget func())
 }
 
 // A Receiver is an Input with a part that runs all the time, on one executor: beside its tasks

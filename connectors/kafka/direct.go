@@ -175,15 +175,18 @@ func (d *direct[T]) Generate(encoded []byte) (int, func(*task.Context, int) iter
 }
 
 // Prefetch begins to fetch what a batch will read of the partitions that this
-// process read in the batch before.
-func (d *direct[T]) Prefetch(p *task.Process, encoded []byte) {
+// process read in the batch before, of all if no other process reads.
+func (d *direct[T]) Prefetch(p *task.Process, encoded []byte) (forget func()) {
 	plan, err := d.plans.decode(encoded)
 	if err != nil {
-		return // Generate reports it
+		return nil // Generate reports it
 	}
-	if r, err := d.reader(p); err == nil { // else the task reports it
-		r.Prefetch(plan.partitions...)
+	r, err := d.reader(p)
+	if err != nil {
+		return nil // the task reports it
 	}
+	r.Prefetch(plan.partitions...)
+	return func() { r.Forget(plan.partitions...) }
 }
 
 // readerKey finds a process's reader of a cluster.
@@ -192,7 +195,7 @@ type readerKey struct{ brokers string }
 // reader returns the process's reader.
 func (d *direct[T]) reader(p *task.Process) (*ranges.Reader, error) {
 	r, err := p.Resource(readerKey{strings.Join(d.brokers, ",")}, func() (any, func() error, error) {
-		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MaxBatchBytes: d.maxBatch})
+		r, err := ranges.New(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MaxBatchBytes: d.maxBatch, Alone: p.Alone})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -174,6 +174,9 @@ func (s *Slot) Drop(gone func(key any) bool) {
 // Process is the memory of an executor's process, shared by its slots:
 // connections, weights. The zero value is ready to use.
 type Process struct {
+	// Alone says that no other process runs tasks of the program.
+	Alone bool
+
 	mu     sync.Mutex
 	values map[any]*resource
 	order  []*resource

@@ -3,18 +3,19 @@ package ranges
 import (
 	"slices"
 	"sync"
-	"time"
 )
 
-// buffer holds what no reader has asked for yet: prefetched streams and the
-// leftovers of ended ranges. Their cost stays below limit.
+// buffer holds what no reader has taken yet: chunks of prefetched streams (prefetched.go) and
+// the leftovers of ended ranges. Their cost stays below limit.
 //
-// THREADING: mu guards it, and opened and cost of every stream in it. Of other
-// locks only a stream's is taken meanwhile.
+// THREADING: mu guards it, and cost and asked of every stream. Of other locks those of
+// streams and of the history are taken meanwhile.
 type buffer struct {
 	mu          sync.Mutex
 	limit, used int64
-	early       map[Range]*stream
+	early       map[Range]*stream // prefetched streams that nobody reads yet
+	ahead       []*stream         // of early, those that want more, in the order in which they will be read
+	fetched     int64             // part of used: cost and asked of streams
 	left        map[partitionKey]leftover
 	order       []partitionKey // of left, oldest first
 }
@@ -44,77 +45,8 @@ const (
 	maxAheadBytes = 4 * pollBytes
 )
 
-// prefetchAge is when a prefetched range that nobody has read makes room.
-const prefetchAge = 30 * time.Second
-
 func newBuffer(limit int64) *buffer {
 	return &buffer{limit: limit, early: make(map[Range]*stream), left: make(map[partitionKey]leftover)}
-}
-
-// has reports whether a range is prefetched already.
-func (b *buffer) has(rg Range) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.early[rg] != nil
-}
-
-// admit takes a prefetched stream, unless there is no room or there is one of the
-// range.
-func (b *buffer) admit(s *stream) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if s.cost > b.limit || b.early[s.rg] != nil {
-		return false
-	}
-	for b.used+s.cost > b.limit && len(b.order) > 0 {
-		b.drop(b.order[0])
-	}
-	if b.used+s.cost > b.limit {
-		for rg, old := range b.early {
-			if s.opened.Sub(old.opened) > prefetchAge {
-				old.close()
-				b.remove(rg)
-			}
-		}
-	}
-	if b.used+s.cost > b.limit {
-		return false
-	}
-	b.early[s.rg] = s
-	b.used += s.cost
-	return true
-}
-
-// claim gives a prefetched stream to its reader. nil if there is none.
-func (b *buffer) claim(rg Range) *stream {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.remove(rg)
-}
-
-// remove is called with mu held.
-func (b *buffer) remove(rg Range) *stream {
-	s := b.early[rg]
-	if s == nil {
-		return nil
-	}
-	delete(b.early, rg)
-	b.used -= s.cost
-	s.cost = 0
-	return s
-}
-
-// arrived corrects the cost of a stream that is still prefetched, and reports
-// whether it is.
-func (b *buffer) arrived(s *stream, cost int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.early[s.rg] != s {
-		return false
-	}
-	b.used += cost - s.cost
-	s.cost = cost
-	return true
 }
 
 // keep remembers what there is of a partition from an offset on, making room by
@@ -197,7 +129,7 @@ func (b *buffer) begins(key partitionKey) (from int64, ok bool) {
 func (b *buffer) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.limit, b.used, b.order = 0, 0, nil
+	b.limit, b.used, b.fetched, b.order, b.ahead = 0, 0, 0, nil, nil
 	clear(b.early)
 	clear(b.left)
 }

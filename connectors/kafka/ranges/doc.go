@@ -23,9 +23,11 @@
 // # What keeps memory bounded
 //
 // Of each open range at most one chunk is being walked, one waits and one is in
-// flight; a chunk is about Options.PartitionBytes. Prefetched ranges nobody has
-// asked for and what a response held beyond a range's end, or polls have read ahead
-// ([Planner.Watch]), share Options.BufferBytes; the oldest goes first. What polls have read
+// flight; a chunk is about Options.PartitionBytes. What is prefetched of ranges and not read yet,
+// and what a response held beyond a range's end, or polls have read ahead
+// ([Planner.Watch]), share Options.BufferBytes: at most three quarters are for ranges, which wait for
+// room; of the rest the oldest goes first. Counted are parts of responses, of which each keeps the
+// whole alive, of up to Options.RequestBytes as a rule. What polls have read
 // ahead of a partition, up to 16 answers, waits in one piece at the beginning of a range. Response buffers are never
 // recycled, because keys and values alias them: a value that is kept keeps its
 // whole response alive, so clone what outlives the batch ([Record.Clone]).

@@ -93,6 +93,7 @@ func (f *fetcher) deliver(ctx context.Context, streams []*stream, resp *kmsg.Fet
 	for _, s := range outside {
 		f.outOfRange(ctx, s)
 	}
+	f.router.want(f.buffer.due(f.history, f.opts)...)
 }
 
 // accept hands one partition's part of a response to its stream, and reports
@@ -136,8 +137,8 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) 
 	// begins with it, unless the range ends before.
 	f.history.learn(s.key(), sc, s.next)
 	c := newChunk(p, sc, f.opts, f.dec)
-	prefetched := f.buffer.arrived(s, c.size) // one chunk is enough until somebody reads
-	goesOn = s.deliver(c, !prefetched)
+	goesOn = s.deliver(c)
+	f.buffer.arrived(s, c.size)
 	f.outage.over(s)
 	return goesOn
 }

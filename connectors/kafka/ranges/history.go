@@ -31,6 +31,14 @@ func (h *history) estimate(s *stream, limit int32) int32 {
 	return h.sizes[s.key()].estimate(s, limit)
 }
 
+// rest is how many bytes the rest of a stream will take, 0 if unknown. Anybody may call it.
+func (h *history) rest(s *stream) int64 {
+	offsets := s.rest()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return int64(float64(offsets) * h.sizes[s.key()].perOffset)
+}
+
 // learn takes in what a response held of a partition from an offset on.
 func (h *history) learn(key partitionKey, sc scanned, from int64) {
 	h.mu.Lock()
@@ -62,12 +70,17 @@ func (h *history) passed(key partitionKey, offset int64) bool {
 }
 
 // follows reports whether the range right before this one was the last that was
-// read of its partition. If not, it is expected to be soon.
-func (h *history) follows(rg Range) bool {
+// read of its partition. If not, it is expected to be soon. Where a partition begins, the first
+// range is taken to follow.
+func (h *history) follows(rg Range, begins bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	key := partitionKey{rg.Topic, rg.Partition}
-	if until, ok := h.read[key]; ok && until == rg.From {
+	until, ok := h.read[key]
+	if !ok && begins {
+		h.read[key], until, ok = rg.From, rg.From, true
+	}
+	if ok && until == rg.From {
 		return true
 	}
 	if es := h.expected[key]; !slices.Contains(es, rg) {
@@ -76,8 +89,8 @@ func (h *history) follows(rg Range) bool {
 	return false
 }
 
-// begun notes that a range is read: there is nothing to expect.
-func (h *history) begun(rg Range) {
+// forget notes that a range is no longer expected: it is read, here or elsewhere.
+func (h *history) forget(rg Range) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	key := partitionKey{rg.Topic, rg.Partition}

@@ -9,7 +9,7 @@ func TestExpectedRanges(t *testing.T) {
 	rg := func(i int64) Range { return Range{Topic: "t", Partition: 3, From: 10 * i, Until: 10*i + 10} }
 	for i := range int64(10) {
 		for range 2 { // asking twice expects it once
-			if h.follows(rg(i + 1)) {
+			if h.follows(rg(i+1), false) {
 				t.Fatalf("%v follows what was not read", rg(i+1))
 			}
 		}
@@ -31,11 +31,11 @@ func TestExpectedRanges(t *testing.T) {
 	if next, ok := h.ended(rg(7)); ok {
 		t.Errorf("%v is expected twice", next)
 	}
-	h.begun(rg(9))
+	h.forget(rg(9))
 	if next, ok := h.ended(rg(8)); ok {
 		t.Errorf("%v is read already", next)
 	}
-	if !h.follows(rg(9)) {
+	if !h.follows(rg(9), false) {
 		t.Error("a range follows the one that was read last")
 	}
 }

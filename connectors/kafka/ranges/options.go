@@ -48,9 +48,12 @@ type Options struct {
 	// RequestBytes is how much of all partitions a request asks for (4 MiB), at
 	// most 64 MiB.
 	RequestBytes int32
-	// BufferBytes bounds the prefetched ranges that no task has asked for yet and
+	// BufferBytes bounds what is prefetched and not read yet and
 	// the leftovers of ended ranges, together (64 MiB).
 	BufferBytes int64
+	// Alone says that all ranges are read here that a Reader is told to prefetch, so that it
+	// begins with the first of a partition.
+	Alone bool
 	// MaxBatchBytes is the most that one batch may take, also decompressed
 	// (96 MiB). What a broker sends is taken up to 1 GiB, so that the error can
 	// say where a larger batch ends.

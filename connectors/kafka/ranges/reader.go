@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -127,41 +126,49 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 	}
 }
 
-// Prefetch begins to fetch ranges that will be read soon, one chunk of each, with
-// one request to each broker. It does not wait. A range is prefetched only if the
+// Prefetch begins to fetch ranges that will be read soon, in the order in which they will be:
+// short ones with one request to each broker, long ones from a few partitions at a time, the
+// first as far as they go or Options.BufferBytes leaves room, the others as that is read. It
+// does not wait. A range is prefetched only if the
 // one right before it was read here, or as soon as it has been: of a cluster's
 // Readers, that is the one whose task will probably read it, and what was left over
-// is not fetched again. Ranges for which Options.BufferBytes leaves no room are not
-// prefetched, and one that nobody reads is dropped in time.
+// is not fetched again. A Reader that is alone ([Options]) prefetches the first of a partition, too.
 func (r *Reader) Prefetch(ranges ...Range) {
-	var admitted []*stream
 	for _, rg := range ranges {
 		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.ctx.Err() != nil {
 			continue
 		}
-		if r.buffer.has(rg) || !r.history.follows(rg) {
-			continue
-		}
-		if s := r.early(rg); s != nil {
-			admitted = append(admitted, s)
+		if r.history.follows(rg, r.opts.Alone) {
+			r.admit(rg)
 		}
 	}
-	r.router.want(admitted...)
+	r.fetchAhead()
 }
 
-// early makes the stream of a range that nobody has asked for yet, nil if there is no room
-// for it.
-func (r *Reader) early(rg Range) *stream {
-	s := r.begin(rg)
-	s.opened, s.cost = time.Now(), int64(r.history.estimate(s, r.opts.PartitionBytes))
-	for _, c := range s.ready {
-		s.cost += c.cost()
+// Forget drops what is prefetched of ranges: they were read elsewhere, or nobody reads them.
+func (r *Reader) Forget(ranges ...Range) {
+	dropped := false
+	for _, rg := range ranges {
+		r.history.forget(rg)
+		dropped = r.buffer.forget(rg) || dropped
 	}
-	if !r.buffer.admit(s) {
-		return nil
+	if dropped {
+		r.fetchAhead()
 	}
-	return s
 }
+
+// admit makes the stream of a range that is to be prefetched.
+func (r *Reader) admit(rg Range) {
+	if r.buffer.has(rg) {
+		return
+	}
+	s := r.begin(rg)
+	s.early = true
+	r.buffer.admit(s)
+}
+
+// fetchAhead asks for what is to be prefetched and has room now.
+func (r *Reader) fetchAhead() { r.router.want(r.buffer.due(r.history, &r.opts)...) }
 
 // offer keeps what was read of a partition beside Read, for a range that begins where
 // rg does or for those before and behind it. It reports whether all until rg's end is kept.
@@ -179,7 +186,7 @@ func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) (whole boo
 
 // open takes the range's prefetched stream, or begins one.
 func (r *Reader) open(rg Range) *stream {
-	r.history.begun(rg)
+	r.history.forget(rg)
 	s := r.buffer.claim(rg)
 	if s == nil {
 		s = r.begin(rg)
@@ -187,6 +194,7 @@ func (r *Reader) open(rg Range) *stream {
 		r.counts.prefetched.Add(1)
 	}
 	r.router.want(s)
+	r.fetchAhead()
 	return s
 }
 
@@ -205,13 +213,11 @@ func (r *Reader) begin(rg Range) *stream {
 func (r *Reader) release(s *stream) {
 	s.close()
 	r.outage.leave(s)
-	next, ok := r.history.ended(s.rg)
-	if !ok || r.ctx.Err() != nil {
-		return
+	r.buffer.release(s)
+	if next, ok := r.history.ended(s.rg); ok {
+		r.admit(next)
 	}
-	if s := r.early(next); s != nil {
-		r.router.want(s)
-	}
+	r.fetchAhead()
 }
 
 // nextChunk waits for the stream's next chunk. ok is false at the range's end.
@@ -221,6 +227,9 @@ func (r *Reader) nextChunk(ctx context.Context, s *stream) (c chunk, ok bool, er
 		switch {
 		case ok:
 			r.router.want(s)
+			if r.buffer.taken(s, c.cost()) {
+				r.fetchAhead()
+			}
 			return c, true, nil
 		case isOver:
 			return chunk{}, false, err

@@ -119,7 +119,7 @@ func newRouter(o *Options, cl *kgo.Client, ls *links, out *outage, counts *count
 }
 
 // want asks for the next chunk of streams, but of those of which one is on its way
-// or two wait. It reuses the slice.
+// or two wait for a reader. It reuses the slice.
 func (r *router) want(streams ...*stream) {
 	wanted := streams[:0]
 	for _, s := range streams {

@@ -27,6 +27,7 @@ type stream struct {
 	err      error
 	inflight bool // somebody is its holder
 	closed   bool // nobody reads on
+	early    bool // it is prefetched, and nobody reads it yet: the buffer says when it asks for more
 
 	// The holder's.
 	id         [16]byte  // the topic's, rg.TopicID unless that is zero
@@ -41,9 +42,9 @@ type stream struct {
 
 	waiting bool // the outage's: counted there
 
-	// The buffer's.
-	opened time.Time // of a prefetched stream
-	cost   int64     // bytes that a prefetched stream takes
+	// The buffer's, of a prefetched stream.
+	cost  int64 // bytes of its chunks that were prefetched and not taken yet
+	asked int64 // bytes of the chunk that is asked for, 0 if none is
 }
 
 // chunk is what one response holds of one stream.
@@ -70,8 +71,8 @@ func (c *chunk) cost() int64 {
 	return c.size + int64(len(c.inside.records))
 }
 
-// maxReady is how many chunks may wait: one is being walked and one in flight
-// beside them, and beside those that polls have read ahead.
+// maxReady is how many chunks may wait for a reader: one is being walked and one in flight
+// beside them, and beside those that were prefetched or polls have read ahead.
 const maxReady = 2
 
 func newStream(rg Range) *stream {
@@ -104,12 +105,12 @@ func (s *stream) resume(cs []chunk) {
 	s.ready, s.next = cs, min(cs[len(cs)-1].next, s.rg.Until)
 }
 
-// begin makes the caller the stream's holder, unless it has one, two chunks wait,
+// begin makes the caller the stream's holder, unless it has one, two chunks wait for its reader,
 // or there is nothing more to fetch.
 func (s *stream) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.inflight || s.closed || s.err != nil || s.next >= s.rg.Until || len(s.ready) >= maxReady {
+	if s.inflight || s.closed || s.err != nil || s.next >= s.rg.Until || len(s.ready) >= maxReady && !s.early {
 		return false
 	}
 	s.inflight = true
@@ -145,17 +146,38 @@ func (s *stream) isClosed() bool {
 	return s.closed
 }
 
+// isOver reports whether there is nothing more to fetch.
+func (s *stream) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || s.err != nil || s.next >= s.rg.Until
+}
+
+// rest is how many offsets are to be fetched.
+func (s *stream) rest() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, s.rg.Until-s.next)
+}
+
+// claim says that somebody reads a prefetched stream.
+func (s *stream) claim() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early = false
+}
+
 // deliver hands a chunk to the reader; the stream goes on after it. What was wrong
-// is forgotten. The caller stays the holder if it is to ask for more, as onward says
-// and there is more to ask for.
-func (s *stream) deliver(c chunk, onward bool) (goesOn bool) {
+// is forgotten. The caller stays the holder if somebody reads the stream and there is more to
+// ask for.
+func (s *stream) deliver(c chunk) (goesOn bool) {
 	s.progress()
 	s.mu.Lock()
 	if !s.closed {
 		s.ready = append(s.ready, c)
 	}
 	s.next = c.next
-	s.inflight = onward && !s.closed && s.next < s.rg.Until && len(s.ready) < maxReady
+	s.inflight = !s.early && !s.closed && s.next < s.rg.Until && len(s.ready) < maxReady
 	goesOn = s.inflight
 	s.mu.Unlock()
 	s.signal()

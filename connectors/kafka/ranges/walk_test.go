@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -330,14 +329,8 @@ func FuzzDecompress(f *testing.F) {
 	})
 }
 
-func TestBufferIsBounded(t *testing.T) {
+func TestLeftoversAreBounded(t *testing.T) {
 	b := newBuffer(100)
-	now := time.Now()
-	stream := func(p int32, cost int64, at time.Time) *stream {
-		s := newStream(Range{Topic: "t", Partition: p, From: 5, Until: 9})
-		s.cost, s.opened = cost, at
-		return s
-	}
 	keep := func(p int32, cost int64) { b.keep(partitionKey{"t", p}, [16]byte{}, 9, chunk{size: cost}) }
 	next := func(p int32) Range { return Range{Topic: "t", Partition: p, From: 9, Until: 20} }
 	keep(0, 60)
@@ -355,18 +348,14 @@ func TestBufferIsBounded(t *testing.T) {
 	if cs := b.leftover(other); cs != nil {
 		t.Fatal("another topic's leftover")
 	}
-	old := stream(7, 90, now.Add(-time.Hour))
-	if !b.admit(old) || b.used != 90 {
-		t.Fatal("a leftover must make room for a prefetch", b.used)
+	keep(3, 60)
+	s := newStream(next(7))
+	b.admit(s)
+	if due := b.due(newHistory(), &Options{PartitionBytes: 40}); len(due) != 1 || b.used != 100 {
+		t.Fatal("the oldest leftover must make room for a prefetch", b.used)
 	}
-	if !b.admit(stream(8, 60, now)) || !old.closed || b.used != 60 {
-		t.Fatal("an old prefetch must make room", b.used)
-	}
-	if b.admit(stream(9, 60, now)) || b.used != 60 {
-		t.Fatal("over the limit", b.used)
-	}
-	if s := b.claim(Range{Topic: "t", Partition: 8, From: 5, Until: 9}); s == nil || b.used != 0 {
-		t.Fatal("claim", b.used)
+	if cs := b.leftover(next(3)); cs == nil || b.used != 40 {
+		t.Fatal("the other leftover had room", b.used)
 	}
 }
 

@@ -46,11 +46,12 @@ type Executor struct {
 
 	mu      sync.Mutex
 	batches map[uint64]*plan.Generation
-	done    uint64         // batches before it are complete, as the driver says
-	epoch   uint64         // of the newest driver seen
-	store   *shuffle.Store // of blocks that tasks of this epoch wrote
-	copy    *replay.Copy   // of a batch program, nil for a stream
-	left    []*replay.Copy // those that were stopped
+	early   map[uint64][]func() // by batch: they drop what was prefetched of it
+	done    uint64              // batches before it are complete, as the driver says
+	epoch   uint64              // of the newest driver seen
+	store   *shuffle.Store      // of blocks that tasks of this epoch wrote
+	copy    *replay.Copy        // of a batch program, nil for a stream
+	left    []*replay.Copy      // those that were stopped
 
 	pieces replay.Unpacker // of what the driver of a batch program tells; used by who tells
 
@@ -76,8 +77,8 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 		blocks.Disk().OpenBy(disturbed.Open)
 	}
 	e := &Executor{
-		program: p, parallelism: h.Parallelism, process: &task.Process{}, blocks: blocks,
-		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), remote: fetcher,
+		program: p, parallelism: h.Parallelism, process: &task.Process{Alone: fetcher == nil}, blocks: blocks,
+		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), early: make(map[uint64][]func()), remote: fetcher,
 		reach: p.Graph.Reach(),
 	}
 	var versions *modelstore.Store
@@ -115,11 +116,7 @@ func (e *Executor) Invoke(inv plan.Invocation) error {
 	case complete:
 		return nil
 	}
-	for _, in := range e.program.Graph.Inputs {
-		if a := inv.Allocation.Input(in.ID); a != nil && in.Prefetch != nil {
-			in.Prefetch(e.process, a.Ranges)
-		}
-	}
+	e.prefetch(inv.Allocation)
 	gen, err := e.program.Graph.Generate(inv.Allocation, &e.history, e.parallelism)
 	if err != nil {
 		return err
@@ -131,6 +128,21 @@ func (e *Executor) Invoke(inv plan.Invocation) error {
 	e.batches[seq] = gen
 	e.mu.Unlock()
 	return nil
+}
+
+// prefetch begins to prefetch what a batch reads, until it is forgotten.
+func (e *Executor) prefetch(a *plan.Allocation) {
+	var forget []func()
+	for _, in := range e.program.Graph.Inputs {
+		if share := a.Input(in.ID); share != nil && in.Prefetch != nil {
+			if f := in.Prefetch(e.process, share.Ranges); f != nil {
+				forget = append(forget, f)
+			}
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.early[a.Seq] = forget
 }
 
 // Receive runs an input's receiver, until ctx ends or nothing more comes. What comes goes where
@@ -233,7 +245,17 @@ func (e *Executor) Forget(until, keep uint64) {
 			delete(e.batches, seq)
 		}
 	}
+	var early []func()
+	for seq, forget := range e.early {
+		if seq < until {
+			early = append(early, forget...)
+			delete(e.early, seq)
+		}
+	}
 	e.mu.Unlock()
+	for _, forget := range early {
+		forget()
+	}
 	e.blocks.Forget(keep)
 	if keep < until {
 		e.blocks.Drop(e.unneeded(until))

@@ -131,3 +131,56 @@ func TestTakeoverKeepsWhatIsCached(t *testing.T) {
 		t.Error("afterwards what is needed is forgotten, or what isn't is kept")
 	}
 }
+
+// What was prefetched of a batch is dropped when the batch is complete, since another executor may
+// have read it; and prefetched again if a driver that takes over repeats the batch.
+func TestPrefetchedIsForgotten(t *testing.T) {
+	p := &plan.Program{}
+	in := &plan.Input{Stream: p.Graph.AddStream(plan.Declaration{Op: "in"})}
+	held := make(map[string]int)
+	in.Prefetch = func(process *task.Process, ranges []byte) func() {
+		if !process.Alone {
+			t.Error("the executor has no others")
+		}
+		held[string(ranges)]++
+		if string(ranges) == "nothing" {
+			return nil
+		}
+		return func() { held[string(ranges)]-- }
+	}
+	p.Graph.Inputs = append(p.Graph.Inputs, in)
+	p.Graph.Freeze()
+	e, err := New(t.Context(), p, plan.JobHeader{Parallelism: 1}, Memory{Blocks: 1 << 20}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	invoke := func(seq uint64, ranges string) {
+		t.Helper()
+		a := told(seq).Allocation
+		a.Inputs = []plan.InputAllocation{{DStream: in.ID, Ranges: []byte(ranges)}}
+		gen, err := p.Graph.Generate(a, &plan.History{}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // a driver that has connected again
+			if err := e.Invoke(plan.Invocation{Allocation: a, Lineage: gen.Lineage.Hash()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	e.Adopt(1)
+	for seq, ranges := range []string{"a", "b", "nothing", "c"} {
+		invoke(uint64(seq+1), ranges)
+	}
+	e.Forget(4, 4)
+	if held["a"] != 0 || held["b"] != 0 || held["c"] != 1 {
+		t.Errorf("held are %v", held)
+	}
+	e.Adopt(2)
+	invoke(3, "again")
+	e.Forget(5, 5)
+	if held["again"] != 0 || held["c"] != 0 {
+		t.Errorf("held are %v", held)
+	}
+}

@@ -58,8 +58,8 @@ type Input struct {
 	Source any                                        // as the connector made it
 	Open   func(ctx context.Context) (Planner, error) // on the driver
 	// Prefetch is told on executors what a batch will read; nil if the input
-	// has no use for it.
-	Prefetch func(p *task.Process, ranges []byte)
+	// has no use for it. What it returns, unless that is nil, drops what is left of it.
+	Prefetch func(p *task.Process, ranges []byte) (forget func())
 	// Receive is the input's receiver, which an executor runs until ctx ends or nothing more
 	// comes. It tells the planner. It is nil if the input has none.
 	Receive func(ctx context.Context, tell func(message []byte))

@@ -1,0 +1,144 @@
+package ranges
+
+import "slices"
+
+// prefetchChunks is how many chunks of a full size may be on their way at a time for ranges
+// that nobody reads yet: as many as a client has that fetches from three brokers. Of short ranges
+// these are many, so that one request asks for all.
+const prefetchChunks = 3
+
+// has reports whether a range is prefetched already.
+func (b *buffer) has(rg Range) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.early[rg] != nil
+}
+
+// admit takes a stream that is to be prefetched, behind those that it has, unless it has one of
+// the range.
+func (b *buffer) admit(s *stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit == 0 || b.early[s.rg] != nil {
+		return
+	}
+	b.early[s.rg] = s
+	b.ahead = append(b.ahead, s)
+	for i := range s.ready { // what the range before had left over
+		b.count(s, s.ready[i].cost(), 0)
+	}
+}
+
+// due returns the prefetched streams whose next chunks are to be fetched now: those that will
+// be read first, as far as there is room. Room that these will need isn't given to those behind.
+func (b *buffer) due(h *history, o *Options) (due []*stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	most, onWay := prefetchChunks*int64(o.PartitionBytes), int64(0)
+	b.ahead = slices.DeleteFunc(b.ahead, func(s *stream) bool {
+		if s.isOver() {
+			b.count(s, 0, -s.asked)
+			return true
+		}
+		onWay += s.asked
+		return false
+	})
+	var later int64 // what the streams so far will ask for afterwards
+	for _, s := range b.ahead {
+		if s.asked == 0 {
+			ask := max(1, int64(h.estimate(s, o.PartitionBytes)))
+			if onWay+ask > most || !b.makeRoom(ask, later) {
+				break
+			}
+			b.count(s, 0, ask)
+			onWay += ask
+			due = append(due, s)
+		}
+		later += max(0, h.rest(s)-s.asked)
+	}
+	return due
+}
+
+// makeRoom drops the oldest leftovers, if it must, so that as much can be prefetched. It reports
+// whether there is room, beside what is reserved. A quarter of the limit is for leftovers alone.
+// It is called with mu held.
+func (b *buffer) makeRoom(bytes, reserved int64) bool {
+	if b.fetched+reserved+bytes > b.limit-b.limit/4 {
+		return false
+	}
+	for b.used+bytes > b.limit && len(b.order) > 0 {
+		b.drop(b.order[0])
+	}
+	return b.used+bytes <= b.limit
+}
+
+// arrived notes that the chunk came that was asked for, unless the stream is read meanwhile.
+func (b *buffer) arrived(s *stream, cost int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.early[s.rg] == s {
+		b.count(s, cost, -s.asked)
+	}
+}
+
+// claim gives a prefetched stream to its reader. nil if there is none.
+func (b *buffer) claim(rg Range) *stream {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.early[rg]
+	if s == nil {
+		return nil
+	}
+	s.claim()
+	b.remove(s)
+	b.count(s, 0, -s.asked)
+	return s
+}
+
+// taken notes that the reader of a stream has taken a chunk. It reports whether there is more
+// room now.
+func (b *buffer) taken(s *stream, cost int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	cost = min(cost, s.cost)
+	b.count(s, -cost, 0)
+	return cost > 0
+}
+
+// release notes that nobody reads on in a stream.
+func (b *buffer) release(s *stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count(s, -s.cost, -s.asked)
+}
+
+// forget drops the prefetched stream of a range, if there is one, and reports whether there was.
+func (b *buffer) forget(rg Range) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.early[rg]
+	if s == nil {
+		return false
+	}
+	s.close()
+	b.remove(s)
+	b.count(s, -s.cost, -s.asked)
+	return true
+}
+
+// remove is called with mu held.
+func (b *buffer) remove(s *stream) {
+	delete(b.early, s.rg)
+	b.ahead = slices.DeleteFunc(b.ahead, func(o *stream) bool { return o == s })
+}
+
+// count adds to what a stream holds and has asked for. It is called with mu held.
+func (b *buffer) count(s *stream, cost, asked int64) {
+	if b.limit == 0 {
+		return // closed
+	}
+	s.cost += cost
+	s.asked += asked
+	b.fetched += cost + asked
+	b.used += cost + asked
+}

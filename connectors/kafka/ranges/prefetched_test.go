@@ -1,0 +1,287 @@
+package ranges
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
+)
+
+// Ranges of a topic on three brokers, each of as many records of 100 bytes, of which a request
+// gets some 20.
+const (
+	manyPartitions = 6
+	eachRecords    = 200
+	someBytes      = 2500
+)
+
+// slowFetches is how long the answer to a fetch takes to come over a connection. (kfake's own way
+// to let a request wait has a race.)
+type slowFetches time.Duration
+
+func (d slowFetches) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == int16(kmsg.Fetch) {
+		time.Sleep(time.Duration(d))
+	}
+}
+
+// slowBroker starts brokers in virtual time whose answers to a fetch take so long, and returns what
+// their topic holds.
+func slowBroker(t *testing.T, answer time.Duration) (*kafkatest.Broker, []Range) {
+	t.Helper()
+	b := kafkatest.Virtual(t, kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.SeedTopics(manyPartitions, "in"))
+	cl := b.Client(t, kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(1200), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	for i := range manyPartitions * eachRecords {
+		cl.Produce(t.Context(), &kgo.Record{Partition: int32(i % manyPartitions), Value: bytes.Repeat([]byte{'x'}, 100)}, nil)
+	}
+	if err := cl.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.Opts = append(b.Opts, kgo.WithHooks(slowFetches(answer)))
+	rs := make([]Range, manyPartitions)
+	for i := range rs {
+		rs[i] = Range{Topic: "in", Partition: int32(i), LeaderEpoch: -1, Until: eachRecords}
+	}
+	return b, rs
+}
+
+// readerOf makes a Reader of a broker.
+func readerOf(t *testing.T, b *kafkatest.Broker, o Options) *Reader {
+	t.Helper()
+	o.Brokers, o.Client, o.PartitionBytes = b.Addrs, b.Opts, someBytes
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+// count reads a range and makes sure that it is whole.
+func count(t *testing.T, r *Reader, rg Range) {
+	t.Helper()
+	next := rg.From
+	for rec, err := range r.Read(t.Context(), rg) {
+		if err != nil || rec.Offset != next {
+			t.Fatal(rec, next, err)
+		}
+		next++
+	}
+	if next != rg.Until {
+		t.Fatalf("%v ends at %d", rg, next)
+	}
+}
+
+// holds returns how much is kept for who reads later.
+func (b *buffer) holds() (bytes, fetched int64, ranges int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used, b.fetched, len(b.early)
+}
+
+// The ranges behind the one that is read are fetched meanwhile, from several brokers at a time,
+// also the first ones if nobody else reads. Nothing is kept in the end.
+func TestRangesBehindAreFetched(t *testing.T) {
+	took := func(t *testing.T, o Options) (took time.Duration, s Stats) {
+		synctest.Test(t, func(t *testing.T) {
+			b, rs := slowBroker(t, 10*time.Millisecond)
+			r := readerOf(t, b, o)
+			r.Prefetch(rs...)
+			began := time.Now()
+			for _, rg := range rs {
+				count(t, r, rg)
+			}
+			took, s = time.Since(began), r.Stats()
+			if used, _, early := r.buffer.holds(); used != 0 || early != 0 {
+				t.Errorf("%d bytes of %d ranges are kept in the end", used, early)
+			}
+		})
+		return took, s
+	}
+	one, s := took(t, Options{})
+	if s.Prefetched != 0 {
+		t.Errorf("%+v: others may read the first ranges", s)
+	}
+	ahead, s := took(t, Options{Alone: true})
+	if s.Prefetched != manyPartitions || ahead > one/2 {
+		t.Errorf("%s, one range after the other %s: %+v", ahead, one, s)
+	}
+}
+
+// What is prefetched is bounded, and the ranges that are read first are whole first; what is read
+// makes room for those behind.
+func TestPrefetchIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, time.Millisecond)
+		const limit = 40_000 // a range has 20,000 bytes and more
+		r := readerOf(t, b, Options{Alone: true, BufferBytes: limit})
+		r.Prefetch(rs...)
+		most := int64(0)
+		note := func() {
+			used, fetched, _ := r.buffer.holds()
+			if most = max(most, fetched); used > limit || fetched > limit*3/4 {
+				t.Fatalf("%d bytes, %d of them prefetched, of %d", used, fetched, limit)
+			}
+		}
+		for range 100 {
+			time.Sleep(500 * time.Microsecond)
+			note()
+		}
+		if most < limit/2 {
+			t.Errorf("only %d bytes were prefetched", most)
+		}
+		before := r.Stats()
+		time.Sleep(time.Minute)
+		if s := r.Stats(); s != before {
+			t.Errorf("%+v became %+v though nobody reads", before, s)
+		}
+		for _, rg := range rs {
+			for range r.Read(t.Context(), rg) {
+				note()
+			}
+		}
+		if s := r.Stats(); s.Prefetched != manyPartitions || s.Bytes > before.Bytes+manyPartitions*25_000 {
+			t.Errorf("%+v: what is prefetched is to be read, and not fetched again", s)
+		}
+		if used, _, _ := r.buffer.holds(); used != 0 {
+			t.Errorf("%d bytes are kept in the end", used)
+		}
+	})
+}
+
+// What was prefetched and is read elsewhere makes room for the ranges behind it, also while it is
+// on its way; so nothing is kept of a batch that is given up.
+func TestPrefetchIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, 10*time.Millisecond)
+		r := readerOf(t, b, Options{Alone: true, BufferBytes: 30_000})
+		r.Prefetch(rs...)
+		time.Sleep(time.Second) // full
+		r.Forget(rs[:3]...)
+		time.Sleep(5 * time.Millisecond) // the next are on their way
+		if _, fetched, early := r.buffer.holds(); early != 3 || fetched == 0 {
+			t.Errorf("%d ranges are left, %d bytes", early, fetched)
+		}
+		time.Sleep(time.Second)
+		fetches := r.Stats().Fetches
+		count(t, r, rs[3])
+		if s := r.Stats(); s.Prefetched != 1 || s.Fetches == fetches {
+			t.Errorf("%+v, %d fetches before", s, fetches)
+		}
+		r.Forget(rs...)
+		synctest.Wait()
+		if used, _, early := r.buffer.holds(); used != 0 || early != 0 {
+			t.Errorf("%d bytes of %d ranges are kept", used, early)
+		}
+		time.Sleep(time.Second) // what was on its way has come
+		if used, _, early := r.buffer.holds(); used != 0 || early != 0 {
+			t.Errorf("%d bytes of %d ranges came later", used, early)
+		}
+		count(t, r, rs[0]) // all the same
+		r.Close()
+		r.Prefetch(rs...)
+		if used, _, early := r.buffer.holds(); used != 0 || early != 0 {
+			t.Errorf("%d bytes of %d ranges are kept of a Reader that is closed", used, early)
+		}
+	})
+}
+
+// A reader that leaves in the middle keeps nothing of what was prefetched, and a range that can't
+// be prefetched is nobody else's burden.
+func TestPrefetchAfterFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, time.Millisecond)
+		r := readerOf(t, b, Options{Alone: true})
+		missing := Range{Topic: "in", Partition: manyPartitions + 3, LeaderEpoch: -1, Until: 10}
+		r.Prefetch(append([]Range{missing}, rs...)...)
+		time.Sleep(10 * time.Second)
+		for _, rg := range rs {
+			for range r.Read(t.Context(), rg) {
+				break
+			}
+		}
+		for _, err := range r.Read(t.Context(), missing) {
+			if err == nil {
+				t.Error("there is no such partition")
+			}
+		}
+		if s := r.Stats(); s.Prefetched != manyPartitions+1 {
+			t.Errorf("%+v", s)
+		}
+		if _, fetched, early := r.buffer.holds(); fetched != 0 || early != 0 {
+			t.Errorf("%d bytes of %d ranges are kept", fetched, early)
+		}
+	})
+}
+
+// Short ranges are asked for together, long ones a few at a time, in order.
+func TestPrefetchOrder(t *testing.T) {
+	h, o := newHistory(), &Options{PartitionBytes: 100}
+	b := newBuffer(1000)
+	asks := func(ps ...int32) {
+		t.Helper()
+		got := ""
+		for _, s := range b.due(h, o) {
+			got += fmt.Sprint(s.rg.Partition, " ")
+		}
+		want := ""
+		for _, p := range ps {
+			want += fmt.Sprint(p, " ")
+		}
+		if got != want {
+			t.Errorf("asked for partitions %q, want %q", got, want)
+		}
+	}
+	all := make([]*stream, 12)
+	for p := range all {
+		all[p] = newStream(Range{Topic: "t", Partition: int32(p), Until: 10})
+		all[p].early = true
+		if p >= 8 {
+			h.sizes[all[p].key()] = sizes{perOffset: 1, largest: 1}
+		}
+		b.admit(all[p])
+	}
+	comes := func(p int, next int64) {
+		all[p].begin()
+		all[p].deliver(chunk{next: next, size: 100})
+		b.arrived(all[p], 100)
+	}
+	asks(0, 1, 2)
+	asks()
+	comes(1, 5)
+	asks(1)
+	comes(1, 10) // the end
+	asks(3)
+	b.keep(partitionKey{"t", 99}, [16]byte{}, 0, chunk{next: 1, size: 250})
+	for p := range 8 {
+		b.forget(all[p].rg)
+	}
+	asks(8, 9, 10, 11)
+	if used, fetched, _ := b.holds(); used != 250+fetched || fetched == 0 || fetched > 50 {
+		t.Errorf("%d bytes, %d prefetched", used, fetched)
+	}
+	long := newStream(Range{Topic: "t", Partition: 20, Until: 100})
+	h.sizes[long.key()] = sizes{perOffset: 100, largest: 100} // more than there is room for
+	for _, s := range []*stream{long, newStream(Range{Topic: "t", Partition: 21, Until: 100})} {
+		s.early = true
+		b.admit(s)
+	}
+	for next := int64(1); next <= 7; next++ { // until three quarters are full
+		asks(20)
+		long.begin()
+		long.deliver(chunk{next: next, size: 100})
+		b.arrived(long, 100)
+	}
+	asks()
+	if used, _, _ := b.holds(); used > 1000 {
+		t.Errorf("%d bytes", used)
+	}
+}
