@@ -241,6 +241,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	if n := d.Header.Numbers; n != nil {
 		a.Begins = n.Begins
 	}
+	d.Cluster.Prefetch(a)
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
