@@ -37,6 +37,8 @@ func TestRunsTasks(t *testing.T) {
 	if d.Await(ctx); d.Ready() != 1 || ctx.Err() != nil {
 		t.Fatalf("%d are ready", d.Ready())
 	}
+	d.Prefetch([]byte("hint"))
+	d.Prefetch(make([]byte, wire.MaxPayload+1)) // can't be sent
 	if err := d.Invoke(7, []byte("batch")); err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +52,9 @@ func TestRunsTasks(t *testing.T) {
 	next(t, "the task's end", d.outcomes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !slices.Equal(h.hints, []string{"hint"}) {
+		t.Errorf("hints %q", h.hints)
+	}
 	if !slices.Equal(h.dropped, []lineage.ID{{Batch: 7, DStream: 1, Ordinal: 2}}) {
 		t.Errorf("dropped %v", h.dropped)
 	}

@@ -46,6 +46,7 @@ type host struct {
 	forgotten uint64
 	stored    []scheduler.StoredBlock // what is told once of cached partitions
 	dropped   []lineage.ID
+	hints     []string // what Prefetch was told
 }
 
 func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
@@ -93,6 +94,12 @@ func (h *host) Invoke(i *Invoke, answer func(*Invoked)) {
 }
 
 // Hold answers as load says.
+func (h *host) Prefetch(allocation []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hints = append(h.hints, string(allocation))
+}
+
 func (h *host) Hold(hold *Hold, answer func(*Held)) {
 	for _, v := range hold.Versions {
 		answer(&Held{Version: v, Failure: h.load(v)})

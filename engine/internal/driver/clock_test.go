@@ -27,6 +27,7 @@ type clocked struct {
 	batches []string
 	times   []time.Time
 	read    uint64
+	hinted  uint64 // the batch that executors may prefetch
 }
 
 func (c *clocked) now() time.Time { return time.Now().Add(c.ahead) }
@@ -45,8 +46,13 @@ func (*clocked) Receive(context.Context, plan.Reception) []int32 { return nil }
 func (*clocked) Completed(context.Context, []byte) error         { return nil }
 func (*clocked) Close() error                                    { return nil }
 
-// Allocate notes a batch.
+func (c *clocked) Prefetch(a *plan.Allocation) { c.hinted = a.Seq }
+
+// Allocate notes a batch. Executors prefetch it meanwhile.
 func (c *clocked) Allocate(_ context.Context, a *plan.Allocation) error {
+	if c.hinted != a.Seq {
+		return fmt.Errorf("batch %d is logged while executors prefetch batch %d", a.Seq, c.hinted)
+	}
 	c.times = append(c.times, a.Time())
 	until, _ := binary.Uvarint(a.Inputs[0].Ranges)
 	c.batches = append(c.batches, fmt.Sprintf("%d-%d of %s at %s", c.read, until, a.Time().Sub(c.began), time.Since(c.began)))

@@ -44,7 +44,7 @@ type Config struct {
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to
-// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through completed;
+// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through ran and completed;
 // listeners are called under busLock.
 type Driver struct {
 	Config
@@ -64,8 +64,8 @@ type Driver struct {
 	longest      time.Duration   // processing time of late
 	room         chan struct{}   // holds a token for each batch that is being planned or waits
 	queue        chan *plannedBatch
-	under        atomic.Int64  // batches that are planned and not complete
-	freed        chan struct{} // holds a token when one was completed
+	under        atomic.Int64  // batches that are planned and have outputs to do
+	freed        chan struct{} // holds a token when the outputs of one were done
 	ended        bool          // the generator has planned all that was there at the start
 	summary      summary
 
@@ -75,7 +75,8 @@ type Driver struct {
 
 	doneLock  sync.Mutex
 	usual     time.Duration // processing time of late
-	completed []completedBatch
+	ran       []ranBatch
+	completed []*plan.Allocation
 }
 
 // New returns a driver that is to be run.
@@ -93,6 +94,9 @@ type Cluster interface {
 	// Process is what the process keeps that the tasks run in, nil unless that is
 	// this one.
 	Process() *task.Process
+	// Prefetch lets the executors begin to read what a batch will, before it is logged. Nothing
+	// relies on it: the batch may never be, or another one in its place.
+	Prefetch(a *plan.Allocation)
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error
@@ -121,9 +125,8 @@ type plannedBatch struct {
 	left     leftOver
 }
 
-// completedBatch is what the generator learns from the runner.
-type completedBatch struct {
-	alloc  *plan.Allocation
+// ranBatch is what the generator learns of a batch whose outputs are done.
+type ranBatch struct {
 	info   plan.BatchInfo
 	waited time.Duration // behind other batches
 	at     time.Time

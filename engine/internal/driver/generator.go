@@ -241,6 +241,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	if n := d.Header.Numbers; n != nil {
 		a.Begins = n.Begins
 	}
+	d.Cluster.Prefetch(a)
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
@@ -353,25 +354,27 @@ func (d *Driver) elapsed(previous *plan.Allocation, at time.Time) time.Duration 
 	return min(at.Sub(previous.Time()), d.Program.Interval+d.longest)
 }
 
-// settle takes in what the runner has completed: it feeds the rate estimator
-// and tells the planners.
+// settle takes in what the runner has done: it feeds the rate estimator, and tells the
+// planners what is complete.
 func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Lock()
-	completed := d.completed
-	d.completed = nil
+	ran, completed := d.ran, d.completed
+	d.ran, d.completed = nil, nil
 	d.doneLock.Unlock()
-	for _, c := range completed {
-		d.longest = max(c.info.ProcessingTime, d.longest*9/10)
-		if !c.info.Replayed {
-			d.rate.observe(c.at, c.info.Records, c.info.ProcessingTime, c.waited)
+	for _, r := range ran {
+		d.longest = max(r.info.ProcessingTime, d.longest*9/10)
+		if !r.info.Replayed {
+			d.rate.observe(r.at, r.info.Records, r.info.ProcessingTime, r.waited)
 		}
+	}
+	for _, a := range completed {
 		for i, in := range d.Program.Graph.Inputs {
-			share := c.alloc.Input(in.ID)
+			share := a.Input(in.ID)
 			if share == nil {
 				continue
 			}
 			if err := d.planners[i].Completed(ctx, share.Ranges); err != nil {
-				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", c.alloc.Seq, "err", err)
+				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", a.Seq, "err", err)
 			}
 		}
 	}

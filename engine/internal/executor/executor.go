@@ -130,6 +130,16 @@ func (e *Executor) Invoke(inv plan.Invocation) error {
 	return nil
 }
 
+// Prefetch begins to prefetch what a batch reads of which Invoke may tell next.
+func (e *Executor) Prefetch(a *plan.Allocation) {
+	e.mu.Lock()
+	told := e.batches[a.Seq] != nil || a.Seq < e.done
+	e.mu.Unlock()
+	if !told {
+		e.prefetch(a)
+	}
+}
+
 // prefetch begins to prefetch what a batch reads, until it is forgotten.
 func (e *Executor) prefetch(a *plan.Allocation) {
 	var forget []func()
@@ -142,7 +152,7 @@ func (e *Executor) prefetch(a *plan.Allocation) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.early[a.Seq] = forget
+	e.early[a.Seq] = append(e.early[a.Seq], forget...)
 }
 
 // Receive runs an input's receiver, until ctx ends or nothing more comes. What comes goes where

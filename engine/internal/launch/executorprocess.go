@@ -250,6 +250,14 @@ func (h *executorHost) Invoke(i *remote.Invoke, answer func(*remote.Invoked)) {
 	answer(h.generate(i))
 }
 
+// Prefetch begins to read what a batch will.
+func (h *executorHost) Prefetch(allocation []byte) {
+	a := new(plan.Allocation)
+	if err := wire.Decode(allocation, a); err == nil { // else Invoke says why
+		h.exec.Load().Prefetch(a)
+	}
+}
+
 // generate generates a stream's batch.
 func (h *executorHost) generate(i *remote.Invoke) *remote.Invoked {
 	answer := &remote.Invoked{Seq: i.Seq}
