@@ -23,7 +23,7 @@ func (a Activation) apply(l Level, y, x []float32) {
 	case ReLUActivation:
 		relu(l, y, x)
 	case LeakyReLUActivation:
-		LeakyReLU(y, x, 0.2)
+		leakyReLU(l, y, x, 0.2)
 	case SigmoidActivation:
 		sigmoid(l, y, x)
 	case TanhActivation:
@@ -63,11 +63,28 @@ func reluGrad(l Level, gx, y, gy []float32) {
 }
 
 // LeakyReLU computes y = x where x >= 0, else slope*x.
-func LeakyReLU(y, x []float32, slope float32) {
+func LeakyReLU(y, x []float32, slope float32) { leakyReLU(active, y, x, slope) }
+
+func leakyReLU(l Level, y, x []float32, slope float32) {
 	x = x[:len(y)]
-	for i, v := range x {
+	for i := leakyReLUVec(l, y, x, slope); i < len(y); i++ {
+		v := x[i]
 		if v < 0 {
 			v *= slope
+		}
+		y[i] = v
+	}
+}
+
+// PReLU computes y = x where x >= 0, else slopes*x, element by element.
+func PReLU(y, x, slopes []float32) { prelu(active, y, x, slopes) }
+
+func prelu(l Level, y, x, slopes []float32) {
+	x, slopes = x[:len(y)], slopes[:len(y)]
+	for i := preluVec(l, y, x, slopes); i < len(y); i++ {
+		v := x[i]
+		if v < 0 {
+			v *= slopes[i]
 		}
 		y[i] = v
 	}

@@ -43,6 +43,16 @@ func Div(y, a, b []float32) {
 	}
 }
 
+// Sqrt computes the square root of x.
+func Sqrt(y, x []float32) { sqrt(active, y, x) }
+
+func sqrt(l Level, y, x []float32) {
+	x = x[:len(y)]
+	for i := sqrtVec(l, y, x); i < len(y); i++ {
+		y[i] = sqrt32(x[i])
+	}
+}
+
 // Axpy computes y += alpha*x.
 func Axpy(y []float32, alpha float32, x []float32) { axpy(active, y, alpha, x) }
 

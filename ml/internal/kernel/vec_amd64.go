@@ -249,6 +249,82 @@ func normGradVec16(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale
 //go:noescape
 func normGradVec8(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale float32)
 
+func responseVec(l Level, y, x, squares []float32, block int, alpha, k float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		responseVec16(&y[0], &x[0], &squares[0], n, block, alpha, k)
+	} else {
+		responseVec8(&y[0], &x[0], &squares[0], n, block, alpha, k)
+	}
+	return n
+}
+
+//go:noescape
+func responseVec16(y, x, squares *float32, n, block int, alpha, k float32)
+
+//go:noescape
+func responseVec8(y, x, squares *float32, n, block int, alpha, k float32)
+
+func leakyReLUVec(l Level, y, x []float32, slope float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		leakyReLUVec16(&y[0], &x[0], n, slope)
+	} else {
+		leakyReLUVec8(&y[0], &x[0], n, slope)
+	}
+	return n
+}
+
+//go:noescape
+func leakyReLUVec16(y, x *float32, n int, slope float32)
+
+//go:noescape
+func leakyReLUVec8(y, x *float32, n int, slope float32)
+
+func preluVec(l Level, y, x, slopes []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		preluVec16(&y[0], &x[0], &slopes[0], n)
+	} else {
+		preluVec8(&y[0], &x[0], &slopes[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func preluVec16(y, x, slopes *float32, n int)
+
+//go:noescape
+func preluVec8(y, x, slopes *float32, n int)
+
+func sqrtVec(l Level, y, x []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		sqrtVec16(&y[0], &x[0], n)
+	} else {
+		sqrtVec8(&y[0], &x[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func sqrtVec16(y, x *float32, n int)
+
+//go:noescape
+func sqrtVec8(y, x *float32, n int)
+
 func expVec(l Level, y, x []float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {

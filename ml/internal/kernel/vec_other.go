@@ -17,6 +17,10 @@ func affineVec(_ Level, _, _ []float32, _, _ float32) int                 { retu
 func momentumVec(_ Level, _, _, _ []float32, _, _ float32) int            { return 0 }
 func adamVec(_ Level, _, _, _, _ []float32, _, _, _, _, _, _ float32) int { return 0 }
 func normGradVec(_ Level, _, _, _ []float32, _, _, _, _, _ float32) int   { return 0 }
+func responseVec(_ Level, _, _, _ []float32, _ int, _, _ float32) int     { return 0 }
+func leakyReLUVec(_ Level, _, _ []float32, _ float32) int                 { return 0 }
+func preluVec(_ Level, _, _, _ []float32) int                             { return 0 }
+func sqrtVec(_ Level, _, _ []float32) int                                 { return 0 }
 func expVec(_ Level, _, _ []float32) int                                  { return 0 }
 func sigmoidVec(_ Level, _, _ []float32) int                              { return 0 }
 func tanhVec(_ Level, _, _ []float32) int                                 { return 0 }
