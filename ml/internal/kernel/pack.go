@@ -26,6 +26,7 @@ func PackB(w []float32, k, n int, trans bool) *PackedB {
 	p.step = evenBlock(k, packedK)
 	width := roundUp(n, panelCols)
 	p.w = make([]float32, k*width)
+	hugePages(p.w)
 	for pc := 0; pc < k; pc += p.step {
 		packPanels(active, p.w[pc*width:], w, ld, trans, pc, min(p.step, k-pc), 0, n)
 	}
