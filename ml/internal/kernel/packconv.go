@@ -72,6 +72,10 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	x, y = x[:n*in], y[:n*out]
 	s := getScratch()
 	defer putScratch(s)
+	if n > 1 && p.large() {
+		p.together(l, s, n, x, y, first)
+		return
+	}
 	var padded, full []float32
 	if p.PadH > 0 || p.PadW > 0 {
 		padded = grow(&s.a, p.padded())
