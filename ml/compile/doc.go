@@ -43,8 +43,9 @@
 //
 // Layers that work image by image (convolutions, poolings and what lies between
 // them) run for a few rows at a time, so that a chunk stays in the cache from
-// layer to layer; the dense layers that follow run for all rows at once, so that
-// their weights are read once a batch. Recurrent networks are recorded step by
+// layer to layer; convolutions whose weights are larger than the images run for more
+// rows, and the dense layers that follow for all rows at once, so that their weights
+// are read less often, or once a batch. Recurrent networks are recorded step by
 // step; steps that read the same weights share one packed copy. The files: lower.go
 // recognises, fuse.go fuses, fold.go evaluates constants, layers.go computes,
 // sequence.go lowers and computes what sequences need, plan.go lays out memory,

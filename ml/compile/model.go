@@ -178,10 +178,14 @@ func PeakFlops(ctx context.Context, d time.Duration) (float64, error) { return k
 
 // String lists the layers in the order in which they run, one a line, with the
 // shape of each result; the line "-- all rows" divides those that run for a few
-// rows at a time from those that run for all.
+// rows at a time from those that run for all, and "-- more rows" those that run for
+// more rows at a time than the ones before.
 func (m *Model) String() string {
 	var b strings.Builder
 	for i, in := range m.instrs {
+		if k := m.stageOf(i); i > 0 && k > 0 && i == m.plan.stages[k-1].until && k < len(m.plan.stages)-1 {
+			b.WriteString("-- more rows\n")
+		}
 		if i == m.tail {
 			b.WriteString("-- all rows\n")
 		}
