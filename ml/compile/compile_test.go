@@ -198,6 +198,29 @@ func TestStepsShareWeights(t *testing.T) {
 	}
 }
 
+// TestLargeFilters: convolutions with many weights run for more rows at once than
+// those before, with the results of each row alone.
+func TestLargeFilters(t *testing.T) {
+	m := compiled(t, network{"", chain(conv("c1", 64, 3), f.ReLU, conv("c2", 1024, 5, links.Stride(4)), f.ReLU,
+		conv("c3", 128, 1), conv("c4", 400, 3, links.Pad(1)), f.ReLU, flat, linear("l", 3)), []int{3, 20, 20}})
+	if s := m.String(); strings.Count(s, "-- more rows\nconv 5x5 64 to 1024") != 1 {
+		t.Errorf("the program is\n%s", s)
+	}
+	const n = 33
+	x := rows(m, n)
+	var want []float32
+	one := m.NewWorker(1)
+	for i := range n {
+		want = append(want, run(t, one, x[i*m.InputLen():(i+1)*m.InputLen()], 1)...)
+	}
+	got := run(t, m.NewWorker(n), x, n)
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("row %d is %v, alone %v", i/m.OutputLen(), got[i], want[i])
+		}
+	}
+}
+
 func TestNothingIsAllocated(t *testing.T) {
 	if race.On {
 		t.Skip("the race detector allocates; make test runs this without it")
@@ -240,6 +263,11 @@ average pool 5x6 (24)
 -- all rows
 dense 24x7 (7)
 softmax (7)
+`},
+		{pixels(), `conv 3x3 1 to 4 (4, 3, 3) NHWC
+local response normalisation over 5 (4, 3, 3) NHWC
+PReLU (4, 3, 3) NHWC
+to NCHW (4, 3, 3)
 `},
 	} {
 		if got := compiled(t, c.n).String(); got != c.want {

@@ -53,6 +53,8 @@ func unaryFunc(o nn.Op) func(y, x []float32) {
 				y[i] = min(max(v, o.Low), o.High)
 			}
 		}
+	case op.Sqrt:
+		return kernel.Sqrt
 	case op.Map:
 		f := o.Func()
 		return func(y, x []float32) {

@@ -164,12 +164,15 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 // the second behind a convolution.
 func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
 	k, v := len(f.bias), nn.Floats(c)
-	if len(v) != k || made.Size() != sum.Size() || images && !made.Equal(sum) {
+	if len(v) != k || made.Size() != sum.Size() {
 		return false
 	}
 	after := 0 // axes behind that of the outputs
 	if images {
-		after = 2
+		if len(sum.Shape) < 3 || !slices.Equal(made.Shape[:2], sum.Shape[:2]) {
+			return false
+		}
+		after = len(sum.Shape) - 2
 	}
 	axis, out := len(c.Shape())-1-after, len(sum.Shape)-1-after
 	if axis < 0 || out < 0 || c.Shape()[axis] != k || sum.Shape[out] != k {
@@ -184,6 +187,9 @@ func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
 func (b *builder) emit(f fusion) error {
 	if _, ok := b.trace.Steps[f.step].Op.(op.Conv2D); ok {
 		return b.emitConv(f)
+	}
+	if numbers, ok := b.hot[f.step]; ok {
+		return b.emitTable(f, numbers)
 	}
 	return b.emitDense(f)
 }

@@ -14,6 +14,7 @@ import (
 
 // lower turns the trace's steps into instructions.
 func (b *builder) lower() error {
+	b.findTables()
 	in := b.trace.Inputs[0]
 	b.define(in, value{})
 	for i, s := range b.trace.Steps {
@@ -90,7 +91,7 @@ func (b *builder) nhwc(v int) int {
 	s := b.trace.Values[v].Spec.Shape
 	id := b.low[b.alias[v]]
 	val := b.values[id]
-	if val.nhwc && val.images == s[0] && val.c == s[1] && val.h == s[2] && val.w == s[3] {
+	if val.nhwc && val.images == s[0] && val.c == s[1] && val.h*val.w == s[2]*s[3] {
 		return id
 	}
 	id = b.nchw(id)
@@ -132,7 +133,7 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		}
 	}
 	if f := binaryFunc(s.Op); f != nil {
-		return b.lowerBinary(s, f)
+		return b.lowerBinary(s, f) || b.lowerBroadcast(s, f)
 	}
 	switch o := s.Op.(type) {
 	case op.MaxPool2D:
@@ -140,7 +141,9 @@ func (b *builder) lowerStep(s graph.Step) bool {
 	case op.AvgPool2D:
 		return b.lowerPool(s, o.Shape(spec.Shape), true)
 	case op.Mean:
-		return b.lowerMean(s, o)
+		return b.lowerMean(s, o) || b.lowerSums(s, o.Axes, true)
+	case op.Sum:
+		return b.lowerSums(s, o.Axes, false)
 	case op.Softmax:
 		b.lowerSoftmax(s, o.Axis, false)
 		return true
@@ -151,6 +154,12 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return b.lowerConcat(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
+	case op.LocalResponseNorm:
+		return b.lowerResponse(s, o)
+	case op.PReLU:
+		return b.lowerSlopes(s)
+	case op.Transpose:
+		return b.lowerAxes(s, o)
 	case op.Slice:
 		return b.lowerSlice(s, o)
 	case op.Split:
@@ -194,9 +203,10 @@ func (b *builder) lowerBinary(s graph.Step, f func(y, a, c []float32)) bool {
 	}
 	i, j := b.low[b.alias[x]], b.low[b.alias[y]]
 	if b.values[i].nhwc || b.values[j].nhwc {
-		if len(sx.Shape) == 4 {
+		switch u, v := b.values[i], b.values[j]; {
+		case len(sx.Shape) == 4:
 			i, j = b.nhwc(x), b.nhwc(y)
-		} else {
+		case !u.nhwc || !v.nhwc || u.images != v.images || u.c != v.c:
 			i, j = b.nchw(i), b.nchw(j)
 		}
 	}
@@ -269,12 +279,12 @@ func (b *builder) lowerConcat(s graph.Step, o op.Concat) bool {
 	if axis < 0 {
 		axis += len(out.Shape)
 	}
-	images := axis == 1 && len(out.Shape) == 4
+	images := false
 	for _, v := range s.In {
 		if b.konst[v] != nil || out.Dtype != tensor.Float32 {
 			return false
 		}
-		images = images && b.values[b.low[b.alias[v]]].nhwc
+		images = images || axis == 1 && b.keptNHWC(v)
 	}
 	l, val := &concat{outer: size(out.Shape[:axis])}, value{}
 	in := make([]int, len(s.In))

@@ -118,6 +118,37 @@ func odd() network {
 	}, []int{1, 9, 8}}
 }
 
+// channelwise uses layers that know the channels of images, and convolutions along a
+// column.
+func channelwise() network {
+	slopes := nn.NewParameter("slopes", nn.Normal(1), 13)
+	few := nn.NewParameter("few", nn.Normal(1), 6)
+	norm := func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 5, 2, 0.3, 0.75) }
+	other := func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 4, 2, 0.3, 0.6) }
+	prelu := func(p *nn.Parameter) func(x *nn.Variable) *nn.Variable {
+		return func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &p.Variable) }
+	}
+	tail := conv("c4", 6, 1)
+	parts := func(x *nn.Variable) *nn.Variable { // channels in another order
+		p := f.SplitAxis(x, 3, 1)
+		p[0] = f.Transpose(f.Transpose(p[0], 0, 2, 3, 1), 0, 3, 1, 2)
+		return f.Concat([]*nn.Variable{p[2], p[0], p[1]}, 1)
+	}
+	return network{"channelwise", chain(
+		norm, conv("c1", 18, 3), norm, maxPool(2), parts, conv("c2", 13, 3, links.Pad(1)), prelu(slopes), other,
+		func(x *nn.Variable) *nn.Variable { return f.Reshape(x, x.Dim(0), 13, -1, 1) },
+		conv("c3", 7, 1, links.Stride(2)), tail, flat, linear("fc", 6), prelu(few)), []int{2, 11, 12}}
+}
+
+// pixels uses layers that know the channels of images.
+func pixels() network {
+	slopes := nn.NewParameter("slopes", nn.Normal(1), 4)
+	return network{"pixels", chain(
+		conv("c", 4, 3),
+		func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 5, 1, 1, 0.75) },
+		func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &slopes.Variable) }), []int{1, 5, 5}}
+}
+
 // sequences reads a row as a sequence, forward and backward, and the result once
 // more. A second sequence is shorter.
 func sequences() network {
@@ -134,7 +165,7 @@ func sequences() network {
 	}, []int{35}}
 }
 
-func nets() []network { return []network{mlp(), cnn(), residual(), odd(), sequences()} }
+func nets() []network { return []network{mlp(), cnn(), residual(), odd(), channelwise(), sequences()} }
 
 func compiled(t testing.TB, n network) *compile.Model {
 	t.Helper()

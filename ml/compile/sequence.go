@@ -207,15 +207,31 @@ func (b *builder) lowerSplit(s graph.Step, o op.Split) bool {
 	if size(spec.Shape[:axis]) != 1 {
 		return false
 	}
+	if axis == 1 && b.keptNHWC(s.In[0]) {
+		from := 0
+		for _, v := range s.Out {
+			count := b.trace.Values[v].Spec.Shape[1]
+			if b.wanted(v) {
+				b.putChannels(s.In[0], v, from, count)
+			}
+			from += count
+		}
+		return true
+	}
 	id, from := b.nchw(b.low[b.alias[s.In[0]]]), 0
 	for _, v := range s.Out {
 		count := b.trace.Values[v].Spec.Size()
-		if len(b.users[v]) > 0 || b.alias[b.trace.Outputs[0]] == v {
+		if b.wanted(v) {
 			b.instrs = append(b.instrs, instr{&cut{spec.Size(), from, count}, []int{id}, []int{b.define(v, value{})}, -1})
 		}
 		from += count
 	}
 	return true
+}
+
+// wanted tells whether anybody reads a value of the trace.
+func (b *builder) wanted(v int) bool {
+	return len(b.users[v]) > 0 || b.alias[b.trace.Outputs[0]] == v
 }
 
 // lowerTake emits a choice of elements along an axis.
