@@ -36,7 +36,9 @@ func TestOrdersOfAxes(t *testing.T) {
 			exactly(t, network{name + " to NHWC", chain(transpose, conv(name, 4, 1), transpose), shape})
 		}
 	}
-	five := func(x *nn.Variable) *nn.Variable { return f.Transpose(f.Reshape(x, x.Dim(0), 2, 3, 2, 5), 0, 3, 4, 1, 2) }
+	five := func(x *nn.Variable) *nn.Variable {
+		return f.Transpose(f.Reshape(x, x.Dim(0), 2, 3, 2, 5), 0, 3, 4, 1, 2)
+	}
 	exactly(t, network{"five axes", five, []int{60}})
 	if s := compiled(t, network{"", five, []int{60}}).String(); !strings.HasPrefix(s, "transpose 6x10") {
 		t.Errorf("five axes: %s", s)

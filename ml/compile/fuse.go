@@ -12,8 +12,8 @@ import (
 )
 
 // fusion is a convolution or dense layer with what follows it: batch
-// normalisation, a bias, the sum with another branch, an activation and a max
-// pooling, in that order and each at most once.
+// normalisation, factors or a bias for each output, the sum with another branch, an
+// activation and a max pooling, in that order, and the last three at most once.
 type fusion struct {
 	step   int // the convolution or product
 	x      int // what it reads, a value of the trace
@@ -132,6 +132,12 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		f.addend = other
 		return true
+	case op.Mul:
+		c := b.konst[s.In[0]]
+		if c == nil {
+			c = b.konst[s.In[1]]
+		}
+		return c != nil && f.act == kernel.Identity && f.addend < 0 && f.scale(c, made, b.trace.Values[s.Out[0]].Spec, isConv)
 	case op.MaxPool2D:
 		if !isConv || f.addend >= 0 || !made.Equal(read) {
 			return false
@@ -159,28 +165,48 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 	return true
 }
 
-// addBias takes in the sum with a constant that has one element for each output,
-// which are the last axis behind a dense layer, whatever became of its rows, and
-// the second behind a convolution.
+// addBias takes in the sum with a constant that has one element for each output.
 func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
-	k, v := len(f.bias), nn.Floats(c)
-	if len(v) != k || made.Size() != sum.Size() {
+	if !f.perOutput(c, made, sum, images) {
+		return false
+	}
+	f.folded = true
+	kernel.Add(f.bias, f.bias, nn.Floats(c))
+	return true
+}
+
+// scale takes in the product with a constant that has one element for each output.
+func (f *fusion) scale(c *tensor.Dense, made, product nn.Spec, images bool) bool {
+	if !f.perOutput(c, made, product, images) {
+		return false
+	}
+	f.load()
+	f.folded = true
+	row := len(f.w) / len(f.bias)
+	for j, v := range nn.Floats(c) {
+		kernel.Scale(f.w[j*row:(j+1)*row], v)
+		f.bias[j] *= v
+	}
+	return true
+}
+
+// perOutput tells whether a constant has one element for each output, which are the
+// last axis behind a dense layer, whatever became of its rows, and the second behind a
+// convolution.
+func (f *fusion) perOutput(c *tensor.Dense, made, result nn.Spec, images bool) bool {
+	k := len(f.bias)
+	if len(nn.Floats(c)) != k || made.Size() != result.Size() {
 		return false
 	}
 	after := 0 // axes behind that of the outputs
 	if images {
-		if len(sum.Shape) < 3 || !slices.Equal(made.Shape[:2], sum.Shape[:2]) {
+		if len(result.Shape) < 3 || !slices.Equal(made.Shape[:2], result.Shape[:2]) {
 			return false
 		}
-		after = len(sum.Shape) - 2
+		after = len(result.Shape) - 2
 	}
-	axis, out := len(c.Shape())-1-after, len(sum.Shape)-1-after
-	if axis < 0 || out < 0 || c.Shape()[axis] != k || sum.Shape[out] != k {
-		return false
-	}
-	f.folded = true
-	kernel.Add(f.bias, f.bias, v)
-	return true
+	axis, out := len(c.Shape())-1-after, len(result.Shape)-1-after
+	return axis >= 0 && out >= 0 && c.Shape()[axis] == k && result.Shape[out] == k
 }
 
 // emit makes the fusion's instruction.

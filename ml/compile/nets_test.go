@@ -142,9 +142,10 @@ func channelwise() network {
 
 // pixels uses layers that know the channels of images.
 func pixels() network {
-	slopes := nn.NewParameter("slopes", nn.Normal(1), 4)
+	slopes, factors, bias := nn.NewParameter("slopes", nn.Normal(1), 4), nn.NewParameter("factors", nn.Normal(1), 4, 1, 1), nn.NewParameter("bias", nn.Normal(1), 1, 4, 1, 1)
 	return network{"pixels", chain(
 		conv("c", 4, 3),
+		func(x *nn.Variable) *nn.Variable { return f.Add(f.Mul(&factors.Variable, x), &bias.Variable) },
 		func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 5, 1, 1, 0.75) },
 		func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &slopes.Variable) }), []int{1, 5, 5}}
 }
@@ -165,7 +166,7 @@ func sequences() network {
 	}, []int{35}}
 }
 
-func nets() []network { return []network{mlp(), cnn(), residual(), odd(), channelwise(), sequences()} }
+func nets() []network { return []network{mlp(), cnn(), residual(), odd(), channelwise(), pixels(), sequences()} }
 
 func compiled(t testing.TB, n network) *compile.Model {
 	t.Helper()

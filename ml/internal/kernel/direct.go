@@ -40,7 +40,7 @@ func (d *direct) prepare(p convPlan) {
 // packFilters fills the panels from w (OC x C/Groups x KH x KW).
 func (d *direct) packFilters(w []float32) {
 	panel := d.k * panelCols
-	d.w = grow(&d.w, d.Groups*d.perGroup*panel)
+	d.w = grow(&d.w, d.filterSize())
 	if d.ocg%panelCols != 0 {
 		clear(d.w)
 	}
@@ -55,6 +55,9 @@ func (d *direct) packFilters(w []float32) {
 		}
 	}
 }
+
+// filterSize is the number of elements of the packed filters.
+func (d *direct) filterSize() int { return d.Groups * d.perGroup * d.k * panelCols }
 
 // padded is the number of elements of the padded image.
 func (d *direct) padded() int { return d.hp * d.wp * d.C }

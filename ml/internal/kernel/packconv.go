@@ -44,6 +44,8 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 		p.pool = &q
 	}
 	p.prepare(plan)
+	p.w = make([]float32, p.filterSize())
+	hugePages(p.w)
 	p.packFilters(w)
 	return p, nil
 }
