@@ -124,6 +124,29 @@ func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolSh
 	closeTo(t, "packed conv", back, wide, 1e-5, 10)
 }
 
+// Large images are worked on in bands.
+func TestPackedConvBands(t *testing.T) {
+	r := random(t)
+	two := &PoolShape{KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	for _, c := range []struct {
+		s    ConvShape
+		pool *PoolShape
+	}{
+		{ConvShape{C: 70, H: 71, W: 60, OC: 35, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 7}, nil},
+		{ConvShape{C: 70, H: 71, W: 60, OC: 35, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 7}, two},
+		{ConvShape{C: 70, H: 71, W: 60, OC: 70, KH: 3, KW: 3, StrideH: 2, StrideW: 3, Groups: 7}, nil},
+		{ConvShape{C: 300, H: 30, W: 31, OC: 34, KH: 1, KW: 1, StrideH: 1, StrideW: 1}, nil},
+		{ConvShape{C: 200, H: 1500, W: 1, OC: 5, KH: 3, KW: 1, StrideH: 1, StrideW: 1, PadH: 1}, nil},
+		{ConvShape{C: 700, H: 100, W: 4, OC: 3, KH: 1, KW: 2, StrideH: 1, StrideW: 1, PadW: 1}, nil},
+	} {
+		c.s.N = 1
+		x, w, bias := normal(r, c.s.C*c.s.H*c.s.W), normal(r, c.s.OC*planConv(c.s).k), normal(r, c.s.OC)
+		for _, l := range levels() {
+			checkPackedConv(t, l, true, c.s, c.pool, x, w, bias)
+		}
+	}
+}
+
 // Images that are convolved together give the bits of each alone.
 func TestPackedConvTogether(t *testing.T) {
 	r := random(t)

@@ -95,9 +95,45 @@ func (d *direct) cropNCHW(l Level, dst, src []float32) {
 }
 
 // image convolves one padded image into y (NHWC). first are the flags of the first
-// block of the chain, last those of its end; bias is nil or OC long.
+// block of the chain, last those of its end; bias is nil or OC long. A large image is
+// cut into bands that stay in the second-level cache while all panels pass over them.
 func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
-	d.images(l, 1, x, y, bias, first, last)
+	band := *d
+	count, in, out, pixels := &band.rows, d.StrideH*d.wp*d.C, d.cols*d.OC, d.cols
+	if d.rows == 1 {
+		count, in, out, pixels = &band.cols, d.move, d.OC, 1
+	}
+	n, bytes := *count, in*f32
+	if evenBlock(d.k, convBlockK) < d.k { // the result is read again
+		bytes += out * f32
+	}
+	for at, size := 0, bandRows(n, bytes, pixels); at < n; at += size {
+		*count = min(size, n-at)
+		band.images(l, 1, x[at*in:], y[at*out:], bias, first, last)
+	}
+}
+
+// bandBytes is about how much of an image of more than wholeBytes is worked on at once,
+// and bandPixels the least number of pixels for which all filters are read.
+const (
+	wholeBytes = 1 << 20
+	bandBytes  = 512 << 10
+	bandPixels = 196
+)
+
+// bandRows returns how many of n rows go into a band, of the given bytes and pixels
+// each.
+func bandRows(n, bytes, pixels int) int {
+	size := max(bandBytes/bytes, (bandPixels+pixels-1)/pixels, 1)
+	if n*bytes <= wholeBytes || size >= n {
+		return n
+	}
+	unit := 2 // short rows go in pairs
+	if pixels == 1 {
+		unit = bandPixels // a multiple of all tiles' heights
+	}
+	bands := (n + size - 1) / size
+	return roundUp((n+bands-1)/bands, unit)
 }
 
 // images convolves n images, one after the other in x and y, with each part of the

@@ -133,14 +133,16 @@ func (p *PackedConv) imagePooled(x, y []float32) {
 	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32, flags: tileBias | p.epilogue()}
 	inRow := p.StrideH * p.wp * p.C
 	ph, pw := p.pool.OutH(), p.pool.OutW()
-	for g := range p.Groups {
-		for j := 0; j < p.ocg; j += panelCols {
-			t.cols = min(panelCols, p.ocg-j)
-			t.b = &p.w[(g*p.perGroup+j/panelCols)*p.k*panelCols]
-			t.bias = &p.bias[g*p.ocg+j]
-			for r := range ph {
-				top, bottom := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:]
-				t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.OC+g*p.ocg+j])
+	for from, size := 0, bandRows(ph, 2*inRow*f32, 4*pw); from < ph; from += size {
+		for g := range p.Groups {
+			for j := 0; j < p.ocg; j += panelCols {
+				t.cols = min(panelCols, p.ocg-j)
+				t.b = &p.w[(g*p.perGroup+j/panelCols)*p.k*panelCols]
+				t.bias = &p.bias[g*p.ocg+j]
+				for r := from; r < min(from+size, ph); r++ {
+					top, bottom := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:]
+					t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.OC+g*p.ocg+j])
+				}
 			}
 		}
 	}
