@@ -267,6 +267,9 @@ softmax (7)
 		{pixels(), `conv 3x3 1 to 4 (4, 3, 3) NHWC
 local response normalisation over 5 (4, 3, 3) NHWC
 PReLU (4, 3, 3) NHWC
+batch normalisation + ReLU (4, 3, 3) NHWC
+batch normalisation (4, 3, 3) NHWC
+Tanh (4, 3, 3) NHWC
 to NCHW (4, 3, 3)
 `},
 	} {

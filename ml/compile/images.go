@@ -41,11 +41,8 @@ func (b *builder) lowerResponse(s graph.Step, o op.LocalResponseNorm) bool {
 
 // slopes multiplies what is below zero by the slope of its channel.
 type slopes struct {
-	row []float32 // the channels' slopes again and again: long enough for vectors
+	row []float32 // see forPixels
 }
-
-// slopesRow is the least length of the row.
-const slopesRow = 256
 
 func (l *slopes) run(_ int, in, out [][]float32) error {
 	for x, y := in[0], out[0]; len(y) > 0; {
@@ -74,14 +71,22 @@ func (b *builder) lowerSlopes(s graph.Step) bool {
 	default:
 		return false
 	}
-	channels := nn.Floats(w)
-	repeat := (slopesRow + len(channels) - 1) / len(channels)
-	for repeat*len(channels)%16 != 0 { // whole vectors
+	l := &slopes{forPixels(nn.Floats(w))}
+	b.put(s, l, b.like(id), 0, id)
+	b.weights += 4 * len(l.row)
+	return true
+}
+
+// pixelsRow is the least length of a row of forPixels.
+const pixelsRow = 256
+
+// forPixels repeats a number for each channel until it makes whole vectors.
+func forPixels(channels []float32) []float32 {
+	repeat := (pixelsRow + len(channels) - 1) / len(channels)
+	for repeat*len(channels)%16 != 0 {
 		repeat++
 	}
-	b.put(s, &slopes{slices.Repeat(channels, repeat)}, b.like(id), 0, id)
-	b.weights += 4 * repeat * len(channels)
-	return true
+	return slices.Repeat(channels, repeat)
 }
 
 // channelCut takes adjacent channels of each pixel.

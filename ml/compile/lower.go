@@ -315,14 +315,12 @@ func (b *builder) lowerNorm(s graph.Step, o op.FixedBatchNorm) bool {
 		c[i] = slices.Clone(nn.Floats(a))
 	}
 	x := b.trace.Values[s.In[0]].Spec.Shape
-	l := &batchNorm{c[0], c[1], c[2], c[3], o.Eps, x[0], size(x[2:])}
-	id := b.low[b.alias[s.In[0]]]
-	if v := b.values[id]; v.nhwc && len(x) == 4 {
-		id = b.nhwc(s.In[0])
-		l.outer, l.inner = x[0]*x[2]*x[3], 1
-	} else {
-		id = b.nchw(id)
+	if len(x) == 2 || b.keptNHWC(s.In[0]) {
+		b.putScaling(s, newScaling(c, o.Eps))
+		return true
 	}
+	l := &batchNorm{c[0], c[1], c[2], c[3], o.Eps, x[0], size(x[2:])}
+	id := b.nchw(b.low[b.alias[s.In[0]]])
 	b.put(s, l, b.like(id), 0, id)
 	b.weights += 16 * len(c[0])
 	return true

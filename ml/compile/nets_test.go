@@ -143,11 +143,13 @@ func channelwise() network {
 // pixels uses layers that know the channels of images.
 func pixels() network {
 	slopes, factors, bias := nn.NewParameter("slopes", nn.Normal(1), 4), nn.NewParameter("factors", nn.Normal(1), 4, 1, 1), nn.NewParameter("bias", nn.Normal(1), 1, 4, 1, 1)
+	scaled := func(x *nn.Variable) *nn.Variable { return f.Add(f.Mul(&factors.Variable, x), &bias.Variable) }
 	return network{"pixels", chain(
 		conv("c", 4, 3),
-		func(x *nn.Variable) *nn.Variable { return f.Add(f.Mul(&factors.Variable, x), &bias.Variable) },
+		scaled,
 		func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 5, 1, 1, 0.75) },
-		func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &slopes.Variable) }), []int{1, 5, 5}}
+		func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &slopes.Variable) },
+		norm("n", 4), scaled, f.ReLU, norm("m", 4), f.Tanh), []int{1, 5, 5}}
 }
 
 // sequences reads a row as a sequence, forward and backward, and the result once
@@ -166,7 +168,9 @@ func sequences() network {
 	}, []int{35}}
 }
 
-func nets() []network { return []network{mlp(), cnn(), residual(), odd(), channelwise(), pixels(), sequences()} }
+func nets() []network {
+	return []network{mlp(), cnn(), residual(), odd(), channelwise(), pixels(), sequences()}
+}
 
 func compiled(t testing.TB, n network) *compile.Model {
 	t.Helper()

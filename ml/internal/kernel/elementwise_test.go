@@ -10,21 +10,23 @@ import (
 func TestElementwiseEqualsPortable(t *testing.T) {
 	r := random(t)
 	loops := map[string]func(l Level, y, a, b, c []float32){
-		"add":      func(l Level, y, a, b, _ []float32) { add(l, y, a, b) },
-		"sub":      func(l Level, y, a, b, _ []float32) { sub(l, y, a, b) },
-		"mul":      func(l Level, y, a, b, _ []float32) { mul(l, y, a, b) },
-		"leaky":    func(l Level, y, a, _, _ []float32) { leakyReLU(l, y, a, 0.3) },
-		"prelu":    func(l Level, y, a, b, _ []float32) { prelu(l, y, a, b) },
-		"sqrt":     func(l Level, y, _, _, c []float32) { sqrt(l, y, c) },
-		"addReLU":  func(l Level, y, a, b, _ []float32) { addReLU(l, y, a, b) },
-		"relu":     func(l Level, y, a, _, _ []float32) { relu(l, y, a) },
-		"reluGrad": func(l Level, y, a, b, _ []float32) { reluGrad(l, y, a, b) },
-		"axpy":     func(l Level, y, a, _, _ []float32) { axpy(l, y, 0.7, a) },
-		"scale":    func(l Level, y, _, _, _ []float32) { scale(l, y, -1.3) },
-		"shift":    func(l Level, y, _, _, _ []float32) { shift(l, y, -1.3) },
-		"affine":   func(l Level, y, a, _, _ []float32) { affine(l, y, a, 0.3, -1.3) },
-		"normGrad": func(l Level, y, a, b, _ []float32) { normGrad(l, y, a, b, 0.3, 1.7, -0.2, 0.4, 0.9) },
-		"momentum": func(l Level, y, a, b, _ []float32) { momentumSGD(l, y, a, b, 0.1, 0.9) },
+		"add":            func(l Level, y, a, b, _ []float32) { add(l, y, a, b) },
+		"sub":            func(l Level, y, a, b, _ []float32) { sub(l, y, a, b) },
+		"mul":            func(l Level, y, a, b, _ []float32) { mul(l, y, a, b) },
+		"leaky":          func(l Level, y, a, _, _ []float32) { leakyReLU(l, y, a, 0.3) },
+		"prelu":          func(l Level, y, a, b, _ []float32) { prelu(l, y, a, b) },
+		"sqrt":           func(l Level, y, _, _, c []float32) { sqrt(l, y, c) },
+		"addReLU":        func(l Level, y, a, b, _ []float32) { addReLU(l, y, a, b) },
+		"relu":           func(l Level, y, a, _, _ []float32) { relu(l, y, a) },
+		"reluGrad":       func(l Level, y, a, b, _ []float32) { reluGrad(l, y, a, b) },
+		"axpy":           func(l Level, y, a, _, _ []float32) { axpy(l, y, 0.7, a) },
+		"scale":          func(l Level, y, _, _, _ []float32) { scale(l, y, -1.3) },
+		"shift":          func(l Level, y, _, _, _ []float32) { shift(l, y, -1.3) },
+		"affine":         func(l Level, y, a, _, _ []float32) { affine(l, y, a, 0.3, -1.3) },
+		"scaleShift":     func(l Level, y, a, b, c []float32) { scaleShift(l, y, a, b, c, false) },
+		"scaleShiftReLU": func(l Level, y, a, b, c []float32) { scaleShift(l, y, a, b, c, true) },
+		"normGrad":       func(l Level, y, a, b, _ []float32) { normGrad(l, y, a, b, 0.3, 1.7, -0.2, 0.4, 0.9) },
+		"momentum":       func(l Level, y, a, b, _ []float32) { momentumSGD(l, y, a, b, 0.1, 0.9) },
 		"adam": func(l Level, y, a, b, c []float32) {
 			p := NewAdamParams(1e-3, 0.9, 0.999, 1e-8, 3)
 			p.WeightDecay = 0.01

@@ -89,6 +89,24 @@ func affine(l Level, y, x []float32, a, b float32) {
 	}
 }
 
+// ScaleShift computes y = x*scale + shift, and max(y, 0) of it if relu is set.
+func ScaleShift(y, x, scale, shift []float32, relu bool) {
+	scaleShift(active, y, x, scale, shift, relu)
+}
+
+func scaleShift(l Level, y, x, scale, shift []float32, relu bool) {
+	x, scale, shift = x[:len(y)], scale[:len(y)], shift[:len(y)]
+	if relu {
+		for i := scaleShiftReLUVec(l, y, x, scale, shift); i < len(y); i++ {
+			y[i] = max(float32(x[i]*scale[i])+shift[i], 0)
+		}
+		return
+	}
+	for i := scaleShiftVec(l, y, x, scale, shift); i < len(y); i++ {
+		y[i] = float32(x[i]*scale[i]) + shift[i]
+	}
+}
+
 // Fill sets every element to v.
 func Fill(y []float32, v float32) {
 	for i := range y {

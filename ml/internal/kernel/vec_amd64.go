@@ -192,6 +192,44 @@ func affineVec16(y, x *float32, n int, scale, shift float32)
 //go:noescape
 func affineVec8(y, x *float32, n int, scale, shift float32)
 
+func scaleShiftVec(l Level, y, x, scale, shift []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		scaleShiftVec16(&y[0], &x[0], &scale[0], &shift[0], n)
+	} else {
+		scaleShiftVec8(&y[0], &x[0], &scale[0], &shift[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func scaleShiftVec16(y, x, scale, shift *float32, n int)
+
+//go:noescape
+func scaleShiftVec8(y, x, scale, shift *float32, n int)
+
+func scaleShiftReLUVec(l Level, y, x, scale, shift []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		scaleShiftReLUVec16(&y[0], &x[0], &scale[0], &shift[0], n)
+	} else {
+		scaleShiftReLUVec8(&y[0], &x[0], &scale[0], &shift[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func scaleShiftReLUVec16(y, x, scale, shift *float32, n int)
+
+//go:noescape
+func scaleShiftReLUVec8(y, x, scale, shift *float32, n int)
+
 func momentumVec(l Level, p, grad, v []float32, lr, momentum float32) (n int) {
 	n = l.whole(len(p))
 	if n == 0 {

@@ -254,6 +254,52 @@ loop:
 	VZEROUPPER
 	RET
 
+// func scaleShiftVec8(y, x, scale, shift *float32, n int)
+TEXT ·scaleShiftVec8(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ scale+16(FP), DX
+	MOVQ shift+24(FP), R8
+	MOVQ n+32(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMOVUPS (DX)(R9*1), Y1
+	VMULPS Y1, Y0, Y0
+	VMOVUPS (R8)(R9*1), Y1
+	VADDPS Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func scaleShiftReLUVec8(y, x, scale, shift *float32, n int)
+TEXT ·scaleShiftReLUVec8(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ scale+16(FP), DX
+	MOVQ shift+24(FP), R8
+	MOVQ n+32(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMOVUPS (DX)(R9*1), Y1
+	VMULPS Y1, Y0, Y0
+	VMOVUPS (R8)(R9*1), Y1
+	VADDPS Y1, Y0, Y0
+	VBROADCASTSS c00000000<>(SB), Y7
+	VMAXPS Y0, Y7, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func momentumVec8(p, grad, v *float32, n int, lr, momentum float32)
 TEXT ·momentumVec8(SB), NOSPLIT, $0-40
 	MOVQ p+0(FP), DI

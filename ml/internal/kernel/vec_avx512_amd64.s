@@ -253,6 +253,52 @@ loop:
 	VZEROUPPER
 	RET
 
+// func scaleShiftVec16(y, x, scale, shift *float32, n int)
+TEXT ·scaleShiftVec16(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ scale+16(FP), DX
+	MOVQ shift+24(FP), R8
+	MOVQ n+32(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VMULPS Z1, Z0, Z0
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func scaleShiftReLUVec16(y, x, scale, shift *float32, n int)
+TEXT ·scaleShiftReLUVec16(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ scale+16(FP), DX
+	MOVQ shift+24(FP), R8
+	MOVQ n+32(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS c00000000<>(SB), Z31
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VMULPS Z1, Z0, Z0
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS Z1, Z0, Z0
+	VMAXPS Z0, Z31, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func momentumVec16(p, grad, v *float32, n int, lr, momentum float32)
 TEXT ·momentumVec16(SB), NOSPLIT, $0-40
 	MOVQ p+0(FP), DI
