@@ -13,6 +13,7 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"add":      func(l Level, y, a, b, _ []float32) { add(l, y, a, b) },
 		"sub":      func(l Level, y, a, b, _ []float32) { sub(l, y, a, b) },
 		"mul":      func(l Level, y, a, b, _ []float32) { mul(l, y, a, b) },
+		"div":      func(l Level, y, a, b, _ []float32) { div(l, y, a, b) },
 		"addReLU":  func(l Level, y, a, b, _ []float32) { addReLU(l, y, a, b) },
 		"relu":     func(l Level, y, a, _, _ []float32) { relu(l, y, a) },
 		"reluGrad": func(l Level, y, a, b, _ []float32) { reluGrad(l, y, a, b) },
@@ -20,6 +21,7 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"scale":    func(l Level, y, _, _, _ []float32) { scale(l, y, -1.3) },
 		"shift":    func(l Level, y, _, _, _ []float32) { shift(l, y, -1.3) },
 		"affine":   func(l Level, y, a, _, _ []float32) { affine(l, y, a, 0.3, -1.3) },
+		"clip":     func(l Level, y, a, _, _ []float32) { clip(l, y, a, -0.5, 0.7) },
 		"normGrad": func(l Level, y, a, b, _ []float32) { normGrad(l, y, a, b, 0.3, 1.7, -0.2, 0.4, 0.9) },
 		"momentum": func(l Level, y, a, b, _ []float32) { momentumSGD(l, y, a, b, 0.1, 0.9) },
 		"adam": func(l Level, y, a, b, c []float32) {

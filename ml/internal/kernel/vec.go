@@ -36,9 +36,11 @@ func mul(l Level, y, a, b []float32) {
 }
 
 // Div computes y = a / b.
-func Div(y, a, b []float32) {
+func Div(y, a, b []float32) { div(active, y, a, b) }
+
+func div(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := divVec(l, y, a, b); i < len(y); i++ {
 		y[i] = a[i] / b[i]
 	}
 }

@@ -59,6 +59,25 @@ func mulVec16(y, a, b *float32, n int)
 //go:noescape
 func mulVec8(y, a, b *float32, n int)
 
+func divVec(l Level, y, a, b []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		divVec16(&y[0], &a[0], &b[0], n)
+	} else {
+		divVec8(&y[0], &a[0], &b[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func divVec16(y, a, b *float32, n int)
+
+//go:noescape
+func divVec8(y, a, b *float32, n int)
+
 func addReLUVec(l Level, y, a, b []float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {
@@ -191,6 +210,25 @@ func affineVec16(y, x *float32, n int, scale, shift float32)
 
 //go:noescape
 func affineVec8(y, x *float32, n int, scale, shift float32)
+
+func clipVec(l Level, y, x []float32, low, high float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		clipVec16(&y[0], &x[0], n, low, high)
+	} else {
+		clipVec8(&y[0], &x[0], n, low, high)
+	}
+	return n
+}
+
+//go:noescape
+func clipVec16(y, x *float32, n int, low, high float32)
+
+//go:noescape
+func clipVec8(y, x *float32, n int, low, high float32)
 
 func momentumVec(l Level, p, grad, v []float32, lr, momentum float32) (n int) {
 	n = l.whole(len(p))

@@ -120,6 +120,25 @@ loop:
 	VZEROUPPER
 	RET
 
+// func divVec8(y, a, b *float32, n int)
+TEXT ·divVec8(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMOVUPS (DX)(R9*1), Y1
+	VDIVPS Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func addReLUVec8(y, a, b *float32, n int)
 TEXT ·addReLUVec8(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
@@ -247,6 +266,26 @@ loop:
 	VMOVUPS (SI)(R9*1), Y0
 	VMULPS Y15, Y0, Y0
 	VADDPS Y14, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func clipVec8(y, x *float32, n int, low, high float32)
+TEXT ·clipVec8(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS low+24(FP), Y15
+	VBROADCASTSS high+28(FP), Y14
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMAXPS Y0, Y15, Y0
+	VMINPS Y0, Y14, Y0
 	VMOVUPS Y0, (DI)(R9*1)
 	ADDQ $32, R9
 	CMPQ R9, CX

@@ -18,7 +18,7 @@ func vecOps() []vecOp {
 		}}
 	}
 	return []vecOp{
-		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"),
+		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"), binary("divVec", "DIV"),
 		{name: "addReLUVec", ptrs: abc, body: func(w *vecWriter) {
 			w.load(0, 1)
 			w.load(1, 2)
@@ -49,6 +49,12 @@ func vecOps() []vecOp {
 			w.load(0, 1)
 			w.bin("MUL", 0, 0, "scale")
 			w.bin("ADD", 0, 0, "shift")
+			w.store(0, 0)
+		}},
+		{name: "clipVec", ptrs: []string{"y", "x"}, scalars: []string{"low", "high"}, body: func(w *vecWriter) {
+			w.load(0, 1)
+			w.bin("MAX", 0, "low", 0)
+			w.bin("MIN", 0, "high", 0)
 			w.store(0, 0)
 		}},
 		{name: "momentumVec", ptrs: []string{"p", "grad", "v"}, scalars: []string{"lr", "momentum"}, body: func(w *vecWriter) {
