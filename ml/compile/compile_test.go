@@ -202,7 +202,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	if race.On {
 		t.Skip("the race detector allocates; make test runs this without it")
 	}
-	for _, n := range []network{mlp(), cnn(), residual(), sequences()} {
+	for _, n := range []network{mlp(), cnn(), residual(), mobile(), sequences()} {
 		m := compiled(t, n)
 		w, x := m.NewWorker(16), rows(m, 16)
 		run(t, w, x, 16)

@@ -28,6 +28,10 @@ type builder struct {
 	groups  map[int]fusion // by the step at which it is emitted
 	member  []bool         // steps that are part of a fusion
 	packed  map[packing]*dense
+	numbers map[uint32][]float32 // blocks of one number, by its bits
+
+	pointGroups map[int]pointGroup // by the step at which it is emitted
+
 	weights int
 }
 
@@ -43,6 +47,7 @@ func newBuilder(t *graph.Trace) (*builder, error) {
 		trace: t, konst: make([]*tensor.Dense, len(t.Values)), alias: make([]int, len(t.Values)),
 		live: make([]bool, len(t.Steps)), low: make([]int, len(t.Values)), other: map[conversion]int{},
 		groups: map[int]fusion{}, member: make([]bool, len(t.Steps)), packed: map[packing]*dense{},
+		numbers: map[uint32][]float32{}, pointGroups: map[int]pointGroup{},
 	}
 	for i, v := range t.Values {
 		b.alias[i], b.low[i] = i, -1

@@ -21,9 +21,17 @@ func (b *builder) lower() error {
 			continue
 		}
 		if !b.member[i] {
-			if _, _, err := b.fuse(i); err != nil {
+			_, ok, err := b.fuse(i)
+			if err != nil {
 				return stepError(s.Op, s.Site, err)
 			}
+			if !ok {
+				b.fusePoints(i)
+			}
+		}
+		if g, ok := b.pointGroups[i]; ok {
+			b.emitPoints(g, s)
+			continue
 		}
 		if f, ok := b.groups[i]; ok {
 			if err := b.emit(f); err != nil {
@@ -149,6 +157,8 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return true
 	case op.Concat:
 		return b.lowerConcat(s, o)
+	case op.Transpose:
+		return b.lowerTranspose(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
 	case op.Slice:
@@ -190,7 +200,7 @@ func (b *builder) lowerBinary(s graph.Step, f func(y, a, c []float32)) bool {
 		return b.lowerConstant(s, f, b.konst[x] != nil)
 	}
 	if !sx.Equal(sy) || !sx.Equal(out) {
-		return false
+		return b.lowerPerChannel(s, f)
 	}
 	i, j := b.low[b.alias[x]], b.low[b.alias[y]]
 	if b.values[i].nhwc || b.values[j].nhwc {
@@ -224,9 +234,9 @@ func (b *builder) lowerConstant(s graph.Step, f func(y, a, c []float32), left bo
 	if v := b.values[id]; v.nhwc {
 		moved := make([]float32, len(row))
 		kernel.ToNHWC(moved, row, v.images, v.c, v.h, v.w)
-		row = moved
+		row = shortened(moved, v.c)
 	}
-	b.put(s, &withConstant{binary{s.Op.Name(), f}, row, left}, b.like(id), 0, id)
+	b.put(s, &withConstant{binary{s.Op.Name(), f}, row, spec.Size(), left}, b.like(id), 0, id)
 	b.weights += 4 * len(row)
 	return true
 }
