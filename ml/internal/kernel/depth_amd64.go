@@ -2,8 +2,8 @@
 
 package kernel
 
-// runDepth runs the level's depthwise kernel whose tiles are h pixels high.
-func runDepth(l Level, h int, p *depthLine) {
+// runDepth runs the level's depthwise kernel for h pixels.
+func runDepth(l Level, h int, p *depthTile) {
 	if l == AVX512 {
 		switch h {
 		case 1:
@@ -66,79 +66,79 @@ func runDepth(l Level, h int, p *depthLine) {
 }
 
 //go:noescape
-func depth1x16(p *depthLine)
+func depth1x16(p *depthTile)
 
 //go:noescape
-func depth2x16(p *depthLine)
+func depth2x16(p *depthTile)
 
 //go:noescape
-func depth3x16(p *depthLine)
+func depth3x16(p *depthTile)
 
 //go:noescape
-func depth4x16(p *depthLine)
+func depth4x16(p *depthTile)
 
 //go:noescape
-func depth5x16(p *depthLine)
+func depth5x16(p *depthTile)
 
 //go:noescape
-func depth6x16(p *depthLine)
+func depth6x16(p *depthTile)
 
 //go:noescape
-func depth7x16(p *depthLine)
+func depth7x16(p *depthTile)
 
 //go:noescape
-func depth8x16(p *depthLine)
+func depth8x16(p *depthTile)
 
 //go:noescape
-func depth9x16(p *depthLine)
+func depth9x16(p *depthTile)
 
 //go:noescape
-func depth10x16(p *depthLine)
+func depth10x16(p *depthTile)
 
 //go:noescape
-func depth11x16(p *depthLine)
+func depth11x16(p *depthTile)
 
 //go:noescape
-func depth12x16(p *depthLine)
+func depth12x16(p *depthTile)
 
 //go:noescape
-func depth13x16(p *depthLine)
+func depth13x16(p *depthTile)
 
 //go:noescape
-func depth14x16(p *depthLine)
+func depth14x16(p *depthTile)
 
 //go:noescape
-func depth1x8(p *depthLine)
+func depth1x8(p *depthTile)
 
 //go:noescape
-func depth2x8(p *depthLine)
+func depth2x8(p *depthTile)
 
 //go:noescape
-func depth3x8(p *depthLine)
+func depth3x8(p *depthTile)
 
 //go:noescape
-func depth4x8(p *depthLine)
+func depth4x8(p *depthTile)
 
 //go:noescape
-func depth5x8(p *depthLine)
+func depth5x8(p *depthTile)
 
 //go:noescape
-func depth6x8(p *depthLine)
+func depth6x8(p *depthTile)
 
 //go:noescape
-func depth7x8(p *depthLine)
+func depth7x8(p *depthTile)
 
 //go:noescape
-func depth8x8(p *depthLine)
+func depth8x8(p *depthTile)
 
 //go:noescape
-func depth9x8(p *depthLine)
+func depth9x8(p *depthTile)
 
 //go:noescape
-func depth10x8(p *depthLine)
+func depth10x8(p *depthTile)
 
 //go:noescape
-func depth11x8(p *depthLine)
+func depth11x8(p *depthTile)
 
 //go:noescape
-func depth12x8(p *depthLine)
+func depth12x8(p *depthTile)

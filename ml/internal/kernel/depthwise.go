@@ -49,30 +49,29 @@ func (d *depthwise) packFilters(l Level, w []float32) {
 	transposeInto(l, d.w, d.C, w, d.k, d.C, d.k)
 }
 
-// depthLine is one call of a depthwise kernel: tiles of pixels of the result a
-// constant distance apart, in a row or in a column, whose windows lie in the image
-// alike. All distances are in bytes.
+// depthTile is one call of a depthwise kernel: pixels of the result a constant distance
+// apart, in a row or in a column, whose windows lie in the image alike. All distances
+// are in bytes.
 //
 // Assembly reads the fields by offset: do not reorder. See gen.
-type depthLine struct {
+type depthTile struct {
 	x     *float32 // 0: the first tap of the first pixel
 	y     *float32 // 8
 	w     *float32 // 16: the weights of the first tap
 	bias  *float32 // 24
-	tiles int      // 32: at least 1
-	pixel int      // 40: from a pixel's first tap to the next one's
-	out   int      // 48: from a result to the next
-	kh    int      // 56: rows of taps, at least 1
-	kw    int      // 64: taps of a row, at least 1
-	row   int      // 72: from behind a row of taps to the next
-	tap   int      // 80: from a tap to the next
-	wrow  int      // 88: the same of the weights
-	wtap  int      // 96
-	c     int      // 104: the channels
-	flags int      // 112: those of a tile
+	pixel int      // 32: from a pixel's first tap to the next one's
+	out   int      // 40: from a result to the next
+	kh    int      // 48: rows of taps, at least 1
+	kw    int      // 56: taps of a row, at least 1
+	row   int      // 64: from behind a row of taps to the next
+	tap   int      // 72: from a tap to the next
+	wrow  int      // 80: the same of the weights
+	wtap  int      // 88
+	c     int      // 96: a pixel's channels
+	flags int      // 104: those of a tile
 }
 
-// depthRows is the number of pixels of the level's tallest tile.
+// depthRows is the number of pixels that the level's kernels make at most.
 func (l Level) depthRows() int {
 	if l == AVX512 {
 		return 14
@@ -140,21 +139,22 @@ func (d *depthwise) line(l Level, x, y, bias []float32, flags int, r, c stretch,
 		return
 	}
 	tap := d.DilW * d.C
-	p := depthLine{
+	p := depthTile{
 		x: &x[0], y: &y[0], w: &d.w[(r.tap*d.KW+c.tap)*d.C], bias: unsafe.SliceData(bias),
 		pixel: pixel * f32, out: out * f32, kh: r.taps, kw: c.taps,
 		row: (d.DilH*d.W*d.C - c.taps*tap) * f32, tap: tap * f32,
 		wrow: (d.KW - c.taps) * d.C * f32, wtap: d.C * f32, c: d.C * f32, flags: flags,
 	}
 	larger, smaller, size := spread(n, l.depthRows())
-	if larger > 0 {
-		p.tiles = larger
-		runDepth(l, size+1, &p)
-	}
-	if smaller > 0 {
-		done := larger * (size + 1)
-		p.x, p.y, p.tiles = at(p.x, done*p.pixel), at(p.y, done*p.out), smaller
-		runDepth(l, size, &p)
+	for k := range larger + smaller {
+		h := size
+		if k < larger {
+			h++
+		}
+		runDepth(l, h, &p)
+		if n -= h; n > 0 { // so that the pointers never leave their slices
+			p.x, p.y = at(p.x, h*p.pixel), at(p.y, h*p.out)
+		}
 	}
 }
 

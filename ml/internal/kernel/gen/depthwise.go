@@ -5,24 +5,26 @@ import (
 	"fmt"
 )
 
-// Offsets of the fields of kernel.depthLine.
+// Offsets of the fields of kernel.depthTile.
 const (
-	dX, dY, dW, dBias, dTiles, dPixel, dOut  = 0, 8, 16, 24, 32, 40, 48
-	dKH, dKW, dRow, dTap, dWRow, dWTap, dC   = 56, 64, 72, 80, 88, 96, 104
-	dFlags                                   = 112
-	depthRows512, depthRows256, depthMaskReg = 14, 12, 13
+	dX, dY, dW, dBias, dPixel, dOut        = 0, 8, 16, 24, 32, 40
+	dKH, dKW, dRow, dTap, dWRow, dWTap, dC = 48, 56, 64, 72, 80, 88, 96
+	dFlags                                 = 104
 )
 
-// depthWriter writes one depthwise kernel, which makes tiles of as many pixels as its
-// height says, for all channels: a vector of channels, then the next. Every tap loads
-// the weights of the channels once and, as the operand of a multiply-add, the channels
-// of each pixel, so that loads and multiply-adds are nearly as many, which is what the
-// ports want. Registers:
+// depthMask is AVX2's register for the mask.
+const depthMask = 13
+
+// depthWriter writes one depthwise kernel, which makes as many pixels as its height
+// says, a vector of channels after the other, as they lie in memory. Every tap loads the
+// weights of the channels once and, as the operand of a multiply-add, the channels of
+// each pixel, so that there are nearly as many loads as multiply-adds, for which there
+// are as many ports. Registers:
 //
-//	DI depthLine        R12 bytes of channels done   DX tiles left
-//	SI first pixel      R13, R14 this tap of the pixels of both halves
-//	BX weights          R11, CX rows, columns of taps left   AX from tap to tap
-//	R15 results         R8, R9, R10  1, 3, 5 distances from pixel to pixel
+//	DI depthTile   R12 bytes of channels done           R15 results
+//	BX weights     R13, R14 this tap of the pixels of both halves
+//	R11, CX rows, columns of taps left                  AX from tap to tap
+//	R8, R9, R10    1, 3, 5 distances from pixel to pixel
 type depthWriter struct {
 	writer
 }
@@ -30,9 +32,9 @@ type depthWriter struct {
 // depthHeight is the tallest tile.
 func (t target) depthHeight() int {
 	if t.masked {
-		return depthRows512
+		return 14
 	}
-	return depthRows256
+	return 12
 }
 
 func (w *depthWriter) name() string { return fmt.Sprintf("depth%dx%d", w.rows, w.bytes/4) }
@@ -41,21 +43,18 @@ func (w *depthWriter) weights() string { return w.vreg(w.rows) }
 
 // temp is free but for whole tiles of AVX2, where mask is too.
 func (w *depthWriter) temp() string { return w.vreg(w.regs - 1) }
-func (w *depthWriter) mask() string { return w.vreg(depthMaskReg) }
+func (w *depthWriter) mask() string { return w.vreg(depthMask) }
 
 func (w *depthWriter) write() {
-	fmt.Fprintf(w.out, "\n// func %s(p *depthLine)\nTEXT ·%s(SB), NOSPLIT, $0-8\n", w.name(), w.name())
+	fmt.Fprintf(w.out, "\n// func %s(p *depthTile)\nTEXT ·%s(SB), NOSPLIT, $0-8\n", w.name(), w.name())
 	w.ins("MOVQ p+0(FP), DI")
 	w.ins("MOVQ %d(DI), R8", dPixel)
 	w.ins("LEAQ (R8)(R8*2), R9")
 	w.ins("LEAQ (R8)(R8*4), R10")
 	w.ins("XORQ R12, R12")
 	w.label("channels")
-	w.ins("MOVQ %d(DI), SI", dX)
-	w.ins("ADDQ R12, SI")
 	w.ins("MOVQ %d(DI), R15", dY)
 	w.ins("ADDQ R12, R15")
-	w.ins("MOVQ %d(DI), DX", dTiles)
 	w.ins("MOVQ %d(DI), AX", dC)
 	w.ins("SUBQ R12, AX")
 	w.ins("SHRQ $2, AX")
@@ -66,17 +65,17 @@ func (w *depthWriter) write() {
 		w.ins("MOVQ $-1, CX")
 		w.ins("BZHIQ AX, CX, CX")
 		w.ins("KMOVW CX, K1")
-		w.tiles("", true)
+		w.channels("", true)
 	} else {
 		w.ins("CMPQ AX, $%d", w.bytes/4)
 		w.ins("JLT partly")
-		w.tiles("whole", false)
+		w.channels("whole", false)
 		w.ins("JMP done")
 		w.label("partly")
 		w.ins("NEGQ AX")
 		w.ins("LEAQ laneMasks<>+64(SB), CX")
 		w.ins("VMOVUPS (CX)(AX*4), %s", w.mask())
-		w.tiles("part", true)
+		w.channels("part", true)
 		w.label("done")
 	}
 	w.ins("ADDQ $%d, R12", w.bytes)
@@ -86,16 +85,16 @@ func (w *depthWriter) write() {
 	w.ins("RET")
 }
 
-// tiles goes over the tiles of one vector of channels, of which lanes are masked or not.
-func (w *depthWriter) tiles(prefix string, mask bool) {
-	w.label(prefix + "Tile")
+// channels makes one vector of channels, of which lanes are masked or not.
+func (w *depthWriter) channels(prefix string, mask bool) {
 	w.start(prefix, mask)
 	w.ins("MOVQ %d(DI), BX", dW)
 	w.ins("ADDQ R12, BX")
-	w.ins("MOVQ SI, R13")
+	w.ins("MOVQ %d(DI), R13", dX)
+	w.ins("ADDQ R12, R13")
 	if w.rows > 1 {
 		w.ins("IMUL3Q $%d, R8, R14", w.half())
-		w.ins("ADDQ SI, R14")
+		w.ins("ADDQ R13, R14")
 	}
 	w.ins("MOVQ %d(DI), AX", dTap)
 	w.ins("MOVQ %d(DI), R11", dKH)
@@ -115,10 +114,6 @@ func (w *depthWriter) tiles(prefix string, mask bool) {
 	w.ins("DECQ R11")
 	w.ins("JNZ %sRow", prefix)
 	w.finish(prefix, mask)
-	w.ins("IMUL3Q $%d, R8, R13", w.rows)
-	w.ins("ADDQ R13, SI")
-	w.ins("DECQ DX")
-	w.ins("JNZ %sTile", prefix)
 }
 
 // start sets the accumulators to zero or to the results.
@@ -221,7 +216,7 @@ func depthFile(t target) []byte {
 func depthStubs() []byte {
 	var b, declared bytes.Buffer
 	b.WriteString("// Code generated by gen; DO NOT EDIT.\n\npackage kernel\n\n")
-	b.WriteString("// runDepth runs the level's depthwise kernel whose tiles are h pixels high.\nfunc runDepth(l Level, h int, p *depthLine) {\nif l == AVX512 {\nswitch h {\n")
+	b.WriteString("// runDepth runs the level's depthwise kernel for h pixels.\nfunc runDepth(l Level, h int, p *depthTile) {\nif l == AVX512 {\nswitch h {\n")
 	for i, t := range targets() {
 		if i > 0 {
 			b.WriteString("}\nreturn\n}\nswitch h {\n")
@@ -229,7 +224,7 @@ func depthStubs() []byte {
 		for rows := range t.depthHeight() {
 			name := (&depthWriter{writer{target: t, form: form{rows: rows + 1}}}).name()
 			fmt.Fprintf(&b, "case %d:\n%s(p)\n", rows+1, name)
-			fmt.Fprintf(&declared, "\n//go:noescape\nfunc %s(p *depthLine)\n", name)
+			fmt.Fprintf(&declared, "\n//go:noescape\nfunc %s(p *depthTile)\n", name)
 		}
 	}
 	b.WriteString("}\n}\n")
