@@ -23,7 +23,10 @@ func (l *deconv) run(n int, in, out [][]float32) error {
 	for range n * l.images * l.h {
 		for _, w := range l.rows {
 			row := y[:l.w*w.N()]
-			w.Mul(l.w, x, l.c, l.bias, l.act, row, w.N())
+			w.Mul(l.w, x, l.c, l.bias, kernel.Identity, row, w.N())
+			if l.act != kernel.Identity { // rows of the product may be short
+				l.act.Apply(row, row)
+			}
 			if l.then != nil {
 				l.then.apply(row, row)
 			}

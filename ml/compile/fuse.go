@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
@@ -146,7 +147,12 @@ func (b *builder) extend(f *fusion, i int) bool {
 			other = s.In[1]
 		}
 		if c := b.konst[other]; c != nil {
-			return f.addBias(c, made, b.trace.Values[s.Out[0]].Spec, b.ofImages(*f))
+			sum := b.trace.Values[s.Out[0]].Spec
+			if b.ofImages(*f) && isNumber(c) && made.Equal(sum) {
+				kernel.Affine(f.bias, f.bias, 1, nn.Floats(c)[0])
+				return true
+			}
+			return f.addBias(c, made, sum, b.ofImages(*f))
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
 		if !isConv || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
@@ -154,6 +160,8 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		f.addend = other
 		return true
+	case op.Mul:
+		return f.act == kernel.Identity && f.addend < 0 && b.ofImages(*f) && b.scaled(f, s)
 	case op.MaxPool2D:
 		if !isConv || f.addend >= 0 || !made.Equal(read) {
 			return false
@@ -179,6 +187,26 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 	f.folded = true
 	kernel.FoldBatchNorm(f.w, f.bias, c[0], c[1], c[2], c[3], eps)
 	return true
+}
+
+// scaled takes in a product with a number.
+func (b *builder) scaled(f *fusion, s graph.Step) bool {
+	c := b.konst[s.In[1]]
+	if c == nil {
+		c = b.konst[s.In[0]]
+	}
+	if !isNumber(c) || !b.trace.Values[f.out].Spec.Equal(b.trace.Values[s.Out[0]].Spec) {
+		return false
+	}
+	f.load()
+	kernel.Scale(f.w, nn.Floats(c)[0])
+	kernel.Scale(f.bias, nn.Floats(c)[0])
+	return true
+}
+
+// isNumber tells whether a constant is a single number; there may be no constant.
+func isNumber(c *tensor.Dense) bool {
+	return c != nil && c.Dtype() == tensor.Float32 && c.Shape().TotalSize() == 1
 }
 
 // addBias takes in the sum with a constant that has one element for each output,

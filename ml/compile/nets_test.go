@@ -132,7 +132,7 @@ func mobile() network {
 	squeeze := chain(func(x *nn.Variable) *nn.Variable { return f.MeanKeepDims(x, 2, 3) },
 		conv("s1", 5, 1), f.ReLU, conv("s2", 20, 1), f.HardSigmoid)
 	shift := nn.NewParameter("shift", nn.Normal(1), 1, 20, 1, 1)
-	block := chain(conv("m1", 20, 1), norm("n1", 20), hard, lab, deep("d1", 20, 5), norm("n2", 20), hard)
+	block := chain(conv("m1", 20, 1), norm("n1", 20), lab, hard, lab, deep("d1", 20, 5), norm("n2", 20), hard)
 	expand := chain(conv("m3", 24, 1, links.NoBias()), norm("n3", 24), six, deep("d2", 24, 3, links.Stride(2)), norm("n4", 24), f.Tanh)
 	shuffled := func(x *nn.Variable) *nn.Variable {
 		n, h, w := x.Dim(0), x.Dim(2), x.Dim(3)

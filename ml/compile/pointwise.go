@@ -141,7 +141,7 @@ func (b *builder) isPoint(s graph.Step, made map[int]bool) bool {
 		spec := b.trace.Values[v].Spec
 		switch {
 		case b.konst[v] != nil:
-			if spec.Dtype != tensor.Float32 || spec.Size() != 1 {
+			if !isNumber(b.konst[v]) {
 				return false
 			}
 		case !made[b.alias[v]] || !spec.Equal(out):
