@@ -1,9 +1,11 @@
 package compile
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
@@ -71,21 +73,15 @@ func (b *builder) lowerPerChannel(s graph.Step, f func(y, a, c []float32)) bool 
 	return true
 }
 
-// shuffle moves the channels of every pixel.
-type shuffle struct{ from []int32 }
+// shuffle takes the channels of every pixel, groups of size, in turn from each group.
+type shuffle struct{ groups, size int }
 
 func (l *shuffle) run(_ int, in, out [][]float32) error {
-	c := len(l.from)
-	for y, x := out[0], in[0]; len(y) > 0; y, x = y[c:], x[c:] {
-		pixel, to := x[:c], y[:c]
-		for i, k := range l.from {
-			to[i] = pixel[k]
-		}
-	}
+	kernel.ToNHWC(out[0], in[0], len(in[0])/(l.groups*l.size), l.groups, l.size, 1)
 	return nil
 }
 
-func (l *shuffle) String() string { return "shuffle of channels" }
+func (l *shuffle) String() string { return fmt.Sprintf("shuffle of %d groups", l.groups) }
 
 // lowerTranspose emits a shuffle of the channels of images, (N, g, C/g, H, W) to
 // (N, C/g, g, H, W).
@@ -99,10 +95,6 @@ func (b *builder) lowerTranspose(s graph.Step, o op.Transpose) bool {
 	if !v.nhwc || v.images != x[0] || v.c != x[1]*x[2] || v.h != x[3] || v.w != x[4] {
 		return false
 	}
-	l := &shuffle{make([]int32, v.c)}
-	for i := range l.from {
-		l.from[i] = int32(i%x[1]*x[2] + i/x[1])
-	}
-	b.put(s, l, b.like(id), -1, id)
+	b.put(s, &shuffle{x[1], x[2]}, b.like(id), -1, id)
 	return true
 }
