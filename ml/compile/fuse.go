@@ -189,18 +189,22 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 	return true
 }
 
-// scaled takes in a product with a number.
+// scaled takes in a product with a number, or one for each channel.
 func (b *builder) scaled(f *fusion, s graph.Step) bool {
-	c := b.konst[s.In[1]]
+	c, made := b.konst[s.In[1]], b.trace.Values[f.out].Spec
 	if c == nil {
 		c = b.konst[s.In[0]]
 	}
-	if !isNumber(c) || !b.trace.Values[f.out].Spec.Equal(b.trace.Values[s.Out[0]].Spec) {
+	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) {
 		return false
 	}
 	f.load()
-	kernel.Scale(f.w, nn.Floats(c)[0])
-	kernel.Scale(f.bias, nn.Floats(c)[0])
+	row := len(f.w) / len(f.bias)
+	for i := range f.bias {
+		v := nn.Floats(c)[i%c.Shape().TotalSize()]
+		kernel.Scale(f.w[i*row:(i+1)*row], v)
+		f.bias[i] *= v
+	}
 	return true
 }
 

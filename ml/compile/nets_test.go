@@ -146,6 +146,7 @@ func mobile() network {
 		y := block(x)
 		y = f.Mul(y, squeeze(y))
 		x = f.Add(f.Mul(f.Sub(&shift.Variable, y), &shift.Variable), x)
+		x = f.ReLU(f.Mul(norm("n6", 20)(x), &shift.Variable))
 		y = lab(f.Exp(six(x)))
 		x = f.Mul(f.Sub(f.Sigmoid(x), y), f.Mul(x, f.Tanh(x)))
 		return head(flat(larger(groups(expand(x)))))

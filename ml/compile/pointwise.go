@@ -11,14 +11,18 @@ import (
 	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // pointwise is a function of single elements that several steps make up, such as
-// x*clip(x+3, 0, 6)/6. It goes over blocks, so that what lies between the steps stays
-// in the first-level cache.
+// x*clip(x+3, 0, 6)/6, or of the elements of NHWC images and numbers for each channel.
+// It goes over blocks, so that what lies between the steps stays in the first-level
+// cache; those of images hold whole pixels.
 type pointwise struct {
-	points []point
-	names  []string
+	points   []point
+	names    []string
+	block    int  // elements
+	channels bool // there are numbers for each channel
 }
 
 // point is a step: unary or binary, whichever isn't nil.
@@ -37,7 +41,7 @@ const (
 	temporary // the first of the temporary blocks
 )
 
-// pointBlock is the number of elements of a block.
+// pointBlock is the number of elements of a block at most.
 const pointBlock = 1024
 
 // maxTemporaries bounds the temporary blocks, maxPoints the steps.
@@ -54,7 +58,7 @@ func (l *pointwise) apply(y, x []float32) {
 	temps := blocks.Get().(*[maxTemporaries * pointBlock]float32)
 	defer blocks.Put(temps)
 	for len(y) > 0 {
-		n := min(len(y), pointBlock)
+		n := min(len(y), l.block)
 		for _, p := range l.points {
 			to := p.y.of(temps[:], x[:n], y[:n])
 			a := p.a.of(temps[:], x[:n], y[:n])
@@ -97,7 +101,7 @@ func (b *builder) pointGroup(v, first int, inside bool) (g pointGroup, ok bool) 
 	var steps []int
 	until := b.lastUser(v)
 	for i := first; i <= until && len(steps) < maxPoints; i++ {
-		if s := b.trace.Steps[i]; b.live[i] && !b.member[i] && b.isPoint(s, made) {
+		if s := b.trace.Steps[i]; b.live[i] && !b.member[i] && b.isPoint(s, v, made) {
 			steps = append(steps, i)
 			made[b.alias[s.Out[0]]] = true
 			until = max(until, b.lastUser(s.Out[0]))
@@ -124,11 +128,19 @@ func (b *builder) lastUser(v int) int {
 }
 
 // isPoint tells whether a step computes each element from one of each operand, which
-// are made of v or numbers.
-func (b *builder) isPoint(s graph.Step, made map[int]bool) bool {
+// are made of v, numbers, or numbers for each channel of v.
+func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 	out := b.trace.Values[s.Out[0]].Spec
 	if out.Dtype != tensor.Float32 {
 		return false
+	}
+	if _, ok := s.Op.(op.FixedBatchNorm); ok {
+		for _, x := range s.In[1:] {
+			if !isRow(b.konst[x], out) {
+				return false
+			}
+		}
+		return made[b.alias[s.In[0]]] && b.hasChannels(v, out)
 	}
 	if unaryFunc(s.Op) != nil {
 		return made[b.alias[s.In[0]]]
@@ -137,20 +149,40 @@ func (b *builder) isPoint(s graph.Step, made map[int]bool) bool {
 		return false
 	}
 	some := false
-	for _, v := range s.In {
-		spec := b.trace.Values[v].Spec
+	for _, x := range s.In {
+		spec := b.trace.Values[x].Spec
 		switch {
-		case b.konst[v] != nil:
-			if !isNumber(b.konst[v]) {
+		case b.konst[x] != nil:
+			if !isNumber(b.konst[x]) && !(isChannels(b.konst[x], out) && b.hasChannels(v, out)) {
 				return false
 			}
-		case !made[b.alias[v]] || !spec.Equal(out):
+		case !made[b.alias[x]] || !spec.Equal(out):
 			return false
 		default:
 			some = true
 		}
 	}
 	return some
+}
+
+// hasChannels tells whether v is images like out, blocks of which hold whole pixels.
+func (b *builder) hasChannels(v int, out nn.Spec) bool {
+	return len(out.Shape) == 4 && out.Shape[1] <= pointBlock && out.Equal(b.trace.Values[v].Spec)
+}
+
+// isChannels tells whether a constant, which broadcasts to images, has a number for
+// each of their channels.
+func isChannels(c *tensor.Dense, images nn.Spec) bool {
+	if c == nil || c.Dtype() != tensor.Float32 || len(images.Shape) != 4 {
+		return false
+	}
+	shape, channels := c.Shape(), images.Shape[1]
+	return len(shape) > 2 && shape[len(shape)-3] == channels && shape.TotalSize() == channels
+}
+
+// isRow is isChannels for a constant that has no other axis.
+func isRow(c *tensor.Dense, images nn.Spec) bool {
+	return c != nil && c.Dtype() == tensor.Float32 && len(c.Shape()) == 1 && len(images.Shape) > 1 && c.Shape()[0] == images.Shape[1]
 }
 
 // needed are the steps that the last one needs, itself included.
@@ -199,13 +231,16 @@ func (b *builder) points(v int, steps []int) *pointwise {
 			last[b.alias[x]] = n
 		}
 	}
-	l := &pointwise{}
+	l := &pointwise{block: pointBlock}
 	at := map[int]place{v: argument}
 	var free []place
 	used := place(0)
 	for i, n := range steps {
 		s := b.trace.Steps[n]
-		p := b.point(s, at)
+		p, channels := b.point(s, at)
+		if channels > 0 {
+			l.channels, l.block = true, pointBlock/channels*channels
+		}
 		for _, x := range s.In {
 			x = b.alias[x]
 			if where, ok := at[x]; ok && where >= temporary && last[x] == n {
@@ -231,24 +266,57 @@ func (b *builder) points(v int, steps []int) *pointwise {
 	return l
 }
 
-// point is a step whose operands are at known places. A number becomes a part of the
-// step.
-func (b *builder) point(s graph.Step, at map[int]place) point {
+// point is a step whose operands are at known places. A constant becomes a part of the
+// step; channels is how many it has numbers for, 0 if it is one for all.
+func (b *builder) point(s graph.Step, at map[int]place) (p point, channels int) {
+	if o, ok := s.Op.(op.FixedBatchNorm); ok {
+		scale, shift := b.normalisation(s.In, o.Eps)
+		f := func(y, x []float32) {
+			kernel.Mul(y, x, scale[:len(y)])
+			kernel.Add(y, y, shift[:len(y)])
+		}
+		return point{unary: f, a: at[b.alias[s.In[0]]]}, b.trace.Values[s.In[0]].Spec.Shape[1]
+	}
 	if f := unaryFunc(s.Op); f != nil {
-		return point{unary: f, a: at[b.alias[s.In[0]]]}
+		return point{unary: f, a: at[b.alias[s.In[0]]]}, 0
 	}
 	f := binaryFunc(s.Op)
 	for i, v := range s.In {
-		if b.konst[v] != nil {
-			number := b.number(nn.Floats(b.konst[v])[0])
-			other := at[b.alias[s.In[1-i]]]
-			if i == 0 {
-				return point{unary: func(y, x []float32) { f(y, number[:len(y)], x) }, a: other}
-			}
-			return point{unary: func(y, x []float32) { f(y, x, number[:len(y)]) }, a: other}
+		c := b.konst[v]
+		if c == nil {
+			continue
 		}
+		block := b.number(nn.Floats(c)[0])
+		if !isNumber(c) {
+			channels, block = c.Shape().TotalSize(), b.channelBlock(nn.Floats(c))
+		}
+		other := at[b.alias[s.In[1-i]]]
+		if i == 0 {
+			return point{unary: func(y, x []float32) { f(y, block[:len(y)], x) }, a: other}, channels
+		}
+		return point{unary: func(y, x []float32) { f(y, x, block[:len(y)]) }, a: other}, channels
 	}
-	return point{binary: f, a: at[b.alias[s.In[0]]], b: at[b.alias[s.In[1]]]}
+	return point{binary: f, a: at[b.alias[s.In[0]]], b: at[b.alias[s.In[1]]]}, 0
+}
+
+// normalisation makes blocks of what a batch normalisation multiplies by and adds.
+func (b *builder) normalisation(in []int, eps float32) (scale, shift []float32) {
+	n := b.konst[in[1]].Shape().TotalSize()
+	scale, shift = make([]float32, n), make([]float32, n)
+	kernel.Fill(scale, 1)
+	var c [4][]float32
+	for i := range c {
+		c[i] = nn.Floats(b.konst[in[i+1]])
+	}
+	kernel.FoldBatchNorm(scale, shift, c[0], c[1], c[2], c[3], eps)
+	return b.channelBlock(scale), b.channelBlock(shift)
+}
+
+// channelBlock is a block of numbers for each channel.
+func (b *builder) channelBlock(row []float32) []float32 {
+	block := slices.Clone(repetitions(make([]float32, pointBlock), row))
+	b.weights += 4 * len(block)
+	return block
 }
 
 // number is a block of one number.
@@ -271,7 +339,7 @@ func (b *builder) fusePoints(i int) {
 		if b.konst[v] != nil {
 			continue
 		}
-		if !b.isPoint(s, map[int]bool{b.alias[v]: true}) {
+		if !b.isPoint(s, b.alias[v], map[int]bool{b.alias[v]: true}) {
 			return
 		}
 		g, ok := b.pointGroup(v, i, false)
@@ -289,5 +357,8 @@ func (b *builder) fusePoints(i int) {
 // emitPoints makes the function's instruction at its last step.
 func (b *builder) emitPoints(g pointGroup, s graph.Step) {
 	id := b.low[g.x]
+	if g.layer.channels {
+		id = b.nhwc(g.x)
+	}
 	b.put(s, g.layer, b.like(id), 0, id)
 }
