@@ -8,6 +8,7 @@ import (
 	f "github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // network is a forward pass with the shape of a row.
@@ -120,7 +121,7 @@ func odd() network {
 
 // mobile has what networks for phones are made of: depthwise convolutions, bounded
 // activations that several steps make up, squeeze and excitation, groups whose channels
-// are shuffled, and images that are made larger.
+// are shuffled, rows and columns that are chosen, and images that are made larger.
 func mobile() network {
 	deep := func(name string, c, k int, o ...links.Option) func(*nn.Variable) *nn.Variable {
 		return conv(name, c, k, append(o, links.Groups(c), links.Pad(k/2))...)
@@ -141,6 +142,10 @@ func mobile() network {
 	}
 	groups, head := chain(conv("g1", 24, 1, links.Groups(4)), shuffled, conv("g2", 12, 3, links.Groups(4))), linear("fc", 6)
 	larger := chain(under("up", links.Deconvolution2D(7, 2, links.Stride(2), links.InitBias(nn.Normal(1)))), norm("n5", 7), hard, conv("last", 3, 1))
+	wider := func(x *nn.Variable) *nn.Variable {
+		x = nn.Apply1(op.Take{Axis: 2, Index: []int32{0, 0, 1, 3, 3, 2}}, x)
+		return nn.Apply1(op.Take{Axis: 3, Index: []int32{4, 2, 0}}, x)
+	}
 	return network{"mobile", func(x *nn.Variable) *nn.Variable {
 		x = chain(conv("stem", 20, 3, links.Stride(2), links.Pad(1)), six)(x)
 		y := block(x)
@@ -149,7 +154,7 @@ func mobile() network {
 		x = f.ReLU(f.Mul(norm("n6", 20)(x), &shift.Variable))
 		y = lab(f.Exp(six(x)))
 		x = f.Mul(f.Sub(f.Sigmoid(x), y), f.Mul(x, f.Tanh(x)))
-		return head(flat(larger(groups(expand(x)))))
+		return head(flat(larger(wider(groups(expand(x))))))
 	}, []int{3, 21, 26}}
 }
 
