@@ -92,7 +92,7 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	s := getScratch()
 	defer putScratch(s)
 	var padded, full []float32
-	if p.depth == nil && (p.PadH > 0 || p.PadW > 0) {
+	if p.pads() && !p.padsBands(l) {
 		padded = grow(&s.a, p.padded())
 		clear(padded)
 	}
@@ -128,31 +128,12 @@ func (p *PackedConv) activated(l Level, x, y []float32, first int) {
 			done = func(y []float32) { p.finish(l, y) }
 		}
 		p.depth.image(l, x, y, p.bias, first|last|tileBias, done)
+	case p.padsBands(l):
+		p.paddedBands(l, x, y, first, last)
 	case p.finished():
 		p.image(l, x, y, p.bias, first, last)
 	default:
 		p.bands(l, x, y, first, last)
-	}
-}
-
-// bands convolves a part of the image after the other and finishes each while it is in
-// the cache.
-func (p *PackedConv) bands(l Level, x, y []float32, first, last int) {
-	band := p.direct
-	in, out := p.StrideH*p.wp*p.C, p.cols*p.OC
-	parts, size := &band.rows, max(bandSize/out, 1)
-	if p.pointwise { // one long row
-		in, out = p.C, p.OC
-		parts = &band.cols
-		size = roundUp(max(bandSize/out, 1), l.shape().rows)
-	} else if size > 1 {
-		size &^= 1 // short rows go in pairs
-	}
-	for at, n := 0, *parts; at < n; at += size {
-		*parts = min(size, n-at)
-		part := y[at*out:][:*parts*out]
-		band.image(l, x[at*in:], part, p.bias, first, last)
-		p.finish(l, part)
 	}
 }
 
