@@ -225,7 +225,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	if race.On {
 		t.Skip("the race detector allocates; make test runs this without it")
 	}
-	for _, n := range []network{mlp(), cnn(), residual(), sequences()} {
+	for _, n := range []network{mlp(), cnn(), residual(), mobile(), sequences()} {
 		m := compiled(t, n)
 		w, x := m.NewWorker(16), rows(m, 16)
 		run(t, w, x, 16)
@@ -267,10 +267,31 @@ softmax (7)
 		{pixels(), `conv 3x3 1 to 4 (4, 3, 3) NHWC
 local response normalisation over 5 (4, 3, 3) NHWC
 PReLU (4, 3, 3) NHWC
-batch normalisation + ReLU (4, 3, 3) NHWC
-batch normalisation (4, 3, 3) NHWC
-Tanh (4, 3, 3) NHWC
+FixedBatchNormalization, Mul, Add, ReLU, FixedBatchNormalization, Tanh (4, 3, 3) NHWC
 to NCHW (4, 3, 3)
+`},
+		{mobile(), `to NHWC (3, 21, 26) NHWC
+conv 3x3 3 to 20 stride 2x2 + ReLU6 (20, 11, 13) NHWC
+conv 1x1 20 to 20 + Add, Clip, Mul, Div, Mul, Add (20, 11, 13) NHWC
+conv 5x5 20 to 20 + Add, Clip, Mul, Div (20, 11, 13) NHWC
+average pool 11x13 (20, 1, 1)
+conv 1x1 20 to 5 + ReLU (5, 1, 1)
+conv 1x1 5 to 20 + HardSigmoid (20, 1, 1)
+Mul per channel (20, 11, 13) NHWC
+Sub, Mul (20, 11, 13) NHWC
+Add (20, 11, 13) NHWC
+FixedBatchNormalization, Mul, ReLU, Sigmoid, Clip, Exp, Mul, Add, Sub, Tanh, Mul, Mul (20, 11, 13) NHWC
+conv 1x1 20 to 24 + ReLU6 (24, 11, 13) NHWC
+conv 3x3 24 to 24 stride 2x2 + Tanh (24, 6, 7) NHWC
+conv 1x1 24 to 24 (24, 6, 7) NHWC
+shuffle of 4 groups (6, 4, 6, 7) NHWC
+conv 3x3 24 to 12 (12, 4, 5) NHWC
+take 6 of 4 (12, 6, 5) NHWC
+take 3 of 5 (12, 6, 3) NHWC
+deconv 2x2 12 to 7 + Add, Clip, Mul, Div (7, 12, 6) NHWC
+conv 1x1 7 to 3 (3, 12, 6) NHWC
+-- all rows
+dense 216x6 (6)
 `},
 	} {
 		if got := compiled(t, c.n).String(); got != c.want {

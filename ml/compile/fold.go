@@ -29,6 +29,10 @@ type builder struct {
 	member  []bool         // steps that are part of a fusion
 	hot     map[int]int    // for products of rows of zeros and a one, the numbers that these stand for
 	packed  map[packing]*dense
+	numbers map[uint32][]float32 // blocks of one number, by its bits
+
+	pointGroups map[int]pointGroup // by the step at which it is emitted
+
 	weights int
 }
 
@@ -44,6 +48,7 @@ func newBuilder(t *graph.Trace) (*builder, error) {
 		trace: t, konst: make([]*tensor.Dense, len(t.Values)), alias: make([]int, len(t.Values)),
 		live: make([]bool, len(t.Steps)), low: make([]int, len(t.Values)), other: map[conversion]int{},
 		groups: map[int]fusion{}, member: make([]bool, len(t.Steps)), hot: map[int]int{}, packed: map[packing]*dense{},
+		numbers: map[uint32][]float32{}, pointGroups: map[int]pointGroup{},
 	}
 	for i, v := range t.Values {
 		b.alias[i], b.low[i] = i, -1

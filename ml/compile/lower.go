@@ -22,9 +22,17 @@ func (b *builder) lower() error {
 			continue
 		}
 		if !b.member[i] {
-			if _, _, err := b.fuse(i); err != nil {
+			_, ok, err := b.fuse(i)
+			if err != nil {
 				return stepError(s.Op, s.Site, err)
 			}
+			if !ok {
+				b.fusePoints(i)
+			}
+		}
+		if g, ok := b.pointGroups[i]; ok {
+			b.emitPoints(g, s)
+			continue
 		}
 		if f, ok := b.groups[i]; ok {
 			if err := b.emit(f); err != nil {
@@ -152,14 +160,14 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return true
 	case op.Concat:
 		return b.lowerConcat(s, o)
+	case op.Transpose:
+		return b.lowerTranspose(s, o) || b.lowerAxes(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
 	case op.LocalResponseNorm:
 		return b.lowerResponse(s, o)
 	case op.PReLU:
 		return b.lowerSlopes(s)
-	case op.Transpose:
-		return b.lowerAxes(s, o)
 	case op.Slice:
 		return b.lowerSlice(s, o)
 	case op.Split:
@@ -199,7 +207,7 @@ func (b *builder) lowerBinary(s graph.Step, f func(y, a, c []float32)) bool {
 		return b.lowerConstant(s, f, b.konst[x] != nil)
 	}
 	if !sx.Equal(sy) || !sx.Equal(out) {
-		return false
+		return b.lowerPerChannel(s, f)
 	}
 	i, j := b.low[b.alias[x]], b.low[b.alias[y]]
 	if b.values[i].nhwc || b.values[j].nhwc {
@@ -234,9 +242,9 @@ func (b *builder) lowerConstant(s graph.Step, f func(y, a, c []float32), left bo
 	if v := b.values[id]; v.nhwc {
 		moved := make([]float32, len(row))
 		kernel.ToNHWC(moved, row, v.images, v.c, v.h, v.w)
-		row = moved
+		row = shortened(moved, v.c)
 	}
-	b.put(s, &withConstant{binary{s.Op.Name(), f}, row, left}, b.like(id), 0, id)
+	b.put(s, &withConstant{binary{s.Op.Name(), f}, row, spec.Size(), left}, b.like(id), 0, id)
 	b.weights += 4 * len(row)
 	return true
 }
@@ -315,12 +323,14 @@ func (b *builder) lowerNorm(s graph.Step, o op.FixedBatchNorm) bool {
 		c[i] = slices.Clone(nn.Floats(a))
 	}
 	x := b.trace.Values[s.In[0]].Spec.Shape
-	if len(x) == 2 || b.keptNHWC(s.In[0]) {
-		b.putScaling(s, newScaling(c, o.Eps))
-		return true
-	}
 	l := &batchNorm{c[0], c[1], c[2], c[3], o.Eps, x[0], size(x[2:])}
-	id := b.nchw(b.low[b.alias[s.In[0]]])
+	id := b.low[b.alias[s.In[0]]]
+	if v := b.values[id]; v.nhwc && len(x) == 4 {
+		id = b.nhwc(s.In[0])
+		l.outer, l.inner = x[0]*x[2]*x[3], 1
+	} else {
+		id = b.nchw(id)
+	}
 	b.put(s, l, b.like(id), 0, id)
 	b.weights += 16 * len(c[0])
 	return true

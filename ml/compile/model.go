@@ -166,6 +166,8 @@ func (m *Model) Flops() float64 {
 			n += 2 * float64(l.rows) * float64(l.w.K()) * float64(l.w.N())
 		case *conv:
 			n += 2 * float64(l.images) * l.shape.MulAdds()
+		case *deconv:
+			n += 2 * float64(l.images*l.h*l.w*l.c) * float64(len(l.bias)*len(l.rows))
 		}
 	}
 	return n

@@ -85,7 +85,7 @@ func split(instrs []instr) int {
 		switch instrs[i].layer.(type) {
 		case *dense:
 			first = i
-		case *conv, *pool2D, *relayout:
+		case *conv, *deconv, *pool2D, *relayout:
 			return first
 		}
 	}

@@ -241,8 +241,20 @@ func (b *builder) lowerTake(s graph.Step, o op.Take) {
 	if axis < 0 {
 		axis += len(x)
 	}
+	id := b.low[b.alias[s.In[0]]]
+	if axis >= 2 && len(x) == 4 && b.values[id].nhwc {
+		id = b.nhwc(s.In[0])
+		out := value{images: x[0], c: x[1], h: len(o.Index), w: x[3], nhwc: true}
+		l := &take{x[0], x[2], x[3] * x[1], o.Index}
+		if axis == 3 {
+			out.h, out.w = x[2], len(o.Index)
+			l = &take{x[0] * x[2], x[3], x[1], o.Index}
+		}
+		b.put(s, l, out, -1, id)
+		return
+	}
 	l := &take{size(x[:axis]), x[axis], size(x[axis+1:]), o.Index}
-	b.put(s, l, value{}, -1, b.nchw(b.low[b.alias[s.In[0]]]))
+	b.put(s, l, value{}, -1, b.nchw(id))
 }
 
 // lowerPick emits a lookup of known rows in what was computed.

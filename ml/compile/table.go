@@ -11,7 +11,7 @@ import (
 )
 
 // table is a dense layer behind numbers that the network spells out as rows of zeros
-// and a one, with its bias and activation: row k for the number k, and the
+// and a one, with what follows element by element: row k for the number k, and the
 // last row for whatever isn't one of 0 to count-1.
 type table struct {
 	rows       []float32
@@ -109,6 +109,9 @@ func (b *builder) emitTable(f fusion, numbers int) error {
 		kernel.Add(row, row, f.bias)
 	}
 	f.act.Apply(l.rows, l.rows)
+	if f.then != nil {
+		f.then.apply(l.rows, l.rows)
+	}
 	b.weights += 4 * len(l.rows)
 	id := b.nchw(b.low[b.alias[numbers]])
 	b.instrs = append(b.instrs, instr{l, []int{id}, []int{b.define(f.out, value{})}, -1})

@@ -27,7 +27,10 @@ func TestTable(t *testing.T) {
 			return f.Reshape(nn.Apply1(op.Zip{Function: "Equal"}, nn.From(x.Tape(), counted, 1, 1, classes), wide), n*numbers, classes)
 		}
 	}
-	rest := func(x *nn.Variable) *nn.Variable { return f.Reshape(f.ReLU(x), x.Dim(0)/numbers, numbers*7) }
+	rest := func(x *nn.Variable) *nn.Variable {
+		x = f.ReLU(x)
+		return f.Reshape(f.Mul(f.Tanh(x), f.AddScalar(x, 0.5)), x.Dim(0)/numbers, numbers*7)
+	}
 	for _, c := range []struct {
 		n     network
 		table bool

@@ -5,15 +5,30 @@ import "math"
 // Activation names a function that a packed product applies to its result.
 type Activation uint8
 
-// The activations that can be fused. ReLU costs nothing; the others are one more
-// pass over the result while it is in the cache.
+// The activations that can be fused. ReLU and ReLU6 cost nothing; the others are one
+// more pass over the result while it is in the cache.
 const (
 	Identity Activation = iota
 	ReLUActivation
+	ReLU6Activation     // min(max(x, 0), 6)
 	LeakyReLUActivation // slope 0.2, Chainer's default
 	SigmoidActivation
 	TanhActivation
 )
+
+// tileFlags are those that make micro-kernels apply the activation, 0 if they can't.
+func (a Activation) tileFlags() int {
+	switch a {
+	case ReLUActivation:
+		return tileReLU
+	case ReLU6Activation:
+		return tileReLU | tileSix
+	}
+	return 0
+}
+
+// inTiles tells whether micro-kernels apply all of the activation.
+func (a Activation) inTiles() bool { return a == Identity || a.tileFlags() != 0 }
 
 // Apply computes y = f(x) elementwise. y and x may be the same slice.
 func (a Activation) Apply(y, x []float32) { a.apply(active, y, x) }
@@ -22,6 +37,8 @@ func (a Activation) apply(l Level, y, x []float32) {
 	switch a {
 	case ReLUActivation:
 		relu(l, y, x)
+	case ReLU6Activation:
+		clip(l, y, x, 0, 6)
 	case LeakyReLUActivation:
 		leakyReLU(l, y, x, 0.2)
 	case SigmoidActivation:
@@ -181,10 +198,22 @@ func SoftplusGrad(gx, x, gy []float32, beta float32) {
 }
 
 // ClippedReLU computes y = min(max(x, 0), z).
-func ClippedReLU(y, x []float32, z float32) {
+func ClippedReLU(y, x []float32, z float32) { clip(active, y, x, 0, z) }
+
+// Clip computes y = min(max(x, low), high).
+func Clip(y, x []float32, low, high float32) { clip(active, y, x, low, high) }
+
+func clip(l Level, y, x []float32, low, high float32) {
 	x = x[:len(y)]
-	for i, v := range x {
-		y[i] = min(max(v, 0), z)
+	for i := clipVec(l, y, x, low, high); i < len(y); i++ {
+		v := x[i]
+		if v < low { // a zero keeps its sign, as in vectors
+			v = low
+		}
+		if v > high {
+			v = high
+		}
+		y[i] = v
 	}
 }
 

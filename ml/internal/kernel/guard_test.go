@@ -57,6 +57,24 @@ func TestPoolStaysInside(t *testing.T) {
 	}
 }
 
+func TestDepthwiseStaysInside(t *testing.T) {
+	r := random(t)
+	for range 60 {
+		s := randomDepthwise(r)
+		p := planConv(s)
+		x, y := guarded(t, normal(r, s.N*p.in())), guarded(t, make([]float32, s.N*s.OC*p.out))
+		pc, err := PackConv(s, normal(r, s.OC*p.k), nil, ReLUActivation, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pc.bias, pc.depth.w = guarded(t, pc.bias), guarded(t, pc.depth.w)
+		for _, l := range levels() {
+			pc.run(l, s.N, x, y, 0)
+			pc.run(l, s.N, x, y, tileLoadC)
+		}
+	}
+}
+
 func TestCellsStayInside(t *testing.T) {
 	r := random(t)
 	for range 20 {

@@ -6,7 +6,7 @@ const largeFilters = 512 << 10
 
 // large tells whether several images are convolved together.
 func (p *PackedConv) large() bool {
-	return p.Bytes() >= largeFilters && p.pool == nil && p.act <= ReLUActivation
+	return p.depth == nil && p.Bytes() >= largeFilters && p.pool == nil && p.finished()
 }
 
 // together convolves n images with each part of the filters in turn.
@@ -20,5 +20,5 @@ func (p *PackedConv) together(l Level, s *scratch, n int, x, y []float32, first 
 		}
 		x = padded
 	}
-	p.images(l, n, x, y, p.bias, first, p.epilogue())
+	p.images(l, n, x, y, p.bias, first, p.act.tileFlags())
 }

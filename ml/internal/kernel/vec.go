@@ -36,9 +36,11 @@ func mul(l Level, y, a, b []float32) {
 }
 
 // Div computes y = a / b.
-func Div(y, a, b []float32) {
+func Div(y, a, b []float32) { div(active, y, a, b) }
+
+func div(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := divVec(l, y, a, b); i < len(y); i++ {
 		y[i] = a[i] / b[i]
 	}
 }
@@ -86,24 +88,6 @@ func affine(l Level, y, x []float32, a, b float32) {
 	x = x[:len(y)]
 	for i := affineVec(l, y, x, a, b); i < len(y); i++ {
 		y[i] = float32(a*x[i]) + b
-	}
-}
-
-// ScaleShift computes y = x*scale + shift, and max(y, 0) of it if relu is set.
-func ScaleShift(y, x, scale, shift []float32, relu bool) {
-	scaleShift(active, y, x, scale, shift, relu)
-}
-
-func scaleShift(l Level, y, x, scale, shift []float32, relu bool) {
-	x, scale, shift = x[:len(y)], scale[:len(y)], shift[:len(y)]
-	if relu {
-		for i := scaleShiftReLUVec(l, y, x, scale, shift); i < len(y); i++ {
-			y[i] = max(float32(x[i]*scale[i])+shift[i], 0)
-		}
-		return
-	}
-	for i := scaleShiftVec(l, y, x, scale, shift); i < len(y); i++ {
-		y[i] = float32(x[i]*scale[i]) + shift[i]
 	}
 }
 

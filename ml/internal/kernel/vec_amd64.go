@@ -59,6 +59,25 @@ func mulVec16(y, a, b *float32, n int)
 //go:noescape
 func mulVec8(y, a, b *float32, n int)
 
+func divVec(l Level, y, a, b []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		divVec16(&y[0], &a[0], &b[0], n)
+	} else {
+		divVec8(&y[0], &a[0], &b[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func divVec16(y, a, b *float32, n int)
+
+//go:noescape
+func divVec8(y, a, b *float32, n int)
+
 func addReLUVec(l Level, y, a, b []float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {
@@ -192,43 +211,24 @@ func affineVec16(y, x *float32, n int, scale, shift float32)
 //go:noescape
 func affineVec8(y, x *float32, n int, scale, shift float32)
 
-func scaleShiftVec(l Level, y, x, scale, shift []float32) (n int) {
+func clipVec(l Level, y, x []float32, low, high float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {
 		return 0
 	}
 	if l == AVX512 {
-		scaleShiftVec16(&y[0], &x[0], &scale[0], &shift[0], n)
+		clipVec16(&y[0], &x[0], n, low, high)
 	} else {
-		scaleShiftVec8(&y[0], &x[0], &scale[0], &shift[0], n)
+		clipVec8(&y[0], &x[0], n, low, high)
 	}
 	return n
 }
 
 //go:noescape
-func scaleShiftVec16(y, x, scale, shift *float32, n int)
+func clipVec16(y, x *float32, n int, low, high float32)
 
 //go:noescape
-func scaleShiftVec8(y, x, scale, shift *float32, n int)
-
-func scaleShiftReLUVec(l Level, y, x, scale, shift []float32) (n int) {
-	n = l.whole(len(y))
-	if n == 0 {
-		return 0
-	}
-	if l == AVX512 {
-		scaleShiftReLUVec16(&y[0], &x[0], &scale[0], &shift[0], n)
-	} else {
-		scaleShiftReLUVec8(&y[0], &x[0], &scale[0], &shift[0], n)
-	}
-	return n
-}
-
-//go:noescape
-func scaleShiftReLUVec16(y, x, scale, shift *float32, n int)
-
-//go:noescape
-func scaleShiftReLUVec8(y, x, scale, shift *float32, n int)
+func clipVec8(y, x *float32, n int, low, high float32)
 
 func momentumVec(l Level, p, grad, v []float32, lr, momentum float32) (n int) {
 	n = l.whole(len(p))

@@ -120,6 +120,25 @@ loop:
 	VZEROUPPER
 	RET
 
+// func divVec8(y, a, b *float32, n int)
+TEXT ·divVec8(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMOVUPS (DX)(R9*1), Y1
+	VDIVPS Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func addReLUVec8(y, a, b *float32, n int)
 TEXT ·addReLUVec8(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
@@ -254,45 +273,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scaleShiftVec8(y, x, scale, shift *float32, n int)
-TEXT ·scaleShiftVec8(SB), NOSPLIT, $0-40
+// func clipVec8(y, x *float32, n int, low, high float32)
+TEXT ·clipVec8(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
 	MOVQ x+8(FP), SI
-	MOVQ scale+16(FP), DX
-	MOVQ shift+24(FP), R8
-	MOVQ n+32(FP), CX
+	MOVQ n+16(FP), CX
 	SHLQ $2, CX
 	XORQ R9, R9
+	VBROADCASTSS low+24(FP), Y15
+	VBROADCASTSS high+28(FP), Y14
 loop:
 	VMOVUPS (SI)(R9*1), Y0
-	VMOVUPS (DX)(R9*1), Y1
-	VMULPS Y1, Y0, Y0
-	VMOVUPS (R8)(R9*1), Y1
-	VADDPS Y1, Y0, Y0
-	VMOVUPS Y0, (DI)(R9*1)
-	ADDQ $32, R9
-	CMPQ R9, CX
-	JLT loop
-	VZEROUPPER
-	RET
-
-// func scaleShiftReLUVec8(y, x, scale, shift *float32, n int)
-TEXT ·scaleShiftReLUVec8(SB), NOSPLIT, $0-40
-	MOVQ y+0(FP), DI
-	MOVQ x+8(FP), SI
-	MOVQ scale+16(FP), DX
-	MOVQ shift+24(FP), R8
-	MOVQ n+32(FP), CX
-	SHLQ $2, CX
-	XORQ R9, R9
-loop:
-	VMOVUPS (SI)(R9*1), Y0
-	VMOVUPS (DX)(R9*1), Y1
-	VMULPS Y1, Y0, Y0
-	VMOVUPS (R8)(R9*1), Y1
-	VADDPS Y1, Y0, Y0
-	VBROADCASTSS c00000000<>(SB), Y7
-	VMAXPS Y0, Y7, Y0
+	VMAXPS Y0, Y15, Y0
+	VMINPS Y0, Y14, Y0
 	VMOVUPS Y0, (DI)(R9*1)
 	ADDQ $32, R9
 	CMPQ R9, CX

@@ -119,6 +119,25 @@ loop:
 	VZEROUPPER
 	RET
 
+// func divVec16(y, a, b *float32, n int)
+TEXT ·divVec16(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VDIVPS Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func addReLUVec16(y, a, b *float32, n int)
 TEXT ·addReLUVec16(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
@@ -253,45 +272,19 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scaleShiftVec16(y, x, scale, shift *float32, n int)
-TEXT ·scaleShiftVec16(SB), NOSPLIT, $0-40
+// func clipVec16(y, x *float32, n int, low, high float32)
+TEXT ·clipVec16(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
 	MOVQ x+8(FP), SI
-	MOVQ scale+16(FP), DX
-	MOVQ shift+24(FP), R8
-	MOVQ n+32(FP), CX
+	MOVQ n+16(FP), CX
 	SHLQ $2, CX
 	XORQ R9, R9
+	VBROADCASTSS low+24(FP), Z31
+	VBROADCASTSS high+28(FP), Z30
 loop:
 	VMOVUPS (SI)(R9*1), Z0
-	VMOVUPS (DX)(R9*1), Z1
-	VMULPS Z1, Z0, Z0
-	VMOVUPS (R8)(R9*1), Z1
-	VADDPS Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(R9*1)
-	ADDQ $64, R9
-	CMPQ R9, CX
-	JLT loop
-	VZEROUPPER
-	RET
-
-// func scaleShiftReLUVec16(y, x, scale, shift *float32, n int)
-TEXT ·scaleShiftReLUVec16(SB), NOSPLIT, $0-40
-	MOVQ y+0(FP), DI
-	MOVQ x+8(FP), SI
-	MOVQ scale+16(FP), DX
-	MOVQ shift+24(FP), R8
-	MOVQ n+32(FP), CX
-	SHLQ $2, CX
-	XORQ R9, R9
-	VBROADCASTSS c00000000<>(SB), Z31
-loop:
-	VMOVUPS (SI)(R9*1), Z0
-	VMOVUPS (DX)(R9*1), Z1
-	VMULPS Z1, Z0, Z0
-	VMOVUPS (R8)(R9*1), Z1
-	VADDPS Z1, Z0, Z0
 	VMAXPS Z0, Z31, Z0
+	VMINPS Z0, Z30, Z0
 	VMOVUPS Z0, (DI)(R9*1)
 	ADDQ $64, R9
 	CMPQ R9, CX

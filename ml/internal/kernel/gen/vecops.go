@@ -18,7 +18,7 @@ func vecOps() []vecOp {
 		}}
 	}
 	return []vecOp{
-		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"),
+		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"), binary("divVec", "DIV"),
 		{name: "addReLUVec", ptrs: abc, body: func(w *vecWriter) {
 			w.load(0, 1)
 			w.load(1, 2)
@@ -51,13 +51,10 @@ func vecOps() []vecOp {
 			w.bin("ADD", 0, 0, "shift")
 			w.store(0, 0)
 		}},
-		{name: "scaleShiftVec", ptrs: []string{"y", "x", "scale", "shift"}, body: func(w *vecWriter) {
-			scaleShift(w)
-			w.store(0, 0)
-		}},
-		{name: "scaleShiftReLUVec", ptrs: []string{"y", "x", "scale", "shift"}, body: func(w *vecWriter) {
-			scaleShift(w)
-			w.bin("MAX", 0, 0.0, 0)
+		{name: "clipVec", ptrs: []string{"y", "x"}, scalars: []string{"low", "high"}, body: func(w *vecWriter) {
+			w.load(0, 1)
+			w.bin("MAX", 0, "low", 0)
+			w.bin("MIN", 0, "high", 0)
 			w.store(0, 0)
 		}},
 		{name: "momentumVec", ptrs: []string{"p", "grad", "v"}, scalars: []string{"lr", "momentum"}, body: func(w *vecWriter) {
@@ -96,15 +93,6 @@ func vecOps() []vecOp {
 		{name: "gruGatesVec", ptrs: []string{"h", "xg", "hg", "prev", "gates"}, blocks: true, body: func(w *vecWriter) { gru(w, 4) }},
 		{name: "gruGradVec", ptrs: []string{"ghPrev", "gxg", "ghg", "gates", "hg", "prev", "gh"}, blocks: true, body: gruGrad},
 	}
-}
-
-// scaleShift is kernel.ScaleShift, line by line; leaves the result in v0.
-func scaleShift(w *vecWriter) {
-	w.load(0, 1)
-	w.load(1, 2)
-	w.bin("MUL", 0, 0, 1)
-	w.load(1, 3)
-	w.bin("ADD", 0, 0, 1)
 }
 
 // reluGrad keeps gy where y is not <= 0.
