@@ -38,7 +38,7 @@ const (
 
 // padsBands tells whether images are padded band by band.
 func (p *PackedConv) padsBands(l Level) bool {
-	return p.pads() && p.padded() > largeImage && len(p.w) <= smallFilters && !(p.pool != nil && p.fusesPool(l))
+	return p.pads() && p.rows > 1 && p.padded() > largeImage && len(p.w) <= smallFilters && !(p.pool != nil && p.fusesPool(l))
 }
 
 // paddedBands is bands for an image without its border.
