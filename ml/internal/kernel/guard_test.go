@@ -117,3 +117,14 @@ func TestScatterAddStaysInside(t *testing.T) {
 		}
 	}
 }
+
+func TestResponseNormStaysInside(t *testing.T) {
+	r := random(t)
+	for range 40 {
+		c := 1 + r.IntN(70)
+		x := guarded(t, normal(r, c*(1+r.IntN(5))))
+		for _, l := range levels() {
+			responseNorm(l, x, x, c, r.IntN(5), 1.5, 0.3)
+		}
+	}
+}
