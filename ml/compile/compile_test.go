@@ -198,11 +198,34 @@ func TestStepsShareWeights(t *testing.T) {
 	}
 }
 
+// TestLargeFilters: convolutions with many weights run for more rows at once than
+// those before, with the results of each row alone.
+func TestLargeFilters(t *testing.T) {
+	m := compiled(t, network{"", chain(conv("c1", 64, 3), f.ReLU, conv("c2", 1024, 5, links.Stride(4)), f.ReLU,
+		conv("c3", 128, 1), conv("c4", 400, 3, links.Pad(1)), f.ReLU, flat, linear("l", 3)), []int{3, 20, 20}})
+	if s := m.String(); strings.Count(s, "-- more rows\nconv 5x5 64 to 1024") != 1 {
+		t.Errorf("the program is\n%s", s)
+	}
+	const n = 33
+	x := rows(m, n)
+	var want []float32
+	one := m.NewWorker(1)
+	for i := range n {
+		want = append(want, run(t, one, x[i*m.InputLen():(i+1)*m.InputLen()], 1)...)
+	}
+	got := run(t, m.NewWorker(n), x, n)
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("row %d is %v, alone %v", i/m.OutputLen(), got[i], want[i])
+		}
+	}
+}
+
 func TestNothingIsAllocated(t *testing.T) {
 	if race.On {
 		t.Skip("the race detector allocates; make test runs this without it")
 	}
-	for _, n := range []network{mlp(), cnn(), residual(), sequences()} {
+	for _, n := range []network{mlp(), cnn(), residual(), mobile(), sequences()} {
 		m := compiled(t, n)
 		w, x := m.NewWorker(16), rows(m, 16)
 		run(t, w, x, 16)
@@ -240,6 +263,35 @@ average pool 5x6 (24)
 -- all rows
 dense 24x7 (7)
 softmax (7)
+`},
+		{pixels(), `conv 3x3 1 to 4 (4, 3, 3) NHWC
+local response normalisation over 5 (4, 3, 3) NHWC
+PReLU (4, 3, 3) NHWC
+FixedBatchNormalization, Mul, Add, ReLU, FixedBatchNormalization, Tanh (4, 3, 3) NHWC
+to NCHW (4, 3, 3)
+`},
+		{mobile(), `to NHWC (3, 21, 26) NHWC
+conv 3x3 3 to 20 stride 2x2 + ReLU6 (20, 11, 13) NHWC
+conv 1x1 20 to 20 + Add, Clip, Mul, Div, Mul, Add (20, 11, 13) NHWC
+conv 5x5 20 to 20 + Add, Clip, Mul, Div (20, 11, 13) NHWC
+average pool 11x13 (20, 1, 1)
+conv 1x1 20 to 5 + ReLU (5, 1, 1)
+conv 1x1 5 to 20 + HardSigmoid (20, 1, 1)
+Mul per channel (20, 11, 13) NHWC
+Sub, Mul (20, 11, 13) NHWC
+Add (20, 11, 13) NHWC
+FixedBatchNormalization, Mul, ReLU, Sigmoid, Clip, Exp, Mul, Add, Sub, Tanh, Mul, Mul (20, 11, 13) NHWC
+conv 1x1 20 to 24 + ReLU6 (24, 11, 13) NHWC
+conv 3x3 24 to 24 stride 2x2 + Tanh (24, 6, 7) NHWC
+conv 1x1 24 to 24 (24, 6, 7) NHWC
+shuffle of 4 groups (6, 4, 6, 7) NHWC
+conv 3x3 24 to 12 (12, 4, 5) NHWC
+take 6 of 4 (12, 6, 5) NHWC
+take 3 of 5 (12, 6, 3) NHWC
+deconv 2x2 12 to 7 + Add, Clip, Mul, Div (7, 12, 6) NHWC
+conv 1x1 7 to 3 (3, 12, 6) NHWC
+-- all rows
+dense 216x6 (6)
 `},
 	} {
 		if got := compiled(t, c.n).String(); got != c.want {

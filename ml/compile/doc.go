@@ -10,9 +10,11 @@
 // NaN or an infinity, drops what does nothing in inference (dropout, identity,
 // changes of shape), folds batch normalisation into the convolution or dense
 // layer before it, fuses convolution, bias, a residual sum, activation and max
-// pooling, and dense layer, bias and activation. Images are kept with their
-// channels innermost between convolutions, and the weights of a dense layer
-// behind them are permuted to fit. Weights are packed for the kernels once.
+// pooling, and dense layer, bias and activation. Steps that make up a function of
+// single elements run together, behind a convolution over the parts of its result as
+// they are made. Images are kept with their channels innermost between convolutions,
+// and the weights of a dense layer behind them are permuted to fit. Weights are packed
+// for the kernels once.
 //
 // A [Model] is immutable and shared; a [Worker] is scratch memory for one
 // goroutine. N workers cost the weights once and N times the scratch.
@@ -43,10 +45,12 @@
 //
 // Layers that work image by image (convolutions, poolings and what lies between
 // them) run for a few rows at a time, so that a chunk stays in the cache from
-// layer to layer; the dense layers that follow run for all rows at once, so that
-// their weights are read once a batch. Recurrent networks are recorded step by
+// layer to layer; convolutions whose weights are larger than the images run for more
+// rows, and the dense layers that follow for all rows at once, so that their weights
+// are read less often, or once a batch. Recurrent networks are recorded step by
 // step; steps that read the same weights share one packed copy. The files: lower.go
 // recognises, fuse.go fuses, fold.go evaluates constants, layers.go computes,
-// sequence.go lowers and computes what sequences need, plan.go lays out memory,
-// worker.go runs.
+// sequence.go lowers and computes what sequences need, pointwise.go does functions of
+// single elements, channels.go what goes channel by channel, deconv.go transposed
+// convolutions, plan.go lays out memory, worker.go runs.
 package compile

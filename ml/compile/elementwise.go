@@ -13,6 +13,10 @@ func fusedActivation(o nn.Op) (kernel.Activation, bool) {
 		return kernel.ReLUActivation, true
 	case op.LeakyReLU:
 		return kernel.LeakyReLUActivation, o.Slope == 0.2
+	case op.Clip:
+		return kernel.ReLU6Activation, o == op.Clip{Low: 0, High: 6}
+	case op.ClippedReLU:
+		return kernel.ReLU6Activation, o.Z == 6
 	case op.Sigmoid:
 		return kernel.SigmoidActivation, true
 	case op.Tanh:
@@ -48,11 +52,9 @@ func unaryFunc(o nn.Op) func(y, x []float32) {
 	case op.Square:
 		return func(y, x []float32) { kernel.Mul(y, x, x) }
 	case op.Clip:
-		return func(y, x []float32) {
-			for i, v := range x {
-				y[i] = min(max(v, o.Low), o.High)
-			}
-		}
+		return func(y, x []float32) { kernel.Clip(y, x, o.Low, o.High) }
+	case op.Sqrt:
+		return kernel.Sqrt
 	case op.Map:
 		f := o.Func()
 		return func(y, x []float32) {
@@ -61,11 +63,7 @@ func unaryFunc(o nn.Op) func(y, x []float32) {
 			}
 		}
 	case op.Affine:
-		return func(y, x []float32) {
-			for i, v := range x {
-				y[i] = o.Scale*v + o.Shift
-			}
-		}
+		return func(y, x []float32) { kernel.Affine(y, x, o.Scale, o.Shift) }
 	}
 	return nil
 }

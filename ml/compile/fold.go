@@ -27,7 +27,12 @@ type builder struct {
 	instrs  []instr
 	groups  map[int]fusion // by the step at which it is emitted
 	member  []bool         // steps that are part of a fusion
+	hot     map[int]int    // for products of rows of zeros and a one, the numbers that these stand for
 	packed  map[packing]*dense
+	numbers map[uint32][]float32 // blocks of one number, by its bits
+
+	pointGroups map[int]pointGroup // by the step at which it is emitted
+
 	weights int
 }
 
@@ -42,7 +47,8 @@ func newBuilder(t *graph.Trace) (*builder, error) {
 	b := &builder{
 		trace: t, konst: make([]*tensor.Dense, len(t.Values)), alias: make([]int, len(t.Values)),
 		live: make([]bool, len(t.Steps)), low: make([]int, len(t.Values)), other: map[conversion]int{},
-		groups: map[int]fusion{}, member: make([]bool, len(t.Steps)), packed: map[packing]*dense{},
+		groups: map[int]fusion{}, member: make([]bool, len(t.Steps)), hot: map[int]int{}, packed: map[packing]*dense{},
+		numbers: map[uint32][]float32{}, pointGroups: map[int]pointGroup{},
 	}
 	for i, v := range t.Values {
 		b.alias[i], b.low[i] = i, -1
@@ -101,7 +107,7 @@ func (b *builder) simplify() error {
 		case op.BatchNorm:
 			return stepError(s.Op, s.Site, fmt.Errorf("%w: it uses the batch's own statistics; record in mode nn.Evaluate", ErrForward))
 		}
-		if _, ok := s.Op.(nn.View); ok {
+		if b.stays(s) {
 			b.alias[s.Out[0]] = b.alias[s.In[0]]
 			continue
 		}
@@ -120,6 +126,41 @@ func (b *builder) simplify() error {
 		}
 	}
 	return nil
+}
+
+// stays tells whether a step leaves every element where it is in memory.
+func (b *builder) stays(s graph.Step) bool {
+	x, y := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.Out[0]].Spec
+	switch o := s.Op.(type) {
+	case nn.View:
+		return true
+	case op.BroadcastTo:
+		return x.Size() == y.Size()
+	case op.Slice:
+		_, count, ok := adjacent(x.Shape, o.Ranges)
+		return ok && count == x.Size()
+	case op.Transpose:
+		return ordered(x.Shape, o.Axes)
+	}
+	return false
+}
+
+// ordered tells whether an order of axes moves none but those of one element.
+func ordered(shape, order []int) bool {
+	last := -1
+	for _, axis := range order {
+		if axis < 0 {
+			axis += len(shape)
+		}
+		if shape[axis] == 1 {
+			continue
+		}
+		if axis < last {
+			return false
+		}
+		last = axis
+	}
+	return len(order) > 0 // none is the reverse order
 }
 
 // constant tells whether a step depends on constants alone. Operations that draw

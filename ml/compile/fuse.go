@@ -6,14 +6,16 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/hibana-engine/hibana/ml/graph"
 	"github.com/hibana-engine/hibana/ml/internal/kernel"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // fusion is a convolution or dense layer with what follows it: batch
-// normalisation, a bias, the sum with another branch, an activation and a max
-// pooling, in that order and each at most once.
+// normalisation, factors or a bias for each output, the sum with another branch, an
+// activation and a max pooling or another function of single elements, in that order,
+// and the last three at most once.
 type fusion struct {
 	step   int // the convolution or product
 	x      int // what it reads, a value of the trace
@@ -24,13 +26,14 @@ type fusion struct {
 	addend int       // the other branch, a value of the trace, -1 if none
 	act    kernel.Activation
 	pool   *kernel.PoolShape
-	out    int // what it writes, a value of the trace
+	then   *pointwise // what follows the activation, nil for nothing
+	out    int        // what it writes, a value of the trace
 }
 
 // weights are the arrays that a convolution or product reads.
 type weights struct {
 	w, bias *tensor.Dense
-	trans   bool // w is stored as inputs x outputs
+	trans   bool // w is stored as inputs x outputs, and windows behind them
 }
 
 // load copies the weights in the order in which they are packed.
@@ -38,10 +41,11 @@ func (f *fusion) load() {
 	if f.w != nil {
 		return
 	}
-	f.w = slices.Clone(nn.Floats(f.from.w))
 	if f.from.trans {
-		kernel.ToNHWC(f.w, nn.Floats(f.from.w), 1, f.from.w.Shape()[0], 1, f.from.w.Shape()[1])
+		f.w = outputsFirst(nn.Floats(f.from.w), f.from.w.Shape())
+		return
 	}
+	f.w = slices.Clone(nn.Floats(f.from.w))
 }
 
 // fuse starts at step i and takes in as much of what follows as it can. It
@@ -60,6 +64,12 @@ func (b *builder) fuse(i int) (f fusion, ok bool, err error) {
 		steps = append(steps, next)
 		f.out = b.trace.Steps[next].Out[0]
 	}
+	if _, table := b.hot[i]; (table || b.ofImages(f)) && f.pool == nil {
+		if g, ok := b.pointGroup(f.out, i+1, true); ok {
+			f.then, f.out = g.layer, b.trace.Steps[g.steps[len(g.steps)-1]].Out[0]
+			steps = append(steps, g.steps...)
+		}
+	}
 	for _, s := range steps {
 		b.member[s] = true
 	}
@@ -73,6 +83,11 @@ func (b *builder) product(i int) (f fusion, ok bool, err error) {
 	f = fusion{step: i, addend: -1, out: s.Out[0], x: s.In[0]}
 	switch o := s.Op.(type) {
 	case op.Conv2D, op.Linear:
+	case op.Deconv2D:
+		if !tiles(o, b.trace.Values[s.In[1]].Spec.Shape) {
+			return f, false, nil
+		}
+		f.from.trans = true
 	case op.MatMul:
 		if o.TransA || len(b.trace.Values[s.In[0]].Spec.Shape) != 2 {
 			return f, false, nil
@@ -95,6 +110,15 @@ func (b *builder) product(i int) (f fusion, ok bool, err error) {
 		copy(f.bias, nn.Floats(f.from.bias))
 	}
 	return f, true, nil
+}
+
+// ofImages tells whether the fusion begins with a convolution of either kind.
+func (b *builder) ofImages(f fusion) bool {
+	switch b.trace.Steps[f.step].Op.(type) {
+	case op.Conv2D, op.Deconv2D:
+		return true
+	}
+	return false
 }
 
 // extend takes step i into the fusion if it can.
@@ -124,7 +148,12 @@ func (b *builder) extend(f *fusion, i int) bool {
 			other = s.In[1]
 		}
 		if c := b.konst[other]; c != nil {
-			return f.addBias(c, made, b.trace.Values[s.Out[0]].Spec, isConv)
+			sum := b.trace.Values[s.Out[0]].Spec
+			if b.ofImages(*f) && isNumber(c) && made.Equal(sum) {
+				kernel.Affine(f.bias, f.bias, 1, nn.Floats(c)[0])
+				return true
+			}
+			return f.addBias(c, made, sum, b.ofImages(*f))
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
 		if !isConv || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
@@ -132,6 +161,8 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		f.addend = other
 		return true
+	case op.Mul:
+		return f.act == kernel.Identity && f.addend < 0 && b.ofImages(*f) && b.scaled(f, s)
 	case op.MaxPool2D:
 		if !isConv || f.addend >= 0 || !made.Equal(read) {
 			return false
@@ -159,31 +190,69 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 	return true
 }
 
-// addBias takes in the sum with a constant that has one element for each output,
-// which are the last axis behind a dense layer, whatever became of its rows, and
-// the second behind a convolution.
+// scaled takes in a product with a number, or one for each channel.
+func (b *builder) scaled(f *fusion, s graph.Step) bool {
+	c, made := b.konst[s.In[1]], b.trace.Values[f.out].Spec
+	if c == nil {
+		c = b.konst[s.In[0]]
+	}
+	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) {
+		return false
+	}
+	f.load()
+	row := len(f.w) / len(f.bias)
+	for i := range f.bias {
+		v := nn.Floats(c)[i%c.Shape().TotalSize()]
+		kernel.Scale(f.w[i*row:(i+1)*row], v)
+		f.bias[i] *= v
+	}
+	return true
+}
+
+// isNumber tells whether a constant is a single number; there may be no constant.
+func isNumber(c *tensor.Dense) bool {
+	return c != nil && c.Dtype() == tensor.Float32 && c.Shape().TotalSize() == 1
+}
+
+// addBias takes in the sum with a constant that has one element for each output.
 func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
-	k, v := len(f.bias), nn.Floats(c)
-	if len(v) != k || made.Size() != sum.Size() || images && !made.Equal(sum) {
+	if !f.perOutput(c, made, sum, images) {
+		return false
+	}
+	f.folded = true
+	kernel.Add(f.bias, f.bias, nn.Floats(c))
+	return true
+}
+
+// perOutput tells whether a constant has one element for each output, which are the
+// last axis behind a dense layer, whatever became of its rows, and the second behind a
+// convolution.
+func (f *fusion) perOutput(c *tensor.Dense, made, result nn.Spec, images bool) bool {
+	k := len(f.bias)
+	if len(nn.Floats(c)) != k || made.Size() != result.Size() {
 		return false
 	}
 	after := 0 // axes behind that of the outputs
 	if images {
-		after = 2
+		if len(result.Shape) < 3 || !slices.Equal(made.Shape[:2], result.Shape[:2]) {
+			return false
+		}
+		after = len(result.Shape) - 2
 	}
-	axis, out := len(c.Shape())-1-after, len(sum.Shape)-1-after
-	if axis < 0 || out < 0 || c.Shape()[axis] != k || sum.Shape[out] != k {
-		return false
-	}
-	f.folded = true
-	kernel.Add(f.bias, f.bias, v)
-	return true
+	axis, out := len(c.Shape())-1-after, len(result.Shape)-1-after
+	return axis >= 0 && out >= 0 && c.Shape()[axis] == k && result.Shape[out] == k
 }
 
 // emit makes the fusion's instruction.
 func (b *builder) emit(f fusion) error {
-	if _, ok := b.trace.Steps[f.step].Op.(op.Conv2D); ok {
+	switch b.trace.Steps[f.step].Op.(type) {
+	case op.Conv2D:
 		return b.emitConv(f)
+	case op.Deconv2D:
+		return b.emitDeconv(f)
+	}
+	if numbers, ok := b.hot[f.step]; ok {
+		return b.emitTable(f, numbers)
 	}
 	return b.emitDense(f)
 }
@@ -218,6 +287,9 @@ func (b *builder) emitConv(f fusion) error {
 	if err != nil {
 		return stepError(s.Op, s.Site, err)
 	}
+	if f.then != nil {
+		packed.Then(func(y []float32) { f.then.apply(y, y) })
+	}
 	in := []int{b.nhwc(f.x)}
 	share := -1
 	if f.addend >= 0 {
@@ -225,7 +297,7 @@ func (b *builder) emitConv(f fusion) error {
 	}
 	h, wd, c := packed.Out()
 	out := b.define(f.out, value{images: x[0], c: c, h: h, w: wd, nhwc: true})
-	b.instrs = append(b.instrs, instr{&conv{shape, packed, f.act, f.pool, x[0]}, in, []int{out}, share})
+	b.instrs = append(b.instrs, instr{&conv{shape, packed, f.act, f.then, f.pool, x[0]}, in, []int{out}, share})
 	b.weights += packed.Bytes() + 4*len(f.bias)
 	return nil
 }

@@ -46,6 +46,7 @@ type conv struct {
 	shape  kernel.ConvShape
 	w      *kernel.PackedConv
 	act    kernel.Activation
+	then   *pointwise
 	pool   *kernel.PoolShape
 	images int
 }
@@ -68,6 +69,9 @@ func (l *conv) String() string {
 		s += fmt.Sprintf(" stride %dx%d", l.shape.StrideH, l.shape.StrideW)
 	}
 	s += activationName(l.act)
+	if l.then != nil {
+		s += " + " + l.then.String()
+	}
 	if l.pool != nil {
 		s += fmt.Sprintf(" + max %dx%d", l.pool.KH, l.pool.KW)
 	}
@@ -78,6 +82,8 @@ func activationName(a kernel.Activation) string {
 	switch a {
 	case kernel.ReLUActivation:
 		return " + ReLU"
+	case kernel.ReLU6Activation:
+		return " + ReLU6"
 	case kernel.LeakyReLUActivation:
 		return " + LeakyReLU"
 	case kernel.SigmoidActivation:
@@ -153,22 +159,32 @@ type binary struct {
 func (l *binary) run(_ int, in, out [][]float32) error { l.f(out[0], in[0], in[1]); return nil }
 func (l *binary) String() string                       { return l.name }
 
+// repeat computes y from x and as many repetitions of row as it takes, the left operand
+// if reverse is set.
+func (l *binary) repeat(y, x, row []float32, reverse bool) {
+	for len(y) > 0 {
+		k := min(len(y), len(row))
+		if reverse {
+			l.f(y[:k], row[:k], x[:k])
+		} else {
+			l.f(y[:k], x[:k], row[:k])
+		}
+		y, x = y[k:], x[k:]
+	}
+}
+
 // withConstant is an elementwise function of each row and a constant row.
 type withConstant struct {
 	binary
-	row     []float32
-	reverse bool // the constant is the left operand
+	row     []float32 // repeated to size
+	size    int       // of a row
+	reverse bool      // the constant is the left operand
 }
 
 func (l *withConstant) run(n int, in, out [][]float32) error {
-	k := len(l.row)
 	for i := range n {
-		y, x := out[0][i*k:(i+1)*k], in[0][i*k:(i+1)*k]
-		if l.reverse {
-			l.f(y, l.row, x)
-		} else {
-			l.f(y, x, l.row)
-		}
+		y, x := out[0][i*l.size:(i+1)*l.size], in[0][i*l.size:(i+1)*l.size]
+		l.repeat(y, x, l.row, l.reverse)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 // lower turns the trace's steps into instructions.
 func (b *builder) lower() error {
+	b.findTables()
 	in := b.trace.Inputs[0]
 	b.define(in, value{})
 	for i, s := range b.trace.Steps {
@@ -21,9 +22,17 @@ func (b *builder) lower() error {
 			continue
 		}
 		if !b.member[i] {
-			if _, _, err := b.fuse(i); err != nil {
+			_, ok, err := b.fuse(i)
+			if err != nil {
 				return stepError(s.Op, s.Site, err)
 			}
+			if !ok {
+				b.fusePoints(i)
+			}
+		}
+		if g, ok := b.pointGroups[i]; ok {
+			b.emitPoints(g, s)
+			continue
 		}
 		if f, ok := b.groups[i]; ok {
 			if err := b.emit(f); err != nil {
@@ -90,7 +99,7 @@ func (b *builder) nhwc(v int) int {
 	s := b.trace.Values[v].Spec.Shape
 	id := b.low[b.alias[v]]
 	val := b.values[id]
-	if val.nhwc && val.images == s[0] && val.c == s[1] && val.h == s[2] && val.w == s[3] {
+	if val.nhwc && val.images == s[0] && val.c == s[1] && val.h*val.w == s[2]*s[3] {
 		return id
 	}
 	id = b.nchw(id)
@@ -132,7 +141,7 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		}
 	}
 	if f := binaryFunc(s.Op); f != nil {
-		return b.lowerBinary(s, f)
+		return b.lowerBinary(s, f) || b.lowerBroadcast(s, f)
 	}
 	switch o := s.Op.(type) {
 	case op.MaxPool2D:
@@ -140,7 +149,9 @@ func (b *builder) lowerStep(s graph.Step) bool {
 	case op.AvgPool2D:
 		return b.lowerPool(s, o.Shape(spec.Shape), true)
 	case op.Mean:
-		return b.lowerMean(s, o)
+		return b.lowerMean(s, o) || b.lowerSums(s, o.Axes, true)
+	case op.Sum:
+		return b.lowerSums(s, o.Axes, false)
 	case op.Softmax:
 		b.lowerSoftmax(s, o.Axis, false)
 		return true
@@ -149,8 +160,14 @@ func (b *builder) lowerStep(s graph.Step) bool {
 		return true
 	case op.Concat:
 		return b.lowerConcat(s, o)
+	case op.Transpose:
+		return b.lowerTranspose(s, o) || b.lowerAxes(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
+	case op.LocalResponseNorm:
+		return b.lowerResponse(s, o)
+	case op.PReLU:
+		return b.lowerSlopes(s)
 	case op.Slice:
 		return b.lowerSlice(s, o)
 	case op.Split:
@@ -190,13 +207,14 @@ func (b *builder) lowerBinary(s graph.Step, f func(y, a, c []float32)) bool {
 		return b.lowerConstant(s, f, b.konst[x] != nil)
 	}
 	if !sx.Equal(sy) || !sx.Equal(out) {
-		return false
+		return b.lowerPerChannel(s, f)
 	}
 	i, j := b.low[b.alias[x]], b.low[b.alias[y]]
 	if b.values[i].nhwc || b.values[j].nhwc {
-		if len(sx.Shape) == 4 {
+		switch u, v := b.values[i], b.values[j]; {
+		case len(sx.Shape) == 4:
 			i, j = b.nhwc(x), b.nhwc(y)
-		} else {
+		case !u.nhwc || !v.nhwc || u.images != v.images || u.c != v.c:
 			i, j = b.nchw(i), b.nchw(j)
 		}
 	}
@@ -224,9 +242,9 @@ func (b *builder) lowerConstant(s graph.Step, f func(y, a, c []float32), left bo
 	if v := b.values[id]; v.nhwc {
 		moved := make([]float32, len(row))
 		kernel.ToNHWC(moved, row, v.images, v.c, v.h, v.w)
-		row = moved
+		row = shortened(moved, v.c)
 	}
-	b.put(s, &withConstant{binary{s.Op.Name(), f}, row, left}, b.like(id), 0, id)
+	b.put(s, &withConstant{binary{s.Op.Name(), f}, row, spec.Size(), left}, b.like(id), 0, id)
 	b.weights += 4 * len(row)
 	return true
 }
@@ -269,12 +287,12 @@ func (b *builder) lowerConcat(s graph.Step, o op.Concat) bool {
 	if axis < 0 {
 		axis += len(out.Shape)
 	}
-	images := axis == 1 && len(out.Shape) == 4
+	images := false
 	for _, v := range s.In {
 		if b.konst[v] != nil || out.Dtype != tensor.Float32 {
 			return false
 		}
-		images = images && b.values[b.low[b.alias[v]]].nhwc
+		images = images || axis == 1 && b.keptNHWC(v)
 	}
 	l, val := &concat{outer: size(out.Shape[:axis])}, value{}
 	in := make([]int, len(s.In))

@@ -166,6 +166,8 @@ func (m *Model) Flops() float64 {
 			n += 2 * float64(l.rows) * float64(l.w.K()) * float64(l.w.N())
 		case *conv:
 			n += 2 * float64(l.images) * l.shape.MulAdds()
+		case *deconv:
+			n += 2 * float64(l.images*l.h*l.w*l.c) * float64(len(l.bias)*len(l.rows))
 		}
 	}
 	return n
@@ -178,10 +180,14 @@ func PeakFlops(ctx context.Context, d time.Duration) (float64, error) { return k
 
 // String lists the layers in the order in which they run, one a line, with the
 // shape of each result; the line "-- all rows" divides those that run for a few
-// rows at a time from those that run for all.
+// rows at a time from those that run for all, and "-- more rows" those that run for
+// more rows at a time than the ones before.
 func (m *Model) String() string {
 	var b strings.Builder
 	for i, in := range m.instrs {
+		if k := m.stageOf(i); i > 0 && k > 0 && i == m.plan.stages[k-1].until && k < len(m.plan.stages)-1 {
+			b.WriteString("-- more rows\n")
+		}
 		if i == m.tail {
 			b.WriteString("-- all rows\n")
 		}

@@ -8,6 +8,7 @@ import (
 	f "github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
+	"github.com/hibana-engine/hibana/ml/op"
 )
 
 // network is a forward pass with the shape of a row.
@@ -118,6 +119,79 @@ func odd() network {
 	}, []int{1, 9, 8}}
 }
 
+// channelwise uses layers that know the channels of images, and convolutions along a
+// column.
+func channelwise() network {
+	slopes := nn.NewParameter("slopes", nn.Normal(1), 13)
+	few := nn.NewParameter("few", nn.Normal(1), 6)
+	norm := func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 5, 2, 0.3, 0.75) }
+	other := func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 4, 2, 0.3, 0.6) }
+	prelu := func(p *nn.Parameter) func(x *nn.Variable) *nn.Variable {
+		return func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &p.Variable) }
+	}
+	tail := conv("c4", 6, 1)
+	parts := func(x *nn.Variable) *nn.Variable { // channels in another order
+		p := f.SplitAxis(x, 3, 1)
+		p[0] = f.Transpose(f.Transpose(p[0], 0, 2, 3, 1), 0, 3, 1, 2)
+		return f.Concat([]*nn.Variable{p[2], p[0], p[1]}, 1)
+	}
+	return network{"channelwise", chain(
+		norm, conv("c1", 18, 3), norm, maxPool(2), parts, conv("c2", 13, 3, links.Pad(1)), prelu(slopes), other,
+		func(x *nn.Variable) *nn.Variable { return f.Reshape(x, x.Dim(0), 13, -1, 1) },
+		conv("c3", 7, 1, links.Stride(2)), tail, flat, linear("fc", 6), prelu(few)), []int{2, 11, 12}}
+}
+
+// pixels uses layers that know the channels of images.
+func pixels() network {
+	slopes, factors, bias := nn.NewParameter("slopes", nn.Normal(1), 4), nn.NewParameter("factors", nn.Normal(1), 4, 1, 1), nn.NewParameter("bias", nn.Normal(1), 1, 4, 1, 1)
+	scaled := func(x *nn.Variable) *nn.Variable { return f.Add(f.Mul(&factors.Variable, x), &bias.Variable) }
+	return network{"pixels", chain(
+		conv("c", 4, 3),
+		scaled,
+		func(x *nn.Variable) *nn.Variable { return f.LocalResponseNormalization(x, 5, 1, 1, 0.75) },
+		func(x *nn.Variable) *nn.Variable { return f.PReLU(x, &slopes.Variable) },
+		norm("n", 4), scaled, f.ReLU, norm("m", 4), f.Tanh), []int{1, 5, 5}}
+}
+
+// mobile has what networks for phones are made of: depthwise convolutions, bounded
+// activations that several steps make up, squeeze and excitation, groups whose channels
+// are shuffled, rows and columns that are chosen, and images that are made larger.
+func mobile() network {
+	deep := func(name string, c, k int, o ...links.Option) func(*nn.Variable) *nn.Variable {
+		return conv(name, c, k, append(o, links.Groups(c), links.Pad(k/2))...)
+	}
+	six := func(x *nn.Variable) *nn.Variable { return f.Clip(x, 0, 6) }
+	number := func(v float32) *nn.Variable { return nn.From(nil, []float32{v}, 1, 1, 1, 1) }
+	hard := func(x *nn.Variable) *nn.Variable { return f.Div(f.Mul(x, six(f.Add(x, number(3)))), number(6)) }
+	lab := func(x *nn.Variable) *nn.Variable { return f.Add(f.Mul(number(1.25), x), number(-0.125)) }
+	squeeze := chain(func(x *nn.Variable) *nn.Variable { return f.MeanKeepDims(x, 2, 3) },
+		conv("s1", 5, 1), f.ReLU, conv("s2", 20, 1), f.HardSigmoid)
+	shift := nn.NewParameter("shift", nn.Normal(1), 1, 20, 1, 1)
+	block := chain(conv("m1", 20, 1), norm("n1", 20), lab, hard, lab, deep("d1", 20, 5), norm("n2", 20), hard)
+	expand := chain(conv("m3", 24, 1, links.NoBias()), norm("n3", 24), six, deep("d2", 24, 3, links.Stride(2)), norm("n4", 24), f.Tanh)
+	shuffled := func(x *nn.Variable) *nn.Variable {
+		n, h, w := x.Dim(0), x.Dim(2), x.Dim(3)
+		x = f.Transpose(f.Reshape(x, n, 4, 6, h, w), 0, 2, 1, 3, 4)
+		return f.Reshape(x, n, 24, h, w)
+	}
+	groups, head := chain(conv("g1", 24, 1, links.Groups(4)), shuffled, conv("g2", 12, 3, links.Groups(4))), linear("fc", 6)
+	larger := chain(under("up", links.Deconvolution2D(7, 2, links.Stride(2), links.InitBias(nn.Normal(1)))), norm("n5", 7), hard, conv("last", 3, 1))
+	wider := func(x *nn.Variable) *nn.Variable {
+		x = nn.Apply1(op.Take{Axis: 2, Index: []int32{0, 0, 1, 3, 3, 2}}, x)
+		return nn.Apply1(op.Take{Axis: 3, Index: []int32{4, 2, 0}}, x)
+	}
+	return network{"mobile", func(x *nn.Variable) *nn.Variable {
+		x = chain(conv("stem", 20, 3, links.Stride(2), links.Pad(1)), six)(x)
+		y := block(x)
+		y = f.Mul(y, squeeze(y))
+		x = f.Add(f.Mul(f.Sub(&shift.Variable, y), &shift.Variable), x)
+		x = f.ReLU(f.Mul(norm("n6", 20)(x), &shift.Variable))
+		y = lab(f.Exp(six(x)))
+		x = f.Mul(f.Sub(f.Sigmoid(x), y), f.Mul(x, f.Tanh(x)))
+		return head(flat(larger(wider(groups(expand(x))))))
+	}, []int{3, 21, 26}}
+}
+
 // sequences reads a row as a sequence, forward and backward, and the result once
 // more. A second sequence is shorter.
 func sequences() network {
@@ -134,7 +208,9 @@ func sequences() network {
 	}, []int{35}}
 }
 
-func nets() []network { return []network{mlp(), cnn(), residual(), odd(), sequences()} }
+func nets() []network {
+	return []network{mlp(), cnn(), residual(), odd(), mobile(), channelwise(), pixels(), sequences()}
+}
 
 func compiled(t testing.TB, n network) *compile.Model {
 	t.Helper()

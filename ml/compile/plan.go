@@ -1,5 +1,7 @@
 package compile
 
+import "slices"
+
 // value is an array of the program: size floats for each row.
 type value struct {
 	shape []int // of a row, as the network sees it
@@ -8,8 +10,8 @@ type value struct {
 	images, c, h, w int  // as images, if nhwc
 	nhwc            bool // kept as images with their channels innermost
 
-	whole bool // kept for all rows, not only for a chunk
-	slot  int  // index into plan.whole or plan.chunk
+	stage int // whose chunk's rows it is kept for
+	slot  int // index into the stage's
 }
 
 // instr applies a layer to values.
@@ -25,15 +27,30 @@ type instr struct {
 // plan is the layout of a worker's memory. Values whose lives don't overlap share
 // a slot.
 type plan struct {
-	whole []int // floats for a row of each slot that holds all rows
-	chunk []int // floats for a row of each slot that holds a chunk
+	stages []stage // one after the other; the last one runs for all rows
+	own    int     // floats of stateful layers
+}
+
+// stage is a part of a program. Its instructions run for a chunk of rows, a stage with
+// more of them in a chunk once the one before has made these.
+type stage struct {
+	until int   // the instruction behind its last one
 	rows  int   // of a chunk
-	own   int   // floats of stateful layers
+	slots []int // floats for a row of each slot
 }
 
 // chunkBytes bounds what a chunk's values take, so that they stay in a core's
 // cache from layer to layer.
 const chunkBytes = 256 << 10
+
+// What is small beside its weights, as the images at the end of a large network are,
+// runs in larger chunks, so that the weights are read less often: values of up to
+// smallRow bytes a row, of up to largeChunk a chunk, if that leaves largeWeights.
+const (
+	smallRow     = 1 << 20
+	largeChunk   = 4 << 20
+	largeWeights = 4 << 20
+)
 
 // maxChunk bounds the rows of a chunk.
 const maxChunk = 64
@@ -42,17 +59,21 @@ const maxChunk = 64
 // a cache line.
 func (p *plan) floats(n int) int {
 	total := p.own
-	for _, s := range p.whole {
-		total += align(s * n)
-	}
-	for _, s := range p.chunk {
-		total += align(s * p.chunkRows(n))
+	for k, st := range p.stages {
+		for _, s := range st.slots {
+			total += align(s * p.chunkRows(k, n))
+		}
 	}
 	return total
 }
 
-// chunkRows is the number of rows of a chunk in a worker for up to n rows.
-func (p *plan) chunkRows(n int) int { return min(n, p.rows) }
+// chunkRows is the number of rows of a stage's chunk in a worker for up to n rows.
+func (p *plan) chunkRows(k, n int) int {
+	if k == len(p.stages)-1 {
+		return n
+	}
+	return min(n, p.stages[k].rows)
+}
 
 func align(n int) int { return (n + 15) &^ 15 }
 
@@ -64,40 +85,94 @@ func split(instrs []instr) int {
 		switch instrs[i].layer.(type) {
 		case *dense:
 			first = i
-		case *conv, *pool2D, *relayout:
+		case *conv, *deconv, *pool2D, *relayout:
 			return first
 		}
 	}
 	return first
 }
 
-// place decides which values are kept whole and gives each its slot.
+// place decides what runs in which stage and gives each value its slot.
 func (m *Model) place() {
-	last := make([]int, len(m.values)) // the last instruction that reads a value
-	def := make([]int, len(m.values))
+	l := m.lives()
+	m.plan.stages = []stage{{until: m.tail}, {until: len(m.instrs)}}
+	m.slots(l)
+	if at := m.small(l); at < m.tail && m.plan.stages[0].rows < maxChunk {
+		m.plan.stages = []stage{{until: at}, {until: m.tail}, {until: len(m.instrs)}}
+		m.slots(l)
+	}
+}
+
+// lives says when a program's values are there: the instructions that make each and
+// that read it last, -1 for none.
+type lives struct{ def, last []int }
+
+func (m *Model) lives() lives {
+	l := lives{make([]int, len(m.values)), make([]int, len(m.values))}
 	for i := range m.values {
-		last[i], def[i] = -1, -1
+		l.last[i], l.def[i] = -1, -1
 	}
 	for i, in := range m.instrs {
 		for _, v := range in.in {
-			last[v] = i
+			l.last[v] = i
 		}
 		for _, v := range in.out {
-			def[v] = i
+			l.def[v] = i
 		}
 	}
-	last[m.output] = len(m.instrs)
+	l.last[m.output] = len(m.instrs)
+	return l
+}
+
+// small returns the first convolution from which on, up to the tail, the values are
+// small and that has more weights than values, the tail if there is none.
+func (m *Model) small(l lives) int {
+	live := make([]int, len(m.instrs)) // bytes of a row
+	for v := range m.values {
+		for i := max(l.def[v], 0); i <= min(l.last[v], len(m.instrs)-1); i++ {
+			live[i] += m.values[v].size * 4
+		}
+	}
+	at, weights := m.tail, 0
+	for i := m.tail - 1; i >= 0 && live[i] <= smallRow; i-- {
+		if c, ok := m.instrs[i].layer.(*conv); ok && c.w.Bytes() >= live[i] {
+			at = i
+			weights += c.w.Bytes()
+		}
+	}
+	if weights < largeWeights {
+		return m.tail
+	}
+	return at
+}
+
+// stageOf returns the stage of an instruction.
+func (m *Model) stageOf(i int) int {
+	for k, s := range m.plan.stages {
+		if i < s.until {
+			return k
+		}
+	}
+	return len(m.plan.stages) - 1
+}
+
+// slots gives each value its slot, in the last stage that makes or reads it, and each
+// stage its rows.
+func (m *Model) slots(l lives) {
+	last := slices.Clone(l.last)
 	dying := make([][]int, len(m.instrs)+1) // the values that an instruction is the last to read
 	for i := range m.values {
 		v := &m.values[i]
 		if last[i] >= 0 && i != m.input {
 			dying[last[i]] = append(dying[last[i]], i)
 		}
-		v.whole = def[i] >= m.tail || last[i] >= m.tail
+		v.stage = m.stageOf(max(l.def[i], last[i]))
 		v.slot = -1
 	}
-	whole := allocator{sizes: &m.plan.whole}
-	chunk := allocator{sizes: &m.plan.chunk}
+	free := make([]allocator, len(m.plan.stages))
+	for k := range free {
+		free[k].sizes = &m.plan.stages[k].slots
+	}
 	for i, in := range m.instrs {
 		for j, v := range in.out {
 			val := &m.values[v]
@@ -107,29 +182,24 @@ func (m *Model) place() {
 				last[from] = -1 // its slot lives on as v's
 				continue
 			}
-			a := &chunk
-			if val.whole {
-				a = &whole
-			}
-			val.slot = a.take(val.size)
+			val.slot = free[val.stage].take(val.size)
 		}
 		for _, v := range dying[i] {
-			switch val := &m.values[v]; {
-			case last[v] != i: // its slot lives on
-			case val.whole:
-				whole.free = append(whole.free, val.slot)
-			default:
-				chunk.free = append(chunk.free, val.slot)
+			if last[v] == i { // else its slot lives on
+				a := &free[m.values[v].stage]
+				a.free = append(a.free, m.values[v].slot)
 			}
 		}
 	}
-	total := 0
-	for _, s := range m.plan.chunk {
-		total += s
-	}
-	m.plan.rows = maxChunk
-	if total > 0 {
-		m.plan.rows = max(1, min(maxChunk, chunkBytes/4/total))
+	for k := range m.plan.stages {
+		s, bytes, total := &m.plan.stages[k], chunkBytes, 0
+		if k > 0 {
+			bytes = largeChunk
+		}
+		for _, size := range s.slots {
+			total += 4 * size
+		}
+		s.rows = max(1, min(maxChunk, bytes/max(total, 1)))
 	}
 }
 
@@ -143,7 +213,7 @@ func (m *Model) takes(v, i int, last []int) bool {
 		}
 	}
 	a, b := m.values[v], m.values[from]
-	return last[from] == i && from != m.input && a.whole == b.whole && a.size == b.size
+	return last[from] == i && from != m.input && a.stage == b.stage && a.size == b.size
 }
 
 // allocator gives out slots, the smallest free one that is large enough, else the

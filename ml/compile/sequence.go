@@ -207,15 +207,31 @@ func (b *builder) lowerSplit(s graph.Step, o op.Split) bool {
 	if size(spec.Shape[:axis]) != 1 {
 		return false
 	}
+	if axis == 1 && b.keptNHWC(s.In[0]) {
+		from := 0
+		for _, v := range s.Out {
+			count := b.trace.Values[v].Spec.Shape[1]
+			if b.wanted(v) {
+				b.putChannels(s.In[0], v, from, count)
+			}
+			from += count
+		}
+		return true
+	}
 	id, from := b.nchw(b.low[b.alias[s.In[0]]]), 0
 	for _, v := range s.Out {
 		count := b.trace.Values[v].Spec.Size()
-		if len(b.users[v]) > 0 || b.alias[b.trace.Outputs[0]] == v {
+		if b.wanted(v) {
 			b.instrs = append(b.instrs, instr{&cut{spec.Size(), from, count}, []int{id}, []int{b.define(v, value{})}, -1})
 		}
 		from += count
 	}
 	return true
+}
+
+// wanted tells whether anybody reads a value of the trace.
+func (b *builder) wanted(v int) bool {
+	return len(b.users[v]) > 0 || b.alias[b.trace.Outputs[0]] == v
 }
 
 // lowerTake emits a choice of elements along an axis.
@@ -225,8 +241,20 @@ func (b *builder) lowerTake(s graph.Step, o op.Take) {
 	if axis < 0 {
 		axis += len(x)
 	}
+	id := b.low[b.alias[s.In[0]]]
+	if axis >= 2 && len(x) == 4 && b.values[id].nhwc {
+		id = b.nhwc(s.In[0])
+		out := value{images: x[0], c: x[1], h: len(o.Index), w: x[3], nhwc: true}
+		l := &take{x[0], x[2], x[3] * x[1], o.Index}
+		if axis == 3 {
+			out.h, out.w = x[2], len(o.Index)
+			l = &take{x[0] * x[2], x[3], x[1], o.Index}
+		}
+		b.put(s, l, out, -1, id)
+		return
+	}
 	l := &take{size(x[:axis]), x[axis], size(x[axis+1:]), o.Index}
-	b.put(s, l, value{}, -1, b.nchw(b.low[b.alias[s.In[0]]]))
+	b.put(s, l, value{}, -1, b.nchw(id))
 }
 
 // lowerPick emits a lookup of known rows in what was computed.

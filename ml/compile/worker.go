@@ -10,10 +10,10 @@ import (
 type Worker struct {
 	model *Model
 	max   int
-	whole [][]float32 // by slot
-	chunk [][]float32 // by slot
-	layer []layer     // the model's, with instances of stateful ones
-	in    [][]float32 // arguments of the layer that runs
+	slots [][][]float32 // by stage and slot
+	from  []int         // by stage, the first row of the chunk
+	layer []layer       // the model's, with instances of stateful ones
+	in    [][]float32   // arguments of the layer that runs
 	out   [][]float32
 	x     []float32 // of the batch that runs
 }
@@ -24,16 +24,15 @@ func (m *Model) NewWorker(maxBatch int) *Worker {
 	maxBatch = max(1, maxBatch)
 	w := &Worker{model: m, max: maxBatch, layer: make([]layer, len(m.instrs))}
 	memory := make([]float32, m.plan.floats(maxBatch)-m.plan.own)
-	cut := func(sizes []int, rows int) [][]float32 {
-		slots := make([][]float32, len(sizes))
-		for i, s := range sizes {
-			n := s * rows
+	for k, st := range m.plan.stages {
+		slots := make([][]float32, len(st.slots))
+		for i, s := range st.slots {
+			n := s * m.plan.chunkRows(k, maxBatch)
 			slots[i], memory = memory[:n:n], memory[align(n):]
 		}
-		return slots
+		w.slots = append(w.slots, slots)
 	}
-	w.whole = cut(m.plan.whole, maxBatch)
-	w.chunk = cut(m.plan.chunk, m.plan.chunkRows(maxBatch))
+	w.from = make([]int, len(m.plan.stages))
 	ins, outs := 0, 0
 	for i, in := range m.instrs {
 		w.layer[i] = in.layer
@@ -68,16 +67,28 @@ func (w *Worker) Run(x []float32, n int) (y []float32, err error) {
 	}
 	w.x = x
 	defer func() { w.x = nil }()
-	step := m.plan.chunkRows(w.max)
-	for from := 0; m.tail > 0 && from < n; from += step {
-		if err := w.run(0, m.tail, from, min(step, n-from)); err != nil {
-			return nil, err
-		}
-	}
-	if err := w.run(m.tail, len(m.instrs), 0, n); err != nil {
+	if err := w.stage(len(m.plan.stages)-1, 0, n); err != nil {
 		return nil, err
 	}
 	return w.slice(m.output, 0, n), nil
+}
+
+// stage runs a stage on rows [from, from+n), a chunk, after the stages before.
+func (w *Worker) stage(k, from, n int) error {
+	p, first := &w.model.plan, 0
+	w.from[k] = from
+	if k > 0 {
+		first = p.stages[k-1].until
+	}
+	if first > 0 {
+		step := p.chunkRows(k-1, w.max)
+		for at := from; at < from+n; at += step {
+			if err := w.stage(k-1, at, min(step, from+n-at)); err != nil {
+				return err
+			}
+		}
+	}
+	return w.run(first, p.stages[k].until, from, n)
 }
 
 // run runs instructions on rows [from, from+n).
@@ -101,12 +112,9 @@ func (w *Worker) run(first, until, from, n int) error {
 // slice returns rows [from, from+n) of a value.
 func (w *Worker) slice(v, from, n int) []float32 {
 	val := &w.model.values[v]
-	switch {
-	case v == w.model.input:
+	if v == w.model.input {
 		return w.x[from*val.size : (from+n)*val.size]
-	case val.whole:
-		return w.whole[val.slot][from*val.size : (from+n)*val.size]
-	default:
-		return w.chunk[val.slot][:n*val.size]
 	}
+	from -= w.from[val.stage]
+	return w.slots[val.stage][val.slot][from*val.size : (from+n)*val.size]
 }

@@ -5,15 +5,30 @@ import "math"
 // Activation names a function that a packed product applies to its result.
 type Activation uint8
 
-// The activations that can be fused. ReLU costs nothing; the others are one more
-// pass over the result while it is in the cache.
+// The activations that can be fused. ReLU and ReLU6 cost nothing; the others are one
+// more pass over the result while it is in the cache.
 const (
 	Identity Activation = iota
 	ReLUActivation
+	ReLU6Activation     // min(max(x, 0), 6)
 	LeakyReLUActivation // slope 0.2, Chainer's default
 	SigmoidActivation
 	TanhActivation
 )
+
+// tileFlags are those that make micro-kernels apply the activation, 0 if they can't.
+func (a Activation) tileFlags() int {
+	switch a {
+	case ReLUActivation:
+		return tileReLU
+	case ReLU6Activation:
+		return tileReLU | tileSix
+	}
+	return 0
+}
+
+// inTiles tells whether micro-kernels apply all of the activation.
+func (a Activation) inTiles() bool { return a == Identity || a.tileFlags() != 0 }
 
 // Apply computes y = f(x) elementwise. y and x may be the same slice.
 func (a Activation) Apply(y, x []float32) { a.apply(active, y, x) }
@@ -22,8 +37,10 @@ func (a Activation) apply(l Level, y, x []float32) {
 	switch a {
 	case ReLUActivation:
 		relu(l, y, x)
+	case ReLU6Activation:
+		clip(l, y, x, 0, 6)
 	case LeakyReLUActivation:
-		LeakyReLU(y, x, 0.2)
+		leakyReLU(l, y, x, 0.2)
 	case SigmoidActivation:
 		sigmoid(l, y, x)
 	case TanhActivation:
@@ -63,11 +80,28 @@ func reluGrad(l Level, gx, y, gy []float32) {
 }
 
 // LeakyReLU computes y = x where x >= 0, else slope*x.
-func LeakyReLU(y, x []float32, slope float32) {
+func LeakyReLU(y, x []float32, slope float32) { leakyReLU(active, y, x, slope) }
+
+func leakyReLU(l Level, y, x []float32, slope float32) {
 	x = x[:len(y)]
-	for i, v := range x {
+	for i := leakyReLUVec(l, y, x, slope); i < len(y); i++ {
+		v := x[i]
 		if v < 0 {
 			v *= slope
+		}
+		y[i] = v
+	}
+}
+
+// PReLU computes y = x where x >= 0, else slopes*x, element by element.
+func PReLU(y, x, slopes []float32) { prelu(active, y, x, slopes) }
+
+func prelu(l Level, y, x, slopes []float32) {
+	x, slopes = x[:len(y)], slopes[:len(y)]
+	for i := preluVec(l, y, x, slopes); i < len(y); i++ {
+		v := x[i]
+		if v < 0 {
+			v *= slopes[i]
 		}
 		y[i] = v
 	}
@@ -164,10 +198,22 @@ func SoftplusGrad(gx, x, gy []float32, beta float32) {
 }
 
 // ClippedReLU computes y = min(max(x, 0), z).
-func ClippedReLU(y, x []float32, z float32) {
+func ClippedReLU(y, x []float32, z float32) { clip(active, y, x, 0, z) }
+
+// Clip computes y = min(max(x, low), high).
+func Clip(y, x []float32, low, high float32) { clip(active, y, x, low, high) }
+
+func clip(l Level, y, x []float32, low, high float32) {
 	x = x[:len(y)]
-	for i, v := range x {
-		y[i] = min(max(v, 0), z)
+	for i := clipVec(l, y, x, low, high); i < len(y); i++ {
+		v := x[i]
+		if v < low { // a zero keeps its sign, as in vectors
+			v = low
+		}
+		if v > high {
+			v = high
+		}
+		y[i] = v
 	}
 }
 

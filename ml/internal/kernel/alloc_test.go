@@ -20,6 +20,12 @@ func TestNoAllocations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	deep := ConvShape{C: 8, H: 12, W: 12, OC: 8, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 8, N: 2}
+	depthwise, err := PackConv(deep, w[:72], bias[:8], TanhActivation, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	depthwise.Then(func(y []float32) { Scale(y, 2) })
 	dense := PackB(w, 40, 72, true)
 	pool := PoolShape{N: s.N, C: s.C, H: s.H, W: s.W, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
 	index := make([]int32, len(x))
@@ -29,6 +35,8 @@ func TestNoAllocations(t *testing.T) {
 		"packed":      func() { dense.Mul(9, x, 40, w[:72], TanhActivation, y, 72) },
 		"packed one":  func() { dense.Mul(1, x, 40, nil, Identity, y, 72) },
 		"packed conv": func() { conv.Run(2, x, y) },
+		"depthwise":   func() { depthwise.Run(2, x, y) },
+		"conv deep":   func() { Conv2D(deep, x, w, bias, y) },
 		"conv":        func() { Conv2D(s, x, w, bias, y) },
 		"grad input":  func() { Conv2DGradInput(s, y, w, gx) },
 		"grad filter": func() { Conv2DGradFilter(s, x, y, gw) },

@@ -92,6 +92,11 @@ func convCases() []convCase {
 	conv := func(c, hw, oc, k, stride, pad int) ConvShape {
 		return ConvShape{C: c, H: hw, W: hw, OC: oc, KH: k, KW: k, StrideH: stride, StrideW: stride, PadH: pad, PadW: pad}
 	}
+	depthwise := func(c, hw, k, stride int) ConvShape {
+		s := conv(c, hw, c, k, stride, k/2)
+		s.Groups = c
+		return s
+	}
 	return []convCase{
 		{"mnist1", conv(1, 28, 32, 5, 1, 0), half},
 		{"mnist2", conv(32, 12, 64, 5, 1, 0), half},
@@ -101,6 +106,14 @@ func convCases() []convCase {
 		{"resnet-14", conv(256, 14, 256, 3, 1, 1), nil},
 		{"resnet-7", conv(512, 7, 512, 3, 1, 1), nil},
 		{"resnet-1x1", conv(64, 56, 128, 1, 2, 0), nil},
+		{"depthwise-112", depthwise(32, 112, 3, 1), nil},
+		{"depthwise-112s2", depthwise(96, 112, 3, 2), nil},
+		{"depthwise-56", depthwise(144, 56, 3, 1), nil},
+		{"depthwise-14", depthwise(384, 14, 3, 1), nil},
+		{"depthwise-14x5", depthwise(240, 14, 5, 1), nil},
+		{"depthwise-7", depthwise(960, 7, 3, 1), nil},
+		{"mobile-expand", conv(16, 112, 96, 1, 1, 0), nil},
+		{"mobile-project", conv(144, 56, 24, 1, 1, 0), nil},
 	}
 }
 

@@ -102,6 +102,10 @@ func conv2D(l Level, s ConvShape, x, w, bias, y []float32) {
 	p.check(x, w, y)
 	sc := getScratch()
 	defer putScratch(sc)
+	if p.isDepthwise() {
+		depthwise2D(l, p, sc, x, w, bias, y)
+		return
+	}
 	d := &sc.conv
 	d.prepare(p)
 	d.packFilters(w)
@@ -110,6 +114,23 @@ func conv2D(l Level, s ConvShape, x, w, bias, y []float32) {
 	for i := range p.N {
 		d.padNCHW(l, image, x[i*p.in():])
 		d.image(l, image, result, bias, 0, 0)
+		transposeInto(l, y[i*p.OC*p.out:], p.out, result, p.OC, p.out, p.OC)
+	}
+}
+
+// depthwise2D is conv2D where every channel is a group of its own.
+func depthwise2D(l Level, p convPlan, sc *scratch, x, w, bias, y []float32) {
+	d := &sc.depth
+	d.prepare(p)
+	d.packFilters(l, w)
+	image, result := grow(&sc.a, p.in()), grow(&sc.b, p.out*p.OC)
+	flags := 0
+	if bias != nil {
+		flags = tileBias
+	}
+	for i := range p.N {
+		transposeInto(l, image, p.C, x[i*p.in():], p.H*p.W, p.C, p.H*p.W)
+		d.image(l, image, result, bias, flags, nil)
 		transposeInto(l, y[i*p.OC*p.out:], p.out, result, p.OC, p.out, p.OC)
 	}
 }

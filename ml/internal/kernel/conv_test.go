@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -74,6 +75,18 @@ func TestPackedConvAgainstDefinition(t *testing.T) {
 	}
 }
 
+// A column of pixels is one row to the kernels.
+func TestConvolutionAlongAColumn(t *testing.T) {
+	r := random(t)
+	for _, l := range levels() {
+		for range 40 {
+			s := randomConv(r)
+			s.W, s.KW, s.PadW, s.DilW = 1, 1, 0, 1
+			checkPackedConv(t, l, r.IntN(2) == 1, s, nil, normal(r, s.N*s.C*s.H), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
+		}
+	}
+}
+
 func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolShape, x, w, bias []float32) {
 	t.Helper()
 	act := Identity
@@ -109,6 +122,54 @@ func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolSh
 		wide[i] = float64(v)
 	}
 	closeTo(t, "packed conv", back, wide, 1e-5, 10)
+}
+
+// Large images are worked on in bands.
+func TestPackedConvBands(t *testing.T) {
+	r := random(t)
+	two := &PoolShape{KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	for _, c := range []struct {
+		s    ConvShape
+		pool *PoolShape
+	}{
+		{ConvShape{C: 70, H: 71, W: 60, OC: 35, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 7}, nil},
+		{ConvShape{C: 70, H: 71, W: 60, OC: 35, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 7}, two},
+		{ConvShape{C: 70, H: 71, W: 60, OC: 70, KH: 3, KW: 3, StrideH: 2, StrideW: 3, Groups: 7}, nil},
+		{ConvShape{C: 300, H: 30, W: 31, OC: 34, KH: 1, KW: 1, StrideH: 1, StrideW: 1}, nil},
+		{ConvShape{C: 200, H: 1500, W: 1, OC: 5, KH: 3, KW: 1, StrideH: 1, StrideW: 1, PadH: 1}, nil},
+		{ConvShape{C: 700, H: 100, W: 4, OC: 3, KH: 1, KW: 2, StrideH: 1, StrideW: 1, PadW: 1}, nil},
+	} {
+		c.s.N = 1
+		x, w, bias := normal(r, c.s.C*c.s.H*c.s.W), normal(r, c.s.OC*planConv(c.s).k), normal(r, c.s.OC)
+		for _, l := range levels() {
+			checkPackedConv(t, l, true, c.s, c.pool, x, w, bias)
+		}
+	}
+}
+
+// Images that are convolved together give the bits of each alone.
+func TestPackedConvTogether(t *testing.T) {
+	r := random(t)
+	for _, l := range levels() {
+		for _, k := range []int{1, 3} {
+			s := ConvShape{N: 3, C: 1100 / k / k, H: 4, W: 6, OC: 129, KH: k, KW: k, StrideH: 1, StrideW: 1, PadH: k / 2, PadW: k / 2}
+			in, out := s.C*s.H*s.W, s.OC*s.H*s.W
+			pc, err := PackConv(s, normal(r, s.OC*s.C*k*k), normal(r, s.OC), ReLUActivation, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !pc.large() {
+				t.Fatalf("%d bytes aren't large", pc.Bytes())
+			}
+			x, y := normal(r, s.N*in), normal(r, s.N*out)
+			want := slices.Clone(y)
+			for i := range s.N {
+				pc.run(l, 1, x[i*in:], want[i*out:], tileLoadC)
+			}
+			pc.run(l, s.N, x, y, tileLoadC)
+			sameBits(t, l.String(), y, want)
+		}
+	}
 }
 
 func TestPackedConvResidual(t *testing.T) {

@@ -8,7 +8,8 @@ package kernel
 type direct struct {
 	convPlan
 	hp, wp     int // padded input
-	rows, cols int // output rows and the pixels of each: a pointwise convolution is one long row
+	rows, cols int // output rows and the pixels of each: a pointwise convolution is one long row, and so is a column
+	move       int // elements of the padded image from a pixel of a row to the next
 	perGroup   int // panels of a group's filters
 	off        []int
 	w          []float32 // panels of k x panelCols, group after group
@@ -18,9 +19,12 @@ type direct struct {
 func (d *direct) prepare(p convPlan) {
 	d.convPlan = p
 	d.hp, d.wp = p.H+2*p.PadH, p.W+2*p.PadW
-	d.rows, d.cols = p.oh, p.ow
-	if p.pointwise {
+	d.rows, d.cols, d.move = p.oh, p.ow, p.StrideW*p.C
+	switch {
+	case p.pointwise:
 		d.rows, d.cols = 1, p.out
+	case d.wp == 1:
+		d.rows, d.cols, d.move = 1, p.oh, p.StrideH*p.C
 	}
 	d.perGroup = roundUp(p.ocg, panelCols) / panelCols
 	d.off = grow(&d.off, p.k)[:0]
@@ -36,7 +40,7 @@ func (d *direct) prepare(p convPlan) {
 // packFilters fills the panels from w (OC x C/Groups x KH x KW).
 func (d *direct) packFilters(w []float32) {
 	panel := d.k * panelCols
-	d.w = grow(&d.w, d.Groups*d.perGroup*panel)
+	d.w = grow(&d.w, d.filterSize())
 	if d.ocg%panelCols != 0 {
 		clear(d.w)
 	}
@@ -51,6 +55,9 @@ func (d *direct) packFilters(w []float32) {
 		}
 	}
 }
+
+// filterSize is the number of elements of the packed filters.
+func (d *direct) filterSize() int { return d.Groups * d.perGroup * d.k * panelCols }
 
 // padded is the number of elements of the padded image.
 func (d *direct) padded() int { return d.hp * d.wp * d.C }
@@ -88,15 +95,61 @@ func (d *direct) cropNCHW(l Level, dst, src []float32) {
 }
 
 // image convolves one padded image into y (NHWC). first are the flags of the first
-// block of the chain, last those of its end; bias is nil or OC long.
+// block of the chain, last those of its end; bias is nil or OC long. A large image is
+// cut into bands that stay in the second-level cache while all panels pass over them.
 func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
-	s := l.shape()
+	band := *d
+	count, in, out, pixels := &band.rows, d.StrideH*d.wp*d.C, d.cols*d.OC, d.cols
+	if d.rows == 1 {
+		count, in, out, pixels = &band.cols, d.move, d.OC, 1
+	}
+	n, bytes := *count, in*f32
+	if evenBlock(d.k, convBlockK) < d.k { // the result is read again
+		bytes += out * f32
+	}
+	for at, size := 0, bandRows(n, bytes, pixels); at < n; at += size {
+		*count = min(size, n-at)
+		band.images(l, 1, x[at*in:], y[at*out:], bias, first, last)
+	}
+}
+
+// bandBytes is about how much of an image of more than wholeBytes is worked on at once,
+// and bandPixels the least number of pixels for which all filters are read.
+const (
+	wholeBytes = 1 << 20
+	bandBytes  = 512 << 10
+	bandPixels = 196
+)
+
+// bandRows returns how many of n rows go into a band, of the given bytes and pixels
+// each.
+func bandRows(n, bytes, pixels int) int {
+	size := max(bandBytes/bytes, (bandPixels+pixels-1)/pixels, 1)
+	if n*bytes <= wholeBytes || size >= n {
+		return n
+	}
+	unit := 2 // short rows go in pairs
+	if pixels == 1 {
+		unit = bandPixels // a multiple of all tiles' heights
+	}
+	bands := (n + size - 1) / size
+	return roundUp((n+bands-1)/bands, unit)
+}
+
+// images convolves n images, one after the other in x and y, with each part of the
+// filters in turn, which is read once.
+func (d *direct) images(l Level, n int, x, y, bias []float32, first, last int) {
+	s, in, out := l.shape(), d.padded(), d.out*d.OC
+	cols := d.cols
+	if d.pointwise { // n images are one
+		cols, n = cols*n, 1
+	}
 	step := evenBlock(d.k, convBlockK)
 	if bias != nil {
 		last |= tileBias
 	}
 	for pc := 0; pc < d.k; pc += step {
-		t := tile{k: min(step, d.k-pc), off: &d.off[pc], rsA: d.StrideW * d.C * f32, rsB: panelCols * f32, ldc: d.OC * f32, flags: first}
+		t := tile{k: min(step, d.k-pc), off: &d.off[pc], rsA: d.move * f32, rsB: panelCols * f32, ldc: d.OC * f32, flags: first}
 		if pc+t.k == d.k {
 			t.flags |= last
 		}
@@ -108,7 +161,9 @@ func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
 				if bias != nil {
 					t.bias = &bias[g*d.ocg+j]
 				}
-				d.panel(l, s, &t, x[g*d.cg:], y[g*d.ocg+j:])
+				for i := range n {
+					d.panel(l, s, &t, cols, x[i*in+g*d.cg:], y[i*out+g*d.ocg+j:])
+				}
 			}
 		}
 	}
@@ -118,18 +173,18 @@ func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
 const convBlockK = 512
 
 // panel runs one panel over all output rows, two short rows in a tile.
-func (d *direct) panel(l Level, s levelShape, t *tile, x, y []float32) {
-	inRow, outRow := d.StrideH*d.wp*d.C, d.cols*d.OC
+func (d *direct) panel(l Level, s levelShape, t *tile, cols int, x, y []float32) {
+	inRow, outRow := d.StrideH*d.wp*d.C, cols*d.OC
 	r := 0
-	if 2*d.cols <= s.rows {
+	if 2*cols <= s.rows {
 		t.tiles = 1
 		for ; r+1 < d.rows; r += 2 {
 			t.a0, t.a1 = &x[r*inRow], &x[(r+1)*inRow]
 			t.c0, t.c1 = &y[r*outRow], &y[(r+1)*outRow]
-			runTile(l, 2*d.cols, t)
+			runTile(l, 2*cols, t)
 		}
 	}
 	for ; r < d.rows; r++ {
-		t.column(l, s, d.cols, operand{&x[r*inRow], t.rsA, t.off}, &y[r*outRow])
+		t.column(l, s, cols, operand{&x[r*inRow], t.rsA, t.off}, &y[r*outRow])
 	}
 }

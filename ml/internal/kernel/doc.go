@@ -7,7 +7,9 @@
 //
 // Matrices are row-major with an explicit leading dimension. Images are NCHW
 // everywhere except inside the packed inference convolutions (PackedConv),
-// which take and give NHWC so that the innermost loop runs over channels.
+// which take and give NHWC so that the innermost loop runs over channels: those of the
+// result, or where every channel is a group of its own, as in depthwise convolutions,
+// those of image and result.
 //
 // # CPU levels
 //

@@ -13,6 +13,9 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"add":      func(l Level, y, a, b, _ []float32) { add(l, y, a, b) },
 		"sub":      func(l Level, y, a, b, _ []float32) { sub(l, y, a, b) },
 		"mul":      func(l Level, y, a, b, _ []float32) { mul(l, y, a, b) },
+		"leaky":    func(l Level, y, a, _, _ []float32) { leakyReLU(l, y, a, 0.3) },
+		"prelu":    func(l Level, y, a, b, _ []float32) { prelu(l, y, a, b) },
+		"sqrt":     func(l Level, y, _, _, c []float32) { sqrt(l, y, c) },
 		"addReLU":  func(l Level, y, a, b, _ []float32) { addReLU(l, y, a, b) },
 		"relu":     func(l Level, y, a, _, _ []float32) { relu(l, y, a) },
 		"reluGrad": func(l Level, y, a, b, _ []float32) { reluGrad(l, y, a, b) },
@@ -22,6 +25,8 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"affine":   func(l Level, y, a, _, _ []float32) { affine(l, y, a, 0.3, -1.3) },
 		"normGrad": func(l Level, y, a, b, _ []float32) { normGrad(l, y, a, b, 0.3, 1.7, -0.2, 0.4, 0.9) },
 		"momentum": func(l Level, y, a, b, _ []float32) { momentumSGD(l, y, a, b, 0.1, 0.9) },
+		"div":      func(l Level, y, a, b, _ []float32) { div(l, y, a, b) },
+		"clip":     func(l Level, y, a, _, _ []float32) { clip(l, y, a, -0.5, 0.7) },
 		"adam": func(l Level, y, a, b, c []float32) {
 			p := NewAdamParams(1e-3, 0.9, 0.999, 1e-8, 3)
 			p.WeightDecay = 0.01

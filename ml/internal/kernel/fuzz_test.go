@@ -42,6 +42,9 @@ func FuzzPackedConv(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, mode byte) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		s := randomConv(r)
+		if mode&64 != 0 {
+			s = randomDepthwise(r)
+		}
 		var pool *PoolShape
 		if mode&1 != 0 {
 			k := 1 + int(mode>>2%3)

@@ -57,6 +57,24 @@ func TestPoolStaysInside(t *testing.T) {
 	}
 }
 
+func TestDepthwiseStaysInside(t *testing.T) {
+	r := random(t)
+	for range 60 {
+		s := randomDepthwise(r)
+		p := planConv(s)
+		x, y := guarded(t, normal(r, s.N*p.in())), guarded(t, make([]float32, s.N*s.OC*p.out))
+		pc, err := PackConv(s, normal(r, s.OC*p.k), nil, ReLUActivation, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pc.bias, pc.depth.w = guarded(t, pc.bias), guarded(t, pc.depth.w)
+		for _, l := range levels() {
+			pc.run(l, s.N, x, y, 0)
+			pc.run(l, s.N, x, y, tileLoadC)
+		}
+	}
+}
+
 func TestCellsStayInside(t *testing.T) {
 	r := random(t)
 	for range 20 {
@@ -96,6 +114,17 @@ func TestScatterAddStaysInside(t *testing.T) {
 			if err := scatterAdd(l, table, gy, 3, dim, []int32{0, 2}, -1); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+func TestResponseNormStaysInside(t *testing.T) {
+	r := random(t)
+	for range 40 {
+		c := 1 + r.IntN(70)
+		x := guarded(t, normal(r, c*(1+r.IntN(5))))
+		for _, l := range levels() {
+			responseNorm(l, x, x, c, r.IntN(5), 1.5, 0.3)
 		}
 	}
 }

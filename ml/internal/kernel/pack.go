@@ -26,6 +26,7 @@ func PackB(w []float32, k, n int, trans bool) *PackedB {
 	p.step = evenBlock(k, packedK)
 	width := roundUp(n, panelCols)
 	p.w = make([]float32, k*width)
+	hugePages(p.w)
 	for pc := 0; pc < k; pc += p.step {
 		packPanels(active, p.w[pc*width:], w, ld, trans, pc, min(p.step, k-pc), 0, n)
 	}
@@ -58,9 +59,7 @@ func (p *PackedB) mul(l Level, m int, x []float32, ldx int, bias []float32, act 
 	if bias != nil {
 		bp, last = &bias[:p.n][0], tileBias
 	}
-	if act == ReLUActivation {
-		last |= tileReLU
-	}
+	last |= act.tileFlags()
 	if p.k == 0 {
 		clearMatrix(y, m, p.n, ldy)
 		finishRows(l, y, m, p.n, ldy, bias, act)
@@ -68,7 +67,7 @@ func (p *PackedB) mul(l Level, m int, x []float32, ldx int, bias []float32, act 
 	}
 	checkMatrix(x, false, m, p.k, ldx)
 	p.blocks(l, m, x, ldx, bp, last, y, ldy)
-	if act > ReLUActivation {
+	if !act.inTiles() {
 		finishRows(l, y, m, p.n, ldy, nil, act)
 	}
 }

@@ -3,8 +3,8 @@ package kernel
 import "fmt"
 
 // PackedConv is a convolution for inference with its bias, activation and, where
-// wanted, the max pooling that follows, packed once. It is read-only and may be
-// shared by any number of goroutines.
+// wanted, what follows, packed once. It is read-only and may be shared by any number
+// of goroutines.
 //
 // Input and output are NHWC: the channels of a pixel are adjacent. A 1-channel
 // NCHW image is NHWC as it is; for others see ToNHWC. A chain of convolutions
@@ -12,9 +12,11 @@ import "fmt"
 // through PermuteDense.
 type PackedConv struct {
 	direct
-	bias []float32
-	act  Activation
-	pool *PoolShape // over the convolution's result, nil for none
+	depth *depthwise // in place of direct's filters, nil for none
+	bias  []float32
+	after func(y []float32) // works on activated results in place, nil for none
+	act   Activation
+	pool  *PoolShape // over the convolution's result, nil for none
 }
 
 // PackConv packs the filter w (OC x C/Groups x KH x KW) and the bias (OC, or nil)
@@ -43,10 +45,24 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 		}
 		p.pool = &q
 	}
+	if plan.isDepthwise() {
+		p.convPlan, p.depth = plan, new(depthwise)
+		p.depth.prepare(plan)
+		p.depth.packFilters(active, w)
+		return p, nil
+	}
 	p.prepare(plan)
+	p.w = make([]float32, p.filterSize())
+	hugePages(p.w)
 	p.packFilters(w)
 	return p, nil
 }
+
+// Then makes f, a function of single elements, what is applied to the activated
+// results, in place and while they are in the cache: it is called with any number of
+// them. It must be safe for concurrent use. Then comes before the first run, and not
+// with a pooling.
+func (p *PackedConv) Then(f func(y []float32)) { p.after = f }
 
 // Out returns height, width and channels of the result of one image.
 func (p *PackedConv) Out() (h, w, c int) {
@@ -57,7 +73,12 @@ func (p *PackedConv) Out() (h, w, c int) {
 }
 
 // Bytes returns the memory that the packed filters take.
-func (p *PackedConv) Bytes() int { return len(p.w) * f32 }
+func (p *PackedConv) Bytes() int {
+	if p.depth != nil {
+		return len(p.depth.w) * f32
+	}
+	return len(p.w) * f32
+}
 
 // Run computes y from n images x, both NHWC.
 func (p *PackedConv) Run(n int, x, y []float32) { p.run(active, n, x, y, 0) }
@@ -72,8 +93,12 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	x, y = x[:n*in], y[:n*out]
 	s := getScratch()
 	defer putScratch(s)
+	if n > 1 && p.large() {
+		p.together(l, s, n, x, y, first)
+		return
+	}
 	var padded, full []float32
-	if p.PadH > 0 || p.PadW > 0 {
+	if p.pads() && !p.padsBands(l) {
 		padded = grow(&s.a, p.padded())
 		clear(padded)
 	}
@@ -101,40 +126,59 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 
 // activated convolves one image without pooling it.
 func (p *PackedConv) activated(l Level, x, y []float32, first int) {
-	p.image(l, x, y, p.bias, first, p.epilogue())
-	if p.act > ReLUActivation {
-		p.act.apply(l, y, y)
+	last := p.act.tileFlags()
+	switch {
+	case p.depth != nil:
+		var done func(y []float32)
+		if !p.finished() {
+			done = func(y []float32) { p.finish(l, y) }
+		}
+		p.depth.image(l, x, y, p.bias, first|last|tileBias, done)
+	case p.padsBands(l):
+		p.paddedBands(l, x, y, first, last)
+	case p.finished():
+		p.image(l, x, y, p.bias, first, last)
+	default:
+		p.bands(l, x, y, first, last)
 	}
 }
 
-func (p *PackedConv) epilogue() int {
-	if p.act == ReLUActivation {
-		return tileReLU
+// finished tells whether nothing is left to do behind micro-kernels.
+func (p *PackedConv) finished() bool { return p.after == nil && p.act.inTiles() }
+
+// finish does what micro-kernels don't.
+func (p *PackedConv) finish(l Level, y []float32) {
+	if !p.act.inTiles() {
+		p.act.apply(l, y, y)
 	}
-	return 0
+	if p.after != nil {
+		p.after(y)
+	}
 }
 
 // fusesPool reports whether the level's pooling tile does this layer: a 2x2
 // pooling whose windows don't overlap, and a chain that needs no blocking.
 func (p *PackedConv) fusesPool(l Level) bool {
 	q := p.pool
-	return l.shape().pool && q.KH == 2 && q.KW == 2 && q.StrideH == 2 && q.StrideW == 2 && q.PadH == 0 && q.PadW == 0 &&
-		2*q.OutH() <= p.oh && 2*q.OutW() <= p.ow && p.act <= ReLUActivation && !p.pointwise && p.k <= 2*convBlockK
+	return p.depth == nil && l.shape().pool && q.KH == 2 && q.KW == 2 && q.StrideH == 2 && q.StrideW == 2 && q.PadH == 0 && q.PadW == 0 &&
+		2*q.OutH() <= p.oh && 2*q.OutW() <= p.ow && p.act.inTiles() && !p.pointwise && p.k <= 2*convBlockK
 }
 
 // imagePooled convolves and pools one padded image into y.
 func (p *PackedConv) imagePooled(x, y []float32) {
-	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32, flags: tileBias | p.epilogue()}
+	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32, flags: tileBias | p.act.tileFlags()}
 	inRow := p.StrideH * p.wp * p.C
 	ph, pw := p.pool.OutH(), p.pool.OutW()
-	for g := range p.Groups {
-		for j := 0; j < p.ocg; j += panelCols {
-			t.cols = min(panelCols, p.ocg-j)
-			t.b = &p.w[(g*p.perGroup+j/panelCols)*p.k*panelCols]
-			t.bias = &p.bias[g*p.ocg+j]
-			for r := range ph {
-				top, bottom := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:]
-				t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.OC+g*p.ocg+j])
+	for from, size := 0, bandRows(ph, 2*inRow*f32, 4*pw); from < ph; from += size {
+		for g := range p.Groups {
+			for j := 0; j < p.ocg; j += panelCols {
+				t.cols = min(panelCols, p.ocg-j)
+				t.b = &p.w[(g*p.perGroup+j/panelCols)*p.k*panelCols]
+				t.bias = &p.bias[g*p.ocg+j]
+				for r := from; r < min(from+size, ph); r++ {
+					top, bottom := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:]
+					t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.OC+g*p.ocg+j])
+				}
 			}
 		}
 	}

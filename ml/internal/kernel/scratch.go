@@ -7,6 +7,7 @@ type scratch struct {
 	a, b, c, d []float32
 	off        []int
 	conv       direct
+	depth      depthwise
 }
 
 // scratchPool is a free list. It carries no values from one call to another:

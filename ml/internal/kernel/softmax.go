@@ -13,18 +13,36 @@ func Softmax(y, x []float32, outer, axis, inner int) {
 		}
 		return
 	}
-	for i := range outer * inner {
-		base := i/inner*axis*inner + i%inner
-		top := stridedMax(x, base, axis, inner)
-		var sum float32
-		for j := range axis {
-			e := exp32(x[base+j*inner] - top)
-			y[base+j*inner] = e
-			sum += e
+	for i := range outer {
+		size := axis * inner
+		for from := 0; from < inner; from += chunk {
+			softmaxColumns(y[i*size+from:(i+1)*size], x[i*size+from:(i+1)*size], min(chunk, inner-from), axis, inner)
 		}
-		for j := range axis {
-			y[base+j*inner] /= sum
+	}
+}
+
+// softmaxColumns does n softmaxes side by side, at most chunk.
+func softmaxColumns(y, x []float32, n, axis, inner int) {
+	var top, sum [chunk]float32
+	for j := range n {
+		top[j] = float32(math.Inf(-1))
+	}
+	for k := range axis {
+		for j, v := range x[k*inner:][:n] {
+			if v > top[j] {
+				top[j] = v
+			}
 		}
+	}
+	for k := range axis {
+		row := y[k*inner:][:n]
+		sub(active, row, x[k*inner:], top[:n])
+		exp(active, row, row)
+		add(active, sum[:n], sum[:n], row)
+	}
+	for k := range axis {
+		row := y[k*inner:][:n]
+		Div(row, row, sum[:n])
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	tileLoadC = 1 << iota // continue the chain that is in C, rather than from zero
 	tileBias              // add bias[column] at the end
 	tileReLU              // clamp at zero at the end, after the bias
+	tileSix               // and at six, with tileReLU only
 )
 
 // tile is one call of a micro-kernel: a column of tiles C[rows][cols] that share
@@ -133,6 +134,11 @@ func (t *tile) finish(row []float32) {
 	if t.flags&tileReLU != 0 {
 		for j, v := range row {
 			row[j] = max(v, 0)
+		}
+	}
+	if t.flags&tileSix != 0 {
+		for j, v := range row {
+			row[j] = min(v, 6)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package kernel
 
 func runTile(_ Level, h int, t *tile)     { tilePortable(h, t) }
 func runPoolTile(_ int, _ *tile)          { panic("kernel: no pooling tiles at this level") }
+func runDepth(Level, int, *depthTile)     {}
 func runPool(Level, poolKind, *poolBlock) {}
 
 func runLanes(Level, laneKind, *sums, []float32, []float32, float64) int { return 0 }

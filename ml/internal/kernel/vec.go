@@ -36,10 +36,22 @@ func mul(l Level, y, a, b []float32) {
 }
 
 // Div computes y = a / b.
-func Div(y, a, b []float32) {
+func Div(y, a, b []float32) { div(active, y, a, b) }
+
+func div(l Level, y, a, b []float32) {
 	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
+	for i := divVec(l, y, a, b); i < len(y); i++ {
 		y[i] = a[i] / b[i]
+	}
+}
+
+// Sqrt computes the square root of x.
+func Sqrt(y, x []float32) { sqrt(active, y, x) }
+
+func sqrt(l Level, y, x []float32) {
+	x = x[:len(y)]
+	for i := sqrtVec(l, y, x); i < len(y); i++ {
+		y[i] = sqrt32(x[i])
 	}
 }
 

@@ -59,6 +59,25 @@ func mulVec16(y, a, b *float32, n int)
 //go:noescape
 func mulVec8(y, a, b *float32, n int)
 
+func divVec(l Level, y, a, b []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		divVec16(&y[0], &a[0], &b[0], n)
+	} else {
+		divVec8(&y[0], &a[0], &b[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func divVec16(y, a, b *float32, n int)
+
+//go:noescape
+func divVec8(y, a, b *float32, n int)
+
 func addReLUVec(l Level, y, a, b []float32) (n int) {
 	n = l.whole(len(y))
 	if n == 0 {
@@ -192,6 +211,25 @@ func affineVec16(y, x *float32, n int, scale, shift float32)
 //go:noescape
 func affineVec8(y, x *float32, n int, scale, shift float32)
 
+func clipVec(l Level, y, x []float32, low, high float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		clipVec16(&y[0], &x[0], n, low, high)
+	} else {
+		clipVec8(&y[0], &x[0], n, low, high)
+	}
+	return n
+}
+
+//go:noescape
+func clipVec16(y, x *float32, n int, low, high float32)
+
+//go:noescape
+func clipVec8(y, x *float32, n int, low, high float32)
+
 func momentumVec(l Level, p, grad, v []float32, lr, momentum float32) (n int) {
 	n = l.whole(len(p))
 	if n == 0 {
@@ -248,6 +286,82 @@ func normGradVec16(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale
 
 //go:noescape
 func normGradVec8(gx, x, gy *float32, n int, mean, invStd, meanG, meanXG, scale float32)
+
+func responseVec(l Level, y, x, squares []float32, block int, alpha, k float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		responseVec16(&y[0], &x[0], &squares[0], n, block, alpha, k)
+	} else {
+		responseVec8(&y[0], &x[0], &squares[0], n, block, alpha, k)
+	}
+	return n
+}
+
+//go:noescape
+func responseVec16(y, x, squares *float32, n, block int, alpha, k float32)
+
+//go:noescape
+func responseVec8(y, x, squares *float32, n, block int, alpha, k float32)
+
+func leakyReLUVec(l Level, y, x []float32, slope float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		leakyReLUVec16(&y[0], &x[0], n, slope)
+	} else {
+		leakyReLUVec8(&y[0], &x[0], n, slope)
+	}
+	return n
+}
+
+//go:noescape
+func leakyReLUVec16(y, x *float32, n int, slope float32)
+
+//go:noescape
+func leakyReLUVec8(y, x *float32, n int, slope float32)
+
+func preluVec(l Level, y, x, slopes []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		preluVec16(&y[0], &x[0], &slopes[0], n)
+	} else {
+		preluVec8(&y[0], &x[0], &slopes[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func preluVec16(y, x, slopes *float32, n int)
+
+//go:noescape
+func preluVec8(y, x, slopes *float32, n int)
+
+func sqrtVec(l Level, y, x []float32) (n int) {
+	n = l.whole(len(y))
+	if n == 0 {
+		return 0
+	}
+	if l == AVX512 {
+		sqrtVec16(&y[0], &x[0], n)
+	} else {
+		sqrtVec8(&y[0], &x[0], n)
+	}
+	return n
+}
+
+//go:noescape
+func sqrtVec16(y, x *float32, n int)
+
+//go:noescape
+func sqrtVec8(y, x *float32, n int)
 
 func expVec(l Level, y, x []float32) (n int) {
 	n = l.whole(len(y))

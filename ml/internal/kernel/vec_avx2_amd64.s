@@ -120,6 +120,25 @@ loop:
 	VZEROUPPER
 	RET
 
+// func divVec8(y, a, b *float32, n int)
+TEXT ·divVec8(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMOVUPS (DX)(R9*1), Y1
+	VDIVPS Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func addReLUVec8(y, a, b *float32, n int)
 TEXT ·addReLUVec8(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
@@ -254,6 +273,26 @@ loop:
 	VZEROUPPER
 	RET
 
+// func clipVec8(y, x *float32, n int, low, high float32)
+TEXT ·clipVec8(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS low+24(FP), Y15
+	VBROADCASTSS high+28(FP), Y14
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMAXPS Y0, Y15, Y0
+	VMINPS Y0, Y14, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func momentumVec8(p, grad, v *float32, n int, lr, momentum float32)
 TEXT ·momentumVec8(SB), NOSPLIT, $0-40
 	MOVQ p+0(FP), DI
@@ -347,6 +386,104 @@ loop:
 	VSUBPS Y0, Y1, Y1
 	VMULPS Y11, Y1, Y1
 	VMOVUPS Y1, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func responseVec8(y, x, squares *float32, n, block int, alpha, k float32)
+TEXT ·responseVec8(SB), NOSPLIT, $0-48
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ squares+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	MOVQ block+32(FP), R12
+	SHLQ $2, R12
+	LEAQ (R12)(R12*1), R13
+	VBROADCASTSS alpha+40(FP), Y15
+	VBROADCASTSS k+44(FP), Y14
+loop:
+	LEAQ (DX)(R9*1), R14
+	LEAQ (DX)(R12*1), R15
+	VXORPS Y0, Y0, Y0
+window:
+	VADDPS (R14), Y0, Y0
+	ADDQ $4, R14
+	CMPQ R14, R15
+	JLT window
+	VMULPS Y15, Y0, Y0
+	VADDPS Y14, Y0, Y0
+	VSQRTPS Y0, Y0
+	VSQRTPS Y0, Y1
+	VMULPS Y1, Y0, Y0
+	VMOVUPS (SI)(R9*1), Y1
+	VDIVPS Y0, Y1, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	ADDQ $32, R12
+	ADDQ $32, R13
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func leakyReLUVec8(y, x *float32, n int, slope float32)
+TEXT ·leakyReLUVec8(SB), NOSPLIT, $0-28
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS slope+24(FP), Y15
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMULPS Y15, Y0, Y1
+	VBROADCASTSS c00000000<>(SB), Y7
+	VCMPPS $1, Y7, Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func preluVec8(y, x, slopes *float32, n int)
+TEXT ·preluVec8(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ slopes+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VMOVUPS (DX)(R9*1), Y3
+	VMULPS Y3, Y0, Y1
+	VBROADCASTSS c00000000<>(SB), Y7
+	VCMPPS $1, Y7, Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
+	ADDQ $32, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func sqrtVec8(y, x *float32, n int)
+TEXT ·sqrtVec8(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (DI)(R9*1)
 	ADDQ $32, R9
 	CMPQ R9, CX
 	JLT loop

@@ -119,6 +119,25 @@ loop:
 	VZEROUPPER
 	RET
 
+// func divVec16(y, a, b *float32, n int)
+TEXT ·divVec16(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z1
+	VDIVPS Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func addReLUVec16(y, a, b *float32, n int)
 TEXT ·addReLUVec16(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), DI
@@ -253,6 +272,26 @@ loop:
 	VZEROUPPER
 	RET
 
+// func clipVec16(y, x *float32, n int, low, high float32)
+TEXT ·clipVec16(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS low+24(FP), Z31
+	VBROADCASTSS high+28(FP), Z30
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VMAXPS Z0, Z31, Z0
+	VMINPS Z0, Z30, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
 // func momentumVec16(p, grad, v *float32, n int, lr, momentum float32)
 TEXT ·momentumVec16(SB), NOSPLIT, $0-40
 	MOVQ p+0(FP), DI
@@ -346,6 +385,102 @@ loop:
 	VSUBPS Z0, Z1, Z1
 	VMULPS Z27, Z1, Z1
 	VMOVUPS Z1, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func responseVec16(y, x, squares *float32, n, block int, alpha, k float32)
+TEXT ·responseVec16(SB), NOSPLIT, $0-48
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ squares+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	MOVQ block+32(FP), R12
+	SHLQ $2, R12
+	LEAQ (R12)(R12*1), R13
+	VBROADCASTSS alpha+40(FP), Z31
+	VBROADCASTSS k+44(FP), Z30
+loop:
+	LEAQ (DX)(R9*1), R14
+	LEAQ (DX)(R12*1), R15
+	VPXORQ Z0, Z0, Z0
+window:
+	VADDPS (R14), Z0, Z0
+	ADDQ $4, R14
+	CMPQ R14, R15
+	JLT window
+	VMULPS Z31, Z0, Z0
+	VADDPS Z30, Z0, Z0
+	VSQRTPS Z0, Z0
+	VSQRTPS Z0, Z1
+	VMULPS Z1, Z0, Z0
+	VMOVUPS (SI)(R9*1), Z1
+	VDIVPS Z0, Z1, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	ADDQ $64, R12
+	ADDQ $64, R13
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func leakyReLUVec16(y, x *float32, n int, slope float32)
+TEXT ·leakyReLUVec16(SB), NOSPLIT, $0-28
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS slope+24(FP), Z31
+	VBROADCASTSS c00000000<>(SB), Z30
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VCMPPS $1, Z30, Z0, K1
+	VMULPS Z31, Z0, K1, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func preluVec16(y, x, slopes *float32, n int)
+TEXT ·preluVec16(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ slopes+16(FP), DX
+	MOVQ n+24(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+	VBROADCASTSS c00000000<>(SB), Z31
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VMOVUPS (DX)(R9*1), Z3
+	VCMPPS $1, Z31, Z0, K1
+	VMULPS Z3, Z0, K1, Z0
+	VMOVUPS Z0, (DI)(R9*1)
+	ADDQ $64, R9
+	CMPQ R9, CX
+	JLT loop
+	VZEROUPPER
+	RET
+
+// func sqrtVec16(y, x *float32, n int)
+TEXT ·sqrtVec16(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SHLQ $2, CX
+	XORQ R9, R9
+loop:
+	VMOVUPS (SI)(R9*1), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (DI)(R9*1)
 	ADDQ $64, R9
 	CMPQ R9, CX
 	JLT loop

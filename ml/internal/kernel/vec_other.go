@@ -7,6 +7,7 @@ package kernel
 func addVec(_ Level, _, _, _ []float32) int                               { return 0 }
 func subVec(_ Level, _, _, _ []float32) int                               { return 0 }
 func mulVec(_ Level, _, _, _ []float32) int                               { return 0 }
+func divVec(_ Level, _, _, _ []float32) int                               { return 0 }
 func addReLUVec(_ Level, _, _, _ []float32) int                           { return 0 }
 func reluVec(_ Level, _, _ []float32) int                                 { return 0 }
 func reluGradVec(_ Level, _, _, _ []float32) int                          { return 0 }
@@ -14,9 +15,14 @@ func axpyVec(_ Level, _, _ []float32, _ float32) int                      { retu
 func scaleVec(_ Level, _ []float32, _ float32) int                        { return 0 }
 func shiftVec(_ Level, _ []float32, _ float32) int                        { return 0 }
 func affineVec(_ Level, _, _ []float32, _, _ float32) int                 { return 0 }
+func clipVec(_ Level, _, _ []float32, _, _ float32) int                   { return 0 }
 func momentumVec(_ Level, _, _, _ []float32, _, _ float32) int            { return 0 }
 func adamVec(_ Level, _, _, _, _ []float32, _, _, _, _, _, _ float32) int { return 0 }
 func normGradVec(_ Level, _, _, _ []float32, _, _, _, _, _ float32) int   { return 0 }
+func responseVec(_ Level, _, _, _ []float32, _ int, _, _ float32) int     { return 0 }
+func leakyReLUVec(_ Level, _, _ []float32, _ float32) int                 { return 0 }
+func preluVec(_ Level, _, _, _ []float32) int                             { return 0 }
+func sqrtVec(_ Level, _, _ []float32) int                                 { return 0 }
 func expVec(_ Level, _, _ []float32) int                                  { return 0 }
 func sigmoidVec(_ Level, _, _ []float32) int                              { return 0 }
 func tanhVec(_ Level, _, _ []float32) int                                 { return 0 }

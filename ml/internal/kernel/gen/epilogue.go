@@ -74,8 +74,8 @@ func (w *writer) results() int {
 	return w.rows
 }
 
-// epilogue adds the bias and clamps at zero. CX holds the flags. The maximum has the
-// value as its second source, so that a NaN stays.
+// epilogue adds the bias and clamps. CX holds the flags. Maximum and minimum have the
+// value as their second source, so that a NaN stays.
 func (w *writer) epilogue() {
 	w.ins("TESTQ $%d, CX", flagBias)
 	w.ins("JZ unbiased")
@@ -88,15 +88,31 @@ func (w *writer) epilogue() {
 		}
 	}
 	w.label("unbiased")
+	w.clamp("linear", w.bcast(0), w.results()*w.vecs)
+}
+
+// six is the bound of ReLU6.
+const six = `
+DATA six<>+0(SB)/4, $0x40c00000
+GLOBL six<>(SB), RODATA|NOPTR, $4
+`
+
+// clamp bounds the first n registers by zero and six, as the flags in CX say, and ends
+// with a label.
+func (w *writer) clamp(label, temp string, n int) {
 	w.ins("TESTQ $%d, CX", flagReLU)
-	w.ins("JZ linear")
-	w.zero(w.bcast(0))
-	for r := range w.results() {
-		for v := range w.vecs {
-			w.ins("VMAXPS %s, %s, %s", w.acc(r, v), w.bcast(0), w.acc(r, v))
-		}
+	w.ins("JZ %s", label)
+	w.zero(temp)
+	for i := range n {
+		w.ins("VMAXPS %s, %s, %s", w.vreg(i), temp, w.vreg(i))
 	}
-	w.label("linear")
+	w.ins("TESTQ $%d, CX", flagSix)
+	w.ins("JZ %s", label)
+	w.ins("VBROADCASTSS six<>(SB), %s", temp)
+	for i := range n {
+		w.ins("VMINPS %s, %s, %s", w.vreg(i), temp, w.vreg(i))
+	}
+	w.label(label)
 }
 
 func (w *writer) store() {

@@ -18,7 +18,7 @@ func vecOps() []vecOp {
 		}}
 	}
 	return []vecOp{
-		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"),
+		binary("addVec", "ADD"), binary("subVec", "SUB"), binary("mulVec", "MUL"), binary("divVec", "DIV"),
 		{name: "addReLUVec", ptrs: abc, body: func(w *vecWriter) {
 			w.load(0, 1)
 			w.load(1, 2)
@@ -51,6 +51,12 @@ func vecOps() []vecOp {
 			w.bin("ADD", 0, 0, "shift")
 			w.store(0, 0)
 		}},
+		{name: "clipVec", ptrs: []string{"y", "x"}, scalars: []string{"low", "high"}, body: func(w *vecWriter) {
+			w.load(0, 1)
+			w.bin("MAX", 0, "low", 0)
+			w.bin("MIN", 0, "high", 0)
+			w.store(0, 0)
+		}},
 		{name: "momentumVec", ptrs: []string{"p", "grad", "v"}, scalars: []string{"lr", "momentum"}, body: func(w *vecWriter) {
 			w.load(0, 2)
 			w.bin("MUL", 0, 0, "momentum")
@@ -64,6 +70,19 @@ func vecOps() []vecOp {
 		}},
 		{name: "adamVec", ptrs: []string{"p", "grad", "m", "v"}, scalars: []string{"c1", "c2", "alpha", "eps", "eta", "decay"}, body: adam},
 		{name: "normGradVec", ptrs: []string{"gx", "x", "gy"}, scalars: []string{"mean", "invStd", "meanG", "meanXG", "scale"}, body: normGrad},
+		{name: "responseVec", ptrs: []string{"y", "x", "squares"}, blocks: true, scalars: []string{"alpha", "k"}, body: response},
+		{name: "leakyReLUVec", ptrs: []string{"y", "x"}, scalars: []string{"slope"}, body: func(w *vecWriter) {
+			w.load(0, 1)
+			w.slope("slope")
+			w.store(0, 0)
+		}},
+		{name: "preluVec", ptrs: []string{"y", "x", "slopes"}, body: func(w *vecWriter) {
+			w.load(0, 1)
+			w.load(3, 2)
+			w.slope(3)
+			w.store(0, 0)
+		}},
+		unary("sqrtVec", func(w *vecWriter) { w.ins("VSQRTPS %s, %s", w.vreg(0), w.vreg(0)) }),
 		unary("expVec", func(w *vecWriter) { w.exp() }),
 		unary("sigmoidVec", func(w *vecWriter) { w.sigmoid() }),
 		unary("tanhVec", func(w *vecWriter) { w.tanh() }),
@@ -91,6 +110,19 @@ func reluGrad(w *vecWriter) {
 	w.store(1, 0)
 }
 
+// slope multiplies v0 where it is below zero; uses v1 and v2.
+func (w *vecWriter) slope(by any) {
+	const less = 1
+	if w.masked {
+		w.ins("VCMPPS $%d, %s, %s, K1", less, w.operand(0.0), w.vreg(0))
+		w.ins("VMULPS %s, %s, K1, %s", w.operand(by), w.vreg(0), w.vreg(0))
+		return
+	}
+	w.bin("MUL", 1, 0, by)
+	w.ins("VCMPPS $%d, %s, %s, %s", less, w.operand(0.0), w.vreg(0), w.vreg(2))
+	w.ins("VBLENDVPS %s, %s, %s, %s", w.vreg(2), w.vreg(1), w.vreg(0), w.vreg(0))
+}
+
 // normGrad is kernel.NormGrad, line by line.
 func normGrad(w *vecWriter) {
 	w.load(0, 1) // x
@@ -102,6 +134,27 @@ func normGrad(w *vecWriter) {
 	w.bin("SUB", 1, 1, 0)
 	w.bin("MUL", 1, 1, "scale")
 	w.store(1, 0)
+}
+
+// response is kernel.ResponseNorm, line by line. What is added up begins at the place
+// of this turn in the squares and is a block long.
+func response(w *vecWriter) {
+	w.ins("LEAQ %s, R14", w.at(2, 0))
+	w.ins("LEAQ %s, R15", w.at(2, 1))
+	w.zero(w.vreg(0))
+	w.label("window")
+	w.ins("VADDPS (R14), %s, %s", w.vreg(0), w.vreg(0))
+	w.ins("ADDQ $4, R14")
+	w.ins("CMPQ R14, R15")
+	w.ins("JLT window")
+	w.bin("MUL", 0, 0, "alpha")
+	w.bin("ADD", 0, 0, "k")
+	w.ins("VSQRTPS %s, %s", w.vreg(0), w.vreg(0))
+	w.ins("VSQRTPS %s, %s", w.vreg(0), w.vreg(1))
+	w.bin("MUL", 0, 0, 1)
+	w.load(1, 1)
+	w.bin("DIV", 0, 1, 0)
+	w.store(0, 0)
 }
 
 // adam is kernel.Adam, line by line.
