@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -28,12 +29,13 @@ func startSelf(ctx context.Context, args ...string) (*child, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it may have a cluster to end
 	return startChild("engine-bench "+args[0], cmd)
 }
 
 // childPatience is how long, once its context has ended, a process may hold its output open,
 // or what it started itself and left behind.
-const childPatience = 5 * time.Second
+const childPatience = 15 * time.Second // a cluster's daemons have 10 s
 
 // startChild starts a process that errors call by a name.
 func startChild(name string, cmd *exec.Cmd) (*child, error) {

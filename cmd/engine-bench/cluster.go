@@ -55,17 +55,26 @@ type testCluster struct {
 	dir string
 }
 
-// startCluster starts daemons from the directory of this program.
-func startCluster(ctx context.Context) (*testCluster, error) {
+// daemons returns the directory of this program, where the daemons are too.
+func daemons() (bin string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	bin := filepath.Dir(self)
+	bin = filepath.Dir(self)
 	for _, name := range []string{"engine-driver", "engine-executor"} {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
-			return nil, fmt.Errorf("%w: --master cluster needs %s beside engine-bench: run make build, then bin/engine-bench", errUsage, name)
+			return "", fmt.Errorf("%w: --master cluster needs %s beside engine-bench: run make build, then bin/engine-bench", errUsage, name)
 		}
+	}
+	return bin, nil
+}
+
+// startCluster starts daemons from the directory of this program.
+func startCluster(ctx context.Context) (*testCluster, error) {
+	bin, err := daemons()
+	if err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "engine-bench-")
 	if err != nil {
@@ -81,16 +90,20 @@ func startCluster(ctx context.Context) (*testCluster, error) {
 	return &testCluster{c, dir}, nil
 }
 
-// close ends the daemons and removes their files, unless something failed.
-func (c *testCluster) close(failure error) {
-	if err := c.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, "engine-bench: ending the cluster:", err)
+// close ends the daemons and removes their files, unless something failed. What goes wrong is
+// printed, and returned to those whose figures need the daemons' own.
+func (c *testCluster) close(failure error) error {
+	err := c.Close()
+	if err != nil {
+		err = fmt.Errorf("ending the cluster: %w", err)
+		complain(err)
 	}
 	if failure != nil {
 		fmt.Fprintln(os.Stderr, "engine-bench: the cluster's logs and data are in", c.dir)
-		return
+		return err
 	}
-	_ = os.RemoveAll(c.dir) // it is temporary
+	removeDir(c.dir)
+	return err
 }
 
 // submit submits this program with a command line.

@@ -78,6 +78,11 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	if *durable && l.master == masterCluster {
 		return nil, fmt.Errorf("%w: --checkpoint: on a cluster the batch log is on its drivers' disks anyway", errUsage)
 	}
+	if l.master == masterCluster {
+		if _, err := daemons(); err != nil {
+			return nil, err
+		}
+	}
 	addr, kind, stop, err := brokerProcess(ctx, *brokers)
 	if err != nil {
 		return nil, err

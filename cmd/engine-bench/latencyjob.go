@@ -83,7 +83,7 @@ func (l *latency) onCluster(ctx context.Context, topic string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { c.close(err) }()
+	defer func() { err = cmp.Or(err, c.close(err)) }() // without an end in order their CPU isn't counted
 	l.master = masterCluster
 	job, err := c.submit(ctx, l.jobArgs(jobEngine, topic)...)
 	if err != nil {

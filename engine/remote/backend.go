@@ -149,14 +149,14 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 
 // Prefetch tells the executors what a batch will read that isn't certain to come; those that
 // are behind aren't told.
-func (b *Backend) Prefetch(allocation []byte) {
-	if len(allocation) > wire.MaxPayload {
+func (b *Backend) Prefetch(part []byte) {
+	if len(part) > wire.MaxPayload {
 		return // Invoke says so
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range b.members {
-		l.out.hint(&ToExecutor{Prefetch: &Prefetch{Allocation: allocation}})
+		l.out.hint(&ToExecutor{Prefetch: &Prefetch{Part: part}})
 	}
 }
 

@@ -94,16 +94,16 @@ func (h *host) Invoke(i *Invoke, answer func(*Invoked)) {
 }
 
 // Hold answers as load says.
-func (h *host) Prefetch(allocation []byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.hints = append(h.hints, string(allocation))
-}
-
 func (h *host) Hold(hold *Hold, answer func(*Held)) {
 	for _, v := range hold.Versions {
 		answer(&Held{Version: v, Failure: h.load(v)})
 	}
+}
+
+func (h *host) Prefetch(part []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hints = append(h.hints, string(part))
 }
 
 func (h *host) Forget(f Forget) {

@@ -34,7 +34,7 @@ type Host interface {
 	// later, from any goroutine.
 	Invoke(i *Invoke, answer func(*Invoked))
 	// Prefetch begins to read what a batch will that isn't certain to come.
-	Prefetch(allocation []byte)
+	Prefetch(part []byte)
 	// Hold brings in and drops versions of models. It doesn't wait: answer is
 	// called for each version, from other goroutines.
 	Hold(hold *Hold, answer func(*Held))

@@ -74,7 +74,7 @@ type Invoke struct {
 
 // Prefetch tells what a batch will read, if it comes to it: it isn't logged yet.
 type Prefetch struct {
-	Allocation []byte `msgpack:"a"` // in the engine's encoding
+	Part []byte `msgpack:"p"` // of the batch's allocation: its number and inputs, in the engine's encoding
 }
 
 // MapOutputs says where a shuffle's blocks are. It replaces what was said under

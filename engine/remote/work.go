@@ -134,7 +134,7 @@ func (x *driverStream) take(ctx context.Context, m *ToExecutor) error {
 			h.Invoke(m.Invoke, func(answer *Invoked) { x.session.post(&FromExecutor{Invoked: answer}) })
 		})
 	case m.Prefetch != nil:
-		x.hosted(func(h Host) { h.Prefetch(m.Prefetch.Allocation) })
+		x.hosted(func(h Host) { h.Prefetch(m.Prefetch.Part) })
 	case m.Hold != nil:
 		x.hosted(func(h Host) {
 			h.Hold(m.Hold, func(held *Held) { x.session.post(&FromExecutor{Held: held}) })

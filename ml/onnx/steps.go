@@ -16,7 +16,10 @@ import (
 func (im *importer) add(v graph.Value) (value, error) {
 	n := 1
 	for _, d := range v.Spec.Shape {
-		if d < 1 || d > im.left/n {
+		if d < 1 {
+			return value{}, fmt.Errorf("%w: an array of shape %s has no elements", ErrUnsupported, v.Spec)
+		}
+		if d > im.left/n {
 			return value{}, im.beyond("an array of shape %s", v.Spec)
 		}
 		n *= d

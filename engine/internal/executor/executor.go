@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -27,7 +28,7 @@ import (
 // Executor is the core of an executor process: its own copy of the program, the
 // batches it was told of, and the tasks' work. Backends give it slots.
 //
-// THREADING: Invoke and Forget may be called by one goroutine while others run
+// THREADING: Invoke, Prefetch and Forget may be called by one goroutine while others run
 // tasks. The graph is read-only; batches is guarded by mu.
 type Executor struct {
 	program     *plan.Program // the executor's copy of the program
@@ -193,7 +194,24 @@ func (e *Executor) Adopt(epoch uint64) {
 	e.history.Reset() // the driver tells of all that its batches reach back to
 	e.blocks.Reopen()
 	e.mu.Unlock()
+	e.forgetEarly(math.MaxUint64) // the driver before may have told of a batch that isn't logged
 	before.Retire()
+}
+
+// forgetEarly drops what was prefetched of the batches before until.
+func (e *Executor) forgetEarly(until uint64) {
+	e.mu.Lock()
+	var early []func()
+	for seq, forget := range e.early {
+		if seq < until {
+			early = append(early, forget...)
+			delete(e.early, seq)
+		}
+	}
+	e.mu.Unlock()
+	for _, forget := range early {
+		forget()
+	}
 }
 
 // Store returns the blocks of a driver's epoch, nil unless it is the current.
@@ -255,17 +273,8 @@ func (e *Executor) Forget(until, keep uint64) {
 			delete(e.batches, seq)
 		}
 	}
-	var early []func()
-	for seq, forget := range e.early {
-		if seq < until {
-			early = append(early, forget...)
-			delete(e.early, seq)
-		}
-	}
 	e.mu.Unlock()
-	for _, forget := range early {
-		forget()
-	}
+	e.forgetEarly(until)
 	e.blocks.Forget(keep)
 	if keep < until {
 		e.blocks.Drop(e.unneeded(until))

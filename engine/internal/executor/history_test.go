@@ -189,6 +189,9 @@ func TestPrefetchedIsForgotten(t *testing.T) {
 		t.Errorf("with hints, held are %v", held)
 	}
 	e.Adopt(2)
+	if held["d"] != 0 || held["c"] != 0 {
+		t.Errorf("of the driver before, held are %v", held)
+	}
 	invoke(5, "e")
 	invoke(3, "again")
 	e.Forget(6, 6)

@@ -178,8 +178,8 @@ func (c *remoteCluster) diverged(executor string, inv *remote.Invoked) {
 }
 
 // Prefetch lets the executors begin to read, while the cluster's drivers agree on the batch.
-func (c *remoteCluster) Prefetch(a *plan.Allocation) {
-	if b, err := wire.Encode(a); err == nil { // else Invoke says why
+func (c *remoteCluster) Prefetch(seq uint64, inputs []plan.InputAllocation) {
+	if b, err := wire.Encode(&plan.Allocation{Seq: seq, Inputs: inputs}); err == nil { // else Invoke says why
 		c.backend.Prefetch(b)
 	}
 }

@@ -251,9 +251,9 @@ func (h *executorHost) Invoke(i *remote.Invoke, answer func(*remote.Invoked)) {
 }
 
 // Prefetch begins to read what a batch will.
-func (h *executorHost) Prefetch(allocation []byte) {
+func (h *executorHost) Prefetch(part []byte) {
 	a := new(plan.Allocation)
-	if err := wire.Decode(allocation, a); err == nil { // else Invoke says why
+	if err := wire.Decode(part, a); err == nil { // else Invoke says why
 		h.exec.Load().Prefetch(a)
 	}
 }
