@@ -173,6 +173,27 @@ func TestSink(t *testing.T) {
 	}, "in", "out")
 }
 
+// Who forgets --brokers is told that the topic is looked for in the broker of the process's own; who
+// gave them isn't.
+func TestForgottenBrokers(t *testing.T) {
+	const own = "without --brokers this is the broker embedded in this process"
+	missing := func(ssc *engine.StreamingContext) error {
+		kafka.Direct(ssc, kafka.Subscribe("nowhere"), kafka.StringValue).Print(1)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := engine.NewApp("test").Run(ctx, []string{"--master", "local[1]", "--log-level", "error", "--until-end"}, time.Second, missing)
+	if err == nil || !strings.Contains(err.Error(), "topic nowhere") || !strings.Contains(err.Error(), own) {
+		t.Error(err)
+	}
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		if err := run(t, b, missing); err == nil || strings.Contains(err.Error(), own) {
+			t.Error(err)
+		}
+	})
+}
+
 // What is wrong with the program is said with its place in the program, and a
 // topic that isn't there with what to do about it.
 func TestErrors(t *testing.T) {
