@@ -105,6 +105,7 @@ func TestCommandLines(t *testing.T) {
 		{"cluster -h", exitOK, "engine-submit cluster --master", ""},
 		{"certs -h", exitOK, "engine-submit certs ./certs --host", ""},
 		{"", exitUsage, "", "name a program to submit, or one of list, status"},
+		{"--master foo:99999 list", exitUsage, "", "--master: address \"foo:99999\": 99999 is no port"},
 		{"--nonsense x", exitUsage, "", "unknown flag --nonsense; see --help; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …"},
 		{"--mastr x list", exitUsage, "", "unknown flag --mastr; did you mean --master? See --help; the program's own"},
 		{"logs --folow words", exitUsage, "", "unknown flag --folow; did you mean --follow? See --help\n"},
