@@ -236,6 +236,20 @@ func TestNoMaster(t *testing.T) {
 	}
 }
 
+// What is wrong with the addresses is said with where they come from.
+func TestWrongMaster(t *testing.T) {
+	t.Setenv(masterEnv, "foo:99999")
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(strings.Repeat("0", 64)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HIBANA_TOKEN_FILE", token)
+	s := around(0)
+	if code := run(&s.process, []string{"list"}); code != exitUsage || !strings.Contains(s.err.String(), masterEnv+`: address "foo:99999": 99999 is no port`) {
+		t.Errorf("exit code %d: %s", code, s.err.String())
+	}
+}
+
 // What is behind the program is the program's. If that doesn't know it, and engine-submit does, the
 // job's end says where it stands.
 func TestMisplacedFlag(t *testing.T) {
