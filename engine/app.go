@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -284,6 +285,9 @@ func (a *App) newStream(interval time.Duration, build BuildFunc) (*launch.Job, e
 	case a.opts.saved.State != "" && a.opts.checkpoint == "" && a.opts.conf.CheckpointStore == "":
 		return nil, fmt.Errorf("%w: --state prints a state of a checkpoint: name it with --checkpoint or --conf checkpoint.store=URL", ErrUsage)
 	}
+	if info, err := os.Stat(a.opts.checkpoint); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%w: --checkpoint %s: it is a file; name a directory", ErrUsage, a.opts.checkpoint)
+	}
 	switch loopback, err := security.IsLoopback(a.opts.metrics); {
 	case a.opts.metrics == "":
 	case err != nil:
@@ -434,8 +438,23 @@ func (a *App) usage(w io.Writer) {
 		fmt.Fprintf(w, "\nExample:\n  %s\n", a.example)
 	}
 	fmt.Fprint(w, "\nFlags:\n")
-	cli.PrintFlags(w, a.flags)
+	cli.PrintFlags(w, a.flagsTaken())
 	fmt.Fprintln(w)
 	plan.PrintSettings(w)
 	fmt.Fprint(w, "A connector has settings of its own: --conf help lists those of the program's, too.\n")
+}
+
+// flagsTaken returns the flags that the program takes: a batch program refuses those for streams.
+func (a *App) flagsTaken() *flag.FlagSet {
+	if !a.batch {
+		return a.flags
+	}
+	taken := flag.NewFlagSet(a.name, flag.ContinueOnError)
+	a.flags.VisitAll(func(f *flag.Flag) {
+		if !slices.Contains(streamFlags(), f.Name) {
+			taken.Var(f.Value, f.Name, f.Usage)
+			taken.Lookup(f.Name).DefValue = f.DefValue
+		}
+	})
+	return taken
 }

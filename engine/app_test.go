@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -45,6 +47,41 @@ func TestFlagsThatGoTogether(t *testing.T) {
 		err := NewApp("test").Run(t.Context(), args, time.Second, func(*StreamingContext) error { return nil })
 		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+// A checkpoint is a directory; a file in its place is wrong use, whatever is wanted of it.
+func TestCheckpointIsADirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range [][]string{nil, {"--plan"}, {"--offsets"}, {"--state", "s"}} {
+		err := NewApp("test").Run(t.Context(), append(more, "--checkpoint", file), time.Second, func(*StreamingContext) error { return nil })
+		if !errors.Is(err, ErrUsage) || !strings.HasSuffix(err.Error(), file+": it is a file; name a directory") {
+			t.Errorf("%v: %v", more, err)
+		}
+	}
+}
+
+// A batch program's help has no flags that it refuses; a stream's has them.
+func TestHelpListsWhatIsTaken(t *testing.T) {
+	for _, batch := range []bool{false, true} {
+		a := NewApp("test")
+		a.batch = batch
+		a.Flags().String("own", "", "a flag of the program's own")
+		var help strings.Builder
+		a.usage(&help)
+		for _, name := range streamFlags() {
+			if listed := strings.Contains(help.String(), "\n  --"+name+" ") || strings.Contains(help.String(), "\n  --"+name+"\n"); listed == batch {
+				t.Errorf("batch program: %t, but --%s is listed: %t", batch, name, listed)
+			}
+		}
+		for _, says := range []string{"\n  --own ", "\n  --brokers addresses\n", `(default "local[*]")`} {
+			if !strings.Contains(help.String(), says) {
+				t.Errorf("batch program: %t: no %q in\n%s", batch, says, &help)
+			}
 		}
 	}
 }

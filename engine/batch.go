@@ -37,7 +37,7 @@ func (a *App) newBatch(program BatchFunc) (*launch.Job, error) {
 	if program == nil {
 		return nil, fmt.Errorf("%w: the batch program is nil", ErrBuild)
 	}
-	for _, name := range append(localFlags(), "batch-interval", "asap", "until-end", "checkpoint") {
+	for _, name := range streamFlags() {
 		if flagGiven(a.flags, name) {
 			return nil, fmt.Errorf("%w: --%s is for streams; %s is a batch program, which runs from its beginning to its end", ErrUsage, name, a.name)
 		}
@@ -53,4 +53,9 @@ func (a *App) newBatch(program BatchFunc) (*launch.Job, error) {
 		return p.BuildBatch(program)
 	}
 	return j, nil
+}
+
+// streamFlags are those that a batch program refuses.
+func streamFlags() []string {
+	return append(localFlags(), "batch-interval", "asap", "until-end", "checkpoint")
 }

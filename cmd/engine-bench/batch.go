@@ -121,6 +121,9 @@ type iterations struct {
 	rounds     *int
 }
 
+// aboveOfIterations are the flags of newIterations that are above 0.
+var aboveOfIterations = []string{"records", "partitions", "iterations", "rounds"}
+
 func newIterations(f *flag.FlagSet, what string, records int64, n int) iterations {
 	return iterations{
 		batchFlags: newBatchFlags(f, what, records),

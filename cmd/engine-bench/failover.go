@@ -47,7 +47,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	topic := f.String("topic", "", topicUsage("made"))
 	keys := f.Int("keys", 0, "keys of a state that the job holds, checkpointed every 10 s; 0: it has none")
 	file := f.String("result", "", internal+"file for the job to write its batches to")
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "kills", "interval"); err != nil {
 		return nil, err
 	}
 	o := &overhead{topic: *topic, interval: *interval}

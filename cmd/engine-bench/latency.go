@@ -65,7 +65,7 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	f.StringVar(&l.dir, "dir", "", internal+"directory of a job's batch log; none: it is in memory")
 	job := f.String("job", "", internal+"be a job that is measured, engine, loop or cluster, from the topic in `NAME`-in to NAME-out")
 	topic := f.String("topic", "", internal+"NAME of a job's topics")
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "rounds"); err != nil {
 		return nil, err
 	}
 	if *job != "" {

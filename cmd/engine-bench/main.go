@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/cli"
 )
@@ -180,8 +181,9 @@ func withoutInternal(f *flag.FlagSet) *flag.FlagSet {
 	return shown
 }
 
-// parse parses a workload's flags.
-func parse(f *flag.FlagSet, args []string) error {
+// parse parses a workload's flags, of which those with the given names are numbers and
+// durations above 0.
+func parse(f *flag.FlagSet, args []string, above0 ...string) error {
 	if err := cli.ParseFlags(f, args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -191,7 +193,25 @@ func parse(f *flag.FlagSet, args []string) error {
 	if f.NArg() > 0 {
 		return fmt.Errorf("%w: unexpected %q", errUsage, f.Arg(0))
 	}
+	for _, name := range above0 {
+		if !isAbove0(f.Lookup(name).Value) {
+			return fmt.Errorf("%w: --%s is above 0", errUsage, name)
+		}
+	}
 	return nil
+}
+
+// isAbove0 reports whether a flag's value is a number or a duration above 0.
+func isAbove0(v flag.Value) bool {
+	switch n := v.(flag.Getter).Get().(type) {
+	case int:
+		return n > 0
+	case int64:
+		return n > 0
+	case time.Duration:
+		return n > 0
+	}
+	return false
 }
 
 func usage(out io.Writer, all []workload) {

@@ -53,7 +53,7 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	rounds := f.Int("rounds", 3, "rounds of baseline and engine in turn")
 	weights := f.String("weights", "", internal+"file with the weights, for the processes of a job on a cluster")
 	f.StringVar(&b.result, "result", "", internal+"file for a job on a cluster to leave its time in")
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "images", "partitions", "interval", "rounds"); err != nil {
 		return nil, err
 	}
 	if inJob() {

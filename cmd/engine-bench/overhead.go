@@ -26,7 +26,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	topic := f.String("topic", "", topicUsage("made"))
 	interval := f.Duration("interval", 5*time.Millisecond, "batch interval")
 	file := f.String("result", "", internal+"file for a job on a cluster to leave its figures in")
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "batches", "partitions", "interval"); err != nil {
 		return nil, err
 	}
 	o := &overhead{want: *batches, warmup: 50, topic: *topic, interval: *interval}

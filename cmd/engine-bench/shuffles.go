@@ -32,7 +32,7 @@ func wide(i int64) string {
 // runSort measures how fast records are sorted.
 func runSort(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	flags := newBatchFlags(f, "records that are made and moved", 20_000_000)
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "records", "partitions"); err != nil {
 		return nil, err
 	}
 	return flags.run(ctx, 100, func(sc *rdd.Context) (int64, error) {
@@ -58,7 +58,7 @@ func runSort(ctx context.Context, f *flag.FlagSet, args []string) (report, error
 // runJoin measures how fast pairs are joined with a fifth as many.
 func runJoin(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	flags := newBatchFlags(f, "records that are made and moved", 5_000_000)
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "records", "partitions"); err != nil {
 		return nil, err
 	}
 	keys := max(1, *flags.records/5)
@@ -76,7 +76,7 @@ func runJoin(ctx context.Context, f *flag.FlagSet, args []string) (report, error
 // runGroup measures how values are grouped that don't fit in memory.
 func runGroup(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	flags := newBatchFlags(f, "records that are made and moved", 100_000_000)
-	if err := parse(f, args); err != nil {
+	if err := parse(f, args, "records", "partitions"); err != nil {
 		return nil, err
 	}
 	keys := uint64(max(1, *flags.records/100))

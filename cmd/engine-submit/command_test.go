@@ -105,6 +105,7 @@ func TestCommandLines(t *testing.T) {
 		{"cluster -h", exitOK, "engine-submit cluster --master", ""},
 		{"certs -h", exitOK, "engine-submit certs ./certs --host", ""},
 		{"", exitUsage, "", "name a program to submit, or one of list, status"},
+		{"--master foo:99999 list", exitUsage, "", "--master: address \"foo:99999\": 99999 is no port"},
 		{"--nonsense x", exitUsage, "", "unknown flag --nonsense; see --help; the program's own flags stand behind it: engine-submit PROGRAM -- FLAG …"},
 		{"--mastr x list", exitUsage, "", "unknown flag --mastr; did you mean --master? See --help; the program's own"},
 		{"logs --folow words", exitUsage, "", "unknown flag --folow; did you mean --follow? See --help\n"},
@@ -232,6 +233,20 @@ func TestNoMaster(t *testing.T) {
 		if code := run(&s.process, strings.Fields(args)); code != exitUsage || !strings.Contains(s.err.String(), says) {
 			t.Errorf("%s: exit code %d: %s", args, code, s.err.String())
 		}
+	}
+}
+
+// What is wrong with the addresses is said with where they come from.
+func TestWrongMaster(t *testing.T) {
+	t.Setenv(masterEnv, "foo:99999")
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(strings.Repeat("0", 64)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HIBANA_TOKEN_FILE", token)
+	s := around(0)
+	if code := run(&s.process, []string{"list"}); code != exitUsage || !strings.Contains(s.err.String(), masterEnv+`: address "foo:99999": 99999 is no port`) {
+		t.Errorf("exit code %d: %s", code, s.err.String())
 	}
 }
 

@@ -35,9 +35,9 @@ func (c *connection) addTo(f *flag.FlagSet) {
 
 // open returns a client of the cluster.
 func (c *connection) open(p *process) (*client.Client, error) {
-	master := c.master
+	master, from := c.master, "--master"
 	if master == "" {
-		master = os.Getenv(masterEnv)
+		master, from = os.Getenv(masterEnv), masterEnv
 	}
 	if master == "" {
 		return nil, fmt.Errorf("%w: say where the cluster is, with --master 127.0.0.1:7077,127.0.0.1:7078,… or in %s", errUsage, masterEnv)
@@ -54,7 +54,7 @@ func (c *connection) open(p *process) (*client.Client, error) {
 		Waiting: func(err error) { p.say("waiting, for %s at most: %v", c.patience, err) },
 	})
 	if errors.Is(err, wire.ErrInvalid) {
-		err = fmt.Errorf("%w: --master: %w", errUsage, err)
+		err = fmt.Errorf("%w: %s: %w", errUsage, from, err)
 	}
 	return opened, err
 }

@@ -71,7 +71,7 @@ type BadRecordError struct {
 
 // Error gives the record's coordinates and the decoder's reason.
 func (e *BadRecordError) Error() string {
-	return fmt.Sprintf("bad record in topic %s partition %d at offset %d: %s; to go on without such records use kafka.OnBadRecord(kafka.Skip()) or kafka.DeadLetter",
+	return fmt.Sprintf("bad record in topic %s partition %d at offset %d: %s; if the topic holds something else than the program reads, name another one; to go on without such records use kafka.OnBadRecord(kafka.Skip()) or kafka.DeadLetter",
 		e.Topic, e.Partition, e.Offset, clip(e.Err.Error()))
 }
 

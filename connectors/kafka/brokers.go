@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
+	"github.com/hibana-engine/hibana/connectors/kafka/ranges"
 	"github.com/hibana-engine/hibana/engine"
 )
 
@@ -58,6 +59,15 @@ func findBrokers(e engine.Environment) []string {
 		return b.Addrs()[0], nil
 	})
 	return []string{addr}
+}
+
+// sayEmbedded adds to an error of the embedded broker's about a topic that isn't there which
+// broker that is: a forgotten --brokers looks like a missing topic.
+func sayEmbedded(err error) error {
+	if !errors.Is(err, ranges.ErrUnknownTopic) {
+		return err
+	}
+	return fmt.Errorf("%w; without --brokers this is the broker embedded in this process, which begins without topics: name another with --brokers HOST:PORT", err)
 }
 
 // notGiven stands for the brokers of a program that is only looked at: what reaches for them

@@ -89,7 +89,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 		opt.ofDirect(&o)
 	}
 	d := &direct[T]{
-		op: op, topics: topics, brokers: Brokers(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
+		op: op, topics: topics, brokers: Brokers(ssc), own: ssc.Brokers() == "", client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
 		settings: readSettings(ssc), log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
@@ -109,6 +109,7 @@ type direct[T any] struct {
 	ranged  bool   // it reads a Range
 	topics  Topics
 	brokers []string
+	own     bool // they are the embedded broker
 	client  *[]kgo.Opt
 	decode  Decoder[T]
 	site    lineage.Site
@@ -134,6 +135,9 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	parts, err := p.Plan(ctx)
 	if err == nil && d.options.mirror != nil {
 		out.mirror, err = newMirror(*d.options.mirror, d.producers())
+	}
+	if err != nil && d.own {
+		err = sayEmbedded(err)
 	}
 	if err != nil {
 		p.Close()

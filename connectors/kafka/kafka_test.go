@@ -125,7 +125,7 @@ func TestBadRecords(t *testing.T) {
 				})
 				if name == "fail" {
 					says := fmt.Sprintf("kafka.Direct(in) at kafka/kafka_test.go:%d: bad record in topic in partition 0 at offset 1: decoding JSON", direct+1)
-					if err == nil || !strings.Contains(err.Error(), says) {
+					if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "; if the topic holds something else than the program reads, name another one") {
 						t.Error(err)
 					}
 					return
@@ -171,6 +171,27 @@ func TestSink(t *testing.T) {
 			t.Error(err)
 		}
 	}, "in", "out")
+}
+
+// Who forgets --brokers is told that the topic is looked for in the broker of the process's own; who
+// gave them isn't.
+func TestForgottenBrokers(t *testing.T) {
+	const own = "without --brokers this is the broker embedded in this process"
+	missing := func(ssc *engine.StreamingContext) error {
+		kafka.Direct(ssc, kafka.Subscribe("nowhere"), kafka.StringValue).Print(1)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := engine.NewApp("test").Run(ctx, []string{"--master", "local[1]", "--log-level", "error", "--until-end"}, time.Second, missing)
+	if err == nil || !strings.Contains(err.Error(), "topic nowhere") || !strings.Contains(err.Error(), own) {
+		t.Error(err)
+	}
+	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+		if err := run(t, b, missing); err == nil || strings.Contains(err.Error(), own) {
+			t.Error(err)
+		}
+	})
 }
 
 // What is wrong with the program is said with its place in the program, and a

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 )
@@ -168,6 +169,9 @@ func IsLoopback(address string) (bool, error) {
 			why = a.Err // without the address
 		}
 		return false, wire.Misuse(fmt.Sprintf("address %q: %s; it takes host:port, e.g. 127.0.0.1:7077", address, why))
+	}
+	if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > 65535) {
+		return false, wire.Misuse(fmt.Sprintf("address %q: %d is no port, which is at most 65535", address, n))
 	}
 	if host == "localhost" {
 		return true, nil

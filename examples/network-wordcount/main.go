@@ -30,7 +30,7 @@ func main() {
 	var opt options
 	f := app.Flags()
 	f.StringVar(&opt.address, "address", "", "HOST:PORT of the server whose lines are counted; empty: sentences are made up")
-	f.StringVar(&opt.directory, "directory", "", "where lines are kept until they are counted, for --checkpoint")
+	f.StringVar(&opt.directory, "directory", "", "where lines are kept until they are counted, for --checkpoint; on a cluster all machines reach it")
 	f.IntVar(&opt.sentences, "sentences", 2000, "sentences that are made up; 0 until stopped")
 	f.Float64Var(&opt.rate, "rate", 200, "of these, sentences per second")
 	app.Stream(time.Second, func(ssc *engine.StreamingContext) error { return declare(ssc, opt) })
@@ -43,6 +43,8 @@ func declare(ssc *engine.StreamingContext, opt options) error {
 		return fmt.Errorf("%w: --rate %g is not above 0", engine.ErrUsage, opt.rate)
 	case opt.sentences < 0:
 		return fmt.Errorf("%w: --sentences %d is below 0", engine.ErrUsage, opt.sentences)
+	case opt.directory == "" && ssc.Durable():
+		return fmt.Errorf("%w: with --checkpoint, and on a cluster, --directory names where lines are kept until they are counted; on a cluster all machines must reach it", engine.ErrUsage)
 	}
 	counts(lines(ssc, opt)).Print(5)
 	return nil

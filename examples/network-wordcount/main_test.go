@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,6 +76,15 @@ func TestServer(t *testing.T) {
 	}
 	if got["hello"] != 4 || got["again"] != 2 || got["0"] != 1 || got["1"] != 1 {
 		t.Errorf("%v", got)
+	}
+}
+
+// What must survive a restart needs a directory, which is a flag of this program.
+func TestNeedsDirectory(t *testing.T) {
+	err := engine.NewApp("test").Run(t.Context(), []string{"--checkpoint", t.TempDir(), "--log-level", "error"}, time.Second,
+		func(ssc *engine.StreamingContext) error { return declare(ssc, options{rate: 1}) })
+	if !errors.Is(err, engine.ErrUsage) || !strings.Contains(err.Error(), "--directory names where lines are kept") {
+		t.Error(err)
 	}
 }
 

@@ -34,20 +34,21 @@ func TestTimesBetweenTicks(t *testing.T) {
 	}
 }
 
-// What a program did that reads until the end is one line.
+// What a program did that reads until the end is one line. Its records are those that the
+// batches held, however often tasks read them, as for two outputs.
 func TestSummary(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	var s summary
 	for range 3 {
-		s.add(plan.BatchInfo{Metrics: task.Metrics{RecordsRead: 5, RecordsWritten: 4, BadRecords: 1}})
+		s.add(plan.BatchInfo{Records: 5, Metrics: task.Metrics{RecordsRead: 10, RecordsWritten: 4, BadRecords: 1}})
 	}
 	s.log(log, true, 1234567*time.Microsecond)
 	s.log(log, false, time.Second)
 	lines := strings.Split(out.String(), "\n")
 	for i, want := range []string{
-		`msg="what was there at the start is read" batches=3 records_read=15 records_written=12 bad_records=3 took=1.235s`,
-		`msg="stopped before all that was there at the start was read" batches=3 records_read=15 records_written=12 bad_records=3 took=1s`,
+		`msg="what was there at the start is read" batches=3 records=15 records_read=30 records_written=12 bad_records=3 took=1.235s`,
+		`msg="stopped before all that was there at the start was read" batches=3 records=15 records_read=30 records_written=12 bad_records=3 took=1s`,
 	} {
 		if !strings.HasSuffix(lines[i], want) {
 			t.Errorf("it says %q, want %q", lines[i], want)

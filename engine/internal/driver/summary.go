@@ -11,12 +11,14 @@ import (
 // summary adds up what a job's batches did, those of this driver.
 type summary struct {
 	batches int
-	metrics task.Metrics
+	records int64        // that the batches held
+	metrics task.Metrics // with what was read once for each output that computes it
 }
 
 // add takes in a completed batch.
 func (s *summary) add(b plan.BatchInfo) {
 	s.batches++
+	s.records += b.Records
 	s.metrics.Add(b.Metrics)
 }
 
@@ -26,6 +28,6 @@ func (s *summary) log(log *slog.Logger, ended bool, took time.Duration) {
 	if !ended {
 		what = "stopped before all that was there at the start was read"
 	}
-	log.Info(what, "batches", s.batches, "records_read", s.metrics.RecordsRead, "records_written", s.metrics.RecordsWritten,
+	log.Info(what, "batches", s.batches, "records", s.records, "records_read", s.metrics.RecordsRead, "records_written", s.metrics.RecordsWritten,
 		"bad_records", s.metrics.BadRecords, "took", took.Round(time.Millisecond))
 }

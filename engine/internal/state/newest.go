@@ -125,7 +125,18 @@ func (s *Store) Newest(ctx context.Context, state string) (m *Manifest, damaged 
 		}
 		damaged = append(damaged, err)
 	}
-	return nil, damaged, errors.Join(fmt.Errorf("%w %q in %s", ErrNoCheckpoint, state, s.Where(state, "")), errors.Join(damaged...))
+	return nil, damaged, errors.Join(fmt.Errorf("%w %q in %s%s", ErrNoCheckpoint, state, s.Where(state, ""), s.others(ctx, state)), errors.Join(damaged...))
+}
+
+// others says which other states of the job have directories in the store, "" if it has none or
+// can't be listed.
+func (s *Store) others(ctx context.Context, state string) string {
+	names, err := s.bucket.Dirs(ctx, s.dir)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == state })
+	if err != nil || len(names) == 0 {
+		return ""
+	}
+	return "; there are those of " + strings.Join(names, ", ")
 }
 
 // check reads the files of a checkpoint and returns what is wrong with them.

@@ -97,7 +97,7 @@ func TestPrintState(t *testing.T) {
 			t.Errorf("key %q:\n%s", key, &out)
 		}
 	}
-	if _, _, err := store.Newest(ctx, "lines"); !errors.Is(err, ErrNoCheckpoint) {
+	if _, _, err := store.Newest(ctx, "lines"); !errors.Is(err, ErrNoCheckpoint) || !strings.HasSuffix(err.Error(), "; there are those of points") {
 		t.Errorf("a state that isn't there: %v", err)
 	}
 	// So is one of whose files one is damaged; if it was the last the error says what to do.

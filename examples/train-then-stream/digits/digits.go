@@ -16,6 +16,9 @@ import (
 // Model is the name under which the network is published and followed.
 const Model = "digits"
 
+// Topic is the topic of the images that the network reads, by default. No other example has it.
+const Topic = "labelled-today"
+
 // Size is the grey values of an image, 28 rows of 28.
 const Size = 28 * 28
 

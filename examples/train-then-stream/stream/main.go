@@ -16,7 +16,7 @@ import (
 func main() {
 	app := engine.NewApp("stream")
 	app.Example("stream --brokers 127.0.0.1:9092 --conf models.store=/tmp/models")
-	topic := app.Flags().String("topic", "images", "`topic` of images")
+	topic := app.Flags().String("topic", digits.Topic, "`topic` of images with their digits")
 	every := app.Flags().Duration("follow", time.Second, "`time` between two looks for a network that was published")
 	app.Stream(time.Second, func(ssc *engine.StreamingContext) error { return declare(ssc, *topic, *every) })
 }

@@ -1,6 +1,6 @@
 // Write writes MNIST's images to Kafka, for the example to have something to read:
 // training images to topic labelled, as if they had been written in the course of
-// yesterday, and test images to topic images.
+// yesterday, and test images to topic labelled-today.
 package main
 
 import (
@@ -48,10 +48,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := write(ctx, addresses, "labelled", known, *labelled, today.AddDate(0, 0, -1), 24*time.Hour); err != nil {
 		return err
 	}
-	if err := write(ctx, addresses, "images", shown, *images, time.Now(), 0); err != nil {
+	if err := write(ctx, addresses, digits.Topic, shown, *images, time.Now(), 0); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "wrote %d images of yesterday to topic labelled, %d to topic images\n", *labelled, *images)
+	_, err = fmt.Fprintf(stdout, "wrote %d images of yesterday to topic labelled, %d to topic %s\n", *labelled, *images, digits.Topic)
 	return err
 }
 
