@@ -44,7 +44,7 @@ type Config struct {
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to
-// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through ran and completed;
+// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through completed;
 // listeners are called under busLock.
 type Driver struct {
 	Config
@@ -64,8 +64,8 @@ type Driver struct {
 	longest      time.Duration   // processing time of late
 	room         chan struct{}   // holds a token for each batch that is being planned or waits
 	queue        chan *plannedBatch
-	under        atomic.Int64  // batches that are planned and have outputs to do
-	freed        chan struct{} // holds a token when the outputs of one were done
+	under        atomic.Int64  // batches that are planned and not complete
+	freed        chan struct{} // holds a token when one was completed
 	ended        bool          // the generator has planned all that was there at the start
 	summary      summary
 
@@ -75,8 +75,7 @@ type Driver struct {
 
 	doneLock  sync.Mutex
 	usual     time.Duration // processing time of late
-	ran       []ranBatch
-	completed []*plan.Allocation
+	completed []completedBatch
 }
 
 // New returns a driver that is to be run.
@@ -125,8 +124,9 @@ type plannedBatch struct {
 	left     leftOver
 }
 
-// ranBatch is what the generator learns of a batch whose outputs are done.
-type ranBatch struct {
+// completedBatch is what the generator learns from the runner.
+type completedBatch struct {
+	alloc  *plan.Allocation
 	info   plan.BatchInfo
 	waited time.Duration // behind other batches
 	at     time.Time

@@ -354,27 +354,25 @@ func (d *Driver) elapsed(previous *plan.Allocation, at time.Time) time.Duration 
 	return min(at.Sub(previous.Time()), d.Program.Interval+d.longest)
 }
 
-// settle takes in what the runner has done: it feeds the rate estimator, and tells the
-// planners what is complete.
+// settle takes in what the runner has completed: it feeds the rate estimator
+// and tells the planners.
 func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Lock()
-	ran, completed := d.ran, d.completed
-	d.ran, d.completed = nil, nil
+	completed := d.completed
+	d.completed = nil
 	d.doneLock.Unlock()
-	for _, r := range ran {
-		d.longest = max(r.info.ProcessingTime, d.longest*9/10)
-		if !r.info.Replayed {
-			d.rate.observe(r.at, r.info.Records, r.info.ProcessingTime, r.waited)
+	for _, c := range completed {
+		d.longest = max(c.info.ProcessingTime, d.longest*9/10)
+		if !c.info.Replayed {
+			d.rate.observe(c.at, c.info.Records, c.info.ProcessingTime, c.waited)
 		}
-	}
-	for _, a := range completed {
 		for i, in := range d.Program.Graph.Inputs {
-			share := a.Input(in.ID)
+			share := c.alloc.Input(in.ID)
 			if share == nil {
 				continue
 			}
 			if err := d.planners[i].Completed(ctx, share.Ranges); err != nil {
-				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", a.Seq, "err", err)
+				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", c.alloc.Seq, "err", err)
 			}
 		}
 	}

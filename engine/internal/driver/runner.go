@@ -25,6 +25,11 @@ func (d *Driver) runBatches(ctx context.Context) {
 					return
 				}
 				d.fail(d.runBatch(ctx, b, t))
+				d.under.Add(-1)
+				select {
+				case d.freed <- struct{}{}:
+				default:
+				}
 			}
 		})
 	}
@@ -56,11 +61,8 @@ func (d *Driver) nextBatch(ctx context.Context, newest chan *turn) (*plannedBatc
 	}
 }
 
-// runBatch runs the outputs of a batch that aren't done yet, and finishes it. When they are
-// done the next batch may be planned: a cluster's drivers take a while to note a completion.
+// runBatch runs the outputs of a batch that aren't done yet.
 func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
-	release := sync.OnceFunc(d.release)
-	defer release()
 	started := time.Now()
 	b.info.Pending = len(d.queue)
 	b.info.SchedulingDelay = max(0, started.Sub(b.info.Time))
@@ -84,37 +86,16 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
 	if err := t.awaitBatch(ctx); err != nil {
 		return err
 	}
-	d.measured(b, started, t.waited)
-	release()
-	if err := d.finish(ctx, b); err != nil {
+	if err := d.finish(ctx, b, started, t.waited); err != nil {
 		return err
 	}
 	t.batchDone()
 	return nil
 }
 
-// release says that a batch runs no longer.
-func (d *Driver) release() {
-	d.under.Add(-1)
-	select {
-	case d.freed <- struct{}{}:
-	default:
-	}
-}
-
-// measured takes in how long the outputs of a batch took, which waited so long for the one
-// before it.
-func (d *Driver) measured(b *plannedBatch, started time.Time, waited time.Duration) {
-	now := time.Now()
-	b.info.ProcessingTime = now.Sub(started) - waited
-	d.doneLock.Lock()
-	defer d.doneLock.Unlock()
-	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
-	d.ran = append(d.ran, ranBatch{b.info, started.Sub(b.queued) + waited, now})
-}
-
-// finish ends a batch whose outputs are done. One batch after the other is finished.
-func (d *Driver) finish(ctx context.Context, b *plannedBatch) error {
+// finish ends a batch whose outputs are done, which waited so long for the one before it. One
+// batch after the other is finished.
+func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time, waited time.Duration) error {
 	if err := d.complete(ctx, b, plan.BatchDone); err != nil {
 		return err
 	}
@@ -123,9 +104,11 @@ func (d *Driver) finish(ctx context.Context, b *plannedBatch) error {
 	for _, p := range d.Participants {
 		p.Completed(b.alloc.Seq, keep)
 	}
-	b.info.TotalDelay = max(0, time.Since(b.info.Time))
+	now := time.Now()
+	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started)-waited, max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()
-	d.completed = append(d.completed, b.alloc)
+	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
+	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued) + waited, now})
 	d.doneLock.Unlock()
 	d.summary.add(b.info)
 	d.tell(plan.BatchCompleted{BatchInfo: b.info})
