@@ -208,10 +208,12 @@ func TestPrefetchAfterFailures(t *testing.T) {
 				break
 			}
 		}
+		began, failed := time.Now(), false
 		for _, err := range r.Read(t.Context(), missing) {
-			if err == nil {
-				t.Error("there is no such partition")
-			}
+			failed = err != nil
+		}
+		if took := time.Since(began); !failed || took < confirmAfter {
+			t.Errorf("there is no such partition, and that is to be found out anew: %v after %s", failed, took)
 		}
 		if s := r.Stats(); s.Prefetched != manyPartitions+1 {
 			t.Errorf("%+v", s)
@@ -219,6 +221,25 @@ func TestPrefetchAfterFailures(t *testing.T) {
 		if _, fetched, early := r.buffer.holds(); fetched != 0 || early != 0 {
 			t.Errorf("%d bytes of %d ranges are kept", fetched, early)
 		}
+	})
+}
+
+// What kept a range from being prefetched keeps nobody from reading it later: its reader asks anew.
+func TestPrefetchFailedAndHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t)
+		r := readerOf(t, b, Options{Alone: true})
+		rg := Range{Topic: "late", LeaderEpoch: -1, Until: 3}
+		r.Prefetch(rg)
+		time.Sleep(10 * time.Second)
+		if !r.buffer.early[rg].isOver() {
+			t.Fatal("a topic that doesn't exist is still waited for")
+		}
+		b.Create(t, "late", 1)
+		for range rg.Until {
+			b.Produce(t, "late", nil, kgo.StringRecord("x"))
+		}
+		count(t, r, rg)
 	})
 }
 

@@ -160,11 +160,16 @@ func (s *stream) rest() int64 {
 	return max(0, s.rg.Until-s.next)
 }
 
-// claim says that somebody reads a prefetched stream.
+// claim says that somebody reads a prefetched stream. One that has failed goes on: what was wrong
+// may be right by now.
 func (s *stream) claim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.early = false
+	if s.err != nil { // so nobody is its holder
+		s.err = nil
+		s.progress()
+	}
 }
 
 // deliver hands a chunk to the reader; the stream goes on after it. What was wrong
