@@ -112,18 +112,18 @@ func (b *buffer) release(s *stream) {
 	b.count(s, -s.cost, -s.asked)
 }
 
-// forget drops the prefetched stream of a range, if there is one, and reports whether there was.
-func (b *buffer) forget(rg Range) bool {
+// forget drops the prefetched stream of a range and returns it. nil if there is none.
+func (b *buffer) forget(rg Range) *stream {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.early[rg]
 	if s == nil {
-		return false
+		return nil
 	}
 	s.close()
 	b.remove(s)
 	b.count(s, -s.cost, -s.asked)
-	return true
+	return s
 }
 
 // remove is called with mu held.

@@ -2,7 +2,9 @@ package ranges
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +242,38 @@ func TestPrefetchFailedAndHealed(t *testing.T) {
 			b.Produce(t, "late", nil, kgo.StringRecord("x"))
 		}
 		count(t, r, rg)
+	})
+}
+
+// A range that is forgotten while it is in a request is no longer waited for.
+func TestForgottenInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, 10*time.Millisecond)
+		back, asked := time.Now().Add(10*time.Second), make(chan bool, 1)
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			if time.Now().Before(back) {
+				return nil, errors.New("the broker hangs up"), true
+			}
+			asked <- true // and the answer takes 10 ms
+			return nil, nil, false
+		})
+		r := readerOf(t, b, Options{Alone: true, Logger: slog.New(slog.DiscardHandler)})
+		waiting := func() int {
+			r.outage.mu.Lock()
+			defer r.outage.mu.Unlock()
+			return r.outage.waiting
+		}
+		r.Prefetch(rs[0])
+		<-asked
+		if n := waiting(); n != 1 {
+			t.Errorf("%d ranges wait, want the one", n)
+		}
+		r.Forget(rs[0])
+		time.Sleep(time.Second)
+		if n := waiting(); n != 0 {
+			t.Errorf("%d ranges wait, and nobody wants any", n)
+		}
 	})
 }
 

@@ -150,7 +150,10 @@ func (r *Reader) Forget(ranges ...Range) {
 	dropped := false
 	for _, rg := range ranges {
 		r.history.forget(rg)
-		dropped = r.buffer.forget(rg) || dropped
+		if s := r.buffer.forget(rg); s != nil {
+			r.outage.leave(s)
+			dropped = true
+		}
 	}
 	if dropped {
 		r.fetchAhead()
