@@ -60,7 +60,8 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 }
 
 // makeRoom drops the oldest leftovers, if it must, so that as much can be prefetched. It reports
-// whether there is room, beside what is reserved. A quarter of the limit is for leftovers alone.
+// whether there is room, beside what is reserved. For the last quarter of the limit nothing is asked:
+// it is for leftovers, also those with which ranges begin (admit).
 // It is called with mu held.
 func (b *buffer) makeRoom(bytes, reserved int64) bool {
 	if b.fetched+reserved+bytes > b.limit-b.limit/4 {

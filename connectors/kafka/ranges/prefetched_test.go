@@ -277,6 +277,29 @@ func TestForgottenInAnOutage(t *testing.T) {
 	})
 }
 
+// What finds no room beside what is prefetched drops no leftovers.
+func TestLeftoversStayIfNoneMakesRoom(t *testing.T) {
+	b, s := newBuffer(1000), newStream(Range{Topic: "t", Until: 10})
+	s.early = true
+	b.admit(s)
+	b.count(s, 700, 0)
+	keep := func(p int32, size int64) bool {
+		return b.keep(partitionKey{"t", p}, [16]byte{}, 0, chunk{next: 1, size: size})
+	}
+	if !keep(1, 200) || keep(2, 400) {
+		t.Error("200 bytes fit beside 700 of 1000, and 400 don't")
+	}
+	if used, _, _ := b.holds(); used != 900 {
+		t.Errorf("%d bytes are kept, want all 900", used)
+	}
+	if !keep(2, 250) {
+		t.Error("the 250 bytes that came last fit in place of the older 200")
+	}
+	if used, _, _ := b.holds(); used != 950 {
+		t.Errorf("%d bytes are kept, want 950", used)
+	}
+}
+
 // Short ranges are asked for together, long ones a few at a time, in order.
 func TestPrefetchOrder(t *testing.T) {
 	h, o := newHistory(), &Options{PartitionBytes: 100}

@@ -133,6 +133,7 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 // one right before it was read here, or as soon as it has been: of a cluster's
 // Readers, that is the one whose task will probably read it, and what was left over
 // is not fetched again. A Reader that is alone ([Options]) prefetches the first of a partition, too.
+// The caller forgets what isn't read ([Reader.Forget]): else it takes up room until Close.
 func (r *Reader) Prefetch(ranges ...Range) {
 	for _, rg := range ranges {
 		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.ctx.Err() != nil {
