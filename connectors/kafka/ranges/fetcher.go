@@ -94,7 +94,7 @@ func (f *fetcher) deliver(ctx context.Context, streams []*stream, resp *kmsg.Fet
 	for _, s := range outside {
 		f.outOfRange(ctx, s)
 	}
-	f.router.want(f.buffer.due(f.history, f.opts)...)
+	f.router.wantAhead()
 }
 
 // accept hands one partition's part of a response to its stream, and reports

@@ -300,6 +300,99 @@ func TestLeftoversStayIfNoneMakesRoom(t *testing.T) {
 	}
 }
 
+// Ranges whose broker is gone don't keep those behind them from being prefetched, and are
+// prefetched themselves when it is back.
+func TestPrefetchBehindADeadBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, 10*time.Millisecond)
+		for i := range rs {
+			node := int32(i) / 4 // the first four are on the one that is gone
+			if err := b.Fake.MoveTopicPartition("in", int32(i), node); err != nil {
+				t.Fatal(err)
+			}
+		}
+		back := time.Now().Add(time.Minute)
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			if b.Fake.CurrentNode() == 0 && time.Now().Before(back) {
+				return nil, errors.New("the broker hangs up"), true
+			}
+			return nil, nil, false
+		})
+		r := readerOf(t, b, Options{Alone: true, BufferBytes: 8 * eachRecords * 150, Logger: slog.New(slog.DiscardHandler)})
+		isWhole := func(rg Range) bool {
+			r.buffer.mu.Lock()
+			defer r.buffer.mu.Unlock()
+			return r.buffer.early[rg].isOver()
+		}
+		r.Prefetch(rs...)
+		time.Sleep(5 * time.Second)
+		for i, rg := range rs {
+			if got, want := isWhole(rg), i >= 4; got != want {
+				t.Errorf("%v is prefetched: %v, want %v", rg, got, want)
+			}
+		}
+		time.Sleep(time.Until(back) + 5*time.Second)
+		for _, rg := range rs {
+			if !isWhole(rg) {
+				t.Errorf("%v isn't prefetched though its broker is back", rg)
+			}
+			count(t, r, rg)
+		}
+		if used, _, early := r.buffer.holds(); used != 0 || early != 0 {
+			t.Errorf("%d bytes of %d ranges are kept in the end", used, early)
+		}
+	})
+}
+
+// Of ranges that are tried again one chunk is asked for at a time, beside the others, if there is
+// room.
+func TestPostponed(t *testing.T) {
+	h, o, b := newHistory(), &Options{PartitionBytes: 100}, newBuffer(1000)
+	all := make([]*stream, 7)
+	for p := range all {
+		all[p] = newStream(Range{Topic: "t", Partition: int32(p), Until: 10})
+		all[p].early = true
+		b.admit(all[p])
+	}
+	fetched := func(when string, want int64) {
+		t.Helper()
+		if _, got, _ := b.holds(); got != want {
+			t.Errorf("%s: %d bytes are counted, want %d", when, got, want)
+		}
+	}
+	b.due(h, o)
+	fetched("three are asked for", 300)
+	for _, s := range all[:3] {
+		b.postpone(s)
+	}
+	fetched("and don't come", 0)
+	if due := b.due(h, o); len(due) != 3 || due[0] != all[3] {
+		t.Errorf("%d are due in their place, want three", len(due))
+	}
+	if !b.again(all[0], o) || b.again(all[1], o) || !b.again(all[0], o) || !b.again(all[3], o) {
+		t.Error("one may be tried again at a time, and goes on when it may")
+	}
+	fetched("one is tried again", 400)
+	if due := b.due(h, o); len(due) != 0 {
+		t.Errorf("%d more are due, want none beside three", len(due))
+	}
+	b.arrived(all[0], 350)
+	fetched("it comes", 650)
+	if !b.again(all[1], o) {
+		t.Error("now the second may be tried again")
+	}
+	b.postpone(all[1])
+	b.arrived(all[3], 110)
+	if b.again(all[1], o) {
+		t.Error("there is no room for 100 bytes beside 660 of 750")
+	}
+	if b.claim(all[1].rg); !b.again(all[1], o) {
+		t.Error("what is read waits for nobody")
+	}
+	fetched("of what is read nothing had come", 660)
+}
+
 // Short ranges are asked for together, long ones a few at a time, in order.
 func TestPrefetchOrder(t *testing.T) {
 	h, o := newHistory(), &Options{PartitionBytes: 100}

@@ -64,7 +64,7 @@ func New(o Options) (*Reader, error) {
 		}
 		f.run(r.ctx)
 	})
-	r.router = newRouter(&r.opts, r.clients[0], r.links, r.outage, &r.counts)
+	r.router = newRouter(&r.opts, r.clients[0], r.links, r.outage, r.history, r.buffer, &r.counts)
 	r.routing.Go(func() { r.router.run(r.ctx) })
 	return r, nil
 }
@@ -143,7 +143,7 @@ func (r *Reader) Prefetch(ranges ...Range) {
 			r.admit(rg)
 		}
 	}
-	r.fetchAhead()
+	r.router.wantAhead()
 }
 
 // Forget drops what is prefetched of ranges: they were read elsewhere, or nobody reads them.
@@ -157,7 +157,7 @@ func (r *Reader) Forget(ranges ...Range) {
 		}
 	}
 	if dropped {
-		r.fetchAhead()
+		r.router.wantAhead()
 	}
 }
 
@@ -170,9 +170,6 @@ func (r *Reader) admit(rg Range) {
 	s.early = true
 	r.buffer.admit(s)
 }
-
-// fetchAhead asks for what is to be prefetched and has room now.
-func (r *Reader) fetchAhead() { r.router.want(r.buffer.due(r.history, &r.opts)...) }
 
 // offer keeps what was read of a partition beside Read, for a range that begins where
 // rg does or for those before and behind it. It reports whether all until rg's end is kept.
@@ -198,7 +195,7 @@ func (r *Reader) open(rg Range) *stream {
 		r.counts.prefetched.Add(1)
 	}
 	r.router.want(s)
-	r.fetchAhead()
+	r.router.wantAhead()
 	return s
 }
 
@@ -221,7 +218,7 @@ func (r *Reader) release(s *stream) {
 	if next, ok := r.history.ended(s.rg); ok {
 		r.admit(next)
 	}
-	r.fetchAhead()
+	r.router.wantAhead()
 }
 
 // nextChunk waits for the stream's next chunk. ok is false at the range's end.
@@ -232,7 +229,7 @@ func (r *Reader) nextChunk(ctx context.Context, s *stream) (c chunk, ok bool, er
 		case ok:
 			r.router.want(s)
 			if r.buffer.taken(s, c.cost()) {
-				r.fetchAhead()
+				r.router.wantAhead()
 			}
 			return c, true, nil
 		case isOver:

@@ -45,6 +45,7 @@ type stream struct {
 	// The buffer's, of a prefetched stream.
 	cost  int64 // bytes of its chunks that were prefetched and not taken yet
 	asked int64 // bytes of the chunk that is asked for, 0 if none is
+	late  int64 // bytes of the chunk that is tried again, 0 if none is: the streams behind go first
 }
 
 // chunk is what one response holds of one stream.
