@@ -89,6 +89,13 @@ func (b *buffer) holds() (bytes, fetched int64, ranges int) {
 	return b.used, b.fetched, len(b.early)
 }
 
+// isOver reports whether nothing more is to be fetched of a range that is prefetched.
+func (b *buffer) isOver(rg Range) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.early[rg].isOver()
+}
+
 // The ranges behind the one that is read are fetched meanwhile, from several brokers at a time,
 // also the first ones if nobody else reads. Nothing is kept in the end.
 func TestRangesBehindAreFetched(t *testing.T) {
@@ -234,7 +241,7 @@ func TestPrefetchFailedAndHealed(t *testing.T) {
 		rg := Range{Topic: "late", LeaderEpoch: -1, Until: 3}
 		r.Prefetch(rg)
 		time.Sleep(10 * time.Second)
-		if !r.buffer.early[rg].isOver() {
+		if !r.buffer.isOver(rg) {
 			t.Fatal("a topic that doesn't exist is still waited for")
 		}
 		b.Create(t, "late", 1)
@@ -320,21 +327,16 @@ func TestPrefetchBehindADeadBroker(t *testing.T) {
 			return nil, nil, false
 		})
 		r := readerOf(t, b, Options{Alone: true, BufferBytes: 8 * eachRecords * 150, Logger: slog.New(slog.DiscardHandler)})
-		isWhole := func(rg Range) bool {
-			r.buffer.mu.Lock()
-			defer r.buffer.mu.Unlock()
-			return r.buffer.early[rg].isOver()
-		}
 		r.Prefetch(rs...)
 		time.Sleep(5 * time.Second)
 		for i, rg := range rs {
-			if got, want := isWhole(rg), i >= 4; got != want {
+			if got, want := r.buffer.isOver(rg), i >= 4; got != want {
 				t.Errorf("%v is prefetched: %v, want %v", rg, got, want)
 			}
 		}
 		time.Sleep(time.Until(back) + 5*time.Second)
 		for _, rg := range rs {
-			if !isWhole(rg) {
+			if !r.buffer.isOver(rg) {
 				t.Errorf("%v isn't prefetched though its broker is back", rg)
 			}
 			count(t, r, rg)
