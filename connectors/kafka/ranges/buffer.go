@@ -6,15 +6,16 @@ import (
 )
 
 // buffer holds what no reader has taken yet: chunks of prefetched streams (prefetched.go) and
-// the leftovers of ended ranges. Their cost stays below limit.
+// the leftovers of ended ranges. Nothing is asked for, and no leftover kept, that would cost more
+// than limit leaves; only a batch that is larger than what was asked for comes over it.
 //
-// THREADING: mu guards it, and cost and asked of every stream. Of other locks those of
+// THREADING: mu guards it, and cost, asked and late of every stream. Of other locks those of
 // streams and of the history are taken meanwhile.
 type buffer struct {
 	mu          sync.Mutex
 	limit, used int64
 	early       map[Range]*stream // prefetched streams that nobody reads yet
-	ahead       []*stream         // of early, those that want more, in the order in which they will be read
+	ahead       []*stream         // of early, those that want more: in the order in which they will be read, postponed ones last
 	fetched     int64             // part of used: cost and asked of streams
 	left        map[partitionKey]leftover
 	order       []partitionKey // of left, oldest first
@@ -59,7 +60,7 @@ func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) (kept 
 		b.drop(key)
 	}
 	cost := c.cost()
-	for b.used+cost > b.limit && len(b.order) > 0 && cost <= b.limit {
+	for b.used+cost > b.limit && len(b.order) > 0 && cost <= b.limit-b.fetched {
 		b.drop(b.order[0])
 	}
 	if b.used+cost > b.limit {

@@ -25,8 +25,11 @@
 // Of each open range at most one chunk is being walked, one waits and one is in
 // flight; a chunk is about Options.PartitionBytes. What is prefetched of ranges and not read yet,
 // and what a response held beyond a range's end, or polls have read ahead
-// ([Planner.Watch]), share Options.BufferBytes: at most three quarters are for ranges, which wait for
-// room; of the rest the oldest goes first. Counted are parts of responses, of which each keeps the
+// ([Planner.Watch]), share Options.BufferBytes. Ranges are prefetched up to three quarters of it and
+// wait for room then; what they begin with of leftovers may be more. Of leftovers the oldest goes
+// first. A batch that is larger than what was asked for comes nevertheless, also over
+// Options.BufferBytes. The caller forgets what isn't read ([Reader.Forget]): else it takes up room
+// until Close. Counted are parts of responses, of which each keeps the
 // whole alive, of up to Options.RequestBytes as a rule. What polls have read
 // ahead of a partition, up to 16 answers, waits in one piece at the beginning of a range. Response buffers are never
 // recycled, because keys and values alias them: a value that is kept keeps its

@@ -83,6 +83,7 @@ func (f *fetcher) deliver(ctx context.Context, streams []*stream, resp *kmsg.Fet
 		case p == nil: // a throttled answer leaves partitions out
 			f.router.retry(s, errors.New("the broker left the partition out of its answer"))
 		case s.isClosed():
+			f.outage.leave(s)
 		case errors.Is(kerr.ErrorForCode(p.ErrorCode), kerr.OffsetOutOfRange):
 			outside = append(outside, s)
 		case f.accept(s, p, total):
@@ -93,7 +94,7 @@ func (f *fetcher) deliver(ctx context.Context, streams []*stream, resp *kmsg.Fet
 	for _, s := range outside {
 		f.outOfRange(ctx, s)
 	}
-	f.router.want(f.buffer.due(f.history, f.opts)...)
+	f.router.wantAhead()
 }
 
 // accept hands one partition's part of a response to its stream, and reports
@@ -193,6 +194,7 @@ func (f *fetcher) outOfRange(ctx context.Context, s *stream) {
 	}
 	switch {
 	case s.isClosed() || ctx.Err() != nil:
+		f.outage.leave(s)
 	case err != nil:
 		f.router.retryElsewhere(s, fmt.Errorf("asking where the log begins: %w", err))
 	case s.next < start && f.opts.Lost == FailLost:

@@ -49,7 +49,8 @@ type Options struct {
 	// most 64 MiB.
 	RequestBytes int32
 	// BufferBytes bounds what is prefetched and not read yet and
-	// the leftovers of ended ranges, together (64 MiB).
+	// the leftovers of ended ranges, together (64 MiB). A batch that is larger than what
+	// was asked for comes over it.
 	BufferBytes int64
 	// Alone says that all ranges are read here that a Reader is told to prefetch, so that it
 	// begins with the first of a partition.

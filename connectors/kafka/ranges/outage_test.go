@@ -16,7 +16,7 @@ func TestOutageForgetsWhoHasGone(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		out := &outage{log: slog.New(slog.DiscardHandler)}
-		r := newRouter(&Options{}, nil, newLinks(1, nil), out, new(counters))
+		r := newRouter(&Options{}, nil, newLinks(1, nil), out, newHistory(), newBuffer(0), new(counters))
 		go r.run(ctx)
 		s := newStream(Range{Topic: "t", Until: 10})
 		if !s.begin() {

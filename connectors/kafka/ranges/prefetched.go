@@ -4,7 +4,7 @@ import "slices"
 
 // prefetchChunks is how many chunks of a full size may be on their way at a time for ranges
 // that nobody reads yet: as many as a client has that fetches from three brokers. Of short ranges
-// these are many, so that one request asks for all.
+// these are many, so that one request asks for all. What is tried again (again) comes on top.
 const prefetchChunks = 3
 
 // has reports whether a range is prefetched already.
@@ -31,6 +31,7 @@ func (b *buffer) admit(s *stream) {
 
 // due returns the prefetched streams whose next chunks are to be fetched now: those that will
 // be read first, as far as there is room. Room that these will need isn't given to those behind.
+// Those that are tried again are left to the router.
 func (b *buffer) due(h *history, o *Options) (due []*stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -40,11 +41,16 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 			b.count(s, 0, -s.asked)
 			return true
 		}
-		onWay += s.asked
+		if s.late == 0 {
+			onWay += s.asked
+		}
 		return false
 	})
 	var later int64 // what the streams so far will ask for afterwards
 	for _, s := range b.ahead {
+		if s.late > 0 {
+			continue
+		}
 		if s.asked == 0 {
 			ask := max(1, int64(h.estimate(s, o.PartitionBytes)))
 			if onWay+ask > most || !b.makeRoom(ask, later) {
@@ -60,7 +66,8 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 }
 
 // makeRoom drops the oldest leftovers, if it must, so that as much can be prefetched. It reports
-// whether there is room, beside what is reserved. A quarter of the limit is for leftovers alone.
+// whether there is room, beside what is reserved. For the last quarter of the limit nothing is asked:
+// it is for leftovers, also those with which ranges begin (admit).
 // It is called with mu held.
 func (b *buffer) makeRoom(bytes, reserved int64) bool {
 	if b.fetched+reserved+bytes > b.limit-b.limit/4 {
@@ -72,12 +79,49 @@ func (b *buffer) makeRoom(bytes, reserved int64) bool {
 	return b.used+bytes <= b.limit
 }
 
+// postpone lets the streams behind a prefetched one go first: what it asked for didn't come, and
+// its holder will try again.
+func (b *buffer) postpone(s *stream) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.early[s.rg] != s || s.asked == 0 {
+		return
+	}
+	s.late = s.asked
+	b.count(s, 0, -s.asked)
+	b.remove(s)
+	b.early[s.rg] = s
+	b.ahead = append(b.ahead, s)
+}
+
+// again reports whether a stream may be tried again now. Of those that were postponed this is one
+// chunk of a full size at a time, if there is room, so that they are in nobody's way.
+func (b *buffer) again(s *stream, o *Options) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.late == 0 || s.asked > 0 {
+		return true
+	}
+	var onWay int64
+	for _, other := range b.ahead {
+		if other.late > 0 {
+			onWay += other.asked
+		}
+	}
+	if onWay > 0 && onWay+s.late > int64(o.PartitionBytes) || !b.makeRoom(s.late, 0) {
+		return false
+	}
+	b.count(s, 0, s.late)
+	return true
+}
+
 // arrived notes that the chunk came that was asked for, unless the stream is read meanwhile.
 func (b *buffer) arrived(s *stream, cost int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.early[s.rg] == s {
 		b.count(s, cost, -s.asked)
+		s.late = 0
 	}
 }
 
@@ -92,6 +136,7 @@ func (b *buffer) claim(rg Range) *stream {
 	s.claim()
 	b.remove(s)
 	b.count(s, 0, -s.asked)
+	s.late = 0
 	return s
 }
 
@@ -112,18 +157,18 @@ func (b *buffer) release(s *stream) {
 	b.count(s, -s.cost, -s.asked)
 }
 
-// forget drops the prefetched stream of a range, if there is one, and reports whether there was.
-func (b *buffer) forget(rg Range) bool {
+// forget drops the prefetched stream of a range and returns it. nil if there is none.
+func (b *buffer) forget(rg Range) *stream {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.early[rg]
 	if s == nil {
-		return false
+		return nil
 	}
 	s.close()
 	b.remove(s)
 	b.count(s, -s.cost, -s.asked)
-	return true
+	return s
 }
 
 // remove is called with mu held.

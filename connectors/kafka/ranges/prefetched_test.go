@@ -2,7 +2,9 @@ package ranges
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +87,13 @@ func (b *buffer) holds() (bytes, fetched int64, ranges int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used, b.fetched, len(b.early)
+}
+
+// isOver reports whether nothing more is to be fetched of a range that is prefetched.
+func (b *buffer) isOver(rg Range) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.early[rg].isOver()
 }
 
 // The ranges behind the one that is read are fetched meanwhile, from several brokers at a time,
@@ -208,10 +217,12 @@ func TestPrefetchAfterFailures(t *testing.T) {
 				break
 			}
 		}
+		began, failed := time.Now(), false
 		for _, err := range r.Read(t.Context(), missing) {
-			if err == nil {
-				t.Error("there is no such partition")
-			}
+			failed = err != nil
+		}
+		if took := time.Since(began); !failed || took < confirmAfter {
+			t.Errorf("there is no such partition, and that is to be found out anew: %v after %s", failed, took)
 		}
 		if s := r.Stats(); s.Prefetched != manyPartitions+1 {
 			t.Errorf("%+v", s)
@@ -220,6 +231,168 @@ func TestPrefetchAfterFailures(t *testing.T) {
 			t.Errorf("%d bytes of %d ranges are kept", fetched, early)
 		}
 	})
+}
+
+// What kept a range from being prefetched keeps nobody from reading it later: its reader asks anew.
+func TestPrefetchFailedAndHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t)
+		r := readerOf(t, b, Options{Alone: true})
+		rg := Range{Topic: "late", LeaderEpoch: -1, Until: 3}
+		r.Prefetch(rg)
+		time.Sleep(10 * time.Second)
+		if !r.buffer.isOver(rg) {
+			t.Fatal("a topic that doesn't exist is still waited for")
+		}
+		b.Create(t, "late", 1)
+		for range rg.Until {
+			b.Produce(t, "late", nil, kgo.StringRecord("x"))
+		}
+		count(t, r, rg)
+	})
+}
+
+// A range that is forgotten while it is in a request is no longer waited for.
+func TestForgottenInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, 10*time.Millisecond)
+		back, asked := time.Now().Add(10*time.Second), make(chan bool, 1)
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			if time.Now().Before(back) {
+				return nil, errors.New("the broker hangs up"), true
+			}
+			asked <- true // and the answer takes 10 ms
+			return nil, nil, false
+		})
+		r := readerOf(t, b, Options{Alone: true, Logger: slog.New(slog.DiscardHandler)})
+		waiting := func() int {
+			r.outage.mu.Lock()
+			defer r.outage.mu.Unlock()
+			return r.outage.waiting
+		}
+		r.Prefetch(rs[0])
+		<-asked
+		if n := waiting(); n != 1 {
+			t.Errorf("%d ranges wait, want the one", n)
+		}
+		r.Forget(rs[0])
+		time.Sleep(time.Second)
+		if n := waiting(); n != 0 {
+			t.Errorf("%d ranges wait, and nobody wants any", n)
+		}
+	})
+}
+
+// What finds no room beside what is prefetched drops no leftovers.
+func TestLeftoversStayIfNoneMakesRoom(t *testing.T) {
+	b, s := newBuffer(1000), newStream(Range{Topic: "t", Until: 10})
+	s.early = true
+	b.admit(s)
+	b.count(s, 700, 0)
+	keep := func(p int32, size int64) bool {
+		return b.keep(partitionKey{"t", p}, [16]byte{}, 0, chunk{next: 1, size: size})
+	}
+	if !keep(1, 200) || keep(2, 400) {
+		t.Error("200 bytes fit beside 700 of 1000, and 400 don't")
+	}
+	if used, _, _ := b.holds(); used != 900 {
+		t.Errorf("%d bytes are kept, want all 900", used)
+	}
+	if !keep(2, 250) {
+		t.Error("the 250 bytes that came last fit in place of the older 200")
+	}
+	if used, _, _ := b.holds(); used != 950 {
+		t.Errorf("%d bytes are kept, want 950", used)
+	}
+}
+
+// Ranges whose broker is gone don't keep those behind them from being prefetched, and are
+// prefetched themselves when it is back.
+func TestPrefetchBehindADeadBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, 10*time.Millisecond)
+		for i := range rs {
+			node := int32(i) / 4 // the first four are on the one that is gone
+			if err := b.Fake.MoveTopicPartition("in", int32(i), node); err != nil {
+				t.Fatal(err)
+			}
+		}
+		back := time.Now().Add(time.Minute)
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			if b.Fake.CurrentNode() == 0 && time.Now().Before(back) {
+				return nil, errors.New("the broker hangs up"), true
+			}
+			return nil, nil, false
+		})
+		r := readerOf(t, b, Options{Alone: true, BufferBytes: 8 * eachRecords * 150, Logger: slog.New(slog.DiscardHandler)})
+		r.Prefetch(rs...)
+		time.Sleep(5 * time.Second)
+		for i, rg := range rs {
+			if got, want := r.buffer.isOver(rg), i >= 4; got != want {
+				t.Errorf("%v is prefetched: %v, want %v", rg, got, want)
+			}
+		}
+		time.Sleep(time.Until(back) + 5*time.Second)
+		for _, rg := range rs {
+			if !r.buffer.isOver(rg) {
+				t.Errorf("%v isn't prefetched though its broker is back", rg)
+			}
+			count(t, r, rg)
+		}
+		if used, _, early := r.buffer.holds(); used != 0 || early != 0 {
+			t.Errorf("%d bytes of %d ranges are kept in the end", used, early)
+		}
+	})
+}
+
+// Of ranges that are tried again one chunk is asked for at a time, beside the others, if there is
+// room.
+func TestPostponed(t *testing.T) {
+	h, o, b := newHistory(), &Options{PartitionBytes: 100}, newBuffer(1000)
+	all := make([]*stream, 7)
+	for p := range all {
+		all[p] = newStream(Range{Topic: "t", Partition: int32(p), Until: 10})
+		all[p].early = true
+		b.admit(all[p])
+	}
+	fetched := func(when string, want int64) {
+		t.Helper()
+		if _, got, _ := b.holds(); got != want {
+			t.Errorf("%s: %d bytes are counted, want %d", when, got, want)
+		}
+	}
+	b.due(h, o)
+	fetched("three are asked for", 300)
+	for _, s := range all[:3] {
+		b.postpone(s)
+	}
+	fetched("and don't come", 0)
+	if due := b.due(h, o); len(due) != 3 || due[0] != all[3] {
+		t.Errorf("%d are due in their place, want three", len(due))
+	}
+	if !b.again(all[0], o) || b.again(all[1], o) || !b.again(all[0], o) || !b.again(all[3], o) {
+		t.Error("one may be tried again at a time, and goes on when it may")
+	}
+	fetched("one is tried again", 400)
+	if due := b.due(h, o); len(due) != 0 {
+		t.Errorf("%d more are due, want none beside three", len(due))
+	}
+	b.arrived(all[0], 350)
+	fetched("it comes", 650)
+	if !b.again(all[1], o) {
+		t.Error("now the second may be tried again")
+	}
+	b.postpone(all[1])
+	b.arrived(all[3], 110)
+	if b.again(all[1], o) {
+		t.Error("there is no room for 100 bytes beside 660 of 750")
+	}
+	if b.claim(all[1].rg); !b.again(all[1], o) {
+		t.Error("what is read waits for nobody")
+	}
+	fetched("of what is read nothing had come", 660)
 }
 
 // Short ranges are asked for together, long ones a few at a time, in order.

@@ -64,7 +64,7 @@ func New(o Options) (*Reader, error) {
 		}
 		f.run(r.ctx)
 	})
-	r.router = newRouter(&r.opts, r.clients[0], r.links, r.outage, &r.counts)
+	r.router = newRouter(&r.opts, r.clients[0], r.links, r.outage, r.history, r.buffer, &r.counts)
 	r.routing.Go(func() { r.router.run(r.ctx) })
 	return r, nil
 }
@@ -133,6 +133,7 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 // one right before it was read here, or as soon as it has been: of a cluster's
 // Readers, that is the one whose task will probably read it, and what was left over
 // is not fetched again. A Reader that is alone ([Options]) prefetches the first of a partition, too.
+// The caller forgets what isn't read ([Reader.Forget]): else it takes up room until Close.
 func (r *Reader) Prefetch(ranges ...Range) {
 	for _, rg := range ranges {
 		if rg.From < 0 || rg.Partition < 0 || rg.Topic == "" || rg.From >= rg.Until || r.ctx.Err() != nil {
@@ -142,7 +143,7 @@ func (r *Reader) Prefetch(ranges ...Range) {
 			r.admit(rg)
 		}
 	}
-	r.fetchAhead()
+	r.router.wantAhead()
 }
 
 // Forget drops what is prefetched of ranges: they were read elsewhere, or nobody reads them.
@@ -150,10 +151,13 @@ func (r *Reader) Forget(ranges ...Range) {
 	dropped := false
 	for _, rg := range ranges {
 		r.history.forget(rg)
-		dropped = r.buffer.forget(rg) || dropped
+		if s := r.buffer.forget(rg); s != nil {
+			r.outage.leave(s)
+			dropped = true
+		}
 	}
 	if dropped {
-		r.fetchAhead()
+		r.router.wantAhead()
 	}
 }
 
@@ -166,9 +170,6 @@ func (r *Reader) admit(rg Range) {
 	s.early = true
 	r.buffer.admit(s)
 }
-
-// fetchAhead asks for what is to be prefetched and has room now.
-func (r *Reader) fetchAhead() { r.router.want(r.buffer.due(r.history, &r.opts)...) }
 
 // offer keeps what was read of a partition beside Read, for a range that begins where
 // rg does or for those before and behind it. It reports whether all until rg's end is kept.
@@ -194,7 +195,7 @@ func (r *Reader) open(rg Range) *stream {
 		r.counts.prefetched.Add(1)
 	}
 	r.router.want(s)
-	r.fetchAhead()
+	r.router.wantAhead()
 	return s
 }
 
@@ -217,7 +218,7 @@ func (r *Reader) release(s *stream) {
 	if next, ok := r.history.ended(s.rg); ok {
 		r.admit(next)
 	}
-	r.fetchAhead()
+	r.router.wantAhead()
 }
 
 // nextChunk waits for the stream's next chunk. ok is false at the range's end.
@@ -228,7 +229,7 @@ func (r *Reader) nextChunk(ctx context.Context, s *stream) (c chunk, ok bool, er
 		case ok:
 			r.router.want(s)
 			if r.buffer.taken(s, c.cost()) {
-				r.fetchAhead()
+				r.router.wantAhead()
 			}
 			return c, true, nil
 		case isOver:

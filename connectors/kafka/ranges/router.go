@@ -99,21 +99,23 @@ func (y *lobby) due() (due, gone []*stream, wait time.Duration) {
 // router hands each stream that wants its next chunk to its leader's link, and asks
 // for the leaders of those that have none or whose leader refused.
 //
-// THREADING: run is the router's goroutine. want may be called by anybody, the other
+// THREADING: run is the router's goroutine. want and wantAhead may be called by anybody, the other
 // methods by a stream's holder. What changes is in routes and the lobby.
 type router struct {
-	opts   *Options
-	cl     *kgo.Client
-	links  *links
-	outage *outage
-	counts *counters
-	routes routes
-	lobby  lobby
+	opts    *Options
+	cl      *kgo.Client
+	links   *links
+	outage  *outage
+	history *history
+	buffer  *buffer
+	counts  *counters
+	routes  routes
+	lobby   lobby
 }
 
-func newRouter(o *Options, cl *kgo.Client, ls *links, out *outage, counts *counters) *router {
+func newRouter(o *Options, cl *kgo.Client, ls *links, out *outage, h *history, b *buffer, counts *counters) *router {
 	return &router{
-		opts: o, cl: cl, links: ls, outage: out, counts: counts,
+		opts: o, cl: cl, links: ls, outage: out, history: h, buffer: b, counts: counts,
 		routes: routes{known: make(map[partitionKey]route)}, lobby: lobby{wake: make(chan struct{}, 1)},
 	}
 }
@@ -129,6 +131,9 @@ func (r *router) want(streams ...*stream) {
 	}
 	r.route(wanted)
 }
+
+// wantAhead asks for what is to be prefetched and has room now.
+func (r *router) wantAhead() { r.want(r.buffer.due(r.history, r.opts)...) }
 
 // route hands streams on together, so that one request can ask for many. It reuses
 // the slice.
@@ -169,6 +174,7 @@ func (r *router) retryElsewhere(s *stream, why error) {
 func (r *router) retry(s *stream, why error) {
 	delay := s.backoff()
 	r.outage.enter(s, why)
+	r.buffer.postpone(s)
 	r.lobby.enter(delay, s)
 }
 
@@ -214,6 +220,9 @@ func (r *router) run(ctx context.Context) {
 	}
 }
 
+// postponed is how long a prefetched stream waits for others that are tried again, or for room.
+const postponed = 500 * time.Millisecond
+
 // refresh asks for the leaders of streams and hands them on.
 func (r *router) refresh(ctx context.Context, due []*stream) {
 	var topics []string
@@ -232,11 +241,15 @@ func (r *router) refresh(ctx context.Context, due []*stream) {
 			r.outage.leave(s)
 		case err != nil:
 			r.retry(s, err)
-		case r.settle(s, infos):
+		case !r.settle(s, infos):
+		case r.buffer.again(s, r.opts):
 			found = append(found, s)
+		default:
+			r.lobby.enter(postponed, s)
 		}
 	}
 	r.links.add(found)
+	r.wantAhead() // in place of those that were postponed
 }
 
 // settle decides whether a stream goes on by what the brokers say of its topic, and

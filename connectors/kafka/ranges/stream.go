@@ -45,6 +45,7 @@ type stream struct {
 	// The buffer's, of a prefetched stream.
 	cost  int64 // bytes of its chunks that were prefetched and not taken yet
 	asked int64 // bytes of the chunk that is asked for, 0 if none is
+	late  int64 // bytes of the chunk that is tried again, 0 if none is: the streams behind go first
 }
 
 // chunk is what one response holds of one stream.
@@ -160,11 +161,16 @@ func (s *stream) rest() int64 {
 	return max(0, s.rg.Until-s.next)
 }
 
-// claim says that somebody reads a prefetched stream.
+// claim says that somebody reads a prefetched stream. One that has failed goes on: what was wrong
+// may be right by now.
 func (s *stream) claim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.early = false
+	if s.err != nil { // so nobody is its holder
+		s.err = nil
+		s.progress()
+	}
 }
 
 // deliver hands a chunk to the reader; the stream goes on after it. What was wrong
