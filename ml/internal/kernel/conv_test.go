@@ -166,8 +166,35 @@ func TestPackedConvTogether(t *testing.T) {
 			for i := range s.N {
 				pc.run(l, 1, x[i*in:], want[i*out:], tileLoadC)
 			}
-			pc.run(l, s.N, x, y, tileLoadC)
-			sameBits(t, l.String(), y, want)
+			got := slices.Clone(y)
+			pc.run(l, s.N, x, got, tileLoadC)
+			sameBits(t, l.String(), got, want)
+
+			sc := getScratch()
+			copy(got, y)
+			pc.together(l, sc, 2, s.N, x, got, tileLoadC) // a whole group and a part of one
+			putScratch(sc)
+			sameBits(t, l.String()+" in groups", got, want)
+		}
+	}
+}
+
+// What convolving images together takes doesn't grow with the batch.
+func TestPackedConvGroup(t *testing.T) {
+	for _, c := range []struct {
+		s    ConvShape
+		want int
+	}{
+		{ConvShape{C: 256, H: 56, W: 56, OC: 256, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, 1},
+		{ConvShape{C: 512, H: 6, W: 6, OC: 512, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, 20},
+		{ConvShape{C: 512, H: 300, W: 300, OC: 512, KH: 1, KW: 1, StrideH: 1, StrideW: 1}, 1},
+	} {
+		pc, err := PackConv(c.s, make([]float32, c.s.OC*planConv(c.s).k), nil, Identity, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pc.group(); got != c.want {
+			t.Errorf("%+v: groups of %d images, want %d", c.s, got, c.want)
 		}
 	}
 }

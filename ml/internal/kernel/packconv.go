@@ -94,7 +94,7 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	s := getScratch()
 	defer putScratch(s)
 	if n > 1 && p.large() {
-		p.together(l, s, n, x, y, first)
+		p.together(l, s, p.group(), n, x, y, first)
 		return
 	}
 	var padded, full []float32
