@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -69,7 +70,7 @@ func TestPackedConvAgainstDefinition(t *testing.T) {
 				case 2:
 					pool = &PoolShape{KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, CoverAll: r.IntN(2) == 1}
 				}
-				checkPackedConv(t, l, r.IntN(2) == 1, s, pool, normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
+				checkPackedConv(t, l, inTiles[r.IntN(3)], s, pool, edgy(r, s.N*s.C*s.H*s.W, r.IntN(3)), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
 			}
 		})
 	}
@@ -82,17 +83,16 @@ func TestConvolutionAlongAColumn(t *testing.T) {
 		for range 40 {
 			s := randomConv(r)
 			s.W, s.KW, s.PadW, s.DilW = 1, 1, 0, 1
-			checkPackedConv(t, l, r.IntN(2) == 1, s, nil, normal(r, s.N*s.C*s.H), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
+			checkPackedConv(t, l, inTiles[r.IntN(3)], s, nil, edgy(r, s.N*s.C*s.H, r.IntN(3)), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
 		}
 	}
 }
 
-func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolShape, x, w, bias []float32) {
+// inTiles are the activations that micro-kernels apply.
+var inTiles = []Activation{Identity, ReLUActivation, ReLU6Activation}
+
+func checkPackedConv(t *testing.T, l Level, act Activation, s ConvShape, pool *PoolShape, x, w, bias []float32) {
 	t.Helper()
-	act := Identity
-	if relu {
-		act = ReLUActivation
-	}
 	pc, err := PackConv(s, w, bias, act, pool)
 	if err != nil {
 		if pool == nil {
@@ -121,7 +121,7 @@ func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolSh
 	for i, v := range want {
 		wide[i] = float64(v)
 	}
-	closeTo(t, "packed conv", back, wide, 1e-5, 10)
+	closeTo(t, fmt.Sprintf("%s: %+v, pooling %+v", l, s, pool), back, wide, 1e-5, 10)
 }
 
 // Large images are worked on in bands.
@@ -140,9 +140,9 @@ func TestPackedConvBands(t *testing.T) {
 		{ConvShape{C: 700, H: 100, W: 4, OC: 3, KH: 1, KW: 2, StrideH: 1, StrideW: 1, PadW: 1}, nil},
 	} {
 		c.s.N = 1
-		x, w, bias := normal(r, c.s.C*c.s.H*c.s.W), normal(r, c.s.OC*planConv(c.s).k), normal(r, c.s.OC)
+		x, w, bias := edgy(r, c.s.C*c.s.H*c.s.W, 2), normal(r, c.s.OC*planConv(c.s).k), normal(r, c.s.OC)
 		for _, l := range levels() {
-			checkPackedConv(t, l, true, c.s, c.pool, x, w, bias)
+			checkPackedConv(t, l, ReLU6Activation, c.s, c.pool, x, w, bias)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func checkDepthwise(t *testing.T, r *rand.Rand, l Level, s ConvShape) {
 		t.Fatalf("%+v is not depthwise", s)
 	}
 	what := fmt.Sprintf("%s: %+v", l, s)
-	x, w, bias := normal(r, s.N*p.in()), normal(r, s.OC*p.k), normal(r, s.OC)
+	x, w, bias := edgy(r, s.N*p.in(), s.C/4), normal(r, s.OC*p.k), edgy(r, s.OC, s.OC/8)
 	y := make([]float32, s.N*s.OC*p.out)
 	conv2D(l, s, x, w, nil, y)
 	closeTo(t, what, y, naiveConv(s, x, w, nil), 1e-5, 10)
