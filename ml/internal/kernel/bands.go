@@ -36,8 +36,8 @@ const (
 	smallFilters = 1 << 17
 )
 
-// padsBands tells whether images are padded band by band. A column of pixels is one row, which
-// isn't.
+// padsBands tells whether images are padded band by band: not a column of pixels, which
+// is one row and has no bands.
 func (p *PackedConv) padsBands(l Level) bool {
 	return p.pads() && p.rows > 1 && p.padded() > largeImage && len(p.w) <= smallFilters && !(p.pool != nil && p.fusesPool(l))
 }
