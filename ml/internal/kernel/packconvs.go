@@ -1,9 +1,5 @@
 package kernel
 
-// largeFilters is the size in bytes of filters that are worth reading once for several
-// images: those that don't stay in the second-level cache beside the images.
-const largeFilters = 512 << 10
-
 // togetherBytes bounds the padded images and the results that are convolved together,
 // which are gone through once for each block of the filters.
 const togetherBytes = 4 << 20
