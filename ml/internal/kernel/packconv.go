@@ -93,8 +93,8 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	x, y = x[:n*in], y[:n*out]
 	s := getScratch()
 	defer putScratch(s)
-	if n > 1 && p.large() {
-		p.together(l, s, p.group(), n, x, y, first)
+	if group := min(n, p.group()); group > 1 {
+		p.together(l, s, group, n, x, y, first)
 		return
 	}
 	var padded, full []float32

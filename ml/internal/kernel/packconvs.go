@@ -4,20 +4,18 @@ package kernel
 // which are gone through once for each block of the filters.
 const togetherBytes = 4 << 20
 
-// large tells whether several images are convolved together.
-func (p *PackedConv) large() bool {
-	return p.depth == nil && p.Bytes() >= largeFilters && p.pool == nil && p.finished()
-}
-
-// group is the number of images that are convolved together.
+// group is the number of images that are convolved together, 1 for none: those of
+// filters that are worth it, as many as togetherBytes hold.
 func (p *PackedConv) group() int {
+	if p.depth != nil || p.Bytes() < largeFilters || p.pool != nil || !p.finished() {
+		return 1
+	}
 	return max(togetherBytes/(f32*(p.padded()+p.out*p.OC)), 1)
 }
 
 // together convolves n images, of each group with each part of the filters in turn.
 func (p *PackedConv) together(l Level, s *scratch, group, n int, x, y []float32, first int) {
 	in, size, out := p.in(), p.padded(), p.out*p.OC
-	group = min(group, n)
 	var padded []float32
 	if p.pads() {
 		padded = grow(&s.a, group*size)
