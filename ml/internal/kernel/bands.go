@@ -1,20 +1,58 @@
 package kernel
 
 // A band is some rows of an image's result, or of its pixels where the convolution is
-// pointwise, which are convolved and finished while they are in the cache.
+// one row, which are convolved and finished while they are in the cache.
+
+// How much is worked on at once, in bytes but for bandPixels.
+const (
+	// largeFilters don't stay in the second-level cache beside images: they are worth
+	// reading once for several images and not once for each padded band.
+	largeFilters = 512 << 10
+
+	// wholeBytes is what an image takes at most that isn't cut into bands, bandBytes
+	// about what a band takes, and bandPixels the least number of pixels for which all
+	// filters are read.
+	wholeBytes = 1 << 20
+	bandBytes  = 512 << 10
+	bandPixels = 196
+
+	// largeImage is what a padded image takes that is padded band by band, and
+	// paddedBytes about what such a band takes.
+	largeImage  = 512 << 10
+	paddedBytes = 256 << 10
+
+	// finishedBytes is about how much of the result is finished at once.
+	finishedBytes = 64 << 10
+)
+
+// bandRows returns how many of n rows go into a band, of the given bytes and pixels
+// each.
+func bandRows(n, bytes, pixels int) int {
+	size := max(bandBytes/bytes, (bandPixels+pixels-1)/pixels, 1)
+	if n*bytes <= wholeBytes || size >= n {
+		return n
+	}
+	bands := (n + size - 1) / size
+	rows := (n + bands - 1) / bands
+	if pixels == 1 {
+		return roundUp(rows, bandPixels) // a multiple of all tiles' heights
+	}
+	return inPairs(rows + 1)
+}
+
+// inPairs returns the even number up to rows, since two short rows share a tile, or one.
+func inPairs(rows int) int { return max(rows&^1, 1) }
 
 // bands convolves a part of the image after the other and finishes each while it is in
 // the cache.
 func (p *PackedConv) bands(l Level, x, y []float32, first, last int) {
 	band := p.direct
 	in, out := p.StrideH*p.wp*p.C, p.cols*p.OC
-	parts, size := &band.rows, max(bandSize/out, 1)
+	parts, size := &band.rows, inPairs(finishedBytes/(out*f32))
 	if p.pointwise { // one long row
 		in, out = p.C, p.OC
 		parts = &band.cols
-		size = roundUp(max(bandSize/out, 1), l.shape().rows)
-	} else if size > 1 {
-		size &^= 1 // short rows go in pairs
+		size = roundUp(max(finishedBytes/(out*f32), 1), l.shape().rows)
 	}
 	for at, n := 0, *parts; at < n; at += size {
 		*parts = min(size, n-at)
@@ -27,28 +65,17 @@ func (p *PackedConv) bands(l Level, x, y []float32, first, last int) {
 // pads tells whether an image needs a border.
 func (p *PackedConv) pads() bool { return p.depth == nil && (p.PadH > 0 || p.PadW > 0) }
 
-// Images are padded band by band where that keeps the padded rows in the second-level
-// cache, which the whole image doesn't fit in, and the filters stay there too, since
-// each band reads them. All are numbers of elements.
-const (
-	largeImage   = 1 << 17
-	paddedBand   = 1 << 16
-	smallFilters = 1 << 17
-)
-
-// padsBands tells whether images are padded band by band. A column of pixels is one row, which
-// isn't.
+// padsBands tells whether images are padded band by band, which keeps the padded rows
+// in the second-level cache where the whole image doesn't fit in and the filters do,
+// since each band reads them. A column of pixels is one row and has no bands.
 func (p *PackedConv) padsBands(l Level) bool {
-	return p.pads() && p.rows > 1 && p.padded() > largeImage && len(p.w) <= smallFilters && !(p.pool != nil && p.fusesPool(l))
+	return p.pads() && p.rows > 1 && p.padded()*f32 > largeImage && p.Bytes() < largeFilters && !(p.pool != nil && p.fusesPool(l))
 }
 
 // paddedBands is bands for an image without its border.
 func (p *PackedConv) paddedBands(l Level, x, y []float32, first, last int) {
 	row, more := p.wp*p.C, (p.KH-1)*p.DilH+1 // rows that one row of the result takes
-	rows := min(max((paddedBand/row-more)/p.StrideH+1, 1), p.oh)
-	if rows > 1 {
-		rows &^= 1 // short rows go in pairs
-	}
+	rows := inPairs(min((paddedBytes/(row*f32)-more)/p.StrideH+1, p.oh))
 	s := getScratch()
 	defer putScratch(s)
 	image := grow(&s.a, ((rows-1)*p.StrideH+more)*row)

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -69,7 +70,7 @@ func TestPackedConvAgainstDefinition(t *testing.T) {
 				case 2:
 					pool = &PoolShape{KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1, CoverAll: r.IntN(2) == 1}
 				}
-				checkPackedConv(t, l, r.IntN(2) == 1, s, pool, normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
+				checkPackedConv(t, l, inTiles[r.IntN(3)], s, pool, edgy(r, s.N*s.C*s.H*s.W, r.IntN(3)), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
 			}
 		})
 	}
@@ -82,17 +83,16 @@ func TestConvolutionAlongAColumn(t *testing.T) {
 		for range 40 {
 			s := randomConv(r)
 			s.W, s.KW, s.PadW, s.DilW = 1, 1, 0, 1
-			checkPackedConv(t, l, r.IntN(2) == 1, s, nil, normal(r, s.N*s.C*s.H), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
+			checkPackedConv(t, l, inTiles[r.IntN(3)], s, nil, edgy(r, s.N*s.C*s.H, r.IntN(3)), normal(r, s.OC*planConv(s).k), normal(r, s.OC))
 		}
 	}
 }
 
-func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolShape, x, w, bias []float32) {
+// inTiles are the activations that micro-kernels apply.
+var inTiles = []Activation{Identity, ReLUActivation, ReLU6Activation}
+
+func checkPackedConv(t *testing.T, l Level, act Activation, s ConvShape, pool *PoolShape, x, w, bias []float32) {
 	t.Helper()
-	act := Identity
-	if relu {
-		act = ReLUActivation
-	}
 	pc, err := PackConv(s, w, bias, act, pool)
 	if err != nil {
 		if pool == nil {
@@ -121,7 +121,7 @@ func checkPackedConv(t *testing.T, l Level, relu bool, s ConvShape, pool *PoolSh
 	for i, v := range want {
 		wide[i] = float64(v)
 	}
-	closeTo(t, "packed conv", back, wide, 1e-5, 10)
+	closeTo(t, fmt.Sprintf("%s: %+v, pooling %+v", l, s, pool), back, wide, 1e-5, 10)
 }
 
 // Large images are worked on in bands.
@@ -140,9 +140,9 @@ func TestPackedConvBands(t *testing.T) {
 		{ConvShape{C: 700, H: 100, W: 4, OC: 3, KH: 1, KW: 2, StrideH: 1, StrideW: 1, PadW: 1}, nil},
 	} {
 		c.s.N = 1
-		x, w, bias := normal(r, c.s.C*c.s.H*c.s.W), normal(r, c.s.OC*planConv(c.s).k), normal(r, c.s.OC)
+		x, w, bias := edgy(r, c.s.C*c.s.H*c.s.W, 2), normal(r, c.s.OC*planConv(c.s).k), normal(r, c.s.OC)
 		for _, l := range levels() {
-			checkPackedConv(t, l, true, c.s, c.pool, x, w, bias)
+			checkPackedConv(t, l, ReLU6Activation, c.s, c.pool, x, w, bias)
 		}
 	}
 }
@@ -158,16 +158,44 @@ func TestPackedConvTogether(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !pc.large() {
-				t.Fatalf("%d bytes aren't large", pc.Bytes())
+			if pc.group() < s.N {
+				t.Fatalf("%d images are convolved together", pc.group())
 			}
 			x, y := normal(r, s.N*in), normal(r, s.N*out)
 			want := slices.Clone(y)
 			for i := range s.N {
 				pc.run(l, 1, x[i*in:], want[i*out:], tileLoadC)
 			}
-			pc.run(l, s.N, x, y, tileLoadC)
-			sameBits(t, l.String(), y, want)
+			got := slices.Clone(y)
+			pc.run(l, s.N, x, got, tileLoadC)
+			sameBits(t, l.String(), got, want)
+
+			sc := getScratch()
+			copy(got, y)
+			pc.together(l, sc, 2, s.N, x, got, tileLoadC) // a whole group and a part of one
+			putScratch(sc)
+			sameBits(t, l.String()+" in groups", got, want)
+		}
+	}
+}
+
+// What convolving images together takes doesn't grow with the batch.
+func TestPackedConvGroup(t *testing.T) {
+	for _, c := range []struct {
+		s    ConvShape
+		want int
+	}{
+		{ConvShape{C: 256, H: 56, W: 56, OC: 256, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, 1},
+		{ConvShape{C: 512, H: 6, W: 6, OC: 512, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, 20},
+		{ConvShape{C: 16, H: 6, W: 6, OC: 512, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, 1}, // small filters
+		{ConvShape{C: 512, H: 300, W: 300, OC: 512, KH: 1, KW: 1, StrideH: 1, StrideW: 1}, 1},
+	} {
+		pc, err := PackConv(c.s, make([]float32, c.s.OC*planConv(c.s).k), nil, Identity, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pc.group(); got != c.want {
+			t.Errorf("%+v: groups of %d images, want %d", c.s, got, c.want)
 		}
 	}
 }

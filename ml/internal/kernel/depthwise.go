@@ -79,9 +79,6 @@ func (l Level) depthRows() int {
 	return 12
 }
 
-// bandSize is about how many results are finished at once, while they are in the cache.
-const bandSize = 1 << 14
-
 // rowFrom is the number of columns from which on results are made row by row rather
 // than column by column.
 const rowFrom = 8
@@ -107,7 +104,7 @@ func (d *depthwise) image(l Level, x, y, bias []float32, flags int, done func(y 
 					d.line(l, x, y, bias, flags, r, c, i, 0, false)
 				}
 			}
-			if done != nil && ((i+1-ready)*row >= bandSize || i == r.n-1) {
+			if done != nil && ((i+1-ready)*row*f32 >= finishedBytes || i == r.n-1) {
 				done(y[(r.first+ready)*row : (r.first+i+1)*row])
 				ready = i + 1
 			}

@@ -44,7 +44,7 @@ func checkDepthwise(t *testing.T, r *rand.Rand, l Level, s ConvShape) {
 		t.Fatalf("%+v is not depthwise", s)
 	}
 	what := fmt.Sprintf("%s: %+v", l, s)
-	x, w, bias := normal(r, s.N*p.in()), normal(r, s.OC*p.k), normal(r, s.OC)
+	x, w, bias := edgy(r, s.N*p.in(), s.C/4), normal(r, s.OC*p.k), edgy(r, s.OC, s.OC/8)
 	y := make([]float32, s.N*s.OC*p.out)
 	conv2D(l, s, x, w, nil, y)
 	closeTo(t, what, y, naiveConv(s, x, w, nil), 1e-5, 10)
@@ -113,38 +113,69 @@ func TestDepthwiseResidual(t *testing.T) {
 	}
 }
 
-// What comes behind a convolution is applied once to every element, whatever part of
-// the result it comes with, and behind the activation.
+// What comes behind a convolution is given whole pixels, whatever part of the result
+// they are, and each once, behind the activation and before the pooling.
 func TestThen(t *testing.T) {
 	r := random(t)
+	two := &PoolShape{KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	three := &PoolShape{KH: 3, KW: 3, StrideH: 2, StrideW: 2}
 	for _, l := range levels() {
-		for _, s := range []ConvShape{
-			{N: 2, C: 8, H: 90, W: 41, OC: 40, KH: 1, KW: 1, StrideH: 1, StrideW: 1},
-			{N: 1, C: 4, H: 50, W: 30, OC: 24, KH: 3, KW: 3, StrideH: 1, StrideW: 2, PadH: 1, PadW: 1},
-			{N: 1, C: 2, H: 3, W: 2000, OC: 20, KH: 1, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1},
-			{N: 1, C: 4, H: 300, W: 5, OC: 30, KH: 3, KW: 3, StrideH: 1, StrideW: 1},
-			{N: 1, C: 40, H: 60, W: 50, OC: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 40},
-			{N: 2, C: 19, H: 200, W: 4, OC: 19, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 19},
+		for _, c := range []struct {
+			s    ConvShape
+			pool *PoolShape
+		}{
+			{ConvShape{N: 2, C: 8, H: 90, W: 41, OC: 40, KH: 1, KW: 1, StrideH: 1, StrideW: 1}, nil},
+			{ConvShape{N: 1, C: 4, H: 50, W: 30, OC: 24, KH: 3, KW: 3, StrideH: 1, StrideW: 2, PadH: 1, PadW: 1}, nil},
+			{ConvShape{N: 1, C: 2, H: 3, W: 2000, OC: 20, KH: 1, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, nil},
+			{ConvShape{N: 1, C: 4, H: 300, W: 5, OC: 30, KH: 3, KW: 3, StrideH: 1, StrideW: 1}, nil},
+			{ConvShape{N: 1, C: 32, H: 70, W: 66, OC: 20, KH: 3, KW: 1, StrideH: 1, StrideW: 2, PadH: 1, PadW: 1}, nil}, // padded in bands
+			{ConvShape{N: 1, C: 40, H: 60, W: 50, OC: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 40}, nil},
+			{ConvShape{N: 2, C: 19, H: 200, W: 4, OC: 19, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1, Groups: 19}, nil},
+			{ConvShape{N: 2, C: 3, H: 12, W: 14, OC: 33, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, two},
+			{ConvShape{N: 2, C: 3, H: 12, W: 14, OC: 33, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}, three},
 		} {
 			for _, act := range []Activation{Identity, ReLU6Activation, TanhActivation} {
-				p := planConv(s)
-				x, w, bias := normal(r, s.N*p.in()), normal(r, s.OC*p.k), normal(r, s.OC)
-				plain, err := PackConv(s, w, bias, act, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				more, err := PackConv(s, w, bias, act, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				then := func(y []float32) { affine(l, y, y, 2, 1) }
-				more.Then(then)
-				want, got := make([]float32, s.N*s.OC*p.out), make([]float32, s.N*s.OC*p.out)
-				plain.run(l, s.N, x, want, 0)
-				then(want)
-				more.run(l, s.N, x, got, 0)
-				sameBits(t, fmt.Sprintf("%s: %+v", l, s), got, want)
+				checkThen(t, r, l, c.s, act, c.pool)
 			}
 		}
 	}
+}
+
+// checkThen compares a convolution with a Then with the steps one after the other.
+func checkThen(t *testing.T, r *rand.Rand, l Level, s ConvShape, act Activation, pool *PoolShape) {
+	t.Helper()
+	p := planConv(s)
+	what := fmt.Sprintf("%s: %+v", l, s)
+	x, w, bias := normal(r, s.N*p.in()), normal(r, s.OC*p.k), normal(r, s.OC)
+	plain, err := PackConv(s, w, bias, act, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := PackConv(s, w, bias, act, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	factor, add := normal(r, s.OC), normal(r, s.OC) // below zero too: what is pooled differs
+	then := func(y []float32) {
+		if len(y)%s.OC != 0 {
+			t.Errorf("%s: given %d elements of pixels of %d", what, len(y), s.OC)
+		}
+		for i := range y {
+			y[i] = float32(factor[i%s.OC]*y[i]) + add[i%s.OC]
+		}
+	}
+	more.Then(then)
+	want := make([]float32, s.N*s.OC*p.out)
+	plain.run(l, s.N, x, want, 0)
+	then(want)
+	if pool != nil {
+		q := *more.pool
+		q.N = s.N
+		pooled := make([]float32, s.N*s.OC*q.OutH()*q.OutW())
+		maxPoolNHWC(l, q, want, pooled)
+		want = pooled
+	}
+	got := make([]float32, len(want))
+	more.run(l, s.N, x, got, 0)
+	sameBits(t, what, got, want)
 }

@@ -113,29 +113,6 @@ func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
 	}
 }
 
-// bandBytes is about how much of an image of more than wholeBytes is worked on at once,
-// and bandPixels the least number of pixels for which all filters are read.
-const (
-	wholeBytes = 1 << 20
-	bandBytes  = 512 << 10
-	bandPixels = 196
-)
-
-// bandRows returns how many of n rows go into a band, of the given bytes and pixels
-// each.
-func bandRows(n, bytes, pixels int) int {
-	size := max(bandBytes/bytes, (bandPixels+pixels-1)/pixels, 1)
-	if n*bytes <= wholeBytes || size >= n {
-		return n
-	}
-	unit := 2 // short rows go in pairs
-	if pixels == 1 {
-		unit = bandPixels // a multiple of all tiles' heights
-	}
-	bands := (n + size - 1) / size
-	return roundUp((n+bands-1)/bands, unit)
-}
-
 // images convolves n images, one after the other in x and y, with each part of the
 // filters in turn, which is read once.
 func (d *direct) images(l Level, n int, x, y, bias []float32, first, last int) {

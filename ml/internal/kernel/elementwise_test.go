@@ -2,11 +2,12 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
 // Every elementwise loop gives, at every level and for every length, the bits of the
-// portable one.
+// portable one; zeros may differ in sign where the inputs are edges.
 func TestElementwiseEqualsPortable(t *testing.T) {
 	r := random(t)
 	loops := map[string]func(l Level, y, a, b, c []float32){
@@ -27,6 +28,7 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 		"momentum": func(l Level, y, a, b, _ []float32) { momentumSGD(l, y, a, b, 0.1, 0.9) },
 		"div":      func(l Level, y, a, b, _ []float32) { div(l, y, a, b) },
 		"clip":     func(l Level, y, a, _, _ []float32) { clip(l, y, a, -0.5, 0.7) },
+		"six":      func(l Level, y, a, _, _ []float32) { clip(l, y, a, 0, 6) },
 		"adam": func(l Level, y, a, b, c []float32) {
 			p := NewAdamParams(1e-3, 0.9, 0.999, 1e-8, 3)
 			p.WeightDecay = 0.01
@@ -39,22 +41,29 @@ func TestElementwiseEqualsPortable(t *testing.T) {
 	for name, f := range loops {
 		t.Run(name, func(t *testing.T) {
 			for n := range 70 {
-				var in [4][]float32
-				for i := range in {
-					in[i] = normal(r, n)
-				}
-				for i := range in[3] {
-					in[3][i] = float32(math.Abs(float64(in[3][i]))) // second moments
-				}
-				want := runLoop(f, Portable, in)
-				for _, l := range levels()[1:] {
-					got := runLoop(f, l, in)
-					for i := range want {
-						sameBits(t, l.String(), got[i], want[i])
-					}
-				}
+				checkLoop(t, r, f, n, 0, sameBits)
+				checkLoop(t, r, f, n, 1+n/2, same)
 			}
 		})
+	}
+}
+
+// checkLoop runs a loop over n elements with edges at some places.
+func checkLoop(t *testing.T, r *rand.Rand, f func(l Level, y, a, b, c []float32), n, edges int, check func(t *testing.T, what string, got, want []float32)) {
+	t.Helper()
+	var in [4][]float32
+	for i := range in {
+		in[i] = edgy(r, n, edges)
+	}
+	for i := range in[3] {
+		in[3][i] = float32(math.Abs(float64(in[3][i]))) // second moments
+	}
+	want := runLoop(f, Portable, in)
+	for _, l := range levels()[1:] {
+		got := runLoop(f, l, in)
+		for i := range want {
+			check(t, l.String(), got[i], want[i])
+		}
 	}
 }
 

@@ -50,9 +50,10 @@ func FuzzPackedConv(f *testing.F) {
 			k := 1 + int(mode>>2%3)
 			pool = &PoolShape{KH: k, KW: k, StrideH: 1 + int(mode>>4%3), StrideW: 1 + int(mode>>4%3), CoverAll: mode&2 != 0}
 		}
-		x, w, bias := normal(r, s.N*s.C*s.H*s.W), normal(r, s.OC*planConv(s).k), normal(r, s.OC)
+		act := inTiles[r.IntN(len(inTiles))]
+		x, w, bias := edgy(r, s.N*s.C*s.H*s.W, r.IntN(3)), normal(r, s.OC*planConv(s).k), normal(r, s.OC)
 		for _, l := range levels() {
-			checkPackedConv(t, l, mode&128 != 0, s, pool, x, w, bias)
+			checkPackedConv(t, l, act, s, pool, x, w, bias)
 		}
 	})
 }

@@ -40,13 +40,16 @@ func TestGemmAgainstDefinition(t *testing.T) {
 
 func TestPackedMulAgainstDefinition(t *testing.T) {
 	r := random(t)
-	acts := []Activation{Identity, ReLUActivation, LeakyReLUActivation, SigmoidActivation, TanhActivation}
+	acts := []Activation{Identity, ReLUActivation, ReLU6Activation, LeakyReLUActivation, SigmoidActivation, TanhActivation}
 	for _, l := range levels() {
 		t.Run(l.String(), func(t *testing.T) {
 			for it := range 100 {
 				m, n, k := 1+r.IntN(40), 1+r.IntN(100), r.IntN(60)
-				if it%5 == 0 {
+				switch it % 5 {
+				case 0:
 					k = 300 + r.IntN(600)
+				case 1:
+					k = 0
 				}
 				ldx, ldy := k+r.IntN(3), n+r.IntN(3)
 				trans := r.IntN(2) == 1
@@ -54,10 +57,10 @@ func TestPackedMulAgainstDefinition(t *testing.T) {
 				if trans {
 					ldw = k
 				}
-				w, x, y := normal(r, k*n), normal(r, m*ldx), normal(r, m*ldy)
+				w, x, y := normal(r, k*n), edgy(r, m*ldx, r.IntN(3)), normal(r, m*ldy)
 				var bias []float32
 				if r.IntN(3) > 0 {
-					bias = normal(r, n)
+					bias = edgy(r, n, n/4)
 				}
 				act := acts[r.IntN(len(acts))]
 				want := naiveGemm(false, trans, m, n, k, 1, x, ldx, w, ldw, 0, y, ldy)

@@ -58,10 +58,10 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 	return p, nil
 }
 
-// Then makes f, a function of single elements, what is applied to the activated
-// results, in place and while they are in the cache: it is called with any number of
-// them. It must be safe for concurrent use. Then comes before the first run, and not
-// with a pooling.
+// Then makes f what is applied to the activated results, before they are pooled, in
+// place and while they are in the cache. Each call is given whole pixels, all channels
+// of each, and what f makes of a pixel must not depend on the others. f must be safe
+// for concurrent use. Then comes before the first run.
 func (p *PackedConv) Then(f func(y []float32)) { p.after = f }
 
 // Out returns height, width and channels of the result of one image.
@@ -93,8 +93,8 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	x, y = x[:n*in], y[:n*out]
 	s := getScratch()
 	defer putScratch(s)
-	if n > 1 && p.large() {
-		p.together(l, s, n, x, y, first)
+	if group := min(n, p.group()); group > 1 {
+		p.together(l, s, group, n, x, y, first)
 		return
 	}
 	var padded, full []float32
@@ -161,7 +161,7 @@ func (p *PackedConv) finish(l Level, y []float32) {
 func (p *PackedConv) fusesPool(l Level) bool {
 	q := p.pool
 	return p.depth == nil && l.shape().pool && q.KH == 2 && q.KW == 2 && q.StrideH == 2 && q.StrideW == 2 && q.PadH == 0 && q.PadW == 0 &&
-		2*q.OutH() <= p.oh && 2*q.OutW() <= p.ow && p.act.inTiles() && !p.pointwise && p.k <= 2*convBlockK
+		2*q.OutH() <= p.oh && 2*q.OutW() <= p.ow && p.finished() && !p.pointwise && p.k <= 2*convBlockK
 }
 
 // imagePooled convolves and pools one padded image into y.

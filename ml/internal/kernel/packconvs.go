@@ -1,24 +1,34 @@
 package kernel
 
-// largeFilters is the size in bytes of filters that are worth reading once for several
-// images: those that don't stay in the second-level cache beside the images.
-const largeFilters = 512 << 10
+// togetherBytes bounds the padded images and the results that are convolved together,
+// which are gone through once for each block of the filters.
+const togetherBytes = 4 << 20
 
-// large tells whether several images are convolved together.
-func (p *PackedConv) large() bool {
-	return p.depth == nil && p.Bytes() >= largeFilters && p.pool == nil && p.finished()
+// group is the number of images that are convolved together, 1 for none: those of
+// filters that are worth it, as many as togetherBytes hold.
+func (p *PackedConv) group() int {
+	if p.depth != nil || p.Bytes() < largeFilters || p.pool != nil || !p.finished() {
+		return 1
+	}
+	return max(togetherBytes/(f32*(p.padded()+p.out*p.OC)), 1)
 }
 
-// together convolves n images with each part of the filters in turn.
-func (p *PackedConv) together(l Level, s *scratch, n int, x, y []float32, first int) {
-	if p.PadH > 0 || p.PadW > 0 {
-		in, size := p.in(), p.padded()
-		padded := grow(&s.a, n*size)
+// together convolves n images, of each group with each part of the filters in turn.
+func (p *PackedConv) together(l Level, s *scratch, group, n int, x, y []float32, first int) {
+	in, size, out := p.in(), p.padded(), p.out*p.OC
+	var padded []float32
+	if p.pads() {
+		padded = grow(&s.a, group*size)
 		clear(padded)
-		for i := range n {
-			p.pad(padded[i*size:(i+1)*size], x[i*in:(i+1)*in])
-		}
-		x = padded
 	}
-	p.images(l, n, x, y, p.bias, first, p.act.tileFlags())
+	for from := 0; from < n; from += group {
+		images, src := min(group, n-from), x[from*in:]
+		if padded != nil {
+			for i := range images {
+				p.pad(padded[i*size:(i+1)*size], src[i*in:(i+1)*in])
+			}
+			src = padded
+		}
+		p.images(l, images, src, y[from*out:], p.bias, first, p.act.tileFlags())
+	}
 }

@@ -147,16 +147,6 @@ func checkPool(t *testing.T, r *rand.Rand, s PoolShape) {
 	}
 }
 
-// same is sameBits where one NaN is like another and zeros have no sign.
-func same(t *testing.T, what string, got, want []float32) {
-	t.Helper()
-	for i, w := range want {
-		if g := got[i]; g != w && (g == g || w == w) {
-			t.Fatalf("%s: element %d is %v, want exactly %v", what, i, g, w)
-		}
-	}
-}
-
 // A window that holds a NaN anywhere gives a NaN, so that it is seen at the loss.
 func TestMaxPoolKeepsNaN(t *testing.T) {
 	s := PoolShape{N: 1, C: 70, H: 6, W: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 2, PadH: 1, PadW: 1}

@@ -13,10 +13,51 @@ func Softmax(y, x []float32, outer, axis, inner int) {
 		}
 		return
 	}
+	size := axis * inner
 	for i := range outer {
-		size := axis * inner
+		if inner < narrow {
+			softmaxNarrow(y[i*size:(i+1)*size], x[i*size:(i+1)*size], inner)
+			continue
+		}
 		for from := 0; from < inner; from += chunk {
 			softmaxColumns(y[i*size+from:(i+1)*size], x[i*size+from:(i+1)*size], min(chunk, inner-from), axis, inner)
+		}
+	}
+}
+
+// narrow is the number of columns from which on a row of them is worked on as a vector.
+const narrow = 16
+
+// softmaxNarrow does inner softmaxes side by side, fewer than narrow. Only their
+// exponentials are worth a vector, which runs over all rows.
+func softmaxNarrow(y, x []float32, inner int) {
+	var top, sum [narrow]float32
+	for j := range inner {
+		top[j] = float32(math.Inf(-1))
+	}
+	for k := 0; k < len(x); k += inner {
+		for j, v := range x[k:][:inner] {
+			if v > top[j] {
+				top[j] = v
+			}
+		}
+	}
+	for k := 0; k < len(x); k += inner {
+		row := y[k:][:inner]
+		for j, v := range x[k:][:inner] {
+			row[j] = v - top[j]
+		}
+	}
+	exp(active, y, y)
+	for k := 0; k < len(y); k += inner {
+		for j, v := range y[k:][:inner] {
+			sum[j] += v
+		}
+	}
+	for k := 0; k < len(y); k += inner {
+		row := y[k:][:inner]
+		for j := range row {
+			row[j] /= sum[j]
 		}
 	}
 }
@@ -42,7 +83,7 @@ func softmaxColumns(y, x []float32, n, axis, inner int) {
 	}
 	for k := range axis {
 		row := y[k*inner:][:n]
-		Div(row, row, sum[:n])
+		div(active, row, row, sum[:n])
 	}
 }
 

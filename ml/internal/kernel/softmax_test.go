@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"math"
 	"testing"
 )
@@ -20,7 +21,7 @@ func softmaxColumn(x []float32, base, axis, inner int) (p []float64, lse float64
 func TestSoftmax(t *testing.T) {
 	r := random(t)
 	for range 60 {
-		outer, axis, inner := 1+r.IntN(4), 1+r.IntN(60), 1+r.IntN(3)
+		outer, axis, inner := 1+r.IntN(4), 1+r.IntN(60), 1+r.IntN(20)
 		if r.IntN(4) == 0 {
 			inner = 1 + r.IntN(3*chunk)
 		}
@@ -75,5 +76,15 @@ func TestSoftmaxRowsAreIndependent(t *testing.T) {
 	for i := range 5 {
 		Softmax(one, x[i*37:(i+1)*37], 1, 37, 1)
 		sameBits(t, "row", one, all[i*37:(i+1)*37])
+	}
+}
+
+func BenchmarkSoftmax(b *testing.B) {
+	for _, s := range [][3]int{{100, 10, 1}, {4096, 8, 2}, {64, 20, 4}, {512, 20, 7}, {64, 20, 9}, {64, 20, 16}, {4, 21, 1024}} {
+		x := normal(benchRandom(), s[0]*s[1]*s[2])
+		y := make([]float32, len(x))
+		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
+			perElement(b, len(x), func() { Softmax(y, x, s[0], s[1], s[2]) })
+		})
 	}
 }

@@ -35,15 +35,35 @@ func normal(r *rand.Rand, n int) []float32 {
 	return s
 }
 
+// edges are the values round which comparisons decide.
+var edges = []float32{
+	float32(math.NaN()), 0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)),
+	6, math.Nextafter32(6, 7),
+}
+
+// edgy is normal with edges at about count places.
+func edgy(r *rand.Rand, n, count int) []float32 {
+	s := normal(r, n)
+	for range min(count, n) {
+		s[r.IntN(n)] = edges[r.IntN(len(edges))]
+	}
+	return s
+}
+
 // closeTo fails the test when got differs from want by more than
-// tol*(scale+|want|). Equal infinities are close: a pooling window in the padding.
+// tol*(scale+|want|). Equal infinities are close, as a pooling window in the padding
+// gives them, and so are NaNs.
 func closeTo(t *testing.T, what string, got []float32, want []float64, tol, scale float64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
 	}
 	for i, w := range want {
-		if g := float64(got[i]); g != w && (math.IsInf(w, 0) || !(math.Abs(g-w) <= tol*(scale+math.Abs(w)))) {
+		g := float64(got[i])
+		if g == w || math.IsNaN(g) && math.IsNaN(w) {
+			continue
+		}
+		if math.IsInf(w, 0) || !(math.Abs(g-w) <= tol*(scale+math.Abs(w))) {
 			t.Fatalf("%s: element %d of %d is %v, want %v", what, i, len(want), got[i], w)
 		}
 	}
@@ -55,6 +75,16 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 	for i := range want {
 		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
 			t.Fatalf("%s: element %d is %v, want exactly %v", what, i, got[i], want[i])
+		}
+	}
+}
+
+// same is sameBits where one NaN is like another and zeros have no sign.
+func same(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i, w := range want {
+		if g := got[i]; g != w && (g == g || w == w) {
+			t.Fatalf("%s: element %d is %v, want exactly %v", what, i, g, w)
 		}
 	}
 }

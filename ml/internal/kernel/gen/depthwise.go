@@ -41,8 +41,9 @@ func (w *depthWriter) name() string { return fmt.Sprintf("depth%dx%d", w.rows, w
 
 func (w *depthWriter) weights() string { return w.vreg(w.rows) }
 
-// temp is free but for whole tiles of AVX2, where mask is too.
 func (w *depthWriter) temp() string { return w.vreg(w.regs - 1) }
+
+// mask lies behind the accumulators and the weights of AVX2's tallest tile.
 func (w *depthWriter) mask() string { return w.vreg(depthMask) }
 
 func (w *depthWriter) write() {

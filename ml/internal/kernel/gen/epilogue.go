@@ -54,14 +54,21 @@ func (w *writer) eachRowOfC(f func(r int)) {
 }
 
 // poolRows takes the maximum of 2 x 2 rows of the product: pixels 2j and 2j+1 of
-// both halves go to row j.
+// both halves go to row j. A maximum loses a NaN that is its first source, so that
+// lanes with one are set to all ones, which is one. The masks are free: K1 and K2 are
+// those of the columns.
 func (w *writer) poolRows() {
 	for j := range w.rows / 4 {
 		for v := range w.vecs {
-			d, h := w.acc(j, v), w.half()
-			w.ins("VMAXPS %s, %s, %s", w.acc(2*j+1, v), w.acc(2*j, v), w.bcast(0))
-			w.ins("VMAXPS %s, %s, %s", w.acc(h+2*j+1, v), w.acc(h+2*j, v), w.bcast(1))
-			w.ins("VMAXPS %s, %s, %s", w.bcast(1), w.bcast(0), d)
+			a, b, c, d := w.acc(2*j, v), w.acc(2*j+1, v), w.acc(w.half()+2*j, v), w.acc(w.half()+2*j+1, v)
+			w.ins("VCMPPS $%d, %s, %s, K3", unordered, b, a)
+			w.ins("VCMPPS $%d, %s, %s, K4", unordered, d, c)
+			w.ins("KORW K3, K4, K3")
+			w.ins("VMAXPS %s, %s, %s", b, a, w.bcast(0))
+			w.ins("VMAXPS %s, %s, %s", d, c, w.bcast(1))
+			to := w.acc(j, v)
+			w.ins("VMAXPS %s, %s, %s", w.bcast(1), w.bcast(0), to)
+			w.ins("VPTERNLOGD $255, %s, %s, K3, %s", to, to, to)
 		}
 	}
 }

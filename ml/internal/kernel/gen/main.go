@@ -1,5 +1,6 @@
 // Command gen writes the assembly of the matrix micro-kernels, of depthwise
-// convolutions, of the elementwise loops, of sums and of pooling, and the Go files that declare and dispatch them:
+// convolutions, of the elementwise loops, of sums and of pooling, and the Go files that
+// declare and dispatch them:
 //
 //	go generate ./ml/internal/kernel
 //
