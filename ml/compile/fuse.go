@@ -65,7 +65,7 @@ func (b *builder) fuse(i int) (f fusion, ok bool, err error) {
 		f.out = b.trace.Steps[next].Out[0]
 	}
 	if _, table := b.hot[i]; (table || b.ofImages(f)) && f.pool == nil {
-		if g, ok := b.pointGroup(f.out, i+1, true); ok {
+		if g, ok := b.pointGroup(f.out, i+1, true, b.made(f)); ok {
 			f.then, f.out = g.layer, b.trace.Steps[g.steps[len(g.steps)-1]].Out[0]
 			steps = append(steps, g.steps...)
 		}
@@ -112,6 +112,12 @@ func (b *builder) product(i int) (f fusion, ok bool, err error) {
 	return f, true, nil
 }
 
+// made is what the convolution or product itself makes. Its memory is laid out as that,
+// whatever shape the steps behind it see.
+func (b *builder) made(f fusion) nn.Spec {
+	return b.trace.Values[b.trace.Steps[f.step].Out[0]].Spec
+}
+
 // ofImages tells whether the fusion begins with a convolution of either kind.
 func (b *builder) ofImages(f fusion) bool {
 	switch b.trace.Steps[f.step].Op.(type) {
@@ -136,9 +142,10 @@ func (b *builder) extend(f *fusion, i int) bool {
 		return false
 	}
 	_, isConv := b.trace.Steps[f.step].Op.(op.Conv2D)
+	viewed := !made.Equal(b.made(*f)) // in another shape
 	switch o := s.Op.(type) {
 	case op.FixedBatchNorm:
-		return f.act == kernel.Identity && f.addend < 0 && made.Equal(read) && b.foldNorm(f, s.In, o.Eps)
+		return f.act == kernel.Identity && f.addend < 0 && !viewed && made.Equal(read) && b.foldNorm(f, s.In, o.Eps)
 	case op.Add:
 		if f.act != kernel.Identity || f.addend >= 0 {
 			return false
@@ -156,7 +163,7 @@ func (b *builder) extend(f *fusion, i int) bool {
 			return f.addBias(c, made, sum, b.ofImages(*f))
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
-		if !isConv || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
+		if !isConv || viewed || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
 			return false
 		}
 		f.addend = other
@@ -164,7 +171,7 @@ func (b *builder) extend(f *fusion, i int) bool {
 	case op.Mul:
 		return f.act == kernel.Identity && f.addend < 0 && b.ofImages(*f) && b.scaled(f, s)
 	case op.MaxPool2D:
-		if !isConv || f.addend >= 0 || !made.Equal(read) {
+		if !isConv || viewed || f.addend >= 0 || !made.Equal(read) {
 			return false
 		}
 		shape := o.Shape(read.Shape)

@@ -94,14 +94,14 @@ type pointGroup struct {
 
 // pointGroup finds the largest function of value v, of its trace, that steps from
 // number first on make up. Nobody else reads what lies between, and if inside is set
-// not v either.
-func (b *builder) pointGroup(v, first int, inside bool) (g pointGroup, ok bool) {
+// not v either. The memory of v is laid out as images, if it is any.
+func (b *builder) pointGroup(v, first int, inside bool, images nn.Spec) (g pointGroup, ok bool) {
 	v = b.alias[v]
 	made := map[int]bool{v: true}
 	var steps []int
 	until := b.lastUser(v)
 	for i := first; i <= until && len(steps) < maxPoints; i++ {
-		if s := b.trace.Steps[i]; b.live[i] && !b.member[i] && b.isPoint(s, v, made) {
+		if s := b.trace.Steps[i]; b.live[i] && !b.member[i] && b.isPoint(s, images, made) {
 			steps = append(steps, i)
 			made[b.alias[s.Out[0]]] = true
 			until = max(until, b.lastUser(s.Out[0]))
@@ -128,8 +128,8 @@ func (b *builder) lastUser(v int) int {
 }
 
 // isPoint tells whether a step computes each element from one of each operand, which
-// are made of v, numbers, or numbers for each channel of v.
-func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
+// are made already, numbers, or numbers for each channel of the images.
+func (b *builder) isPoint(s graph.Step, images nn.Spec, made map[int]bool) bool {
 	out := b.trace.Values[s.Out[0]].Spec
 	if out.Dtype != tensor.Float32 {
 		return false
@@ -140,7 +140,7 @@ func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 				return false
 			}
 		}
-		return made[b.alias[s.In[0]]] && b.hasChannels(v, out)
+		return made[b.alias[s.In[0]]] && hasChannels(images, out)
 	}
 	if unaryFunc(s.Op) != nil {
 		return made[b.alias[s.In[0]]]
@@ -153,7 +153,7 @@ func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 		spec := b.trace.Values[x].Spec
 		switch {
 		case b.konst[x] != nil:
-			if !isNumber(b.konst[x]) && !(isChannels(b.konst[x], out) && b.hasChannels(v, out)) {
+			if !isNumber(b.konst[x]) && !(isChannels(b.konst[x], out) && hasChannels(images, out)) {
 				return false
 			}
 		case !made[b.alias[x]] || !spec.Equal(out):
@@ -165,9 +165,9 @@ func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 	return some
 }
 
-// hasChannels tells whether v is images like out, blocks of which hold whole pixels.
-func (b *builder) hasChannels(v int, out nn.Spec) bool {
-	return len(out.Shape) == 4 && out.Shape[1] <= pointBlock && out.Equal(b.trace.Values[v].Spec)
+// hasChannels tells whether out is the images, blocks of which hold whole pixels.
+func hasChannels(images, out nn.Spec) bool {
+	return len(out.Shape) == 4 && out.Shape[1] <= pointBlock && out.Equal(images)
 }
 
 // isChannels tells whether a constant, which broadcasts to images, has a number for
@@ -339,10 +339,11 @@ func (b *builder) fusePoints(i int) {
 		if b.konst[v] != nil {
 			continue
 		}
-		if !b.isPoint(s, b.alias[v], map[int]bool{b.alias[v]: true}) {
+		images := b.trace.Values[b.alias[v]].Spec
+		if !b.isPoint(s, images, map[int]bool{b.alias[v]: true}) {
 			return
 		}
-		g, ok := b.pointGroup(v, i, false)
+		g, ok := b.pointGroup(v, i, false, images)
 		if !ok || len(g.steps) == 1 && unaryFunc(s.Op) != nil {
 			return
 		}
