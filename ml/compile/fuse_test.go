@@ -27,24 +27,25 @@ func mul(shape ...int) func(x *nn.Variable) *nn.Variable {
 // TestViewsBehindConvolutions: what is seen in another shape than its layer made has
 // other axes there than in memory.
 func TestViewsBehindConvolutions(t *testing.T) {
+	check := func(n network) { t.Run(n.name, func(t *testing.T) { exactly(t, n) }) }
 	pixels := conv("c", 8, 1)
 	residual := func(x *nn.Variable) *nn.Variable {
 		return f.ReLU(f.Add(chain(pixels, reshape(8, 16), add(1, 8, 1))(x), reshape(8, 16)(x)))
 	}
-	exactly(t, network{"residual sum of sequences", residual, []int{8, 4, 4}})
+	check(network{"residual sum of sequences", residual, []int{8, 4, 4}})
 	for name, step := range map[string]func(x *nn.Variable) *nn.Variable{"factors": mul(1, 4, 1, 1), "sum": add(1, 4, 1, 1), "normalisation": norm("n", 4)} {
-		exactly(t, network{name + " of other channels", chain(pixels, reshape(4, 8, 4), f.ReLU, step), []int{8, 4, 4}})
-		exactly(t, network{name + " of other channels of a deconvolution", chain(under("up", links.Deconvolution2D(8, 2, links.Stride(2))), reshape(4, 8, 16), f.ReLU, step), []int{3, 4, 4}})
+		check(network{name + " of other channels", chain(pixels, reshape(4, 8, 4), f.ReLU, step), []int{8, 4, 4}})
+		check(network{name + " of other channels of a deconvolution", chain(under("up", links.Deconvolution2D(8, 2, links.Stride(2))), reshape(4, 8, 16), f.ReLU, step), []int{3, 4, 4}})
 	}
 	for name, step := range map[string]func(x *nn.Variable) *nn.Variable{"sum": add(1, 8, 1, 1), "activation": f.ReLU} {
-		exactly(t, network{name + " and pooling of other pixels", chain(pixels, reshape(8, 12, 2), step, maxPool(2)), []int{8, 4, 6}})
+		check(network{name + " and pooling of other pixels", chain(pixels, reshape(8, 12, 2), step, maxPool(2)), []int{8, 4, 6}})
 	}
-	exactly(t, network{"normalisation of other axes", chain(
+	check(network{"normalisation of other axes", chain(
 		func(x *nn.Variable) *nn.Variable { return f.Reshape(x, x.Dim(0)*6, 5) }, linear("l", 6),
 		func(x *nn.Variable) *nn.Variable { return f.Reshape(x, x.Dim(0)/6, 6, 6) }, add(6), norm("n", 6)), []int{30}})
 
 	back := network{"back to its own shape", chain(pixels, reshape(4, 8, 4), f.ReLU, reshape(8, 4, 4), mul(1, 8, 1, 1)), []int{8, 4, 4}}
-	exactly(t, back)
+	check(back)
 	if s := compiled(t, back).String(); !strings.Contains(s, "conv 1x1 8 to 8 + ReLU + Mul") {
 		t.Errorf("a product in the shape of the convolution is no part of it:\n%s", s)
 	}
