@@ -12,10 +12,10 @@ import (
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
-// fusion is a convolution or dense layer with what follows it: batch
-// normalisation, factors or a bias for each output, the sum with another branch, an
-// activation and a max pooling or another function of single elements, in that order,
-// and the last three at most once.
+// fusion is a convolution or dense layer with what follows it, in this order: batch
+// normalisations, factors and biases for each output; the sum with another branch; an
+// activation; a max pooling or another function of single elements. Each but the first
+// is there once at most.
 type fusion struct {
 	step   int // the convolution or product
 	x      int // what it reads, a value of the trace
@@ -156,8 +156,14 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		if c := b.konst[other]; c != nil {
 			sum := b.trace.Values[s.Out[0]].Spec
+			if !kernel.AllFinite(nn.Floats(c)) {
+				return false
+			}
 			if b.ofImages(*f) && isNumber(c) && made.Equal(sum) {
-				kernel.Affine(f.bias, f.bias, 1, nn.Floats(c)[0])
+				f.folded = true
+				for i := range f.bias {
+					f.bias[i] += nn.Floats(c)[0]
+				}
 				return true
 			}
 			return f.addBias(c, made, sum, b.ofImages(*f))
@@ -203,10 +209,11 @@ func (b *builder) scaled(f *fusion, s graph.Step) bool {
 	if c == nil {
 		c = b.konst[s.In[0]]
 	}
-	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) {
+	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) || !kernel.AllFinite(nn.Floats(c)) {
 		return false
 	}
 	f.load()
+	f.folded = true
 	row := len(f.w) / len(f.bias)
 	for i := range f.bias {
 		v := nn.Floats(c)[i%c.Shape().TotalSize()]
@@ -270,7 +277,7 @@ func (b *builder) ready(f *fusion) error {
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
 		if !kernel.AllFinite(w) {
-			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
+			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding what follows %s", ErrWeights, b.weightName(s.In[1])))
 		}
 	}
 	return nil

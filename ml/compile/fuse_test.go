@@ -1,6 +1,7 @@
 package compile_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -48,5 +49,21 @@ func TestViewsBehindConvolutions(t *testing.T) {
 	check(back)
 	if s := compiled(t, back).String(); !strings.Contains(s, "conv 1x1 8 to 8 + ReLU + Mul") {
 		t.Errorf("a product in the shape of the convolution is no part of it:\n%s", s)
+	}
+}
+
+// TestInfiniteConstants: an infinity behind a layer is no part of its weights.
+func TestInfiniteConstants(t *testing.T) {
+	inf := float32(math.Inf(1))
+	numbers := func(v ...float32) *nn.Variable { return nn.From(nil, v, 1, len(v), 1, 1) }
+	for name, step := range map[string]func(x *nn.Variable) *nn.Variable{
+		"sum":                      func(x *nn.Variable) *nn.Variable { return f.Add(x, numbers(-inf)) },
+		"product":                  func(x *nn.Variable) *nn.Variable { return f.Mul(x, numbers(inf)) },
+		"sum for each channel":     func(x *nn.Variable) *nn.Variable { return f.Add(x, numbers(0, -inf, 0)) },
+		"product for each channel": func(x *nn.Variable) *nn.Variable { return f.Mul(numbers(inf, -inf, inf), x) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			exactly(t, network{name, chain(conv("c", 3, 2), step, f.Sigmoid), []int{2, 5, 5}})
+		})
 	}
 }
