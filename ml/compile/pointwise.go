@@ -29,7 +29,7 @@ type pointwise struct {
 type point struct {
 	unary   func(y, x []float32)
 	binary  func(y, a, b []float32)
-	a, b, y place
+	a, b, y place // b is a for a unary one
 }
 
 // place says where an operand is.
@@ -225,22 +225,42 @@ func (b *builder) keepsInside(v int, steps []int, inside bool) bool {
 
 // points makes the function, nil if it takes too many temporary blocks.
 func (b *builder) points(v int, steps []int) *pointwise {
+	points, ok := b.places(v, steps)
+	if !ok {
+		return nil
+	}
+	l := &pointwise{points: points, block: pointBlock}
+	for i, n := range steps {
+		s := b.trace.Steps[n]
+		if channels := b.point(s, &points[i]); channels > 0 {
+			l.channels, l.block = true, pointBlock/channels*channels
+		}
+		l.names = append(l.names, s.Op.Name())
+	}
+	return l
+}
+
+// places says where the steps' operands and results are, and whether the temporary
+// blocks are enough.
+func (b *builder) places(v int, steps []int) (points []point, ok bool) {
 	last := map[int]int{} // the last step that reads a value
 	for _, n := range steps {
 		for _, x := range b.trace.Steps[n].In {
 			last[b.alias[x]] = n
 		}
 	}
-	l := &pointwise{block: pointBlock}
 	at := map[int]place{v: argument}
 	var free []place
 	used := place(0)
 	for i, n := range steps {
 		s := b.trace.Steps[n]
-		p, channels := b.point(s, at)
-		if channels > 0 {
-			l.channels, l.block = true, pointBlock/channels*channels
+		var in []place
+		for _, x := range s.In {
+			if b.konst[x] == nil {
+				in = append(in, at[b.alias[x]])
+			}
 		}
+		p := point{a: in[0], b: in[len(in)-1]}
 		for _, x := range s.In {
 			x = b.alias[x]
 			if where, ok := at[x]; ok && where >= temporary && last[x] == n {
@@ -258,27 +278,24 @@ func (b *builder) points(v int, steps []int) *pointwise {
 			used++
 		}
 		at[b.alias[s.Out[0]]] = p.y
-		l.points, l.names = append(l.points, p), append(l.names, s.Op.Name())
+		points = append(points, p)
 	}
-	if used > maxTemporaries {
-		return nil
-	}
-	return l
+	return points, used <= maxTemporaries
 }
 
-// point is a step whose operands are at known places. A constant becomes a part of the
-// step; channels is how many it has numbers for, 0 if it is one for all.
-func (b *builder) point(s graph.Step, at map[int]place) (p point, channels int) {
+// point gives p, whose operands have their places, its function. A constant becomes a
+// part of it; channels is how many it has numbers for, 0 if it is one for all.
+func (b *builder) point(s graph.Step, p *point) (channels int) {
 	if o, ok := s.Op.(op.FixedBatchNorm); ok {
 		scale, shift := b.normalisation(s.In, o.Eps)
-		f := func(y, x []float32) {
+		p.unary = func(y, x []float32) {
 			kernel.Mul(y, x, scale[:len(y)])
 			kernel.Add(y, y, shift[:len(y)])
 		}
-		return point{unary: f, a: at[b.alias[s.In[0]]]}, b.trace.Values[s.In[0]].Spec.Shape[1]
+		return b.trace.Values[s.In[0]].Spec.Shape[1]
 	}
-	if f := unaryFunc(s.Op); f != nil {
-		return point{unary: f, a: at[b.alias[s.In[0]]]}, 0
+	if p.unary = unaryFunc(s.Op); p.unary != nil {
+		return 0
 	}
 	f := binaryFunc(s.Op)
 	for i, v := range s.In {
@@ -286,17 +303,21 @@ func (b *builder) point(s graph.Step, at map[int]place) (p point, channels int) 
 		if c == nil {
 			continue
 		}
-		block := b.number(nn.Floats(c)[0])
-		if !isNumber(c) {
+		var block []float32
+		if isNumber(c) {
+			block = b.number(nn.Floats(c)[0])
+		} else {
 			channels, block = c.Shape().TotalSize(), b.channelBlock(nn.Floats(c))
 		}
-		other := at[b.alias[s.In[1-i]]]
 		if i == 0 {
-			return point{unary: func(y, x []float32) { f(y, block[:len(y)], x) }, a: other}, channels
+			p.unary = func(y, x []float32) { f(y, block[:len(y)], x) }
+		} else {
+			p.unary = func(y, x []float32) { f(y, x, block[:len(y)]) }
 		}
-		return point{unary: func(y, x []float32) { f(y, x, block[:len(y)]) }, a: other}, channels
+		return channels
 	}
-	return point{binary: f, a: at[b.alias[s.In[0]]], b: at[b.alias[s.In[1]]]}, 0
+	p.binary = f
+	return 0
 }
 
 // normalisation makes blocks of what a batch normalisation multiplies by and adds.
