@@ -67,3 +67,25 @@ func TestInfiniteConstants(t *testing.T) {
 		})
 	}
 }
+
+// TestManyPixels: images that are convolved part by part are finished so.
+func TestManyPixels(t *testing.T) {
+	const c = 6
+	for name, layer := range map[string]func(x *nn.Variable) *nn.Variable{
+		"conv":                 conv("c", c, 3),
+		"conv with a border":   conv("c", c, 3, links.Pad(1)),
+		"conv of single pixel": conv("c", c, 1),
+		"depthwise":            conv("c", c, 3, links.Pad(1), links.Groups(c)),
+		"deconv":               under("c", links.Deconvolution2D(c, 2, links.Stride(2), links.InitBias(nn.Normal(1)))),
+	} {
+		for what, step := range map[string]func(x *nn.Variable) *nn.Variable{"Mul": mul(1, c, 1, 1), "FixedBatchNormalization": norm("n", c)} {
+			t.Run(name+" and "+what, func(t *testing.T) {
+				n := network{name, chain(layer, f.ReLU, step), []int{c, 190, 130}}
+				exactly(t, n)
+				if s := compiled(t, n).String(); !strings.Contains(s, " + ReLU + "+what+" (") {
+					t.Errorf("nothing is fused:\n%s", s)
+				}
+			})
+		}
+	}
+}
