@@ -83,9 +83,9 @@ func (l *shuffle) run(_ int, in, out [][]float32) error {
 
 func (l *shuffle) String() string { return fmt.Sprintf("shuffle of %d groups", l.groups) }
 
-// lowerTranspose emits a shuffle of the channels of images, (N, g, C/g, H, W) to
+// lowerShuffle emits a shuffle of the channels of images, (N, g, C/g, H, W) to
 // (N, C/g, g, H, W).
-func (b *builder) lowerTranspose(s graph.Step, o op.Transpose) bool {
+func (b *builder) lowerShuffle(s graph.Step, o op.Transpose) bool {
 	x := b.trace.Values[s.In[0]].Spec.Shape
 	id := b.low[b.alias[s.In[0]]]
 	if id < 0 || len(x) != 5 || !slices.Equal(o.Axes, []int{0, 2, 1, 3, 4}) {

@@ -60,7 +60,7 @@ func (b *builder) finish() (*Model, error) {
 	m := &Model{
 		in:     rowShape(b.trace.Values[b.trace.Inputs[0]].Spec.Shape),
 		out:    rowShape(b.trace.Values[b.trace.Outputs[0]].Spec.Shape),
-		values: b.values, instrs: b.instrs, tail: split(b.instrs),
+		values: b.values, instrs: b.instrs, tail: split(b.instrs, b.values),
 		input: b.low[b.trace.Inputs[0]], output: output, weights: b.weights,
 	}
 	for _, in := range m.instrs {
@@ -161,7 +161,7 @@ func (b *builder) lowerStep(s graph.Step) bool {
 	case op.Concat:
 		return b.lowerConcat(s, o)
 	case op.Transpose:
-		return b.lowerTranspose(s, o) || b.lowerAxes(s, o)
+		return b.lowerShuffle(s, o) || b.lowerAxes(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
 	case op.LocalResponseNorm:
