@@ -57,7 +57,8 @@
 // fuses, elementwise.go with the functions of the operations. layers.go computes;
 // sequence.go lowers and computes what sequences need, pointwise.go functions of single
 // elements, broadcast.go those of arrays of two shapes, axes.go orders of axes, sums.go
-// sums, table.go products with rows of zeros and a one, images.go and channels.go what
-// goes channel by channel, deconv.go transposed convolutions. plan.go lays out memory,
-// worker.go runs, errors.go names what may go wrong.
+// sums, table.go products with rows of zeros and a one, deconv.go transposed
+// convolutions; perchannel.go, slopes.go, responsenorm.go, shuffle.go and channelcut.go
+// what goes channel by channel, with rows of channels repeated by repeat.go. plan.go lays
+// out memory, worker.go runs, errors.go names what may go wrong.
 package compile

@@ -110,6 +110,11 @@ func (b *builder) nhwc(v int) int {
 	return b.convert(id, to, &relayout{s[0], s[1], s[2], s[3], false})
 }
 
+// keptNHWC tells whether a value of the trace, images by its shape, is kept NHWC.
+func (b *builder) keptNHWC(v int) bool {
+	return len(b.trace.Values[v].Spec.Shape) == 4 && b.values[b.low[b.alias[v]]].nhwc
+}
+
 // conversion names a value in another layout.
 type conversion struct {
 	id              int

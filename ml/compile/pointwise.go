@@ -335,7 +335,7 @@ func (b *builder) normalisation(in []int, eps float32) (scale, shift []float32) 
 
 // channelBlock is a block of numbers for each channel.
 func (b *builder) channelBlock(row []float32) []float32 {
-	block := slices.Clone(repetitions(make([]float32, pointBlock), row))
+	block := repeatedRow(row)
 	b.weights += 4 * len(block)
 	return block
 }
