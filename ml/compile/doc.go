@@ -48,9 +48,17 @@
 // layer to layer; convolutions whose weights are larger than the images run for more
 // rows, and the dense layers that follow for all rows at once, so that their weights
 // are read less often, or once a batch. Recurrent networks are recorded step by
-// step; steps that read the same weights share one packed copy. The files: lower.go
-// recognises, fuse.go fuses, fold.go evaluates constants, layers.go computes,
-// sequence.go lowers and computes what sequences need, pointwise.go does functions of
-// single elements, channels.go what goes channel by channel, deconv.go transposed
-// convolutions, plan.go lays out memory, worker.go runs.
+// step; steps that read the same weights share one packed copy.
+//
+// # The files
+//
+// model.go compiles, after batch.go, owners.go, follow.go, together.go and alike.go have
+// found the rows apart. fold.go evaluates constants, lower.go recognises, and fuse.go
+// fuses, elementwise.go with the functions of the operations. layers.go computes;
+// sequence.go lowers and computes what sequences need, pointwise.go functions of single
+// elements, broadcast.go those of arrays of two shapes, axes.go orders of axes, sums.go
+// sums, table.go products with rows of zeros and a one, deconv.go transposed
+// convolutions; perchannel.go, slopes.go, responsenorm.go, shuffle.go and channelcut.go
+// what goes channel by channel, with rows of channels repeated by repeat.go. plan.go lays
+// out memory, worker.go runs, errors.go names what may go wrong.
 package compile

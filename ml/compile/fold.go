@@ -18,7 +18,7 @@ type builder struct {
 	trace *graph.Trace
 	konst []*tensor.Dense // for each value of the trace, nil if it depends on the input
 	alias []int           // for each value, the one that it equals, itself if none
-	users [][]int         // for each value after aliasing, the steps that read it
+	users [][]int         // for each value after aliasing, the steps that read it, in order
 	live  []bool          // for each step, whether it is neither constant nor an alias
 
 	low     []int              // for each value of the trace, its value in the program, -1

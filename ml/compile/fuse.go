@@ -12,10 +12,10 @@ import (
 	"github.com/hibana-engine/hibana/ml/op"
 )
 
-// fusion is a convolution or dense layer with what follows it: batch
-// normalisation, factors or a bias for each output, the sum with another branch, an
-// activation and a max pooling or another function of single elements, in that order,
-// and the last three at most once.
+// fusion is a convolution or dense layer with what follows it, in this order: batch
+// normalisations, factors and biases for each output; the sum with another branch; an
+// activation; a max pooling or another function of single elements. Each but the first
+// is there once at most.
 type fusion struct {
 	step   int // the convolution or product
 	x      int // what it reads, a value of the trace
@@ -65,7 +65,7 @@ func (b *builder) fuse(i int) (f fusion, ok bool, err error) {
 		f.out = b.trace.Steps[next].Out[0]
 	}
 	if _, table := b.hot[i]; (table || b.ofImages(f)) && f.pool == nil {
-		if g, ok := b.pointGroup(f.out, i+1, true); ok {
+		if g, ok := b.pointGroup(f.out, i+1, true, b.made(f)); ok {
 			f.then, f.out = g.layer, b.trace.Steps[g.steps[len(g.steps)-1]].Out[0]
 			steps = append(steps, g.steps...)
 		}
@@ -112,6 +112,12 @@ func (b *builder) product(i int) (f fusion, ok bool, err error) {
 	return f, true, nil
 }
 
+// made is what the convolution or product itself makes. Its memory is laid out as that,
+// whatever shape the steps behind it see.
+func (b *builder) made(f fusion) nn.Spec {
+	return b.trace.Values[b.trace.Steps[f.step].Out[0]].Spec
+}
+
 // ofImages tells whether the fusion begins with a convolution of either kind.
 func (b *builder) ofImages(f fusion) bool {
 	switch b.trace.Steps[f.step].Op.(type) {
@@ -136,9 +142,10 @@ func (b *builder) extend(f *fusion, i int) bool {
 		return false
 	}
 	_, isConv := b.trace.Steps[f.step].Op.(op.Conv2D)
+	viewed := !made.Equal(b.made(*f)) // in another shape
 	switch o := s.Op.(type) {
 	case op.FixedBatchNorm:
-		return f.act == kernel.Identity && f.addend < 0 && made.Equal(read) && b.foldNorm(f, s.In, o.Eps)
+		return f.act == kernel.Identity && f.addend < 0 && !viewed && made.Equal(read) && b.foldNorm(f, s.In, o.Eps)
 	case op.Add:
 		if f.act != kernel.Identity || f.addend >= 0 {
 			return false
@@ -149,14 +156,20 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		if c := b.konst[other]; c != nil {
 			sum := b.trace.Values[s.Out[0]].Spec
+			if !kernel.AllFinite(nn.Floats(c)) {
+				return false
+			}
 			if b.ofImages(*f) && isNumber(c) && made.Equal(sum) {
-				kernel.Affine(f.bias, f.bias, 1, nn.Floats(c)[0])
+				f.folded = true
+				for i := range f.bias {
+					f.bias[i] += nn.Floats(c)[0]
+				}
 				return true
 			}
 			return f.addBias(c, made, sum, b.ofImages(*f))
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
-		if !isConv || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
+		if !isConv || viewed || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
 			return false
 		}
 		f.addend = other
@@ -164,7 +177,7 @@ func (b *builder) extend(f *fusion, i int) bool {
 	case op.Mul:
 		return f.act == kernel.Identity && f.addend < 0 && b.ofImages(*f) && b.scaled(f, s)
 	case op.MaxPool2D:
-		if !isConv || f.addend >= 0 || !made.Equal(read) {
+		if !isConv || viewed || f.addend >= 0 || !made.Equal(read) {
 			return false
 		}
 		shape := o.Shape(read.Shape)
@@ -196,10 +209,11 @@ func (b *builder) scaled(f *fusion, s graph.Step) bool {
 	if c == nil {
 		c = b.konst[s.In[0]]
 	}
-	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) {
+	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) || !kernel.AllFinite(nn.Floats(c)) {
 		return false
 	}
 	f.load()
+	f.folded = true
 	row := len(f.w) / len(f.bias)
 	for i := range f.bias {
 		v := nn.Floats(c)[i%c.Shape().TotalSize()]
@@ -263,7 +277,7 @@ func (b *builder) ready(f *fusion) error {
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
 		if !kernel.AllFinite(w) {
-			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
+			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding what follows %s", ErrWeights, b.weightName(s.In[1])))
 		}
 	}
 	return nil

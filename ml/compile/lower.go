@@ -60,7 +60,7 @@ func (b *builder) finish() (*Model, error) {
 	m := &Model{
 		in:     rowShape(b.trace.Values[b.trace.Inputs[0]].Spec.Shape),
 		out:    rowShape(b.trace.Values[b.trace.Outputs[0]].Spec.Shape),
-		values: b.values, instrs: b.instrs, tail: split(b.instrs),
+		values: b.values, instrs: b.instrs, tail: split(b.instrs, b.values),
 		input: b.low[b.trace.Inputs[0]], output: output, weights: b.weights,
 	}
 	for _, in := range m.instrs {
@@ -108,6 +108,11 @@ func (b *builder) nhwc(v int) int {
 	}
 	to := value{shape: rowShape(s), size: val.size, images: s[0], c: s[1], h: s[2], w: s[3], nhwc: true}
 	return b.convert(id, to, &relayout{s[0], s[1], s[2], s[3], false})
+}
+
+// keptNHWC tells whether a value of the trace, images by its shape, is kept NHWC.
+func (b *builder) keptNHWC(v int) bool {
+	return len(b.trace.Values[v].Spec.Shape) == 4 && b.values[b.low[b.alias[v]]].nhwc
 }
 
 // conversion names a value in another layout.
@@ -161,7 +166,7 @@ func (b *builder) lowerStep(s graph.Step) bool {
 	case op.Concat:
 		return b.lowerConcat(s, o)
 	case op.Transpose:
-		return b.lowerTranspose(s, o) || b.lowerAxes(s, o)
+		return b.lowerShuffle(s, o) || b.lowerAxes(s, o)
 	case op.FixedBatchNorm:
 		return b.lowerNorm(s, o)
 	case op.LocalResponseNorm:

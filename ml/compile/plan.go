@@ -7,7 +7,7 @@ type value struct {
 	shape []int // of a row, as the network sees it
 	size  int
 
-	images, c, h, w int  // as images, if nhwc
+	images, c, h, w int  // as images, 0 if they aren't known to be any
 	nhwc            bool // kept as images with their channels innermost
 
 	stage int // whose chunk's rows it is kept for
@@ -78,15 +78,15 @@ func (p *plan) chunkRows(k, n int) int {
 func align(n int) int { return (n + 15) &^ 15 }
 
 // split returns the first instruction of the tail: from there on layers gain from
-// many rows at once or are cheap, and none works on images.
-func split(instrs []instr) int {
+// many rows at once or are cheap, and none but a dense layer works on images.
+func split(instrs []instr, values []value) int {
+	images := func(v int) bool { return values[v].images > 0 }
 	first := len(instrs)
-	for i := len(instrs) - 1; i >= 0; i-- {
-		switch instrs[i].layer.(type) {
-		case *dense:
+	for i, in := range slices.Backward(instrs) {
+		if _, ok := in.layer.(*dense); ok {
 			first = i
-		case *conv, *deconv, *pool2D, *relayout:
-			return first
+		} else if slices.ContainsFunc(in.in, images) || slices.ContainsFunc(in.out, images) {
+			break
 		}
 	}
 	return first

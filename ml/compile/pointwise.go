@@ -29,7 +29,7 @@ type pointwise struct {
 type point struct {
 	unary   func(y, x []float32)
 	binary  func(y, a, b []float32)
-	a, b, y place
+	a, b, y place // b is a for a unary one
 }
 
 // place says where an operand is.
@@ -94,14 +94,14 @@ type pointGroup struct {
 
 // pointGroup finds the largest function of value v, of its trace, that steps from
 // number first on make up. Nobody else reads what lies between, and if inside is set
-// not v either.
-func (b *builder) pointGroup(v, first int, inside bool) (g pointGroup, ok bool) {
+// not v either. The memory of v is laid out as images, if it is any.
+func (b *builder) pointGroup(v, first int, inside bool, images nn.Spec) (g pointGroup, ok bool) {
 	v = b.alias[v]
 	made := map[int]bool{v: true}
 	var steps []int
 	until := b.lastUser(v)
 	for i := first; i <= until && len(steps) < maxPoints; i++ {
-		if s := b.trace.Steps[i]; b.live[i] && !b.member[i] && b.isPoint(s, v, made) {
+		if s := b.trace.Steps[i]; b.live[i] && !b.member[i] && b.isPoint(s, images, made) {
 			steps = append(steps, i)
 			made[b.alias[s.Out[0]]] = true
 			until = max(until, b.lastUser(s.Out[0]))
@@ -128,8 +128,8 @@ func (b *builder) lastUser(v int) int {
 }
 
 // isPoint tells whether a step computes each element from one of each operand, which
-// are made of v, numbers, or numbers for each channel of v.
-func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
+// are made already, numbers, or numbers for each channel of the images.
+func (b *builder) isPoint(s graph.Step, images nn.Spec, made map[int]bool) bool {
 	out := b.trace.Values[s.Out[0]].Spec
 	if out.Dtype != tensor.Float32 {
 		return false
@@ -140,7 +140,7 @@ func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 				return false
 			}
 		}
-		return made[b.alias[s.In[0]]] && b.hasChannels(v, out)
+		return made[b.alias[s.In[0]]] && hasChannels(images, out)
 	}
 	if unaryFunc(s.Op) != nil {
 		return made[b.alias[s.In[0]]]
@@ -153,7 +153,7 @@ func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 		spec := b.trace.Values[x].Spec
 		switch {
 		case b.konst[x] != nil:
-			if !isNumber(b.konst[x]) && !(isChannels(b.konst[x], out) && b.hasChannels(v, out)) {
+			if !isNumber(b.konst[x]) && !(isChannels(b.konst[x], out) && hasChannels(images, out)) {
 				return false
 			}
 		case !made[b.alias[x]] || !spec.Equal(out):
@@ -165,9 +165,9 @@ func (b *builder) isPoint(s graph.Step, v int, made map[int]bool) bool {
 	return some
 }
 
-// hasChannels tells whether v is images like out, blocks of which hold whole pixels.
-func (b *builder) hasChannels(v int, out nn.Spec) bool {
-	return len(out.Shape) == 4 && out.Shape[1] <= pointBlock && out.Equal(b.trace.Values[v].Spec)
+// hasChannels tells whether out is the images, blocks of which hold whole pixels.
+func hasChannels(images, out nn.Spec) bool {
+	return len(out.Shape) == 4 && out.Shape[1] <= pointBlock && out.Equal(images)
 }
 
 // isChannels tells whether a constant, which broadcasts to images, has a number for
@@ -225,22 +225,42 @@ func (b *builder) keepsInside(v int, steps []int, inside bool) bool {
 
 // points makes the function, nil if it takes too many temporary blocks.
 func (b *builder) points(v int, steps []int) *pointwise {
+	points, ok := b.places(v, steps)
+	if !ok {
+		return nil
+	}
+	l := &pointwise{points: points, block: pointBlock}
+	for i, n := range steps {
+		s := b.trace.Steps[n]
+		if channels := b.point(s, &points[i]); channels > 0 {
+			l.channels, l.block = true, pointBlock/channels*channels
+		}
+		l.names = append(l.names, s.Op.Name())
+	}
+	return l
+}
+
+// places says where the steps' operands and results are, and whether the temporary
+// blocks are enough.
+func (b *builder) places(v int, steps []int) (points []point, ok bool) {
 	last := map[int]int{} // the last step that reads a value
 	for _, n := range steps {
 		for _, x := range b.trace.Steps[n].In {
 			last[b.alias[x]] = n
 		}
 	}
-	l := &pointwise{block: pointBlock}
 	at := map[int]place{v: argument}
 	var free []place
 	used := place(0)
 	for i, n := range steps {
 		s := b.trace.Steps[n]
-		p, channels := b.point(s, at)
-		if channels > 0 {
-			l.channels, l.block = true, pointBlock/channels*channels
+		var in []place
+		for _, x := range s.In {
+			if b.konst[x] == nil {
+				in = append(in, at[b.alias[x]])
+			}
 		}
+		p := point{a: in[0], b: in[len(in)-1]}
 		for _, x := range s.In {
 			x = b.alias[x]
 			if where, ok := at[x]; ok && where >= temporary && last[x] == n {
@@ -258,27 +278,24 @@ func (b *builder) points(v int, steps []int) *pointwise {
 			used++
 		}
 		at[b.alias[s.Out[0]]] = p.y
-		l.points, l.names = append(l.points, p), append(l.names, s.Op.Name())
+		points = append(points, p)
 	}
-	if used > maxTemporaries {
-		return nil
-	}
-	return l
+	return points, used <= maxTemporaries
 }
 
-// point is a step whose operands are at known places. A constant becomes a part of the
-// step; channels is how many it has numbers for, 0 if it is one for all.
-func (b *builder) point(s graph.Step, at map[int]place) (p point, channels int) {
+// point gives p, whose operands have their places, its function. A constant becomes a
+// part of it; channels is how many it has numbers for, 0 if it is one for all.
+func (b *builder) point(s graph.Step, p *point) (channels int) {
 	if o, ok := s.Op.(op.FixedBatchNorm); ok {
 		scale, shift := b.normalisation(s.In, o.Eps)
-		f := func(y, x []float32) {
+		p.unary = func(y, x []float32) {
 			kernel.Mul(y, x, scale[:len(y)])
 			kernel.Add(y, y, shift[:len(y)])
 		}
-		return point{unary: f, a: at[b.alias[s.In[0]]]}, b.trace.Values[s.In[0]].Spec.Shape[1]
+		return b.trace.Values[s.In[0]].Spec.Shape[1]
 	}
-	if f := unaryFunc(s.Op); f != nil {
-		return point{unary: f, a: at[b.alias[s.In[0]]]}, 0
+	if p.unary = unaryFunc(s.Op); p.unary != nil {
+		return 0
 	}
 	f := binaryFunc(s.Op)
 	for i, v := range s.In {
@@ -286,17 +303,21 @@ func (b *builder) point(s graph.Step, at map[int]place) (p point, channels int) 
 		if c == nil {
 			continue
 		}
-		block := b.number(nn.Floats(c)[0])
-		if !isNumber(c) {
+		var block []float32
+		if isNumber(c) {
+			block = b.number(nn.Floats(c)[0])
+		} else {
 			channels, block = c.Shape().TotalSize(), b.channelBlock(nn.Floats(c))
 		}
-		other := at[b.alias[s.In[1-i]]]
 		if i == 0 {
-			return point{unary: func(y, x []float32) { f(y, block[:len(y)], x) }, a: other}, channels
+			p.unary = func(y, x []float32) { f(y, block[:len(y)], x) }
+		} else {
+			p.unary = func(y, x []float32) { f(y, x, block[:len(y)]) }
 		}
-		return point{unary: func(y, x []float32) { f(y, x, block[:len(y)]) }, a: other}, channels
+		return channels
 	}
-	return point{binary: f, a: at[b.alias[s.In[0]]], b: at[b.alias[s.In[1]]]}, 0
+	p.binary = f
+	return 0
 }
 
 // normalisation makes blocks of what a batch normalisation multiplies by and adds.
@@ -314,7 +335,7 @@ func (b *builder) normalisation(in []int, eps float32) (scale, shift []float32) 
 
 // channelBlock is a block of numbers for each channel.
 func (b *builder) channelBlock(row []float32) []float32 {
-	block := slices.Clone(repetitions(make([]float32, pointBlock), row))
+	block := repeatedRow(row)
 	b.weights += 4 * len(block)
 	return block
 }
@@ -339,10 +360,11 @@ func (b *builder) fusePoints(i int) {
 		if b.konst[v] != nil {
 			continue
 		}
-		if !b.isPoint(s, b.alias[v], map[int]bool{b.alias[v]: true}) {
+		images := b.trace.Values[b.alias[v]].Spec
+		if !b.isPoint(s, images, map[int]bool{b.alias[v]: true}) {
 			return
 		}
-		g, ok := b.pointGroup(v, i, false)
+		g, ok := b.pointGroup(v, i, false, images)
 		if !ok || len(g.steps) == 1 && unaryFunc(s.Op) != nil {
 			return
 		}

@@ -45,11 +45,11 @@ func (b *builder) findTables() {
 	}
 }
 
-// findTable looks before step i, a product with constant weights, for a comparison of
+// findTable looks before step i, a product of matrices with constant weights, for a comparison of
 // numbers with 0, 1, ..., and notes what is compared.
 func (b *builder) findTable(i int, made map[int]int) {
 	f, ok, err := b.product(i)
-	if !ok || err != nil {
+	if !ok || err != nil || b.ofImages(f) {
 		return
 	}
 	equal, ok := made[b.alias[f.x]]
@@ -80,6 +80,7 @@ func (b *builder) findTable(i int, made map[int]int) {
 	}
 	read := &b.users[b.alias[numbers]]
 	*read = append(slices.DeleteFunc(*read, func(user int) bool { return slices.Contains(gone, user) }), i)
+	slices.Sort(*read)
 	b.hot[i] = numbers
 }
 

@@ -55,3 +55,14 @@ func TestTable(t *testing.T) {
 		near(t, c.n.name, y, v.Floats())
 	}
 }
+
+// TestNoTableOfImages: images whose pixels compare numbers are no rows for a table.
+func TestNoTableOfImages(t *testing.T) {
+	const classes = 5
+	layer := conv("c", 4, 1)
+	exactly(t, network{"images", func(x *nn.Variable) *nn.Variable {
+		wide := f.BroadcastTo(x, x.Dim(0), classes, 3, classes)
+		hot := nn.Apply1(op.Zip{Function: "Equal"}, wide, nn.From(x.Tape(), []float32{0, 1, 2, 3, 4}, 1, 1, 1, classes))
+		return layer(hot)
+	}, []int{classes, 3, 1}})
+}

@@ -1,0 +1,45 @@
+package compile
+
+import (
+	"github.com/hibana-engine/hibana/ml/graph"
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
+	"github.com/hibana-engine/hibana/ml/nn"
+)
+
+// slopes multiplies what is below zero by the slope of its channel.
+type slopes struct {
+	row []float32 // for each channel, repeated
+}
+
+func (l *slopes) run(_ int, in, out [][]float32) error {
+	for x, y := in[0], out[0]; len(y) > 0; {
+		n := min(len(y), len(l.row))
+		kernel.PReLU(y[:n], x, l.row)
+		x, y = x[n:], y[n:]
+	}
+	return nil
+}
+
+func (l *slopes) String() string { return "PReLU" }
+
+// lowerSlopes emits a PReLU of images or matrices with constant slopes.
+func (b *builder) lowerSlopes(s graph.Step) bool {
+	shape := b.trace.Values[s.In[0]].Spec.Shape
+	w := b.konst[s.In[1]]
+	if w == nil || b.konst[s.In[0]] != nil {
+		return false
+	}
+	var id int
+	switch len(shape) {
+	case 2:
+		id = b.nchw(b.low[b.alias[s.In[0]]])
+	case 4:
+		id = b.nhwc(s.In[0])
+	default:
+		return false
+	}
+	l := &slopes{repeatedRow(nn.Floats(w))}
+	b.put(s, l, b.like(id), 0, id)
+	b.weights += 4 * len(l.row)
+	return true
+}
