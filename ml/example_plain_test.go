@@ -9,7 +9,7 @@ import (
 	"github.com/hibana-engine/hibana/ml"
 )
 
-// scores runs a network over rows of numbers: of no images.
+// scores runs a network over rows of numbers.
 func scores(rows *engine.DStream[[]float32], network []byte) *engine.DStream[[]float32] {
 	model := ml.ONNX(rows.Context(), "scores", network)
 	return ml.Predict(rows, model,
