@@ -106,6 +106,13 @@ func (h *host) Prefetch(part []byte) {
 	h.hints = append(h.hints, string(part))
 }
 
+// hinted reports whether Prefetch was told anything.
+func (h *host) hinted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.hints) > 0
+}
+
 func (h *host) Forget(f Forget) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
