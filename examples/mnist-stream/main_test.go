@@ -140,7 +140,7 @@ func TestBadInput(t *testing.T) {
 		{"--brokers nowhere", 2, "is not HOST:PORT"},
 		{"--no-such-flag", 2, "unknown flag --no-such-flag"},
 		{"--checkpoint " + t.TempDir(), 2, "needs --brokers"},
-		{"--checkpoint " + file, 1, "checkpoint directory"},
+		{"--checkpoint " + file, 2, "it is a file; name a directory"},
 		{"--brokers 127.0.0.1:1", 1, "127.0.0.1:1"},
 	} {
 		cmd, _, stderr := command(t, path, strings.Fields(c.args)...)
