@@ -24,9 +24,8 @@ type Input[T any] interface {
 // Prefetcher is an Input that can begin to read before a batch's tasks run.
 type Prefetcher interface {
 	// Prefetch is told on an executor what a batch that was just planned will
-	// read: on a cluster twice, before the batch is logged and after, or in its place of
-	// another batch of that number. It must not block. The function that it returns, unless it is nil, is called when
-	// the batch is complete, or another driver has come: what is left of it is read by none here.
+	// read. It must not block. The function that it returns, unless it is nil, is called when
+	// the batch is complete: what is left of it other executors have read.
 	Prefetch(p *task.Process, ranges []byte) (forget func())
 }
 

@@ -147,19 +147,6 @@ func (b *Backend) Invoke(seq uint64, invocation []byte) error {
 	return b.briefing.invoke(&Invoke{Seq: seq, Invocation: invocation})
 }
 
-// Prefetch tells the executors what a batch will read that isn't certain to come; those that
-// are behind aren't told.
-func (b *Backend) Prefetch(part []byte) {
-	if len(part) > wire.MaxPayload {
-		return // Invoke says so
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, l := range b.members {
-		l.out.hint(&ToExecutor{Prefetch: &Prefetch{Part: part}})
-	}
-}
-
 // Forget drops what executors keep of the batches before until.
 func (b *Backend) Forget(until, keep uint64) {
 	if err := b.briefing.forget(Forget{until, keep}); err != nil {

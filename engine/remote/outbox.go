@@ -55,15 +55,6 @@ func (o *outbox) post(m *ToExecutor) {
 	}
 }
 
-// hint posts a message that helps only if it comes now: not behind others.
-func (o *outbox) hint(m *ToExecutor) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.isOpen && len(o.messages) == 0 {
-		o.push(m)
-	}
-}
-
 // push is called with mu held.
 func (o *outbox) push(m *ToExecutor) {
 	o.messages = append(o.messages, m)

@@ -46,7 +46,6 @@ type host struct {
 	forgotten uint64
 	stored    []scheduler.StoredBlock // what is told once of cached partitions
 	dropped   []lineage.ID
-	hints     []string // what Prefetch was told
 }
 
 func (h *host) Register(hello *Hello, values []wire.Value) *Registered {
@@ -98,19 +97,6 @@ func (h *host) Hold(hold *Hold, answer func(*Held)) {
 	for _, v := range hold.Versions {
 		answer(&Held{Version: v, Failure: h.load(v)})
 	}
-}
-
-func (h *host) Prefetch(part []byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.hints = append(h.hints, string(part))
-}
-
-// hinted reports whether Prefetch was told anything.
-func (h *host) hinted() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.hints) > 0
 }
 
 func (h *host) Forget(f Forget) {

@@ -18,7 +18,7 @@ import (
 
 // Host is the part of a job executor process that knows the program.
 //
-// THREADING: Register, Stored, Invoke, Prefetch, Hold, DropCached and Forget are called by one goroutine at a
+// THREADING: Register, Stored, Invoke, Hold, DropCached and Forget are called by one goroutine at a
 // time, Run, Receive, Store and Cached by many beside it.
 type Host interface {
 	scheduler.Runner
@@ -33,8 +33,6 @@ type Host interface {
 	// Being told of it again does no harm. answer is called at most once, now or
 	// later, from any goroutine.
 	Invoke(i *Invoke, answer func(*Invoked))
-	// Prefetch begins to read what a batch will that isn't certain to come.
-	Prefetch(part []byte)
 	// Hold brings in and drops versions of models. It doesn't wait: answer is
 	// called for each version, from other goroutines.
 	Hold(hold *Hold, answer func(*Held))

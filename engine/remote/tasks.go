@@ -40,7 +40,6 @@ type ToExecutor struct {
 	DropCached     *DropCached     `msgpack:"d"`
 	ForgetShuffles *ForgetShuffles `msgpack:"s"`
 	Receive        *Receive        `msgpack:"r"`
-	Prefetch       *Prefetch       `msgpack:"p"`
 }
 
 // Hello opens the stream.
@@ -70,11 +69,6 @@ type Slots struct {
 type Invoke struct {
 	Seq        uint64 `msgpack:"seq"` // of the batch; of a batch program counted from 1
 	Invocation []byte `msgpack:"i"`   // allocation and lineage hash, or a piece of the program's record, in the engine's encoding
-}
-
-// Prefetch tells what a batch will read, if it comes to it: it isn't logged yet.
-type Prefetch struct {
-	Part []byte `msgpack:"p"` // of the batch's allocation: its number and inputs, in the engine's encoding
 }
 
 // MapOutputs says where a shuffle's blocks are. It replaces what was said under

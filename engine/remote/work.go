@@ -133,8 +133,6 @@ func (x *driverStream) take(ctx context.Context, m *ToExecutor) error {
 		x.hosted(func(h Host) {
 			h.Invoke(m.Invoke, func(answer *Invoked) { x.session.post(&FromExecutor{Invoked: answer}) })
 		})
-	case m.Prefetch != nil:
-		x.hosted(func(h Host) { h.Prefetch(m.Prefetch.Part) })
 	case m.Hold != nil:
 		x.hosted(func(h Host) {
 			h.Hold(m.Hold, func(held *Held) { x.session.post(&FromExecutor{Held: held}) })

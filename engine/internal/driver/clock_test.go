@@ -27,8 +27,6 @@ type clocked struct {
 	batches []string
 	times   []time.Time
 	read    uint64
-	hints   bool   // the input can be prefetched
-	hinted  uint64 // the batch that executors may prefetch
 }
 
 func (c *clocked) now() time.Time { return time.Now().Add(c.ahead) }
@@ -47,17 +45,8 @@ func (*clocked) Receive(context.Context, plan.Reception) []int32 { return nil }
 func (*clocked) Completed(context.Context, []byte) error         { return nil }
 func (*clocked) Close() error                                    { return nil }
 
-func (c *clocked) Prefetch(seq uint64, inputs []plan.InputAllocation) {
-	if len(inputs) == 1 {
-		c.hinted = seq
-	}
-}
-
-// Allocate notes a batch. Executors prefetch it meanwhile.
+// Allocate notes a batch.
 func (c *clocked) Allocate(_ context.Context, a *plan.Allocation) error {
-	if c.hints && c.hinted != a.Seq {
-		return fmt.Errorf("batch %d is logged while executors prefetch batch %d", a.Seq, c.hinted)
-	}
 	c.times = append(c.times, a.Time())
 	until, _ := binary.Uvarint(a.Inputs[0].Ranges)
 	c.batches = append(c.batches, fmt.Sprintf("%d-%d of %s at %s", c.read, until, a.Time().Sub(c.began), time.Since(c.began)))
@@ -104,10 +93,9 @@ func TestClockIsSet(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
-				job := &clocked{hints: true, began: time.Now(), set: c.set, last: uint64(len(c.want)), stop: stop}
+				job := &clocked{began: time.Now(), set: c.set, last: uint64(len(c.want)), stop: stop}
 				p := &plan.Program{Interval: time.Second, Cadence: c.cadence, Settings: plan.DefaultSettings()}
 				in := &plan.Input{Stream: p.Graph.AddStream(plan.Declaration{Op: "queue"}), Open: func(context.Context) (plan.Planner, error) { return job, nil }}
-				in.Prefetch = func(*task.Process, []byte) func() { return nil }
 				p.Graph.Inputs = []*plan.Input{in}
 				d := New(Config{Program: p, Batches: job, Cluster: job, Troubles: new(plan.Troubles), Clock: job.now, Log: slog.New(slog.DiscardHandler)})
 				if err := d.Run(ctx); err != nil {

@@ -93,9 +93,6 @@ type Cluster interface {
 	// Process is what the process keeps that the tasks run in, nil unless that is
 	// this one.
 	Process() *task.Process
-	// Prefetch lets the executors begin to read what inputs have in a batch, before it is logged.
-	// Nothing relies on it: the batch may never be, or another one in its place.
-	Prefetch(seq uint64, inputs []plan.InputAllocation)
 	// Invoke tells the executors of a batch: they generate the same RDDs and
 	// compare the lineage's hash.
 	Invoke(ctx context.Context, gen *plan.Generation, inv plan.Invocation) error

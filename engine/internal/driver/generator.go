@@ -241,26 +241,12 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	if n := d.Header.Numbers; n != nil {
 		a.Begins = n.Begins
 	}
-	if early := d.prefetched(a); len(early) > 0 {
-		d.Cluster.Prefetch(a.Seq, early)
-	}
 	if err := d.Batches.Allocate(workCtx, a); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
 	left.fill = left.records > 0 && left.records >= info.Records
 	b := &plannedBatch{alloc: a, info: info, left: left}
 	return b, d.invoke(workCtx, b)
-}
-
-// prefetched returns what a batch reads of the inputs that can be prefetched.
-func (d *Driver) prefetched(a *plan.Allocation) []plan.InputAllocation {
-	var early []plan.InputAllocation
-	for i, in := range d.Program.Graph.Inputs {
-		if in.Prefetch != nil {
-			early = append(early, a.Inputs[i])
-		}
-	}
-	return early
 }
 
 // keptRanges returns what an input was given in the first batch known that others may reach

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -28,7 +27,7 @@ import (
 // Executor is the core of an executor process: its own copy of the program, the
 // batches it was told of, and the tasks' work. Backends give it slots.
 //
-// THREADING: Invoke, Prefetch and Forget may be called by one goroutine while others run
+// THREADING: Invoke and Forget may be called by one goroutine while others run
 // tasks. The graph is read-only; batches is guarded by mu.
 type Executor struct {
 	program     *plan.Program // the executor's copy of the program
@@ -131,16 +130,6 @@ func (e *Executor) Invoke(inv plan.Invocation) error {
 	return nil
 }
 
-// Prefetch begins to prefetch what a batch reads of which Invoke may tell next.
-func (e *Executor) Prefetch(a *plan.Allocation) {
-	e.mu.Lock()
-	told := e.batches[a.Seq] != nil || a.Seq < e.done
-	e.mu.Unlock()
-	if !told {
-		e.prefetch(a)
-	}
-}
-
 // prefetch begins to prefetch what a batch reads, until it is forgotten.
 func (e *Executor) prefetch(a *plan.Allocation) {
 	var forget []func()
@@ -153,7 +142,7 @@ func (e *Executor) prefetch(a *plan.Allocation) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.early[a.Seq] = append(e.early[a.Seq], forget...)
+	e.early[a.Seq] = forget
 }
 
 // Receive runs an input's receiver, until ctx ends or nothing more comes. What comes goes where
@@ -194,24 +183,7 @@ func (e *Executor) Adopt(epoch uint64) {
 	e.history.Reset() // the driver tells of all that its batches reach back to
 	e.blocks.Reopen()
 	e.mu.Unlock()
-	e.forgetEarly(math.MaxUint64) // the driver before may have told of a batch that isn't logged
 	before.Retire()
-}
-
-// forgetEarly drops what was prefetched of the batches before until.
-func (e *Executor) forgetEarly(until uint64) {
-	e.mu.Lock()
-	var early []func()
-	for seq, forget := range e.early {
-		if seq < until {
-			early = append(early, forget...)
-			delete(e.early, seq)
-		}
-	}
-	e.mu.Unlock()
-	for _, forget := range early {
-		forget()
-	}
 }
 
 // Store returns the blocks of a driver's epoch, nil unless it is the current.
@@ -273,8 +245,17 @@ func (e *Executor) Forget(until, keep uint64) {
 			delete(e.batches, seq)
 		}
 	}
+	var early []func()
+	for seq, forget := range e.early {
+		if seq < until {
+			early = append(early, forget...)
+			delete(e.early, seq)
+		}
+	}
 	e.mu.Unlock()
-	e.forgetEarly(until)
+	for _, forget := range early {
+		forget()
+	}
 	e.blocks.Forget(keep)
 	if keep < until {
 		e.blocks.Drop(e.unneeded(until))

@@ -177,25 +177,10 @@ func TestPrefetchedIsForgotten(t *testing.T) {
 	if held["a"] != 0 || held["b"] != 0 || held["c"] != 1 {
 		t.Errorf("held are %v", held)
 	}
-	hint := func(seq uint64, ranges string) {
-		a := told(seq).Allocation
-		a.Inputs = []plan.InputAllocation{{DStream: in.ID, Ranges: []byte(ranges)}}
-		e.Prefetch(a)
-	}
-	hint(4, "c") // is there already
-	hint(3, "b") // is complete
-	hint(5, "d") // another driver plans something else
-	if held["b"] != 0 || held["c"] != 1 || held["d"] != 1 {
-		t.Errorf("with hints, held are %v", held)
-	}
 	e.Adopt(2)
-	if held["d"] != 0 || held["c"] != 0 {
-		t.Errorf("of the driver before, held are %v", held)
-	}
-	invoke(5, "e")
 	invoke(3, "again")
-	e.Forget(6, 6)
-	if held["again"] != 0 || held["c"] != 0 || held["d"] != 0 || held["e"] != 0 {
+	e.Forget(5, 5)
+	if held["again"] != 0 || held["c"] != 0 {
 		t.Errorf("held are %v", held)
 	}
 }

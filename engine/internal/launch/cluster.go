@@ -177,13 +177,6 @@ func (c *remoteCluster) diverged(executor string, inv *remote.Invoked) {
 	c.fail(&plan.DivergedError{Batch: inv.Seq, Name: executor, Driver: gen.Lineage.Describe(), Executor: inv.Lineage})
 }
 
-// Prefetch lets the executors begin to read, while the cluster's drivers agree on the batch.
-func (c *remoteCluster) Prefetch(seq uint64, inputs []plan.InputAllocation) {
-	if b, err := wire.Encode(&plan.Allocation{Seq: seq, Inputs: inputs}); err == nil { // else Invoke says why
-		c.backend.Prefetch(b)
-	}
-}
-
 // Invoke tells the executors of a batch. It doesn't wait for them: their tasks
 // come after it, and whoever can't generate it reports that by itself.
 func (c *remoteCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.Invocation) error {

@@ -250,14 +250,6 @@ func (h *executorHost) Invoke(i *remote.Invoke, answer func(*remote.Invoked)) {
 	answer(h.generate(i))
 }
 
-// Prefetch begins to read what a batch will.
-func (h *executorHost) Prefetch(part []byte) {
-	a := new(plan.Allocation)
-	if err := wire.Decode(part, a); err == nil { // else Invoke says why
-		h.exec.Load().Prefetch(a)
-	}
-}
-
 // generate generates a stream's batch.
 func (h *executorHost) generate(i *remote.Invoke) *remote.Invoked {
 	answer := &remote.Invoked{Seq: i.Seq}

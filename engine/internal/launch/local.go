@@ -107,10 +107,6 @@ type localCluster struct {
 
 func (c *localCluster) Process() *task.Process { return c.exec.Process() }
 
-// Prefetch does nothing: Invoke comes as soon as the batch is in a log in memory or on this
-// machine's disk.
-func (c *localCluster) Prefetch(uint64, []plan.InputAllocation) {}
-
 func (c *localCluster) Invoke(_ context.Context, gen *plan.Generation, inv plan.Invocation) error {
 	err := c.exec.Invoke(inv)
 	if d, ok := errors.AsType[*plan.DivergedError](err); ok {
