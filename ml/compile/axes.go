@@ -40,10 +40,7 @@ var channelsLast = []int{0, 2, 3, 1}
 // program's, or back, or is the transpose of matrices.
 func (b *builder) lowerAxes(s graph.Step, o op.Transpose) bool {
 	x, y, id := b.trace.Values[s.In[0]].Spec.Shape, b.trace.Values[s.Out[0]].Spec.Shape, b.low[b.alias[s.In[0]]]
-	order := slices.Clone(o.Axes)
-	for i := range order {
-		order[i] = (order[i] + len(x)) % len(x)
-	}
+	order := fromFront(o.Axes, len(x))
 	if len(order) == 0 || id < 0 {
 		return false
 	}
@@ -65,6 +62,15 @@ func (b *builder) lowerAxes(s graph.Step, o op.Transpose) bool {
 		b.put(s, l, value{}, -1, b.nchw(id))
 	}
 	return ok
+}
+
+// fromFront returns axes counted from the front, where those below 0 are counted from the back.
+func fromFront(axes []int, rank int) []int {
+	counted := slices.Clone(axes)
+	for i, axis := range counted {
+		counted[i] = (axis + rank) % rank
+	}
+	return counted
 }
 
 // matrices tells whether an order of axes is the transpose of matrices, whose rows and

@@ -148,10 +148,7 @@ func (b *builder) stays(s graph.Step) bool {
 // ordered tells whether an order of axes moves none but those of one element.
 func ordered(shape, order []int) bool {
 	last := -1
-	for _, axis := range order {
-		if axis < 0 {
-			axis += len(shape)
-		}
+	for _, axis := range fromFront(order, len(shape)) {
 		if shape[axis] == 1 {
 			continue
 		}

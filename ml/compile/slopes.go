@@ -8,19 +8,14 @@ import (
 
 // slopes multiplies what is below zero by the slope of its channel.
 type slopes struct {
+	binary
 	row []float32 // for each channel, repeated
 }
 
 func (l *slopes) run(_ int, in, out [][]float32) error {
-	for x, y := in[0], out[0]; len(y) > 0; {
-		n := min(len(y), len(l.row))
-		kernel.PReLU(y[:n], x, l.row)
-		x, y = x[n:], y[n:]
-	}
+	l.repeat(out[0], in[0], l.row, false)
 	return nil
 }
-
-func (l *slopes) String() string { return "PReLU" }
 
 // lowerSlopes emits a PReLU of images or matrices with constant slopes.
 func (b *builder) lowerSlopes(s graph.Step) bool {
@@ -38,7 +33,7 @@ func (b *builder) lowerSlopes(s graph.Step) bool {
 	default:
 		return false
 	}
-	l := &slopes{repeatedRow(nn.Floats(w))}
+	l := &slopes{binary{s.Op.Name(), kernel.PReLU}, repeatedRow(nn.Floats(w))}
 	b.put(s, l, b.like(id), 0, id)
 	b.weights += 4 * len(l.row)
 	return true

@@ -52,10 +52,7 @@ func sideBySide(list []int, rank int) (from, until int, ok bool) {
 	if len(list) == 0 {
 		return 0, rank, true
 	}
-	axes := slices.Clone(list)
-	for i := range axes {
-		axes[i] = (axes[i] + rank) % rank
-	}
+	axes := fromFront(list, rank)
 	slices.Sort(axes)
 	from, until = axes[0], axes[len(axes)-1]+1
 	return from, until, until-from == len(axes)
