@@ -122,7 +122,7 @@ type iterations struct {
 }
 
 // aboveOfIterations are the flags of newIterations that are above 0.
-var aboveOfIterations = []string{"records", "partitions", "iterations", "rounds"}
+func aboveOfIterations() []string { return []string{"records", "partitions", "iterations", "rounds"} }
 
 func newIterations(f *flag.FlagSet, what string, records int64, n int) iterations {
 	return iterations{

@@ -17,7 +17,7 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	o := newDrainFlags(f, "lines", "records to read", 20*time.Millisecond, 5, 1)
 	size := f.Int("record-bytes", lineBytes, "bytes of a record, e.g. 784 as an image of MNIST; of 40, lines of ten words that have some 40.")
 	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	if err := parse(f, args, aboveOfDrains...); err != nil {
+	if err := parse(f, args, aboveOfDrains()...); err != nil {
 		return nil, err
 	}
 	if *size < 1 || *size > mostBytes {

@@ -41,7 +41,7 @@ func newDrainFlags(f *flag.FlagSet, what, records string, interval time.Duration
 }
 
 // aboveOfDrains are the flags of newDrainFlags that are above 0.
-var aboveOfDrains = []string{"records", "partitions", "interval", "rounds"}
+func aboveOfDrains() []string { return []string{"records", "partitions", "interval", "rounds"} }
 
 // check says what is wrong with the flags.
 func (o drainFlags) check() error {

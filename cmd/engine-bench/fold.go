@@ -20,7 +20,7 @@ func runFold(ctx context.Context, f *flag.FlagSet, args []string) (report, error
 	o := newDrainFlags(f, "keys", "records to read, each a key of 8 bytes", 200*time.Millisecond, 3, 1)
 	n := f.Int("keys", 100_000, "keys")
 	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
-	if err := parse(f, args, append(aboveOfDrains, "keys")...); err != nil {
+	if err := parse(f, args, append(aboveOfDrains(), "keys")...); err != nil {
 		return nil, err
 	}
 	if err := o.check(); err != nil {

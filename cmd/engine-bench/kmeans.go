@@ -73,7 +73,7 @@ func nearest(p []float64, centres [][]float64) int {
 func runKMeans(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	flags := newIterations(f, "points of 20 numbers", 1_000_000, 20)
 	k := f.Int("k", 10, "clusters")
-	if err := parse(f, args, append(aboveOfIterations, "k")...); err != nil {
+	if err := parse(f, args, append(aboveOfIterations(), "k")...); err != nil {
 		return nil, err
 	}
 	first := make([][]float64, *k)

@@ -75,10 +75,10 @@ func runLatency(ctx context.Context, f *flag.FlagSet, args []string) (report, er
 	if l.rate < 1 || l.partitions < 1 || l.size < 8 || l.last <= 0 {
 		return nil, fmt.Errorf("%w: --rate, --partitions and --for are above 0, and a record has 8 bytes at least", errUsage)
 	}
-	if *durable && l.master == masterCluster {
-		return nil, fmt.Errorf("%w: --checkpoint: on a cluster the batch log is on its drivers' disks anyway", errUsage)
-	}
 	if l.master == masterCluster {
+		if *durable {
+			return nil, fmt.Errorf("%w: --checkpoint: on a cluster the batch log is on its drivers' disks anyway", errUsage)
+		}
 		if _, err := daemons(); err != nil {
 			return nil, err
 		}

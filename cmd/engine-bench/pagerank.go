@@ -32,7 +32,7 @@ func rankOf(sum float64) float64 { return 0.15 + 0.85*sum }
 // runPageRank measures how fast the nodes of a graph are ranked.
 func runPageRank(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	flags := newIterations(f, "nodes of the graph, with some 8 links each", 1_000_000, 10)
-	if err := parse(f, args, aboveOfIterations...); err != nil {
+	if err := parse(f, args, aboveOfIterations()...); err != nil {
 		return nil, err
 	}
 	return compareLoop(ctx, flags, "a loop over slices, one core", func(sc *rdd.Context) ([]rdd.Pair[int64, float64], error) {

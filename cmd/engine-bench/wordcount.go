@@ -19,7 +19,7 @@ const wordsPerLine = 10
 func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
 	o := newDrainFlags(f, "lines", "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3, 0)
 	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
-	if err := parse(f, args, aboveOfDrains...); err != nil {
+	if err := parse(f, args, aboveOfDrains()...); err != nil {
 		return nil, err
 	}
 	if err := o.check(); err != nil {
