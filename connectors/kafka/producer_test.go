@@ -32,7 +32,11 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 		process := &task.Process{}
 		defer func() { _ = process.Close() }()
 		rows := func(yield func(string, error) bool) { yield("x", nil) }
-		err := s.write(engine.Batch{}, &task.Context{Context: ctx, Process: process}, rows)
+		freed := 0
+		err := s.write(engine.Batch{}, &task.Context{Context: ctx, Process: process, FreeSlot: func() { freed++ }}, rows)
+		if freed != 1 {
+			t.Errorf("freed its slot %d times", freed)
+		}
 		lines := slices.Collect(strings.Lines(log.String()))
 		if !errors.Is(err, context.DeadlineExceeded) || len(lines) < 2 || !strings.Contains(lines[1], "waiting for acknowledgements") ||
 			!strings.Contains(lines[1], "topic=out records=1") || !strings.Contains(lines[1], "EOF") {
