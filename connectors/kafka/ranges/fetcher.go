@@ -103,7 +103,7 @@ func (f *fetcher) accept(s *stream, p *kmsg.FetchResponseTopicPartition, total i
 	err := kerr.ErrorForCode(p.ErrorCode)
 	switch {
 	case err == nil && len(p.RecordBatches) > 0:
-		return f.acceptBatches(s, p)
+		return f.acceptBatches(s, p, total)
 	case err == nil:
 		f.acceptNothing(s, p, total)
 	case errors.Is(err, kerr.CorruptMessage):
@@ -117,7 +117,7 @@ func (f *fetcher) accept(s *stream, p *kmsg.FetchResponseTopicPartition, total i
 }
 
 // acceptBatches moves a stream on by the whole batches of a response.
-func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) (goesOn bool) {
+func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition, total int) (goesOn bool) {
 	sc, at, reason := scan(p.RecordBatches, f.opts.MaxBatchBytes)
 	if sc.bytes > 0 && sc.next <= s.next {
 		at, reason, sc.bytes = sc.next-1, fmt.Sprintf("the broker sent only batches before offset %d", s.next), 0
@@ -137,7 +137,7 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) 
 	// If there is something corrupt behind the whole batches, the next fetch
 	// begins with it, unless the range ends before.
 	f.history.learn(s.key(), sc, s.next)
-	c := newChunk(p, sc, f.opts, f.dec)
+	c := newChunk(p, total, sc, f.opts, f.dec)
 	goesOn = s.deliver(c)
 	f.buffer.arrived(s, c.size)
 	f.outage.over(s)
