@@ -196,6 +196,7 @@ func (r *Reader) open(rg Range) *stream {
 		r.counts.prefetched.Add(1)
 	}
 	r.router.want(s)
+	r.router.lobby.hurry(s) // it may be there since it couldn't be prefetched
 	r.router.wantAhead()
 	return s
 }
