@@ -37,7 +37,7 @@ func (r *routes) of(key partitionKey) (route, bool) {
 func (r *routes) set(key partitionKey, rt route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known[key] = rt
+	remember(r.known, key, rt)
 }
 
 func (r *routes) forget(key partitionKey) {
