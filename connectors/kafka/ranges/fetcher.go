@@ -197,15 +197,8 @@ func (f *fetcher) outOfRange(ctx context.Context, s *stream) {
 		f.outage.leave(s)
 	case err != nil:
 		f.router.retryElsewhere(s, fmt.Errorf("asking where the log begins: %w", err))
-	case s.next < start && f.opts.Lost == FailLost:
-		f.router.fail(s, &LostError{Topic: key.topic, Partition: key.partition, Next: s.next, Start: start})
 	case s.next < start:
-		to := min(start, s.rg.Until)
-		f.opts.Logger.Warn("kafka: skipping records that are gone", "topic", key.topic, "partition", key.partition, "from", s.next, "until", to)
-		f.counts.lost.Add(to - s.next)
-		s.progress()
-		s.move(to)
-		f.router.want(s)
+		f.router.fail(s, &LostError{Topic: key.topic, Partition: key.partition, Next: s.next, Start: start})
 	case s.next > end:
 		f.router.doubt(s, &EndError{Topic: key.topic, Partition: key.partition, Next: s.next, Until: s.rg.Until, End: end})
 	default: // the log has changed meanwhile
