@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -30,7 +31,10 @@ type Success struct {
 	// Stored are the cached partitions that the executor has stored and dropped since it
 	// said so last, whosever they are. Whoever reports the outcome fills it in, in the
 	// order in which outcomes are reported.
-	Stored  []StoredBlock `msgpack:"c,omitempty"`
+	Stored []StoredBlock `msgpack:"c,omitempty"`
+	// Freed is for how long the task had no slot when it ended: it had freed it and waited.
+	// Whoever reports the outcome fills it in.
+	Freed   time.Duration `msgpack:"f,omitempty"`
 	Metrics task.Metrics  `msgpack:"x"`
 	// Updates are what the task added to accumulators, at most [task.MaxUpdateBytes].
 	Updates []task.Update `msgpack:"u,omitempty"`

@@ -94,7 +94,7 @@ func TestTravels(t *testing.T) {
 	values := []any{
 		scheduler.TaskID{Incarnation: 1, Epoch: 2, Batch: 3, Stage: -4, Partition: 5, Attempt: 6},
 		scheduler.Success{Result: []byte("r"), Map: &scheduler.MapStatus{Bytes: []int64{0, 7}}, Metrics: task.Metrics{RecordsRead: 8}},
-		scheduler.Success{Stored: []scheduler.StoredBlock{{Block: task.Block{Batch: 1, DStream: 2, Ordinal: 3, Partition: 4}, Level: 5, Bytes: 6}}},
+		scheduler.Success{Stored: []scheduler.StoredBlock{{Block: task.Block{Batch: 1, DStream: 2, Ordinal: 3, Partition: 4}, Level: 5, Bytes: 6}}, Freed: 7},
 		scheduler.BlockMissing{Blocks: []task.Block{{Batch: 1, Partition: 2}}, Executor: "a", Message: "m"},
 		scheduler.ExceptionFailure{Message: "m", Op: "map", Site: lineage.Site{File: "a.go", Line: 3}, Stack: "s", NoFault: true},
 		scheduler.FetchFailed{Shuffle: 1, MapPartition: -1, Executor: "a", Message: "m"},

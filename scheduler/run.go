@@ -69,7 +69,7 @@ func (d *DAGScheduler) taskEnded(executor string, id TaskID, outcome Outcome) {
 	e := kernel.TaskEnded{Executor: executor, Task: kernelTask(id)}
 	switch o := outcome.(type) {
 	case Success:
-		e.How = kernel.Succeeded
+		e.How, e.Freed = kernel.Succeeded, o.Freed
 	case BlockMissing:
 		e.How = kernel.BlockMissing
 		d.strike(executor, id, o)

@@ -52,6 +52,11 @@ const (
 	added = time.Second
 )
 
+// maxBuffered is how many bytes of records may wait for their acknowledgements: as many as a
+// request may have, so that no record is too large for it that isn't for a request. Who writes
+// more waits.
+const maxBuffered = 100 << 20
+
 // producerKey finds a process's producer of a cluster.
 type producerKey struct {
 	brokers string
@@ -94,7 +99,7 @@ func (p producers) open(process *task.Process, kind producerKind) (*producer, er
 func (p producers) options(more ...kgo.Opt) []kgo.Opt {
 	return slices.Concat([]kgo.Opt{
 		kgo.SeedBrokers(p.brokers...), kgo.ClientID("hibana-sink"), kgo.DisableClientMetrics(),
-		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.UnknownTopicRetries(3),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.MaxBufferedBytes(maxBuffered), kgo.UnknownTopicRetries(3),
 		kgo.RecordDeliveryTimeout(deliveryTimeout), kgo.AllowIdempotentProduceCancellation(),
 	}, *p.client, more)
 }
@@ -121,7 +126,7 @@ func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) e
 	addrs := strings.Join(p.brokers, ",")
 	c, err := tc.Process.Resource(producerKey{addrs, alone}, func() (any, func() error, error) {
 		limit := usual.OptValue(kgo.BrokerMaxWriteBytes).(int32)
-		cl, err := kgo.NewClient(p.options(kgo.ProducerBatchMaxBytes(limit))...)
+		cl, err := kgo.NewClient(p.options(kgo.ProducerBatchMaxBytes(limit), kgo.MaxBufferedBytes(0))...) // 0: one record has no limit of its own
 		if err != nil {
 			return nil, nil, err
 		}

@@ -32,11 +32,42 @@ func TestSinkSaysThatItWaits(t *testing.T) {
 		process := &task.Process{}
 		defer func() { _ = process.Close() }()
 		rows := func(yield func(string, error) bool) { yield("x", nil) }
-		err := s.write(engine.Batch{}, &task.Context{Context: ctx, Process: process}, rows)
+		freed := 0
+		err := s.write(engine.Batch{}, &task.Context{Context: ctx, Process: process, FreeSlot: func() { freed++ }}, rows)
+		if freed != 1 {
+			t.Errorf("freed its slot %d times", freed)
+		}
 		lines := slices.Collect(strings.Lines(log.String()))
 		if !errors.Is(err, context.DeadlineExceeded) || len(lines) < 2 || !strings.Contains(lines[1], "waiting for acknowledgements") ||
 			!strings.Contains(lines[1], "topic=out records=1") || !strings.Contains(lines[1], "EOF") {
 			t.Errorf("%v\n%s", err, &log)
+		}
+	})
+}
+
+// While a broker is away a sink takes as much as may wait for it, and no more.
+func TestSinkBuffersSoMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "out"))
+		b.HangUp(kmsg.Produce)
+		value := make([]byte, 900<<10) // of all records
+		encode := func(string) ([]byte, error) { return value, nil }
+		s := sink[string]{producers: producers{b.Addrs, &b.Opts, slog.New(slog.DiscardHandler)}, topic: "out", encode: encode}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		process := &task.Process{}
+		defer func() { _ = process.Close() }()
+		taken := 0
+		rows := func(yield func(string, error) bool) {
+			for ctx.Err() == nil && taken < 400 {
+				if taken++; !yield("x", nil) {
+					return
+				}
+			}
+		}
+		err := s.write(engine.Batch{}, &task.Context{Context: ctx, Process: process}, rows)
+		if most := maxBuffered/len(value) + 1; !errors.Is(err, context.DeadlineExceeded) || taken < most/2 || taken > most {
+			t.Errorf("took %d records, want up to %d: %v", taken, most, err)
 		}
 	})
 }

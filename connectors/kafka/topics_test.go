@@ -262,29 +262,32 @@ func (f completed) OnBatchCompleted(b engine.BatchInfo) { f(b) }
 // Records that retention has deleted before they were read fail the job, or are left out and counted
 // where the stream is to go on.
 func TestLostRecords(t *testing.T) {
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		checkpoint := t.TempDir()
-		start := func(opts ...kafka.DirectOption) (got []string, bad int64, err error) {
-			err = run(t, b, func(ssc *engine.StreamingContext) error {
-				collect(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, opts...), 99, &got)
-				ssc.AddListener(completed(func(b engine.BatchInfo) { bad += b.Metrics.BadRecords }))
-				return nil
-			}, "--checkpoint", checkpoint, "--until-end")
-			return got, bad, err
-		}
-		b.Produce(t, "in", nil, values(0, 3)...)
-		if got, bad, err := start(); len(got) != 3 || bad != 0 || err != nil {
-			t.Fatalf("at first %q, %d bad records, %v", got, bad, err)
-		}
-		b.Produce(t, "in", nil, values(3, 10)...)
-		b.DeleteBefore(t, "in", 0, 8)
-		if got, _, err := start(); len(got) > 0 || err == nil || !strings.Contains(err.Error(), "offsets from 3 are gone, the log now starts at 8") || !strings.Contains(err.Error(), "give the stream kafka.SkipLost") {
-			t.Errorf("without the option %q, %v", got, err)
-		}
-		if got, bad, err := start(kafka.SkipLost()); !slices.Equal(got, []string{"v8", "v9"}) || bad != 5 || err != nil {
-			t.Errorf("with it %q, %d bad records, %v", got, bad, err)
-		}
-	}, "in")
+	t.Run("kfake", func(t *testing.T) { bubble(t, testLostRecords) })
+	t.Run("kafka", func(t *testing.T) { testLostRecords(t, kafkatest.Real(t)) })
+}
+
+func testLostRecords(t *testing.T, b *kafkatest.Broker) {
+	checkpoint, topic := t.TempDir(), b.Topic(t, 1)
+	start := func(opts ...kafka.DirectOption) (got []string, bad int64, err error) {
+		err = run(t, b, func(ssc *engine.StreamingContext) error {
+			collect(kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue, opts...), 99, &got)
+			ssc.AddListener(completed(func(b engine.BatchInfo) { bad += b.Metrics.BadRecords }))
+			return nil
+		}, "--checkpoint", checkpoint, "--until-end")
+		return got, bad, err
+	}
+	b.Produce(t, topic, nil, values(0, 3)...)
+	if got, bad, err := start(); len(got) != 3 || bad != 0 || err != nil {
+		t.Fatalf("at first %q, %d bad records, %v", got, bad, err)
+	}
+	b.Produce(t, topic, nil, values(3, 10)...)
+	b.DeleteBefore(t, topic, 0, 8)
+	if got, _, err := start(); len(got) > 0 || err == nil || !strings.Contains(err.Error(), "offsets from 3 are gone, the log now starts at 8") || !strings.Contains(err.Error(), "give the stream kafka.SkipLost") {
+		t.Errorf("without the option %q, %v", got, err)
+	}
+	if got, bad, err := start(kafka.SkipLost()); !slices.Equal(got, []string{"v8", "v9"}) || bad != 5 || err != nil {
+		t.Errorf("with it %q, %d bad records, %v", got, bad, err)
+	}
 }
 
 // On a real Kafka too: topics that it keeps for itself don't match, one that is made joins although its

@@ -111,7 +111,8 @@ type TaskEnded struct {
 	Executor string
 	Task     Task
 	How      Ending
-	Fetch    Fetch // for FetchFailed
+	Fetch    Fetch         // for FetchFailed
+	Freed    time.Duration // for Succeeded, how long it had no slot any more, which it had freed
 }
 
 // Ending is how an attempt ended, as far as decisions depend on it.

@@ -11,7 +11,7 @@ type executor struct {
 	id      string
 	slots   int
 	running []attempt // at most tasksPerSlot for each slot, but for those launched while it had more
-	long    int       // of those running, that aren't known to be brief
+	long    int       // of those running, that aren't known to hold a slot briefly
 	index   int       // in the kernel's free list, -1 if not there
 	gone    bool
 }
@@ -24,7 +24,7 @@ type attempt struct {
 	index        int32 // of the task in its stage
 	stageAttempt int32
 	launched     time.Duration
-	long         bool   // its stage's tasks aren't known to be brief
+	long         bool   // its stage's tasks aren't known to hold a slot briefly
 	disowned     bool   // its end frees the slot and means nothing else
 	waited       bool   // no slot had begun it when the executor was lost: that isn't its doing
 	seen         uint64 // the kernel's clock when its stage attempt began
@@ -205,8 +205,9 @@ func (k *Kernel) endTask(e TaskEnded) {
 	switch {
 	case a.disowned:
 	case e.How == Succeeded:
-		a.stage.place.observe(a.stage.batch.seq, k.now-a.launched)
-		a.stage.observe(k.now-a.launched, k.config.LocalityWait)
+		took := max(0, k.now-a.launched-e.Freed) // who waits behind it waited no longer
+		a.stage.place.observe(a.stage.batch.seq, took)
+		a.stage.observe(took, k.config.LocalityWait)
 		k.succeed(a.stage, a.index)
 	case e.How == FetchFailed:
 		k.fetchFailed(a, x, e)

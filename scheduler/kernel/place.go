@@ -9,12 +9,12 @@ type place struct {
 	executors []*executor
 
 	batch   uint64        // of longest, 0 before the first success
-	longest time.Duration // from a task's launch to its success
+	longest time.Duration // from a task's launch until it held no slot any more, of those that succeeded
 	before  time.Duration // what longest was in the batch before
 	known   bool          // there was a batch before
 }
 
-// observe takes in how long a task of a batch took.
+// observe takes in how long a task of a batch took to free its slot.
 func (pl *place) observe(batch uint64, took time.Duration) {
 	if batch != pl.batch {
 		pl.before, pl.known = pl.longest, pl.batch != 0
@@ -23,8 +23,8 @@ func (pl *place) observe(batch uint64, took time.Duration) {
 	pl.longest = max(pl.longest, took)
 }
 
-// brief reports whether no task has taken longer than wait, in the batch and in
-// the one before.
+// brief reports whether no task has taken longer than wait to free its slot, in the batch
+// and in the one before.
 func (pl *place) brief(batch uint64, wait time.Duration) bool {
 	if batch != pl.batch {
 		return pl.batch != 0 && pl.longest <= wait

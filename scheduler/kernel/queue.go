@@ -207,7 +207,7 @@ func (k *Kernel) plenty(s *stage, x *executor) bool {
 	return s.queue.size >= k.depth(s)*x.slots*len(k.executors)
 }
 
-// brief reports whether a stage's tasks are known to take no longer than they would
+// brief reports whether a stage's tasks are known to hold a slot no longer than they would
 // wait for the executor that they prefer.
 func (k *Kernel) brief(s *stage) bool { return k.depth(s) > 1 }
 
@@ -219,9 +219,9 @@ func (k *Kernel) depth(s *stage) int {
 	return min(max(1, s.quick/quickPerTask), tasksPerSlot)
 }
 
-// observe takes in how long a task of the stage took, from its launch on. While that is
-// well below the time that tasks wait for the executor that they prefer, more and more may
-// be at an executor; when it is above, none waits there any more.
+// observe takes in how long after its launch a task of the stage held no slot any more. While
+// that is well below the time that tasks wait for the executor that they prefer, more and more
+// may be at an executor; when it is above, none waits there any more.
 func (s *stage) observe(took, wait time.Duration) {
 	switch {
 	case took > wait:

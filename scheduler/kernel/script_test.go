@@ -30,6 +30,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the kernel decides into te
 //	                            another attempt may make otherwise
 //	submit 1/0 r0*9[2,5]        partitions 2 and 5 of 9 only
 //	ok 1:m0/0#1 [on a]          attempt 1 of partition 0 of map stage 0 of batch 1
+//	ok 1:r0/0#0 freed 5ms       it had freed its slot 5 ms before
 //	fail, hopeless, interrupt   the same
 //	commit 1:r0/0#0 [on a]      it asks whether it may commit its output
 //	fetchfail 1:r0/0#0 m0/1 a   it couldn't read partition 1 (* for all) from a
@@ -193,6 +194,12 @@ func (s *script) ended(args []string, how Ending) (TaskEnded, error) {
 	delete(s.ran, t)
 	if len(args) > 2 && args[1] == "on" {
 		e.Executor = args[2]
+	}
+	if len(args) > 2 && args[1] == "freed" {
+		var err error
+		if e.Freed, err = time.ParseDuration(args[2]); err != nil {
+			return e, err
+		}
 	}
 	if e.Executor == "" {
 		return e, fmt.Errorf("%s doesn't run", t)

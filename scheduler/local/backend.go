@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
@@ -74,6 +75,7 @@ type launched struct {
 	slot   *task.Slot              // nil until it begins, and when it was freed; written with the executor's mu held, by the task's goroutine once it has begun
 	ctx    context.Context         // nil until a slot begins it, and kill, guarded by the executor's mu
 	kill   context.CancelCauseFunc // nil until then
+	freed  time.Time               // when it freed its slot, zero if it didn't: its goroutine's
 	answer chan bool               // holds the answer to AskCommit; nil until it is asked, guarded by the executor's mu
 }
 
@@ -323,8 +325,13 @@ func (x *executor) report(events scheduler.BackendEvents, l *launched, outcome s
 	if !x.end(l) {
 		return
 	}
-	if s, ok := outcome.(scheduler.Success); ok && x.Stored != nil {
-		s.Stored = x.Stored()
+	if s, ok := outcome.(scheduler.Success); ok {
+		if x.Stored != nil {
+			s.Stored = x.Stored()
+		}
+		if !l.freed.IsZero() {
+			s.Freed = time.Since(l.freed)
+		}
 		outcome = s
 	}
 	events.TaskEnded(x.ID, l.task.ID, outcome)

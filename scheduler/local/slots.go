@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -116,7 +117,12 @@ func (b *Backend) work(x *executor, l *launched) {
 	for l != nil {
 		current := l
 		current.task.AskCommit = func(ctx context.Context) error { return b.askCommit(ctx, x, current) }
-		current.task.FreeSlot = func() { b.free(x, current, true) }
+		current.task.FreeSlot = func() {
+			if current.freed.IsZero() {
+				current.freed = time.Now()
+			}
+			b.free(x, current, true)
+		}
 		outcome := x.run(current, current.slot)
 		l = nil
 		x.report(b.events, current, outcome)

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
 	"github.com/hibana-engine/hibana/rdd/task"
 	"github.com/hibana-engine/hibana/scheduler"
 	"github.com/hibana-engine/hibana/scheduler/local"
@@ -225,6 +228,35 @@ func TestFreeSlot(t *testing.T) {
 		r.expect(t, "ended 2 on a: the task's code ended its goroutine (runtime.Goexit, or FailNow of a test)")
 		b.Launch("a", taskOf(3)) // the slot goes on
 		r.expect(t, "ended 3 on a: succeeded")
+	})
+}
+
+// How long acknowledgements take doesn't keep slots from the stage's next tasks.
+func TestSlowAcknowledgements(t *testing.T) {
+	const partitions, work, acknowledged = 16, time.Millisecond, 50 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		backend := local.New(local.Executor{ID: "a", Slots: 2, Runner: taskRunner(func(_ context.Context, l scheduler.Task, _ *task.Slot) scheduler.Outcome {
+			time.Sleep(work)
+			l.FreeSlot()
+			time.Sleep(acknowledged)
+			return scheduler.Success{}
+		})})
+		defer backend.Close()
+		d := scheduler.NewDAGScheduler(backend, scheduler.Options{LocalityWait: acknowledged / 2})
+		defer d.Close()
+		var took []time.Duration
+		for batch := uint64(1); batch <= 3; batch++ {
+			rows := rdd.Parallelize(rdd.NewContext(lineage.NewLineage(batch, 1), nil), make([]int, partitions), rdd.Partitions(partitions))
+			began := time.Now()
+			if _, err := d.Submit(t.Context(), scheduler.NewJob(batch, 0, rows.Node())); err != nil {
+				t.Fatal(err)
+			}
+			took = append(took, time.Since(began))
+		}
+		// Of the first batch nothing is known. Of the others 8 tasks are at the 2 slots at a time.
+		if most := 2*acknowledged + partitions*work; took[1] > most || took[2] > most {
+			t.Errorf("batches took %v, want at most %v each but for the first", took, most)
+		}
 	})
 }
 

@@ -32,7 +32,7 @@ type leftover struct {
 // end returns the offset behind the chunks.
 func (l *leftover) end() int64 { return l.chunks[len(l.chunks)-1].next }
 
-// cost is how many bytes the chunks keep alive.
+// cost is how many bytes the chunks take.
 func (l *leftover) cost() (bytes int64) {
 	for i := range l.chunks {
 		bytes += l.chunks[i].cost()
@@ -54,6 +54,7 @@ func newBuffer(limit int64) *buffer {
 // dropping older leftovers. Of what there was of the partition only what comes right behind
 // stays. It reports whether there was room.
 func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) (kept bool) {
+	c.own()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l, ok := b.left[key]; ok && (l.id != id || l.from != c.next) {
@@ -78,6 +79,7 @@ func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) (kept 
 // extend adds to what is kept of a partition what comes right behind it. It reports false if
 // there is no such thing, or enough of it.
 func (b *buffer) extend(key partitionKey, id [16]byte, from int64, c chunk) bool {
+	c.own()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l, ok := b.left[key]

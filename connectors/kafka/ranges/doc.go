@@ -29,9 +29,11 @@
 // wait for room then; what they begin with of leftovers may be more. Of leftovers the oldest goes
 // first. A batch that is larger than what was asked for comes nevertheless, also over
 // Options.BufferBytes. The caller forgets what isn't read ([Reader.Forget]): else it takes up room
-// until Close. Counted are parts of responses, of which each keeps the
-// whole alive, of up to Options.RequestBytes as a rule. What polls have read
-// ahead of a partition, up to 16 answers, waits in one piece at the beginning of a range. Response buffers are never
+// until Close. Counted are parts of responses. What is prefetched
+// keeps its whole response alive, of up to Options.RequestBytes as a rule, until its batch is read;
+// a leftover, or what polls have read ahead, at most eight times its own bytes, or 256 KiB. What
+// polls have read ahead of a partition, up to 16 answers, waits in one piece at the beginning of a
+// range. Response buffers are never
 // recycled, because keys and values alias them: a value that is kept keeps its
 // whole response alive, so clone what outlives the batch ([Record.Clone]).
 //

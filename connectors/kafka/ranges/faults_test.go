@@ -45,15 +45,6 @@ func TestLogStartMoved(t *testing.T) {
 		if !errors.As(err, &lost) || lost.Next != 3 || lost.Start != 5 {
 			t.Fatalf("got %v, want a LostError of 3 to 5", err)
 		}
-		r := newReader(t, b, ranges.Options{Lost: ranges.SkipLost, Logger: slog.New(slog.DiscardHandler)})
-		if lines, err := read(t, r, p.Range(3)); err != nil || len(lines) != 4 || r.Stats().Lost != 2 {
-			t.Fatalf("got %q, %v, lost %d", lines, err, r.Stats().Lost)
-		}
-		gone := p.Range(1)
-		gone.Until = 4
-		if lines, err := read(t, r, gone); err != nil || len(lines) != 0 || r.Stats().Lost != 5 {
-			t.Fatalf("a range that is gone: got %q, %v, lost %d", lines, err, r.Stats().Lost)
-		}
 	})
 }
 

@@ -103,7 +103,7 @@ func (f *fetcher) accept(s *stream, p *kmsg.FetchResponseTopicPartition, total i
 	err := kerr.ErrorForCode(p.ErrorCode)
 	switch {
 	case err == nil && len(p.RecordBatches) > 0:
-		return f.acceptBatches(s, p)
+		return f.acceptBatches(s, p, total)
 	case err == nil:
 		f.acceptNothing(s, p, total)
 	case errors.Is(err, kerr.CorruptMessage):
@@ -117,7 +117,7 @@ func (f *fetcher) accept(s *stream, p *kmsg.FetchResponseTopicPartition, total i
 }
 
 // acceptBatches moves a stream on by the whole batches of a response.
-func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) (goesOn bool) {
+func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition, total int) (goesOn bool) {
 	sc, at, reason := scan(p.RecordBatches, f.opts.MaxBatchBytes)
 	if sc.bytes > 0 && sc.next <= s.next {
 		at, reason, sc.bytes = sc.next-1, fmt.Sprintf("the broker sent only batches before offset %d", s.next), 0
@@ -137,7 +137,7 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition) 
 	// If there is something corrupt behind the whole batches, the next fetch
 	// begins with it, unless the range ends before.
 	f.history.learn(s.key(), sc, s.next)
-	c := newChunk(p, sc, f.opts, f.dec)
+	c := newChunk(p, total, sc, f.opts, f.dec)
 	goesOn = s.deliver(c)
 	f.buffer.arrived(s, c.size)
 	f.outage.over(s)
@@ -197,15 +197,8 @@ func (f *fetcher) outOfRange(ctx context.Context, s *stream) {
 		f.outage.leave(s)
 	case err != nil:
 		f.router.retryElsewhere(s, fmt.Errorf("asking where the log begins: %w", err))
-	case s.next < start && f.opts.Lost == FailLost:
-		f.router.fail(s, &LostError{Topic: key.topic, Partition: key.partition, Next: s.next, Start: start})
 	case s.next < start:
-		to := min(start, s.rg.Until)
-		f.opts.Logger.Warn("kafka: skipping records that are gone", "topic", key.topic, "partition", key.partition, "from", s.next, "until", to)
-		f.counts.lost.Add(to - s.next)
-		s.progress()
-		s.move(to)
-		f.router.want(s)
+		f.router.fail(s, &LostError{Topic: key.topic, Partition: key.partition, Next: s.next, Start: start})
 	case s.next > end:
 		f.router.doubt(s, &EndError{Topic: key.topic, Partition: key.partition, Next: s.next, Until: s.rg.Until, End: end})
 	default: // the log has changed meanwhile

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// history is what a Reader remembers of the partitions that it has read.
+// history is what a Reader remembers of the partitions that it has read, of maxPartitions at most.
 //
 // THREADING: mu guards it; no other lock is taken meanwhile.
 type history struct {
@@ -13,6 +13,21 @@ type history struct {
 	sizes    map[partitionKey]sizes
 	read     map[partitionKey]int64   // Until of the range that was read last
 	expected map[partitionKey][]Range // to be prefetched when the range before each was read, oldest first
+}
+
+// maxPartitions bounds the partitions of which a Reader remembers something: topics come and go.
+const maxPartitions = 1 << 16
+
+// remember sets what is known of a partition. It makes room by forgetting another one, whichever:
+// what is forgotten is learned anew when it is needed.
+func remember[V any](known map[partitionKey]V, key partitionKey, v V) {
+	if _, ok := known[key]; !ok && len(known) >= maxPartitions {
+		for other := range known {
+			delete(known, other)
+			break
+		}
+	}
+	known[key] = v
 }
 
 // maxExpected bounds the ranges of one partition that are expected: batches that
@@ -43,7 +58,7 @@ func (h *history) rest(s *stream) int64 {
 func (h *history) learn(key partitionKey, sc scanned, from int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.sizes[key] = h.sizes[key].learned(sc, sc.next-from)
+	remember(h.sizes, key, h.sizes[key].learned(sc, sc.next-from))
 }
 
 // ended notes that a range was read, and returns the one behind it if that is
@@ -52,13 +67,13 @@ func (h *history) ended(rg Range) (next Range, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	key := partitionKey{rg.Topic, rg.Partition}
-	h.read[key] = rg.Until
+	remember(h.read, key, rg.Until)
 	i := slices.IndexFunc(h.expected[key], func(e Range) bool { return e.From == rg.Until && e.TopicID == rg.TopicID })
 	if i < 0 {
 		return Range{}, false
 	}
 	next = h.expected[key][i]
-	h.expected[key] = slices.Delete(h.expected[key], i, i+1)
+	h.unexpect(key, next)
 	return next, true
 }
 
@@ -78,13 +93,14 @@ func (h *history) follows(rg Range, begins bool) bool {
 	key := partitionKey{rg.Topic, rg.Partition}
 	until, ok := h.read[key]
 	if !ok && begins {
-		h.read[key], until, ok = rg.From, rg.From, true
+		remember(h.read, key, rg.From)
+		until, ok = rg.From, true
 	}
 	if ok && until == rg.From {
 		return true
 	}
 	if es := h.expected[key]; !slices.Contains(es, rg) {
-		h.expected[key] = append(es[max(0, len(es)+1-maxExpected):], rg)
+		remember(h.expected, key, append(es[max(0, len(es)+1-maxExpected):], rg))
 	}
 	return false
 }
@@ -93,8 +109,17 @@ func (h *history) follows(rg Range, begins bool) bool {
 func (h *history) forget(rg Range) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	key := partitionKey{rg.Topic, rg.Partition}
-	h.expected[key] = slices.DeleteFunc(h.expected[key], func(e Range) bool { return e == rg })
+	h.unexpect(partitionKey{rg.Topic, rg.Partition}, rg)
+}
+
+// unexpect is called with mu held.
+func (h *history) unexpect(key partitionKey, rg Range) {
+	es := slices.DeleteFunc(h.expected[key], func(e Range) bool { return e == rg })
+	if len(es) == 0 {
+		delete(h.expected, key)
+		return
+	}
+	h.expected[key] = es
 }
 
 // sizes are a partition's last sizes; they tell how much to ask for.

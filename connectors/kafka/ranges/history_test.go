@@ -2,6 +2,35 @@ package ranges
 
 import "testing"
 
+// Topics come and go: what was read of those that are gone isn't remembered for ever.
+func TestHistoryIsBounded(t *testing.T) {
+	h, places := newHistory(), routes{known: make(map[partitionKey]route)}
+	for i := range int32(maxPartitions + 1000) {
+		rg := Range{Topic: "t", Partition: i, Until: 10}
+		key := partitionKey{"t", i}
+		places.set(key, route{})
+		h.learn(key, scanned{next: 10, bytes: 100, largest: 100}, 0)
+		h.follows(rg, false)
+		h.follows(Range{Topic: "t", Partition: i, From: 10, Until: 20}, false)
+		h.forget(rg)
+		if next, ok := h.ended(rg); !ok || next.From != 10 {
+			t.Fatalf("%v follows %v, %v", next, rg, ok)
+		}
+		if !h.passed(key, 5) || h.estimate(newStream(rg), 1000) == 1000 {
+			t.Fatalf("nothing is remembered of %v, which was read last", rg)
+		}
+	}
+	if len(h.sizes) != maxPartitions || len(h.read) != maxPartitions || len(h.expected) != 0 || len(places.known) != maxPartitions {
+		t.Errorf("remembers the sizes of %d partitions, where %d were read to, what %d expect, and where %d are", len(h.sizes), len(h.read), len(h.expected), len(places.known))
+	}
+	for i := range int32(maxPartitions + 1000) { // that never come
+		h.follows(Range{Topic: "u", Partition: i, From: 10, Until: 20}, false)
+	}
+	if len(h.expected) != maxPartitions {
+		t.Errorf("%d partitions expect ranges", len(h.expected))
+	}
+}
+
 // A range is expected until it is read, by whom the one before it was read, and
 // what never comes makes room.
 func TestExpectedRanges(t *testing.T) {

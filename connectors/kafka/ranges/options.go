@@ -10,17 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// LostPolicy says what a Reader does where the log start has moved past a range.
-type LostPolicy int
-
-const (
-	// FailLost ends the range with a LostError.
-	FailLost LostPolicy = iota
-	// SkipLost goes on at the log start and counts what was skipped in
-	// Stats.Lost.
-	SkipLost
-)
-
 // Options configure a Reader or a Planner. The zero value of every field but
 // Brokers is a good default.
 type Options struct {
@@ -37,8 +26,6 @@ type Options struct {
 	// that it has tried again. It is called by Plan.
 	Waiting func(why error)
 
-	// Lost is what a Reader does about records that are gone.
-	Lost LostPolicy
 	// Connections is the number of fetch connections to each broker (2). Kafka
 	// answers the requests of one connection one after the other.
 	Connections int

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,6 +250,40 @@ func TestPrefetchFailedAndHealed(t *testing.T) {
 			b.Produce(t, "late", nil, kgo.StringRecord("x"))
 		}
 		count(t, r, rg)
+	})
+}
+
+// Who reads a range that waits to be prefetched again, as its broker was gone, waits no longer.
+func TestReaderEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, time.Millisecond)
+		var back atomic.Bool
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			if !back.Load() {
+				return nil, errors.New("the broker hangs up"), true
+			}
+			return nil, nil, false
+		})
+		r := readerOf(t, b, Options{Alone: true, Logger: slog.New(slog.DiscardHandler)})
+		pause := func() time.Duration {
+			r.router.lobby.mu.Lock()
+			defer r.router.lobby.mu.Unlock()
+			if len(r.router.lobby.waiting) == 0 {
+				return 0
+			}
+			return time.Until(r.router.lobby.waiting[0].retryAt)
+		}
+		r.Prefetch(rs[0])
+		for pause() < 400*time.Millisecond {
+			time.Sleep(time.Millisecond)
+		}
+		back.Store(true)
+		began := time.Now()
+		count(t, r, rs[0])
+		if took := time.Since(began); took > 200*time.Millisecond {
+			t.Errorf("a range of some 10 chunks of 1 ms took %v", took)
+		}
 	})
 }
 

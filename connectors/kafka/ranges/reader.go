@@ -171,14 +171,15 @@ func (r *Reader) admit(rg Range) {
 	r.buffer.admit(s)
 }
 
-// offer keeps what was read of a partition beside Read, for a range that begins where
-// rg does or for those before and behind it. It reports whether all until rg's end is kept.
-func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition) (whole bool) {
+// offer keeps what was read of a partition beside Read, in a response of so many bytes, for a
+// range that begins where rg does or for those before and behind it. It reports whether all until
+// rg's end is kept.
+func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition, total int) (whole bool) {
 	sc, _, _ := scan(p.RecordBatches, r.opts.MaxBatchBytes)
 	if sc.bytes == 0 || sc.next <= rg.From { // what is wrong is found when it is fetched
 		return false
 	}
-	key, c := partitionKey{rg.Topic, rg.Partition}, newChunk(p, sc, &r.opts, r.dec)
+	key, c := partitionKey{rg.Topic, rg.Partition}, newChunk(p, total, sc, &r.opts, r.dec)
 	from, ok := r.buffer.begins(key)
 	first := ok && from < rg.From && !r.history.passed(key, from) // what is there will be read first
 	kept := first && r.buffer.extend(key, rg.TopicID, rg.From, c) || !first && r.buffer.keep(key, rg.TopicID, rg.From, c)
@@ -195,6 +196,7 @@ func (r *Reader) open(rg Range) *stream {
 		r.counts.prefetched.Add(1)
 	}
 	r.router.want(s)
+	r.router.lobby.hurry(s) // it may be there since it couldn't be prefetched
 	r.router.wantAhead()
 	return s
 }

@@ -37,7 +37,7 @@ func (r *routes) of(key partitionKey) (route, bool) {
 func (r *routes) set(key partitionKey, rt route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known[key] = rt
+	remember(r.known, key, rt)
 }
 
 func (r *routes) forget(key partitionKey) {
@@ -48,10 +48,10 @@ func (r *routes) forget(key partitionKey) {
 
 // lobby holds the streams whose leaders are to be asked for, each after a delay.
 //
-// THREADING: mu guards waiting. Of other locks only those of streams are taken
-// meanwhile.
+// THREADING: mu guards waiting, and retryAt of who is in it. Of other locks only those of
+// streams are taken meanwhile.
 type lobby struct {
-	wake chan struct{} // holds a token when somebody has come
+	wake chan struct{} // holds a token when somebody has come, or is in a hurry
 
 	mu      sync.Mutex
 	waiting []*stream
@@ -69,6 +69,23 @@ func (y *lobby) enter(delay time.Duration, streams ...*stream) {
 	y.mu.Lock()
 	y.waiting = append(y.waiting, streams...)
 	y.mu.Unlock()
+	y.signal()
+}
+
+// hurry ends the delay of a stream, if it is there.
+func (y *lobby) hurry(s *stream) {
+	y.mu.Lock()
+	there := slices.Contains(y.waiting, s)
+	if there {
+		s.retryAt = time.Time{}
+	}
+	y.mu.Unlock()
+	if there {
+		y.signal()
+	}
+}
+
+func (y *lobby) signal() {
 	select {
 	case y.wake <- struct{}{}:
 	default:

@@ -7,19 +7,18 @@ type Stats struct {
 	Fetches    int64 // requests answered
 	Refreshes  int64 // requests for leaders
 	Bytes      int64 // of record batches received
-	Lost       int64 // offsets skipped under SkipLost
 	Prefetched int64 // ranges that began from a prefetched chunk
 	Leftovers  int64 // ranges that began from what the previous one had left over
 }
 
 // counters count for Stats. They are safe for concurrent use.
 type counters struct {
-	fetches, refreshes, bytes, lost, prefetched, leftovers atomic.Int64
+	fetches, refreshes, bytes, prefetched, leftovers atomic.Int64
 }
 
 func (c *counters) stats() Stats {
 	return Stats{
 		Fetches: c.fetches.Load(), Refreshes: c.refreshes.Load(), Bytes: c.bytes.Load(),
-		Lost: c.lost.Load(), Prefetched: c.prefetched.Load(), Leftovers: c.leftovers.Load(),
+		Prefetched: c.prefetched.Load(), Leftovers: c.leftovers.Load(),
 	}
 }

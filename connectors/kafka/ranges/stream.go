@@ -1,6 +1,7 @@
 package ranges
 
 import (
+	"bytes"
 	"sync"
 	"time"
 
@@ -51,20 +52,43 @@ type stream struct {
 // chunk is what one response holds of one stream.
 type chunk struct {
 	walker
-	next int64 // offset after the last batch
-	size int64 // bytes of the response that it keeps alive
+	next  int64 // offset after the last batch
+	size  int64 // bytes of the response that are its own
+	whole int64 // bytes of the response, which it keeps alive
 }
 
-// newChunk returns the whole batches of a response.
-func newChunk(p *kmsg.FetchResponseTopicPartition, sc scanned, o *Options, dec *decompressor) chunk {
+// newChunk returns the whole batches of a part of a response, of so many bytes in all.
+func newChunk(p *kmsg.FetchResponseTopicPartition, total int, sc scanned, o *Options, dec *decompressor) chunk {
 	return chunk{
 		walker: newWalker(p.RecordBatches[:sc.bytes:sc.bytes], p.AbortedTransactions, o.MaxBatchBytes, dec),
 		next:   sc.next,
 		size:   int64(len(p.RecordBatches)),
+		whole:  int64(total),
 	}
 }
 
-// cost is how many bytes the chunk keeps alive.
+// What a chunk that is kept for later may keep alive of its response: all of one that is small,
+// and of others a few times what is left of the chunk.
+const (
+	smallWhole = 4 * pollBytes
+	fewTimes   = 8
+)
+
+// own copies what is left of a chunk that is kept for later, if it would keep much more alive
+// than that.
+func (c *chunk) own() {
+	rest := int64(len(c.batches))
+	if c.whole <= max(smallWhole, fewTimes*rest) {
+		return
+	}
+	c.batches = bytes.Clone(c.batches)
+	if c.inside.size > 0 && c.inside.attrs&attrCodec == codecNone {
+		c.inside.records = c.batches[batchHeader:c.inside.size]
+	}
+	c.size, c.whole = rest, rest
+}
+
+// cost is how many bytes the chunk takes, of its response and decompressed.
 func (c *chunk) cost() int64 {
 	if c.inside.attrs&attrCodec == codecNone {
 		return c.size

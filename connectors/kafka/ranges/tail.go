@@ -281,6 +281,7 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 		return nil, false, err
 	}
 	ends, kept = make(map[partitionKey]int64, len(parts)), w.into != nil
+	_, total := answers(nil, resp)
 	next := 0
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
@@ -296,7 +297,7 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 			}
 			ends[partitionKey{part.topic, p.Partition}] = end
 			if w.into != nil && end > part.grown {
-				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.grown, Until: end}, &p)
+				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.grown, Until: end}, &p, total)
 				kept = kept && whole
 			}
 		}

@@ -118,6 +118,55 @@ func TestBatchIsOpenedOnce(t *testing.T) {
 	}
 }
 
+// What is kept of a large response keeps nothing else of it alive, and is read as ever, also from
+// the middle of a batch on. What is kept of a small one isn't copied.
+func TestKeptChunksAreTheirOwn(t *testing.T) {
+	var records []byte
+	for i := range 3 {
+		records = append(records, record(int32(i), "k", "value")...)
+	}
+	packed, kind := compressed(t, kgo.ZstdCompression(), records)
+	for _, first := range [][]byte{
+		plain(0, "value", "value", "value"),
+		encode(kmsg.RecordBatch{Attributes: int16(kind), LastOffsetDelta: 2, NumRecords: 3, ProducerID: -1}, packed),
+	} {
+		log := slices.Concat(first, plain(3, "value"))
+		for until := int64(0); until < 4; until++ {
+			for total, copied := range map[int]bool{len(log): false, smallWhole: false, smallWhole + 1: true, 16 << 20: true} {
+				response, b := slices.Clone(log), newBuffer(1<<20)
+				sc, _, _ := scan(response, 1<<20)
+				c := newChunk(&kmsg.FetchResponseTopicPartition{RecordBatches: response}, total, sc, &Options{MaxBatchBytes: 1 << 20}, newDecompressor(1<<20))
+				next := int64(0)
+				read := func(until int64) {
+					t.Helper()
+					_, err := c.walk(&Record{}, next, until, func(r *Record, _ error) bool {
+						if r.Offset != next || string(r.Value) != "value" {
+							t.Errorf("offset %d holds %q, want %d", r.Offset, r.Value, next)
+						}
+						next++
+						return true
+					})
+					if err != nil || next != until {
+						t.Fatalf("at %d of %d: %v", next, until, err)
+					}
+				}
+				read(until)
+				b.keep(partitionKey{"t", 0}, [16]byte{}, until, c)
+				kept := b.leftover(Range{Topic: "t", From: until, Until: 4})
+				if len(kept) != 1 || b.used != 0 {
+					t.Fatalf("%d chunks are kept, of %d bytes when they are taken", len(kept), b.used)
+				}
+				if c = kept[0]; copied {
+					clear(response)
+				} else if &c.batches[len(c.batches)-1] != &response[len(response)-1] {
+					t.Errorf("a part of %d bytes of %d is copied", len(c.batches), total)
+				}
+				read(4)
+			}
+		}
+	}
+}
+
 // TestAbortedStateSurvivesALeftover: producer 7 aborts offsets 0-1 (its marker is
 // 2) and commits 3-4. A range that begins at 3 from a leftover must not take the
 // finished abort for one of what follows.

@@ -4,6 +4,9 @@
 // beside inputs and outputs), ticker.go (waits for the next batch's time), cost.go
 // and rate.go (backpressure), held.go (says what holds an input up), input.go
 // (planners and their panics), driver.go (what the goroutines share), ticks.go
-// (times that passed), generator.go (plans batches, Spark's JobGenerator), runner.go
-// (runs them, JobScheduler), run.go (the goroutines).
+// (times that passed), slides.go (times at which windows end), generator.go (plans
+// batches, Spark's JobGenerator), cadence.go (those of --asap and --until-end), turn.go
+// (batches that run beside each other take turns), runner.go (runs them, JobScheduler),
+// last.go (saves the states of the last one), receive.go (has executors receive),
+// summary.go (what a job did), run.go (the goroutines).
 package driver
