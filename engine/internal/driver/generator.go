@@ -61,6 +61,7 @@ type generator struct {
 type leftOver struct {
 	records int64 // that the budget kept out
 	fill    bool  // they are enough for another batch of its size
+	blocked bool  // something else did, such as the limit of a rate
 	ended   bool  // none, and no more will come
 }
 
@@ -216,6 +217,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		left.records += max(0, p.Backlog-p.Blocked)
+		left.blocked = left.blocked || p.Blocked > 0
 		left.ended = left.ended && p.Ended
 		d.demand[i] = demand(p)
 		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p)
