@@ -21,7 +21,8 @@ type planner struct {
 	source  *ranges.Planner
 	brokers string
 	topics  Topics
-	forget  bool // deleted topics
+	forget  bool    // deleted topics
+	lost    *badLog // of records that were deleted before they were planned, nil if they aren't to be left out
 	log     *slog.Logger
 	begin   func(context.Context) (map[topicPartition]int64, error)
 	first   map[topicPartition]int64 // where a job's first batch begins, as begin says
@@ -149,6 +150,7 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 			rs[i].Until = min(r.Until, max(r.From, p.ends[topicPartition{r.Topic, r.Partition}]))
 		}
 	}
+	plan.Lost = p.skipDeleted(rs, parts)
 	seconds, more := req.Elapsed.Seconds(), false
 	most := p.limits.most(rs, seconds, p.credit)
 	p.limits.apply(rs, req.Budget, seconds, p.credit)
@@ -175,6 +177,38 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	}
 	plan.Ranges, err = p.plans.encode(rs, p.beside != nil)
 	return plan, err
+}
+
+// skipDeleted makes ranges begin where their partitions do, if the stream is to go on without
+// what is deleted, and returns how many offsets are left out so. Were they planned, they would
+// count as records that cost nothing.
+func (p *planner) skipDeleted(rs []ranges.Range, parts []ranges.Partition) (lost int64) {
+	if p.lost == nil {
+		return 0
+	}
+	for i, r := range rs {
+		start := parts[i].Start
+		n := min(start, r.Until) - r.From
+		if n <= 0 {
+			continue
+		}
+		p.lost.note(time.Now(), badRecord{Record: &Record{Topic: r.Topic, Partition: r.Partition, Offset: r.From}, records: n,
+			cause: &ranges.LostError{Topic: r.Topic, Partition: r.Partition, Next: r.From, Start: start}})
+		rs[i].From += n
+		lost += n
+	}
+	return lost
+}
+
+// checkStarts reports offsets at which a stream is to begin, and that are deleted.
+func checkStarts(first map[topicPartition]int64, parts []ranges.Partition) error {
+	for _, part := range parts {
+		if from, ok := first[keyOf(part)]; ok && from < part.Start {
+			return fmt.Errorf("topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
+				part.Topic, part.Partition, from, part.Start)
+		}
+	}
+	return nil
 }
 
 // heldAfter is for how long a partition's end may stand still, below records that
@@ -230,10 +264,6 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 			from, atStart := p.first[key]
 			if !atStart || len(previous) > 0 { // the partition is new to the job: it is read whole
 				from = part.Start
-			}
-			if from < part.Start {
-				return nil, fmt.Errorf("topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
-					part.Topic, part.Partition, from, part.Start)
 			}
 			rs[i] = part.Range(from)
 		case last.TopicID != part.TopicID && p.forget:
@@ -296,6 +326,9 @@ func (p *planner) Close() error {
 		p.mirror.close()
 	}
 	p.source.Close()
+	if p.lost != nil {
+		p.lost.close()
+	}
 	if p.pace != nil {
 		p.pace.close()
 	}
