@@ -135,6 +135,9 @@ type Plan struct {
 	// input's part of the next budget goes by the others, so that it takes none
 	// away from inputs that can use it.
 	Blocked int64
+	// Lost is how many records were deleted before they were planned, and are left out by
+	// the program's policy. They are counted in the batch's metrics.
+	Lost int64
 	// Held says why the batch doesn't hold what is there although it may, e.g.
 	// that an open transaction is waited for. It is empty when nothing is in the
 	// way; the driver logs when that changes.

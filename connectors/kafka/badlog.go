@@ -38,7 +38,12 @@ type lostKey struct{}
 // logLost notes records that were deleted before they were read: at most as many as there
 // are offsets.
 func logLost(process *task.Process, log *slog.Logger, b badRecord) {
-	noteLeftOut(process, lostKey{}, &badLog{log: log, says: "kafka: records were deleted before they were read, or before they were read again by a batch that is computed again, and are left out; the last of them are named"}, b)
+	noteLeftOut(process, lostKey{}, newLostLog(log), b)
+}
+
+// newLostLog returns a log of records that were deleted before they were read.
+func newLostLog(log *slog.Logger) *badLog {
+	return &badLog{log: log, says: "kafka: records were deleted before they were read, or before they were read again by a batch that is computed again, and are left out; the last of them are named"}
 }
 
 // noteLeftOut notes records in the process's log that key finds, which begins as first. It says at

@@ -45,8 +45,9 @@ func (s startFrom) ofDirect(o *directOptions) { o.start = Position(s) }
 
 // SkipLost lets a stream go on at the oldest record that is left where the topic's retention has
 // deleted records before they were read, which else fails the job. Their offsets are counted among the bad
-// records of the task's metrics, and the log says where they were: at once, then every 30 s at
-// most.
+// records of the batch's metrics, there also as lost, and the log says where they were: at once, then
+// every 30 s at most. The driver looks where logs begin every streaming.kafka.metadataMaxAge, and plans
+// nothing before; what is deleted later a task finds. Backpressure learns nothing of such a batch.
 //
 // It holds too where records are read once more: after a failure a state is computed again from
 // the batches since its newest checkpoint, and a window from those that it spans. What retention
@@ -126,6 +127,9 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 		return nil, err
 	}
 	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, plans: &d.plans, limits: d.limits, reader: d.reader}
+	if d.options.skipLost {
+		out.lost = newLostLog(d.log)
+	}
 	what := d.topics.selection()
 	what.Forget = d.options.forget
 	p, err := ranges.NewPlannerOf(ranges.Options{Brokers: d.brokers, Client: *d.client, Logger: d.log, MetadataAge: d.maxAge, Waiting: out.waits}, what)
@@ -145,7 +149,11 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	}
 	out.source = p
 	out.begin = func(ctx context.Context) (map[topicPartition]int64, error) {
-		return d.options.start.resolve(ctx, parts, d.producers())
+		first, err := d.options.start.resolve(ctx, parts, d.producers())
+		if err == nil {
+			err = checkStarts(first, parts)
+		}
+		return first, err
 	}
 	return out, nil
 }
@@ -295,6 +303,7 @@ func (d *direct[T]) lost(tc *task.Context, r ranges.Range, err error) (from int6
 	}
 	b := badRecord{Record: &Record{Topic: r.Topic, Partition: r.Partition, Offset: next}, records: from - next, cause: err}
 	tc.Metrics.BadRecords += b.records
+	tc.Metrics.Lost += b.records
 	logLost(tc.Process, d.log, b)
 	return from, true
 }

@@ -20,7 +20,7 @@
 // Settings of programs, given as --conf key=value, with their defaults in brackets:
 //
 //	streaming.kafka.maxRatePerPartition: records/s of one partition at most, 0 for no limit (0)
-//	streaming.kafka.minRatePerPartition: records of one partition and batch at least (1)
+//	streaming.kafka.minRatePerPartition: records of one partition and batch at least, within maxRatePerPartition (1)
 //	streaming.kafka.maxBatchBytes: bytes that a record batch may take, also decompressed (100663296)
 //	streaming.kafka.metadataMaxAge: for how long a topic or a partition that is new, or deleted, may go unnoticed by streams (5s)
 //

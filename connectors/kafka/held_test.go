@@ -147,6 +147,9 @@ func TestPlanSaysWhatIsBlocked(t *testing.T) {
 		"the highest rate does":               {20, 0, 20, 80, 80},
 		"a budget, and a rate above it":       {20, 10, 10, 90, 80},
 		"a rate that lets everything be read": {100, 10, 10, 90, 60},
+		"a rate of fractions":                 {12.34, 0, 12, 88, 88},
+		"less than a record":                  {0.1, 0, 0, 100, 100},
+		"a budget below a rate of fractions":  {12.34, 10, 10, 90, 88},
 	} {
 		p := &planner{plans: new(codec), limits: limits{maxRate: c.maxRate}, first: map[topicPartition]int64{}}
 		got, err := p.plan([]ranges.Partition{{Topic: "t", Until: 40, High: 100}}, engine.PlanRequest{Budget: c.budget, Elapsed: time.Second})

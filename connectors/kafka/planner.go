@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,8 @@ type planner struct {
 	source  *ranges.Planner
 	brokers string
 	topics  Topics
-	forget  bool // deleted topics
+	forget  bool    // deleted topics
+	lost    *badLog // of records that were deleted before they were planned, nil if they aren't to be left out
 	log     *slog.Logger
 	begin   func(context.Context) (map[topicPartition]int64, error)
 	first   map[topicPartition]int64 // where a job's first batch begins, as begin says
@@ -35,6 +35,7 @@ type planner struct {
 	reader  func(*task.Process) (*ranges.Reader, error)
 	beside  *ranges.Reader // of the tasks, if they run in this process
 	goes    bool           // on from the batch before: there was a plan
+	pace    *pace          // of what Notify tells, nil if there is no limit, or nobody to tell
 }
 
 // Beside lets tasks read what the planner has read while it waited.
@@ -42,8 +43,15 @@ func (p *planner) Beside(process *task.Process) {
 	p.beside, _ = p.reader(process) // what is wrong a task reports
 }
 
-// Notify makes the planner tell when there is something to plan.
-func (p *planner) Notify(ready func()) { p.source.Watch(ready, p.beside) }
+// Notify makes the planner tell when there is something to plan, and the limit of the rate
+// lets it in.
+func (p *planner) Notify(ready func()) {
+	if p.limits.maxRate > 0 {
+		p.pace = newPace(p.limits.maxRate, ready)
+		ready = p.pace.more
+	}
+	p.source.Watch(ready, p.beside)
+}
 
 // UntilEnd makes the partitions' ends of now the last ones. Of partitions that are
 // added later nothing is read.
@@ -69,6 +77,9 @@ type topicPartition struct {
 // and says so in the log.
 func (p *planner) Plan(ctx context.Context, req engine.PlanRequest) (engine.Plan, error) {
 	p.waiting = req.Waiting
+	if p.pace != nil {
+		p.pace.planning()
+	}
 	parts, err := p.partitions(ctx, req.Previous)
 	if err != nil {
 		return engine.Plan{}, err
@@ -139,7 +150,10 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 			rs[i].Until = min(r.Until, max(r.From, p.ends[topicPartition{r.Topic, r.Partition}]))
 		}
 	}
-	p.limits.apply(rs, req.Budget, req.Elapsed.Seconds(), p.credit)
+	plan.Lost = p.skipDeleted(rs, parts)
+	seconds, more := req.Elapsed.Seconds(), false
+	most := p.limits.most(rs, seconds, p.credit)
+	p.limits.apply(rs, req.Budget, seconds, p.credit)
 	for i, r := range rs {
 		plan.Records += r.Len()
 		high, until := parts[i].High, parts[i].Until
@@ -149,10 +163,13 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 			plan.Ended = plan.Ended && r.Until >= until
 		}
 		beyond := max(0, high-max(r.From, r.Until))
-		free := p.limits.most(until-r.From, req.Elapsed.Seconds()) - r.Len()
+		more = more || until > max(r.From, r.Until)
 		plan.Backlog += beyond
 		plan.Lags[i] = engine.Lag{Topic: r.Topic, Partition: r.Partition, Records: beyond}
-		plan.Blocked += beyond - min(beyond, max(0, free))
+		plan.Blocked += beyond - min(beyond, most[i]-r.Len())
+	}
+	if more && p.pace != nil {
+		p.pace.more()
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
 	if len(parts) == 0 {
@@ -160,6 +177,38 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 	}
 	plan.Ranges, err = p.plans.encode(rs, p.beside != nil)
 	return plan, err
+}
+
+// skipDeleted makes ranges begin where their partitions do, if the stream is to go on without
+// what is deleted, and returns how many offsets are left out so. Were they planned, they would
+// count as records that cost nothing.
+func (p *planner) skipDeleted(rs []ranges.Range, parts []ranges.Partition) (lost int64) {
+	if p.lost == nil {
+		return 0
+	}
+	for i, r := range rs {
+		start := parts[i].Start
+		n := min(start, r.Until) - r.From
+		if n <= 0 {
+			continue
+		}
+		p.lost.note(time.Now(), badRecord{Record: &Record{Topic: r.Topic, Partition: r.Partition, Offset: r.From}, records: n,
+			cause: &ranges.LostError{Topic: r.Topic, Partition: r.Partition, Next: r.From, Start: start}})
+		rs[i].From += n
+		lost += n
+	}
+	return lost
+}
+
+// checkStarts reports offsets at which a stream is to begin, and that are deleted.
+func checkStarts(first map[topicPartition]int64, parts []ranges.Partition) error {
+	for _, part := range parts {
+		if from, ok := first[keyOf(part)]; ok && from < part.Start {
+			return fmt.Errorf("topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
+				part.Topic, part.Partition, from, part.Start)
+		}
+	}
+	return nil
 }
 
 // heldAfter is for how long a partition's end may stand still, below records that
@@ -216,10 +265,6 @@ func (p *planner) next(parts []ranges.Partition, previous []ranges.Range) ([]ran
 			if !atStart || len(previous) > 0 { // the partition is new to the job: it is read whole
 				from = part.Start
 			}
-			if from < part.Start {
-				return nil, fmt.Errorf("topic %s partition %d is to begin at offset %d, but the records before %d are deleted; give an offset from there on, or leave the partition out to begin with its oldest record",
-					part.Topic, part.Partition, from, part.Start)
-			}
 			rs[i] = part.Range(from)
 		case last.TopicID != part.TopicID && p.forget:
 			before[key], rs[i] = last, part.Range(part.Start)
@@ -254,6 +299,7 @@ func (p *planner) leave(gone map[topicPartition]ranges.Range) {
 	read := make(map[string][]string)
 	for key, r := range gone {
 		delete(p.ends, key) // the end of a topic that is made again lies elsewhere
+		delete(p.credit, key)
 		read[key.topic] = append(read[key.topic], fmt.Sprintf("%d until %d", key.partition, r.Until))
 	}
 	for _, topic := range slices.Sorted(maps.Keys(read)) {
@@ -280,54 +326,11 @@ func (p *planner) Close() error {
 		p.mirror.close()
 	}
 	p.source.Close()
+	if p.lost != nil {
+		p.lost.close()
+	}
+	if p.pace != nil {
+		p.pace.close()
+	}
 	return nil
 }
-
-// limits bound what a batch takes of one partition.
-type limits struct {
-	maxRate float64 // records per second and partition, 0 without limit
-	minimum int64   // records per batch and partition
-}
-
-// most returns how many of the records of a partition a batch may hold whatever
-// its budget.
-func (l limits) most(lag int64, seconds float64) int64 {
-	if l.maxRate <= 0 {
-		return lag
-	}
-	return min(lag, int64(math.Ceil(l.maxRate*seconds)))
-}
-
-// apply shortens ranges to a batch's budget in records, shared by lag (Spark's
-// DirectKafkaInputDStream.maxMessagesPerPartition), and to each partition's limits
-// over the seconds since the batch before. The highest rate wins over the minimum.
-// Without a budget only the limit of a partition counts; without lag there is
-// nothing to limit. Fractions of records add up in credit.
-func (l limits) apply(rs []ranges.Range, budget, seconds float64, credit map[topicPartition]float64) {
-	var lag int64
-	for _, r := range rs {
-		lag += r.Len()
-	}
-	if lag == 0 || (budget <= 0 && l.maxRate <= 0) {
-		return
-	}
-	for i, r := range rs {
-		share := math.Inf(1)
-		if budget > 0 {
-			share = max(budget*float64(r.Len())/float64(lag), float64(l.minimum))
-		}
-		if l.maxRate > 0 {
-			share = min(share, l.maxRate*seconds)
-		}
-		if share >= float64(r.Len()) {
-			continue
-		}
-		key := topicPartition{r.Topic, r.Partition}
-		whole, fraction := math.Modf(share + credit[key] + roundingSlack)
-		credit[key] = max(0, fraction-roundingSlack)
-		rs[i].Until = r.From + min(int64(whole), r.Len())
-	}
-}
-
-// roundingSlack is what sums of fractions may lack of a whole record.
-const roundingSlack = 1e-6

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -77,6 +78,16 @@ func TestLimitsCarryFractions(t *testing.T) {
 		if got != [2]int64{c.want, c.want} {
 			t.Errorf("%s: %v, want %d each", name, got, c.want)
 		}
+	}
+}
+
+// What a topic that is gone was owed isn't remembered.
+func TestLeaveForgetsCredit(t *testing.T) {
+	a, b := topicPartition{"a", 0}, topicPartition{"b", 0}
+	p := &planner{log: slog.New(slog.DiscardHandler), credit: map[topicPartition]float64{a: 0.5, b: 0.5}}
+	p.leave(map[topicPartition]ranges.Range{a: {Topic: "a"}})
+	if _, kept := p.credit[a]; kept || p.credit[b] != 0.5 {
+		t.Errorf("%v", p.credit)
 	}
 }
 

@@ -16,7 +16,7 @@ var (
 	}
 	minRatePerPartition = engine.Setting[int64]{
 		Key:     "streaming.kafka.minRatePerPartition",
-		Help:    "records of one partition and batch at least (1)",
+		Help:    "records of one partition and batch at least, within maxRatePerPartition (1)",
 		Default: 1,
 		Parse:   engine.WholeNumber(0, 1e9),
 	}

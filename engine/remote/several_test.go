@@ -169,7 +169,7 @@ func TestSeveralHaveALimit(t *testing.T) {
 		s := &scheduler.Success{
 			Result: make([]byte, i%300), Map: &scheduler.MapStatus{Bytes: slices.Repeat([]int64{n}, i%11), Small: make([]byte, i%13)},
 			Stored:  slices.Repeat([]scheduler.StoredBlock{{Block: largestBlock, Level: math.MaxUint8, Bytes: n}}, i%4),
-			Metrics: task.Metrics{RecordsRead: n, BytesRead: n, RecordsWritten: n, ShuffleRead: n, ShuffleRemote: n, ShuffleWritten: n, BadRecords: n, NotKept: n, CacheRemote: n},
+			Metrics: task.Metrics{RecordsRead: n, BytesRead: n, RecordsWritten: n, ShuffleRead: n, ShuffleRemote: n, ShuffleWritten: n, BadRecords: n, Lost: n, NotKept: n, CacheRemote: n},
 			Updates: slices.Repeat([]task.Update{{Accumulator: n, Name: long, Data: make([]byte, i%5)}}, i%3),
 			Notes:   slices.Repeat([][]byte{make([]byte, i%300)}, i%3),
 		}

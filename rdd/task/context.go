@@ -108,6 +108,7 @@ type Metrics struct {
 	ShuffleRemote  int64 `msgpack:"srr,omitempty"` // of ShuffleRead, bytes that came from other executors
 	ShuffleWritten int64 `msgpack:"sw,omitempty"`  // bytes of blocks written
 	BadRecords     int64 `msgpack:"bad,omitempty"` // records left out by the job's policy
+	Lost           int64 `msgpack:"lo,omitempty"`  // of BadRecords, those that were deleted before they could be read
 	NotKept        int64 `msgpack:"nk,omitempty"`  // partitions to be kept that the local disk didn't take
 	CacheRemote    int64 `msgpack:"cr,omitempty"`  // bytes of kept partitions that came from other executors
 }
@@ -121,6 +122,7 @@ func (m *Metrics) Add(o Metrics) {
 	m.ShuffleRemote += o.ShuffleRemote
 	m.ShuffleWritten += o.ShuffleWritten
 	m.BadRecords += o.BadRecords
+	m.Lost += o.Lost
 	m.NotKept += o.NotKept
 	m.CacheRemote += o.CacheRemote
 }

@@ -30,6 +30,7 @@ type Planner struct {
 	leaders  map[partitionKey]leader
 	ids      map[string][16]byte
 	fresh    time.Time             // of leaders; zero: ask anew
+	starts   bool                  // where logs begin was asked for since the leaders were
 	listed   time.Time             // when the ends were last asked for
 	highs    time.Time             // when the high watermarks were last asked for
 	reached  bool                  // a broker has answered once
@@ -127,9 +128,9 @@ func (p *Planner) Close() {
 
 // Plan returns all partitions by topic and number, as of now. It costs one
 // ListOffsets round trip to each leader, a second one for the high watermarks at
-// most every 100 ms, and every Options.MetadataAge a Metadata round trip: a partition that was
-// added, or a new topic that a pattern matches, is found by the next of these at which
-// it has a leader. Just after Watch
+// most every 100 ms, and every Options.MetadataAge a Metadata round trip and a ListOffsets one for
+// where logs begin: a partition that was added, or a new topic that a pattern matches, is found by
+// the next of these at which it has a leader. Just after Watch
 // told that partitions have grown it needs the first of them only every 100 ms, too.
 //
 // The first Plan fails with a NoBrokerError when no broker answers within
@@ -193,6 +194,7 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 		}
 	}
 	first := listFromAll(ctx, p.cl, p.opts.ReadUncommitted, p.queries(atStart))
+	p.starts = true
 	last, ok := p.watchedEnds()
 	if !ok {
 		last, p.listed = listFromAll(ctx, p.cl, p.opts.ReadUncommitted, p.queries(atEnd)), time.Now()
@@ -202,8 +204,8 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 	for key, at := range p.leaders {
 		part, ok := p.known[key]
 		end, start := last[key], first[key]
-		if ok {
-			start = offsetAnswer{offset: part.Start}
+		if ok { // a later one is as good
+			start = offsetAnswer{offset: max(start.offset, part.Start)}
 		}
 		if err := cmp.Or(start.err, end.err); err != nil {
 			return nil, p.failure(key, err)
@@ -233,11 +235,11 @@ func (p *Planner) attempt(ctx context.Context, began time.Time) ([]Partition, er
 }
 
 // queries returns what to ask the leaders: where all partitions end, or where those begin that
-// weren't planned yet.
+// weren't planned yet, and just after the leaders were asked for all.
 func (p *Planner) queries(timestamp int64) map[int32][]offsetQuery {
 	byNode := make(map[int32][]offsetQuery)
 	for key, at := range p.leaders {
-		if _, known := p.known[key]; timestamp == atEnd || !known {
+		if _, known := p.known[key]; timestamp == atEnd || !known || !p.starts {
 			byNode[at.node] = append(byNode[at.node], offsetQuery{key.topic, key.partition, at.epoch, timestamp})
 		}
 	}
@@ -319,7 +321,7 @@ func (p *Planner) refresh(ctx context.Context, began time.Time) error {
 	if err := cmp.Or(waits, p.missing(infos)); err != nil {
 		return err
 	}
-	p.leaders, p.fresh = leaders, time.Now()
+	p.leaders, p.fresh, p.starts = leaders, time.Now(), false
 	return nil
 }
 

@@ -73,6 +73,22 @@ func TestPlannerFindsNewPartitionsAndTruncation(t *testing.T) {
 	})
 }
 
+// Where logs begin the Planner looks whenever it looks who leads the partitions.
+func TestPlannerFollowsLogStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images"))
+		numbered(t, b, "images", 5)
+		p := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images")
+		for _, want := range []int64{0, 0, 3, 3} {
+			if ps, err := p.Plan(t.Context()); err != nil || ps[0].Start != want || ps[0].Until != 5 {
+				t.Errorf("%+v, %v, want a log that starts at %d", ps, err, want)
+			}
+			b.DeleteBefore(t, "images", 0, 3)
+			time.Sleep(4 * time.Second)
+		}
+	})
+}
+
 // A topic that is being made, and has no leader yet, doesn't hold up the plan of the others: it joins when it has
 // one. In a first plan it is waited for.
 func TestPlannerWaitsForLeaders(t *testing.T) {

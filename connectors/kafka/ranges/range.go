@@ -34,8 +34,8 @@ type Partition struct {
 	TopicID     [16]byte
 	Partition   int32
 	LeaderEpoch int32
-	// Start is the first offset of the log, as of when the Planner first saw the
-	// partition.
+	// Start is the first offset of the log, asked for every Options.MetadataAge: what lies
+	// before it is deleted.
 	Start int64
 	// Until is the end of what can be read now: the last stable offset, or the
 	// high watermark with Options.ReadUncommitted.

@@ -41,9 +41,10 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 }
 
 // untilEnd makes one batch after the other until what was there at the start is read.
-// Where it is kept out by a rate's limit, the next one waits as it would for the next
-// multiple of the interval. Batch times are one multiple after the other, whatever the
-// clock says, so that windows hold the same whenever and wherever the program runs.
+// Where some of it is kept out by a rate's limit, which holds by the clock, the next one
+// waits as it would for the next multiple of the interval. Batch times are one multiple
+// after the other, whatever the clock says, so that windows hold the same whenever and
+// wherever the program runs.
 func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 	g.left.records = 1
 	next := nextTick(g.now(), g.Program.Interval)
@@ -53,6 +54,9 @@ func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 	for !g.left.ended && g.await(stopCtx, nil, next) {
 		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return next }); !goesOn {
 			return err
+		}
+		if g.left.blocked {
+			g.left.records = 0
 		}
 		next = nextTick(g.previous.Time(), g.Program.Interval)
 	}

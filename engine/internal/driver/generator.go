@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd/task"
 )
 
 // generateBatches is the JobGenerator: it hands the runner what an earlier
@@ -61,6 +62,7 @@ type generator struct {
 type leftOver struct {
 	records int64 // that the budget kept out
 	fill    bool  // they are enough for another batch of its size
+	blocked bool  // something else did, such as the limit of a rate
 	ended   bool  // none, and no more will come
 }
 
@@ -215,7 +217,9 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held, Lags: p.Lags})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
+		info.Metrics.Add(task.Metrics{BadRecords: p.Lost, Lost: p.Lost})
 		left.records += max(0, p.Backlog-p.Blocked)
+		left.blocked = left.blocked || p.Blocked > 0
 		left.ended = left.ended && p.Ended
 		d.demand[i] = demand(p)
 		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p)
@@ -362,7 +366,7 @@ func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Unlock()
 	for _, c := range completed {
 		d.longest = max(c.info.ProcessingTime, d.longest*9/10)
-		if !c.info.Replayed {
+		if !c.info.Replayed && c.info.Metrics.Lost == 0 { // how fast those are passed says nothing of records
 			d.rate.observe(c.at, c.info.Records, c.info.ProcessingTime, c.waited)
 		}
 		for i, in := range d.Program.Graph.Inputs {

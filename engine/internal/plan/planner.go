@@ -66,6 +66,7 @@ type Share struct {
 	Records   int64     // how many records they hold at most
 	Backlog   int64     // how many more were waiting
 	Blocked   int64     // of Backlog, how many no budget would have let in
+	Lost      int64     // how many were deleted before that, and are left out
 	Held      string    // why it doesn't hold what is there, empty if nothing is in the way
 	HeldSince time.Time // since when, zero for since this plan
 	Ended     bool      // after UntilEnd: nothing is left to plan
