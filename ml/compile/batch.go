@@ -184,7 +184,8 @@ func along(in axes, over, rank int) (axes, error) {
 
 // reshaped finds the axes of one element where the batch can be: as many
 // elements must lie within as before. Failing that the batch has been joined with
-// the axis that takes what is left.
+// the axis that takes what is left, or with one whose size is given, such as rows times
+// planes: then nothing is known.
 func reshaped(in axes, from, to, given []int) axes {
 	var out axes
 	for i := range from {
@@ -201,6 +202,9 @@ func reshaped(in axes, from, to, given []int) axes {
 			if found == 0 && given[k] == -1 && size(to[k+1:]) <= within && within <= size(to[k:]) {
 				found = axis(k)
 			}
+		}
+		if found == 0 {
+			return 0
 		}
 		out |= found
 	}

@@ -393,6 +393,10 @@ func TestSignalsGridsAndStates(t *testing.T) {
 			node("Reshape", "p grid", "g").node("GridSample", "i g", "y", "align_corners", 1, "mode", "bilinear", "padding_mode", "border"), []float32{4, -1}},
 		{"ConvTranspose of volumes", reshaped("v", -1, 2, 2, 1, 1).float("w", []float32{1, 10, 100, 1000}, 2, 1, 2, 1, 1).node("ConvTranspose", "v w", "y"),
 			[]float32{301, 3412, 4020, 699, 7790, 8000}},
+		{"Conv of volumes of one channel", reshaped("v", -1, 1, 4, 1, 1).float("w", []float32{1, 10}, 1, 1, 2, 1, 1).node("Conv", "v w", "y"),
+			[]float32{21, 32, 43, -1, 70, 87}},
+		{"ConvTranspose of volumes of one channel", reshaped("v", -1, 1, 4, 1, 1).float("w", []float32{1, 10}, 1, 1, 2, 1, 1).node("ConvTranspose", "v w", "y"),
+			[]float32{1, 12, 23, 34, 40, -1, -10, 7, 78, 80}},
 		{"DeformConv", reshaped("i", -1, 1, 2, 2).opset(19).float("w", []float32{2}, 1, 1, 1, 1).float("zero", []float32{0}).float("half", []float32{.5}).
 			node("Mul", "i zero", "down").node("Add", "down half", "right").node("Concat", "down right", "by", "axis", 1).node("DeformConv", "i w by", "y"),
 			[]float32{3, 2, 7, 4, -1, 0, 15, 8}},
