@@ -156,17 +156,8 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		if c := b.konst[other]; c != nil {
 			sum := b.trace.Values[s.Out[0]].Spec
-			if !kernel.AllFinite(nn.Floats(c)) {
-				return false
-			}
-			if b.ofImages(*f) && isNumber(c) && made.Equal(sum) {
-				f.folded = true
-				for i := range f.bias {
-					f.bias[i] += nn.Floats(c)[0]
-				}
-				return true
-			}
-			return f.addBias(c, made, sum, b.ofImages(*f))
+			number := b.ofImages(*f) && isNumber(c) && made.Equal(sum)
+			return (number || f.perOutput(c, made, sum, b.ofImages(*f))) && f.addBias(nn.Floats(c))
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
 		if !isConv || viewed || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
@@ -203,23 +194,28 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 	return true
 }
 
-// scaled takes in a product with a number, or one for each channel.
+// scaled takes in a product with a number, or one for each channel, that leaves the weights
+// finite.
 func (b *builder) scaled(f *fusion, s graph.Step) bool {
 	c, made := b.konst[s.In[1]], b.trace.Values[f.out].Spec
 	if c == nil {
 		c = b.konst[s.In[0]]
 	}
-	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) || !kernel.AllFinite(nn.Floats(c)) {
+	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) {
 		return false
 	}
 	f.load()
-	f.folded = true
-	row := len(f.w) / len(f.bias)
-	for i := range f.bias {
+	w, bias := slices.Clone(f.w), slices.Clone(f.bias)
+	row := len(w) / len(bias)
+	for i := range bias {
 		v := nn.Floats(c)[i%c.Shape().TotalSize()]
-		kernel.Scale(f.w[i*row:(i+1)*row], v)
-		f.bias[i] *= v
+		kernel.Scale(w[i*row:(i+1)*row], v)
+		bias[i] *= v
 	}
+	if !kernel.AllFinite(w) || !kernel.AllFinite(bias) {
+		return false
+	}
+	f.w, f.bias, f.folded = w, bias, true
 	return true
 }
 
@@ -228,13 +224,17 @@ func isNumber(c *tensor.Dense) bool {
 	return c != nil && c.Dtype() == tensor.Float32 && c.Shape().TotalSize() == 1
 }
 
-// addBias takes in the sum with a constant that has one element for each output.
-func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
-	if !f.perOutput(c, made, sum, images) {
+// addBias takes in the sum with a number, or one for each output, that leaves the bias
+// finite.
+func (f *fusion) addBias(c []float32) bool {
+	sum := slices.Clone(f.bias)
+	for i := range sum {
+		sum[i] += c[i%len(c)]
+	}
+	if !kernel.AllFinite(sum) {
 		return false
 	}
-	f.folded = true
-	kernel.Add(f.bias, f.bias, nn.Floats(c))
+	f.bias, f.folded = sum, true
 	return true
 }
 
@@ -277,7 +277,7 @@ func (b *builder) ready(f *fusion) error {
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
 		if !kernel.AllFinite(w) {
-			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding what follows %s", ErrWeights, b.weightName(s.In[1])))
+			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
 		}
 	}
 	return nil
