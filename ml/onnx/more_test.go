@@ -499,6 +499,16 @@ func TestAllMisses(t *testing.T) {
 	if _, err = onnx.Compile(many.bytes("y0")); err == nil || !strings.HasSuffix(err.Error(), "operator New16: operator not supported (opset 17); and 3 more") {
 		t.Errorf("error %v, want one that ends", err)
 	}
+	_, err = onnx.Compile(net.opset(29).bytes("y"))
+	if want := `the file uses opset 29, opsets 6 to 28 are read; also node "Multinomial_0": operator Multinomial: operator not supported; ` +
+		`node "RandomNormalLike_1": operator RandomNormalLike: operator not supported`; !errors.Is(err, onnx.ErrOpset) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	_, err = onnx.Compile(rowFile(2).opset(0).domain("ai.onnx.ml").node("Scaler", "x", "a").node("LinearRegressor", "a", "y").bytes("y"))
+	if want := `the file names no opset of ONNX's own domain, opsets 6 to 28 are read; also node "Scaler_0": operator ai.onnx.ml::Scaler: operator not supported; ` +
+		`node "LinearRegressor_1": operator ai.onnx.ml::LinearRegressor: operator not supported`; !errors.Is(err, onnx.ErrOpset) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
 	words := make([]string, 1<<16+1) // a vocabulary
 	_, err = onnx.Compile(rowFile(2).node("LabelEncoder", "x", "a", "keys_strings", words).node("Multinomial", "a", "y").bytes("y"))
 	if !errors.Is(err, onnx.ErrOperator) || !strings.Contains(err.Error(), "operator LabelEncoder: operator not supported") || !strings.Contains(err.Error(), "operator Multinomial: operator not supported") {
