@@ -20,7 +20,8 @@ type fusion struct {
 	step   int // the convolution or product
 	x      int // what it reads, a value of the trace
 	from   weights
-	w      []float32 // outputs x inputs, a copy; nil until somebody needs it
+	w      []float32 // outputs x inputs; nil until somebody needs it
+	own    bool      // w is a copy, which may be changed
 	bias   []float32 // a copy
 	folded bool      // w or bias are no longer what from holds
 	addend int       // the other branch, a value of the trace, -1 if none
@@ -36,16 +37,28 @@ type weights struct {
 	trans   bool // w is stored as inputs x outputs, and windows behind them
 }
 
-// load copies the weights in the order in which they are packed.
+// load reads the weights in the order in which they are packed.
 func (f *fusion) load() {
-	if f.w != nil {
-		return
+	switch {
+	case f.w != nil:
+	case f.from.trans:
+		f.w, f.own = outputsFirst(nn.Floats(f.from.w), f.from.w.Shape()), true
+	default:
+		f.w = nn.Floats(f.from.w)
 	}
-	if f.from.trans {
-		f.w = outputsFirst(nn.Floats(f.from.w), f.from.w.Shape())
-		return
+}
+
+// change makes the weights a copy, in memory of others that have been packed if there is
+// enough.
+func (b *builder) change(f *fusion) {
+	f.load()
+	switch {
+	case f.own:
+	case cap(b.spare) >= len(f.w):
+		f.w, f.own, b.spare = append(b.spare[:0], f.w...), true, nil
+	default:
+		f.w, f.own = slices.Clone(f.w), true
 	}
-	f.w = slices.Clone(nn.Floats(f.from.w))
 }
 
 // fuse starts at step i and takes in as much of what follows as it can. It
@@ -188,7 +201,7 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 		}
 		c[i] = nn.Floats(a)
 	}
-	f.load()
+	b.change(f)
 	f.folded = true
 	kernel.FoldBatchNorm(f.w, f.bias, c[0], c[1], c[2], c[3], eps)
 	return true
@@ -205,19 +218,23 @@ func (b *builder) scaled(f *fusion, s graph.Step) bool {
 		return false
 	}
 	f.load()
-	w, bias := slices.Clone(f.w), slices.Clone(f.bias)
-	row := len(w) / len(bias)
-	for i := range bias {
-		v := nn.Floats(c)[i%c.Shape().TotalSize()]
-		kernel.Scale(w[i*row:(i+1)*row], v)
-		bias[i] *= v
+	row := len(f.w) / len(f.bias)
+	factor := func(i int) float32 { return nn.Floats(c)[i%c.Shape().TotalSize()] }
+	for i, v := range f.bias {
+		if !finite(v*factor(i)) || slices.ContainsFunc(f.w[i*row:(i+1)*row], func(w float32) bool { return !finite(w * factor(i)) }) {
+			return false
+		}
 	}
-	if !kernel.AllFinite(w) || !kernel.AllFinite(bias) {
-		return false
+	b.change(f)
+	f.folded = true
+	for i := range f.bias {
+		kernel.Scale(f.w[i*row:(i+1)*row], factor(i))
+		f.bias[i] *= factor(i)
 	}
-	f.w, f.bias, f.folded = w, bias, true
 	return true
 }
+
+func finite(v float32) bool { return v-v == 0 }
 
 // isNumber tells whether a constant is a single number; there may be no constant.
 func isNumber(c *tensor.Dense) bool {
@@ -259,6 +276,9 @@ func (f *fusion) perOutput(c *tensor.Dense, made, result nn.Spec, images bool) b
 
 // emit makes the fusion's instruction.
 func (b *builder) emit(f fusion) error {
+	if f.own && cap(f.w) > cap(b.spare) {
+		defer func() { b.spare = f.w }()
+	}
 	switch b.trace.Steps[f.step].Op.(type) {
 	case op.Conv2D:
 		return b.emitConv(f)
