@@ -92,7 +92,7 @@ func Read(data []byte) (*File, error) {
 		return nil, fmt.Errorf("onnx: %w: it holds no graph", ErrFormat)
 	}
 	if m.opset < MinOpset || m.opset > MaxOpset {
-		return nil, fmt.Errorf("onnx: %w: %s, opsets %d to %d are read%s", ErrOpset, m.uses(), MinOpset, MaxOpset, alsoWrong(m.graph.nodes, -1, everKnown))
+		return nil, fmt.Errorf("onnx: %w: %s%s", ErrOpset, m.uses(), alsoWrong(m.graph.nodes, -1, everKnown))
 	}
 	if err := m.graph.checkNames(); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
@@ -105,7 +105,7 @@ func (m *modelProto) uses() string {
 	if m.opset == 0 { // it has operators of other domains, or is from before there were opsets
 		return "the file names no opset of ONNX's own domain"
 	}
-	return fmt.Sprintf("the file uses opset %d", m.opset)
+	return fmt.Sprintf("the file uses opset %d, opsets %d to %d are read", m.opset, MinOpset, MaxOpset)
 }
 
 // everKnown refuses operators that are known in no opset.
