@@ -112,6 +112,11 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return sliced(in[0], o.Ranges)
 	case op.Take:
 		return along(in[0], o.Axis, rank)
+	case op.TakeAlong:
+		if at := kept(in, rank, b.specs(s), out); at != 0 {
+			return along(at, o.Axis, rank)
+		}
+		return 0, nil
 	case op.Concat, op.Split, op.BroadcastTo, op.Tile, op.Pad:
 		return kept(in, len(out.Shape), b.specs(s), out), nil
 	case op.MatMul:

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/onnx"
 )
@@ -431,6 +432,44 @@ func TestSignalsGridsAndStates(t *testing.T) {
 		array("w", 3, bytes.Repeat([]byte{127}, 600), []int{600, 1}).node("MatMulInteger", "q w", "i").node("Cast", "i", "y", "to", 1).bytes("y")
 	if y, err := run(t, wide, slices.Repeat([]float32{255}, 600), 1); !errors.Is(err, nn.ErrValue) {
 		t.Errorf("a sum beyond 2^24: %v, %v, want ErrValue", y, err)
+	}
+}
+
+// TestGatherElementsOfTheRow picks elements by numbers that the row gives or makes.
+func TestGatherElementsOfTheRow(t *testing.T) {
+	best := rowFile(4).int("k", 2).node("TopK", "x k", "v i").node("GatherElements", "x i", "y", "axis", -1).bytes("y")
+	y, err := run(t, best, []float32{1, 2, 3, 4, -1, 0, 8, 7}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{4, 3, 8, 7})
+	fewer := rowFile(2, 2).node("ArgMax", "x", "a", "axis", 2).int("from", 0).int("to", 1).node("Slice", "a from to to", "i").
+		node("GatherElements", "x i", "y", "axis", 2).bytes("y")
+	if y, err = run(t, fewer, []float32{1, 2, 3, 4, 0, -1, 8, 7}, 2); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{2, 0})
+	given := rowFile(3).input("i", 7, 0, 2).node("GatherElements", "x i", "y", "axis", 1).bytes("y")
+	if y, err = run(t, given, []float32{1, 2, 3, -1, 0, 4, 5, 6, 2, 2}, 2, onnx.PerRow("i")); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{3, 1, 6, 6})
+	for _, i := range []float32{3, -4, .5, float32(math.NaN())} {
+		if y, err := run(t, given, []float32{1, 2, 3, 0, i}, 1, onnx.PerRow("i")); !errors.Is(err, nn.ErrValue) {
+			t.Errorf("element %v of 3: %v, %v, want ErrValue", i, y, err)
+		}
+	}
+	along := rowFile(2).node("ArgMax", "x", "i", "axis", 1).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
+	if _, err := onnx.Compile(along); !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "GatherElements_1") {
+		t.Errorf("along the batch: %v", err)
+	}
+	wide := rowFile(2).input("i", 7, 0, 2).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
+	narrow := rowFile(1).input("i", 7, 0, 2).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
+	if _, err := onnx.Compile(wide, onnx.PerRow("i")); !errors.Is(err, compile.ErrForward) {
+		t.Errorf("by the row, along the batch: %v", err)
+	}
+	if _, err := onnx.Compile(narrow, onnx.PerRow("i")); !errors.Is(err, onnx.ErrFormat) || !strings.Contains(err.Error(), "indices of shape (1, 2) for (1, 1)") {
+		t.Errorf("more indices than elements: %v", err)
 	}
 }
 
