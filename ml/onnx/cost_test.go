@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/hibana-engine/hibana/ml/internal/race"
 	"github.com/hibana-engine/hibana/ml/onnx"
 )
 
@@ -12,6 +13,9 @@ import (
 // are read once and packed once, and what is folded into a layer is folded in memory that
 // layers share. The packed ones stay.
 func TestCost(t *testing.T) {
+	if race.On {
+		t.Skip("the race detector allocates; make test runs this without it")
+	}
 	f := rowFile(256, 4, 4)
 	const layers = 8
 	for i := range layers {
