@@ -67,7 +67,7 @@ func runInference(ctx context.Context, f *flag.FlagSet, args []string) (report, 
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "%s: compiled in %.1f s, %.1f MFLOP an image\n", *model, time.Since(start).Seconds(), m.Flops()/1e6)
+	fmt.Fprintf(os.Stderr, "%s: compiled in %.1f s with %d MB resident at most, %.1f MFLOP an image\n", *model, time.Since(start).Seconds(), peakRSS(), m.Flops()/1e6)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(*cores))
 	b := inferenceBench{model: m, batch: *batch, cores: *cores, progress: os.Stderr}
 	b.open(&file)

@@ -112,6 +112,11 @@ func (b *builder) follow(s graph.Step, in map[int]axes) (axes, error) {
 		return sliced(in[0], o.Ranges)
 	case op.Take:
 		return along(in[0], o.Axis, rank)
+	case op.TakeAlong:
+		if at := kept(in, rank, b.specs(s), out); at != 0 {
+			return along(at, o.Axis, rank)
+		}
+		return 0, nil
 	case op.Concat, op.Split, op.BroadcastTo, op.Tile, op.Pad:
 		return kept(in, len(out.Shape), b.specs(s), out), nil
 	case op.MatMul:
@@ -184,7 +189,8 @@ func along(in axes, over, rank int) (axes, error) {
 
 // reshaped finds the axes of one element where the batch can be: as many
 // elements must lie within as before. Failing that the batch has been joined with
-// the axis that takes what is left.
+// the axis that takes what is left, or with one whose size is given, such as rows times
+// planes: then nothing is known.
 func reshaped(in axes, from, to, given []int) axes {
 	var out axes
 	for i := range from {
@@ -201,6 +207,9 @@ func reshaped(in axes, from, to, given []int) axes {
 			if found == 0 && given[k] == -1 && size(to[k+1:]) <= within && within <= size(to[k:]) {
 				found = axis(k)
 			}
+		}
+		if found == 0 {
+			return 0
 		}
 		out |= found
 	}

@@ -38,11 +38,7 @@ func (l *deconv) run(n int, in, out [][]float32) error {
 }
 
 func (l *deconv) String() string {
-	s := fmt.Sprintf("deconv %dx%d %d to %d%s", len(l.rows), len(l.bias)/l.oc, l.c, l.oc, activationName(l.act))
-	if l.then != nil {
-		s += " + " + l.then.String()
-	}
-	return s
+	return fmt.Sprintf("deconv %dx%d %d to %d%s", len(l.rows), len(l.bias)/l.oc, l.c, l.oc, followed(l.act, l.then))
 }
 
 // tiles tells whether the windows of a transposed convolution cover the result, each

@@ -30,6 +30,7 @@ type builder struct {
 	hot     map[int]int    // for products of rows of zeros and a one, the numbers that these stand for
 	packed  map[packing]*dense
 	numbers map[uint32][]float32 // blocks of one number, by its bits
+	spare   []float32            // memory of weights that have been packed
 
 	pointGroups map[int]pointGroup // by the step at which it is emitted
 

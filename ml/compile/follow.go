@@ -96,7 +96,7 @@ func elementwise(o nn.Op) bool {
 // of their inputs, where an item is what the first axes, as many as said, select.
 // The other inputs are weights.
 func (t *tracker) itemwise(s graph.Step) (axes int, inputs []int) {
-	switch s.Op.(type) {
+	switch o := s.Op.(type) {
 	case op.FixedBatchNorm, op.PReLU:
 		axes, inputs = len(t.shape(s.In[0])), []int{0}
 	case op.Embed, op.Lookup:
@@ -111,15 +111,24 @@ func (t *tracker) itemwise(s graph.Step) (axes int, inputs []int) {
 		axes, inputs = 1, []int{0, 1}
 	case op.GRU:
 		axes, inputs = 1, []int{0, 1, 2}
-	case nn.Rowwise:
-		axes = 1
-		for i, v := range s.In {
-			if t.konst[v] == nil {
-				inputs = append(inputs, i)
-			}
+	case op.TakeAlong:
+		if axes = fromFront([]int{o.Axis}, len(t.shape(s.In[0])))[0]; axes > 0 {
+			inputs = t.unknown(s)
 		}
+	case nn.Rowwise:
+		axes, inputs = 1, t.unknown(s)
 	}
 	return axes, inputs
+}
+
+// unknown lists the inputs of a step that are no constants.
+func (t *tracker) unknown(s graph.Step) (inputs []int) {
+	for i, v := range s.In {
+		if t.konst[v] == nil {
+			inputs = append(inputs, i)
+		}
+	}
+	return inputs
 }
 
 // keepsHalves tells, without looking at elements, that a step leaves the first

@@ -20,7 +20,8 @@ type fusion struct {
 	step   int // the convolution or product
 	x      int // what it reads, a value of the trace
 	from   weights
-	w      []float32 // outputs x inputs, a copy; nil until somebody needs it
+	w      []float32 // outputs x inputs; nil until somebody needs it
+	own    bool      // w is a copy, which may be changed
 	bias   []float32 // a copy
 	folded bool      // w or bias are no longer what from holds
 	addend int       // the other branch, a value of the trace, -1 if none
@@ -36,16 +37,28 @@ type weights struct {
 	trans   bool // w is stored as inputs x outputs, and windows behind them
 }
 
-// load copies the weights in the order in which they are packed.
+// load reads the weights in the order in which they are packed.
 func (f *fusion) load() {
-	if f.w != nil {
-		return
+	switch {
+	case f.w != nil:
+	case f.from.trans:
+		f.w, f.own = outputsFirst(nn.Floats(f.from.w), f.from.w.Shape()), true
+	default:
+		f.w = nn.Floats(f.from.w)
 	}
-	if f.from.trans {
-		f.w = outputsFirst(nn.Floats(f.from.w), f.from.w.Shape())
-		return
+}
+
+// change makes the weights a copy, in memory of others that have been packed if there is
+// enough.
+func (b *builder) change(f *fusion) {
+	f.load()
+	switch {
+	case f.own:
+	case cap(b.spare) >= len(f.w):
+		f.w, f.own, b.spare = append(b.spare[:0], f.w...), true, nil
+	default:
+		f.w, f.own = slices.Clone(f.w), true
 	}
-	f.w = slices.Clone(nn.Floats(f.from.w))
 }
 
 // fuse starts at step i and takes in as much of what follows as it can. It
@@ -156,17 +169,8 @@ func (b *builder) extend(f *fusion, i int) bool {
 		}
 		if c := b.konst[other]; c != nil {
 			sum := b.trace.Values[s.Out[0]].Spec
-			if !kernel.AllFinite(nn.Floats(c)) {
-				return false
-			}
-			if b.ofImages(*f) && isNumber(c) && made.Equal(sum) {
-				f.folded = true
-				for i := range f.bias {
-					f.bias[i] += nn.Floats(c)[0]
-				}
-				return true
-			}
-			return f.addBias(c, made, sum, b.ofImages(*f))
+			number := b.ofImages(*f) && isNumber(c) && made.Equal(sum)
+			return (number || f.perOutput(c, made, sum, b.ofImages(*f))) && f.addBias(nn.Floats(c))
 		}
 		a, c := b.trace.Values[s.In[0]].Spec, b.trace.Values[s.In[1]].Spec
 		if !isConv || viewed || b.alias[other] == b.alias[f.out] || !a.Equal(c) || !a.Equal(made) {
@@ -197,44 +201,57 @@ func (b *builder) foldNorm(f *fusion, in []int, eps float32) bool {
 		}
 		c[i] = nn.Floats(a)
 	}
-	f.load()
+	b.change(f)
 	f.folded = true
 	kernel.FoldBatchNorm(f.w, f.bias, c[0], c[1], c[2], c[3], eps)
 	return true
 }
 
-// scaled takes in a product with a number, or one for each channel.
+// scaled takes in a product with a number, or one for each channel, that leaves the weights
+// finite.
 func (b *builder) scaled(f *fusion, s graph.Step) bool {
 	c, made := b.konst[s.In[1]], b.trace.Values[f.out].Spec
 	if c == nil {
 		c = b.konst[s.In[0]]
 	}
-	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) || !kernel.AllFinite(nn.Floats(c)) {
+	if !isNumber(c) && !isChannels(c, made) || !made.Equal(b.trace.Values[s.Out[0]].Spec) {
 		return false
 	}
 	f.load()
-	f.folded = true
 	row := len(f.w) / len(f.bias)
+	factor := func(i int) float32 { return nn.Floats(c)[i%c.Shape().TotalSize()] }
+	for i, v := range f.bias {
+		if !finite(v*factor(i)) || slices.ContainsFunc(f.w[i*row:(i+1)*row], func(w float32) bool { return !finite(w * factor(i)) }) {
+			return false
+		}
+	}
+	b.change(f)
+	f.folded = true
 	for i := range f.bias {
-		v := nn.Floats(c)[i%c.Shape().TotalSize()]
-		kernel.Scale(f.w[i*row:(i+1)*row], v)
-		f.bias[i] *= v
+		kernel.Scale(f.w[i*row:(i+1)*row], factor(i))
+		f.bias[i] *= factor(i)
 	}
 	return true
 }
+
+func finite(v float32) bool { return v-v == 0 }
 
 // isNumber tells whether a constant is a single number; there may be no constant.
 func isNumber(c *tensor.Dense) bool {
 	return c != nil && c.Dtype() == tensor.Float32 && c.Shape().TotalSize() == 1
 }
 
-// addBias takes in the sum with a constant that has one element for each output.
-func (f *fusion) addBias(c *tensor.Dense, made, sum nn.Spec, images bool) bool {
-	if !f.perOutput(c, made, sum, images) {
+// addBias takes in the sum with a number, or one for each output, that leaves the bias
+// finite.
+func (f *fusion) addBias(c []float32) bool {
+	sum := slices.Clone(f.bias)
+	for i := range sum {
+		sum[i] += c[i%len(c)]
+	}
+	if !kernel.AllFinite(sum) {
 		return false
 	}
-	f.folded = true
-	kernel.Add(f.bias, f.bias, nn.Floats(c))
+	f.bias, f.folded = sum, true
 	return true
 }
 
@@ -259,6 +276,9 @@ func (f *fusion) perOutput(c *tensor.Dense, made, result nn.Spec, images bool) b
 
 // emit makes the fusion's instruction.
 func (b *builder) emit(f fusion) error {
+	if f.own && cap(f.w) > cap(b.spare) {
+		defer func() { b.spare = f.w }()
+	}
 	switch b.trace.Steps[f.step].Op.(type) {
 	case op.Conv2D:
 		return b.emitConv(f)
@@ -277,7 +297,7 @@ func (b *builder) ready(f *fusion) error {
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
 		if !kernel.AllFinite(w) {
-			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding what follows %s", ErrWeights, b.weightName(s.In[1])))
+			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
 		}
 	}
 	return nil

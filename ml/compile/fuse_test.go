@@ -1,10 +1,13 @@
 package compile_test
 
 import (
+	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hibana-engine/hibana/ml/compile"
 	f "github.com/hibana-engine/hibana/ml/functions"
 	"github.com/hibana-engine/hibana/ml/links"
 	"github.com/hibana-engine/hibana/ml/nn"
@@ -65,6 +68,42 @@ func TestInfiniteConstants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			exactly(t, network{name, chain(conv("c", 3, 2), step, f.Sigmoid), []int{2, 5, 5}})
 		})
+	}
+}
+
+// TestOverflow: what would make a layer's weights infinite is done behind it.
+func TestOverflow(t *testing.T) {
+	twice := func(layer, step func(x *nn.Variable) *nn.Variable) func(x *nn.Variable) *nn.Variable {
+		return chain(layer, step, step, f.Sigmoid) // zeros and ones
+	}
+	times := func(n int) func(x *nn.Variable) *nn.Variable {
+		return func(x *nn.Variable) *nn.Variable {
+			return f.Mul(x, nn.From(nil, slices.Repeat([]float32{1e30}, n), 1, n, 1, 1))
+		}
+	}
+	plus := func(shape ...int) func(x *nn.Variable) *nn.Variable {
+		return func(x *nn.Variable) *nn.Variable {
+			return f.Add(x, nn.From(nil, slices.Repeat([]float32{3e38}, shape[1]), shape...))
+		}
+	}
+	images := conv("c", 3, 2)
+	exactly(t, network{"factors", twice(images, times(1)), []int{2, 5, 5}})
+	exactly(t, network{"factors for channels", twice(images, times(3)), []int{2, 5, 5}})
+	exactly(t, network{"sums", twice(images, plus(1, 1, 1, 1)), []int{2, 5, 5}})
+	exactly(t, network{"sums for channels", twice(images, plus(1, 3, 1, 1)), []int{2, 5, 5}})
+	exactly(t, network{"sums of a dense layer", twice(linear("l", 3), plus(1, 3)), []int{4}})
+}
+
+// TestNormOfNoVariance: a batch normalisation whose statistics can't be is refused with the
+// weights that it follows.
+func TestNormOfNoVariance(t *testing.T) {
+	c := func(v float32) *nn.Variable { return nn.From(nil, []float32{v}, 1) }
+	norm := func(x *nn.Variable) *nn.Variable {
+		return f.FixedBatchNormalization(x, c(1), c(0), c(0), c(-1), 1e-5)
+	}
+	_, err := compile.Network(chain(conv("c", 1, 2), norm), 2, 5, 5)
+	if !errors.Is(err, compile.ErrWeights) || !strings.Contains(err.Error(), "after folding the batch normalisation that follows c/W") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -68,14 +68,19 @@ func (l *conv) String() string {
 	if l.shape.StrideH > 1 || l.shape.StrideW > 1 {
 		s += fmt.Sprintf(" stride %dx%d", l.shape.StrideH, l.shape.StrideW)
 	}
-	s += activationName(l.act)
-	if l.then != nil {
-		s += " + " + l.then.String()
-	}
+	s += followed(l.act, l.then)
 	if l.pool != nil {
 		s += fmt.Sprintf(" + max %dx%d", l.pool.KH, l.pool.KW)
 	}
 	return s
+}
+
+// followed names what a layer does to what it has computed; then may be nil.
+func followed(act kernel.Activation, then *pointwise) string {
+	if then == nil {
+		return activationName(act)
+	}
+	return activationName(act) + " + " + then.String()
 }
 
 func activationName(a kernel.Activation) string {

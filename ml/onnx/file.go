@@ -92,12 +92,28 @@ func Read(data []byte) (*File, error) {
 		return nil, fmt.Errorf("onnx: %w: it holds no graph", ErrFormat)
 	}
 	if m.opset < MinOpset || m.opset > MaxOpset {
-		return nil, fmt.Errorf("onnx: %w: the file uses opset %d, opsets %d to %d are read", ErrOpset, m.opset, MinOpset, MaxOpset)
+		return nil, fmt.Errorf("onnx: %w: %s%s", ErrOpset, m.uses(), alsoWrong(m.graph.nodes, -1, everKnown))
 	}
 	if err := m.graph.checkNames(); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	return &File{Producer: m.producer, Opset: int(m.opset), graph: m.graph}, nil
+}
+
+// uses says which opset a file uses.
+func (m *modelProto) uses() string {
+	if m.opset == 0 { // it has operators of other domains, or is from before there were opsets
+		return "the file names no opset of ONNX's own domain"
+	}
+	return fmt.Sprintf("the file uses opset %d, opsets %d to %d are read", m.opset, MinOpset, MaxOpset)
+}
+
+// everKnown refuses operators that are known in no opset.
+func everKnown(n *node) error {
+	if _, ok := operators[n.operator()]; !ok {
+		return ErrOperator
+	}
+	return nil
 }
 
 // hint says what a file may be that isn't an ONNX file.

@@ -85,15 +85,23 @@ func (f *File) trace(o options, rows int, arrays map[*tensorProto]*tensor.Dense)
 	return im.finish(out), nil
 }
 
-// alsoWrong lists what is wrong with the nodes behind one, as far as they show it by
-// themselves, so that one message has most of what a file needs. An operator that isn't
-// known is told once. Nodes of graphs within nodes aren't looked at.
+// alsoWrong lists what is wrong with the nodes behind one.
 func (im *importer) alsoWrong(nodes []*node, behind int) string {
+	return alsoWrong(nodes, behind, func(n *node) error {
+		_, err := im.operatorOf(n)
+		return err
+	})
+}
+
+// alsoWrong lists what a check finds wrong with the nodes behind one, as far as they show it
+// by themselves, so that one message has most of what a file needs. An operator that isn't
+// known is told once. Nodes of graphs within nodes aren't looked at.
+func alsoWrong(nodes []*node, behind int, check func(*node) error) string {
 	told := map[string]bool{}
 	var all []string
 	for i, n := range nodes {
 		name := n.operator()
-		_, err := im.operatorOf(n)
+		err := check(n)
 		if err == nil || told[name] && errors.Is(err, ErrOperator) {
 			continue
 		}

@@ -339,9 +339,11 @@ func (im *importer) batchAxis(info valueInfo, o options) int {
 	return o.batch
 }
 
-// declared holds an output against the shape that the file says it has. What has the
-// batch's name has its size. Files say nothing sure of a fixed size of the batch,
-// which is theirs; that it is kept is checked by package compile.
+// declared holds an output against the shape that the file says it has. The batch's axis
+// has its size where it has its name; the name at a further axis says nothing, since
+// PyTorch's exporter also gives it to others, such as the rows of padded images. Files say
+// nothing sure of a fixed size of the batch, which is theirs; that it is kept is checked by
+// package compile.
 func (im *importer) declared(info valueInfo, v value, o options) error {
 	if !info.known {
 		return nil
@@ -351,12 +353,9 @@ func (im *importer) declared(info valueInfo, v value, o options) error {
 		if wrong {
 			break
 		}
-		if !o.whole && !d.given && d.name != "" && d.name == im.batchName {
-			_, given := o.dims[d.name]
-			wrong = !given && v.shape[i] != im.rows
-			continue
-		}
 		if !o.whole && i == im.batchAxis(info, o) {
+			_, given := o.dims[d.name]
+			wrong = !d.given && d.name != "" && d.name == im.batchName && !given && v.shape[i] != im.rows
 			continue
 		}
 		wrong = d.value > 0 && d.value != int64(v.shape[i]) && (d.value != im.fileBatch || v.shape[i] != im.rows)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/nn"
 	"github.com/hibana-engine/hibana/ml/onnx"
 )
@@ -393,6 +394,10 @@ func TestSignalsGridsAndStates(t *testing.T) {
 			node("Reshape", "p grid", "g").node("GridSample", "i g", "y", "align_corners", 1, "mode", "bilinear", "padding_mode", "border"), []float32{4, -1}},
 		{"ConvTranspose of volumes", reshaped("v", -1, 2, 2, 1, 1).float("w", []float32{1, 10, 100, 1000}, 2, 1, 2, 1, 1).node("ConvTranspose", "v w", "y"),
 			[]float32{301, 3412, 4020, 699, 7790, 8000}},
+		{"Conv of volumes of one channel", reshaped("v", -1, 1, 4, 1, 1).float("w", []float32{1, 10}, 1, 1, 2, 1, 1).node("Conv", "v w", "y"),
+			[]float32{21, 32, 43, -1, 70, 87}},
+		{"ConvTranspose of volumes of one channel", reshaped("v", -1, 1, 4, 1, 1).float("w", []float32{1, 10}, 1, 1, 2, 1, 1).node("ConvTranspose", "v w", "y"),
+			[]float32{1, 12, 23, 34, 40, -1, -10, 7, 78, 80}},
 		{"DeformConv", reshaped("i", -1, 1, 2, 2).opset(19).float("w", []float32{2}, 1, 1, 1, 1).float("zero", []float32{0}).float("half", []float32{.5}).
 			node("Mul", "i zero", "down").node("Add", "down half", "right").node("Concat", "down right", "by", "axis", 1).node("DeformConv", "i w by", "y"),
 			[]float32{3, 2, 7, 4, -1, 0, 15, 8}},
@@ -427,6 +432,44 @@ func TestSignalsGridsAndStates(t *testing.T) {
 		array("w", 3, bytes.Repeat([]byte{127}, 600), []int{600, 1}).node("MatMulInteger", "q w", "i").node("Cast", "i", "y", "to", 1).bytes("y")
 	if y, err := run(t, wide, slices.Repeat([]float32{255}, 600), 1); !errors.Is(err, nn.ErrValue) {
 		t.Errorf("a sum beyond 2^24: %v, %v, want ErrValue", y, err)
+	}
+}
+
+// TestGatherElementsOfTheRow picks elements by numbers that the row gives or makes.
+func TestGatherElementsOfTheRow(t *testing.T) {
+	best := rowFile(4).int("k", 2).node("TopK", "x k", "v i").node("GatherElements", "x i", "y", "axis", -1).bytes("y")
+	y, err := run(t, best, []float32{1, 2, 3, 4, -1, 0, 8, 7}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{4, 3, 8, 7})
+	fewer := rowFile(2, 2).node("ArgMax", "x", "a", "axis", 2).int("from", 0).int("to", 1).node("Slice", "a from to to", "i").
+		node("GatherElements", "x i", "y", "axis", 2).bytes("y")
+	if y, err = run(t, fewer, []float32{1, 2, 3, 4, 0, -1, 8, 7}, 2); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{2, 0})
+	given := rowFile(3).input("i", 7, 0, 2).node("GatherElements", "x i", "y", "axis", 1).bytes("y")
+	if y, err = run(t, given, []float32{1, 2, 3, -1, 0, 4, 5, 6, 2, 2}, 2, onnx.PerRow("i")); err != nil {
+		t.Fatal(err)
+	}
+	near(t, y, []float32{3, 1, 6, 6})
+	for _, i := range []float32{3, -4, .5, float32(math.NaN())} {
+		if y, err := run(t, given, []float32{1, 2, 3, 0, i}, 1, onnx.PerRow("i")); !errors.Is(err, nn.ErrValue) {
+			t.Errorf("element %v of 3: %v, %v, want ErrValue", i, y, err)
+		}
+	}
+	along := rowFile(2).node("ArgMax", "x", "i", "axis", 1).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
+	if _, err := onnx.Compile(along); !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "GatherElements_1") {
+		t.Errorf("along the batch: %v", err)
+	}
+	wide := rowFile(2).input("i", 7, 0, 2).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
+	narrow := rowFile(1).input("i", 7, 0, 2).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
+	if _, err := onnx.Compile(wide, onnx.PerRow("i")); !errors.Is(err, compile.ErrForward) {
+		t.Errorf("by the row, along the batch: %v", err)
+	}
+	if _, err := onnx.Compile(narrow, onnx.PerRow("i")); !errors.Is(err, onnx.ErrFormat) || !strings.Contains(err.Error(), "indices of shape (1, 2) for (1, 1)") {
+		t.Errorf("more indices than elements: %v", err)
 	}
 }
 
@@ -494,6 +537,16 @@ func TestAllMisses(t *testing.T) {
 	}
 	if _, err = onnx.Compile(many.bytes("y0")); err == nil || !strings.HasSuffix(err.Error(), "operator New16: operator not supported (opset 17); and 3 more") {
 		t.Errorf("error %v, want one that ends", err)
+	}
+	_, err = onnx.Compile(net.opset(29).bytes("y"))
+	if want := `the file uses opset 29, opsets 6 to 28 are read; also node "Multinomial_0": operator Multinomial: operator not supported; ` +
+		`node "RandomNormalLike_1": operator RandomNormalLike: operator not supported`; !errors.Is(err, onnx.ErrOpset) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	_, err = onnx.Compile(rowFile(2).opset(0).domain("ai.onnx.ml").node("Scaler", "x", "a").node("LinearRegressor", "a", "y").bytes("y"))
+	if want := `the file names no opset of ONNX's own domain; also node "Scaler_0": operator ai.onnx.ml::Scaler: operator not supported; ` +
+		`node "LinearRegressor_1": operator ai.onnx.ml::LinearRegressor: operator not supported`; !errors.Is(err, onnx.ErrOpset) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
 	}
 	words := make([]string, 1<<16+1) // a vocabulary
 	_, err = onnx.Compile(rowFile(2).node("LabelEncoder", "x", "a", "keys_strings", words).node("Multinomial", "a", "y").bytes("y"))

@@ -179,13 +179,8 @@ func strides(shape []int) []int {
 // alongAxis are the numbers of the elements of an array of shape that indices of
 // another shape choose along an axis.
 func alongAxis(index []int, of, shape []int, axis int) ([]int32, error) {
-	if len(of) != len(shape) {
-		return nil, fmt.Errorf("%w: indices of shape %s for %s", ErrFormat, shapeName(of), shapeName(shape))
-	}
-	for i := range of {
-		if i != axis && of[i] > shape[i] {
-			return nil, fmt.Errorf("%w: indices of shape %s for %s", ErrFormat, shapeName(of), shapeName(shape))
-		}
+	if err := within(of, shape, axis); err != nil {
+		return nil, err
 	}
 	at, from, to := make([]int32, len(index)), strides(of), strides(shape)
 	for i, k := range index {
@@ -200,11 +195,26 @@ func alongAxis(index []int, of, shape []int, axis int) ([]int32, error) {
 	return at, nil
 }
 
-// gatherElements reads GatherElements with known indices.
+// within refuses indices of an axis that are more than there are elements along another one.
+func within(of, shape []int, axis int) error {
+	wrong := len(of) != len(shape)
+	for i := 0; i < len(of) && !wrong; i++ {
+		wrong = i != axis && of[i] > shape[i]
+	}
+	if wrong {
+		return fmt.Errorf("%w: indices of shape %s for %s", ErrFormat, shapeName(of), shapeName(shape))
+	}
+	return nil
+}
+
+// gatherElements reads GatherElements.
 func gatherElements(im *importer, in []value) ([]value, error) {
 	a, err := axis(im.attr("axis", 0), len(in[0].shape))
 	if err != nil {
 		return nil, err
+	}
+	if in[1].whole() {
+		return one(im.takeAlong(in[0], in[1], a))
 	}
 	index, err := indices(in[1], in[0].shape[a])
 	if err != nil {
@@ -215,6 +225,21 @@ func gatherElements(im *importer, in []value) ([]value, error) {
 		return nil, err
 	}
 	return one(im.takeFlat(in[0], at, in[1].shape))
+}
+
+// takeAlong picks elements of an axis by numbers that depend on the row; along the other
+// axes there may be fewer of them.
+func (im *importer) takeAlong(x, index value, a int) (value, error) {
+	if err := within(index.shape, x.shape, a); err != nil {
+		return value{}, err
+	}
+	ranges := make([]op.Range, len(x.shape))
+	for i, n := range index.shape {
+		ranges[i] = whole(n)
+	}
+	ranges[a] = whole(x.shape[a])
+	c := &calls{importer: im}
+	return c.do(op.TakeAlong{Axis: a}, c.do(op.Slice{Ranges: ranges}, x), index), c.err
 }
 
 // scatterElements reads ScatterElements and Scatter with known indices.

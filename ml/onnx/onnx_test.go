@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -238,6 +239,8 @@ func TestRefuses(t *testing.T) {
 		{"unknown operator", rowFile(2).node("Relu", "x", "h").node("Multinomial", "h", "y").bytes("y"), onnx.ErrOperator, `node "Multinomial_1": operator Multinomial: operator not supported (opset 17)`},
 		{"other domain", rowFile(2).domain("com.microsoft").node("Relu", "x", "y").bytes("y"), onnx.ErrOperator, "com.microsoft::Relu"},
 		{"undefined", rowFile(2).node("Relu", "z", "y").bytes("y"), onnx.ErrFormat, `reads "z"`},
+		{"cycle", rowFile(2).node("Add", "x b", "a").node("Relu", "a", "b").node("Neg", "b", "y").bytes("y"), onnx.ErrFormat, `node "Add_0": operator Add: not a valid ONNX file: it reads "b", which no node before it writes`},
+		{"cycle of one node", rowFile(2).node("Add", "x y", "y").bytes("y"), onnx.ErrFormat, `reads "y", which no node before it writes`},
 		{"no such output", rowFile(2).node("Relu", "x", "y").bytes("z"), onnx.ErrInput, `"z"`},
 		{"output of integers", rowFile(2).node("Shape", "x", "y").bytes("y"), onnx.ErrInput, ""},
 		{"mean of the batch", rowFile(2).node("ReduceMean", "x", "m", "axes", []int{0}).node("Sub", "x m", "y").bytes("y"), compile.ErrForward, "goes over the batch axis"},
@@ -364,6 +367,36 @@ func TestOptions(t *testing.T) {
 	}
 	ints := rowFile(2).input("n", 7, 1).node("Cast", "n", "f", "to", 1).node("Mul", "x f", "y").bytes("y")
 	if _, err := onnx.Compile(ints, onnx.Fix("n", 1.5)); !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), "1.5 is no integer") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestDimByPlace: dimensions without a name, and those of one name, are told apart by where
+// they are.
+func TestDimByPlace(t *testing.T) {
+	f := rowFile().node("Relu", "x", "y")
+	input := func(dims ...string) []byte {
+		g := msg(msg(msg(nil, 11, infoOf("x", dims...)), 12, msg(nil, 1, []byte("y"))), 1, f.nodes[0])
+		return msg(msg(nil, 7, g), 8, varint(nil, 2, 17))
+	}
+	for _, c := range []struct {
+		dims []string
+		opts []onnx.Option
+	}{
+		{[]string{"N", "", ""}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("x[2]", 3)}},
+		{[]string{"N", "s", "s"}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("x[2]", 3)}},
+		{[]string{"N", "s", "s"}, []onnx.Option{onnx.Dim("s", 2), onnx.Dim("x[2]", 3)}},
+		{[]string{"N", "N", "s"}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("s", 3)}},
+	} {
+		m, err := onnx.Compile(input(c.dims...), c.opts...)
+		if err != nil {
+			t.Errorf("%q: %v", c.dims, err)
+		} else if got := m.InputShape(); !slices.Equal(got, []int{2, 3}) {
+			t.Errorf("%q: a row has the shape %v, want [2 3]", c.dims, got)
+		}
+	}
+	_, err := onnx.Compile(input("N", "s", ""), onnx.Dim("s", 2), onnx.Dim("x[3]", 3))
+	if !errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), `onnx.Dim("x[3]", 3): no input has an open dimension of this name; there are ["N" "s" "x[2]"]`) {
 		t.Errorf("error %v", err)
 	}
 }

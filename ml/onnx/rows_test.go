@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,6 +151,23 @@ func TestDeclaredOutput(t *testing.T) {
 		if c.ok && err != nil || !c.ok && (!errors.Is(err, onnx.ErrInput) || !strings.Contains(err.Error(), `output "y": `)) {
 			t.Errorf("declared %v: %v", c.dims, err)
 		}
+	}
+}
+
+// TestBatchNameTwice: PyTorch's exporter gives the batch's name to other axes as well.
+func TestBatchNameTwice(t *testing.T) {
+	net := rowFile(1, 2, 2).int("p", 0, 0, 1, 1, 0, 0, 1, 1).node("Pad", "x p", "h", "mode", "reflect").node("Relu", "h", "y")
+	net.outs = map[string][]byte{"y": infoOf("y", "d0", "1", "d0", "w")}
+	m, err := onnx.Compile(net.bytes("y"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.OutputShape(); !slices.Equal(got, []int{1, 4, 4}) {
+		t.Errorf("a row's result has the shape %v, want [1 4 4]", got)
+	}
+	net.outs["y"] = infoOf("y", "d0", "1", "5", "w")
+	if _, err := onnx.Compile(net.bytes("y")); !errors.Is(err, onnx.ErrInput) {
+		t.Errorf("an axis of 4 that is declared as 5: %v", err)
 	}
 }
 

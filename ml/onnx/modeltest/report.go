@@ -186,7 +186,7 @@ func (r *report) table() string {
 
 // otherKinds are reasons that have to do with elements that aren't numbers of 8 bits
 // or more, with sequences and optional values, or with another domain than ONNX's own.
-var otherKinds = regexp.MustCompile(`elements of (string|float[48]|u?int[24]\b)|segments|uses opset [01],|ai\.onnx\.preview|operator (Sequence|SplitToSequence|Optional|TfIdfVectorizer|ImageDecoder)|sequences, maps`)
+var otherKinds = regexp.MustCompile(`elements of (string|float[48]|u?int[24]\b)|segments|uses opset 1,|names no opset|ai\.onnx\.preview|operator (Sequence|SplitToSequence|Optional|TfIdfVectorizer|ImageDecoder)|sequences, maps`)
 
 // apart tells the reasons of what a network of numbers may have from the others.
 func apart(all map[string]int) (numbers, others map[string]int) {
