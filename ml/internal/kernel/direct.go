@@ -104,7 +104,9 @@ func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
 		count, in, pixels = &band.cols, d.move, 1
 	}
 	n, bytes := *count, in/d.px*d.C*f32
-	if evenBlock(d.k, convBlockK) < d.k { // the result is read again
+	// The result of a pointwise convolution may be so large that it displaces the image,
+	// and that of a chain in blocks is read again.
+	if d.pointwise || evenBlock(d.k, convBlockK) < d.k {
 		bytes += pixels * d.OC * f32
 	}
 	for at, size := 0, bandRows(n, bytes, pixels); at < n; at += size {
@@ -125,6 +127,8 @@ func (d *direct) images(l Level, n int, x, y, bias []float32, first, last int) {
 	if bias != nil {
 		last |= tileBias
 	}
+	// The first panel may read an image from further than the second-level cache.
+	far := d.pointwise && step == d.px && d.H*d.W*d.C*f32 > largeImage
 	for pc := 0; pc < d.k; pc += step {
 		t := tile{k: min(step, d.k-pc), off: &d.off[pc], rsA: d.move * f32, rsB: panelCols * f32, ldc: d.py * f32, flags: first}
 		if pc+t.k == d.k {
@@ -133,6 +137,10 @@ func (d *direct) images(l Level, n int, x, y, bias []float32, first, last int) {
 		first = tileLoadC
 		for g := range d.Groups {
 			for j := 0; j < d.ocg; j += s.cols {
+				t.flags &^= tileFar
+				if far && j == 0 {
+					t.flags |= tileFar
+				}
 				t.cols = min(s.cols, d.ocg-j)
 				t.b = &d.w[(g*d.perGroup+j/panelCols)*d.k*panelCols+pc*panelCols+j%panelCols]
 				if bias != nil {
