@@ -1,16 +1,19 @@
 package compile
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hibana-engine/hibana/ml/internal/kernel"
+)
 
 // channelCut takes adjacent channels of each pixel.
-type channelCut struct{ channels, from, count int }
+type channelCut struct {
+	from, count int
+	ldx, ldy    int // from a pixel to the next
+}
 
 func (l *channelCut) run(_ int, in, out [][]float32) error {
-	x := in[0][l.from:]
-	for y := out[0]; len(y) > 0; y = y[l.count:] {
-		copy(y[:l.count], x)
-		x = x[min(l.channels, len(x)):]
-	}
+	kernel.MovePixels(out[0], l.ldy, in[0][l.from:], l.ldx, l.count, pixelCount(out[0], l.ldy))
 	return nil
 }
 
@@ -22,5 +25,5 @@ func (l *channelCut) String() string {
 func (b *builder) putChannels(x, v, from, count int) {
 	s, id := b.trace.Values[x].Spec.Shape, b.nhwc(x)
 	out := b.define(v, value{images: s[0], c: count, h: s[2], w: s[3], nhwc: true})
-	b.instrs = append(b.instrs, instr{&channelCut{s[1], from, count}, []int{id}, []int{out}, -1})
+	b.instrs = append(b.instrs, instr{&channelCut{from, count, s[1], count}, []int{id}, []int{out}, -1})
 }

@@ -13,8 +13,10 @@
 // pooling, and dense layer, bias and activation. Steps that make up a function of
 // single elements run together, behind a convolution over the parts of its result as
 // they are made. Images are kept with their channels innermost between convolutions,
-// and the weights of a dense layer behind them are permuted to fit. Weights are packed
-// for the kernels once.
+// and the weights of a dense layer behind them are permuted to fit. Channels that are
+// joined are made where they are to be, and those that are cut out are read where they
+// are, by layers that take pixels apart from one another. Weights are packed for the
+// kernels once.
 //
 // A [Model] is immutable and shared; a [Worker] is scratch memory for one
 // goroutine. N workers cost the weights once and N times the scratch.
@@ -59,6 +61,7 @@
 // elements, broadcast.go those of arrays of two shapes, axes.go orders of axes, sums.go
 // sums, table.go products with rows of zeros and a one, deconv.go transposed
 // convolutions; perchannel.go, slopes.go, responsenorm.go, shuffle.go and channelcut.go
-// what goes channel by channel, with rows of channels repeated by repeat.go. plan.go lays
-// out memory, worker.go runs, errors.go names what may go wrong.
+// what goes channel by channel, with rows of channels repeated by repeat.go. parts.go finds
+// images that are channels of larger ones, of which spaced.go tells the layers. plan.go
+// lays out memory, worker.go runs, errors.go names what may go wrong.
 package compile

@@ -101,17 +101,18 @@ func activationName(a kernel.Activation) string {
 
 // pool2D is a pooling of NHWC images; shape.N is the number of images of a row.
 type pool2D struct {
-	shape   kernel.PoolShape
-	average bool
+	shape    kernel.PoolShape
+	average  bool
+	ldx, ldy int // from a pixel to the next
 }
 
 func (l *pool2D) run(n int, in, out [][]float32) error {
 	s := l.shape
 	s.N *= n
 	if l.average {
-		kernel.AvgPoolNHWC(s, in[0], out[0])
+		kernel.AvgPoolNHWC(s, in[0], l.ldx, out[0], l.ldy)
 	} else {
-		kernel.MaxPoolNHWC(s, in[0], out[0])
+		kernel.MaxPoolNHWC(s, in[0], l.ldx, out[0], l.ldy)
 	}
 	return nil
 }
@@ -234,15 +235,21 @@ func (l *softmax) String() string {
 
 // concat joins runs of sizes[i] elements of each input, outer times for a row.
 type concat struct {
-	outer int
-	sizes []int
+	outer  int
+	sizes  []int
+	ldx    []int  // from a run of each input to the next
+	ldy    int    // from the first run of the result to the next first
+	placed []bool // which inputs are there already
 }
 
 func (l *concat) run(n int, in, out [][]float32) error {
-	y := out[0]
 	for i := range n * l.outer {
+		y := out[0][i*l.ldy:]
 		for j, k := range l.sizes {
-			y = y[copy(y[:k], in[j][i*k:(i+1)*k]):]
+			if !l.placed[j] {
+				copy(y[:k], in[j][i*l.ldx[j]:])
+			}
+			y = y[k:]
 		}
 	}
 	return nil

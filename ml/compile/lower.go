@@ -256,7 +256,7 @@ func (b *builder) lowerConstant(s graph.Step, f func(y, a, c []float32), left bo
 
 func (b *builder) lowerPool(s graph.Step, shape kernel.PoolShape, average bool) bool {
 	out := value{images: shape.N, c: shape.C, h: shape.OutH(), w: shape.OutW(), nhwc: true}
-	b.put(s, &pool2D{shape, average}, out, -1, b.nhwc(s.In[0]))
+	b.put(s, &pool2D{shape, average, shape.C, shape.C}, out, -1, b.nhwc(s.In[0]))
 	return true
 }
 
@@ -272,7 +272,7 @@ func (b *builder) lowerMean(s graph.Step, o op.Mean) bool {
 		return false
 	}
 	shape := kernel.PoolShape{N: x[0], C: x[1], H: x[2], W: x[3], KH: x[2], KW: x[3], StrideH: 1, StrideW: 1}
-	b.put(s, &pool2D{shape, true}, value{}, -1, b.nhwc(s.In[0]))
+	b.put(s, &pool2D{shape, true, shape.C, shape.C}, value{}, -1, b.nhwc(s.In[0]))
 	return true
 }
 
@@ -312,6 +312,10 @@ func (b *builder) lowerConcat(s graph.Step, o op.Concat) bool {
 	if images {
 		l.outer = out.Shape[0] * out.Shape[2] * out.Shape[3]
 		val = value{images: out.Shape[0], c: out.Shape[1], h: out.Shape[2], w: out.Shape[3], nhwc: true}
+	}
+	l.ldx, l.placed = slices.Clone(l.sizes), make([]bool, len(in))
+	for _, k := range l.sizes {
+		l.ldy += k
 	}
 	b.put(s, l, val, -1, in...)
 	return true

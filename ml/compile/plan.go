@@ -12,6 +12,8 @@ type value struct {
 
 	stage int // whose chunk's rows it is kept for
 	slot  int // index into the stage's
+	at    int // of the first element in a row of the slot
+	step  int // from a row of the slot to the next
 }
 
 // instr applies a layer to values.
@@ -94,20 +96,21 @@ func split(instrs []instr, values []value) int {
 
 // place decides what runs in which stage and gives each value its slot.
 func (m *Model) place() {
-	l := m.lives()
+	p := m.findParts()
+	l := m.lives(p)
 	m.plan.stages = []stage{{until: m.tail}, {until: len(m.instrs)}}
-	m.slots(l)
-	if at := m.small(l); at < m.tail && m.plan.stages[0].rows < maxChunk {
+	m.slots(p, l)
+	if at := m.small(p, l); at < m.tail && m.plan.stages[0].rows < maxChunk {
 		m.plan.stages = []stage{{until: at}, {until: m.tail}, {until: len(m.instrs)}}
-		m.slots(l)
+		m.slots(p, l)
 	}
 }
 
-// lives says when a program's values are there: the instructions that make each and
-// that read it last, -1 for none.
+// lives says when a program's values are there, as a whole or in part: the instructions
+// that make each and that read it last, -1 for none.
 type lives struct{ def, last []int }
 
-func (m *Model) lives() lives {
+func (m *Model) lives(p parts) lives {
 	l := lives{make([]int, len(m.values)), make([]int, len(m.values))}
 	for i := range m.values {
 		l.last[i], l.def[i] = -1, -1
@@ -121,14 +124,23 @@ func (m *Model) lives() lives {
 		}
 	}
 	l.last[m.output] = len(m.instrs)
+	for v := range m.values {
+		if whole, _ := p.whole(v); whole != v {
+			l.def[whole] = min(l.def[whole], l.def[v])
+			l.last[whole] = max(l.last[whole], l.last[v], l.def[v])
+		}
+	}
 	return l
 }
 
 // small returns the first convolution from which on, up to the tail, the values are
 // small and that has more weights than values, the tail if there is none.
-func (m *Model) small(l lives) int {
+func (m *Model) small(p parts, l lives) int {
 	live := make([]int, len(m.instrs)) // bytes of a row
 	for v := range m.values {
+		if p.of[v] >= 0 {
+			continue
+		}
 		for i := max(l.def[v], 0); i <= min(l.last[v], len(m.instrs)-1); i++ {
 			live[i] += m.values[v].size * 4
 		}
@@ -158,12 +170,12 @@ func (m *Model) stageOf(i int) int {
 
 // slots gives each value its slot, in the last stage that makes or reads it, and each
 // stage its rows.
-func (m *Model) slots(l lives) {
+func (m *Model) slots(p parts, l lives) {
 	last := slices.Clone(l.last)
 	dying := make([][]int, len(m.instrs)+1) // the values that an instruction is the last to read
 	for i := range m.values {
 		v := &m.values[i]
-		if last[i] >= 0 && i != m.input {
+		if last[i] >= 0 && i != m.input && p.of[i] < 0 {
 			dying[last[i]] = append(dying[last[i]], i)
 		}
 		v.stage = m.stageOf(max(l.def[i], last[i]))
@@ -175,9 +187,12 @@ func (m *Model) slots(l lives) {
 	}
 	for i, in := range m.instrs {
 		for j, v := range in.out {
-			val := &m.values[v]
-			if j == 0 && in.share >= 0 && m.takes(v, i, last) {
-				from := in.in[in.share]
+			whole, _ := p.whole(v)
+			val := &m.values[whole]
+			if val.slot >= 0 { // another part came first
+				continue
+			}
+			if from, ok := m.takes(p, v, i, last); ok && j == 0 {
 				val.slot = m.values[from].slot
 				last[from] = -1 // its slot lives on as v's
 				continue
@@ -191,6 +206,12 @@ func (m *Model) slots(l lives) {
 			}
 		}
 	}
+	for i := range m.values {
+		v := &m.values[i]
+		whole, at := p.whole(i)
+		w := m.values[whole]
+		v.stage, v.slot, v.at, v.step = w.stage, w.slot, at, w.size
+	}
 	for k := range m.plan.stages {
 		s, bytes, total := &m.plan.stages[k], chunkBytes, 0
 		if k > 0 {
@@ -203,17 +224,21 @@ func (m *Model) slots(l lives) {
 	}
 }
 
-// takes tells whether v may be written over the input that instruction i shares.
-func (m *Model) takes(v, i int, last []int) bool {
+// takes returns the input that instruction i shares, and whether v may be written over
+// it: neither is part of another value, and nobody reads the input later.
+func (m *Model) takes(p parts, v, i int, last []int) (from int, ok bool) {
 	in := m.instrs[i]
-	from := in.in[in.share]
+	if in.share < 0 {
+		return 0, false
+	}
+	from = in.in[in.share]
 	for j, other := range in.in {
 		if j != in.share && other == from {
-			return false
+			return from, false
 		}
 	}
 	a, b := m.values[v], m.values[from]
-	return last[from] == i && from != m.input && a.stage == b.stage && a.size == b.size
+	return from, p.of[v] < 0 && p.of[from] < 0 && last[from] == i && from != m.input && a.stage == b.stage && a.size == b.size
 }
 
 // allocator gives out slots, the smallest free one that is large enough, else the

@@ -116,5 +116,5 @@ func (w *Worker) slice(v, from, n int) []float32 {
 		return w.x[from*val.size : (from+n)*val.size]
 	}
 	from -= w.from[val.stage]
-	return w.slots[val.stage][val.slot][from*val.size : (from+n)*val.size]
+	return w.slots[val.stage][val.slot][from*val.step+val.at : (from+n)*val.step]
 }

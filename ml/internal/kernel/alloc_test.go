@@ -59,7 +59,7 @@ func TestNoAllocations(t *testing.T) {
 		"max pool":        func() { MaxPool(pool, x, gx, index) },
 		"avg pool":        func() { AvgPool(pool, x, gx) },
 		"avg grad":        func() { AvgPoolGrad(pool, x, gx) },
-		"nhwc pools":      func() { MaxPoolNHWC(pool, x, gx); AvgPoolNHWC(pool, x, gx) },
+		"nhwc pools":      func() { MaxPoolNHWC(pool, x, pool.C, gx, pool.C); AvgPoolNHWC(pool, x, pool.C, gx, pool.C) },
 		"softmax":         func() { Softmax(gx, x, 8, 100, 1) },
 		"softmax columns": func() { Softmax(gx, x, 4, 20, 20); Softmax(gx, x, 40, 20, 2) },
 		"response":        func() { ResponseNorm(gx, x, 8, 2, 1, 0.1) },

@@ -47,18 +47,49 @@ func inPairs(rows int) int { return max(rows&^1, 1) }
 // the cache.
 func (p *PackedConv) bands(l Level, x, y []float32, first, last int) {
 	band := p.direct
-	in, out := p.StrideH*p.wp*p.C, p.cols*p.OC
-	parts, size := &band.rows, inPairs(finishedBytes/(out*f32))
+	in, pixels := p.StrideH*p.wp*p.px, p.cols
+	parts, size := &band.rows, inPairs(finishedBytes/(pixels*p.OC*f32))
 	if p.pointwise { // one long row
-		in, out = p.C, p.OC
+		in, pixels = p.px, 1
 		parts = &band.cols
-		size = roundUp(max(finishedBytes/(out*f32), 1), l.shape().rows)
+		size = roundUp(max(finishedBytes/(p.OC*f32), 1), l.shape().rows)
 	}
+	s := getScratch()
+	defer putScratch(s)
 	for at, n := 0, *parts; at < n; at += size {
 		*parts = min(size, n-at)
-		part := y[at*out:][:*parts*out]
-		band.image(l, x[at*in:], part, p.bias, first, last)
-		p.finish(l, part)
+		p.band(l, s, &band, *parts*pixels, x[at*in:], y[at*pixels*p.ldc:], first, last)
+	}
+}
+
+// band makes a band of so many pixels and finishes it.
+func (p *PackedConv) band(l Level, s *scratch, band *direct, pixels int, x, y []float32, first, last int) {
+	part := p.part(s, y, pixels, first)
+	band.image(l, x, part, p.bias, first, last)
+	if !p.finished() {
+		p.finish(l, part[:pixels*p.OC])
+	}
+	p.moved(y, part, pixels)
+}
+
+// part is where some pixels of the result are made: y, unless its pixels lie apart and
+// something is left to do behind micro-kernels, which takes them side by side. first are
+// the flags of the first block of the chain, which may be in y.
+func (p *PackedConv) part(s *scratch, y []float32, pixels, first int) []float32 {
+	if p.py == p.ldc {
+		return y
+	}
+	part := grow(&s.b, pixels*p.OC)
+	if first&tileLoadC != 0 {
+		MovePixels(part, p.OC, y, p.ldc, p.OC, pixels)
+	}
+	return part
+}
+
+// moved moves what part returned to y.
+func (p *PackedConv) moved(y, part []float32, pixels int) {
+	if p.py != p.ldc {
+		MovePixels(y, p.ldc, part, p.OC, p.OC, pixels)
 	}
 }
 
@@ -86,15 +117,11 @@ func (p *PackedConv) paddedBands(l Level, x, y []float32, first, last int) {
 		for i := range (band.rows-1)*p.StrideH + more {
 			inside := image[i*row+p.PadW*p.C:][:p.W*p.C]
 			if from := at*p.StrideH - p.PadH + i; from >= 0 && from < p.H {
-				copy(inside, x[from*p.W*p.C:])
+				MovePixels(inside, p.C, x[from*p.W*p.ldx:], p.ldx, p.C, p.W)
 			} else {
 				clear(inside)
 			}
 		}
-		part := y[at*p.ow*p.OC:][:band.rows*p.ow*p.OC]
-		band.image(l, image, part, p.bias, first, last)
-		if !p.finished() {
-			p.finish(l, part)
-		}
+		p.band(l, s, &band, band.rows*p.ow, image, y[at*p.ow*p.ldc:], first, last)
 	}
 }

@@ -65,9 +65,9 @@ func BenchmarkPool(b *testing.B) {
 			run  func()
 		}{
 			{"max", func() { MaxPool(s, x, y, index) }},
-			{"max-nhwc", func() { MaxPoolNHWC(s, x, y) }},
+			{"max-nhwc", func() { MaxPoolNHWC(s, x, s.C, y, s.C) }},
 			{"average", func() { AvgPool(s, x, y) }},
-			{"average-nhwc", func() { AvgPoolNHWC(s, x, y) }},
+			{"average-nhwc", func() { AvgPoolNHWC(s, x, s.C, y, s.C) }},
 			{"max-grad", func() { MaxPoolGrad(s, gy, index, gx) }},
 			{"average-grad", func() { AvgPoolGrad(s, gy, gx) }},
 		} {

@@ -74,6 +74,7 @@ type convPlan struct {
 	cg, ocg   int  // channels of a group
 	k         int  // cg*KH*KW, the length of a dot product
 	out       int  // oh*ow
+	px, py    int  // from a pixel to the next, of the NHWC image that kernels read and of the result
 	pointwise bool // 1x1, stride 1, no padding
 }
 
@@ -81,6 +82,7 @@ func planConv(s ConvShape) convPlan {
 	s = s.defaults()
 	p := convPlan{ConvShape: s, oh: s.OutH(), ow: s.OutW(), cg: s.C / s.Groups, ocg: s.OC / s.Groups}
 	p.k, p.out = p.cg*s.KH*s.KW, p.oh*p.ow
+	p.px, p.py = s.C, s.OC
 	p.pointwise = s.KH == 1 && s.KW == 1 && s.StrideH == 1 && s.StrideW == 1 && s.PadH == 0 && s.PadW == 0
 	return p
 }

@@ -86,7 +86,7 @@ const rowFrom = 8
 // image convolves one image x into y. flags are those of a tile; bias is OC long, and
 // done is called, unless it is nil, with the results of whole rows as they are made.
 func (d *depthwise) image(l Level, x, y, bias []float32, flags int, done func(y []float32)) {
-	row := d.ow * d.C
+	row := d.ow * d.py
 	for _, r := range d.rows {
 		byRow := func(c stretch) bool { return c.n >= min(rowFrom, r.n) }
 		for _, c := range d.cols {
@@ -115,15 +115,15 @@ func (d *depthwise) image(l Level, x, y, bias []float32, flags int, done func(y 
 // line makes the results of the stretches' row i, or of their column j, from row i and
 // column j on.
 func (d *depthwise) line(l Level, x, y, bias []float32, flags int, r, c stretch, i, j int, down bool) {
-	n, pixel, out := c.n, d.StrideW*d.C, d.C
+	n, pixel, out := c.n, d.StrideW*d.px, d.py
 	if down {
-		n, pixel, out = r.n, d.StrideH*d.W*d.C, d.ow*d.C
+		n, pixel, out = r.n, d.StrideH*d.W*d.px, d.ow*d.py
 	}
-	y = y[((r.first+i)*d.ow+c.first+j)*d.C:]
+	y = y[((r.first+i)*d.ow+c.first+j)*d.py:]
 	if r.taps == 0 || c.taps == 0 { // windows in the padding
 		x = nil
 	} else {
-		x = x[((r.at+i*d.StrideH)*d.W+c.at+j*d.StrideW)*d.C:]
+		x = x[((r.at+i*d.StrideH)*d.W+c.at+j*d.StrideW)*d.px:]
 	}
 	if l == Portable || x == nil {
 		for k := range n {
@@ -135,11 +135,11 @@ func (d *depthwise) line(l Level, x, y, bias []float32, flags int, r, c stretch,
 		}
 		return
 	}
-	tap := d.DilW * d.C
+	tap := d.DilW * d.px
 	p := depthTile{
 		x: &x[0], y: &y[0], w: &d.w[(r.tap*d.KW+c.tap)*d.C], bias: unsafe.SliceData(bias),
 		pixel: pixel * f32, out: out * f32, kh: r.taps, kw: c.taps,
-		row: (d.DilH*d.W*d.C - c.taps*tap) * f32, tap: tap * f32,
+		row: (d.DilH*d.W*d.px - c.taps*tap) * f32, tap: tap * f32,
 		wrow: (d.KW - c.taps) * d.C * f32, wtap: d.C * f32, c: d.C * f32, flags: flags,
 	}
 	larger, smaller, size := spread(n, l.depthRows())
@@ -163,7 +163,7 @@ func (d *depthwise) pixel(x, y, bias []float32, flags int, r, c stretch) {
 	}
 	for ky := range r.taps {
 		for kx := range c.taps {
-			in := x[(ky*d.DilH*d.W+kx*d.DilW)*d.C:][:len(y)]
+			in := x[(ky*d.DilH*d.W+kx*d.DilW)*d.px:][:len(y)]
 			w := d.w[((r.tap+ky)*d.KW+c.tap+kx)*d.C:][:len(y)]
 			for i, v := range in {
 				y[i] += float32(v * w[i])

@@ -19,19 +19,19 @@ type direct struct {
 func (d *direct) prepare(p convPlan) {
 	d.convPlan = p
 	d.hp, d.wp = p.H+2*p.PadH, p.W+2*p.PadW
-	d.rows, d.cols, d.move = p.oh, p.ow, p.StrideW*p.C
+	d.rows, d.cols, d.move = p.oh, p.ow, p.StrideW*p.px
 	switch {
 	case p.pointwise:
 		d.rows, d.cols = 1, p.out
 	case d.wp == 1:
-		d.rows, d.cols, d.move = 1, p.oh, p.StrideH*p.C
+		d.rows, d.cols, d.move = 1, p.oh, p.StrideH*p.px
 	}
 	d.perGroup = roundUp(p.ocg, panelCols) / panelCols
 	d.off = grow(&d.off, p.k)[:0]
 	for ky := range p.KH {
 		for kx := range p.KW {
 			for c := range p.cg {
-				d.off = append(d.off, ((ky*p.DilH*d.wp+kx*p.DilW)*p.C+c)*f32)
+				d.off = append(d.off, ((ky*p.DilH*d.wp+kx*p.DilW)*p.px+c)*f32)
 			}
 		}
 	}
@@ -59,14 +59,14 @@ func (d *direct) packFilters(w []float32) {
 // filterSize is the number of elements of the packed filters.
 func (d *direct) filterSize() int { return d.Groups * d.perGroup * d.k * panelCols }
 
-// padded is the number of elements of the padded image.
-func (d *direct) padded() int { return d.hp * d.wp * d.C }
+// padded is the number of elements from a padded image to the next.
+func (d *direct) padded() int { return d.hp * d.wp * d.px }
 
-// pad copies an NHWC image into the middle of the padded one, whose border is zero.
-func (d *direct) pad(dst, src []float32) {
-	row := d.W * d.C
+// pad copies an NHWC image, whose pixels lie ld elements apart, into the middle of the
+// padded one, whose border is zero.
+func (d *direct) pad(dst, src []float32, ld int) {
 	for y := range d.H {
-		copy(dst[((y+d.PadH)*d.wp+d.PadW)*d.C:], src[y*row:(y+1)*row])
+		MovePixels(dst[((y+d.PadH)*d.wp+d.PadW)*d.C:], d.C, src[y*d.W*ld:], ld, d.C, d.W)
 	}
 }
 
@@ -99,24 +99,26 @@ func (d *direct) cropNCHW(l Level, dst, src []float32) {
 // cut into bands that stay in the second-level cache while all panels pass over them.
 func (d *direct) image(l Level, x, y, bias []float32, first, last int) {
 	band := *d
-	count, in, out, pixels := &band.rows, d.StrideH*d.wp*d.C, d.cols*d.OC, d.cols
+	count, in, pixels := &band.rows, d.StrideH*d.wp*d.px, d.cols
 	if d.rows == 1 {
-		count, in, out, pixels = &band.cols, d.move, d.OC, 1
+		count, in, pixels = &band.cols, d.move, 1
 	}
-	n, bytes := *count, in*f32
-	if evenBlock(d.k, convBlockK) < d.k { // the result is read again
-		bytes += out * f32
+	n, bytes := *count, in/d.px*d.C*f32
+	// The result of a pointwise convolution may be so large that it displaces the image,
+	// and that of a chain in blocks is read again.
+	if d.pointwise || evenBlock(d.k, convBlockK) < d.k {
+		bytes += pixels * d.OC * f32
 	}
 	for at, size := 0, bandRows(n, bytes, pixels); at < n; at += size {
 		*count = min(size, n-at)
-		band.images(l, 1, x[at*in:], y[at*out:], bias, first, last)
+		band.images(l, 1, x[at*in:], y[at*pixels*d.py:], bias, first, last)
 	}
 }
 
 // images convolves n images, one after the other in x and y, with each part of the
 // filters in turn, which is read once.
 func (d *direct) images(l Level, n int, x, y, bias []float32, first, last int) {
-	s, in, out := l.shape(), d.padded(), d.out*d.OC
+	s, in, out := l.shape(), d.padded(), d.out*d.py
 	cols := d.cols
 	if d.pointwise { // n images are one
 		cols, n = cols*n, 1
@@ -125,14 +127,20 @@ func (d *direct) images(l Level, n int, x, y, bias []float32, first, last int) {
 	if bias != nil {
 		last |= tileBias
 	}
+	// The first panel may read an image from further than the second-level cache.
+	far := d.pointwise && step == d.px && d.H*d.W*d.C*f32 > largeImage
 	for pc := 0; pc < d.k; pc += step {
-		t := tile{k: min(step, d.k-pc), off: &d.off[pc], rsA: d.move * f32, rsB: panelCols * f32, ldc: d.OC * f32, flags: first}
+		t := tile{k: min(step, d.k-pc), off: &d.off[pc], rsA: d.move * f32, rsB: panelCols * f32, ldc: d.py * f32, flags: first}
 		if pc+t.k == d.k {
 			t.flags |= last
 		}
 		first = tileLoadC
 		for g := range d.Groups {
 			for j := 0; j < d.ocg; j += s.cols {
+				t.flags &^= tileFar
+				if far && j == 0 {
+					t.flags |= tileFar
+				}
 				t.cols = min(s.cols, d.ocg-j)
 				t.b = &d.w[(g*d.perGroup+j/panelCols)*d.k*panelCols+pc*panelCols+j%panelCols]
 				if bias != nil {
@@ -151,7 +159,7 @@ const convBlockK = 512
 
 // panel runs one panel over all output rows, two short rows in a tile.
 func (d *direct) panel(l Level, s levelShape, t *tile, cols int, x, y []float32) {
-	inRow, outRow := d.StrideH*d.wp*d.C, cols*d.OC
+	inRow, outRow := d.StrideH*d.wp*d.px, cols*d.py
 	r := 0
 	if 2*cols <= s.rows {
 		t.tiles = 1

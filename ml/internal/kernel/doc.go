@@ -9,7 +9,8 @@
 // everywhere except inside the packed inference convolutions (PackedConv),
 // which take and give NHWC so that the innermost loop runs over channels: those of the
 // result, or where every channel is a group of its own, as in depthwise convolutions,
-// those of image and result.
+// those of image and result. Pixels of NHWC images may lie further apart than their
+// channels take, as those of some of the channels of a larger image do.
 //
 // # CPU levels
 //

@@ -29,27 +29,52 @@ func PermuteDense(w []float32, out, c, h, wd int) []float32 {
 	return p
 }
 
-// MaxPoolNHWC is MaxPool for NHWC images, without an index. The shape is valid.
-func MaxPoolNHWC(s PoolShape, x, y []float32) { maxPoolNHWC(active, s, x, y) }
+// MaxPoolNHWC is MaxPool for NHWC images, without an index. ldx and ldy are the
+// distances from a pixel to the next, at least the channels. The shape is valid.
+func MaxPoolNHWC(s PoolShape, x []float32, ldx int, y []float32, ldy int) {
+	poolNHWC(active, s, maxPixels, x, ldx, y, ldy)
+}
 
-func maxPoolNHWC(l Level, s PoolShape, x, y []float32) { poolNHWC(l, s, maxPixels, x, y) }
-
-// AvgPoolNHWC is AvgPool for NHWC images. The shape is valid.
-func AvgPoolNHWC(s PoolShape, x, y []float32) { avgPoolNHWC(active, s, x, y) }
-
-func avgPoolNHWC(l Level, s PoolShape, x, y []float32) { poolNHWC(l, s, sumPixels, x, y) }
+// AvgPoolNHWC is AvgPool for NHWC images, with the distances of MaxPoolNHWC. The shape
+// is valid.
+func AvgPoolNHWC(s PoolShape, x []float32, ldx int, y []float32, ldy int) {
+	poolNHWC(active, s, sumPixels, x, ldx, y, ldy)
+}
 
 // poolNHWC goes over the results of each image: those with whole windows at once,
 // those at the edges in rows and columns.
-func poolNHWC(l Level, s PoolShape, kind poolKind, x, y []float32) {
+func poolNHWC(l Level, s PoolShape, kind poolKind, x []float32, ldx int, y []float32, ldy int) {
 	p := planPool(l, s)
-	in, out := p.H*p.W*p.C, p.oh*p.ow*p.C
+	p.px, p.py = ldx, ldy
+	in, out := p.H*p.W, p.oh*p.ow
 	for i := range p.N {
+		image, result := pixels(x[i*in*ldx:], ldx, p.C, in), pixels(y[i*out*ldy:], ldy, p.C, out)
 		for r := 0; r < p.oh; r += p.rows.next(r) {
 			for c := 0; c < p.ow; c += p.cols.next(c) {
-				p.run(kind, x[i*in:(i+1)*in], y[i*out:(i+1)*out], p.rect(r, c))
+				p.run(kind, image, result, p.rect(r, c))
 			}
 		}
+	}
+}
+
+// pixels returns the first n pixels of x, c elements each and ld apart.
+func pixels(x []float32, ld, c, n int) []float32 {
+	if n == 0 {
+		return x[:0]
+	}
+	return x[:(n-1)*ld+c]
+}
+
+// MovePixels copies n pixels of c elements each, which lie lds elements apart in src and
+// ldd in dst.
+func MovePixels(dst []float32, ldd int, src []float32, lds, c, n int) {
+	dst, src = pixels(dst, ldd, c, n), pixels(src, lds, c, n)
+	if ldd == c && lds == c {
+		copy(dst, src)
+		return
+	}
+	for i := range n {
+		copy(dst[i*ldd:i*ldd+c], src[i*lds:])
 	}
 }
 
@@ -63,7 +88,7 @@ func (p *poolPlan) run(kind poolKind, image, out []float32, b rect) {
 	}
 	for i := range b.rows {
 		for j := range b.n {
-			dst := out[((b.r+i)*p.ow+b.c+j)*p.C:][:p.C]
+			dst := out[((b.r+i)*p.ow+b.c+j)*p.py:][:p.C]
 			y, x := i*p.StrideH, j*p.StrideW
 			switch {
 			case inside:
@@ -80,13 +105,13 @@ func (p *poolPlan) run(kind poolKind, image, out []float32, b rect) {
 // pixel makes one pixel, channel beside channel.
 func (p *poolPlan) pixel(kind poolKind, image, out []float32, y0, y1, x0, x1 int, factor float32) {
 	if kind == maxPixels {
-		copy(out, image[(y0*p.W+x0)*p.C:])
+		copy(out, image[(y0*p.W+x0)*p.px:])
 	} else {
 		clear(out)
 	}
 	for yy := y0; yy < y1; yy++ {
 		for xx := x0; xx < x1; xx++ {
-			in := image[(yy*p.W+xx)*p.C:][:len(out)]
+			in := image[(yy*p.W+xx)*p.px:][:len(out)]
 			if kind == sumPixels {
 				add(Portable, out, out, in)
 				continue

@@ -17,6 +17,8 @@ type PackedConv struct {
 	after func(y []float32) // works on activated results in place, nil for none
 	act   Activation
 	pool  *PoolShape // over the convolution's result, nil for none
+
+	ldx, ldc, ldy int // from a pixel to the next of the image, the convolution's result and the last one
 }
 
 // PackConv packs the filter w (OC x C/Groups x KH x KW) and the bias (OC, or nil)
@@ -28,7 +30,7 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	p := &PackedConv{act: act, bias: make([]float32, s.OC)}
+	p := &PackedConv{act: act, bias: make([]float32, s.OC), ldx: s.C, ldc: s.OC, ldy: s.OC}
 	plan := planConv(s)
 	if len(w) != plan.OC*plan.k {
 		return nil, fmt.Errorf("packing a convolution: filter has %d weights, want %d: %w", len(w), plan.OC*plan.k, ErrShape)
@@ -64,6 +66,27 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 // for concurrent use. Then comes before the first run.
 func (p *PackedConv) Then(f func(y []float32)) { p.after = f }
 
+// Apart says how many elements lie from a pixel to the next of the images, x, and of the
+// results, y, for images that are some of the channels of larger ones. Apart comes behind
+// Then and before the first run.
+func (p *PackedConv) Apart(x, y int) {
+	p.ldx, p.ldy = x, y
+	if p.pool == nil {
+		p.ldc = y
+	}
+	if p.finished() { // else results are finished side by side, and then moved
+		p.py = p.ldc
+	}
+	if !p.pads() { // else the padded image is read
+		p.px = x
+	}
+	if p.depth != nil {
+		p.depth.convPlan = p.convPlan
+		return
+	}
+	p.prepare(p.convPlan)
+}
+
 // Out returns height, width and channels of the result of one image.
 func (p *PackedConv) Out() (h, w, c int) {
 	if p.pool != nil {
@@ -89,8 +112,8 @@ func (p *PackedConv) RunResidual(n int, x, y []float32) { p.run(active, n, x, y,
 
 func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 	h, w, c := p.Out()
-	in, out := p.H*p.W*p.C, h*w*c
-	x, y = x[:n*in], y[:n*out]
+	in, out := p.H*p.W*p.ldx, h*w*p.ldy
+	x, y = pixels(x, p.ldx, p.C, n*p.H*p.W), pixels(y, p.ldy, c, n*h*w)
 	s := getScratch()
 	defer putScratch(s)
 	if group := min(n, p.group()); group > 1 {
@@ -107,9 +130,9 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 		full = grow(&s.b, p.out*p.OC)
 	}
 	for i := range n {
-		src, dst := x[i*in:(i+1)*in], y[i*out:(i+1)*out]
+		src, dst := x[i*in:], y[i*out:]
 		if padded != nil {
-			p.pad(padded, src)
+			p.pad(padded, src, p.ldx)
 			src = padded
 		}
 		switch {
@@ -117,7 +140,7 @@ func (p *PackedConv) run(l Level, n int, x, y []float32, first int) {
 			p.imagePooled(src, dst)
 		case p.pool != nil:
 			p.activated(l, src, full, 0)
-			maxPoolNHWC(l, *p.pool, full, dst)
+			poolNHWC(l, *p.pool, maxPixels, full, p.ldc, dst, p.ldy)
 		default:
 			p.activated(l, src, dst, first)
 		}
@@ -133,7 +156,11 @@ func (p *PackedConv) activated(l Level, x, y []float32, first int) {
 		if !p.finished() {
 			done = func(y []float32) { p.finish(l, y) }
 		}
-		p.depth.image(l, x, y, p.bias, first|last|tileBias, done)
+		s := getScratch()
+		defer putScratch(s)
+		part := p.part(s, y, p.out, first)
+		p.depth.image(l, x, part, p.bias, first|last|tileBias, done)
+		p.moved(y, part, p.out)
 	case p.padsBands(l):
 		p.paddedBands(l, x, y, first, last)
 	case p.finished():
@@ -166,8 +193,8 @@ func (p *PackedConv) fusesPool(l Level) bool {
 
 // imagePooled convolves and pools one padded image into y.
 func (p *PackedConv) imagePooled(x, y []float32) {
-	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.C * f32, rsB: panelCols * f32, ldc: p.OC * f32, flags: tileBias | p.act.tileFlags()}
-	inRow := p.StrideH * p.wp * p.C
+	t := tile{k: p.k, off: &p.off[0], rsA: p.StrideW * p.px * f32, rsB: panelCols * f32, ldc: p.ldy * f32, flags: tileBias | p.act.tileFlags()}
+	inRow := p.StrideH * p.wp * p.px
 	ph, pw := p.pool.OutH(), p.pool.OutW()
 	for from, size := 0, bandRows(ph, 2*inRow*f32, 4*pw); from < ph; from += size {
 		for g := range p.Groups {
@@ -177,7 +204,7 @@ func (p *PackedConv) imagePooled(x, y []float32) {
 				t.bias = &p.bias[g*p.ocg+j]
 				for r := from; r < min(from+size, ph); r++ {
 					top, bottom := x[2*r*inRow+g*p.cg:], x[(2*r+1)*inRow+g*p.cg:]
-					t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.OC+g*p.ocg+j])
+					t.pooledRow(pw, &top[0], &bottom[0], &y[r*pw*p.ldy+g*p.ocg+j])
 				}
 			}
 		}

@@ -10,12 +10,12 @@ func (p *PackedConv) group() int {
 	if p.depth != nil || p.Bytes() < largeFilters || p.pool != nil || !p.finished() {
 		return 1
 	}
-	return max(togetherBytes/(f32*(p.padded()+p.out*p.OC)), 1)
+	return max(togetherBytes/(f32*(p.hp*p.wp*p.C+p.out*p.OC)), 1)
 }
 
 // together convolves n images, of each group with each part of the filters in turn.
 func (p *PackedConv) together(l Level, s *scratch, group, n int, x, y []float32, first int) {
-	in, size, out := p.in(), p.padded(), p.out*p.OC
+	in, size, out := p.H*p.W*p.ldx, p.padded(), p.out*p.py
 	var padded []float32
 	if p.pads() {
 		padded = grow(&s.a, group*size)
@@ -25,7 +25,7 @@ func (p *PackedConv) together(l Level, s *scratch, group, n int, x, y []float32,
 		images, src := min(group, n-from), x[from*in:]
 		if padded != nil {
 			for i := range images {
-				p.pad(padded[i*size:(i+1)*size], src[i*in:(i+1)*in])
+				p.pad(padded[i*size:(i+1)*size], src[i*in:], p.ldx)
 			}
 			src = padded
 		}

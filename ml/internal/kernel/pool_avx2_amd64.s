@@ -339,6 +339,7 @@ stored:
 	JMP block
 channels:
 	LEAQ (DX)(R8*4), DX
+	ADDQ 120(DI), DX
 	LEAQ (SI)(R8*4), SI
 	MOVQ 80(DI), AX
 	SHLQ $2, AX
@@ -574,6 +575,7 @@ stored:
 	JMP block
 channels:
 	LEAQ (DX)(R8*4), DX
+	ADDQ 120(DI), DX
 	LEAQ (SI)(R8*4), SI
 	MOVQ 80(DI), AX
 	SHLQ $2, AX

@@ -296,6 +296,7 @@ Moved:
 	JMP block
 channels:
 	LEAQ (DX)(R8*4), DX
+	ADDQ 120(DI), DX
 	LEAQ (SI)(R8*4), SI
 	MOVQ 80(DI), AX
 	SHLQ $2, AX
@@ -503,6 +504,7 @@ Tap:
 	JMP block
 channels:
 	LEAQ (DX)(R8*4), DX
+	ADDQ 120(DI), DX
 	LEAQ (SI)(R8*4), SI
 	MOVQ 80(DI), AX
 	SHLQ $2, AX

@@ -85,6 +85,10 @@ func TestPoolAgainstDefinition(t *testing.T) {
 	}
 }
 
+func maxPoolNHWC(l Level, s PoolShape, x, y []float32) { poolNHWC(l, s, maxPixels, x, s.C, y, s.C) }
+
+func avgPoolNHWC(l Level, s PoolShape, x, y []float32) { poolNHWC(l, s, sumPixels, x, s.C, y, s.C) }
+
 // pooled is what every pooling makes of x at a level, in NCHW order.
 func pooled(l Level, s PoolShape, x []float32) map[string][]float32 {
 	n := s.N * s.C * s.OutH() * s.OutW()

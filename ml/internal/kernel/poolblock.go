@@ -24,6 +24,7 @@ type poolBlock struct {
 	scale float32  // 104: sums only, what they are multiplied by
 	first int32    // 108: maxColumns and maxGrad2 only, the position of x in the plane
 	skip  int32    // 112: maxColumns only, from behind a window's row to the next; maxGrad2, from row to row
+	next  int      // 120: pixels only, from behind a result to the next
 }
 
 // poolKind names a pooling kernel.
@@ -76,6 +77,7 @@ type poolPlan struct {
 	oh, ow     int
 	rows, cols span // of the result, with whole windows
 	vectors    bool // there are kernels for the columns
+	px, py     int  // of NHWC images, from a pixel to the next
 }
 
 func planPool(l Level, s PoolShape) poolPlan {
@@ -123,9 +125,9 @@ func (p *poolPlan) rect(r, c int) rect {
 // pixels runs a kernel on a rectangle of an image's results.
 func (p *poolPlan) pixels(kind poolKind, image, out []float32, b rect, scale float32) {
 	runPool(p.level, kind, &poolBlock{
-		x: &image[(b.y0*p.W+b.x0)*p.C], y: &out[(b.r*p.ow+b.c)*p.C], rows: b.rows, n: b.n,
-		kh: b.y1 - b.y0, kw: b.x1 - b.x0, row: p.W * p.C * f32, tap: p.C * f32,
-		pixel: p.StrideW * p.C * f32, c: p.C,
-		down: p.StrideH * p.W * p.C * f32, out: p.ow * p.C * f32, scale: scale,
+		x: &image[(b.y0*p.W+b.x0)*p.px], y: &out[(b.r*p.ow+b.c)*p.py], rows: b.rows, n: b.n,
+		kh: b.y1 - b.y0, kw: b.x1 - b.x0, row: p.W * p.px * f32, tap: p.px * f32,
+		pixel: p.StrideW * p.px * f32, c: p.C, next: (p.py - p.C) * f32,
+		down: p.StrideH * p.W * p.px * f32, out: p.ow * p.py * f32, scale: scale,
 	})
 }

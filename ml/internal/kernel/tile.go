@@ -16,6 +16,7 @@ const (
 	tileBias              // add bias[column] at the end
 	tileReLU              // clamp at zero at the end, after the bias
 	tileSix               // and at six, with tileReLU only
+	tileFar               // prefetch the next tile's A, all of whose elements lie side by side
 )
 
 // tile is one call of a micro-kernel: a column of tiles C[rows][cols] that share

@@ -48,6 +48,7 @@ const (
 	flagBias  = 2
 	flagReLU  = 4
 	flagSix   = 8
+	flagFar   = 16
 )
 
 // form is one micro-kernel.

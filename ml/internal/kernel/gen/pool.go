@@ -10,7 +10,7 @@ import (
 const (
 	pX, pY, pIndex, pRows, pN, pKH, pKW = 0, 8, 16, 24, 32, 40, 48
 	pRow, pTap, pPixel, pC, pDown, pOut = 56, 64, 72, 80, 88, 96
-	pScale, pFirst, pSkip               = 104, 108, 112
+	pScale, pFirst, pSkip, pNext        = 104, 108, 112, 120
 )
 
 // poolForm is one pooling kernel, which makes a rectangle of results. Those of
@@ -273,6 +273,7 @@ func (w *poolWriter) pixels() {
 	w.label("channels")
 	// R8 is how far the last block went beyond the channels, or 0.
 	w.ins("LEAQ (DX)(R8*4), DX")
+	w.ins("ADDQ %d(DI), DX", pNext)
 	w.ins("LEAQ (SI)(R8*4), SI")
 	w.ins("MOVQ %d(DI), AX", pC)
 	w.ins("SHLQ $2, AX")

@@ -76,6 +76,7 @@ func (w *writer) kernel() {
 	w.ins("MOVQ $0, movedC-16(SP)")
 	w.label("tile")
 	w.start()
+	w.prefetchC()
 	w.steps()
 	w.ins("MOVQ %d(DI), CX", fFlags)
 	if w.pooled {
@@ -162,11 +163,60 @@ func (w *writer) steps() {
 		w.ins("MOVQ %d(DI), R15", fNextB)
 		w.ins("ADDQ BX, R15")
 	}
+	if !w.far() {
+		w.loop("step", func() {})
+		return
+	}
+	w.ins("TESTQ $%d, %d(DI)", flagFar, fFlags)
+	w.ins("JNZ far")
+	w.loop("step", func() {})
+	w.ins("JMP chained")
+	w.label("far")
+	w.ins("MOVQ %d(DI), R15", fStepA)
+	w.ins("ADDQ SI, R15")
+	w.loop("farStep", func() {
+		w.ins("PREFETCHT0 (R15)")
+		w.ins("ADDQ $%d, R15", 4*w.rows) // as much as a step reads
+	})
+	w.label("chained")
+}
+
+// loop is the steps that are left.
+func (w *writer) loop(label string, also func()) {
 	w.ins("PCALIGN $64")
-	w.label("step")
+	w.label(label)
 	w.step()
+	also()
 	w.ins("DECQ CX")
-	w.ins("JNZ step")
+	w.ins("JNZ %s", label)
+}
+
+// far tells whether there is a loop that prefetches the A of the next tile: the hardware's
+// prefetchers don't recognise a tile's rows, which are read column by column. Low tiles
+// have none.
+func (w *writer) far() bool { return w.masked && !w.pooled && w.vecs == 2 && w.rows >= farRows }
+
+const farRows = 8
+
+// prefetchC prefetches the results of the next tile, or of none behind the last.
+func (w *writer) prefetchC() {
+	if !w.masked || w.pooled {
+		return
+	}
+	w.ins("MOVQ %d(DI), R14", fLdc)
+	for r := range w.rows {
+		switch r {
+		case 0, w.half():
+			w.ins("MOVQ %d(DI), R13", map[bool]int{true: fC0, false: fC1}[r == 0])
+			w.ins("ADDQ movedC-16(SP), R13")
+			w.ins("ADDQ %d(DI), R13", fStepC)
+		default:
+			w.ins("ADDQ R14, R13")
+		}
+		for v := range w.vecs {
+			w.ins("PREFETCHT0 %d(R13)", v*w.bytes)
+		}
+	}
 }
 
 // ahead is how far B is prefetched, in bytes: weights come from the third-level
