@@ -56,7 +56,8 @@ The pairs are made in the program and all values of a key are brought together; 
 clock runs from the program's start to its result. bench/spark has the same for Spark.`,
 		"lines": `
 A file is written once and is in the page cache then. In each round wc -l and the engine count its lines; both must find
-as many. The ratio is wc's time by the engine's.`,
+as many. The ratio is wc's time by the engine's. With --master local-cluster the engine's time has the start of its
+executors' processes in it, and its memory is the driver's alone.`,
 		"pagerank": `
 A graph is made in the program; each iteration moves a node's rank along its links. A loop over slices on one core does
 the same in the same process; both must agree. bench/spark has the same for Spark.`,
