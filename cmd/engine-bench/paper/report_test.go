@@ -54,8 +54,8 @@ func TestFindings(t *testing.T) {
 
 // What the runs' spread leaves open isn't decided.
 func TestVerdicts(t *testing.T) {
-	few, many := Stat{10, 9, 11, 3}, func(least, most float64) Stat { return Stat{(least + most) / 2, least, most, 3} }
-	holds, fails, open, once := many(20, 25), many(8, 12), many(14, 17), Stat{20, 20, 20, 1}
+	few, many := stat([]float64{9, 10, 11}), func(least, most float64) Stat { return stat([]float64{least, (least + most) / 2, most}) }
+	holds, fails, open, once := many(20, 25), many(8, 12), many(14, 17), stat([]float64{20})
 	for _, c := range []struct {
 		of   []Stat
 		want string
@@ -77,13 +77,13 @@ func TestVerdicts(t *testing.T) {
 	}
 	for most, want := range map[float64]string{11: "It holds", 14: "It is within the spread", 30: "It is within the spread"} {
 		var y tally
-		y.add(many(10, most), Stat{10, 10, 10, 3}, 0.8, 1.2)
+		y.add(many(10, most), stat([]float64{10, 10, 10}), 0.8, 1.2)
 		if got := y.says(); got != want {
 			t.Errorf("from 1 to %g times: %q, want %q", most/10, got, want)
 		}
 	}
 	var above tally
-	above.add(many(13, 14), Stat{10, 10, 10, 3}, 0.8, 1.2)
+	above.add(many(13, 14), stat([]float64{10, 10, 10}), 0.8, 1.2)
 	if got := above.says(); got != "It doesn't hold" {
 		t.Errorf("from 1.3 times: %q", got)
 	}
@@ -209,7 +209,7 @@ func TestScale(t *testing.T) {
 // there is none.
 func TestChart(t *testing.T) {
 	c := Chart{X: "partitions", Y: "images/s", Ticks: []string{"1", "2", "4"}, Series: []Series{
-		{Name: "a <b>", Points: []Stat{{50, 25, 100, 3}, {}, {100, 100, 100, 1}}},
+		{Name: "a <b>", Points: []Stat{stat([]float64{25, 50, 100}), {}, stat([]float64{100})}},
 	}}
 	svg := c.SVG(`a "title"`)
 	checkXML(t, svg)
