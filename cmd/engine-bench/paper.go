@@ -242,10 +242,10 @@ func (p *paperRun) run(ctx context.Context, b *paperBench) (report, error) {
 	r := p.report(results.Rows, err, b.elsewhere(p.out))
 	err = errors.Join(err, r.Write(p.out))
 	if err != nil {
-		r.Text(os.Stderr)
-		return nil, fmt.Errorf("%w\n%s holds what was measured; the same command goes on from there", err, p.out)
+		err = fmt.Errorf("%w\n%s holds what was measured; the same command goes on from there", err, p.out)
 	}
-	return &paperResult{Settings: p.settings, Cells: r.Cells, EngineBeside: r.EngineBeside(), Out: p.out, report: r}, nil
+	result := &paperResult{Settings: p.settings, Cells: r.Cells, EngineBeside: r.EngineBeside(), Out: p.out, report: r}
+	return partial(result, r.Done > 0, &result.Partial, err)
 }
 
 // report returns what there is to tell when the grid ended with an error, or nil.
@@ -281,6 +281,7 @@ type paperResult struct {
 	Cells        []paper.CellSummary `json:"cells"`
 	EngineBeside []paper.Beside      `json:"engine_beside_bare"`
 	Out          string              `json:"out"`
+	Partial      string              `json:"partial,omitempty"` // why there is less than was wanted
 
 	report *paper.Report
 }
@@ -290,5 +291,7 @@ func (r *paperResult) named(workload string) { r.Workload = workload }
 // print writes the result for people.
 func (r *paperResult) print(w io.Writer) {
 	r.report.Text(w)
-	fmt.Fprintf(w, "%s has results.csv, report.html, and report.md with figures\n", r.Out)
+	if r.Partial == "" { // else the error says what there is
+		fmt.Fprintf(w, "%s has results.csv, report.html, and report.md with figures\n", r.Out)
+	}
 }

@@ -52,9 +52,6 @@ func (t loadedTopic) isFor(c paper.Cell) bool {
 	return t.name != "" && t.setup == c.Setup && t.partitions == c.Partitions
 }
 
-// brokerPatience bounds what is asked of the brokers beside the runs.
-const brokerPatience = 10 * time.Second
-
 func (b *paperBench) brokers() []string { return addresses(b.addr) }
 
 // newClient returns a client that has reached a broker.
@@ -63,11 +60,9 @@ func (b *paperBench) newClient(ctx context.Context, opts ...kgo.Opt) (*kgo.Clien
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", b.addr, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
-	defer cancel()
-	if err := cl.Ping(ctx); err != nil {
+	if err := ping(ctx, cl, b.addr); err != nil {
 		cl.Close()
-		return nil, fmt.Errorf("no Kafka broker answers at %s: start one, for example with deploy/kafka/kafka start DIR, or leave out --brokers for one in a process of the benchmark: %w", b.addr, err)
+		return nil, err
 	}
 	return cl, nil
 }
