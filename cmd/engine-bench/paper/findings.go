@@ -266,3 +266,19 @@ func (s *Summary) EngineBeside() []Beside {
 	}
 	return all
 }
+
+// besideBare says what part of the bare clients' rate the engine has in a scenario, "" if one
+// of them wasn't measured.
+func (s *Summary) besideBare(k Setup, of Scenario) string {
+	var ratios []float64
+	for _, b := range s.EngineBeside() {
+		if b.Cell.Setup == k && b.Cell.Scenario == of {
+			ratios = append(ratios, b.Ratio)
+		}
+	}
+	if ratios == nil {
+		return ""
+	}
+	r := stat(ratios)
+	return fmt.Sprintf(" The engine has %.2f of the bare clients' rate%s.", r.Median, among(r))
+}
