@@ -157,6 +157,25 @@ func TestPaperFullDisk(t *testing.T) {
 	}
 }
 
+// Brokers that fill the disk on which the reports are to be make room for them.
+func TestPaperBrokersFillTheDisk(t *testing.T) {
+	p, b := newPaperRun(t)
+	dir, _ := disktest.Small(t, "256k")
+	k, _, _ := newFakeKafka(t)
+	script(t, k.script, `case $1 in
+start) mkdir -p "$2/data" && head -c 220k /dev/zero >"$2/data/log" && echo 127.0.0.1:1 ;;
+esac`)
+	p.out, p.grid.Nodes, k.dir = dir, []int{1}, filepath.Join(dir, "brokers")
+	b.addr, b.given, b.real = "", "", k
+	_, err := p.run(t.Context(), b)
+	if err == nil || !strings.Contains(err.Error(), "the disk of "+k.dir+" has no room") || strings.Contains(err.Error(), "report") {
+		t.Errorf("error %v", err)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !strings.Contains(string(page), "Partial: 0 of 13 runs") {
+		t.Error(err)
+	}
+}
+
 // A grid that is interrupted tells what there is, as one that is partial, in JSON too.
 func TestPaperStopped(t *testing.T) {
 	p, b := newPaperRun(t)

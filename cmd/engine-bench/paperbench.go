@@ -17,6 +17,7 @@ import (
 
 	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
 )
 
@@ -173,6 +174,9 @@ func (b *paperBench) close(ctx context.Context) {
 
 // Measure makes one run.
 func (b *paperBench) Measure(ctx context.Context, r paper.Run) (m paper.Measured, err error) {
+	if b.real != nil { // brokers without room end, and can't be reached then
+		defer func() { err = disk.Explain(b.real.dir, err) }()
+	}
 	if err := b.use(ctx, r.Nodes); err != nil {
 		return m, err
 	}
