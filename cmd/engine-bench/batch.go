@@ -67,13 +67,16 @@ func newBatchFlags(f *flag.FlagSet, what string, records int64) batchFlags {
 	return batchFlags{
 		records:    f.Int64("records", records, what),
 		partitions: f.Int("partitions", 16, "partitions before and after"),
-		master:     f.String("master", "local[2]", "where the engine runs; its process is measured, so local[N]"),
+		master:     f.String("master", "local[2]", localUsage),
 		memory:     f.String("memory", "", "the engine's executor.memory, such as 1g; none: its default"),
 	}
 }
 
 // run runs a program that makes records, each of some bytes, and counts what comes out.
 func (f batchFlags) run(ctx context.Context, bytes int64, program func(sc *rdd.Context) (int64, error)) (report, error) {
+	if err := checkLocal(*f.master); err != nil {
+		return nil, err
+	}
 	r := &batchResult{Records: *f.records, Bytes: *f.records * bytes, Master: *f.master, Memory: *f.memory}
 	var err error
 	r.Results, r.Seconds, err = timed(ctx, f, program)
@@ -136,6 +139,9 @@ func newIterations(f *flag.FlagSet, what string, records int64, n int) iteration
 // loop that does the same. differ says what is wrong with the program's result beside the
 // loop's.
 func compareLoop[T any](ctx context.Context, f iterations, baseline string, program func(sc *rdd.Context) (T, error), loop func() T, differ func(got, want T) (results int, err error)) (report, error) {
+	if err := checkLocal(*f.master); err != nil {
+		return nil, err
+	}
 	r := &batchResult{Records: *f.records, Iterations: *f.iterations, Master: *f.master, Memory: *f.memory, Baseline: baseline}
 	var all comparison
 	for n := range *f.rounds {

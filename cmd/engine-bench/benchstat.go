@@ -49,6 +49,10 @@ func (b *benchLines) object(name string, fields map[string]any) {
 	for _, k := range slices.Sorted(maps.Keys(fields)) {
 		unit, better, measured := unitOf(k)
 		rounds, byRound := roundsOf(fields[k])
+		if figure, ok := fields["figure"].(string); ok && byRound && !measured {
+			unit, better = unitOfFigure(k, figure)
+			measured = true
+		}
 		switch {
 		case measured && byRound:
 			b.units[unit] = better
@@ -104,6 +108,14 @@ func roundsOf(v any) (rounds []float64, ok bool) {
 		rounds = append(rounds, n)
 	}
 	return rounds, len(rounds) > 0
+}
+
+// unitOfFigure returns the unit of rounds whose figure is named beside them, as compare does.
+func unitOfFigure(whose, figure string) (unit, better string) {
+	if better = "lower"; figure == figureRate {
+		better = "higher"
+	}
+	return whose + "-" + strings.ReplaceAll(figure, " ", "-"), better
 }
 
 // unitOf returns the unit of a field and which of its values are better, if it is one that

@@ -38,7 +38,7 @@ func brokerOptions() embedded.Options {
 // interrupt too that one is there until stop is called: what uses it ends first.
 func brokerProcess(ctx context.Context, given string) (addr, kind string, stop func(), err error) {
 	if given != "" {
-		return given, "broker at " + given, func() {}, nil
+		return givenBrokers(ctx, given)
 	}
 	if err := ctx.Err(); err != nil {
 		return "", "", nil, err

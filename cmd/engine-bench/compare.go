@@ -66,14 +66,14 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 	}
 	l.traffic, l.partitions, l.size = traffic{due: dueOf, share: 1, late: 2 * time.Second}, 5, 100
 	c.result = &compareResult{Records: c.records, Rounds: c.rounds, Machine: paper.Machine()}
-	if err := c.findTwins(ctx, twins, *brokers); err != nil {
-		return nil, err
-	}
 	var stop func()
 	if l.brokers, c.result.Brokers, stop, err = brokerProcess(ctx, *brokers); err != nil {
 		return nil, err
 	}
 	defer stop()
+	if err := c.findTwins(ctx, twins, *brokers); err != nil { // with Maven, which takes minutes the first time
+		return nil, err
+	}
 	l.topics = newTopics(*brokers)
 	defer l.topics.remove(ctx)
 	c.topic = l.topics.name("lines")

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/disk/disktest"
 )
 
 // fixed is a system whose figures are given, round for round; an error ends them.
@@ -133,5 +137,57 @@ func TestMarkers(t *testing.T) {
 		if got != c.want || (err == nil) != (c.want != "") || err != nil && !errors.Is(err, errMarkers) {
 			t.Errorf("%q: %q, %v", c.old, got, err)
 		}
+	}
+}
+
+// Each system reads a full topic once before what counts, of the same topic, and in JSON.
+func TestDrains(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	broker := newBroker(t)
+	dir := t.TempDir()
+	for _, name := range []string{sparkTwin, streamsTwin} {
+		script(t, filepath.Join(dir, name, "run"), `echo "$@" >>"$(dirname "$0")/told"; echo '{"seconds":0.5}'`)
+	}
+	c := &comparing{records: 500, topic: "lines", dir: dir, latency: latency{brokers: broker.Addrs()[0]}, twins: map[string]*twin{
+		sparkTwin: {sparkTwin, filepath.Join(dir, sparkTwin, "run")}, streamsTwin: {streamsTwin, filepath.Join(dir, streamsTwin, "run")},
+	}}
+	for _, s := range c.drains(workCount).systems {
+		got, err := s.measure(t.Context())
+		if err != nil || len(got) != 1 || got[0] <= 0 {
+			t.Fatalf("%s: %v, %v", s.name, got, err)
+		}
+		if s.mayFail && got[0] != 1000 {
+			t.Errorf("%s: %g records/s, want 1000", s.name, got[0])
+		}
+	}
+	want := fmt.Sprintf("count --interval 200 --dir %s --brokers %s --topic lines --records 500 --warm-ups 1\n", dir, broker.Addrs()[0])
+	for _, name := range []string{sparkTwin, streamsTwin} {
+		if told, err := os.ReadFile(filepath.Join(dir, name, "told")); err != nil || string(told) != want {
+			t.Errorf("%s was told %q, %v; want %q", name, told, err, want)
+		}
+	}
+}
+
+// A file whose disk has no room for the table stays as it was.
+func TestWriteToFullDisk(t *testing.T) {
+	dir, grow := disktest.Small(t, "16k")
+	path := filepath.Join(dir, "page.md")
+	const page = markerBegin + "\nold\n" + markerEnd + "\n"
+	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := &compareResult{Rounds: 1, Missing: []string{strings.Repeat("-", 32<<10)}}
+	if err := r.writeTo(path); err == nil || !strings.Contains(err.Error(), "has no room") {
+		t.Errorf("error %v", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != page {
+		t.Errorf("%.100q is left, %v", got, err)
+	}
+	grow("1m")
+	if err := r.writeTo(path); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != markerBegin+"\n"+r.table()+markerEnd+"\n" {
+		t.Errorf("%.100q, %v", got, err)
 	}
 }

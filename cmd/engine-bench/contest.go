@@ -60,17 +60,26 @@ func (c *comparing) contests() (all []contest) {
 	return all
 }
 
+// How the systems read a full topic: each twice in one process, of which the first time warms
+// up, the JVM's compiler too. The engine's interval is that of engine-bench count; Spark, which
+// isn't told to limit its batches, has all that is there in its first one.
+const (
+	drainWarmUps  = 1
+	drainInterval = "20ms"
+	sparkInterval = "200" // ms
+)
+
 // drains is the contest of reading a full topic. Where the engine is measured a franz-go loop
 // is, too, in turn.
 func (c *comparing) drains(work string) contest {
 	var loop float64
+	same := []string{"--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--warm-ups", fmt.Sprint(drainWarmUps)}
 	o := contest{work, []string{figureRate}, []system{
 		{"Hibana", false, func(ctx context.Context) ([]float64, error) {
 			ctx, cancel := c.drainContext(ctx)
 			defer cancel()
 			r := &result{}
-			err := askSelf(ctx, r, work, "--json", "--rounds", "1", "--warm-ups", "0", "--interval", "200ms",
-				"--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records))
+			err := askSelf(ctx, r, append([]string{work, "--json", "--rounds", "1", "--interval", drainInterval}, same...)...)
 			loop = r.BaselineRate
 			return []float64{r.RecordsPerSecond}, err
 		}},
@@ -82,7 +91,7 @@ func (c *comparing) drains(work string) contest {
 				ctx, cancel := c.drainContext(ctx)
 				defer cancel()
 				var took struct{ Seconds float64 }
-				err := lastLine(ctx, &took, w.run, work, "--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--interval", "200", "--dir", c.dir)
+				err := lastLine(ctx, &took, w.run, append([]string{work, "--interval", sparkInterval, "--dir", c.dir}, same...)...)
 				return []float64{float64(c.records) / took.Seconds}, err
 			}})
 		}
@@ -93,10 +102,10 @@ func (c *comparing) drains(work string) contest {
 // errDrain: a system lost a record, or never got the topic.
 var errDrain = errors.New("not all records were counted in time")
 
-// drainContext returns a context that bounds the reading of a full topic: 100 µs a record are
-// many times what any system takes.
+// drainContext returns a context that bounds the reading of a full topic, as often as it is
+// read: 100 µs a record are many times what any system takes.
 func (c *comparing) drainContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, startPatience+time.Duration(c.records)*100*time.Microsecond, errDrain)
+	return context.WithTimeoutCause(ctx, startPatience+(1+drainWarmUps)*time.Duration(c.records)*100*time.Microsecond, errDrain)
 }
 
 // jvmWarm is the least time before what counts of a program for the JVM, whose JIT takes long.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -44,9 +45,13 @@ func TestLineBytes(t *testing.T) {
 
 // The engine's process is measured, so a master with others is refused, before any broker is asked.
 func TestMasters(t *testing.T) {
-	for _, name := range []string{"count", "wordcount", "fold", "window", "state"} {
-		if _, err := runWorkload(t, name, "--master", "local-cluster[1,1]", "--brokers", "127.0.0.1:1"); !errors.Is(err, errUsage) {
-			t.Errorf("%s: error %v, want one about the use", name, err)
+	for _, line := range []string{
+		"count --brokers 127.0.0.1:1", "wordcount --brokers 127.0.0.1:1", "fold --brokers 127.0.0.1:1", "window --brokers 127.0.0.1:1",
+		"state --brokers 127.0.0.1:1", "sort", "join", "group", "pagerank", "kmeans",
+	} {
+		words := strings.Fields(line)
+		if _, err := runWorkload(t, words[0], append(words[1:], "--master", "local-cluster[1,1]")...); !errors.Is(err, errUsage) {
+			t.Errorf("%s: error %v, want one about the use", line, err)
 		}
 	}
 	for _, master := range []string{"local", "local[2]", "local[*]"} {

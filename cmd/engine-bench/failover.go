@@ -54,7 +54,7 @@ func runFailover(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	if inJob() {
 		return nil, noteBatches(ctx, o, *brokers, *file, *keys)
 	}
-	addr, kind, stop, err := broker(*brokers)
+	addr, kind, stop, err := broker(ctx, *brokers)
 	if err != nil {
 		return nil, err
 	}

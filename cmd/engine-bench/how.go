@@ -33,7 +33,8 @@ stand beside as such: they are those of its own machine, and end when a record i
 consumer has it.`,
 		"wordcount": `
 The topic is filled once. In each round a franz-go loop and then the engine read all lines, split them and count each
-word; both counts must be the same. Rates are lines a second, medians of the rounds; the ratio is that of a round.`,
+word; both counts must be the same. Rates are lines a second, medians of the rounds; the ratio is that of a round. The
+--warm-ups rounds before them don't count.`,
 		"fold": `
 The topic is filled once. In each round a franz-go loop with maps and then the engine, with a state that goes over all
 batches, read all records and count them by key; both counts must be the same. The
@@ -56,7 +57,8 @@ The pairs are made in the program and all values of a key are brought together; 
 clock runs from the program's start to its result. bench/spark has the same for Spark.`,
 		"lines": `
 A file is written once and is in the page cache then. In each round wc -l and the engine count its lines; both must find
-as many. The ratio is wc's time by the engine's.`,
+as many. The ratio is wc's time by the engine's. With --master local-cluster the engine's time has the start of its
+executors' processes in it, and its memory is the driver's alone.`,
 		"pagerank": `
 A graph is made in the program; each iteration moves a node's rank along its links. A loop over slices on one core does
 the same in the same process; both must agree. bench/spark has the same for Spark.`,
@@ -84,11 +86,13 @@ where it stopped.`,
   wordcount  they are split into words, and each word is counted
   copy       records come at a rate and are written to another topic; latency is from when a record is due until a consumer
              has the copy
-In each round each system does it once, one after the other on the same brokers, in a process of its own; but in count and
-wordcount the loop shares the engine's process. Their rates are those of engine-bench count and wordcount with no round
-that warms up, whose clock runs from the start of each; Spark's and Kafka Streams' clocks run from the making of their
-context until all is counted, in a fresh JVM. Clocks hold the JVM's JIT; the loop shares the engine's process. In Kafka
-Streams' wordcount all words go through a repartition topic; its store has no changelog, as the engine writes none.
+In each round each system does it, one after the other on the same brokers, in a process of its own; but in count and
+wordcount the loop shares the engine's process. There each reads the topic twice in its process, and the second time
+counts: all are warm, the JVM has compiled what it runs. A clock runs from the start of the stream, which is that of the
+engine, of Spark's context, of Kafka Streams, or the loop's connecting, until all is counted. The engine plans a batch each
+20 ms, as in engine-bench count, and as much as its backpressure lets it; Spark each 200 ms, with no limit, so that its
+first batch has all; Kafka Streams and the loop have no batches. All have two threads or slots. In Kafka Streams' wordcount
+all words go through a repartition topic, which is made within its clock; its store has no changelog, as the engine writes none.
 In copy Spark's real-time mode runs at local[8], as it demands a slot for each partition, encodes values in base64 and keeps
 its offsets on disk; the engine runs at local[2] with its log in memory. What runs on the JVM has 30 s at least before what
 counts. Ratios are within a round; figures are medians, with the least and the most. The programs for the JVM are bench/spark,

@@ -47,7 +47,7 @@ func runLines(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	mib := f.Int64("size", 2048, "MiB of the file that is made")
 	width := f.Int("width", 100, "bytes of a line")
 	file := f.String("file", "", "a file to use instead")
-	master := f.String("master", "local[2]", "where the engine runs")
+	master := f.String("master", "local[2]", "where the engine runs: local[N] or local-cluster[N,CORES], whose processes are started in each round")
 	rounds := f.Int("rounds", 5, "rounds of baseline and engine in turn")
 	if err := parse(f, args); err != nil {
 		return nil, err
@@ -56,6 +56,10 @@ func runLines(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 		return nil, fmt.Errorf("%w: --size, --width and --rounds are above 0", errUsage)
 	}
 	path := *file
+	if inJob() {
+		_, _, err := countLines(ctx, *master, path)
+		return nil, err
+	}
 	if path == "" {
 		dir, err := os.MkdirTemp("", "engine-bench-")
 		if err != nil {
@@ -135,7 +139,9 @@ func countByWC(ctx context.Context, path string) (lines int64, seconds float64, 
 // countLines counts a file's lines with the engine.
 func countLines(ctx context.Context, master, path string) (lines int64, seconds float64, err error) {
 	started := time.Now()
-	err = engine.NewApp("bench").RunBatch(ctx, []string{"--master", master, "--log-level", "error"}, func(sc *rdd.Context) error {
+	app := engine.NewApp("bench")
+	app.ChildArgs("lines", "--file", path)
+	err = app.RunBatch(ctx, []string{"--master", master, "--log-level", "error"}, func(sc *rdd.Context) error {
 		n, err := rdd.Count(rdd.TextFile(sc, files.Quote(path)))
 		sc.OnDriver(func() error { lines = n; return nil })
 		return err

@@ -71,7 +71,7 @@ func runMNIST(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 	}
 	var kind string
 	var stop func()
-	if b.addr, kind, stop, err = broker(*brokers); err != nil {
+	if b.addr, kind, stop, err = broker(ctx, *brokers); err != nil {
 		return nil, err
 	}
 	defer stop()

@@ -34,7 +34,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 		o.file = *file
 		return nil, o.run(ctx, *master, *brokers)
 	}
-	addr, kind, stop, err := broker(*brokers)
+	addr, kind, stop, err := broker(ctx, *brokers)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func runOverhead(ctx context.Context, f *flag.FlagSet, args []string) (report, e
 	var remove func()
 	o.topic, remove = topicFor(ctx, o.topic, *brokers, "overhead")
 	defer remove()
-	if err := kafka.EnsureTopic(ctx, addresses(addr), o.topic, *partitions); err != nil {
+	if err := makeTopic(ctx, addr, o.topic, *partitions); err != nil {
 		return nil, err
 	}
 	started := time.Now()

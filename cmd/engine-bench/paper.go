@@ -224,6 +224,22 @@ func (p *paperRun) run(ctx context.Context, b *paperBench) (report, error) {
 		return nil, err
 	}
 	defer lock.Close()
+	results, err := p.measure(ctx, b)
+	if results == nil {
+		return nil, err
+	}
+	r := p.report(results.Rows, err, b.elsewhere(p.out))
+	err = errors.Join(err, r.Write(p.out))
+	if err != nil {
+		err = fmt.Errorf("%w\n%s holds what was measured; the same command goes on from there", err, p.out)
+	}
+	result := &paperResult{Settings: p.settings, Cells: r.Cells, EngineBeside: r.EngineBeside(), Out: p.out, report: r}
+	return partial(result, r.Done > 0, &result.Partial, err)
+}
+
+// measure makes the runs that the directory lacks, and returns all that it has, nil if it
+// can't be used. The brokers' data is gone then: it may be on the disk that the reports go to.
+func (p *paperRun) measure(ctx context.Context, b *paperBench) (*paper.Results, error) {
 	defer func() { complain(b.disconnect(ctx)) }()
 	// Brokers that are there first: without them there is nothing to keep.
 	if err := b.connect(ctx, &p.grid); err != nil {
@@ -237,15 +253,8 @@ func (p *paperRun) run(ctx context.Context, b *paperBench) (report, error) {
 	if err := b.open(ctx, results.ID); err != nil {
 		return nil, err
 	}
-	err = paper.Measure(ctx, b, p.grid, results, os.Stderr)
-	b.close(ctx)
-	r := p.report(results.Rows, err, b.elsewhere(p.out))
-	err = errors.Join(err, r.Write(p.out))
-	if err != nil {
-		r.Text(os.Stderr)
-		return nil, fmt.Errorf("%w\n%s holds what was measured; the same command goes on from there", err, p.out)
-	}
-	return &paperResult{Settings: p.settings, Cells: r.Cells, EngineBeside: r.EngineBeside(), Out: p.out, report: r}, nil
+	defer b.close(ctx)
+	return results, paper.Measure(ctx, b, p.grid, results, os.Stderr)
 }
 
 // report returns what there is to tell when the grid ended with an error, or nil.
@@ -281,6 +290,7 @@ type paperResult struct {
 	Cells        []paper.CellSummary `json:"cells"`
 	EngineBeside []paper.Beside      `json:"engine_beside_bare"`
 	Out          string              `json:"out"`
+	Partial      string              `json:"partial,omitempty"` // why there is less than was wanted
 
 	report *paper.Report
 }
@@ -290,5 +300,7 @@ func (r *paperResult) named(workload string) { r.Workload = workload }
 // print writes the result for people.
 func (r *paperResult) print(w io.Writer) {
 	r.report.Text(w)
-	fmt.Fprintf(w, "%s has results.csv, report.html, and report.md with figures\n", r.Out)
+	if r.Partial == "" { // else the error says what there is
+		fmt.Fprintf(w, "%s has results.csv, report.html, and report.md with figures\n", r.Out)
+	}
 }

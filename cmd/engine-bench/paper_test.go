@@ -1,18 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
+	"github.com/hibana-engine/hibana/engine/disk/disktest"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
 )
 
@@ -127,6 +131,72 @@ func TestPaperComplete(t *testing.T) {
 	p.grid.Repetitions++
 	if _, err := p.run(t.Context(), b); err == nil || !strings.Contains(err.Error(), "starting Kafka nodes (1): ") {
 		t.Errorf("one that isn't complete: error %v", err)
+	}
+}
+
+// What was measured stays when the disk has no room for the reports, and is told as partial;
+// with more room the same command only writes them.
+func TestPaperFullDisk(t *testing.T) {
+	p, b := newPaperRun(t)
+	dir, grow := disktest.Small(t, "32k")
+	p.out = dir
+	got, err := p.run(t.Context(), b)
+	if !errors.As(err, new(partialError)) || !strings.Contains(err.Error(), "has no room") {
+		t.Fatalf("error %v", err)
+	}
+	if r := got.(*paperResult); len(r.Cells) != 13 || !strings.Contains(r.Partial, "has no room") {
+		t.Errorf("%d cells, partial: %q", len(r.Cells), r.Partial)
+	}
+	grow("8m")
+	b.addr, b.given, b.real = "", "", &realKafka{script: "/nowhere"} // none is started
+	if got, err := p.run(t.Context(), b); err != nil || got.(*paperResult).Partial != "" {
+		t.Error(got, err)
+	}
+	if s, err := os.Stat(filepath.Join(dir, "report.html")); err != nil || s.Size() == 0 {
+		t.Error(s, err)
+	}
+}
+
+// Brokers that fill the disk on which the reports are to be make room for them.
+func TestPaperBrokersFillTheDisk(t *testing.T) {
+	p, b := newPaperRun(t)
+	dir, _ := disktest.Small(t, "256k")
+	k, _, _ := newFakeKafka(t)
+	script(t, k.script, `case $1 in
+start) mkdir -p "$2/data" && head -c 220k /dev/zero >"$2/data/log" && echo 127.0.0.1:1 ;;
+esac`)
+	p.out, p.grid.Nodes, k.dir = dir, []int{1}, filepath.Join(dir, "brokers")
+	b.addr, b.given, b.real = "", "", k
+	_, err := p.run(t.Context(), b)
+	if err == nil || !strings.Contains(err.Error(), "the disk of "+k.dir+" has no room") || strings.Contains(err.Error(), "report") {
+		t.Errorf("error %v", err)
+	}
+	if page, err := os.ReadFile(filepath.Join(dir, "report.html")); err != nil || !strings.Contains(string(page), "Partial: 0 of 13 runs") {
+		t.Error(err)
+	}
+}
+
+// A grid that is interrupted tells what there is, as one that is partial, in JSON too.
+func TestPaperStopped(t *testing.T) {
+	p, b := newPaperRun(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	b.executors = func(n int) string { interrupt(); return "local[1]" } // the grid's third scenario
+	got, err := p.run(ctx, b)
+	if !errors.As(err, new(partialError)) || !errors.Is(err, paper.ErrInterrupted) {
+		t.Fatalf("error %v", err)
+	}
+	text, err := json.Marshal(got)
+	if err != nil || !strings.Contains(string(text), `"partial":"interrupted after `) || !strings.Contains(string(text), `"producer_images_per_second":{"median":`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	var out bytes.Buffer
+	got.print(&out)
+	if !strings.Contains(out.String(), "\nPartial: 6 of 13 runs; stopped: interrupted after 6 of 13 runs") {
+		t.Error(out.String())
+	}
+	page, err := os.ReadFile(filepath.Join(p.out, "report.md"))
+	if err != nil || !strings.Contains(string(page), "**Partial: 6 of 13 runs; stopped: interrupted after 6 of 13 runs") {
+		t.Errorf("%s, %v", page, err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 	"github.com/hibana-engine/hibana/connectors/kafka"
+	"github.com/hibana-engine/hibana/engine/disk"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
 )
 
@@ -52,9 +53,6 @@ func (t loadedTopic) isFor(c paper.Cell) bool {
 	return t.name != "" && t.setup == c.Setup && t.partitions == c.Partitions
 }
 
-// brokerPatience bounds what is asked of the brokers beside the runs.
-const brokerPatience = 10 * time.Second
-
 func (b *paperBench) brokers() []string { return addresses(b.addr) }
 
 // newClient returns a client that has reached a broker.
@@ -63,11 +61,9 @@ func (b *paperBench) newClient(ctx context.Context, opts ...kgo.Opt) (*kgo.Clien
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", b.addr, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
-	defer cancel()
-	if err := cl.Ping(ctx); err != nil {
+	if err := ping(ctx, cl, b.addr); err != nil {
 		cl.Close()
-		return nil, fmt.Errorf("no Kafka broker answers at %s: start one, for example with deploy/kafka/kafka start DIR, or leave out --brokers for one in a process of the benchmark: %w", b.addr, err)
+		return nil, err
 	}
 	return cl, nil
 }
@@ -178,6 +174,9 @@ func (b *paperBench) close(ctx context.Context) {
 
 // Measure makes one run.
 func (b *paperBench) Measure(ctx context.Context, r paper.Run) (m paper.Measured, err error) {
+	if b.real != nil { // brokers without room end, and can't be reached then
+		defer func() { err = disk.Explain(b.real.dir, err) }()
+	}
 	if err := b.use(ctx, r.Nodes); err != nil {
 		return m, err
 	}

@@ -50,17 +50,17 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	if err := r.check(*names); err != nil {
 		return nil, err
 	}
-	var note string
-	if r.queries[0].name == stateless {
-		if r.spark, note, err = twins.find(ctx, realtimeTwin, *brokers); err != nil {
-			return nil, err
-		}
-	}
 	addr, kind, stop, err := brokerProcess(ctx, *brokers)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
+	var note string
+	if r.queries[0].name == stateless {
+		if r.spark, note, err = twins.find(ctx, realtimeTwin, *brokers); err != nil { // with Maven, which takes minutes the first time
+			return nil, err
+		}
+	}
 	r.brokers, r.topics = addr, newTopics(*brokers)
 	defer r.topics.remove(ctx)
 	result := newRealtimeResult(r, kind, note)

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand"
 	"os"
 	"strconv"
-	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,10 +15,33 @@ import (
 	"github.com/hibana-engine/hibana/connectors/kafka/embedded"
 )
 
+// brokerPatience bounds what is asked of the brokers beside the runs.
+const brokerPatience = 10 * time.Second
+
+// givenBrokers returns brokers that were given, of which one must answer.
+func givenBrokers(ctx context.Context, given string) (addr, kind string, stop func(), err error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(given)...), kgo.DisableClientMetrics())
+	if err != nil {
+		return "", "", nil, fmt.Errorf("connecting to %s: %w", given, err)
+	}
+	defer cl.Close()
+	return given, "broker at " + given, func() {}, ping(ctx, cl, given)
+}
+
+// ping makes sure that a broker answers a client of those at addr.
+func ping(ctx context.Context, cl *kgo.Client, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	if err := cl.Ping(ctx); err != nil {
+		return fmt.Errorf("no Kafka broker answers at %s: start one, for example with deploy/kafka/kafka start DIR, or leave out --brokers for one of the benchmark's own: %w", addr, err)
+	}
+	return nil
+}
+
 // broker returns the addresses to use: those given, or an embedded broker's.
-func broker(given string) (addr, kind string, stop func(), err error) {
+func broker(ctx context.Context, given string) (addr, kind string, stop func(), err error) {
 	if given != "" {
-		return given, "broker at " + given, func() {}, nil
+		return givenBrokers(ctx, given)
 	}
 	b, err := embedded.Start(brokerOptions())
 	if err != nil {
@@ -28,15 +50,31 @@ func broker(given string) (addr, kind string, stop func(), err error) {
 	return b.Addrs()[0], "embedded broker in the same process", b.Close, nil
 }
 
+// makeTopic makes a topic unless it is there: with as many partitions, since a run on
+// others isn't what was asked for.
+func makeTopic(ctx context.Context, addr, topic string, partitions int) error {
+	if err := kafka.EnsureTopic(ctx, addresses(addr), topic, partitions); err != nil {
+		return err
+	}
+	ends, err := kafka.EndOffsets(ctx, addresses(addr), topic)
+	if err != nil {
+		return err
+	}
+	if n := len(ends[topic]); n != partitions {
+		return fmt.Errorf("topic %s has %d partitions, not %d: delete it, name another with --topic, or ask for as many with --partitions", topic, n, partitions)
+	}
+	return nil
+}
+
 // load makes sure that a topic holds exactly n records over its partitions: one
 // that is there and holds them is used again, one that holds others is an error.
 func load(ctx context.Context, addr, topic string, partitions int, n int64, next func() []byte) error {
-	if err := kafka.EnsureTopic(ctx, addresses(addr), topic, partitions); err != nil {
+	if err := makeTopic(ctx, addr, topic, partitions); err != nil {
 		return err
 	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(addr)...), kgo.DefaultProduceTopic(topic),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.MaxBufferedRecords(200_000))
+		kgo.MaxBufferedRecords(200_000), kgo.RecordDeliveryTimeout(writePatience))
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", addr, err)
 	}
@@ -49,18 +87,18 @@ func load(ctx context.Context, addr, topic string, partitions int, n int64, next
 		return fmt.Errorf("topic %s holds %d records, not 0 or %d: delete it or name another with --topic", topic, have, n)
 	}
 	fmt.Fprintf(os.Stderr, "loading %d records into %s\n", n, topic)
-	var (
-		once   sync.Once
-		failed error
-	)
+	var f firstError
 	for range n {
-		cl.Produce(ctx, &kgo.Record{Value: next()}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				once.Do(func() { failed = err })
-			}
-		})
+		if f.any.Load() {
+			break
+		}
+		cl.Produce(ctx, &kgo.Record{Value: next()}, f.note)
 	}
-	if err := errors.Join(cl.Flush(ctx), failed); err != nil {
+	err = cl.Flush(ctx)
+	if f.any.Load() {
+		err = f.err
+	}
+	if err != nil {
 		return fmt.Errorf("loading topic %s: %w", topic, err)
 	}
 	return nil

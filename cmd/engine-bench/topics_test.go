@@ -164,3 +164,48 @@ func TestWorkloadsTopics(t *testing.T) {
 		t.Errorf("topics %q are left, want the one that was named", got)
 	}
 }
+
+// A topic that is there with another number of partitions isn't measured in place of what was
+// asked for.
+func TestTopicOfOtherPartitions(t *testing.T) {
+	broker := newBroker(t)
+	if err := kafka.EnsureTopic(t.Context(), broker.Addrs(), "kept", 3); err != nil {
+		t.Fatal(err)
+	}
+	const want = "topic kept has 3 partitions, not 4: delete it, name another with --topic, or ask for as many with --partitions"
+	for _, line := range []string{"count --records 10", "wordcount --records 10", "fold --records 10", "mnist --images 10", "overhead"} {
+		words := append(strings.Fields(line), "--topic", "kept", "--partitions", "4", "--brokers", broker.Addrs()[0])
+		if _, err := runWorkload(t, words[0], words[1:]...); err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %s", line, err, want)
+		}
+	}
+	if err := makeTopic(t.Context(), broker.Addrs()[0], "kept", 3); err != nil {
+		t.Error(err)
+	}
+}
+
+// Without a broker a workload says so before it measures, or builds, anything.
+func TestNoBroker(t *testing.T) {
+	for _, line := range []string{
+		"count", "latency", "realtime --java yes --bench /nowhere", "wordcount", "fold", "window", "state", "overhead", "failover", "mnist",
+		"compare --java yes --bench /nowhere", "paper --out " + t.TempDir(),
+	} {
+		words := append(strings.Fields(line), "--brokers", "127.0.0.1:1")
+		if _, err := runWorkload(t, words[0], words[1:]...); err == nil || !strings.HasPrefix(err.Error(), "no Kafka broker answers at 127.0.0.1:1: start one") {
+			t.Errorf("%s: error %v", line, err)
+		}
+	}
+}
+
+// What a topic can't be filled with for want of a broker is an error, and not a wait for ever.
+func TestLoadFails(t *testing.T) {
+	broker := newBroker(t)
+	if err := makeTopic(t.Context(), broker.Addrs()[0], "full", 1); err != nil {
+		t.Fatal(err)
+	}
+	tooLarge := make([]byte, 2<<20) // a broker refuses it
+	err := load(t.Context(), broker.Addrs()[0], "full", 1, 1_000_000_000, func() []byte { return tooLarge })
+	if err == nil || !strings.HasPrefix(err.Error(), "loading topic full: ") {
+		t.Errorf("error %v", err)
+	}
+}

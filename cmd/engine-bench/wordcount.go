@@ -25,7 +25,7 @@ func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	addr, kind, stop, err := broker(*o.brokers)
+	addr, kind, stop, err := broker(ctx, *o.brokers)
 	if err != nil {
 		return nil, err
 	}

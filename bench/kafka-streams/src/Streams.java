@@ -43,8 +43,17 @@ public final class Streams {
     }
   }
 
-  /** Reads a topic until all is counted. */
+  /** Reads a topic, after as often as is asked for to warm up. */
   private static void drain(String workload, Map<String, String> flags) throws Exception {
+    for (int i = Integer.parseInt(flags.getOrDefault("--warm-ups", "0")); i > 0; i--) {
+      read(workload, flags);
+    }
+    System.out.printf(Locale.ROOT, "{\"workload\":\"%s\",\"records\":%s,\"seconds\":%.3f}%n", workload, flags.get("--records"), read(workload, flags));
+    Runtime.getRuntime().halt(0);
+  }
+
+  /** Reads a topic until all is counted, and returns the seconds from its start. */
+  private static double read(String workload, Map<String, String> flags) throws Exception {
     long records = Long.parseLong(flags.get("--records"));
     long want = workload.equals("count") ? records : records * WORDS_PER_LINE;
     var counted = new AtomicLong();
@@ -63,11 +72,10 @@ public final class Streams {
               .withLoggingDisabled()); // nor does the engine write a changelog
     }
     long started = System.nanoTime();
-    start(builder, flags, new Properties());
-    all.await();
-    System.out.printf(Locale.ROOT, "{\"workload\":\"%s\",\"records\":%d,\"results\":%d,\"seconds\":%.3f}%n",
-        workload, records, counted.get(), (System.nanoTime() - started) / 1e9);
-    Runtime.getRuntime().halt(0); // its shutdown is part of no figure
+    try (var streams = start(builder, flags, new Properties())) { // its shutdown is part of no figure
+      all.await();
+      return (System.nanoTime() - started) / 1e9;
+    }
   }
 
   private static void note(AtomicLong counted, long want, CountDownLatch all) {
@@ -91,7 +99,7 @@ public final class Streams {
     Runtime.getRuntime().halt(0);
   }
 
-  private static void start(StreamsBuilder builder, Map<String, String> flags, Properties more) {
+  private static KafkaStreams start(StreamsBuilder builder, Map<String, String> flags, Properties more) {
     var p = new Properties();
     p.putAll(more);
     p.put(StreamsConfig.APPLICATION_ID_CONFIG, flags.get("--topic") + "-" + UUID.randomUUID()); // and so do its own topics begin
@@ -107,5 +115,6 @@ public final class Streams {
       return null;
     });
     streams.start();
+    return streams;
   }
 }

@@ -9,6 +9,7 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaPairRDD;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.streaming.StreamingContext;
 import scala.Tuple2;
 
 /**
@@ -38,12 +39,21 @@ public final class Bench {
       System.exit(2);
     }
     Flags flags = new Flags(args, entry.records());
-    long started = System.nanoTime();
     var conf = new SparkConf().setAppName("bench")
         .setIfMissing("spark.master", "local[2]")
         .setIfMissing("spark.ui.enabled", "false")
         .setIfMissing("spark.local.dir", flags.text("dir", System.getProperty("java.io.tmpdir")))
         .setIfMissing("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
+    for (int i = 0; i < flags.number("warm-ups", 0); i++) {
+      var sc = new JavaSparkContext(conf);
+      entry.workload().run(sc, flags);
+      var stream = StreamingContext.getActive();
+      if (stream.isDefined()) {
+        stream.get().stop(false, false);
+      }
+      sc.stop();
+    }
+    long started = System.nanoTime();
     long results = entry.workload().run(new JavaSparkContext(conf), flags);
     double seconds = (System.nanoTime() - started) / 1e9;
     System.out.printf(Locale.ROOT, "{\"workload\":\"%s\",\"records\":%d,\"results\":%d,\"seconds\":%.3f,"

@@ -71,6 +71,9 @@ func (s *Summary) Figures(k Setup) []Figure {
 // figure returns a figure with its chart and its numbers.
 func (s *Summary) figure(k Setup, of Scenario, from side, f Figure) Figure {
 	f.Chart, f.Table = s.chart(k, of, from), s.table(k, of, from)
+	if from == consumersSide {
+		f.Here += s.besideBare(k, of)
+	}
 	return f
 }
 

@@ -168,7 +168,7 @@ func (s *Summary) bothFinding(k Setup) Finding {
 			continue
 		}
 		ratios = append(ratios, c.Kept.Median)
-		t.add(c.Kept, Stat{1, 1, 1, c.Kept.N}, 1-alike, 1+alike)
+		t.add(c.Kept, Stat{Median: 1, Min: 1, Max: 1, N: c.Kept.N}, 1-alike, 1+alike)
 	}
 	if len(ratios) == 0 {
 		return notMeasured
@@ -245,8 +245,9 @@ func (s *Summary) setupsFinding() Finding {
 
 // Beside is the engine's rate beside the bare clients' in a scenario.
 type Beside struct {
-	Cell  Cell
-	Ratio float64
+	Name  string  `json:"name"` // the engine's cell's
+	Cell  Cell    `json:"cell"`
+	Ratio float64 `json:"ratio"`
 }
 
 // EngineBeside returns the engine's part of the bare clients' rate in the cells that both
@@ -260,8 +261,24 @@ func (s *Summary) EngineBeside() []Beside {
 		bare := c.Cell
 		bare.Reader = Bare
 		if b := s.Of(bare).Consumers; b.N > 0 {
-			all = append(all, Beside{c.Cell, c.Consumers.Median / b.Median})
+			all = append(all, Beside{c.Name, c.Cell, c.Consumers.Median / b.Median})
 		}
 	}
 	return all
+}
+
+// besideBare says what part of the bare clients' rate the engine has in a scenario, "" if one
+// of them wasn't measured.
+func (s *Summary) besideBare(k Setup, of Scenario) string {
+	var ratios []float64
+	for _, b := range s.EngineBeside() {
+		if b.Cell.Setup == k && b.Cell.Scenario == of {
+			ratios = append(ratios, b.Ratio)
+		}
+	}
+	if ratios == nil {
+		return ""
+	}
+	r := stat(ratios)
+	return fmt.Sprintf(" The engine has %.2f of the bare clients' rate%s.", r.Median, among(r))
 }

@@ -41,16 +41,17 @@ func (r *Report) Write(dir string) error {
 	var err error
 	for _, p := range r.Parts() {
 		for _, f := range p.Figures {
-			err = errors.Join(err, write(filepath.Join(dir, f.path()), []byte(f.Chart.Image(f.Title))))
+			err = errors.Join(err, WriteFile(filepath.Join(dir, f.path()), []byte(f.Chart.Image(f.Title))))
 		}
 	}
-	return errors.Join(err, write(filepath.Join(dir, "report.html"), page.Bytes()), write(filepath.Join(dir, "report.md"), text.Bytes()))
+	return errors.Join(err, WriteFile(filepath.Join(dir, "report.html"), page.Bytes()), WriteFile(filepath.Join(dir, "report.md"), text.Bytes()))
 }
 
 // path returns where a figure's drawing is, beside report.md.
 func (f Figure) path() string { return figuresDir + "/" + f.File + ".svg" }
 
-func write(path string, content []byte) error {
+// WriteFile replaces a file by one that everybody may read: whole, or it stays as it was.
+func WriteFile(path string, content []byte) error {
 	err := disk.WriteFile(path, content)
 	if err == nil {
 		err = os.Chmod(path, 0o644) // a report is for others, too

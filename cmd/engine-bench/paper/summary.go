@@ -13,6 +13,8 @@ type Stat struct {
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 	N      int     `json:"n"`
+
+	Rounds []float64 `json:"rounds"` // all of them, ascending
 }
 
 // stat returns the statistics of rates.
@@ -21,7 +23,7 @@ func stat(v []float64) Stat {
 		return Stat{}
 	}
 	s := slices.Sorted(slices.Values(v))
-	return Stat{(s[(len(s)-1)/2] + s[len(s)/2]) / 2, s[0], s[len(s)-1], len(s)}
+	return Stat{Median: (s[(len(s)-1)/2] + s[len(s)/2]) / 2, Min: s[0], Max: s[len(s)-1], N: len(s), Rounds: s}
 }
 
 // String returns the median with the spread.
@@ -53,11 +55,12 @@ func Thousands(v float64) string {
 
 // CellSummary is what was measured of a cell.
 type CellSummary struct {
+	Name      string `json:"name"` // the cell's
 	Cell      Cell   `json:"cell"`
-	Producer  Stat   `json:"producer"`
-	Consumers Stat   `json:"consumers"`
-	Kept      Stat   `json:"kept"`             // the consumers' rate by the producer's, of the same run
-	Failed    string `json:"failed,omitempty"` // why the newest run failed
+	Producer  Stat   `json:"producer_images_per_second,omitzero"`
+	Consumers Stat   `json:"consumers_images_per_second,omitzero"`
+	Kept      Stat   `json:"consumers_by_producer_ratio,omitzero"` // of the same run
+	Failed    string `json:"failed,omitempty"`                     // why the newest run failed
 }
 
 // Summary is what was measured of a grid.
@@ -103,7 +106,7 @@ func Summarise(g Grid, rows []Row) *Summary {
 	}
 	for _, c := range g.Cells() {
 		s.at[c] = len(s.Cells)
-		s.Cells = append(s.Cells, CellSummary{Cell: c, Producer: stat(producer[c]), Consumers: stat(consumers[c]), Kept: stat(kept[c])})
+		s.Cells = append(s.Cells, CellSummary{Name: c.String(), Cell: c, Producer: stat(producer[c]), Consumers: stat(consumers[c]), Kept: stat(kept[c])})
 	}
 	for _, r := range rows {
 		if i, ok := s.at[r.Cell]; ok && r.Failed != "" && failed[r.Run] != "" {

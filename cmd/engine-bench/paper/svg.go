@@ -80,7 +80,7 @@ func (c Chart) scale() (top, step float64) {
 	if top == 0 {
 		return 1, 1
 	}
-	const ticks = 4
+	const ticks = 5 // at most
 	step = math.Pow(10, math.Floor(math.Log10(top/ticks)))
 	for _, times := range []float64{1, 2, 2.5, 5, 10} {
 		if times*step*ticks >= top {
