@@ -16,10 +16,11 @@ import (
 // --master than local[2].
 func Batch(t *testing.T, program engine.BatchFunc, args ...string) (err error) {
 	t.Helper()
+	d := disturbanceOf(t)
 	synctest.Test(t, func(t *testing.T) {
-		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
-		err = engine.NewApp(t.Name()).RunBatch(t.Context(), args, program)
+		err = engine.NewApp(t.Name()).RunBatch(d.in(t.Context()), d.flags("local[2]", args), program)
 	})
+	d.report(t)
 	return err
 }
 

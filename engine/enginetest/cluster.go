@@ -90,10 +90,10 @@ func onCluster(ctx context.Context, t *testing.T, args []string, run func(ctx co
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
+	d := disturbanceOf(t)
 	app := engine.NewApp(t.Name())
 	app.ChildArgs("-test.run="+pattern(t.Name()), "-test.count=1", "-test.timeout=5m")
-	args = append([]string{"--master", "local-cluster[2,1]", "--log-level", "error"}, args...)
-	err := run(ctx, app, args)
+	err := run(d.in(ctx), app, d.flags("local-cluster[2,1]", args))
 	if os.Getenv(role.Env) != "" { // an executor process, at its end
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -101,6 +101,7 @@ func onCluster(ctx context.Context, t *testing.T, args []string, run func(ctx co
 		}
 		os.Exit(engine.ExitOK)
 	}
+	d.report(t)
 	return err
 }
 

@@ -37,12 +37,13 @@ func Stream(t *testing.T, build engine.BuildFunc, args ...string) error {
 // stream is Stream for so long at most.
 func stream(t *testing.T, patience time.Duration, build engine.BuildFunc, args ...string) (err error) {
 	t.Helper()
+	d := disturbanceOf(t)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		args := append([]string{"--master", "local[2]", "--log-level", "error"}, args...)
-		err = engine.NewApp(t.Name()).Run(ctx, args, Interval, build)
+		err = engine.NewApp(t.Name()).Run(d.in(ctx), d.flags("local[2]", args), Interval, build)
 	})
+	d.report(t)
 	return err
 }
 

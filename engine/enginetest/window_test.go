@@ -3,10 +3,13 @@ package enginetest_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -31,8 +34,12 @@ type windows struct {
 	seen  map[string]string
 }
 
-// shape is a window's length and slide, in intervals.
-type shape struct{ length, slide int }
+// shape is a window's length and slide, in intervals, and whether there is one with an inverse
+// function, too, which is a state.
+type shape struct {
+	length, slide int
+	inverse       bool
+}
 
 func newWindows(seed uint64, interval time.Duration, batches int) *windows {
 	rnd := rand.New(rand.NewPCG(seed, 1))
@@ -44,9 +51,9 @@ func newWindows(seed uint64, interval time.Duration, batches int) *windows {
 		}
 		w.input = append(w.input, batch)
 	}
-	for range 4 {
+	for i := range 4 {
 		slide := 1 + rnd.IntN(4)
-		w.shapes = append(w.shapes, shape{slide * (1 + rnd.IntN(9)), slide}, shape{1 + rnd.IntN(20), slide})
+		w.shapes = append(w.shapes, shape{slide * (1 + rnd.IntN(9)), slide, i == 0}, shape{1 + rnd.IntN(20), slide, false})
 	}
 	return w
 }
@@ -65,12 +72,21 @@ func (w *windows) build(ssc *engine.StreamingContext, before func(tc *task.Conte
 	marked := engine.Derive(in, "numbered", func(b engine.Batch, r *rdd.RDD[string]) *rdd.RDD[rdd.Pair[string, string]] {
 		return rdd.Map(r, func(v string) rdd.Pair[string, string] { return rdd.KV(v, fmt.Sprintf("%d ", b.Seq)) })
 	})
+	numbered := engine.Map(marked, func(p rdd.Pair[string, string]) rdd.Pair[string, int] {
+		n, _ := strconv.Atoi(strings.TrimSpace(p.Value))
+		return rdd.KV(p.Key, n)
+	})
 	for i, s := range w.shapes {
 		length, slide := time.Duration(s.length)*w.interval, time.Duration(s.slide)*w.interval
 		name := func(kind string) string { return fmt.Sprintf("%d: %s of %d by %d", i, kind, s.length, s.slide) }
 		see(w, in.Window(length, slide).Named(name("w")), name("window"))
 		see(w, engine.ReduceByKeyAndWindow(marked.Named(name("r")), func(a, b string) string { return a + b }, length, slide), name("reduce"))
 		see(w, engine.CountByValueAndWindow(in.Named(name("c")), length, slide), name("count"))
+		if s.inverse {
+			inverse := engine.ReduceByKeyAndWindowInverse(numbered.Named(name("i")), fmt.Sprint("inverse-", i), func(a, b int) int { return a + b }, func(a, b int) int { return a - b },
+				length, slide, func(p rdd.Pair[string, int]) bool { return p.Value > 0 })
+			see(w, inverse, name("inverse"))
+		}
 	}
 }
 
@@ -101,17 +117,22 @@ func (w *windows) check(t *testing.T) {
 			due := end.Truncate(time.Duration(s.slide) * w.interval).Equal(end)
 			begin := end.Add(-time.Duration(s.length) * w.interval)
 			var all []string
-			strings, counts := make(map[string]string), make(map[string]int64)
+			strings, counts, sums := make(map[string]string), make(map[string]int64), make(map[string]int)
 			for j, of := range w.times[:seq+1] {
 				if of.After(begin) && j < len(w.input) {
 					for _, v := range w.input[j] {
 						all = append(all, v)
 						strings[v] += fmt.Sprintf("%d ", j+1)
 						counts[v]++
+						sums[v] += j + 1
 					}
 				}
 			}
-			for kind, want := range map[string]string{"window": sorted(all), "reduce": sorted(pairsOf(strings)), "count": sorted(pairsOf(counts))} {
+			wanted := map[string]string{"window": sorted(all), "reduce": sorted(pairsOf(strings)), "count": sorted(pairsOf(counts))}
+			if s.inverse {
+				wanted["inverse"] = sorted(pairsOf(sums))
+			}
+			for kind, want := range wanted {
 				place := fmt.Sprintf("%d: %s of %d by %d at %d", i, kind, s.length, s.slide, seq+1)
 				got, ran := w.seen[place]
 				if ran != due || due && got != want {
@@ -134,23 +155,29 @@ func pairsOf[V any](m map[string]V) (pairs []rdd.Pair[string, V]) {
 }
 
 // Random windows hold what a search through the batches finds, in whatever order they
-// slide: also where batches are late so that times are skipped, or between ticks.
+// slide: also where batches are late so that times are skipped, where they come one after
+// the other until the end, and where they come as soon as possible, between the multiples of
+// the interval.
 func TestRandomWindows(t *testing.T) {
 	seed, programs := programSeed(t)
+	between := 0
 	for i := range uint64(max(1, programs/3)) {
 		of := seed + i
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(of, 2))
 			args := []string{"--master", "local[2]", "--log-level", "error"}
-			late, between := rnd.IntN(2) == 0, rnd.IntN(3) == 0
-			if between {
-				args = append(args, "--until-end")
+			late, cadence := rnd.IntN(2) == 0, []string{"", "--until-end", "--asap"}[of%3]
+			if cadence != "" {
+				args = append(args, cadence)
 			}
 			w := newWindows(of, time.Second, 15+rnd.IntN(15))
 			time.Sleep(time.Duration(rnd.IntN(5000)) * time.Millisecond)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			err := engine.NewApp("test").Run(ctx, args, w.interval, func(ssc *engine.StreamingContext) error {
+				if cadence == "--asap" {
+					engine.ForEachBatch(engine.NewInput[int](ssc, "bell", bell(of)), func(engine.Batch, []int) error { return nil })
+				}
 				w.build(ssc, func(*task.Context) {}, func(b engine.Batch) {
 					if late && rnd.IntN(3) == 0 {
 						time.Sleep(time.Duration(rnd.IntN(5000)) * time.Millisecond)
@@ -167,8 +194,66 @@ func TestRandomWindows(t *testing.T) {
 				t.Fatalf("HIBANA_SEED=%d: %d batches; %v", of, len(w.times), err)
 			}
 			w.check(t)
+			for _, at := range w.times {
+				if !at.Truncate(w.interval).Equal(at) {
+					between++
+				}
+			}
 		})
 	}
+	if t.Logf("%d batches came between two multiples of the interval", between); between == 0 && programs >= 9 {
+		t.Error("there were none")
+	}
+}
+
+// bell is an input without records which says, at times that a seed chooses, that there may
+// be some.
+type bell uint64
+
+// Open implements engine.Input.
+func (b bell) Open(context.Context) (engine.Planner, error) {
+	return &ringing{rnd: rand.New(rand.NewPCG(uint64(b), 3)), closed: make(chan struct{})}, nil
+}
+
+// Generate implements engine.Input.
+func (b bell) Generate([]byte) (int, func(*task.Context, int) iter.Seq2[int, error], error) {
+	return 0, nil, nil
+}
+
+// ringing is the planner of a bell.
+type ringing struct {
+	rnd    *rand.Rand
+	rings  sync.WaitGroup
+	closed chan struct{}
+}
+
+// Notify implements engine.Notifier.
+func (r *ringing) Notify(ready func()) {
+	r.rings.Go(func() {
+		for {
+			select {
+			case <-time.After(time.Duration(1+r.rnd.IntN(800)) * time.Millisecond):
+				ready()
+			case <-r.closed:
+				return
+			}
+		}
+	})
+}
+
+// Plan implements engine.Planner.
+func (r *ringing) Plan(context.Context, engine.PlanRequest) (engine.Plan, error) {
+	return engine.Plan{Ranges: []byte{0}}, nil
+}
+
+// Completed implements engine.Planner.
+func (r *ringing) Completed(context.Context, []byte) error { return nil }
+
+// Close implements engine.Planner.
+func (r *ringing) Close() error {
+	close(r.closed)
+	r.rings.Wait()
+	return nil
 }
 
 type onCompleted func(engine.BatchInfo)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,7 +153,7 @@ func TestBadInput(t *testing.T) {
 }
 
 // TestKilledAtRandom kills the process at random moments and starts it again
-// with its checkpoint directory. Every image's result must be in the topic, and
+// with its checkpoint directory, with batches as soon as possible or by the interval. Every image's result must be in the topic, and
 // what is there twice must come from one batch, which was in flight at a kill.
 func TestKilledAtRandom(t *testing.T) {
 	path := program(t, "mnist-stream")
@@ -165,9 +166,10 @@ func TestKilledAtRandom(t *testing.T) {
 			"--brokers", addr, "--checkpoint", t.TempDir(), "--images", strconv.Itoa(images), "--rate", "4000", "--batch-interval", "50ms",
 			"--images-topic", name + "-images", "--digits-topic", name + "-digits", "--json", "--log-level", "warn",
 		}
+		starts := [][]string{args, append(slices.Clone(args), "--asap")}
 		kills := 0
-		for range 12 {
-			cmd, stdout, stderr := command(t, path, args...)
+		for n := range 12 {
+			cmd, stdout, stderr := command(t, path, starts[n%2]...)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

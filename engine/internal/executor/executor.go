@@ -41,6 +41,11 @@ type Executor struct {
 	// Meter, unless nil, is told of every task. It is set before the first.
 	Meter Meter
 
+	// Crash is how the executor disappears when a test wants it so; nil kills the process. It is
+	// set before the first task.
+	Crash   func()
+	disturb func(id scheduler.TaskID, done bool) faults.Harm // nil but in tests
+
 	history plan.History
 	reach   plan.Reach
 
@@ -79,7 +84,7 @@ func New(ctx context.Context, p *plan.Program, h plan.JobHeader, m Memory, fetch
 	e := &Executor{
 		program: p, parallelism: h.Parallelism, process: &task.Process{Alone: fetcher == nil}, blocks: blocks,
 		store: shuffle.NewStore(blocks), batches: make(map[uint64]*plan.Generation), early: make(map[uint64][]func()), remote: fetcher,
-		reach: p.Graph.Reach(),
+		reach: p.Graph.Reach(), disturb: disturbed.Task,
 	}
 	var versions *modelstore.Store
 	if h.ModelStore != "" && len(p.Graph.Models) > 0 {
@@ -342,6 +347,9 @@ func (e *Executor) run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	if store == nil {
 		return scheduler.TaskKilled{Message: fmt.Sprintf("the driver of epoch %d was deposed", t.ID.Epoch)}
 	}
+	if o := e.harm(ctx, t.ID, false); o != nil {
+		return o
+	}
 	memory := e.blocks.NewTask(ctx)
 	defer memory.Close()
 	tc := &task.Context{
@@ -365,6 +373,9 @@ func (e *Executor) run(ctx context.Context, t scheduler.Task, slot *task.Slot) s
 	}
 	if err != nil {
 		return scheduler.Failed(ctx, e.hinted(err))
+	}
+	if o := e.harm(ctx, t.ID, true); o != nil {
+		return o
 	}
 	e.saver.Memory(e.blocks.Pinned())
 	success.Metrics, success.Notes = tc.Counted(), e.saver.Reports(t.ID.Batch)

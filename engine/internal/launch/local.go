@@ -75,13 +75,24 @@ func schedulerOptions(j *Job, h plan.JobHeader) scheduler.Options {
 func (m *Local) connect(_ context.Context, epoch uint64) (cluster, error) {
 	m.options.Epoch = epoch
 	m.exec.Adopt(epoch)
-	m.backend = local.New(local.Executor{ID: localExecutor, Slots: m.Slots, Runner: m.exec, Stored: m.exec.Stored(), DropCached: m.exec.DropCached})
+	m.backend = local.New(m.executor())
+	m.exec.Crash = func() {
+		m.backend.Lose(localExecutor, "a test wants it so")
+		m.backend.Add(m.executor())
+	}
 	m.dag = scheduler.NewDAGScheduler(m.backend, m.options)
 	c := &localCluster{dag: m.dag, exec: m.exec}
 	if m.exec.IsBatch() {
 		c.program = newLocalProgram(m.exec)
 	}
 	return c, nil
+}
+
+// executor returns the executor as the backend knows it.
+func (m *Local) executor() local.Executor {
+	return local.Executor{
+		ID: localExecutor, Slots: m.Slots, Runner: m.exec, Stored: m.exec.Stored(), DropCached: m.exec.DropCached, OnLost: m.exec.DropBlocks,
+	}
 }
 
 func (m *Local) close() error {

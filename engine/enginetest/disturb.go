@@ -1,0 +1,117 @@
+package enginetest
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hibana-engine/hibana/engine/internal/faults"
+	"github.com/hibana-engine/hibana/scheduler"
+)
+
+// Disturb has the programs that t runs from now on meet what happens on a cluster. A right
+// program's output is the same all the same. Some attempts of tasks
+//
+//   - do their work, and the driver hears that they failed: they are made again, so what a
+//     function does beside its result (a counter, a file, a request) is done twice. This counts
+//     against no task.
+//   - find that what the map tasks before a shuffle left is gone: those are made again.
+//   - lose their executor, with all that it keeps of shuffles, caches and states, and with
+//     whatever else runs there, in the middle of its work. In virtual time ([Operation],
+//     [Stream], [Batch] and their like) that is a set of slots in the test's process, which
+//     comes back at once; what functions keep in variables stays. Of executor processes
+//     ([OnCluster] and its like) it is the process that is killed and started again.
+//
+// An attempt's coordinates (batch, stage, partition, number of the attempt) and the seed alone
+// say what comes over it; what runs beside it at the time isn't decided. One seed does little:
+// take 50 of them, each in a subtest. After each run t's log has the seed and how much was
+// lost, which is printed if the test fails.
+//
+// A partition's fourth attempt is left in peace, and a stage may be attempted 100 times
+// (--conf stage.maxConsecutiveAttempts), so programs come to their end; only of an RDD that is
+// declared [rdd.RDD.Indeterminate] what was lost can fail the program, as on a cluster. Batches
+// may be late by some milliseconds of virtual time, on executor processes by as long as these
+// take to start. The driver, what it does in [engine.ForEachBatch] for example, and its sources
+// aren't disturbed.
+func Disturb(t *testing.T, seed uint64) {
+	t.Helper()
+	disturbances.Store(t.Name(), &disturbance{seed: seed})
+	t.Cleanup(func() { disturbances.Delete(t.Name()) })
+}
+
+// disturbances are those of the tests that run, by name: a *disturbance each.
+var disturbances sync.Map
+
+// disturbance is what comes over the programs of a test.
+type disturbance struct {
+	seed uint64
+	lost [faults.ExecutorLost + 1]atomic.Int64 // in this process, by what was lost
+}
+
+// disturbanceOf returns what comes over a test's programs, nil for nothing.
+func disturbanceOf(t *testing.T) *disturbance {
+	d, _ := disturbances.Load(t.Name())
+	of, _ := d.(*disturbance)
+	return of
+}
+
+// in returns a context for a program that is disturbed.
+func (d *disturbance) in(ctx context.Context) context.Context {
+	if d == nil {
+		return ctx
+	}
+	f := faults.Of(ctx)
+	f.Task = d.strike
+	return faults.With(ctx, f)
+}
+
+// flags returns the flags of a program on a master: those that a disturbance asks for, and
+// args, which come after them.
+func (d *disturbance) flags(master string, args []string) []string {
+	flags := []string{"--master", master, "--log-level", "error"}
+	if d != nil {
+		flags = append(flags, "--conf", "stage.maxConsecutiveAttempts=100")
+	}
+	return append(flags, args...)
+}
+
+// Bounds of what is disturbed, so that any program comes to its end.
+const (
+	disturbedAttempts = 3 // of a partition
+	fatalPartitions   = 4 // of a stage, whose attempts may lose executors: that sets back what runs beside them
+)
+
+// strike says what comes over an attempt before its work, or after it.
+func (d *disturbance) strike(id scheduler.TaskID, done bool) faults.Harm {
+	if id.Attempt >= disturbedAttempts {
+		return faults.None
+	}
+	place := uint64(uint32(id.Stage))<<32 | uint64(uint32(id.Partition))<<2 | uint64(id.Attempt)
+	rnd := rand.New(rand.NewPCG(d.seed<<32+id.Batch, place))
+	after, harm := rnd.IntN(2) == 0, faults.None
+	switch n := rnd.IntN(32); {
+	case n < 4:
+		after, harm = true, faults.EndLost // before its work it would do no harm
+	case n < 6:
+		harm = faults.OutputsLost
+	case n < 7 && id.Partition < fatalPartitions:
+		harm = faults.ExecutorLost
+	}
+	if after != done {
+		return faults.None
+	}
+	d.lost[harm].Add(1)
+	return harm
+}
+
+// report says in the test's log what came over a run.
+func (d *disturbance) report(t *testing.T) {
+	t.Helper()
+	if d == nil {
+		return
+	}
+	t.Logf("disturbed by seed %d; lost in this process: %d ends of attempts, %d times what map tasks had left, %d executors",
+		d.seed, d.lost[faults.EndLost].Swap(0), d.lost[faults.OutputsLost].Swap(0), d.lost[faults.ExecutorLost].Swap(0))
+}
