@@ -8,7 +8,7 @@ type Stats struct {
 	Refreshes  int64 // requests for leaders
 	Bytes      int64 // of record batches received
 	Lost       int64 // offsets skipped under SkipLost
-	Prefetched int64 // ranges that began from a prefetched chunk
+	Prefetched int64 // ranges that were prefetched, at least in part, when they were read
 	Leftovers  int64 // ranges that began from what the previous one had left over
 }
 
