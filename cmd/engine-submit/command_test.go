@@ -236,17 +236,27 @@ func TestNoMaster(t *testing.T) {
 	}
 }
 
-// What is wrong with the addresses is said with where they come from.
+// What is wrong with the addresses is said with where they come from, and before it matters that
+// there is no token on this machine.
 func TestWrongMaster(t *testing.T) {
-	t.Setenv(masterEnv, "foo:99999")
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte(strings.Repeat("0", 64)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("HIBANA_TOKEN_FILE", token)
-	s := around(0)
-	if code := run(&s.process, []string{"list"}); code != exitUsage || !strings.Contains(s.err.String(), masterEnv+`: address "foo:99999": 99999 is no port`) {
-		t.Errorf("exit code %d: %s", code, s.err.String())
+	t.Setenv("HIBANA_TOKEN_FILE", filepath.Join(t.TempDir(), "none"))
+	for _, x := range []struct {
+		master, args string
+		code         int
+		says         string
+	}{
+		{"foo:99999", "list", exitUsage, masterEnv + `: address "foo:99999": 99999 is no port`},
+		{"", "--master foo list", exitUsage, `--master: address "foo": missing port in address; it takes host:port`},
+		{"", "--master , list", exitUsage, "--master: no address of an engine-driver"},
+		{"", "--master foo --tls-ca none list", exitUsage, `--master: address "foo": missing port in address`},
+		{"", "--master 10.1.2.3:7077 list", exitFailed, "takes mutual TLS"},
+		{"", "--master 127.0.0.1:7077 list", exitFailed, "reading the token file "},
+	} {
+		t.Setenv(masterEnv, x.master)
+		s := around(0)
+		if code := run(&s.process, strings.Fields(x.args)); code != x.code || !strings.Contains(s.err.String(), x.says) {
+			t.Errorf("%s %s: exit code %d: %s", x.master, x.args, code, s.err.String())
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hibana-engine/hibana/engine/cli"
 	"github.com/hibana-engine/hibana/engine/client"
+	"github.com/hibana-engine/hibana/engine/rpc"
+	"github.com/hibana-engine/hibana/engine/security"
 	"github.com/hibana-engine/hibana/engine/wire"
 )
 
@@ -45,18 +47,34 @@ func (c *connection) open(p *process) (*client.Client, error) {
 	if c.patience <= 0 {
 		return nil, fmt.Errorf("%w: --patience %s is not above 0", errUsage, c.patience)
 	}
-	security, err := c.security.Load(false)
+	if err := c.check(master); errors.Is(err, wire.ErrInvalid) {
+		return nil, fmt.Errorf("%w: %s: %w", errUsage, from, err)
+	} else if err != nil {
+		return nil, err
+	}
+	known, err := c.security.Load(false)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := client.New(client.Config{
-		Master: master, Security: security, Patience: c.patience,
+	return client.New(client.Config{
+		Master: master, Security: known, Patience: c.patience,
 		Waiting: func(err error) { p.say("waiting, for %s at most: %v", c.patience, err) },
 	})
-	if errors.Is(err, wire.ErrInvalid) {
-		err = fmt.Errorf("%w: %s: %w", errUsage, from, err)
+}
+
+// check reports what is wrong with the addresses, whatever is in the token's file or the
+// certificates': these can be missing because the cluster is another one.
+func (c *connection) check(master string) error {
+	addresses, err := rpc.ParseAddresses(master)
+	if err != nil || c.security.TLS != (wire.TLSFiles{}) {
+		return err
 	}
-	return opened, err
+	for _, a := range addresses {
+		if err := security.CheckToken(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connect calls f with a client of the cluster.

@@ -169,6 +169,11 @@ func TestBucket(t *testing.T) {
 		if err := blob.PrefixedBucket(bucket, "").WriteAll(context.Background(), key, []byte(text), nil); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { // for the next run of this test
+			if err := blob.PrefixedBucket(bucket, "").Delete(context.Background(), key); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	var got []read
 	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {

@@ -53,7 +53,7 @@ func requireTopic(ctx context.Context, brokers []string, topic, who string, opts
 			return fmt.Errorf("looking for topic %s: %w", topic, err)
 		}
 		if !topics.Has(topic) {
-			return fmt.Errorf("topic %s, which %s writes, does not exist at %s; create it, for example with kafka.EnsureTopic in OnDriver before the stream", topic, who, strings.Join(brokers, ","))
+			return fmt.Errorf("topic %s, which %s writes, at %s: %w; create it, for example with kafka.EnsureTopic in OnDriver before the stream", topic, who, strings.Join(brokers, ","), ranges.ErrUnknownTopic)
 		}
 		if err := topics[topic].Err; err != nil && !kerr.IsRetriable(err) {
 			return fmt.Errorf("topic %s, which %s writes, at %s: %w", topic, who, strings.Join(brokers, ","), err)

@@ -86,7 +86,7 @@ func TestDeadLetterTopicIsMissing(t *testing.T) {
 			return nil
 		})
 		if err == nil || !strings.Contains(err.Error(), "kafka.Direct(in) at kafka/badrecord_test.go:") ||
-			!strings.Contains(err.Error(), "topic dead, which kafka.DeadLetter writes, does not exist") || !strings.Contains(err.Error(), "kafka.EnsureTopic") {
+			!strings.Contains(err.Error(), "topic dead, which kafka.DeadLetter writes, at "+b.Addrs[0]+": topic does not exist; create it") || !strings.Contains(err.Error(), "kafka.EnsureTopic") {
 			t.Error(err)
 		}
 	}, "in")

@@ -61,10 +61,13 @@ func findBrokers(e engine.Environment) []string {
 	return []string{addr}
 }
 
-// sayEmbedded adds to an error of the embedded broker's about a topic that isn't there which
-// broker that is: a forgotten --brokers looks like a missing topic.
-func sayEmbedded(err error) error {
-	if !errors.Is(err, ranges.ErrUnknownTopic) {
+// isEmbedded reports whether what Brokers returns is the embedded broker.
+func isEmbedded(e engine.Environment) bool { return e.Brokers() == "" }
+
+// sayEmbedded adds to an error about a topic that isn't there, if it is the embedded broker's,
+// which broker that is: a forgotten --brokers looks like a missing topic.
+func sayEmbedded(own bool, err error) error {
+	if !own || !errors.Is(err, ranges.ErrUnknownTopic) {
 		return err
 	}
 	return fmt.Errorf("%w; without --brokers this is the broker embedded in this process, which begins without topics: name another with --brokers HOST:PORT", err)

@@ -90,7 +90,7 @@ func Direct[T any](ssc *engine.StreamingContext, topics Topics, decode Decoder[T
 		opt.ofDirect(&o)
 	}
 	d := &direct[T]{
-		op: op, topics: topics, brokers: Brokers(ssc), own: ssc.Brokers() == "", client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
+		op: op, topics: topics, brokers: Brokers(ssc), own: isEmbedded(ssc), client: clientOptions(ssc), decode: decode, options: o, site: lineage.Caller(),
 		settings: readSettings(ssc), log: ssc.Logger(),
 	}
 	if err := topics.check(); err != nil {
@@ -124,7 +124,7 @@ type direct[T any] struct {
 // (that of bad records too). Where the stream is to begin matters to a job's first batch only.
 func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err := d.checkLetters(ctx); err != nil {
-		return nil, err
+		return nil, sayEmbedded(d.own, err)
 	}
 	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, plans: &d.plans, limits: d.limits, reader: d.reader}
 	if d.options.skipLost {
@@ -140,12 +140,9 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	if err == nil && d.options.mirror != nil {
 		out.mirror, err = newMirror(*d.options.mirror, d.producers())
 	}
-	if err != nil && d.own {
-		err = sayEmbedded(err)
-	}
 	if err != nil {
 		p.Close()
-		return nil, err
+		return nil, sayEmbedded(d.own, err)
 	}
 	out.source = p
 	out.begin = func(ctx context.Context) (map[topicPartition]int64, error) {

@@ -167,7 +167,7 @@ func TestSink(t *testing.T) {
 			kafka.Sink(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue), "nowhere", kafka.String)
 			return nil
 		})
-		if err == nil || !strings.Contains(err.Error(), "topic nowhere, which the sink writes, does not exist") || !strings.Contains(err.Error(), "kafka.EnsureTopic") {
+		if err == nil || !strings.Contains(err.Error(), "topic nowhere, which the sink writes, at "+b.Addrs[0]+": topic does not exist; create it") || !strings.Contains(err.Error(), "kafka.EnsureTopic") {
 			t.Error(err)
 		}
 	}, "in", "out")
@@ -177,21 +177,34 @@ func TestSink(t *testing.T) {
 // gave them isn't.
 func TestForgottenBrokers(t *testing.T) {
 	const own = "without --brokers this is the broker embedded in this process"
-	missing := func(ssc *engine.StreamingContext) error {
-		kafka.Direct(ssc, kafka.Subscribe("nowhere"), kafka.StringValue).Print(1)
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := engine.NewApp("test").Run(ctx, []string{"--master", "local[1]", "--log-level", "error", "--until-end"}, time.Second, missing)
-	if err == nil || !strings.Contains(err.Error(), "topic nowhere") || !strings.Contains(err.Error(), own) {
-		t.Error(err)
+	for name, missing := range map[string]func(ssc *engine.StreamingContext) error{
+		"direct": func(ssc *engine.StreamingContext) error {
+			kafka.Direct(ssc, kafka.Subscribe("nowhere"), kafka.StringValue).Print(1)
+			return nil
+		},
+		"dead letter": func(ssc *engine.StreamingContext) error {
+			kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.OnBadRecord(kafka.DeadLetter("nowhere"))).Print(1)
+			return nil
+		},
+		"sink": func(ssc *engine.StreamingContext) error {
+			kafka.Sink(enginetest.Queue(ssc, [][]string{{"x"}}, 1), "nowhere", kafka.String)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := engine.NewApp("test").Run(ctx, []string{"--master", "local[1]", "--log-level", "error", "--until-end"}, time.Second, missing)
+			if err == nil || !strings.Contains(err.Error(), "topic nowhere") || !strings.Contains(err.Error(), own) {
+				t.Error(err)
+			}
+			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+				if err := run(t, b, missing); err == nil || !strings.Contains(err.Error(), "topic nowhere") || strings.Contains(err.Error(), own) {
+					t.Error(err)
+				}
+			})
+		})
 	}
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		if err := run(t, b, missing); err == nil || strings.Contains(err.Error(), own) {
-			t.Error(err)
-		}
-	})
 }
 
 // What is wrong with the program is said with its place in the program, and a

@@ -91,7 +91,7 @@ const (
 // in the header [BatchHeader]. The topic must exist; see [EnsureTopic].
 func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...SinkOption[T]) {
 	ssc, op := d.Context(), fmt.Sprintf("kafka.Sink(%s)", topic)
-	s := &sink[T]{topic: topic, producers: producers{Brokers(ssc), clientOptions(ssc), ssc.Logger()}, encode: encode}
+	s := &sink[T]{topic: topic, producers: producers{Brokers(ssc), clientOptions(ssc), ssc.Logger()}, own: isEmbedded(ssc), encode: encode}
 	for _, set := range opts {
 		if set == nil {
 			s.wrong = errNilOption
@@ -111,6 +111,7 @@ func Sink[T any](d *engine.DStream[T], topic string, encode Encoder[T], opts ...
 // sink writes elements to a topic.
 type sink[T any] struct {
 	producers
+	own       bool // the producers' broker is the embedded one
 	topic     string
 	encode    Encoder[T]
 	key       func(T) []byte // nil for none, as those below
@@ -129,7 +130,7 @@ func (s *sink[T]) require(option string, ok bool) {
 
 // Open makes sure that the topic can be written to.
 func (s *sink[T]) Open(ctx context.Context) error {
-	return s.check(ctx, s.topic, "the sink")
+	return sayEmbedded(s.own, s.check(ctx, s.topic, "the sink"))
 }
 
 // Write produces one partition's elements and waits for their acknowledgements.

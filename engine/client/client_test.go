@@ -157,7 +157,8 @@ func TestTheClusterCannotBeReached(t *testing.T) {
 	if _, err := connect(t, drivers.Master(), wrong, plenty).Jobs(t.Context()); !errors.Is(err, wire.ErrUnauthenticated) {
 		t.Errorf("a wrong token: %v", err)
 	}
-	c := connect(t, drivers.Master(), drivers.Security(), 50*time.Millisecond)
+	const patience = 3 * time.Second // until it has heard one of them, on a busy machine
+	c := connect(t, drivers.Master(), drivers.Security(), patience)
 	drivers.Lead("")
 	if _, err := c.Jobs(t.Context()); !errors.Is(err, wire.ErrNoLeader) || !strings.Contains(err.Error(), "are most of the drivers up") {
 		t.Errorf("no leader: %v", err)
@@ -191,7 +192,13 @@ func TestPatienceIsKept(t *testing.T) {
 	if took < patience || took > 2*patience {
 		t.Errorf("patience of %s took %s", patience, took)
 	}
-	if want := "gave up after " + took.Round(100*time.Millisecond).String(); err == nil || !strings.Contains(err.Error(), want) {
+	if err == nil {
+		t.Fatal("it was answered")
+	}
+	_, after, _ := strings.Cut(err.Error(), "gave up after ")
+	text, _, _ := strings.Cut(after, ":")
+	said, wrong := time.ParseDuration(text)
+	if wrong != nil || (took-said).Abs() > 100*time.Millisecond {
 		t.Errorf("after %s: %v", took, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // attendance says how many executors are expected, how many take tasks and which can't
 // build the program, and wakes those who wait for more of them.
 //
-// THREADING: mu guards it; no other lock is taken meanwhile.
+// THREADING: mu guards all but changed, whose lock is the only one that is taken meanwhile.
 type attendance struct {
 	mu       sync.Mutex
 	expected int
@@ -17,7 +17,7 @@ type attendance struct {
 	ready    int               // streams to executors that have built the program
 	refused  map[string]string // why, by executor
 	refusals int
-	changed  chan struct{} // closed and replaced when an executor comes, goes or answers
+	changed  signal // an executor has come, gone or answered
 }
 
 // maxRefusals is how often in all executors may say that they can't build the
@@ -25,7 +25,7 @@ type attendance struct {
 const maxRefusals = 3
 
 func newAttendance() *attendance {
-	return &attendance{refused: make(map[string]string), changed: make(chan struct{})}
+	return &attendance{refused: make(map[string]string)}
 }
 
 // expect says how many executors should take tasks, and how many could.
@@ -33,7 +33,7 @@ func (a *attendance) expect(n, able int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.expected, a.able = n, able
-	a.wakeAll()
+	a.changed.wake()
 }
 
 // accept notes that an executor has built the program, maybe after all, until leave.
@@ -58,7 +58,7 @@ func (a *attendance) refuse(executor, reason string) (hopeless bool, refused []s
 	defer a.mu.Unlock()
 	a.refused[executor] = reason
 	a.refusals++
-	a.wakeAll()
+	a.changed.wake()
 	return a.refusals >= maxRefusals && a.ready == 0 && len(a.refused) >= a.able, slices.Sorted(maps.Keys(a.refused))
 }
 
@@ -68,25 +68,4 @@ func (a *attendance) isComplete(ready int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.expected > 0 && ready+len(a.refused) >= a.expected
-}
-
-// note wakes those who await a change.
-func (a *attendance) note() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.wakeAll()
-}
-
-// change returns what is closed at the next change. It is asked for before the
-// state is looked at.
-func (a *attendance) change() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.changed
-}
-
-// wakeAll is called with mu held.
-func (a *attendance) wakeAll() {
-	close(a.changed)
-	a.changed = make(chan struct{})
 }

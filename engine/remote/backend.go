@@ -177,7 +177,7 @@ func (b *Backend) Ready() int {
 // so that the first batch finds them all; or until ctx ends.
 func (b *Backend) Await(ctx context.Context) {
 	for {
-		changed := b.attendance.change()
+		changed := b.attendance.changed.next()
 		if b.attendance.isComplete(b.Ready()) {
 			return
 		}

@@ -207,7 +207,7 @@ func (l *link) admit(r *Registered) {
 	})
 	l.events.Stored(l.name, r.Stored)
 	l.ready.Store(true)
-	l.attendance.note()
+	l.attendance.changed.wake()
 	l.reception.join(l)
 	l.trouble("")
 }
@@ -225,7 +225,7 @@ func (l *link) lost(cause error) {
 	if l.common.ctx.Err() != nil {
 		return
 	}
-	l.attendance.note()
+	l.attendance.changed.wake()
 	l.events.ExecutorLost(scheduler.ExecutorLost{Executor: l.name, Message: rpc.Brief(cause)})
 }
 
@@ -300,7 +300,7 @@ func (l *link) receive(s *end[ToExecutor, FromExecutor]) error {
 			results.add(m.Part)
 		case m.Held != nil:
 			l.holdings.answer(*m.Held)
-			l.attendance.note()
+			l.attendance.changed.wake()
 		case m.Received != nil:
 			l.reception.heard(l, m.Received)
 		case m.Invoked != nil:

@@ -14,7 +14,7 @@ func (b *Backend) Hold(versions []ModelVersion) { b.briefing.hold(&Hold{Versions
 // a version is good. An error says which can't load it, and why.
 func (b *Backend) AwaitHeld(ctx context.Context, v ModelVersion) error {
 	for {
-		changed := b.attendance.change()
+		changed := b.attendance.changed.next()
 		have, missing, err := b.holders(v)
 		if err != nil || missing == 0 && have > 0 {
 			return err

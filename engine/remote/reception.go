@@ -31,13 +31,13 @@ type Reception struct {
 // the driver knows. An executor that is lost may go on for some seconds, until it has
 // noticed.
 //
-// THREADING: mu guards it. Of other locks only an outbox's is taken meanwhile, and those that
-// Lost takes.
+// THREADING: mu guards all but changed. Of other locks only that one's and an outbox's are
+// taken meanwhile, and those that Lost takes.
 type reception struct {
 	mu      sync.Mutex
 	wanted  Reception         // the zero value before Receive and after it
 	ready   map[place][]int32 // the inputs whose receivers each executor runs that takes tasks
-	changed chan struct{}     // closed and replaced when an executor runs fewer
+	changed signal            // an executor runs fewer
 	telling sync.WaitGroup    // calls of what is wanted without mu; they begin with mu held
 }
 
@@ -50,7 +50,7 @@ type place interface {
 }
 
 func newReception() *reception {
-	return &reception{ready: make(map[place][]int32), changed: make(chan struct{})}
+	return &reception{ready: make(map[place][]int32)}
 }
 
 // Receive has executors run inputs' receivers until ctx ends: each on one executor, and when
@@ -91,7 +91,7 @@ func (r *reception) leave(p place, cause string) {
 	delete(r.ready, p)
 	r.lose(inputs, fmt.Sprintf("executor %s, which ran the receiver, is lost: %s", p, cause)) // before another one tells anything
 	r.assign()
-	r.wake()
+	r.changed.wake()
 }
 
 // lose says why no executor runs inputs' receivers, if anybody wants to know. mu is held.
@@ -117,7 +117,7 @@ func (r *reception) heard(p place, m *Received) {
 		isIt := func(input int32) bool { return input == m.Input }
 		r.wanted.Inputs = slices.DeleteFunc(slices.Clone(r.wanted.Inputs), isIt)
 		r.ready[p] = slices.DeleteFunc(slices.Clone(r.ready[p]), isIt)
-		r.wake()
+		r.changed.wake()
 	}
 	r.mu.Unlock()
 	switch {
@@ -163,7 +163,7 @@ func (r *reception) end(ctx context.Context) {
 	}
 	r.mu.Unlock()
 	for {
-		changed := r.change()
+		changed := r.changed.next()
 		if len(r.left()) == 0 {
 			return
 		}
@@ -192,17 +192,4 @@ func (r *reception) close() (left []int32) {
 	r.mu.Unlock()
 	r.telling.Wait()
 	return r.left()
-}
-
-// change returns what is closed when there are fewer. It is asked for before they are counted.
-func (r *reception) change() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.changed
-}
-
-// wake closes what change has returned. mu is held.
-func (r *reception) wake() {
-	close(r.changed)
-	r.changed = make(chan struct{})
 }

@@ -93,7 +93,7 @@ func TestReceiverThatEnds(t *testing.T) {
 	if a, b := next(t, "a receiver", began), next(t, "another one", began); a+b != "x1x2" && a+b != "x2x1" {
 		t.Errorf("%s, %s", a, b)
 	}
-	for changed := d.reception.change(); ; changed = d.reception.change() {
+	for changed := d.reception.changed.next(); ; changed = d.reception.changed.next() {
 		if len(d.reception.left()) == 0 {
 			break
 		}

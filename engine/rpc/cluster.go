@@ -34,20 +34,35 @@ const maxKnown = 64
 // NewCluster returns a Cluster that knows of drivers at the given addresses,
 // host:port separated by commas. Nothing is connected yet.
 func NewCluster(addresses string, s security.Security) (*Cluster, error) {
-	c := &Cluster{security: s, conns: make(map[string]*grpc.ClientConn)}
-	for a := range strings.SplitSeq(addresses, ",") {
-		if a = strings.TrimSpace(a); a == "" {
-			continue
-		}
+	all, err := ParseAddresses(addresses)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{security: s, addresses: all, conns: make(map[string]*grpc.ClientConn)}
+	for _, a := range all {
 		if _, err := c.dial(a); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		c.addresses = append(c.addresses, a)
-	}
-	if len(c.addresses) == 0 {
-		return nil, wire.Misuse("no address of an engine-driver; give host:port,host:port,…")
 	}
 	return c, nil
+}
+
+// ParseAddresses returns the addresses of a list, host:port separated by commas, of which
+// there must be one at least.
+func ParseAddresses(list string) (all []string, err error) {
+	for a := range strings.SplitSeq(list, ",") {
+		if a = strings.TrimSpace(a); a == "" {
+			continue
+		}
+		if _, err := security.IsLoopback(a); err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	if len(all) == 0 {
+		return nil, wire.Misuse("no address of an engine-driver; give host:port,host:port,…")
+	}
+	return all, nil
 }
 
 // Addresses returns the addresses given to NewCluster.

@@ -142,6 +142,20 @@ func (s Security) check(address, doing, instead string) error {
 	if s.Files != (wire.TLSFiles{}) {
 		return nil
 	}
+	if err := checkToken(address, doing, instead); err != nil {
+		return err
+	}
+	if s.tls == nil {
+		return fmt.Errorf("%w: %s takes a token or mutual TLS", wire.ErrInsecure, doing)
+	}
+	return nil
+}
+
+// CheckToken makes sure that a token, whichever it is, is enough for calling an address: one
+// on loopback.
+func CheckToken(address string) error { return checkToken(address, "talking to "+address, "") }
+
+func checkToken(address, doing, instead string) error {
 	loopback, err := IsLoopback(address)
 	if err != nil {
 		return err
@@ -149,9 +163,6 @@ func (s Security) check(address, doing, instead string) error {
 	if !loopback {
 		return fmt.Errorf("%w: %s, which other machines can reach, takes mutual TLS; make certificates with `engine-submit certs DIR` and give --tls-ca, --tls-cert and --tls-key%s",
 			wire.ErrInsecure, doing, instead)
-	}
-	if s.tls == nil {
-		return fmt.Errorf("%w: %s takes a token or mutual TLS", wire.ErrInsecure, doing)
 	}
 	return nil
 }

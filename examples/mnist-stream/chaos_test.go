@@ -35,7 +35,7 @@ func TestKilledProcesses(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("the executors' processes are found in /proc")
 	}
-	path, verify := program(t, "mnist-stream"), program(t, "verify")
+	path, verify := program(t, "mnist-stream"), program(t, "mnist-verify")
 	rng := rand.New(rand.NewPCG(clustertest.Seed(t), 2))
 	kinds := slices.Concat(slices.Repeat([]string{"driver"}, chaosKills), slices.Repeat([]string{"executor"}, chaosKills))
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
@@ -65,7 +65,7 @@ func TestKilledProcesses(t *testing.T) {
 	out, err := exec.Command(verify, "--brokers", addr, "--images-topic", "chaos-images", "--digits-topic", "chaos-digits").CombinedOutput()
 	var found struct{ Images, Lost, Duplicates, Foreign, DoubleBatches int }
 	if jerr := json.Unmarshal(bytes.ReplaceAll(out, []byte("double_batches"), []byte("DoubleBatches")), &found); jerr != nil {
-		t.Fatalf("verify: %v, %v\n%s", err, jerr, out)
+		t.Fatalf("mnist-verify: %v, %v\n%s", err, jerr, out)
 	}
 	t.Logf("%d kills: %s", len(kinds), out)
 	// Tasks write as they run: a batch is repeated as often as a kill meets it.

@@ -37,7 +37,7 @@ func TestKilledCluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), clusterPatience)
 	defer cancel()
 	addr := kafkatest.Fake(t).Addrs[0]
-	c, bin := clustertest.Start(t, 1, ".", "./verify")
+	c, bin := clustertest.Start(t, 1, ".", "./mnist-verify")
 	topics := []string{"--brokers", addr, "--images-topic", "chaos-images", "--digits-topic", "chaos-digits"}
 	job, err := c.Client.Submit(ctx, client.Submission{
 		Binary: filepath.Join(bin, "mnist-stream"), Name: "chaos",
@@ -59,13 +59,13 @@ func TestKilledCluster(t *testing.T) {
 	if err != nil || st.State != wire.JobFinished {
 		t.Fatalf("the job ended: %+v, %v", st, err)
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(bin, "verify"), topics...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, filepath.Join(bin, "mnist-verify"), topics...).CombinedOutput()
 	var found struct {
 		Images, Lost, Duplicates, Foreign int
 		DoubleBatches                     int `json:"double_batches"`
 	}
 	if jerr := json.Unmarshal(out, &found); jerr != nil {
-		t.Fatalf("verify: %v, %v\n%s", err, jerr, out)
+		t.Fatalf("mnist-verify: %v, %v\n%s", err, jerr, out)
 	}
 	t.Logf("%d kills: %s", len(kinds), bytes.TrimSpace(out))
 	if err != nil || found.Images < chaosImages {

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // built builds the programs of this folder, once for all tests.
 var built = sync.OnceValue(func() error {
-	if out, err := exec.Command("go", "build", "-o", programs+"/", ".", "./verify").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", programs+"/", ".", "./mnist-verify").CombinedOutput(); err != nil {
 		return fmt.Errorf("building: %w\n%s", err, out)
 	}
 	return nil

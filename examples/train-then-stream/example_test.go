@@ -20,7 +20,7 @@ import (
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir+"/", "./train", "./stream", "./write").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir+"/", "./digits-write", "./digits-train", "./digits-stream").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
 	return dir
@@ -59,13 +59,13 @@ func number(t *testing.T, s string) int {
 func TestTrainThenStream(t *testing.T) {
 	bin, broker := programs(t), kafkatest.Fake(t)
 	const labelled, images = 4000, 1500
-	if _, stderr, err := run(t, filepath.Join(bin, "write"), "--brokers", broker.Addrs[0], "--labelled", fmt.Sprint(labelled), "--images", fmt.Sprint(images)); err != nil {
+	if _, stderr, err := run(t, filepath.Join(bin, "digits-write"), "--brokers", broker.Addrs[0], "--labelled", fmt.Sprint(labelled), "--images", fmt.Sprint(images)); err != nil {
 		t.Fatalf("%v\n%s", err, stderr)
 	}
 	versions := make(map[string]bool)
 	for _, master := range []string{"local[2]", "local-cluster[2,1]"} {
 		common := []string{"--master", master, "--brokers", broker.Addrs[0], "--conf", "models.store=" + t.TempDir()}
-		out, stderr, err := run(t, filepath.Join(bin, "train"), append(common, "--rounds", "3")...)
+		out, stderr, err := run(t, filepath.Join(bin, "digits-train"), append(common, "--rounds", "3")...)
 		found := published.FindStringSubmatch(out)
 		if err != nil || found == nil {
 			t.Fatalf("%s: %v\n%s%s", master, err, out, stderr)
@@ -80,7 +80,7 @@ func TestTrainThenStream(t *testing.T) {
 		}
 		versions[found[1]] = true
 
-		out, stderr, err = run(t, filepath.Join(bin, "stream"), append(common, "--until-end")...)
+		out, stderr, err = run(t, filepath.Join(bin, "digits-stream"), append(common, "--until-end")...)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s%s", master, err, out, stderr)
 		}
@@ -110,7 +110,7 @@ func TestTrainThenStream(t *testing.T) {
 		"--least 80 is not from 0 to 1":              {"--least", "80"},
 		`--day "yesterday" is no day`:                append([]string{"--day", "yesterday"}, store...),
 	} {
-		if _, stderr, err := run(t, filepath.Join(bin, "train"), append(args, common...)...); err == nil || !strings.Contains(stderr, says) {
+		if _, stderr, err := run(t, filepath.Join(bin, "digits-train"), append(args, common...)...); err == nil || !strings.Contains(stderr, says) {
 			t.Errorf("train %q: %v\n%s\nwant %s", args, err, stderr, says)
 		}
 	}

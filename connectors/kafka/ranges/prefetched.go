@@ -89,17 +89,17 @@ func (b *buffer) postpone(s *stream) {
 	}
 	s.late = s.asked
 	b.count(s, 0, -s.asked)
-	b.remove(s)
-	b.early[s.rg] = s
-	b.ahead = append(b.ahead, s)
+	i := slices.Index(b.ahead, s) // it is there, as it has asked for something
+	b.ahead = append(slices.Delete(b.ahead, i, i+1), s)
 }
 
-// again reports whether a stream may be tried again now. Of those that were postponed this is one
-// chunk of a full size at a time, if there is room, so that they are in nobody's way.
+// again reports whether a stream may be tried again now. Of those that were postponed, and that
+// nobody has claimed or forgotten since, this is one chunk of a full size at a time, if there is
+// room, so that they are in nobody's way.
 func (b *buffer) again(s *stream, o *Options) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s.late == 0 || s.asked > 0 {
+	if b.early[s.rg] != s || s.late == 0 || s.asked > 0 {
 		return true
 	}
 	var onWay int64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -121,7 +122,7 @@ func TestRangesBehindAreFetched(t *testing.T) {
 		t.Errorf("%+v: others may read the first ranges", s)
 	}
 	ahead, s := took(t, Options{Alone: true})
-	if s.Prefetched != manyPartitions || ahead > one/2 {
+	if s.Prefetched < manyPartitions/2 || s.Prefetched == manyPartitions || ahead > one/2 { // nothing of the first had come when it was read
 		t.Errorf("%s, one range after the other %s: %+v", ahead, one, s)
 	}
 }
@@ -158,7 +159,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 				note()
 			}
 		}
-		if s := r.Stats(); s.Prefetched != manyPartitions || s.Bytes > before.Bytes+manyPartitions*25_000 {
+		if s := r.Stats(); s.Prefetched < manyPartitions/2 || s.Bytes > before.Bytes+manyPartitions*25_000 {
 			t.Errorf("%+v: what is prefetched is to be read, and not fetched again", s)
 		}
 		if used, _, _ := r.buffer.holds(); used != 0 {
@@ -225,8 +226,8 @@ func TestPrefetchAfterFailures(t *testing.T) {
 		if took := time.Since(began); !failed || took < confirmAfter {
 			t.Errorf("there is no such partition, and that is to be found out anew: %v after %s", failed, took)
 		}
-		if s := r.Stats(); s.Prefetched != manyPartitions+1 {
-			t.Errorf("%+v", s)
+		if s := r.Stats(); s.Prefetched != manyPartitions {
+			t.Errorf("%+v: nothing could be prefetched of what doesn't exist", s)
 		}
 		if _, fetched, early := r.buffer.holds(); fetched != 0 || early != 0 {
 			t.Errorf("%d bytes of %d ranges are kept", fetched, early)
@@ -428,6 +429,33 @@ func TestPostponed(t *testing.T) {
 		t.Error("what is read waits for nobody")
 	}
 	fetched("of what is read nothing had come", 660)
+	b.forget(all[0].rg)
+	fetched("some makes room", 310)
+	if b.forget(all[2].rg); !b.again(all[2], o) {
+		t.Error("what is forgotten waits for nobody")
+	}
+	fetched("nothing is asked for what is forgotten", 310)
+}
+
+// What is postponed goes behind all others, in the order in which it was postponed.
+func TestPostponedGoesLast(t *testing.T) {
+	h, o, b := newHistory(), &Options{PartitionBytes: 100}, newBuffer(1000)
+	all := make([]*stream, 5)
+	for p := range all {
+		all[p] = newStream(Range{Topic: "t", Partition: int32(p), Until: 10})
+		all[p].early = true
+		b.admit(all[p])
+	}
+	b.due(h, o)                        // 0, 1 and 2
+	for _, p := range []int{1, 0, 1} { // the last time nothing is asked for
+		b.postpone(all[p])
+	}
+	if want := []*stream{all[2], all[3], all[4], all[1], all[0]}; !slices.Equal(b.ahead, want) {
+		t.Errorf("%v, want %v", b.ahead, want)
+	}
+	if _, fetched, early := b.holds(); early != len(all) || fetched != 100 {
+		t.Errorf("%d bytes of %d ranges", fetched, early)
+	}
 }
 
 // Short ranges are asked for together, long ones a few at a time, in order.

@@ -192,7 +192,7 @@ func (r *Reader) open(rg Range) *stream {
 	s := r.buffer.claim(rg)
 	if s == nil {
 		s = r.begin(rg)
-	} else {
+	} else if s.holds() {
 		r.counts.prefetched.Add(1)
 	}
 	r.router.want(s)

@@ -7,7 +7,7 @@ type Stats struct {
 	Fetches    int64 // requests answered
 	Refreshes  int64 // requests for leaders
 	Bytes      int64 // of record batches received
-	Prefetched int64 // ranges that began from a prefetched chunk
+	Prefetched int64 // ranges that were prefetched, at least in part, when they were read
 	Leftovers  int64 // ranges that began from what the previous one had left over
 }
 

@@ -171,6 +171,13 @@ func (s *stream) isClosed() bool {
 	return s.closed
 }
 
+// holds reports whether a chunk waits for the reader.
+func (s *stream) holds() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ready) > 0
+}
+
 // isOver reports whether there is nothing more to fetch.
 func (s *stream) isOver() bool {
 	s.mu.Lock()

@@ -1,5 +1,5 @@
-// Stream reads the digits in images of a topic with the network that train has published
-// last, and says which version has read how many right.
+// Digits-stream reads the digits in images of a topic with the network that digits-train has
+// published last, and says which version has read how many right.
 package main
 
 import (
@@ -14,8 +14,8 @@ import (
 )
 
 func main() {
-	app := engine.NewApp("stream")
-	app.Example("stream --brokers 127.0.0.1:9092 --conf models.store=/tmp/models")
+	app := engine.NewApp("digits-stream")
+	app.Example("digits-stream --brokers 127.0.0.1:9092 --conf models.store=/tmp/models")
 	topic := app.Flags().String("topic", digits.Topic, "`topic` of images with their digits")
 	every := app.Flags().Duration("follow", time.Second, "`time` between two looks for a network that was published")
 	app.Stream(time.Second, func(ssc *engine.StreamingContext) error { return declare(ssc, *topic, *every) })

@@ -1,4 +1,4 @@
-// Write writes MNIST's images to Kafka, for the example to have something to read:
+// Digits-write writes MNIST's images to Kafka, for the example to have something to read:
 // training images to topic labelled, as if they had been written in the course of
 // yesterday, and test images to topic labelled-today.
 package main
@@ -19,14 +19,14 @@ import (
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
 )
 
-func main() { cli.Main("write", run) }
+func main() { cli.Main("digits-write", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
-	f := flag.NewFlagSet("write", flag.ContinueOnError)
+	f := flag.NewFlagSet("digits-write", flag.ContinueOnError)
 	brokers := f.String("brokers", "127.0.0.1:9092", "`addresses` of the brokers")
 	labelled := f.Int("labelled", 20_000, "images of yesterday")
 	images := f.Int("images", 5_000, "images for the stream")
-	if err := cli.Parse(f, "write --brokers 127.0.0.1:9092", args, stdout); err != nil {
+	if err := cli.Parse(f, "digits-write --brokers 127.0.0.1:9092", args, stdout); err != nil {
 		return err
 	}
 	addresses, err := cli.Brokers(*brokers)

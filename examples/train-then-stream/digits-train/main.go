@@ -1,4 +1,4 @@
-// Train teaches a network the images that were written to a topic on one day, tries it on
+// Digits-train teaches a network the images that were written to a topic on one day, tries it on
 // a tenth of them, and publishes it.
 package main
 
@@ -23,8 +23,8 @@ type options struct {
 }
 
 func main() {
-	app := engine.NewApp("train")
-	app.Example("train --brokers 127.0.0.1:9092 --conf models.store=/tmp/models")
+	app := engine.NewApp("digits-train")
+	app.Example("digits-train --brokers 127.0.0.1:9092 --conf models.store=/tmp/models")
 	var o options
 	app.Flags().StringVar(&o.topic, "topic", "labelled", "`topic` of images with their digits")
 	app.Flags().StringVar(&o.day, "day", "", "`day` whose images are learned, such as 2026-11-28, UTC (default: yesterday)")

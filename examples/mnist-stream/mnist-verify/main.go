@@ -1,7 +1,7 @@
-// Verify compares what mnist-stream wrote with what it read, by topic, partition
+// Mnist-verify compares what mnist-stream wrote with what it read, by topic, partition
 // and offset: which images have no result, and which have more than one.
 //
-//	go run ./examples/mnist-stream/verify --brokers 127.0.0.1:9092
+//	go run ./examples/mnist-stream/mnist-verify --brokers 127.0.0.1:9092
 //
 // It reads both topics from their start to where they end and prints one JSON
 // object. The exit code is 1 if an image is lost, or if an image has results of
@@ -44,20 +44,20 @@ type place struct {
 }
 
 func main() {
-	f := flag.NewFlagSet("verify", flag.ContinueOnError)
+	f := flag.NewFlagSet("mnist-verify", flag.ContinueOnError)
 	brokers := f.String("brokers", "127.0.0.1:9092", "Kafka addresses, host:port,…")
 	images := f.String("images-topic", "images", "topic of the images")
 	digits := f.String("digits-topic", "digits", "topic of the results")
 	timeout := f.Duration("timeout", time.Minute, "how long reading may take")
-	if err := cli.Parse(f, "verify --brokers 127.0.0.1:9092", os.Args[1:], os.Stdout); err != nil {
-		os.Exit(cli.Code("verify", err, os.Stderr))
+	if err := cli.Parse(f, "mnist-verify --brokers 127.0.0.1:9092", os.Args[1:], os.Stdout); err != nil {
+		os.Exit(cli.Code("mnist-verify", err, os.Stderr))
 	}
 	addresses, err := cli.Brokers(*brokers)
 	if err == nil && *timeout <= 0 {
 		err = fmt.Errorf("%w: --timeout %s is not above 0", cli.ErrUsage, *timeout)
 	}
 	if err != nil {
-		os.Exit(cli.Code("verify", err, os.Stderr))
+		os.Exit(cli.Code("mnist-verify", err, os.Stderr))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -65,7 +65,7 @@ func main() {
 	defer cancel()
 	r, err := verify(ctx, addresses, *images, *digits)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "verify:", err)
+		fmt.Fprintln(os.Stderr, "mnist-verify:", err)
 		os.Exit(2)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil || !r.ok() {
