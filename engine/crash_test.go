@@ -145,11 +145,11 @@ func (l *crashLog) Start(ctx context.Context, h plan.JobHeader) (uint64, error) 
 	return epoch, errors.Join(err, l.reach(crashTakesOver))
 }
 
-func (l *crashLog) Allocate(ctx context.Context, a *plan.Allocation) error {
+func (l *crashLog) Allocate(ctx context.Context, a *plan.Allocation, done ...plan.Completion) error {
 	if err := l.reach(crashAllocates); err != nil {
 		return err
 	}
-	err := errors.Join(l.flush(ctx), l.Log.Allocate(ctx, a))
+	err := errors.Join(l.flush(ctx), l.Log.Allocate(ctx, a, done...))
 	return errors.Join(err, l.reach(crashAllocated))
 }
 

@@ -27,9 +27,10 @@ type Log interface {
 	Start(ctx context.Context, header []byte) (epoch uint64, err error)
 	// RecordValue makes a value durable.
 	RecordValue(ctx context.Context, v Value) error
-	// Allocate makes a batch durable, along with completions that were reported since
-	// the last call. Its Seq follows the last one's; the log sets its Epoch.
-	Allocate(ctx context.Context, b Batch) error
+	// Allocate makes a batch durable, along with completions, those that were reported since
+	// the last call and more, but never without them. Its Seq follows the last one's; the log
+	// sets its Epoch.
+	Allocate(ctx context.Context, b Batch, done ...Completion) error
 	// Complete reports that an output of a batch is done. It survives the death
 	// of the process; it need not survive the machine's before the next Allocate.
 	Complete(ctx context.Context, c Completion) error
@@ -68,12 +69,12 @@ func (l *Memory) RecordValue(_ context.Context, v Value) error {
 	return err
 }
 
-// Allocate adds a batch.
-func (l *Memory) Allocate(_ context.Context, b Batch) error {
+// Allocate adds a batch and applies completions.
+func (l *Memory) Allocate(_ context.Context, b Batch, done ...Completion) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.Epoch = l.epoch
-	_, err := l.state.Allocate(b, nil, 0, nil)
+	_, err := l.state.Allocate(b, done, 0, nil)
 	return err
 }
 

@@ -304,9 +304,7 @@ func (l *link) receive(s *end[ToExecutor, FromExecutor]) error {
 		case m.Received != nil:
 			l.reception.heard(l, m.Received)
 		case m.Invoked != nil:
-			if m.Invoked.Failure != "" {
-				l.cfg.Diverged(l.name, m.Invoked)
-			}
+			l.cfg.Diverged(l.name, m.Invoked)
 		default:
 			return fmt.Errorf("%w: the executor sent an empty message", wire.ErrMalformed)
 		}

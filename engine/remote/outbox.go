@@ -102,7 +102,8 @@ func sendable(outs *shuffle.Outputs) error {
 	return nil
 }
 
-// forget posts that batches are complete.
+// forget posts that batches are complete. It goes with what comes next: a message of its own
+// would wake the executor for nothing that anyone waits for.
 func (o *outbox) forget(f Forget) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -114,7 +115,7 @@ func (o *outbox) forget(f Forget) {
 			delete(o.sent, outs)
 		}
 	}
-	o.push(&ToExecutor{Forget: &f})
+	o.messages = append(o.messages, &ToExecutor{Forget: &f})
 }
 
 // forgetShuffles posts that no task reads some shuffles any more.
@@ -147,8 +148,10 @@ func (o *outbox) send(ctx context.Context, s *end[ToExecutor, FromExecutor]) err
 		o.mu.Unlock()
 		for i, m := range batch {
 			if m == nil {
-				if err := s.flush(); err != nil { // what came before doesn't wait for the disk
-					return err
+				if !invocations.isNear() { // what came before doesn't wait for the disk
+					if err := s.flush(); err != nil {
+						return err
+					}
 				}
 				next, err := invocations.next()
 				if err != nil {

@@ -183,6 +183,14 @@ type recordReader struct {
 	place  int64
 }
 
+// isNear reports whether the next invocation, if there is one, is in memory.
+func (x *recordReader) isNear() bool {
+	r := x.record
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(x.place, r.first) >= r.written
+}
+
 // next returns the next invocation, nil if there is none yet. Those that were forgotten
 // meanwhile are left out.
 func (x *recordReader) next() (*Invoke, error) {

@@ -30,8 +30,8 @@ type Host interface {
 	// then. Until it returns nothing more is read of the driver's stream.
 	Room(ctx context.Context) error
 	// Invoke generates a batch, or takes in what a batch program's driver has done.
-	// Being told of it again does no harm. answer is called at most once, now or
-	// later, from any goroutine.
+	// Being told of it again does no harm. answer says why that failed, now or
+	// later, from any goroutine; of what went well nothing is said.
 	Invoke(i *Invoke, answer func(*Invoked))
 	// Hold brings in and drops versions of models. It doesn't wait: answer is
 	// called for each version, from other goroutines.

@@ -102,7 +102,7 @@ const (
 )
 
 // weight returns how many bytes the message takes at most, if it is one of those that are
-// sent for each task; others go alone.
+// sent for each task or batch; others go alone.
 func (m *ToExecutor) weight() int {
 	switch {
 	case m.Launch != nil:
@@ -111,9 +111,11 @@ func (m *ToExecutor) weight() int {
 			w += smallWeight + len(h.Executor) + blockWeight*len(h.Blocks)
 		}
 		return w
+	case m.Invoke != nil:
+		return smallWeight + len(m.Invoke.Invocation)
 	case m.Kill != nil:
 		return smallWeight + len(m.Kill.Reason)
-	case m.Commit != nil:
+	case m.Commit != nil, m.Forget != nil:
 		return smallWeight
 	}
 	return alone

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -45,6 +46,10 @@ func told(s *Several[ToExecutor]) string {
 			all = append(all, fmt.Sprint("kill ", m.Kill.ID.Partition))
 		case m.Hold != nil:
 			all = append(all, "hold")
+		case m.Invoke != nil:
+			all = append(all, fmt.Sprint("batch ", m.Invoke.Seq))
+		case m.Forget != nil:
+			all = append(all, fmt.Sprint("forget until ", m.Forget.Until))
 		}
 	}
 	return strings.Join(all, ", ")
@@ -78,6 +83,69 @@ func TestLaunchesAsOne(t *testing.T) {
 	if err := next(t, "the sender's end", gone); !errors.Is(err, broken) {
 		t.Error(err)
 	}
+}
+
+// That a batch is complete is told with what comes next, and a batch may go with its tasks, unless
+// what describes it is on the disk.
+func TestBatchesAsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stream := newSlowStream[ToExecutor, FromExecutor]()
+		r := newRecord(t.TempDir(), 1000)
+		defer func() {
+			if err := r.close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		b := newBriefing(r)
+		l := &link{out: newOutbox()}
+		b.join(l)
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { gone <- l.out.send(ctx, driverEnd(stream)) }()
+		invoke := func(seq uint64, size int) {
+			if err := b.invoke(invocation(seq, size)); err != nil {
+				t.Error(err)
+			}
+		}
+		forget := func(seq uint64) {
+			if err := b.forget(Forget{Until: seq, Keep: seq}); err != nil {
+				t.Error(err)
+			}
+		}
+		sent := func(want string) {
+			t.Helper()
+			if got := told(next(t, want, stream.sent)); got != want {
+				t.Errorf("%s went as one, want %s", got, want)
+			}
+		}
+		forget(1)
+		synctest.Wait()
+		select {
+		case <-stream.sent:
+			t.Error("it is sent although nothing else is")
+		default:
+		}
+		invoke(1, 10)
+		sent("forget until 1, batch 1")
+		l.launch(taskOf(1, 1, 0))
+		forget(2)
+		invoke(2, 20)
+		l.launch(taskOf(1, 2, 0))
+		stream.goOn <- nil
+		sent("launch 0, forget until 2, batch 2, launch 0")
+		l.launch(taskOf(1, 2, 1))
+		invoke(3, 2000) // more than is kept in memory
+		l.launch(taskOf(1, 3, 0))
+		stream.goOn <- nil
+		sent("launch 1")
+		stream.goOn <- nil
+		sent("batch 3, launch 0")
+		stream.goOn <- nil
+		cancel()
+		if err := next(t, "the sender's end", gone); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // So do the ends of tasks. Who says what is stored says it in their order. Of a stream that

@@ -165,10 +165,10 @@ type Registered struct {
 	Stored []scheduler.StoredBlock `msgpack:"st,omitempty"`
 }
 
-// Invoked answers Invoke.
+// Invoked says that an Invoke failed.
 type Invoked struct {
 	Seq     uint64   `msgpack:"seq"`
-	Failure string   `msgpack:"why"`     // "" if the batch was generated
+	Failure string   `msgpack:"why"`
 	Lineage []string `msgpack:"lineage"` // what it generated, if that isn't the driver's
 }
 

@@ -203,11 +203,16 @@ func (l *Log) RecordValue(_ context.Context, v batchlog.Value) error {
 }
 
 // Allocate syncs a batch to the disk, and the completions before it.
-func (l *Log) Allocate(_ context.Context, b batchlog.Batch) error {
+func (l *Log) Allocate(_ context.Context, b batchlog.Batch, done ...batchlog.Completion) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.size > max(l.limit, 2*l.began) {
 		if err := l.replace(l.number + 1); err != nil {
+			return err
+		}
+	}
+	for _, c := range done {
+		if err := l.complete(c); err != nil {
 			return err
 		}
 	}
@@ -220,6 +225,11 @@ func (l *Log) Allocate(_ context.Context, b batchlog.Batch) error {
 func (l *Log) Complete(_ context.Context, c batchlog.Completion) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.complete(c)
+}
+
+// complete is Complete with mu held.
+func (l *Log) complete(c batchlog.Completion) error {
 	_, err := l.state.Complete([]batchlog.Completion{c}, l.writes(false, entry{Completion: &c}))
 	return err
 }

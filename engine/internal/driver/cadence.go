@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
 )
 
 // soon makes a batch when there are records and the runner is free, at the latest at
@@ -26,8 +28,19 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 			return err
 		}
 	}
+	learns := slices.ContainsFunc(g.Program.Graph.Models, func(m *plan.Model) bool { return m.Trained }) // no batch is planned before the last is complete
+	if g.Program.Settings.ConcurrentJobs == 1 && !learns {
+		g.takes = g.rides
+	}
+	defer func() { g.letGo(workCtx) }()
 	g.left.records = 1 // what is there at the start is read at once
-	for g.free(stopCtx) && g.await(stopCtx, ready, next) {
+	for g.free(stopCtx) {
+		if len(ready) == 0 && g.left.records == 0 && g.untilTick(next) > 0 {
+			g.letGo(workCtx)
+		}
+		if !g.await(stopCtx, ready, next) {
+			return nil
+		}
 		select {
 		case <-ready: // whatever it was for, it is planned now
 		default:
@@ -83,16 +96,28 @@ func (g *generator) closeWindows(stopCtx, workCtx context.Context) error {
 // free waits until fewer batches run or wait than may run at a time: what comes could still
 // join the next one, which must be the runner's as soon as it is planned, unless its budget is
 // full already.
-// It reports false if ctx ends before.
+// It reports false if ctx ends before. The one batch that runs may be done but for its
+// completion, which is the generator's then: it takes it along, or lets it go.
 func (g *generator) free(ctx context.Context) bool {
+	g.ride = nil
 	for !g.left.fill && g.under.Load() >= int64(g.Program.Settings.ConcurrentJobs) {
 		select {
+		case g.ride = <-g.takes:
+			return ctx.Err() == nil
 		case <-g.freed:
 		case <-ctx.Done():
 			return false
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// letGo has the completion that the generator has logged alone, if that isn't done.
+func (g *generator) letGo(ctx context.Context) {
+	if g.ride != nil {
+		g.alone(ctx, g.ride)
+		g.ride = nil
+	}
 }
 
 // await waits until there is something to read, at most until next. It reports false

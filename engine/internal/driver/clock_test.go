@@ -46,7 +46,7 @@ func (*clocked) Completed(context.Context, []byte) error         { return nil }
 func (*clocked) Close() error                                    { return nil }
 
 // Allocate notes a batch.
-func (c *clocked) Allocate(_ context.Context, a *plan.Allocation) error {
+func (c *clocked) Allocate(_ context.Context, a *plan.Allocation, _ ...plan.Completion) error {
 	c.times = append(c.times, a.Time())
 	until, _ := binary.Uvarint(a.Inputs[0].Ranges)
 	c.batches = append(c.batches, fmt.Sprintf("%d-%d of %s at %s", c.read, until, a.Time().Sub(c.began), time.Since(c.began)))

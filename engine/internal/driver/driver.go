@@ -44,7 +44,7 @@ type Config struct {
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to
-// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through completed;
+// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through ran, rides and completed;
 // listeners are called under busLock.
 type Driver struct {
 	Config
@@ -66,6 +66,7 @@ type Driver struct {
 	queue        chan *plannedBatch
 	under        atomic.Int64  // batches that are planned and not complete
 	freed        chan struct{} // holds a token when one was completed
+	rides        chan *ride    // as soon as possible, of the batch that is done when the generator waits for it
 	ended        bool          // the generator has planned all that was there at the start
 	summary      summary
 
@@ -75,7 +76,8 @@ type Driver struct {
 
 	doneLock  sync.Mutex
 	usual     time.Duration // processing time of late
-	completed []completedBatch
+	ran       []ranBatch
+	completed []*plan.Allocation
 }
 
 // New returns a driver that is to be run.
@@ -121,9 +123,8 @@ type plannedBatch struct {
 	left     leftOver
 }
 
-// completedBatch is what the generator learns from the runner.
-type completedBatch struct {
-	alloc  *plan.Allocation
+// ranBatch is what the generator learns of a batch whose outputs are done.
+type ranBatch struct {
 	info   plan.BatchInfo
 	waited time.Duration // behind other batches
 	at     time.Time

@@ -55,7 +55,9 @@ type generator struct {
 	previous *plan.Allocation
 	planned  time.Time // when previous was planned, or the generator began
 	skipped  skippedLog
-	left     leftOver // by the newest plan
+	left     leftOver     // by the newest plan
+	takes    <-chan *ride // nil if none goes along
+	ride     *ride        // of the batch before, whose completion the next allocation may take along
 }
 
 // leftOver is what a plan left to read.
@@ -125,7 +127,7 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 	}
 	g.settle(workCtx)
 	at, planned := g.unlessPassedOver(due()), time.Now()
-	b, err := g.plan(stopCtx, workCtx, g.previous, at)
+	b, err := g.plan(stopCtx, workCtx, g.previous, at, g.ride)
 	if b == nil {
 		return false, g.unlessStopped(stopCtx, err) // nothing was logged
 	}
@@ -190,8 +192,9 @@ func (d *Driver) now() time.Time {
 
 // plan makes a batch: what it reads, the values of PerBatch, the log entry, the
 // RDDs. stopCtx bounds what comes before the log entry: afterwards the batch
-// exists and is finished.
-func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocation, at time.Time) (*plannedBatch, error) {
+// exists and is finished. The entry takes the completion of the batch before along, if that
+// has a ride.
+func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocation, at time.Time, before *ride) (*plannedBatch, error) {
 	a := &plan.Allocation{
 		Format: plan.AllocationFormat, Incarnation: d.Header.Incarnation, Epoch: d.Epoch, Seq: 1, TimeNanos: at.UnixNano(),
 	}
@@ -245,7 +248,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	if n := d.Header.Numbers; n != nil {
 		a.Begins = n.Begins
 	}
-	if err := d.Batches.Allocate(workCtx, a); err != nil {
+	if err := d.allocate(workCtx, a, before); err != nil {
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
 	left.fill = left.records > 0 && left.records >= info.Records
@@ -357,25 +360,27 @@ func (d *Driver) elapsed(previous *plan.Allocation, at time.Time) time.Duration 
 	return min(at.Sub(previous.Time()), d.Program.Interval+d.longest)
 }
 
-// settle takes in what the runner has completed: it feeds the rate estimator
-// and tells the planners.
+// settle takes in what the runner has done: it feeds the rate estimator, and tells the
+// planners what is complete.
 func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Lock()
-	completed := d.completed
-	d.completed = nil
+	ran, completed := d.ran, d.completed
+	d.ran, d.completed = nil, nil
 	d.doneLock.Unlock()
-	for _, c := range completed {
-		d.longest = max(c.info.ProcessingTime, d.longest*9/10)
-		if !c.info.Replayed && c.info.Metrics.Lost == 0 { // how fast those are passed says nothing of records
-			d.rate.observe(c.at, c.info.Records, c.info.ProcessingTime, c.waited)
+	for _, r := range ran {
+		d.longest = max(r.info.ProcessingTime, d.longest*9/10)
+		if !r.info.Replayed && r.info.Metrics.Lost == 0 { // how fast those are passed says nothing of records
+			d.rate.observe(r.at, r.info.Records, r.info.ProcessingTime, r.waited)
 		}
+	}
+	for _, a := range completed {
 		for i, in := range d.Program.Graph.Inputs {
-			share := c.alloc.Input(in.ID)
+			share := a.Input(in.ID)
 			if share == nil {
 				continue
 			}
 			if err := d.planners[i].Completed(ctx, share.Ranges); err != nil {
-				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", c.alloc.Seq, "err", err)
+				d.Log.Warn("an input could not note a completed batch", "input", in.Op, "batch", a.Seq, "err", err)
 			}
 		}
 	}

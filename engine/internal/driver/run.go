@@ -37,6 +37,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
 	d.room = make(chan struct{}, d.Program.Settings.MaxPending)
 	d.freed = make(chan struct{}, 1)
+	d.rides = make(chan *ride)
 	began := time.Now()
 	d.tell(plan.StreamingStarted{At: began})
 

@@ -96,19 +96,22 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
 // finish ends a batch whose outputs are done, which waited so long for the one before it. One
 // batch after the other is finished.
 func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time, waited time.Duration) error {
-	if err := d.complete(ctx, b, plan.BatchDone); err != nil {
-		return err
+	now := time.Now()
+	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started)-waited, max(0, now.Sub(b.info.Time))
+	d.doneLock.Lock()
+	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
+	d.ran = append(d.ran, ranBatch{b.info, started.Sub(b.queued) + waited, now})
+	d.doneLock.Unlock()
+	if err := d.completeBatch(ctx, b.alloc.Seq); err != nil {
+		return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)
 	}
 	keep := d.forget(b.alloc)
 	d.last.complete(b, func() { d.Cluster.Forget(b.alloc.Seq+1, keep) }, d.States == nil)
 	for _, p := range d.Participants {
 		p.Completed(b.alloc.Seq, keep)
 	}
-	now := time.Now()
-	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started)-waited, max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()
-	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
-	d.completed = append(d.completed, completedBatch{b.alloc, b.info, started.Sub(b.queued) + waited, now})
+	d.completed = append(d.completed, b.alloc)
 	d.doneLock.Unlock()
 	d.summary.add(b.info)
 	d.tell(plan.BatchCompleted{BatchInfo: b.info})
@@ -123,7 +126,7 @@ func (b *plannedBatch) outputs(all []*plan.Output) []*plan.Output {
 	})
 }
 
-// complete reports that an output is done, or all of the batch.
+// complete reports that an output is done.
 func (d *Driver) complete(ctx context.Context, b *plannedBatch, output int32) error {
 	if err := d.Batches.Complete(ctx, plan.Completion{Seq: b.alloc.Seq, Output: output}); err != nil {
 		return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)

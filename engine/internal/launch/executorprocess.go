@@ -247,12 +247,14 @@ func (h *executorHost) Invoke(i *remote.Invoke, answer func(*remote.Invoked)) {
 		}
 		return
 	}
-	answer(h.generate(i))
+	if failed := h.generate(i); failed != nil {
+		answer(failed)
+	}
 }
 
-// generate generates a stream's batch.
+// generate generates a stream's batch. It returns what the driver is to know if it can't, or
+// is another one than the driver's.
 func (h *executorHost) generate(i *remote.Invoke) *remote.Invoked {
-	answer := &remote.Invoked{Seq: i.Seq}
 	var inv plan.Invocation
 	err := wire.Decode(i.Invocation, &inv)
 	if err == nil {
@@ -261,11 +263,12 @@ func (h *executorHost) generate(i *remote.Invoke) *remote.Invoked {
 	if err == nil {
 		err = h.exec.Load().Invoke(inv)
 	}
-	if err != nil {
-		answer.Failure = err.Error()
-		if d, ok := errors.AsType[*plan.DivergedError](err); ok {
-			answer.Lineage = d.Executor
-		}
+	if err == nil {
+		return nil
+	}
+	answer := &remote.Invoked{Seq: i.Seq, Failure: err.Error()}
+	if d, ok := errors.AsType[*plan.DivergedError](err); ok {
+		answer.Lineage = d.Executor
 	}
 	return answer
 }

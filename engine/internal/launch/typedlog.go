@@ -115,11 +115,11 @@ func (l typedLog) RecordValue(ctx context.Context, v plan.NamedValue) error {
 	return l.Log.RecordValue(ctx, batchlog.Value(v))
 }
 
-// Allocate records an allocation.
-func (l typedLog) Allocate(ctx context.Context, a *plan.Allocation) error {
+// Allocate records an allocation, and completions.
+func (l typedLog) Allocate(ctx context.Context, a *plan.Allocation, done ...plan.Completion) error {
 	b, err := a.Encode()
 	if err != nil {
 		return err
 	}
-	return l.Log.Allocate(ctx, batchlog.Batch{Seq: a.Seq, Data: b, Keep: a.Keep})
+	return l.Log.Allocate(ctx, batchlog.Batch{Seq: a.Seq, Data: b, Keep: a.Keep}, done...)
 }

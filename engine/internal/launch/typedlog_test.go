@@ -82,10 +82,12 @@ func TestBatchLog(t *testing.T) {
 			for seq := uint64(1); seq <= 3; seq++ {
 				a := allocation(seq)
 				a.Keep = 1
-				must(t, l.Allocate(ctx, a))
+				var done []plan.Completion
+				if seq == 3 {
+					done = []plan.Completion{{Seq: 1, Output: plan.BatchDone}, {Seq: 2, Output: 1}}
+				}
+				must(t, l.Allocate(ctx, a, done...))
 			}
-			must(t, l.Complete(ctx, plan.Completion{Seq: 1, Output: plan.BatchDone}))
-			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 1}))
 			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 0}))
 			must(t, l.Complete(ctx, plan.Completion{Seq: 2, Output: 0}))
 			want, err := l.Recover(ctx)

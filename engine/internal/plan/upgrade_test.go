@@ -76,10 +76,10 @@ func TestUpgrade(t *testing.T) {
 	var wrote writes
 	out := u.Numbers.Numbered(&wrote, g)
 	a := &Allocation{Seq: 10, Inputs: []InputAllocation{{DStream: g.Inputs[2].ID}}}
-	if err := errors.Join(out.Allocate(t.Context(), a), out.Complete(t.Context(), Completion{Seq: 10, Output: 3}), out.Complete(t.Context(), Completion{Seq: 10, Output: BatchDone})); err != nil {
+	if err := errors.Join(out.Allocate(t.Context(), a, Completion{Seq: 9, Output: BatchDone}, Completion{Seq: 9, Output: 3}), out.Complete(t.Context(), Completion{Seq: 10, Output: 3}), out.Complete(t.Context(), Completion{Seq: 10, Output: BatchDone})); err != nil {
 		t.Fatal(err)
 	}
-	if wrote.inputs[0].DStream != first || a.Inputs[0].DStream != g.Inputs[2].ID || wrote.done[0] != 0 || wrote.done[1] != BatchDone {
+	if wrote.inputs[0].DStream != first || a.Inputs[0].DStream != g.Inputs[2].ID || !slices.Equal(wrote.done, []int32{BatchDone, 0, 0, BatchDone}) {
 		t.Errorf("written: %+v", wrote)
 	}
 }
@@ -91,8 +91,11 @@ type writes struct {
 	done   []int32
 }
 
-func (w *writes) Allocate(_ context.Context, a *Allocation) error {
+func (w *writes) Allocate(_ context.Context, a *Allocation, done ...Completion) error {
 	w.inputs = a.Inputs
+	for _, c := range done {
+		w.done = append(w.done, c.Output)
+	}
 	return nil
 }
 

@@ -1,0 +1,148 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hibana-engine/hibana/engine/internal/plan"
+	"github.com/hibana-engine/hibana/rdd"
+	"github.com/hibana-engine/hibana/rdd/lineage"
+)
+
+// riding is a job whose batches take 10 ms each, and its log, which takes 3 ms for a batch.
+type riding struct {
+	clocked
+	comes     int           // batches while which a record comes
+	plans     time.Duration // how long the input plans
+	completes time.Duration // how long the log takes for a completion
+	failing   uint64        // a batch that can't be logged
+	hopeless  uint64        // a batch that can't be planned
+
+	mu    sync.Mutex
+	ready func()
+	told  []string
+}
+
+func (r *riding) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, fmt.Sprintf(format, args...)+fmt.Sprintf(" at %s", time.Since(r.began)))
+}
+
+func (r *riding) Notify(ready func()) error {
+	r.ready = ready
+	return nil
+}
+
+var errHopeless = errors.New("no such topic")
+
+func (r *riding) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, error) {
+	time.Sleep(r.plans)
+	if req.Seq == r.hopeless {
+		return plan.Share{}, errHopeless
+	}
+	return plan.Share{Records: 1}, nil
+}
+
+func (r *riding) Allocate(_ context.Context, a *plan.Allocation, done ...plan.Completion) error {
+	time.Sleep(3 * time.Millisecond)
+	if a.Seq == r.failing {
+		return errFull
+	}
+	if a.Seq == r.last {
+		r.stop()
+	}
+	text := fmt.Sprint("batch ", a.Seq)
+	for _, c := range done {
+		text += fmt.Sprintf(" with the end of %d", c.Seq)
+	}
+	r.note("%s", text)
+	return nil
+}
+
+func (r *riding) Complete(_ context.Context, c plan.Completion) error {
+	time.Sleep(r.completes)
+	r.note("end of %d", c.Seq)
+	return nil
+}
+
+// A batch's completion goes to the log with the next batch if that is planned at once, else
+// alone, and before it in any case. Nobody is told that a batch is complete before the log has
+// that.
+func TestCompletionsRide(t *testing.T) {
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		job  *riding
+		jobs int
+		err  error
+		want []string
+	}{
+		"records are there": {&riding{comes: 2}, 1, nil, []string{
+			"batch 1 at 3ms", "batch 2 with the end of 1 at 16ms", "1 is over at 16ms", "batch 3 with the end of 2 at 29ms", "2 is over at 29ms", "end of 3 at 39ms", "3 is over at 39ms",
+		}},
+		"nothing comes": {&riding{}, 1, nil, []string{
+			"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 2 at 1.003s", "end of 2 at 1.013s", "2 is over at 1.013s", "batch 3 at 2.003s", "end of 3 at 2.013s", "3 is over at 2.013s",
+		}},
+		"an input that is slow": {&riding{comes: 1, plans: 100 * ms}, 1, nil, []string{
+			"batch 1 at 103ms", "end of 1 at 118ms", "1 is over at 118ms", "batch 2 at 216ms", "end of 2 at 226ms", "2 is over at 226ms",
+		}},
+		"a log that is slow": {&riding{comes: 1, plans: 10 * ms, completes: 50 * ms}, 1, nil, []string{
+			"batch 1 at 13ms", "end of 1 at 78ms", "1 is over at 78ms", "batch 2 at 81ms", "end of 2 at 141ms", "2 is over at 141ms",
+		}},
+		"batches beside each other": {&riding{comes: 1}, 2, nil, []string{
+			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "end of 2 at 23ms", "2 is over at 23ms",
+		}},
+		"the next batch can't be logged":  {&riding{comes: 1, failing: 2}, 1, errFull, []string{"batch 1 at 3ms"}},
+		"the next batch can't be planned": {&riding{comes: 1, hopeless: 2}, 1, errHopeless, []string{"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // ticks are at whole seconds of the test
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				job := c.job
+				job.began, job.stop, job.last = time.Now(), stop, 2
+				if c.jobs == 1 && job.plans == 0 {
+					job.last = 3
+				}
+				p := &plan.Program{Interval: time.Second, Cadence: plan.AsSoonAsPossible, Settings: plan.DefaultSettings()}
+				p.Settings.ConcurrentJobs = c.jobs
+				in := &plan.Input{Stream: p.Graph.AddStream(plan.Declaration{Op: "queue"}), Open: func(context.Context) (plan.Planner, error) { return job, nil }}
+				p.Graph.Inputs = []*plan.Input{in}
+				p.Graph.Outputs = []*plan.Output{{Declaration: plan.Declaration{Op: "sink"}, Parent: plan.Parent{ID: in.ID},
+					Action: func(g *plan.Generation) lineage.Action {
+						return lineage.Action{Final: rdd.Parallelize(g.RDDs, []int{1}).Node()}
+					},
+					OnDriver: func(_ context.Context, a *plan.Allocation, _ [][]byte) error {
+						if int(a.Seq) <= job.comes {
+							job.ready()
+						}
+						time.Sleep(10 * ms)
+						return nil
+					},
+				}}
+				d := New(Config{Program: p, Batches: job, Cluster: job, Troubles: new(plan.Troubles), Log: slog.New(slog.DiscardHandler), Listeners: []plan.Listener{func(e plan.Event) {
+					if e, ok := e.(plan.BatchCompleted); ok {
+						job.note("%d is over", e.Seq)
+						if e.ProcessingTime != 10*ms {
+							t.Errorf("batch %d took %s", e.Seq, e.ProcessingTime)
+						}
+					}
+				}}})
+				if err := d.Run(ctx); !errors.Is(err, c.err) {
+					t.Errorf("it ends with %v", err)
+				}
+				if !slices.Equal(job.told, c.want) {
+					t.Errorf("\n got %q\nwant %q", job.told, c.want)
+				}
+			})
+		})
+	}
+}
