@@ -88,10 +88,13 @@ func TestFailureIsToldAtOnce(t *testing.T) {
 			ForEachBatch(QueueStream(ssc, [][]int{{1}}, 1), func(Batch, []int) error { <-block; return nil })
 		}, `"driver task bad: no licence"`, "forEachBatch at engine/failing_test.go:"},
 		{"a task beside its neighbour", func(ssc *StreamingContext, block <-chan struct{}) {
+			begun := make(chan struct{})
 			s := Map(QueueStream(ssc, [][]int{{1, 2}}, 2), func(v int) int {
 				if v == 1 {
+					close(begun)
 					<-block
 				}
+				<-begun
 				panic("boom")
 			})
 			ForEachBatch(s, func(Batch, []int) error { return nil })
