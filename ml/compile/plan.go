@@ -233,7 +233,7 @@ func (m *Model) takes(p parts, v, i int, last []int) (from int, ok bool) {
 	}
 	from = in.in[in.share]
 	for j, other := range in.in {
-		if j != in.share && other == from {
+		if w, _ := p.whole(other); j != in.share && w == from { // nothing else that is read lies in it
 			return from, false
 		}
 	}
