@@ -296,9 +296,14 @@ func (b *builder) ready(f *fusion) error {
 	f.load()
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
-		if !kernel.AllFinite(w) {
-			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
+		if kernel.AllFinite(w) {
+			continue
 		}
+		err := ErrWeights // computed from others
+		if f.folded {
+			err = fmt.Errorf("%w: after folding the batch normalisations, factors and biases that follow %s", err, b.weightName(s.In[1]))
+		}
+		return stepError(s.Op, s.Site, err)
 	}
 	return nil
 }
