@@ -218,18 +218,19 @@ func (b *builder) scaled(f *fusion, s graph.Step) bool {
 		return false
 	}
 	f.load()
-	row := len(f.w) / len(f.bias)
-	factor := func(i int) float32 { return nn.Floats(c)[i%c.Shape().TotalSize()] }
+	row, factors := len(f.w)/len(f.bias), nn.Floats(c)
 	for i, v := range f.bias {
-		if !finite(v*factor(i)) || slices.ContainsFunc(f.w[i*row:(i+1)*row], func(w float32) bool { return !finite(w * factor(i)) }) {
+		factor := factors[i%len(factors)]
+		if !finite(v*factor) || slices.ContainsFunc(f.w[i*row:(i+1)*row], func(w float32) bool { return !finite(w * factor) }) {
 			return false
 		}
 	}
 	b.change(f)
 	f.folded = true
 	for i := range f.bias {
-		kernel.Scale(f.w[i*row:(i+1)*row], factor(i))
-		f.bias[i] *= factor(i)
+		factor := factors[i%len(factors)]
+		kernel.Scale(f.w[i*row:(i+1)*row], factor)
+		f.bias[i] *= factor
 	}
 	return true
 }
