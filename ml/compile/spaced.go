@@ -10,9 +10,10 @@ import (
 // spaced layers take images whose pixels don't lie side by side, see parts.go.
 type spaced interface {
 	layer
-	// spaced returns the layer for images of c channels whose pixels lie so many elements
-	// apart, those of its inputs and of its result, 0 for side by side. c is that of
-	// the result where it is apart, else that of the inputs that are.
+	// spaced returns the layer for images whose pixels lie so many elements apart, those
+	// of its inputs and of its result, 0 for side by side; c are the channels of its first
+	// input. It is called once at most, before the layer is shared: what it returns is
+	// the layer, changed, or another one in its place.
 	spaced(c int, in []int, out int) layer
 }
 
@@ -27,6 +28,8 @@ type inPlace struct{ layer }
 
 func (l *inPlace) run(int, [][]float32, [][]float32) error { return nil }
 func (l *inPlace) String() string                          { return l.layer.String() + " in place" }
+
+func (l *inPlace) spaced(int, []int, int) layer { return l }
 
 func (l *conv) spaced(_ int, in []int, out int) layer {
 	l.w.Apart(cmp.Or(in[0], l.shape.C), cmp.Or(out, l.shape.OC))
