@@ -20,9 +20,6 @@ type spaced interface {
 // maxSpaced bounds the channels of images whose pixels lie apart.
 const maxSpaced = maxTemporaries * pointBlock
 
-// pixelCount is the number of pixels that begin in x, ld elements apart.
-func pixelCount(x []float32, ld int) int { return (len(x) + ld - 1) / ld }
-
 // inPlace stands for a layer whose result is part of its input, or made of it.
 type inPlace struct{ layer }
 
@@ -98,7 +95,7 @@ func (l *pointwise) spaced(c int, in []int, out int) layer {
 func (l *spacedUnary) run(_ int, in, out [][]float32) error {
 	temps := blocks.Get().(*[maxSpaced]float32)
 	defer blocks.Put(temps)
-	n, block := pixelCount(in[0], l.ldx), max(pointBlock/l.c, 1)
+	n, block := kernel.PixelCount(in[0], l.ldx), max(pointBlock/l.c, 1)
 	for at := 0; at < n; at += block {
 		k := min(block, n-at)
 		x, y := in[0][at*l.ldx:], out[0][at*l.ldy:]
@@ -127,7 +124,7 @@ func (l *binary) spaced(c int, in []int, out int) layer {
 }
 
 func (l *spacedBinary) run(_ int, in, out [][]float32) error {
-	for i := range pixelCount(out[0], l.ldy) {
+	for i := range kernel.PixelCount(out[0], l.ldy) {
 		l.f(out[0][i*l.ldy:][:l.c], in[0][i*l.lda:][:l.c], in[1][i*l.ldb:][:l.c])
 	}
 	return nil

@@ -20,7 +20,7 @@ func apart(x []float32, c, ld int) []float32 {
 // together is the reverse; what lay between must still be there.
 func together(t *testing.T, what string, x []float32, c, ld int) []float32 {
 	t.Helper()
-	n := pixelsIn(x, ld)
+	n := PixelCount(x, ld)
 	out := make([]float32, n*c)
 	MovePixels(out, c, x, ld, c, n)
 	for i, v := range x {
@@ -30,8 +30,6 @@ func together(t *testing.T, what string, x []float32, c, ld int) []float32 {
 	}
 	return out
 }
-
-func pixelsIn(x []float32, ld int) int { return (len(x) + ld - 1) / ld }
 
 // Convolutions of pixels that lie apart give the bits of those side by side.
 func TestConvolutionOfPixelsApart(t *testing.T) {
