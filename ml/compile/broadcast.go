@@ -10,7 +10,7 @@ import (
 
 // broadcast is an elementwise function of two arrays that NumPy's rule gives one shape.
 type broadcast struct {
-	binary
+	binary   binary
 	shape    []int // of a row's result
 	operands [2]spread
 	buf      []float32 // only in an instance: a run of one number
@@ -31,7 +31,7 @@ func (l *broadcast) instance() layer {
 	return &own
 }
 
-func (l *broadcast) String() string { return l.name + " broadcast" }
+func (l *broadcast) String() string { return l.binary.name + " broadcast" }
 
 func (l *broadcast) run(n int, in, out [][]float32) error {
 	size := len(out[0]) / n
@@ -54,7 +54,7 @@ func (l *broadcast) axis(k int, y, a, b []float32) {
 	count, size := l.shape[k], len(y)/l.shape[k]
 	sa, sb := l.operands[0].stride[k], l.operands[1].stride[k]
 	if k == len(l.shape)-1 {
-		l.f(y, run(a, sa, l.buf[:count]), run(b, sb, l.buf[count:]))
+		l.binary.f(y, run(a, sa, l.buf[:count]), run(b, sb, l.buf[count:]))
 		return
 	}
 	for i := range count {

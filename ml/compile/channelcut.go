@@ -13,7 +13,7 @@ type channelCut struct {
 }
 
 func (l *channelCut) run(_ int, in, out [][]float32) error {
-	kernel.MovePixels(out[0], l.ldy, in[0][l.from:], l.ldx, l.count, pixelCount(out[0], l.ldy))
+	kernel.MovePixels(out[0], l.ldy, in[0][l.from:], l.ldx, l.count, kernel.PixelCount(out[0], l.ldy))
 	return nil
 }
 

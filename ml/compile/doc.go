@@ -15,7 +15,8 @@
 // they are made. Images are kept with their channels innermost between convolutions,
 // and the weights of a dense layer behind them are permuted to fit. Channels that are
 // joined are made where they are to be, and those that are cut out are read where they
-// are, by layers that take pixels apart from one another. Weights are packed for the
+// are, by layers that take pixels apart from one another; the larger images are kept from
+// the first of their parts to the last that reads any of them. Weights are packed for the
 // kernels once.
 //
 // A [Model] is immutable and shared; a [Worker] is scratch memory for one

@@ -218,18 +218,19 @@ func (b *builder) scaled(f *fusion, s graph.Step) bool {
 		return false
 	}
 	f.load()
-	row := len(f.w) / len(f.bias)
-	factor := func(i int) float32 { return nn.Floats(c)[i%c.Shape().TotalSize()] }
+	row, factors := len(f.w)/len(f.bias), nn.Floats(c)
 	for i, v := range f.bias {
-		if !finite(v*factor(i)) || slices.ContainsFunc(f.w[i*row:(i+1)*row], func(w float32) bool { return !finite(w * factor(i)) }) {
+		factor := factors[i%len(factors)]
+		if !finite(v*factor) || slices.ContainsFunc(f.w[i*row:(i+1)*row], func(w float32) bool { return !finite(w * factor) }) {
 			return false
 		}
 	}
 	b.change(f)
 	f.folded = true
 	for i := range f.bias {
-		kernel.Scale(f.w[i*row:(i+1)*row], factor(i))
-		f.bias[i] *= factor(i)
+		factor := factors[i%len(factors)]
+		kernel.Scale(f.w[i*row:(i+1)*row], factor)
+		f.bias[i] *= factor
 	}
 	return true
 }
@@ -296,9 +297,14 @@ func (b *builder) ready(f *fusion) error {
 	f.load()
 	s := b.trace.Steps[f.step]
 	for _, w := range [][]float32{f.w, f.bias} {
-		if !kernel.AllFinite(w) {
-			return stepError(s.Op, s.Site, fmt.Errorf("%w: after folding the batch normalisation that follows %s", ErrWeights, b.weightName(s.In[1])))
+		if kernel.AllFinite(w) {
+			continue
 		}
+		err := ErrWeights // computed from others
+		if f.folded {
+			err = fmt.Errorf("%w: after folding the batch normalisations, factors and biases that follow %s", err, b.weightName(s.In[1]))
+		}
+		return stepError(s.Op, s.Site, err)
 	}
 	return nil
 }

@@ -102,8 +102,27 @@ func TestNormOfNoVariance(t *testing.T) {
 		return f.FixedBatchNormalization(x, c(1), c(0), c(0), c(-1), 1e-5)
 	}
 	_, err := compile.Network(chain(conv("c", 1, 2), norm), 2, 5, 5)
-	if !errors.Is(err, compile.ErrWeights) || !strings.Contains(err.Error(), "after folding the batch normalisation that follows c/W") {
+	if !errors.Is(err, compile.ErrWeights) || !strings.Contains(err.Error(), "after folding the batch normalisations, factors and biases that follow c/W") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestComputedWeights: weights that are computed and aren't finite are refused, and nothing
+// that follows is blamed.
+func TestComputedWeights(t *testing.T) {
+	for name, forward := range map[string]step{
+		"dense": func(x *nn.Variable) *nn.Variable {
+			return f.Linear(x, f.Exp(nn.From(x.Tape(), []float32{99, 1}, 1, 2)), nil)
+		},
+		"conv": func(x *nn.Variable) *nn.Variable {
+			w := f.Exp(nn.From(x.Tape(), []float32{99, 1}, 1, 2, 1, 1))
+			return f.Convolution2D(f.Reshape(x, x.Dim(0), 2, 1, 1), w, nil)
+		},
+	} {
+		_, err := compile.Network(forward, 2)
+		if !errors.Is(err, compile.ErrWeights) || !strings.HasSuffix(err.Error(), compile.ErrWeights.Error()) {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

@@ -156,7 +156,8 @@ type unary struct {
 func (l *unary) run(_ int, in, out [][]float32) error { l.f(out[0], in[0]); return nil }
 func (l *unary) String() string                       { return l.name }
 
-// binary is an elementwise function of two arrays of one shape and layout.
+// binary is an elementwise function of two arrays of one shape and layout. Layers that
+// make use of it for other arrays don't embed it, lest they be spaced.
 type binary struct {
 	name string
 	f    func(y, a, b []float32)
@@ -181,7 +182,7 @@ func (l *binary) repeat(y, x, row []float32, reverse bool) {
 
 // withConstant is an elementwise function of each row and a constant row.
 type withConstant struct {
-	binary
+	binary  binary
 	row     []float32 // repeated to size
 	size    int       // of a row
 	reverse bool      // the constant is the left operand
@@ -190,12 +191,12 @@ type withConstant struct {
 func (l *withConstant) run(n int, in, out [][]float32) error {
 	for i := range n {
 		y, x := out[0][i*l.size:(i+1)*l.size], in[0][i*l.size:(i+1)*l.size]
-		l.repeat(y, x, l.row, l.reverse)
+		l.binary.repeat(y, x, l.row, l.reverse)
 	}
 	return nil
 }
 
-func (l *withConstant) String() string { return l.name + " constant" }
+func (l *withConstant) String() string { return l.binary.name + " constant" }
 
 // batchNorm normalises with given statistics where nothing before it takes them.
 type batchNorm struct {

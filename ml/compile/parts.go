@@ -31,24 +31,20 @@ func (p parts) apart(v int, values []value) int {
 
 // reads tells whether input j of an instruction may be a part.
 func reads(in instr, j int) bool {
-	switch in.layer.(type) {
-	case *conv:
+	if _, ok := in.layer.(*conv); ok {
 		return j == 0 // what is added lies where the result does
-	case *inPlace, *pool2D, *concat, *channelCut, *take, *unary, *binary, *pointwise:
-		return true
 	}
-	return false
+	_, ok := in.layer.(spaced)
+	return ok
 }
 
 // makes tells whether the result of an instruction may be a part.
 func makes(in instr) bool {
-	switch in.layer.(type) {
-	case *conv:
+	if _, ok := in.layer.(*conv); ok {
 		return in.share < 0 // else it adds to what is there
-	case *pool2D, *concat, *channelCut, *take, *unary, *binary, *pointwise:
-		return true
 	}
-	return false
+	_, ok := in.layer.(spaced)
+	return ok
 }
 
 // use is an input of an instruction.
@@ -92,10 +88,10 @@ func (m *Model) findParts() parts {
 	return f.parts
 }
 
-// fits tells whether v can be a part of another value: both are images, and all that
-// read v but for one instruction can read a part.
-func (f *finder) fits(v, of, but int) bool {
-	if a, b := f.values[v], f.values[of]; !a.nhwc || !b.nhwc || a.c > maxSpaced || f.of[v] >= 0 || v == f.output {
+// fits tells whether v can be a part of whole: both are images, and all that read v but
+// for one instruction, -1 for none, can read a part.
+func (f *finder) fits(v, whole, but int) bool {
+	if !f.values[v].nhwc || !f.values[whole].nhwc || f.values[v].c > maxSpaced || f.of[v] >= 0 || v == f.output {
 		return false
 	}
 	for _, u := range f.uses[v] {
@@ -142,19 +138,22 @@ func (f *finder) halves(in []int) (v, n int) {
 // tell gives the layers of parts the distances.
 func (f *finder) tell() {
 	for i, in := range f.instrs {
-		out := in.out[0]
-		c, to, some := f.values[out].c, f.apart(out, f.values), f.of[out] >= 0
+		l, ok := in.layer.(spaced)
+		if !ok {
+			continue
+		}
+		to := f.apart(in.out[0], f.values)
+		some := to > 0
 		from := make([]int, len(in.in))
 		for j, v := range in.in {
-			if from[j] = f.apart(v, f.values); from[j] > 0 && to == 0 {
-				c, some = f.values[v].c, true
-			}
+			from[j] = f.apart(v, f.values)
+			some = some || from[j] > 0
 		}
 		if l, ok := in.layer.(*concat); ok {
 			some = f.place(in, l) || some
 		}
-		if l, ok := in.layer.(spaced); ok && some {
-			f.instrs[i].layer = l.spaced(c, from, to)
+		if some {
+			f.instrs[i].layer = l.spaced(f.values[in.in[0]].c, from, to)
 		}
 	}
 }

@@ -200,3 +200,18 @@ func TestPartsBeforeDenseLayers(t *testing.T) {
 		t.Errorf("the program is\n%s", s)
 	}
 }
+
+// TestResidualOverWhole: what is added isn't overwritten while a part of it is read.
+func TestResidualOverWhole(t *testing.T) {
+	for name, k := range map[string]step{"1x1": conv("y", 64, 1), "3x3": conv("y", 64, 3, links.Pad(1))} {
+		z, a, b := conv("z", 64, 3), conv("a", 32, 3), conv("b", 32, 3)
+		cut := func(x *nn.Variable) *nn.Variable { x = z(x); return f.Add(k(f.SplitAxis(x, 2, 1)[0]), x) }
+		joined := func(x *nn.Variable) *nn.Variable {
+			p := a(x)
+			return f.Add(k(p), f.Concat([]*nn.Variable{p, b(x)}, 1))
+		}
+		exactly(t, network{name + " cut", chain(cut, conv("last", 5, 1)), []int{3, 9, 11}})
+		exactly(t, network{name + " joined", chain(joined, conv("last", 5, 1)), []int{3, 9, 11}})
+		exactly(t, network{name + " large", chain(joined, conv("last", 5, 1)), []int{3, 140, 150}})
+	}
+}

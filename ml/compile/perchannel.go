@@ -9,7 +9,7 @@ import (
 // perChannel is an elementwise function of images and of a number for each channel of
 // each image, as behind squeeze and excitation.
 type perChannel struct {
-	binary
+	binary            binary
 	images, pixels, c int
 	reverse           bool // the numbers are the left operand
 }
@@ -20,12 +20,12 @@ func (l *perChannel) run(n int, in, out [][]float32) error {
 	size := l.pixels * l.c
 	for i := range n * l.images {
 		row := repetitions(temps[:pointBlock], in[1][i*l.c:(i+1)*l.c])
-		l.repeat(out[0][i*size:(i+1)*size], in[0][i*size:(i+1)*size], row, l.reverse)
+		l.binary.repeat(out[0][i*size:(i+1)*size], in[0][i*size:(i+1)*size], row, l.reverse)
 	}
 	return nil
 }
 
-func (l *perChannel) String() string { return l.name + " per channel" }
+func (l *perChannel) String() string { return l.binary.name + " per channel" }
 
 // lowerPerChannel emits a step of images (N, C, H, W) and of (N, C, 1, 1).
 func (b *builder) lowerPerChannel(s graph.Step, f func(y, a, c []float32)) bool {

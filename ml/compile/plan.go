@@ -225,7 +225,8 @@ func (m *Model) slots(p parts, l lives) {
 }
 
 // takes returns the input that instruction i shares, and whether v may be written over
-// it: neither is part of another value, and nobody reads the input later.
+// it: neither is part of another value, and nobody reads the input, or a part of it, at
+// the same time or later.
 func (m *Model) takes(p parts, v, i int, last []int) (from int, ok bool) {
 	in := m.instrs[i]
 	if in.share < 0 {
@@ -233,7 +234,7 @@ func (m *Model) takes(p parts, v, i int, last []int) (from int, ok bool) {
 	}
 	from = in.in[in.share]
 	for j, other := range in.in {
-		if j != in.share && other == from {
+		if w, _ := p.whole(other); j != in.share && w == from { // nothing else that is read lies in it
 			return from, false
 		}
 	}

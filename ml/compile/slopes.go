@@ -8,14 +8,16 @@ import (
 
 // slopes multiplies what is below zero by the slope of its channel.
 type slopes struct {
-	binary
-	row []float32 // for each channel, repeated
+	binary binary
+	row    []float32 // for each channel, repeated
 }
 
 func (l *slopes) run(_ int, in, out [][]float32) error {
-	l.repeat(out[0], in[0], l.row, false)
+	l.binary.repeat(out[0], in[0], l.row, false)
 	return nil
 }
+
+func (l *slopes) String() string { return l.binary.name }
 
 // lowerSlopes emits a PReLU of images or matrices with constant slopes.
 func (b *builder) lowerSlopes(s graph.Step) bool {

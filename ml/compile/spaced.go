@@ -10,23 +10,23 @@ import (
 // spaced layers take images whose pixels don't lie side by side, see parts.go.
 type spaced interface {
 	layer
-	// spaced returns the layer for images of c channels whose pixels lie so many elements
-	// apart, those of its inputs and of its result, 0 for side by side. c is that of
-	// the result where it is apart, else that of the inputs that are.
+	// spaced returns the layer for images whose pixels lie so many elements apart, those
+	// of its inputs and of its result, 0 for side by side; c are the channels of its first
+	// input. It is called once at most, before the layer is shared: what it returns is
+	// the layer, changed, or another one in its place.
 	spaced(c int, in []int, out int) layer
 }
 
 // maxSpaced bounds the channels of images whose pixels lie apart.
 const maxSpaced = maxTemporaries * pointBlock
 
-// pixelCount is the number of pixels that begin in x, ld elements apart.
-func pixelCount(x []float32, ld int) int { return (len(x) + ld - 1) / ld }
-
 // inPlace stands for a layer whose result is part of its input, or made of it.
 type inPlace struct{ layer }
 
 func (l *inPlace) run(int, [][]float32, [][]float32) error { return nil }
 func (l *inPlace) String() string                          { return l.layer.String() + " in place" }
+
+func (l *inPlace) spaced(int, []int, int) layer { return l }
 
 func (l *conv) spaced(_ int, in []int, out int) layer {
 	l.w.Apart(cmp.Or(in[0], l.shape.C), cmp.Or(out, l.shape.OC))
@@ -95,7 +95,7 @@ func (l *pointwise) spaced(c int, in []int, out int) layer {
 func (l *spacedUnary) run(_ int, in, out [][]float32) error {
 	temps := blocks.Get().(*[maxSpaced]float32)
 	defer blocks.Put(temps)
-	n, block := pixelCount(in[0], l.ldx), max(pointBlock/l.c, 1)
+	n, block := kernel.PixelCount(in[0], l.ldx), max(pointBlock/l.c, 1)
 	for at := 0; at < n; at += block {
 		k := min(block, n-at)
 		x, y := in[0][at*l.ldx:], out[0][at*l.ldy:]
@@ -124,7 +124,7 @@ func (l *binary) spaced(c int, in []int, out int) layer {
 }
 
 func (l *spacedBinary) run(_ int, in, out [][]float32) error {
-	for i := range pixelCount(out[0], l.ldy) {
+	for i := range kernel.PixelCount(out[0], l.ldy) {
 		l.f(out[0][i*l.ldy:][:l.c], in[0][i*l.lda:][:l.c], in[1][i*l.ldb:][:l.c])
 	}
 	return nil

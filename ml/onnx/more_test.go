@@ -459,6 +459,11 @@ func TestGatherElementsOfTheRow(t *testing.T) {
 			t.Errorf("element %v of 3: %v, %v, want ErrValue", i, y, err)
 		}
 	}
+	long := rowFile(1000).input("i", 7, 0, 1).node("GatherElements", "x i", "y", "axis", 1).bytes("y")
+	row := append(make([]float32, 1000), math.Nextafter32(-1, -2)) // with 1000 it would round to 999
+	if y, err := run(t, long, row, 1, onnx.PerRow("i")); !errors.Is(err, nn.ErrValue) {
+		t.Errorf("an element a little below -1 of 1000: %v, %v, want ErrValue", y, err)
+	}
 	along := rowFile(2).node("ArgMax", "x", "i", "axis", 1).node("GatherElements", "x i", "y", "axis", 0).bytes("y")
 	if _, err := onnx.Compile(along); !errors.Is(err, compile.ErrForward) || !strings.Contains(err.Error(), "GatherElements_1") {
 		t.Errorf("along the batch: %v", err)

@@ -36,11 +36,12 @@ func (o TakeAlong) Forward(c *nn.Call) error {
 	of := inner * c.In[1].Shape()[axis]
 	x, y := c.X(0), c.Y(0)
 	for i, v := range c.X(1) {
-		if v < 0 {
-			v += float32(n)
-		}
 		k := int(v)
-		if float32(k) != v || k < 0 || k >= n { // a NaN is not equal
+		whole := float32(k) == v // as a NaN never is
+		if k < 0 {
+			k += n
+		}
+		if !whole || k < 0 || k >= n {
 			return nn.ValueErrorf("number %v at element %d, for an axis of %d", c.X(1)[i], i, n)
 		}
 		y[i] = x[(i/of*n+k)*inner+i%inner]

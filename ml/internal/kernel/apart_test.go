@@ -20,7 +20,7 @@ func apart(x []float32, c, ld int) []float32 {
 // together is the reverse; what lay between must still be there.
 func together(t *testing.T, what string, x []float32, c, ld int) []float32 {
 	t.Helper()
-	n := pixelsIn(x, ld)
+	n := PixelCount(x, ld)
 	out := make([]float32, n*c)
 	MovePixels(out, c, x, ld, c, n)
 	for i, v := range x {
@@ -30,8 +30,6 @@ func together(t *testing.T, what string, x []float32, c, ld int) []float32 {
 	}
 	return out
 }
-
-func pixelsIn(x []float32, ld int) int { return (len(x) + ld - 1) / ld }
 
 // Convolutions of pixels that lie apart give the bits of those side by side.
 func TestConvolutionOfPixelsApart(t *testing.T) {
@@ -71,11 +69,11 @@ func checkApart(t *testing.T, r *rand.Rand, l Level, s ConvShape, pool *PoolShap
 		first = tileLoadC
 	}
 	what := fmt.Sprintf("%s: %+v, pooling %+v, %v, then %v, flags %d, %d and %d apart", l, s, pool, act, then, first, ldx, ldy)
-	packed := func() *PackedConv {
-		p, err := PackConv(s, w, bias, act, pool)
-		if err != nil {
-			return nil // the result is smaller than the window
-		}
+	p, err := PackConv(s, w, bias, act, pool)
+	if err != nil {
+		return // the result is smaller than the window
+	}
+	follow := func() {
 		if then {
 			p.Then(func(y []float32) {
 				if len(y)%s.OC != 0 {
@@ -84,18 +82,22 @@ func checkApart(t *testing.T, r *rand.Rand, l Level, s ConvShape, pool *PoolShap
 				affine(l, y, y, 2, 1)
 			})
 		}
-		return p
 	}
-	p := packed()
-	if p == nil {
-		return
-	}
+	follow()
 	h, wd, c := p.Out()
 	x, y := normal(r, s.N*s.H*s.W*s.C), normal(r, s.N*h*wd*c)
 	in, got := apart(x, s.C, ldx), apart(y, c, ldy)
 	p.run(l, s.N, x, y, first)
-	p = packed()
-	p.Apart(ldx, ldy)
+	if p, err = PackConv(s, w, bias, act, pool); err != nil {
+		t.Fatal(err)
+	}
+	if r.IntN(2) == 0 {
+		follow()
+		p.Apart(ldx, ldy)
+	} else {
+		p.Apart(ldx, ldy)
+		follow()
+	}
 	p.run(l, s.N, in, got, first)
 	sameBits(t, what, together(t, what, got, c, ldy), y)
 }

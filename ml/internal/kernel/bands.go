@@ -16,8 +16,9 @@ const (
 	bandBytes  = 512 << 10
 	bandPixels = 196
 
-	// largeImage is what a padded image takes that is padded band by band, and
-	// paddedBytes about what such a band takes.
+	// largeImage is what an image takes at most that stays in the second-level cache: a
+	// larger one is padded band by band, or, where nothing is padded, the first panel
+	// prefetches it. paddedBytes is about what such a band takes.
 	largeImage  = 512 << 10
 	paddedBytes = 256 << 10
 

@@ -65,8 +65,11 @@ func pixels(x []float32, ld, c, n int) []float32 {
 	return x[:(n-1)*ld+c]
 }
 
+// PixelCount is the number of pixels that begin in x, ld elements apart.
+func PixelCount(x []float32, ld int) int { return (len(x) + ld - 1) / ld }
+
 // MovePixels copies n pixels of c elements each, which lie lds elements apart in src and
-// ldd in dst.
+// ldd in dst. The two don't overlap.
 func MovePixels(dst []float32, ldd int, src []float32, lds, c, n int) {
 	dst, src = pixels(dst, ldd, c, n), pixels(src, lds, c, n)
 	if ldd == c && lds == c {
@@ -83,7 +86,7 @@ func (p *poolPlan) run(kind poolKind, image, out []float32, b rect) {
 	factor := p.weight(true, b.y0, b.y1, b.x0, b.x1)
 	inside := b.y0 < b.y1 && b.x0 < b.x1
 	if inside && p.level != Portable {
-		p.pixels(kind, image, out, b, factor)
+		p.block(kind, image, out, b, factor)
 		return
 	}
 	for i := range b.rows {

@@ -3,8 +3,8 @@ package kernel
 import "fmt"
 
 // PackedConv is a convolution for inference with its bias, activation and, where
-// wanted, what follows, packed once. It is read-only and may be shared by any number
-// of goroutines.
+// wanted, what follows, packed once. But for Then and Apart, which come before the first
+// run, it is read-only and may be shared by any number of goroutines.
 //
 // Input and output are NHWC: the channels of a pixel are adjacent. A 1-channel
 // NCHW image is NHWC as it is; for others see ToNHWC. A chain of convolutions
@@ -64,11 +64,17 @@ func PackConv(s ConvShape, w, bias []float32, act Activation, pool *PoolShape) (
 // place and while they are in the cache. Each call is given whole pixels, all channels
 // of each, and what f makes of a pixel must not depend on the others. f must be safe
 // for concurrent use. Then comes before the first run.
-func (p *PackedConv) Then(f func(y []float32)) { p.after = f }
+func (p *PackedConv) Then(f func(y []float32)) {
+	p.after = f
+	p.py = p.OC // results are finished side by side
+	if p.depth != nil {
+		p.depth.py = p.OC
+	}
+}
 
 // Apart says how many elements lie from a pixel to the next of the images, x, and of the
-// results, y, for images that are some of the channels of larger ones. Apart comes behind
-// Then and before the first run.
+// results, y, for images that are some of the channels of larger ones. Apart comes before
+// the first run.
 func (p *PackedConv) Apart(x, y int) {
 	p.ldx, p.ldy = x, y
 	if p.pool == nil {

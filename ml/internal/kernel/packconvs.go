@@ -5,7 +5,8 @@ package kernel
 const togetherBytes = 4 << 20
 
 // group is the number of images that are convolved together, 1 for none: those of
-// filters that are worth it, as many as togetherBytes hold.
+// filters that are worth it, as many as togetherBytes hold, but for what lies between
+// pixels.
 func (p *PackedConv) group() int {
 	if p.depth != nil || p.Bytes() < largeFilters || p.pool != nil || !p.finished() {
 		return 1

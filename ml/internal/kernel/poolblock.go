@@ -122,8 +122,8 @@ func (p *poolPlan) rect(r, c int) rect {
 	return b
 }
 
-// pixels runs a kernel on a rectangle of an image's results.
-func (p *poolPlan) pixels(kind poolKind, image, out []float32, b rect, scale float32) {
+// block runs a kernel on a rectangle of an image's results.
+func (p *poolPlan) block(kind poolKind, image, out []float32, b rect, scale float32) {
 	runPool(p.level, kind, &poolBlock{
 		x: &image[(b.y0*p.W+b.x0)*p.px], y: &out[(b.r*p.ow+b.c)*p.py], rows: b.rows, n: b.n,
 		kh: b.y1 - b.y0, kw: b.x1 - b.x0, row: p.W * p.px * f32, tap: p.px * f32,

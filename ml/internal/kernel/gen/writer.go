@@ -31,9 +31,11 @@ GLOBL laneMasks<>(SB), RODATA|NOPTR, $128
 //
 //	DI  tile            SI, AX  A of the two halves   R8, R9, R10  1, 3, 5 row strides
 //	BX  B               R11     offset table          R12          B's step
-//	CX  steps left      DX      tiles left            R13, R14     A at this step; C
-//	R15 B's next panel
+//	CX  steps left      DX      tiles left            R13, R14     A at this step, of both halves
+//	R15 B's next panel, or A of the next tile as far as it is prefetched
 //
+// Before and behind the steps R13 is a row of C and R14 from a row to the next; prefetchC
+// goes over the rows of the next tile with them.
 // The stack holds how far A and C have moved since the first tile.
 type writer struct {
 	target
@@ -205,12 +207,15 @@ func (w *writer) prefetchC() {
 	}
 	w.ins("MOVQ %d(DI), R14", fLdc)
 	for r := range w.rows {
-		switch r {
-		case 0, w.half():
-			w.ins("MOVQ %d(DI), R13", map[bool]int{true: fC0, false: fC1}[r == 0])
+		if r == 0 || r == w.half() {
+			c := fC0
+			if r > 0 {
+				c = fC1
+			}
+			w.ins("MOVQ %d(DI), R13", c)
 			w.ins("ADDQ movedC-16(SP), R13")
 			w.ins("ADDQ %d(DI), R13", fStepC)
-		default:
+		} else {
 			w.ins("ADDQ R14, R13")
 		}
 		for v := range w.vecs {
