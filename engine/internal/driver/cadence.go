@@ -97,12 +97,17 @@ func (g *generator) closeWindows(stopCtx, workCtx context.Context) error {
 // join the next one, which must be the runner's as soon as it is planned, unless its budget is
 // full already.
 // It reports false if ctx ends before. The one batch that runs may be done but for its
-// completion, which is the generator's then: it takes it along, or lets it go.
+// completion, which is the generator's then: it takes it along, or lets it go. If another one
+// waits behind it there is nothing to plan before that one begins: its completion goes alone.
 func (g *generator) free(ctx context.Context) bool {
 	g.ride = nil
 	for !g.left.fill && g.under.Load() >= int64(g.Program.Settings.ConcurrentJobs) {
+		takes := g.takes
+		if g.under.Load() > 1 {
+			takes = nil
+		}
 		select {
-		case g.ride = <-g.takes:
+		case g.ride = <-takes:
 			return ctx.Err() == nil
 		case <-g.freed:
 		case <-ctx.Done():

@@ -20,6 +20,7 @@ import (
 type riding struct {
 	clocked
 	comes     int           // batches while which a record comes
+	backlog   int64         // what the first plan leaves to read
 	plans     time.Duration // how long the input plans
 	completes time.Duration // how long the log takes for a completion
 	failing   uint64        // a batch that can't be logged
@@ -47,6 +48,9 @@ func (r *riding) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, erro
 	time.Sleep(r.plans)
 	if req.Seq == r.hopeless {
 		return plan.Share{}, errHopeless
+	}
+	if req.Seq == 1 {
+		return plan.Share{Records: 1, Backlog: r.backlog}, nil
 	}
 	return plan.Share{Records: 1}, nil
 }
@@ -86,6 +90,9 @@ func TestCompletionsRide(t *testing.T) {
 	}{
 		"records are there": {&riding{comes: 2}, 1, nil, []string{
 			"batch 1 at 3ms", "batch 2 with the end of 1 at 16ms", "1 is over at 16ms", "batch 3 with the end of 2 at 29ms", "2 is over at 29ms", "end of 3 at 39ms", "3 is over at 39ms",
+		}},
+		"one is planned ahead": {&riding{comes: 5, backlog: 1}, 1, nil, []string{
+			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 3 with the end of 2 at 26ms", "2 is over at 26ms", "end of 3 at 36ms", "3 is over at 36ms",
 		}},
 		"nothing comes": {&riding{}, 1, nil, []string{
 			"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 2 at 1.003s", "end of 2 at 1.013s", "2 is over at 1.013s", "batch 3 at 2.003s", "end of 3 at 2.013s", "3 is over at 2.013s",
