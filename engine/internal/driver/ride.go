@@ -59,14 +59,19 @@ func (d *Driver) alone(ctx context.Context, r *ride) {
 	}
 }
 
-// allocate logs a batch, with the completion of the one before if that waits for it.
+// allocate logs a batch, with the completion of the one before if that waits for it. If it
+// can't be logged the completion goes alone: the outputs of the one before are done.
 func (d *Driver) allocate(ctx context.Context, a *plan.Allocation, before *ride) error {
 	switch {
 	case before == nil:
 		return d.Batches.Allocate(ctx, a)
 	case before.claim():
 		err := d.Batches.Allocate(ctx, a, before.completion)
-		before.end(err)
+		if err == nil {
+			before.end(nil)
+			return nil
+		}
+		before.end(d.Batches.Complete(ctx, before.completion)) // twice does no harm, should the log have it
 		return err
 	}
 	if err := before.await(ctx); err != nil {

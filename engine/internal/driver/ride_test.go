@@ -24,6 +24,7 @@ type riding struct {
 	plans     time.Duration // how long the input plans
 	completes time.Duration // how long the log takes for a completion
 	failing   uint64        // a batch that can't be logged
+	full      bool          // no completion can be logged
 	hopeless  uint64        // a batch that can't be planned
 
 	mu    sync.Mutex
@@ -42,7 +43,10 @@ func (r *riding) Notify(ready func()) error {
 	return nil
 }
 
-var errHopeless = errors.New("no such topic")
+var (
+	errHopeless = errors.New("no such topic")
+	errTooLarge = errors.New("the allocation takes too much")
+)
 
 func (r *riding) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, error) {
 	time.Sleep(r.plans)
@@ -58,7 +62,7 @@ func (r *riding) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, erro
 func (r *riding) Allocate(_ context.Context, a *plan.Allocation, done ...plan.Completion) error {
 	time.Sleep(3 * time.Millisecond)
 	if a.Seq == r.failing {
-		return errFull
+		return errTooLarge
 	}
 	if a.Seq == r.last {
 		r.stop()
@@ -73,6 +77,9 @@ func (r *riding) Allocate(_ context.Context, a *plan.Allocation, done ...plan.Co
 
 func (r *riding) Complete(_ context.Context, c plan.Completion) error {
 	time.Sleep(r.completes)
+	if r.full {
+		return errFull
+	}
 	r.note("end of %d", c.Seq)
 	return nil
 }
@@ -106,7 +113,7 @@ func TestCompletionsRide(t *testing.T) {
 		"batches beside each other": {&riding{comes: 1}, 2, nil, []string{
 			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "end of 2 at 23ms", "2 is over at 23ms",
 		}},
-		"the next batch can't be logged":  {&riding{comes: 1, failing: 2}, 1, errFull, []string{"batch 1 at 3ms"}},
+		"the next batch can't be logged":  {&riding{comes: 1, failing: 2}, 1, errTooLarge, []string{"batch 1 at 3ms", "end of 1 at 16ms", "1 is over at 16ms"}},
 		"the next batch can't be planned": {&riding{comes: 1, hopeless: 2}, 1, errHopeless, []string{"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,5 +158,18 @@ func TestCompletionsRide(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Where neither a batch nor the completion that was to go with it can be logged, each has an
+// error of its own, and the batch before isn't over.
+func TestNeitherIsLogged(t *testing.T) {
+	job := &riding{failing: 2, full: true}
+	d, r := New(Config{Program: &plan.Program{}, Batches: job}), newRide(1)
+	if err := d.allocate(t.Context(), &plan.Allocation{Seq: 2}, r); !errors.Is(err, errTooLarge) {
+		t.Errorf("batch 2: %v", err)
+	}
+	if err := r.await(t.Context()); !errors.Is(err, errFull) {
+		t.Errorf("the completion of batch 1: %v", err)
 	}
 }
