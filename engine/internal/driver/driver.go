@@ -118,6 +118,7 @@ type plannedBatch struct {
 	gen      *plan.Generation
 	done     map[int32]bool // outputs that were done before a restart
 	info     plan.BatchInfo
+	lost     int64     // records that the plan left out, since they were deleted
 	queued   time.Time // when it was ready to run
 	replayed bool
 	left     leftOver
@@ -126,6 +127,7 @@ type plannedBatch struct {
 // ranBatch is what the generator learns of a batch whose outputs are done.
 type ranBatch struct {
 	info   plan.BatchInfo
+	lost   int64         // of info.Records, those that tasks have found deleted
 	waited time.Duration // behind other batches
 	at     time.Time
 }

@@ -252,7 +252,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
 	left.fill = left.records > 0 && left.records >= info.Records
-	b := &plannedBatch{alloc: a, info: info, left: left}
+	b := &plannedBatch{alloc: a, info: info, lost: info.Metrics.Lost, left: left}
 	return b, d.invoke(workCtx, b)
 }
 
@@ -369,7 +369,7 @@ func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Unlock()
 	for _, r := range ran {
 		d.longest = max(r.info.ProcessingTime, d.longest*9/10)
-		if !r.info.Replayed && r.info.Metrics.Lost == 0 { // how fast those are passed says nothing of records
+		if !r.info.Replayed && r.lost == 0 { // how fast those are passed says nothing of records
 			d.rate.observe(r.at, r.info.Records, r.info.ProcessingTime, r.waited)
 		}
 	}

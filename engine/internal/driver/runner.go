@@ -100,7 +100,7 @@ func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time,
 	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started)-waited, max(0, now.Sub(b.info.Time))
 	d.doneLock.Lock()
 	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
-	d.ran = append(d.ran, ranBatch{b.info, started.Sub(b.queued) + waited, now})
+	d.ran = append(d.ran, ranBatch{b.info, b.info.Metrics.Lost - b.lost, started.Sub(b.queued) + waited, now})
 	d.doneLock.Unlock()
 	if err := d.completeBatch(ctx, b.alloc.Seq); err != nil {
 		return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)
