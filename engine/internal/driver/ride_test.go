@@ -148,6 +148,9 @@ func TestCompletionsRide(t *testing.T) {
 						if e.ProcessingTime != 10*ms {
 							t.Errorf("batch %d took %s", e.Seq, e.ProcessingTime)
 						}
+						if want := time.Since(e.Time); e.TotalDelay != want {
+							t.Errorf("batch %d was complete after %s, want %s", e.Seq, e.TotalDelay, want)
+						}
 					}
 				}}})
 				if err := d.Run(ctx); !errors.Is(err, c.err) {
