@@ -248,6 +248,7 @@ func TestSeveralHaveALimit(t *testing.T) {
 			Metrics: task.Metrics{RecordsRead: n, BytesRead: n, RecordsWritten: n, ShuffleRead: n, ShuffleRemote: n, ShuffleWritten: n, BadRecords: n, Lost: n, NotKept: n, CacheRemote: n},
 			Updates: slices.Repeat([]task.Update{{Accumulator: n, Name: long, Data: make([]byte, i%5)}}, i%3),
 			Notes:   slices.Repeat([][]byte{make([]byte, i%300)}, i%3),
+			Freed:   n,
 		}
 		if i == 500 {
 			s.Result = make([]byte, wire.MaxPayload)
