@@ -43,9 +43,9 @@ type Config struct {
 // plans one it puts a token into room, which the runner takes out with the batch. The
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
-// Driver tasks belong to the user, a participant's goroutine to
-// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through ran, rides and completed;
-// listeners are called under busLock.
+// Driver tasks belong to the user, a participant's goroutine to the participant; one has
+// executors run the inputs' receivers and waits for these. What the runner tells the generator
+// goes through ran, rides and completed; listeners are called under busLock.
 type Driver struct {
 	Config
 
