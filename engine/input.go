@@ -136,7 +136,8 @@ type Plan struct {
 	// away from inputs that can use it.
 	Blocked int64
 	// Lost is how many records were deleted before they were planned, and are left out by
-	// the program's policy. They are counted in the batch's metrics.
+	// the program's policy. They are counted in the batch's metrics, unless a driver that
+	// takes over runs the batch: the log doesn't have them.
 	Lost int64
 	// Held says why the batch doesn't hold what is there although it may, e.g.
 	// that an open transaction is waited for. It is empty when nothing is in the

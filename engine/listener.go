@@ -43,7 +43,10 @@ type OutputInfo struct {
 
 // A listener is told what the driver does, in order, one event at a time: it
 // must not block. A panic of one fails the stream. It implements one or more of
-// these interfaces.
+// these interfaces. Of several batches the events mix: as soon as possible (--asap) the next
+// batch may be submitted, and so is run, before it is told that the one before is completed,
+// since one entry of the log says both. A stop that OnBatchCompleted asks for may come after
+// that.
 type (
 	// OnStreamingStarted is told before the first batch is planned.
 	OnStreamingStarted interface{ OnStreamingStarted(at time.Time) }

@@ -35,15 +35,16 @@ func (p BadRecords) log(process *task.Process, log *slog.Logger, b badRecord) {
 // lostKey finds a process's log of records that were deleted before they were read.
 type lostKey struct{}
 
-// logLost notes records that were deleted before they were read: at most as many as there
+// logLost notes records that were deleted before a task read them: at most as many as there
 // are offsets.
 func logLost(process *task.Process, log *slog.Logger, b badRecord) {
-	noteLeftOut(process, lostKey{}, newLostLog(log), b)
+	l := &badLog{log: log, says: "kafka: records were deleted before they were read, or before they were read again by a batch that is computed again, and are left out; the last of them are named"}
+	noteLeftOut(process, lostKey{}, l, b)
 }
 
-// newLostLog returns a log of records that were deleted before they were read.
-func newLostLog(log *slog.Logger) *badLog {
-	return &badLog{log: log, says: "kafka: records were deleted before they were read, or before they were read again by a batch that is computed again, and are left out; the last of them are named"}
+// newUnplannedLog returns a log of records that were deleted before a batch was to read them.
+func newUnplannedLog(log *slog.Logger) *badLog {
+	return &badLog{log: log, says: "kafka: records were deleted before they were read, and are left out; the last of them are named"}
 }
 
 // noteLeftOut notes records in the process's log that key finds, which begins as first. It says at

@@ -128,7 +128,7 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	}
 	out := &planner{brokers: strings.Join(d.brokers, ","), topics: d.topics, forget: d.options.forget, log: d.log, plans: &d.plans, limits: d.limits, reader: d.reader}
 	if d.options.skipLost {
-		out.lost = newLostLog(d.log)
+		out.lost = newUnplannedLog(d.log)
 	}
 	what := d.topics.selection()
 	what.Forget = d.options.forget

@@ -27,9 +27,9 @@ type Log interface {
 	Start(ctx context.Context, header []byte) (epoch uint64, err error)
 	// RecordValue makes a value durable.
 	RecordValue(ctx context.Context, v Value) error
-	// Allocate makes a batch durable, along with completions, those that were reported since
-	// the last call and more, but never without them. Its Seq follows the last one's; the log
-	// sets its Epoch.
+	// Allocate makes a batch durable, along with completions: those that were reported since
+	// the last call and those given. A log that holds the batch holds these, too. Its Seq
+	// follows the last one's; the log sets its Epoch.
 	Allocate(ctx context.Context, b Batch, done ...Completion) error
 	// Complete reports that an output of a batch is done. It survives the death
 	// of the process; it need not survive the machine's before the next Allocate.

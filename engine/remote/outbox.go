@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/scheduler"
@@ -22,9 +23,14 @@ type outbox struct {
 	isOpen      bool                        // there is a stream: messages are taken
 	messages    []*ToExecutor               // nil stands for what invocations has next: an executor that is behind keeps none in memory
 	invocations *recordReader               // of the stream; the sender reads
+	late        *time.Timer                 // wakes the sender for messages that wait for others, nil if there are none
 	sent        map[*shuffle.Outputs]uint32 // numbers of what the executor was told on this stream
 	number      uint32
 }
+
+// forgetDelay is how long an executor keeps what there is of a complete batch while nothing else
+// is sent to it.
+const forgetDelay = 100 * time.Millisecond
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
 
@@ -43,7 +49,8 @@ func (o *outbox) open(invocations *recordReader, first ...*ToExecutor) {
 func (o *outbox) shut() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.isOpen, o.messages, o.sent = false, nil, nil
+	o.take(nil)
+	o.isOpen, o.sent = false, nil
 }
 
 // post hands a message to the sender, unless there is no stream.
@@ -58,10 +65,25 @@ func (o *outbox) post(m *ToExecutor) {
 // push is called with mu held.
 func (o *outbox) push(m *ToExecutor) {
 	o.messages = append(o.messages, m)
+	o.wakeUp()
+}
+
+func (o *outbox) wakeUp() {
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
+}
+
+// take returns what is posted; what comes goes into next. It is called with mu held.
+func (o *outbox) take(next []*ToExecutor) []*ToExecutor {
+	if o.late != nil {
+		o.late.Stop()
+		o.late = nil
+	}
+	posted := o.messages
+	o.messages = next
+	return posted
 }
 
 // launch posts a task, after what it reads, if that is new to the executor. Its
@@ -102,8 +124,8 @@ func sendable(outs *shuffle.Outputs) error {
 	return nil
 }
 
-// forget posts that batches are complete. It goes with what comes next: a message of its own
-// would wake the executor for nothing that anyone waits for.
+// forget posts that batches are complete. It goes with what comes next, if that comes soon: a
+// message of its own would wake the executor for nothing that anyone waits for.
 func (o *outbox) forget(f Forget) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -116,6 +138,9 @@ func (o *outbox) forget(f Forget) {
 		}
 	}
 	o.messages = append(o.messages, &ToExecutor{Forget: &f})
+	if o.late == nil {
+		o.late = time.AfterFunc(forgetDelay, o.wakeUp)
+	}
 }
 
 // forgetShuffles posts that no task reads some shuffles any more.
@@ -143,7 +168,7 @@ func (o *outbox) send(ctx context.Context, s *end[ToExecutor, FromExecutor]) err
 			return nil
 		}
 		o.mu.Lock()
-		batch, o.messages = o.messages, batch[:0]
+		batch = o.take(batch[:0])
 		invocations := o.invocations
 		o.mu.Unlock()
 		for i, m := range batch {

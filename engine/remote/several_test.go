@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hibana-engine/hibana/engine/wire"
 	"github.com/hibana-engine/hibana/rdd/lineage"
@@ -85,7 +86,7 @@ func TestLaunchesAsOne(t *testing.T) {
 	}
 }
 
-// That a batch is complete is told with what comes next, and a batch may go with its tasks, unless
+// That a batch is complete is told with what comes next, if that comes soon, and a batch may go with its tasks, unless
 // what describes it is on the disk.
 func TestBatchesAsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -140,6 +141,13 @@ func TestBatchesAsOne(t *testing.T) {
 		sent("launch 1")
 		stream.goOn <- nil
 		sent("batch 3, launch 0")
+		stream.goOn <- nil
+		forget(4)
+		began := time.Now()
+		sent("forget until 4") // since nothing else comes
+		if waited := time.Since(began); waited != forgetDelay {
+			t.Errorf("that a batch is complete is sent after %s, want %s", waited, forgetDelay)
+		}
 		stream.goOn <- nil
 		cancel()
 		if err := next(t, "the sender's end", gone); err != nil {
@@ -240,6 +248,7 @@ func TestSeveralHaveALimit(t *testing.T) {
 			Metrics: task.Metrics{RecordsRead: n, BytesRead: n, RecordsWritten: n, ShuffleRead: n, ShuffleRemote: n, ShuffleWritten: n, BadRecords: n, Lost: n, NotKept: n, CacheRemote: n},
 			Updates: slices.Repeat([]task.Update{{Accumulator: n, Name: long, Data: make([]byte, i%5)}}, i%3),
 			Notes:   slices.Repeat([][]byte{make([]byte, i%300)}, i%3),
+			Freed:   n,
 		}
 		if i == 500 {
 			s.Result = make([]byte, wire.MaxPayload)

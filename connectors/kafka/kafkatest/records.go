@@ -41,8 +41,8 @@ func (b *Broker) Produce(t testing.TB, topic string, opts []kgo.Opt, records ...
 	for range records { // a flush that comes before may cut a batch in two
 		<-ready
 	}
-	// The records are in their batches a moment before the client stores the partitions
-	// that a flush looks at. A purge is done between two of the client's updates.
+	// The records may be in their batches before a flush sees them. A purge, of nothing here,
+	// ends after the update that put them there: the flush that follows sees all of them.
 	cl.PurgeTopicsFromConsuming(topic)
 	if err := errors.Join(cl.Flush(t.Context()), failed.Err()); err != nil {
 		t.Fatalf("producing to %s: %v", topic, err)

@@ -28,17 +28,13 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 			return err
 		}
 	}
-	learns := slices.ContainsFunc(g.Program.Graph.Models, func(m *plan.Model) bool { return m.Trained }) // no batch is planned before the last is complete
-	if g.Program.Settings.ConcurrentJobs == 1 && !learns {
-		g.takes = g.rides
-	}
-	defer func() { g.letGo(workCtx) }()
+	// A model that is trained has no batch planned before the last one is complete.
+	trains := slices.ContainsFunc(g.Program.Graph.Models, func(m *plan.Model) bool { return m.Trained })
+	g.carries = g.Program.Settings.ConcurrentJobs == 1 && !trains
+	defer func() { g.logAlone(workCtx, g.ride) }()
 	g.left.records = 1 // what is there at the start is read at once
 	for g.free(stopCtx) {
-		if len(ready) == 0 && g.left.records == 0 && g.untilTick(next) > 0 {
-			g.letGo(workCtx)
-		}
-		if !g.await(stopCtx, ready, next) {
+		if g.left.records == 0 && !g.awaitRecords(stopCtx, workCtx, ready, next) {
 			return nil
 		}
 		select {
@@ -64,12 +60,12 @@ func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 	if g.previous != nil && !next.After(g.previous.Time()) { // times ran ahead of the clock
 		next = nextTick(g.previous.Time(), g.Program.Interval)
 	}
-	for !g.left.ended && g.await(stopCtx, nil, next) {
+	for !g.left.ended && stopCtx.Err() == nil {
+		if (g.left.records == 0 || g.left.blocked) && !g.await(stopCtx, nil, next) {
+			break
+		}
 		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return next }); !goesOn {
 			return err
-		}
-		if g.left.blocked {
-			g.left.records = 0
 		}
 		next = nextTick(g.previous.Time(), g.Program.Interval)
 	}
@@ -97,12 +93,17 @@ func (g *generator) closeWindows(stopCtx, workCtx context.Context) error {
 // join the next one, which must be the runner's as soon as it is planned, unless its budget is
 // full already.
 // It reports false if ctx ends before. The one batch that runs may be done but for its
-// completion, which is the generator's then: it takes it along, or lets it go.
+// completion, which is the generator's then, for the next allocation. If another batch
+// waits behind it there is nothing to plan before that one begins: its completion goes alone.
 func (g *generator) free(ctx context.Context) bool {
 	g.ride = nil
 	for !g.left.fill && g.under.Load() >= int64(g.Program.Settings.ConcurrentJobs) {
+		var rides <-chan *ride
+		if g.carries && g.under.Load() == 1 {
+			rides = g.rides
+		}
 		select {
-		case g.ride = <-g.takes:
+		case g.ride = <-rides:
 			return ctx.Err() == nil
 		case <-g.freed:
 		case <-ctx.Done():
@@ -112,20 +113,17 @@ func (g *generator) free(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// letGo has the completion that the generator has logged alone, if that isn't done.
-func (g *generator) letGo(ctx context.Context) {
-	if g.ride != nil {
-		g.alone(ctx, g.ride)
-		g.ride = nil
+// awaitRecords waits as await does. If it has to, the completion of the batch before doesn't.
+func (g *generator) awaitRecords(stopCtx, workCtx context.Context, ready <-chan struct{}, next time.Time) bool {
+	if len(ready) == 0 && g.untilTick(next) > 0 {
+		g.logAlone(workCtx, g.ride)
 	}
+	return g.await(stopCtx, ready, next)
 }
 
 // await waits until there is something to read, at most until next. It reports false
 // if ctx ends before.
 func (g *generator) await(ctx context.Context, ready <-chan struct{}, next time.Time) bool {
-	if g.left.records > 0 {
-		return ctx.Err() == nil
-	}
 	tick := time.NewTimer(g.untilTick(next))
 	defer tick.Stop()
 	select {

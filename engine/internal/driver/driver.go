@@ -43,9 +43,9 @@ type Config struct {
 // plans one it puts a token into room, which the runner takes out with the batch. The
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
-// Driver tasks belong to the user, a participant's goroutine to
-// the participant; one has executors run the inputs' receivers and waits for these. What the runner tells the generator goes through ran, rides and completed;
-// listeners are called under busLock.
+// Driver tasks belong to the user, a participant's goroutine to the participant; one has
+// executors run the inputs' receivers and waits for these. What the runner tells the generator
+// goes through ran, rides and completed; listeners are called under busLock.
 type Driver struct {
 	Config
 
@@ -118,6 +118,7 @@ type plannedBatch struct {
 	gen      *plan.Generation
 	done     map[int32]bool // outputs that were done before a restart
 	info     plan.BatchInfo
+	lost     int64     // records that the plan left out, since they were deleted
 	queued   time.Time // when it was ready to run
 	replayed bool
 	left     leftOver
@@ -126,6 +127,7 @@ type plannedBatch struct {
 // ranBatch is what the generator learns of a batch whose outputs are done.
 type ranBatch struct {
 	info   plan.BatchInfo
+	lost   int64         // of info.Records, those that tasks have found deleted
 	waited time.Duration // behind other batches
 	at     time.Time
 }

@@ -55,16 +55,16 @@ type generator struct {
 	previous *plan.Allocation
 	planned  time.Time // when previous was planned, or the generator began
 	skipped  skippedLog
-	left     leftOver     // by the newest plan
-	takes    <-chan *ride // nil if none goes along
-	ride     *ride        // of the batch before, whose completion the next allocation may take along
+	left     leftOver // by the newest plan
+	carries  bool     // allocations take the completion of the batch before along
+	ride     *ride    // of the batch before, nil if the runner logs its completion
 }
 
 // leftOver is what a plan left to read.
 type leftOver struct {
 	records int64 // that the budget kept out
 	fill    bool  // they are enough for another batch of its size
-	blocked bool  // something else did, such as the limit of a rate
+	blocked bool  // there are some that no budget would let in, such as those over the limit of a rate
 	ended   bool  // none, and no more will come
 }
 
@@ -252,7 +252,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		return nil, fmt.Errorf("logging batch %d: %w", a.Seq, err)
 	}
 	left.fill = left.records > 0 && left.records >= info.Records
-	b := &plannedBatch{alloc: a, info: info, left: left}
+	b := &plannedBatch{alloc: a, info: info, lost: info.Metrics.Lost, left: left}
 	return b, d.invoke(workCtx, b)
 }
 
@@ -369,7 +369,7 @@ func (d *Driver) settle(ctx context.Context) {
 	d.doneLock.Unlock()
 	for _, r := range ran {
 		d.longest = max(r.info.ProcessingTime, d.longest*9/10)
-		if !r.info.Replayed && r.info.Metrics.Lost == 0 { // how fast those are passed says nothing of records
+		if !r.info.Replayed && r.lost == 0 { // how fast those are passed says nothing of records
 			d.rate.observe(r.at, r.info.Records, r.info.ProcessingTime, r.waited)
 		}
 	}

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // complete, and nothing that comes later is logged.
 //
 // THREADING: the runner and the generator may both have it. Who claims it brings it to the log,
-// and calls end.
+// and calls end. err is written before done is closed, and read after that.
 type ride struct {
 	completion plan.Completion
 	claimed    atomic.Bool
@@ -52,25 +53,31 @@ func (r *ride) await(ctx context.Context) error {
 	return r.err
 }
 
-// alone brings a completion to the log by itself, unless somebody has claimed it.
-func (d *Driver) alone(ctx context.Context, r *ride) {
-	if r.claim() {
+// logAlone brings a completion to the log by itself, unless there is none or somebody has
+// claimed it.
+func (d *Driver) logAlone(ctx context.Context, r *ride) {
+	if r != nil && r.claim() {
 		r.end(d.Batches.Complete(ctx, r.completion))
 	}
 }
 
-// allocate logs a batch, with the completion of the one before if that waits for it.
+// allocate logs a batch, with the completion of the one before if that waits for it. If it
+// can't be logged the completion goes alone: the outputs of the one before are done.
 func (d *Driver) allocate(ctx context.Context, a *plan.Allocation, before *ride) error {
 	switch {
 	case before == nil:
 		return d.Batches.Allocate(ctx, a)
 	case before.claim():
 		err := d.Batches.Allocate(ctx, a, before.completion)
-		before.end(err)
+		if err == nil {
+			before.end(nil)
+			return nil
+		}
+		before.end(d.Batches.Complete(ctx, before.completion)) // twice does no harm, should the log have it
 		return err
 	}
 	if err := before.await(ctx); err != nil {
-		return err
+		return fmt.Errorf("the completion of batch %d: %w", before.completion.Seq, err)
 	}
 	return d.Batches.Allocate(ctx, a)
 }
@@ -89,6 +96,6 @@ func (d *Driver) completeBatch(ctx context.Context, seq uint64) error {
 		}
 	default:
 	}
-	d.alone(ctx, r)
+	d.logAlone(ctx, r)
 	return r.await(ctx)
 }

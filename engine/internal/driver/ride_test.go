@@ -20,9 +20,11 @@ import (
 type riding struct {
 	clocked
 	comes     int           // batches while which a record comes
+	backlog   int64         // what the first plan leaves to read
 	plans     time.Duration // how long the input plans
 	completes time.Duration // how long the log takes for a completion
 	failing   uint64        // a batch that can't be logged
+	full      bool          // no completion can be logged
 	hopeless  uint64        // a batch that can't be planned
 
 	mu    sync.Mutex
@@ -41,12 +43,18 @@ func (r *riding) Notify(ready func()) error {
 	return nil
 }
 
-var errHopeless = errors.New("no such topic")
+var (
+	errHopeless = errors.New("no such topic")
+	errTooLarge = errors.New("the allocation takes too much")
+)
 
 func (r *riding) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, error) {
 	time.Sleep(r.plans)
 	if req.Seq == r.hopeless {
 		return plan.Share{}, errHopeless
+	}
+	if req.Seq == 1 {
+		return plan.Share{Records: 1, Backlog: r.backlog}, nil
 	}
 	return plan.Share{Records: 1}, nil
 }
@@ -54,7 +62,7 @@ func (r *riding) Plan(_ context.Context, req plan.PlanRequest) (plan.Share, erro
 func (r *riding) Allocate(_ context.Context, a *plan.Allocation, done ...plan.Completion) error {
 	time.Sleep(3 * time.Millisecond)
 	if a.Seq == r.failing {
-		return errFull
+		return errTooLarge
 	}
 	if a.Seq == r.last {
 		r.stop()
@@ -69,6 +77,9 @@ func (r *riding) Allocate(_ context.Context, a *plan.Allocation, done ...plan.Co
 
 func (r *riding) Complete(_ context.Context, c plan.Completion) error {
 	time.Sleep(r.completes)
+	if r.full {
+		return errFull
+	}
 	r.note("end of %d", c.Seq)
 	return nil
 }
@@ -87,6 +98,9 @@ func TestCompletionsRide(t *testing.T) {
 		"records are there": {&riding{comes: 2}, 1, nil, []string{
 			"batch 1 at 3ms", "batch 2 with the end of 1 at 16ms", "1 is over at 16ms", "batch 3 with the end of 2 at 29ms", "2 is over at 29ms", "end of 3 at 39ms", "3 is over at 39ms",
 		}},
+		"one is planned ahead": {&riding{comes: 5, backlog: 1}, 1, nil, []string{
+			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 3 with the end of 2 at 26ms", "2 is over at 26ms", "end of 3 at 36ms", "3 is over at 36ms",
+		}},
 		"nothing comes": {&riding{}, 1, nil, []string{
 			"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 2 at 1.003s", "end of 2 at 1.013s", "2 is over at 1.013s", "batch 3 at 2.003s", "end of 3 at 2.013s", "3 is over at 2.013s",
 		}},
@@ -99,7 +113,7 @@ func TestCompletionsRide(t *testing.T) {
 		"batches beside each other": {&riding{comes: 1}, 2, nil, []string{
 			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "end of 2 at 23ms", "2 is over at 23ms",
 		}},
-		"the next batch can't be logged":  {&riding{comes: 1, failing: 2}, 1, errFull, []string{"batch 1 at 3ms"}},
+		"the next batch can't be logged":  {&riding{comes: 1, failing: 2}, 1, errTooLarge, []string{"batch 1 at 3ms", "end of 1 at 16ms", "1 is over at 16ms"}},
 		"the next batch can't be planned": {&riding{comes: 1, hopeless: 2}, 1, errHopeless, []string{"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,6 +148,9 @@ func TestCompletionsRide(t *testing.T) {
 						if e.ProcessingTime != 10*ms {
 							t.Errorf("batch %d took %s", e.Seq, e.ProcessingTime)
 						}
+						if want := time.Since(e.Time); e.TotalDelay != want {
+							t.Errorf("batch %d was complete after %s, want %s", e.Seq, e.TotalDelay, want)
+						}
 					}
 				}}})
 				if err := d.Run(ctx); !errors.Is(err, c.err) {
@@ -144,5 +161,18 @@ func TestCompletionsRide(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Where neither a batch nor the completion that was to go with it can be logged, each has an
+// error of its own, and the batch before isn't over.
+func TestNeitherIsLogged(t *testing.T) {
+	job := &riding{failing: 2, full: true}
+	d, r := New(Config{Program: &plan.Program{}, Batches: job}), newRide(1)
+	if err := d.allocate(t.Context(), &plan.Allocation{Seq: 2}, r); !errors.Is(err, errTooLarge) {
+		t.Errorf("batch 2: %v", err)
+	}
+	if err := r.await(t.Context()); !errors.Is(err, errFull) {
+		t.Errorf("the completion of batch 1: %v", err)
 	}
 }

@@ -97,14 +97,15 @@ func (d *Driver) runBatch(ctx context.Context, b *plannedBatch, t *turn) error {
 // batch after the other is finished.
 func (d *Driver) finish(ctx context.Context, b *plannedBatch, started time.Time, waited time.Duration) error {
 	now := time.Now()
-	b.info.ProcessingTime, b.info.TotalDelay = now.Sub(started)-waited, max(0, now.Sub(b.info.Time))
+	b.info.ProcessingTime = now.Sub(started) - waited
 	d.doneLock.Lock()
 	d.usual = max(b.info.ProcessingTime, d.usual*9/10)
-	d.ran = append(d.ran, ranBatch{b.info, started.Sub(b.queued) + waited, now})
+	d.ran = append(d.ran, ranBatch{b.info, b.info.Metrics.Lost - b.lost, started.Sub(b.queued) + waited, now})
 	d.doneLock.Unlock()
 	if err := d.completeBatch(ctx, b.alloc.Seq); err != nil {
 		return fmt.Errorf("logging the completion of batch %d: %w", b.alloc.Seq, err)
 	}
+	b.info.TotalDelay = max(0, time.Since(b.info.Time))
 	keep := d.forget(b.alloc)
 	d.last.complete(b, func() { d.Cluster.Forget(b.alloc.Seq+1, keep) }, d.States == nil)
 	for _, p := range d.Participants {

@@ -69,8 +69,8 @@ func (l *raftLog) RecordValue(ctx context.Context, v batchlog.Value) error {
 	return nil
 }
 
-// Allocate commits an allocation with completions, in one entry. When it returns nil nothing can lose it; when
-// the outcome isn't known the driver gives up its place.
+// Allocate commits an allocation with completions, in one entry. When it returns nil nothing
+// can lose it; when the outcome isn't known the driver gives up its place.
 func (l *raftLog) Allocate(ctx context.Context, b batchlog.Batch, done ...batchlog.Completion) error {
 	if n := len(b.Data); n > wire.MaxPayload {
 		return fmt.Errorf("%w: the allocation takes %d bytes, at most %d can be logged; plan fewer ranges", wire.ErrTooLarge, n, wire.MaxPayload)

@@ -17,8 +17,8 @@ type Log interface {
 	Start(ctx context.Context, h JobHeader) (epoch uint64, err error)
 	// RecordValue makes a result of Value durable.
 	RecordValue(ctx context.Context, v NamedValue) error
-	// Allocate makes an allocation durable, along with completions, those that were
-	// reported since the last call and more. Its seq follows the last one's.
+	// Allocate makes an allocation durable, along with completions: those that were
+	// reported since the last call and those given. Its seq follows the last one's.
 	Allocate(ctx context.Context, a *Allocation, done ...Completion) error
 	// Complete reports that an output of a batch is done. It survives the death
 	// of the process; it need not survive the machine's before the next Allocate.
