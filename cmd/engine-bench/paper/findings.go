@@ -25,6 +25,9 @@ type Finding struct {
 // notMeasured is what is said of a figure without its runs.
 var notMeasured = Finding{Here: "Not measured yet."}
 
+// tooLittle is what is said of one that has points, but not those that its finding needs.
+var tooLittle = Finding{Here: "Too little is measured for a verdict yet."}
+
 // tally counts the cases in which a finding holds.
 type tally struct {
 	holds, fails, cases int

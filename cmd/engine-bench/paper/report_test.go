@@ -324,7 +324,7 @@ func TestPartialReports(t *testing.T) {
 	r.Markdown(&text)
 	r.Text(&terminal)
 	for name, out := range map[string]string{"page": page.String(), "markdown": text.String(), "terminal": terminal.String()} {
-		for _, want := range []string{"Partial: 1 of 26 runs; stopped: run 2 failed", "5.00k", "not measured", "failed"} {
+		for _, want := range []string{"Partial: 1 of 26 runs; stopped: run 2 failed", "5.00k", "not measured", "failed", tooLittle.Here, notMeasured.Here} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the %s lacks %q", name, want)
 			}
@@ -332,5 +332,54 @@ func TestPartialReports(t *testing.T) {
 	}
 	if want := fmt.Sprintf("Failed: %s: the disk of &lt;broker&gt; has no room", failed.Cell); !strings.Contains(page.String(), want) {
 		t.Errorf("the page lacks %q", want)
+	}
+}
+
+// A figure without points has no chart; one with some isn't said to be without.
+func TestFiguresInPart(t *testing.T) {
+	first := func(c Cell) Row { return Row{Run: Run{c, 1}, Measured: Measured{Written: 5000, Read: 5000}} }
+	one := Setup{1, 1}
+	r := &Report{Settings: testSettings, Summary: Summarise(testGrid(), []Row{
+		first(Cell{one, 1, Write, Nobody, 0}), first(Cell{one, 1, Read, Bare, 1}), first(Cell{one, 1, Recognise, Bare, 1}),
+	})}
+	for i, want := range []Finding{notMeasured, notMeasured, tooLittle, tooLittle, tooLittle} {
+		if f := r.Figures(one)[i]; f.Finding != want {
+			t.Errorf("%s: %q, want %q", f.Name, f.Finding, want)
+		}
+	}
+	dir := t.TempDir()
+	if err := r.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(filepath.Join(dir, figuresDir))
+	charts, shown := strings.Count(readFile(t, dir+"/report.html"), "<svg"), strings.Count(readFile(t, dir+"/report.md"), "![")
+	if len(files) != 3 || charts != 3 || shown != 3 {
+		t.Errorf("%d drawings (%v), %d charts in the page, %d in report.md; want 3 of each", len(files), err, charts, shown)
+	}
+}
+
+// What was measured of some Kafkas isn't enough to set them beside each other.
+func TestSeveralKafkasInPart(t *testing.T) {
+	g := testGrid()
+	g.Nodes = []int{1, 3}
+	if f := Summarise(g, nil).Across(); f.Finding != notMeasured {
+		t.Errorf("%q", f.Finding)
+	}
+	written := Row{Run: Run{Cell{Setup{1, 1}, 4, Write, Nobody, 0}, 1}, Measured: Measured{Written: 5000}}
+	if f := Summarise(g, []Row{written}).Across(); f.Finding != tooLittle {
+		t.Errorf("%q", f.Finding)
+	}
+}
+
+// What an interrupt says already isn't said twice.
+func TestState(t *testing.T) {
+	for stopped, want := range map[string]string{
+		"":                               "Partial: 3 of 26 runs",
+		"interrupted after 3 of 26 runs": "Partial: interrupted after 3 of 26 runs",
+		"run 4 of 26 (both): no broker":  "Partial: 3 of 26 runs; stopped: run 4 of 26 (both): no broker",
+	} {
+		if got := (&Report{Summary: &Summary{Done: 3, All: 26}, Stopped: stopped}).State(); got != want {
+			t.Errorf("%q: %q, want %q", stopped, got, want)
+		}
 	}
 }
