@@ -96,7 +96,7 @@ func (r *Report) Method() []string {
 	return append(said,
 		"Producer, brokers and consumers share this machine unless --brokers names another; the paper's stood on two.",
 		`The paper's text states its findings in words and no numbers. What "strongly", "about" and "in proportion" are taken to mean stands with each verdict.`,
-		"A finding holds in a case if it does for any two of its runs (where both run, for each run), and doesn't if it does for no two of them. Else it is within the spread.")
+		"A finding holds in a case if the least that its runs can mean is enough, and doesn't if the most isn't; in between it is within the spread. The least is the least of one rate by the most of the other; where producer and consumers run together, it is the least ratio of any run.")
 }
 
 // group writes a number with its digits in groups of three.
