@@ -2,6 +2,7 @@ package paper
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -381,5 +382,13 @@ func TestState(t *testing.T) {
 		if got := (&Report{Summary: &Summary{Done: 3, All: 26}, Stopped: stopped}).State(); got != want {
 			t.Errorf("%q: %q, want %q", stopped, got, want)
 		}
+	}
+}
+
+// A cell's names in JSON are written as all others.
+func TestCellJSON(t *testing.T) {
+	const want = `{"nodes":3,"replication":2,"partitions":4,"scenario":"read","reader":"bare","consumers":1}`
+	if got, err := json.Marshal(Cell{Setup{3, 2}, 4, Read, Bare, 1}); err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
 	}
 }
