@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -91,7 +92,7 @@ func TestComparePartial(t *testing.T) {
 	err := c.runAll(t.Context(), []contest{{"count", []string{figureRate}, []system{
 		fixed("Hibana", false, []float64{8}), fixed("bare franz-go", false, []float64{4}, []float64{4}),
 	}}})
-	r, err := c.result.finish(err)
+	r, err := c.finish(err)
 	if err == nil || r == nil || !errors.As(err, new(partialError)) {
 		t.Fatalf("%v, %v", r, err)
 	}
@@ -99,6 +100,36 @@ func TestComparePartial(t *testing.T) {
 	r.print(&out)
 	if !strings.HasPrefix(out.String(), "PARTIAL, less than was wanted: count on Hibana: it broke\nwith a trace\n") {
 		t.Error(out.String())
+	}
+}
+
+// An interrupt is told as such, with how many runs there were; what there is is marked, in
+// JSON too, and what has no round is among what isn't measured.
+func TestCompareInterrupted(t *testing.T) {
+	for before, want := range map[int]string{
+		0: `"rows":[],"missing":["count beside bare franz-go, Kafka Streams: the runs ended before","copy at 10/s beside bare franz-go: the runs ended before"],` +
+			`"partial":"interrupted after 1 of 10 runs"}`,
+		1: `"ratio":{"median":2,"min":2,"max":2,"rounds":[2]}}],"missing":["count beside Kafka Streams: the runs ended before","copy at 10/s beside bare franz-go: the runs ended before"],` +
+			`"partial":"interrupted after 2 of 10 runs"}`,
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		stopped := fixed("Kafka Streams", true)
+		stopped.measure = func(ctx context.Context) ([]float64, error) { interrupt(); return nil, ctx.Err() }
+		systems := []system{fixed("Hibana", false, []float64{8}, []float64{8}), fixed("bare franz-go", false, []float64{4}, []float64{4}), stopped}
+		if before == 0 {
+			systems[1].measure = stopped.measure
+		}
+		c := &comparing{rounds: 2, result: &compareResult{Rounds: 2, Rows: []compareRow{}}}
+		r, err := c.finish(c.runAll(ctx, []contest{
+			{"count", []string{figureRate}, systems},
+			{"copy at 10/s", []string{figureP50}, []system{fixed("Hibana", false, []float64{2}), fixed("bare franz-go", false, []float64{1})}},
+		}))
+		if said := fmt.Sprintf("interrupted after %d of 10 runs", before+1); !errors.As(err, new(partialError)) || err.Error() != said {
+			t.Fatalf("%v, want %s", err, said)
+		}
+		if got, err := json.Marshal(r); err != nil || !strings.HasSuffix(string(got), want) {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
 	}
 }
 

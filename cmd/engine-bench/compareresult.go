@@ -51,9 +51,19 @@ func (r *compareResult) add(o *contest, system string, engine, theirs []float64)
 	}
 }
 
-// finish returns what there is when the runs ended with err.
-func (r *compareResult) finish(err error) (report, error) {
-	return partial(r, len(r.Rows) > 0, &r.Partial, err)
+// missRest notes what has no round at all when the runs end early.
+func (r *compareResult) missRest(contests []contest) {
+	for _, o := range contests {
+		var names []string
+		for _, s := range o.systems[1:] {
+			if !slices.ContainsFunc(r.Rows, func(row compareRow) bool { return row.Work == o.work && row.System == s.name }) {
+				names = append(names, s.name)
+			}
+		}
+		if names != nil {
+			r.Missing = append(r.Missing, fmt.Sprintf("%s beside %s: the runs ended before", o.work, strings.Join(names, ", ")))
+		}
+	}
 }
 
 func (r *compareResult) named(workload string) { r.Workload = workload }

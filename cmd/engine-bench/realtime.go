@@ -65,7 +65,7 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	defer r.topics.remove(ctx)
 	result := newRealtimeResult(r, kind, note)
 	err = r.run(ctx, result)
-	return result.finish(err)
+	return result.finish(r.progress.why(ctx, err))
 }
 
 // check says what is wrong with the flags, and chooses the queries.
