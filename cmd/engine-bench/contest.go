@@ -34,6 +34,14 @@ const (
 	figureP99  = "p99 ms"
 )
 
+// Names of what is measured beside the engine.
+const (
+	bareLoop       = "bare franz-go"
+	sparkStreaming = "Spark Streaming"
+	sparkRealtime  = "Spark in real-time mode"
+	kafkaStreams   = "Kafka Streams"
+)
+
 // text is what a system has done, for the progress.
 func (o *contest) text(got []float64, err error) string {
 	if err != nil {
@@ -83,9 +91,9 @@ func (c *comparing) drains(work string) contest {
 			loop = r.BaselineRate
 			return []float64{r.RecordsPerSecond}, err
 		}},
-		{"bare franz-go", false, func(context.Context) ([]float64, error) { return []float64{loop}, nil }},
+		{bareLoop, false, func(context.Context) ([]float64, error) { return []float64{loop}, nil }},
 	}}
-	for _, t := range []struct{ dir, name string }{{sparkTwin, "Spark Streaming"}, {streamsTwin, "Kafka Streams"}} {
+	for _, t := range []struct{ dir, name string }{{sparkTwin, sparkStreaming}, {streamsTwin, kafkaStreams}} {
 		if w := c.twins[t.dir]; w != nil {
 			o.systems = append(o.systems, system{t.name, true, func(ctx context.Context) ([]float64, error) {
 				ctx, cancel := c.drainContext(ctx)
@@ -117,12 +125,12 @@ func (c *comparing) copies(rate int) contest {
 	l.rate = rate
 	o := contest{fmt.Sprintf("copy at %d/s", rate), []string{figureP50, figureP99}, []system{
 		{"Hibana", false, l.figures(jobEngine, l.start(jobEngine))},
-		{"bare franz-go", false, l.figures(jobLoop, l.start(jobLoop))},
+		{bareLoop, false, l.figures(jobLoop, l.start(jobLoop))},
 	}}
 	for _, t := range []struct {
 		dir, name string
 		due       func([]byte) (time.Time, error)
-	}{{realtimeTwin, "Spark in real-time mode", dueOfBase64}, {streamsTwin, "Kafka Streams", dueOf}} {
+	}{{realtimeTwin, sparkRealtime, dueOfBase64}, {streamsTwin, kafkaStreams, dueOf}} {
 		w := c.twins[t.dir]
 		if w == nil {
 			continue
