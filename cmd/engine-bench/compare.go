@@ -134,18 +134,18 @@ func (c *comparing) findTwins(ctx context.Context, flags *twinFlags, brokers str
 
 // runAll runs the rounds. A program for the JVM that fails is left out from then on.
 func (c *comparing) runAll(ctx context.Context, contests []contest) error {
-	c.progress.began = time.Now()
 	for _, o := range contests {
-		c.progress.runs += c.rounds * len(o.systems)
+		for _, s := range o.systems {
+			c.progress.plan(o.work, s.name, s.about, c.rounds)
+		}
 	}
-	for round := range c.rounds {
+	c.progress.begin()
+	for range c.rounds {
 		for i := range contests {
-			before := len(contests[i].systems)
 			if err := c.round(ctx, &contests[i]); err != nil {
 				c.result.missRest(contests)
 				return c.progress.why(ctx, err)
 			}
-			c.progress.fewer((c.rounds - round - 1) * (before - len(contests[i].systems)))
 		}
 	}
 	return nil
@@ -156,6 +156,9 @@ func (c *comparing) round(ctx context.Context, o *contest) error {
 	var engine []float64
 	var failed []string
 	defer func() {
+		for _, name := range failed {
+			c.progress.noMore(o.work, name)
+		}
 		o.systems = slices.DeleteFunc(o.systems, func(s system) bool { return slices.Contains(failed, s.name) })
 	}()
 	for i, s := range o.systems {
@@ -171,7 +174,7 @@ func (c *comparing) round(ctx context.Context, o *contest) error {
 			c.result.Missing = append(c.result.Missing, fmt.Sprintf("%s on %s: %v", o.work, s.name, err))
 			failed = append(failed, s.name)
 		}
-		c.progress.done("%s on %s: %s", o.work, s.name, o.text(got, err))
+		c.progress.done(o.work, s.name, o.text(got, err))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 // fixed is a system whose figures are given, round for round; an error ends them.
 func fixed(name string, mayFail bool, rounds ...[]float64) system {
-	return system{name, mayFail, func(context.Context) ([]float64, error) {
+	return system{name, mayFail, 0, func(context.Context) ([]float64, error) {
 		if len(rounds) == 0 {
 			return nil, errors.New("it broke\nwith a trace")
 		}

@@ -146,7 +146,7 @@ func TestRealtimeResult(t *testing.T) {
 	r.Queries[1].add(lag{p50: 4, p99: 11})
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	got, err := r.finish((&progress{ended: 4, runs: 9}).why(ctx, errors.Join(ctx.Err(), ctx.Err())))
+	got, err := r.finish((&progress{ended: 4, kinds: []runKind{{runs: 9}}}).why(ctx, errors.Join(ctx.Err(), ctx.Err())))
 	if !errors.Is(err, paper.ErrInterrupted) || got != report(r) {
 		t.Fatalf("%v, %v", got, err)
 	}
