@@ -65,7 +65,7 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 		}
 	}
 	l.traffic, l.partitions, l.size = traffic{due: dueOf, share: 1, late: 2 * time.Second}, 5, 100
-	c.result = &compareResult{Records: c.records, Rounds: c.rounds, Machine: paper.Machine()}
+	c.result = &compareResult{Records: c.records, Rounds: c.rounds, Machine: paper.Machine(), Rows: []compareRow{}}
 	var stop func()
 	if l.brokers, c.result.Brokers, stop, err = brokerProcess(ctx, *brokers); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func runCompare(ctx context.Context, f *flag.FlagSet, args []string) (_ report, 
 		return nil, err
 	}
 	defer removeDir(c.dir)
-	r, err := c.result.finish(c.runAll(ctx, c.contests()))
+	r, err := c.finish(c.runAll(ctx, c.contests()))
 	if r != nil && err == nil && *write != "" {
 		err = c.result.writeTo(*write)
 	}
@@ -134,17 +134,18 @@ func (c *comparing) findTwins(ctx context.Context, flags *twinFlags, brokers str
 
 // runAll runs the rounds. A program for the JVM that fails is left out from then on.
 func (c *comparing) runAll(ctx context.Context, contests []contest) error {
-	c.progress.began = time.Now()
 	for _, o := range contests {
-		c.progress.runs += c.rounds * len(o.systems)
+		for _, s := range o.systems {
+			c.progress.plan(o.work, s.name, s.about, c.rounds)
+		}
 	}
-	for round := range c.rounds {
+	c.progress.begin()
+	for range c.rounds {
 		for i := range contests {
-			before := len(contests[i].systems)
 			if err := c.round(ctx, &contests[i]); err != nil {
-				return err
+				c.result.missRest(contests)
+				return c.progress.why(ctx, err)
 			}
-			c.progress.fewer((c.rounds - round - 1) * (before - len(contests[i].systems)))
 		}
 	}
 	return nil
@@ -154,6 +155,12 @@ func (c *comparing) runAll(ctx context.Context, contests []contest) error {
 func (c *comparing) round(ctx context.Context, o *contest) error {
 	var engine []float64
 	var failed []string
+	defer func() {
+		for _, name := range failed {
+			c.progress.noMore(o.work, name)
+		}
+		o.systems = slices.DeleteFunc(o.systems, func(s system) bool { return slices.Contains(failed, s.name) })
+	}()
 	for i, s := range o.systems {
 		got, err := s.measure(ctx)
 		switch {
@@ -167,8 +174,12 @@ func (c *comparing) round(ctx context.Context, o *contest) error {
 			c.result.Missing = append(c.result.Missing, fmt.Sprintf("%s on %s: %v", o.work, s.name, err))
 			failed = append(failed, s.name)
 		}
-		c.progress.done("%s on %s: %s", o.work, s.name, o.text(got, err))
+		c.progress.done(o.work, s.name, o.text(got, err))
 	}
-	o.systems = slices.DeleteFunc(o.systems, func(s system) bool { return slices.Contains(failed, s.name) })
 	return nil
+}
+
+// finish returns what there is when the runs ended with err.
+func (c *comparing) finish(err error) (report, error) {
+	return partial(c.result, c.progress.ended > 0, &c.result.Partial, err)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ import (
 
 // fixed is a system whose figures are given, round for round; an error ends them.
 func fixed(name string, mayFail bool, rounds ...[]float64) system {
-	return system{name, mayFail, func(context.Context) ([]float64, error) {
+	return system{name, mayFail, 0, func(context.Context) ([]float64, error) {
 		if len(rounds) == 0 {
 			return nil, errors.New("it broke\nwith a trace")
 		}
@@ -44,7 +45,10 @@ func TestCompare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "two cores; a broker; medians of 3 rounds in turn, with the least and the most; `count` and `wordcount` read 10 lines. " + compareNotes +
+	const want = "two cores; a broker; medians of 3 rounds in turn, with the least and the most. " +
+		"In `count` each system reads 10 lines of a topic twice in one process, and the second time counts: its clock runs from the start of the stream until all is counted, on a JVM that has warmed up. " +
+		"The engine's interval is 20 ms, Spark's 200 ms; the loop shares the engine's process. " +
+		"In `copy` all run for a while before what counts, on the JVM for 30 s at least, each in a process of its own; the engine runs at local[2] with its log in memory.\n\n" +
 		`| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |
 |---|---|---|---|---|---|
 | count | records/s | 7.00M (6.00M-8.00M) | bare franz-go | 5.00M (4.00M-6.00M) | 1.40 (1.00-2.00) |
@@ -71,8 +75,29 @@ func TestCompare(t *testing.T) {
 
 // The table says what it can of one round.
 func TestCompareOnce(t *testing.T) {
-	if got := (&compareResult{Machine: "two cores", Brokers: "a broker", Rounds: 1}).table(); !strings.HasPrefix(got, "two cores; a broker; one round, which has no spread; ") {
+	if got := (&compareResult{Machine: "two cores", Brokers: "a broker", Rounds: 1}).table(); !strings.HasPrefix(got, "two cores; a broker; one round, which has no spread.\n\n") {
 		t.Error(got)
+	}
+}
+
+// Of what wasn't measured the table says nothing but that.
+func TestCompareNotes(t *testing.T) {
+	const loop = "In `count` and `wordcount` each system reads 10 lines of a topic twice in one process, and the second time counts: its clock runs from the start of the stream until all is counted. " +
+		"The engine's interval is 20 ms; the loop shares the engine's process."
+	const copies = "In `copy` all run for a while before what counts, on the JVM for 30 s at least, each in a process of its own; " +
+		"Spark runs at local[8], as it demands a slot for each partition, encodes values in base64 and keeps its offsets on disk; the engine runs at local[2] with its log in memory."
+	for _, c := range []struct {
+		rows []compareRow
+		want string
+	}{
+		{nil, ""},
+		{[]compareRow{{Work: workWordCount, System: bareLoop}, {Work: workCount, System: bareLoop}}, loop},
+		{[]compareRow{{Work: "copy at 10/s", System: bareLoop}, {Work: "copy at 10/s", System: sparkRealtime}}, copies},
+		{[]compareRow{{Work: "copy at 10/s", System: bareLoop}}, "In `copy` all run for a while before what counts, each in a process of its own; the engine runs at local[2] with its log in memory."},
+	} {
+		if got := (&compareResult{Records: 10, Rows: c.rows}).notes(); got != c.want {
+			t.Errorf("%v: %s\nwant %s", c.rows, got, c.want)
+		}
 	}
 }
 
@@ -91,7 +116,7 @@ func TestComparePartial(t *testing.T) {
 	err := c.runAll(t.Context(), []contest{{"count", []string{figureRate}, []system{
 		fixed("Hibana", false, []float64{8}), fixed("bare franz-go", false, []float64{4}, []float64{4}),
 	}}})
-	r, err := c.result.finish(err)
+	r, err := c.finish(err)
 	if err == nil || r == nil || !errors.As(err, new(partialError)) {
 		t.Fatalf("%v, %v", r, err)
 	}
@@ -99,6 +124,36 @@ func TestComparePartial(t *testing.T) {
 	r.print(&out)
 	if !strings.HasPrefix(out.String(), "PARTIAL, less than was wanted: count on Hibana: it broke\nwith a trace\n") {
 		t.Error(out.String())
+	}
+}
+
+// An interrupt is told as such, with how many runs there were; what there is is marked, in
+// JSON too, and what has no round is among what isn't measured.
+func TestCompareInterrupted(t *testing.T) {
+	for before, want := range map[int]string{
+		0: `"rows":[],"missing":["count beside bare franz-go, Kafka Streams: the runs ended before","copy at 10/s beside bare franz-go: the runs ended before"],` +
+			`"partial":"interrupted after 1 of 10 runs"}`,
+		1: `"ratio":{"median":2,"min":2,"max":2,"rounds":[2]}}],"missing":["count beside Kafka Streams: the runs ended before","copy at 10/s beside bare franz-go: the runs ended before"],` +
+			`"partial":"interrupted after 2 of 10 runs"}`,
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		stopped := fixed("Kafka Streams", true)
+		stopped.measure = func(ctx context.Context) ([]float64, error) { interrupt(); return nil, ctx.Err() }
+		systems := []system{fixed("Hibana", false, []float64{8}, []float64{8}), fixed("bare franz-go", false, []float64{4}, []float64{4}), stopped}
+		if before == 0 {
+			systems[1].measure = stopped.measure
+		}
+		c := &comparing{rounds: 2, result: &compareResult{Rounds: 2, Rows: []compareRow{}}}
+		r, err := c.finish(c.runAll(ctx, []contest{
+			{"count", []string{figureRate}, systems},
+			{"copy at 10/s", []string{figureP50}, []system{fixed("Hibana", false, []float64{2}), fixed("bare franz-go", false, []float64{1})}},
+		}))
+		if said := fmt.Sprintf("interrupted after %d of 10 runs", before+1); !errors.As(err, new(partialError)) || err.Error() != said {
+			t.Fatalf("%v, want %s", err, said)
+		}
+		if got, err := json.Marshal(r); err != nil || !strings.HasSuffix(string(got), want) {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
 	}
 }
 

@@ -51,9 +51,19 @@ func (r *compareResult) add(o *contest, system string, engine, theirs []float64)
 	}
 }
 
-// finish returns what there is when the runs ended with err.
-func (r *compareResult) finish(err error) (report, error) {
-	return partial(r, len(r.Rows) > 0, &r.Partial, err)
+// missRest notes what has no round at all when the runs end early.
+func (r *compareResult) missRest(contests []contest) {
+	for _, o := range contests {
+		var names []string
+		for _, s := range o.systems[1:] {
+			if !slices.ContainsFunc(r.Rows, func(row compareRow) bool { return row.Work == o.work && row.System == s.name }) {
+				names = append(names, s.name)
+			}
+		}
+		if names != nil {
+			r.Missing = append(r.Missing, fmt.Sprintf("%s beside %s: the runs ended before", o.work, strings.Join(names, ", ")))
+		}
+	}
 }
 
 func (r *compareResult) named(workload string) { r.Workload = workload }
@@ -66,11 +76,63 @@ func (r *compareResult) print(w io.Writer) {
 	io.WriteString(w, r.table())
 }
 
-// compareNotes says what the table's reader has to know.
-const compareNotes = "In `count` and `wordcount` each system reads the topic twice in one process, and the second time counts: " +
-	"its clock runs from the start of the stream until all is counted, on a JVM that has warmed up. The engine's interval is 20 ms, Spark's 200 ms; the loop shares the engine's process. " +
-	"In `copy` all run for a while before what counts, on the JVM for 30 s at least, each in a process of its own; Spark runs at local[8], as it demands a slot for each partition, " +
-	"encodes values in base64 and keeps its offsets on disk; the engine runs at local[2] with its log in memory.\n\n"
+// measured reports whether there is a row of one of the works, and of one of the systems if
+// any are named.
+func (r *compareResult) measured(isOf func(work string) bool, systems ...string) bool {
+	return slices.ContainsFunc(r.Rows, func(row compareRow) bool {
+		return isOf(row.Work) && (systems == nil || slices.Contains(systems, row.System))
+	})
+}
+
+// isDrain reports whether a contest's work reads a full topic; else it copies.
+func isDrain(work string) bool { return work == workCount || work == workWordCount }
+
+// notes says what the table's reader has to know of what is in it.
+func (r *compareResult) notes() string {
+	var said []string
+	if r.measured(isDrain) {
+		said = append(said, r.drainNotes())
+	}
+	if isCopy := func(work string) bool { return !isDrain(work) }; r.measured(isCopy) {
+		said = append(said, r.copyNotes(isCopy))
+	}
+	return strings.Join(said, " ")
+}
+
+func (r *compareResult) drainNotes() string {
+	var works []string
+	for _, work := range []string{workCount, workWordCount} {
+		if r.measured(func(w string) bool { return w == work }) {
+			works = append(works, "`"+work+"`")
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "In %s each system reads %d lines of a topic twice in one process, and the second time counts: its clock runs from the start of the stream until all is counted",
+		strings.Join(works, " and "), r.Records)
+	if r.measured(isDrain, sparkStreaming, kafkaStreams) {
+		b.WriteString(", on a JVM that has warmed up")
+	}
+	b.WriteString(". The engine's interval is 20 ms")
+	if r.measured(isDrain, sparkStreaming) {
+		b.WriteString(", Spark's 200 ms")
+	}
+	b.WriteString("; the loop shares the engine's process.")
+	return b.String()
+}
+
+func (r *compareResult) copyNotes(isCopy func(work string) bool) string {
+	var b strings.Builder
+	b.WriteString("In `copy` all run for a while before what counts")
+	if r.measured(isCopy, sparkRealtime, kafkaStreams) {
+		b.WriteString(", on the JVM for 30 s at least")
+	}
+	b.WriteString(", each in a process of its own; ")
+	if r.measured(isCopy, sparkRealtime) {
+		b.WriteString("Spark runs at local[8], as it demands a slot for each partition, encodes values in base64 and keeps its offsets on disk; ")
+	}
+	b.WriteString("the engine runs at local[2] with its log in memory.")
+	return b.String()
+}
 
 // table is what was measured, in Markdown, and what wasn't.
 func (r *compareResult) table() string {
@@ -79,9 +141,11 @@ func (r *compareResult) table() string {
 	if r.Rounds == 1 {
 		rounds = "one round, which has no spread"
 	}
-	fmt.Fprintf(&b, "%s; %s; %s; `count` and `wordcount` read %d lines. ", r.Machine, r.Brokers, rounds, r.Records)
-	b.WriteString(compareNotes)
-	b.WriteString("| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |\n|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "%s; %s; %s.", r.Machine, r.Brokers, rounds)
+	if notes := r.notes(); notes != "" {
+		b.WriteString(" " + notes)
+	}
+	b.WriteString("\n\n| Work | Figure | Hibana | Beside it | Theirs | Hibana's by theirs |\n|---|---|---|---|---|---|\n")
 	first := make(map[[2]string]int) // row of a figure, where the figure's others go
 	for i, row := range slices.Backward(r.Rows) {
 		first[[2]string{row.Work, row.Figure}] = i

@@ -23,7 +23,8 @@ type contest struct {
 // system does a piece of work and returns its figures.
 type system struct {
 	name    string
-	mayFail bool // the others are measured all the same
+	mayFail bool          // the others are measured all the same
+	about   time.Duration // that it takes, as far as that is known beforehand; else 0
 	measure func(ctx context.Context) ([]float64, error)
 }
 
@@ -32,6 +33,14 @@ const (
 	figureRate = "records/s"
 	figureP50  = "p50 ms"
 	figureP99  = "p99 ms"
+)
+
+// Names of what is measured beside the engine.
+const (
+	bareLoop       = "bare franz-go"
+	sparkStreaming = "Spark Streaming"
+	sparkRealtime  = "Spark in real-time mode"
+	kafkaStreams   = "Kafka Streams"
 )
 
 // text is what a system has done, for the progress.
@@ -75,7 +84,7 @@ func (c *comparing) drains(work string) contest {
 	var loop float64
 	same := []string{"--brokers", c.latency.brokers, "--topic", c.topic, "--records", fmt.Sprint(c.records), "--warm-ups", fmt.Sprint(drainWarmUps)}
 	o := contest{work, []string{figureRate}, []system{
-		{"Hibana", false, func(ctx context.Context) ([]float64, error) {
+		{"Hibana", false, 0, func(ctx context.Context) ([]float64, error) {
 			ctx, cancel := c.drainContext(ctx)
 			defer cancel()
 			r := &result{}
@@ -83,11 +92,11 @@ func (c *comparing) drains(work string) contest {
 			loop = r.BaselineRate
 			return []float64{r.RecordsPerSecond}, err
 		}},
-		{"bare franz-go", false, func(context.Context) ([]float64, error) { return []float64{loop}, nil }},
+		{bareLoop, false, 0, func(context.Context) ([]float64, error) { return []float64{loop}, nil }},
 	}}
-	for _, t := range []struct{ dir, name string }{{sparkTwin, "Spark Streaming"}, {streamsTwin, "Kafka Streams"}} {
+	for _, t := range []struct{ dir, name string }{{sparkTwin, sparkStreaming}, {streamsTwin, kafkaStreams}} {
 		if w := c.twins[t.dir]; w != nil {
-			o.systems = append(o.systems, system{t.name, true, func(ctx context.Context) ([]float64, error) {
+			o.systems = append(o.systems, system{t.name, true, 0, func(ctx context.Context) ([]float64, error) {
 				ctx, cancel := c.drainContext(ctx)
 				defer cancel()
 				var took struct{ Seconds float64 }
@@ -116,23 +125,26 @@ func (c *comparing) copies(rate int) contest {
 	l := c.latency
 	l.rate = rate
 	o := contest{fmt.Sprintf("copy at %d/s", rate), []string{figureP50, figureP99}, []system{
-		{"Hibana", false, l.figures(jobEngine, l.start(jobEngine))},
-		{"bare franz-go", false, l.figures(jobLoop, l.start(jobLoop))},
+		{"Hibana", false, l.about(), l.figures(jobEngine, l.start(jobEngine))},
+		{bareLoop, false, l.about(), l.figures(jobLoop, l.start(jobLoop))},
 	}}
 	for _, t := range []struct {
 		dir, name string
 		due       func([]byte) (time.Time, error)
-	}{{realtimeTwin, "Spark in real-time mode", dueOfBase64}, {streamsTwin, "Kafka Streams", dueOf}} {
+	}{{realtimeTwin, sparkRealtime, dueOfBase64}, {streamsTwin, kafkaStreams, dueOf}} {
 		w := c.twins[t.dir]
 		if w == nil {
 			continue
 		}
 		theirs := l
 		theirs.due, theirs.warm = t.due, max(l.warm, jvmWarm)
-		o.systems = append(o.systems, system{t.name, true, theirs.figures(t.dir, w.copies(&theirs, c.dir))})
+		o.systems = append(o.systems, system{t.name, true, theirs.about(), theirs.figures(t.dir, w.copies(&theirs, c.dir))})
 	}
 	return o
 }
+
+// about returns how long a run takes, without the start of its job.
+func (l *latency) about() time.Duration { return l.warm + l.last + l.late }
 
 // figures returns what measures a job's latencies.
 func (l *latency) figures(job string, start starter) func(ctx context.Context) ([]float64, error) {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 	"github.com/hibana-engine/hibana/ml/compile"
 	"github.com/hibana-engine/hibana/ml/datasets/mnist"
 )
@@ -33,6 +34,7 @@ type inferenceResult struct {
 	Ratio          float64   `json:"ratio"`       // median of the rounds'
 	Ratios         []float64 `json:"ratios"`
 	AllocsPerImage float64   `json:"allocs_per_image"`
+	Partial        string    `json:"partial,omitempty"` // why there is less than was wanted
 }
 
 func (r *inferenceResult) named(workload string) { r.Workload = workload }
@@ -42,6 +44,9 @@ func (r *inferenceResult) print(w io.Writer) {
 		r.Model, r.Batch, r.Cores, r.ImagesPerSec, r.BestPerSec, r.AllocsPerImage)
 	fmt.Fprintf(w, "  gflops %.1f (%.2f MFLOP an image), peak_gflops %.1f, ratio %.3f (rounds %.3f)\n",
 		r.GFlops, r.MFlopPerImage, r.PeakGFlops, r.Ratio, r.Ratios)
+	if r.Partial != "" {
+		fmt.Fprintln(w, "  PARTIAL, less than was wanted:", r.Partial)
+	}
 }
 
 // runInference measures a compiled network alone.
@@ -115,19 +120,28 @@ func (b *inferenceBench) open(file *networkFile) {
 }
 
 // run alternates between the peak and the network, after a round of warming up.
-func (b *inferenceBench) run(ctx context.Context, r *inferenceResult, rounds int, span time.Duration) (*inferenceResult, error) {
+func (b *inferenceBench) run(ctx context.Context, r *inferenceResult, rounds int, span time.Duration) (report, error) {
+	err := b.rounds(ctx, r, rounds, span)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w after %d of %d rounds", paper.ErrInterrupted, len(r.Ratios), rounds)
+	}
+	return partial(r, len(r.Ratios) > 0, &r.Partial, err)
+}
+
+// rounds measures the rounds that count, after the one that warms up.
+func (b *inferenceBench) rounds(ctx context.Context, r *inferenceResult, rounds int, span time.Duration) error {
 	var rates, peaks []float64
 	for round := range rounds + 1 {
 		peak, err := b.peak(ctx, span/5)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.announce(round, rounds, peak, span)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		rate, images, err := b.measure(ctx, span)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		runtime.ReadMemStats(&after)
 		if round == 0 {
@@ -136,10 +150,10 @@ func (b *inferenceBench) run(ctx context.Context, r *inferenceResult, rounds int
 		rates, peaks = append(rates, rate), append(peaks, peak)
 		r.Ratios = append(r.Ratios, rate*b.model.Flops()/peak)
 		r.AllocsPerImage = float64(after.Mallocs-before.Mallocs) / images
+		r.ImagesPerSec, r.BestPerSec = median(rates), slices.Max(rates)
+		r.GFlops, r.PeakGFlops, r.Ratio = r.ImagesPerSec*b.model.Flops()/1e9, median(peaks)/1e9, median(r.Ratios)
 	}
-	r.ImagesPerSec, r.BestPerSec = median(rates), slices.Max(rates)
-	r.GFlops, r.PeakGFlops, r.Ratio = r.ImagesPerSec*b.model.Flops()/1e9, median(peaks)/1e9, median(r.Ratios)
-	return r, nil
+	return nil
 }
 
 // announce says what is measured next, of networks that take longer than a round's

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 	"github.com/hibana-engine/hibana/engine/cli"
 )
 
@@ -146,6 +147,9 @@ func measure(ctx context.Context, args []string, stdout io.Writer) error {
 	asBenchstat := f.Bool("benchstat", false, "print lines that benchstat reads: of several calls, appended to a file, or of two files beside each other")
 	p := newProfiles(f)
 	r, err := w.run(ctx, f, args[1:])
+	if err != nil && ctx.Err() != nil && !errors.Is(err, paper.ErrInterrupted) && !errors.Is(err, errUsage) && !errors.Is(err, flag.ErrHelp) {
+		err = paper.ErrInterrupted // each part that ended with ctx has words of its own for it
+	}
 	err = errors.Join(err, p.end())
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, "engine-bench %s: %s.\n\n%s\n\nExample:\n  %s\n\nFlags:\n", w.name, w.about, how(w.name), w.exampleLine())

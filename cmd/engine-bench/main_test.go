@@ -136,3 +136,15 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+// An interrupt is told in one word, whatever the workload was at.
+func TestInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	for _, workload := range []string{"inference", "count", "latency"} {
+		var stdout, stderr bytes.Buffer
+		if code := run(ctx, []string{workload, "--json"}, &stdout, &stderr); code != 1 || !strings.HasPrefix(stderr.String(), "engine-bench: interrupted") || strings.Count(stderr.String(), "\n") != 1 {
+			t.Errorf("%s: exit code %d\n%s", workload, code, &stderr)
+		}
+	}
+}

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hibana-engine/hibana/cmd/engine-bench/paper"
 )
 
 // runWorkload runs a workload with its flags.
@@ -59,6 +63,41 @@ func TestInferenceProgress(t *testing.T) {
 	b.announce(4, 7, 7.176e9, time.Second)
 	if want := "warming up: a batch of 1000 takes at least 10.0 s\nround 3 of 7: a batch of 1000 takes at least 10.0 s\n"; said.String() != want {
 		t.Errorf("said %q, want %q", &said, want)
+	}
+}
+
+// endsAfter is a context that ends when it has been asked so often.
+type endsAfter struct {
+	context.Context
+	left int
+}
+
+func (c *endsAfter) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// An interrupt keeps the rounds that there are, and marks them.
+func TestInferenceInterrupted(t *testing.T) {
+	file := &networkFile{}
+	m, err := benchModel("mlp", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := inferenceBench{model: m, batch: 1, cores: 1, progress: io.Discard}
+	b.open(file)
+	got, err := b.run(&endsAfter{t.Context(), 50}, &inferenceResult{}, 1000, time.Microsecond)
+	if !errors.As(err, new(partialError)) || !errors.Is(err, paper.ErrInterrupted) {
+		t.Fatalf("%v, %v", got, err)
+	}
+	r := got.(*inferenceResult)
+	if n := len(r.Ratios); n < 1 || n > 50 || r.ImagesPerSec <= 0 || r.Partial != fmt.Sprintf("interrupted after %d of 1000 rounds", n) {
+		t.Errorf("%d rounds, %+v", n, r)
+	}
+	if got, err := b.run(&endsAfter{t.Context(), 0}, &inferenceResult{}, 1000, time.Microsecond); got != nil || !errors.Is(err, paper.ErrInterrupted) {
+		t.Errorf("before the first round: %v, %v", got, err)
 	}
 }
 

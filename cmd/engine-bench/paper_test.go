@@ -191,11 +191,11 @@ func TestPaperStopped(t *testing.T) {
 	}
 	var out bytes.Buffer
 	got.print(&out)
-	if !strings.Contains(out.String(), "\nPartial: 6 of 13 runs; stopped: interrupted after 6 of 13 runs") {
+	if !strings.Contains(out.String(), "\nPartial: interrupted after 6 of 13 runs\n") {
 		t.Error(out.String())
 	}
 	page, err := os.ReadFile(filepath.Join(p.out, "report.md"))
-	if err != nil || !strings.Contains(string(page), "**Partial: 6 of 13 runs; stopped: interrupted after 6 of 13 runs") {
+	if err != nil || !strings.Contains(string(page), "**Partial: interrupted after 6 of 13 runs") {
 		t.Errorf("%s, %v", page, err)
 	}
 }

@@ -65,7 +65,7 @@ func runRealtime(ctx context.Context, f *flag.FlagSet, args []string) (_ report,
 	defer r.topics.remove(ctx)
 	result := newRealtimeResult(r, kind, note)
 	err = r.run(ctx, result)
-	return result.finish(err)
+	return result.finish(r.progress.why(ctx, err))
 }
 
 // check says what is wrong with the flags, and chooses the queries.
@@ -94,19 +94,16 @@ func (r *realtime) run(ctx context.Context, result *realtimeResult) error {
 		return err
 	}
 	defer removeDir(dir)
-	r.progress = progress{runs: r.rounds * len(r.queries), began: time.Now()}
-	if r.spark != nil {
-		r.progress.runs += r.rounds
-	}
-	fmt.Fprintf(os.Stderr, "%d runs, of some %s each on the engine\n", r.progress.runs, r.warm+r.last+r.queries[0].late)
-	for round := range r.rounds {
+	r.plan()
+	fmt.Fprintf(os.Stderr, "%d runs, some %s\n", r.progress.runs(), r.progress.left())
+	for range r.rounds {
 		for i, q := range r.queries {
 			g, err := r.measureQuery(ctx, q, dir)
 			if err != nil {
 				return err
 			}
 			result.Queries[i].add(g)
-			r.progress.done("%s: %s", q.name, g)
+			r.progress.done(q.name, onEngine, g.String())
 			if q.name != stateless || r.spark == nil {
 				continue
 			}
@@ -116,15 +113,32 @@ func (r *realtime) run(ctx context.Context, result *realtimeResult) error {
 				return err
 			case err != nil: // the engine's queries are measured all the same
 				r.spark, result.NoSpark = nil, err.Error()
-				r.progress.done("%v", err)
-				r.progress.fewer(r.rounds - round - 1)
+				r.progress.done(q.name, onSpark, err.Error())
+				r.progress.noMore(q.name, onSpark)
 				continue
 			}
 			result.Queries[i].addSpark(g)
-			r.progress.done("%s on Spark: %s", q.name, g)
+			r.progress.done(q.name, onSpark, g.String())
 		}
 	}
 	return nil
+}
+
+// Where queries run, in what is said of the runs.
+const (
+	onEngine = "Hibana"
+	onSpark  = "Spark"
+)
+
+// plan plans the runs.
+func (r *realtime) plan() {
+	for _, q := range r.queries {
+		r.progress.plan(q.name, onEngine, r.warm+r.last+q.late, r.rounds)
+	}
+	if r.spark != nil {
+		r.progress.plan(stateless, onSpark, r.sparkWarm+r.last+r.queries[0].late, r.rounds)
+	}
+	r.progress.begin()
 }
 
 // measureQuery runs a query on the engine.

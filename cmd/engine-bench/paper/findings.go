@@ -11,7 +11,7 @@ import (
 // Where a finding of the paper is said to hold here. The paper's words have no bounds;
 // these are ours, and the reports print the numbers that they are applied to.
 const (
-	strongly   = 1.5  // the most partitions have so many times the rate of the fewest
+	strongly   = 1.5  // the most partitions have so many times the rate of the fewest, or that part of it
 	alike      = 0.2  // two rates differ by this part at most
 	proportion = 0.75 // n consumers have this part of n times the rate of one
 )
@@ -25,20 +25,27 @@ type Finding struct {
 // notMeasured is what is said of a figure without its runs.
 var notMeasured = Finding{Here: "Not measured yet."}
 
+// tooLittle is what is said of one that has points, but not those that its finding needs.
+var tooLittle = Finding{Here: "Too little is measured for a verdict yet."}
+
 // tally counts the cases in which a finding holds.
 type tally struct {
 	holds, fails, cases int
 	single, rates       int // rates of one run, and all
 }
 
-// add takes in a case: whether of is by times from to to. Where some of the runs say so and
-// others don't it is within the spread.
-func (t *tally) add(of, by Stat, from, to float64) {
+// bounds are the least and the most times that one rate is of another.
+type bounds struct{ from, to float64 }
+
+// add takes in a case: whether of is by times what is within one of the bounds. Where some of
+// the runs say so and others don't it is within the spread.
+func (t *tally) add(of, by Stat, within ...bounds) {
 	t.cases++
-	switch least, most := of.Min/by.Max, of.Max/by.Min; {
-	case from <= least && most <= to:
+	least, most := of.Min/by.Max, of.Max/by.Min
+	switch {
+	case slices.ContainsFunc(within, func(w bounds) bool { return w.from <= least && most <= w.to }):
 		t.holds++
-	case most < from || to < least:
+	case !slices.ContainsFunc(within, func(w bounds) bool { return w.from <= most && least <= w.to }):
 		t.fails++
 	}
 	for _, s := range []Stat{of, by} {
@@ -97,7 +104,7 @@ func (s *Summary) producerFinding(k Setup, of Scenario) Finding {
 	var t tally
 	for _, p := range pairs {
 		times = append(times, p.many.Median/p.few.Median)
-		t.add(p.many, p.few, strongly, math.Inf(1))
+		t.add(p.many, p.few, bounds{strongly, math.Inf(1)}, bounds{0, 1 / strongly})
 	}
 	r := stat(times)
 	here := fmt.Sprintf("It writes %.2f times as much with %d partitions as with %d", r.Median, most, fewest)
@@ -106,7 +113,7 @@ func (s *Summary) producerFinding(k Setup, of Scenario) Finding {
 	} else {
 		here += among(r) + "."
 	}
-	return Finding{here, t.verdict("strongly", fmt.Sprintf("%g times as much, or more", strongly))}
+	return Finding{here, t.verdict("strongly", fmt.Sprintf("by %g times or more, up or down", strongly))}
 }
 
 // fewMany is a producer's rate with few partitions and with many.
@@ -168,7 +175,7 @@ func (s *Summary) bothFinding(k Setup) Finding {
 			continue
 		}
 		ratios = append(ratios, c.Kept.Median)
-		t.add(c.Kept, Stat{Median: 1, Min: 1, Max: 1, N: c.Kept.N}, 1-alike, 1+alike)
+		t.add(c.Kept, Stat{Median: 1, Min: 1, Max: 1, N: c.Kept.N}, bounds{1 - alike, 1 + alike})
 	}
 	if len(ratios) == 0 {
 		return notMeasured
@@ -194,7 +201,7 @@ func (s *Summary) growthFinding(k Setup) Finding {
 			if !several(n) || one.N == 0 || all.N == 0 {
 				continue
 			}
-			t.add(all, one, proportion*float64(n), math.Inf(1))
+			t.add(all, one, bounds{proportion * float64(n), math.Inf(1)})
 			times = append(times, fmt.Sprintf("%.2f times (%s)", all.Median/one.Median, reader))
 		}
 		if times != nil {

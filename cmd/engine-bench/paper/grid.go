@@ -29,8 +29,8 @@ const (
 
 // Setup is a Kafka and what it is asked for.
 type Setup struct {
-	Nodes       int // brokers
-	Replication int // brokers that have each record
+	Nodes       int `json:"nodes"`       // brokers
+	Replication int `json:"replication"` // brokers that have each record
 }
 
 // String names the setup.
@@ -41,10 +41,10 @@ func (s Setup) String() string {
 // Cell is a point of the grid.
 type Cell struct {
 	Setup
-	Partitions int
-	Scenario   Scenario
-	Reader     Reader
-	Consumers  int // 0 if nobody reads
+	Partitions int      `json:"partitions"`
+	Scenario   Scenario `json:"scenario"`
+	Reader     Reader   `json:"reader"`
+	Consumers  int      `json:"consumers"` // 0 if nobody reads
 }
 
 // String describes the cell in a line.

@@ -41,7 +41,9 @@ func (r *Report) Write(dir string) error {
 	var err error
 	for _, p := range r.Parts() {
 		for _, f := range p.Figures {
-			err = errors.Join(err, WriteFile(filepath.Join(dir, f.path()), []byte(f.Chart.Image(f.Title))))
+			if !f.Chart.empty() {
+				err = errors.Join(err, WriteFile(filepath.Join(dir, f.path()), []byte(f.Chart.Image(f.Title))))
+			}
 		}
 	}
 	return errors.Join(err, WriteFile(filepath.Join(dir, "report.html"), page.Bytes()), WriteFile(filepath.Join(dir, "report.md"), text.Bytes()))
@@ -68,11 +70,13 @@ func (r *Report) State() string {
 	if !r.Partial() {
 		return s + ", complete"
 	}
-	s = "Partial: " + s
-	if r.Stopped != "" {
-		s += "; stopped: " + r.Stopped
+	switch {
+	case r.Stopped == "":
+		return "Partial: " + s
+	case strings.Contains(r.Stopped, s): // "interrupted after 3 of 8 runs"
+		return "Partial: " + r.Stopped
 	}
-	return s
+	return "Partial: " + s + "; stopped: " + r.Stopped
 }
 
 // Method says how it was measured.
@@ -92,7 +96,7 @@ func (r *Report) Method() []string {
 	return append(said,
 		"Producer, brokers and consumers share this machine unless --brokers names another; the paper's stood on two.",
 		`The paper's text states its findings in words and no numbers. What "strongly", "about" and "in proportion" are taken to mean stands with each verdict.`,
-		"A finding holds in a case if it does for any two of its runs (where both run, for each run), and doesn't if it does for no two of them. Else it is within the spread.")
+		"A finding holds in a case if the least that its runs can mean is enough, and doesn't if the most isn't; in between it is within the spread. The least is the least of one rate by the most of the other; where producer and consumers run together, it is the least ratio of any run.")
 }
 
 // group writes a number with its digits in groups of three.
@@ -191,7 +195,11 @@ func (r *Report) Markdown(w io.Writer) {
 
 // markdown writes a figure.
 func (f Figure) markdown(w io.Writer) {
-	fmt.Fprintf(w, "\n### %s\n\n*%s*\n\n![%s](%s)\n\n- The paper: %s\n- Here: %s\n", f.Title, f.Name, f.Title, f.path(), f.Paper, f.Here)
+	fmt.Fprintf(w, "\n### %s\n\n*%s*\n\n", f.Title, f.Name)
+	if !f.Chart.empty() {
+		fmt.Fprintf(w, "![%s](%s)\n\n", f.Title, f.path())
+	}
+	fmt.Fprintf(w, "- The paper: %s\n- Here: %s\n", f.Paper, f.Here)
 	if f.Verdict != "" {
 		fmt.Fprintf(w, "- Verdict: %s\n", f.Verdict)
 	}
@@ -214,13 +222,21 @@ func (r *Report) When() string {
 	return fmt.Sprintf("measured %s to %s UTC", first.Format(day+" "+minute), last.Format(day+" "+minute))
 }
 
+// draw returns a figure's chart for the page, "" without points.
+func draw(f Figure) template.HTML {
+	if f.Chart.empty() {
+		return ""
+	}
+	return template.HTML(f.Chart.SVG(f.Title)) // SVG escapes its texts
+}
+
 //go:embed report.html
 var page string
 
 // HTML writes the report as one page that loads nothing.
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"draw":   func(f Figure) template.HTML { return template.HTML(f.Chart.SVG(f.Title)) }, // SVG escapes its texts
+		"draw":   draw,
 		"colors": func() template.CSS { return template.CSS(chartStyle) },
 		"about":  func() string { return about },
 		"whole":  func(s string) string { return strings.ReplaceAll(s, "-", "-\u2060") }, // no line ends within a range

@@ -2,6 +2,7 @@ package paper
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -30,9 +31,9 @@ func TestFindings(t *testing.T) {
 	g.Repetitions = 2
 	r := testReport(g)
 	want := []Finding{
-		{"It writes 4.00 times as much with 4 partitions as with 1, the median of 4 cases from 4.00 to 4.00.", `It holds ("strongly": 1.5 times as much, or more).`},
+		{"It writes 4.00 times as much with 4 partitions as with 1, the median of 4 cases from 4.00 to 4.00.", `It holds ("strongly": by 1.5 times or more, up or down).`},
 		{"They read 1.50 times as much as it writes, the median of 8 cases from 0.50 to 4.00. The engine has 1.00 of the bare clients' rate, the median of 4 cases from 1.00 to 1.00.", `It holds in 2 of 8 cases ("about": within 20 %).`},
-		{"It writes 4.00 times as much with 4 partitions as with 1: 4.00k and 1.00k images/s.", `It holds ("strongly": 1.5 times as much, or more).`},
+		{"It writes 4.00 times as much with 4 partitions as with 1: 4.00k and 1.00k images/s.", `It holds ("strongly": by 1.5 times or more, up or down).`},
 		{"With 4 partitions, 2 read 2.00 times (bare), 2.00 times (engine) as much as one. The engine has 1.00 of the bare clients' rate, the median of 4 cases from 1.00 to 1.00.", `It holds ("in proportion": 0.75 of it, or more).`},
 		{"With 4 partitions, in images/s: 1 consumer 2.00k (bare), 2.00k (engine); 2 consumers 4.00k (bare), 4.00k (engine). The engine has 1.00 of the bare clients' rate, the median of 4 cases from 1.00 to 1.00.", ""},
 	}
@@ -69,7 +70,7 @@ func TestVerdicts(t *testing.T) {
 	} {
 		var y tally
 		for _, s := range c.of {
-			y.add(s, few, 1.5, math.Inf(1))
+			y.add(s, few, bounds{1.5, math.Inf(1)})
 		}
 		if got := y.verdict("strongly", "1.5"); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
@@ -77,15 +78,41 @@ func TestVerdicts(t *testing.T) {
 	}
 	for most, want := range map[float64]string{11: "It holds", 14: "It is within the spread", 30: "It is within the spread"} {
 		var y tally
-		y.add(many(10, most), stat([]float64{10, 10, 10}), 0.8, 1.2)
+		y.add(many(10, most), stat([]float64{10, 10, 10}), bounds{0.8, 1.2})
 		if got := y.says(); got != want {
 			t.Errorf("from 1 to %g times: %q, want %q", most/10, got, want)
 		}
 	}
 	var above tally
-	above.add(many(13, 14), stat([]float64{10, 10, 10}), 0.8, 1.2)
+	above.add(many(13, 14), stat([]float64{10, 10, 10}), bounds{0.8, 1.2})
 	if got := above.says(); got != "It doesn't hold" {
 		t.Errorf("from 1.3 times: %q", got)
+	}
+}
+
+// A rate that falls by as much depends as strongly.
+func TestStronglyDown(t *testing.T) {
+	for _, c := range []struct {
+		times []float64 // the rate of one partition, with four
+		want  string
+	}{
+		{[]float64{0.5, 0.6}, "It holds"},
+		{[]float64{0.6, 0.9}, "It is within the spread"},
+		{[]float64{0.8, 1.2}, "It doesn't hold"},
+		{[]float64{0.5, 1.6}, "It is within the spread"},
+		{[]float64{1.6, 2}, "It holds"},
+	} {
+		g := testGrid()
+		g.Repetitions = len(c.times)
+		var rows []Row
+		for i, times := range c.times {
+			for partitions, rate := range map[int]float64{1: 5000, 4: 5000 * times} {
+				rows = append(rows, Row{Run: Run{Cell{Setup{1, 1}, partitions, Write, Nobody, 0}, i + 1}, Measured: Measured{Written: rate}})
+			}
+		}
+		if v := Summarise(g, rows).Figures(Setup{1, 1})[2].Verdict; !strings.HasPrefix(v, c.want+" (") {
+			t.Errorf("%v times: %q, want %q", c.times, v, c.want)
+		}
 	}
 }
 
@@ -324,7 +351,7 @@ func TestPartialReports(t *testing.T) {
 	r.Markdown(&text)
 	r.Text(&terminal)
 	for name, out := range map[string]string{"page": page.String(), "markdown": text.String(), "terminal": terminal.String()} {
-		for _, want := range []string{"Partial: 1 of 26 runs; stopped: run 2 failed", "5.00k", "not measured", "failed"} {
+		for _, want := range []string{"Partial: 1 of 26 runs; stopped: run 2 failed", "5.00k", "not measured", "failed", tooLittle.Here, notMeasured.Here} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the %s lacks %q", name, want)
 			}
@@ -332,5 +359,62 @@ func TestPartialReports(t *testing.T) {
 	}
 	if want := fmt.Sprintf("Failed: %s: the disk of &lt;broker&gt; has no room", failed.Cell); !strings.Contains(page.String(), want) {
 		t.Errorf("the page lacks %q", want)
+	}
+}
+
+// A figure without points has no chart; one with some isn't said to be without.
+func TestFiguresInPart(t *testing.T) {
+	first := func(c Cell) Row { return Row{Run: Run{c, 1}, Measured: Measured{Written: 5000, Read: 5000}} }
+	one := Setup{1, 1}
+	r := &Report{Settings: testSettings, Summary: Summarise(testGrid(), []Row{
+		first(Cell{one, 1, Write, Nobody, 0}), first(Cell{one, 1, Read, Bare, 1}), first(Cell{one, 1, Recognise, Bare, 1}),
+	})}
+	for i, want := range []Finding{notMeasured, notMeasured, tooLittle, tooLittle, tooLittle} {
+		if f := r.Figures(one)[i]; f.Finding != want {
+			t.Errorf("%s: %q, want %q", f.Name, f.Finding, want)
+		}
+	}
+	dir := t.TempDir()
+	if err := r.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(filepath.Join(dir, figuresDir))
+	charts, shown := strings.Count(readFile(t, dir+"/report.html"), "<svg"), strings.Count(readFile(t, dir+"/report.md"), "![")
+	if len(files) != 3 || charts != 3 || shown != 3 {
+		t.Errorf("%d drawings (%v), %d charts in the page, %d in report.md; want 3 of each", len(files), err, charts, shown)
+	}
+}
+
+// What was measured of some Kafkas isn't enough to set them beside each other.
+func TestSeveralKafkasInPart(t *testing.T) {
+	g := testGrid()
+	g.Nodes = []int{1, 3}
+	if f := Summarise(g, nil).Across(); f.Finding != notMeasured {
+		t.Errorf("%q", f.Finding)
+	}
+	written := Row{Run: Run{Cell{Setup{1, 1}, 4, Write, Nobody, 0}, 1}, Measured: Measured{Written: 5000}}
+	if f := Summarise(g, []Row{written}).Across(); f.Finding != tooLittle {
+		t.Errorf("%q", f.Finding)
+	}
+}
+
+// What an interrupt says already isn't said twice.
+func TestState(t *testing.T) {
+	for stopped, want := range map[string]string{
+		"":                               "Partial: 3 of 26 runs",
+		"interrupted after 3 of 26 runs": "Partial: interrupted after 3 of 26 runs",
+		"run 4 of 26 (both): no broker":  "Partial: 3 of 26 runs; stopped: run 4 of 26 (both): no broker",
+	} {
+		if got := (&Report{Summary: &Summary{Done: 3, All: 26}, Stopped: stopped}).State(); got != want {
+			t.Errorf("%q: %q, want %q", stopped, got, want)
+		}
+	}
+}
+
+// A cell's names in JSON are written as all others.
+func TestCellJSON(t *testing.T) {
+	const want = `{"nodes":3,"replication":2,"partitions":4,"scenario":"read","reader":"bare","consumers":1}`
+	if got, err := json.Marshal(Cell{Setup{3, 2}, 4, Read, Bare, 1}); err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
 	}
 }

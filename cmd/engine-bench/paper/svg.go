@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,6 +37,13 @@ const (
 //
 //go:embed chart.css
 var chartStyle string
+
+// empty reports whether the chart has no points: such a one isn't drawn.
+func (c Chart) empty() bool {
+	return !slices.ContainsFunc(c.Series, func(s Series) bool {
+		return slices.ContainsFunc(s.Points, func(p Stat) bool { return p.N > 0 })
+	})
+}
 
 // SVG draws the chart, for a page that has chartStyle.
 func (c Chart) SVG(title string) string {
