@@ -228,8 +228,11 @@ func TestRefuses(t *testing.T) {
 		is   error
 		says string
 	}{
-		{"empty", nil, onnx.ErrFormat, "no graph"},
-		{"text", []byte("<html>hello"), onnx.ErrFormat, ""},
+		{"empty", nil, onnx.ErrFormat, "onnx: not a valid ONNX file: it holds no graph"},
+		{"text", []byte("<html>hello"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file: not a valid ONNX file: ModelProto: field 7 has wire type 4"},
+		{"text that could be cut", []byte("\x7a\x7fhello"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file: not a valid ONNX file: ModelProto: field 15"},
+		{"text that has fields", []byte("h hi"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file: not a valid ONNX file: it holds no graph"},
+		{"file of torch.save", []byte("PK\x03\x04\x00\x00\x08\x08"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file but like a zip archive, which torch.save and Keras write: export the network as ONNX: not a valid ONNX file: ModelProto: "},
 		{"cut", fixture(t, "mlp_torch.onnx")[:9000], onnx.ErrFormat, "unexpected EOF; is it whole? It has 9000 bytes"},
 		{"pointer of Git LFS", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), onnx.ErrFormat, "git lfs pull"},
 		{"broken node", msg(nil, 7, msg(nil, 1, append(msg(nil, 3, []byte("bad")), 0x2a, 0x7f))), onnx.ErrFormat, `node "bad": not a valid ONNX file: NodeProto: field 5`},
