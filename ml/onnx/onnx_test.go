@@ -257,7 +257,7 @@ func TestRefuses(t *testing.T) {
 		{"dimensions of an input", msg(nil, 7, msg(nil, 11, info("x", 1, make([]int, 65)))), onnx.ErrTooLarge, `input or output "x": graph too large: more than 64 dimensions`},
 		{"too large", rowFile(2).int("s", 1<<20, 1<<20, 2).node("Expand", "x s", "y").bytes("y"), onnx.ErrTooLarge, "an array of shape (1048576, 1048576, 2) exceeds onnx.MaxElements: 268435454 of 268435456 elements are left; raise it to read the file"},
 		{"overflow", rowFile(2).int("s", 1<<30, 1<<30, 16).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "target shape"},
-		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode"},
+		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode is 1, which trains; export the network for inference"},
 		{"training with statistics", rowFile(2).float("c", []float32{1, 1}, 2).opset(11).node("BatchNormalization", "x c c c c", "y m v _ _").bytes("y"), onnx.ErrUnsupported, `output 1, "m"`},
 		{"training of Dropout", rowFile(2).float("r", []float32{.5}).array("yes", 9, []byte{1}, nil).node("Dropout", "x r yes", "y").bytes("y"), onnx.ErrUnsupported, "training_mode"},
 		{"large mask of Dropout", rowFile(70000).node("Dropout", "x", "h mask").node("Not", "mask", "y").bytes("y"), onnx.ErrUnsupported, `input 0, "mask", is output 1 of node "Dropout_0", which isn't computed`},
