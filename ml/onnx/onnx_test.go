@@ -339,7 +339,7 @@ func TestOptions(t *testing.T) {
 		{"no such output", []onnx.Option{dim1, state, onnx.Output("z")}, nil, `no output "z"`},
 		{"no such input", []onnx.Option{dim1, state, onnx.Fix("stats", 1)}, nil, `no input "stats"`},
 		{"not fixed", []onnx.Option{dim1}, nil, "onnx.Fix"},
-		{"both fixed", []onnx.Option{dim1, state, onnx.Fix("x", 1)}, nil, "want one"},
+		{"both fixed", []onnx.Option{dim1, state, onnx.Fix("x", 1)}, nil, `onnx.Fix or onnx.PerRow gives all inputs of the graph, ["x" "state"]; leave one, which is the row`},
 		{"open", []onnx.Option{state}, nil, `dimension 1 ("d1") of input "x" is open`},
 		{"wrong count", []onnx.Option{dim1, onnx.Fix("state", 1, 2, 3)}, nil, `input "state": input or output can't be used: 3 values for shape (1, 2)`},
 		{"too large", []onnx.Option{onnx.Dim("d1", 1<<30), state}, nil, "MaxElements"},
