@@ -390,12 +390,17 @@ func TestDimByPlace(t *testing.T) {
 		{[]string{"N", "s", "s"}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("x[2]", 3)}},
 		{[]string{"N", "s", "s"}, []onnx.Option{onnx.Dim("s", 2), onnx.Dim("x[2]", 3)}},
 		{[]string{"N", "N", "s"}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("s", 3)}},
+		// the batch stays open
+		{[]string{"N", "N", "s"}, []onnx.Option{onnx.Dim("N", 2), onnx.Dim("s", 3)}},
+		{[]string{"N", "s", "t"}, []onnx.Option{onnx.Dim("N", 7), onnx.Dim("s", 2), onnx.Dim("t", 3)}},
 	} {
 		m, err := onnx.Compile(input(c.dims...), c.opts...)
 		if err != nil {
 			t.Errorf("%q: %v", c.dims, err)
 		} else if got := m.InputShape(); !slices.Equal(got, []int{2, 3}) {
 			t.Errorf("%q: a row has the shape %v, want [2 3]", c.dims, got)
+		} else if y, err := m.NewWorker(5).Run(make([]float32, 5*6), 5); err != nil || len(y) != 5*6 {
+			t.Errorf("%q: 5 rows: %d numbers, %v", c.dims, len(y), err)
 		}
 	}
 	_, err := onnx.Compile(input("N", "s", ""), onnx.Dim("s", 2), onnx.Dim("x[3]", 3))
