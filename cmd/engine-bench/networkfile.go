@@ -50,7 +50,7 @@ func (n *networkFile) flags(f *flag.FlagSet) {
 		for v := range strings.SplitSeq(text, ",") {
 			x, err := strconv.ParseFloat(v, 64)
 			if !ok || name == "" || err != nil {
-				return errors.New("want INPUT=VALUE or INPUT=VALUE,...")
+				return errors.New("want INPUT=VALUE, or more values with commas")
 			}
 			n.fixed[name] = append(n.fixed[name], x)
 		}

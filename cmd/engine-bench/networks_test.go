@@ -120,10 +120,10 @@ func TestNetworkFileFlags(t *testing.T) {
 		args string
 		says string
 	}{
-		{mlp + " --fix x", `invalid value "x" for flag --fix: want INPUT=VALUE or INPUT=VALUE,...`},
-		{mlp + " --fix x=", "want INPUT=VALUE or INPUT=VALUE,..."},
-		{mlp + " --fix x=1,a", "want INPUT=VALUE or INPUT=VALUE,..."},
-		{mlp + " --fix =1", "want INPUT=VALUE or INPUT=VALUE,..."},
+		{mlp + " --fix x", `invalid value "x" for flag --fix: want INPUT=VALUE, or more values with commas`},
+		{mlp + " --fix x=", "want INPUT=VALUE, or more values with commas"},
+		{mlp + " --fix x=1,a", "want INPUT=VALUE, or more values with commas"},
+		{mlp + " --fix =1", "want INPUT=VALUE, or more values with commas"},
 		{mlp + " --dim N", "want NAME=SIZE or INPUT[AXIS]=SIZE"},
 		{mlp + " --dim N=a", "want NAME=SIZE or INPUT[AXIS]=SIZE"},
 		{mlp + " --dim =3", "want NAME=SIZE or INPUT[AXIS]=SIZE"},
