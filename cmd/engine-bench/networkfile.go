@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -36,17 +37,20 @@ type rowPart struct {
 func (n *networkFile) flags(f *flag.FlagSet) {
 	n.dims, n.fixed = map[string]int{}, map[string][]float64{}
 	f.Func("dim", "NAME=SIZE or INPUT[AXIS]=SIZE of an open dimension of the file's inputs; may be repeated", func(s string) error {
-		name, text, _ := strings.Cut(s, "=")
+		name, text, ok := strings.Cut(s, "=")
 		size, err := strconv.Atoi(text)
+		if !ok || name == "" || err != nil {
+			return errors.New("want NAME=SIZE or INPUT[AXIS]=SIZE")
+		}
 		n.dims[name] = size
-		return err
+		return nil
 	})
 	f.Func("fix", "INPUT=VALUE,... of an input that is the same for every row; may be repeated", func(s string) error {
-		name, text, _ := strings.Cut(s, "=")
+		name, text, ok := strings.Cut(s, "=")
 		for v := range strings.SplitSeq(text, ",") {
 			x, err := strconv.ParseFloat(v, 64)
-			if err != nil {
-				return err
+			if !ok || name == "" || err != nil {
+				return errors.New("want INPUT=VALUE, or more values with commas")
 			}
 			n.fixed[name] = append(n.fixed[name], x)
 		}
@@ -81,11 +85,37 @@ func (n *networkFile) compile(name string) (*compile.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
+	if err := n.leavesRow(f); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
 	m, err := f.Compile(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	return m, n.split(f, m.InputLen())
+}
+
+// leavesRow refuses flags that leave none of a file's inputs for the row, or several. Names
+// that no input has are left to package onnx, whose error says them.
+func (n *networkFile) leavesRow(f *onnx.File) error {
+	var all []string
+	for _, p := range f.Inputs() {
+		all = append(all, p.Name)
+	}
+	left := slices.Clone(all)
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(n.fixed)), n.perRow) {
+		if !slices.Contains(all, name) {
+			return nil
+		}
+		left = slices.DeleteFunc(left, func(l string) bool { return l == name })
+	}
+	switch {
+	case len(left) > 1:
+		return fmt.Errorf("%w: the file has the inputs %q, want one for the row: give the others with --fix or --per-row", errUsage, left)
+	case len(left) == 0 && len(all) > 0:
+		return fmt.Errorf("%w: --fix or --per-row gives all inputs of the file, %q: leave one, which is the row", errUsage, all)
+	}
+	return nil
 }
 
 // split tells the parts of a row of the given size: those of the inputs that are

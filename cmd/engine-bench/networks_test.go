@@ -151,3 +151,29 @@ func TestNetworkFlags(t *testing.T) {
 		t.Errorf("a file that isn't there: error %v", err)
 	}
 }
+
+// What is wrong with the flags of a file is said in terms of the flags.
+func TestNetworkFileFlags(t *testing.T) {
+	mlp, lstm := "../../ml/onnx/testdata/mlp_torch.onnx", "../../ml/onnx/testdata/nstep_lstm_opset14.onnx"
+	for _, c := range []struct {
+		args string
+		says string
+	}{
+		{mlp + " --fix x", `invalid value "x" for flag --fix: want INPUT=VALUE, or more values with commas`},
+		{mlp + " --fix x=", "want INPUT=VALUE, or more values with commas"},
+		{mlp + " --fix x=1,a", "want INPUT=VALUE, or more values with commas"},
+		{mlp + " --fix =1", "want INPUT=VALUE, or more values with commas"},
+		{mlp + " --dim N", "want NAME=SIZE or INPUT[AXIS]=SIZE"},
+		{mlp + " --dim N=a", "want NAME=SIZE or INPUT[AXIS]=SIZE"},
+		{mlp + " --dim =3", "want NAME=SIZE or INPUT[AXIS]=SIZE"},
+		{mlp + " --fix x=3", `--fix or --per-row gives all inputs of the file, ["x"]: leave one, which is the row`},
+		{mlp + " --per-row x", `--fix or --per-row gives all inputs of the file, ["x"]: leave one, which is the row`},
+		{lstm + " --axis 1 --dim T=3", `the file has the inputs ["tokens" "lengths"], want one for the row: give the others with --fix or --per-row`},
+		{lstm + " --axis 1 --dim T=3 --fix lenghts=3", `the graph has no input "lenghts" to fix`},
+	} {
+		_, err := runWorkload(t, "inference", append([]string{"--model"}, strings.Fields(c.args)...)...)
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error %v, want one that says %s", c.args, err, c.says)
+		}
+	}
+}

@@ -69,6 +69,9 @@ func declare(ssc *engine.StreamingContext, opt options) error {
 		ssc.OnDriver(func(context.Context) error { return s.check() })
 		engine.ForEachBatch(found, s.add)
 	}
+	t := totals{log: ssc.Logger()}
+	engine.ForEachBatch(engine.Map(found, func(f Found) int { return len(f.Objects) }), t.add)
+	ssc.OnStop(t.write)
 	made.Declare(ssc, 2*time.Second)
 	return nil
 }

@@ -70,7 +70,8 @@ func TestObjects(t *testing.T) {
 		}
 		return image.Pt(config.Width, config.Height)
 	}
-	s := &strip{path: filepath.Join(t.TempDir(), "missing", "strip.png"), columns: 2, most: 5, log: slog.New(slog.DiscardHandler)}
+	var log bytes.Buffer
+	s := &strip{path: filepath.Join(t.TempDir(), "missing", "strip.png"), columns: 2, most: 5, log: slog.New(slog.NewTextHandler(&log, nil))}
 	if err := s.add(engine.Batch{}, got[0][:1]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that there isn't: %v", err)
 	}
@@ -100,6 +101,29 @@ func TestObjects(t *testing.T) {
 	}
 	if _, err := os.Stat(s.path); err == nil {
 		t.Error("a full strip is written again")
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), `msg="the first frames are drawn as they come"`) {
+		t.Errorf("%d lines are logged, want one: %s", n, &log)
+	}
+}
+
+// The line at the end has each batch once, and there is none where no batch was run.
+func TestTotals(t *testing.T) {
+	var log bytes.Buffer
+	all := totals{log: slog.New(slog.NewTextHandler(&log, nil))}
+	if err := all.write(t.Context()); err != nil || log.Len() > 0 {
+		t.Errorf("before the first batch: %v, %s", err, &log)
+	}
+	for _, b := range []struct {
+		seq     uint64
+		objects []int
+	}{{1, []int{2, 3}}, {2, nil}, {3, []int{4}}, {3, []int{4}}} {
+		if err := all.add(engine.Batch{Seq: b.seq}, b.objects); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := all.write(t.Context()); err != nil || !strings.Contains(log.String(), `msg="the stream has ended" frames=3 objects=9`) {
+		t.Errorf("%v, %s", err, &log)
 	}
 }
 

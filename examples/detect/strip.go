@@ -56,8 +56,10 @@ func (s *strip) add(_ engine.Batch, batch []Found) error {
 	if err := os.WriteFile(s.path, picture, 0o644); err != nil {
 		return fmt.Errorf("writing the strip: %w", err)
 	}
+	if s.drawn == 0 {
+		s.log.Info("the first frames are drawn as they come", "file", s.path, "most", s.most)
+	}
 	s.drawn = len(s.kept)
-	s.log.Info("the first frames are drawn", "file", s.path, "frames", s.drawn)
 	return nil
 }
 

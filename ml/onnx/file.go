@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"gorgonia.org/tensor"
 
 	"github.com/hibana-engine/hibana/ml/compile"
@@ -86,10 +87,10 @@ func (f *File) fileBatch(o options) int64 {
 func Read(data []byte) (*File, error) {
 	m := modelProto{}
 	if err := m.parse(data); err != nil {
-		return nil, fmt.Errorf("onnx: %w%s", err, hint(data, err))
+		return nil, fmt.Errorf("onnx: %w", unread(data, err))
 	}
 	if m.graph == nil || len(m.graph.nodes) == 0 {
-		return nil, fmt.Errorf("onnx: %w: it holds no graph", ErrFormat)
+		return nil, fmt.Errorf("onnx: %w", unread(data, fmt.Errorf("%w: it holds no graph", ErrFormat)))
 	}
 	if m.opset < MinOpset || m.opset > MaxOpset {
 		return nil, fmt.Errorf("onnx: %w: %s%s", ErrOpset, m.uses(), alsoWrong(m.graph.nodes, -1, everKnown))
@@ -116,15 +117,21 @@ func everKnown(n *node) error {
 	return nil
 }
 
-// hint says what a file may be that isn't an ONNX file.
-func hint(data []byte, err error) string {
+// unread explains an error of decoding a file by what the bytes look like. An ONNX file
+// begins with its ir_version, field 1 of ModelProto.
+func unread(data []byte, err error) error {
+	const irVersion = 1<<3 | byte(protowire.VarintType)
 	switch {
 	case bytes.HasPrefix(data, []byte("version https://git-lfs")):
-		return "; it is a pointer of Git LFS: fetch the file itself, with git lfs pull"
+		return fmt.Errorf("this is a pointer of Git LFS: fetch the file itself, with git lfs pull: %w", err)
+	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
+		return fmt.Errorf("this doesn't look like an ONNX file but like a zip archive, which torch.save and Keras write: export the network as ONNX: %w", err)
+	case len(data) > 0 && data[0] != irVersion:
+		return fmt.Errorf("this doesn't look like an ONNX file: %w", err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Sprintf("; is it whole? It has %d bytes", len(data))
+		return fmt.Errorf("%w; is it whole? It has %d bytes", err, len(data))
 	}
-	return ""
+	return err
 }
 
 // Trace turns the graph into operations on one row. Nodes that don't lead to the

@@ -107,10 +107,23 @@ func (f *File) split(o options) (row valueInfo, more, fixed []valueInfo, err err
 			return row, nil, nil, fmt.Errorf("%w: the graph has no input %q to fix", ErrInput, name)
 		}
 	}
-	if len(rows) != 1 && !(o.whole && len(rows) == 0 && len(more) == 0) {
+	switch {
+	case len(rows) == 1 || o.whole && len(rows) == 0 && len(more) == 0:
+	case len(rows) == 0 && len(fixed)+len(more) > 0:
+		return row, nil, nil, fmt.Errorf("%w: onnx.Fix or onnx.PerRow gives all inputs of the graph, %q; leave one, which is the row", ErrInput, f.inputNames())
+	default:
 		return row, nil, nil, fmt.Errorf("%w: the graph has %d inputs, %q, want one; give the others with onnx.Fix or onnx.PerRow", ErrInput, len(rows), rows[:min(len(rows), maxListed)])
 	}
 	return row, more, fixed, nil
+}
+
+// inputNames lists the first inputs that no weight in the file gives.
+func (f *File) inputNames() []string {
+	var names []string
+	for _, p := range f.Inputs() {
+		names = append(names, p.Name)
+	}
+	return names[:min(len(names), maxListed)]
 }
 
 // row adds the input of the rows, with the batch as its first dimension; where the

@@ -22,8 +22,8 @@ func equalShapes(a, b []int) bool {
 
 // batchNorm reads BatchNormalization in inference.
 func batchNorm(im *importer, in []value) ([]value, error) {
-	if err := im.refuse("training_mode", 0); err != nil {
-		return nil, err
+	if im.attr("training_mode", 0) != 0 {
+		return nil, fmt.Errorf("%w: training_mode is 1, which trains; export the network for inference", ErrUnsupported)
 	}
 	if im.opset < 7 && im.attr("is_test", 0) == 0 {
 		return nil, fmt.Errorf("%w: is_test is 0, which trains; export the network for inference", ErrUnsupported)

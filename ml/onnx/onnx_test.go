@@ -228,8 +228,11 @@ func TestRefuses(t *testing.T) {
 		is   error
 		says string
 	}{
-		{"empty", nil, onnx.ErrFormat, "no graph"},
-		{"text", []byte("<html>hello"), onnx.ErrFormat, ""},
+		{"empty", nil, onnx.ErrFormat, "onnx: not a valid ONNX file: it holds no graph"},
+		{"text", []byte("<html>hello"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file: not a valid ONNX file: ModelProto: field 7 has wire type 4"},
+		{"text that could be cut", []byte("\x7a\x7fhello"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file: not a valid ONNX file: ModelProto: field 15"},
+		{"text that has fields", []byte("h hi"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file: not a valid ONNX file: it holds no graph"},
+		{"file of torch.save", []byte("PK\x03\x04\x00\x00\x08\x08"), onnx.ErrFormat, "onnx: this doesn't look like an ONNX file but like a zip archive, which torch.save and Keras write: export the network as ONNX: not a valid ONNX file: ModelProto: "},
 		{"cut", fixture(t, "mlp_torch.onnx")[:9000], onnx.ErrFormat, "unexpected EOF; is it whole? It has 9000 bytes"},
 		{"pointer of Git LFS", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"), onnx.ErrFormat, "git lfs pull"},
 		{"broken node", msg(nil, 7, msg(nil, 1, append(msg(nil, 3, []byte("bad")), 0x2a, 0x7f))), onnx.ErrFormat, `node "bad": not a valid ONNX file: NodeProto: field 5`},
@@ -254,7 +257,7 @@ func TestRefuses(t *testing.T) {
 		{"dimensions of an input", msg(nil, 7, msg(nil, 11, info("x", 1, make([]int, 65)))), onnx.ErrTooLarge, `input or output "x": graph too large: more than 64 dimensions`},
 		{"too large", rowFile(2).int("s", 1<<20, 1<<20, 2).node("Expand", "x s", "y").bytes("y"), onnx.ErrTooLarge, "an array of shape (1048576, 1048576, 2) exceeds onnx.MaxElements: 268435454 of 268435456 elements are left; raise it to read the file"},
 		{"overflow", rowFile(2).int("s", 1<<30, 1<<30, 16).node("Reshape", "x s", "y").bytes("y"), onnx.ErrFormat, "target shape"},
-		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode"},
+		{"training mode", rowFile(2).float("c", []float32{1, 1}, 2).node("BatchNormalization", "x c c c c", "y", "training_mode", 1).bytes("y"), onnx.ErrUnsupported, "training_mode is 1, which trains; export the network for inference"},
 		{"training with statistics", rowFile(2).float("c", []float32{1, 1}, 2).opset(11).node("BatchNormalization", "x c c c c", "y m v _ _").bytes("y"), onnx.ErrUnsupported, `output 1, "m"`},
 		{"training of Dropout", rowFile(2).float("r", []float32{.5}).array("yes", 9, []byte{1}, nil).node("Dropout", "x r yes", "y").bytes("y"), onnx.ErrUnsupported, "training_mode"},
 		{"large mask of Dropout", rowFile(70000).node("Dropout", "x", "h mask").node("Not", "mask", "y").bytes("y"), onnx.ErrUnsupported, `input 0, "mask", is output 1 of node "Dropout_0", which isn't computed`},
@@ -336,7 +339,7 @@ func TestOptions(t *testing.T) {
 		{"no such output", []onnx.Option{dim1, state, onnx.Output("z")}, nil, `no output "z"`},
 		{"no such input", []onnx.Option{dim1, state, onnx.Fix("stats", 1)}, nil, `no input "stats"`},
 		{"not fixed", []onnx.Option{dim1}, nil, "onnx.Fix"},
-		{"both fixed", []onnx.Option{dim1, state, onnx.Fix("x", 1)}, nil, "want one"},
+		{"both fixed", []onnx.Option{dim1, state, onnx.Fix("x", 1)}, nil, `onnx.Fix or onnx.PerRow gives all inputs of the graph, ["x" "state"]; leave one, which is the row`},
 		{"open", []onnx.Option{state}, nil, `dimension 1 ("d1") of input "x" is open`},
 		{"wrong count", []onnx.Option{dim1, onnx.Fix("state", 1, 2, 3)}, nil, `input "state": input or output can't be used: 3 values for shape (1, 2)`},
 		{"too large", []onnx.Option{onnx.Dim("d1", 1<<30), state}, nil, "MaxElements"},
@@ -387,12 +390,17 @@ func TestDimByPlace(t *testing.T) {
 		{[]string{"N", "s", "s"}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("x[2]", 3)}},
 		{[]string{"N", "s", "s"}, []onnx.Option{onnx.Dim("s", 2), onnx.Dim("x[2]", 3)}},
 		{[]string{"N", "N", "s"}, []onnx.Option{onnx.Dim("x[1]", 2), onnx.Dim("s", 3)}},
+		// the batch stays open
+		{[]string{"N", "N", "s"}, []onnx.Option{onnx.Dim("N", 2), onnx.Dim("s", 3)}},
+		{[]string{"N", "s", "t"}, []onnx.Option{onnx.Dim("N", 7), onnx.Dim("s", 2), onnx.Dim("t", 3)}},
 	} {
 		m, err := onnx.Compile(input(c.dims...), c.opts...)
 		if err != nil {
 			t.Errorf("%q: %v", c.dims, err)
 		} else if got := m.InputShape(); !slices.Equal(got, []int{2, 3}) {
 			t.Errorf("%q: a row has the shape %v, want [2 3]", c.dims, got)
+		} else if y, err := m.NewWorker(5).Run(make([]float32, 5*6), 5); err != nil || len(y) != 5*6 {
+			t.Errorf("%q: 5 rows: %d numbers, %v", c.dims, len(y), err)
 		}
 	}
 	_, err := onnx.Compile(input("N", "s", ""), onnx.Dim("s", 2), onnx.Dim("x[3]", 3))

@@ -26,7 +26,9 @@ func newOptions(opts []Option) options {
 
 // Dim fixes an open dimension, such as "height" or the length of sequences, of the
 // graph's inputs. One without a name of its own is named by its place: "x[2]" is
-// dimension 2 of input x. The batch dimension needs none.
+// dimension 2 of input x. The batch dimension needs none: a size that is given by its
+// name is that of the other dimensions of this name, and a call takes any number of rows all
+// the same.
 func Dim(name string, size int) Option { return func(o *options) { o.dims[name] = size } }
 
 // Batch says which axis of the input is the batch, by default 0: 1 where the time
