@@ -17,11 +17,7 @@ type limits struct {
 func (l limits) most(rs []ranges.Range, seconds float64, credit map[topicPartition]float64) []int64 {
 	most := make([]int64, len(rs))
 	for i, r := range rs {
-		most[i] = r.Len()
-		if l.maxRate > 0 && l.maxRate*seconds < float64(r.Len()) {
-			n, _ := whole(l.maxRate*seconds, credit[topicPartition{r.Topic, r.Partition}])
-			most[i] = min(most[i], n)
-		}
+		most[i], _ = part(r, l.rate(seconds), credit[topicPartition{r.Topic, r.Partition}])
 	}
 	return most
 }
@@ -40,29 +36,34 @@ func (l limits) apply(rs []ranges.Range, budget, seconds float64, credit map[top
 		return
 	}
 	for i, r := range rs {
-		share := math.Inf(1)
+		share := l.rate(seconds)
 		if budget > 0 {
-			share = max(budget*float64(r.Len())/float64(lag), float64(l.minimum))
-		}
-		if l.maxRate > 0 {
-			share = min(share, l.maxRate*seconds)
-		}
-		if share >= float64(r.Len()) {
-			continue
+			share = min(share, max(budget*float64(r.Len())/float64(lag), float64(l.minimum)))
 		}
 		key := topicPartition{r.Topic, r.Partition}
-		n, rest := whole(share, credit[key])
+		n, rest := part(r, share, credit[key])
 		credit[key] = rest
-		rs[i].Until = r.From + min(n, r.Len())
+		rs[i].Until = r.From + n
 	}
+}
+
+// rate returns how many records of a partition the limit lets in, fractions too.
+func (l limits) rate(seconds float64) float64 {
+	if l.maxRate <= 0 {
+		return math.Inf(1)
+	}
+	return l.maxRate * seconds
 }
 
 // roundingSlack is what sums of fractions may lack of a whole record.
 const roundingSlack = 1e-6
 
-// whole returns how many whole records a share is, with what is left of earlier ones, and the
-// fraction of one that is left now.
-func whole(share, credit float64) (n int64, rest float64) {
+// part returns how many whole records of a range its share is, with what is left of earlier ones,
+// and the fraction of one that is left now.
+func part(r ranges.Range, share, credit float64) (n int64, rest float64) {
+	if share >= float64(r.Len()) {
+		return r.Len(), credit
+	}
 	records, fraction := math.Modf(share + credit + roundingSlack)
-	return int64(records), max(0, fraction-roundingSlack)
+	return min(int64(records), r.Len()), max(0, fraction-roundingSlack)
 }
