@@ -31,17 +31,17 @@ func decodeShort(r *kafka.Record) (string, error) {
 	return v, nil
 }
 
-// letters runs a stream over a bad record and a good one.
-func letters(t *testing.T, b *kafkatest.Broker, bad string, policy kafka.BadRecords, args ...string) error {
+// letters runs a stream over a bad record between two good ones of a new topic.
+func letters(t *testing.T, b *kafkatest.Broker, topic, bad string, policy kafka.BadRecords, args ...string) error {
 	t.Helper()
 	large := []kgo.Opt{kgo.ProducerBatchMaxBytes(20 << 20), kgo.ProducerBatchCompression(kgo.NoCompression())}
-	b.Create(t, "in", 1, "max.message.bytes", "20000000")
-	b.Produce(t, "in", large, kgo.StringRecord("first"))
-	b.Produce(t, "in", large, kgo.StringRecord(bad))
-	b.Produce(t, "in", large, kgo.StringRecord("last"))
+	b.Create(t, topic, 1, "max.message.bytes", "20000000")
+	b.Produce(t, topic, large, kgo.StringRecord("first"))
+	b.Produce(t, topic, large, kgo.StringRecord(bad))
+	b.Produce(t, topic, large, kgo.StringRecord("last"))
 	var got []string
 	err := run(t, b, func(ssc *engine.StreamingContext) error {
-		collect(kafka.Direct(ssc, kafka.Subscribe("in"), decodeShort, kafka.OnBadRecord(policy)), 2, &got)
+		collect(kafka.Direct(ssc, kafka.Subscribe(topic), decodeShort, kafka.OnBadRecord(policy)), 2, &got)
 		return nil
 	}, args...)
 	if err == nil && !slices.Equal(got, []string{"first", "last"}) {
@@ -54,7 +54,7 @@ func letters(t *testing.T, b *kafkatest.Broker, bad string, policy kafka.BadReco
 // what fails the job has the record, the stack and the stream's place.
 func TestDecoderPanics(t *testing.T) {
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		err := letters(t, b, "panic", kafka.Fail(), "--conf", "task.maxFailures=1")
+		err := letters(t, b, "in", "panic", kafka.Fail(), "--conf", "task.maxFailures=1")
 		for _, says := range []string{"kafka.Direct(in) at kafka/badrecord_test.go:", "panic at kafka/badrecord_test.go:", "slice bounds out of range",
 			"topic in partition 0 at offset 1", "kafka.OnBadRecord", "decodeShort"} {
 			if err == nil || !strings.Contains(err.Error(), says) {
@@ -63,13 +63,13 @@ func TestDecoderPanics(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		if err := letters(t, b, "panic", kafka.Skip()); err != nil {
+		if err := letters(t, b, "in", "panic", kafka.Skip()); err != nil {
 			t.Error(err)
 		}
 	})
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 		b.Create(t, "dead", 1)
-		if err := letters(t, b, "panic", kafka.DeadLetter("dead")); err != nil {
+		if err := letters(t, b, "in", "panic", kafka.DeadLetter("dead")); err != nil {
 			t.Fatal(err)
 		}
 		if l := read(t, b, "dead", 1)[0]; string(l.Value) != "panic" || !strings.Contains(fmt.Sprintf("%s", l.Headers), "slice bounds out of range") {
@@ -98,7 +98,7 @@ func TestLargeLetters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 				b.Create(t, "dead", 1, "max.message.bytes", "20000000")
-				if err := letters(t, b, bad, kafka.DeadLetter("dead")); err != nil {
+				if err := letters(t, b, "in", bad, kafka.DeadLetter("dead")); err != nil {
 					t.Fatal(err)
 				}
 				l := read(t, b, "dead", 1)[0]
@@ -115,7 +115,7 @@ func TestLargeLetters(t *testing.T) {
 	t.Run("too large", func(t *testing.T) {
 		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
 			b.Create(t, "dead", 1, "max.message.bytes", "1000")
-			err := letters(t, b, "bad"+string(noise(t, 4000)), kafka.DeadLetter("dead"), "--conf", "task.maxFailures=1")
+			err := letters(t, b, "in", "bad"+string(noise(t, 4000)), kafka.DeadLetter("dead"), "--conf", "task.maxFailures=1")
 			for _, says := range []string{"the dead-letter topic dead takes no letter of 40", "max.message.bytes", "topic in partition 0 at offset 1: can't parse it"} {
 				if err == nil || !strings.Contains(err.Error(), says) {
 					t.Errorf("%v\ndoesn't say %q", err, says)
@@ -125,7 +125,7 @@ func TestLargeLetters(t *testing.T) {
 	})
 	t.Run("quoted in the job's failure", func(t *testing.T) {
 		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-			err := letters(t, b, "quote"+strings.Repeat("x", 900_000), kafka.Fail(), "--conf", "task.maxFailures=1")
+			err := letters(t, b, "in", "quote"+strings.Repeat("x", 900_000), kafka.Fail(), "--conf", "task.maxFailures=1")
 			if err == nil || len(err.Error()) > 6000 || !strings.Contains(err.Error(), "bytes in all); if the topic holds") {
 				t.Errorf("%.6000v", err)
 			}
@@ -146,10 +146,11 @@ func noise(t *testing.T, n int) []byte {
 // A batch that is larger than what is read at once comes under the policy too.
 func TestBatchTooLargeToRead(t *testing.T) {
 	bad := strings.Repeat("x", 300_000)
-	limit := []string{"--conf", "streaming.kafka.maxBatchBytes=200000", "--conf", "task.maxFailures=1"}
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		err := letters(t, b, bad, kafka.Fail(), limit...)
-		for _, says := range []string{"bad record in topic in partition 0 at offset 1", "the batch at offset 1 is too large", "over the limit of 200000", "raise --conf streaming.kafka.maxBatchBytes"} {
+	limit := []string{"--batch-interval", "100ms", "--conf", "streaming.kafka.maxBatchBytes=200000", "--conf", "task.maxFailures=1"}
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Name(t)
+		err := letters(t, b, topic, bad, kafka.Fail(), limit...)
+		for _, says := range []string{"bad record in topic " + topic + " partition 0 at offset 1", "the batch at offset 1 is too large", "over the limit of 200000", "raise --conf streaming.kafka.maxBatchBytes"} {
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("%v\ndoesn't say %q", err, says)
 			}
@@ -158,23 +159,48 @@ func TestBatchTooLargeToRead(t *testing.T) {
 			t.Errorf("nothing is corrupt: %v", err)
 		}
 	})
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		if err := letters(t, b, bad, kafka.Skip(), limit...); err != nil {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		if err := letters(t, b, b.Name(t), bad, kafka.Skip(), limit...); err != nil {
 			t.Error(err)
 		}
 	})
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		b.Create(t, "dead", 1)
-		if err := letters(t, b, bad, kafka.DeadLetter("dead"), limit...); err != nil {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		dead := b.Topic(t, 1)
+		if err := letters(t, b, b.Name(t), bad, kafka.DeadLetter(dead), limit...); err != nil {
 			t.Fatal(err)
 		}
-		if l := read(t, b, "dead", 1)[0]; l.Value != nil || !strings.Contains(fmt.Sprintf("%s", l.Headers), "{hibana-offset 1}") {
+		if l := read(t, b, dead, 1)[0]; l.Value != nil || !strings.Contains(fmt.Sprintf("%s", l.Headers), "{hibana-offset 1}") {
 			t.Errorf("%d bytes, %s", len(l.Value), l.Headers)
 		}
 	})
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		if err := letters(t, b, bad, kafka.Fail(), "--conf", "streaming.kafka.maxBatchBytes=0"); !errors.Is(err, engine.ErrUsage) {
+		if err := letters(t, b, "in", bad, kafka.Fail(), "--conf", "streaming.kafka.maxBatchBytes=0"); !errors.Is(err, engine.ErrUsage) {
 			t.Error(err)
+		}
+	})
+}
+
+// A record that is larger than what is asked for at once (4 MiB) comes whole, like those around it.
+func TestRecordsLargerThanARequest(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Topic(t, 2, "max.message.bytes", "20000000")
+		large := []kgo.Opt{kgo.ProducerBatchMaxBytes(20 << 20), kgo.ProducerBatchCompression(kgo.NoCompression())}
+		for p := range int32(2) {
+			for _, size := range []int{1, 5_000_000, 2} {
+				b.Produce(t, topic, large, &kgo.Record{Partition: p, Value: make([]byte, size)})
+			}
+		}
+		var got []string
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			size := func(r *kafka.Record) (string, error) {
+				return fmt.Sprintf("%d/%d %d", r.Partition, r.Offset, len(r.Value)), nil
+			}
+			collect(kafka.Direct(ssc, kafka.Subscribe(topic), size), 99, &got)
+			return nil
+		}, "--until-end")
+		slices.Sort(got)
+		if want := []string{"0/0 1", "0/1 5000000", "0/2 2", "1/0 1", "1/1 5000000", "1/2 2"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	})
 }

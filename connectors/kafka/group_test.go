@@ -5,10 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/hibana-engine/hibana/connectors/kafka"
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
@@ -45,49 +43,53 @@ func committed(t *testing.T, b *kafkatest.Broker, group, topic string) map[int32
 // A stream, and a range, may begin at what a consumer group has committed. Where that isn't
 // known, or isn't there, it is said, unless the program says where to begin then.
 func TestStartAtAGroup(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in"))
-		twoPartitions(t, b)
-		commits(t, b, "both", "in", map[int32]int64{0: 8, 1: 3})
-		commits(t, b, "one", "in", map[int32]int64{1: 3})
-		commits(t, b, "deleted", "in", map[int32]int64{0: 1, 1: 3})
-		commits(t, b, "beyond", "in", map[int32]int64{0: 11, 1: 3})
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := aged(t, b)
+		group := func(name string) kafka.Position { return kafka.AtGroup(topic + "." + name) }
+		at := func(offsets map[int32]int64) kafka.Position {
+			return kafka.AtOffsets(map[string]map[int32]int64{topic: offsets})
+		}
+		commits(t, b, topic+".both", topic, map[int32]int64{0: 8, 1: 3})
+		commits(t, b, topic+".one", topic, map[int32]int64{1: 3})
+		commits(t, b, topic+".deleted", topic, map[int32]int64{0: 1, 1: 3})
+		commits(t, b, topic+".beyond", topic, map[int32]int64{0: 11, 1: 3})
 		for name, c := range map[string]struct {
 			start      kafka.Position
 			want, says string
 		}{
-			"of both":             {kafka.AtGroup("both"), "[v8 v9 w3]", ""},
-			"or another":          {kafka.AtGroup("one").Or(kafka.Latest()), "[w3]", ""},
-			"or yet another":      {kafka.AtGroup("none").Or(kafka.AtGroup("one")).Or(at(map[int32]int64{0: 9})), "[v9 w3]", ""},
-			"offsets or a group":  {at(map[int32]int64{0: 9}).Or(kafka.AtGroup("one")), "[v9 w3]", ""},
+			"of both":             {group("both"), "[v8 v9 w3]", ""},
+			"or another":          {group("one").Or(kafka.Latest()), "[w3]", ""},
+			"or yet another":      {group("none").Or(group("one")).Or(at(map[int32]int64{0: 9})), "[v9 w3]", ""},
+			"offsets or a group":  {at(map[int32]int64{0: 9}).Or(group("one")), "[v9 w3]", ""},
 			"offsets or the end":  {at(map[int32]int64{1: 2}).Or(kafka.Latest()), "[w2 w3]", ""},
-			"of one":              {kafka.AtGroup("one"), "", `kafka.AtGroup: group "one" has committed no offset of topic in partition 0; check the group's name, or say where to begin then, for example with kafka.AtGroup("one").Or(kafka.Earliest())`},
-			"of none":             {kafka.AtGroup("none"), "", `kafka.AtGroup: group "none" has committed no offset of topic in partition 0`},
-			"of deleted records":  {kafka.AtGroup("deleted").Or(kafka.Latest()), "", `kafka.AtGroup: group "deleted", topic in partition 0: it has committed offset 1, but the records before 2 are deleted; reset the group's offset`},
-			"beyond the end":      {kafka.AtGroup("beyond"), "", `kafka.AtGroup: group "beyond", topic in partition 0: it has committed offset 11, but the partition ends at 10`},
+			"of one":              {group("one"), "", `kafka.AtGroup: group "IN.one" has committed no offset of topic IN partition 0; check the group's name, or say where to begin then, for example with kafka.AtGroup("IN.one").Or(kafka.Earliest())`},
+			"of none":             {group("none"), "", `kafka.AtGroup: group "IN.none" has committed no offset of topic IN partition 0`},
+			"of deleted records":  {group("deleted").Or(kafka.Latest()), "", `kafka.AtGroup: group "IN.deleted", topic IN partition 0: it has committed offset 1, but the records before 2 are deleted; reset the group's offset`},
+			"beyond the end":      {group("beyond"), "", `kafka.AtGroup: group "IN.beyond", topic IN partition 0: it has committed offset 11, but the partition ends at 10`},
 			"without a name":      {kafka.AtGroup(""), "", "kafka.AtGroup: the group has no name"},
 			"or without a name":   {at(nil).Or(kafka.AtGroup("")), "", "kafka.AtGroup: the group has no name"},
 			"or behind the wrong": {kafka.Latest().Or(kafka.Earliest()), "", "kafka.Position.Or is for kafka.AtOffsets and kafka.AtGroup"},
 		} {
+			says := strings.ReplaceAll(c.says, "IN", topic)
 			check := func(what string, got []string, err error) {
 				t.Helper()
 				slices.Sort(got)
 				switch {
 				case c.says == "" && (err != nil || fmt.Sprint(got) != c.want):
 					t.Errorf("%s, %s: %v, %v, want %s", name, what, got, err, c.want)
-				case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "(in) at kafka/group_test.go:")):
-					t.Errorf("%s, %s: %v\nwant %s", name, what, err, c.says)
+				case c.says != "" && (err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "("+topic+") at kafka/group_test.go:")):
+					t.Errorf("%s, %s: %v\nwant %s", name, what, err, says)
 				}
 			}
 			var got []string
 			err := run(t, b, func(ssc *engine.StreamingContext) error {
-				collect(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.StartFrom(c.start)), 99, &got)
+				collect(kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue, kafka.StartFrom(c.start)), 99, &got)
 				return nil
 			}, "--until-end")
 			check("a stream", got, err)
 			got = nil
 			err = runBatch(t, b, func(sc *rdd.Context) error {
-				rows, err := rdd.Collect(kafka.Range(sc, "in", c.start, kafka.Latest(), kafka.StringValue))
+				rows, err := rdd.Collect(kafka.Range(sc, topic, c.start, kafka.Latest(), kafka.StringValue))
 				sc.OnDriver(func() error { got = rows; return nil })
 				return err
 			})

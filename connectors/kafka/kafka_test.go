@@ -23,8 +23,8 @@ import (
 	"github.com/hibana-engine/hibana/engine/enginetest"
 )
 
-// run runs a stream on a broker in virtual time until it stops, fails, or a
-// minute is over.
+// run runs a stream on a broker until it stops, fails, or a minute is over, in virtual time
+// where the broker is.
 func run(t *testing.T, b *kafkatest.Broker, build engine.BuildFunc, args ...string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -41,6 +41,14 @@ func run(t *testing.T, b *kafkatest.Broker, build engine.BuildFunc, args ...stri
 func bubble(t *testing.T, f func(t *testing.T, b *kafkatest.Broker), topics ...string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(t, kafkatest.Virtual(t, kfake.SeedTopics(1, topics...))) })
+}
+
+// onBoth runs a test on kfake, in virtual time, and on a real broker, where topics have names of
+// their own.
+func onBoth(t *testing.T, f func(t *testing.T, b *kafkatest.Broker)) {
+	t.Helper()
+	t.Run("kfake", func(t *testing.T) { bubble(t, f) })
+	t.Run("kafka", func(t *testing.T) { f(t, kafkatest.Real(t)) })
 }
 
 // collect notes a stream's elements and stops the stream when there are enough.
@@ -265,14 +273,27 @@ func TestSinkOutage(t *testing.T) {
 			}
 		}, "out")
 	})
-	t.Run("failed", func(t *testing.T) {
-		bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-			b.HangUp(kmsg.Produce)
-			if err := run(t, b, sink, "--conf", "task.maxFailures=1"); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "writing to topic out") {
-				t.Error(err)
-			}
-		}, "out")
-	})
+	// It is for as long whatever times its records have.
+	for name, opts := range map[string][]kafka.SinkOption[string]{
+		"failed":                        nil,
+		"failed, times that are past":   {kafka.Timestamp(func(string) time.Time { return time.Now().Add(-time.Hour) })},
+		"failed, times that are coming": {kafka.Timestamp(func(string) time.Time { return time.Now().Add(time.Hour) })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+				b.HangUp(kmsg.Produce)
+				began := time.Now()
+				err := run(t, b, func(ssc *engine.StreamingContext) error {
+					kafka.Sink(enginetest.Queue(ssc, [][]string{{"x"}}, 1), "out", kafka.String, opts...)
+					return nil
+				}, "--conf", "task.maxFailures=1")
+				if took := time.Since(began); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "writing to topic out: no acknowledgement within 2m0s") ||
+					took < 2*time.Minute || took > 130*time.Second {
+					t.Errorf("after %s: %v", took, err)
+				}
+			}, "out")
+		})
+	}
 }
 
 // A new topic can be used at once when EnsureTopic has returned.

@@ -1,10 +1,12 @@
 package kafka_test
 
 import (
+	"errors"
 	"maps"
 	"testing"
 	"testing/synctest"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -18,7 +20,7 @@ import (
 func TestOffsetsAreMirrored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in"))
-		twoPartitions(t, b)
+		twoPartitions(t, b, "in")
 		commits := 0
 		b.Fake.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
 			b.Fake.KeepControl()
@@ -51,6 +53,39 @@ func TestOffsetsAreMirrored(t *testing.T) {
 		}
 		if commits < 4 || commits > 7 {
 			t.Errorf("%d commits in 4.2 s", commits)
+		}
+	})
+}
+
+// Tools see in the group what the stream has left to read, while it runs and after it.
+func TestLagOfTheMirror(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := b.Topic(t, 2)
+		group := topic + ".lag"
+		sends(t, b, topic, "1", "2", "3")
+		lag := func() (of [2]kadm.GroupMemberLag, state string, err error) {
+			all, err := b.Admin().Lag(t.Context(), group)
+			g := all[group]
+			return [2]kadm.GroupMemberLag{g.Lag[topic][0], g.Lag[topic][1]}, g.State, errors.Join(err, g.Error())
+		}
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			d := kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue, kafka.MirrorOffsets(group))
+			engine.ForEachBatch(d, func(engine.Batch, []string) error {
+				// Its first offsets make the group: before that, asking for it is an error.
+				if at, _, err := lag(); err == nil && at[0].Commit.At == 3 && at[0].Lag == 0 && at[1].Lag == 0 {
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		}, "--batch-interval", "100ms")
+		if err != nil {
+			t.Fatalf("while it runs: %v", err)
+		}
+		sends(t, b, topic, "4", "5")
+		puts(t, b, topic, 1, "6")
+		if at, state, err := lag(); err != nil || state != "Empty" || at[0].Commit.At != 3 || at[0].Lag != 2 || at[1].Commit.At != 0 || at[1].Lag != 1 {
+			t.Errorf("after it %+v, the group is %s, %v", at, state, err)
 		}
 	})
 }

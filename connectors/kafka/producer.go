@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -45,8 +46,9 @@ type trouble struct {
 // Times of a producer.
 const (
 	// deliveryTimeout is for how long a record may wait for its acknowledgement
-	// (Kafka's delivery.timeout.ms).
+	// (Kafka's delivery.timeout.ms), or deliverySlack longer.
 	deliveryTimeout = 2 * time.Minute
+	deliverySlack   = 5 * time.Second
 	// added is for how long a partition that a topic doesn't have may be one that was just
 	// added: brokers learn of it one by one.
 	added = time.Second
@@ -100,7 +102,7 @@ func (p producers) options(more ...kgo.Opt) []kgo.Opt {
 	return slices.Concat([]kgo.Opt{
 		kgo.SeedBrokers(p.brokers...), kgo.ClientID("hibana-sink"), kgo.DisableClientMetrics(),
 		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(100_000), kgo.MaxBufferedBytes(maxBuffered), kgo.UnknownTopicRetries(3),
-		kgo.RecordDeliveryTimeout(deliveryTimeout), kgo.AllowIdempotentProduceCancellation(),
+		kgo.AllowIdempotentProduceCancellation(),
 	}, *p.client, more)
 }
 
@@ -142,7 +144,48 @@ func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) e
 	case <-tc.Done():
 		return fmt.Errorf("waiting to send a large record: %w", context.Cause(tc))
 	}
-	return out.ProduceSync(tc, r).FirstErr()
+	return sendOne(tc, out.Client, r)
+}
+
+// sendOne sends a record and waits for its acknowledgement.
+func sendOne(tc *task.Context, cl *kgo.Client, r *kgo.Record) error {
+	var p patience
+	defer p.end()
+	return p.over(tc, cl.ProduceSync(p.begin(tc), r).FirstErr())
+}
+
+// patience makes the contexts of the records that a task produces, which bound how long each waits.
+// kgo.RecordDeliveryTimeout would go by the records' timestamps, which a program may set: it gives
+// up at once those with a time that is past, and never those with one to come.
+type patience struct {
+	newest  context.Context
+	until   time.Time // when newest is too old for another record
+	cancels []context.CancelFunc
+}
+
+// begin returns the context of a record that begins to wait now. Those of deliverySlack share one.
+func (p *patience) begin(tc *task.Context) context.Context {
+	if now := time.Now(); p.newest == nil || now.After(p.until) {
+		var cancel context.CancelFunc
+		p.newest, cancel = context.WithTimeout(tc, deliveryTimeout+deliverySlack)
+		p.until, p.cancels = now.Add(deliverySlack), append(p.cancels, cancel)
+	}
+	return p.newest
+}
+
+// over says of an error that it is because a record has waited for too long.
+func (p *patience) over(tc *task.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && tc.Err() == nil {
+		return fmt.Errorf("no acknowledgement within %s: %w", deliveryTimeout, err)
+	}
+	return err
+}
+
+// end frees what the contexts hold, when no record waits any more.
+func (p *patience) end() {
+	for _, cancel := range p.cancels {
+		cancel()
+	}
 }
 
 // reach makes sure that a topic has a partition that a record is to be written to, and that the

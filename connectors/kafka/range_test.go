@@ -32,18 +32,18 @@ func runBatch(t *testing.T, b *kafkatest.Broker, program engine.BatchFunc, args 
 // noon is when the first record of each partition was written.
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// twoPartitions writes to partition 0 of topic in the values v0 to v9, a minute apart, of
+// twoPartitions writes to partition 0 of a topic the values v0 to v9, a minute apart, of
 // which the first two are deleted, and to partition 1 w0 to w3.
-func twoPartitions(t *testing.T, b *kafkatest.Broker) {
+func twoPartitions(t *testing.T, b *kafkatest.Broker, topic string) {
 	t.Helper()
 	for p, n := range []int{10, 4} {
 		for i := range n {
-			b.Produce(t, "in", []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner())}, &kgo.Record{
+			b.Produce(t, topic, nil, &kgo.Record{
 				Partition: int32(p), Value: []byte(string("vw"[p]) + strconv.Itoa(i)), Timestamp: noon.Add(time.Duration(i) * time.Minute),
 			})
 		}
 	}
-	b.DeleteBefore(t, "in", 0, 2)
+	b.DeleteBefore(t, topic, 0, 2)
 }
 
 // at are offsets of topic in.
@@ -54,7 +54,7 @@ func at(offsets map[int32]int64) kafka.Position {
 func TestRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in", "empty"), kfake.SeedTopics(1, "dead"))
-		twoPartitions(t, b)
+		twoPartitions(t, b, "in")
 		for name, c := range map[string]struct {
 			topic       string
 			from, until kafka.Position
@@ -119,7 +119,7 @@ func TestRangeIsRecorded(t *testing.T) {
 func TestRangesAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.Virtual(t, kfake.SeedTopics(2, "in"))
-		twoPartitions(t, b)
+		twoPartitions(t, b, "in")
 		read := func(from, until kafka.Position, opts ...kafka.RangeOption) engine.BatchFunc {
 			return func(sc *rdd.Context) error {
 				_, err := rdd.Count(kafka.Range(sc, "in", from, until, kafka.StringValue, opts...))
@@ -243,22 +243,4 @@ func TestSettingsOfLateRanges(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A stream may begin at a time.
-func TestStartAtATime(t *testing.T) {
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-		for i, r := range values(0, 5) {
-			r.Timestamp = noon.Add(time.Duration(i) * time.Minute)
-			b.Produce(t, "in", nil, r)
-		}
-		var got []string
-		err := run(t, b, func(ssc *engine.StreamingContext) error {
-			collect(kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.StartFrom(kafka.AtTime(noon.Add(3*time.Minute)))), 2, &got)
-			return nil
-		})
-		if err != nil || !slices.Equal(got, []string{"v3", "v4"}) {
-			t.Errorf("%q, %v", got, err)
-		}
-	}, "in")
 }

@@ -148,6 +148,8 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 	if err != nil {
 		return err
 	}
+	var waiting patience
+	defer waiting.end()
 	var (
 		wait    sync.WaitGroup
 		once    sync.Once
@@ -185,7 +187,7 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 			defer out.watch(s.log, s.topic)()
 		}
 		wait.Add(1)
-		out.Produce(tc, r, promise)
+		out.Produce(waiting.begin(tc), r, promise)
 		written++
 	}
 	if written > 0 && tc.FreeSlot != nil {
@@ -196,7 +198,7 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		failed = fmt.Errorf("%w; a record is larger than the producer or the topic takes: raise the topic's max.message.bytes, and the producer's limit with kafka.ClientOptions(ssc, kgo.ProducerBatchMaxBytes(N))", failed)
 	}
 	if err == nil && failed != nil {
-		err = fmt.Errorf("writing to topic %s: %w", s.topic, failed)
+		err = fmt.Errorf("writing to topic %s: %w", s.topic, waiting.over(tc, failed))
 	}
 	if err == nil {
 		tc.Metrics.RecordsWritten += written

@@ -62,6 +62,50 @@ func TestStartOffsetsAreRefused(t *testing.T) {
 	}
 }
 
+// aged makes a topic of twoPartitions. Retention leaves it alone: its records may be old.
+func aged(t *testing.T, b *kafkatest.Broker) string {
+	t.Helper()
+	topic := b.Topic(t, 2, "retention.ms", "-1")
+	twoPartitions(t, b, topic)
+	return topic
+}
+
+// A stream may begin at a time or at given offsets.
+func TestStartAtATimeOrOffsets(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		topic := aged(t, b)
+		offsets := func(of map[int32]int64) kafka.Position {
+			return kafka.AtOffsets(map[string]map[int32]int64{topic: of})
+		}
+		for name, c := range map[string]struct {
+			start kafka.Position
+			want  string // or what the error says
+		}{
+			"a time":            {kafka.AtTime(noon.Add(150 * time.Second)), "[v3 v4 v5 v6 v7 v8 v9 w3]"},
+			"before all":        {kafka.AtTime(noon.Add(-time.Hour)), "[v2 v3 v4 v5 v6 v7 v8 v9 w0 w1 w2 w3]"},
+			"after all":         {kafka.AtTime(noon.Add(time.Hour)), "[]"},
+			"offsets":           {offsets(map[int32]int64{0: 8, 1: 4}), "[v8 v9]"},
+			"of one partition":  {offsets(map[int32]int64{0: 8}), "[v8 v9 w0 w1 w2 w3]"},
+			"deleted records":   {offsets(map[int32]int64{0: 1}), "topic " + topic + " partition 0 is to begin at offset 1, but the records before 2 are deleted"},
+			"another partition": {offsets(map[int32]int64{2: 1}), "kafka.AtOffsets names partition 2 of topic " + topic + ", which has 2"},
+		} {
+			var got []string
+			err := run(t, b, func(ssc *engine.StreamingContext) error {
+				collect(kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue, kafka.StartFrom(c.start)), 99, &got)
+				return nil
+			}, "--until-end")
+			slices.Sort(got)
+			said := fmt.Sprint(got)
+			if err != nil {
+				said = err.Error()
+			}
+			if !strings.Contains(said, c.want) {
+				t.Errorf("%s: %s\nwant %s", name, said, c.want)
+			}
+		}
+	})
+}
+
 // A start beyond a partition's end is waited for.
 func TestStartBeyondTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, b *kafkatest.Broker) {

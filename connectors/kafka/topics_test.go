@@ -44,6 +44,17 @@ func grow(t *testing.T, b *kafkatest.Broker, topic string, more int) {
 	}
 }
 
+// growTo adds a partition to a topic and waits until it has a leader that answers.
+func growTo(t *testing.T, b *kafkatest.Broker, topic string, partition int32) {
+	t.Helper()
+	grow(t, b, topic, 1)
+	kafkatest.Until(t, "the added partition's leader answers", func() bool {
+		ends, err := b.Admin().ListEndOffsets(t.Context(), topic)
+		end, there := ends.Lookup(topic, partition)
+		return err == nil && there && end.Err == nil
+	})
+}
+
 // Only partitions that are assigned are read, and only they make batches.
 func TestAssign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -75,15 +86,90 @@ func TestAssign(t *testing.T) {
 		if batches > 4 { // the first, a tick at most, and two with records
 			t.Errorf("%d batches: partitions that aren't assigned make some", batches)
 		}
+	})
+}
+
+// short writes topics a, b and c in the place of their names.
+func short(topics ...string) *strings.Replacer {
+	var pairs []string
+	for i, topic := range topics {
+		pairs = append(pairs, topic, string(rune('a'+i)))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// What is written to other partitions isn't read; one that isn't there is an error.
+func TestAssignReadsNoOthers(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		one, two := b.Topic(t, 3), b.Topic(t, 3)
+		for _, topic := range []string{one, two} {
+			for p := range int32(3) {
+				puts(t, b, topic, p, "x")
+			}
+		}
+		var got []string
+		err := run(t, b, func(ssc *engine.StreamingContext) error {
+			place := func(r *kafka.Record) (string, error) {
+				return short(one, two).Replace(fmt.Sprintf("%s/%d %s", r.Topic, r.Partition, r.Value)), nil
+			}
+			d := kafka.Direct(ssc, kafka.Assign(map[string][]int32{two: {0}, one: {2, 1}}), place,
+				kafka.StartFrom(kafka.AtOffsets(map[string]map[int32]int64{one: {2: 1}})))
+			engine.ForEachBatch(d, func(_ engine.Batch, rows []string) error {
+				if len(got) == 0 && len(rows) > 0 {
+					puts(t, b, one, 0, "y")
+					puts(t, b, two, 2, "y")
+					puts(t, b, one, 2, "y")
+				}
+				if got = append(got, rows...); len(got) >= 3 {
+					ssc.Stop()
+				}
+				return nil
+			})
+			return nil
+		}, "--asap")
+		slices.Sort(got)
+		if want := []string{"a/1 x", "a/2 y", "b/0 x"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
 		err = run(t, b, func(ssc *engine.StreamingContext) error {
-			places(ssc, kafka.Assign(map[string][]int32{"a": {1, 3}}), 1, &got)
+			places(ssc, kafka.Assign(map[string][]int32{one: {1, 3}}), 1, &got)
 			return nil
 		})
-		if says := "kafka.Direct(a[1 3]) at kafka/topics_test.go:"; !errors.Is(err, ranges.ErrUnknownPartition) || !strings.Contains(err.Error(), says) ||
-			!strings.Contains(err.Error(), "topic a partition 3 at "+b.Addrs[0]+": topic has no such partition: it has 3, numbered from 0; give kafka.Assign some that it has") {
+		if says := "kafka.Direct(" + one + "[1 3]) at kafka/topics_test.go:"; !errors.Is(err, ranges.ErrUnknownPartition) || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), "topic "+one+" partition 3 at "+b.Addrs[0]+": topic has no such partition: it has 3, numbered from 0; give kafka.Assign some that it has") {
 			t.Errorf("a partition that isn't there: %v", err)
 		}
 	})
+}
+
+// A partition that is added to the topic of a running stream is read soon after, whatever wakes the stream.
+func TestPartitionJoins(t *testing.T) {
+	for name, args := range map[string][]string{"by interval": {"--batch-interval", "100ms"}, "as soon as possible": {"--asap"}} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+				topic := b.Topic(t, 1)
+				sends(t, b, topic, "first")
+				var got []string
+				err := run(t, b, func(ssc *engine.StreamingContext) error {
+					d := kafka.Direct(ssc, kafka.Subscribe(topic), kafka.StringValue)
+					engine.ForEachBatch(d, func(_ engine.Batch, rows []string) error {
+						if len(got) == 0 && len(rows) > 0 {
+							growTo(t, b, topic, 1)
+							puts(t, b, topic, 1, "of the added one")
+						}
+						if got = append(got, rows...); len(got) == 2 {
+							ssc.Stop()
+						}
+						return nil
+					})
+					return nil
+				}, append(args, "--conf", "streaming.kafka.metadataMaxAge=100ms")...)
+				if err != nil || !slices.Equal(got, []string{"first", "of the added one"}) {
+					t.Errorf("%q, %v", got, err)
+				}
+			})
+		})
+	}
 }
 
 // Topics that are made, and partitions that are added, while a stream runs join it and are read whole,
@@ -176,82 +262,107 @@ func TestPatternGoesOn(t *testing.T) {
 
 // A topic that is deleted, or deleted and made again, ends the job with what to do.
 func TestTopicIsDeletedWhileItIsRead(t *testing.T) {
-	for name, topics := range map[string]kafka.Topics{
-		"subscribe": kafka.Subscribe("a", "b"), "pattern": kafka.SubscribePattern("[ab]"), "assign": kafka.Assign(map[string][]int32{"a": {0}, "b": {0}}),
+	for name, of := range map[string]func(a, b string) kafka.Topics{
+		"subscribe": func(a, b string) kafka.Topics { return kafka.Subscribe(a, b) },
+		"pattern":   func(a, b string) kafka.Topics { return anyOf(a, b) },
+		"assign":    func(a, b string) kafka.Topics { return kafka.Assign(map[string][]int32{a: {0}, b: {0}}) },
 	} {
-		for says, again := range map[string]bool{
-			": topic does not exist any more; to go on without it start a new job (another --checkpoint), or give the stream of a pattern kafka.ForgetDeleted": false,
-			": topic was deleted and created again; its offsets mean other records; to read the new one start a new job (another --checkpoint)":                true,
-		} {
-			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
-				sends(t, b, "a", "1", "2")
-				err := run(t, b, func(ssc *engine.StreamingContext) error {
-					var got []string
-					places(ssc, topics, 99, &got)
-					ssc.DriverTask("admin", func(context.Context) error {
-						time.Sleep(2500 * time.Millisecond)
-						if b.Delete(t, "a"); again {
-							b.Create(t, "a", 1)
-							sends(t, b, "a", "3", "4", "5")
+		t.Run(name, func(t *testing.T) {
+			for what, c := range map[string]struct {
+				again   bool
+				cadence []string // as soon as possible nothing is planned while the topic is made again
+				says    string
+			}{
+				"deleted":    {false, []string{"--batch-interval", "100ms"}, ": topic does not exist any more; to go on without it start a new job (another --checkpoint), or give the stream of a pattern kafka.ForgetDeleted"},
+				"made again": {true, []string{"--asap"}, ": topic was deleted and created again; its offsets mean other records; to read the new one start a new job (another --checkpoint)"},
+			} {
+				t.Run(what, func(t *testing.T) {
+					t.Parallel() // with the others: a verdict stands for a second before it is one
+					onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+						topic, other := b.Topic(t, 1), b.Topic(t, 1)
+						sends(t, b, topic, "1", "2")
+						err := run(t, b, func(ssc *engine.StreamingContext) error {
+							d := kafka.Direct(ssc, of(topic, other), kafka.StringValue)
+							engine.ForEachBatch(d, func(_ engine.Batch, rows []string) error {
+								if len(rows) != 2 {
+									return nil
+								}
+								if b.Delete(t, topic); c.again {
+									b.Create(t, topic, 1)
+									sends(t, b, topic, "3", "4", "5")
+								}
+								return nil
+							})
+							return nil
+						}, append(c.cadence, "--conf", "streaming.kafka.metadataMaxAge=100ms")...)
+						if err == nil || !strings.Contains(err.Error(), "topic "+topic+" ") || !strings.Contains(err.Error(), c.says) {
+							t.Errorf("%v\nwant %s", err, c.says)
 						}
-						return nil
 					})
-					return nil
 				})
-				if err == nil || !strings.Contains(err.Error(), "topic a ") || !strings.Contains(err.Error(), says) {
-					t.Errorf("%s: %v\nwant %s", name, err, says)
-				}
-			}, "a", "b")
-		}
+			}
+		})
 	}
+}
+
+// anyOf is a pattern of some topics.
+func anyOf(topics ...string) kafka.Topics {
+	var all []string
+	for _, topic := range topics {
+		all = append(all, regexp.QuoteMeta(topic))
+	}
+	return kafka.SubscribePattern(strings.Join(all, "|"))
 }
 
 // Where a stream is to forget deleted topics it goes on without them, also when they were deleted while it didn't
 // run or before a planned batch was read, and reads one that is made again whole.
 func TestDeletedTopicsAreForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+	onBoth(t, func(t *testing.T, b *kafkatest.Broker) {
+		one, two, three := b.Topic(t, 1), b.Topic(t, 1), b.Topic(t, 1)
 		checkpoint, broken := t.TempDir(), errors.New("broken")
 		var got []string
 		step := 0
 		start := func() error {
 			return run(t, b, func(ssc *engine.StreamingContext) error {
-				place := func(r *kafka.Record) (string, error) { return fmt.Sprintf("%s %s", r.Topic, r.Value), nil }
-				d := kafka.Direct(ssc, kafka.SubscribePattern("[abc]"), place, kafka.ForgetDeleted())
+				place := func(r *kafka.Record) (string, error) {
+					return short(one, two, three).Replace(fmt.Sprintf("%s %s", r.Topic, r.Value)), nil
+				}
+				d := kafka.Direct(ssc, anyOf(one, two, three), place, kafka.ForgetDeleted())
 				engine.ForEachBatch(d, func(_ engine.Batch, rows []string) error {
 					if len(rows) == 0 {
 						return nil
 					}
 					switch step++; step {
 					case 1: // it is read while it runs, then deleted and made again
-						b.Delete(t, "a")
-						b.Create(t, "a", 1)
-						sends(t, b, "a", "3")
+						b.Delete(t, one)
+						b.Create(t, one, 1)
+						sends(t, b, one, "3")
 					case 2: // it is planned and not read
 						return broken
 					}
 					if got = append(got, rows...); step == 4 {
 						ssc.Stop()
 					} else {
-						sends(t, b, "c", fmt.Sprint(step))
+						sends(t, b, three, fmt.Sprint(step))
 					}
 					return nil
 				})
 				return nil
-			}, "--checkpoint", checkpoint)
+			}, "--checkpoint", checkpoint, "--batch-interval", "100ms", "--conf", "streaming.kafka.metadataMaxAge=100ms")
 		}
-		sends(t, b, "a", "1", "2")
+		sends(t, b, one, "1", "2")
 		if err := start(); !errors.Is(err, broken) {
 			t.Fatal(err)
 		}
-		b.Delete(t, "a")
-		b.Delete(t, "b")
+		b.Delete(t, one)
+		b.Delete(t, two)
 		if err := start(); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{"a 1", "a 2", "c 1", "c 3"}; !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
-	}, "a", "b", "c")
+	})
 }
 
 // completed is a listener that is told of complete batches.
@@ -261,10 +372,7 @@ func (f completed) OnBatchCompleted(b engine.BatchInfo) { f(b) }
 
 // Records that retention has deleted before they were read fail the job, or are left out and counted
 // where the stream is to go on.
-func TestLostRecords(t *testing.T) {
-	t.Run("kfake", func(t *testing.T) { bubble(t, testLostRecords) })
-	t.Run("kafka", func(t *testing.T) { testLostRecords(t, kafkatest.Real(t)) })
-}
+func TestLostRecords(t *testing.T) { onBoth(t, testLostRecords) }
 
 func testLostRecords(t *testing.T, b *kafkatest.Broker) {
 	checkpoint, topic := t.TempDir(), b.Topic(t, 1)
@@ -291,7 +399,7 @@ func testLostRecords(t *testing.T, b *kafkatest.Broker) {
 }
 
 // On a real Kafka too: topics that it keeps for itself don't match, one that is made joins although its
-// partitions have no leaders yet, and groups are told and asked by topics' IDs.
+// partitions have no leaders yet, as an added partition does, and groups are told and asked by topics' IDs.
 func TestWaysInOnKafka(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.Real(t)
@@ -306,20 +414,23 @@ func TestWaysInOnKafka(t *testing.T) {
 		d := kafka.Direct(ssc, pattern, place, kafka.StartFrom(kafka.AtGroup(group).Or(kafka.Latest())), kafka.MirrorOffsets(group))
 		engine.ForEachBatch(d, func(_ engine.Batch, rows []string) error {
 			if len(got) == 0 && len(rows) > 0 {
+				growTo(t, b, first, 1)
 				b.Create(t, second, 3)
 				puts(t, b, second, 2, "b")
+				puts(t, b, first, 1, "c")
 			}
-			if got = append(got, rows...); len(got) == 2 {
+			if got = append(got, rows...); len(got) == 3 {
 				ssc.Stop()
 			}
 			return nil
 		})
 		return nil
-	}, "--batch-interval", "100ms")
-	if err != nil || !slices.Equal(got, []string{"a", "b"}) {
+	}, "--batch-interval", "100ms", "--conf", "streaming.kafka.metadataMaxAge=100ms")
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("%q, %v", got, err)
 	}
-	if a, b := committed(t, b, group, first), committed(t, b, group, second); a[0] != 2 || b[2] != 1 || len(b) != 3 {
+	if a, b := committed(t, b, group, first), committed(t, b, group, second); a[0] != 2 || a[1] != 1 || b[2] != 1 || len(b) != 3 {
 		t.Errorf("told the group %v and %v", a, b)
 	}
 }
