@@ -310,7 +310,7 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 			}
 			ends[partitionKey{part.topic, p.Partition}] = end
 			if w.into != nil && end > part.grown {
-				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.grown, Until: end}, &p, total)
+				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, LeaderEpoch: part.epoch, From: part.grown, Until: end}, &p, total)
 				kept = kept && whole
 			}
 		}

@@ -2,8 +2,10 @@ package ranges_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -488,6 +490,45 @@ func TestWatchGoesOnWhileABatchRuns(t *testing.T) {
 		}
 		send(0, 1)
 		reads(plan(), 1)
+	})
+}
+
+// What a poll has read isn't taken for what a later leader has at the same offsets: it may have been
+// elected without having all records.
+func TestPolledRecordsAreOneLeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images", "other"))
+		numbered(t, b, "images", 3)
+		b.Produce(t, "other", nil, kgo.StringRecord("lost"))
+		lost := rawBatch(t, b, "other")
+		binary.BigEndian.PutUint64(lost, 3) // it is behind those of images
+		p, r := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images"), newReader(t, b, ranges.Options{})
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) }, r)
+		polled := false
+		fetchOnce(b, func(req *kmsg.FetchRequest, p *kmsg.FetchResponseTopicPartition) bool {
+			p.RecordBatches, p.HighWatermark, p.LastStableOffset = lost, 4, 4
+			first := !polled && req.MaxWaitMillis > 0
+			polled = polled || first
+			return first
+		})
+		if ps, err := p.Plan(t.Context()); err != nil || ps[0].Until != 3 {
+			t.Fatal(ps, err)
+		}
+		synctest.Wait()
+		if n := told.Load(); n != 1 {
+			t.Fatalf("told %d times", n)
+		}
+		moveLeader(t, b, 0, 0)
+		b.Produce(t, "images", nil, kgo.StringRecord("kept"))
+		time.Sleep(time.Second)
+		ps, err := p.Plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines, err := read(t, r, ps[0].Range(3)); err != nil || len(lines) != 1 || !strings.Contains(lines[0], "kept") {
+			t.Errorf("%q, %v", lines, err)
+		}
 	})
 }
 
