@@ -174,8 +174,8 @@ func (w *watcher) run() {
 		}
 		newer := news(parts, ends)
 		grown, failed := w.learn(parts, ends, kept, err)
-		if !grown && (failed || !newer && time.Since(began) < pollWait/2) {
-			w.pause()
+		if !grown && (failed || !newer && time.Since(began) < pollWait/2) && w.pause() {
+			continue
 		}
 		if grown || failed {
 			w.tell()
@@ -251,11 +251,22 @@ func (w *watcher) learn(asked []watched, ends map[partitionKey]int64, kept bool,
 	return grown, w.fails
 }
 
-// pause waits until polling again makes sense.
-func (w *watcher) pause() {
+// pause waits until polling again makes sense. It reports whether a plan has come meanwhile, which
+// found out itself what was to be told.
+func (w *watcher) pause() (planned bool) {
+	select {
+	case <-w.wake: // of a plan before
+	default:
+	}
 	select {
 	case <-time.After(pollPause):
 	case <-w.ctx.Done():
+	}
+	select {
+	case <-w.wake:
+		return true
+	default:
+		return false
 	}
 }
 

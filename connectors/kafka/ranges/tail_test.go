@@ -273,6 +273,29 @@ func TestWatchTakesInPartitionsMeanwhile(t *testing.T) {
 	})
 }
 
+// Where a poll has failed, and a plan comes before that is told, there is nothing to tell.
+func TestWatchLeavesFailuresToPlans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := threeBrokers(t)
+		plan, told := watched(t, b)
+		for range 5 {
+			plan()
+			b.Cut(0)
+			time.Sleep(20 * time.Millisecond)
+			plan()
+			time.Sleep(2 * time.Second)
+			if n := told.Swap(0); n != 0 {
+				t.Errorf("told %d times what was planned", n)
+			}
+			b.Cut(0)
+			time.Sleep(200 * time.Millisecond)
+			if n := told.Swap(0); n != 1 {
+				t.Errorf("told %d times, want once, as no plan came", n)
+			}
+		}
+	})
+}
+
 // While a broker is lost, or hangs up, nothing is asked for as fast as that fails. Whoever leads its
 // partitions then, all is read, once and in time.
 func TestWatchOutlastsBrokers(t *testing.T) {
