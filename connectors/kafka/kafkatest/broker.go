@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -30,8 +31,9 @@ type Broker struct {
 	// Replicas are those of a topic's partitions; 0 is 1.
 	Replicas int
 
-	adm *kadm.Client
-	n   atomic.Int64
+	network *network // of a virtual cluster
+	adm     *kadm.Client
+	n       atomic.Int64
 }
 
 // Fake starts a kfake cluster, of three nodes unless told otherwise, and closes
@@ -50,13 +52,13 @@ func Fake(t testing.TB, opts ...kfake.Opt) *Broker {
 // in a testing/synctest bubble.
 func Virtual(t testing.TB, opts ...kfake.Opt) *Broker {
 	t.Helper()
-	network := new(kfake.VirtualNetwork)
+	network := &network{lost: make(map[string]bool), open: make(map[string][]net.Conn)}
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(network.Listen)}, opts...)...)
 	if err != nil {
 		t.Fatalf("starting kfake: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return newBroker(t, &Broker{Addrs: c.ListenAddrs(), Fake: c, Opts: []kgo.Opt{kgo.Dialer(network.DialContext)}})
+	return newBroker(t, &Broker{Addrs: c.ListenAddrs(), Fake: c, Opts: []kgo.Opt{kgo.Dialer(network.dial)}, network: network})
 }
 
 // Real is the broker that HIBANA_KAFKA names. Without one the test is skipped.
@@ -84,6 +86,9 @@ func newBroker(t testing.TB, b *Broker) *Broker {
 func (b *Broker) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	base := append([]kgo.Opt{kgo.SeedBrokers(b.Addrs...), kgo.DisableClientMetrics(), kgo.MetadataMinAge(10 * time.Millisecond)}, b.Opts...)
+	if b.network != nil {
+		base = append(base, kgo.Dialer(b.network.DialContext)) // whatever is lost
+	}
 	cl, err := kgo.NewClient(append(base, opts...)...)
 	if err != nil {
 		t.Fatalf("making a client of %v: %v", b.Addrs, err)

@@ -97,13 +97,19 @@ func (b *buffer) extend(key partitionKey, id [16]byte, from int64, c chunk) bool
 }
 
 // leftover takes what the range can begin with, as far as it goes. What is left of the same
-// partition that it cannot begin with stays: a retry reads backwards.
+// partition that it cannot begin with stays: a retry reads backwards. What an earlier leader sent
+// than that by which the range was planned is dropped: one that was elected without having all
+// records (unclean.leader.election.enable) may have others at these offsets.
 func (b *buffer) leftover(rg Range) []chunk {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	key := partitionKey{rg.Topic, rg.Partition}
 	l, ok := b.left[key]
 	if !ok || l.from != rg.From || l.id != rg.TopicID {
+		return nil
+	}
+	if slices.ContainsFunc(l.chunks, func(c chunk) bool { return c.epoch < rg.LeaderEpoch }) {
+		b.drop(key)
 		return nil
 	}
 	n := 1

@@ -41,7 +41,8 @@
 //
 // A moved leader, a stale or a newer epoch, a lost connection or a broker that
 // is gone are waited out: the reader asks for the leaders again, says once in
-// the log that it waits and once that it goes on. Everything that cannot heal
+// the log that it waits and once that it goes on. What was kept of an earlier leader's
+// answers is fetched again from the one by which a range was planned. Everything that cannot heal
 // is an error that names topic, partition and offset: [LostError], [EndError],
 // [TopicError], [CorruptError].
 package ranges

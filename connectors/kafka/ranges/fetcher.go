@@ -137,7 +137,7 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition, 
 	// If there is something corrupt behind the whole batches, the next fetch
 	// begins with it, unless the range ends before.
 	f.history.learn(s.key(), sc, s.next)
-	c := newChunk(p, total, sc, f.opts, f.dec)
+	c := newChunk(p, s.at.epoch, total, sc, f.opts, f.dec)
 	goesOn = s.deliver(c)
 	f.buffer.arrived(s, c.size)
 	f.outage.over(s)

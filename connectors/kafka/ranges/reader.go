@@ -179,7 +179,7 @@ func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition, total int)
 	if sc.bytes == 0 || sc.next <= rg.From { // what is wrong is found when it is fetched
 		return false
 	}
-	key, c := partitionKey{rg.Topic, rg.Partition}, newChunk(p, total, sc, &r.opts, r.dec)
+	key, c := partitionKey{rg.Topic, rg.Partition}, newChunk(p, rg.LeaderEpoch, total, sc, &r.opts, r.dec)
 	from, ok := r.buffer.begins(key)
 	first := ok && from < rg.From && !r.history.passed(key, from) // what is there will be read first
 	kept := first && r.buffer.extend(key, rg.TopicID, rg.From, c) || !first && r.buffer.keep(key, rg.TopicID, rg.From, c)

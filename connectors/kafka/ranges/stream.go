@@ -53,15 +53,18 @@ type stream struct {
 type chunk struct {
 	walker
 	next  int64 // offset after the last batch
+	epoch int32 // of the leader that sent it
 	size  int64 // bytes of the response that are its own
 	whole int64 // bytes of the response, which it keeps alive
 }
 
-// newChunk returns the whole batches of a part of a response, of so many bytes in all.
-func newChunk(p *kmsg.FetchResponseTopicPartition, total int, sc scanned, o *Options, dec *decompressor) chunk {
+// newChunk returns the whole batches of a part of a response, of so many bytes in all, by the
+// leader of an epoch.
+func newChunk(p *kmsg.FetchResponseTopicPartition, epoch int32, total int, sc scanned, o *Options, dec *decompressor) chunk {
 	return chunk{
 		walker: newWalker(p.RecordBatches[:sc.bytes:sc.bytes], p.AbortedTransactions, o.MaxBatchBytes, dec),
 		next:   sc.next,
+		epoch:  epoch,
 		size:   int64(len(p.RecordBatches)),
 		whole:  int64(total),
 	}

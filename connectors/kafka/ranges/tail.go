@@ -132,9 +132,15 @@ type watcher struct {
 func (w *watcher) watch(parts []watched) {
 	w.mu.Lock()
 	w.told = time.Time{}
-	for i := range min(len(parts), len(w.parts)) {
-		now, before := &parts[i], &w.parts[i]
-		if w.ahead && now.topic == before.topic && now.id == before.id && now.partition == before.partition && now.end < before.grown {
+	next := 0
+	for i := range parts {
+		now := &parts[i]
+		at := same(w.parts, next, now)
+		if at < 0 {
+			continue
+		}
+		next = at + 1
+		if before := &w.parts[at]; w.ahead && now.end < before.grown {
 			now.grown, w.told = before.grown, time.Now()
 		}
 	}
@@ -167,9 +173,9 @@ func (w *watcher) run() {
 			return
 		}
 		newer := news(parts, ends)
-		grown, failed := w.learn(ends, kept, err)
-		if !grown && (failed || !newer && time.Since(began) < pollWait/2) {
-			w.pause()
+		grown, failed := w.learn(parts, ends, kept, err)
+		if !grown && (failed || !newer && time.Since(began) < pollWait/2) && w.pause() {
+			continue
 		}
 		if grown || failed {
 			w.tell()
@@ -218,17 +224,24 @@ func (w *watcher) ends(into map[partitionKey]offsetAnswer) (fresh, whole bool) {
 	return !w.told.IsZero() && (w.polls || time.Since(w.told) < freshFor), !w.fails || len(w.parts) == 0
 }
 
-// learn takes in the ends that a poll found, and whether all that it found is kept. It reports
-// whether one is beyond what was known, maybe of the newest plan, which may have come
-// meanwhile, and whether one is missing.
-func (w *watcher) learn(ends map[partitionKey]int64, kept bool, err error) (grown, failed bool) {
+// learn takes in the ends that a poll found of the partitions that it asked for, and whether
+// all that it found is kept. It reports whether one is beyond what was known, and whether one is
+// missing. The newest plan may have come meanwhile: of what it added, or another leader leads
+// since, the poll says nothing.
+func (w *watcher) learn(asked []watched, ends map[partitionKey]int64, kept bool, err error) (grown, failed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fails, w.polls = err != nil, false
+	w.fails, w.polls = false, false
+	next := 0
 	for i := range w.parts {
 		p := &w.parts[i]
+		at := same(asked, next, p)
+		if at < 0 {
+			continue // the next poll asks for it
+		}
+		next = at + 1
 		end, ok := ends[partitionKey{p.topic, p.partition}]
-		w.fails = w.fails || !ok
+		w.fails = w.fails || err != nil || !ok
 		if ok {
 			grown = grown || end > p.grown
 			p.grown = max(p.end, end) // a broker may have lost what it told of
@@ -238,11 +251,22 @@ func (w *watcher) learn(ends map[partitionKey]int64, kept bool, err error) (grow
 	return grown, w.fails
 }
 
-// pause waits until polling again makes sense.
-func (w *watcher) pause() {
+// pause waits until polling again makes sense. It reports whether a plan has come meanwhile, which
+// found out itself what was to be told.
+func (w *watcher) pause() (planned bool) {
+	select {
+	case <-w.wake: // of a plan before
+	default:
+	}
 	select {
 	case <-time.After(pollPause):
 	case <-w.ctx.Done():
+	}
+	select {
+	case <-w.wake:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -297,12 +321,25 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 			}
 			ends[partitionKey{part.topic, p.Partition}] = end
 			if w.into != nil && end > part.grown {
-				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, From: part.grown, Until: end}, &p, total)
+				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, LeaderEpoch: part.epoch, From: part.grown, Until: end}, &p, total)
 				kept = kept && whole
 			}
 		}
 	}
 	return ends, kept, nil
+}
+
+// same returns the index of a partition under the same leader, -1 if it isn't there. As the
+// partitions are mostly the same ones in the same order, it is looked for from next on.
+func same(parts []watched, next int, as *watched) int {
+	for i := range parts {
+		at := (next + i) % len(parts)
+		p := &parts[at]
+		if p.partition == as.partition && p.epoch == as.epoch && p.id == as.id && p.topic == as.topic {
+			return at
+		}
+	}
+	return -1
 }
 
 // find returns the index of the partition that an answer is about, -1 if it wasn't asked for.

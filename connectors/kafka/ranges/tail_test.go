@@ -1,7 +1,12 @@
 package ranges_test
 
 import (
+	"context"
+	"encoding/binary"
+	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -207,6 +212,189 @@ func TestWatchFollowsLeaders(t *testing.T) {
 	}
 }
 
+// threeBrokers starts three brokers in virtual time, each of which leads the partition of its
+// number.
+func threeBrokers(t *testing.T) *kafkatest.Broker {
+	t.Helper()
+	b := kafkatest.Virtual(t, kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.SeedTopics(3, "images"))
+	for i := range int32(3) {
+		moveLeader(t, b, i, i)
+	}
+	return b
+}
+
+// moveLeader lets another broker lead a partition.
+func moveLeader(t *testing.T, b *kafkatest.Broker, partition, node int32) {
+	t.Helper()
+	if err := b.Fake.MoveTopicPartition("images", partition, node); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A partition that moves to another broker, or is added, while that one keeps a poll costs no
+// plan of its own: the poll, which wasn't asked for it, hasn't failed.
+func TestWatchTakesInPartitionsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := threeBrokers(t)
+		plan, told := watched(t, b)
+		plan()
+		want := func(what string, n int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := told.Load(); got != n {
+				t.Errorf("%s: told %d times, want %d", what, got, n)
+			}
+			told.Store(0)
+		}
+		for round := range int32(4) {
+			time.Sleep(100 * time.Millisecond) // polls are under way
+			moveLeader(t, b, 0, 1+round%2)
+			time.Sleep(700 * time.Millisecond) // longer than a broker keeps a poll, and the watcher waits then
+			want("a leader has moved", 1)
+			plan()
+			time.Sleep(2 * time.Second)
+			want("it is planned", 0)
+			b.Produce(t, "images", nil, kgo.StringRecord("a"))
+			want("the new leader has a record", 1)
+			plan()
+		}
+		if _, err := b.Admin().CreatePartitions(t.Context(), 3, "images"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5800 * time.Millisecond) // until the Planner asks for the leaders again, in the middle of a poll
+		plan()
+		time.Sleep(2 * time.Second)
+		want("partitions are added", 0)
+		for i := range int32(6) {
+			b.Produce(t, "images", nil, &kgo.Record{Partition: i})
+			want("it has a record", 1)
+			plan()
+		}
+	})
+}
+
+// Where a poll has failed, and a plan comes before that is told, there is nothing to tell.
+func TestWatchLeavesFailuresToPlans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := threeBrokers(t)
+		plan, told := watched(t, b)
+		for range 5 {
+			plan()
+			b.Cut(0)
+			time.Sleep(20 * time.Millisecond)
+			plan()
+			time.Sleep(2 * time.Second)
+			if n := told.Swap(0); n != 0 {
+				t.Errorf("told %d times what was planned", n)
+			}
+			b.Cut(0)
+			time.Sleep(200 * time.Millisecond)
+			if n := told.Swap(0); n != 1 {
+				t.Errorf("told %d times, want once, as no plan came", n)
+			}
+		}
+	})
+}
+
+// While a broker is lost, or hangs up, nothing is asked for as fast as that fails. Whoever leads its
+// partitions then, all is read, once and in time.
+func TestWatchOutlastsBrokers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := threeBrokers(t)
+		var logs logBuffer
+		o := ranges.Options{Logger: slog.New(slog.NewTextHandler(&logs, nil))}
+		p, r := newPlanner(t, b, o, "images"), newReader(t, b, o)
+		told := make(chan struct{}, 1)
+		p.Watch(func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		}, r)
+		var asked, plans atomic.Int64
+		b.Fake.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			asked.Add(1)
+			return nil, nil, false
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var stream sync.WaitGroup
+		defer stream.Wait()
+		defer cancel()
+		values := make(chan string, 100)
+		stream.Go(func() {
+			next := make([]int64, 3)
+			for {
+				ps, err := p.Plan(ctx)
+				plans.Add(1)
+				for i := 0; i < len(ps) && err == nil; i++ {
+					for rec, e := range r.Read(ctx, ps[i].Range(next[i])) {
+						if err = e; err == nil {
+							values <- string(rec.Value)
+						}
+					}
+					next[i] = ps[i].Until
+				}
+				if err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+				if err != nil {
+					return
+				}
+				select {
+				case <-told:
+				case <-ctx.Done():
+				}
+			}
+		})
+		sent := 0
+		send := func(partitions ...int32) {
+			for _, i := range partitions {
+				sent++
+				b.Produce(t, "images", nil, &kgo.Record{Partition: i, Value: fmt.Append(nil, sent)})
+			}
+		}
+		isRead := func(what string, most int64) { // with so many plans at most
+			t.Helper()
+			time.Sleep(1200 * time.Millisecond)
+			if n := plans.Swap(0); n > most {
+				t.Errorf("%s: %d plans", what, n)
+			}
+			n, seen := len(values), make(map[string]bool)
+			for range n {
+				seen[<-values] = true
+			}
+			if n != sent || len(seen) != sent {
+				t.Errorf("%s: %d records are read, %d of %d", what, n, len(seen), sent)
+			}
+			sent = 0
+		}
+		send(0, 1, 2)
+		isRead("all is well", 4)
+		b.Cut(1)
+		send(0, 1, 2)
+		isRead("a broker hangs up", 4)
+		b.Lose(1)
+		send(0, 2)
+		asked.Store(0)
+		time.Sleep(40 * time.Second)
+		if n := asked.Load(); n > 1000 {
+			t.Errorf("asked %d times in 40 s", n)
+		}
+		moveLeader(t, b, 1, 2)
+		isRead("another one leads", 4)
+		send(0, 1, 2)
+		isRead("it is still lost", 4)
+		b.Return(1)
+		moveLeader(t, b, 1, 1)
+		send(0, 1, 2)
+		isRead("it has come back", 6)
+		if w, g := logs.count("kafka: waiting"), logs.count("kafka: goes on"); w != 2 || g != 1 {
+			t.Errorf("%d lines that it waits, %d that it goes on", w, g)
+		}
+	})
+}
+
 // What was told just now isn't asked for again, but for now and then; what comes
 // while a plan is put off is in it all the same.
 func TestPlanTakesWhatWasTold(t *testing.T) {
@@ -325,6 +513,45 @@ func TestWatchGoesOnWhileABatchRuns(t *testing.T) {
 		}
 		send(0, 1)
 		reads(plan(), 1)
+	})
+}
+
+// What a poll has read isn't taken for what a later leader has at the same offsets: it may have been
+// elected without having all records.
+func TestPolledRecordsAreOneLeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(1, "images", "other"))
+		numbered(t, b, "images", 3)
+		b.Produce(t, "other", nil, kgo.StringRecord("lost"))
+		lost := rawBatch(t, b, "other")
+		binary.BigEndian.PutUint64(lost, 3) // it is behind those of images
+		p, r := newPlanner(t, b, ranges.Options{Logger: slog.New(slog.DiscardHandler)}, "images"), newReader(t, b, ranges.Options{})
+		var told atomic.Int64
+		p.Watch(func() { told.Add(1) }, r)
+		polled := false
+		fetchOnce(b, func(req *kmsg.FetchRequest, p *kmsg.FetchResponseTopicPartition) bool {
+			p.RecordBatches, p.HighWatermark, p.LastStableOffset = lost, 4, 4
+			first := !polled && req.MaxWaitMillis > 0
+			polled = polled || first
+			return first
+		})
+		if ps, err := p.Plan(t.Context()); err != nil || ps[0].Until != 3 {
+			t.Fatal(ps, err)
+		}
+		synctest.Wait()
+		if n := told.Load(); n != 1 {
+			t.Fatalf("told %d times", n)
+		}
+		moveLeader(t, b, 0, 0)
+		b.Produce(t, "images", nil, kgo.StringRecord("kept"))
+		time.Sleep(time.Second)
+		ps, err := p.Plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines, err := read(t, r, ps[0].Range(3)); err != nil || len(lines) != 1 || !strings.Contains(lines[0], "kept") {
+			t.Errorf("%q, %v", lines, err)
+		}
 	})
 }
 

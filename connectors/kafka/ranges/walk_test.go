@@ -135,7 +135,7 @@ func TestKeptChunksAreTheirOwn(t *testing.T) {
 			for total, copied := range map[int]bool{len(log): false, smallWhole: false, smallWhole + 1: true, 16 << 20: true} {
 				response, b := slices.Clone(log), newBuffer(1<<20)
 				sc, _, _ := scan(response, 1<<20)
-				c := newChunk(&kmsg.FetchResponseTopicPartition{RecordBatches: response}, total, sc, &Options{MaxBatchBytes: 1 << 20}, newDecompressor(1<<20))
+				c := newChunk(&kmsg.FetchResponseTopicPartition{RecordBatches: response}, 0, total, sc, &Options{MaxBatchBytes: 1 << 20}, newDecompressor(1<<20))
 				next := int64(0)
 				read := func(until int64) {
 					t.Helper()
