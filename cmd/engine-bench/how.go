@@ -9,7 +9,7 @@ func how(workload string) string {
 The topic is filled once. In each round a raw fetch loop, a bare franz-go loop and then the engine read all of it; the clock
 runs from the start of each, connections included, until its last record is counted. The raw loop sends requests of its own
 and steps through the bytes that come, without making records of them: two workers, each with a connection to each broker,
-512 KiB a partition in a request, the next answer on its way meanwhile. Rates are medians of the rounds, the ratios are the
+2 MiB a partition in a request, the next answer on its way meanwhile. Rates are medians of the rounds, the ratios are the
 engine's rate by that of the franz-go loop, and by that of the raw one, in the same round. The --warm-ups rounds before them
 don't count. With --record-bytes 784 records are as large as an image of MNIST: what a client reads is the bound then, for
 the loops and for the engine.`,

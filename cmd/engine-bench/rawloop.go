@@ -16,9 +16,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What a raw loop asks a broker for in a request: of a partition as much as the poll loop.
+// What a raw loop asks a broker for in a request. Of a partition it is as much as the engine asks
+// for: with less there are more answers, each of which is new memory, and more collections.
 const (
-	rawPartitionBytes = 512 << 10
+	rawPartitionBytes = 2 << 20
 	rawRequestBytes   = 50 << 20
 	rawWaitMillis     = 500 // for the first byte
 )
