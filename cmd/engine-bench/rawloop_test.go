@@ -17,7 +17,10 @@ import (
 // A raw loop reads every record once, whatever the batches are compressed with, from where the
 // logs begin.
 func TestRawLoop(t *testing.T) {
-	broker := kafkatest.Fake(t)
+	kafkatest.Brokers(t, testRawLoop)
+}
+
+func testRawLoop(t *testing.T, broker *kafkatest.Broker) {
 	topic := broker.Topic(t, 5)
 	var records, size int64
 	for name, codec := range kafkatest.Codecs() {
