@@ -27,14 +27,17 @@ func TestBenchstat(t *testing.T) {
 		r    report
 		want string
 	}{
-		{"count", &result{Records: 10, RecordsPerSecond: 1e7, IntervalMS: 20, Ratio: 1.2, Ratios: []float64{1.1, 1.3}, PeakRSSMiB: 30}, head + `
+		{"count", &result{Records: 10, RecordsPerSecond: 1e7, IntervalMS: 20, Ratio: 1.2, Ratios: []float64{1.1, 1.3}, RawRate: 2e7, RawRatio: 0.5, RawRatios: []float64{0.4, 0.6}, PeakRSSMiB: 30}, head + `
 Unit allocs-per-record better=lower
 Unit peak-rss-mib better=lower
+Unit raw-records-per-second better=higher
 Unit records-per-second better=higher
 Unit seconds better=lower
 BenchmarkCount 1 1.1 ratio
 BenchmarkCount 1 1.3 ratio
-BenchmarkCount 1 0 allocs-per-record 30 peak-rss-mib 1e+07 records-per-second 0 seconds
+BenchmarkCount 1 0.4 raw-ratio
+BenchmarkCount 1 0.6 raw-ratio
+BenchmarkCount 1 0 allocs-per-record 30 peak-rss-mib 2e+07 raw-records-per-second 1e+07 records-per-second 0 seconds
 `},
 		{"failover", &result{Gaps: []gap{{"job-driver", 80}, {"job-driver", 90.5}}}, head + `
 Unit allocs-per-record better=lower

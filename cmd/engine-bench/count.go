@@ -34,6 +34,7 @@ func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, erro
 		return nil, err
 	}
 	defer stop()
+	o.raw = func() (float64, error) { return rawLoop(ctx, addr, *o.topic, 2, *o.records, addLengths) }
 	return o.compare(ctx, addr, kind, "franz-go poll loop, 2 workers, record pool, 512 KiB a partition", func(d *drain) (float64, error) {
 		base, err := pollLoop(ctx, addr, *o.topic, 2, *o.records, addLengths)
 		if err != nil {

@@ -43,6 +43,24 @@ func TestLineBytes(t *testing.T) {
 	}
 }
 
+// Count says what share of a raw loop's rate the engine has, round for round.
+func TestCountBesideRaw(t *testing.T) {
+	broker := newBroker(t)
+	for _, size := range []string{"40", "784"} {
+		got, err := runWorkload(t, "count", "--record-bytes", size, "--records", "500", "--rounds", "2", "--warm-ups", "0", "--interval", "20ms", "--brokers", broker.Addrs()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := got.(*result); r.RawRate <= 0 || len(r.RawRatios) != 2 || r.RawRatio != median(r.RawRatios) {
+			t.Errorf("%s bytes: %+v", size, r)
+		}
+		var text strings.Builder
+		if got.print(&text); !strings.Contains(text.String(), "\n  raw fetch loop: ") {
+			t.Errorf("%s bytes: %s", size, &text)
+		}
+	}
+}
+
 // The engine's process is measured, so a master with others is refused, before any broker is asked.
 func TestMasters(t *testing.T) {
 	for _, line := range []string{

@@ -21,8 +21,9 @@ type drainFlags struct {
 	interval   *time.Duration
 	rounds     *int
 	warmUps    *int
-	own        string        // what the topic's own name ends with
-	next       func() []byte // makes the topic's records
+	own        string                  // what the topic's own name ends with
+	next       func() []byte           // makes the topic's records
+	raw        func() (float64, error) // reads the topic raw and returns records per second; nil: it isn't
 }
 
 // newDrainFlags adds the flags but brokers; a topic of the run's own is called after what.
@@ -51,7 +52,7 @@ func (o drainFlags) check() error {
 	return checkLocal(*o.master)
 }
 
-// compare fills the topic and runs rounds, after those that don't count. round
+// compare fills the topic and runs rounds, after those that don't count: raw, and then round, which
 // runs the baseline, whose records per second it returns, and the engine as d.
 func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, round func(d *drain) (base float64, err error)) (report, error) {
 	var remove func()
@@ -61,9 +62,13 @@ func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, ro
 		return nil, err
 	}
 	r := &result{Records: *o.records, Master: *o.master, Brokers: kind, IntervalMS: ms(*o.interval), Baseline: baseline}
-	var all comparison
+	var all, byRaw comparison
 	var seconds []float64
 	for n := range *o.rounds + *o.warmUps {
+		raw, err := o.readRaw()
+		if err != nil {
+			return nil, err
+		}
 		d := &drain{records: *o.records}
 		base, err := round(d)
 		if err != nil {
@@ -73,13 +78,28 @@ func (o drainFlags) compare(ctx context.Context, addr, kind, baseline string, ro
 			continue
 		}
 		rate := float64(*o.records) / d.took.Seconds()
-		fmt.Fprintf(os.Stderr, "round %d: baseline %s/s, engine %s/s in %d batches\n", n-*o.warmUps+1, paper.Thousands(base), paper.Thousands(rate), len(d.batches))
+		beside := fmt.Sprintf("baseline %s/s", paper.Thousands(base))
+		if raw > 0 {
+			beside = fmt.Sprintf("raw %s/s, %s", paper.Thousands(raw), beside)
+			byRaw.add(rate, raw)
+		}
+		fmt.Fprintf(os.Stderr, "round %d: %s, engine %s/s in %d batches\n", n-*o.warmUps+1, beside, paper.Thousands(rate), len(d.batches))
 		all.add(rate, base)
 		seconds = append(seconds, d.took.Seconds())
 		d.fill(r)
 	}
 	r.RecordsPerSecond, r.BaselineRate = all.medians()
 	r.Ratio, r.Ratios, r.Seconds = median(all.ratios), all.ratios, median(seconds)
+	_, r.RawRate = byRaw.medians()
+	r.RawRatio, r.RawRatios = median(byRaw.ratios), byRaw.ratios
 	r.PeakRSSMiB = peakRSS()
 	return r, nil
+}
+
+// readRaw reads the topic raw, where that is measured, and returns records per second, else 0.
+func (o drainFlags) readRaw() (float64, error) {
+	if o.raw == nil {
+		return 0, nil
+	}
+	return o.raw()
 }

@@ -6,10 +6,13 @@ import "strings"
 func how(workload string) string {
 	texts := map[string]string{
 		"count": `
-The topic is filled once. In each round a bare franz-go loop and then the engine read all of it; the clock runs from the
-start of each, connections included, until its last record is counted. Rates are medians of the rounds, the ratio is the
-engine's rate by the loop's in the same round. The --warm-ups rounds before them don't count. With --record-bytes 784
-records are as large as an image of MNIST: what a client reads is the bound then, for the loop and for the engine.`,
+The topic is filled once. In each round a raw fetch loop, a bare franz-go loop and then the engine read all of it; the clock
+runs from the start of each, connections included, until its last record is counted. The raw loop sends requests of its own
+and steps through the bytes that come, without making records of them: two workers, each with a connection to each broker,
+2 MiB a partition in a request, the next answer on its way meanwhile. Rates are medians of the rounds, the ratios are the
+engine's rate by that of the franz-go loop, and by that of the raw one, in the same round. The --warm-ups rounds before them
+don't count. With --record-bytes 784 records are as large as an image of MNIST: what a client reads is the bound then, for
+the loops and for the engine.`,
 		"latency": `
 A producer writes records at a fixed rate, each with the time at which it was due, and a consumer reads what a job made of
 them: latency is from when a record was due until the consumer has it, so what waits behind a stall counts in full. The job

@@ -47,7 +47,7 @@ type report interface {
 // workloads lists what can be measured, in the order of the help.
 func workloads() []workload {
 	return []workload{
-		{"count", "read short records from Kafka, map and count them; baseline: a tuned franz-go poll loop",
+		{"count", "read short records from Kafka, map and count them; baselines: a tuned franz-go poll loop, and a raw fetch loop",
 			"--records 1000000", runCount},
 		{"latency", "time from when a record is due through Kafka, a Map and Kafka again until a consumer has it; baseline: a bare franz-go loop",
 			"--rate 1000 --rounds 1", runLatency},

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -26,54 +24,13 @@ func (p *recordPool) PutRecords(s []kgo.Record) { p.p.Put(&s) }
 // can (no group, pooled records, small partition fetches), hands each worker's values to
 // what each makes for it, and returns records per second, connecting included.
 func pollLoop(ctx context.Context, addr, topic string, workers int, records int64, each func(worker int) func(value []byte)) (float64, error) {
-	until, err := ends(ctx, addr, topic)
+	rate, err := drainByHand(ctx, addr, topic, workers, records, func(worker int, until map[int32]int64) (int64, error) {
+		return pollPartitions(ctx, addr, topic, until, each(worker))
+	})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("baseline: %w", err)
 	}
-	per := make([]map[int32]int64, workers)
-	for p, end := range until {
-		w := int(p) % workers
-		if per[w] == nil {
-			per[w] = make(map[int32]int64)
-		}
-		per[w][p] = end
-	}
-	started := time.Now()
-	counts := make([]int64, workers)
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() { counts[w], errs[w] = pollPartitions(ctx, addr, topic, per[w], each(w)) })
-	}
-	wg.Wait()
-	took := time.Since(started)
-	var n int64
-	for w := range workers {
-		if errs[w] != nil {
-			return 0, fmt.Errorf("baseline: %w", errs[w])
-		}
-		n += counts[w]
-	}
-	if n != records {
-		return 0, fmt.Errorf("baseline read %d of %d records", n, records)
-	}
-	return float64(n) / took.Seconds(), nil
-}
-
-// ends returns the end offset of each partition.
-func ends(ctx context.Context, addr, topic string) (map[int32]int64, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addresses(addr)...))
-	if err != nil {
-		return nil, err
-	}
-	defer cl.Close()
-	listed, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
-	if err != nil {
-		return nil, fmt.Errorf("looking at topic %s: %w", topic, err)
-	}
-	until := make(map[int32]int64)
-	listed.Each(func(o kadm.ListedOffset) { until[o.Partition] = o.Offset })
-	return until, nil
+	return rate, nil
 }
 
 // pollPartitions reads partitions from their start until the given offsets.

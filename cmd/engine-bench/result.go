@@ -26,6 +26,9 @@ type result struct {
 	BaselineRate     float64   `json:"baseline_records_per_second,omitempty"`
 	Ratio            float64   `json:"ratio,omitempty"`
 	Ratios           []float64 `json:"ratios,omitempty"` // of each round
+	RawRate          float64   `json:"raw_records_per_second,omitempty"`
+	RawRatio         float64   `json:"raw_ratio,omitempty"` // the engine's rate by it
+	RawRatios        []float64 `json:"raw_ratios,omitempty"`
 	P50MS            float64   `json:"p50_ms,omitempty"`
 	P99MS            float64   `json:"p99_ms,omitempty"`
 	MaxMS            float64   `json:"max_ms,omitempty"`
@@ -50,6 +53,9 @@ func (r *result) print(w io.Writer) {
 		r.Records, r.Seconds, r.RecordsPerSecond, r.Batches, r.BatchRecords, r.IntervalMS)
 	if r.Baseline != "" {
 		fmt.Fprintf(w, "  baseline %s: %.0f records/s, ratio %.2f (rounds %.2f)\n", r.Baseline, r.BaselineRate, r.Ratio, r.Ratios)
+	}
+	if r.RawRate > 0 {
+		fmt.Fprintf(w, "  raw fetch loop: %.0f records/s, ratio %.2f (rounds %.2f)\n", r.RawRate, r.RawRatio, r.RawRatios)
 	}
 	if r.P50MS > 0 {
 		fmt.Fprintf(w, "  processing p50 %.3f ms, p99 %.3f ms, max %.3f ms; total delay of the last batches %.3f ms\n", r.P50MS, r.P99MS, r.MaxMS, r.LastDelayMS)
