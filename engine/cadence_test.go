@@ -187,6 +187,9 @@ func (l *limited) Plan(context.Context, engine.PlanRequest) (engine.Plan, error)
 	const pace = 3 * time.Second
 	l.ready() // the limit let in what this plan holds, while it was asked for
 	l.plans = append(l.plans, time.Since(l.began).String())
+	if len(l.plans) > 20 {
+		return engine.Plan{}, errors.New("planned too often")
+	}
 	if l.timer == nil {
 		l.timer = time.AfterFunc(pace, l.ready)
 	}
