@@ -169,6 +169,56 @@ func TestAsSoonAsPossible(t *testing.T) {
 	}
 }
 
+// limited has many records, of which a limit lets one in every three seconds.
+type limited struct {
+	arrivals
+	ready func()
+	timer *time.Timer // tells that it does, nil before the first plan
+}
+
+func (l *limited) Open(context.Context) (engine.Planner, error) {
+	l.began = time.Now()
+	return l, nil
+}
+
+func (l *limited) Notify(ready func()) { l.ready = ready }
+
+func (l *limited) Plan(context.Context, engine.PlanRequest) (engine.Plan, error) {
+	const pace = 3 * time.Second
+	l.ready() // the limit let in what this plan holds, while it was asked for
+	l.plans = append(l.plans, time.Since(l.began).String())
+	if len(l.plans) > 20 {
+		return engine.Plan{}, errors.New("planned too often")
+	}
+	if l.timer == nil {
+		l.timer = time.AfterFunc(pace, l.ready)
+	}
+	l.timer.Reset(pace)
+	return engine.Plan{Records: 1, Backlog: 1000, Pace: pace}, nil
+}
+
+func (l *limited) Close() error {
+	l.timer.Stop()
+	return nil
+}
+
+// While a limit lets nothing in nothing is planned but at ticks, though the budget has left much,
+// and whatever was told while the last plan was made.
+func TestAsSoonAsALimitAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		in := &limited{}
+		err := engine.NewApp("limited").Run(ctx, []string{"--master", "local[1]", "--log-level", "error", "--asap"}, 10*time.Second, func(ssc *engine.StreamingContext) error {
+			engine.ForEachBatch(engine.NewInput[int](ssc, "limited", in), func(engine.Batch, []int) error { return nil })
+			return nil
+		})
+		if want := []string{"0s", "3s", "6s", "9s", "10s", "13s"}; err != nil || !slices.Equal(in.plans, want) {
+			t.Errorf("%v, planned at %v, want %v", err, in.plans, want)
+		}
+	})
+}
+
 // A backlog is read in batches of the length of the interval, one planned ahead of
 // the other; what comes afterwards is read at once.
 func TestAsSoonAsPossibleWithABacklog(t *testing.T) {

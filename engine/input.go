@@ -135,6 +135,10 @@ type Plan struct {
 	// input's part of the next budget goes by the others, so that it takes none
 	// away from inputs that can use it.
 	Blocked int64
+	// Pace is for how long after the plan began a rate's limit lets in no record that the plan
+	// doesn't hold, 0 without one. No batch is planned for Backlog in that time;
+	// [Notifier]'s ready is called when it is over.
+	Pace time.Duration
 	// Lost is how many records were deleted before they were planned, and are left out by
 	// the program's policy. They are counted in the batch's metrics, unless a driver that
 	// takes over runs the batch: the log doesn't have them.

@@ -32,6 +32,8 @@ func TestLimitsHold(t *testing.T) {
 		"12.34 in the first, then one after the other": {"12.34", 1000 * ms, 40, 2200 * ms, 2400 * ms, 32, "--asap", ""},
 		"a long interval isn't waited for":             {"10", 20_000 * ms, 205, 500 * ms, 600 * ms, 7, "--asap", ""},
 		"0.1 a batch":                                  {"0.1", 1000 * ms, 2, 18_000 * ms, 20_000 * ms, 21, "--asap", ""},
+		"a budget below it":                            {"100", 1000 * ms, 200, 1400 * ms, 1600 * ms, 155, "--asap", "streaming.backpressure.initialRate=50"},
+		"a budget below what it lets in of the rest":   {"100", 1000 * ms, 80, 250 * ms, 350 * ms, 35, "--asap", "streaming.backpressure.initialRate=50"},
 		"0.1 a batch, until the end":                   {"1", 100 * ms, 5, 4800 * ms, 5000 * ms, 51, "--until-end", ""},
 		"12.34 a batch, until the end":                 {"123.4", 100 * ms, 100, 700 * ms, 900 * ms, 10, "--until-end", ""},
 		"a budget below it, until the end":             {"100", 1000 * ms, 200, 1000 * ms, 4000 * ms, 5, "--until-end", "streaming.backpressure.initialRate=50"},

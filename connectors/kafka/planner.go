@@ -168,8 +168,11 @@ func (p *planner) plan(parts []ranges.Partition, req engine.PlanRequest) (engine
 		plan.Lags[i] = engine.Lag{Topic: r.Topic, Partition: r.Partition, Records: beyond}
 		plan.Blocked += beyond - min(beyond, most[i]-r.Len())
 	}
-	if more && p.pace != nil {
-		p.pace.more()
+	if p.pace != nil {
+		plan.Pace = p.pace.gap
+		if more {
+			p.pace.more()
+		}
 	}
 	plan.Held, plan.HeldSince = held(parts, rs, time.Now())
 	if len(parts) == 0 {

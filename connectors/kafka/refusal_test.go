@@ -45,13 +45,13 @@ func TestRefusedPassword(t *testing.T) {
 func TestAdvertisedAddress(t *testing.T) {
 	b := kafkatest.Fake(t, kfake.NumBrokers(1))
 	topic := b.Topic(t, 1)
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Dial("tcp", b.Addrs[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := gone.Addr().(*net.TCPAddr).Port
-	gone.Close() // nobody listens there now
-	advertise(b, topic, int32(port))
+	defer taken.Close()
+	// The port of a connection's near end: nobody listens there, nor can another process.
+	advertise(b, topic, int32(taken.LocalAddr().(*net.TCPAddr).Port))
 
 	lines, write := io.Pipe()
 	d := &direct[string]{topics: Subscribe(topic), brokers: b.Addrs, client: new([]kgo.Opt), log: slog.New(slog.NewTextHandler(write, nil))}

@@ -16,9 +16,9 @@ import (
 // --master than local[2].
 func Batch(t *testing.T, program engine.BatchFunc, args ...string) (err error) {
 	t.Helper()
-	d := disturbanceOf(t)
+	d, flags := flagsOf(t, "local[2]", args)
 	synctest.Test(t, func(t *testing.T) {
-		err = engine.NewApp(t.Name()).RunBatch(d.in(t.Context()), d.flags("local[2]", args), program)
+		err = engine.NewApp(t.Name()).RunBatch(d.in(t.Context()), flags, program)
 	})
 	d.report(t)
 	return err
@@ -34,8 +34,8 @@ func BatchOnCluster(t *testing.T, program engine.BatchFunc, args ...string) erro
 
 // BatchResult runs a batch program that has a result in local mode and on two executor
 // processes, as [Batch] and [BatchOnCluster] do. The test ends there unless both bring the
-// same, which is returned.
-func BatchResult[T any](t *testing.T, program func(sc *rdd.Context) (T, error)) T {
+// same, which is returned. args go for both, so they choose no --master.
+func BatchResult[T any](t *testing.T, program func(sc *rdd.Context) (T, error), args ...string) T {
 	t.Helper()
 	var local, cluster T
 	into := func(result *T) engine.BatchFunc {
@@ -46,11 +46,11 @@ func BatchResult[T any](t *testing.T, program func(sc *rdd.Context) (T, error)) 
 		}
 	}
 	if os.Getenv(role.Env) == "" { // not in an executor process
-		if err := Batch(t, into(&local)); err != nil {
+		if err := Batch(t, into(&local), args...); err != nil {
 			t.Fatalf("local mode: %v", err)
 		}
 	}
-	if err := BatchOnCluster(t, into(&cluster)); err != nil {
+	if err := BatchOnCluster(t, into(&cluster), args...); err != nil {
 		t.Fatalf("executor processes: %v", err)
 	}
 	if !reflect.DeepEqual(local, cluster) {

@@ -29,9 +29,9 @@ type Result[U any] struct {
 
 // ClusterOperation is Operation on two executor processes with one slot each,
 // which are started from the test's own binary, in real time.
-func ClusterOperation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) *engine.DStream[U], expected [][]U) {
+func ClusterOperation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) *engine.DStream[U], expected [][]U, args ...string) {
 	t.Helper()
-	r, err := RunOnCluster(t, input, max(len(input), len(expected)), op)
+	r, err := RunOnCluster(t, input, max(len(input), len(expected)), op, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +90,10 @@ func onCluster(ctx context.Context, t *testing.T, args []string, run func(ctx co
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
-	d := disturbanceOf(t)
+	d, flags := flagsOf(t, "local-cluster[2,1]", args)
 	app := engine.NewApp(t.Name())
 	app.ChildArgs("-test.run="+pattern(t.Name()), "-test.count=1", "-test.timeout=5m")
-	err := run(d.in(ctx), app, d.flags("local-cluster[2,1]", args))
+	err := run(d.in(ctx), app, flags)
 	if os.Getenv(role.Env) != "" { // an executor process, at its end
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -3,7 +3,8 @@ package enginetest
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -11,8 +12,9 @@ import (
 	"github.com/hibana-engine/hibana/scheduler"
 )
 
-// Disturb has the programs that t runs from now on meet what happens on a cluster. A right
-// program's output is the same all the same. Some attempts of tasks
+// Disturb returns a flag with which a program that is run by this package, by [Operation] or
+// [OnCluster] for example, meets what happens on a cluster. A right program's output is the same
+// all the same. Some attempts of tasks
 //
 //   - do their work, and the driver hears that they failed: they are made again, so what a
 //     function does beside its result (a counter, a file, a request) is done twice. This counts
@@ -26,8 +28,8 @@ import (
 //
 // An attempt's coordinates (batch, stage, partition, number of the attempt) and the seed alone
 // say what comes over it; what runs beside it at the time isn't decided. One seed does little:
-// take 50 of them, each in a subtest. After each run t's log has the seed and how much was
-// lost, which is printed if the test fails.
+// take 50 of them, each in a subtest. After each run the test's log has the seed and how much
+// was lost, which is printed if the test fails.
 //
 // A partition's fourth attempt is left in peace, and a stage may be attempted 100 times
 // (--conf stage.maxConsecutiveAttempts), so programs come to their end; only of an RDD that is
@@ -35,26 +37,39 @@ import (
 // may be late by some milliseconds of virtual time, on executor processes by as long as these
 // take to start. The driver, what it does in [engine.ForEachBatch] for example, and its sources
 // aren't disturbed.
-func Disturb(t *testing.T, seed uint64) {
-	t.Helper()
-	disturbances.Store(t.Name(), &disturbance{seed: seed})
-	t.Cleanup(func() { disturbances.Delete(t.Name()) })
-}
+func Disturb(seed uint64) string { return disturbFlag + strconv.FormatUint(seed, 10) }
 
-// disturbances are those of the tests that run, by name: a *disturbance each.
-var disturbances sync.Map
+// disturbFlag begins what Disturb returns. It is the package's own: the engine knows no such flag.
+const disturbFlag = "--disturb="
 
-// disturbance is what comes over the programs of a test.
+// disturbance is what comes over a program.
 type disturbance struct {
 	seed uint64
 	lost [faults.ExecutorLost + 1]atomic.Int64 // in this process, by what was lost
 }
 
-// disturbanceOf returns what comes over a test's programs, nil for nothing.
-func disturbanceOf(t *testing.T) *disturbance {
-	d, _ := disturbances.Load(t.Name())
-	of, _ := d.(*disturbance)
-	return of
+// flagsOf returns what comes over a program that a test runs on a master with args, nil for
+// nothing, and the engine's flags: those that are needed for that, and args, which come after them.
+func flagsOf(t *testing.T, master string, args []string) (d *disturbance, flags []string) {
+	t.Helper()
+	flags = []string{"--master", master, "--log-level", "error"}
+	var given []string
+	for _, arg := range args {
+		digits, is := strings.CutPrefix(arg, disturbFlag)
+		if !is {
+			given = append(given, arg)
+			continue
+		}
+		seed, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", arg, err)
+		}
+		d = &disturbance{seed: seed}
+	}
+	if d != nil {
+		flags = append(flags, "--conf", "stage.maxConsecutiveAttempts=100")
+	}
+	return d, append(flags, given...)
 }
 
 // in returns a context for a program that is disturbed.
@@ -65,16 +80,6 @@ func (d *disturbance) in(ctx context.Context) context.Context {
 	f := faults.Of(ctx)
 	f.Task = d.strike
 	return faults.With(ctx, f)
-}
-
-// flags returns the flags of a program on a master: those that a disturbance asks for, and
-// args, which come after them.
-func (d *disturbance) flags(master string, args []string) []string {
-	flags := []string{"--master", master, "--log-level", "error"}
-	if d != nil {
-		flags = append(flags, "--conf", "stage.maxConsecutiveAttempts=100")
-	}
-	return append(flags, args...)
 }
 
 // Bounds of what is disturbed, so that any program comes to its end.
@@ -113,5 +118,5 @@ func (d *disturbance) report(t *testing.T) {
 		return
 	}
 	t.Logf("disturbed by seed %d; lost in this process: %d ends of attempts, %d times what map tasks had left, %d executors",
-		d.seed, d.lost[faults.EndLost].Swap(0), d.lost[faults.OutputsLost].Swap(0), d.lost[faults.ExecutorLost].Swap(0))
+		d.seed, d.lost[faults.EndLost].Load(), d.lost[faults.OutputsLost].Load(), d.lost[faults.ExecutorLost].Load())
 }

@@ -21,13 +21,10 @@ import (
 // seeds are how many a program is disturbed by.
 const seeds = 50
 
-// disturbed calls f for each seed in a subtest that is disturbed by it.
-func disturbed(t *testing.T, n uint64, f func(t *testing.T)) {
+// disturbed calls f for each seed, in a subtest, with the flag to be disturbed by it.
+func disturbed(t *testing.T, n uint64, f func(t *testing.T, flag string)) {
 	for seed := range n {
-		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			enginetest.Disturb(t, seed)
-			f(t)
-		})
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { f(t, enginetest.Disturb(seed)) })
 	}
 }
 
@@ -65,8 +62,8 @@ func TestDisturbedProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	disturbed(t, seeds, func(t *testing.T) {
-		enginetest.Operation(t, numbers(batches, 20), inventory(&tasks), want)
+	disturbed(t, seeds, func(t *testing.T, flag string) {
+		enginetest.Operation(t, numbers(batches, 20), inventory(&tasks), want, flag)
 	})
 	if again := tasks.Load() - seeds*undisturbed.Load(); again < seeds*undisturbed.Load()/10 {
 		t.Errorf("%d elements were read again, of %d in one run", again, undisturbed.Load())
@@ -75,16 +72,16 @@ func TestDisturbedProgram(t *testing.T) {
 
 // So is what a batch program brings.
 func TestDisturbedBatchProgram(t *testing.T) {
-	run := func(t *testing.T) (found []pair) {
-		if err := enginetest.Batch(t, rounds(4, func(string) {}, func(sums []pair) { found = sums })); err != nil {
+	run := func(t *testing.T, args ...string) (found []pair) {
+		if err := enginetest.Batch(t, rounds(4, func(string) {}, func(sums []pair) { found = sums }), args...); err != nil {
 			t.Error(err)
 		}
 		slices.SortFunc(found, func(a, b pair) int { return cmp.Compare(a.Key, b.Key) })
 		return found
 	}
 	want := run(t)
-	disturbed(t, seeds, func(t *testing.T) {
-		if got := run(t); !slices.Equal(got, want) {
+	disturbed(t, seeds, func(t *testing.T, flag string) {
+		if got := run(t, flag); !slices.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
@@ -92,7 +89,7 @@ func TestDisturbedBatchProgram(t *testing.T) {
 
 // What fails by itself fails as ever.
 func TestDisturbedFailure(t *testing.T) {
-	disturbed(t, 5, func(t *testing.T) {
+	disturbed(t, 5, func(t *testing.T, flag string) {
 		err := enginetest.Batch(t, func(sc *rdd.Context) error {
 			return rdd.ForEach(rdd.Parallelize(sc, []int{1, 2, 3}), func(n int) error {
 				if n == 3 {
@@ -100,7 +97,7 @@ func TestDisturbedFailure(t *testing.T) {
 				}
 				return nil
 			})
-		})
+		}, flag)
 		if err == nil || !strings.Contains(err.Error(), "no such order") {
 			t.Errorf("it ends with %v", err)
 		}
@@ -110,7 +107,7 @@ func TestDisturbedFailure(t *testing.T) {
 // Mistakes that nobody sees on a good day are found, and no others.
 func TestDisturbFindsMistakes(t *testing.T) {
 	for name, c := range map[string]struct {
-		run     func(t *testing.T) []int
+		run     func(t *testing.T, args ...string) []int
 		mistake bool
 	}{
 		"an output that appends": {appended, true},
@@ -120,8 +117,8 @@ func TestDisturbFindsMistakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := c.run(t)
 			found := 0
-			disturbed(t, seeds, func(t *testing.T) {
-				if !slices.Equal(c.run(t), want) {
+			disturbed(t, seeds, func(t *testing.T, flag string) {
+				if !slices.Equal(c.run(t, flag), want) {
 					found++
 				}
 			})
@@ -133,27 +130,27 @@ func TestDisturbFindsMistakes(t *testing.T) {
 }
 
 // appended is a mistake: rows are appended whenever a task writes.
-func appended(t *testing.T) (rows []int) {
+func appended(t *testing.T, args ...string) (rows []int) {
 	var mu sync.Mutex
 	write(t, func(_ engine.Batch, p rdd.Part, part []int) {
 		mu.Lock()
 		defer mu.Unlock()
 		rows = append(rows, part...)
-	})
+	}, args)
 	slices.Sort(rows)
 	return rows
 }
 
 // stored is right: what a task writes takes the place of what was written by its batch
 // and partition.
-func stored(t *testing.T) (rows []int) {
+func stored(t *testing.T, args ...string) (rows []int) {
 	var mu sync.Mutex
 	places := make(map[string][]int)
 	write(t, func(b engine.Batch, p rdd.Part, part []int) {
 		mu.Lock()
 		defer mu.Unlock()
 		places[fmt.Sprint(b.Seq, p.Index)] = part
-	})
+	}, args)
 	for _, part := range places {
 		rows = append(rows, part...)
 	}
@@ -162,7 +159,7 @@ func stored(t *testing.T) (rows []int) {
 }
 
 // write runs a stream that calls f for each partition.
-func write(t *testing.T, f func(b engine.Batch, p rdd.Part, part []int)) {
+func write(t *testing.T, f func(b engine.Batch, p rdd.Part, part []int), args []string) {
 	input := numbers(4, 10)
 	err := enginetest.Stream(t, func(ssc *engine.StreamingContext) error {
 		in := engine.QueueStream(ssc, input, 2)
@@ -178,18 +175,18 @@ func write(t *testing.T, f func(b engine.Batch, p rdd.Part, part []int)) {
 			return nil
 		})
 		return nil
-	}, "--until-end")
+	}, append([]string{"--until-end"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 // numbered is a mistake: elements are numbered by a variable, which attempts share.
-func numbered(t *testing.T) (rows []int) {
+func numbered(t *testing.T, args ...string) (rows []int) {
 	var n atomic.Int64
 	out, err := enginetest.Run(t, numbers(4, 10), 4, func(in *engine.DStream[int]) *engine.DStream[int] {
 		return engine.Map(in, func(int) int { return int(n.Add(1)) })
-	})
+	}, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,27 +195,17 @@ func numbered(t *testing.T) (rows []int) {
 	return rows
 }
 
-// A test without Disturb isn't disturbed, also while and after another one is.
-func TestDisturbEndsWithItsTest(t *testing.T) {
-	t.Run("disturbed", func(t *testing.T) { enginetest.Disturb(t, 1) })
-	for range 5 {
-		if rows := appended(t); len(rows) != 40 {
-			t.Errorf("%d rows of 40 were written", len(rows))
-		}
-	}
-}
-
 // Executor processes are killed and their blocks are lost.
 func TestDisturbedCluster(t *testing.T) {
 	const batches = 12
 	input, expected := sums(batches, 300, 50)
 	started := 0
-	disturbed(t, 3, func(t *testing.T) {
+	disturbed(t, 3, func(t *testing.T, flag string) {
 		processes := newOnce(t)
 		if os.Getenv(role.Env) != "" {
 			processes.first(fmt.Sprint(os.Getpid()))
 		}
-		enginetest.ClusterOperation(t, input, func(d *engine.DStream[int]) *engine.DStream[pair] { return sumByKey(d, 50) }, expected)
+		enginetest.ClusterOperation(t, input, func(d *engine.DStream[int]) *engine.DStream[pair] { return sumByKey(d, 50) }, expected, flag)
 		all, err := os.ReadDir(processes.dir)
 		if err != nil {
 			t.Error(err)

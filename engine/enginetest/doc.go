@@ -4,6 +4,6 @@
 // inputs of its own so.
 // [ClusterOperation] runs it on executor processes, which are started from the
 // test's own binary. [Batch] and [BatchOnCluster] do so with a batch program, [BatchResult]
-// does both and compares. [Disturb] has what they run on lose tasks, executors and outputs, as
-// a seed says.
+// does both and compares. With the flag that [Disturb] returns, what they run on loses tasks,
+// executors and outputs, as a seed says.
 package enginetest

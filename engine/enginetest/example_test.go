@@ -21,8 +21,7 @@ func testCounts(t *testing.T) {
 	expected := [][]rdd.Pair[string, int64]{{rdd.KV("a", int64(2)), rdd.KV("b", int64(1))}, {rdd.KV("b", int64(1))}}
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			enginetest.Disturb(t, seed)
-			enginetest.Operation(t, input, wordCounts, expected)
+			enginetest.Operation(t, input, wordCounts, expected, enginetest.Disturb(seed))
 		})
 	}
 }

@@ -17,10 +17,11 @@ const Interval = time.Second
 
 // Operation feeds input, one slice a batch in two partitions, through op and
 // compares what comes out of each batch with expected. The order within a batch
-// doesn't count: partitions have none. op runs as a build function does.
-func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) *engine.DStream[U], expected [][]U) {
+// doesn't count: partitions have none. op runs as a build function does. args are flags of the
+// engine, and what [Disturb] returns, as they are of all that this package runs.
+func Operation[T, U any](t *testing.T, input [][]T, op func(*engine.DStream[T]) *engine.DStream[U], expected [][]U, args ...string) {
 	t.Helper()
-	got, err := Run(t, input, max(len(input), len(expected)), op)
+	got, err := Run(t, input, max(len(input), len(expected)), op, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +38,11 @@ func Stream(t *testing.T, build engine.BuildFunc, args ...string) error {
 // stream is Stream for so long at most.
 func stream(t *testing.T, patience time.Duration, build engine.BuildFunc, args ...string) (err error) {
 	t.Helper()
-	d := disturbanceOf(t)
+	d, flags := flagsOf(t, "local[2]", args)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		err = engine.NewApp(t.Name()).Run(d.in(ctx), d.flags("local[2]", args), Interval, build)
+		err = engine.NewApp(t.Name()).Run(d.in(ctx), flags, Interval, build)
 	})
 	d.report(t)
 	return err

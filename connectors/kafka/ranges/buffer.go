@@ -54,19 +54,19 @@ func newBuffer(limit int64) *buffer {
 // dropping older leftovers. Of what there was of the partition only what comes right behind
 // stays. It reports whether there was room.
 func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) (kept bool) {
-	c.own()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l, ok := b.left[key]; ok && (l.id != id || l.from != c.next) {
 		b.drop(key)
 	}
-	cost := c.cost()
+	cost := c.ownCost()
 	for b.used+cost > b.limit && len(b.order) > 0 && cost <= b.limit-b.fetched {
 		b.drop(b.order[0])
 	}
 	if b.used+cost > b.limit {
 		return false
 	}
+	c.own()
 	l, ok := b.left[key]
 	if !ok {
 		b.order = append(b.order, key)
@@ -79,17 +79,17 @@ func (b *buffer) keep(key partitionKey, id [16]byte, from int64, c chunk) (kept 
 // extend adds to what is kept of a partition what comes right behind it. It reports false if
 // there is no such thing, or enough of it.
 func (b *buffer) extend(key partitionKey, id [16]byte, from int64, c chunk) bool {
-	c.own()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l, ok := b.left[key]
 	if !ok || l.id != id || l.end() != from {
 		return false
 	}
-	cost := c.cost()
+	cost := c.ownCost()
 	if len(l.chunks) >= maxAhead || l.cost()+cost > maxAheadBytes || b.used+cost > b.limit {
 		return false
 	}
+	c.own()
 	l.chunks = append(l.chunks, c)
 	b.left[key] = l
 	b.used += cost

@@ -77,13 +77,17 @@ const (
 	fewTimes   = 8
 )
 
-// own copies what is left of a chunk that is kept for later, if it would keep much more alive
-// than that.
+// clings reports whether what is left of the chunk keeps much more alive than that.
+func (c *chunk) clings() bool {
+	return c.whole > max(smallWhole, fewTimes*int64(len(c.batches)))
+}
+
+// own copies what is left of a chunk that is kept for later, if it clings to its response.
 func (c *chunk) own() {
-	rest := int64(len(c.batches))
-	if c.whole <= max(smallWhole, fewTimes*rest) {
+	if !c.clings() {
 		return
 	}
+	rest := int64(len(c.batches))
 	c.batches = bytes.Clone(c.batches)
 	if c.inside.size > 0 && c.inside.attrs&attrCodec == codecNone {
 		c.inside.records = c.batches[batchHeader:c.inside.size]
@@ -92,11 +96,22 @@ func (c *chunk) own() {
 }
 
 // cost is how many bytes the chunk takes, of its response and decompressed.
-func (c *chunk) cost() int64 {
-	if c.inside.attrs&attrCodec == codecNone {
-		return c.size
+func (c *chunk) cost() int64 { return c.size + c.unpacked() }
+
+// ownCost is the chunk's cost after own.
+func (c *chunk) ownCost() int64 {
+	if c.clings() {
+		return int64(len(c.batches)) + c.unpacked()
 	}
-	return c.size + int64(len(c.inside.records))
+	return c.cost()
+}
+
+// unpacked is how many decompressed bytes the chunk holds.
+func (c *chunk) unpacked() int64 {
+	if c.inside.attrs&attrCodec == codecNone {
+		return 0
+	}
+	return int64(len(c.inside.records))
 }
 
 // maxReady is how many chunks may wait for a reader: one is being walked and one in flight

@@ -167,6 +167,36 @@ func TestKeptChunksAreTheirOwn(t *testing.T) {
 	}
 }
 
+// What finds no room isn't copied to find that out. What does is counted as it is kept.
+func TestNoRoomNoCopy(t *testing.T) {
+	response := make([]byte, 100)
+	part := func(next, bytes int64) chunk {
+		return chunk{walker: walker{batches: response[:bytes]}, next: next, size: 80, whole: smallWhole + 1}
+	}
+	b, key := newBuffer(100), partitionKey{"t", 0}
+	if !b.keep(key, [16]byte{}, 0, part(1, 60)) || b.used != 60 {
+		t.Errorf("60 bytes of a large response cost %d", b.used)
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		if b.extend(key, [16]byte{}, 1, part(2, 50)) {
+			t.Error("50 bytes are kept behind 60, of 100")
+		}
+	}); n != 0 {
+		t.Errorf("what doesn't fit behind what is kept takes %v allocations", n)
+	}
+	if !b.extend(key, [16]byte{}, 1, part(2, 40)) || b.used != 100 {
+		t.Errorf("60 and 40 bytes of large responses cost %d", b.used)
+	}
+	b = newBuffer(40)
+	if n := testing.AllocsPerRun(10, func() {
+		if b.keep(key, [16]byte{}, 0, part(1, 50)) {
+			t.Error("50 bytes are kept, of 40")
+		}
+	}); n != 0 {
+		t.Errorf("what doesn't fit takes %v allocations", n)
+	}
+}
+
 // TestAbortedStateSurvivesALeftover: producer 7 aborts offsets 0-1 (its marker is
 // 2) and commits 3-4. A range that begins at 3 from a leftover must not take the
 // finished abort for one of what follows.

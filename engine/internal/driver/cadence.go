@@ -114,8 +114,16 @@ func (g *generator) free(ctx context.Context) bool {
 }
 
 // awaitRecords waits as await does. If it has to, the completion of the batch before doesn't.
+// What was told while the last plan was made, and is in it, is no reason for another one.
 func (g *generator) awaitRecords(stopCtx, workCtx context.Context, ready <-chan struct{}, next time.Time) bool {
-	if len(ready) == 0 && g.untilTick(next) > 0 {
+	select {
+	case <-ready:
+		if time.Since(g.planned) >= g.left.pace {
+			return true
+		}
+	default:
+	}
+	if g.untilTick(next) > 0 {
 		g.logAlone(workCtx, g.ride)
 	}
 	return g.await(stopCtx, ready, next)

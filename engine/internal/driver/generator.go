@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine/internal/plan"
@@ -62,10 +63,11 @@ type generator struct {
 
 // leftOver is what a plan left to read.
 type leftOver struct {
-	records int64 // that the budget kept out
-	fill    bool  // they are enough for another batch of its size
-	blocked bool  // there are some that no budget would let in, such as those over the limit of a rate
-	ended   bool  // none, and no more will come
+	records int64         // that the budget kept out, and that another batch could hold now
+	pace    time.Duration // for how long after the plan inputs have nothing to tell: what they told was in it
+	fill    bool          // they are enough for another batch of its size
+	blocked bool          // there are some that no budget would let in, such as those over the limit of a rate
+	ended   bool          // none, and no more will come
 }
 
 // byInterval makes a batch at each multiple of the interval.
@@ -204,7 +206,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 	info := plan.BatchInfo{Seq: a.Seq, Time: at}
 	elapsed := d.elapsed(previous, at)
 	budgets := shares(d.rate.budget(elapsed), d.demand)
-	left := leftOver{ended: true}
+	left := leftOver{ended: true, pace: math.MaxInt64}
 	for i, in := range d.Program.Graph.Inputs {
 		req := plan.PlanRequest{Seq: a.Seq, Time: at, Interval: d.Program.Interval, Kept: d.keptRanges(in.ID), Elapsed: elapsed, Budget: budgets[i]}
 		if previous != nil {
@@ -221,7 +223,10 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		info.Metrics.Add(task.Metrics{BadRecords: p.Lost, Lost: p.Lost})
-		left.records += max(0, p.Backlog-p.Blocked)
+		if p.Pace == 0 {
+			left.records += max(0, p.Backlog-p.Blocked)
+		}
+		left.pace = min(left.pace, p.Pace)
 		left.blocked = left.blocked || p.Blocked > 0
 		left.ended = left.ended && p.Ended
 		d.demand[i] = demand(p)

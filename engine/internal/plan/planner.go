@@ -62,13 +62,14 @@ type PlanRequest struct {
 
 // Share is one input's share of a batch.
 type Share struct {
-	Ranges    []byte    // in the input's own encoding
-	Records   int64     // how many records they hold at most
-	Backlog   int64     // how many more were waiting
-	Blocked   int64     // of Backlog, how many no budget would have let in
-	Lost      int64     // how many were deleted before that, and are left out
-	Held      string    // why it doesn't hold what is there, empty if nothing is in the way
-	HeldSince time.Time // since when, zero for since this plan
-	Ended     bool      // after UntilEnd: nothing is left to plan
-	Lags      []Lag     // of the input's partitions
+	Ranges    []byte        // in the input's own encoding
+	Records   int64         // how many records they hold at most
+	Backlog   int64         // how many more were waiting
+	Blocked   int64         // of Backlog, how many no budget would have let in
+	Pace      time.Duration // for how long there is nothing to plan, since a limit lets none of Backlog in; then it notifies
+	Lost      int64         // how many were deleted before that, and are left out
+	Held      string        // why it doesn't hold what is there, empty if nothing is in the way
+	HeldSince time.Time     // since when, zero for since this plan
+	Ended     bool          // after UntilEnd: nothing is left to plan
+	Lags      []Lag         // of the input's partitions
 }
