@@ -73,7 +73,7 @@ func NewApp(name string) *App {
 		a.opts.interval, err = plan.ParseDuration(s)
 		return err
 	})
-	f.BoolVar(&a.opts.asap, "asap", false, "as soon as possible: make a batch when there are records and the one before it is done, and after --batch-interval at the latest")
+	f.BoolVar(&a.opts.asap, "asap", false, "as soon as possible: make a batch when there are records and the one before it is done, and after --batch-interval at the latest; with windows, batches are kept a little apart")
 	f.BoolVar(&a.opts.untilEnd, "until-end", false, "read what is there at the start, one batch after the other, then end")
 	f.BoolVar(&a.opts.allowLoss, "allow-non-restored-state", false, "go on with a --checkpoint of which this program lacks inputs or states, or has states of other types: they are lost")
 	f.BoolVar(&a.opts.plan, "plan", false, "print what of the --checkpoint would be kept, dropped and run again by this program, and end")

@@ -18,7 +18,9 @@ import (
 //
 // Executors keep d's partitions for length, as after [DStream.Persist] with
 // [rdd.MemoryAndDisk] (with [rdd.MemoryOnly] where elements can't be encoded), unless d has
-// a level already. What is lost of them is computed again from the inputs.
+// a level already. What is lost of them is computed again from the inputs. As soon as possible
+// (--asap) there is a least time between two batches of a program that has windows, a 256th of
+// what they reach back, and the batch interval at most.
 func (d *DStream[T]) Window(length, slide time.Duration) *DStream[T] {
 	return overWindow(d, "window", length, slide, func(in []*rdd.RDD[T]) *rdd.RDD[T] { return in[0].Union(in[1:]...) })
 }

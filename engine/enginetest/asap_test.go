@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hibana-engine/hibana/engine"
@@ -165,4 +166,47 @@ func TestKilledExecutorsAsSoonAsPossible(t *testing.T) {
 	if err != nil || len(done) != 4 || batches < 10 {
 		t.Errorf("%d of 4 kills happened, in %d batches: %v", len(done), batches, err)
 	}
+}
+
+// As soon as possible, while records keep coming: windows hold what came in their time, end when
+// they are due, and are made of a bounded number of batches.
+func TestWindowsAsSoonAsPossible(t *testing.T) {
+	const all, most = 4000, 256
+	const interval, length, slide = 500 * time.Millisecond, 2 * time.Second, time.Second
+	synctest.Test(t, func(t *testing.T) {
+		type batch struct {
+			at      time.Time
+			numbers int
+		}
+		var batches []batch
+		seen, windows, made := 0, 0, 0
+		args := []string{"--master", "local[2]", "--log-level", "error", "--asap"}
+		err := engine.NewApp("test").Run(t.Context(), args, interval, func(ssc *engine.StreamingContext) error {
+			in := engine.NewInput[int](ssc, "trickle", trickle(all))
+			engine.ForEachBatch(in, func(b engine.Batch, rows []int) error {
+				batches = append(batches, batch{b.Time, len(rows)})
+				if seen += len(rows); seen >= all {
+					ssc.Stop()
+				}
+				return nil
+			})
+			engine.ForEachBatch(in.Window(length, slide), func(b engine.Batch, rows []int) error {
+				numbers := 0
+				windows, made = windows+1, 0
+				for _, of := range batches {
+					if of.at.After(b.Time.Add(-length)) {
+						numbers, made = numbers+of.numbers, made+1
+					}
+				}
+				if len(rows) != numbers || made > most || !time.Now().Equal(b.Time) {
+					t.Errorf("the window at %s holds %d numbers of %d, of %d batches, %s late", b.Time, len(rows), numbers, made, time.Since(b.Time))
+				}
+				return nil
+			})
+			return nil
+		})
+		if err != nil || seen != all || windows != 5 || made < most/2 {
+			t.Errorf("%d numbers in %d windows, the last one of %d batches: %v", seen, windows, made, err)
+		}
+	})
 }

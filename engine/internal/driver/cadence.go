@@ -9,7 +9,8 @@ import (
 )
 
 // soon makes a batch when there are records and the runner is free, at the latest at
-// next and each multiple of the interval after it.
+// next and each multiple of the interval after it. Those that others reach back to are kept
+// apart.
 func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error {
 	ready := make(chan struct{}, 1)
 	notify := func() {
@@ -32,9 +33,15 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 	trains := slices.ContainsFunc(g.Program.Graph.Models, func(m *plan.Model) bool { return m.Trained })
 	g.carries = g.Program.Settings.ConcurrentJobs == 1 && !trains
 	defer func() { g.logAlone(workCtx, g.ride) }()
+	if g.apart > 0 {
+		g.Log.Info("batches are kept apart, since windows, or what is remembered, reach back to them", "least", g.apart, "reach", g.reach)
+	}
 	g.left.records = 1 // what is there at the start is read at once
 	for g.free(stopCtx) {
-		if g.left.records == 0 && !g.awaitRecords(stopCtx, workCtx, ready, next) {
+		if !g.keepApart(stopCtx, workCtx, next) {
+			return nil
+		}
+		if g.left.records == 0 && !g.pause(stopCtx, workCtx, ready, next) {
 			return nil
 		}
 		select {
@@ -123,7 +130,25 @@ func (g *generator) awaitRecords(stopCtx, workCtx context.Context, ready <-chan 
 		}
 	default:
 	}
-	if g.untilTick(next) > 0 {
+	return g.pause(stopCtx, workCtx, ready, next)
+}
+
+// keepApart waits until the least distance from the batch before is over, at most until next:
+// a tick's batch always comes. It reports false if stopCtx ends before.
+func (g *generator) keepApart(stopCtx, workCtx context.Context, next time.Time) bool {
+	if g.apart == 0 || g.previous == nil {
+		return true
+	}
+	due := g.previous.Time().Add(g.apart)
+	if due.After(next) {
+		due = next
+	}
+	return g.pause(stopCtx, workCtx, nil, due)
+}
+
+// pause waits as await does. If it has to, the completion of the batch before doesn't.
+func (g *generator) pause(stopCtx, workCtx context.Context, ready <-chan struct{}, next time.Time) bool {
+	if len(ready) == 0 && g.untilTick(next) > 0 {
 		g.logAlone(workCtx, g.ride)
 	}
 	return g.await(stopCtx, ready, next)

@@ -55,6 +55,7 @@ type Driver struct {
 	planners     []plan.Planner // one for each input, nil until it is open
 	history      plan.History
 	reach        time.Duration   // how far batches reach back, 0 for not at all
+	apart        time.Duration   // least time from a batch to the next as soon as possible, 0 for none
 	slides       []time.Duration // of streams that don't have an RDD in every batch
 	stateOutputs map[int32]int32 // the last output that is made of each state, by its stream
 	kept         atomic.Uint64   // the first batch that the history holds for others

@@ -26,6 +26,7 @@ type riding struct {
 	failing   uint64        // a batch that can't be logged
 	full      bool          // no completion can be logged
 	hopeless  uint64        // a batch that can't be planned
+	back      time.Duration // how far batches reach back
 
 	mu    sync.Mutex
 	ready func()
@@ -104,6 +105,9 @@ func TestCompletionsRide(t *testing.T) {
 		"nothing comes": {&riding{}, 1, nil, []string{
 			"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 2 at 1.003s", "end of 2 at 1.013s", "2 is over at 1.013s", "batch 3 at 2.003s", "end of 3 at 2.013s", "3 is over at 2.013s",
 		}},
+		"batches are kept apart": {&riding{comes: 2, back: 32 * time.Second}, 1, nil, []string{
+			"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 2 at 128ms", "end of 2 at 138ms", "2 is over at 138ms", "batch 3 at 253ms", "end of 3 at 263ms", "3 is over at 263ms",
+		}},
 		"an input that is slow": {&riding{comes: 1, plans: 100 * ms}, 1, nil, []string{
 			"batch 1 at 103ms", "end of 1 at 118ms", "1 is over at 118ms", "batch 2 at 216ms", "end of 2 at 226ms", "2 is over at 226ms",
 		}},
@@ -129,6 +133,7 @@ func TestCompletionsRide(t *testing.T) {
 				p := &plan.Program{Interval: time.Second, Cadence: plan.AsSoonAsPossible, Settings: plan.DefaultSettings()}
 				p.Settings.ConcurrentJobs = c.jobs
 				in := &plan.Input{Stream: p.Graph.AddStream(plan.Declaration{Op: "queue"}), Open: func(context.Context) (plan.Planner, error) { return job, nil }}
+				in.Back = job.back
 				p.Graph.Inputs = []*plan.Input{in}
 				p.Graph.Outputs = []*plan.Output{{Declaration: plan.Declaration{Op: "sink"}, Parent: plan.Parent{ID: in.ID},
 					Action: func(g *plan.Generation) lineage.Action {

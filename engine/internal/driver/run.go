@@ -33,6 +33,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		return errors.Join(err, d.close())
 	}
 	d.reach, d.slides = d.Program.Graph.Reach().Longest(), d.Program.Graph.Slides()
+	d.apart = leastApart(d.Program.Interval, d.reach)
 	d.stateOutputs = d.Program.Graph.LastOutputs()
 	d.queue = make(chan *plannedBatch, d.Program.Settings.MaxPending)
 	d.room = make(chan struct{}, d.Program.Settings.MaxPending)
