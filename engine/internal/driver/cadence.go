@@ -41,7 +41,7 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 		if !g.keepApart(stopCtx, workCtx, next) {
 			return nil
 		}
-		if g.left.records == 0 && !g.pause(stopCtx, workCtx, ready, next) {
+		if g.left.records == 0 && !g.awaitRecords(stopCtx, workCtx, ready, next) {
 			return nil
 		}
 		select {
