@@ -132,15 +132,10 @@ type watcher struct {
 func (w *watcher) watch(parts []watched) {
 	w.mu.Lock()
 	w.told = time.Time{}
-	next := 0
+	known := finder{parts: w.parts}
 	for i := range parts {
 		now := &parts[i]
-		at := same(w.parts, next, now)
-		if at < 0 {
-			continue
-		}
-		next = at + 1
-		if before := &w.parts[at]; w.ahead && now.end < before.grown {
+		if before := known.find(now.same); before != nil && w.ahead && now.end < before.grown {
 			now.grown, w.told = before.grown, time.Now()
 		}
 	}
@@ -232,14 +227,12 @@ func (w *watcher) learn(asked []watched, ends map[partitionKey]int64, kept bool,
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fails, w.polls = false, false
-	next := 0
+	polled := finder{parts: asked}
 	for i := range w.parts {
 		p := &w.parts[i]
-		at := same(asked, next, p)
-		if at < 0 {
+		if polled.find(p.same) == nil {
 			continue // the next poll asks for it
 		}
-		next = at + 1
 		end, ok := ends[partitionKey{p.topic, p.partition}]
 		w.fails = w.fails || err != nil || !ok
 		if ok {
@@ -306,15 +299,13 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 	}
 	ends, kept = make(map[partitionKey]int64, len(parts)), w.into != nil
 	_, total := answers(nil, resp)
-	next := 0
+	asked := finder{parts: parts}
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			at := find(parts, next, &t, p.Partition)
-			if at < 0 || kerr.ErrorForCode(p.ErrorCode) != nil {
+			part := asked.find(func(a *watched) bool { return a.answeredBy(&t, p.Partition) })
+			if part == nil || kerr.ErrorForCode(p.ErrorCode) != nil {
 				continue // the next plan finds out
 			}
-			part := &parts[at]
-			next = at + 1
 			end := p.HighWatermark
 			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
 				end = p.LastStableOffset
@@ -329,29 +320,32 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 	return ends, kept, nil
 }
 
-// same returns the index of a partition under the same leader, -1 if it isn't there. As the
-// partitions are mostly the same ones in the same order, it is looked for from next on.
-func same(parts []watched, next int, as *watched) int {
-	for i := range parts {
-		at := (next + i) % len(parts)
-		p := &parts[at]
-		if p.partition == as.partition && p.epoch == as.epoch && p.id == as.id && p.topic == as.topic {
-			return at
-		}
-	}
-	return -1
+// finder looks for partitions among others. They are mostly asked for in the order in which they
+// lie there, so each is looked for behind the one that was found before.
+type finder struct {
+	parts []watched
+	next  int
 }
 
-// find returns the index of the partition that an answer is about, -1 if it wasn't asked for.
-// Answers come in the order of the request, so that it is looked for from next on. Newer
-// versions know topics by their ids, older ones by their names.
-func find(parts []watched, next int, t *kmsg.FetchResponseTopic, partition int32) int {
-	for i := range parts {
-		at := (next + i) % len(parts)
-		p := &parts[at]
-		if p.partition == partition && (t.Topic == p.topic || t.Topic == "" && t.TopicID == p.id) {
-			return at
+// find returns the partition that is meant, nil if it isn't there.
+func (f *finder) find(is func(*watched) bool) *watched {
+	for i := range f.parts {
+		at := (f.next + i) % len(f.parts)
+		if is(&f.parts[at]) {
+			f.next = at + 1
+			return &f.parts[at]
 		}
 	}
-	return -1
+	return nil
+}
+
+// same reports whether a is the same partition under the same leader.
+func (p *watched) same(a *watched) bool {
+	return p.partition == a.partition && p.epoch == a.epoch && p.id == a.id && p.topic == a.topic
+}
+
+// answeredBy reports whether an answer about a partition is about this one. Newer versions know
+// topics by their ids, older ones by their names.
+func (p *watched) answeredBy(t *kmsg.FetchResponseTopic, partition int32) bool {
+	return p.partition == partition && (t.Topic == p.topic || t.Topic == "" && t.TopicID == p.id)
 }
