@@ -11,11 +11,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// drainByHand reads a whole topic without the engine and returns records per second. Each
-// worker's share of the partitions is read by a call of read, from their start until the given
-// offsets; it returns how many records it has read. The clock runs from before the workers
-// connect until the last one is done.
-func drainByHand(ctx context.Context, addr, topic string, workers int, records int64, read func(worker int, until map[int32]int64) (int64, error)) (float64, error) {
+// byHand reads partitions of a topic from their start until the given offsets without the engine,
+// hands their values to each, and returns how many there were.
+type byHand func(ctx context.Context, addr, topic string, until map[int32]int64, each func(value []byte)) (int64, error)
+
+// drain has workers read a whole topic, of so many records, and returns records per second. A worker has
+// a share of the partitions, whose values go to what each makes for it. The clock runs from before
+// the workers connect until the last one is done.
+func (read byHand) drain(ctx context.Context, addr, topic string, workers int, records int64, each func(worker int) func(value []byte)) (float64, error) {
 	until, err := ends(ctx, addr, topic)
 	if err != nil {
 		return 0, err
@@ -32,7 +35,7 @@ func drainByHand(ctx context.Context, addr, topic string, workers int, records i
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
-		wg.Go(func() { counts[w], errs[w] = read(w, per[w]) })
+		wg.Go(func() { counts[w], errs[w] = read(ctx, addr, topic, per[w], each(w)) })
 	}
 	wg.Wait()
 	took := time.Since(started)

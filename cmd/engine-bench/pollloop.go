@@ -24,9 +24,7 @@ func (p *recordPool) PutRecords(s []kgo.Record) { p.p.Put(&s) }
 // can (no group, pooled records, small partition fetches), hands each worker's values to
 // what each makes for it, and returns records per second, connecting included.
 func pollLoop(ctx context.Context, addr, topic string, workers int, records int64, each func(worker int) func(value []byte)) (float64, error) {
-	rate, err := drainByHand(ctx, addr, topic, workers, records, func(worker int, until map[int32]int64) (int64, error) {
-		return pollPartitions(ctx, addr, topic, until, each(worker))
-	})
+	rate, err := byHand(pollPartitions).drain(ctx, addr, topic, workers, records, each)
 	if err != nil {
 		return 0, fmt.Errorf("baseline: %w", err)
 	}

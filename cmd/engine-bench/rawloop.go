@@ -37,9 +37,7 @@ const (
 // take up offsets. It goes on after no error: it neither connects again nor follows a partition to
 // another leader.
 func rawLoop(ctx context.Context, addr, topic string, workers int, records int64, each func(worker int) func(value []byte)) (float64, error) {
-	rate, err := drainByHand(ctx, addr, topic, workers, records, func(worker int, until map[int32]int64) (int64, error) {
-		return rawPartitions(ctx, addr, topic, until, each(worker))
-	})
+	rate, err := byHand(rawPartitions).drain(ctx, addr, topic, workers, records, each)
 	if err != nil {
 		return 0, fmt.Errorf("raw loop: %w", err)
 	}
