@@ -42,6 +42,18 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A range that runs backwards, as its partition doesn't reach yet to where the job begins, stays so.
+func TestLimitsLeaveRangesBackwards(t *testing.T) {
+	for _, l := range []limits{{maxRate: 20}, {maxRate: 20, minimum: 1}, {minimum: 1}} {
+		rs := append(lagging(100), ranges.Range{Topic: "t", Partition: 1, From: 70, Until: 50})
+		credit := map[topicPartition]float64{{"t", 1}: 0.5}
+		l.apply(rs, 10, 1, credit)
+		if rs[0].Len() == 100 || rs[1].From != 70 || rs[1].Until != 50 || credit[topicPartition{"t", 1}] != 0.5 {
+			t.Errorf("%+v: %v, %v", l, rs, credit)
+		}
+	}
+}
+
 // lagging returns ranges of a topic's partitions that hold so many records.
 func lagging(lags ...int64) []ranges.Range {
 	rs := make([]ranges.Range, len(lags))
