@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,18 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%s: partition %d gets %d, want %d", name, i, r.Len(), c.want[i])
 			}
 		}
+	}
+}
+
+// A job that waits for a partition to reach to where it begins says that this is where it goes on.
+func TestPositionsOfAwaitedPartitions(t *testing.T) {
+	b, err := encodeRanges([]ranges.Range{{Topic: "t", From: 2, Until: 5}, {Topic: "t", Partition: 1, From: 7, Until: 5}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := new(direct[string]).Positions(b)
+	if want := []engine.Position{{Source: "t", Next: 5}, {Source: "t", Partition: 1, Next: 7}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
 	}
 }
 
