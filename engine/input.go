@@ -58,8 +58,8 @@ type Position = plan.Position
 type Planner interface {
 	// Plan returns what the next batch reads.
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
-	// Completed is told when a batch is complete, in order; its error is logged
-	// and nothing else.
+	// Completed is told when a batch is complete, in order, before the next plan and within some
+	// seconds; its error is logged and nothing else.
 	Completed(ctx context.Context, ranges []byte) error
 	// Close releases what the planner holds.
 	Close() error

@@ -60,6 +60,9 @@ func ends(ctx context.Context, addr, topic string) (map[int32]int64, error) {
 	}
 	defer cl.Close()
 	listed, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking at topic %s: %w", topic, err)
 	}

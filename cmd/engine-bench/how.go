@@ -12,7 +12,7 @@ and steps through the bytes that come, without making records of them: two worke
 2 MiB a partition in a request, the next answer on its way meanwhile. Rates are medians of the rounds, the ratios are the
 engine's rate by that of the franz-go loop, and by that of the raw one, in the same round. The --warm-ups rounds before them
 don't count. With --record-bytes 784 records are as large as an image of MNIST: what a client reads is the bound then, for
-the loops and for the engine.`,
+the loops and for the engine. The peak RSS is of the one process in which all three run.`,
 		"latency": `
 A producer writes records at a fixed rate, each with the time at which it was due, and a consumer reads what a job made of
 them: latency is from when a record was due until the consumer has it, so what waits behind a stall counts in full. The job

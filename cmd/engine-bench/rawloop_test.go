@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -178,6 +179,26 @@ func TestRawLoopRefuses(t *testing.T) {
 				t.Errorf("error %v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// A partition whose end can't be asked for isn't taken for an empty one.
+func TestEndsOfAllPartitions(t *testing.T) {
+	broker := kafkatest.Fake(t, kfake.NumBrokers(1))
+	topic := broker.Topic(t, 1)
+	broker.Fake.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		broker.Fake.KeepControl()
+		answer := r.ResponseKind().(*kmsg.ListOffsetsResponse)
+		t := kmsg.NewListOffsetsResponseTopic()
+		t.Topic = topic
+		p := kmsg.NewListOffsetsResponseTopicPartition()
+		p.ErrorCode = kerr.UnknownServerError.Code
+		t.Partitions = append(t.Partitions, p)
+		answer.Topics = append(answer.Topics, t)
+		return answer, nil, true
+	})
+	if until, err := ends(t.Context(), broker.Addrs[0], topic); !errors.Is(err, kerr.UnknownServerError) || !strings.Contains(err.Error(), topic) {
+		t.Errorf("%v, %v", until, err)
 	}
 }
 

@@ -23,8 +23,8 @@ const adminTimeout = 15 * time.Second
 
 // EnsureTopic creates a topic with the given number of partitions, unless it is
 // there, and waits until all of them can be used. A topic that is there with
-// another number of partitions is left alone and is no error. Call it in
-// OnDriver or Value, with the options of [ClientOptions] if there are any.
+// another number of partitions is left alone and is no error. It gives up after 15 seconds. Call
+// it in OnDriver or Value, with the options of [ClientOptions] if there are any.
 func EnsureTopic(ctx context.Context, brokers []string, topic string, partitions int, opts ...kgo.Opt) error {
 	if topic == "" {
 		return fmt.Errorf("%w: the topic to make has no name", engine.ErrUsage)
@@ -110,7 +110,8 @@ func (d *dialLog) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E
 
 // EndOffsets returns up to where a stream can read each partition of the topics,
 // which must exist: what it gives is where [Latest] begins. Records of a
-// transaction that is still open, and those after it, come later.
+// transaction that is still open, and those after it, come later. It gives up after 15 seconds, or
+// when a topic isn't known for 2.
 func EndOffsets(ctx context.Context, brokers []string, topics ...string) (map[string]map[int32]int64, error) {
 	return EndOffsetsWith(ctx, brokers, nil, topics...)
 }

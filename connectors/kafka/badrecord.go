@@ -149,7 +149,7 @@ func (p BadRecords) send(tc *task.Context, to producers, r *Record, cause error)
 	}
 	defer out.watch(to.log, p.topic)()
 	letter := p.letter(r, cause)
-	err = sendOne(tc, out.Client, letter)
+	err = out.sendOne(tc, out.Client, letter)
 	if errors.Is(err, kerr.MessageTooLarge) {
 		err = to.sendAlone(tc, out, p.letter(r, cause))
 	}

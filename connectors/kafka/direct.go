@@ -155,12 +155,13 @@ func (d *direct[T]) Open(ctx context.Context) (engine.Planner, error) {
 	return out, nil
 }
 
-// Positions says where a batch's ranges end.
+// Positions says where the next batch's ranges begin: where a batch's end, or where a partition is
+// awaited to reach to.
 func (d *direct[T]) Positions(b []byte) ([]engine.Position, error) {
 	rs, err := decodeRanges(b)
 	all := make([]engine.Position, len(rs))
 	for i, r := range rs {
-		all[i] = engine.Position{Source: r.Topic, Partition: r.Partition, Next: r.Until}
+		all[i] = engine.Position{Source: r.Topic, Partition: r.Partition, Next: max(r.From, r.Until)}
 	}
 	return all, err
 }

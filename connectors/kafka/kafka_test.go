@@ -287,7 +287,7 @@ func TestSinkOutage(t *testing.T) {
 					kafka.Sink(enginetest.Queue(ssc, [][]string{{"x"}}, 1), "out", kafka.String, opts...)
 					return nil
 				}, "--conf", "task.maxFailures=1")
-				if took := time.Since(began); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "writing to topic out: no acknowledgement within 2m0s") ||
+				if took := time.Since(began); !errors.Is(err, engine.ErrBatchFailed) || !strings.Contains(err.Error(), "writing to topic out: no acknowledgement within 2m0s, EOF: ") ||
 					took < 2*time.Minute || took > 130*time.Second {
 					t.Errorf("after %s: %v", took, err)
 				}

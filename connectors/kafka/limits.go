@@ -43,7 +43,9 @@ func (l limits) apply(rs []ranges.Range, budget, seconds float64, credit map[top
 		key := topicPartition{r.Topic, r.Partition}
 		n, rest := part(r, share, credit[key])
 		credit[key] = rest
-		rs[i].Until = r.From + n
+		if n < r.Len() { // else it stays as it is, also if it runs backwards (planner.next)
+			rs[i].Until = r.From + n
+		}
 	}
 }
 

@@ -1,10 +1,12 @@
 package kafka_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -55,6 +57,42 @@ func TestOffsetsAreMirrored(t *testing.T) {
 			t.Errorf("%d commits in 4.2 s", commits)
 		}
 	})
+}
+
+// What a batch has read is committed soon after it, also if the next one is a long time off.
+func TestMirrorDoesNotWaitForTheNextBatch(t *testing.T) {
+	for name, c := range map[string]struct {
+		args   []string
+		record time.Duration // when it is written, since the start
+		batch  time.Duration // when it is read
+	}{
+		"by interval":                     {[]string{"--batch-interval", "20s"}, time.Second, 20 * time.Second},
+		"as soon as possible":             {[]string{"--batch-interval", "1h", "--asap"}, 5 * time.Second, 5 * time.Second},
+		"as soon as possible, two a time": {[]string{"--batch-interval", "1h", "--asap", "--conf", "streaming.concurrentJobs=2"}, 5 * time.Second, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+				err := run(t, b, func(ssc *engine.StreamingContext) error {
+					d := kafka.Direct(ssc, kafka.Subscribe("in"), kafka.StringValue, kafka.MirrorOffsets("lag"))
+					engine.ForEachBatch(d, func(engine.Batch, []string) error { return nil })
+					ssc.DriverTask("script", func(context.Context) error {
+						defer ssc.Stop()
+						time.Sleep(c.record)
+						sends(t, b, "in", "1")
+						time.Sleep(c.batch - c.record + 3*time.Second)
+						if at := committed(t, b, "lag", "in"); at[0] != 1 {
+							t.Errorf("three seconds after the batch offset %d is committed", at[0])
+						}
+						return nil
+					})
+					return nil
+				}, c.args...)
+				if err != nil {
+					t.Error(err)
+				}
+			}, "in")
+		})
+	}
 }
 
 // Tools see in the group what the stream has left to read, while it runs and after it.

@@ -8,7 +8,8 @@ import (
 )
 
 // OffsetRange is what a batch reads of one partition: the offsets from From up to Until,
-// which isn't among them.
+// which isn't among them. Where a stream is to begin beyond a partition's end ([AtOffsets]), From
+// lies behind Until as long as that is awaited, and nothing is read.
 type OffsetRange = ranges.Range
 
 // RangesOf returns which offsets the batch b reads of d, a stream that [Direct] made or that is

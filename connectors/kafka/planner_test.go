@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,30 @@ func TestLimits(t *testing.T) {
 			if r.From != 50 || r.Len() != c.want[i] {
 				t.Errorf("%s: partition %d gets %d, want %d", name, i, r.Len(), c.want[i])
 			}
+		}
+	}
+}
+
+// A job that waits for a partition to reach to where it begins says that this is where it goes on.
+func TestPositionsOfAwaitedPartitions(t *testing.T) {
+	b, err := encodeRanges([]ranges.Range{{Topic: "t", From: 2, Until: 5}, {Topic: "t", Partition: 1, From: 7, Until: 5}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := new(direct[string]).Positions(b)
+	if want := []engine.Position{{Source: "t", Next: 5}, {Source: "t", Partition: 1, Next: 7}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
+// A range that runs backwards, as its partition doesn't reach yet to where the job begins, stays so.
+func TestLimitsLeaveRangesBackwards(t *testing.T) {
+	for _, l := range []limits{{maxRate: 20}, {maxRate: 20, minimum: 1}, {minimum: 1}} {
+		rs := append(lagging(100), ranges.Range{Topic: "t", Partition: 1, From: 70, Until: 50})
+		credit := map[topicPartition]float64{{"t", 1}: 0.5}
+		l.apply(rs, 10, 1, credit)
+		if rs[0].Len() == 100 || rs[1].From != 70 || rs[1].Until != 50 || credit[topicPartition{"t", 1}] != 0.5 {
+			t.Errorf("%+v: %v, %v", l, rs, credit)
 		}
 	}
 }

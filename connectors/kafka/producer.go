@@ -128,7 +128,7 @@ func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) e
 	addrs := strings.Join(p.brokers, ",")
 	c, err := tc.Process.Resource(producerKey{addrs, alone}, func() (any, func() error, error) {
 		limit := usual.OptValue(kgo.BrokerMaxWriteBytes).(int32)
-		cl, err := kgo.NewClient(p.options(kgo.ProducerBatchMaxBytes(limit), kgo.MaxBufferedBytes(0))...) // 0: one record has no limit of its own
+		cl, err := kgo.NewClient(p.options(kgo.WithHooks(usual), kgo.ProducerBatchMaxBytes(limit), kgo.MaxBufferedBytes(0))...) // 0: one record has no limit of its own
 		if err != nil {
 			return nil, nil, err
 		}
@@ -144,14 +144,27 @@ func (p producers) sendAlone(tc *task.Context, usual *producer, r *kgo.Record) e
 	case <-tc.Done():
 		return fmt.Errorf("waiting to send a large record: %w", context.Cause(tc))
 	}
-	return sendOne(tc, out.Client, r)
+	return usual.sendOne(tc, out.Client, r)
 }
 
-// sendOne sends a record and waits for its acknowledgement.
-func sendOne(tc *task.Context, cl *kgo.Client, r *kgo.Record) error {
-	var p patience
-	defer p.end()
-	return p.over(tc, cl.ProduceSync(p.begin(tc), r).FirstErr())
+// sendOne sends a record with a client, whose troubles p knows, and waits for its acknowledgement.
+func (p *producer) sendOne(tc *task.Context, cl *kgo.Client, r *kgo.Record) error {
+	var waiting patience
+	defer waiting.end()
+	return p.explain(tc, cl.ProduceSync(waiting.begin(tc), r).FirstErr())
+}
+
+// explain says of a record's error that it is because it has waited for too long, and what the last
+// trouble was meanwhile.
+func (p *producer) explain(tc *task.Context, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) || tc.Err() != nil {
+		return err
+	}
+	last := p.trouble.Load()
+	if last == nil || time.Since(last.at) >= deliveryTimeout || last.err.Error() == err.Error() { // the last: it was given up
+		return fmt.Errorf("no acknowledgement within %s: %w", deliveryTimeout, err)
+	}
+	return fmt.Errorf("no acknowledgement within %s, %w: %w", deliveryTimeout, last.err, err)
 }
 
 // patience makes the contexts of the records that a task produces, which bound how long each waits.
@@ -171,14 +184,6 @@ func (p *patience) begin(tc *task.Context) context.Context {
 		p.until, p.cancels = now.Add(deliverySlack), append(p.cancels, cancel)
 	}
 	return p.newest
-}
-
-// over says of an error that it is because a record has waited for too long.
-func (p *patience) over(tc *task.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && tc.Err() == nil {
-		return fmt.Errorf("no acknowledgement within %s: %w", deliveryTimeout, err)
-	}
-	return err
 }
 
 // end frees what the contexts hold, when no record waits any more.

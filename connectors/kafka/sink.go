@@ -198,7 +198,7 @@ func (s *sink[T]) write(b engine.Batch, tc *task.Context, rows iter.Seq2[T, erro
 		failed = fmt.Errorf("%w; a record is larger than the producer or the topic takes: raise the topic's max.message.bytes, and the producer's limit with kafka.ClientOptions(ssc, kgo.ProducerBatchMaxBytes(N))", failed)
 	}
 	if err == nil && failed != nil {
-		err = fmt.Errorf("writing to topic %s: %w", s.topic, waiting.over(tc, failed))
+		err = fmt.Errorf("writing to topic %s: %w", s.topic, out.explain(tc, failed))
 	}
 	if err == nil {
 		tc.Metrics.RecordsWritten += written

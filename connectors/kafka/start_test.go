@@ -129,6 +129,39 @@ func TestStartBeyondTheEnd(t *testing.T) {
 	}, "in")
 }
 
+// It is waited for also while there is much to read in other partitions.
+func TestStartBeyondTheEndOfOnePartition(t *testing.T) {
+	for name, conf := range map[string]string{
+		"a budget":            "streaming.backpressure.initialRate=1",
+		"a limit of the rate": "streaming.kafka.maxRatePerPartition=2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *kafkatest.Broker) {
+				b.Create(t, "two", 2)
+				b.Produce(t, "two", nil, values(0, 5)...)
+				for n := range 20 {
+					puts(t, b, "two", 1, fmt.Sprint("w", n))
+				}
+				var got []string
+				err := run(t, b, func(ssc *engine.StreamingContext) error {
+					start := kafka.StartFrom(kafka.AtOffsets(map[string]map[int32]int64{"two": {0: 7}}))
+					collect(kafka.Direct(ssc, kafka.Subscribe("two"), kafka.StringValue, start), 22, &got)
+					ssc.DriverTask("writer", func(context.Context) error {
+						time.Sleep(5 * time.Second)
+						b.Produce(t, "two", nil, values(5, 9)...)
+						return nil
+					})
+					return nil
+				}, "--conf", conf)
+				slices.Sort(got)
+				if err != nil || len(got) != 22 || !slices.Equal(got[:2], []string{"v7", "v8"}) {
+					t.Errorf("%q, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
 // EndOffsets are where streams end, not where logs do.
 func TestEndOffsetsOfAnOpenTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

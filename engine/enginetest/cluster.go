@@ -70,9 +70,9 @@ func runOnCluster[T, U any](ctx context.Context, t *testing.T, input [][]T, batc
 	return r, err
 }
 
-// OnCluster runs a program on executor processes that are started from the
-// test's own binary: they run the same test function up to this call. In them it
-// doesn't return.
+// OnCluster runs a program, a batch each [ClusterInterval], until it stops, fails, or a minute is
+// over, on executor processes that are started from the test's own binary: they run the same test
+// function up to this call. In them it doesn't return.
 func OnCluster(t *testing.T, build engine.BuildFunc, args ...string) error {
 	t.Helper()
 	return streamOnCluster(context.Background(), t, build, args...)

@@ -117,8 +117,6 @@ func (b *Broker) Name(t testing.TB) string {
 	name := fmt.Sprintf("%s.%d.%d", clean, os.Getpid(), b.n.Add(1))
 	if b.Fake == nil {
 		name = fmt.Sprintf("%s.%d", name, time.Now().UnixNano())
-	}
-	if b.Fake == nil {
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()

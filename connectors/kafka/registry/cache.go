@@ -30,19 +30,21 @@ type entry[V any] struct {
 }
 
 // get returns the value of a key. One caller loads it, others wait for it; load ends by
-// itself.
+// itself. An error that has stood for its time is no answer any more.
 func (c *cache[K, V]) get(key K, load func() (V, error)) (V, error) {
-	c.mu.RLock()
-	e := c.entries[key]
-	c.mu.RUnlock()
-	if e == nil {
-		e = c.load(key, load)
-	}
-	<-e.done
-	if e.err != nil && time.Now().After(e.until) {
+	for {
+		c.mu.RLock()
+		e := c.entries[key]
+		c.mu.RUnlock()
+		if e == nil {
+			e = c.load(key, load)
+		}
+		<-e.done
+		if e.err == nil || !time.Now().After(e.until) {
+			return e.value, e.err
+		}
 		c.drop(key, e)
 	}
-	return e.value, e.err
 }
 
 // load returns the entry of a key, and fills it if it is new.

@@ -130,6 +130,42 @@ func TestAvroRefuses(t *testing.T) {
 	}
 }
 
+// A schema that the registry didn't know is asked for again after a while, and not for each record:
+// from then on no record is bad for what the registry said before.
+func TestUnknownSchemaIsRegistered(t *testing.T) {
+	fake := srfake.New() // outside of the bubble, in which it would keep time from passing
+	defer fake.Close()
+	synctest.Test(t, func(t *testing.T) {
+		asked := &counted{}
+		r := must[*Registry](t)(open(fake.URL(), asked, nil))
+		avro := must[kafka.Decoder[string]](t)(Avro[string](r, `"string"`))
+		json := must[kafka.Decoder[string]](t)(JSON[string](r))
+		for range 3 {
+			if _, err := avro(value([]byte{0, 0, 0, 0, 9, 2, 'a'})); err == nil {
+				t.Error("id 9 is known")
+			}
+			if _, err := json(value(append(frame(8), `"a"`...))); err == nil {
+				t.Error("id 8 is known")
+			}
+		}
+		if n := asked.n.Load(); n != 2 {
+			t.Errorf("%d requests, want one for each id", n)
+		}
+		fake.SeedSchema("names-value", 1, 9, sr.Schema{Schema: `"string"`})
+		fake.SeedSchema("other-value", 1, 8, sr.Schema{Schema: `{"type":"string"}`, Type: sr.TypeJSON})
+		time.Sleep(badTime + time.Second)
+		if got, err := avro(value([]byte{0, 0, 0, 0, 9, 2, 'a'})); got != "a" || err != nil {
+			t.Errorf("Avro, when the schema is there: %q, %v", got, err)
+		}
+		if got, err := json(value(append(frame(8), `"a"`...))); got != "a" || err != nil {
+			t.Errorf("JSON, when the schema is there: %q, %v", got, err)
+		}
+		if n := asked.n.Load(); n != 4 {
+			t.Errorf("%d requests in all, want two for each id", n)
+		}
+	})
+}
+
 // down fails until it is up.
 type down struct {
 	up    time.Time

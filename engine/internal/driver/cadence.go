@@ -68,7 +68,7 @@ func (g *generator) untilEnd(stopCtx, workCtx context.Context) error {
 		next = nextTick(g.previous.Time(), g.Program.Interval)
 	}
 	for !g.left.ended && stopCtx.Err() == nil {
-		if (g.left.records == 0 || g.left.blocked) && !g.await(stopCtx, nil, next) {
+		if (g.left.records == 0 || g.left.blocked) && !g.await(stopCtx, workCtx, nil, next) {
 			break
 		}
 		if goesOn, err := g.generate(stopCtx, workCtx, func() time.Time { return next }); !goesOn {
@@ -151,21 +151,28 @@ func (g *generator) pause(stopCtx, workCtx context.Context, ready <-chan struct{
 	if len(ready) == 0 && g.untilTick(next) > 0 {
 		g.logAlone(workCtx, g.ride)
 	}
-	return g.await(stopCtx, ready, next)
+	return g.await(stopCtx, workCtx, ready, next)
 }
 
-// await waits until there is something to read, at most until next. It reports false
-// if ctx ends before.
-func (g *generator) await(ctx context.Context, ready <-chan struct{}, next time.Time) bool {
-	tick := time.NewTimer(g.untilTick(next))
-	defer tick.Stop()
-	select {
-	case <-ready:
-	case <-tick.C:
-	case <-ctx.Done():
-		return false
+// await waits until there is something to read, at most until next, and settles meanwhile. It
+// reports false if stopCtx ends before.
+func (g *generator) await(stopCtx, workCtx context.Context, ready <-chan struct{}, next time.Time) bool {
+	for due := time.Now().Add(g.untilTick(next)); ; g.settle(workCtx) {
+		left := time.Until(due)
+		timer := time.NewTimer(min(left, settleEvery))
+		select {
+		case <-ready:
+			timer.Stop()
+			return true
+		case <-timer.C:
+			if left <= settleEvery {
+				return true
+			}
+		case <-stopCtx.Done():
+			timer.Stop()
+			return false
+		}
 	}
-	return true
 }
 
 // timeOf returns the time of a batch that is planned now: the multiple of the

@@ -77,7 +77,7 @@ func (g *generator) byInterval(stopCtx, workCtx context.Context, next time.Time)
 	defer tick.close()
 	defer func() { g.skipped.flush(interval) }()
 	for {
-		if !tick.wait(stopCtx, g.untilTick(next)) {
+		if !g.awaitTick(stopCtx, workCtx, tick, next) {
 			return nil
 		}
 		newest := func() time.Time { return g.skipped.newest(g.clock(), next, interval) }
@@ -85,6 +85,19 @@ func (g *generator) byInterval(stopCtx, workCtx context.Context, next time.Time)
 			return err
 		}
 		next = g.previous.Time().Add(interval)
+	}
+}
+
+// awaitTick waits until next, and settles meanwhile. It reports false if stopCtx ends before.
+func (g *generator) awaitTick(stopCtx, workCtx context.Context, tick ticker, next time.Time) bool {
+	for due := time.Now().Add(g.untilTick(next)); ; g.settle(workCtx) {
+		left := time.Until(due)
+		if !tick.wait(stopCtx, min(left, settleEvery)) {
+			return false
+		}
+		if left <= settleEvery {
+			return true
+		}
 	}
 }
 
@@ -364,6 +377,10 @@ func (d *Driver) elapsed(previous *plan.Allocation, at time.Time) time.Duration 
 	}
 	return min(at.Sub(previous.Time()), d.Program.Interval+d.longest)
 }
+
+// settleEvery is how long what is complete may go untold while no batch is planned: a planner may
+// tell others.
+const settleEvery = time.Second
 
 // settle takes in what the runner has done: it feeds the rate estimator, and tells the
 // planners what is complete.
