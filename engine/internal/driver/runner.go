@@ -190,7 +190,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 		return err
 	}
 	started, waited := time.Now(), t.waited
-	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
+	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: d.names.outputs[out.Index]}
 	d.tell(plan.OutputStarted{OutputInfo: info})
 	err := d.computeOutput(ctx, b, out, &info, t)
 	if err == nil {
