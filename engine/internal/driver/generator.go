@@ -338,11 +338,8 @@ func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch
 // invoke generates a batch's RDDs and tells the executors to do the same.
 func (d *Driver) invoke(ctx context.Context, b *plannedBatch) error {
 	var err error
-	end := d.Program.Calls.Begin(fmt.Sprintf("generating batch %d", b.alloc.Seq))
 	d.history.Add(b.alloc)
-	b.gen, err = d.Program.Graph.Generate(b.alloc, &d.history, d.Header.Parallelism)
-	end()
-	if err != nil {
+	if b.gen, err = d.Program.Graph.Generate(b.alloc, &d.history, d.Header.Parallelism); err != nil {
 		return err
 	}
 	if err := d.Cluster.Invoke(ctx, b.gen, plan.Invocation{Allocation: b.alloc, Lineage: b.gen.Lineage.Hash()}); err != nil {
