@@ -57,7 +57,8 @@ type generator struct {
 	planned  time.Time // when previous was planned, or the generator began
 	skipped  skippedLog
 	left     leftOver // by the newest plan
-	carries  bool     // allocations take the completion of the batch before along
+	carries  bool     // allocations take the completion of the batch before along, which saves a log that is slow an entry
+	runs     bool     // batches behind which nothing waits are run here, which saves the way to the runner and back
 	ride     *ride    // of the batch before, nil if the runner logs its completion
 }
 
@@ -137,7 +138,11 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 		return false, err
 	}
 	g.previous, g.planned, g.left = b.alloc, planned, b.left
-	g.send(b)
+	if g.runs && !b.left.fill && g.under.Load() == 0 {
+		g.runHere(workCtx, b)
+	} else {
+		g.send(b)
+	}
 	return true, nil
 }
 

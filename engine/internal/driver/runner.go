@@ -52,13 +52,25 @@ func (d *Driver) nextBatch(ctx context.Context, newest chan *turn) (*plannedBatc
 		if !ok || ctx.Err() != nil { // of both cases that are ready select takes any
 			return nil, nil
 		}
-		<-d.room
-		d.last.pass(b.alloc.Seq)
-		t = newTurn(before, len(d.Program.Graph.Outputs))
+		t = d.take(b, before)
 		return b, t
 	case <-ctx.Done():
 		return nil, nil
 	}
+}
+
+// take takes a batch that is to run out of the queue, or out of the generator's hands. It returns
+// its turn behind the batch before.
+func (d *Driver) take(b *plannedBatch, before *turn) *turn {
+	<-d.room
+	d.last.pass(b.alloc.Seq)
+	return newTurn(before, len(d.Program.Graph.Outputs))
+}
+
+// runHere runs a batch on the generator's goroutine: one that nothing could be planned beside,
+// while the runner has none.
+func (d *Driver) runHere(ctx context.Context, b *plannedBatch) {
+	d.fail(d.runBatch(ctx, b, d.take(b, nil)))
 }
 
 // runBatch runs the outputs of a batch that aren't done yet.
