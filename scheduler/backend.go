@@ -10,9 +10,8 @@ import (
 // Backend reaches the executors. The DAGScheduler launches no more tasks on an
 // executor than it has slots; of brief ones up to four for each slot, which wait there.
 //
-// THREADING: Start is called once, before the others; they by one goroutine,
-// the DAGScheduler's. None may block: a backend hands over and
-// reports later.
+// THREADING: Start is called once, before the others; they one at a time, by whoever has the
+// DAGScheduler's turn. None may block: a backend hands over and reports later.
 type Backend interface {
 	// Start makes the backend report to events from now on, first the executors
 	// that are there already.
@@ -51,7 +50,8 @@ type BackendEvents interface {
 	// CommitAsked says that a launched task asks whether it may commit its output.
 	// AnswerCommit answers.
 	CommitAsked(executor string, id TaskID)
-	// TaskEnded says how a launched task ended.
+	// TaskEnded says how a launched task ended. The Backend's methods may be called before it
+	// returns: the caller holds no lock that these take.
 	TaskEnded(executor string, id TaskID, outcome Outcome)
 }
 

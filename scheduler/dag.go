@@ -51,10 +51,12 @@ func (o Options) withDefaults() Options {
 // DAGScheduler runs jobs on a backend. It feeds the kernel with what happens and
 // carries out what that decides.
 //
-// THREADING: the exported methods are safe for concurrent use. One goroutine,
-// loop, owns the fields below "of loop"; everybody else posts functions to its
-// inbox. It never blocks on anybody: the inbox takes whatever is posted, and
-// what can be posted is bounded by the executors' slots and the callers of Submit.
+// THREADING: the exported methods are safe for concurrent use. Who holds turn owns the fields
+// below "of turn": a goroutine, loop, which calls the functions that others post to its inbox,
+// or the caller of an exported method while there is nothing in the inbox. Nobody blocks
+// with it: the inbox takes whatever is posted, and what can be posted is bounded by the
+// executors' slots and the callers of Submit. A backend's events are posted, since it may hold
+// locks that the scheduler's calls of it take; but for a task's end, which comes most often.
 type DAGScheduler struct {
 	opts    Options
 	backend Backend
@@ -68,7 +70,9 @@ type DAGScheduler struct {
 	closed bool          // the inbox takes no more
 	wake   chan struct{} // holds a token when the inbox isn't empty
 
-	// of loop
+	turn sync.Mutex
+
+	// of turn
 	kernel    *kernel.Kernel
 	executors map[string]bool // that are there
 	batches   map[uint64]*batchRun
@@ -122,7 +126,7 @@ func (d *DAGScheduler) Submit(ctx context.Context, job Job) (*JobResult, error) 
 	}
 	j := newJobRun(job)
 	j.cut(d.blocks)
-	if !d.post(func() { d.submit(j) }) {
+	if !d.do(func() { d.submit(j) }) {
 		return nil, ErrClosed
 	}
 	select {
@@ -138,7 +142,7 @@ func (d *DAGScheduler) Submit(ctx context.Context, job Job) (*JobResult, error) 
 // cached of those from keep on. Their jobs, if any run, fail with [ErrForgotten], and so do
 // later ones.
 func (d *DAGScheduler) Forget(until, keep uint64) {
-	d.post(func() {
+	d.do(func() {
 		d.step(kernel.BatchesForgotten{Until: until}, nil)
 		for batch := range d.batches {
 			if batch < until {
@@ -154,7 +158,7 @@ func (d *DAGScheduler) Forget(until, keep uint64) {
 // the places of their output: map stages whose shuffle nobody can refer to any more, result
 // stages of outputs that aren't tried again. Stages that a job needs stay.
 func (d *DAGScheduler) ForgetStages(batch uint64, stages ...int32) {
-	d.post(func() {
+	d.do(func() {
 		d.step(kernel.StagesForgotten{Batch: batch, Stages: stages}, nil)
 		b := d.batches[batch]
 		for _, id := range stages {
@@ -182,6 +186,23 @@ func (d *DAGScheduler) Close() {
 	<-d.stopped
 }
 
+// do calls f, or has loop call it if others are before. It reports false if the scheduler is
+// closed.
+func (d *DAGScheduler) do(f func()) bool {
+	if !d.turn.TryLock() {
+		return d.post(f)
+	}
+	defer d.turn.Unlock()
+	d.mu.Lock()
+	free := len(d.inbox) == 0 && !d.closed
+	d.mu.Unlock()
+	if !free {
+		return d.post(f)
+	}
+	f()
+	return true
+}
+
 // post has loop call f. It reports false if the scheduler is closed.
 func (d *DAGScheduler) post(f func()) bool {
 	d.mu.Lock()
@@ -207,9 +228,12 @@ func (d *DAGScheduler) loop() {
 		select {
 		case <-d.wake:
 		case <-d.timer.C:
+			d.turn.Lock()
 			d.step(kernel.Tick{}, nil)
+			d.turn.Unlock()
 			continue
 		}
+		d.turn.Lock()
 		d.mu.Lock()
 		batch, d.inbox = d.inbox, batch[:0]
 		d.mu.Unlock()
@@ -217,10 +241,14 @@ func (d *DAGScheduler) loop() {
 			f()
 			batch[i] = nil
 		}
-		if d.closing {
+		closing := d.closing
+		d.turn.Unlock()
+		if closing {
 			break
 		}
 	}
+	d.turn.Lock()
+	defer d.turn.Unlock()
 	d.mu.Lock()
 	d.closed = true
 	rest := d.inbox
@@ -258,5 +286,5 @@ func (e backendEvents) CommitAsked(executor string, id TaskID) {
 }
 
 func (e backendEvents) TaskEnded(executor string, id TaskID, outcome Outcome) {
-	e.d.post(func() { e.d.taskEnded(executor, id, outcome) })
+	e.d.do(func() { e.d.taskEnded(executor, id, outcome) })
 }

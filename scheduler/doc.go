@@ -8,8 +8,8 @@
 // lineage and finds there what the numbers mean.
 //
 // Who decides and who acts are apart. Package kernel is a step machine without
-// I/O: events in, decisions out. The [DAGScheduler] is the shell around it: one
-// goroutine that feeds it what happens and does what it says. A [Backend]
+// I/O: events in, decisions out. The [DAGScheduler] is the shell around it, which
+// feeds it what happens, one after the other, and does what it says. A [Backend]
 // reaches executors; package local has one that runs tasks in this process. A
 // [Runner] runs one task on an executor. Package shuffle keeps what map tasks
 // leave behind.

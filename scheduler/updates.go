@@ -42,6 +42,9 @@ func size(added []task.Update) (n int64) {
 
 // inOrder returns what was added, in an order that doesn't depend on when tasks ended.
 func (u *updates) inOrder() (all []task.Update) {
+	if len(u.tasks) == 0 {
+		return nil // most jobs have no accumulators
+	}
 	order := func(a, b part) int {
 		return cmp.Or(cmp.Compare(a.stage, b.stage), cmp.Compare(a.partition, b.partition))
 	}

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,28 +16,141 @@ import (
 // rangesFormat is the version of the ranges' encoding in an allocation.
 const rangesFormat = 1
 
-// encodedRanges is how ranges lie in an allocation.
-type encodedRanges struct {
-	Format int            `msgpack:"v"`
-	Topics []encodedTopic `msgpack:"t"`
-	Sparse bool           `msgpack:"s,omitempty"` // empty ranges make no partitions
+// encodedPlan is how ranges lie in an allocation: a map of v, the format, t, the topics, and s, if it
+// is sparse. A topic is a map of n, its name, id, and r, the ranges, each of which is an array of its
+// partition, leader epoch, from and until. Every batch has one, so it is encoded and decoded without
+// reflection. What has another name is passed over.
+type encodedPlan struct {
+	format int64
+	topics []encodedTopic
+	sparse bool // empty ranges make no partitions
 }
 
 type encodedTopic struct {
-	Name   string     `msgpack:"n"`
-	ID     [16]byte   `msgpack:"id"`
-	Ranges [][4]int64 `msgpack:"r"` // partition, leader epoch, from, until
+	name   string
+	id     [16]byte
+	ranges [][4]int64
+}
+
+// EncodeMsgpack implements msgpack.CustomEncoder. The encoder's errors are those of what it writes
+// to, which is memory.
+func (p *encodedPlan) EncodeMsgpack(e *msgpack.Encoder) error {
+	fields := 2
+	if p.sparse {
+		fields = 3
+	}
+	err := cmp.Or(e.EncodeMapLen(fields), e.EncodeString("v"), e.EncodeInt(p.format), e.EncodeString("t"), e.EncodeArrayLen(len(p.topics)))
+	for i := range p.topics {
+		err = cmp.Or(err, p.topics[i].encode(e))
+	}
+	if p.sparse {
+		err = cmp.Or(err, e.EncodeString("s"), e.EncodeBool(true))
+	}
+	return err
+}
+
+func (t *encodedTopic) encode(e *msgpack.Encoder) error {
+	err := cmp.Or(e.EncodeMapLen(3), e.EncodeString("n"), e.EncodeString(t.name), e.EncodeString("id"), e.EncodeBytes(t.id[:]),
+		e.EncodeString("r"), e.EncodeArrayLen(len(t.ranges)))
+	for _, r := range t.ranges {
+		err = cmp.Or(err, e.EncodeArrayLen(len(r)), e.EncodeInt(r[0]), e.EncodeInt(r[1]), e.EncodeInt(r[2]), e.EncodeInt(r[3]))
+	}
+	return err
+}
+
+// DecodeMsgpack implements msgpack.CustomDecoder.
+func (p *encodedPlan) DecodeMsgpack(d *msgpack.Decoder) error {
+	return decodeMap(d, func(field string) (err error) {
+		switch field {
+		case "v":
+			p.format, err = d.DecodeInt64()
+		case "s":
+			p.sparse, err = d.DecodeBool()
+		case "t":
+			err = decodeArray(d, func() error {
+				p.topics = append(p.topics, encodedTopic{})
+				return p.topics[len(p.topics)-1].decode(d)
+			})
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
+}
+
+func (t *encodedTopic) decode(d *msgpack.Decoder) error {
+	return decodeMap(d, func(field string) (err error) {
+		switch field {
+		case "n":
+			t.name, err = d.DecodeString()
+		case "id":
+			var id []byte
+			if id, err = d.DecodeBytes(); err == nil && copy(t.id[:], id) != len(id) {
+				err = fmt.Errorf("a topic's id of %d bytes", len(id))
+			}
+		case "r":
+			err = decodeArray(d, func() error {
+				r, err := decodeNumbers(d)
+				t.ranges = append(t.ranges, r)
+				return err
+			})
+		default:
+			err = d.Skip()
+		}
+		return err
+	})
+}
+
+// decodeNumbers decodes the numbers of a range.
+func decodeNumbers(d *msgpack.Decoder) (r [4]int64, err error) {
+	n, err := d.DecodeArrayLen()
+	if err == nil && n != len(r) {
+		err = fmt.Errorf("a range of %d numbers", n)
+	}
+	for i := range r {
+		if err == nil {
+			r[i], err = d.DecodeInt64()
+		}
+	}
+	return r, err
+}
+
+// decodeMap decodes a map, whose values field decodes. However many there are said to be, it ends
+// with the bytes.
+func decodeMap(d *msgpack.Decoder, field func(name string) error) error {
+	n, err := d.DecodeMapLen()
+	for range n {
+		name := ""
+		if name, err = d.DecodeString(); err == nil {
+			err = field(name)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return err
+}
+
+// decodeArray decodes an array, as decodeMap does a map.
+func decodeArray(d *msgpack.Decoder, element func() error) error {
+	n, err := d.DecodeArrayLen()
+	for range n {
+		if err = element(); err != nil {
+			break
+		}
+	}
+	return err
 }
 
 // encodeRanges writes ranges, which are ordered by topic.
 func encodeRanges(rs []ranges.Range, sparse bool) ([]byte, error) {
-	e := encodedRanges{Format: rangesFormat, Sparse: sparse}
+	e := encodedPlan{format: rangesFormat, sparse: sparse}
 	for _, r := range rs {
-		if n := len(e.Topics); n == 0 || e.Topics[n-1].Name != r.Topic {
-			e.Topics = append(e.Topics, encodedTopic{Name: r.Topic, ID: r.TopicID})
+		if n := len(e.topics); n == 0 || e.topics[n-1].name != r.Topic {
+			e.topics = append(e.topics, encodedTopic{name: r.Topic, id: r.TopicID})
 		}
-		t := &e.Topics[len(e.Topics)-1]
-		t.Ranges = append(t.Ranges, [4]int64{int64(r.Partition), int64(r.LeaderEpoch), r.From, r.Until})
+		t := &e.topics[len(e.topics)-1]
+		t.ranges = append(t.ranges, [4]int64{int64(r.Partition), int64(r.LeaderEpoch), r.From, r.Until})
 	}
 	b, err := msgpack.Marshal(&e)
 	if err != nil {
@@ -62,20 +176,20 @@ func decodePlan(b []byte) (decoded, error) {
 	if len(b) == 0 {
 		return decoded{}, nil
 	}
-	var e encodedRanges
+	var e encodedPlan
 	if err := msgpack.Unmarshal(b, &e); err != nil {
 		return decoded{}, fmt.Errorf("%w: offset ranges: %w", engine.ErrCorruptLog, err)
 	}
-	if e.Format != rangesFormat {
-		return decoded{}, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.Format, rangesFormat)
+	if e.format != rangesFormat {
+		return decoded{}, fmt.Errorf("%w: offset ranges of format %d, this program knows %d", engine.ErrFormat, e.format, rangesFormat)
 	}
 	var all []ranges.Range
-	for _, t := range e.Topics {
-		for _, r := range t.Ranges {
-			all = append(all, ranges.Range{Topic: t.Name, TopicID: t.ID, Partition: int32(r[0]), LeaderEpoch: int32(r[1]), From: r[2], Until: r[3]})
+	for _, t := range e.topics {
+		for _, r := range t.ranges {
+			all = append(all, ranges.Range{Topic: t.name, TopicID: t.id, Partition: int32(r[0]), LeaderEpoch: int32(r[1]), From: r[2], Until: r[3]})
 		}
 	}
-	return decodedOf(all, e.Sparse), nil
+	return decodedOf(all, e.sparse), nil
 }
 
 // decodedOf returns what ranges are once they were encoded and decoded.

@@ -259,18 +259,16 @@ func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 		return
 	}
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	l := x.running[id]
 	waiting := slices.Index(x.queue, l)
-	if waiting >= 0 {
-		x.queue = slices.Delete(x.queue, waiting, waiting+1)
-	}
-	x.mu.Unlock()
 	switch {
-	case l == nil:
+	case l == nil || x.lost:
 	case waiting < 0:
 		l.kill(errors.New(reason))
 	default:
-		x.report(events, l, scheduler.TaskKilled{Message: reason})
+		x.queue = slices.Delete(x.queue, waiting, waiting+1)
+		b.workers.Go(func() { x.report(events, l, scheduler.TaskKilled{Message: reason}) }) // the caller may be in one
 	}
 }
 

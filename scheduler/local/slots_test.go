@@ -106,6 +106,42 @@ func TestKill(t *testing.T) {
 	})
 }
 
+// killing takes a task's end as a scheduler does that reacts before TaskEnded returns.
+type killing struct {
+	reports
+	ended func(id scheduler.TaskID)
+}
+
+func (k *killing) TaskEnded(executor string, id scheduler.TaskID, outcome scheduler.Outcome) {
+	k.reports.TaskEnded(executor, id, outcome)
+	k.ended(id)
+}
+
+// Who is told of a task's end may kill others of the executor, and launch more, before it returns.
+func TestReactAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		b := local.New(local.Executor{ID: "a", Slots: 1, Runner: runner(func(context.Context, scheduler.TaskID, *task.Slot) scheduler.Outcome {
+			<-release
+			return scheduler.Success{}
+		})})
+		defer b.Close()
+		k := killing{ended: func(id scheduler.TaskID) {
+			switch id.Partition {
+			case 0:
+				b.Kill("a", taskOf(1).ID, "not needed")
+			case 1:
+				b.Launch("a", taskOf(2))
+			}
+		}}
+		b.Start(&k)
+		b.Launch("a", taskOf(0))
+		b.Launch("a", taskOf(1))
+		close(release)
+		k.expect(t, "added a", "ended 0 on a: succeeded", "ended 1 on a: killed: not needed", "ended 2 on a: succeeded")
+	})
+}
+
 // An executor that has fewer slots kills nothing: the slots end with their tasks. Then as many
 // tasks run at once as it has slots, and more as soon as it has more.
 func TestResize(t *testing.T) {

@@ -116,8 +116,9 @@ type watched struct {
 // reads it: then the plan, and the tasks, need not ask.
 type watcher struct {
 	*tail
-	node int32
-	wake chan struct{} // holds a token when there was a plan
+	node    int32
+	wake    chan struct{} // holds a token when there was a plan
+	session session
 
 	mu    sync.Mutex
 	parts []watched // as of the newest plan
@@ -264,21 +265,76 @@ func (w *watcher) pause() (planned bool) {
 }
 
 // poll waits until one of the partitions has grown, or pollWait, and returns where
-// they end, and whether all that it read up to there is kept. Where nobody is given the
-// records the request asks for as little as a broker will send, which is one batch of them
-// all the same.
+// they end, and whether all that it read up to there is kept.
 func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool, err error) {
+	resp, err := w.fetch(parts)
+	if err != nil {
+		return nil, false, err
+	}
+	kept = w.into != nil
+	_, total := answers(nil, resp)
+	asked := finder{parts: parts}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			part := asked.find(func(a *watched) bool { return a.answeredBy(&t, p.Partition) })
+			if part == nil {
+				continue
+			}
+			key := partitionKey{part.topic, p.Partition}
+			if kerr.ErrorForCode(p.ErrorCode) != nil { // the next plan finds out
+				delete(w.session.ends, key)
+				w.session.reset()
+				continue
+			}
+			end := p.HighWatermark
+			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
+				end = p.LastStableOffset
+			}
+			w.session.ends[key] = end
+			if w.into != nil && end > part.grown {
+				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, LeaderEpoch: part.epoch, From: part.grown, Until: end}, &p, total)
+				kept = kept && whole
+			}
+		}
+	}
+	return w.session.ends, kept, nil
+}
+
+// fetch sends a poll and returns the answer. A session that the broker has ended begins anew.
+func (w *watcher) fetch(parts []watched) (*kmsg.FetchResponse, error) {
+	for {
+		res, err := w.cl.Broker(int(w.node)).Request(w.ctx, w.request(parts))
+		if err != nil {
+			w.session.reset()
+			return nil, err
+		}
+		resp := res.(*kmsg.FetchResponse)
+		err = kerr.ErrorForCode(resp.ErrorCode)
+		if err == nil {
+			w.session.answered(resp.SessionID)
+			return resp, nil
+		}
+		begun := w.session.begun()
+		w.session.reset()
+		if !begun {
+			return nil, err
+		}
+	}
+}
+
+// request returns a poll of the partitions. Where nobody is given the records it asks for as
+// little as a broker will send, which is one batch of them all the same.
+func (w *watcher) request(parts []watched) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID, req.SessionEpoch = -1, -1
 	most := int32(1)
 	if w.into != nil {
 		most = pollBytes
 	}
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(pollWait.Milliseconds()), 1, maxResponse
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = -1, int32(pollWait.Milliseconds()), 1, maxResponse
 	if !w.opts.ReadUncommitted {
 		req.IsolationLevel = 1
 	}
-	for _, part := range parts {
+	for _, part := range w.session.ask(parts) {
 		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != part.topic {
 			rt := kmsg.NewFetchRequestTopic()
 			rt.Topic, rt.TopicID = part.topic, part.id
@@ -289,35 +345,8 @@ func (w *watcher) poll(parts []watched) (ends map[partitionKey]int64, kept bool,
 		rt := &req.Topics[len(req.Topics)-1]
 		rt.Partitions = append(rt.Partitions, p)
 	}
-	res, err := w.cl.Broker(int(w.node)).Request(w.ctx, req)
-	if err != nil {
-		return nil, false, err
-	}
-	resp := res.(*kmsg.FetchResponse)
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, false, err
-	}
-	ends, kept = make(map[partitionKey]int64, len(parts)), w.into != nil
-	_, total := answers(nil, resp)
-	asked := finder{parts: parts}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			part := asked.find(func(a *watched) bool { return a.answeredBy(&t, p.Partition) })
-			if part == nil || kerr.ErrorForCode(p.ErrorCode) != nil {
-				continue // the next plan finds out
-			}
-			end := p.HighWatermark
-			if !w.opts.ReadUncommitted && p.LastStableOffset >= 0 {
-				end = p.LastStableOffset
-			}
-			ends[partitionKey{part.topic, p.Partition}] = end
-			if w.into != nil && end > part.grown {
-				whole := w.into.offer(Range{Topic: part.topic, TopicID: part.id, Partition: part.partition, LeaderEpoch: part.epoch, From: part.grown, Until: end}, &p, total)
-				kept = kept && whole
-			}
-		}
-	}
-	return ends, kept, nil
+	req.SessionID, req.SessionEpoch = w.session.id, w.session.epoch
+	return req
 }
 
 // finder looks for partitions among others. They are mostly asked for in the order in which they

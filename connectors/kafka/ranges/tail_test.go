@@ -180,6 +180,65 @@ func TestWatchOutlastsFaults(t *testing.T) {
 	})
 }
 
+// Polls of a broker go on in a session: they name the partitions that have grown. A session that
+// the broker has ended begins anew with all of them, and nobody is told of that.
+func TestPollsGoOnInASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.Virtual(t, kfake.SeedTopics(3, "images"))
+		var mu sync.Mutex
+		var polls []string // the epoch, and how many partitions are named
+		lost := false
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			mu.Lock()
+			defer mu.Unlock()
+			req, named := kreq.(*kmsg.FetchRequest), 0
+			for _, rt := range req.Topics {
+				named += len(rt.Partitions)
+			}
+			polls = append(polls, fmt.Sprintf("%d:%d", req.SessionEpoch, named))
+			if lost && req.SessionEpoch > 0 {
+				lost = false
+				resp := req.ResponseKind().(*kmsg.FetchResponse)
+				resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
+				return resp, nil, true
+			}
+			return nil, nil, false
+		})
+		want := func(what, want string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if got := strings.Join(polls, " "); got != want {
+				t.Errorf("%s: polls %s, want %s", what, got, want)
+			}
+			polls = nil
+		}
+		plan, told := watched(t, b)
+		plan()
+		want("the first", "0:3")
+		time.Sleep(time.Second + time.Millisecond)
+		want("nothing comes", "1:0 2:0")
+		b.Produce(t, "images", nil, &kgo.Record{Partition: 1, Value: []byte("a")})
+		synctest.Wait()
+		plan()
+		want("one has grown", "3:1")
+		mu.Lock()
+		lost = true
+		mu.Unlock()
+		time.Sleep(500 * time.Millisecond)
+		want("the session is over", "4:0 0:3")
+		b.Produce(t, "images", nil, &kgo.Record{Partition: 2, Value: []byte("b")})
+		synctest.Wait()
+		plan()
+		want("another has grown", "1:1")
+		if n := told.Load(); n != 2 {
+			t.Errorf("told %d times, want once for each record", n)
+		}
+	})
+}
+
 // A partition that another broker leads is watched there, from the next plan on.
 func TestWatchFollowsLeaders(t *testing.T) {
 	b := kafkatest.Fake(t)

@@ -31,7 +31,9 @@ func (g *generator) soon(stopCtx, workCtx context.Context, next time.Time) error
 	}
 	// A model that is trained has no batch planned before the last one is complete.
 	trains := slices.ContainsFunc(g.Program.Graph.Models, func(m *plan.Model) bool { return m.Trained })
-	g.carries = g.Program.Settings.ConcurrentJobs == 1 && !trains
+	oneByOne := g.Program.Settings.ConcurrentJobs == 1
+	g.carries = oneByOne && !trains && g.Header.Durable
+	g.runs = oneByOne && !g.Header.Durable
 	defer func() { g.logAlone(workCtx, g.ride) }()
 	if g.apart > 0 {
 		g.Log.Info("batches are kept apart, since windows, or what is remembered, reach back to them", "least", g.apart, "reach", g.reach)

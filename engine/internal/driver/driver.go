@@ -53,6 +53,7 @@ type Driver struct {
 	failed      sync.Once
 
 	planners     []plan.Planner // one for each input, nil until it is open
+	names        names
 	history      plan.History
 	reach        time.Duration   // how far batches reach back, 0 for not at all
 	apart        time.Duration   // least time from a batch to the next as soon as possible, 0 for none
@@ -86,7 +87,7 @@ func New(c Config) *Driver {
 	if l := c.Program.Listener; l != nil {
 		c.Listeners = append([]plan.Listener{l}, c.Listeners...)
 	}
-	d := &Driver{Config: c, planners: make([]plan.Planner, len(c.Program.Graph.Inputs))}
+	d := &Driver{Config: c, planners: make([]plan.Planner, len(c.Program.Graph.Inputs)), names: namesOf(&c.Program.Graph)}
 	copy(d.planners, c.Planners)
 	return d
 }

@@ -57,7 +57,8 @@ type generator struct {
 	planned  time.Time // when previous was planned, or the generator began
 	skipped  skippedLog
 	left     leftOver // by the newest plan
-	carries  bool     // allocations take the completion of the batch before along
+	carries  bool     // allocations take the completion of the batch before along, which saves a log that is slow an entry
+	runs     bool     // batches behind which nothing waits are run here, which saves the way to the runner and back
 	ride     *ride    // of the batch before, nil if the runner logs its completion
 }
 
@@ -150,7 +151,11 @@ func (g *generator) generate(stopCtx, workCtx context.Context, due func() time.T
 		return false, err
 	}
 	g.previous, g.planned, g.left = b.alloc, planned, b.left
-	g.send(b)
+	if g.runs && !b.left.fill && g.under.Load() == 0 {
+		g.runHere(workCtx, b)
+	} else {
+		g.send(b)
+	}
 	return true, nil
 }
 
@@ -232,7 +237,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 			return nil, fmt.Errorf("planning batch %d: %s at %s: %w", a.Seq, in.Op, in.Site, err)
 		}
 		a.Inputs = append(a.Inputs, plan.InputAllocation{DStream: in.ID, Ranges: p.Ranges, Records: p.Records})
-		info.Inputs = append(info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: p.Records, Backlog: p.Backlog, Held: p.Held, Lags: p.Lags})
+		info.Inputs = append(info.Inputs, plan.InputInfo{Op: d.names.inputs[i], Records: p.Records, Backlog: p.Backlog, Held: p.Held, Lags: p.Lags})
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		info.Metrics.Add(task.Metrics{BadRecords: p.Lost, Lost: p.Lost})
@@ -243,7 +248,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		left.blocked = left.blocked || p.Blocked > 0
 		left.ended = left.ended && p.Ended
 		d.demand[i] = demand(p)
-		d.held[i].note(time.Now(), fmt.Sprintf("%s at %s", in.Op, in.Site), p)
+		d.held[i].note(time.Now(), d.names.inputs[i], p)
 		if info.Held == "" {
 			info.Held = p.Held
 		}
@@ -294,10 +299,9 @@ const slowPlan = 5 * time.Second
 // share asks an input for its share of a batch. What it waits for, and what it says
 // that holds it up, are troubles of the job.
 func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.Share, error) {
-	in := d.Program.Graph.Inputs[i]
-	about, name := fmt.Sprintf("input %d", i), fmt.Sprintf("%s at %s", in.Op, in.Site)
+	about, name := d.names.abouts[i], d.names.inputs[i]
 	req.Waiting = func(why string) { d.Troubles.Set(about, name+" waits: "+why) }
-	ready := d.Troubles.After(about+" planning", slowPlan, func(since time.Duration) string {
+	ready := d.Troubles.After(d.names.planning[i], slowPlan, func(since time.Duration) string {
 		return fmt.Sprintf("%s: planning batch %d has taken %s so far", name, req.Seq, since.Round(time.Second))
 	})
 	p, err := d.planners[i].Plan(ctx, req)
@@ -337,9 +341,9 @@ func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch
 		alloc: a, done: make(map[int32]bool), replayed: true,
 		info: plan.BatchInfo{Seq: a.Seq, Time: a.Time(), Records: a.Records(), Replayed: true},
 	}
-	for _, in := range d.Program.Graph.Inputs {
+	for i, in := range d.Program.Graph.Inputs {
 		if share := a.Input(in.ID); share != nil {
-			b.info.Inputs = append(b.info.Inputs, plan.InputInfo{Op: fmt.Sprintf("%s at %s", in.Op, in.Site), Records: share.Records})
+			b.info.Inputs = append(b.info.Inputs, plan.InputInfo{Op: d.names.inputs[i], Records: share.Records})
 		}
 	}
 	for _, out := range p.Done {
@@ -352,11 +356,8 @@ func (d *Driver) replay(ctx context.Context, p plan.PendingBatch) (*plannedBatch
 // invoke generates a batch's RDDs and tells the executors to do the same.
 func (d *Driver) invoke(ctx context.Context, b *plannedBatch) error {
 	var err error
-	end := d.Program.Calls.Begin(fmt.Sprintf("generating batch %d", b.alloc.Seq))
 	d.history.Add(b.alloc)
-	b.gen, err = d.Program.Graph.Generate(b.alloc, &d.history, d.Header.Parallelism)
-	end()
-	if err != nil {
+	if b.gen, err = d.Program.Graph.Generate(b.alloc, &d.history, d.Header.Parallelism); err != nil {
 		return err
 	}
 	if err := d.Cluster.Invoke(ctx, b.gen, plan.Invocation{Allocation: b.alloc, Lineage: b.gen.Lineage.Hash()}); err != nil {

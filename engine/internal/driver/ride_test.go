@@ -27,6 +27,7 @@ type riding struct {
 	full      bool          // no completion can be logged
 	hopeless  uint64        // a batch that can't be planned
 	back      time.Duration // how far batches reach back
+	inMemory  bool          // the log doesn't outlive the process
 
 	mu    sync.Mutex
 	ready func()
@@ -85,9 +86,9 @@ func (r *riding) Complete(_ context.Context, c plan.Completion) error {
 	return nil
 }
 
-// A batch's completion goes to the log with the next batch if that is planned at once, else
-// alone, and before it in any case. Nobody is told that a batch is complete before the log has
-// that.
+// A batch's completion goes to a log that outlives the process with the next batch if that is
+// planned at once, else alone, and before it in any case. Nobody is told that a batch is complete
+// before the log has that.
 func TestCompletionsRide(t *testing.T) {
 	const ms = time.Millisecond
 	for name, c := range map[string]struct {
@@ -98,6 +99,12 @@ func TestCompletionsRide(t *testing.T) {
 	}{
 		"records are there": {&riding{comes: 2}, 1, nil, []string{
 			"batch 1 at 3ms", "batch 2 with the end of 1 at 16ms", "1 is over at 16ms", "batch 3 with the end of 2 at 29ms", "2 is over at 29ms", "end of 3 at 39ms", "3 is over at 39ms",
+		}},
+		"a log in memory": {&riding{comes: 2, inMemory: true}, 1, nil, []string{
+			"batch 1 at 3ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 2 at 16ms", "end of 2 at 26ms", "2 is over at 26ms", "batch 3 at 29ms", "end of 3 at 39ms", "3 is over at 39ms",
+		}},
+		"a log in memory, and one is planned ahead": {&riding{comes: 5, backlog: 1, inMemory: true}, 1, nil, []string{
+			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "end of 2 at 23ms", "2 is over at 23ms", "batch 3 at 26ms", "end of 3 at 36ms", "3 is over at 36ms",
 		}},
 		"one is planned ahead": {&riding{comes: 5, backlog: 1}, 1, nil, []string{
 			"batch 1 at 3ms", "batch 2 at 6ms", "end of 1 at 13ms", "1 is over at 13ms", "batch 3 with the end of 2 at 26ms", "2 is over at 26ms", "end of 3 at 36ms", "3 is over at 36ms",
@@ -147,7 +154,7 @@ func TestCompletionsRide(t *testing.T) {
 						return nil
 					},
 				}}
-				d := New(Config{Program: p, Batches: job, Cluster: job, Troubles: new(plan.Troubles), Log: slog.New(slog.DiscardHandler), Listeners: []plan.Listener{func(e plan.Event) {
+				d := New(Config{Program: p, Header: plan.JobHeader{Durable: !job.inMemory}, Batches: job, Cluster: job, Troubles: new(plan.Troubles), Log: slog.New(slog.DiscardHandler), Listeners: []plan.Listener{func(e plan.Event) {
 					if e, ok := e.(plan.BatchCompleted); ok {
 						job.note("%d is over", e.Seq)
 						if e.ProcessingTime != 10*ms {

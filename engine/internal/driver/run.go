@@ -52,13 +52,15 @@ func (d *Driver) Run(ctx context.Context) error {
 	for _, t := range d.Program.DriverTasks {
 		tasks.Go(func() { d.fail(d.runTask(stopCtx, t)) })
 	}
+	endInline := d.Program.Calls.Inline(d.fail)
 	work.Go(func() {
 		defer close(d.queue)
 		d.fail(d.generateBatches(stopCtx, workCtx))
 	})
 	work.Go(func() { d.runBatches(workCtx) })
 	work.Wait()
-	stop(nil) // a failed runner ends here too
+	endInline() // what comes runs on this goroutine, which no function may end
+	stop(nil)   // a failed runner ends here too
 	endParts()
 	parts.Wait()
 	d.saveStates(workCtx)

@@ -52,13 +52,25 @@ func (d *Driver) nextBatch(ctx context.Context, newest chan *turn) (*plannedBatc
 		if !ok || ctx.Err() != nil { // of both cases that are ready select takes any
 			return nil, nil
 		}
-		<-d.room
-		d.last.pass(b.alloc.Seq)
-		t = newTurn(before, len(d.Program.Graph.Outputs))
+		t = d.take(b, before)
 		return b, t
 	case <-ctx.Done():
 		return nil, nil
 	}
+}
+
+// take takes a batch that is to run out of the queue, or out of the generator's hands. It returns
+// its turn behind the batch before.
+func (d *Driver) take(b *plannedBatch, before *turn) *turn {
+	<-d.room
+	d.last.pass(b.alloc.Seq)
+	return newTurn(before, len(d.Program.Graph.Outputs))
+}
+
+// runHere runs a batch on the generator's goroutine: one that nothing could be planned beside,
+// while the runner has none.
+func (d *Driver) runHere(ctx context.Context, b *plannedBatch) {
+	d.fail(d.runBatch(ctx, b, d.take(b, nil)))
 }
 
 // runBatch runs the outputs of a batch that aren't done yet.
@@ -190,7 +202,7 @@ func (d *Driver) runOutput(ctx context.Context, b *plannedBatch, out *plan.Outpu
 		return err
 	}
 	started, waited := time.Now(), t.waited
-	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: fmt.Sprintf("%s at %s", out.Op, out.Site)}
+	info := plan.OutputInfo{Seq: b.alloc.Seq, Output: int(out.Index), Op: d.names.outputs[out.Index]}
 	d.tell(plan.OutputStarted{OutputInfo: info})
 	err := d.computeOutput(ctx, b, out, &info, t)
 	if err == nil {

@@ -32,7 +32,7 @@ func TestInputTroubles(t *testing.T) {
 		in := &plan.Input{Stream: &plan.Stream{Declaration: plan.Declaration{Op: "Direct", Site: lineage.Site{}}}}
 		p := &plan.Program{Interval: time.Second, Settings: plan.DefaultSettings()}
 		p.Graph.Inputs = []*plan.Input{in}
-		d := &Driver{Config: Config{Program: p, Troubles: new(plan.Troubles)}}
+		d := &Driver{Config: Config{Program: p, Troubles: new(plan.Troubles)}, names: namesOf(&p.Graph)}
 		name := "Direct at " + in.Site.String()
 		for _, x := range []struct {
 			planner      slowPlanner

@@ -5,16 +5,20 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Calls are the functions of the program that run now in this process, so that
 // one that doesn't return can be named. The methods of nil note nothing.
 //
-// THREADING: all methods are safe for concurrent use. The goroutines that run functions are
-// kept for the next ones, since each that is new grows its stack first. Close ends those that
-// are idle; others end when their functions return.
+// THREADING: all methods are safe for concurrent use. Functions run on goroutines of their own,
+// which are kept for the next ones, since each that is new grows its stack first; while a driver
+// runs ([Calls.Inline]) on their callers'. Close ends those that are idle; others end when their
+// functions return.
 type Calls struct {
+	exits atomic.Pointer[func(error)] // see Inline; nil for goroutines of their own
+
 	mu      sync.Mutex
 	begun   uint64
 	running map[uint64]call
@@ -56,16 +60,32 @@ func (c *Calls) Begin(what any) (end func()) {
 // doesn't say what was called: the caller's does.
 func (c *Calls) Guard(what any, f func() error) error {
 	defer c.Begin(what)()
-	return c.guard("", f)
+	return c.guard(what, f)
 }
 
-// guard is [Guard] on a goroutine that is there already, if one is.
-func (c *Calls) guard(what string, f func() error) error {
+// Inline has Guard call functions on its callers' goroutines until end is called: a batch calls
+// several, and handing each to another goroutine and back costs more than most of them do.
+// A function that ends its goroutine (runtime.Goexit) ends its caller's, and the error of that is
+// given to exits.
+func (c *Calls) Inline(exits func(error)) (end func()) {
 	if c == nil {
-		return Guard(what, f)
+		return func() {}
+	}
+	c.exits.Store(&exits)
+	return func() { c.exits.Store(nil) }
+}
+
+// guard is [Guard] without saying what was called: inline, or on a goroutine that is there
+// already, if one is.
+func (c *Calls) guard(what any, f func() error) error {
+	if c == nil {
+		return Guard("", f)
+	}
+	if exits := c.exits.Load(); exits != nil {
+		return inline("", f, func() { (*exits)(fmt.Errorf("%v: %w", what, errGoexit)) })
 	}
 	h := c.take()
-	there, err := h.do(what, f)
+	there, err := h.do("", f)
 	if there {
 		c.keep(h)
 	}

@@ -55,3 +55,37 @@ func TestCallsKeepGoroutines(t *testing.T) {
 		}
 	})
 }
+
+// While they are called inline functions run on their callers' goroutines. A panic is an error all
+// the same, and one that ends the goroutine is told of.
+func TestCallsInline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c Calls
+		defer c.Close()
+		var exited error
+		end := c.Inline(func(err error) { exited = err })
+		where := ""
+		if err := c.Guard("f", func() error { where = goroutine(); return nil }); err != nil || where != goroutine() {
+			t.Errorf("on %s, %v: want %s", where, err, goroutine())
+		}
+		if err := c.Guard("f", func() error { panic("no") }); err == nil || !strings.Contains(err.Error(), "no") || exited != nil {
+			t.Errorf("%v, and %v was told", err, exited)
+		}
+		returned := false
+		go func() {
+			_ = c.Guard("PerBatch", func() error { runtime.Goexit(); return nil })
+			returned = true
+		}()
+		synctest.Wait()
+		if returned || !errors.Is(exited, errGoexit) || !strings.HasPrefix(exited.Error(), "PerBatch: ") {
+			t.Errorf("it returned: %v, and %v was told", returned, exited)
+		}
+		if text := c.String(); text != "none of the program's functions" {
+			t.Error(text)
+		}
+		end()
+		if _ = c.Guard("f", func() error { where = goroutine(); return nil }); where == goroutine() {
+			t.Error("afterwards they run on their callers' goroutines")
+		}
+	})
+}

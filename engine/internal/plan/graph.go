@@ -194,7 +194,7 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 	if len(g.States) > 0 {
 		gen.begin = g.Begin(a, h, false)
 	}
-	err := g.Calls.guard(fmt.Sprintf("generating batch %d", a.Seq), func() error {
+	err := g.Calls.Guard(generating(a.Seq), func() error {
 		for _, o := range g.Outputs {
 			action := lineage.Action{}
 			if gen.Due(g.stream(o.Parent.ID).Slide) {
@@ -209,12 +209,17 @@ func (g *Graph) Generate(a *Allocation, h *History, parallelism int) (*Generatio
 		return nil
 	})
 	if err != nil { // a panic, perhaps of what came after an error
-		return nil, errors.Join(gen.Lineage.Err(), err)
+		return nil, errors.Join(gen.Lineage.Err(), fmt.Errorf("%v: %w", generating(a.Seq), err))
 	}
 	gen.Lineage.OnLate(g.tooLate)
 	gen.Lineage.Freeze(fmt.Sprintf(frozenReason, a.Seq))
 	if err := errors.Join(gen.Lineage.Err(), g.LateError()); err != nil {
-		return nil, fmt.Errorf("generating batch %d: %w", a.Seq, err)
+		return nil, fmt.Errorf("%v: %w", generating(a.Seq), err)
 	}
 	return gen, nil
 }
+
+// generating names the generation of a batch of that number.
+type generating uint64
+
+func (g generating) String() string { return fmt.Sprintf("generating batch %d", uint64(g)) }

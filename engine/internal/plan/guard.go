@@ -42,14 +42,7 @@ func (h *helper) help() {
 // do runs a function, as [Guard] says. The helper is of no more use if it isn't there
 // afterwards.
 func (h *helper) do(what string, f func() error) (there bool, err error) {
-	h.calls <- func() (err error) {
-		defer func() {
-			if v := recover(); v != nil {
-				err = Panicked(what, v)
-			}
-		}()
-		return f()
-	}
+	h.calls <- func() error { return inline(what, f, func() {}) }
 	if err, there = <-h.done; there {
 		return true, err
 	}
@@ -57,6 +50,25 @@ func (h *helper) do(what string, f func() error) (there bool, err error) {
 		return false, fmt.Errorf("%s: %w", what, errGoexit)
 	}
 	return false, errGoexit
+}
+
+// inline runs a function on the caller's goroutine and turns a panic into an error. If the
+// function ends the goroutine, exits is called while that ends.
+func inline(what string, f func() error, exits func()) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = Panicked(what, v)
+			return
+		}
+		exits()
+	}()
+	err = f()
+	returned = true
+	return err
 }
 
 // errGoexit is the error of code that ends its goroutine.
