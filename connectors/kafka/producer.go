@@ -155,8 +155,12 @@ func (p *producer) sendOne(tc *task.Context, cl *kgo.Client, r *kgo.Record) erro
 }
 
 // explain says of a record's error that it is because it has waited for too long, and what the last
-// trouble was meanwhile.
+// trouble was meanwhile; or that it was given up with a record of another task, which the client had
+// put in front of it.
 func (p *producer) explain(tc *task.Context, err error) error {
+	if errors.Is(err, context.Canceled) && tc.Err() == nil {
+		return fmt.Errorf("given up with the records of another task, which was ended: %w", err)
+	}
 	if !errors.Is(err, context.DeadlineExceeded) || tc.Err() != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package ranges
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -58,15 +59,22 @@ func (t *tail) close() {
 
 // planned takes in the partitions of a plan, and who leads them.
 func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ctx.Err() != nil {
-		return
-	}
-	led := make(map[int32][]watched, len(t.watchers))
+	led := make(map[int32][]watched)
 	for _, p := range ps {
 		at := leaders[partitionKey{p.Topic, p.Partition}]
 		led[at.node] = append(led[at.node], watched{p.Topic, p.TopicID, p.Partition, at.epoch, p.Until, p.Until})
+	}
+	for node, w := range t.watchersOf(led) {
+		w.watch(led[node])
+	}
+}
+
+// watchersOf returns all watchers, with those of the brokers that lead something; none after close.
+func (t *tail) watchersOf(led map[int32][]watched) map[int32]*watcher {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return nil
 	}
 	for node := range led {
 		if t.watchers[node] == nil {
@@ -75,9 +83,7 @@ func (t *tail) planned(ps []Partition, leaders map[partitionKey]leader) {
 			t.work.Go(w.run)
 		}
 	}
-	for node, w := range t.watchers {
-		w.watch(led[node])
-	}
+	return maps.Clone(t.watchers)
 }
 
 // ends returns where the partitions of the newest plan end, if the newest of that

@@ -241,7 +241,7 @@ func (d *Driver) plan(stopCtx, workCtx context.Context, previous *plan.Allocatio
 		info.Records += p.Records
 		info.Backlog += p.Backlog
 		info.Metrics.Add(task.Metrics{BadRecords: p.Lost, Lost: p.Lost})
-		if p.Pace == 0 {
+		if p.Pace <= 0 {
 			left.records += max(0, p.Backlog-p.Blocked)
 		}
 		left.pace = min(left.pace, p.Pace)
