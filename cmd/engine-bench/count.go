@@ -14,7 +14,7 @@ import (
 
 // runCount measures how fast short records are read, mapped and counted.
 func runCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "lines", "records to read", 20*time.Millisecond, 5, 1)
+	o := newDrainFlags(f, "lines", 10_000_000, "records to read", 20*time.Millisecond, 5, 1)
 	size := f.Int("record-bytes", lineBytes, "bytes of a record, e.g. 784 as an image of MNIST; of 40, lines of ten words that have some 40.")
 	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	if err := parse(f, args, aboveOfDrains()...); err != nil {

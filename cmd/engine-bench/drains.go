@@ -26,10 +26,10 @@ type drainFlags struct {
 	raw        func() (float64, error) // reads the topic raw and returns records per second; nil: it isn't
 }
 
-// newDrainFlags adds the flags but brokers; a topic of the run's own is called after what.
-func newDrainFlags(f *flag.FlagSet, what, records string, interval time.Duration, rounds, warmUps int) drainFlags {
+// newDrainFlags adds the flags but brokers, for so many records by default; a topic of the run's own is called after what.
+func newDrainFlags(f *flag.FlagSet, what string, number int64, records string, interval time.Duration, rounds, warmUps int) drainFlags {
 	return drainFlags{
-		records:    f.Int64("records", 5_000_000, records),
+		records:    f.Int64("records", number, records),
 		partitions: f.Int("partitions", 8, "partitions of the topic"),
 		topic:      f.String("topic", "", topicUsage("made and filled")),
 		master:     f.String("master", "local[2]", localUsage),

@@ -17,7 +17,7 @@ func (t tally) plus(o tally) tally { return tally{t.Records + o.Records, t.Keys 
 
 // runFold measures how fast records are counted by key, over all batches.
 func runFold(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "keys", "records to read, each a key of 8 bytes", 200*time.Millisecond, 3, 1)
+	o := newDrainFlags(f, "keys", 5_000_000, "records to read, each a key of 8 bytes", 200*time.Millisecond, 3, 1)
 	n := f.Int("keys", 100_000, "keys")
 	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in a process of its own")
 	if err := parse(f, args, append(aboveOfDrains(), "keys")...); err != nil {

@@ -17,7 +17,7 @@ const wordsPerLine = 10
 
 // runWordCount measures how fast lines are read, split into words and counted by word.
 func runWordCount(ctx context.Context, f *flag.FlagSet, args []string) (report, error) {
-	o := newDrainFlags(f, "lines", "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3, 0)
+	o := newDrainFlags(f, "lines", 5_000_000, "lines to read, ten words and some 40 bytes each", 200*time.Millisecond, 3, 0)
 	o.brokers = f.String("brokers", "", "Kafka addresses; none: an embedded broker in this process")
 	if err := parse(f, args, aboveOfDrains()...); err != nil {
 		return nil, err

@@ -9,14 +9,16 @@ import (
 // the leftovers of ended ranges. Nothing is asked for, and no leftover kept, that would cost more
 // than limit leaves; only a batch that is larger than what was asked for comes over it.
 //
-// THREADING: mu guards it, and cost, asked and late of every stream. Of other locks those of
+// THREADING: mu guards it, and from, cost, asked and late of every stream. Of other locks those of
 // streams and of the history are taken meanwhile.
 type buffer struct {
 	mu          sync.Mutex
 	limit, used int64
-	early       map[Range]*stream // prefetched streams that nobody reads yet
-	ahead       []*stream         // of early, those that want more: in the order in which they will be read, postponed ones last
-	fetched     int64             // part of used: cost and asked of streams
+	early       map[Range]*stream        // prefetched streams that nobody reads yet
+	ahead       []*stream                // of early, those that want more: in the order in which they will be read, postponed ones last
+	fetched     int64                    // part of used: cost and asked of streams
+	parked      map[partitionKey]*stream // streams ahead that nobody reads now
+	aheads      int                      // streams ahead, those that are read too
 	left        map[partitionKey]leftover
 	order       []partitionKey // of left, oldest first
 }
@@ -47,7 +49,7 @@ const (
 )
 
 func newBuffer(limit int64) *buffer {
-	return &buffer{limit: limit, early: make(map[Range]*stream), left: make(map[partitionKey]leftover)}
+	return &buffer{limit: limit, early: make(map[Range]*stream), parked: make(map[partitionKey]*stream), left: make(map[partitionKey]leftover)}
 }
 
 // keep remembers what there is of a partition from an offset on, making room by
@@ -140,6 +142,7 @@ func (b *buffer) close() {
 	defer b.mu.Unlock()
 	b.limit, b.used, b.fetched, b.order, b.ahead = 0, 0, 0, nil, nil
 	clear(b.early)
+	clear(b.parked)
 	clear(b.left)
 }
 

@@ -24,6 +24,7 @@
 //
 // Of each open range at most one chunk is being walked, one waits and one is in
 // flight; a chunk is about Options.PartitionBytes. What is prefetched of ranges and not read yet,
+// what a Reader that is alone reads ahead of partitions with much more than what is planned,
 // and what a response held beyond a range's end, or polls have read ahead
 // ([Planner.Watch]), share Options.BufferBytes. Ranges are prefetched up to three quarters of it and
 // wait for room then; what they begin with of leftovers may be more. Of leftovers the oldest goes

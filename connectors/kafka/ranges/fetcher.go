@@ -136,7 +136,7 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition, 
 	}
 	// If there is something corrupt behind the whole batches, the next fetch
 	// begins with it, unless the range ends before.
-	f.history.learn(s.key(), sc, s.next)
+	f.history.learn(s.key(), sc, s.next, f.end(p))
 	c := newChunk(p, s.at.epoch, total, sc, f.opts, f.dec)
 	goesOn = s.deliver(c)
 	f.buffer.arrived(s, c.size)
@@ -144,12 +144,17 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition, 
 	return goesOn
 }
 
+// end returns up to which offset a partition can be read.
+func (f *fetcher) end(p *kmsg.FetchResponseTopicPartition) int64 {
+	if !f.opts.ReadUncommitted && p.LastStableOffset >= 0 {
+		return p.LastStableOffset
+	}
+	return p.HighWatermark
+}
+
 // acceptNothing decides what an empty answer means.
 func (f *fetcher) acceptNothing(s *stream, p *kmsg.FetchResponseTopicPartition, total int) {
-	end := p.HighWatermark
-	if !f.opts.ReadUncommitted && p.LastStableOffset >= 0 {
-		end = p.LastStableOffset
-	}
+	end := f.end(p)
 	switch {
 	case end >= s.rg.Until && total == 0:
 		// No limit cut anything off and the log is readable past Until: what

@@ -54,11 +54,31 @@ func (h *history) rest(s *stream) int64 {
 	return int64(float64(offsets) * h.sizes[s.key()].perOffset)
 }
 
-// learn takes in what a response held of a partition from an offset on.
-func (h *history) learn(key partitionKey, sc scanned, from int64) {
+// learn takes in what a response held of a partition from an offset on, and where it says that the
+// partition ends.
+func (h *history) learn(key partitionKey, sc scanned, from, end int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	remember(h.sizes, key, h.sizes[key].learned(sc, sc.next-from))
+	z := h.sizes[key].learned(sc, sc.next-from)
+	z.end = end
+	remember(h.sizes, key, z)
+}
+
+// behind returns where a partition ended when something of it came last, and about how many bytes
+// there were between a range and that.
+func (h *history) behind(rg Range) (end, bytes int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	z := h.sizes[partitionKey{rg.Topic, rg.Partition}]
+	return z.end, int64(float64(z.end-rg.Until) * z.perOffset)
+}
+
+// goesOn reports whether a range begins where the one ended that was read last of its partition.
+func (h *history) goesOn(rg Range) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	until, ok := h.read[partitionKey{rg.Topic, rg.Partition}]
+	return ok && until == rg.From
 }
 
 // ended notes that a range was read, and returns the one behind it if that is
@@ -125,7 +145,8 @@ func (h *history) unexpect(key partitionKey, rg Range) {
 // sizes are a partition's last sizes; they tell how much to ask for.
 type sizes struct {
 	perOffset float64
-	largest   int // batch
+	largest   int   // batch
+	end       int64 // of the partition
 }
 
 func (z sizes) estimate(s *stream, limit int32) int32 {

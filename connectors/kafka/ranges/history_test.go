@@ -9,7 +9,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		rg := Range{Topic: "t", Partition: i, Until: 10}
 		key := partitionKey{"t", i}
 		places.set(key, route{})
-		h.learn(key, scanned{next: 10, bytes: 100, largest: 100}, 0)
+		h.learn(key, scanned{next: 10, bytes: 100, largest: 100}, 0, 0)
 		h.follows(rg, false)
 		h.follows(Range{Topic: "t", Partition: i, From: 10, Until: 20}, false)
 		h.forget(rg)

@@ -40,7 +40,8 @@ type Options struct {
 	// was asked for comes over it.
 	BufferBytes int64
 	// Alone says that all ranges are read here that a Reader is told to prefetch, so that it
-	// begins with the first of a partition.
+	// begins with the first of a partition, and reads on behind ranges that follow each other where
+	// there is more than PartitionBytes.
 	Alone bool
 	// MaxBatchBytes is the most that one batch may take, also decompressed
 	// (96 MiB). What a broker sends is taken up to 1 GiB, so that the error can

@@ -4,15 +4,19 @@ import "slices"
 
 // prefetchChunks is how many chunks of a full size may be on their way at a time for ranges
 // that nobody reads yet: as many as a client has that fetches from three brokers. Of short ranges
-// these are many, so that one request asks for all. What is tried again (again) comes on top.
+// these are many, so that one request asks for all. Where partitions are read ahead it is twice as much,
+// so that each of two connections has a large request. What is tried again (again) comes on top.
 const prefetchChunks = 3
 
-// has reports whether a range is prefetched already.
+// has reports whether a range is prefetched already, or its partition is read ahead there.
 func (b *buffer) has(rg Range) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.early[rg] != nil
+	return b.early[rg] != nil || b.follow(rg) != nil
 }
+
+// keeps reports whether a stream is prefetched, and nobody reads it. It is called with mu held.
+func (b *buffer) keeps(s *stream) bool { return b.early[s.rg] == s || b.parked[s.key()] == s }
 
 // admit takes a stream that is to be prefetched, behind those that it has, unless it has one of
 // the range.
@@ -51,6 +55,13 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 		if s.late > 0 {
 			continue
 		}
+		wants, most := h.rest(s), most
+		if s.ahead {
+			if wants = min(wants, aheadChunks*int64(o.PartitionBytes)-s.cost); wants <= 0 {
+				continue
+			}
+			most *= 2
+		}
 		if s.asked == 0 {
 			ask := max(1, int64(h.estimate(s, o.PartitionBytes)))
 			if onWay+ask > most || !b.makeRoom(ask, later) {
@@ -60,7 +71,7 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 			onWay += ask
 			due = append(due, s)
 		}
-		later += max(0, h.rest(s)-s.asked)
+		later += max(0, wants-s.asked)
 	}
 	return due
 }
@@ -70,7 +81,7 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 // it is for leftovers, also those with which ranges begin (admit).
 // It is called with mu held.
 func (b *buffer) makeRoom(bytes, reserved int64) bool {
-	if b.fetched+reserved+bytes > b.limit-b.limit/4 {
+	if b.fetched+reserved+bytes > b.prefetchRoom() {
 		return false
 	}
 	for b.used+bytes > b.limit && len(b.order) > 0 {
@@ -84,7 +95,7 @@ func (b *buffer) makeRoom(bytes, reserved int64) bool {
 func (b *buffer) postpone(s *stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.early[s.rg] != s || s.asked == 0 {
+	if !b.keeps(s) || s.asked == 0 {
 		return
 	}
 	s.late = s.asked
@@ -99,7 +110,7 @@ func (b *buffer) postpone(s *stream) {
 func (b *buffer) again(s *stream, o *Options) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.early[s.rg] != s || s.late == 0 || s.asked > 0 {
+	if !b.keeps(s) || s.late == 0 || s.asked > 0 {
 		return true
 	}
 	var onWay int64
@@ -119,21 +130,27 @@ func (b *buffer) again(s *stream, o *Options) bool {
 func (b *buffer) arrived(s *stream, cost int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.early[s.rg] == s {
+	if b.keeps(s) {
+		if s.ahead { // it may have been counted as it was parked
+			cost = s.waitingCost() - s.cost
+		}
 		b.count(s, cost, -s.asked)
 		s.late = 0
 	}
 }
 
-// claim gives a prefetched stream to its reader. nil if there is none.
+// claim gives a prefetched stream, or one that is ahead there, to its reader. nil if there is none.
 func (b *buffer) claim(rg Range) *stream {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.early[rg]
 	if s == nil {
+		s = b.follow(rg)
+	}
+	if s == nil {
 		return nil
 	}
-	s.claim()
+	s.claim(rg.Until)
 	b.remove(s)
 	b.count(s, 0, -s.asked)
 	s.late = 0
@@ -150,11 +167,11 @@ func (b *buffer) taken(s *stream, cost int64) bool {
 	return cost > 0
 }
 
-// release notes that nobody reads on in a stream.
+// release drops a stream: nobody reads on.
 func (b *buffer) release(s *stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.count(s, -s.cost, -s.asked)
+	b.end(s)
 }
 
 // forget drops the prefetched stream of a range and returns it. nil if there is none.
@@ -165,15 +182,18 @@ func (b *buffer) forget(rg Range) *stream {
 	if s == nil {
 		return nil
 	}
-	s.close()
 	b.remove(s)
-	b.count(s, -s.cost, -s.asked)
+	b.end(s)
 	return s
 }
 
 // remove is called with mu held.
 func (b *buffer) remove(s *stream) {
-	delete(b.early, s.rg)
+	if s.ahead {
+		delete(b.parked, s.key())
+	} else {
+		delete(b.early, s.rg)
+	}
 	b.ahead = slices.DeleteFunc(b.ahead, func(o *stream) bool { return o == s })
 }
 

@@ -98,30 +98,54 @@ func (r *Reader) Read(ctx context.Context, rg Range) iter.Seq2[*Record, error] {
 		if rg.From >= rg.Until {
 			return
 		}
-		s := r.open(rg)
-		defer r.release(s)
-		rec := &Record{Topic: rg.Topic, Partition: rg.Partition}
-		for {
-			c, ok, err := r.nextChunk(ctx, s)
-			if err != nil {
-				yield(nil, err)
+		rec, rest, inTurn := &Record{Topic: rg.Topic, Partition: rg.Partition}, rg, r.history.goesOn(rg)
+		r.history.forget(rg)
+		defer func() { r.ended(rg, inTurn && rest.From == rest.Until) }()
+		for rest.From < rest.Until {
+			if !r.readStream(ctx, rec, &rest, yield) {
 				return
 			}
-			if !ok {
-				return
+		}
+	}
+}
+
+// readStream yields the records of a range as far as one stream goes, and moves the range's beginning
+// along. It returns false if yield did, or got an error. A stream ahead may end before the range does, or be of
+// an earlier leader than that by which the range was planned; another one goes on.
+func (r *Reader) readStream(ctx context.Context, rec *Record, rg *Range, yield func(*Record, error) bool) (goesOn bool) {
+	s := r.open(*rg)
+	defer r.release(s, rg)
+	for {
+		c, ok, err := r.nextChunk(ctx, s)
+		if err != nil {
+			yield(nil, err)
+			return false
+		}
+		if !ok || s.ahead && c.epoch < rg.LeaderEpoch {
+			if !s.ahead {
+				rg.From = rg.Until
 			}
-			more, err := c.walk(rec, rg.From, rg.Until, yield)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !more {
-				return
-			}
-			if len(c.batches) > 0 { // what is left begins at Until or reaches past it
+			return true
+		}
+		more, err := c.walk(rec, rg.From, rg.Until, yield)
+		if err != nil {
+			yield(nil, err)
+			return false
+		}
+		if !more {
+			return false
+		}
+		rg.From = min(c.next, rg.Until)
+		if len(c.batches) > 0 { // what is left begins at Until or reaches past it
+			rg.From = rg.Until
+			if s.ahead {
+				s.yieldBack(c)
+			} else {
 				r.buffer.keep(s.key(), s.id, rg.Until, c)
-				return
 			}
+		}
+		if rg.From == rg.Until {
+			return true
 		}
 	}
 }
@@ -188,7 +212,6 @@ func (r *Reader) offer(rg Range, p *kmsg.FetchResponseTopicPartition, total int)
 
 // open takes the range's prefetched stream, or begins one.
 func (r *Reader) open(rg Range) *stream {
-	r.history.forget(rg)
 	s := r.buffer.claim(rg)
 	if s == nil {
 		s = r.begin(rg)
@@ -211,16 +234,45 @@ func (r *Reader) begin(rg Range) *stream {
 	return s
 }
 
-// release ends the reader's interest in a stream, and begins to prefetch the range
-// behind it if that was asked for meanwhile.
-func (r *Reader) release(s *stream) {
-	s.close()
-	r.outage.leave(s)
+// release ends the reader's interest in a stream. One that is ahead is kept for the next range if this one was
+// read to its end.
+func (r *Reader) release(s *stream, rg *Range) {
+	if s.ahead && rg.From == rg.Until && r.buffer.park(s, rg.Until, &r.opts) {
+		return
+	}
 	r.buffer.release(s)
-	if next, ok := r.history.ended(s.rg); ok {
+	r.outage.leave(s)
+}
+
+// ended begins to prefetch the range behind one that was read, if that was asked for meanwhile, or to read its
+// partition ahead: whole says that all of the range was read, right after the one before it.
+func (r *Reader) ended(rg Range, whole bool) {
+	next, expected := r.history.ended(rg)
+	if !(whole && r.goOn(rg)) && expected {
 		r.admit(next)
 	}
 	r.router.wantAhead()
+}
+
+// goOn begins to read a partition ahead behind a range, unless it is. It reports whether that makes sense: there
+// is as much behind the range as one request asks for, room for it, and nobody else who may read it.
+func (r *Reader) goOn(rg Range) bool {
+	ahead := rg
+	ahead.From = rg.Until
+	end, bytes := r.history.behind(rg)
+	switch {
+	case r.buffer.has(ahead):
+		return true
+	case !r.opts.Alone || bytes < int64(r.opts.PartitionBytes) || !r.buffer.reserve(&r.opts):
+		return false
+	}
+	ahead.Until = end
+	s := r.begin(ahead)
+	s.ahead = true
+	if !r.buffer.park(s, ahead.From, &r.opts) {
+		r.buffer.release(s)
+	}
+	return true
 }
 
 // nextChunk waits for the stream's next chunk. ok is false at the range's end.
@@ -234,6 +286,8 @@ func (r *Reader) nextChunk(ctx context.Context, s *stream) (c chunk, ok bool, er
 				r.router.wantAhead()
 			}
 			return c, true, nil
+		case isOver && s.ahead:
+			return chunk{}, false, nil
 		case isOver:
 			return chunk{}, false, err
 		}

@@ -172,7 +172,7 @@ func (r *router) route(streams []*stream) {
 
 // elsewhere asks for a stream's leader anew: at once the first time.
 func (r *router) elsewhere(s *stream, why error) {
-	if s.tries > 0 {
+	if s.tries > 0 || s.ahead {
 		r.retryElsewhere(s, why)
 		return
 	}
@@ -187,8 +187,13 @@ func (r *router) retryElsewhere(s *stream, why error) {
 	r.retry(s, why)
 }
 
-// retry asks for a stream's leader after its backoff.
+// retry asks for a stream's leader after its backoff. What is ahead isn't tried again: it ends, and
+// who reads it goes on with a stream that is.
 func (r *router) retry(s *stream, why error) {
+	if s.ahead {
+		r.fail(s, why)
+		return
+	}
 	delay := s.backoff()
 	r.outage.enter(s, why)
 	r.buffer.postpone(s)

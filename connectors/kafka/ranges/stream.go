@@ -2,6 +2,7 @@ package ranges
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,14 +17,16 @@ import (
 // uses the fields of the holder or changes next. begin makes its caller the
 // holder; move, deliver and fail end that.
 //
-// Invariant: From <= next. While next < Until and err is nil and the stream isn't
+// Invariant: From <= next. While next < until and err is nil and the stream isn't
 // closed, it is inflight, or a chunk waits, or nobody has asked for more.
 type stream struct {
-	rg   Range
-	wake chan struct{} // holds a token when something has changed
+	rg    Range
+	ahead bool          // it goes on behind what is planned, see buffer.park
+	wake  chan struct{} // holds a token when something has changed
 
 	mu       sync.Mutex
 	next     int64 // the offset to fetch next
+	until    int64 // how far to fetch now: rg.Until, or where the range ends that is read of one ahead
 	ready    []chunk
 	err      error
 	inflight bool // somebody is its holder
@@ -44,6 +47,7 @@ type stream struct {
 	waiting bool // the outage's: counted there
 
 	// The buffer's, of a prefetched stream.
+	from  int64 // where the range begins that can be read of one ahead
 	cost  int64 // bytes of its chunks that were prefetched and not taken yet
 	asked int64 // bytes of the chunk that is asked for, 0 if none is
 	late  int64 // bytes of the chunk that is tried again, 0 if none is: the streams behind go first
@@ -119,7 +123,7 @@ func (c *chunk) unpacked() int64 {
 const maxReady = 2
 
 func newStream(rg Range) *stream {
-	return &stream{rg: rg, id: rg.TopicID, next: rg.From, wake: make(chan struct{}, 1)}
+	return &stream{rg: rg, id: rg.TopicID, next: rg.From, until: rg.Until, wake: make(chan struct{}, 1)}
 }
 
 func (s *stream) key() partitionKey { return partitionKey{s.rg.Topic, s.rg.Partition} }
@@ -153,7 +157,7 @@ func (s *stream) resume(cs []chunk) {
 func (s *stream) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.inflight || s.closed || s.err != nil || s.next >= s.rg.Until || len(s.ready) >= maxReady && !s.early {
+	if s.inflight || s.closed || s.err != nil || s.next >= s.until || len(s.ready) >= maxReady && !s.early {
 		return false
 	}
 	s.inflight = true
@@ -173,7 +177,7 @@ func (s *stream) take() (c chunk, ok, isOver bool, err error) {
 	case s.err != nil:
 		return chunk{}, false, true, s.err
 	}
-	return chunk{}, false, s.next >= s.rg.Until, nil
+	return chunk{}, false, s.next >= s.until, nil
 }
 
 // close says that nobody reads on.
@@ -200,26 +204,52 @@ func (s *stream) holds() bool {
 func (s *stream) isOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closed || s.err != nil || s.next >= s.rg.Until
+	return s.closed || s.err != nil || s.next >= s.until
 }
 
 // rest is how many offsets are to be fetched.
 func (s *stream) rest() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(0, s.rg.Until-s.next)
+	return max(0, s.until-s.next)
 }
 
-// claim says that somebody reads a prefetched stream. One that has failed goes on: what was wrong
-// may be right by now.
-func (s *stream) claim() {
+// claim says that somebody reads a prefetched stream, up to an offset. One that has failed goes on:
+// what was wrong may be right by now. Not so one that is ahead, which is replaced.
+func (s *stream) claim(until int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.early = false
-	if s.err != nil { // so nobody is its holder
+	s.early, s.until = false, until
+	if s.err != nil && !s.ahead { // so nobody is its holder
 		s.err = nil
 		s.progress()
 	}
+}
+
+// yieldBack gives back what its reader has left of a chunk, before the others.
+func (s *stream) yieldBack(c chunk) {
+	c.own()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = slices.Insert(s.ready, 0, c)
+}
+
+// park says that nobody reads a stream now. It reports whether a chunk is on its way.
+func (s *stream) park() (inflight bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early, s.until = true, s.rg.Until
+	return s.inflight
+}
+
+// waitingCost is how many bytes the chunks take that wait for a reader.
+func (s *stream) waitingCost() (cost int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.ready {
+		cost += s.ready[i].cost()
+	}
+	return cost
 }
 
 // deliver hands a chunk to the reader; the stream goes on after it. What was wrong
@@ -232,7 +262,7 @@ func (s *stream) deliver(c chunk) (goesOn bool) {
 		s.ready = append(s.ready, c)
 	}
 	s.next = c.next
-	s.inflight = !s.early && !s.closed && s.next < s.rg.Until && len(s.ready) < maxReady
+	s.inflight = !s.early && !s.closed && s.next < s.until && len(s.ready) < maxReady
 	goesOn = s.inflight
 	s.mu.Unlock()
 	s.signal()
