@@ -36,7 +36,7 @@ type Options struct {
 	// most 64 MiB.
 	RequestBytes int32
 	// BufferBytes bounds what is prefetched and not read yet and
-	// the leftovers of ended ranges, together (64 MiB). A batch that is larger than what
+	// the leftovers of ended ranges, together (48 MiB). A batch that is larger than what
 	// was asked for comes over it.
 	BufferBytes int64
 	// Alone says that all ranges are read here that a Reader is told to prefetch, so that it
@@ -75,7 +75,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.PartitionBytes = cmp.Or(o.PartitionBytes, 2<<20)
 	o.PartitionBytes = min(o.PartitionBytes, 64<<20)
 	o.RequestBytes = min(max(o.PartitionBytes, cmp.Or(o.RequestBytes, 4<<20)), 64<<20)
-	o.BufferBytes = cmp.Or(o.BufferBytes, 64<<20)
+	o.BufferBytes = cmp.Or(o.BufferBytes, 48<<20)
 	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, 96<<20)
 	o.EndTimeout = cmp.Or(o.EndTimeout, 30*time.Second)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
