@@ -1,12 +1,14 @@
 package ranges
 
 import (
+	"bytes"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
@@ -130,6 +132,46 @@ func readTwo(t *testing.T, r *Reader, rg Range) {
 	if n := r.buffer.aheadNow(); n != 1 {
 		t.Fatalf("%d partitions are read ahead", n)
 	}
+}
+
+// A range that ends behind where its partition ended when that was begun to be read ahead has all
+// records once, with no requests that are smaller than those of others.
+func TestRangeReachesBehindWhatIsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, time.Millisecond)
+		r := readerOf(t, b, Options{Alone: true})
+		rg := rs[0]
+		readTwo(t, r, rg)
+		cl := b.Client(t, kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1200), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		for range eachRecords {
+			cl.Produce(t.Context(), &kgo.Record{Value: bytes.Repeat([]byte{'x'}, 100)}, nil)
+		}
+		if err := cl.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var least atomic.Int64 // asked for behind where it ended
+		least.Store(someBytes)
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			for _, p := range kreq.(*kmsg.FetchRequest).Topics[0].Partitions {
+				if p.FetchOffset >= eachRecords {
+					least.Store(min(least.Load(), int64(p.PartitionMaxBytes)))
+				}
+			}
+			return nil, nil, false
+		})
+		rg.From, rg.Until = 20, eachRecords-5
+		count(t, r, rg)
+		if n := r.buffer.aheadNow(); n != 1 {
+			t.Fatalf("%d partitions are read ahead", n)
+		}
+		rg.From, rg.Until = rg.Until, 2*eachRecords
+		count(t, r, rg)
+		if n := least.Load(); n < 1000 {
+			t.Errorf("%d bytes were asked for, less than a record batch", n)
+		}
+		time.Sleep(time.Second) // until nothing is on its way
+	})
 }
 
 // What keeps a partition from being read ahead keeps no range from being read.
