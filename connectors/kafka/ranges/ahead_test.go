@@ -119,6 +119,33 @@ func TestReadAheadIsBounded(t *testing.T) {
 	}
 }
 
+// A chunk of a partition that is read ahead is counted once, whether it comes before the stream is parked or
+// after; and so is the next one, which is on its way then if the stream was still read.
+func TestChunksAheadAreCountedOnce(t *testing.T) {
+	for before, want := range map[bool]int64{true: 80 + 100, false: 80} {
+		o, b := &Options{PartitionBytes: 100}, newBuffer(1000)
+		s := newStream(Range{Topic: "t", Until: 10})
+		s.ahead = b.reserve(o)
+		s.begin()
+		if before {
+			b.deliver(s, chunk{next: 5, size: 80})
+		}
+		if !b.park(s, 0, o) {
+			t.Fatal("it isn't kept")
+		}
+		if !before {
+			b.deliver(s, chunk{next: 5, size: 80})
+		}
+		if _, fetched, _ := b.holds(); fetched != want || s.inflight != before {
+			t.Errorf("before: %v: %d bytes are counted, want %d; in flight: %v", before, fetched, want, s.inflight)
+		}
+		b.release(s)
+		if used, fetched, _ := b.holds(); used != 0 || fetched != 0 || b.aheads != 0 {
+			t.Errorf("before: %v: %d bytes are counted in the end, %d of streams, %d of them ahead", before, used, fetched, b.aheads)
+		}
+	}
+}
+
 // readTwo reads a partition's first two ranges of ten records and waits until it is read ahead.
 func readTwo(t *testing.T, r *Reader, rg Range) {
 	t.Helper()
