@@ -264,11 +264,11 @@ func (b *Backend) Kill(executor string, id scheduler.TaskID, reason string) {
 	waiting := slices.Index(x.queue, l)
 	switch {
 	case l == nil || x.lost:
-	case waiting < 0:
-		l.kill(errors.New(reason))
-	default:
+	case waiting >= 0:
 		x.queue = slices.Delete(x.queue, waiting, waiting+1)
 		b.workers.Go(func() { x.report(events, l, scheduler.TaskKilled{Message: reason}) }) // the caller may be in one
+	case l.kill != nil: // else it was killed as it waited, which is about to be told
+		l.kill(errors.New(reason))
 	}
 }
 

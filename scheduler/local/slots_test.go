@@ -130,6 +130,7 @@ func TestReactAtOnce(t *testing.T) {
 			switch id.Partition {
 			case 0:
 				b.Kill("a", taskOf(1).ID, "not needed")
+				b.Kill("a", taskOf(1).ID, "its driver is gone") // before that is told
 			case 1:
 				b.Launch("a", taskOf(2))
 			}

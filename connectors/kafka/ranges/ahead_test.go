@@ -1,12 +1,14 @@
 package ranges
 
 import (
+	"bytes"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hibana-engine/hibana/connectors/kafka/kafkatest"
@@ -117,6 +119,33 @@ func TestReadAheadIsBounded(t *testing.T) {
 	}
 }
 
+// A chunk of a partition that is read ahead is counted once, whether it comes before the stream is parked or
+// after; and so is the next one, which is on its way then if the stream was still read.
+func TestChunksAheadAreCountedOnce(t *testing.T) {
+	for before, want := range map[bool]int64{true: 80 + 100, false: 80} {
+		o, b := &Options{PartitionBytes: 100}, newBuffer(1000)
+		s := newStream(Range{Topic: "t", Until: 10})
+		s.ahead = b.reserve(o)
+		s.begin()
+		if before {
+			b.deliver(s, chunk{next: 5, size: 80})
+		}
+		if !b.park(s, 0, o) {
+			t.Fatal("it isn't kept")
+		}
+		if !before {
+			b.deliver(s, chunk{next: 5, size: 80})
+		}
+		if _, fetched, _ := b.holds(); fetched != want || s.inflight != before {
+			t.Errorf("before: %v: %d bytes are counted, want %d; in flight: %v", before, fetched, want, s.inflight)
+		}
+		b.release(s)
+		if used, fetched, _ := b.holds(); used != 0 || fetched != 0 || b.aheads != 0 {
+			t.Errorf("before: %v: %d bytes are counted in the end, %d of streams, %d of them ahead", before, used, fetched, b.aheads)
+		}
+	}
+}
+
 // readTwo reads a partition's first two ranges of ten records and waits until it is read ahead.
 func readTwo(t *testing.T, r *Reader, rg Range) {
 	t.Helper()
@@ -130,6 +159,46 @@ func readTwo(t *testing.T, r *Reader, rg Range) {
 	if n := r.buffer.aheadNow(); n != 1 {
 		t.Fatalf("%d partitions are read ahead", n)
 	}
+}
+
+// A range that ends behind where its partition ended when that was begun to be read ahead has all
+// records once, with no requests that are smaller than those of others.
+func TestRangeReachesBehindWhatIsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rs := slowBroker(t, time.Millisecond)
+		r := readerOf(t, b, Options{Alone: true})
+		rg := rs[0]
+		readTwo(t, r, rg)
+		cl := b.Client(t, kgo.DefaultProduceTopic("in"), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(1200), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		for range eachRecords {
+			cl.Produce(t.Context(), &kgo.Record{Value: bytes.Repeat([]byte{'x'}, 100)}, nil)
+		}
+		if err := cl.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var least atomic.Int64 // asked for behind where it ended
+		least.Store(someBytes)
+		b.Fake.ControlKey(int16(kmsg.Fetch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+			b.Fake.KeepControl()
+			for _, p := range kreq.(*kmsg.FetchRequest).Topics[0].Partitions {
+				if p.FetchOffset >= eachRecords {
+					least.Store(min(least.Load(), int64(p.PartitionMaxBytes)))
+				}
+			}
+			return nil, nil, false
+		})
+		rg.From, rg.Until = 20, eachRecords-5
+		count(t, r, rg)
+		if n := r.buffer.aheadNow(); n != 1 {
+			t.Fatalf("%d partitions are read ahead", n)
+		}
+		rg.From, rg.Until = rg.Until, 2*eachRecords
+		count(t, r, rg)
+		if n := least.Load(); n < 1000 {
+			t.Errorf("%d bytes were asked for, less than a record batch", n)
+		}
+		time.Sleep(time.Second) // until nothing is on its way
+	})
 }
 
 // What keeps a partition from being read ahead keeps no range from being read.

@@ -15,7 +15,7 @@ type buffer struct {
 	mu          sync.Mutex
 	limit, used int64
 	early       map[Range]*stream        // prefetched streams that nobody reads yet
-	ahead       []*stream                // of early, those that want more: in the order in which they will be read, postponed ones last
+	ahead       []*stream                // of early and parked, those that want more: in the order in which they will be read, postponed ones last
 	fetched     int64                    // part of used: cost and asked of streams
 	parked      map[partitionKey]*stream // streams ahead that nobody reads now
 	aheads      int                      // streams ahead, those that are read too

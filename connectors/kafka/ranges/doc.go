@@ -2,14 +2,15 @@
 // and plans them.
 //
 // A [Reader] belongs to an executor process. It sends Fetch requests of its own
-// through franz-go's client (no consumer, no group, no fetch session) and walks
+// through franz-go's client (no consumer, no group) and walks
 // the record batches where they lie in the response: the checksum of each batch
 // is verified, the batch is decompressed if need be, and every record of the
 // range is handed out once, in offset order. With read_committed, the default,
 // records of aborted transactions are left out. Control records never show.
 //
 // A [Planner] belongs to the driver. It says which partitions topics have and
-// up to which offset each can be read now; one ListOffsets round trip a batch.
+// up to which offset each can be read now; one ListOffsets round trip a batch, or a long poll in a
+// fetch session ([Planner.Watch]).
 //
 // # How a range ends
 //
@@ -30,7 +31,7 @@
 // wait for room then; what they begin with of leftovers may be more. Of leftovers the oldest goes
 // first. A batch that is larger than what was asked for comes nevertheless, also over
 // Options.BufferBytes. The caller forgets what isn't read ([Reader.Forget]): else it takes up room
-// until Close. Counted are parts of responses. What is prefetched
+// until Close, as does what was read ahead of a partition that nobody reads any more. Counted are parts of responses. What is prefetched
 // keeps its whole response alive, of up to Options.RequestBytes as a rule, until its batch is read;
 // a leftover, or what polls have read ahead, at most eight times its own bytes, or 256 KiB. What
 // polls have read ahead of a partition, up to 16 answers, waits in one piece at the beginning of a

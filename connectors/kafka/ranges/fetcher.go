@@ -138,8 +138,7 @@ func (f *fetcher) acceptBatches(s *stream, p *kmsg.FetchResponseTopicPartition, 
 	// begins with it, unless the range ends before.
 	f.history.learn(s.key(), sc, s.next, f.end(p))
 	c := newChunk(p, s.at.epoch, total, sc, f.opts, f.dec)
-	goesOn = s.deliver(c)
-	f.buffer.arrived(s, c.size)
+	goesOn = f.buffer.deliver(s, c)
 	f.outage.over(s)
 	return goesOn
 }

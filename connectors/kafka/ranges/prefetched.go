@@ -126,17 +126,16 @@ func (b *buffer) again(s *stream, o *Options) bool {
 	return true
 }
 
-// arrived notes that the chunk came that was asked for, unless the stream is read meanwhile.
-func (b *buffer) arrived(s *stream, cost int64) {
+// deliver hands a stream the chunk that came, and counts it as such, unless the stream is read
+// meanwhile. It reports what stream.deliver does.
+func (b *buffer) deliver(s *stream, c chunk) (goesOn bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.keeps(s) {
-		if s.ahead { // it may have been counted as it was parked
-			cost = s.waitingCost() - s.cost
-		}
-		b.count(s, cost, -s.asked)
+		b.count(s, c.size, -s.asked)
 		s.late = 0
 	}
+	return s.deliver(c)
 }
 
 // claim gives a prefetched stream, or one that is ahead there, to its reader. nil if there is none.

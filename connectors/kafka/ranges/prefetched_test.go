@@ -415,13 +415,13 @@ func TestPostponed(t *testing.T) {
 	if due := b.due(h, o); len(due) != 0 {
 		t.Errorf("%d more are due, want none beside three", len(due))
 	}
-	b.arrived(all[0], 350)
+	b.deliver(all[0], chunk{next: 5, size: 350})
 	fetched("it comes", 650)
 	if !b.again(all[1], o) {
 		t.Error("now the second may be tried again")
 	}
 	b.postpone(all[1])
-	b.arrived(all[3], 110)
+	b.deliver(all[3], chunk{next: 5, size: 110})
 	if b.again(all[1], o) {
 		t.Error("there is no room for 100 bytes beside 660 of 750")
 	}
@@ -487,8 +487,7 @@ func TestPrefetchOrder(t *testing.T) {
 	}
 	comes := func(p int, next int64) {
 		all[p].begin()
-		all[p].deliver(chunk{next: next, size: 100})
-		b.arrived(all[p], 100)
+		b.deliver(all[p], chunk{next: next, size: 100})
 	}
 	asks(0, 1, 2)
 	asks()
@@ -513,8 +512,7 @@ func TestPrefetchOrder(t *testing.T) {
 	for next := int64(1); next <= 7; next++ { // until three quarters are full
 		asks(20)
 		long.begin()
-		long.deliver(chunk{next: next, size: 100})
-		b.arrived(long, 100)
+		b.deliver(long, chunk{next: next, size: 100})
 	}
 	asks()
 	if used, _, _ := b.holds(); used > 1000 {

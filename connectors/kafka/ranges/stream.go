@@ -214,12 +214,12 @@ func (s *stream) rest() int64 {
 	return max(0, s.until-s.next)
 }
 
-// claim says that somebody reads a prefetched stream, up to an offset. One that has failed goes on:
-// what was wrong may be right by now. Not so one that is ahead, which is replaced.
+// claim says that somebody reads a prefetched stream, up to an offset or as far as it goes. One that
+// has failed goes on: what was wrong may be right by now. Not so one that is ahead, which is replaced.
 func (s *stream) claim(until int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.early, s.until = false, until
+	s.early, s.until = false, min(until, s.rg.Until)
 	if s.err != nil && !s.ahead { // so nobody is its holder
 		s.err = nil
 		s.progress()

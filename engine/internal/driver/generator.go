@@ -301,11 +301,10 @@ const slowPlan = 5 * time.Second
 func (d *Driver) share(ctx context.Context, i int, req plan.PlanRequest) (plan.Share, error) {
 	about, name := d.names.abouts[i], d.names.inputs[i]
 	req.Waiting = func(why string) { d.Troubles.Set(about, name+" waits: "+why) }
-	ready := d.Troubles.After(d.names.planning[i], slowPlan, func(since time.Duration) string {
+	defer d.Troubles.After(d.names.planning[i], slowPlan, func(since time.Duration) string {
 		return fmt.Sprintf("%s: planning batch %d has taken %s so far", name, req.Seq, since.Round(time.Second))
-	})
+	})() // also of a planner that ends the goroutine
 	p, err := d.planners[i].Plan(ctx, req)
-	ready()
 	held := ""
 	if p.Held != "" {
 		held = name + " is held up: " + p.Held

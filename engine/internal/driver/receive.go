@@ -49,9 +49,10 @@ func (d *Driver) receive(ctx context.Context) error {
 	return nil
 }
 
-// telling tells a connector's planner something. Its panic fails the stream.
+// telling tells a connector's planner something. Its panic fails the stream. The caller is a
+// receiver, or hears an executor.
 func (d *Driver) telling(in *plan.Input, tell func()) {
-	if err := d.Program.Calls.Guard("a planner of what is received", func() error { tell(); return nil }); err != nil {
+	if err := d.Program.Calls.Apart("a planner of what is received", func() error { tell(); return nil }); err != nil {
 		d.fail(&rdd.OpError{Op: in.Op, Site: in.Site, Err: err})
 	}
 }

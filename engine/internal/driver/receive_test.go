@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -33,9 +34,16 @@ func (c *heldReceiver) note(what string) {
 }
 
 func (c *heldReceiver) Receiving() plan.Receiving { return c }
-func (c *heldReceiver) Told(message []byte)       { panic("can't read " + string(message)) }
-func (c *heldReceiver) Lost(why string)           { panic("no executor: " + why) }
-func (c *heldReceiver) Close() error              { c.note("closed"); return nil }
+
+func (c *heldReceiver) Told(message []byte) {
+	if len(message) == 0 {
+		runtime.Goexit()
+	}
+	panic("can't read " + string(message))
+}
+
+func (c *heldReceiver) Lost(why string) { panic("no executor: " + why) }
+func (c *heldReceiver) Close() error    { c.note("closed"); return nil }
 
 func (c *heldReceiver) Receive(ctx context.Context, r plan.Reception) []int32 {
 	if c.during != nil {
@@ -58,7 +66,8 @@ func (c *heldReceiver) run(t *testing.T, receive func(context.Context, func([]by
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	c.began, c.last, c.stop = time.Now(), 2, stop
-	p := &plan.Program{Interval: time.Second, Settings: plan.DefaultSettings()}
+	p := &plan.Program{Interval: time.Second, Settings: plan.DefaultSettings(), Calls: new(plan.Calls)}
+	defer p.Calls.Close()
 	in := &plan.Input{
 		Stream: p.Graph.AddStream(plan.Declaration{Op: "socket", Site: lineage.Site{File: "shop/main.go", Line: 7}}), Receive: receive,
 		Open: func(context.Context) (plan.Planner, error) { return c, nil },
@@ -93,11 +102,22 @@ func TestReceivingFails(t *testing.T) {
 		"it is broken":   func(r plan.Reception) { r.Failed(1, errors.New("it is broken")) },
 		"can't read 1":   func(r plan.Reception) { r.Told(1, []byte("1")) },
 		"no executor: 2": func(r plan.Reception) { r.Lost(1, "2") },
+		"ended its goroutine": func(r plan.Reception) {
+			time.Sleep(time.Second / 2) // until batches are planned
+			r.Told(1, nil)
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := &heldReceiver{during: during}
+			heard := false
+			c := &heldReceiver{during: func(r plan.Reception) {
+				during(r)
+				heard = true
+			}}
 			if err := c.run(t, receiveNothing, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "socket at shop/main.go:7: ") || !strings.Contains(err.Error(), why) {
 				t.Errorf("%v, want that %s", err, why)
+			}
+			if !heard {
+				t.Errorf("%s: who heard of it didn't go on", why)
 			}
 		})
 	}

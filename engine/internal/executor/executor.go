@@ -156,7 +156,7 @@ func (e *Executor) Receive(ctx context.Context, input int32, tell func(message [
 	for _, in := range e.program.Graph.Inputs {
 		if in.ID == input && in.Receive != nil {
 			what := fmt.Sprintf("the receiver of %s at %s", in.Op, in.Site)
-			return e.program.Calls.Guard(what, func() error { in.Receive(ctx, tell); return nil })
+			return e.program.Calls.Apart(what, func() error { in.Receive(ctx, tell); return nil })
 		}
 	}
 	return nil

@@ -14,8 +14,8 @@ import (
 //
 // THREADING: all methods are safe for concurrent use. Functions run on goroutines of their own,
 // which are kept for the next ones, since each that is new grows its stack first; while a driver
-// runs ([Calls.Inline]) on their callers'. Close ends those that are idle; others end when their
-// functions return.
+// runs ([Calls.Inline]) on their callers', but for those of [Calls.Apart]. Close ends those that
+// are idle; others end when their functions return.
 type Calls struct {
 	exits atomic.Pointer[func(error)] // see Inline; nil for goroutines of their own
 
@@ -63,6 +63,13 @@ func (c *Calls) Guard(what any, f func() error) error {
 	return c.guard(what, f)
 }
 
+// Apart is Guard for a caller whose goroutine goes on whatever the function does: also while others
+// are called inline it has a goroutine of its own.
+func (c *Calls) Apart(what any, f func() error) error {
+	defer c.Begin(what)()
+	return c.apart(f)
+}
+
 // Inline has Guard call functions on its callers' goroutines until end is called: a batch calls
 // several, and handing each to another goroutine and back costs more than most of them do.
 // A function that ends its goroutine (runtime.Goexit) ends its caller's, and the error of that is
@@ -75,14 +82,21 @@ func (c *Calls) Inline(exits func(error)) (end func()) {
 	return func() { c.exits.Store(nil) }
 }
 
-// guard is [Guard] without saying what was called: inline, or on a goroutine that is there
-// already, if one is.
+// guard is [Guard] without saying what was called: inline, or apart.
 func (c *Calls) guard(what any, f func() error) error {
 	if c == nil {
 		return Guard("", f)
 	}
 	if exits := c.exits.Load(); exits != nil {
 		return inline("", f, func() { (*exits)(fmt.Errorf("%v: %w", what, errGoexit)) })
+	}
+	return c.apart(f)
+}
+
+// apart is guard on a goroutine that is there already, if one is.
+func (c *Calls) apart(f func() error) error {
+	if c == nil {
+		return Guard("", f)
 	}
 	h := c.take()
 	there, err := h.do("", f)

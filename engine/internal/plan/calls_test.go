@@ -80,6 +80,10 @@ func TestCallsInline(t *testing.T) {
 		if returned || !errors.Is(exited, errGoexit) || !strings.HasPrefix(exited.Error(), "PerBatch: ") {
 			t.Errorf("it returned: %v, and %v was told", returned, exited)
 		}
+		exited = nil
+		if err := c.Apart("f", func() error { runtime.Goexit(); return nil }); !errors.Is(err, errGoexit) || exited != nil {
+			t.Errorf("apart: %v, and %v was told", err, exited)
+		}
 		if text := c.String(); text != "none of the program's functions" {
 			t.Error(text)
 		}
