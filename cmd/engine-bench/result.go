@@ -49,7 +49,7 @@ func (r *result) print(w io.Writer) {
 		printGaps(w, r.Gaps)
 		return
 	}
-	fmt.Fprintf(w, "  %d records in %.3f s: %.0f records/s in %d batches of %d (interval %.4g ms)\n",
+	fmt.Fprintf(w, "  %d records in %.3f s: %.0f records/s in %d batches, half of them of at most %d (interval %.4g ms)\n",
 		r.Records, r.Seconds, r.RecordsPerSecond, r.Batches, r.BatchRecords, r.IntervalMS)
 	if r.Baseline != "" {
 		fmt.Fprintf(w, "  baseline %s: %.0f records/s, ratio %.2f (rounds %.2f)\n", r.Baseline, r.BaselineRate, r.Ratio, r.Ratios)
@@ -58,7 +58,10 @@ func (r *result) print(w io.Writer) {
 		fmt.Fprintf(w, "  raw fetch loop: %.0f records/s, ratio %.2f (rounds %.2f)\n", r.RawRate, r.RawRatio, r.RawRatios)
 	}
 	if r.P50MS > 0 {
-		fmt.Fprintf(w, "  processing p50 %.3f ms, p99 %.3f ms, max %.3f ms; total delay of the last batches %.3f ms\n", r.P50MS, r.P99MS, r.MaxMS, r.LastDelayMS)
+		fmt.Fprintf(w, "  processing p50 %.3f ms, p99 %.3f ms, max %.3f ms\n", r.P50MS, r.P99MS, r.MaxMS)
+	}
+	if r.LastDelayMS > 0 {
+		fmt.Fprintf(w, "  total delay of the last batches %.3f ms\n", r.LastDelayMS)
 	}
 	if r.DelayP50MS > 0 {
 		fmt.Fprintf(w, "  from tick to completion p50 %.3f ms, p99 %.3f ms\n", r.DelayP50MS, r.DelayP99MS)

@@ -47,8 +47,8 @@ func TestSummary(t *testing.T) {
 	s.log(log, false, time.Second)
 	lines := strings.Split(out.String(), "\n")
 	for i, want := range []string{
-		`msg="what was there at the start is read" batches=3 records=15 records_read=30 records_written=12 bad_records=3 took=1.235s`,
-		`msg="stopped before all that was there at the start was read" batches=3 records=15 records_read=30 records_written=12 bad_records=3 took=1s`,
+		`level=INFO msg="what was there at the start is read" batches=3 records=15 records_read=30 records_written=12 bad_records=3 took=1.235s`,
+		`level=WARN msg="stopped before all that was there at the start was read" batches=3 records=15 records_read=30 records_written=12 bad_records=3 took=1s`,
 	} {
 		if !strings.HasSuffix(lines[i], want) {
 			t.Errorf("it says %q, want %q", lines[i], want)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -24,10 +25,10 @@ func (s *summary) add(b plan.BatchInfo) {
 
 // log says what was done. ended is false for a job that was stopped before its end.
 func (s *summary) log(log *slog.Logger, ended bool, took time.Duration) {
-	what := "what was there at the start is read"
+	what, level := "what was there at the start is read", slog.LevelInfo
 	if !ended {
-		what = "stopped before all that was there at the start was read"
+		what, level = "stopped before all that was there at the start was read", slog.LevelWarn
 	}
-	log.Info(what, "batches", s.batches, "records", s.records, "records_read", s.metrics.RecordsRead, "records_written", s.metrics.RecordsWritten,
+	log.Log(context.Background(), level, what, "batches", s.batches, "records", s.records, "records_read", s.metrics.RecordsRead, "records_written", s.metrics.RecordsWritten,
 		"bad_records", s.metrics.BadRecords, "took", took.Round(time.Millisecond))
 }
