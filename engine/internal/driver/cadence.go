@@ -159,22 +159,18 @@ func (g *generator) pause(stopCtx, workCtx context.Context, ready <-chan struct{
 // await waits until there is something to read, at most until next, and settles meanwhile. It
 // reports false if stopCtx ends before.
 func (g *generator) await(stopCtx, workCtx context.Context, ready <-chan struct{}, next time.Time) bool {
-	for due := time.Now().Add(g.untilTick(next)); ; g.settle(workCtx) {
-		left := time.Until(due)
-		timer := time.NewTimer(min(left, settleEvery))
+	g.inPieces(workCtx, next, func(piece time.Duration) bool {
+		timer := time.NewTimer(piece)
+		defer timer.Stop()
 		select {
-		case <-ready:
-			timer.Stop()
-			return true
 		case <-timer.C:
-			if left <= settleEvery {
-				return true
-			}
+			return true
+		case <-ready:
 		case <-stopCtx.Done():
-			timer.Stop()
-			return false
 		}
-	}
+		return false
+	})
+	return stopCtx.Err() == nil
 }
 
 // timeOf returns the time of a batch that is planned now: the multiple of the

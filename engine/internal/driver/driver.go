@@ -39,8 +39,8 @@ type Config struct {
 //
 // THREADING: Run starts six kinds of goroutines and waits for all of them. The
 // generator owns planners, the rate estimator and what is beside them in the struct,
-// and sends planned batches to the runner over queue, which it closes; before it
-// plans one it puts a token into room, which the runner takes out with the batch. The
+// and runs planned batches itself (runHere) or sends them to the runner over queue, which it
+// closes; before it plans one it puts a token into room, which who runs the batch takes out. The
 // runner starts streaming.concurrentJobs goroutines, which run one batch after the other and
 // take turns, so that one after the other finishes its batch, and who does owns the summary.
 // Driver tasks belong to the user, a participant's goroutine to the participant; one has

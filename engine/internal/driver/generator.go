@@ -78,7 +78,8 @@ func (g *generator) byInterval(stopCtx, workCtx context.Context, next time.Time)
 	defer tick.close()
 	defer func() { g.skipped.flush(interval) }()
 	for {
-		if !g.awaitTick(stopCtx, workCtx, tick, next) {
+		g.inPieces(workCtx, next, func(piece time.Duration) bool { return tick.wait(stopCtx, piece) })
+		if stopCtx.Err() != nil {
 			return nil
 		}
 		newest := func() time.Time { return g.skipped.newest(g.clock(), next, interval) }
@@ -89,15 +90,13 @@ func (g *generator) byInterval(stopCtx, workCtx context.Context, next time.Time)
 	}
 }
 
-// awaitTick waits until next, and settles meanwhile. It reports false if stopCtx ends before.
-func (g *generator) awaitTick(stopCtx, workCtx context.Context, tick ticker, next time.Time) bool {
+// inPieces has wait wait for pieces of the time until next, and settles between them. wait reports
+// false when there is nothing to wait for any more.
+func (g *generator) inPieces(workCtx context.Context, next time.Time, wait func(piece time.Duration) bool) {
 	for due := time.Now().Add(g.untilTick(next)); ; g.settle(workCtx) {
 		left := time.Until(due)
-		if !tick.wait(stopCtx, min(left, settleEvery)) {
-			return false
-		}
-		if left <= settleEvery {
-			return true
+		if !wait(min(left, settleEvery)) || left <= settleEvery {
+			return
 		}
 	}
 }

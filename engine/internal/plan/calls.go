@@ -60,7 +60,12 @@ func (c *Calls) Begin(what any) (end func()) {
 // doesn't say what was called: the caller's does.
 func (c *Calls) Guard(what any, f func() error) error {
 	defer c.Begin(what)()
-	return c.guard(what, f)
+	if c != nil {
+		if exits := c.exits.Load(); exits != nil {
+			return inline("", f, func() { (*exits)(fmt.Errorf("%v: %w", what, errGoexit)) })
+		}
+	}
+	return c.apart(f)
 }
 
 // Apart is Guard for a caller whose goroutine goes on whatever the function does: also while others
@@ -82,18 +87,7 @@ func (c *Calls) Inline(exits func(error)) (end func()) {
 	return func() { c.exits.Store(nil) }
 }
 
-// guard is [Guard] without saying what was called: inline, or apart.
-func (c *Calls) guard(what any, f func() error) error {
-	if c == nil {
-		return Guard("", f)
-	}
-	if exits := c.exits.Load(); exits != nil {
-		return inline("", f, func() { (*exits)(fmt.Errorf("%v: %w", what, errGoexit)) })
-	}
-	return c.apart(f)
-}
-
-// apart is guard on a goroutine that is there already, if one is.
+// apart is [Guard] on a goroutine that is there already, if one is.
 func (c *Calls) apart(f func() error) error {
 	if c == nil {
 		return Guard("", f)
