@@ -45,7 +45,7 @@ func (b *buffer) park(s *stream, from int64, o *Options) (parked bool) {
 	}
 	s.from = from
 	b.parked[s.key()] = s
-	b.ahead = append(b.ahead, s)
+	b.wanting = append(b.wanting, s)
 	b.count(s, cost-s.cost, asked)
 	return true
 }

@@ -15,7 +15,7 @@ type buffer struct {
 	mu          sync.Mutex
 	limit, used int64
 	early       map[Range]*stream        // prefetched streams that nobody reads yet
-	ahead       []*stream                // of early and parked, those that want more: in the order in which they will be read, postponed ones last
+	wanting     []*stream                // of early and parked, those that want more: in the order in which they will be read, postponed ones last
 	fetched     int64                    // part of used: cost and asked of streams
 	parked      map[partitionKey]*stream // streams ahead that nobody reads now
 	aheads      int                      // streams ahead, those that are read too
@@ -140,7 +140,7 @@ func (b *buffer) begins(key partitionKey) (from int64, ok bool) {
 func (b *buffer) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.limit, b.used, b.fetched, b.order, b.ahead = 0, 0, 0, nil, nil
+	b.limit, b.used, b.fetched, b.order, b.wanting = 0, 0, 0, nil, nil
 	clear(b.early)
 	clear(b.parked)
 	clear(b.left)

@@ -27,7 +27,7 @@ func (b *buffer) admit(s *stream) {
 		return
 	}
 	b.early[s.rg] = s
-	b.ahead = append(b.ahead, s)
+	b.wanting = append(b.wanting, s)
 	for i := range s.ready { // what the range before had left over
 		b.count(s, s.ready[i].cost(), 0)
 	}
@@ -40,7 +40,7 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	most, onWay := prefetchChunks*int64(o.PartitionBytes), int64(0)
-	b.ahead = slices.DeleteFunc(b.ahead, func(s *stream) bool {
+	b.wanting = slices.DeleteFunc(b.wanting, func(s *stream) bool {
 		if s.isOver() {
 			b.count(s, 0, -s.asked)
 			return true
@@ -51,7 +51,7 @@ func (b *buffer) due(h *history, o *Options) (due []*stream) {
 		return false
 	})
 	var later int64 // what the streams so far will ask for afterwards
-	for _, s := range b.ahead {
+	for _, s := range b.wanting {
 		if s.late > 0 {
 			continue
 		}
@@ -100,8 +100,8 @@ func (b *buffer) postpone(s *stream) {
 	}
 	s.late = s.asked
 	b.count(s, 0, -s.asked)
-	i := slices.Index(b.ahead, s) // it is there, as it has asked for something
-	b.ahead = append(slices.Delete(b.ahead, i, i+1), s)
+	i := slices.Index(b.wanting, s) // it is there, as it has asked for something
+	b.wanting = append(slices.Delete(b.wanting, i, i+1), s)
 }
 
 // again reports whether a stream may be tried again now. Of those that were postponed, and that
@@ -114,7 +114,7 @@ func (b *buffer) again(s *stream, o *Options) bool {
 		return true
 	}
 	var onWay int64
-	for _, other := range b.ahead {
+	for _, other := range b.wanting {
 		if other.late > 0 {
 			onWay += other.asked
 		}
@@ -193,7 +193,7 @@ func (b *buffer) remove(s *stream) {
 	} else {
 		delete(b.early, s.rg)
 	}
-	b.ahead = slices.DeleteFunc(b.ahead, func(o *stream) bool { return o == s })
+	b.wanting = slices.DeleteFunc(b.wanting, func(o *stream) bool { return o == s })
 }
 
 // count adds to what a stream holds and has asked for. It is called with mu held.

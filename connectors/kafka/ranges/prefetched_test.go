@@ -450,8 +450,8 @@ func TestPostponedGoesLast(t *testing.T) {
 	for _, p := range []int{1, 0, 1} { // the last time nothing is asked for
 		b.postpone(all[p])
 	}
-	if want := []*stream{all[2], all[3], all[4], all[1], all[0]}; !slices.Equal(b.ahead, want) {
-		t.Errorf("%v, want %v", b.ahead, want)
+	if want := []*stream{all[2], all[3], all[4], all[1], all[0]}; !slices.Equal(b.wanting, want) {
+		t.Errorf("%v, want %v", b.wanting, want)
 	}
 	if _, fetched, early := b.holds(); early != len(all) || fetched != 100 {
 		t.Errorf("%d bytes of %d ranges", fetched, early)
